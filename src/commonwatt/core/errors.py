@@ -1,0 +1,167 @@
+"""The tree of errors that a user of Commonwatt can meet.
+
+::
+
+    CommonwattError                 1   something failed; always a subclass
+    ├── UsageError                  2   the command line cannot be obeyed
+    ├── BugError                   10   our fault; please report it
+    ├── MissingExtraError          11   an optional part is not installed
+    ├── InputError                 20   a file cannot be read at all
+    │   ├── TraceError             21   a workload trace holds a bad value
+    │   ├── NodesError             22   a node list holds a bad value
+    │   ├── ProgrammeError         23   a programme file holds bad values
+    │   ├── TableError             24   a table lacks a column or has a wrong type
+    │   └── (wings add theirs below, 30 and up)
+    ├── InfeasibleError            40   the limits cannot all hold
+    ├── IdentityError              50   a conservation law did not close (a bug)
+    └── RunNotFoundError           60   no such run in the store
+
+Exit codes are a contract: a code once given is never given to another error.
+Every error keeps its parts (`where`, `found`, `wanted`, `remedy`) so that the
+command line, the API and the console can each say it in their own way and
+language; `str(error)` is the English sentence.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from commonwatt.core.messages import Message, translate
+
+
+class CommonwattError(Exception):
+    """Something that the user should be told in a sentence, not a traceback.
+
+    Args:
+        where: File, row, column or option that is at fault.
+        found: What stands there; never a value of a person's record.
+        wanted: What is wanted instead, as a `Message` so that it can be translated.
+        remedy: What to do next, where it is not plain from `wanted`.
+
+    >>> print(InputError("jobs.csv", found="no such file", wanted=Message("a readable file")))
+    jobs.csv: found no such file, wanted a readable file.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        where: str,
+        *,
+        found: str | Message = "",
+        wanted: str | Message = "",
+        remedy: str | Message = "",
+    ) -> None:
+        self.where, self.found, self.wanted, self.remedy = where, found, wanted, remedy
+        super().__init__(self.say("en"))
+
+    def say(self, language: str) -> str:
+        """Return the sentence in `language` ("en" or "zh-Hant")."""
+        parts = [part for part in (self._fault(language), self._next(language)) if part]
+        return " ".join(parts)
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the parts for `--json` and the API, in English."""
+        parts = {"where": self.where, "found": self.found, "wanted": self.wanted}
+        parts["remedy"] = self.remedy
+        return {"error": self.code} | {key: str(part) for key, part in parts.items() if part}
+
+    def _fault(self, language: str) -> str:
+        found, wanted = _said(self.found, language), _said(self.wanted, language)
+        if found and wanted:
+            form = Message("{where}: found {found}, wanted {wanted}.")
+        elif wanted:
+            form = Message("{where}: wanted {wanted}.")
+        elif found:
+            form = Message("{where}: {found}.")
+        else:
+            form = Message("{where}.")
+        return translate(form.text, language).format(where=self.where, found=found, wanted=wanted)
+
+    def _next(self, language: str) -> str:
+        return _said(self.remedy, language)
+
+
+def _said(part: str | Message, language: str) -> str:
+    return part.say(language) if isinstance(part, Message) else part
+
+
+class UsageError(CommonwattError):
+    """The command line asks for something that cannot be done."""
+
+    code, exit_code = "usage", 2
+
+
+class BugError(CommonwattError):
+    """Commonwatt is at fault, not the user."""
+
+    code, exit_code = "bug", 10
+
+
+class MissingExtraError(CommonwattError):
+    """An optional part is not installed; the remedy names the command."""
+
+    code, exit_code = "extra-missing", 11
+
+
+class InputError(CommonwattError):
+    """A file cannot be read at all."""
+
+    code, exit_code = "input-invalid", 20
+
+
+class TraceError(InputError):
+    """A workload trace holds a value that cannot be simulated."""
+
+    code, exit_code = "trace-invalid", 21
+
+
+class NodesError(InputError):
+    """A node list holds a value that cannot be a machine."""
+
+    code, exit_code = "nodes-invalid", 22
+
+
+class ProgrammeError(InputError):
+    """A programme file holds bad values; every fault is listed."""
+
+    code, exit_code = "programme-invalid", 23
+
+
+class TableError(InputError):
+    """A table lacks a column, or a column has the wrong type."""
+
+    code, exit_code = "table-invalid", 24
+
+
+class InfeasibleError(CommonwattError):
+    """The limits given cannot all hold together."""
+
+    code, exit_code = "infeasible", 40
+
+
+class IdentityError(BugError):
+    """A conservation law did not close: a bug, and the result is withheld."""
+
+    code, exit_code = "identity-broken", 50
+
+
+class RunNotFoundError(CommonwattError):
+    """The run store holds no run of that name."""
+
+    code, exit_code = "run-unknown", 60
+
+
+def cell(path: str, row: int | None = None, column: str | None = None) -> str:
+    """Return a place in a table as a person would say it.
+
+    >>> cell("jobs.csv", 18204, "gpus")
+    'jobs.csv, row 18,204, column gpus'
+    """
+    parts = [path]
+    if row is not None:
+        parts.append(f"row {row:,}")
+    if column is not None:
+        parts.append(f"column {column}")
+    return ", ".join(parts)

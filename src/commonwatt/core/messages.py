@@ -1,0 +1,71 @@
+"""Words for people, in English and Traditional Chinese.
+
+The English sentence is its own key, as in gettext, whose catalogues these are:
+one domain per room under ``locale/zh_Hant/LC_MESSAGES``. A sentence without a
+translation is said in English; a test lists every such sentence.
+"""
+
+from __future__ import annotations
+
+import gettext
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+LANGUAGES = ("en", "zh-Hant")
+_LOCALE = Path(__file__).parent.parent / "locale"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence with named gaps, said in a language when it is needed.
+
+    >>> Message("{count} jobs", {"count": "3"}).say("en")
+    '3 jobs'
+    """
+
+    text: str
+    values: dict[str, str] = field(default_factory=dict[str, str])
+
+    def say(self, language: str) -> str:
+        """Return the sentence in `language` with its gaps filled."""
+        said = translate(self.text, language)
+        return said.format(**self.values) if self.values else said
+
+    def __str__(self) -> str:
+        return self.say("en")
+
+
+def translate(text: str, language: str) -> str:
+    """Return `text` in `language`, or itself where no translation exists."""
+    if language != "zh-Hant" or not text:
+        return text
+    return _chinese().gettext(text)
+
+
+def language_of(choice: str | None) -> str:
+    """Return the language asked for: an option first, then the environment.
+
+    >>> language_of("zh-Hant"), language_of("zh_TW.UTF-8"), language_of("C")
+    ('zh-Hant', 'zh-Hant', 'en')
+    """
+    asked = choice or _environment_language()
+    tag = asked.split(".")[0].split(":")[0].replace("-", "_").lower()
+    return "zh-Hant" if tag.startswith(("zh_hant", "zh_hk", "zh_tw", "zh_mo")) else "en"
+
+
+def _environment_language() -> str:
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    return next((value for name in names if (value := os.environ.get(name))), "en")
+
+
+@cache
+def _chinese() -> gettext.NullTranslations:
+    merged = gettext.NullTranslations()
+    for path in sorted((_LOCALE / "zh_Hant" / "LC_MESSAGES").glob("*.mo")):
+        with path.open("rb") as file:
+            catalogue = gettext.GNUTranslations(file)
+        catalogue.add_fallback(merged)
+        merged = catalogue
+    return merged

@@ -1,0 +1,23 @@
+"""Tables on disk: CSV and Parquet in, CSV and Parquet out, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+
+def save_table(frame: pl.DataFrame, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write `frame` as `name`.parquet and `name`.csv under `folder`; return both paths.
+
+    Each file appears under its name only once it is complete.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
+    draft = folder / f".{name}.draft"
+    frame.write_parquet(draft, compression="zstd", statistics=False)
+    os.replace(draft, parquet)
+    frame.write_csv(draft)
+    os.replace(draft, csv)
+    return parquet, csv
