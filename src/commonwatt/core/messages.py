@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 LANGUAGES = ("en", "zh-Hant")
-_LOCALE = Path(__file__).parent.parent / "locale"
+LOCALE = Path(__file__).parent.parent / "locale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _environment_language() -> str:
 @cache
 def _chinese() -> gettext.NullTranslations:
     merged = gettext.NullTranslations()
-    for path in sorted((_LOCALE / "zh_Hant" / "LC_MESSAGES").glob("*.mo")):
+    for path in sorted((LOCALE / "zh_Hant" / "LC_MESSAGES").glob("*.mo")):
         with path.open("rb") as file:
             catalogue = gettext.GNUTranslations(file)
         catalogue.add_fallback(merged)

@@ -21,3 +21,12 @@ def save_table(frame: pl.DataFrame, folder: Path, name: str) -> tuple[Path, Path
     frame.write_csv(draft)
     os.replace(draft, csv)
     return parquet, csv
+
+
+def save_text(text: str, path: Path) -> Path:
+    """Write `text` to `path` in UTF-8, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(draft, path)
+    return path

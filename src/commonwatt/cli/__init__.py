@@ -1,0 +1,40 @@
+"""The command line: parse, call `app`, render.
+
+Commands are imported only when they are called, so that help and completion
+answer at once. Data go to stdout, talk to stderr; exit codes come from the
+tree in `core.errors`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from commonwatt import __version__
+from commonwatt.cli.frame import LazyGroup, run_main
+
+COMMANDS = {
+    "study": ("commonwatt.cli.study:study", "Run the whole picture of a programme: one report."),
+    "fleet": ("commonwatt.cli.fleet:fleet", "Simulate which jobs run where and when."),
+    "siting": ("commonwatt.cli.siting:siting", "Cost a GPU-hour by site; decide where to build."),
+    "treasury": ("commonwatt.cli.treasury:treasury", "Show what the bonds do to the public debt."),
+    "audit": ("commonwatt.cli.audit:audit", "Check published claims against sourced data."),
+    "runs": ("commonwatt.cli.runs:runs", "List and show what was run."),
+}
+
+
+class Commonwatt(LazyGroup):
+    """The top of the tree."""
+
+
+root = Commonwatt(
+    name="commonwatt",
+    commands_by_name=COMMANDS,
+    help="Plan, pay for, run and govern public AI compute.",
+    example="commonwatt study harbour",
+    version=__version__,
+)
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code of what happened."""
+    sys.exit(run_main(root, sys.argv[1:]))

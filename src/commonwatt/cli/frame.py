@@ -1,0 +1,336 @@
+"""What every command shares: help that starts with an example, output, errors.
+
+A command is declared with `@command(group, example=…)` and its options with
+`@option`; both say their help in the user's language. A command returns an
+`Answer`, and this module writes it: as text, as JSON, into a folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import gettext
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from commonwatt.core.errors import BugError, CommonwattError, MissingExtraError
+from commonwatt.core.messages import LOCALE, Message, language_of, translate
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a command found out.
+
+    Args:
+        data: The whole answer for `--json`; field names carry units.
+        text: The same for a person, called only when it is shown.
+        tables: Tables for `--out`, by name.
+        files: Further files for `--out`, by name, as text.
+    """
+
+    data: Mapping[str, Any]
+    text: Callable[[str], str]
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, "pl.DataFrame"])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Option(click.Option):
+    """An option whose help is said in the user's language."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return flag and translated help."""
+        english = self.help
+        self.help = translate(english or "", language(ctx))
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.help = english
+
+
+class _Helped(click.Command):
+    """Help in the user's language that starts with an example."""
+
+    example: str = ""
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.example:
+            formatter.write_text(translate("Example:", language(ctx)))
+            with formatter.indentation():
+                for line in self.example.splitlines():
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+            formatter.write_paragraph()
+        super().format_help(ctx, formatter)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        english = self.help
+        self.help = translate(english or "", language(ctx))
+        try:
+            super().format_help_text(ctx, formatter)
+        finally:
+            self.help = english
+
+
+class Command(_Helped):
+    """A leaf command."""
+
+
+class LazyGroup(_Helped, click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        help: str,  # noqa: A002  click's own word
+        example: str = "",
+        commands_by_name: Mapping[str, tuple[str, str]] | None = None,
+        version: str = "",
+    ) -> None:
+        params: list[click.Parameter] = [_language_option()]
+        if version:
+            params.append(_version_option(version))
+        super().__init__(name=name, help=help, params=params, no_args_is_help=True)
+        self.example = example
+        self._lazy = dict(commands_by_name or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        del ctx
+        return [*self._lazy, *(name for name in self.commands if name not in self._lazy)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, importing its module now."""
+        del ctx
+        if cmd_name in self._lazy:
+            module, attribute = self._lazy[cmd_name][0].split(":")
+            return getattr(import_module(module), attribute)
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing them."""
+        rows = [
+            (name, translate(self._short(name), language(ctx))) for name in self.list_commands(ctx)
+        ]
+        with formatter.section(translate("Commands", language(ctx))):
+            formatter.write_dl(rows)
+
+    def _short(self, name: str) -> str:
+        if name in self._lazy:
+            return self._lazy[name][1]
+        return (self.commands[name].help or "").split("\n\n")[0].replace("\n", " ")
+
+
+def command(
+    group: LazyGroup | None, name: str, *, example: str
+) -> Callable[[Callable[..., Answer]], click.Command]:
+    """Return a decorator that makes a function returning an `Answer` into a command.
+
+    The function's docstring is the help. The options `--json`, `--out` and
+    `--lang` are added to those that it declares.
+    """
+
+    def decorate(function: Callable[..., Answer]) -> click.Command:
+        @functools.wraps(function)
+        def call(*, as_json: bool, out: Path | None, **given: object) -> None:
+            write_answer(function(**given), as_json=as_json, out=out)
+
+        for extra in (_language_option(), _out_option(), _json_option()):
+            _attach(call, extra)
+        made = click.command(name, cls=Command)(call)
+        made.example = example
+        if group is not None:
+            group.add_command(made)
+        return made
+
+    return decorate
+
+
+option = functools.partial(click.option, cls=Option)
+
+
+def write_answer(answer: Answer, *, as_json: bool, out: Path | None) -> None:
+    """Write an answer where the user asked for it."""
+    if out is not None:
+        _save(answer, out)
+    if as_json:
+        click.echo(json_text(answer.data))
+    else:
+        click.echo(answer.text(language(click.get_current_context())))
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """Return JSON with stable order and no NaN, which JSON does not have."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def say(message: Message | str) -> None:
+    """Talk to the person on stderr, in their language."""
+    ctx = click.get_current_context(silent=True)
+    text = message.say(language(ctx)) if isinstance(message, Message) else message
+    click.echo(text, err=True)
+
+
+def language(ctx: click.Context | None) -> str:
+    """Return the language of this call."""
+    chosen = ctx.find_root().meta.get("commonwatt.language") if ctx else None
+    return chosen or language_of(None)
+
+
+def run_main(root: click.Command, arguments: Sequence[str]) -> int:
+    """Run `root` and return the exit code; say every error in a sentence."""
+    _speak_click(arguments)
+    try:
+        root.main(args=list(arguments), prog_name="commonwatt", standalone_mode=False)
+    except click.exceptions.Exit as left:
+        return left.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(translate("Stopped; nothing was kept.", _asked_language(arguments)), err=True)
+        return 130
+    except BrokenPipeError:
+        return _close_stdout()
+    except Exception as error:  # noqa: BLE001  the last door: a bug is said as one
+        return _report(_told(error), arguments)
+    return 0
+
+
+def _told(error: Exception) -> CommonwattError:
+    if isinstance(error, CommonwattError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
+        return _missing(error)
+    return _bug(error)
+
+
+def _report(error: CommonwattError, arguments: Sequence[str]) -> int:
+    if "--json" in arguments:
+        click.echo(json.dumps(error.as_dict(), ensure_ascii=False), err=True)
+    else:
+        click.echo(f"commonwatt: {error.say(_asked_language(arguments))}", err=True)
+    return error.exit_code
+
+
+def _missing(error: ModuleNotFoundError) -> CommonwattError:
+    name = (error.name or "").split(".")[0]
+    if name == "commonwatt":
+        return _bug(error)
+    return MissingExtraError(
+        name,
+        found=Message("this optional part is not installed"),
+        remedy=Message("Install it with: pip install {name}", {"name": name}),
+    )
+
+
+def _bug(error: BaseException) -> CommonwattError:
+    if os.environ.get("COMMONWATT_DEBUG"):
+        traceback.print_exception(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return BugError(
+        f"{Path(last.filename).name}:{last.lineno}",
+        found=Message(
+            "{kind}; this is a fault of Commonwatt, not yours", {"kind": type(error).__name__}
+        ),
+        remedy=Message("Set COMMONWATT_DEBUG=1 for the details and please report it."),
+    )
+
+
+def _close_stdout() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
+
+
+def _save(answer: Answer, out: Path) -> None:
+    from commonwatt.tables.files import save_table, save_text
+
+    for name, frame in answer.tables.items():
+        save_table(frame, out, name)
+    for name, text in answer.files.items():
+        save_text(text, out / name)
+    save_text(json_text(answer.data) + "\n", out / "answer.json")
+    say(Message("Written to {folder}", {"folder": str(out)}))
+
+
+def _plain(value: object) -> object:
+    for attribute in ("item", "tolist", "isoformat"):
+        convert = getattr(value, attribute, None)
+        if callable(convert):
+            return convert()
+    return str(value)
+
+
+def _json_option() -> Option:
+    return Option(["--json", "as_json"], is_flag=True, help="Write the whole answer as JSON.")
+
+
+def _out_option() -> Option:
+    kind = click.Path(file_okay=False, path_type=Path)
+    return Option(["--out"], type=kind, help="Also write tables and charts into this folder.")
+
+
+def _language_option() -> Option:
+    return Option(
+        ["--lang"],
+        type=click.Choice(["en", "zh-Hant"]),
+        expose_value=False,
+        is_eager=True,
+        callback=_set_language,
+        help="Language of help, text and reports (default: LANG).",
+    )
+
+
+def _version_option(version: str) -> Option:
+    def show(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+        if asked and not ctx.resilient_parsing:
+            click.echo(f"commonwatt {version}")
+            ctx.exit()
+
+    return Option(
+        ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=show,
+        help="Print the version.",
+    )  # fmt: skip
+
+
+def _set_language(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        ctx.find_root().meta["commonwatt.language"] = value
+
+
+def _asked_language(arguments: Sequence[str]) -> str:
+    """Return the language named in raw arguments, for errors before parsing."""
+    for first, second in zip(arguments, [*arguments[1:], ""], strict=True):
+        if first == "--lang":
+            return language_of(second)
+        if first.startswith("--lang="):
+            return language_of(first.removeprefix("--lang="))
+    return language_of(None)
+
+
+def _speak_click(arguments: Sequence[str]) -> None:
+    """Let click's own words ("Usage", "Options" …) follow the user's language."""
+    if _asked_language(arguments) == "zh-Hant":
+        os.environ["LANGUAGE"] = "zh_Hant"
+        gettext.bindtextdomain("click", str(LOCALE))
+        gettext.textdomain("click")
+
+
+def _attach(function: Callable[..., object], parameter: click.Parameter) -> None:
+    declared: list[click.Parameter] = getattr(function, "__click_params__", [])
+    function.__dict__["__click_params__"] = [*declared, parameter]
+
+
+def fail_usage(text: Message) -> NoReturn:
+    """Leave with the usage error of click, in the user's language."""
+    raise click.UsageError(text.say(language(click.get_current_context(silent=True))))
