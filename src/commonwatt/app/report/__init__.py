@@ -1,0 +1,9 @@
+"""A report: one HTML page that carries everything, readable on screen and paper.
+
+Wings hand over `Section`s; `render` writes the page in the reader's language.
+"""
+
+from commonwatt.app.report.model import Fact, Figure, Report, Section, Shown
+from commonwatt.app.report.render import render
+
+__all__ = ["Fact", "Figure", "Report", "Section", "Shown", "render"]

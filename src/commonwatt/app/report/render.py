@@ -1,0 +1,40 @@
+"""From sections to one HTML page with nothing outside itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+import polars as pl
+
+from commonwatt.app.report.model import Report
+from commonwatt.core.messages import translate
+
+
+def render(report: Report) -> str:
+    """Return the report as HTML: no script, no network, one file."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("commonwatt.app.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cells"] = _cells
+
+    def word(text: str) -> str:
+        return translate(text, report.language)
+
+    return environment.get_template("report.html").render(report=report, t=word)
+
+
+def _cells(frame: pl.DataFrame) -> list[list[str]]:
+    return [[_cell(value) for value in row] for row in frame.iter_rows()]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,24 @@
+"""Which code made a result."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import commonwatt
+
+
+@cache
+def source_digest() -> str:
+    """Return a digest of the package's own Python files and shipped data.
+
+    A run id holds it beside the version, so that results of changed code never
+    pass for those of the code before.
+    """
+    root = Path(commonwatt.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

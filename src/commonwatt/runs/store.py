@@ -1,0 +1,294 @@
+"""Write a run once, find it again.
+
+A draft folder is filled, sealed with its manifest and renamed to the run's id
+in one step; then the database row is added. Opening a store adds the row of
+any run that was sealed but not yet listed, and sweeps away drafts whose
+process is gone, so that a kill at any moment leaves no half-written run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+import sqlalchemy as sa
+
+from commonwatt import __version__
+from commonwatt.core.errors import IdentityError, RunNotFoundError
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+from commonwatt.runs import schema
+from commonwatt.runs.source import source_digest
+from commonwatt.tables.files import save_table, save_text
+
+MANIFEST = "run.json"
+_DRAFT = ".draft-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A file that went into a run."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def of(cls, path: Path, name: str | None = None) -> Input:
+        """Return the input that `path` is, named without the folders of this machine."""
+        return cls(name=name or path.name, sha256=file_sha256(path), bytes=path.stat().st_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides a result; its hash is the run's id.
+
+    Args:
+        kind: What is run: study, fleet-simulate …
+        title: What a person calls it; not part of the id.
+        seed: The one seed.
+        parameters: Every option that has a say, plain JSON values.
+        inputs: Every file read.
+    """
+
+    kind: str
+    title: str
+    seed: int
+    parameters: Mapping[str, Any]
+    inputs: Sequence[Input]
+
+    @property
+    def run_id(self) -> str:
+        """Sixteen hexadecimal digits that stand for this recipe and this code."""
+        what = {
+            "kind": self.kind,
+            "seed": self.seed,
+            "parameters": self.parameters,
+            "inputs": [(i.name, i.sha256) for i in self.inputs],
+            "version": __version__,
+            "source": source_digest(),
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished run as its manifest tells it.
+
+    `headline` holds the figures that people quote; `measured` holds times and
+    memory of the machine that ran it, which are not part of the result.
+    """
+
+    run_id: str
+    kind: str
+    title: str
+    created_at: str
+    version: str
+    source_digest: str
+    seed: int
+    parameters: dict[str, Any]
+    inputs: list[dict[str, Any]]
+    headline: dict[str, Any]
+    tables: list[dict[str, Any]]
+    result_sha256: str
+    measured: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Draft:
+    """A run being written; nothing counts until `RunStore.seal`."""
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        self.recipe, self.folder = recipe, folder
+        self.tables: list[dict[str, Any]] = []
+
+    def add_table(self, name: str, frame: pl.DataFrame) -> None:
+        """Write a table as Parquet and CSV under `tables/`."""
+        parquet, _ = save_table(frame, self.folder / "tables", name)
+        self.tables.append(
+            {"name": name, "rows": frame.height, "parquet_sha256": file_sha256(parquet)}
+        )
+
+    def add_text(self, name: str, text: str) -> None:
+        """Write a text file such as the report."""
+        save_text(text, self.folder / name)
+
+
+class RunStore:
+    """All runs below one folder.
+
+    >>> import tempfile
+    >>> store = RunStore(Path(tempfile.mkdtemp()))
+    >>> recipe = Recipe(kind="demo", title="Demo", seed=1, parameters={}, inputs=[])
+    >>> with_table = store.draft(recipe)
+    >>> with_table.add_table("t", pl.DataFrame({"a": [1]}))
+    >>> run = store.seal(with_table, headline={"a": 1})
+    >>> [found.title for found in store.list()]
+    ['Demo']
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self._engine = sa.create_engine(f"sqlite:///{root / 'runs.sqlite'}")
+        schema.metadata.create_all(self._engine)
+        self._recover()
+
+    def folder(self, run_id: str) -> Path:
+        """Return the folder of a run."""
+        return self.root / run_id
+
+    def draft(self, recipe: Recipe) -> Draft:
+        """Return an empty draft of `recipe`."""
+        folder = self.root / f"{_DRAFT}{os.getpid()}-{recipe.run_id}"
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+        return Draft(recipe, folder)
+
+    def discard(self, draft: Draft) -> None:
+        """Drop a draft whose run failed."""
+        shutil.rmtree(draft.folder, ignore_errors=True)
+
+    def seal(
+        self,
+        draft: Draft,
+        *,
+        headline: Mapping[str, Any],
+        measured: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Turn a draft into a run and return it.
+
+        The same recipe run again must give the same tables; the run that is
+        there stays, and the new one is dropped.
+
+        Raises:
+            IdentityError: The tables differ from those of the earlier run.
+        """
+        run = _manifest(draft, headline, measured or {})
+        save_text(json.dumps(asdict(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
+        try:
+            os.rename(draft.folder, self.folder(run.run_id))
+        except OSError:  # a folder that is not empty is never replaced
+            return self._keep_first(draft, run)
+        self._list_in_database(run)
+        return run
+
+    def list(self) -> list[Run]:
+        """Return all runs, newest first."""
+        query = sa.select(schema.runs.c.run_id).order_by(
+            schema.runs.c.created_at.desc(), schema.runs.c.run_id
+        )
+        with self._engine.connect() as connection:
+            return [self._read(run_id) for (run_id,) in connection.execute(query)]
+
+    def get(self, prefix: str) -> Run:
+        """Return the one run whose id starts with `prefix`, or "latest".
+
+        Raises:
+            RunNotFoundError: No run, or more than one, starts so.
+        """
+        every = self.list()
+        found = (
+            every[:1] if prefix == "latest" else [r for r in every if r.run_id.startswith(prefix)]
+        )
+        if len(found) != 1:
+            raise RunNotFoundError(
+                prefix,
+                found=Message("{count} runs of that name", {"count": str(len(found))}),
+                wanted=Message("the first digits of one run's id"),
+                remedy=Message("List them with: commonwatt runs list"),
+            )
+        return found[0]
+
+    def table(self, run_id: str, name: str) -> pl.DataFrame:
+        """Return a table of a run."""
+        return pl.read_parquet(self.folder(run_id) / "tables" / f"{name}.parquet")
+
+    def _keep_first(self, draft: Draft, run: Run) -> Run:
+        first = self._read(run.run_id)
+        self.discard(draft)
+        if first.result_sha256 != run.result_sha256:
+            raise IdentityError(
+                run.run_id,
+                found=Message("the same inputs and seed gave other tables than before"),
+                wanted=Message("the same bytes"),
+            )
+        return first
+
+    def _read(self, run_id: str) -> Run:
+        return Run(**json.loads((self.folder(run_id) / MANIFEST).read_text(encoding="utf-8")))
+
+    def _recover(self) -> None:
+        with self._engine.connect() as connection:
+            listed = {row[0] for row in connection.execute(sa.select(schema.runs.c.run_id))}
+        for folder in sorted(self.root.iterdir()):
+            if folder.name.startswith(_DRAFT) and not _alive(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+            elif (
+                folder.name not in listed and (folder / MANIFEST).exists() and folder.name[0] != "."
+            ):
+                self._list_in_database(self._read(folder.name))
+
+    def _list_in_database(self, run: Run) -> None:
+        try:
+            self._insert(run)
+        except sa.exc.IntegrityError:  # another process listed it first
+            return
+
+    def _insert(self, run: Run) -> None:
+        row = asdict(run)
+        known = {column.name for column in schema.runs.columns}
+        text = {key: _json(value) for key, value in row.items() if key in known}
+        with self._engine.begin() as connection:
+            connection.execute(sa.insert(schema.runs).values(**text))
+            for position, one in enumerate(run.inputs):
+                values = {"run_id": run.run_id, "position": position, **one}
+                connection.execute(sa.insert(schema.inputs).values(**values))
+            for one in run.tables:
+                connection.execute(sa.insert(schema.tables).values(run_id=run.run_id, **one))
+
+
+def _json(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
+def _is_run(folder: Path) -> bool:
+    return not folder.name.startswith(".") and (folder / MANIFEST).exists()
+
+
+def _alive(draft_name: str) -> bool:
+    try:
+        os.kill(int(draft_name.removeprefix(_DRAFT).split("-")[0]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _manifest(draft: Draft, headline: Mapping[str, Any], measured: Mapping[str, Any]) -> Run:
+    recipe = draft.recipe
+    digests = sorted((table["name"], table["parquet_sha256"]) for table in draft.tables)
+    return Run(
+        run_id=recipe.run_id,
+        kind=recipe.kind,
+        title=recipe.title,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        source_digest=source_digest(),
+        seed=recipe.seed,
+        parameters=cast("dict[str, Any]", json.loads(json.dumps(recipe.parameters))),
+        inputs=[asdict(one) for one in recipe.inputs],
+        headline=dict(headline),
+        tables=draft.tables,
+        result_sha256=hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
+        measured=dict(measured),
+    )
