@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from commonwatt import __version__
 from commonwatt.core.errors import IdentityError, RunNotFoundError
@@ -232,15 +233,13 @@ class RunStore:
         for folder in sorted(self.root.iterdir()):
             if folder.name.startswith(_DRAFT) and not _alive(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
-            elif (
-                folder.name not in listed and (folder / MANIFEST).exists() and folder.name[0] != "."
-            ):
+            elif folder.name not in listed and _is_run(folder):
                 self._list_in_database(self._read(folder.name))
 
     def _list_in_database(self, run: Run) -> None:
         try:
             self._insert(run)
-        except sa.exc.IntegrityError:  # another process listed it first
+        except IntegrityError:  # another process listed it first
             return
 
     def _insert(self, run: Run) -> None:

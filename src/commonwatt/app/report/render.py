@@ -20,12 +20,12 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["cells"] = _cells
 
     def word(text: str) -> str:
         return translate(text, report.language)
 
-    return environment.get_template("report.html").render(report=report, t=word)
+    page = environment.get_template("report.html")
+    return page.render(report=report, t=word, cells=_cells)
 
 
 def _cells(frame: pl.DataFrame) -> list[list[str]]:

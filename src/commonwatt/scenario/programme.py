@@ -1,0 +1,270 @@
+"""A programme as the engines see it, and how it is loaded."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+
+from commonwatt.core.errors import ProgrammeError, TableError, cell
+from commonwatt.core.messages import Message
+from commonwatt.fleet.machines import F64, SHARED, Fleet, GpuType, Site
+from commonwatt.scenario.file import (
+    PolicyPart,
+    PoolPart,
+    ProgrammeFile,
+    SeriesPart,
+    SitePart,
+    TenantPart,
+    parse_programme,
+)
+from commonwatt.scenario.references import reference_faults
+
+SHIPPED = "shipped:"
+_DATA = Path(str(resources.files("commonwatt"))) / "data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programme:
+    """A programme: its file, checked, and the files that it names.
+
+    Args:
+        file: What the user wrote.
+        path: Where it stands.
+        trace: Path of the demand trace.
+        mapping: Path of its mapping file, if any.
+        inputs: Every file that has a say, the programme first.
+        sites: Sites with their hourly series.
+        gpu_types: GPU types in the order of the file.
+    """
+
+    file: ProgrammeFile
+    path: Path
+    trace: Path
+    mapping: Path | None
+    inputs: tuple[Path, ...]
+    sites: tuple[Site, ...]
+    gpu_types: tuple[GpuType, ...]
+
+    def fleet(self, tenant_names: Sequence[str]) -> Fleet:
+        """Return the nodes; tenants are numbered as in `tenant_names`."""
+        rows = [(s, pool) for s, site in enumerate(self.file.sites) for pool in site.pools]
+        counts = np.array([pool.nodes for _, pool in rows])
+
+        def column(values: Sequence[int], kind: type[np.generic]) -> np.ndarray:
+            return np.repeat(np.array(values, dtype=kind), counts)
+
+        pools = [pool for _, pool in rows]
+        gpu_index = {gpu.name: i for i, gpu in enumerate(self.gpu_types)}
+        return Fleet(
+            node_id=tuple(_node_names(self.file.sites)),
+            site=column([s for s, _ in rows], np.int32),
+            gpu_type=column([gpu_index[pool.gpu] for pool in pools], np.int32),
+            gpus=column([pool.gpus_per_node for pool in pools], np.int32),
+            cpu_milli=column([round(pool.cpu_cores * 1000) for pool in pools], np.int64),
+            memory_mib=column([round(pool.memory_gib * 1024) for pool in pools], np.int64),
+            tenant=column([_owner(pool, tenant_names) for pool in pools], np.int32),
+            sites=self.sites,
+            gpu_types=self.gpu_types,
+            rtt_ms=_round_trips(self.file),
+        )
+
+    def quotas(self, tenant_names: Sequence[str]) -> list[int | None]:
+        """Return the quota of each tenant of the trace [GPUs]; None: no quota."""
+        quota = {tenant.name: tenant.quota_gpus for tenant in self.file.tenants}
+        return [quota.get(name) for name in tenant_names]
+
+    def site_masks(self, tenant_names: Sequence[str]) -> list[int]:
+        """Return the sites that each tenant's data may go to, as bits; 0: all."""
+        allowed = {tenant.name: tenant.sites for tenant in self.file.tenants}
+        index = {site.name: i for i, site in enumerate(self.sites)}
+        return [sum(1 << index[s] for s in allowed.get(name, [])) for name in tenant_names]
+
+    def tenant_labels(self, tenant_names: Sequence[str]) -> list[str]:
+        """Return what the report calls each tenant of the trace."""
+        label = {tenant.name: tenant.label or tenant.name for tenant in self.file.tenants}
+        return [label.get(name, name) for name in tenant_names]
+
+    def site_labels(self) -> list[str]:
+        """Return what the report calls each site."""
+        return [site.label or site.name for site in self.file.sites]
+
+    def policies(self) -> list[PolicyPart]:
+        """Return the policy of the programme, then those to compare it with."""
+        return [self.file.policy, *self.file.compare]
+
+
+def load_programme(name: str | Path) -> Programme:
+    """Read a programme file, or a shipped programme by its bare name.
+
+    Raises:
+        ProgrammeError: The file cannot be read, or holds faults; all are listed.
+    """
+    path = find_programme(name)
+    file = _parse(path)
+    _check_references(path, file)
+    trace = _beside(path, file.demand.trace, "demand.trace")
+    mapping = _beside(path, file.demand.mapping, "demand.mapping") if file.demand.mapping else None
+    series = [p for site in file.sites for p in (site.power_price, site.carbon)]
+    series_files = [_beside(path, p.file, "sites") for p in series if isinstance(p, SeriesPart)]
+    return Programme(
+        file=file,
+        path=path,
+        trace=trace,
+        mapping=mapping,
+        inputs=tuple(dict.fromkeys([path, trace, *([mapping] if mapping else []), *series_files])),
+        sites=tuple(_site(path, i, site) for i, site in enumerate(file.sites)),
+        gpu_types=tuple(
+            GpuType(
+                name=gpu.name,
+                idle_w=gpu.idle,
+                busy_w=gpu.busy,
+                memory_gib=gpu.memory_gib,
+                slices=gpu.slices,
+                source=gpu.source,
+            )
+            for gpu in file.gpus
+        ),
+    )
+
+
+def shipped_programmes() -> list[str]:
+    """Return the names of the programmes that come with the package."""
+    return sorted(path.stem for path in (_DATA / "programmes").glob("*.toml"))
+
+
+def find_programme(name: str | Path) -> Path:
+    """Return the path of a programme file or of a shipped programme."""
+    path = Path(name)
+    shipped = _DATA / "programmes" / f"{name}.toml"
+    if not path.exists() and shipped.exists():
+        return shipped
+    if not path.is_file():
+        raise ProgrammeError(
+            str(name),
+            found=Message("no such file"),
+            wanted=Message(
+                "a programme file (TOML) or one of: {names}",
+                {"names": ", ".join(shipped_programmes())},
+            ),
+        )
+    return path
+
+
+def _parse(path: Path) -> ProgrammeFile:
+    try:
+        return parse_programme(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProgrammeError(path.name, found=str(error), wanted=Message("TOML in UTF-8")) from None
+    except OSError as error:
+        raise ProgrammeError(path.name, found=str(error.strerror)) from None
+    except ValidationError as error:
+        faults = [f"{_dotted(e['loc'])}: {_fault(e['msg'], e['input'])}" for e in error.errors()]
+        raise _faulty(path, faults) from None
+
+
+def _dotted(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place if not str(part).startswith("function-"))
+
+
+def _fault(message: str, found: object) -> str:
+    said = message.removeprefix("Value error, ")
+    plain = isinstance(found, str | int | float) and repr(found) not in said
+    return f"{said} (found {str(found)[:40]!r})" if plain else said
+
+
+def _faulty(path: Path, faults: list[str]) -> ProgrammeError:
+    return ProgrammeError(
+        path.name,
+        found=Message(
+            "{count} faults:\n{faults}",
+            {"count": str(len(faults)), "faults": "\n".join(f"  {fault}" for fault in faults)},
+        ),
+    )
+
+
+def _check_references(path: Path, file: ProgrammeFile) -> None:
+    faults = reference_faults(file)
+    if faults:
+        raise _faulty(path, faults)
+
+
+def _beside(path: Path, name: str, where: str) -> Path:
+    found = _DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else path.parent / name
+    if not found.is_file():
+        raise ProgrammeError(
+            f"{path.name}, {where}",
+            found=Message("no such file: {name}", {"name": name}),
+            wanted=Message('a file beside the programme, or "shipped:NAME"'),
+        )
+    return found
+
+
+def _site(path: Path, index: int, part: SitePart) -> Site:
+    return Site(
+        name=part.name,
+        region=part.region,
+        pue=part.pue,
+        price_usd_per_mwh=_series(path, f"sites.{index}.power_price", part.power_price),
+        carbon_g_per_kwh=_series(path, f"sites.{index}.carbon", part.carbon),
+    )
+
+
+def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
+    if not isinstance(part, SeriesPart):
+        return np.array([part])
+    found = _beside(path, part.file, where)
+    frame = pl.read_parquet(found) if found.suffix == ".parquet" else pl.read_csv(found)
+    if part.column not in frame.columns:
+        raise TableError(
+            cell(found.name, column=part.column),
+            found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
+            wanted=Message("an hourly column of that name"),
+        )
+    values = frame[part.column].cast(pl.Float64, strict=False).to_numpy()
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise TableError(
+            cell(found.name, int(bad[0]) + 1, part.column),
+            found=Message("no finite number"),
+            wanted=Message("a value for every hour"),
+        )
+    return values.astype(np.float64)
+
+
+def _node_names(sites: Sequence[SitePart]) -> list[str]:
+    names: list[str] = []
+    for site in sites:
+        width = len(str(sum(pool.nodes for pool in site.pools)))
+        total = sum(pool.nodes for pool in site.pools)
+        names += [f"{site.name}-{i:0{width}d}" for i in range(total)]
+    return names
+
+
+def _owner(pool: PoolPart, tenant_names: Sequence[str]) -> int:
+    """Return the owner's index; an owner without jobs keeps its nodes to itself."""
+    if pool.tenant is None:
+        return SHARED
+    names = list(tenant_names)
+    return names.index(pool.tenant) if pool.tenant in names else len(names)
+
+
+def _round_trips(file: ProgrammeFile) -> F64:
+    index = {site.name: i for i, site in enumerate(file.sites)}
+    rtt = np.full((len(index), len(index)), np.nan)
+    np.fill_diagonal(rtt, 0.0)
+    for link in file.latency:
+        a, b = (index[name] for name in link.between)
+        rtt[a, b] = rtt[b, a] = link.rtt
+    return rtt
+
+
+def tenants_without_jobs(tenants: Sequence[TenantPart], names: Sequence[str]) -> list[str]:
+    """Return the declared tenants that the trace never names; the report says so."""
+    return [tenant.name for tenant in tenants if tenant.name not in names]
