@@ -11,7 +11,17 @@
     │   ├── NodesError             22   a node list holds a bad value
     │   ├── ProgrammeError         23   a programme file holds bad values
     │   ├── TableError             24   a table lacks a column or has a wrong type
-    │   └── (wings add theirs below, 30 and up)
+    │   ├── CountryError           30   a country file or macro table is at fault
+    │   ├── AccountError           31   a ledger does not balance or names no fund
+    │   ├── BondError              32   a bond cannot exist as described
+    │   ├── RuleError              33   a rule table is unknown or lacks its input
+    │   ├── CentreError            34   a centre's finance file is at fault
+    │   ├── CellsError             35   a sourced cell is missing or cannot be
+    │   ├── UnitError              36   a unit is unknown, or two contradict
+    │   ├── NetworkError           37   regions that must meet are not connected
+    │   ├── SeriesError            38   an hourly series lacks hours or years
+    │   ├── ClaimsError            39   a claims file cannot be audited
+    │   └── (wings add theirs below, 41 and up)
     ├── InfeasibleError            40   the limits cannot all hold
     ├── IdentityError              50   a conservation law did not close (a bug)
     └── RunNotFoundError           60   no such run in the store
