@@ -1,0 +1,41 @@
+"""GPU clustering: jobs of a kind together; sharing jobs, 1-GPU jobs, 2-GPU jobs apart.
+
+Best is a node with jobs of this kind only, then one with this kind among others,
+then an empty one, last one with other kinds; within each, the fewer GPUs free.
+
+Source: Xiao et al. (2018), "Gandiva", OSDI, in the form of the artifact of
+    Weng et al. (2023); there, a CPU job takes the first node with room.
+"""
+
+from __future__ import annotations
+
+from commonwatt.core.jit import njit
+from commonwatt.core.messages import Message
+from commonwatt.fleet.policies.place.policy import PlacePolicy
+from commonwatt.fleet.policies.place.state import Nodes, Request, kind_of
+from commonwatt.fleet.policies.place.typical import Typical
+
+CODE = 5
+POLICY = PlacePolicy(
+    "gpu-clustering",
+    CODE,
+    Message("a node that holds jobs of the same kind, then the fewest GPUs free"),
+    "Weng et al. 2023, artifact; Xiao et al. 2018",
+)
+
+
+@njit()
+def score(request: Request, nodes: Nodes, node: int, typical: Typical) -> int:
+    """Return 75, 50, 25 or 0 by what the node holds, plus up to 25 for the GPU in use."""
+    if request.gpus == 0:
+        return 0
+    used = typical.largest_gpu_milli - nodes.gpu_milli[node].sum()
+    return _company(request, nodes, node) + 25 * used // typical.largest_gpu_milli
+
+
+@njit()
+def _company(request: Request, nodes: Nodes, node: int) -> int:
+    kinds = (nodes.kinds[node] > 0).sum()
+    if nodes.kinds[node, kind_of(request)] > 0:
+        return 75 if kinds == 1 else 50
+    return 25 if kinds == 0 else 0

@@ -1,0 +1,40 @@
+"""GPU packing: shared GPUs first, then free GPUs of nodes in use, then free nodes.
+
+Source: Weng et al. (2022), "MLaaS in the Wild", NSDI, in the form of the
+    artifact of Weng et al. (2023); there, a CPU job takes the first node with room.
+"""
+
+from __future__ import annotations
+
+from commonwatt.core.jit import njit
+from commonwatt.core.messages import Message
+from commonwatt.fleet.policies.place.gpus import pick_tightest
+from commonwatt.fleet.policies.place.policy import PlacePolicy
+from commonwatt.fleet.policies.place.state import I64, WHOLE, Nodes, Request
+
+CODE = 6
+POLICY = PlacePolicy(
+    "gpu-packing",
+    CODE,
+    Message("GPUs already shared, then free GPUs of used nodes, then free nodes"),
+    "Weng et al. 2023, artifact; Weng et al. 2022",
+)
+
+
+@njit()
+def score(request: Request, nodes: Nodes, node: int, picked: I64) -> int:
+    """Return 50 to 100 on shared GPUs, 33 to 50 on a used node, else at most 33."""
+    if request.gpus == 0:
+        return 0
+    free = nodes.gpu_milli[node]
+    idle = (free == WHOLE).sum()
+    if idle == nodes.gpus[node]:
+        return max(33 - idle, idle)
+    pick_tightest(request, free, picked)
+    opened, spare = 0, 0
+    for i in range(request.gpus):
+        opened += free[picked[i]] == WHOLE
+        spare += free[picked[i]] // 10
+    if opened > 0:
+        return max(50 - opened, 33)
+    return max(100 - spare // 10, 50)

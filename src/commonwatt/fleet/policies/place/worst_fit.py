@@ -1,0 +1,22 @@
+"""Worst-fit: the node with the most room left, and on it the emptiest GPU.
+
+The score is 100 × room left, cut to a whole number as the other policies' are.
+"""
+
+from __future__ import annotations
+
+from commonwatt.core.jit import njit
+from commonwatt.core.messages import Message
+from commonwatt.fleet.policies.place import best_fit
+from commonwatt.fleet.policies.place.policy import PlacePolicy
+from commonwatt.fleet.policies.place.state import Nodes, Request
+from commonwatt.fleet.policies.place.typical import Typical
+
+CODE = 3
+POLICY = PlacePolicy("worst-fit", CODE, Message("the node with the most CPU and GPU left"))
+
+
+@njit()
+def score(request: Request, nodes: Nodes, node: int, typical: Typical) -> int:
+    """Return 100 × room left, cut to a whole number."""
+    return int(best_fit.left_share(request, nodes, node, typical) * 100.0)
