@@ -1,0 +1,14 @@
+"""Workload traces in, jobs as columns out: one reader for each published format.
+
+A reader refuses what it cannot understand with the file, the row and the column,
+counts what its format's own documentation lets it leave out, and guesses nothing.
+`read_trace` finds the format by content; the modules below each describe one.
+"""
+
+from commonwatt.fleet.traces.fits import check_fits
+from commonwatt.fleet.traces.read import TraceRead, read_trace, read_traces
+from commonwatt.fleet.traces.registry import FORMATS
+from commonwatt.fleet.traces.requests import Requests
+from commonwatt.fleet.traces.rows import Gap
+
+__all__ = ["FORMATS", "Gap", "Requests", "TraceRead", "check_fits", "read_trace", "read_traces"]

@@ -1,0 +1,307 @@
+"""Rows of a table and the checks that every reader shares, each with its exact place.
+
+Text tables arrive as columns of text; a number that is not one is found by what the
+cast could not turn, so that a million rows are checked at the speed of the cast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import polars as pl
+
+from commonwatt.core.errors import InputError, TraceError, cell
+from commonwatt.core.messages import Message
+
+YEARS_100_S: Final = 3_155_760_000  # 100 Julian years
+LATEST_S: Final = 10_000_000_000  # November 2286, as seconds since 1970
+MOST_GPUS: Final = 1_000_000
+SHOWN: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table and the place of each row in its file.
+
+    Args:
+        where: The file's name.
+        frame: The columns.
+        row: Row in the file, counted from 1; a header line is row 1, shape (rows,).
+        error: What a bad value is raised as.
+    """
+
+    where: str
+    frame: pl.DataFrame
+    row: pl.Series
+    error: type[InputError] = TraceError
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def keep(self, mask: pl.Series) -> Rows:
+        """Return the rows where `mask` holds."""
+        return replace(self, frame=self.frame.filter(mask), row=self.row.filter(mask))
+
+    def has(self, column: str) -> bool:
+        """Return whether the table has a column of that name."""
+        return column in self.frame.columns
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Rows that a reader left out, or a value that it had to stand in for.
+
+    Args:
+        reason: Why.
+        count: How many rows.
+        first_rows: The first of them, as rows of the file.
+    """
+
+    reason: Message
+    count: int
+    first_rows: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Gaps:
+    """What a reader could not take as it stands; a strict one refuses the first."""
+
+    strict: bool
+    dropped: list[Gap] = field(default_factory=list[Gap])
+    filled: list[Gap] = field(default_factory=list[Gap])
+    notes: list[Message] = field(default_factory=list[Message])
+
+    def drop(self, rows: Rows, mask: pl.Series, reason: Message) -> Rows:
+        """Return `rows` without those of `mask`, which are counted under `reason`."""
+        if not mask.any():
+            return rows
+        self._record(self.dropped, rows, mask, reason)
+        return rows.keep(~mask)
+
+    def fill(self, rows: Rows, mask: pl.Series, reason: Message) -> None:
+        """Count the rows of `mask`, for which a stand-in is used."""
+        if mask.any():
+            self._record(self.filled, rows, mask, reason)
+
+    def note(self, text: str, **values: object) -> None:
+        """Say something about the whole file."""
+        self.notes.append(Message(text, {name: str(value) for name, value in values.items()}))
+
+    def _record(self, kept: list[Gap], rows: Rows, mask: pl.Series, reason: Message) -> None:
+        at = rows.row.filter(mask)
+        if self.strict:
+            raise rows.error(
+                cell(rows.where, at[0]),
+                found=reason,
+                wanted=Message("a complete row, because strict reading was asked for"),
+                remedy=Message("Read without strict to have such rows counted."),
+            )
+        kept.append(Gap(reason, at.len(), tuple(at.head(5).to_list())))
+
+
+def fault(rows: Rows, at: int, column: str, wanted: Message) -> InputError:
+    """Return the error for the value in `column` of the row at index `at`."""
+    value = rows.frame[column][at]
+    found = Message("nothing") if _is_nothing(value) else shown(value)
+    return rows.error(cell(rows.where, rows.row[at], column), found=found, wanted=wanted)
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it: quoted, on one line, at most 40 characters.
+
+    >>> shown("8x"), shown("a" * 99) == "'" + "a" * 40 + "…'"
+    ("'8x'", True)
+    """
+    text = "".join(letter if letter.isprintable() else "·" for letter in str(value)[: SHOWN + 1])
+    return f"'{text[:SHOWN]}…'" if len(text) > SHOWN else f"'{text}'"
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def first(mask: pl.Series) -> int | None:
+    """Return the index of the first row where `mask` holds.
+
+    >>> first(pl.Series([False, True, True])), first(pl.Series([False]))
+    (1, None)
+    """
+    at = mask.fill_null(value=False).arg_max()
+    return at if at is not None and mask[at] else None
+
+
+def check(rows: Rows, column: str, bad: pl.Series, wanted: Message) -> None:
+    """Raise for the first row where `bad` holds.
+
+    Raises:
+        TraceError: Names the file, the row, the column, the value and what is wanted.
+    """
+    at = first(bad)
+    if at is not None:
+        raise fault(rows, at, column, wanted)
+
+
+def whole(
+    rows: Rows, column: str, *, low: int = 0, high: int, missing: int | None = None
+) -> pl.Series:
+    """Return a column of whole numbers from `low` to `high`.
+
+    Args:
+        rows: The table.
+        column: Its name.
+        low: The least that is allowed.
+        high: The most that is allowed.
+        missing: What an empty value means; without it an empty value is a fault.
+
+    Raises:
+        TraceError: A value is none, not a whole number or out of bounds.
+    """
+    wanted = Message(
+        "a whole number from {low} to {high}", {"low": f"{low:,}", "high": f"{high:,}"}
+    )
+    values = _as_whole(rows, column, wanted)
+    values = _with_missing(rows, column, values, missing, wanted)
+    check(rows, column, (values < low) | (values > high), wanted)
+    return values
+
+
+def number(
+    rows: Rows, column: str, *, low: float = 0, high: float, missing: float | None = None
+) -> pl.Series:
+    """Return a column of finite numbers from `low` to `high`; see `whole`."""
+    wanted = Message(
+        "a number from {low} to {high}", {"low": f"{low:,.10g}", "high": f"{high:,.10g}"}
+    )
+    values = _as_number(rows, column, wanted)
+    values = _with_missing(rows, column, values, missing, wanted)
+    check(rows, column, ~values.is_finite() | (values < low) | (values > high), wanted)
+    return values
+
+
+def milliseconds(
+    rows: Rows,
+    column: str,
+    *,
+    high_s: int = YEARS_100_S,
+    low_s: int = 0,
+    per_second: int = 1,
+    missing: int | None = None,
+) -> pl.Series:
+    """Return a column of lengths of time as whole milliseconds.
+
+    Args:
+        rows: The table.
+        column: Its name; the values count `1 / per_second` seconds.
+        high_s: The longest that is allowed [s].
+        low_s: The shortest that is allowed [s].
+        per_second: Units of the column in one second.
+        missing: What an empty value means [units of the column].
+    """
+    low, high = low_s * per_second, high_s * per_second
+    if rows.frame[column].dtype.is_integer():
+        units = whole(rows, column, low=low, high=high, missing=missing)
+        if per_second in (1, 1000):
+            return units * (1000 // per_second)
+        return (units / (per_second / 1000)).round().cast(pl.Int64)
+    units = number(rows, column, low=low, high=high, missing=missing)
+    return (units * (1000 / per_second)).round().cast(pl.Int64)
+
+
+def instants(
+    rows: Rows, column: str, *, zone: str | None = None, empty_is_null: bool = False
+) -> pl.Series:
+    """Return a column of instants as whole milliseconds since 1970.
+
+    Text is `2017-10-07 01:12:09`, with a `T` or a fraction or an offset from UTC where the
+    file has them. An instant without an offset is read as if its clock were UTC's,
+    so that differences are those of the file's own clock.
+
+    Args:
+        rows: The table.
+        column: Its name.
+        zone: The zone of a clock that the file leaves out; None leaves it as it reads.
+        empty_is_null: An empty value is returned as null rather than refused.
+    """
+    wanted = Message("an instant such as 2017-10-07 01:12:09, from 1970 to 2286")
+    column_s = _blank_as_null(rows.frame[column])
+    at = _parsed_instants(rows, column, column_s, wanted)
+    bad = at.is_null() & column_s.is_not_null() if empty_is_null else at.is_null()
+    check(rows, column, bad, wanted)
+    check(rows, column, (at < 0) | (at > LATEST_S * 1000), wanted)
+    return _zoned(at, zone) if zone else at
+
+
+def text(rows: Rows, column: str, *, missing: str | None = None) -> pl.Series:
+    """Return a column as text; `missing` stands where it is empty, or it is a fault."""
+    values = _blank_as_null(rows.frame[column].cast(pl.String))
+    if missing is None:
+        check(rows, column, values.is_null(), Message("a name"))
+        return values
+    return values.fill_null(missing)
+
+
+def _blank_as_null(values: pl.Series) -> pl.Series:
+    if values.dtype != pl.String:
+        return values
+    stripped = values.str.strip_chars()
+    return stripped.set(stripped == "", None)
+
+
+def _parsed_instants(rows: Rows, column: str, values: pl.Series, wanted: Message) -> pl.Series:
+    if values.dtype == pl.Date or values.dtype.base_type() == pl.Datetime:
+        return values.cast(pl.Datetime("ms")).to_physical()
+    if values.dtype != pl.String:
+        raise _wrong_type(rows, column, wanted)
+    parsed = _to_ms(values.str.replace("T", " ", literal=True, n=1), "%Y-%m-%d %H:%M:%S%.f")
+    if parsed.null_count() == values.null_count():
+        return parsed
+    with_offset = _to_ms(values.str.replace("T", " ", literal=True, n=1), "%Y-%m-%d %H:%M:%S%.f%#z")
+    return with_offset if with_offset.null_count() < parsed.null_count() else parsed
+
+
+def _to_ms(values: pl.Series, form: str) -> pl.Series:
+    return values.str.to_datetime(form, strict=False, time_unit="ms").to_physical()
+
+
+def _zoned(at: pl.Series, zone: str) -> pl.Series:
+    local = at.cast(pl.Datetime("ms"))
+    return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").to_physical()
+
+
+def _as_whole(rows: Rows, column: str, wanted: Message) -> pl.Series:
+    values = _blank_as_null(rows.frame[column])
+    if values.dtype.is_integer():
+        # A count beyond 64 bits with a sign is out of every bound that is asked for.
+        return values.cast(pl.Int64, strict=False).fill_null(1 << 62).set(values.is_null(), None)
+    if values.dtype == pl.String:
+        plain = values.cast(pl.Int64, strict=False)
+        if plain.null_count() == values.null_count():
+            return plain
+    numbers = _as_number(rows, column, wanted)
+    fractions = ~numbers.is_finite() | (numbers != numbers.round()) | (numbers.abs() > 2.0**53)
+    check(rows, column, fractions, wanted)
+    return numbers.cast(pl.Int64)
+
+
+def _as_number(rows: Rows, column: str, wanted: Message) -> pl.Series:
+    values = _blank_as_null(rows.frame[column])
+    if not (values.dtype == pl.String or values.dtype.is_numeric()):
+        raise _wrong_type(rows, column, wanted)
+    numbers = values.cast(pl.Float64, strict=False)
+    check(rows, column, numbers.is_null() & values.is_not_null(), wanted)
+    return numbers
+
+
+def _with_missing(
+    rows: Rows, column: str, values: pl.Series, missing: float | None, wanted: Message
+) -> pl.Series:
+    if missing is not None:
+        return values.fill_null(missing)
+    check(rows, column, values.is_null(), wanted)
+    return values
+
+
+def _wrong_type(rows: Rows, column: str, wanted: Message) -> InputError:
+    found = Message("a column of type {type}", {"type": str(rows.frame[column].dtype)})
+    return rows.error(cell(rows.where, column=column), found=found, wanted=wanted)

@@ -1,0 +1,217 @@
+"""A file's bytes, read with bounds: what is too long, cut off or not text is refused here.
+
+Lengths are limited before anything is kept, so that a file of one endless line,
+or a small archive that unpacks to a huge one, costs a message and not the memory.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from commonwatt.core.errors import InputError, MissingExtraError, TraceError, cell
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+
+LINE_LIMIT: Final = 1 << 20
+BYTES_LIMIT: Final = 4 << 30
+_PIECE: Final = 1 << 20
+_PARQUET, _GZIP, _ZSTD = b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One input file.
+
+    Args:
+        path: Where it stands.
+        data: Its bytes, unpacked; text is UTF-8 with one newline a line and no mark.
+        is_parquet: The bytes are a Parquet file rather than text.
+        sha256: Digest of the file as it stands on disk.
+        error: What its bad values are raised as.
+    """
+
+    path: Path
+    data: bytes
+    is_parquet: bool
+    sha256: str
+    error: type[InputError] = TraceError
+
+    @property
+    def where(self) -> str:
+        """The file's name, as messages say it."""
+        return str(self.path)
+
+
+def open_source(path: Path, error: type[InputError] = TraceError) -> Source:
+    """Return the bytes of `path`, unpacked and checked.
+
+    Raises:
+        InputError: The file cannot be read, is empty, is cut off, holds a line
+            above 1 MiB, or is neither text nor Parquet.
+    """
+    _check_is_file(path)
+    data = _unpacked(path)
+    if not data:
+        raise _refusal(path, Message("an empty file"), Message("at least a header and one row"))
+    if data.startswith(_PARQUET):
+        return Source(path, data, True, file_sha256(path), error)
+    return Source(path, _text(path, data), False, file_sha256(path), error)
+
+
+def _check_is_file(path: Path) -> None:
+    wanted = Message("a readable file")
+    try:
+        if path.is_dir():
+            raise _refusal(path, Message("a directory"), wanted)
+        if not path.exists():
+            raise _refusal(path, Message("no such file"), wanted)
+        if not path.is_file():
+            raise _refusal(path, Message("something that is not a plain file"), wanted)
+        path.open("rb").close()
+    except PermissionError as error:
+        raise _refusal(path, Message("no permission to read it"), wanted) from error
+    except (OSError, ValueError) as error:
+        raise _refusal(path, Message("a path that cannot be opened"), wanted) from error
+
+
+def _unpacked(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(0)
+        if head[:2] == _GZIP:
+            return _gathered(path, _gzip_pieces(path, file))
+        if head == _ZSTD:
+            return _gathered(path, _zstd_pieces(path, file))
+        return _gathered(path, iter(lambda: file.read(_PIECE), b""))
+
+
+def _gathered(path: Path, pieces: Iterator[bytes]) -> bytes:
+    kept = io.BytesIO()
+    bounds = _Bounds(path)
+    for piece in pieces:
+        bounds.take(piece)
+        kept.write(piece)
+    return kept.getvalue()
+
+
+class _Bounds:
+    """Watches the bytes go by and stops at the first line, or file, that is too long."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.size, self.lines, self.run = path, 0, 0, 0
+        self.has_lines = True
+
+    def take(self, piece: bytes) -> None:
+        if self.size == 0:
+            # Parquet has no lines, and a JSON array may be written as a single one.
+            self.has_lines = not piece.startswith(_PARQUET) and not _opens_json_array(piece)
+        self.size += len(piece)
+        if self.size > BYTES_LIMIT:
+            raise _refusal(self.path, Message("more than 4 GiB of text"), _SMALLER)
+        if self.has_lines:
+            self._measure(piece)
+
+    def _measure(self, piece: bytes) -> None:
+        first, last = piece.find(b"\n"), piece.rfind(b"\n")
+        if first < 0:
+            self.run += len(piece)
+        elif self.run + first > LINE_LIMIT:
+            self.run += first
+        else:
+            # A piece is no longer than the limit, so a line within it is not either.
+            self.lines += piece.count(b"\n")
+            self.run = len(piece) - last - 1
+        if self.run > LINE_LIMIT:
+            place = cell(str(self.path), self.lines + 1)
+            raise InputError(place, found=Message("a line above 1 MiB"), wanted=_TRACE_LINES)
+
+
+_SMALLER = Message("a smaller file, or the same table as Parquet")
+_TRACE_LINES = Message("a table with one row a line")
+
+
+def _opens_json_array(piece: bytes) -> bool:
+    return piece[:64].removeprefix(_BOM).lstrip()[:1] == b"["
+
+
+def _gzip_pieces(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    try:
+        with gzip.open(file) as unpacked:
+            yield from iter(lambda: unpacked.read(_PIECE), b"")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _cut_off(path, "gzip") from error
+
+
+def _zstd_pieces(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    zstd = _zstd_module(path)
+    try:
+        with zstd.open(file, "rb") as unpacked:
+            yield from iter(lambda: cast("bytes", unpacked.read(_PIECE)), b"")
+    except (EOFError, zstd.ZstdError) as error:
+        raise _cut_off(path, "zstd") from error
+
+
+def _zstd_module(path: Path) -> Any:
+    for name in ("compression.zstd", "zstandard"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise MissingExtraError(
+        str(path),
+        found=Message("a zstd file, and no zstd reader is installed"),
+        remedy=Message("Run `pip install zstandard`, or unpack the file first."),
+    )
+
+
+def _cut_off(path: Path, packing: str) -> InputError:
+    found = Message("a {packing} file that is cut off or damaged", {"packing": packing})
+    return _refusal(path, found, Message("a whole file; fetch or pack it again"))
+
+
+def _text(path: Path, data: bytes) -> bytes:
+    if data.startswith(_UTF16):
+        found = Message("text in UTF-16")
+        raise _refusal(path, found, Message("text in UTF-8; save the file again as UTF-8"))
+    _check_not_binary(path, data)
+    _check_utf8(path, data)
+    text = data.removeprefix(_BOM)
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not text.strip():
+        raise _refusal(path, Message("blank lines only"), Message("at least a header and one row"))
+    return text
+
+
+def _check_not_binary(path: Path, data: bytes) -> None:
+    nul = data.find(b"\0")
+    if nul >= 0:
+        row = data.count(b"\n", 0, nul) + 1
+        raise InputError(
+            cell(str(path), row),
+            found=Message("binary bytes"),
+            wanted=Message("text in UTF-8, or a Parquet file"),
+        )
+
+
+def _check_utf8(path: Path, data: bytes) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        found = Message("bytes that are not UTF-8")
+        wanted = Message("text in UTF-8, or a Parquet file")
+        raise InputError(cell(str(path), row), found=found, wanted=wanted) from error
+
+
+def _refusal(path: Path, found: Message, wanted: Message) -> InputError:
+    return InputError(str(path), found=found, wanted=wanted)
