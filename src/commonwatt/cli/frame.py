@@ -202,7 +202,7 @@ def run_main(root: click.Command, arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         return _close_stdout()
-    except Exception as error:  # noqa: BLE001  the last door: a bug is said as one
+    except Exception as error:
         return _report(_told(error), arguments)
     return 0
 
