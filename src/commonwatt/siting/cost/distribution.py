@@ -1,0 +1,81 @@
+"""Distributions of sourced values, by their quantile functions.
+
+Only the quantile function matters here: a draw is the quantile of a uniform
+number, and correlation is put on the normal scores (a Gaussian copula).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri  # pyright: ignore[reportMissingTypeStubs]
+
+F64 = npt.NDArray[np.float64]
+Z95 = 1.6448536269514722  # 95th percentile of the standard normal
+
+
+class Shape(StrEnum):
+    """How a value may vary; `low`, `mode`, `high` mean what each line says."""
+
+    FIXED = "fixed"  # mode
+    UNIFORM = "uniform"  # between low and high
+    TRIANGULAR = "triangular"  # low, most likely, high
+    NORMAL = "normal"  # 5th percentile, median, 95th
+    LOGNORMAL = "lognormal"  # 5th percentile, median, 95th
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A value that may vary: its shape and three numbers in one unit.
+
+    >>> round(Distribution(Shape.TRIANGULAR, 0.2, 0.3, 0.6).quantile(0.5), 4)
+    0.3551
+    """
+
+    shape: Shape
+    low: float
+    mode: float
+    high: float
+
+    def quantile(self, share: float) -> float:
+        """Return the value that `share` of draws stay below."""
+        return float(self.quantiles(np.array([share]))[0])
+
+    def quantiles(self, shares: F64) -> F64:
+        """Return the quantiles of `shares`, of the same shape."""
+        match self.shape:
+            case Shape.FIXED:
+                return np.full(shares.shape, self.mode)
+            case Shape.UNIFORM:
+                return self.low + (self.high - self.low) * shares
+            case Shape.TRIANGULAR:
+                return _triangular(shares, self.low, self.mode, self.high)
+            case Shape.NORMAL:
+                return self.mode + (self.high - self.low) / (2 * Z95) * ndtri(shares)
+            case Shape.LOGNORMAL:
+                spread = np.log(self.high / self.low) / (2 * Z95)
+                return self.mode * np.exp(spread * ndtri(shares))
+            case _:
+                assert_never(self.shape)
+
+    def scaled(self, factor: float) -> Distribution:
+        """Return the same distribution in another unit."""
+        return Distribution(self.shape, self.low * factor, self.mode * factor, self.high * factor)
+
+    def normal_scores(self, scores: F64, low: float, high: float) -> F64:
+        """Return the values at normal scores, cut at the bounds of the input."""
+        return np.clip(self.quantiles(ndtr(scores)), low, high)
+
+
+def _triangular(shares: F64, low: float, mode: float, high: float) -> F64:
+    width = high - low
+    if width <= 0:
+        return np.full(shares.shape, mode)
+    rise, fall = (mode - low) * width, (high - mode) * width
+    left = low + np.sqrt(np.maximum(shares * rise, 0))
+    right = high - np.sqrt(np.maximum((1 - shares) * fall, 0))
+    return np.where(shares * width < mode - low, left, right)

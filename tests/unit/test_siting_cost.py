@@ -1,0 +1,181 @@
+"""The cost model: closed forms, cells, drivers and the shape of its findings."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commonwatt.siting.cost.cells import (
+    DATA,
+    Confidence,
+    load_cells,
+    load_money,
+    site_cells,
+    sites_of,
+)
+from commonwatt.siting.cost.chance import costs_of, draw, draw_slow, sobol
+from commonwatt.siting.cost.drivers import (
+    break_even_map,
+    break_even_tariff,
+    break_even_utilisation,
+    tornado,
+)
+from commonwatt.siting.cost.inputs import INPUTS, PLACE
+from commonwatt.siting.cost.model import (
+    asset_charge,
+    build_factor,
+    crf,
+    dcf,
+    lcoc,
+    lcoc_by_part,
+    simple,
+)
+from commonwatt.siting.errors import CellsError, UnitError
+
+CELLS = load_cells()
+COLUMN = CELLS + load_cells(DATA / "column_cells.csv")
+
+
+def medians(site, cells=CELLS):
+    return np.array(site_cells(cells, site).medians())
+
+
+def with_whole_lives(x, life=5, shell=20):
+    y = x.copy()
+    y[PLACE["hardware_life_years"]], y[PLACE["shell_life_years"]] = life, shell
+    return y
+
+
+@pytest.mark.parametrize("site", sites_of(CELLS))
+def test_annuity_and_cash_flow_agree(site):
+    x = with_whole_lives(medians(site))
+    assert math.isclose(lcoc(x), dcf(x), rel_tol=1e-9)
+
+
+def test_without_rate_and_tax_the_annuity_is_cost_over_hours():
+    x = with_whole_lives(medians("us-virginia"))
+    x[PLACE["discount_rate"]] = x[PLACE["tax_share"]] = x[PLACE["land_usd_per_kw"]] = 0
+    assert math.isclose(lcoc(x), simple(x), rel_tol=1e-9)
+    assert math.isclose(dcf(x), simple(x), rel_tol=1e-9)
+
+
+def test_the_annuity_of_a_long_life_is_the_rate():
+    assert math.isclose(crf(0.07, 1e6), 0.07, rel_tol=1e-12)
+    assert math.isclose(crf(1e-13, 7.0), 1 / 7, rel_tol=1e-9)
+
+
+def test_interest_while_building_is_the_integral_of_growth():
+    even = np.mean([1.08 ** ((i + 0.5) / 10_000 * 2) for i in range(10_000)])
+    assert math.isclose(build_factor(0.08, 24.0), even, rel_tol=1e-8)
+
+
+def test_salvage_lowers_the_charge_by_its_own_annuity():
+    bare, sold = asset_charge(100, 0, 0.08, 5, 0.25), asset_charge(100, 10, 0.08, 5, 0.25)
+    assert math.isclose(bare - sold, 10 * 1.08**-5 * crf(0.08, 5), rel_tol=1e-9)
+
+
+def test_parts_add_up_to_the_cost():
+    x = medians("hong-kong")
+    assert math.isclose(math.fsum(lcoc_by_part(x).values()), lcoc(x), rel_tol=1e-12)
+
+
+def test_the_fast_draws_follow_the_slow_ones():
+    scores = np.random.default_rng(3).standard_normal((400, len(INPUTS))).astype(np.float32)
+    cells = site_cells(CELLS, "cn-west")
+    np.testing.assert_allclose(costs_of(cells, scores), draw_slow(cells, scores), rtol=2e-4)
+
+
+def test_the_same_seed_draws_the_same_costs():
+    cells = site_cells(CELLS, "us-texas")
+    one, two = draw(cells, draws=30_000, seed=7), draw(cells, draws=30_000, seed=7)
+    assert one.cost.tobytes() == two.cost.tobytes()
+    assert draw(cells, draws=30_000, seed=8).p50 != one.p50
+
+
+def test_sobol_shares_of_a_nearly_additive_cost_add_up():
+    found = sobol(site_cells(CELLS, "us-virginia"), draws=20_000, seed=1)
+    assert 0.9 < found.first.sum() <= 1.02
+    assert (found.total >= found.first - 0.02).all()
+
+
+def test_use_is_the_first_driver_in_western_china():
+    bars = tornado(site_cells(CELLS, "cn-west"))
+    assert bars[0].input == "utilisation_share"
+    names = [bar.input for bar in bars]
+    assert names.index("tariff_usd_per_kwh") > 5
+
+
+def test_the_columns_own_inputs_make_the_us_about_three_times_dearer():
+    us = draw(site_cells(COLUMN, "us-virginia"), draws=20_000, seed=1)
+    cn = draw(site_cells(COLUMN, "cn-west"), draws=20_000, seed=1)
+    assert 2.2 < us.p50 / cn.p50 < 3.2
+    assert us.p5 > cn.p95
+
+
+def test_audited_inputs_turn_the_sign_and_equal_terms_turn_it_back():
+    us, cn = medians("us-virginia"), medians("cn-west")
+    cn[PLACE["utilisation_share"]] = 0.35
+    cn[PLACE["hardware_price_ratio"]] = 1.0
+    assert lcoc(cn) > 1.3 * lcoc(us)
+    cn[PLACE["utilisation_share"]] = us[PLACE["utilisation_share"]]
+    assert 0.78 < lcoc(cn) / lcoc(us) < 0.95
+
+
+def test_break_even_points_cost_the_same():
+    us, cn = medians("us-virginia"), medians("cn-west")
+    even = cn.copy()
+    even[0] = break_even_utilisation(cn, us)
+    assert math.isclose(lcoc(even), lcoc(us), rel_tol=1e-9)
+    own = us.copy()
+    own[PLACE["tariff_usd_per_kwh"]] = break_even_tariff(us, 3.1)
+    assert math.isclose(lcoc(own), 3.1, rel_tol=1e-9)
+
+
+def test_the_break_even_map_is_one_where_sites_are_alike():
+    us = medians("us-virginia")
+    table = break_even_map(us, us, np.array([us[0]]), np.array([1.0]))
+    assert math.isclose(table[0, 0], 1.0, rel_tol=1e-12)
+
+
+def test_every_cell_carries_source_date_and_confidence():
+    assert all(each.source and each.dated and each.confidence in Confidence for each in CELLS)
+    assert {"cn-west", "cn-east", "hong-kong", "us-virginia", "us-texas", "us-iowa"} <= set(
+        sites_of(CELLS)
+    )
+
+
+def test_money_is_converted_by_rate_and_then_by_prices():
+    money = load_money()
+    usd = money.usd(7.195712, "CNY", 2024, price_year=2025)
+    assert math.isclose(usd, money.us_prices[2025] / money.us_prices[2024])
+
+
+def bad_library(tmp_path: Path, row: str) -> Path:
+    path = tmp_path / "cells.csv"
+    head = "site,input,shape,low,mode,high,unit,year,source,dated,confidence,note\n"
+    path.write_text(head + row + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "word"),
+    [
+        ("x,pue_ratio,fixed,,1.2,,USD/kWh,2024,s,2024,press,", UnitError, "USD/kWh"),
+        ("x,pue_ratio,fixed,,1.2,,PUE,,s,2024,press,", CellsError, "year"),
+        ("x,pue_ratio,fixed,,0.7,,PUE,2024,s,2024,press,", CellsError, "1 to 4"),
+        ("x,pue_ratio,triangular,1.4,1.2,1.3,PUE,2024,s,2024,press,", CellsError, "order"),
+        ("x,pue_ratio,fixed,,1.2,,PUE,2024,,2024,press,", CellsError, "source"),
+        ("x,pue_ratio,fixed,,1.2,,PUE,2024,s,2024,hearsay,", CellsError, "hearsay"),
+        ("x,tariff_usd_per_kwh,fixed,,1,,CNY/kWh,1990,s,2024,press,", UnitError, "1990"),
+        ("x,tariff_usd_per_kwh,fixed,,1,,furlong,2020,s,2024,press,", UnitError, "furlong"),
+    ],
+)
+def test_a_bad_cell_is_named_with_its_row(tmp_path, row, error, word):
+    with pytest.raises(error, match=word):
+        load_cells(bad_library(tmp_path, row))
+
+
+def test_a_site_without_an_input_is_refused():
+    with pytest.raises(CellsError, match="no cell for"):
+        site_cells([], "nowhere")
