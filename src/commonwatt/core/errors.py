@@ -24,7 +24,12 @@
     │   └── (wings add theirs below, 41 and up)
     ├── InfeasibleError            40   the limits cannot all hold
     ├── IdentityError              50   a conservation law did not close (a bug)
-    └── RunNotFoundError           60   no such run in the store
+    ├── RunNotFoundError           60   no such run in the store
+    ├── LedgerError                61   a ledger cannot be opened or lacks what is asked
+    ├── TamperedError              62   the record was changed after it was written
+    ├── ActorError                 63   the signer is unknown, revoked or in the wrong role
+    ├── ClockError                 64   an entry would be older than the one before it
+    └── EntryError                 65   an entry is not of the form that can be kept
 
 Exit codes are a contract: a code once given is never given to another error.
 Every error keeps its parts (`where`, `found`, `wanted`, `remedy`) so that the

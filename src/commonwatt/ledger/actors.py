@@ -1,0 +1,132 @@
+"""Who may put something on record: a person in a role, of an organisation, at a device.
+
+One key stands for one person in one role. Enrolment and revocation are entries
+themselves, so that the chain alone tells whose signature counted when.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+
+from commonwatt.core.messages import Message
+from commonwatt.ledger import schema
+from commonwatt.ledger.entries import Draft
+from commonwatt.ledger.errors import ActorError
+from commonwatt.ledger.keys import actor_id_of
+
+ENROL: Final = "ledger.enrol"
+REVOKE: Final = "ledger.revoke"
+REGISTRAR: Final = "registrar"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A member of staff or a service, never a patient.
+
+    Args:
+        name: As the organisation's directory has it.
+        role: One word that permissions speak of: registrar, clinician, output-checker …
+        organisation: Who answers for them.
+        device: The machine or card that holds the key.
+    """
+
+    name: str
+    role: str
+    organisation: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """An enrolled person and their key."""
+
+    actor_id: str
+    public_key: bytes
+    person: Person
+    enrolled_in: int
+    revoked_in: int | None
+
+
+def enrolment(person: Person, public_key: bytes) -> Draft:
+    """Return the entry that makes `person` known by `public_key`."""
+    body = asdict(person) | {"public_key": public_key.hex()}
+    return Draft(kind=ENROL, subject=f"actor/{actor_id_of(public_key)}", body=body)
+
+
+def revocation(actor_id: str, reason: str) -> Draft:
+    """Return the entry after which `actor_id` counts no more."""
+    return Draft(kind=REVOKE, subject=f"actor/{actor_id}", body={"reason": reason})
+
+
+def find(connection: sa.Connection, actor_id: str) -> Actor:
+    """Return the actor of that name.
+
+    Raises:
+        ActorError: Nobody of that name is enrolled.
+    """
+    query = sa.select(schema.actors).where(schema.actors.c.actor_id == actor_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise ActorError(
+            f"actor {actor_id}",
+            found=Message("nobody enrolled under this key"),
+            remedy=Message("Ask a registrar to enrol the key first."),
+        )
+    return actor_of(row)
+
+
+def actor_of(row: RowMapping) -> Actor:
+    """Return the actor in a row of the table."""
+    names = ("name", "role", "organisation", "device")
+    return Actor(
+        actor_id=row["actor_id"],
+        public_key=bytes(row["public_key"]),
+        person=Person(**{name: row[name] for name in names}),
+        enrolled_in=row["enrolled_in"],
+        revoked_in=row["revoked_in"],
+    )
+
+
+def check_active(actor: Actor) -> None:
+    """Refuse an actor whose key was revoked.
+
+    Raises:
+        ActorError: The key was revoked; the entry that did so is named.
+    """
+    if actor.revoked_in is not None:
+        raise ActorError(
+            f"actor {actor.actor_id}",
+            found=Message("a key revoked in entry {index}", {"index": f"{actor.revoked_in:,}"}),
+            wanted=Message("a key in force"),
+        )
+
+
+def check_role(actor: Actor, roles: frozenset[str] | None, step: str) -> None:
+    """Refuse an actor whose role may not take `step`; `None` lets every role.
+
+    Raises:
+        ActorError: The role is not among `roles`.
+    """
+    if roles is not None and actor.person.role not in roles:
+        raise ActorError(
+            f"actor {actor.actor_id}, {step}",
+            found=Message("the role {role}", {"role": actor.person.role}),
+            wanted=Message("one of the roles {roles}", {"roles": ", ".join(sorted(roles))}),
+        )
+
+
+def keep(connection: sa.Connection, index: int, draft: Draft) -> None:
+    """Bring the table of actors up to date with an enrolment or a revocation."""
+    actor_id = draft.subject.removeprefix("actor/")
+    if draft.kind == ENROL:
+        row: dict[str, Any] = dict(draft.body) | {"actor_id": actor_id, "enrolled_in": index}
+        row["public_key"] = bytes.fromhex(row["public_key"])
+        connection.execute(sa.insert(schema.actors), [row])
+    if draft.kind == REVOKE:
+        table = schema.actors
+        change = sa.update(table).where(table.c.actor_id == actor_id)
+        connection.execute(change.values(revoked_in=index))

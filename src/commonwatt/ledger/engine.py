@@ -1,0 +1,70 @@
+"""The database behind a ledger: a file by default, PostgreSQL by URL.
+
+A writer takes SQLite's one write lock when its transaction begins, not half
+way through it, so that two writers wait for each other and neither fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import StaticPool
+
+_READ = "commonwatt_read"
+
+
+def open_engine(where: str | Path) -> sa.Engine:
+    """Return an engine for a path (SQLite) or a database URL."""
+    url = sa.make_url(_url(where))
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url.set(drivername="postgresql+psycopg"))
+    memory = url.database in (None, "", ":memory:")
+    options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
+    engine = sa.create_engine(
+        url, connect_args={"check_same_thread": False, "timeout": 30}, **options
+    )
+    _prepare_sqlite(engine, wal=not memory)
+    return engine
+
+
+def _url(where: str | Path) -> str:
+    text = str(where)
+    return text if "://" in text else f"sqlite:///{text}"
+
+
+def _prepare_sqlite(engine: sa.Engine, *, wal: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None  # we say BEGIN ourselves
+        if wal:
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        reads = connection.get_execution_options().get(_READ, False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Generator[sa.Connection]:
+    """Give a connection in a transaction that is kept whole or not at all."""
+    with engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Generator[sa.Connection]:
+    """Give a connection that sees one state of the database and changes nothing."""
+    options: dict[str, Any] = {_READ: True}
+    if engine.dialect.name == "postgresql":
+        options["isolation_level"] = "REPEATABLE READ"
+    with engine.connect().execution_options(**options) as connection:
+        yield connection
+        connection.rollback()

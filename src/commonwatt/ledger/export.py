@@ -1,0 +1,69 @@
+"""Take the record out of the house, with the means to check it.
+
+The folder holds the lines as they were hashed, the signatures, a fresh
+checkpoint and a verifier that needs nothing but Python.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from commonwatt.core.messages import Message
+from commonwatt.ledger import schema
+from commonwatt.ledger.checkpoints import Checkpoint
+from commonwatt.ledger.errors import LedgerError
+from commonwatt.ledger.keys import Signer
+from commonwatt.ledger.store import Ledger
+
+VERIFIER: Final = Path(__file__).with_name("independent.py")
+_PAGE = 20_000
+
+
+def export(ledger: Ledger, folder: Path, *, by: Signer) -> Checkpoint:
+    """Write entries, signatures, checkpoint and verifier into a new `folder`.
+
+    Args:
+        ledger: The ledger.
+        folder: It must not exist yet.
+        by: Whoever signs the checkpoint.
+
+    Raises:
+        LedgerError: The folder exists already.
+    """
+    if folder.exists():
+        raise LedgerError(
+            str(folder), found=Message("something there already"), wanted=Message("a new folder")
+        )
+    made = ledger.checkpoint(by=by)
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    with ledger.reading() as connection:
+        _write_entries(connection, draft / "entries.jsonl", made.size)
+        _write_signatures(connection, draft / "signatures.jsonl", made.size)
+    (draft / "checkpoint.txt").write_text(made.note, encoding="utf-8", newline="\n")
+    shutil.copyfile(VERIFIER, draft / "verify_ledger.py")
+    draft.rename(folder)
+    return made
+
+
+def _write_entries(connection: sa.Connection, path: Path, size: int) -> None:
+    table = schema.entries
+    query = sa.select(table.c.text).where(table.c.position < size).order_by(table.c.position)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for text in connection.execute(query).yield_per(_PAGE).scalars():
+            file.write(text + "\n")
+
+
+def _write_signatures(connection: sa.Connection, path: Path, size: int) -> None:
+    table = schema.signatures
+    query = sa.select(table).where(table.c.last < size).order_by(table.c.last)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in connection.execute(query):
+            line = [row.first, row.last, row.actor_id, bytes(row.signature).hex()]
+            file.write(json.dumps(line) + "\n")

@@ -1,0 +1,164 @@
+"""Proofs that a record is in the ledger, and that the ledger only grew.
+
+Every node of a proof is the root of a range of leaves, so a proof is first a
+list of ranges (`inclusion_ranges`, `consistency_ranges`), then a hash for
+each. Where a range stands aligned and complete it is one stored node; `Nodes`
+finds it.
+
+Source: RFC 6962, "Certificate Transparency", section 2.1; the checks of a
+proof are those of RFC 9162, sections 2.1.3.2 and 2.1.4.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+Range = tuple[int, int]
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+class Nodes(Protocol):
+    """Where the hashes of complete subtrees come from."""
+
+    def node(self, level: int, position: int) -> bytes:
+        """Return the root of the leaves from `position << level`, `1 << level` of them."""
+        ...
+
+
+class ListNodes:
+    """Nodes over hashes in memory; the plainest `Nodes`."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self._leaves = leaves
+
+    def node(self, level: int, position: int) -> bytes:
+        """Return the root of one complete subtree."""
+        first = position << level
+        return fold(self._leaves[first : first + (1 << level)])
+
+
+def parent(left: bytes, right: bytes) -> bytes:
+    """Return SHA-256(0x01 || left || right)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """Return the root of a complete subtree; their number is a power of two."""
+    while len(hashes) > 1:
+        pairs = iter(hashes)
+        hashes = [parent(left, right) for left, right in zip(pairs, pairs, strict=True)]
+    return hashes[0]
+
+
+def split(size: int) -> int:
+    """Return the largest power of two below `size`.
+
+    >>> [split(n) for n in (2, 3, 4, 5, 8, 9)]
+    [1, 2, 2, 4, 4, 8]
+    """
+    return 1 << (size - 1).bit_length() - 1
+
+
+def range_root(nodes: Nodes, lo: int, hi: int) -> bytes:
+    """Return the root over leaves `lo` (inclusive) to `hi` (exclusive)."""
+    if lo == hi:
+        return EMPTY_ROOT
+    size = hi - lo
+    if size & (size - 1) == 0 and lo % size == 0:
+        return nodes.node(size.bit_length() - 1, lo // size)
+    k = split(size)
+    return parent(range_root(nodes, lo, lo + k), range_root(nodes, lo + k, hi))
+
+
+def roots(nodes: Nodes, ranges: Iterable[Range]) -> list[bytes]:
+    """Return the root of each range."""
+    return [range_root(nodes, lo, hi) for lo, hi in ranges]
+
+
+def inclusion_ranges(index: int, size: int, lo: int = 0) -> list[Range]:
+    """Return PATH(index, D[size]) as ranges, the deepest first.
+
+    >>> inclusion_ranges(2, 7)
+    [(3, 4), (0, 2), (4, 7)]
+    """
+    if size == 1:
+        return []
+    k = split(size)
+    if index < k:
+        return [*inclusion_ranges(index, k, lo), (lo + k, lo + size)]
+    return [*inclusion_ranges(index - k, size - k, lo + k), (lo, lo + k)]
+
+
+def consistency_ranges(old: int, size: int) -> list[Range]:
+    """Return PROOF(old, D[size]) as ranges.
+
+    >>> consistency_ranges(3, 7)
+    [(2, 3), (3, 4), (0, 2), (4, 7)]
+    """
+    return [] if old == 0 else _subproof(old, 0, size, whole=True)
+
+
+def _subproof(old: int, lo: int, size: int, *, whole: bool) -> list[Range]:
+    if old == size:
+        return [] if whole else [(lo, lo + size)]
+    k = split(size)
+    if old <= k:
+        return [*_subproof(old, lo, k, whole=whole), (lo + k, lo + size)]
+    return [*_subproof(old - k, lo + k, size - k, whole=False), (lo, lo + k)]
+
+
+def inclusion_holds(
+    *, index: int, size: int, leaf: bytes, path: Sequence[bytes], root: bytes
+) -> bool:
+    """Return whether `path` proves that `leaf` is number `index` of `size` under `root`."""
+    if not 0 <= index < size:
+        return False
+    fn, sn, found = index, size - 1, leaf
+    for other in path:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            found = parent(other, found)
+            fn, sn = _skip_left_edge(fn, sn)
+        else:
+            found = parent(found, other)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and found == root
+
+
+def _skip_left_edge(fn: int, sn: int) -> tuple[int, int]:
+    while fn and not fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    return fn, sn
+
+
+def consistency_holds(
+    *, old: int, new: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]
+) -> bool:
+    """Return whether `path` proves that the tree of `old` leaves is how that of `new` begins."""
+    if old > new or old < 0:
+        return False
+    if old == new:
+        return not path and old_root == new_root
+    if old == 0:
+        return not path and old_root == EMPTY_ROOT
+    hashes = [old_root, *path] if old & (old - 1) == 0 else list(path)
+    return bool(hashes) and _grew(old - 1, new - 1, hashes, old_root, new_root)
+
+
+def _grew(fn: int, sn: int, hashes: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    first = second = hashes[0]
+    for other in hashes[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            first, second = parent(other, first), parent(other, second)
+            fn, sn = _skip_left_edge(fn, sn)
+        else:
+            second = parent(second, other)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and first == old_root and second == new_root

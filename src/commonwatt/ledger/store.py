@@ -1,0 +1,453 @@
+"""The ledger itself: append inside a transaction, read back, prove.
+
+An append locks the head, so that entries have one order; it reads the clock
+and the keys that it is given and touches nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from commonwatt.core.messages import Message
+from commonwatt.ledger import actors, merkle, schema, tiles
+from commonwatt.ledger.checkpoints import Checkpoint, sign_checkpoint
+from commonwatt.ledger.engine import open_engine, reading, writing
+from commonwatt.ledger.entries import (
+    Draft,
+    Entry,
+    check_draft,
+    entry_text,
+    genesis,
+    instant_text,
+    leaf_hash,
+    parse_entry,
+)
+from commonwatt.ledger.errors import ActorError, ClockError, EntryError, LedgerError
+from commonwatt.ledger.keys import Signer, actor_id_of, batch_message, holds
+
+_RESERVED = frozenset({actors.ENROL, actors.REVOKE})
+_PAGE = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The end of the chain: how many entries, the last link and the last instant."""
+
+    origin: str
+    size: int
+    link: bytes
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InclusionProof:
+    """That entry `index` is in the ledger of `size` entries with this `root`."""
+
+    index: int
+    size: int
+    leaf: bytes
+    path: list[bytes]
+    root: bytes
+
+    def holds(self) -> bool:
+        """Return whether the proof is right by itself."""
+        return merkle.inclusion_holds(
+            index=self.index, size=self.size, leaf=self.leaf, path=self.path, root=self.root
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsistencyProof:
+    """That the ledger of `old` entries is how the ledger of `new` entries begins."""
+
+    old: int
+    new: int
+    old_root: bytes
+    new_root: bytes
+    path: list[bytes]
+
+    def holds(self) -> bool:
+        """Return whether the proof is right by itself."""
+        return merkle.consistency_holds(
+            old=self.old,
+            new=self.new,
+            old_root=self.old_root,
+            new_root=self.new_root,
+            path=self.path,
+        )
+
+
+class Ledger:
+    """An append-only record behind one database; see `commonwatt.ledger` for its use."""
+
+    def __init__(self, engine: sa.Engine, *, origin: str = "commonwatt") -> None:
+        self.engine = engine
+        with writing(engine) as connection:
+            schema.create(connection)
+            if connection.execute(sa.select(schema.head.c.one)).first() is None:
+                first = {"one": 1, "origin": origin, "size": 0, "link": genesis(origin), "at": ""}
+                connection.execute(sa.insert(schema.head), [first])
+
+    @classmethod
+    def open(cls, where: str | Path, *, origin: str = "commonwatt", create: bool = True) -> Ledger:
+        """Return the ledger at a path or a database URL, made there if it is missing.
+
+        Args:
+            where: A path (SQLite), `sqlite:///…` or `postgresql://…`.
+            origin: The name that its checkpoints bear; kept when it is first made.
+            create: Whether a missing ledger may be made.
+
+        Raises:
+            LedgerError: There is none and none may be made, or it cannot be opened.
+        """
+        try:
+            engine = open_engine(where)
+            if not create:
+                _check_exists(engine, where)
+            return cls(engine, origin=origin)
+        except SQLAlchemyError as error:
+            raise LedgerError(_name(where), found=type(error).__name__, wanted=_READABLE) from None
+
+    def transaction(self) -> AbstractContextManager[sa.Connection]:
+        """Give a connection on which a state change and its entry are kept together or not."""
+        return writing(self.engine)
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """Give a connection for queries, which waits for no writer."""
+        return reading(self.engine)
+
+    def found(self, key: Signer, person: actors.Person, *, at: datetime) -> actors.Actor:
+        """Enrol the first registrar, who signs their own enrolment, into an empty ledger.
+
+        Raises:
+            LedgerError: The ledger has entries already.
+            ActorError: The person's role is not registrar.
+        """
+        actor = _unsaved(key.public_key, person)
+        actors.check_role(actor, frozenset({actors.REGISTRAR}), actors.ENROL)
+        with self.transaction() as tx:
+            if lock_head(tx).size:
+                raise LedgerError(
+                    "ledger", found=Message("entries already"), wanted=Message("an empty ledger")
+                )
+            _write(tx, [actors.enrolment(person, key.public_key)], actor, key, at)
+            return actors.find(tx, actor.actor_id)
+
+    def enrol(
+        self,
+        tx: sa.Connection,
+        person: actors.Person,
+        public_key: bytes,
+        *,
+        by: Signer,
+        at: datetime,
+    ) -> actors.Actor:
+        """Put on record that `person` signs with `public_key`.
+
+        Raises:
+            ActorError: `by` is no registrar, or the key is enrolled already.
+        """
+        lock_head(tx)
+        registrar = signer(tx, by, frozenset({actors.REGISTRAR}), actors.ENROL)
+        actor_id = actor_id_of(public_key)
+        known = sa.select(schema.actors.c.actor_id).where(schema.actors.c.actor_id == actor_id)
+        if tx.execute(known).first():
+            raise ActorError(f"actor {actor_id}", found=Message("this key enrolled already"))
+        _write(tx, [actors.enrolment(person, public_key)], registrar, by, at)
+        return actors.find(tx, actor_id)
+
+    def revoke(
+        self, tx: sa.Connection, actor_id: str, *, reason: str, by: Signer, at: datetime
+    ) -> None:
+        """Put on record that `actor_id` may sign no more.
+
+        Raises:
+            ActorError: `by` is no registrar, or the actor is unknown or revoked already.
+        """
+        lock_head(tx)
+        registrar = signer(tx, by, frozenset({actors.REGISTRAR}), actors.REVOKE)
+        actors.check_active(actors.find(tx, actor_id))
+        _write(tx, [actors.revocation(actor_id, reason)], registrar, by, at)
+
+    def append(
+        self,
+        tx: sa.Connection,
+        drafts: Sequence[Draft],
+        *,
+        by: Signer,
+        at: datetime,
+        roles: frozenset[str] | None = None,
+    ) -> list[Entry]:
+        """Put `drafts` on record in order, under one signature, in the caller's transaction.
+
+        Args:
+            tx: A connection of this ledger's database, from `transaction()`.
+            drafts: What happened; none is kept if one is refused.
+            by: Whoever answers for them.
+            at: When; not before the last entry.
+            roles: The roles that may do this, from the caller's table; `None` lets every role.
+
+        Raises:
+            ActorError: The signer is unknown, revoked, in the wrong role, or signs falsely.
+            ClockError: `at` is before the last entry.
+            EntryError: A draft cannot be kept.
+        """
+        reserved = next((draft for draft in drafts if draft.kind in _RESERVED), None)
+        if reserved:
+            raise EntryError(
+                reserved.kind, wanted=Message("enrolment and revocation through their own calls")
+            )
+        if not drafts:
+            return []
+        lock_head(tx)
+        actor = signer(tx, by, roles, drafts[0].kind)
+        return _write(tx, drafts, actor, by, at)
+
+    def head(self) -> Head:
+        """Return the end of the chain."""
+        with self.reading() as connection:
+            return read_head(connection)
+
+    def actors(self) -> list[actors.Actor]:
+        """Return everybody ever enrolled, in the order of enrolment."""
+        query = sa.select(schema.actors).order_by(schema.actors.c.enrolled_in)
+        with self.reading() as connection:
+            return [actors.actor_of(row) for row in connection.execute(query).mappings()]
+
+    def entries(
+        self, first: int = 0, *, kind: str = "", subject: str = "", limit: int | None = None
+    ) -> Iterator[Entry]:
+        """Yield entries in order, from `first`, of a kind and a subject where given.
+
+        A `kind` or `subject` that ends in a full stop or slash stands for all below it.
+        """
+        with self.reading() as connection:
+            query = sa.select(schema.entries.c.text, schema.entries.c.link)
+            query = query.where(schema.entries.c.position >= first, *_filters(kind, subject))
+            query = query.order_by(schema.entries.c.position).limit(limit)
+            for text, link in connection.execute(query).yield_per(_PAGE):
+                yield parse_entry(text, bytes(link))
+
+    def inclusion(self, index: int, size: int | None = None) -> InclusionProof:
+        """Return the proof that entry `index` is among the first `size` entries.
+
+        Raises:
+            LedgerError: There is no such entry.
+        """
+        with self.reading() as connection:
+            size = _size(connection, size)
+            if not 0 <= index < size:
+                raise _out_of_range(f"entry {index:,}", size)
+            nodes = tiles.StoredNodes(connection)
+            return InclusionProof(
+                index=index,
+                size=size,
+                leaf=nodes.node(0, index),
+                path=merkle.roots(nodes, merkle.inclusion_ranges(index, size)),
+                root=merkle.range_root(nodes, 0, size),
+            )
+
+    def consistency(self, old: int, new: int | None = None) -> ConsistencyProof:
+        """Return the proof that the first `old` entries are how the first `new` begin.
+
+        Raises:
+            LedgerError: The ledger never had so many entries.
+        """
+        with self.reading() as connection:
+            new = _size(connection, new)
+            if not 0 <= old <= new:
+                raise _out_of_range(f"size {old:,}", new)
+            nodes = tiles.StoredNodes(connection)
+            return ConsistencyProof(
+                old=old,
+                new=new,
+                old_root=merkle.range_root(nodes, 0, old),
+                new_root=merkle.range_root(nodes, 0, new),
+                path=merkle.roots(nodes, merkle.consistency_ranges(old, new)),
+            )
+
+    def checkpoint(self, *, by: Signer) -> Checkpoint:
+        """Return the size and root of now, signed; it is kept, and told to outsiders."""
+        with self.transaction() as tx:
+            head = lock_head(tx)
+            signer(tx, by, None, "checkpoint")
+            root = merkle.range_root(tiles.StoredNodes(tx), 0, head.size)
+            made = sign_checkpoint(head.origin, head.size, root, by)
+            table = schema.checkpoints
+            if not tx.execute(sa.select(table.c.size).where(table.c.size == head.size)).first():
+                row = {"size": made.size, "root": made.root, "note": made.note}
+                tx.execute(sa.insert(table), [row])
+            return made
+
+
+def lock_head(tx: sa.Connection) -> Head:
+    """Return the end of the chain and keep other writers from moving it."""
+    row = tx.execute(sa.select(schema.head).with_for_update()).mappings().one()
+    return _head_of(row)
+
+
+def signer(tx: sa.Connection, by: Signer, roles: frozenset[str] | None, step: str) -> actors.Actor:
+    """Return the actor who signs, if they may take `step`."""
+    actor = actors.find(tx, actor_id_of(by.public_key))
+    actors.check_active(actor)
+    actors.check_role(actor, roles, step)
+    return actor
+
+
+def _write(
+    tx: sa.Connection, drafts: Sequence[Draft], actor: actors.Actor, by: Signer, at: datetime
+) -> list[Entry]:
+    head, instant = read_head(tx), instant_text(at)
+    _check_clock(head, instant)
+    rows: list[dict[str, Any]] = []
+    made: list[Entry] = []
+    link = head.link
+    for index, draft in enumerate(drafts, head.size):
+        text = entry_text(
+            index=index,
+            previous=link.hex(),
+            at=instant,
+            actor_id=actor.actor_id,
+            kind=draft.kind,
+            subject=draft.subject,
+            body=check_draft(draft),
+        )
+        link = leaf_hash(text.encode())
+        rows.append(_row(index, instant, actor.actor_id, draft, text, link))
+        made.append(_entry(index, at, actor.actor_id, draft, text, link))
+    _save(tx, head, rows, _signed(head, rows, by))
+    for index, draft in enumerate(drafts, head.size):
+        if draft.kind in _RESERVED:
+            actors.keep(tx, index, draft)
+    return made
+
+
+def _save(
+    tx: sa.Connection, head: Head, rows: list[dict[str, Any]], signature: dict[str, Any]
+) -> None:
+    tx.execute(sa.insert(schema.entries), rows)
+    tx.execute(sa.insert(schema.signatures), [signature])
+    size = head.size + len(rows)
+    tiles.complete(tx, head.size, size)
+    end = {"size": size, "link": rows[-1]["link"], "at": rows[-1]["at"]}
+    tx.execute(sa.update(schema.head).values(**end))
+
+
+def _row(
+    index: int, at: str, actor_id: str, draft: Draft, text: str, link: bytes
+) -> dict[str, Any]:
+    return {
+        "position": index,
+        "at": at,
+        "actor_id": actor_id,
+        "kind": draft.kind,
+        "subject": draft.subject,
+        "text": text,
+        "link": link,
+    }
+
+
+def _entry(index: int, at: datetime, actor_id: str, draft: Draft, text: str, link: bytes) -> Entry:
+    return Entry(
+        index=index,
+        at=at,
+        actor_id=actor_id,
+        kind=draft.kind,
+        subject=draft.subject,
+        body=dict(draft.body),
+        text=text,
+        link=link,
+    )
+
+
+def _signed(head: Head, rows: list[dict[str, Any]], by: Signer) -> dict[str, Any]:
+    last = rows[-1]
+    message = batch_message(head.origin, head.size, last["position"], last["link"])
+    signature = by.sign(message)
+    if not holds(by.public_key, signature, message):
+        raise ActorError(
+            f"actor {last['actor_id']}",
+            found=Message("a signature that does not belong to the key"),
+            wanted=Message("an Ed25519 signature over the entries"),
+        )
+    return {
+        "first": head.size,
+        "last": last["position"],
+        "actor_id": last["actor_id"],
+        "signature": signature,
+    }
+
+
+def _check_clock(head: Head, instant: str) -> None:
+    if instant < head.at:
+        raise ClockError(
+            "at",
+            found=instant,
+            wanted=Message("an instant not before {last}", {"last": head.at}),
+            remedy=Message("Set this machine's clock, or wait until it has caught up."),
+        )
+
+
+def read_head(connection: sa.Connection) -> Head:
+    """Return the end of the chain as `connection` sees it."""
+    return _head_of(connection.execute(sa.select(schema.head)).mappings().one())
+
+
+def _head_of(row: Any) -> Head:
+    return Head(origin=row["origin"], size=row["size"], link=bytes(row["link"]), at=row["at"])
+
+
+def _size(connection: sa.Connection, size: int | None) -> int:
+    now = read_head(connection).size
+    if size is not None and not 0 <= size <= now:
+        raise _out_of_range(f"size {size:,}", now)
+    return now if size is None else size
+
+
+def _out_of_range(where: str, size: int) -> LedgerError:
+    return LedgerError(where, wanted=Message("at most {size}", {"size": f"{size:,}"}))
+
+
+def _filters(kind: str, subject: str) -> list[sa.ColumnElement[bool]]:
+    pairs = ((schema.entries.c.kind, kind, "."), (schema.entries.c.subject, subject, "/"))
+    return [_filter(column, given, mark) for column, given, mark in pairs if given]
+
+
+def _filter(column: sa.Column[Any], given: str, mark: str) -> sa.ColumnElement[bool]:
+    return column.startswith(given, autoescape=True) if given.endswith(mark) else column == given
+
+
+def _unsaved(public_key: bytes, person: actors.Person) -> actors.Actor:
+    return actors.Actor(
+        actor_id=actor_id_of(public_key),
+        public_key=public_key,
+        person=person,
+        enrolled_in=0,
+        revoked_in=None,
+    )
+
+
+def _check_exists(engine: sa.Engine, where: str | Path) -> None:
+    path = engine.url.database
+    sqlite = engine.dialect.name == "sqlite"
+    if sqlite and not (path and Path(path).is_file()):
+        raise LedgerError(_name(where), found=Message("no ledger"), wanted=_READABLE)
+    if not sa.inspect(engine).has_table(schema.head.name):
+        raise LedgerError(_name(where), found=Message("no ledger"), wanted=_READABLE)
+
+
+def _name(where: str | Path) -> str:
+    """Return a place without the password that a URL may hold."""
+    text = str(where)
+    return sa.make_url(text).render_as_string() if "://" in text else text
+
+
+_READABLE = Message("a path or URL of a ledger that can be opened")

@@ -1,0 +1,245 @@
+"""Check the whole record in its database: chain, columns, signatures, actors, checkpoints.
+
+Everything is derived again from the lines themselves; a stored hash is only
+ever compared. `independent.py` does the same for an export and shares no code
+with this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from commonwatt.core.messages import Message
+from commonwatt.ledger import actors, merkle, schema, tiles
+from commonwatt.ledger.checkpoints import Checkpoint, parse_checkpoint, signed_by
+from commonwatt.ledger.entries import genesis, leaf_hash, parse_entry, prefix
+from commonwatt.ledger.errors import TamperedError
+from commonwatt.ledger.keys import actor_id_of, batch_message, holds
+from commonwatt.ledger.store import Head, Ledger, read_head
+
+_PAGE = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was checked and found whole."""
+
+    entries: int
+    signatures: int
+    actors: int
+    checkpoints: int
+    root: bytes
+
+
+class Tree:
+    """The root over leaves that arrive one by one; holds one hash a level."""
+
+    def __init__(self) -> None:
+        self._peaks: list[bytes] = []
+        self.size = 0
+        self.done: list[tuple[int, int, bytes]] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Take the next leaf; nodes of stored levels that it completes go to `done`."""
+        level, position = 0, self.size
+        while position & 1:
+            leaf = merkle.parent(self._peaks.pop(), leaf)
+            level, position = level + 1, position >> 1
+            if level % tiles.STEP == 0:
+                self.done.append((level, position, leaf))
+        self._peaks.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Return the root over the leaves so far."""
+        if not self._peaks:
+            return merkle.EMPTY_ROOT
+        found = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            found = merkle.parent(peak, found)
+        return found
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The state of one pass over the chain."""
+
+    origin: str
+    link: bytes
+    at: str = ""
+    tree: Tree = field(default_factory=Tree)
+    keys: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    revoked: dict[str, int] = field(default_factory=dict[str, int])
+
+
+def verify(ledger: Ledger, *, pinned: Checkpoint | None = None) -> Verified:
+    """Return what was checked, or raise at the first thing that does not hold.
+
+    Args:
+        ledger: The ledger.
+        pinned: A checkpoint that somebody kept elsewhere; without one, a ledger whose
+            tail was cut off together with its own checkpoints cannot be told from a
+            ledger that never had it.
+
+    Raises:
+        TamperedError: Something was changed, removed or put in another order.
+    """
+    with ledger.reading() as connection:
+        head = read_head(connection)
+        walk = _Walk(origin=head.origin, link=genesis(head.origin))
+        kept = _checkpoints(connection, pinned)
+        signatures = _walk(connection, walk, kept)
+        _check_head(head, walk)
+        _check_nodes(connection, walk.tree.done)
+        _check_actors(connection, walk)
+        _check_checkpoint_signers(kept, walk)
+        return Verified(
+            entries=walk.tree.size,
+            signatures=signatures,
+            actors=len(walk.keys),
+            checkpoints=len(kept),
+            root=walk.tree.root(),
+        )
+
+
+def _walk(connection: sa.Connection, walk: _Walk, kept: list[Checkpoint]) -> int:
+    """Follow entries, signatures and checkpoints in step; return the number of signatures."""
+    due: dict[int, list[Checkpoint]] = {}
+    for checkpoint in kept:
+        due.setdefault(checkpoint.size, []).append(checkpoint)
+    _check_roots(walk, due.get(0, ()))
+    count, rows = 0, _rows(connection)
+    for batch in _batches(connection):
+        _check_batch_start(batch, walk)
+        members = _members(rows, batch["last"] - batch["first"] + 1, walk)
+        for row in members:
+            _check_entry(row, batch["actor_id"], walk)
+            _check_roots(walk, due.get(walk.tree.size, ()))
+        _check_signature(batch, walk)
+        count += 1
+    if next(rows, None) is not None:
+        raise _broken(walk, Message("an entry that nobody signed"))
+    return count
+
+
+def _rows(connection: sa.Connection) -> Iterator[Any]:
+    table = schema.entries
+    yield from connection.execute(sa.select(table).order_by(table.c.position)).yield_per(_PAGE)
+
+
+def _batches(connection: sa.Connection) -> Iterator[dict[str, Any]]:
+    table = schema.signatures
+    rows = connection.execute(sa.select(table).order_by(table.c.last)).mappings().all()
+    yield from (dict(row) for row in rows)
+
+
+def _members(rows: Iterator[Any], count: int, walk: _Walk) -> Iterable[Any]:
+    for _ in range(count):
+        row = next(rows, None)
+        if row is None:
+            raise _broken(walk, Message("an entry missing"))
+        yield row
+
+
+def _check_batch_start(batch: dict[str, Any], walk: _Walk) -> None:
+    if not walk.tree.size == batch["first"] <= batch["last"]:
+        raise _broken(walk, Message("a signature that begins elsewhere"))
+    if batch["actor_id"] not in walk.keys and walk.tree.size:
+        raise _broken(walk, Message("a signer who is not enrolled"))
+    if batch["actor_id"] in walk.revoked:
+        raise _broken(walk, Message("a signer whose key was revoked"))
+
+
+def _check_entry(row: Any, actor_id: str, walk: _Walk) -> None:
+    text: str = row.text
+    begins = prefix(
+        index=walk.tree.size,
+        previous=walk.link.hex(),
+        at=row.at,
+        actor_id=actor_id,
+        kind=row.kind,
+        subject=row.subject,
+    )
+    if row.position != walk.tree.size or not text.startswith(begins) or row.actor_id != actor_id:
+        raise _broken(walk, Message("a line that does not follow from the one before it"))
+    if row.at < walk.at:
+        raise _broken(walk, Message("a clock that went back"))
+    link = leaf_hash(text.encode())
+    if link != row.link:
+        raise _broken(walk, Message("a line that does not have its hash"))
+    if row.kind in (actors.ENROL, actors.REVOKE):
+        _learn(text, walk)
+    walk.link, walk.at = link, row.at
+    walk.tree.add(link)
+
+
+def _learn(text: str, walk: _Walk) -> None:
+    entry = parse_entry(text, b"")
+    actor_id = entry.subject.removeprefix("actor/")
+    if entry.kind == actors.REVOKE:
+        walk.revoked[actor_id] = entry.index
+        return
+    key = bytes.fromhex(entry.body["public_key"])
+    if actor_id_of(key) != actor_id or actor_id in walk.keys:
+        raise _broken(walk, Message("a key under a name that is not its own"))
+    walk.keys[actor_id] = key
+
+
+def _check_signature(batch: dict[str, Any], walk: _Walk) -> None:
+    key = walk.keys.get(batch["actor_id"], b"")
+    message = batch_message(walk.origin, batch["first"], batch["last"], walk.link)
+    if not holds(key, bytes(batch["signature"]), message):
+        raise _broken(walk, Message("a signature that does not hold"))
+
+
+def _checkpoints(connection: sa.Connection, pinned: Checkpoint | None) -> list[Checkpoint]:
+    table = schema.checkpoints
+    rows = connection.execute(sa.select(table).order_by(table.c.size)).all()
+    kept = [parse_checkpoint(row.note) for row in rows]
+    if any((c.size, c.root) != (r.size, r.root) for c, r in zip(kept, rows, strict=True)):
+        raise TamperedError("ledger_checkpoints", found=Message("a note that differs from its row"))
+    return [*kept, pinned] if pinned else kept
+
+
+def _check_roots(walk: _Walk, due: Iterable[Checkpoint]) -> None:
+    for checkpoint in due:
+        if checkpoint.root != walk.tree.root():
+            raise _broken(walk, Message("another past than its checkpoint says"))
+
+
+def _check_checkpoint_signers(kept: list[Checkpoint], walk: _Walk) -> None:
+    for checkpoint in kept:
+        if checkpoint.size > walk.tree.size:
+            raise _broken(walk, Message("fewer entries than a checkpoint says"))
+        if not any(signed_by(checkpoint, key) for key in walk.keys.values()):
+            raise _broken(walk, Message("a checkpoint that nobody enrolled has signed"))
+
+
+def _check_head(head: Head, walk: _Walk) -> None:
+    if (head.size, head.link, head.at) != (walk.tree.size, walk.link, walk.at):
+        raise _broken(walk, Message("a chain that ends elsewhere than its head says"))
+
+
+def _check_nodes(connection: sa.Connection, wanted: list[tuple[int, int, bytes]]) -> None:
+    rows = connection.execute(sa.select(schema.nodes)).all()
+    if {(r.level, r.position, bytes(r.hash)) for r in rows} != set(wanted):
+        raise TamperedError("ledger_nodes", found=Message("nodes that do not follow from entries"))
+
+
+def _check_actors(connection: sa.Connection, walk: _Walk) -> None:
+    rows = connection.execute(sa.select(schema.actors)).mappings()
+    found = {a.actor_id: (a.public_key, a.revoked_in) for a in map(actors.actor_of, rows)}
+    if found != {name: (key, walk.revoked.get(name)) for name, key in walk.keys.items()}:
+        raise TamperedError("ledger_actors", found=Message("actors who do not follow from entries"))
+
+
+def _broken(walk: _Walk, found: Message) -> TamperedError:
+    return TamperedError(
+        f"entry {walk.tree.size:,}",
+        found=found,
+        remedy=Message("Restore the ledger from a copy that agrees with a kept checkpoint."),
+    )

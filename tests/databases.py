@@ -1,0 +1,46 @@
+"""The databases that store tests run on: SQLite always, PostgreSQL where it is installed."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def _program(name: str) -> str | None:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name)
+
+
+def _as_postgres(*arguments: str) -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    return ["runuser", "-u", "postgres", "--", *arguments] if os.geteuid() == 0 else [*arguments]
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Start a PostgreSQL of our own on a socket in a new folder; stop that one at the end."""
+    initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
+    if not initdb or not pg_ctl:
+        if os.environ.get("CI") == "true":
+            pytest.fail("PostgreSQL is missing in CI: apt install postgresql")
+        pytest.skip("PostgreSQL is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    data = folder / "data"
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder, "timeout": 120}
+    subprocess.run(_as_postgres(initdb, "-D", str(data), "-U", "me", "-A", "trust", "-N"), **quiet)
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    start = ("-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+    subprocess.run(_as_postgres(pg_ctl, *start), **quiet)
+    try:
+        yield f"postgresql://me@/postgres?host={folder}"
+    finally:
+        # pg_ctl reads the process id of this one server from its own data folder
+        subprocess.run(_as_postgres(pg_ctl, "-D", str(data), "-m", "immediate", "stop"), **quiet)
+        shutil.rmtree(folder, ignore_errors=True)
