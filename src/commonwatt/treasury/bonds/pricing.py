@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import cast
 
 from scipy.optimize import brentq  # type: ignore[import-untyped]
 
@@ -115,8 +115,7 @@ def yield_of(held: Claim, clean: float) -> float:
 
 
 def _root(error: Callable[[float], float], low: float, high: float) -> float:
-    found: Any = brentq(error, low, high, xtol=1e-14)
-    return float(found)
+    return cast("float", brentq(error, low, high, xtol=1e-14))
 
 
 def macaulay_duration(held: Claim, yield_rate: float) -> float:

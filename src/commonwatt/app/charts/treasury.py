@@ -1,0 +1,104 @@
+"""Charts of the treasury wing: path, bridge, decomposition, fan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from commonwatt.app.charts.theme import ALARM, BAND, scale, sized, svg
+
+Rows = list[dict[str, Any]]
+
+
+def project_files(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Return the charts of a projection as SVG files by name."""
+    return {
+        "bridge.svg": bridge_chart(answer["bridge"], answer["currency"]),
+        "decomposition.svg": decomposition_chart(answer["years"]),
+    }
+
+
+def bridge_chart(rows: Rows, currency: str) -> str:
+    """Return the bridge from the published balance to the balance before bonds and transfers."""
+    unit = f"{currency.lower()}_bn"
+    bars = [_bar(row, unit, first=k == 0) for k, row in enumerate(rows)]
+    last = rows[-1][f"level_{unit}"]
+    bars.append(
+        {"step": "balance before bonds and transfers", "low": 0.0, "high": last, "kind": "level"}
+    )
+    frame = pl.DataFrame(bars)
+    order = [bar["step"] for bar in bars]
+    chart = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=-25)),
+            y=alt.Y("low:Q", title=f"bn {currency}"),
+            y2="high:Q",
+            color=alt.Color("kind:N", scale=scale(["level", "step"]), title=None),
+        )
+    )
+    said = ", ".join(f"{bar['step']} {bar['high']:,.1f}" for bar in bars)
+    return svg(sized(chart), description=f"Bridge of the balance {rows[0]['fiscal_year']}: {said}.")
+
+
+def _bar(row: dict[str, Any], unit: str, *, first: bool) -> dict[str, Any]:
+    level, amount = row[f"level_{unit}"], row[f"amount_{unit}"]
+    low = 0.0 if first else level - amount
+    return {"step": row["step"], "low": low, "high": level, "kind": "level" if first else "step"}
+
+
+PARTS = ("interest", "growth", "primary_balance", "exchange_rate", "stock_flow")
+
+
+def decomposition_chart(rows: Rows) -> str:
+    """Return what moved the debt ratio, stacked by year, in points of GDP."""
+    long = [
+        {
+            "year": r["fiscal_year"],
+            "part": p.replace("_", " "),
+            "points": 100 * r[f"change_{p}_share"],
+        }
+        for r in rows
+        for p in PARTS
+    ]
+    names = [part.replace("_", " ") for part in PARTS]
+    bars = (
+        alt.Chart(pl.DataFrame(long))
+        .mark_bar()
+        .encode(
+            x=alt.X("year:O", title=None),
+            y=alt.Y("points:Q", title="points of GDP"),
+            color=alt.Color("part:N", scale=scale(names), title=None),
+        )
+    )
+    return svg(sized(bars), description="What changed the debt ratio each year, in points of GDP.")
+
+
+def fan_chart(rows: Rows, *, title: str = "debt, % of GDP", ceiling: float | None = None) -> str:
+    """Return a fan: bands between 5, 10, 25, 75, 90 and 95 % quantiles, and the median.
+
+    Each row holds `fiscal_year` and quantiles `q05` … `q95` as shares of GDP.
+    """
+    shown = pl.DataFrame(
+        [{k: (100 * v if k.startswith("q") else v) for k, v in row.items()} for row in rows]
+    )
+    x = alt.X("fiscal_year:O", title=None)
+    base = alt.Chart(shown)
+    layers: list[Any] = [
+        base.mark_area(opacity=0.22, color=BAND).encode(
+            x=x, y=alt.Y(f"{low}:Q", title=title), y2=f"{high}:Q"
+        )
+        for low, high in (("q05", "q95"), ("q10", "q90"), ("q25", "q75"))
+    ]
+    layers.append(base.mark_line(color=BAND).encode(x=x, y="q50:Q"))
+    if ceiling is not None:
+        layers.append(
+            base.mark_rule(color=ALARM, strokeDash=[4, 3]).encode(y=alt.datum(100 * ceiling))
+        )
+    last = shown.row(-1, named=True)
+    said = f"{title}: in {last['fiscal_year']} median {last['q50']:.1f}, 80 % band {last['q10']:.1f} to {last['q90']:.1f}."
+    return svg(sized(alt.layer(*layers)), description=said)
