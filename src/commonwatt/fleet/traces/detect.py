@@ -36,7 +36,7 @@ def detect(source: Source) -> Format:
         if form.recognises is not None and form.recognises(source):
             return form
     for form in FORMATS.values():
-        if form.columns and set(form.columns) <= set(columns_of(source, form.separator)):
+        if form.columns and set(form.columns) <= set(columns_of(source)):
             return form
     raise _unknown(source)
 
@@ -59,6 +59,8 @@ def _seen(source: Source) -> Message:
 
 
 def _advice(source: Source) -> Message:
+    if {"sn", "gpu", "model"} <= set(columns_of(source)):
+        return Message("It is a node list; give it with --nodes.")
     form, separator = _nearest(source)
     have = set(columns_of(source, separator))
     missing = [name for name in form.columns if name not in have]

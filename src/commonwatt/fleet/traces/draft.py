@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -22,6 +24,7 @@ _DEFAULTS: Final[dict[str, pl.Expr]] = {
     "gpu_types": pl.lit(""),
     "sites": pl.lit(""),
 }
+_ORDER: Final = ("job_id", "submit_ms", "runtime_ms", "estimate_ms", "gpus", *_DEFAULTS)
 MOST_TYPES: Final = 62  # names that fit in one mask of 64 bits with a sign
 
 
@@ -39,6 +42,19 @@ class Draft:
     frame: pl.DataFrame
     clock: str
     origin: str = ""
+
+    def from_zero(self) -> Draft:
+        """Return the jobs on a clock that starts with the first of them."""
+        submit = pl.col("submit_ms")
+        return Draft(self.frame.with_columns(submit - submit.min()), "start", "each trace's start")
+
+    def named(self, path: Path) -> Draft:
+        """Return the jobs under names that hold among several files."""
+        stem = path.name.split(".")[0]
+        frame = self.frame.with_columns(job_id=pl.lit(f"{stem}:") + pl.col("job_id"))
+        if "tenant" not in frame.columns:
+            frame = frame.with_columns(tenant=pl.lit(stem))
+        return replace(self, frame=frame)
 
 
 def to_workload(draft: Draft, origin_ms: int | None = None) -> Workload:
@@ -80,6 +96,12 @@ def to_workload(draft: Draft, origin_ms: int | None = None) -> Workload:
         origin=origin_said(draft, start),
     )
     return jobs if is_sorted(submit) else jobs.take(np.argsort(submit, kind="stable"))
+
+
+def join(drafts: Sequence[Draft]) -> Draft:
+    """Return the jobs of several drafts of one clock, in the order given."""
+    frames = [_completed(draft.frame).select(_ORDER) for draft in drafts]
+    return replace(drafts[0], frame=pl.concat(frames, how="vertical_relaxed"))
 
 
 def is_sorted(submit_ms: I64) -> bool:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.detect import detect, format_named
-from commonwatt.fleet.traces.draft import Draft, is_sorted, to_workload
-from commonwatt.fleet.traces.registry import Format
+from commonwatt.fleet.traces.draft import Draft, is_sorted, join, to_workload
+from commonwatt.fleet.traces.mapped import load_mapping, read_mapped
 from commonwatt.fleet.traces.requests import Requests
 from commonwatt.fleet.traces.rows import Gap, Gaps
 from commonwatt.fleet.traces.source import Source, open_source
 from commonwatt.fleet.workload import Workload
+
+CLOCKS: Final = ("shared", "start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +54,21 @@ class TraceRead:
             UsageError: The trace holds requests, not jobs.
         """
         if self.jobs is None:
-            raise UsageError(
-                str(self.path),
-                found=Message("requests to a language model"),
-                wanted=Message("a trace of jobs"),
-            )
+            raise _not_jobs(self.path)
         return self.jobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracesRead:
+    """Several traces as one workload.
+
+    Args:
+        workload: The jobs of all of them.
+        reads: Each trace as it was read, in the order given.
+    """
+
+    workload: Workload
+    reads: tuple[TraceRead, ...]
 
 
 def read_trace(
@@ -78,33 +90,7 @@ def read_trace(
         InputError: The file cannot be read, or is of no known format.
         TraceError: A row holds a bad value.
     """
-    source = open_source(path)
-    form = format_named(format) if format else detect(source)
-    gaps = Gaps(strict)
-    return _finished(source, form, form.read(source, gaps), gaps)
-
-
-def _finished(source: Source, form: Format, found: Draft | Requests, gaps: Gaps) -> TraceRead:
-    jobs = to_workload(found) if isinstance(found, Draft) else None
-    if isinstance(found, Draft):
-        _note_disorder(found, gaps)
-    return TraceRead(
-        path=source.path,
-        format=form.name,
-        sha256=source.sha256,
-        jobs=jobs,
-        requests=found if isinstance(found, Requests) else None,
-        dropped=tuple(gaps.dropped),
-        filled=tuple(gaps.filled),
-        notes=tuple(gaps.notes),
-    )
-
-
-def _note_disorder(draft: Draft, gaps: Gaps) -> None:
-    submit = draft.frame["submit_ms"].to_numpy()
-    if not is_sorted(submit):
-        early = int(np.count_nonzero(submit[1:] < submit[:-1]))
-        gaps.note("{count} jobs stood after a later one; the jobs were sorted.", count=f"{early:,}")
+    return _read(path, format, strict, mapping)[0]
 
 
 def read_traces(
@@ -113,6 +99,103 @@ def read_traces(
     format: str | None = None,  # noqa: A002
     strict: bool = False,
     mapping: Path | None = None,
-) -> list[TraceRead]:
-    """Return the traces in `paths`, each on its own clock."""
-    return [read_trace(path, format=format, strict=strict, mapping=mapping) for path in paths]
+    clock: str = "shared",
+) -> TracesRead:
+    """Return the traces in `paths` as one workload.
+
+    With several files a job's name gains that of its file, and the jobs of a file
+    that names no tenant belong to a tenant of the file's name.
+
+    Args:
+        paths: The files, at least one.
+        format: As for `read_trace`; the same for all.
+        strict: As for `read_trace`.
+        mapping: As for `read_trace`; the same for all.
+        clock: `shared` keeps the traces' own clock, which must be the same for all;
+            `start` lets every trace begin at 0.
+
+    Raises:
+        UsageError: A trace holds requests, or the traces count on different clocks.
+        InputError: As for `read_trace`.
+    """
+    found = [_read(path, format, strict, mapping) for path in paths]
+    reads = tuple(read for read, _ in found)
+    drafts = [_jobs_of(read, draft) for read, draft in found]
+    if len(reads) == 1:
+        return TracesRead(workload=reads[0].workload, reads=reads)
+    if clock == "shared":
+        _check_one_clock(drafts)
+    else:
+        drafts = [draft.from_zero() for draft in drafts]
+    named = [draft.named(read.path) for draft, read in zip(drafts, reads, strict=True)]
+    return TracesRead(workload=to_workload(join(named)), reads=reads)
+
+
+def _read(
+    path: Path, name: str | None, strict: bool, mapping: Path | None
+) -> tuple[TraceRead, Draft | Requests]:
+    if mapping is not None and name not in (None, "table"):
+        wanted = Message("table, because --mapping describes one")
+        raise UsageError("--format", found=str(name), wanted=wanted)
+    source, gaps = open_source(path), Gaps(strict)
+    if mapping is not None:
+        return _finished(source, "table", read_mapped(source, load_mapping(mapping)), gaps)
+    form = format_named(name) if name else detect(source)
+    return _finished(source, form.name, form.read(source, gaps), gaps)
+
+
+def _finished(
+    source: Source, name: str, found: Draft | Requests, gaps: Gaps
+) -> tuple[TraceRead, Draft | Requests]:
+    if isinstance(found, Draft):
+        _check_some_left(source, found)
+        _note_disorder(found, gaps)
+    read = TraceRead(
+        path=source.path,
+        format=name,
+        sha256=source.sha256,
+        jobs=to_workload(found) if isinstance(found, Draft) else None,
+        requests=found if isinstance(found, Requests) else None,
+        dropped=tuple(gaps.dropped),
+        filled=tuple(gaps.filled),
+        notes=tuple(gaps.notes),
+    )
+    return read, found
+
+
+def _check_some_left(source: Source, draft: Draft) -> None:
+    if not draft.frame.height:
+        raise source.error(
+            source.where,
+            found=Message("no job that ran"),
+            wanted=Message("at least one job with a start and an end"),
+        )
+
+
+def _note_disorder(draft: Draft, gaps: Gaps) -> None:
+    submit = draft.frame["submit_ms"].to_numpy()
+    if not is_sorted(submit):
+        early = int(np.count_nonzero(submit[1:] < submit[:-1]))
+        gaps.note("{count} jobs stood below a later one; the jobs were sorted.", count=f"{early:,}")
+
+
+def _jobs_of(read: TraceRead, found: Draft | Requests) -> Draft:
+    if isinstance(found, Requests):
+        raise _not_jobs(read.path)
+    return found
+
+
+def _not_jobs(path: Path) -> UsageError:
+    found = Message("requests to a language model")
+    return UsageError(str(path), found=found, wanted=Message("a trace of jobs"))
+
+
+def _check_one_clock(drafts: list[Draft]) -> None:
+    clocks = sorted({draft.clock for draft in drafts})
+    if len(clocks) > 1:
+        raise UsageError(
+            "--trace",
+            found=Message("traces on the clocks {names}", {"names": ", ".join(clocks)}),
+            wanted=Message("traces on one clock"),
+            remedy=Message("Let every trace begin at 0 with --clock start."),
+        )

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.traces import itp, openb, philly
+from commonwatt.fleet.traces import (
+    acme,
+    azure_llm,
+    helios,
+    itp,
+    mapped,
+    mooncake,
+    openb,
+    philly,
+    philly_log,
+    sacct,
+    servegen,
+    swf,
+)
 from commonwatt.fleet.traces.draft import Draft
 from commonwatt.fleet.traces.requests import Requests
 from commonwatt.fleet.traces.rows import Gaps
@@ -25,7 +38,6 @@ class Format:
         meaning: What it is.
         columns: A table that has them all is of this format; the first that fits wins.
         read: Its reader.
-        separator: What stands between the fields of its text form.
         recognises: Knows the format by other signs than its columns.
     """
 
@@ -33,7 +45,6 @@ class Format:
     meaning: Message
     columns: tuple[str, ...]
     read: Reader
-    separator: str = ","
     recognises: Callable[[Source], bool] | None = None
 
 
@@ -42,6 +53,48 @@ FORMATS: Final[dict[str, Format]] = {
     for form in (
         Format("openb", Message("Alibaba GPU trace 2023, pods"), openb.COLUMNS, openb.read),
         Format("philly", Message("Microsoft Philly, cleaned table"), philly.COLUMNS, philly.read),
+        Format(
+            "philly-log",
+            Message("Microsoft Philly, published log"),
+            (),
+            philly_log.read,
+            recognises=philly_log.recognises,
+        ),
         Format("itp", Message("Microsoft ITP training jobs"), itp.COLUMNS, itp.read),
+        Format("helios", Message("SenseTime Helios job log"), helios.COLUMNS, helios.read),
+        Format("acme", Message("Shanghai AI Lab Acme job log"), acme.COLUMNS, acme.read),
+        Format(
+            "swf", Message("Standard Workload Format 2.2"), (), swf.read, recognises=swf.recognises
+        ),
+        Format(
+            "sacct", Message("Slurm sacct --parsable2"), (), sacct.read, recognises=sacct.recognises
+        ),
+        Format(
+            "table",
+            Message("a table of our names, or of any with --mapping"),
+            mapped.COLUMNS,
+            mapped.read,
+        ),
+        Format(
+            "azure-llm",
+            Message("Azure LLM inference requests"),
+            (),
+            azure_llm.read,
+            recognises=azure_llm.recognises,
+        ),
+        Format(
+            "mooncake",
+            Message("Mooncake requests"),
+            (),
+            mooncake.read,
+            recognises=mooncake.recognises,
+        ),
+        Format(
+            "servegen",
+            Message("ServeGen request rates"),
+            (),
+            servegen.read,
+            recognises=servegen.recognises,
+        ),
     )
 }

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 SHARES: Final = (0.5, 0.9, 0.99)
+_MINUTE_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +36,46 @@ class Requests:
     shared_block_share: float | None
     clients: int
     frame: pl.DataFrame
+
+
+def summed(frame: pl.DataFrame) -> Requests:
+    """Return the summary of single requests.
+
+    Args:
+        frame: A row a request: `at_ms`, `prompt_tokens`, `output_tokens` and, where known,
+            `blocks`, the ids of its prompt's prefix blocks.
+    """
+    frame = frame.with_columns(pl.col("at_ms") - pl.col("at_ms").min())
+    frame = frame.sort("at_ms", maintain_order=True)
+    span_s = float(frame["at_ms"][-1]) / 1000
+    return Requests(
+        requests=frame.height,
+        span_s=span_s,
+        mean_rps=frame.height / span_s if span_s else 0.0,
+        peak_rps=_busiest_minute(frame["at_ms"]),
+        prompt_tokens=quantiles(frame["prompt_tokens"]),
+        output_tokens=quantiles(frame["output_tokens"]),
+        shared_block_share=_shared(frame["blocks"]) if "blocks" in frame.columns else None,
+        clients=0,
+        frame=frame,
+    )
+
+
+def quantiles(tokens: pl.Series) -> dict[float, float]:
+    """Return the token counts below which the `SHARES` of requests lie.
+
+    >>> quantiles(pl.Series([1, 2, 3]))[0.5]
+    2.0
+    """
+    return {share: float(tokens.quantile(share, "lower") or 0) for share in SHARES}
+
+
+def _busiest_minute(at_ms: pl.Series) -> float:
+    minutes = (at_ms // _MINUTE_MS).value_counts()
+    return float(minutes["count"].cast(pl.Float64).sort()[-1]) / 60
+
+
+def _shared(blocks: pl.Series) -> float:
+    """Return the share of prefix blocks that came before: 1 - distinct / all."""
+    every = blocks.explode().drop_nulls()
+    return 1 - every.n_unique() / len(every) if len(every) else 0.0

@@ -79,6 +79,12 @@ class Gaps:
         self._record(self.dropped, rows, mask, reason)
         return rows.keep(~mask)
 
+    def skip(self, rows: Rows, mask: pl.Series, reason: Message) -> Rows:
+        """Return `rows` without those of `mask`, which the format means to be left out."""
+        if mask.any():
+            self.dropped.append(_gap(rows, mask, reason))
+        return rows.keep(~mask)
+
     def fill(self, rows: Rows, mask: pl.Series, reason: Message) -> None:
         """Count the rows of `mask`, for which a stand-in is used."""
         if mask.any():
@@ -89,15 +95,20 @@ class Gaps:
         self.notes.append(Message(text, {name: str(value) for name, value in values.items()}))
 
     def _record(self, kept: list[Gap], rows: Rows, mask: pl.Series, reason: Message) -> None:
-        at = rows.row.filter(mask)
+        gap = _gap(rows, mask, reason)
         if self.strict:
             raise rows.error(
-                cell(rows.where, at[0]),
+                cell(rows.where, gap.first_rows[0]),
                 found=reason,
                 wanted=Message("a complete row, because strict reading was asked for"),
                 remedy=Message("Read without strict to have such rows counted."),
             )
-        kept.append(Gap(reason, at.len(), tuple(at.head(5).to_list())))
+        kept.append(gap)
+
+
+def _gap(rows: Rows, mask: pl.Series, reason: Message) -> Gap:
+    at = rows.row.filter(mask)
+    return Gap(reason, at.len(), tuple(at.head(5).to_list()))
 
 
 def fault(rows: Rows, at: int, column: str, wanted: Message) -> InputError:
@@ -184,8 +195,7 @@ def milliseconds(
     column: str,
     *,
     high_s: int = YEARS_100_S,
-    low_s: int = 0,
-    per_second: int = 1,
+    per_second: float = 1,
     missing: int | None = None,
 ) -> pl.Series:
     """Return a column of lengths of time as whole milliseconds.
@@ -194,18 +204,21 @@ def milliseconds(
         rows: The table.
         column: Its name; the values count `1 / per_second` seconds.
         high_s: The longest that is allowed [s].
-        low_s: The shortest that is allowed [s].
         per_second: Units of the column in one second.
         missing: What an empty value means [units of the column].
     """
-    low, high = low_s * per_second, high_s * per_second
-    if rows.frame[column].dtype.is_integer():
-        units = whole(rows, column, low=low, high=high, missing=missing)
-        if per_second in (1, 1000):
-            return units * (1000 // per_second)
-        return (units / (per_second / 1000)).round().cast(pl.Int64)
-    units = number(rows, column, low=low, high=high, missing=missing)
-    return (units * (1000 / per_second)).round().cast(pl.Int64)
+    high = high_s * per_second
+    if per_second in (1, 1000) and _reads_whole(rows.frame[column]):
+        units = whole(rows, column, high=int(high), missing=missing)
+        return units * int(1000 // per_second)
+    numbers = number(rows, column, high=high, missing=missing)
+    return (numbers * (1000 / per_second)).round().cast(pl.Int64)
+
+
+def _reads_whole(values: pl.Series) -> bool:
+    if values.dtype != pl.String:
+        return values.dtype.is_integer()
+    return values.cast(pl.Int64, strict=False).null_count() == values.null_count()
 
 
 def instants(

@@ -21,6 +21,7 @@ from commonwatt.core.messages import Message
 
 LINE_LIMIT: Final = 1 << 20
 BYTES_LIMIT: Final = 4 << 30
+JSON_LIMIT: Final = 1 << 30
 _PIECE: Final = 1 << 20
 _PARQUET, _GZIP, _ZSTD = b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -108,15 +109,17 @@ class _Bounds:
 
     def __init__(self, path: Path) -> None:
         self.path, self.size, self.lines, self.run = path, 0, 0, 0
-        self.has_lines = True
+        self.has_lines, self.limit = True, BYTES_LIMIT
 
     def take(self, piece: bytes) -> None:
         if self.size == 0:
             # Parquet has no lines, and a JSON array may be written as a single one.
             self.has_lines = not piece.startswith(_PARQUET) and not _opens_json_array(piece)
+            self.limit = JSON_LIMIT if _opens_json_array(piece) else BYTES_LIMIT
         self.size += len(piece)
-        if self.size > BYTES_LIMIT:
-            raise _refusal(self.path, Message("more than 4 GiB of text"), _SMALLER)
+        if self.size > self.limit:
+            found = Message("more than {limit} GiB", {"limit": str(self.limit >> 30)})
+            raise _refusal(self.path, found, _SMALLER)
         if self.has_lines:
             self._measure(piece)
 

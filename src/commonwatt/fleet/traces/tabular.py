@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import polars as pl
@@ -47,9 +47,7 @@ def read_rows(
     """
     rows = _parquet_rows(source) if source.is_parquet else _text_rows(source, separator, quote)
     check_columns(source, rows.frame.columns, columns)
-    if not len(rows):
-        found = Message("a header and no rows")
-        raise source.error(source.where, found=found, wanted=Message("at least one row"))
+    check_not_empty(rows)
     return rows
 
 
@@ -111,8 +109,17 @@ class _parquet_faults:  # noqa: N801 - reads as a with-statement
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
-    """The rows of a text table as bytes: what follows the header, and how it is split."""
+class Body:
+    """The rows of a text table as bytes: what follows the header, and how it is split.
+
+    Args:
+        source: The file.
+        data: Its rows, one newline each.
+        line: Row of the file that they start on.
+        names: Columns.
+        separator: What stands between two fields.
+        quote: Fields may stand in double quotes.
+    """
 
     source: Source
     data: bytes
@@ -122,15 +129,41 @@ class _Body:
     quote: bool
 
 
+def split_rows(body: Body) -> Rows:
+    """Return the rows of `body`, all columns as text, blank lines left out.
+
+    Raises:
+        TraceError: A row has too many or too few fields.
+    """
+    source, body = body.source, _from_first_row(body)
+    if not body.data:
+        nothing = pl.DataFrame(schema=dict.fromkeys(body.names, pl.String))
+        return Rows(source.where, nothing, _count_from(1, 0), source.error)
+    frame = _parsed(body)
+    return _without_blank_lines(Rows(source.where, frame, _lines(body, frame), source.error), body)
+
+
+def _from_first_row(body: Body) -> Body:
+    """Return the body without leading blank lines, from which fields would be miscounted."""
+    data = body.data.lstrip(b"\n")
+    return replace(body, data=data, line=body.line + len(body.data) - len(data))
+
+
+def check_not_empty(rows: Rows) -> None:
+    """Raise if there is no row.
+
+    Raises:
+        TraceError: There is none.
+    """
+    if not len(rows):
+        found = Message("a header and no rows")
+        raise rows.error(rows.where, found=found, wanted=Message("at least one row"))
+
+
 def _text_rows(source: Source, separator: str, quote: bool) -> Rows:
     names = _header(source, separator)
     data, line = _after_header(source)
-    if not data.strip(b"\n"):
-        nothing = pl.DataFrame(schema=dict.fromkeys(names, pl.String))
-        return Rows(source.where, nothing, _count_from(1, 0), source.error)
-    body = _Body(source, data, line, names, separator, quote)
-    frame = _parsed(body)
-    return _without_blank_lines(Rows(source.where, frame, _lines(body, frame), source.error), body)
+    return split_rows(Body(source, data, line, names, separator, quote))
 
 
 def _header(source: Source, separator: str) -> list[str]:
@@ -158,7 +191,7 @@ def _after_header(source: Source) -> tuple[bytes, int]:
     return (source.data[end + 1 :], line + 1) if end >= 0 else (b"", line + 1)
 
 
-def _parsed(body: _Body) -> pl.DataFrame:
+def _parsed(body: Body) -> pl.DataFrame:
     try:
         frame = pl.read_csv(
             body.data,
@@ -179,7 +212,7 @@ def _parsed(body: _Body) -> pl.DataFrame:
     return frame
 
 
-def _check_fields(body: _Body) -> None:
+def _check_fields(body: Body) -> None:
     """Raise for the first row with more or fewer fields than the header."""
     names = {"count": str(len(body.names))}
     for line, fields in _records(body):
@@ -191,7 +224,7 @@ def _check_fields(body: _Body) -> None:
             )
 
 
-def _records(body: _Body) -> Iterator[tuple[int, list[str]]]:
+def _records(body: Body) -> Iterator[tuple[int, list[str]]]:
     """Yield each record with the row it starts on, the slow and exact way."""
     lines = io.StringIO(body.data.decode(), newline="\n")
     quoting = csv.QUOTE_MINIMAL if body.quote else csv.QUOTE_NONE
@@ -206,7 +239,7 @@ def _records(body: _Body) -> Iterator[tuple[int, list[str]]]:
         raise body.source.error(cell(body.source.where, start), found=found) from error
 
 
-def _lines(body: _Body, frame: pl.DataFrame) -> pl.Series:
+def _lines(body: Body, frame: pl.DataFrame) -> pl.Series:
     breaks = body.data.count(b"\n") + (not body.data.endswith(b"\n"))
     if breaks == frame.height or not body.quote or b'"' not in body.data:
         return _count_from(body.line, frame.height)
@@ -214,7 +247,7 @@ def _lines(body: _Body, frame: pl.DataFrame) -> pl.Series:
     return pl.Series("row", starts[: frame.height], dtype=pl.Int64)
 
 
-def _without_blank_lines(rows: Rows, body: _Body) -> Rows:
+def _without_blank_lines(rows: Rows, body: Body) -> Rows:
     is_empty = rows.frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
     if not is_empty.any():
         return rows
