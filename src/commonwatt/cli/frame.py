@@ -320,10 +320,11 @@ def _asked_language(arguments: Sequence[str]) -> str:
 
 def _speak_click(arguments: Sequence[str]) -> None:
     """Let click's own words ("Usage", "Options" …) follow the user's language."""
-    if _asked_language(arguments) == "zh-Hant":
+    chinese = _asked_language(arguments) == "zh-Hant"
+    gettext.bindtextdomain("click", str(LOCALE))
+    gettext.textdomain("click" if chinese else "messages")
+    if chinese:
         os.environ["LANGUAGE"] = "zh_Hant"
-        gettext.bindtextdomain("click", str(LOCALE))
-        gettext.textdomain("click")
 
 
 def _attach(function: Callable[..., object], parameter: click.Parameter) -> None:
