@@ -6,6 +6,7 @@ cast could not turn, so that a million rows are checked at the speed of the cast
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -266,11 +267,25 @@ def _parsed_instants(rows: Rows, column: str, values: pl.Series, wanted: Message
         return values.cast(pl.Datetime("ms")).to_physical()
     if values.dtype != pl.String:
         raise _wrong_type(rows, column, wanted)
-    parsed = _to_ms(values.str.replace("T", " ", literal=True, n=1), "%Y-%m-%d %H:%M:%S%.f")
-    if parsed.null_count() == values.null_count():
-        return parsed
-    with_offset = _to_ms(values.str.replace("T", " ", literal=True, n=1), "%Y-%m-%d %H:%M:%S%.f%#z")
-    return with_offset if with_offset.null_count() < parsed.null_count() else parsed
+    tries = (_to_ms(values, form) for form in _FORMS)
+    return _fullest(tries, values.null_count())
+
+
+_FORMS: Final = tuple(
+    f"%Y-%m-%d{mark}%H:%M:%S%.f{offset}" for offset in ("", "%#z") for mark in (" ", "T")
+)
+
+
+def _fullest(tries: Iterable[pl.Series], nulls: int) -> pl.Series:
+    """Return the first reading that leaves no value out, or the one that leaves out the fewest."""
+    best: pl.Series | None = None
+    for parsed in tries:
+        if best is None or parsed.null_count() < best.null_count():
+            best = parsed
+        if parsed.null_count() == nulls:
+            return parsed
+    assert best is not None, "there is always a form to try"
+    return best
 
 
 def _to_ms(values: pl.Series, form: str) -> pl.Series:

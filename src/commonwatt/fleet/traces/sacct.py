@@ -98,44 +98,48 @@ def _ended(rows: Rows, gaps: Gaps) -> Rows:
 def _first_word(rows: Rows, column: str) -> pl.Series:
     if not rows.has(column):
         return pl.Series([""]).new_from_index(0, len(rows))
-    return rows.frame[column].fill_null("").str.strip_chars().str.extract(r"^(\S*)")
+    return rows.frame[column].fill_null("").str.extract(r"^\s*(\S*)")
 
 
 def _is_absent(rows: Rows, column: str) -> pl.Series:
     if not rows.has(column):
         return pl.Series([False]).new_from_index(0, len(rows))
-    return rows.frame[column].fill_null("").str.strip_chars().is_in(_ABSENT)
+    return rows.frame[column].fill_null("").is_in(_ABSENT)
 
 
 def _times(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
     submit = instants(rows, "Submit")
-    if rows.has("Start"):
-        start = instants(rows, "Start")
-        check(
-            rows,
-            "Start",
-            start < submit,
-            Message("an instant at or after {column}", {"column": "Submit"}),
-        )
-        if rows.has("End"):
-            after = Message("an instant at or after {column}", {"column": "Start"})
-            check(rows, "End", instants(rows, "End") < start, after)
-    runtime = _runtime(rows)
+    between = _between(rows, submit)
+    if rows.has("ElapsedRaw"):
+        runtime = milliseconds(rows, "ElapsedRaw")
+    else:
+        runtime = _elapsed(rows) if rows.has("Elapsed") else between
     return {"submit_ms": submit, "runtime_ms": runtime, "estimate_ms": _limit(rows, runtime, gaps)}
 
 
-def _runtime(rows: Rows) -> pl.Series:
-    if rows.has("ElapsedRaw"):
-        return milliseconds(rows, "ElapsedRaw")
-    if rows.has("Elapsed"):
-        elapsed = _clock_ms(rows.frame["Elapsed"])
-        wanted = Message("a length of time such as 1-02:03:04, at most a hundred years")
-        check(rows, "Elapsed", elapsed.is_null() | (elapsed > YEARS_100_S * 1000), wanted)
-        return elapsed
-    runtime = instants(rows, "End") - instants(rows, "Start")
-    soon = Message("an instant less than a hundred years after the start")
-    check(rows, "End", runtime > YEARS_100_S * 1000, soon)
-    return runtime
+def _between(rows: Rows, submit: pl.Series) -> pl.Series:
+    """Return the time from start to end, checked; from submission where there is no start."""
+    start, end = submit, submit
+    if rows.has("Start"):
+        start = end = instants(rows, "Start")
+        check(rows, "Start", start < submit, _after("Submit"))
+    if rows.has("End"):
+        end = instants(rows, "End")
+        check(rows, "End", end < start, _after("Start"))
+        soon = Message("an instant less than a hundred years after the start")
+        check(rows, "End", end - start > YEARS_100_S * 1000, soon)
+    return end - start
+
+
+def _after(column: str) -> Message:
+    return Message("an instant at or after {column}", {"column": column})
+
+
+def _elapsed(rows: Rows) -> pl.Series:
+    elapsed = _clock_ms(rows.frame["Elapsed"])
+    wanted = Message("a length of time such as 1-02:03:04, at most a hundred years")
+    check(rows, "Elapsed", elapsed.is_null() | (elapsed > YEARS_100_S * 1000), wanted)
+    return elapsed
 
 
 def _limit(rows: Rows, runtime: pl.Series, gaps: Gaps) -> pl.Series:

@@ -207,6 +207,8 @@ def _check_not_binary(path: Path, data: bytes) -> None:
 
 
 def _check_utf8(path: Path, data: bytes) -> None:
+    if data.isascii():
+        return
     try:
         data.decode()
     except UnicodeDecodeError as error:
