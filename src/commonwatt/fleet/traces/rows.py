@@ -267,13 +267,13 @@ def _parsed_instants(rows: Rows, column: str, values: pl.Series, wanted: Message
         return values.cast(pl.Datetime("ms")).to_physical()
     if values.dtype != pl.String:
         raise _wrong_type(rows, column, wanted)
-    tries = (_to_ms(values, form) for form in _FORMS)
+    mark = "T" if "T" in (values.drop_nulls().head(1).to_list() or [""])[0] else " "
+    tries = (_to_ms(values, form.replace("T", mark)) for form in _FORMS)
     return _fullest(tries, values.null_count())
 
 
-_FORMS: Final = tuple(
-    f"%Y-%m-%d{mark}%H:%M:%S%.f{offset}" for offset in ("", "%#z") for mark in (" ", "T")
-)
+# The plain form first: the parser knows it by heart, and most logs are of it.
+_FORMS: Final = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f%#z")
 
 
 def _fullest(tries: Iterable[pl.Series], nulls: int) -> pl.Series:
@@ -289,7 +289,7 @@ def _fullest(tries: Iterable[pl.Series], nulls: int) -> pl.Series:
 
 
 def _to_ms(values: pl.Series, form: str) -> pl.Series:
-    return values.str.to_datetime(form, strict=False, time_unit="ms").to_physical()
+    return values.str.to_datetime(form, strict=False, time_unit="ms", cache=False).to_physical()
 
 
 def _zoned(at: pl.Series, zone: str) -> pl.Series:
