@@ -82,7 +82,10 @@ def waiting_by_tenant(tenants: pl.DataFrame, *, language: str) -> str:
     axis = alt.X("p50_h:Q", title=translate("Queue delay [h]: median to 95th percentile", language))
     bars = base.mark_bar(height=10, opacity=0.55).encode(x=axis, x2="p95_h:Q")
     mean = base.mark_point(filled=True, color=ALARM, size=60, opacity=1).encode(x="mean_h:Q")
-    said = translate("Queue delay by tenant: a bar from median to 95th percentile, a dot at the mean.", language)  # fmt: skip
+    said = translate(
+        "Queue delay by tenant: a bar from median to 95th percentile, a dot at the mean.",
+        language,
+    )
     return svg(sized(alt.layer(bars, mean), height=max(60, 24 * len(order))), description=said)
 
 
@@ -144,7 +147,7 @@ def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
                 scale=alt.Scale(type="log"),
             ),
             color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
-            shape=alt.Shape("what:N", title=None, sort=order),
+            shape=alt.Shape("what:N", legend=None, sort=order),
         )
     )
     said = translate("Mean and 95th percentile of queue delay by policy.", language)
