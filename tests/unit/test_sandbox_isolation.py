@@ -1,0 +1,241 @@
+"""The pieces of the cage: what is refused, what is counted, what is left behind."""
+
+import os
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+
+from commonwatt.sandbox.attacks.judge import LIMITS, as_job, lay_bait, verdict
+from commonwatt.sandbox.attacks.programs import ATTACKS, PRELUDE
+from commonwatt.sandbox.errors import IsolationError, JobError
+from commonwatt.sandbox.isolate.cgroups import make_group
+from commonwatt.sandbox.isolate.collect import Refusal, collect
+from commonwatt.sandbox.isolate.drive import check_namespaces
+from commonwatt.sandbox.isolate.job import Job, Kind, Limits
+from commonwatt.sandbox.isolate.kinds import as_kind
+from commonwatt.sandbox.isolate.node import Ending
+from commonwatt.sandbox.isolate.probe import check_probe
+from tests.sandbox_node import open_folder, proved_node
+
+
+@pytest.fixture(scope="module")
+def node():
+    with open_folder() as folder:
+        yield proved_node(folder / "node")
+
+
+def test_a_job_reads_its_inputs_and_leaves_its_outputs(node, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("x\n1\n2\n")
+    rows.chmod(0o644)
+    code = (
+        "n = len(open('/data/rows').readlines()) - 1\nopen('/out/n.csv', 'w').write(f'n\\n{n}\\n')"
+    )
+    ended = node.run(
+        Job(code=code, inputs={"rows": rows}, outputs={"n.csv": Kind.CSV}), to=tmp_path
+    )
+    assert ended.ending is Ending.DONE
+    assert [output.path.read_text() for output in ended.outputs] == ["n\n2\n"]
+    assert stat.S_IMODE(ended.outputs[0].path.stat().st_mode) == 0o600
+
+
+def test_the_same_job_gives_the_same_bytes(node, tmp_path):
+    code = "open('/out/a.json', 'w').write(str([hash('x'), len(__import__('os').environ)]))"
+    job = Job(code=code, outputs={"a.json": Kind.JSON})
+    first, second = (node.run(job, to=tmp_path).outputs[0].sha256 for _ in range(2))
+    assert first == second
+
+
+def test_nothing_is_left_on_the_machine_after_a_job(node, tmp_path):
+    mounts, groups = _mounts(), _groups()
+    node.run(Job(code="open('/out/a.csv', 'w').write('1')"), to=tmp_path)
+    assert (_mounts(), _groups()) == (mounts, groups)
+    assert list((node.folder / "stage").iterdir()) == []
+
+
+def test_a_job_dies_with_a_killed_runner(node, tmp_path):
+    mark = f"mark-{os.getpid()}"
+    runner = subprocess.Popen([sys.executable, "-c", _RUNNER, str(node.folder), mark])
+    try:
+        _until(lambda: _alive(mark))
+    finally:
+        runner.send_signal(signal.SIGKILL)
+        runner.wait()
+    _until(lambda: not _alive(mark))
+
+
+_RUNNER = """
+import sys
+from pathlib import Path
+from commonwatt.sandbox.isolate.node import Node, Runtime, find_bubblewrap
+from commonwatt.sandbox.isolate.job import Job, Limits
+folder = Path(sys.argv[1])
+code = f"import ctypes, time; ctypes.CDLL(None).prctl(15, b'{sys.argv[2]}'[:15]); time.sleep(30)"
+Node(folder, Runtime(), find_bubblewrap()).run(Job(code=code, limits=Limits(wall_s=30)), to=folder)
+"""
+
+
+def _alive(mark: str) -> bool:
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if path.read_text().strip() == mark[:15]:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _until(holds) -> None:
+    deadline = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _mounts() -> str:
+    return Path("/proc/self/mountinfo").read_text()
+
+
+def _groups() -> set[str]:
+    return {str(path) for path in Path("/sys/fs/cgroup").rglob("commonwatt-*-*")}
+
+
+def test_an_input_that_is_a_link_is_refused(node, tmp_path):
+    (tmp_path / "link").symlink_to("/etc")
+    with pytest.raises(IsolationError, match="no link"):
+        node.run(Job(code="", inputs={"rows": tmp_path / "link"}), to=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "A", "x" * 41, "a b", "", ".hidden", "陳大文"])
+def test_a_name_that_could_carry_a_message_is_refused_and_not_repeated(name):
+    with pytest.raises(JobError) as caught:
+        Job(code="", outputs={name: Kind.CSV})
+    assert name == "" or name not in caught.value.found.say("en") or len(name) < 2
+
+
+@pytest.mark.parametrize("name", ["net", "pid", "mnt", "ipc", "uts", "cgroup"])
+def test_a_shared_namespace_is_seen_before_the_job_begins(name):
+    names = ("net", "pid", "mnt", "ipc", "uts", "cgroup")
+    report = {f"{one}-namespace": 1 for one in names}
+    check_namespaces(report)
+    report[f"{name}-namespace"] = Path(f"/proc/self/ns/{name}").stat().st_ino
+    with pytest.raises(IsolationError, match=name):
+        check_namespaces(report)
+    del report[f"{name}-namespace"]
+    with pytest.raises(IsolationError, match=name):
+        check_namespaces(report)
+
+
+_GOOD_PROBE = (
+    '{"interfaces": ["lo"], "inet": 13, "inet6": 13, "uid": 1000, "capabilities": 0,'
+    ' "no_new_privileges": 1, "filter": 2, "processes": 2, "root_write": 30, "shadow": 2,'
+    ' "descriptors": 4}'
+)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [('["lo"]', '["lo", "eth0"]'), ('"inet": 13', '"inet": 0'), ('"uid": 1000', '"uid": 0'),
+     ('"capabilities": 0', '"capabilities": 1'), ('"filter": 2', '"filter": 0'),
+     ('"shadow": 2', '"shadow": 0'), ('"descriptors": 4', '"descriptors": 5'), (_GOOD_PROBE, "")],
+)  # fmt: skip
+def test_a_node_that_cannot_prove_a_promise_refuses_to_start(good, bad):
+    check_probe(_GOOD_PROBE.encode())
+    with pytest.raises(IsolationError):
+        check_probe(_GOOD_PROBE.replace(good, bad).encode())
+
+
+def test_without_a_cage_the_same_attacks_succeed(tmp_path):
+    """The bait is real: run bare, the harmless attacks reach it."""
+    wanted = {"tcp", "abstract socket of the host", "bait beside the room", "pickle that runs code",
+              "secrets in the environment", "see other processes", "powers held"}  # fmt: skip
+    reached = set()
+    with open_folder() as folder, lay_bait(folder) as bait:
+        for attack in ATTACKS:
+            if attack.name in wanted - {"pickle that runs code"}:
+                code = as_job(attack, bait).code
+                done = subprocess.run(
+                    [sys.executable, "-c", code], capture_output=True, check=False, timeout=20
+                )
+                reached |= {attack.name} if b"ESCAPED" in done.stdout else set()
+    root_only = {"powers held"} if os.geteuid() != 0 else set()
+    assert reached == wanted - {"pickle that runs code"} - root_only
+
+
+def test_the_judge_sees_an_escape(tmp_path):
+    """An attack that succeeds, or bait that is touched, is never judged stopped."""
+    attack = next(attack for attack in ATTACKS if attack.name == "bait beside the room")
+    with open_folder() as folder, lay_bait(folder) as bait:
+        node = proved_node(folder / "node")
+        ended = node.run(Job(code=PRELUDE + "say('STOPPED ENOENT')", limits=LIMITS), to=folder)
+        assert verdict(attack, ended, bait).stopped
+        loud = node.run(
+            Job(code=PRELUDE + "say('STOPPED ENOENT'); say('ESCAPED')", limits=LIMITS), to=folder
+        )
+        assert not verdict(attack, loud, bait).stopped
+        (folder / "secret").write_text("changed")
+        assert not verdict(attack, ended, bait).stopped
+
+
+def test_the_collector_follows_and_opens_nothing_special(tmp_path):
+    hostile, to = tmp_path / "out", tmp_path / "to"
+    hostile.mkdir()
+    to.mkdir()
+    os.mkfifo(hostile / "pipe.txt")
+    (hostile / "link.txt").symlink_to("/etc/hostname")
+    (hostile / "folder.txt").mkdir()
+    (hostile / "big.txt").write_bytes(b"x" * 100)
+    (hostile / "twice.txt").write_text("x")
+    os.link(hostile / "twice.txt", hostile / "extra")
+    (hostile / "good.txt").write_text("fine")
+    names = ("pipe.txt", "link.txt", "folder.txt", "big.txt", "twice.txt", "good.txt")
+    fd = os.open(hostile, os.O_RDONLY)
+    found = collect(fd, dict.fromkeys(names, Kind.TEXT), to, limit=99)
+    os.close(fd)
+    assert [output.name for output in found.outputs] == ["good.txt"]
+    assert found.refusals == {
+        Refusal.NOT_A_FILE: 3, Refusal.TOO_LARGE: 1, Refusal.LINKED: 1, Refusal.UNDECLARED: 1,
+    }  # fmt: skip
+
+
+def _png(*extra: bytes) -> bytes:
+    parts = [_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)), *extra,
+             _chunk(b"IDAT", zlib.compress(b"\0\0")), _chunk(b"IEND", b"")]  # fmt: skip
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_a_picture_keeps_its_pixels_and_loses_its_words():
+    plain = _png()
+    assert as_kind(plain, Kind.PNG) == plain
+    assert as_kind(_png(_chunk(b"tEXt", b"Comment\0A123456(3)")), Kind.PNG) == plain
+    assert as_kind(plain + b"rows", Kind.PNG) is None
+    assert as_kind(plain[:-1], Kind.PNG) is None
+    assert as_kind(_png()[:40] + b"\0" + _png()[41:], Kind.PNG) is None
+
+
+def test_limits_are_written_in_both_generations_of_control_groups(tmp_path):
+    for name in ("cgroup.controllers", "cgroup.subtree_control"):
+        (tmp_path / name).write_text("cpu memory pids io\n")
+    limits = Limits(memory_bytes=1000, processes=7, cpus=0.5)
+    group = make_group("1-0", limits, root=tmp_path)
+    folder = tmp_path / "commonwatt" / "commonwatt-1-0"
+    assert (folder / "memory.max").read_text() == "1000"
+    assert (folder / "pids.max").read_text() == "7"
+    assert (folder / "cpu.max").read_text() == "50000 100000"
+    assert group.procs == [str(folder / "cgroup.procs")]
+
+
+def test_a_machine_without_control_groups_is_refused(tmp_path):
+    with pytest.raises(IsolationError, match="memory"):
+        make_group("1-0", Limits(), root=tmp_path)
