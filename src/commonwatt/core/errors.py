@@ -29,7 +29,15 @@
     ├── TamperedError              62   the record was changed after it was written
     ├── ActorError                 63   the signer is unknown, revoked or in the wrong role
     ├── ClockError                 64   an entry would be older than the one before it
-    └── EntryError                 65   an entry is not of the form that can be kept
+    ├── EntryError                 65   an entry is not of the form that can be kept
+    ├── RoomError                  71   a data room forbids this, or is closed
+    ├── ImportFaultError           72   health data cannot be imported (an InputError)
+    ├── IsolationError             73   this machine cannot cage a job
+    ├── JobError                   74   a job is not well formed (an InputError)
+    ├── AirlockError               75   an output may not leave a room
+    ├── BudgetError                76   a privacy budget does not cover a question
+    ├── DeidentifyError            77   data cannot be de-identified (an InputError)
+    └── RoleError                  78   a person may not do this in a room
 
 Exit codes are a contract: a code once given is never given to another error.
 Every error keeps its parts (`where`, `found`, `wanted`, `remedy`) so that the
