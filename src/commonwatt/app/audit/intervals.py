@@ -1,0 +1,86 @@
+"""Intervals with open ends: what a claim such as "over 20 times" allows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Values from `low` to `high`; `strict` leaves out a finite end of an open interval.
+
+    >>> Interval(20, math.inf).meets(Interval(19, 29)), Interval(10, 10).meets(Interval(20, 30))
+    (True, False)
+    """
+
+    low: float
+    high: float
+    strict: bool = False
+
+    @property
+    def centre(self) -> float:
+        """Return the geometric middle, or the finite end of an open interval."""
+        if math.isinf(self.high):
+            return self.low
+        if math.isinf(self.low) or self.low <= 0:
+            return self.high if self.low != 0 or self.high == 0 else self.high / 2
+        return math.sqrt(self.low * self.high)
+
+    @property
+    def centre_linear(self) -> float:
+        """Return the middle of a closed interval."""
+        return (self.low + self.high) / 2
+
+    def widened(self, share: float) -> Interval:
+        """Return the interval with each end moved out by `share` of its size."""
+        return Interval(
+            self.low - abs(self.low) * share if math.isfinite(self.low) else self.low,
+            self.high + abs(self.high) * share if math.isfinite(self.high) else self.high,
+        )
+
+    def meets(self, other: Interval) -> bool:
+        """Return whether some value lies in both."""
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        if low < high:
+            return True
+        return low == high and not (self.strict or other.strict)
+
+    def scaled(self, factor: float) -> Interval:
+        """Return the interval times a positive factor."""
+        return Interval(self.low * factor, self.high * factor, self.strict)
+
+    def inverse(self) -> Interval:
+        """Return one over the interval, for positive values."""
+        low = 0.0 if math.isinf(self.high) else 1 / self.high
+        high = math.inf if self.low <= 0 else 1 / self.low
+        return Interval(low, high, self.strict)
+
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(self.low + other.low, self.high + other.high, self.strict or other.strict)
+
+    def __sub__(self, other: Interval) -> Interval:
+        return Interval(self.low - other.high, self.high - other.low, self.strict or other.strict)
+
+    def __mul__(self, other: Interval) -> Interval:
+        ends = [_times(a, b) for a in (self.low, self.high) for b in (other.low, other.high)]
+        return Interval(min(ends), max(ends), self.strict or other.strict)
+
+    def __truediv__(self, other: Interval) -> Interval:
+        return self * other.inverse()
+
+    def __str__(self) -> str:
+        if math.isinf(self.low):
+            return f"{'<' if self.strict else '≤'} {self.high:.4g}"
+        if math.isinf(self.high):
+            return f"{'>' if self.strict else '≥'} {self.low:.4g}"
+        return f"{self.low:.4g}" if self.low == self.high else f"{self.low:.4g}–{self.high:.4g}"
+
+
+def _times(a: float, b: float) -> float:
+    return 0.0 if a == 0 or b == 0 else a * b
+
+
+def hull(parts: list[Interval]) -> Interval:
+    """Return the smallest interval that holds all of `parts`."""
+    return Interval(min(each.low for each in parts), max(each.high for each in parts))

@@ -1,0 +1,210 @@
+"""The claim auditor on claims of its own: it sees no ids and no verdicts."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commonwatt.app.audit import Kind, audit, audit_frame, load_claims, load_library, parse_claims
+from commonwatt.app.audit.formula import evaluate
+from commonwatt.app.audit.intervals import Interval
+from commonwatt.app.audit.periods import Span, parse_period
+from commonwatt.siting.errors import ClaimsError, UnitError
+from tests.shared_data import shared_data
+
+HEAD = "id,quote,quantity,low,high,unit,region,period,relates_to\n"
+LIBRARY = load_library()
+
+
+def found(*rows: str):
+    return audit(parse_claims(HEAD + "\n".join(rows), "claims.csv"), LIBRARY)
+
+
+def kinds(*rows: str):
+    return [each.kind for each in found(*rows)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "X1,,electricity price,8.9,9.1,US cents/kWh,US Virginia,2024,",
+        "X1,,industrial tariff,66,66,USD/MWh,US Texas,2023,",
+        "X1,,electricity price,0.6,0.8,CNY/kWh,CN east,2025,",
+        "X1,,power usage effectiveness,1.09,1.09,PUE,US,2024,",
+        "X1,,debt ratio,125,125,% of GDP,US,2025,",
+        "X1,,borrowing ceiling,900,900,HKD bn,HK,2026,",
+        "X1,,construction period,18,24,month,US,2025,",
+        "X1,,construction cost,11,13,USD/W,US,2025,",
+        "X1,,outstanding government debt,328.7,328.7,HKD bn,HK,2025-07,",
+    ],
+)
+def test_a_true_claim_is_in_line(row):
+    assert kinds(row) == [Kind.IN_LINE]
+
+
+@pytest.mark.parametrize(
+    ("row", "factor"),
+    [
+        ("X1,,electricity price,0.66,0.66,USD/kWh,US Texas,2023,", 10),
+        ("X1,,electricity price,8.92,8.92,USD/kWh,US Virginia,2023,", 100),
+        ("X1,,electricity price,0.00892,0.00892,USD/kWh,US Virginia,2023,", 0.1),
+        ("X1,,government debt,41.46,41.46,HKD bn,HK,2025-12,", 0.1),
+        ("X1,,data centre electricity,17.6,17.6,TWh/year,US,2023,", 0.1),
+    ],
+)
+def test_a_slip_of_the_decimal_point_is_named(row, factor):
+    (one,) = found(row)
+    assert one.kind is Kind.FACTOR
+    assert math.isclose(one.findings[0].factor, factor, rel_tol=0.05)
+    assert "slip" in str(one.findings[0].text)
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ("X1,,government debt forecast,900,900,HKD bn,HK,2031,", Kind.BASIS),
+        ("X1,,net bond issuance,160,220,HKD bn a year,HK,2026-27..2030-31,", Kind.BASIS),
+        ("X1,,debt ratio,130,130,% of GDP,JP,2025,", Kind.BASIS),
+        ("X1,,land premium,17.5,17.5,HKD bn a year,HK,2025,", Kind.BASIS),
+        ("X1,,Nvidia market share,85,90,%,CN,2026,", Kind.MISDATED),
+        ("X1,,fiscal reserves,1170,1170,HKD bn,HK,2024-03,", Kind.MISDATED),
+        ("X1,,number of moons,3,3,number,CN,2026,", Kind.UNCHECKED),
+        ("X1,,electricity price,0.1,0.1,USD/kWh,Atlantis,2026,", Kind.UNCHECKED),
+        ("X1,,grid reliability,,,,US,2026,", Kind.UNCHECKED),
+    ],
+)
+def test_other_bases_and_dates_are_told_apart(row, kind):
+    assert kinds(row) == [kind]
+
+
+def test_a_ratio_must_follow_from_its_operands():
+    rows = (
+        "P1,,electricity price,0.08,0.12,USD/kWh,US,2023,",
+        "P2,,electricity price,0.3,0.3,CNY/kWh,CN west,2025,",
+        "P3,,electricity price ratio,9,9,ratio,US/CN west,2025,P1 / P2",
+    )
+    last = found(*rows)[2]
+    assert Kind.INCONSISTENT in {each.kind for each in last.findings}
+
+
+def test_ratios_turned_the_other_way_round_are_compared():
+    rows = (
+        "P1,,electricity price ratio,0.5,0.5,ratio,CN/US,2025,P2",
+        "P2,,electricity price ratio,2,2,ratio,US/CN,2025,",
+        "P3,,electricity price ratio,4,,ratio,US/CN,2025,P1",
+    )
+    one, _, three = found(*rows)
+    assert Kind.INCONSISTENT not in {e.kind for e in one.findings if e.other == "P2"}
+    assert "P1" in three.verdict()
+    assert "P3" in one.verdict()
+
+
+def test_a_stock_and_a_ratio_of_other_dates_are_found():
+    rows = (
+        "H1,,government debt outstanding,414.6,414.6,HKD bn,HK,2025-12-31,",
+        "H2,,debt ratio,11.7,11.7,% of GDP,HK,2025,",
+    )
+    ratio = found(*rows)[1]
+    assert {Kind.MISDATED, Kind.BASIS} == {each.kind for each in ratio.findings}
+
+
+def test_a_discount_on_imported_chips_contradicts_the_import():
+    rows = (
+        "A1,,hardware purchase cost discount,25,30,%,CN/US,2026,",
+        "A2,,high-end training chips are imported,,,,CN,2026,",
+    )
+    discount, _ = found(*rows)
+    assert "A2" in discount.verdict()
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "word"),
+    [
+        ("X1,,electricity price,2,1,USD/kWh,US,2023,", ClaimsError, "low 2 above high 1"),
+        ("X1,,electricity price,1,2,USD/kWh,US,,", ClaimsError, "period"),
+        ("X1,,electricity price,1,2,USD/parsec,US,2023,", UnitError, "parsec"),
+        ("X1,,electricity price,1,2,USD/kWh,US,2023,Z9 / Z8", ClaimsError, "Z9"),
+        ("X1,,electricity price,one,2,USD/kWh,US,2023,", ClaimsError, "numbers"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_named(text, error, word):
+    with pytest.raises(error, match=word):
+        parse_claims(HEAD + text, "claims.csv")
+
+
+def test_two_claims_of_one_id_are_refused():
+    row = "X1,,pue,1.1,1.1,PUE,US,2024,\n"
+    with pytest.raises(ClaimsError, match="no other claim"):
+        parse_claims(HEAD + row + row, "claims.csv")
+
+
+def test_a_file_without_the_columns_is_refused(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("id,quote\nA1,b\n", encoding="utf-8")
+    with pytest.raises(ClaimsError, match="quantity"):
+        load_claims(path)
+
+
+@pytest.mark.shared_data
+def test_the_columns_slips_are_found_unaided():
+    audited = audit(load_claims(shared_data("claims", "compute_claims.csv")), LIBRARY)
+    by_id = {each.claim.id: each for each in audited}
+    assert len(by_id) == 37
+    for name in ("E4", "E6", "E5", "E7"):
+        assert by_id[name].kind is Kind.FACTOR
+        assert "slip" in str(by_id[name].findings[0].text)
+    arithmetic = by_id["E4"].findings[0].arithmetic + by_id["E6"].findings[0].arithmetic
+    assert "0.0892" in arithmetic
+    assert "0.066" in arithmetic
+    assert "0.3528" in arithmetic
+    assert "E5" in by_id["E0"].verdict()
+    assert "E7" in by_id["E0"].verdict()
+    assert "T9" in by_id["C4"].verdict()
+    calm = ("U1", "U3", "E2", "E3", "P1", "P2", "C1", "C3", "C5", "T1", "L3")
+    assert {by_id[name].kind for name in calm} == {Kind.IN_LINE}
+    flagged = [e for e in audited if e.kind not in (Kind.IN_LINE, Kind.UNCHECKED)]
+    assert all(f.arithmetic for each in flagged for f in each.findings)
+    assert audit_frame(audited).height >= 37
+
+
+def test_the_verdict_does_not_depend_on_ids():
+    row = "electricity price,0.8,1.2,USD/kWh,US east,2026,"
+    assert kinds(f"A1,,{row}") == kinds(f"Q77,,{row}") == [Kind.FACTOR]
+
+
+numbers = st.floats(0.1, 10)
+
+
+@given(numbers, numbers, numbers, numbers, st.floats(0, 1), st.floats(0, 1))
+def test_interval_arithmetic_holds_every_value(a, b, c, d, p, q):
+    one, two = Interval(min(a, b), max(a, b)), Interval(min(c, d), max(c, d))
+    x, y = one.low + p * (one.high - one.low), two.low + q * (two.high - two.low)
+    for result, value in (
+        (one + two, x + y),
+        (one - two, x - y),
+        (one * two, x * y),
+        (one / two, x / y),
+    ):
+        assert result.low - 1e-9 <= value <= result.high + 1e-9
+
+
+def test_formulas_follow_precedence():
+    values = {"A1": Interval(2, 2), "B2": Interval(3, 3)}
+    assert evaluate("A1 + B2 * (A1 - 1) / 3", values).low == 3.0
+    with pytest.raises(ClaimsError):
+        evaluate("A1 +", values)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "start"),
+    [
+        ("2026", Span.CALENDAR, 2026),
+        ("2026-27", Span.FISCAL, 2026.25),
+        ("2009-10", Span.FISCAL, 2009.25),
+    ],
+)
+def test_periods_are_read_as_statistics_write_them(text, kind, start):
+    period = parse_period(text)
+    assert period is not None
+    assert (period.kind, period.start) == (kind, start)
