@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.draft import Draft
 from commonwatt.fleet.traces.joblog import ran, spans
 from commonwatt.fleet.traces.rows import MOST_GPUS, Gaps, text, whole
@@ -41,5 +42,5 @@ def read(source: Source, gaps: Gaps) -> Draft:
     }
     if rows.has("jobname"):
         columns["group"] = text(rows, "jobname", missing="unknown")
-    gaps.note("Times are kept on the cluster's own wall clock.")
+    gaps.note(Message("Times are kept on the cluster's own wall clock."))
     return Draft(pl.DataFrame(columns), "local", "(the cluster's wall clock)")

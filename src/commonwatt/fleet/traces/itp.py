@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.draft import Draft
 from commonwatt.fleet.traces.rows import LATEST_S, MOST_GPUS, Gaps, milliseconds, text, whole
 from commonwatt.fleet.traces.source import Source
@@ -31,5 +32,5 @@ def read(source: Source, gaps: Gaps) -> Draft:
     if rows.has("cluster"):
         columns["tenant"] = text(rows, "cluster")
     else:
-        gaps.note("The table names no cluster; all its jobs belong to one tenant.")
+        gaps.note(Message("The table names no cluster; all its jobs belong to one tenant."))
     return Draft(pl.DataFrame(columns), "itp", "the start of collection")

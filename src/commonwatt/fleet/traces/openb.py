@@ -84,6 +84,8 @@ def _starts(rows: Rows, created: pl.Series, gaps: Gaps) -> pl.Series:
 
 
 def _no_times(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
-    gaps.note("The list holds no times; all pods are submitted at once and run for no time.")
+    gaps.note(
+        Message("The list holds no times; all pods are submitted at once and run for no time.")
+    )
     zeros = pl.zeros(len(rows), dtype=pl.Int64, eager=True)
     return {"submit_ms": zeros, "runtime_ms": zeros}

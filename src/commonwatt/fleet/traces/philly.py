@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.draft import Draft
 from commonwatt.fleet.traces.rows import MOST_GPUS, Gaps, instants, milliseconds, text, whole
 from commonwatt.fleet.traces.source import Source
@@ -32,5 +33,5 @@ def read(source: Source, gaps: Gaps) -> Draft:
             "job_id": rows.row.cast(pl.String),
         }
     )
-    gaps.note("Times are kept on the file's own Pacific wall clock.")
+    gaps.note(Message("Times are kept on the file's own Pacific wall clock."))
     return Draft(frame, "local", "(Pacific wall clock)")

@@ -176,7 +176,12 @@ def _note_disorder(draft: Draft, gaps: Gaps) -> None:
     submit = draft.frame["submit_ms"].to_numpy()
     if not is_sorted(submit):
         early = int(np.count_nonzero(submit[1:] < submit[:-1]))
-        gaps.note("{count} jobs stood below a later one; the jobs were sorted.", count=f"{early:,}")
+        gaps.note(
+            Message(
+                "{count} jobs stood below a later one; the jobs were sorted.",
+                {"count": f"{early:,}"},
+            )
+        )
 
 
 def _jobs_of(read: TraceRead, found: Draft | Requests) -> Draft:

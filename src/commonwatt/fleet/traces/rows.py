@@ -91,9 +91,9 @@ class Gaps:
         if mask.any():
             self._record(self.filled, rows, mask, reason)
 
-    def note(self, text: str, **values: object) -> None:
+    def note(self, said: Message) -> None:
         """Say something about the whole file."""
-        self.notes.append(Message(text, {name: str(value) for name, value in values.items()}))
+        self.notes.append(said)
 
     def _record(self, kept: list[Gap], rows: Rows, mask: pl.Series, reason: Message) -> None:
         gap = _gap(rows, mask, reason)

@@ -165,7 +165,7 @@ def _resources(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
     asked = "ReqTRES" if rows.has("ReqTRES") else "AllocTRES"
     used = "AllocTRES" if rows.has("AllocTRES") else "ReqTRES"
     if asked == used == "AllocTRES":
-        gaps.note("Without ReqTRES the GPU types allocated are taken as those asked for.")
+        gaps.note(Message("Without ReqTRES the GPU types allocated are taken as those asked for."))
     tres = rows.frame[used].fill_null("").str.strip_chars()
     tres = tres.zip_with(tres != "", rows.frame[asked].fill_null("").str.strip_chars())
     sizes = _distinct(tres, _sizes)

@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.requests import Requests
 from commonwatt.fleet.traces.rows import LATEST_S, Gaps, Rows, milliseconds, number, whole
 from commonwatt.fleet.traces.source import Source
@@ -38,7 +39,7 @@ def read(source: Source, gaps: Gaps) -> Requests:
         rows = read_rows(source, JOINED)
     else:
         rows = split_rows(Body(source, source.data, 1, list(FIELDS), ",", quote=False))
-    gaps.note("The trace holds rates, not single requests; counts are rate times 600 s.")
+    gaps.note(Message("The trace holds rates, not single requests; counts are rate times 600 s."))
     return _summary(rows)
 
 

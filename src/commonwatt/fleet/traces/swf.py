@@ -66,7 +66,7 @@ def read(source: Source, gaps: Gaps) -> Draft:
         "group": rows.frame["executable"],
     }
     columns["estimate_ms"] = _estimates(rows, columns["runtime_ms"])
-    gaps.note("Processors are read as GPUs.")
+    gaps.note(Message("Processors are read as GPUs."))
     clock = "utc" if start_s else "swf"
     return Draft(pl.DataFrame(columns), clock, "the log's zero")
 
