@@ -16,6 +16,10 @@ def _program(name: str) -> str | None:
     return str(found[-1]) if found else shutil.which(name)
 
 
+def _run(arguments: list[str], *, cwd: Path) -> None:
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL, cwd=cwd, timeout=120)
+
+
 def _as_postgres(*arguments: str) -> list[str]:
     """PostgreSQL refuses to run as root."""
     return ["runuser", "-u", "postgres", "--", *arguments] if os.geteuid() == 0 else [*arguments]
@@ -33,14 +37,13 @@ def postgresql() -> Iterator[str]:
     data = folder / "data"
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder, "timeout": 120}
-    subprocess.run(_as_postgres(initdb, "-D", str(data), "-U", "me", "-A", "trust", "-N"), **quiet)
+    _run(_as_postgres(initdb, "-D", str(data), "-U", "me", "-A", "trust", "-N"), cwd=folder)
     options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
     start = ("-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
-    subprocess.run(_as_postgres(pg_ctl, *start), **quiet)
+    _run(_as_postgres(pg_ctl, *start), cwd=folder)
     try:
         yield f"postgresql://me@/postgres?host={folder}"
     finally:
         # pg_ctl reads the process id of this one server from its own data folder
-        subprocess.run(_as_postgres(pg_ctl, "-D", str(data), "-m", "immediate", "stop"), **quiet)
+        _run(_as_postgres(pg_ctl, "-D", str(data), "-m", "immediate", "stop"), cwd=folder)
         shutil.rmtree(folder, ignore_errors=True)

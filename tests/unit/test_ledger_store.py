@@ -108,9 +108,14 @@ def test_every_proof_holds_at_sizes_around_a_stored_node(ledger: Ledger):
 def test_a_state_change_and_its_entry_are_kept_or_lost_together(ledger: Ledger):
     table = sa.Table("state", sa.MetaData(), sa.Column("x", sa.Integer))
     table.create(ledger.engine)
-    with pytest.raises(ActorError), ledger.transaction() as tx:
-        tx.execute(sa.insert(table).values(x=1))
-        ledger.append(tx, [draft()], by=Key.generate(), at=NOW)
+
+    def change() -> None:
+        with ledger.transaction() as tx:
+            tx.execute(sa.insert(table).values(x=1))
+            ledger.append(tx, [draft()], by=Key.generate(), at=NOW)
+
+    with pytest.raises(ActorError):
+        change()
     with ledger.reading() as connection:
         assert connection.execute(sa.select(table)).all() == []
     assert ledger.head().size == 2
@@ -131,9 +136,9 @@ def test_a_revoked_signer_is_refused_by_the_entry_that_did_it(ledger: Ledger):
 
 
 def test_a_wrong_role_is_refused_with_the_roles_that_may(ledger: Ledger):
-    with pytest.raises(ActorError, match="found the role clerk, wanted one of the roles doctor"):
-        with ledger.transaction() as tx:
-            ledger.append(tx, [draft()], by=CLERK, at=NOW, roles=frozenset({"doctor"}))
+    said = "found the role clerk, wanted one of the roles doctor"
+    with pytest.raises(ActorError, match=said), ledger.transaction() as tx:
+        ledger.append(tx, [draft()], by=CLERK, at=NOW, roles=frozenset({"doctor"}))
 
 
 def test_only_a_registrar_enrols_and_revokes(ledger: Ledger):

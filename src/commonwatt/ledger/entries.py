@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from commonwatt.core.messages import Message
@@ -49,7 +50,7 @@ class Entry:
     actor_id: str
     kind: str
     subject: str
-    body: dict[str, Any]
+    body: Mapping[str, Any]
     text: str
     link: bytes
 
@@ -77,6 +78,7 @@ def check_draft(draft: Draft) -> str:
     return body
 
 
+@lru_cache(4096)  # a few names recur in most entries
 def _check_name(field: str, name: str, form: re.Pattern[str]) -> None:
     if len(name) > LONGEST_NAME or not form.fullmatch(name):
         raise EntryError(
@@ -90,12 +92,10 @@ def entry_text(
     *, index: int, previous: str, at: str, actor_id: str, kind: str, subject: str, body: str
 ) -> str:
     """Return the line of an entry; names were checked, so none needs quoting."""
-    return prefix(
-        index=index, previous=previous, at=at, actor_id=actor_id, kind=kind, subject=subject
-    ) + f'"body":{body}}}'  # fmt: skip
+    return prefix(index, previous, at, actor_id, kind, subject) + f'"body":{body}}}'
 
 
-def prefix(*, index: int, previous: str, at: str, actor_id: str, kind: str, subject: str) -> str:
+def prefix(index: int, previous: str, at: str, actor_id: str, kind: str, subject: str) -> str:
     """Return how the line of such an entry must begin."""
     return (
         f'{{"index":{index},"previous":"{previous}","at":"{at}","actor":"{actor_id}",'

@@ -60,9 +60,9 @@ class Record:
         if kind in (b"ledger.enrol", b"ledger.revoke"):
             self.learn(kind, subject.decode().removeprefix("actor/"), raw)
         self.link, self.at = hashlib.sha256(b"\x00" + raw[:-1]).digest(), at
-        leaf, position = self.link, self.size
+        leaf, position, sha256 = self.link, self.size, hashlib.sha256
         while position & 1:
-            leaf, position = parent(self.peaks.pop(), leaf), position >> 1
+            leaf, position = sha256(b"\x01" + self.peaks.pop() + leaf).digest(), position >> 1
         self.peaks.append(leaf)
         self.size += 1
 
@@ -131,8 +131,9 @@ def check(folder: Path, notes: list[Note], root_key: str) -> tuple[int, int, str
     owed = {note.size: note.root for note in notes}
     if any(owed[n.size] != n.root or n.origin != record.origin for n in notes):
         fail("checkpoints", "they contradict each other")
-    with (folder / "entries.jsonl").open("rb") as lines:
-        for row in (folder / "signatures.jsonl").open("rb"):
+    seals = (folder / "signatures.jsonl").open("rb")
+    with (folder / "entries.jsonl").open("rb") as lines, seals:
+        for row in seals:
             first, last, actor, signature = json.loads(row)
             if row.decode() != json.dumps([first, last, actor, signature.lower()]) + "\n":
                 fail("signatures", "a line that is not of the form")
@@ -140,8 +141,9 @@ def check(folder: Path, notes: list[Note], root_key: str) -> tuple[int, int, str
                 fail(record.size, "signed out of order, or with a revoked key")
             if first and actor not in record.keys:
                 fail(record.size, "signed by somebody who is not enrolled")
+            who = actor.encode()
             for _ in range(first, last + 1):
-                record.take(lines.readline(), actor.encode())
+                record.take(lines.readline(), who)
                 if record.size in owed and owed[record.size] != record.root():
                     fail(record.size - 1, "another past than the checkpoint says")
             record.check_signature(first, actor, signature)

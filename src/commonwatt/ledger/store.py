@@ -35,6 +35,7 @@ from commonwatt.ledger.keys import Signer, actor_id_of, batch_message, holds
 
 _RESERVED = frozenset({actors.ENROL, actors.REVOKE})
 _PAGE = 10_000
+_COLUMNS = tuple(schema.entries.columns.keys())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,8 +322,9 @@ def _write(
             body=check_draft(draft),
         )
         link = leaf_hash(text.encode())
-        rows.append(_row(index, instant, actor.actor_id, draft, text, link))
-        made.append(_entry(index, at, actor.actor_id, draft, text, link))
+        values = (index, instant, actor.actor_id, draft.kind, draft.subject, text, link)
+        rows.append(dict(zip(_COLUMNS, values, strict=True)))
+        made.append(_entry(at, draft, rows[-1]))
     _save(tx, head, rows, _signed(head, rows, by))
     for index, draft in enumerate(drafts, head.size):
         if draft.kind in _RESERVED:
@@ -341,30 +343,16 @@ def _save(
     tx.execute(sa.update(schema.head).values(**end))
 
 
-def _row(
-    index: int, at: str, actor_id: str, draft: Draft, text: str, link: bytes
-) -> dict[str, Any]:
-    return {
-        "position": index,
-        "at": at,
-        "actor_id": actor_id,
-        "kind": draft.kind,
-        "subject": draft.subject,
-        "text": text,
-        "link": link,
-    }
-
-
-def _entry(index: int, at: datetime, actor_id: str, draft: Draft, text: str, link: bytes) -> Entry:
+def _entry(at: datetime, draft: Draft, row: dict[str, Any]) -> Entry:
     return Entry(
-        index=index,
+        index=row["position"],
         at=at,
-        actor_id=actor_id,
+        actor_id=row["actor_id"],
         kind=draft.kind,
         subject=draft.subject,
-        body=dict(draft.body),
-        text=text,
-        link=link,
+        body=draft.body,
+        text=row["text"],
+        link=row["link"],
     )
 
 

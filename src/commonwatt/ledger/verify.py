@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from commonwatt.ledger.keys import actor_id_of, batch_message, holds
 from commonwatt.ledger.store import Head, Ledger, read_head
 
 _PAGE = 20_000
+_OF_ACTORS = frozenset({actors.ENROL, actors.REVOKE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Tree:
         """Take the next leaf; nodes of stored levels that it completes go to `done`."""
         level, position = 0, self.size
         while position & 1:
-            leaf = merkle.parent(self._peaks.pop(), leaf)
+            leaf = sha256(b"\x01" + self._peaks.pop() + leaf).digest()
             level, position = level + 1, position >> 1
             if level % tiles.STEP == 0:
                 self.done.append((level, position, leaf))
@@ -118,7 +120,8 @@ def _walk(connection: sa.Connection, walk: _Walk, kept: list[Checkpoint]) -> int
         members = _members(rows, batch["last"] - batch["first"] + 1, walk)
         for row in members:
             _check_entry(row, batch["actor_id"], walk)
-            _check_roots(walk, due.get(walk.tree.size, ()))
+            if walk.tree.size in due:
+                _check_roots(walk, due[walk.tree.size])
         _check_signature(batch, walk)
         count += 1
     if next(rows, None) is not None:
@@ -154,26 +157,19 @@ def _check_batch_start(batch: dict[str, Any], walk: _Walk) -> None:
         raise _broken(walk, Message("a signer whose key was revoked"))
 
 
-def _check_entry(row: Any, actor_id: str, walk: _Walk) -> None:
-    text: str = row.text
-    begins = prefix(
-        index=walk.tree.size,
-        previous=walk.link.hex(),
-        at=row.at,
-        actor_id=actor_id,
-        kind=row.kind,
-        subject=row.subject,
-    )
-    if row.position != walk.tree.size or not text.startswith(begins) or row.actor_id != actor_id:
+def _check_entry(row: Any, signer_id: str, walk: _Walk) -> None:
+    position, at, actor_id, kind, subject, text, kept = row
+    begins = prefix(walk.tree.size, walk.link.hex(), at, signer_id, kind, subject)
+    if position != walk.tree.size or not text.startswith(begins) or actor_id != signer_id:
         raise _broken(walk, Message("a line that does not follow from the one before it"))
-    if row.at < walk.at:
+    if at < walk.at:
         raise _broken(walk, Message("a clock that went back"))
     link = leaf_hash(text.encode())
-    if link != row.link:
+    if link != kept:
         raise _broken(walk, Message("a line that does not have its hash"))
-    if row.kind in (actors.ENROL, actors.REVOKE):
+    if kind in _OF_ACTORS:
         _learn(text, walk)
-    walk.link, walk.at = link, row.at
+    walk.link, walk.at = link, at
     walk.tree.add(link)
 
 

@@ -1,0 +1,154 @@
+"""Use cases of the ledger: make one, enrol, show, prove, check, take it out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.ledger import Actor, Checkpoint, Entry, Key, Ledger, Person, parse_checkpoint
+
+T = TypeVar("T")
+
+
+def with_ledger(where: str, use: Callable[[Ledger], T], *, create: bool = False) -> T:
+    """Return what `use` makes of the ledger at `where`, and close it."""
+    ledger = Ledger.open(where, create=create)
+    try:
+        return use(ledger)
+    finally:
+        ledger.engine.dispose()
+
+
+def key_at(path: Path) -> tuple[Key, bool]:
+    """Return the key in a file, and whether it was made just now because there was none."""
+    if path.exists():
+        return Key.load(path), False
+    key = Key.generate()
+    key.save(path)
+    return key, True
+
+
+def init(where: str, key_file: Path, person: Person, *, now: datetime) -> dict[str, Any]:
+    """Make a ledger and enrol its first registrar."""
+    key, made = key_at(key_file)
+    actor = with_ledger(where, lambda ledger: ledger.found(key, person, at=now), create=True)
+    return actor_dict(actor) | {"key_file": str(key_file), "key_made": made}
+
+
+def enrol(
+    where: str, by_file: Path, key_file: Path, person: Person, *, now: datetime
+) -> dict[str, Any]:
+    """Enrol a person under the key in `key_file`, as the registrar whose key is in `by_file`."""
+    registrar = Key.load(by_file)
+    key, made = key_at(key_file)
+
+    def use(ledger: Ledger) -> Actor:
+        with ledger.transaction() as tx:
+            return ledger.enrol(tx, person, key.public_key, by=registrar, at=now)
+
+    return actor_dict(with_ledger(where, use)) | {"key_file": str(key_file), "key_made": made}
+
+
+def verify(where: str, pinned: Path | None) -> dict[str, Any]:
+    """Prove that nothing was changed, removed or reordered."""
+    from commonwatt.ledger.verify import verify as check
+
+    note = parse_checkpoint(pinned.read_text(encoding="utf-8")) if pinned else None
+    done = with_ledger(where, lambda ledger: check(ledger, pinned=note))
+    return {
+        "whole": True,
+        "entries": done.entries,
+        "signatures": done.signatures,
+        "actors": done.actors,
+        "checkpoints": done.checkpoints,
+        "root": done.root.hex(),
+        "pinned": str(pinned) if pinned else None,
+    }
+
+
+def show(where: str, first: int, kind: str, subject: str, limit: int) -> dict[str, Any]:
+    """Return entries and who stands behind them."""
+
+    def use(ledger: Ledger) -> dict[str, Any]:
+        found = ledger.entries(first, kind=kind, subject=subject, limit=limit)
+        return {
+            "size": ledger.head().size,
+            "entries": [entry_dict(entry) for entry in found],
+            "actors": [actor_dict(actor) for actor in ledger.actors()],
+        }
+
+    return with_ledger(where, use)
+
+
+def prove(where: str, index: int | None, since: int | None) -> dict[str, Any]:
+    """Return the proof that an entry is in, or that the ledger of `since` entries only grew.
+
+    Raises:
+        UsageError: Neither or both are asked for.
+    """
+    if (index is None) == (since is None):
+        raise UsageError("ledger prove", wanted=Message("either an entry's number or --since"))
+
+    def use(ledger: Ledger) -> Any:
+        if index is not None:
+            return ledger.inclusion(index)
+        return ledger.consistency(since or 0)
+
+    proof = with_ledger(where, use)
+    return {"holds": proof.holds()} | {k: _plain(v) for k, v in asdict(proof).items()}
+
+
+def checkpoint(where: str, key_file: Path) -> Checkpoint:
+    """Return the size and root of now, signed."""
+    key = Key.load(key_file)
+    return with_ledger(where, lambda ledger: ledger.checkpoint(by=key))
+
+
+def export(where: str, key_file: Path, folder: Path) -> Checkpoint:
+    """Write the record, a checkpoint and a verifier into a new folder."""
+    from commonwatt.ledger.export import export as write
+
+    key = Key.load(key_file)
+    return with_ledger(where, lambda ledger: write(ledger, folder, by=key))
+
+
+def actor_dict(actor: Actor) -> dict[str, Any]:
+    """Return an actor as plain values."""
+    return {
+        "actor_id": actor.actor_id,
+        "public_key": actor.public_key.hex(),
+        **asdict(actor.person),
+        "enrolled_in": actor.enrolled_in,
+        "revoked_in": actor.revoked_in,
+    }
+
+
+def entry_dict(entry: Entry) -> dict[str, Any]:
+    """Return an entry as plain values."""
+    return {
+        "index": entry.index,
+        "at": entry.at.isoformat(),
+        "actor_id": entry.actor_id,
+        "kind": entry.kind,
+        "subject": entry.subject,
+        "body": dict(entry.body),
+        "link": entry.link.hex(),
+    }
+
+
+def checkpoint_dict(made: Checkpoint) -> dict[str, Any]:
+    """Return a checkpoint as plain values."""
+    root = base64.b64encode(made.root).decode()
+    return {"origin": made.origin, "size": made.size, "root": root, "note": made.note}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    return [_plain(one) for one in value] if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]

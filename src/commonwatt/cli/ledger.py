@@ -1,0 +1,182 @@
+"""`commonwatt ledger`: who decided what, and the proof that nothing was changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    from commonwatt.ledger import Checkpoint
+
+ledger = LazyGroup(
+    name="ledger",
+    help="Show and prove who decided what.",
+    example="commonwatt ledger verify\ncommonwatt ledger show --kind clinic.",
+)
+
+_file = click.Path(dir_okay=False, path_type=Path)
+_where = option(
+    "--ledger",
+    "where",
+    default="ledger.db",
+    envvar="COMMONWATT_LEDGER",
+    show_default=True,
+    help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
+)
+_key = option("--key", "key_file", type=_file, required=True, help="File of the key that signs.")
+_name = option("--name", required=True, help="Name of the member of staff or service.")
+_organisation = option("--organisation", required=True, help="Who answers for them.")
+_device = option("--device", default="unnamed", help="Machine or card that holds the key.")
+
+
+@command(
+    ledger, "init", example="commonwatt ledger init --key me.pem --name Chan --organisation HA"
+)
+@_where
+@option("--key", "key_file", type=_file, required=True, help="Key file; made if there is none.")
+@_name
+@_organisation
+@_device
+def init(where: str, key_file: Path, name: str, organisation: str, device: str) -> Answer:
+    """Make a ledger and enrol its first registrar."""
+    from commonwatt.app import ledger as app
+    from commonwatt.ledger import Person
+
+    who = Person(name=name, role="registrar", organisation=organisation, device=device)
+    made = app.init(where, key_file, who, now=datetime.now(UTC))
+    return Answer(data=made, text=lambda language: _actor(made, language))
+
+
+@command(
+    ledger,
+    "enrol",
+    example="commonwatt ledger enrol --by me.pem --key lee.pem --name Lee --role clinician"
+    " --organisation HA",
+)
+@_where
+@option("--by", "by_file", type=_file, required=True, help="Key file of the registrar.")
+@option("--key", "key_file", type=_file, required=True, help="Key file; made if there is none.")
+@_name
+@option("--role", required=True, help="Role that permissions speak of.")
+@_organisation
+@_device
+def enrol(
+    where: str,
+    by_file: Path,
+    key_file: Path,
+    name: str,
+    role: str,
+    organisation: str,
+    device: str,
+) -> Answer:
+    """Enrol a person in a role under a key."""
+    from commonwatt.app import ledger as app
+    from commonwatt.ledger import Person
+
+    who = Person(name=name, role=role, organisation=organisation, device=device)
+    made = app.enrol(where, by_file, key_file, who, now=datetime.now(UTC))
+    return Answer(data=made, text=lambda language: _actor(made, language))
+
+
+@command(ledger, "verify", example="commonwatt ledger verify --checkpoint kept.txt")
+@_where
+@option("--checkpoint", "pinned", type=_file, help="Checkpoint that you kept elsewhere.")
+def verify(where: str, pinned: Path | None) -> Answer:
+    """Prove that nothing was changed, removed or reordered."""
+    from commonwatt.app import ledger as app
+
+    done = app.verify(where, pinned)
+    return Answer(data=done, text=lambda language: _verified(done).say(language))
+
+
+@command(ledger, "show", example="commonwatt ledger show --kind clinic. --limit 20")
+@_where
+@option("--from", "first", type=click.IntRange(0), default=0, help="First entry to show.")
+@option("--kind", default="", help="Only this kind; with a full stop at its end, all below it.")
+@option("--subject", default="", help="Only this subject; with a slash at its end, all below it.")
+@option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+def show(where: str, first: int, kind: str, subject: str, limit: int) -> Answer:
+    """Show entries and who stands behind them."""
+    from commonwatt.app import ledger as app
+
+    found = app.show(where, first, kind, subject, limit)
+    return Answer(data=found, text=lambda language: _listing(found, language))
+
+
+@command(ledger, "prove", example="commonwatt ledger prove 17 --json")
+@_where
+@click.argument("index", metavar="[ENTRY]", type=click.IntRange(0), required=False)
+@option("--since", type=click.IntRange(0), help="Prove growth from this many entries instead.")
+def prove(where: str, index: int | None, since: int | None) -> Answer:
+    """Prove that an entry is in the ledger, or that the ledger only grew."""
+    from commonwatt.app import ledger as app
+
+    proof = app.prove(where, index, since)
+    return Answer(data=proof, text=lambda language: _proof(proof, language))
+
+
+@command(ledger, "checkpoint", example="commonwatt ledger checkpoint --key me.pem > kept.txt")
+@_where
+@_key
+def checkpoint(where: str, key_file: Path) -> Answer:
+    """Sign the size and root of now, for outsiders to keep."""
+    from commonwatt.app import ledger as app
+
+    return _note(app.checkpoint(where, key_file))
+
+
+@command(ledger, "export", example="commonwatt ledger export record --key me.pem")
+@_where
+@_key
+@click.argument("folder", type=click.Path(path_type=Path))
+def export(where: str, key_file: Path, folder: Path) -> Answer:
+    """Write the record and a verifier that needs only Python into a new folder."""
+    from commonwatt.app import ledger as app
+
+    return _note(app.export(where, key_file, folder))
+
+
+def _note(made: Checkpoint) -> Answer:
+    from commonwatt.app import ledger as app
+
+    return Answer(data=app.checkpoint_dict(made), text=lambda _: made.note.rstrip("\n"))
+
+
+def _actor(made: dict[str, Any], language: str) -> str:
+    gaps = {key: str(made[key]) for key in ("name", "role", "organisation", "actor_id", "key_file")}
+    said = Message(
+        "{name} ({organisation}) is enrolled as {role}: {actor_id}, key in {key_file}", gaps
+    )
+    return said.say(language)
+
+
+def _verified(done: dict[str, Any]) -> Message:
+    gaps = {key: f"{done[key]:,}" for key in ("entries", "signatures", "actors", "checkpoints")}
+    return Message(
+        "Whole: {entries} entries, {signatures} signatures, {actors} actors,"
+        " {checkpoints} checkpoints; root {root}",
+        gaps | {"root": done["root"]},
+    )
+
+
+def _listing(found: dict[str, Any], language: str) -> str:
+    who = {actor["actor_id"]: actor for actor in found["actors"]}
+    lines = [_line(entry, who[entry["actor_id"]]) for entry in found["entries"]]
+    return "\n".join(lines) or translate("No such entries.", language)
+
+
+def _line(entry: dict[str, Any], actor: dict[str, Any]) -> str:
+    by = f"{actor['name']} ({actor['role']}, {actor['organisation']})"
+    return f"{entry['index']:>8,}  {entry['at']}  {entry['kind']}  {entry['subject']}  {by}"
+
+
+def _proof(proof: dict[str, Any], language: str) -> str:
+    said = Message("The proof holds: {steps} hashes", {"steps": str(len(proof["path"]))})
+    lines = [f"{key}: {value}" for key, value in proof.items() if key not in ("path", "holds")]
+    return "\n".join([said.say(language), *lines, *(f"  {step}" for step in proof["path"])])
