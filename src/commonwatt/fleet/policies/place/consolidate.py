@@ -10,7 +10,7 @@ from __future__ import annotations
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.policies.place.policy import PlacePolicy
-from commonwatt.fleet.policies.place.state import WHOLE, Nodes, Request
+from commonwatt.fleet.policies.place.state import I64, WHOLE, Nodes, Request, free_milli
 from commonwatt.fleet.policies.place.typical import Typical
 
 CODE = 8
@@ -22,9 +22,11 @@ POLICY = PlacePolicy(
 )
 
 
-@njit()
-def score(request: Request, nodes: Nodes, node: int, typical: Typical) -> int:
-    """Return the GPU in use after `request`, with any node in use before any free one."""
-    left = nodes.gpu_milli[node].sum() - request.gpus * request.gpu_milli
-    in_use = nodes.gpu_milli[node].sum() < nodes.gpus[node] * WHOLE
-    return typical.largest_gpu_milli - left + (typical.largest_gpu_milli + 1) * in_use
+@njit(inner=True)
+def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+    """Write the GPU missing after `request`, any node in use before any free one."""
+    largest = typical.largest_gpu_milli
+    for node in among:
+        free = free_milli(nodes, node)
+        left = free - request.gpus * request.gpu_milli
+        scores[node] = largest - left + (largest + 1) * (free < nodes.gpus[node] * WHOLE)

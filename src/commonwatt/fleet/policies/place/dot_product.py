@@ -14,7 +14,7 @@ from __future__ import annotations
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.policies.place.policy import PlacePolicy
-from commonwatt.fleet.policies.place.state import UNBOUND, Nodes, Request
+from commonwatt.fleet.policies.place.state import I64, UNBOUND, Nodes, Request, free_milli
 from commonwatt.fleet.policies.place.typical import Typical
 
 CODE = 4
@@ -26,13 +26,20 @@ POLICY = PlacePolicy(
 )
 
 
-@njit()
-def score(request: Request, nodes: Nodes, node: int, typical: Typical) -> int:
-    """Return 100 × (1 - half the dot product of free and asked shares), at least 0."""
+@njit(inner=True)
+def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+    """Write 100 × (1 - half the product), cut to a whole number, for the nodes `among`."""
+    for node in among:
+        product = _product(request, nodes, node, typical)
+        scores[node] = max(int(100.0 * (1.0 - product / 2.0)), 0)
+
+
+@njit(inner=True)
+def _product(request: Request, nodes: Nodes, node: int, typical: Typical) -> float:
+    """Return the dot product of free and asked shares; unknown CPU counts as none free."""
     cpu, largest_cpu = nodes.cpu_milli[node], typical.largest_cpu_milli
     if cpu > UNBOUND // 2:
         cpu = 0
-    gpu, largest_gpu = nodes.gpu_milli[node].sum(), typical.largest_gpu_milli
+    gpu, largest_gpu = free_milli(nodes, node), typical.largest_gpu_milli
     product = (cpu / largest_cpu) * (request.cpu_milli / largest_cpu)
-    product += (gpu / largest_gpu) * (request.gpus * request.gpu_milli / largest_gpu)
-    return max(int(100.0 * (1.0 - product / 2.0)), 0)
+    return product + (gpu / largest_gpu) * (request.gpus * request.gpu_milli / largest_gpu)

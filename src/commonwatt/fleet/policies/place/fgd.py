@@ -10,14 +10,12 @@ Source: Weng et al. (2023), USENIX ATC, and its artifact.
 
 from __future__ import annotations
 
-import numpy as np
-
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.policies.place.gpus import pick_tightest
 from commonwatt.fleet.policies.place.policy import PlacePolicy
 from commonwatt.fleet.policies.place.state import I64, WHOLE, Nodes, Request
-from commonwatt.fleet.policies.place.typical import Typical, fragmented
+from commonwatt.fleet.policies.place.typical import Typical, count_up_to, fragmented
 
 CODE = 7
 POLICY = PlacePolicy(
@@ -28,8 +26,23 @@ POLICY = PlacePolicy(
 )
 
 
-@njit()
+@njit(inner=True)
 def score(
+    request: Request,
+    nodes: Nodes,
+    among: I64,
+    typical: Typical,
+    now: I64,
+    picked: I64,
+    scores: I64,
+) -> None:
+    """Write the score of each node `among`, given the fragmentation of each node `now`."""
+    for node in among:
+        scores[node] = try_node(request, nodes, node, typical, int(now[node]), picked)
+
+
+@njit(inner=True)
+def try_node(
     request: Request, nodes: Nodes, node: int, typical: Typical, now: int, picked: I64
 ) -> int:
     """Return the score of `node` and write the best GPUs into `picked`.
@@ -48,11 +61,11 @@ def score(
         pick_tightest(request, free, picked)
         for i in range(request.gpus):
             free[picked[i]] -= request.gpu_milli
-        return _level(now - fragmented(cpu, free, kind, typical), typical)
+        return count_up_to(typical.levels, now - fragmented(cpu, free, kind, typical))
     return _best_gpu(request, free, cpu, kind, typical, now, picked)
 
 
-@njit()
+@njit(inner=True)
 def _best_gpu(
     request: Request, free: I64, cpu: int, kind: int, typical: Typical, now: int, picked: I64
 ) -> int:
@@ -60,22 +73,17 @@ def _best_gpu(
     for gpu in range(len(free)):
         if free[gpu] >= request.gpu_milli and not _seen(free, gpu):
             free[gpu] -= request.gpu_milli
-            level = _level(now - fragmented(cpu, free, kind, typical), typical)
+            level = count_up_to(typical.levels, now - fragmented(cpu, free, kind, typical))
             free[gpu] += request.gpu_milli
             if level > best:
                 best, picked[0] = level, gpu
     return best
 
 
-@njit()
+@njit(inner=True)
 def _seen(free: I64, gpu: int) -> bool:
     """Return whether an earlier GPU has the same share free, and so the same score."""
-    for before in range(gpu):  # compiled code knows no generators
-        if free[before] == free[gpu]:
-            return True
-    return False
-
-
-@njit()
-def _level(fall: int, typical: Typical) -> int:
-    return int(np.searchsorted(typical.levels, fall, side="right"))
+    found = False
+    for before in range(gpu):
+        found |= free[before] == free[gpu]
+    return found

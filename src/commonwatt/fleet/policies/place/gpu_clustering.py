@@ -12,7 +12,7 @@ from __future__ import annotations
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.policies.place.policy import PlacePolicy
-from commonwatt.fleet.policies.place.state import Nodes, Request, kind_of
+from commonwatt.fleet.policies.place.state import I64, Nodes, Request, free_milli, kind_of
 from commonwatt.fleet.policies.place.typical import Typical
 
 CODE = 5
@@ -24,18 +24,22 @@ POLICY = PlacePolicy(
 )
 
 
-@njit()
-def score(request: Request, nodes: Nodes, node: int, typical: Typical) -> int:
-    """Return 75, 50, 25 or 0 by what the node holds, plus up to 25 for the GPU in use."""
-    if request.gpus == 0:
-        return 0
-    used = typical.largest_gpu_milli - nodes.gpu_milli[node].sum()
-    return _company(request, nodes, node) + 25 * used // typical.largest_gpu_milli
+@njit(inner=True)
+def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+    """Write 75, 50, 25 or 0 by what a node holds, plus up to 25 for the GPU in use."""
+    for node in among:
+        scores[node] = 0
+        if request.gpus > 0:
+            used = typical.largest_gpu_milli - free_milli(nodes, node)
+            in_use = 25 * used // typical.largest_gpu_milli
+            scores[node] = _company(request, nodes, node) + in_use
 
 
-@njit()
+@njit(inner=True)
 def _company(request: Request, nodes: Nodes, node: int) -> int:
-    kinds = (nodes.kinds[node] > 0).sum()
+    kinds = 0
+    for kind in range(nodes.kinds.shape[1]):
+        kinds += nodes.kinds[node, kind] > 0
     if nodes.kinds[node, kind_of(request)] > 0:
         return 75 if kinds == 1 else 50
     return 25 if kinds == 0 else 0

@@ -21,13 +21,20 @@ POLICY = PlacePolicy(
 )
 
 
-@njit()
-def score(request: Request, nodes: Nodes, node: int, picked: I64) -> int:
+@njit(inner=True)
+def score(request: Request, nodes: Nodes, among: I64, picked: I64, scores: I64) -> None:
+    """Write the score of each node `among`; `picked` is overwritten."""
+    for node in among:
+        scores[node] = _tier(request, nodes, node, picked) if request.gpus > 0 else 0
+
+
+@njit(inner=True)
+def _tier(request: Request, nodes: Nodes, node: int, picked: I64) -> int:
     """Return 50 to 100 on shared GPUs, 33 to 50 on a used node, else at most 33."""
-    if request.gpus == 0:
-        return 0
     free = nodes.gpu_milli[node]
-    idle = (free == WHOLE).sum()
+    idle = 0
+    for gpu in range(len(free)):
+        idle += free[gpu] == WHOLE
     if idle == nodes.gpus[node]:
         return max(33 - idle, idle)
     pick_tightest(request, free, picked)

@@ -10,7 +10,7 @@ from commonwatt.core.jit import njit
 from commonwatt.fleet.policies.place.state import I64, WHOLE, Request
 
 
-@njit()
+@njit(inner=True)
 def pick_first(request: Request, free: I64, picked: I64) -> None:
     """Pick the first GPUs that have the share free."""
     count = 0
@@ -33,7 +33,7 @@ def pick_tightest(request: Request, free: I64, picked: I64) -> None:
         floor, after = free[best], best
 
 
-@njit()
+@njit(inner=True)
 def _least_beyond(free: I64, floor: int, after: int) -> int:
     """Return the next GPU by (free share, index) past the pair (`floor`, `after`)."""
     best = -1
@@ -44,25 +44,30 @@ def _least_beyond(free: I64, floor: int, after: int) -> int:
     return best
 
 
-@njit()
+@njit(inner=True)
 def pick_emptiest(request: Request, free: I64, picked: I64) -> None:
     """Pick one GPU with the most free share; for several, as `pick_tightest`."""
     if request.gpu_milli == WHOLE or request.gpus != 1:
         pick_tightest(request, free, picked)
         return
-    picked[0] = free.argmax()
+    picked[0] = 0
+    for gpu in range(1, len(free)):
+        if free[gpu] > free[picked[0]]:
+            picked[0] = gpu
 
 
-@njit()
+@njit(inner=True)
 def pick_by_chance(request: Request, free: I64, draw: float, picked: I64) -> None:
     """Pick one of the GPUs with room, each as likely; for several, as `pick_tightest`."""
     if request.gpu_milli == WHOLE or request.gpus != 1:
         pick_tightest(request, free, picked)
         return
-    left = int(draw * (free >= request.gpu_milli).sum())
+    count = 0
     for gpu in range(len(free)):
-        if free[gpu] >= request.gpu_milli:
+        count += free[gpu] >= request.gpu_milli
+    left = int(draw * count)
+    for gpu in range(len(free)):
+        left -= free[gpu] >= request.gpu_milli
+        if left < 0:
             picked[0] = gpu
-            left -= 1
-            if left < 0:
-                return
+            return

@@ -168,7 +168,16 @@ def fits(request: Request, nodes: Nodes, node: int) -> bool:
     )
 
 
-@njit()
+@njit(inner=True)
+def free_milli(nodes: Nodes, node: int) -> int:
+    """Return the free share of all GPUs of `node` together [1/1000 GPU]."""
+    free = 0
+    for gpu in range(nodes.gpus[node]):
+        free += nodes.gpu_milli[node, gpu]
+    return free
+
+
+@njit(inner=True)
 def kind_of(request: Request) -> int:
     """Return the column of `Nodes.kinds` for `request`: 0 shares a GPU, k has k whole ones."""
     return request.gpus if request.gpu_milli == WHOLE else 0

@@ -124,6 +124,19 @@ def score_levels(weight: int) -> I64:
     return np.array([math.ceil(fall) for fall in falls], np.int64)
 
 
+@njit(inner=True)
+def count_up_to(rising: I64, limit: int) -> int:
+    """Return how many of the `rising` numbers are at most `limit`."""
+    low, high = 0, len(rising)
+    while low < high:
+        middle = (low + high) // 2
+        if rising[middle] <= limit:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @njit()
 def fragmented(cpu_milli: int, free: I64, gpu_type: int, typical: Typical) -> int:
     """Return the fragmented share of one node, in units of weight x milli-GPU.
@@ -134,10 +147,12 @@ def fragmented(cpu_milli: int, free: I64, gpu_type: int, typical: Typical) -> in
         gpu_type: Index of its GPU type.
         typical: The typical demand.
     """
-    idle = free.sum()
+    idle = 0
+    for gpu in range(len(free)):
+        idle += free[gpu]
     if idle == 0:
         return 0
-    step = np.searchsorted(typical.cpu_steps, cpu_milli, side="right")
+    step = count_up_to(typical.cpu_steps, cpu_milli)
     lost = idle * typical.weight
     share, usable, count = -1, 0, 0
     for group in range(len(typical.group_milli)):

@@ -9,14 +9,15 @@ from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.policies.place import best_fit
 from commonwatt.fleet.policies.place.policy import PlacePolicy
-from commonwatt.fleet.policies.place.state import Nodes, Request
+from commonwatt.fleet.policies.place.state import I64, Nodes, Request
 from commonwatt.fleet.policies.place.typical import Typical
 
 CODE = 3
 POLICY = PlacePolicy("worst-fit", CODE, Message("the node with the most CPU and GPU left"))
 
 
-@njit()
-def score(request: Request, nodes: Nodes, node: int, typical: Typical) -> int:
-    """Return 100 × room left, cut to a whole number."""
-    return int(best_fit.left_share(request, nodes, node, typical) * 100.0)
+@njit(inner=True)
+def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+    """Write 100 × room left, cut to a whole number, for the nodes `among`."""
+    for node in among:
+        scores[node] = int(best_fit.left_share(request, nodes, node, typical) * 100.0)

@@ -1,0 +1,102 @@
+"""Who arrives, in what order, and which of equally good nodes comes first."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.machines import Fleet
+from commonwatt.fleet.packing.chance import PublishedChance
+from commonwatt.fleet.workload import I64, Workload
+
+# Between arrivals and nodes the published runs draw ten numbers more, as many as the
+# watches that their scheduler opens then; found by comparing with the published curves.
+_WATCHES = 10
+
+
+class Draw(NamedTuple):
+    """What chance decides before a run.
+
+    Args:
+        order: Rows of the workload in order of arrival, shape (arrivals,).
+        node_order: Nodes of the fleet, the first of equals first, shape (nodes,).
+    """
+
+    order: I64
+    node_order: I64
+
+
+def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -> Draw:
+    """Return the arrivals up to `load` × GPU capacity, and the order of the nodes.
+
+    The jobs, sorted by name, are shuffled. While they ask for more than the load, one
+    of them goes, each as likely. While they ask for less, one is drawn again, each as
+    likely, until one more GPU share of the drawn job would pass the load. Then the
+    nodes, sorted by name, get places in chance order.
+
+    Args:
+        fleet: The nodes.
+        workload: The jobs.
+        load: GPU demand to reach, over the capacity [share].
+        seed: Seed of all of it.
+
+    Source: Weng et al. (2023), artifact: shuffle, tune to 1.3 × capacity, rename nodes.
+
+    >>> from commonwatt.fleet.machines import uniform_fleet
+    >>> from commonwatt.fleet.workload import workload
+    >>> jobs = workload([0, 0, 0], [1, 1, 1], [1, 1, 1])
+    >>> draw_arrivals(uniform_fleet(2, 1), jobs, load=1.0, seed=1)
+    Draw(order=array([0, 1]), node_order=array([1, 0]))
+    """
+    _check(workload, load)
+    chance = PublishedChance(seed)
+    chance.skip(1)
+    by_name = np.argsort(workload.job_id.to_numpy(), kind="stable")
+    order = list(range(len(workload)))
+    chance.shuffle(order)
+    target = load * fleet.capacity_milli
+    _tune(order, by_name, workload, target, chance)
+    chance.skip(_WATCHES)
+    nodes_by_name = np.argsort(np.array(fleet.node_id), kind="stable")
+    places = np.array(chance.permutation(len(fleet)), np.int64)
+    return Draw(
+        by_name[np.array(order, np.int64)].astype(np.int64),
+        nodes_by_name[np.argsort(places)].astype(np.int64),
+    )
+
+
+def _tune(
+    order: list[int], by_name: I64, workload: Workload, target: float, chance: PublishedChance
+) -> None:
+    """Drop jobs from `order`, or add drawn ones, until the demand is at the target."""
+    demand = workload.demand_milli()[by_name].tolist()
+    share = np.where(workload.gpus > 0, workload.gpu_milli, 0)[by_name].tolist()
+    reached = sum(demand)
+    if reached > target:
+        while reached > target:
+            reached -= demand[order.pop(chance.below(len(order)))]
+        return
+    while reached != target or len(order) > len(demand):
+        again = chance.below(len(demand))
+        if reached + share[again] > target:
+            return
+        reached += demand[again]
+        order.append(again)
+
+
+def _check(workload: Workload, load: float) -> None:
+    if not 0 < load <= 1000:
+        raise UsageError(
+            "--arrived-load",
+            found=f"{load:g}",
+            wanted=Message("a share of the GPU capacity above 0, such as 1.3"),
+        )
+    if not workload.gpus.any():
+        raise UsageError(
+            "--arrived-load",
+            found=Message("a workload without any GPU job"),
+            wanted=Message("GPU demand that can reach a load"),
+        )
