@@ -64,10 +64,7 @@ def read_nodes(
     source = open_source(path, NodesError)
     seen = set(columns_of(source))
     if set(OPENB) <= seen:
-        rows = read_rows(source, OPENB)
-        rows = replace(
-            rows, frame=rows.frame.rename({"sn": "node", "gpu": "gpus", "model": "gpu_type"})
-        )
+        rows = _under_our_names(read_rows(source, OPENB))
     elif set(PLAIN) <= seen:
         rows = read_rows(source, PLAIN)
     else:
@@ -96,6 +93,12 @@ def read_pools(path: Path, *, gpus_per_node: int, tenants: Sequence[str]) -> Fle
     nodes = whole(rows, "nodes", high=MOST_NODES).to_numpy()
     fleet = uniform_fleet(int(nodes.sum()), gpus_per_node)
     return replace(fleet, tenant=np.repeat(owner.to_numpy(), nodes).astype(np.int32))
+
+
+def _under_our_names(rows: Rows) -> Rows:
+    theirs = {"node": "sn", "gpus": "gpu", "gpu_type": "model"}
+    frame = rows.frame.rename({name: ours for ours, name in theirs.items()})
+    return replace(rows, frame=frame, spelled=theirs)
 
 
 def _fleet(

@@ -208,7 +208,7 @@ def _renamed(rows: Rows, mapping: Mapping) -> Rows:
         pl.Series([str(value)]).new_from_index(0, len(rows)).alias(name)
         for name, value in mapping.constants.items()
     ]
-    return replace(rows, frame=pl.DataFrame(ours + constants))
+    return replace(rows, frame=pl.DataFrame(ours + constants), spelled=mapping.columns)
 
 
 def _times(rows: Rows, mapping: Mapping) -> dict[str, pl.Series]:

@@ -6,7 +6,7 @@ cast could not turn, so that a million rows are checked at the speed of the cast
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -30,12 +30,14 @@ class Rows:
         frame: The columns.
         row: Row in the file, counted from 1; a header line is row 1, shape (rows,).
         error: What a bad value is raised as.
+        spelled: The file's name of a column that was renamed, for messages.
     """
 
     where: str
     frame: pl.DataFrame
     row: pl.Series
     error: type[InputError] = TraceError
+    spelled: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __len__(self) -> int:
         return self.frame.height
@@ -43,6 +45,10 @@ class Rows:
     def keep(self, mask: pl.Series) -> Rows:
         """Return the rows where `mask` holds."""
         return replace(self, frame=self.frame.filter(mask), row=self.row.filter(mask))
+
+    def place(self, at: int, column: str) -> str:
+        """Return where a value stands, as the file spells it."""
+        return cell(self.where, self.row[at], self.spelled.get(column, column))
 
     def has(self, column: str) -> bool:
         """Return whether the table has a column of that name."""
@@ -116,7 +122,7 @@ def fault(rows: Rows, at: int, column: str, wanted: Message) -> InputError:
     """Return the error for the value in `column` of the row at index `at`."""
     value = rows.frame[column][at]
     found = Message("nothing") if _is_nothing(value) else shown(value)
-    return rows.error(cell(rows.where, rows.row[at], column), found=found, wanted=wanted)
+    return rows.error(rows.place(at, column), found=found, wanted=wanted)
 
 
 def shown(value: object) -> str:
@@ -169,9 +175,7 @@ def whole(
     Raises:
         TraceError: A value is none, not a whole number or out of bounds.
     """
-    wanted = Message(
-        "a whole number from {low} to {high}", {"low": f"{low:,}", "high": f"{high:,}"}
-    )
+    wanted = Message("a whole number from {low} to {high}", _bounds(low, high))
     values = _as_whole(rows, column, wanted)
     values = _with_missing(rows, column, values, missing, wanted)
     check(rows, column, (values < low) | (values > high), wanted)
@@ -182,9 +186,7 @@ def number(
     rows: Rows, column: str, *, low: float = 0, high: float, missing: float | None = None
 ) -> pl.Series:
     """Return a column of finite numbers from `low` to `high`; see `whole`."""
-    wanted = Message(
-        "a number from {low} to {high}", {"low": f"{low:,.10g}", "high": f"{high:,.10g}"}
-    )
+    wanted = Message("a number from {low} to {high}", _bounds(low, high))
     values = _as_number(rows, column, wanted)
     values = _with_missing(rows, column, values, missing, wanted)
     check(rows, column, ~values.is_finite() | (values < low) | (values > high), wanted)
@@ -214,6 +216,10 @@ def milliseconds(
         return units * int(1000 // per_second)
     numbers = number(rows, column, high=high, missing=missing)
     return (numbers * (1000 / per_second)).round().cast(pl.Int64)
+
+
+def _bounds(low: float, high: float) -> dict[str, str]:
+    return {"low": f"{low:,.0f}", "high": f"{high:,.0f}"}
 
 
 def _reads_whole(values: pl.Series) -> bool:
@@ -332,4 +338,5 @@ def _with_missing(
 
 def _wrong_type(rows: Rows, column: str, wanted: Message) -> InputError:
     found = Message("a column of type {type}", {"type": str(rows.frame[column].dtype)})
-    return rows.error(cell(rows.where, column=column), found=found, wanted=wanted)
+    place = cell(rows.where, column=rows.spelled.get(column, column))
+    return rows.error(place, found=found, wanted=wanted)

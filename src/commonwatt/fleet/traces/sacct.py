@@ -185,9 +185,7 @@ def _resources(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
 def _check_tres(rows: Rows, column: str, bad: pl.Series, tres: pl.Series, wanted: Message) -> None:
     if bad.any():
         at = bad.arg_max() or 0
-        raise rows.error(
-            cell(rows.where, rows.row[at], column), found=shown(tres[at]), wanted=wanted
-        )
+        raise rows.error(rows.place(at, column), found=shown(tres[at]), wanted=wanted)
 
 
 def _distinct(values: pl.Series, work_out: Callable[[pl.Series], pl.DataFrame]) -> pl.DataFrame:

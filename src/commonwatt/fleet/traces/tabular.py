@@ -220,7 +220,7 @@ def _check_fields(body: Body) -> None:
             raise body.source.error(
                 cell(body.source.where, line),
                 found=Message("{count} fields", {"count": str(len(fields))}),
-                wanted=Message("{count} fields, as in the header", names),
+                wanted=Message("{count} fields, one for each column", names),
             )
 
 
