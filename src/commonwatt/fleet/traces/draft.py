@@ -25,7 +25,7 @@ _DEFAULTS: Final[dict[str, pl.Expr]] = {
     "sites": pl.lit(""),
 }
 _ORDER: Final = ("job_id", "submit_ms", "runtime_ms", "estimate_ms", "gpus", *_DEFAULTS)
-MOST_TYPES: Final = 62  # names that fit in one mask of 64 bits with a sign
+MOST_NAMES: Final = 62  # names that fit in one mask of 64 bits with a sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,20 @@ def masks(lists: pl.Series) -> tuple[tuple[str, ...], I64]:
     (('V100', 'T4'), [0, 1, 3])
     """
     spellings, code = codes(lists)
-    names = tuple(dict.fromkeys(name for text in spellings for name in _split(text)))
+    names = _names_in(spellings)
     bits = [sum(1 << names.index(name) for name in set(_split(text))) for text in spellings]
     return names, np.array(bits, np.int64)[code]
+
+
+def mask_names(draft: Draft, column: str) -> tuple[str, ...]:
+    """Return the distinct names in a column of lists such as `A|B`."""
+    if column not in draft.frame.columns:
+        return ()
+    return _names_in(codes(draft.frame[column])[0])
+
+
+def _names_in(spellings: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for text in spellings for name in _split(text)))
 
 
 def _split(text: str) -> list[str]:

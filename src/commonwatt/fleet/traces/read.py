@@ -9,10 +9,17 @@ from typing import Final
 
 import numpy as np
 
-from commonwatt.core.errors import UsageError
+from commonwatt.core.errors import UsageError, cell
 from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.detect import detect, format_named
-from commonwatt.fleet.traces.draft import Draft, is_sorted, join, to_workload
+from commonwatt.fleet.traces.draft import (
+    MOST_NAMES,
+    Draft,
+    is_sorted,
+    join,
+    mask_names,
+    to_workload,
+)
 from commonwatt.fleet.traces.mapped import load_mapping, read_mapped
 from commonwatt.fleet.traces.requests import Requests
 from commonwatt.fleet.traces.rows import Gap, Gaps
@@ -149,6 +156,7 @@ def _finished(
 ) -> tuple[TraceRead, Draft | Requests]:
     if isinstance(found, Draft):
         _check_some_left(source, found)
+        _check_names_fit(source, found)
         _note_disorder(found, gaps)
     read = TraceRead(
         path=source.path,
@@ -170,6 +178,17 @@ def _check_some_left(source: Source, draft: Draft) -> None:
             found=Message("no job that ran"),
             wanted=Message("at least one job with a start and an end"),
         )
+
+
+def _check_names_fit(source: Source, draft: Draft) -> None:
+    for column in ("gpu_types", "sites"):
+        count = len(mask_names(draft, column))
+        if count > MOST_NAMES:
+            raise source.error(
+                cell(source.where, column=column),
+                found=Message("{count} different names", {"count": f"{count:,}"}),
+                wanted=Message("at most {most} different names", {"most": str(MOST_NAMES)}),
+            )
 
 
 def _note_disorder(draft: Draft, gaps: Gaps) -> None:
