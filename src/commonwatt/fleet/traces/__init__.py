@@ -5,10 +5,20 @@ counts what its format's own documentation lets it leave out, and guesses nothin
 `read_trace` finds the format by content; the modules below each describe one.
 """
 
-from commonwatt.fleet.traces.fits import check_fits
-from commonwatt.fleet.traces.read import TraceRead, read_trace, read_traces
+from commonwatt.fleet.traces.fits import can_fit, check_fits
+from commonwatt.fleet.traces.read import TraceRead, TracesRead, read_trace, read_traces
 from commonwatt.fleet.traces.registry import FORMATS
 from commonwatt.fleet.traces.requests import Requests
 from commonwatt.fleet.traces.rows import Gap
 
-__all__ = ["FORMATS", "Gap", "Requests", "TraceRead", "check_fits", "read_trace", "read_traces"]
+__all__ = [
+    "FORMATS",
+    "Gap",
+    "Requests",
+    "TraceRead",
+    "TracesRead",
+    "can_fit",
+    "check_fits",
+    "read_trace",
+    "read_traces",
+]

@@ -31,12 +31,31 @@ def check_fits(workload: Workload, fleet: Fleet, where: str = "trace") -> None:
         TraceError: Names the first such job and what would let it start.
     """
     _check_types(workload, fleet, where)
-    kinds, kind = _kinds(workload)
     for column in _ASKED:
-        limits = np.array([_limit(fleet, workload, row, column) for row in kinds], np.int64)
-        too_much = getattr(workload, column) > limits[kind]
+        most = _most(workload, fleet, column)
+        too_much = getattr(workload, column) > most
         if too_much.any():
-            raise _too_large(workload, int(too_much.argmax()), limits[kind], column, where)
+            at = int(too_much.argmax())
+            raise _too_large(workload, at, int(most[at]), column, where)
+
+
+def can_fit(workload: Workload, fleet: Fleet) -> Bools:
+    """Return which jobs could start on the empty fleet, shape (jobs,).
+
+    >>> from commonwatt.fleet.machines import uniform_fleet
+    >>> from commonwatt.fleet.workload import workload
+    >>> can_fit(workload([0, 1], [60, 60], [16, 17]), uniform_fleet(2, 8)).tolist()
+    [True, False]
+    """
+    asked = [getattr(workload, column) <= _most(workload, fleet, column) for column in _ASKED]
+    return np.logical_and.reduce(asked)
+
+
+def _most(workload: Workload, fleet: Fleet, column: str) -> I64:
+    """Return the most that each job may ask for and still start."""
+    kinds, kind = _kinds(workload)
+    limits = np.array([_limit(fleet, workload, row, column) for row in kinds], np.int64)
+    return limits[kind]
 
 
 def _check_types(workload: Workload, fleet: Fleet, where: str) -> None:
@@ -79,12 +98,13 @@ def _of_types(fleet: Fleet, workload: Workload, mask: int) -> Bools:
     return np.isin(fleet.gpu_type, wanted)
 
 
-def _too_large(workload: Workload, at: int, limits: I64, column: str, where: str) -> TraceError:
-    most = {"limit": f"{int(limits[at]):,}"}
+def _too_large(workload: Workload, at: int, most: int, column: str, where: str) -> TraceError:
     return TraceError(
         _place(workload, at, where, column),
         found=f"{int(getattr(workload, column)[at]):,}",
-        wanted=Message("at most {limit}, all that the nodes open to it hold", most),
+        wanted=Message(
+            "at most {limit}, all that the nodes open to it hold", {"limit": f"{most:,}"}
+        ),
         remedy=Message("Add nodes, or leave such jobs out."),
     )
 
