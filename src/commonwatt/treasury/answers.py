@@ -40,13 +40,13 @@ def _year_row(projection: Projection, year: Year) -> Row:
     row |= {money(name): value for name, value in amounts.items()}
     row["debt_gdp_share"] = year.debt_share
     row["gross_financing_need_gdp_share"] = year.gross_financing_need / year.gdp
-    row["effective_interest_rate"] = year.interest / _before(projection, year)
+    row["effective_interest_rate"] = year.interest / _before(year)
     row["gdp_vintage"] = country.gdp_vintage
     row["debt_basis"] = projection.treatment.basis.value
     return row | {f"change_{k}_share": v for k, v in asdict(year.decomposition).items()}
 
 
-def _before(projection: Projection, year: Year) -> float:
+def _before(year: Year) -> float:
     flows = year.gross_issuance - year.redemption
     return max(year.debt - flows, 1e-12)
 

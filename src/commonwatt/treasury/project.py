@@ -230,16 +230,23 @@ def _amount(country: Country, line: Line, state: _State, year: int, cost: float)
         return line.amounts[ahead] - (cost if line.includes_interest and ahead == 0 else 0.0)
     if line.driver is Driver.ONCE:
         return 0.0
-    last = state.amounts[line.name]
-    gdp, growth = country.gdp(year), country.gdp(year) / country.gdp(year - 1) - 1
+    last, growth = state.amounts[line.name], country.gdp(year) / country.gdp(year - 1) - 1
+    if country.issuance and ahead >= len(country.issuance):
+        return last * (1 + growth)  # beyond the plan every line keeps its share of GDP
+    return _driven(country, line, state, year, last)
+
+
+def _driven(country: Country, line: Line, state: _State, year: int, last: float) -> float:
+    before = country.gdp(year - 1)
+    growth = country.gdp(year) / before - 1
     match line.driver:
         case Driver.GROWTH:
             return last * (1 + line.elasticity * growth + line.drift)
         case Driver.LAND:
-            return gdp * _stepped(last / country.gdp(year - 1), line)
+            return country.gdp(year) * _stepped(last / before, line)
         case Driver.RESERVES:
             return (state.reserves or 0.0) * line.drift
-        case Driver.FIXED:
+        case Driver.FIXED | Driver.ONCE:
             return last
 
 

@@ -233,7 +233,7 @@ def _lines(primary: F64, stock_flow: F64) -> tuple[Line, ...]:
             name="primary balance",
             kind="income",
             fund="Treasury",
-            driver=Driver.FIXED,
+            driver=Driver.GROWTH,
             amounts=tuple(float(v) for v in primary),
         ),
         Line(
