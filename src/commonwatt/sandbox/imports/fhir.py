@@ -1,0 +1,389 @@
+"""FHIR R4 resources as flat tables, with the rules that each must keep.
+
+One row of `RESOURCES` describes a resource: the fields that are read, the
+columns they become, and the rules. The rules follow the cardinalities, value
+sets and regular expressions of the specification, as far as the columns that
+are kept depend on them; they are SQL, so that they run inside the reader.
+
+Source: HL7 FHIR R4 (v4.0.1), pages of the resources and of the datatypes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_CODEABLE: Final = "STRUCT(coding STRUCT(system VARCHAR, code VARCHAR)[], text VARCHAR)"
+_REFERENCE: Final = "STRUCT(reference VARCHAR)"
+_PERIOD: Final = 'STRUCT("start" VARCHAR, "end" VARCHAR)'
+_QUANTITY: Final = "STRUCT(value VARCHAR, unit VARCHAR)"
+
+_ID: Final = r"^[A-Za-z0-9\-\.]{1,64}$"
+_DATE: Final = r"^\d{4}(-\d{2}(-\d{2})?)?$"
+_DATETIME: Final = r"^\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?$"
+_NUMBER: Final = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A name for people and a condition, in SQL, that holds for a broken record."""
+
+    reason: str
+    broken: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """How one resource type is read.
+
+    Args:
+        name: The resource type.
+        fields: JSON fields with their DuckDB types; leaves stay text until checked.
+        columns: Columns of the flat table, as SQL over the fields.
+        rules: Tried in order; the first that a record breaks is its reason.
+    """
+
+    name: str
+    fields: dict[str, str]
+    columns: dict[str, str]
+    rules: tuple[Rule, ...]
+
+
+def _id(expression: str) -> str:
+    return f"regexp_extract({expression}, '([^/:]+)$', 1)"
+
+
+def _at(expression: str) -> str:
+    """Return SQL for an instant; a year or month alone stands for its first day."""
+    padded = (
+        f"CASE length({expression}) WHEN 4 THEN {expression} || '-01-01'"
+        f" WHEN 7 THEN {expression} || '-01' ELSE {expression} END"
+    )
+    return f"TRY_CAST({padded} AS TIMESTAMPTZ)"
+
+
+def _number(expression: str) -> str:
+    return f"TRY_CAST({expression} AS DOUBLE)"
+
+
+def _coding(field: str) -> dict[str, str]:
+    return {
+        f"{field}_system": f"{field}.coding[1].system",
+        f"{field}_code": f"{field}.coding[1].code",
+    }
+
+
+def _us_core(name: str) -> str:
+    """Return SQL for the text of a US Core extension of a patient."""
+    outer = f"list_filter(extension, lambda x: x.url LIKE '%us-core-{name}')[1].extension"
+    return f"list_filter({outer}, lambda x: x.url = 'text')[1].valueString"
+
+
+def _base(name: str) -> tuple[Rule, ...]:
+    return (
+        Rule("not a JSON object", "resourceType IS NULL AND id IS NULL"),
+        Rule("resourceType missing", "resourceType IS NULL"),
+        Rule("resourceType of another kind", f"resourceType <> '{name}'"),
+        Rule("id missing", "id IS NULL"),
+        Rule("id malformed", f"NOT regexp_matches(id, '{_ID}')"),
+    )
+
+
+def _references(field: str, *, required: bool = True) -> tuple[Rule, ...]:
+    reference = f"{field}.reference"
+    rules = [Rule(f"{field} missing", f"{reference} IS NULL")] if required else []
+    form = r"^(Patient/|urn:uuid:|https?://.+/Patient/)[A-Za-z0-9\-\.]{1,64}$"
+    return (*rules, Rule(f"{field} is no reference to a patient",
+                         f"NOT coalesce(regexp_matches({reference}, '{form}'), true)"))  # fmt: skip
+
+
+def _one_of(field: str, values: str, *, required: bool = True) -> tuple[Rule, ...]:
+    known = ", ".join(f"'{value}'" for value in values.split())
+    rules = [Rule(f"{field} missing", f"{field} IS NULL")] if required else []
+    return (
+        *rules,
+        Rule(f"{field} not of the value set", f"NOT coalesce({field} IN ({known}), true)"),
+    )
+
+
+def _dated(field: str, name: str, *, required: bool = False) -> tuple[Rule, ...]:
+    rules = [Rule(f"{name} missing", f"{field} IS NULL")] if required else []
+    return (
+        *rules,
+        Rule(f"{name} malformed", f"NOT coalesce(regexp_matches({field}, '{_DATETIME}'), true)"),
+        Rule(f"{name} is no day of the calendar", f"{field} IS NOT NULL AND {_at(field)} IS NULL"),
+        Rule(
+            f"{name} out of range",
+            f"NOT coalesce(left({field}, 4) BETWEEN '1850' AND '2100', true)",
+        ),
+    )
+
+
+def _period(field: str) -> tuple[Rule, ...]:
+    start, end = f"{field}.start", f'{field}."end"'
+    return (
+        *_dated(start, f"{field}.start"),
+        *_dated(end, f"{field}.end"),
+        Rule(f"{field} ends before it starts", f"{_at(end)} < {_at(start)}"),
+    )
+
+
+def _coded(field: str) -> tuple[Rule, ...]:
+    return (
+        Rule(f"{field} missing", f"{field}.coding[1].code IS NULL AND {field}.text IS NULL"),
+        Rule(f"{field} holds spaces at its ends",
+             f"{field}.coding[1].code <> trim({field}.coding[1].code)"),
+    )  # fmt: skip
+
+
+_COMMON: Final = {"resourceType": "VARCHAR", "id": "VARCHAR"}
+_CLINICAL: Final = _COMMON | {"subject": _REFERENCE, "encounter": _REFERENCE}
+_OF_PATIENT: Final = {"id": "id", "patient_id": _id("subject.reference")}
+_IN_ENCOUNTER: Final = _OF_PATIENT | {"encounter_id": _id("encounter.reference")}
+
+PATIENT: Final = Resource(
+    name="Patient",
+    fields=_COMMON | {
+        "gender": "VARCHAR", "birthDate": "VARCHAR", "deceasedDateTime": "VARCHAR",
+        "name": "STRUCT(family VARCHAR, given VARCHAR[])[]",
+        "identifier": "STRUCT(system VARCHAR, value VARCHAR)[]",
+        "telecom": "STRUCT(value VARCHAR)[]",
+        "address": "STRUCT(line VARCHAR[], city VARCHAR, state VARCHAR, postalCode VARCHAR)[]",
+        "maritalStatus": _CODEABLE,
+        "extension": "STRUCT(url VARCHAR, extension STRUCT(url VARCHAR, valueString VARCHAR)[])[]",
+    },
+    columns={
+        "id": "id", "patient_id": "id", "gender": "gender",
+        "birth_on": "TRY_CAST(CASE length(birthDate) WHEN 4 THEN birthDate || '-01-01'"
+                    " WHEN 7 THEN birthDate || '-01' ELSE birthDate END AS DATE)",
+        "died_at": _at("deceasedDateTime"),
+        "family_name": "name[1].family", "given_name": "array_to_string(name[1].given, ' ')",
+        "identifiers": "array_to_string(list_transform(identifier, lambda x: x.value), ' ')",
+        "phone": "telecom[1].value", "address_line": "array_to_string(address[1].line, ' ')",
+        "city": "address[1].city", "state": "address[1].state",
+        "postal_code": "address[1].postalCode", "marital_code": "maritalStatus.coding[1].code",
+        "race": _us_core("race"), "ethnicity": _us_core("ethnicity"),
+    },
+    rules=(
+        *_base("Patient"),
+        *_one_of("gender", "male female other unknown", required=False),
+        Rule("birthDate malformed", f"NOT coalesce(regexp_matches(birthDate, '{_DATE}'), true)"),
+        Rule("birthDate is no day of the calendar",
+             f"birthDate IS NOT NULL AND {_at('birthDate')} IS NULL"),
+        Rule("birthDate out of range",
+             "NOT coalesce(left(birthDate, 4) BETWEEN '1850' AND '2100', true)"),
+        *_dated("deceasedDateTime", "deceasedDateTime"),
+        Rule("dies before birth", f"{_at('left(deceasedDateTime, 10)')} < {_at('birthDate')}"),
+    ),
+)  # fmt: skip
+
+OBSERVATION: Final = Resource(
+    name="Observation",
+    fields=_CLINICAL | {
+        "status": "VARCHAR", "code": _CODEABLE, "effectiveDateTime": "VARCHAR",
+        "effectivePeriod": _PERIOD, "issued": "VARCHAR", "valueQuantity": _QUANTITY,
+        "valueCodeableConcept": _CODEABLE, "valueString": "VARCHAR",
+        "component": f"STRUCT(code {_CODEABLE}, valueQuantity {_QUANTITY})[]",
+    },
+    columns=_IN_ENCOUNTER | _coding("code") | {
+        "status": "status",
+        "effective_at": f"coalesce({_at('effectiveDateTime')}, {_at('effectivePeriod.start')})",
+        "value_number": _number("valueQuantity.value"), "value_unit": "valueQuantity.unit",
+        "value_code": "valueCodeableConcept.coding[1].code", "value_text": "valueString",
+        "component_codes": "list_transform(component, lambda x: x.code.coding[1].code)",
+        "component_numbers":
+            "list_transform(component, lambda x: TRY_CAST(x.valueQuantity.value AS DOUBLE))",
+    },
+    rules=(
+        *_base("Observation"),
+        *_one_of("status", "registered preliminary final amended corrected cancelled"
+                 " entered-in-error unknown"),
+        *_coded("code"), *_references("subject"),
+        *_dated("effectiveDateTime", "effectiveDateTime"), *_period("effectivePeriod"),
+        *_dated("issued", "issued"),
+        Rule("two kinds of time", "effectiveDateTime IS NOT NULL AND effectivePeriod IS NOT NULL"),
+        Rule("valueQuantity is no number",
+             f"NOT coalesce(regexp_matches(valueQuantity.value, '{_NUMBER}'), true)"),
+        Rule("two kinds of value", "(valueQuantity IS NOT NULL)::INT"
+             " + (valueCodeableConcept IS NOT NULL)::INT + (valueString IS NOT NULL)::INT > 1"),
+    ),
+)  # fmt: skip
+
+ENCOUNTER: Final = Resource(
+    name="Encounter",
+    fields=_COMMON | {
+        "status": "VARCHAR", "class": "STRUCT(code VARCHAR)", "type": f"{_CODEABLE}[]",
+        "subject": _REFERENCE, "period": _PERIOD,
+    },
+    columns=_OF_PATIENT | {
+        "status": "status", "class_code": '"class".code',
+        "type_system": '"type"[1].coding[1].system', "type_code": '"type"[1].coding[1].code',
+        "start_at": _at("period.start"), "end_at": _at('period."end"'),
+    },
+    rules=(
+        *_base("Encounter"),
+        *_one_of("status", "planned arrived triaged in-progress onleave finished cancelled"
+                 " entered-in-error unknown"),
+        Rule("class missing", '"class".code IS NULL'),
+        *_references("subject"), *_period("period"),
+    ),
+)  # fmt: skip
+
+CONDITION: Final = Resource(
+    name="Condition",
+    fields=_CLINICAL | {
+        "clinicalStatus": _CODEABLE, "code": _CODEABLE, "onsetDateTime": "VARCHAR",
+        "abatementDateTime": "VARCHAR", "recordedDate": "VARCHAR",
+    },
+    columns=_IN_ENCOUNTER | _coding("code") | {
+        "clinical_status": "clinicalStatus.coding[1].code", "onset_at": _at("onsetDateTime"),
+        "abatement_at": _at("abatementDateTime"), "recorded_at": _at("recordedDate"),
+    },
+    rules=(
+        *_base("Condition"), *_coded("code"), *_references("subject"),
+        *_one_of("clinicalStatus.coding[1].code",
+                 "active recurrence relapse inactive remission resolved", required=False),
+        *_dated("onsetDateTime", "onsetDateTime"),
+        *_dated("abatementDateTime", "abatementDateTime"), *_dated("recordedDate", "recordedDate"),
+        Rule("abates before onset", f"{_at('abatementDateTime')} < {_at('onsetDateTime')}"),
+    ),
+)  # fmt: skip
+
+MEDICATION_REQUEST: Final = Resource(
+    name="MedicationRequest",
+    fields=_CLINICAL | {
+        "status": "VARCHAR", "intent": "VARCHAR", "medicationCodeableConcept": _CODEABLE,
+        "medicationReference": _REFERENCE, "authoredOn": "VARCHAR",
+    },
+    columns=_IN_ENCOUNTER | {
+        "code_system": "medicationCodeableConcept.coding[1].system",
+        "code_code": "medicationCodeableConcept.coding[1].code",
+        "status": "status", "authored_at": _at("authoredOn"),
+    },
+    rules=(
+        *_base("MedicationRequest"),
+        *_one_of("status", "active on-hold cancelled completed entered-in-error stopped draft"
+                 " unknown"),
+        *_one_of("intent", "proposal plan order original-order reflex-order filler-order"
+                 " instance-order option"),
+        Rule("medication missing", "medicationCodeableConcept.coding[1].code IS NULL AND"
+             " medicationCodeableConcept.text IS NULL AND medicationReference.reference IS NULL"),
+        *_references("subject"), *_dated("authoredOn", "authoredOn"),
+    ),
+)  # fmt: skip
+
+PROCEDURE: Final = Resource(
+    name="Procedure",
+    fields=_CLINICAL | {
+        "status": "VARCHAR", "code": _CODEABLE, "performedDateTime": "VARCHAR",
+        "performedPeriod": _PERIOD,
+    },
+    columns=_IN_ENCOUNTER | _coding("code") | {
+        "status": "status",
+        "performed_at": f"coalesce({_at('performedDateTime')}, {_at('performedPeriod.start')})",
+    },
+    rules=(
+        *_base("Procedure"),
+        *_one_of("status", "preparation in-progress not-done on-hold stopped completed"
+                 " entered-in-error unknown"),
+        *_coded("code"), *_references("subject"),
+        *_dated("performedDateTime", "performedDateTime"), *_period("performedPeriod"),
+    ),
+)  # fmt: skip
+
+IMMUNIZATION: Final = Resource(
+    name="Immunization",
+    fields=_COMMON | {
+        "patient": _REFERENCE, "encounter": _REFERENCE, "status": "VARCHAR",
+        "vaccineCode": _CODEABLE, "occurrenceDateTime": "VARCHAR", "occurrenceString": "VARCHAR",
+    },
+    columns={
+        "id": "id", "patient_id": _id("patient.reference"),
+        "encounter_id": _id("encounter.reference"),
+        "code_system": "vaccineCode.coding[1].system", "code_code": "vaccineCode.coding[1].code",
+        "status": "status", "occurred_at": _at("occurrenceDateTime"),
+    },
+    rules=(
+        *_base("Immunization"), *_one_of("status", "completed entered-in-error not-done"),
+        *_coded("vaccineCode"), *_references("patient"),
+        Rule("occurrence missing", "occurrenceDateTime IS NULL AND occurrenceString IS NULL"),
+        *_dated("occurrenceDateTime", "occurrenceDateTime"),
+    ),
+)  # fmt: skip
+
+ALLERGY: Final = Resource(
+    name="AllergyIntolerance",
+    fields=_COMMON | {
+        "patient": _REFERENCE, "code": _CODEABLE, "criticality": "VARCHAR",
+        "recordedDate": "VARCHAR",
+    },
+    columns={
+        "id": "id", "patient_id": _id("patient.reference"), "criticality": "criticality",
+        "recorded_at": _at("recordedDate"),
+    } | _coding("code"),
+    rules=(
+        *_base("AllergyIntolerance"), *_references("patient"),
+        *_one_of("criticality", "low high unable-to-assess", required=False),
+        *_dated("recordedDate", "recordedDate"),
+    ),
+)  # fmt: skip
+
+DIAGNOSTIC_REPORT: Final = Resource(
+    name="DiagnosticReport",
+    fields=_CLINICAL | {
+        "status": "VARCHAR", "code": _CODEABLE, "effectiveDateTime": "VARCHAR",
+        "effectivePeriod": _PERIOD,
+    },
+    columns=_IN_ENCOUNTER | _coding("code") | {
+        "status": "status",
+        "effective_at": f"coalesce({_at('effectiveDateTime')}, {_at('effectivePeriod.start')})",
+    },
+    rules=(
+        *_base("DiagnosticReport"),
+        *_one_of("status", "registered partial preliminary final amended corrected appended"
+                 " cancelled entered-in-error unknown"),
+        *_coded("code"), *_references("subject", required=False),
+        *_dated("effectiveDateTime", "effectiveDateTime"), *_period("effectivePeriod"),
+    ),
+)  # fmt: skip
+
+
+def _simple(name: str, status: str, date: str, date_sql: str, fields: dict[str, str]) -> Resource:
+    """Return a resource of which a room keeps who, state and when."""
+    stated = Rule(f"{status} missing", f"{status} IS NULL")
+    return Resource(
+        name=name,
+        fields=_COMMON | {"subject": _REFERENCE, status: "VARCHAR"} | fields,
+        columns=_OF_PATIENT | {"status": status, date: date_sql},
+        rules=(
+            *_base(name),
+            *_references("subject"),
+            stated,
+        ),
+    )
+
+
+CARE_PLAN: Final = _simple(
+    "CarePlan", "status", "start_at", _at("period.start"), {"period": _PERIOD}
+)
+GOAL: Final = _simple(
+    "Goal", "lifecycleStatus", "start_at", _at("startDate"), {"startDate": "VARCHAR"}
+)
+IMAGING_STUDY: Final = _simple(
+    "ImagingStudy", "status", "start_at", _at("started"), {"started": "VARCHAR"}
+)
+ORGANIZATION: Final = Resource(
+    name="Organization", fields=_COMMON | {"name": "VARCHAR"}, columns={"id": "id"},
+    rules=(*_base("Organization"), Rule("name missing", "name IS NULL")),
+)  # fmt: skip
+PRACTITIONER: Final = Resource(
+    name="Practitioner", fields=_COMMON, columns={"id": "id"}, rules=_base("Practitioner")
+)
+
+RESOURCES: Final[dict[str, Resource]] = {
+    resource.name: resource
+    for resource in (
+        PATIENT, OBSERVATION, ENCOUNTER, CONDITION, MEDICATION_REQUEST, PROCEDURE, IMMUNIZATION,
+        ALLERGY, DIAGNOSTIC_REPORT, CARE_PLAN, GOAL, IMAGING_STUDY, ORGANIZATION, PRACTITIONER,
+    )
+}  # fmt: skip

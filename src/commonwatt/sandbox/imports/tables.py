@@ -1,0 +1,223 @@
+"""Tables of OMOP CDM 5.4 and plain CSV, held to a specification.
+
+A specification is a list of fields with type and whether each is required; for
+OMOP it is the standard's own, for a plain file the custodian writes it. Every
+cell is read as text, checked, then converted, so that a bad one sets aside its
+row and nothing else.
+
+Source: OHDSI, OMOP Common Data Model v5.4, `OMOP_CDMv5.4_Field_Level.csv`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.errors import ImportFaultError
+from commonwatt.sandbox.imports.duplicates import mark_duplicates
+from commonwatt.sandbox.imports.report import QUARANTINE, TableReport
+
+_SPECIFICATION: Final = Path(__file__).parents[2] / "data" / "sandbox" / "omop-5.4" / "fields.csv"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_TYPES: Final = {
+    "integer": "BIGINT", "float": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMP",
+    "text": "VARCHAR", "flag": "BOOLEAN",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field: `kind` is integer, float, date, datetime, text or flag.
+
+    Args:
+        longest: Most characters of a text; None for no limit.
+        choices: The only values allowed; empty for any.
+        lowest: Least value of a number; None for no limit.
+        highest: Greatest value of a number; None for no limit.
+    """
+
+    name: str
+    kind: str
+    required: bool = False
+    unique: bool = False
+    longest: int | None = None
+    choices: tuple[str, ...] = ()
+    lowest: float | None = None
+    highest: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in _TYPES or not _NAME.fullmatch(self.name):
+            raise ImportFaultError(
+                self.name,
+                found=Message("a field of kind {kind}", {"kind": self.kind}),
+                wanted=Message("a plain name and one of {kinds}", {"kinds": ", ".join(_TYPES)}),
+            )
+
+
+@cache
+def omop_tables() -> dict[str, tuple[Field, ...]]:
+    """Return the fields of every OMOP table, in the standard's order."""
+    rows = pl.read_csv(_SPECIFICATION, infer_schema=False)
+    tables: dict[str, list[Field]] = {}
+    for row in rows.iter_rows(named=True):
+        kind, longest = _omop_kind(row["datatype"])
+        tables.setdefault(row["table"], []).append(
+            Field(
+                name=row["field"],
+                kind=kind,
+                required=row["required"].strip().lower() == "yes",
+                unique=row["primary_key"].strip().lower() == "yes",
+                longest=longest,
+            )
+        )
+    return {name: tuple(fields) for name, fields in tables.items()}
+
+
+def _omop_kind(datatype: str) -> tuple[str, int | None]:
+    """Return kind and longest text of one of the standard's type names.
+
+    >>> _omop_kind("varchar(50)"), _omop_kind("Integer")
+    (('text', 50), ('integer', None))
+    """
+    name = datatype.strip().lower()
+    if found := re.fullmatch(r"varchar\((\d+|max)\)", name):
+        return "text", None if found[1] == "max" else int(found[1])
+    return name, None
+
+
+def read_table(
+    base: duckdb.DuckDBPyConnection,
+    name: str,
+    fields: Sequence[Field],
+    source: Path,
+    to: Path,
+) -> TableReport:
+    """Read the CSV or Parquet file `source` into `to`, setting broken rows aside.
+
+    Raises:
+        ImportFaultError: The file lacks a required column or cannot be read.
+    """
+    try:
+        header = _load(base, source)
+        chosen = _matched(source, header, fields)
+        _check(base, chosen)
+    except duckdb.Error as error:
+        raise ImportFaultError(
+            source.name,
+            found=Message("a file that cannot be read as a table"),
+            wanted=Message("CSV with a header or Parquet, in UTF-8"),
+        ) from RuntimeError(type(error).__name__)
+    return _publish(base, name, chosen, source, to)
+
+
+def _load(base: duckdb.DuckDBPyConnection, source: Path) -> dict[str, str]:
+    """Read every cell as text into `raw`; return the columns by lower-case name."""
+    path = "'" + str(source).replace("'", "''") + "'"
+    reader = (
+        f"read_parquet({path})"
+        if source.suffix == ".parquet"
+        else f"read_csv({path}, header=true, delim=',', quote='\"', escape='\"', all_varchar=true,"
+        " null_padding=true, strict_mode=false, max_line_size=16777216)"
+    )
+    base.execute(
+        "CREATE OR REPLACE TEMP TABLE raw AS SELECT COLUMNS(*)::VARCHAR,"  # noqa: S608
+        f" row_number() OVER () AS record_of_file FROM {reader}"
+    )
+    described = base.execute("SELECT * FROM raw LIMIT 0").description or []
+    return {str(column[0]).lower(): str(column[0]) for column in described}
+
+
+def _matched(source: Path, header: dict[str, str], fields: Sequence[Field]) -> dict[str, Field]:
+    missing = [field.name for field in fields if field.required and field.name not in header]
+    if missing:
+        raise ImportFaultError(
+            source.name,
+            found=Message("{count} columns", {"count": str(len(header) - 1)}),
+            wanted=Message("also the columns {names}", {"names": ", ".join(missing)}),
+        )
+    return {header[field.name]: field for field in fields if field.name in header}
+
+
+def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, Field]) -> None:
+    values = ", ".join(
+        f'{_value(column, field)} AS "{field.name}"' for column, field in chosen.items()
+    )
+    whens = " ".join(
+        f"WHEN {broken} THEN '{reason}'"
+        for column, field in chosen.items()
+        for reason, broken in _rules(column, field)
+    )
+    base.execute(
+        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {values}, record_of_file AS record,"  # noqa: S608
+        f" CASE {whens} END AS reason FROM raw"
+    )
+    for field in chosen.values():
+        if field.unique:
+            mark_duplicates(base, field.name, f"{field.name} seen before")
+
+
+def _cell(column: str) -> str:
+    quoted = '"' + column.replace('"', '""') + '"'
+    return f"nullif({quoted}, '')"
+
+
+def _value(column: str, field: Field) -> str:
+    if field.kind == "text":
+        return _cell(column)
+    return f"TRY_CAST({_number_text(column, field)} AS {_TYPES[field.kind]})"
+
+
+def _number_text(column: str, field: Field) -> str:
+    """Return SQL for a cell; exporters write whole numbers as `63.0`, too."""
+    cell = _cell(column)
+    return f"regexp_replace({cell}, '\\.0+$', '')" if field.kind == "integer" else cell
+
+
+def _rules(column: str, field: Field) -> list[tuple[str, str]]:
+    cell, value, name = _cell(column), _value(column, field), field.name
+    rules: list[tuple[str, str]] = []
+    if field.required:
+        rules.append((f"{name} missing", f"{cell} IS NULL"))
+    if field.kind != "text":
+        rules.append((f"{name} is no {field.kind}", f"{cell} IS NOT NULL AND {value} IS NULL"))
+    if field.kind == "float":
+        rules.append((f"{name} is not finite", f"NOT isfinite({value})"))
+    if field.longest is not None:
+        rules.append((f"{name} too long", f"length({cell}) > {field.longest}"))
+    if field.choices:
+        known = ", ".join("'" + choice.replace("'", "''") + "'" for choice in field.choices)
+        rules.append((f"{name} not of its choices", f"NOT coalesce({cell} IN ({known}), true)"))
+    if field.lowest is not None:
+        rules.append((f"{name} too small", f"{value} < {field.lowest}"))
+    if field.highest is not None:
+        rules.append((f"{name} too large", f"{value} > {field.highest}"))
+    return rules
+
+
+def _publish(
+    base: duckdb.DuckDBPyConnection, name: str, chosen: Mapping[str, Field], source: Path, to: Path
+) -> TableReport:
+    columns = ", ".join(f'"{field.name}"' for field in chosen.values())
+    place = "'" + str(to).replace("'", "''") + "'"
+    base.execute(
+        f"COPY (SELECT {columns} FROM checked WHERE reason IS NULL) TO {place}"  # noqa: S608
+        " (FORMAT parquet, COMPRESSION zstd)"
+    )
+    counts = base.execute("SELECT count(*), count(*) - count(reason) FROM checked").fetchone()
+    assert counts is not None
+    aside = base.execute(
+        "SELECT ?, record, reason FROM checked WHERE reason IS NOT NULL ORDER BY record", [name]
+    ).fetchall()
+    base.execute("DROP TABLE checked; DROP TABLE raw")
+    return TableReport(
+        table=name, source=source.name, read=counts[0], kept=counts[1],
+        quarantine=pl.DataFrame(aside, schema=QUARANTINE, orient="row"),
+    )  # fmt: skip
