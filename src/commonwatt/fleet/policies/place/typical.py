@@ -86,9 +86,17 @@ def _popular(workload: Workload, popularity: float) -> pl.DataFrame:
         gpu_types=pl.when(pl.col("gpus") > 0).then("gpu_types").otherwise(0),
     )
     counted = asked.group_by(columns).agg(count=pl.len().cast(pl.Int64))
-    ranked = counted.sort("count", *columns, descending=True)
+    spelled = [_spelled(mask, workload.gpu_type_names) for mask in counted["gpu_types"].to_list()]
+    ranked = counted.with_columns(spelled=pl.Series(spelled, dtype=pl.String)).sort(
+        "count", "cpu_milli", "gpu_milli", "gpus", "spelled", descending=True
+    )
     before = ranked["count"].cum_sum() - ranked["count"]
     return ranked.filter(before < popularity * len(workload))
+
+
+def _spelled(mask: int, names: tuple[str, ...]) -> str:
+    """Return the types of `mask` as the published lists spell them, which breaks ties."""
+    return "|".join(sorted(name for i, name in enumerate(names) if mask >> i & 1))
 
 
 def _weights(
