@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from scipy.stats import t as student  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.treasury.answers import (
     Row,
@@ -20,6 +23,13 @@ from commonwatt.treasury.answers import (
 from commonwatt.treasury.country.file import SHIPPED, load_country
 from commonwatt.treasury.country.model import Country
 from commonwatt.treasury.country.weo import OUTLOOK_FROM, country_of, economy, load_weo
+from commonwatt.treasury.fan.backtest import HORIZON, ORIGINS, backtest, score_rows
+from commonwatt.treasury.fan.engine import Paths, run_fan
+from commonwatt.treasury.fan.estimate import Markets, estimate_panel, history, shock_model
+from commonwatt.treasury.fan.inputs import NO_CALLS, FanInputs, currency_slots, fan_inputs
+from commonwatt.treasury.fan.shipped import load_macro, load_markets, model_rows
+from commonwatt.treasury.fan.shocks import ShockModel
+from commonwatt.treasury.fan.summary import chance_rows, quantile_rows
 from commonwatt.treasury.hongkong import growth_for, reconcile, reserves_less_debt
 from commonwatt.treasury.project import Projection, Treatment, project
 
@@ -102,6 +112,163 @@ def hong_kong_rows(country: Country) -> dict[str, Any]:
             "gap_share": found.gap_share,
         },
         "reserves_less_debt_hkd_bn": reserves_less_debt(country),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanChoices:
+    """What a fan is asked to be.
+
+    Args:
+        paths: Stochastic paths.
+        years: Years ahead.
+        seed: Seed of all chance.
+        threads: Threads; the result does not depend on them.
+        financing_share: Share of a shock that debt finances; the country's by default.
+        floor: Reserves under which a path is counted, bn.
+        call_probability: Yearly chance that guarantees are called.
+        call_loss: Share of the guarantee that a call costs.
+    """
+
+    paths: int = 100_000
+    years: int = 10
+    seed: int = 1
+    threads: int = 1
+    financing_share: float | None = None
+    floor: float = 0.0
+    call_probability: float = 0.01
+    call_loss: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fan:
+    """A fan with what it was made from."""
+
+    projection: Projection
+    inputs: FanInputs
+    model: ShockModel
+    paths: Paths
+
+
+def draw_fan(projection: Projection, weo: Path | None, choices: FanChoices) -> Fan:
+    """Return the fan around a projection, with shocks from `weo` or as shipped."""
+    country = projection.country
+    slots = currency_slots(country, projection.ladder)
+    markets = load_markets(country.currency, slots)
+    model = shocks_of(country.iso3, markets, weo)
+    inputs = fan_inputs(
+        projection,
+        financing_share=choices.financing_share,
+        floor=choices.floor,
+        call_threshold=call_threshold(choices.call_probability, model.degrees),
+        call_loss=choices.call_loss,
+    )
+    paths = run_fan(inputs, model, paths=choices.paths, seed=choices.seed, threads=choices.threads)
+    return Fan(projection=projection, inputs=inputs, model=model, paths=paths)
+
+
+def shocks_of(iso3: str, markets: Markets, weo: Path | None) -> ShockModel:
+    """Return a country's shocks, estimated on a WEO table or as shipped."""
+    if weo is None:
+        return load_macro(iso3, markets)
+    table = load_weo(weo)
+    economy(table, iso3, weo)
+    known = {name: history(found.until(OUTLOOK_FROM - 1)) for name, found in table.items()}
+    source = f"{weo.name}, {len(table)} economies to {OUTLOOK_FROM - 1}"
+    return shock_model(estimate_panel(known), iso3, markets, source)
+
+
+def call_threshold(probability: float, degrees: float) -> float:
+    """Return the unit-variance Student quantile under which guarantees are called."""
+    if probability <= 0:
+        return NO_CALLS
+    quantile = float(student.ppf(probability, degrees))
+    return quantile * math.sqrt((degrees - 2) / degrees)
+
+
+def fan_answer(name: str, weo: Path | None, choices: FanChoices) -> dict[str, Any]:
+    """Return the whole answer of `treasury fan`."""
+    country = open_country(name, weo)
+    drawn = draw_fan(project(country, years=choices.years), weo, choices)
+    names, paths = drawn.inputs.names, drawn.paths
+    return {
+        "country": country.name,
+        "currency": country.currency,
+        "seed": choices.seed,
+        "paths": choices.paths,
+        "treatment": _treatment(drawn.projection.treatment),
+        "financing_share": drawn.inputs.financing_share,
+        "currencies": [name for name in drawn.inputs.currencies if name],
+        country.money("ceiling"): country.ceiling,
+        country.money("reserves_floor"): choices.floor,
+        "call_probability": choices.call_probability,
+        "call_loss_share": choices.call_loss,
+        "fan": {
+            "debt_gdp_share": quantile_rows(names, paths.debt),
+            "reserves_gdp_share": quantile_rows(names, paths.reserves),
+            "gross_financing_need_gdp_share": quantile_rows(names, paths.gfn),
+        },
+        "chances": chance_rows(drawn.inputs, paths),
+        "estimation": model_rows(drawn.model),
+        "paths_sha256": paths.sha256(),
+    }
+
+
+def need_answer(country: Country, need: Mapping[int, float], choices: FanChoices) -> dict[str, Any]:
+    """Return the debt path with and without a funding need, each with its fan.
+
+    Both fans draw the same chance, so their difference is the programme alone.
+
+    Args:
+        country: Who borrows.
+        need: Capital need in bn of the currency, by the calendar year in which the
+            fiscal year starts; financed by bonds of the country's mix.
+        choices: The fans.
+    """
+    sides = {
+        "without": project(country, years=choices.years),
+        "with": project(country, years=choices.years, extra_need=need),
+    }
+    fans = {side: draw_fan(path, None, choices) for side, path in sides.items()}
+    money = country.money
+    rows = [
+        {
+            "fiscal_year": a.name,
+            money("need"): need.get(a.year, 0.0),
+            money("debt_without"): a.debt,
+            money("debt_with"): b.debt,
+            "debt_without_gdp_share": a.debt_share,
+            "debt_with_gdp_share": b.debt_share,
+        }
+        for a, b in zip(sides["without"].years, sides["with"].years, strict=True)
+    ]
+    return {
+        "country": country.name,
+        "currency": country.currency,
+        "debt_basis": sides["with"].treatment.basis.value,
+        "gdp_vintage": country.gdp_vintage,
+        "years": rows,
+        "fan_without": quantile_rows(fans["without"].inputs.names, fans["without"].paths.debt),
+        "fan_with": quantile_rows(fans["with"].inputs.names, fans["with"].paths.debt),
+        "chances_without": chance_rows(fans["without"].inputs, fans["without"].paths),
+        "chances_with": chance_rows(fans["with"].inputs, fans["with"].paths),
+    }
+
+
+def backtest_answer(
+    weo: Path, leave_out: frozenset[str], only: frozenset[str], *, seed: int = 1
+) -> dict[str, Any]:
+    """Return the whole answer of `treasury fan --backtest`."""
+    table = load_weo(weo, leave_out)
+    markets = load_markets("own", ("own", "", "", ""))
+    scores = backtest(table, markets, seed=seed, only=only)
+    rows = score_rows(scores)
+    return {
+        "origins": [ORIGINS.start, ORIGINS.stop - 1],
+        "horizon_years": HORIZON,
+        "left_out": sorted(leave_out),
+        "all": rows[-1] if rows else None,
+        "economies": rows,
     }
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from commonwatt.cli.frame import Answer, LazyGroup, command, option
-from commonwatt.core.messages import translate
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message, translate
 
 treasury = LazyGroup(
     name="treasury",
@@ -18,6 +19,7 @@ treasury = LazyGroup(
 
 _path = click.Path(path_type=Path)
 _country = click.argument("country", metavar="COUNTRY")
+_optional_country = click.argument("country", metavar="COUNTRY", required=False)
 _weo = option("--weo", type=_path, help="WEO table; COUNTRY is then a code such as FRA.")
 
 
@@ -59,39 +61,175 @@ def project(
     )
 
 
+@command(treasury, "fan", example="commonwatt treasury fan hongkong --paths 1000000 --years 30")
+@_optional_country
+@_weo
+@option("--paths", type=click.IntRange(1, 20_000_000), default=100_000, show_default=True,
+        help="Stochastic paths.")  # fmt: skip
+@option("--years", type=click.IntRange(1, 60), default=10, show_default=True, help="Years ahead.")
+@option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of all chance.")
+@option("--threads", type=click.IntRange(1, 64), default=1, show_default=True,
+        help="Threads; the result does not depend on them.")  # fmt: skip
+@option("--financing-share", type=click.FloatRange(0, 1),
+        help="Share of a shock that debt finances; reserves take the rest.")  # fmt: skip
+@option("--floor", type=float, default=0.0, help="Reserves under which a path is counted [bn].")
+@option("--call-probability", type=click.FloatRange(0, 0.5), default=0.01, show_default=True,
+        help="Yearly chance that guarantees are called; an assumption.")  # fmt: skip
+@option("--call-loss", type=click.FloatRange(0, 1), default=0.5, show_default=True,
+        help="Share of the guarantee that a call costs; an assumption.")  # fmt: skip
+@option("--backtest", is_flag=True, help="Score rolling origins of the --weo table instead.")
+@option("--leave-out", default="", help="Codes that the backtest never reads, comma-separated.")
+@option("--only", default="", help="Codes that the backtest scores, comma-separated.")
+def fan(
+    country: str | None,
+    weo: Path | None,
+    paths: int,
+    years: int,
+    seed: int,
+    threads: int,
+    financing_share: float | None,
+    floor: float,
+    call_probability: float,
+    call_loss: float,
+    backtest: bool,
+    leave_out: str,
+    only: str,
+) -> Answer:
+    """Draw stochastic paths of debt and reserves around the projection."""
+    from commonwatt.app import treasury as app
+    from commonwatt.app.charts import treasury as charts
+
+    if backtest:
+        return _backtest(weo, leave_out, only, seed)
+    choices = app.FanChoices(
+        paths=paths,
+        years=years,
+        seed=seed,
+        threads=threads,
+        financing_share=financing_share,
+        floor=floor,
+        call_probability=call_probability,
+        call_loss=call_loss,
+    )
+    answer = app.fan_answer(_named(country), weo, choices)
+    return Answer(
+        data=answer,
+        text=lambda language: _fan_text(answer, language),
+        tables=app.tables(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
+        files=charts.fan_files(answer),
+    )
+
+
+FAN_TABLES = (
+    "debt_gdp_share",
+    "reserves_gdp_share",
+    "gross_financing_need_gdp_share",
+    "chances",
+)
+
+
+def _named(country: str | None) -> str:
+    if country:
+        return country
+    raise UsageError(
+        "commonwatt treasury fan", wanted=Message("a country, such as hongkong, or --backtest")
+    )
+
+
+def _backtest(weo: Path | None, leave_out: str, only: str, seed: int) -> Answer:
+    from commonwatt.app import treasury as app
+
+    if weo is None:
+        raise UsageError("--backtest", wanted=Message("a WEO table: --weo FILE"))
+    answer = app.backtest_answer(weo, _codes(leave_out), _codes(only), seed=seed)
+    return Answer(
+        data=answer,
+        text=lambda language: _backtest_text(answer, language),
+        tables=app.tables(answer, ("economies",)),
+    )
+
+
+def _codes(text: str) -> frozenset[str]:
+    return frozenset(code.strip().upper() for code in text.split(",") if code.strip())
+
+
+def _backtest_text(answer: dict[str, Any], language: str) -> str:
+    heads = ("economy", "forecasts", "inside 80 % band", "CRPS, points", "width, points")
+    rows = [tuple(translate(head, language) for head in heads)]
+    rows += [
+        (
+            row["economy"],
+            str(row["forecasts"]),
+            f"{100 * row['coverage_80_share']:.1f} %",
+            f"{row['crps_points']:.2f}",
+            f"{row['width_80_points']:.1f}",
+        )
+        for row in answer["economies"]
+    ]
+    return columns(rows)
+
+
+def _fan_text(answer: dict[str, Any], language: str) -> str:
+    heads = ("fiscal year", "5 %", "10 %", "25 %", "median", "75 %", "90 %", "95 %")
+    rows = [tuple(translate(head, language) for head in heads)]
+    names = ("q05", "q10", "q25", "q50", "q75", "q90", "q95")
+    rows += [
+        (row["fiscal_year"], *(f"{100 * row[name]:.1f}" for name in names))
+        for row in answer["fan"]["debt_gdp_share"]
+    ]
+    ever = answer["chances"][-1]
+    chances = [
+        (
+            translate(event.replace("_", " "), language),
+            f"{100 * ever[f'{event}_probability']:.2f} %",
+            f"± {100 * ever[f'{event}_monte_carlo_error']:.2f}",
+        )
+        for event in ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
+    ]
+    note = translate("Debt, % of GDP; chances over the whole horizon.", language)
+    return "\n\n".join([columns(rows), columns(chances), note])
+
+
 def _project_text(answer: dict[str, Any], language: str) -> str:
     money = f"_{answer['currency'].lower()}_bn"
     heads = ("fiscal year", "debt", "debt / GDP", "issued", "redeemed", "interest", "reserves")
     rows = [tuple(translate(head, language) for head in heads)]
-    for year in answer["years"]:
-        amounts = [
-            year[f"{n}{money}"] for n in ("gross_issuance", "redemption", "interest", "reserves")
-        ]
-        rows.append(
-            (
-                year["fiscal_year"],
-                f"{year[f'debt{money}']:,.1f}",
-                f"{100 * year['debt_gdp_share']:.1f} %",
-                *("–" if a is None else f"{a:,.1f}" for a in amounts),
-            )
+    rows += [_year_cells(year, money) for year in answer["years"]]
+    steps = [
+        (
+            translate(s["step"], language),
+            f"{s[f'amount{money}']:+,.1f}",
+            _amount(s[f"level{money}"]),
         )
-    steps = [("", "", "")]
-    steps += [
-        (s["step"], f"{s[f'amount{money}']:+,.1f}", f"{s[f'level{money}']:,.1f}")
         for s in answer["bridge"]
     ]
     note = translate("Amounts in bn {currency}; debt on the {basis} basis.", language).format(
         currency=answer["currency"], basis=answer["treatment"]["debt_basis"]
     )
-    return "\n".join([_columns(rows), _columns(steps), "", note])
+    return "\n\n".join([columns(rows), columns(steps), note])
 
 
-def _columns(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            c.ljust(w) if k == 0 else c.rjust(w)
-            for k, (c, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
+def _year_cells(year: dict[str, Any], money: str) -> tuple[str, ...]:
+    names = ("gross_issuance", "redemption", "interest", "reserves")
+    return (
+        year["fiscal_year"],
+        _amount(year[f"debt{money}"]),
+        f"{100 * year['debt_gdp_share']:.1f} %",
+        *(_amount(year[f"{name}{money}"]) for name in names),
     )
+
+
+def _amount(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f}"
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Return rows as aligned text, the first column to the left."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return "\n".join(_aligned(row, widths) for row in rows)
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    first = row[0].ljust(widths[0])
+    rest = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+    return "  ".join([first, *rest])

@@ -51,6 +51,17 @@ def _bar(row: dict[str, Any], unit: str, *, first: bool) -> dict[str, Any]:
     return {"step": row["step"], "low": low, "high": level, "kind": "level" if first else "step"}
 
 
+def fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Return the charts of a fan as SVG files by name."""
+    fans = answer["fan"]
+    files = {"fan_debt.svg": fan_chart(fans["debt_gdp_share"])}
+    if any(row["q95"] > 0 for row in fans["reserves_gdp_share"]):
+        files["fan_reserves.svg"] = fan_chart(
+            fans["reserves_gdp_share"], title="reserves, % of GDP"
+        )
+    return files
+
+
 PARTS = ("interest", "growth", "primary_balance", "exchange_rate", "stock_flow")
 
 
@@ -100,5 +111,8 @@ def fan_chart(rows: Rows, *, title: str = "debt, % of GDP", ceiling: float | Non
             base.mark_rule(color=ALARM, strokeDash=[4, 3]).encode(y=alt.datum(100 * ceiling))
         )
     last = shown.row(-1, named=True)
-    said = f"{title}: in {last['fiscal_year']} median {last['q50']:.1f}, 80 % band {last['q10']:.1f} to {last['q90']:.1f}."
+    said = (
+        f"{title}: in {last['fiscal_year']} median {last['q50']:.1f}, "
+        f"80 % band {last['q10']:.1f} to {last['q90']:.1f}."
+    )
     return svg(sized(alt.layer(*layers)), description=said)
