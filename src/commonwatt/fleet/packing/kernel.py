@@ -21,6 +21,7 @@ from commonwatt.fleet.policies.place.typical import Typical, fragmented
 from commonwatt.fleet.workload import Bools
 
 NO_ROOM = -1
+UNKNOWN = 1 << 60  # no score is as high
 
 
 class Jobs(NamedTuple):
@@ -42,6 +43,7 @@ class Memory(NamedTuple):
             all shapes too rare to keep, shape (shapes, nodes).
         seen: Entries of `log` that each shape has taken in, -1 before its first turn.
         leader: Node of the highest score of each shape, the first of equals.
+        top: The leader's score when it was chosen, shape (shapes,).
         log: Node of each placement so far, shape (arrivals,).
         latest: Last entry of `log` that names each node, shape (nodes,).
         fragmented: Fragmentation of each node now, shape (nodes,).
@@ -53,6 +55,7 @@ class Memory(NamedTuple):
     scores: I64
     seen: I64
     leader: I64
+    top: I64
     log: I64
     latest: I64
     fragmented: I64
@@ -106,8 +109,10 @@ def pack(
     lost = _measure_all(nodes, typical, memory.fragmented)
     for i in range(len(order)):
         job = int(order[i])
-        request, shape = _request(jobs, job), int(jobs.shape[job])
-        node = _decide(code, request, shape, nodes, typical, draws[i, 0], memory, placed)
+        request, shape = _request(jobs, job), min(int(jobs.shape[job]), len(memory.seen) - 1)
+        among, scores = _outdated(request, shape, nodes, memory, placed), memory.scores[shape]
+        score(code, request, nodes, among, typical, memory.fragmented, memory.picked, scores)
+        node = _decide(code, request, shape, nodes, memory, among, draws[i, 0])
         trail.node[i] = node
         if node >= 0:
             pick_gpus(code, request, nodes, node, typical, draws[i, 1], memory.picked)
@@ -151,69 +156,22 @@ def _measure(nodes: Nodes, node: int, typical: Typical, table: I64) -> int:
 
 
 @njit(inner=True)
-def _decide(
-    code: int,
-    request: Request,
-    shape: int,
-    nodes: Nodes,
-    typical: Typical,
-    draw: float,
-    memory: Memory,
-    placed: int,
-) -> int:
-    shape = min(shape, len(memory.seen) - 1)
-    _refresh(code, request, shape, nodes, typical, memory, placed)
-    scores, leader = memory.scores[shape], memory.leader[shape]
-    memory_mib, eligible = nodes.memory_mib, nodes.eligible[request.klass]
-    if scores[leader] < 0:
-        return -1
-    if code == random_fit.CODE:
-        return _any(request.memory_mib, scores, memory_mib, eligible, draw)
-    if memory_mib[leader] >= request.memory_mib and eligible[leader]:
-        return leader
-    return _best(request.memory_mib, scores, memory_mib, eligible)
-
-
-@njit(inner=True)
-def _refresh(
-    code: int,
-    request: Request,
-    shape: int,
-    nodes: Nodes,
-    typical: Typical,
-    memory: Memory,
-    placed: int,
-) -> None:
-    """Score anew the nodes that changed since the shape's last turn; keep its leader."""
-    scores, leader = memory.scores[shape], memory.leader[shape]
-    top = scores[leader]
-    changed = _changed(shape, memory, placed, len(nodes.gpus))
-    among = _with_room(request, nodes, changed, memory.among, scores)
-    score(code, request, nodes, among, typical, memory.fragmented, memory.picked, scores)
-    if len(changed) == len(scores) or scores[leader] < top:
-        memory.leader[shape] = _first_highest(scores)
-        return
-    for node in among:
-        if scores[node] > scores[leader] or (scores[node] == scores[leader] and node < leader):
-            leader = node
-    memory.leader[shape] = leader
-
-
-@njit(inner=True)
-def _changed(shape: int, memory: Memory, placed: int, count: int) -> I64:
-    """Return the nodes that changed since the shape's last turn; all on its first."""
+def _outdated(request: Request, shape: int, nodes: Nodes, memory: Memory, placed: int) -> I64:
+    """Return the nodes with room whose score for the shape must be written anew."""
     start, memory.seen[shape] = memory.seen[shape], placed
+    scores = memory.scores[shape]
     if start < 0 or shape == len(memory.seen) - 1:
-        for node in range(count):
-            memory.changed[node], memory.scores[shape, node] = node, 0
-        return memory.changed[:count]
+        memory.top[shape] = UNKNOWN
+        for node in range(len(scores)):
+            memory.changed[node], scores[node] = node, 0
+        return _with_room(request, nodes, memory.changed, memory.among, scores)
     found = 0
     for entry in range(start, placed):
         node = memory.log[entry]
         if memory.latest[node] == entry:
             memory.changed[found] = node
             found += 1
-    return memory.changed[:found]
+    return _with_room(request, nodes, memory.changed[:found], memory.among, scores)
 
 
 @njit(inner=True)
@@ -232,12 +190,41 @@ def _with_room(request: Request, nodes: Nodes, changed: I64, among: I64, scores:
 
 
 @njit(inner=True)
-def _first_highest(scores: I64) -> int:
-    best, chosen = scores[0], 0
-    for node in range(1, len(scores)):
-        if scores[node] > best:
-            best, chosen = scores[node], node
-    return chosen
+def _decide(
+    code: int,
+    request: Request,
+    shape: int,
+    nodes: Nodes,
+    memory: Memory,
+    among: I64,
+    draw: float,
+) -> int:
+    """Return the node for `request`, or -1, once the nodes `among` are scored anew."""
+    scores, leader = memory.scores[shape], _leader(shape, memory, among)
+    if scores[leader] < 0:
+        return -1
+    memory_mib, eligible = nodes.memory_mib, nodes.eligible[request.klass]
+    if code == random_fit.CODE:
+        return _any(request.memory_mib, scores, memory_mib, eligible, draw)
+    if memory_mib[leader] >= request.memory_mib and eligible[leader]:
+        return leader
+    return _best(request.memory_mib, scores, memory_mib, eligible)
+
+
+@njit(inner=True)
+def _leader(shape: int, memory: Memory, among: I64) -> int:
+    """Return the shape's best node: the old one or a rescored one, unless the old one fell."""
+    scores, leader = memory.scores[shape], memory.leader[shape]
+    if scores[leader] < memory.top[shape]:
+        for node in range(len(scores)):
+            if scores[node] > scores[leader] or (scores[node] == scores[leader] and node < leader):
+                leader = node
+    else:
+        for node in among:
+            if scores[node] > scores[leader] or (scores[node] == scores[leader] and node < leader):
+                leader = node
+    memory.leader[shape], memory.top[shape] = leader, scores[leader]
+    return leader
 
 
 @njit(inner=True)
@@ -269,6 +256,7 @@ def blank_memory(shapes: int, arrivals: int, nodes: Nodes) -> Memory:
         scores=np.zeros((shapes + 1, count), np.int64),
         seen=np.full(shapes + 1, -1, np.int64),
         leader=np.zeros(shapes + 1, np.int64),
+        top=np.full(shapes + 1, UNKNOWN, np.int64),
         log=np.zeros(arrivals, np.int64),
         latest=np.full(count, -1, np.int64),
         fragmented=np.zeros(count, np.int64),
