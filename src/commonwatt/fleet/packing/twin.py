@@ -93,8 +93,9 @@ def pack_slowly(
         largest_gpu=1000 * max(1, *(int(gpus) for gpus in fleet.gpus)),
         typical=_typical(asks, popularity),
     )
+    losses = [lost(node, world) for node in nodes]
     return [
-        _step(asks[job], nodes, node_order, policy, world, draw)
+        _step(asks[job], nodes, losses, node_order, policy, world, draw)
         for job, draw in zip(order, draws, strict=True)
     ]
 
@@ -102,17 +103,20 @@ def pack_slowly(
 def _step(
     ask: Ask,
     nodes: list[Node],
+    losses: list[Fraction],
     node_order: Sequence[int],
     policy: str,
     world: World,
     draw: Sequence[float],
 ) -> Step:
+    """Place one job, keep the fragmentation of each node in `losses`, say what became of it."""
     index = _chosen(ask, nodes, node_order, policy, world, draw[0])
     gpus: tuple[int, ...] = ()
     if index >= 0:
         gpus = _gpus(ask, nodes[index], policy, world, draw[1])
         _take(ask, nodes[index], gpus)
-    return Step(index, gpus, sum((lost(node, world) for node in nodes), Fraction(0)))
+        losses[index] = lost(nodes[index], world)
+    return Step(index, gpus, sum(losses, Fraction(0)))
 
 
 def _chosen(
