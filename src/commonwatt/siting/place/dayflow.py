@@ -1,0 +1,298 @@
+"""One day at given sizes: a flow of least cost, by successive shortest paths.
+
+Nodes are (class, hour) and (pool, hour). Load flows from a class to an allowed
+pool of the same hour, or waits one hour; a pool takes at most its size; load that
+finds no place is unserved at a high penalty, so that every size has an answer.
+Prices (`mu` of a pool, `lam` of a class) stay such that no path has a negative
+reduced cost (Ahuja, Magnanti, Orlin 1993, Network Flows, 9.7), and at the end `mu`
+is the shadow price of capacity.
+
+Any `mu >= 0` proves a lower bound, in closed form over the pools::
+
+    sum over arrivals d * min over hours and pools within reach (cost + mu)
+        - sum over pools and hours mu * size
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.core.jit import njit
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+EPS = 1e-9
+
+
+@njit()
+def _push(heap: F64, node: I64, size: int, key: float, what: int) -> int:
+    i = size
+    while i > 0:
+        up = (i - 1) >> 1
+        if heap[up] <= key:
+            break
+        heap[i], node[i] = heap[up], node[up]
+        i = up
+    heap[i], node[i] = key, what
+    return size + 1
+
+
+@njit()
+def _pop(heap: F64, node: I64, size: int) -> int:
+    """Move the last entry to the top and let it sink; the caller has read the top."""
+    size -= 1
+    key, what = heap[size], node[size]
+    i = 0
+    while True:
+        child = 2 * i + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[i], node[i] = heap[child], node[child]
+        i = child
+    heap[i], node[i] = key, what
+    return size
+
+
+@njit()
+def _start(cost: F64, reach: I64, counts: I64, room: F64, penalty: float, lam: F64) -> None:
+    """Set the price of each class and hour to its cheapest way out at empty pools."""
+    hours, classes = lam.shape
+    for k in range(classes):
+        for back in range(hours):
+            h = hours - 1 - back
+            best = penalty
+            for i in range(counts[k]):
+                best = min(best, cost[h, k, reach[k, i]])
+            if h + 1 < hours and room[h, k] > EPS:
+                best = min(best, lam[h + 1, k])
+            lam[h, k] = best
+
+
+@njit()
+def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler's sake
+    source: int,
+    cost: F64,
+    reach: I64,
+    counts: I64,
+    room: F64,
+    size: F64,
+    penalty: float,
+    flow: F64,
+    waits: F64,
+    used: F64,
+    lam: F64,
+    mu: F64,
+    dist: F64,
+    parent: I64,
+    stamp: I64,
+    mark: int,
+    heap: F64,
+    queue: I64,
+    seen: I64,
+) -> tuple[float, int, bool, int]:
+    """Return distance, last node, whether it is unserved there, and nodes made permanent."""
+    hours, classes = lam.shape
+    pools = mu.shape[1]
+    first_pool = hours * classes
+    filled = _push(heap, queue, 0, 0.0, source)
+    dist[source], parent[source], stamp[source] = 0.0, -1, mark
+    found, last, unserved, count = np.inf, -1, False, 0
+    while filled > 0:
+        d, u = heap[0], queue[0]
+        filled = _pop(heap, queue, filled)
+        if d >= found:
+            break
+        if d > dist[u] or stamp[u] == -mark:
+            continue
+        stamp[u] = -mark
+        seen[count] = u
+        count += 1
+        if u < first_pool:
+            h, k = u // classes, u % classes
+            price = lam[h, k]
+            out = d + max(penalty - price, 0.0)
+            if out < found:
+                found, last, unserved = out, u, True
+            for i in range(counts[k]):
+                j = reach[k, i]
+                v = first_pool + h * pools + j
+                if stamp[v] == -mark:
+                    continue
+                new = d + max(cost[h, k, j] + mu[h, j] - price, 0.0)
+                if new < found and (stamp[v] != mark or new < dist[v]):
+                    dist[v], parent[v], stamp[v] = new, u, mark
+                    if size[j] - used[h, j] > EPS:
+                        found, last, unserved = new, v, False
+                    else:
+                        filled = _push(heap, queue, filled, new, v)
+            for step in (-1, 1):
+                other = h + step
+                if other < 0 or other >= hours:
+                    continue
+                free = room[h, k] - waits[h, k] if step == 1 else waits[other, k]
+                v = other * classes + k
+                if free > EPS and stamp[v] != -mark:
+                    new = d + max(lam[other, k] - price, 0.0)
+                    if new < found and (stamp[v] != mark or new < dist[v]):
+                        dist[v], parent[v], stamp[v] = new, u, mark
+                        filled = _push(heap, queue, filled, new, v)
+        else:
+            h, j = (u - first_pool) // pools, (u - first_pool) % pools
+            for k in range(classes):
+                v = h * classes + k
+                if flow[h, k, j] > EPS and stamp[v] != -mark:
+                    new = d + max(lam[h, k] - cost[h, k, j] - mu[h, j], 0.0)
+                    if new < found and (stamp[v] != mark or new < dist[v]):
+                        dist[v], parent[v], stamp[v] = new, u, mark
+                        filled = _push(heap, queue, filled, new, v)
+    return found, last, unserved, count
+
+
+@njit()
+def _room_on(
+    u: int, v: int, classes: int, pools: int, first_pool: int, room: F64, flow: F64, waits: F64
+) -> float:
+    """Return how much more can go from node `u` to node `v`."""
+    if u < first_pool and v >= first_pool:
+        return np.inf
+    if u >= first_pool:
+        j = (u - first_pool) % pools
+        return flow[v // classes, v % classes, j]
+    if v > u:
+        return room[u // classes, u % classes] - waits[u // classes, u % classes]
+    return waits[v // classes, v % classes]
+
+
+@njit()
+def _send(
+    u: int, v: int, amount: float, classes: int, pools: int, first_pool: int, flow: F64, waits: F64
+) -> None:
+    if u < first_pool and v >= first_pool:
+        flow[u // classes, u % classes, (v - first_pool) % pools] += amount
+    elif u >= first_pool:
+        h, k, j = v // classes, v % classes, (u - first_pool) % pools
+        flow[h, k, j] -= amount
+        if flow[h, k, j] < EPS:
+            flow[h, k, j] = max(flow[h, k, j], 0.0)
+    elif v > u:
+        waits[u // classes, u % classes] += amount
+    else:
+        waits[v // classes, v % classes] -= amount
+
+
+@njit()
+def solve_day(
+    cost: F64,
+    demand: F64,
+    reach: I64,
+    counts: I64,
+    room: F64,
+    size: F64,
+    penalty: float,
+    flow: F64,
+    mu: F64,
+) -> float:
+    """Fill `flow` and `mu` for one day; return the load left unserved [GPU-hours].
+
+    Args:
+        cost: Cost of load [USD/GPU-hour], shape (H, K, J).
+        demand: Arrivals [GPU], shape (H, K).
+        reach: Pools that a class may use, the first `counts` of each row, shape (K, J).
+        counts: How many, shape (K,).
+        room: How much may wait at the end of each hour, shape (H, K).
+        size: Sizes of the pools, shape (J,).
+        penalty: Cost of unserved load [USD/GPU-hour].
+        flow: Load to be filled, shape (H, K, J).
+        mu: Shadow price of capacity to be filled, shape (H, J).
+    """
+    hours, classes = demand.shape
+    pools = size.shape[0]
+    first_pool, nodes = hours * classes, hours * (classes + pools)
+    lam, waits = np.zeros((hours, classes)), np.zeros((hours, classes))
+    used, unserved_total = np.zeros((hours, pools)), 0.0
+    dist, parent = np.empty(nodes), np.empty(nodes, np.int64)
+    stamp, seen = np.zeros(nodes, np.int64), np.empty(nodes, np.int64)
+    heap, queue = np.empty(64 * nodes), np.empty(64 * nodes, np.int64)
+    flow[:] = 0.0
+    mu[:] = 0.0
+    _start(cost, reach, counts, room, penalty, lam)
+    mark = 0
+    for k in range(classes):
+        # Why: late hours first, so that waiting load meets few full pools on its way.
+        for back in range(hours):
+            h = hours - 1 - back
+            left = demand[h, k]
+            while left > EPS:
+                mark += 1
+                far, last, unserved, count = _search(
+                    h * classes + k, cost, reach, counts, room, size, penalty, flow, waits,
+                    used, lam, mu, dist, parent, stamp, mark, heap, queue, seen,
+                )  # fmt: skip
+                for i in range(count):
+                    u = seen[i]
+                    if u < first_pool:
+                        lam[u // classes, u % classes] += far - dist[u]
+                    else:
+                        mu[(u - first_pool) // pools, (u - first_pool) % pools] += far - dist[u]
+                amount, v = left, last
+                hh, j = 0, 0
+                if not unserved:
+                    hh, j = (last - first_pool) // pools, (last - first_pool) % pools
+                    amount = min(amount, size[j] - used[hh, j])
+                while parent[v] >= 0:
+                    free = _room_on(parent[v], v, classes, pools, first_pool, room, flow, waits)
+                    amount = min(amount, free)
+                    v = parent[v]
+                v = last
+                while parent[v] >= 0:
+                    _send(parent[v], v, amount, classes, pools, first_pool, flow, waits)
+                    v = parent[v]
+                if unserved:
+                    unserved_total += amount
+                else:
+                    used[hh, j] += amount
+                left -= amount
+    return unserved_total
+
+
+@njit()
+def day_bound(
+    cost: F64,
+    demand: F64,
+    reach: I64,
+    counts: I64,
+    defer: I64,
+    penalty: float,
+    mu: F64,
+    slope: F64,
+) -> float:
+    """Return what `mu` proves of a day at no size; add its slope in the sizes to `slope`.
+
+    The cost of the day at sizes `n` is at least the returned value plus `slope @ n`.
+    """
+    hours, classes = demand.shape
+    total = 0.0
+    best = np.empty(hours)
+    for k in range(classes):
+        for h in range(hours):
+            low = penalty
+            for i in range(counts[k]):
+                j = reach[k, i]
+                low = min(low, cost[h, k, j] + mu[h, j])
+            best[h] = low
+        for h in range(hours):
+            low = best[h]
+            for later in range(h + 1, min(h + defer[k], hours - 1) + 1):
+                low = min(low, best[later])
+            total += demand[h, k] * low
+    for h in range(hours):
+        for j in range(mu.shape[1]):
+            slope[j] -= mu[h, j]
+    return total

@@ -1,0 +1,376 @@
+"""Sizes by cutting planes, days by flows: a feasible plan and a proved bound.
+
+With the sizes fixed each day stands alone, and its cost is convex in the sizes.
+A day's shadow prices give a plane below that cost, valid for every size (see
+`dayflow.day_bound`). A small master problem over the sizes, with one such plane
+per day and round, bounds the whole from below; the days at trial sizes bound it
+from above. Trial sizes lie between the best so far and the master's wish, which
+keeps the planes near the answer (Ben-Ameur and Neto 2007, in-out separation).
+
+Benders (1962); multi-cut form of Birge and Louveaux (1988).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import highspy  # pyright: ignore[reportMissingTypeStubs]
+import numpy as np
+
+from commonwatt.core.errors import InfeasibleError
+from commonwatt.core.messages import Message
+from commonwatt.siting.place.dayflow import day_bound, solve_day
+from commonwatt.siting.place.exact import new_highs, opened_sites, solve_exact
+from commonwatt.siting.place.problem import (
+    DAY,
+    F64,
+    I64,
+    Plan,
+    Problem,
+    carry_limit,
+    check_hours,
+    check_plan,
+    running_cost,
+)
+
+INF: Final = float("inf")
+GROUPS: Final = 60
+_HIGHS: Any = highspy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What the days say about one choice of sizes.
+
+    Args:
+        size: The sizes, shape (J,).
+        cost_usd: Fixed and running cost, penalty for unserved load within.
+        unserved: Load without a place [GPU-hours].
+        level: Height of each group's plane where sizes are zero, shape (G,).
+        slope: Slope of each group's plane in the sizes, shape (G, J).
+    """
+
+    size: F64
+    cost_usd: float
+    unserved: float
+    level: F64
+    slope: F64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Days:
+    """Arrays of a problem cut into days, ready for the flows.
+
+    Classes stand in the order of `order`: those that cannot wait first, which keeps
+    the searches of the flows short.
+    """
+
+    problem: Problem
+    order: I64
+    defer_h: I64
+    draw: F64
+    move_usd: F64
+    reach: I64
+    counts: I64
+    demand: F64
+    room: F64
+    run_usd: F64
+    group: I64
+    penalty: float
+
+    @property
+    def number(self) -> int:
+        """Whole days."""
+        return len(self.group)
+
+    @property
+    def groups(self) -> int:
+        """Groups of days that share a plane."""
+        return int(self.group[-1]) + 1
+
+
+def cut_into_days(problem: Problem) -> Days:
+    """Return the problem day by day."""
+    classes, pools, hours = problem.shape
+    number = hours // DAY
+    order = np.argsort(problem.defer_h, kind="stable")
+    allowed = problem.allowed[order]
+    reach, counts = np.zeros((classes, pools), np.int64), allowed.sum(axis=1)
+    for k in range(classes):
+        reach[k, : counts[k]] = np.flatnonzero(allowed[k])
+    size = -(-number // GROUPS)
+    return Days(
+        problem=problem,
+        order=order,
+        defer_h=problem.defer_h[order],
+        draw=problem.draw[order],
+        move_usd=problem.move_usd[order],
+        reach=reach,
+        counts=counts.astype(np.int64),
+        demand=np.ascontiguousarray(problem.demand[order].T),
+        room=np.ascontiguousarray(carry_limit(problem)[order].T),
+        run_usd=np.ascontiguousarray(problem.run_usd.T),
+        group=(np.arange(number) // size).astype(np.int64),
+        penalty=problem.penalty(),
+    )
+
+
+def day_cost(days: Days, day: int) -> F64:
+    """Return the cost of load on one day [USD/GPU-hour], shape (DAY, K, J)."""
+    part = slice(day * DAY, (day + 1) * DAY)
+    return days.draw[None, :, None] * days.run_usd[part][:, None, :] + days.move_usd
+
+
+def try_size(days: Days, size: F64, keep: Callable[[int, F64, F64], None] | None = None) -> Trial:
+    """Return cost and planes of a choice of sizes; `keep` sees each day's load and prices."""
+    problem = days.problem
+    classes, pools, _ = problem.shape
+    level, slope = np.zeros(days.groups), np.zeros((days.groups, pools))
+    flow, mu = np.zeros((DAY, classes, pools)), np.zeros((DAY, pools))
+    running, unserved = 0.0, 0.0
+    for day in range(days.number):
+        part, cost = slice(day * DAY, (day + 1) * DAY), day_cost(days, day)
+        demand = days.demand[part]
+        unserved += solve_day(
+            cost, demand, days.reach, days.counts, days.room[part], size, days.penalty, flow, mu
+        )
+        np.maximum(mu, 0.0, out=mu)
+        group = days.group[day]
+        level[group] += day_bound(
+            cost, demand, days.reach, days.counts, days.defer_h, days.penalty, mu, slope[group]
+        )
+        running += float((cost * flow).sum())
+        if keep is not None:
+            keep(day, flow, mu)
+    fixed = float((problem.size_usd * size).sum())
+    fixed += float(problem.open_usd[opened_sites(problem, size)].sum())
+    return Trial(
+        size=size.copy(), cost_usd=fixed + running + days.penalty * unserved, unserved=unserved,
+        level=level, slope=slope,
+    )  # fmt: skip
+
+
+class Master:
+    """The problem over the sizes, growing by one plane per group and round."""
+
+    def __init__(self, days: Days, *, whole: bool) -> None:
+        self._days, self._whole = days, whole
+        problem = days.problem
+        self._step = np.where((problem.unit > 0) & whole, problem.unit, 1.0)
+        self._highs = new_highs("choose", 1e-7)
+        self._most = _most(problem, self._step, whole=whole)
+        self._columns()
+
+    def _columns(self) -> None:
+        problem, highs = self._days.problem, self._highs
+        pools, sites = len(problem.pool_names), len(problem.site_names)
+        for j in range(pools):
+            highs.addCol(problem.size_usd[j] * self._step[j], 0.0, self._most[j], 0, [], [])
+        for s in range(sites):
+            highs.addCol(problem.open_usd[s], 0.0, 1.0, 0, [], [])
+        for _ in range(self._days.groups):
+            highs.addCol(1.0, -INF, INF, 0, [], [])
+        for j in range(pools):
+            site = pools + int(problem.site[j])
+            highs.addRow(-INF, 0.0, 2, [j, site], [1.0, -float(self._most[j])])
+        if self._whole:
+            kind = _HIGHS.HighsVarType.kInteger
+            for j in np.flatnonzero(problem.unit > 0):
+                highs.changeColIntegrality(int(j), kind)
+            for s in np.flatnonzero(problem.open_usd > 0):
+                highs.changeColIntegrality(pools + int(s), kind)
+
+    def add(self, trial: Trial) -> None:
+        """Add the planes of a trial: theta >= level + slope @ size."""
+        problem = self._days.problem
+        pools, sites = len(problem.pool_names), len(problem.site_names)
+        for g in range(self._days.groups):
+            used = np.flatnonzero(trial.slope[g])
+            index = np.append(used, pools + sites + g).astype(np.int32)
+            value = np.append(-trial.slope[g, used] * self._step[used], 1.0)
+            self._highs.addRow(float(trial.level[g]), INF, len(index), index, value)
+
+    def solve(self) -> tuple[F64, float]:
+        """Return the sizes wished for and a lower bound on the whole cost."""
+        self._highs.run()
+        if self._highs.getModelStatus() != _HIGHS.HighsModelStatus.kOptimal:
+            self._highs.clearSolver()  # a warm start can lose its way; a cold one decides
+            self._highs.run()
+        if self._highs.getModelStatus() != _HIGHS.HighsModelStatus.kOptimal:
+            raise InfeasibleError("siting.place", found=Message("no sizes within their limits"))
+        values = np.array(self._highs.getSolution().col_value)[: len(self._step)]
+        info = self._highs.getInfo()
+        bound = info.mip_dual_bound if self._whole else info.objective_function_value
+        if self._whole:
+            values = np.where(self._days.problem.unit > 0, np.rint(values), values)
+        return np.clip(values, 0, self._most) * self._step, float(bound)
+
+
+def _most(problem: Problem, step: F64, *, whole: bool) -> F64:
+    counted = np.floor(problem.max_size / step + 1e-9)
+    return np.where((problem.unit > 0) & whole, counted, problem.max_size / step)
+
+
+def solve_by_days(
+    problem: Problem,
+    *,
+    gap: float = 1e-4,
+    rounds: int = 200,
+    watch: Callable[[int, float, float], None] | None = None,
+) -> Plan:
+    """Return a feasible plan and a bound at most `gap` apart.
+
+    Args:
+        problem: What to place; a carbon cap must be given as a carbon price instead.
+        gap: Relative gap to stop at.
+        rounds: Rounds at most; the plan then carries the gap that was reached.
+        watch: Called each round with the round, the bound and the best cost.
+
+    Raises:
+        InfeasibleError: The limits cannot all hold, or there is a carbon cap.
+    """
+    check_hours(problem)
+    if np.isfinite(problem.carbon_cap_kg):
+        raise InfeasibleError(
+            "carbon_cap_kg",
+            found=Message("a cap over all days, which ties them together"),
+            remedy=Message("Give a carbon price instead, or solve it exactly."),
+        )
+    days = cut_into_days(problem)
+    planes: list[Trial] = []
+    best, bound, count = _rounds(days, planes, _first(days), gap, rounds, watch, whole=False)
+    if problem.discrete:
+        start = _whole_size(problem, best.size)
+        best, bound, more = _rounds(days, planes, start, gap, rounds, watch, whole=True)
+        count += more
+    return _plan(days, serve_all(days, best), bound, count)
+
+
+def serve_all(days: Days, best: Trial) -> Trial:
+    """Return the trial with sizes raised by the little that still found no place.
+
+    Raises:
+        InfeasibleError: The largest sizes do not serve everything.
+    """
+    for _ in range(8):
+        if best.unserved <= 1e-9 * float(days.problem.demand.sum()):
+            return best
+        best = try_size(days, _raised(days, best))
+    raise InfeasibleError(
+        "siting.place",
+        found=Message("load without a place at the largest sizes"),
+        remedy=Message("Ask for the smallest set of limits that cannot hold together."),
+    )
+
+
+def _raised(days: Days, trial: Trial) -> F64:
+    """Return sizes with each class's worst shortage of a day added where it is cheapest."""
+    problem, size = days.problem, trial.size.copy()
+    short = np.zeros(len(problem.class_names))
+
+    def keep(day: int, flow: F64, _: F64) -> None:
+        part = slice(day * DAY, (day + 1) * DAY)
+        missing = days.demand[part].sum(axis=0) - flow.sum(axis=(0, 2))
+        np.maximum(short, missing, out=short)
+
+    try_size(days, size, keep)
+    for k in np.flatnonzero(short > 1e-12):
+        pools = days.reach[k, : days.counts[k]]
+        free = pools[size[pools] < problem.max_size[pools]]
+        if len(free):
+            j = free[np.argmin(problem.size_usd[free])]
+            step = max(float(problem.unit[j]), 0.0)
+            extra = short[k] * 1.000001 + 1e-9
+            extra = np.ceil(extra / step) * step if step else extra
+            size[j] = min(size[j] + extra, problem.max_size[j])
+    return size
+
+
+def _rounds(
+    days: Days,
+    planes: list[Trial],
+    start: F64,
+    gap: float,
+    rounds: int,
+    watch: Callable[[int, float, float], None] | None,
+    *,
+    whole: bool,
+) -> tuple[Trial, float, int]:
+    """Return the best trial, the best bound and the rounds that it took."""
+    master = Master(days, whole=whole)
+    for plane in planes:
+        master.add(plane)
+    best, bound, count = try_size(days, start), -INF, 0
+    planes.append(best)
+    master.add(best)
+    if best.unserved > 0:
+        best = try_size(days, _raised(days, best))
+        planes.append(best)
+        master.add(best)
+    # Why: whole sizes need a little of the gap for themselves.
+    goal = gap / 4 if days.problem.discrete and not whole else gap
+    while count < rounds:
+        count += 1
+        wish, found = master.solve()
+        bound = max(bound, found)
+        if watch is not None:
+            watch(count, bound, best.cost_usd)
+        if best.cost_usd - bound <= goal * abs(best.cost_usd):
+            break
+        trial = try_size(days, wish if whole else _between(best, wish, bound))
+        planes.append(trial)
+        master.add(trial)
+        if trial.cost_usd < best.cost_usd:
+            best = trial
+    return best, bound, count
+
+
+def _between(best: Trial, wish: F64, bound: float) -> F64:
+    """Return sizes between the best and the wish, near the best while the wish is wild."""
+    weight = 0.95 if bound < 0.9 * best.cost_usd else 0.5
+    return weight * best.size + (1 - weight) * wish
+
+
+def _first(days: Days) -> F64:
+    """Return sizes that suit a few days solved exactly, with room for the fullest."""
+    problem = days.problem
+    load = problem.demand.sum(axis=0).reshape(-1, DAY).sum(axis=1)
+    order = np.argsort(-load, kind="stable")
+    picked = np.unique(order[[0, len(order) // 3, (2 * len(order)) // 3]])
+    hours = (picked[:, None] * DAY + np.arange(DAY)).ravel()
+    share = len(picked) / days.number
+    few = replace(
+        problem, demand=problem.demand[:, hours], run_usd=problem.run_usd[:, hours],
+        carbon_kg=problem.carbon_kg[:, hours], size_usd=problem.size_usd * share,
+        open_usd=np.zeros_like(problem.open_usd), unit=np.zeros_like(problem.unit),
+    )  # fmt: skip
+    return np.minimum(solve_exact(few).size * 1.02, problem.max_size)
+
+
+def _whole_size(problem: Problem, size: F64) -> F64:
+    step = np.where(problem.unit > 0, problem.unit, 1.0)
+    up = np.where(problem.unit > 0, np.ceil(size / step - 1e-6) * step, size)
+    return np.where(up > problem.max_size + 1e-9, np.floor(problem.max_size / step) * step, up)
+
+
+def _plan(days: Days, best: Trial, bound: float, rounds: int) -> Plan:
+    problem = days.problem
+    load, prices = np.zeros(problem.shape), np.zeros((len(problem.pool_names), problem.shape[2]))
+
+    def keep(day: int, flow: F64, mu: F64) -> None:
+        part = slice(day * DAY, (day + 1) * DAY)
+        load[days.order, :, part] = flow.transpose(1, 2, 0)
+        prices[:, part] = mu.T
+
+    try_size(days, best.size, keep)
+    opened = opened_sites(problem, best.size)
+    cost = float((problem.size_usd * best.size).sum() + problem.open_usd[opened].sum())
+    cost += running_cost(problem, load)
+    plan = Plan(
+        size=best.size, opened=opened, load=load, cost_usd=cost, bound_usd=min(bound, cost),
+        capacity_usd=prices, rounds=rounds,
+    )  # fmt: skip
+    check_plan(problem, plan)
+    return plan

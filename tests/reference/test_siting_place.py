@@ -1,0 +1,172 @@
+"""Placement: the array model against a naive twin, days against the whole, bounds that hold."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.optimize import LinearConstraint, milp
+
+from commonwatt.core.errors import IdentityError, InfeasibleError
+from commonwatt.siting.errors import SeriesError
+from commonwatt.siting.place.decompose import cut_into_days, solve_by_days, try_size
+from commonwatt.siting.place.exact import solve_exact
+from commonwatt.siting.place.problem import check_plan, plan_cost
+from tests.siting_problems import lifelike_problem, random_problem
+
+SOME = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def twin(problem):
+    """Return the least cost, from a model with one variable per arrival, pool and hour of run."""
+    K, J, T = problem.shape
+    runs = [
+        (k, a, j, t)
+        for k in range(K)
+        for a in range(T)
+        for j in range(J)
+        if problem.allowed[k, j]
+        for t in range(a, min(a + problem.defer_h[k], a - a % 24 + 23) + 1)
+    ]
+    step = [u if u > 0 else 1.0 for u in problem.unit]
+    n = len(runs)
+    cost = [problem.draw[k] * problem.run_usd[j, t] + problem.move_usd[k, j] for k, _, j, t in runs]
+    cost += [problem.size_usd[j] * step[j] for j in range(J)] + list(problem.open_usd)
+    demand = np.zeros((K * T, n + J + len(problem.open_usd)))
+    room = np.zeros((J * T, demand.shape[1]))
+    for i, (k, a, j, t) in enumerate(runs):
+        demand[k * T + a, i] = 1
+        room[j * T + t, i] = 1
+    for j in range(J):
+        room[j * T : (j + 1) * T, n + j] = -step[j]
+    opened = np.zeros((J, demand.shape[1]))
+    for j in range(J):
+        opened[j, n + j], opened[j, n + J + problem.site[j]] = step[j], -problem.max_size[j]
+    whole = [0] * n + [int(u > 0) for u in problem.unit] + [1] * len(problem.open_usd)
+    high = [math.inf] * n + [m / s for m, s in zip(problem.max_size, step, strict=True)]
+    found = milp(
+        cost,
+        constraints=[
+            LinearConstraint(demand, problem.demand.ravel(), problem.demand.ravel()),
+            LinearConstraint(room, -np.inf, 0),
+            LinearConstraint(opened, -np.inf, 0),
+        ],
+        integrality=whole,
+        bounds=([0.0] * len(cost), high + [1.0] * len(problem.open_usd)),
+        options={"mip_rel_gap": 1e-9},
+    )
+    assert found.success
+    return found.fun
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("unit", "opening"), [(0.0, 0.0), (20.0, 15.0)])
+def test_the_array_model_finds_the_optimum_of_the_naive_twin(seed, unit, opening):
+    problem = random_problem(seed, classes=3, pools=3, unit=unit, opening=opening)
+    plan = solve_exact(problem)
+    assert math.isclose(plan.cost_usd, twin(problem), rel_tol=1e-7)
+    assert plan.gap < 1e-8
+
+
+@given(st.integers(0, 10_000), st.floats(0.7, 1.4))
+@SOME
+def test_a_day_by_flow_costs_what_it_costs_exactly(seed, stretch):
+    problem = random_problem(seed)
+    size = solve_exact(problem).size * stretch + 5
+    days = cut_into_days(problem)
+    trial = try_size(days, size)
+    fixed = float((problem.size_usd * size).sum())
+    proved = fixed + float((trial.level + trial.slope @ size).sum())
+    assert math.isclose(trial.cost_usd, proved, rel_tol=1e-7, abs_tol=1e-5)
+    if trial.unserved == 0:
+        free = replace(problem, size_usd=np.zeros_like(size), max_size=size)
+        assert math.isclose(
+            trial.cost_usd - fixed, solve_exact(free).cost_usd, rel_tol=1e-6, abs_tol=1e-4
+        )
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+@SOME
+def test_the_plane_of_one_size_lies_below_the_cost_of_another(seed, other):
+    problem = random_problem(seed)
+    days = cut_into_days(problem)
+    rng = np.random.default_rng(other)
+    one, two = (problem.max_size * rng.uniform(0.05, 0.6, len(problem.max_size)) for _ in "ab")
+    plane, truth = try_size(days, one), try_size(days, two)
+    below = float((problem.size_usd * two).sum() + (plane.level + plane.slope @ two).sum())
+    assert below <= truth.cost_usd * (1 + 1e-9) + 1e-6
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("unit", "opening"), [(0.0, 0.0), (10.0, 10.0)])
+def test_the_days_close_on_the_exact_optimum(seed, unit, opening):
+    problem = random_problem(seed, days=3, unit=unit, opening=opening)
+    exact = solve_exact(problem)
+    plan = solve_by_days(problem, gap=1e-4)
+    assert plan.gap <= 1e-4
+    assert plan.bound_usd <= exact.cost_usd * (1 + 1e-7)
+    assert exact.cost_usd <= plan.cost_usd * (1 + 1e-7)
+
+
+@pytest.mark.slow
+def test_a_week_of_30_regions_and_20_classes_is_exact_both_ways():
+    problem = lifelike_problem(168)
+    exact = solve_exact(problem, solver="simplex")
+    plan = solve_by_days(problem, gap=1e-4)
+    assert exact.gap < 1e-9
+    assert plan.bound_usd <= exact.cost_usd <= plan.cost_usd <= exact.cost_usd * (1 + 1.1e-4)
+
+
+def test_the_same_problem_gives_the_same_bytes():
+    problem = random_problem(5, days=2)
+    one, two = solve_by_days(problem), solve_by_days(problem)
+    assert one.load.tobytes() == two.load.tobytes()
+
+
+def test_a_plan_that_loses_load_is_withheld():
+    problem = random_problem(1)
+    plan = solve_exact(problem)
+    with pytest.raises(IdentityError):
+        check_plan(problem, replace(plan, load=plan.load * 0.9))
+
+
+def test_a_plans_cost_is_sizes_openings_and_running():
+    problem = random_problem(2, unit=10, opening=5)
+    plan = solve_exact(problem)
+    assert math.isclose(plan.cost_usd, plan_cost(problem, plan.size, plan.opened, plan.load))
+
+
+def test_limits_that_cannot_hold_are_refused():
+    problem = random_problem(3)
+    small = replace(problem, max_size=np.full(len(problem.max_size), 1.0))
+    for solve in (solve_exact, solve_by_days):
+        with pytest.raises(InfeasibleError):
+            solve(small)
+
+
+def test_a_series_that_is_too_short_is_named():
+    problem = random_problem(3)
+    with pytest.raises(SeriesError, match="run_usd"):
+        solve_exact(replace(problem, run_usd=problem.run_usd[:, :20]))
+    with pytest.raises(SeriesError, match="whole days"):
+        solve_exact(
+            replace(
+                problem,
+                demand=problem.demand[:, :20],
+                run_usd=problem.run_usd[:, :20],
+                carbon_kg=problem.carbon_kg[:, :20],
+            )
+        )
+
+
+def test_a_carbon_cap_lowers_carbon_and_costs_money():
+    from commonwatt.siting.place.problem import carbon_of
+
+    problem = random_problem(4)
+    free = solve_exact(problem)
+    cap = 0.9 * carbon_of(problem, free.load)
+    capped = solve_exact(replace(problem, carbon_cap_kg=cap))
+    assert carbon_of(problem, capped.load) <= cap * (1 + 1e-6)
+    assert capped.cost_usd >= free.cost_usd
