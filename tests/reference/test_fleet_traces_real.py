@@ -43,28 +43,27 @@ def test_an_openb_list_has_the_pods_of_its_readme(variant):
 def test_an_openb_list_fits_its_nodes_but_for_some_pods_of_given_types(variant):
     jobs = read_trace(pods(variant)).workload
     fleet = read_nodes(trace("openb-gpu-2023", "openb_node_list_all_node.csv.gz"))
-    largest = {
-        name: (
-            int(fleet.gpus[of].max()),
-            int(fleet.cpu_milli[of].max()),
-            int(fleet.memory_mib[of].max()),
-        )
-        for name in ("", *jobs.gpu_type_names)
-        for of in [[not name or fleet.gpu_types[i].name == name for i in fleet.gpu_type]]
-    }
-    fits = [
-        any(
-            all(ask <= most for ask, most in zip(asked, largest[name], strict=True))
-            for name in [n for bit, n in enumerate(jobs.gpu_type_names) if mask >> bit & 1] or [""]
-        )
-        for mask, *asked in zip(
-            jobs.gpu_types.tolist(),
-            jobs.gpus.tolist(),
-            jobs.cpu_milli.tolist(),
-            jobs.memory_mib.tolist(),
+    nodes = {
+        (fleet.gpu_types[kind].name, gpus, cpu, memory)
+        for kind, gpus, cpu, memory in zip(
+            fleet.gpu_type.tolist(),
+            fleet.gpus.tolist(),
+            fleet.cpu_milli.tolist(),
+            fleet.memory_mib.tolist(),
             strict=True,
         )
-    ]
+    }
+
+    def has_a_node(mask, *asked):
+        names = [name for bit, name in enumerate(jobs.gpu_type_names) if mask >> bit & 1]
+        return any(
+            all(ask <= most for ask, most in zip(asked, sizes, strict=True))
+            for kind, *sizes in nodes
+            if kind in names or not names
+        )
+
+    columns = (jobs.gpu_types, jobs.gpus, jobs.cpu_milli, jobs.memory_mib)
+    fits = [has_a_node(*pod) for pod in zip(*(c.tolist() for c in columns), strict=True)]
     assert can_fit(jobs, fleet).tolist() == fits
     if not jobs.gpu_type_names:
         check_fits(jobs, fleet)

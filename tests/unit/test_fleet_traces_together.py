@@ -11,7 +11,7 @@ import commonwatt
 from commonwatt.core.errors import NodesError, TraceError, UsageError
 from commonwatt.fleet.machines import SHARED, GpuType, Site, uniform_fleet
 from commonwatt.fleet.nodes import read_nodes, read_pools
-from commonwatt.fleet.traces import check_fits, read_traces
+from commonwatt.fleet.traces import can_fit, check_fits, read_traces
 from commonwatt.fleet.workload import workload
 from tests.trace_files import AZURE, HELIOS, ITP, NODES, PHILLY, SWF, edited, written
 
@@ -129,6 +129,27 @@ def test_cpu_and_memory_bind_only_where_they_are_known(tmp_path):
     check_fits(jobs, uniform_fleet(1, 8))
     with pytest.raises(TraceError, match="column cpu_milli"):
         check_fits(jobs, read_nodes(written(tmp_path, "n.csv", NODES)))
+
+
+def test_a_pod_must_find_all_it_asks_for_on_one_node(tmp_path):
+    content = "gpus,cpu_milli,memory_mib\n8,1000,64\n1,64000,64\n"
+    fleet = read_nodes(written(tmp_path, "n.csv", content))
+    pod = {"single_node": np.array([True]), "cpu_milli": np.array([2000])}
+    check_fits(workload([0], [60], [1], **pod), fleet)
+    with pytest.raises(TraceError) as raised:
+        check_fits(workload([0], [60], [2], **pod), fleet, "jobs.csv")
+    assert str(raised.value) == (
+        "jobs.csv, job 0: found 2 GPUs, 2,000 milli-cores and 0 MiB, wanted what one of the"
+        " nodes open to it holds. Add nodes, or leave such jobs out."
+    )
+
+
+def test_a_pod_must_find_a_node_of_its_tenant(tmp_path):
+    fleet = read_nodes(written(tmp_path, "n.csv", "gpus,tenant\n8,y\n4,\n"), tenants=("x", "y"))
+    names = {"tenant_names": ("x", "y"), "single_node": np.array([True, True])}
+    tenants = np.array([0, 1], np.int32)
+    jobs = workload([0, 1], [60, 60], [8, 8], tenant=tenants, **names)
+    assert can_fit(jobs, fleet).tolist() == [False, True]
 
 
 def test_a_plain_node_list_becomes_a_fleet(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from commonwatt.core.errors import TraceError, cell
 from commonwatt.core.messages import Message
@@ -31,12 +32,14 @@ def check_fits(workload: Workload, fleet: Fleet, where: str = "trace") -> None:
         TraceError: Names the first such job and what would let it start.
     """
     _check_types(workload, fleet, where)
-    for column in _ASKED:
-        most = _most(workload, fleet, column)
+    for column, most in _most(workload, fleet).items():
         too_much = getattr(workload, column) > most
         if too_much.any():
             at = int(too_much.argmax())
             raise _too_large(workload, at, int(most[at]), column, where)
+    homeless = ~_has_a_node(workload, fleet)
+    if homeless.any():
+        raise _too_wide(workload, int(homeless.argmax()), where)
 
 
 def can_fit(workload: Workload, fleet: Fleet) -> Bools:
@@ -47,8 +50,106 @@ def can_fit(workload: Workload, fleet: Fleet) -> Bools:
     >>> can_fit(workload([0, 1], [60, 60], [16, 17]), uniform_fleet(2, 8)).tolist()
     [True, False]
     """
-    asked = [getattr(workload, column) <= _most(workload, fleet, column) for column in _ASKED]
-    return np.logical_and.reduce(asked)
+    limits = _most(workload, fleet)
+    asked = [getattr(workload, column) <= most for column, most in limits.items()]
+    return np.logical_and.reduce(asked) & _has_a_node(workload, fleet)
+
+
+def _has_a_node(workload: Workload, fleet: Fleet) -> Bools:
+    """Return which jobs need no single node, or have one that holds all they ask for."""
+    fits = ~workload.single_node
+    pods, pod = _pods(workload, np.flatnonzero(workload.single_node))
+    gpu_types, tenant, *asked = pods.T
+    found = np.zeros(len(pods), np.bool_)
+    for at in _unlike_nodes(fleet):
+        found |= _may_use(workload, fleet, at, gpu_types, tenant) & _holds(fleet, at, asked)
+    fits[workload.single_node] = found[pod]
+    return fits
+
+
+def _pods(workload: Workload, rows: npt.NDArray[np.intp]) -> tuple[I64, I64]:
+    """Return the distinct pods among `rows`, and which of them each row is."""
+    columns = ("gpu_types", "tenant", *_ASKED)
+    table = [getattr(workload, column)[rows].astype(np.int64) for column in columns]
+    pods, pod = np.unique(np.column_stack(table), axis=0, return_inverse=True)
+    return pods, pod.reshape(-1)
+
+
+def _unlike_nodes(fleet: Fleet) -> I64:
+    """Return the first node of each kind: equal in size, GPU type and tenant."""
+    columns = ("gpu_type", "tenant", *_ASKED)
+    table = np.column_stack([getattr(fleet, column).astype(np.int64) for column in columns])
+    return np.unique(table, axis=0, return_index=True)[1]
+
+
+def _may_use(workload: Workload, fleet: Fleet, at: int, gpu_types: I64, tenant: I64) -> Bools:
+    """Return which pods may use node `at` by their GPU types and their tenant."""
+    name, owner = fleet.gpu_types[int(fleet.gpu_type[at])].name, int(fleet.tenant[at])
+    names = workload.gpu_type_names
+    bit = 1 << names.index(name) if name in names else 0
+    of_type = (gpu_types == ANY) | ((gpu_types & bit) != 0)
+    return of_type & ((tenant == owner) | (owner == SHARED))
+
+
+def _holds(fleet: Fleet, at: int, asked: list[I64]) -> Bools:
+    gpus, cpu_milli, memory_mib = asked
+    fits = gpus <= fleet.gpus[at]
+    for amount, most in ((cpu_milli, fleet.cpu_milli[at]), (memory_mib, fleet.memory_mib[at])):
+        fits = fits & ((amount <= most) | (most == 0))  # what is unknown binds nothing
+    return fits
+
+
+def _most(workload: Workload, fleet: Fleet) -> dict[str, I64]:
+    """Return the most that each job may ask for of each thing and still start."""
+    kinds, kind = _kinds(workload)
+    return {
+        column: np.array([_limit(fleet, workload, row, column) for row in kinds], np.int64)[kind]
+        for column in _ASKED
+    }
+
+
+def _has_a_node(workload: Workload, fleet: Fleet) -> Bools:
+    """Return which jobs need no single node, or have one that holds all they ask for."""
+    fits = ~workload.single_node
+    pods, pod = _pods(workload, np.flatnonzero(workload.single_node))
+    gpu_types, tenant, *asked = pods.T
+    found = np.zeros(len(pods), np.bool_)
+    for at in _unlike_nodes(fleet):
+        found |= _may_use(workload, fleet, at, gpu_types, tenant) & _holds(fleet, at, asked)
+    fits[workload.single_node] = found[pod]
+    return fits
+
+
+def _pods(workload: Workload, rows: npt.NDArray[np.intp]) -> tuple[I64, I64]:
+    """Return the distinct pods among `rows`, and which of them each row is."""
+    columns = ("gpu_types", "tenant", *_ASKED)
+    table = [getattr(workload, column)[rows].astype(np.int64) for column in columns]
+    pods, pod = np.unique(np.column_stack(table), axis=0, return_inverse=True)
+    return pods, pod.reshape(-1)
+
+
+def _unlike_nodes(fleet: Fleet) -> I64:
+    """Return the first node of each kind: equal in size, GPU type and tenant."""
+    columns = ("gpu_type", "tenant", *_ASKED)
+    table = np.column_stack([getattr(fleet, column).astype(np.int64) for column in columns])
+    return np.unique(table, axis=0, return_index=True)[1]
+
+
+def _may_use(workload: Workload, fleet: Fleet, at: int, gpu_types: I64, tenant: I64) -> Bools:
+    """Return which pods may use node `at` by their GPU types and their tenant."""
+    name, owner = fleet.gpu_types[int(fleet.gpu_type[at])].name, int(fleet.tenant[at])
+    names = workload.gpu_type_names
+    bit = 1 << names.index(name) if name in names else 0
+    of_type = (gpu_types == ANY) | ((gpu_types & bit) != 0)
+    return of_type & ((tenant == owner) | (owner == SHARED))
+
+
+def _holds(fleet: Fleet, at: int, asked: list[I64]) -> Bools:
+    gpus, cpu_milli, memory_mib = asked
+    fits = gpus <= fleet.gpus[at]
+    for amount, most in ((cpu_milli, fleet.cpu_milli[at]), (memory_mib, fleet.memory_mib[at])):
+        fits = fits & ((amount <= most) | (most == 0))  # what is unknown binds nothing
+    return fits
 
 
 def _most(workload: Workload, fleet: Fleet, column: str) -> I64:
@@ -74,10 +175,12 @@ def _check_types(workload: Workload, fleet: Fleet, where: str) -> None:
 
 def _kinds(workload: Workload) -> tuple[I64, I64]:
     """Return the distinct (GPU types, tenant, single node) of the jobs, and each job's kind."""
-    columns = (workload.gpu_types, workload.tenant, workload.single_node)
-    table = np.column_stack([column.astype(np.int64) for column in columns])
-    kinds, kind = np.unique(table, axis=0, return_inverse=True)
-    return kinds, kind.reshape(-1)
+    masks, mask = np.unique(workload.gpu_types, return_inverse=True)
+    tenants = len(workload.tenant_names)
+    key = (mask.astype(np.int64) * tenants + workload.tenant) * 2 + workload.single_node
+    keys, kind = np.unique(key, return_inverse=True)
+    columns = (masks[keys // 2 // tenants], keys // 2 % tenants, keys % 2)
+    return np.column_stack(columns), kind
 
 
 def _limit(fleet: Fleet, workload: Workload, kind: I64, column: str) -> int:
@@ -109,5 +212,15 @@ def _too_large(workload: Workload, at: int, most: int, column: str, where: str) 
     )
 
 
-def _place(workload: Workload, at: int, where: str, column: str) -> str:
+def _too_wide(workload: Workload, at: int, where: str) -> TraceError:
+    asked = {column: f"{int(getattr(workload, column)[at]):,}" for column in _ASKED}
+    return TraceError(
+        _place(workload, at, where, None),
+        found=Message("{gpus} GPUs, {cpu_milli} milli-cores and {memory_mib} MiB", asked),
+        wanted=Message("what one of the nodes open to it holds"),
+        remedy=Message("Add nodes, or leave such jobs out."),
+    )
+
+
+def _place(workload: Workload, at: int, where: str, column: str | None) -> str:
     return cell(f"{where}, job {shown(workload.job_id[at])[1:-1]}", None, column)
