@@ -21,7 +21,7 @@ def check_fits(workload: Workload, fleet: Fleet, where: str = "trace") -> None:
     """Raise if a job could not start even on the empty fleet.
 
     A gang is held against the nodes of its GPU types that its tenant may use: all of
-    them together, or the largest where it must share one.
+    them together, or each by itself where it must share one.
 
     Args:
         workload: The jobs.
@@ -55,110 +55,6 @@ def can_fit(workload: Workload, fleet: Fleet) -> Bools:
     return np.logical_and.reduce(asked) & _has_a_node(workload, fleet)
 
 
-def _has_a_node(workload: Workload, fleet: Fleet) -> Bools:
-    """Return which jobs need no single node, or have one that holds all they ask for."""
-    fits = ~workload.single_node
-    pods, pod = _pods(workload, np.flatnonzero(workload.single_node))
-    gpu_types, tenant, *asked = pods.T
-    found = np.zeros(len(pods), np.bool_)
-    for at in _unlike_nodes(fleet):
-        found |= _may_use(workload, fleet, at, gpu_types, tenant) & _holds(fleet, at, asked)
-    fits[workload.single_node] = found[pod]
-    return fits
-
-
-def _pods(workload: Workload, rows: npt.NDArray[np.intp]) -> tuple[I64, I64]:
-    """Return the distinct pods among `rows`, and which of them each row is."""
-    columns = ("gpu_types", "tenant", *_ASKED)
-    table = [getattr(workload, column)[rows].astype(np.int64) for column in columns]
-    pods, pod = np.unique(np.column_stack(table), axis=0, return_inverse=True)
-    return pods, pod.reshape(-1)
-
-
-def _unlike_nodes(fleet: Fleet) -> I64:
-    """Return the first node of each kind: equal in size, GPU type and tenant."""
-    columns = ("gpu_type", "tenant", *_ASKED)
-    table = np.column_stack([getattr(fleet, column).astype(np.int64) for column in columns])
-    return np.unique(table, axis=0, return_index=True)[1]
-
-
-def _may_use(workload: Workload, fleet: Fleet, at: int, gpu_types: I64, tenant: I64) -> Bools:
-    """Return which pods may use node `at` by their GPU types and their tenant."""
-    name, owner = fleet.gpu_types[int(fleet.gpu_type[at])].name, int(fleet.tenant[at])
-    names = workload.gpu_type_names
-    bit = 1 << names.index(name) if name in names else 0
-    of_type = (gpu_types == ANY) | ((gpu_types & bit) != 0)
-    return of_type & ((tenant == owner) | (owner == SHARED))
-
-
-def _holds(fleet: Fleet, at: int, asked: list[I64]) -> Bools:
-    gpus, cpu_milli, memory_mib = asked
-    fits = gpus <= fleet.gpus[at]
-    for amount, most in ((cpu_milli, fleet.cpu_milli[at]), (memory_mib, fleet.memory_mib[at])):
-        fits = fits & ((amount <= most) | (most == 0))  # what is unknown binds nothing
-    return fits
-
-
-def _most(workload: Workload, fleet: Fleet) -> dict[str, I64]:
-    """Return the most that each job may ask for of each thing and still start."""
-    kinds, kind = _kinds(workload)
-    return {
-        column: np.array([_limit(fleet, workload, row, column) for row in kinds], np.int64)[kind]
-        for column in _ASKED
-    }
-
-
-def _has_a_node(workload: Workload, fleet: Fleet) -> Bools:
-    """Return which jobs need no single node, or have one that holds all they ask for."""
-    fits = ~workload.single_node
-    pods, pod = _pods(workload, np.flatnonzero(workload.single_node))
-    gpu_types, tenant, *asked = pods.T
-    found = np.zeros(len(pods), np.bool_)
-    for at in _unlike_nodes(fleet):
-        found |= _may_use(workload, fleet, at, gpu_types, tenant) & _holds(fleet, at, asked)
-    fits[workload.single_node] = found[pod]
-    return fits
-
-
-def _pods(workload: Workload, rows: npt.NDArray[np.intp]) -> tuple[I64, I64]:
-    """Return the distinct pods among `rows`, and which of them each row is."""
-    columns = ("gpu_types", "tenant", *_ASKED)
-    table = [getattr(workload, column)[rows].astype(np.int64) for column in columns]
-    pods, pod = np.unique(np.column_stack(table), axis=0, return_inverse=True)
-    return pods, pod.reshape(-1)
-
-
-def _unlike_nodes(fleet: Fleet) -> I64:
-    """Return the first node of each kind: equal in size, GPU type and tenant."""
-    columns = ("gpu_type", "tenant", *_ASKED)
-    table = np.column_stack([getattr(fleet, column).astype(np.int64) for column in columns])
-    return np.unique(table, axis=0, return_index=True)[1]
-
-
-def _may_use(workload: Workload, fleet: Fleet, at: int, gpu_types: I64, tenant: I64) -> Bools:
-    """Return which pods may use node `at` by their GPU types and their tenant."""
-    name, owner = fleet.gpu_types[int(fleet.gpu_type[at])].name, int(fleet.tenant[at])
-    names = workload.gpu_type_names
-    bit = 1 << names.index(name) if name in names else 0
-    of_type = (gpu_types == ANY) | ((gpu_types & bit) != 0)
-    return of_type & ((tenant == owner) | (owner == SHARED))
-
-
-def _holds(fleet: Fleet, at: int, asked: list[I64]) -> Bools:
-    gpus, cpu_milli, memory_mib = asked
-    fits = gpus <= fleet.gpus[at]
-    for amount, most in ((cpu_milli, fleet.cpu_milli[at]), (memory_mib, fleet.memory_mib[at])):
-        fits = fits & ((amount <= most) | (most == 0))  # what is unknown binds nothing
-    return fits
-
-
-def _most(workload: Workload, fleet: Fleet, column: str) -> I64:
-    """Return the most that each job may ask for and still start."""
-    kinds, kind = _kinds(workload)
-    limits = np.array([_limit(fleet, workload, row, column) for row in kinds], np.int64)
-    return limits[kind]
-
-
 def _check_types(workload: Workload, fleet: Fleet, where: str) -> None:
     known = {fleet.gpu_types[int(index)].name for index in np.unique(fleet.gpu_type)}
     for bit, name in enumerate(workload.gpu_type_names):
@@ -173,7 +69,16 @@ def _check_types(workload: Workload, fleet: Fleet, where: str) -> None:
             )
 
 
-def _kinds(workload: Workload) -> tuple[I64, I64]:
+def _most(workload: Workload, fleet: Fleet) -> dict[str, I64]:
+    """Return the most that each job may ask for of each thing and still start."""
+    kinds, kind = _kinds(workload)
+    return {
+        column: np.array([_limit(fleet, workload, row, column) for row in kinds], np.int64)[kind]
+        for column in _ASKED
+    }
+
+
+def _kinds(workload: Workload) -> tuple[I64, npt.NDArray[np.intp]]:
     """Return the distinct (GPU types, tenant, single node) of the jobs, and each job's kind."""
     masks, mask = np.unique(workload.gpu_types, return_inverse=True)
     tenants = len(workload.tenant_names)
@@ -201,13 +106,56 @@ def _of_types(fleet: Fleet, workload: Workload, mask: int) -> Bools:
     return np.isin(fleet.gpu_type, wanted)
 
 
+def _has_a_node(workload: Workload, fleet: Fleet) -> Bools:
+    """Return which jobs need no single node, or have one that holds all they ask for."""
+    fits = ~workload.single_node
+    pods, pod = _pods(workload, np.flatnonzero(workload.single_node))
+    gpu_types, tenant, *asked = pods.T
+    found = np.zeros(len(pods), np.bool_)
+    for at in _unlike_nodes(fleet):
+        found |= _may_use(workload, fleet, at, gpu_types, tenant) & _holds(fleet, at, asked)
+    fits[workload.single_node] = found[pod]
+    return fits
+
+
+def _pods(workload: Workload, rows: npt.NDArray[np.intp]) -> tuple[I64, npt.NDArray[np.intp]]:
+    """Return the distinct pods among `rows`, and which of them each row is."""
+    columns = ("gpu_types", "tenant", *_ASKED)
+    table = [getattr(workload, column)[rows].astype(np.int64) for column in columns]
+    pods, pod = np.unique(np.column_stack(table), axis=0, return_inverse=True)
+    return pods, pod.reshape(-1)
+
+
+def _unlike_nodes(fleet: Fleet) -> list[int]:
+    """Return the first node of each kind: equal in size, GPU type and tenant."""
+    columns = ("gpu_type", "tenant", *_ASKED)
+    table = np.column_stack([getattr(fleet, column).astype(np.int64) for column in columns])
+    return np.unique(table, axis=0, return_index=True)[1].tolist()
+
+
+def _may_use(workload: Workload, fleet: Fleet, at: int, gpu_types: I64, tenant: I64) -> Bools:
+    """Return which pods may use node `at` by their GPU types and their tenant."""
+    name, owner = fleet.gpu_types[int(fleet.gpu_type[at])].name, int(fleet.tenant[at])
+    names = workload.gpu_type_names
+    bit = 1 << names.index(name) if name in names else 0
+    of_type = (gpu_types == ANY) | ((gpu_types & bit) != 0)
+    return of_type & ((tenant == owner) | (owner == SHARED))
+
+
+def _holds(fleet: Fleet, at: int, asked: list[I64]) -> Bools:
+    gpus, cpu_milli, memory_mib = asked
+    fits = gpus <= fleet.gpus[at]
+    for amount, most in ((cpu_milli, fleet.cpu_milli[at]), (memory_mib, fleet.memory_mib[at])):
+        fits = fits & ((amount <= most) | (most == 0))  # what is unknown binds nothing
+    return fits
+
+
 def _too_large(workload: Workload, at: int, most: int, column: str, where: str) -> TraceError:
+    limit = {"limit": f"{most:,}"}
     return TraceError(
         _place(workload, at, where, column),
         found=f"{int(getattr(workload, column)[at]):,}",
-        wanted=Message(
-            "at most {limit}, all that the nodes open to it hold", {"limit": f"{most:,}"}
-        ),
+        wanted=Message("at most {limit}, all that the nodes open to it hold", limit),
         remedy=Message("Add nodes, or leave such jobs out."),
     )
 
