@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from commonwatt.core.errors import TraceError, cell
 from commonwatt.core.messages import Message
@@ -121,9 +122,11 @@ def _has_a_node(workload: Workload, fleet: Fleet) -> Bools:
 def _pods(workload: Workload, rows: npt.NDArray[np.intp]) -> tuple[I64, npt.NDArray[np.intp]]:
     """Return the distinct pods among `rows`, and which of them each row is."""
     columns = ("gpu_types", "tenant", *_ASKED)
-    table = [getattr(workload, column)[rows].astype(np.int64) for column in columns]
-    pods, pod = np.unique(np.column_stack(table), axis=0, return_inverse=True)
-    return pods, pod.reshape(-1)
+    table = pl.DataFrame({name: getattr(workload, name)[rows].astype(np.int64) for name in columns})
+    pods = table.unique(maintain_order=True)
+    number = pl.int_range(pods.height, eager=True, dtype=pl.Int64).alias("pod")
+    which = table.join(pods.with_columns(number), on=columns, how="left", maintain_order="left")
+    return pods.to_numpy(), which["pod"].to_numpy().astype(np.intp)
 
 
 def _unlike_nodes(fleet: Fleet) -> list[int]:
