@@ -1,0 +1,120 @@
+"""The arrived-load protocol: its arrivals, its result, a user's policy, its errors."""
+
+import numpy as np
+import pytest
+
+from commonwatt.core.errors import IdentityError, UsageError
+from commonwatt.fleet.packing import place_arrived_load
+from commonwatt.fleet.packing.arrivals import draw_arrivals
+from commonwatt.fleet.packing.chance import PublishedChance
+from commonwatt.fleet.packing.check import check_conservation
+from commonwatt.fleet.packing.protocol import run_scene, set_scene
+from commonwatt.fleet.policies.place import PLACES, room
+from tests.packing_scenes import busy_scene, fleet, jobs
+
+
+class MyFirstFit:
+    """A user's policy as the manual shows it."""
+
+    name = "my-first-fit"
+
+    def choose(self, request, nodes, draw):
+        fitting = np.flatnonzero(room(request, nodes))
+        return int(fitting[0]) if fitting.size else -1
+
+
+class Stubborn:
+    name = "stubborn"
+
+    def choose(self, request, nodes, draw):
+        return 0
+
+
+def test_a_shuffle_keeps_every_item_and_moves_most():
+    order = list(range(100))
+    PublishedChance(7).shuffle(order)
+    assert sorted(order) == list(range(100)) != order
+
+
+def test_the_generator_is_the_one_whose_first_numbers_everybody_knows():
+    chance = PublishedChance(1)
+    assert [chance.below(100) for _ in range(5)] == [81, 87, 47, 59, 81]
+
+
+def test_seed_zero_and_negative_seeds_are_seeds():
+    assert PublishedChance(0).below(1000) == PublishedChance(2**31 - 1).below(1000)
+    assert PublishedChance(-1).below(1000) == PublishedChance(2**31 - 2).below(1000)
+
+
+def test_every_job_arrives_once_before_any_arrives_twice():
+    order, _ = draw_arrivals(fleet([4]), jobs((1, 1000), (1, 500)), load=1.0, seed=3)
+    assert sorted(order[:2].tolist()) == [0, 1]
+
+
+def test_too_much_demand_loses_jobs_until_it_is_at_the_load():
+    asks = jobs(*[(1, 1000)] * 10)
+    order, _ = draw_arrivals(fleet([4]), asks, load=1.0, seed=3)
+    assert len(set(order.tolist())) == 4
+
+
+def test_the_order_of_nodes_is_a_permutation_that_the_seed_moves():
+    machines, asks = fleet([1] * 20), jobs((1, 1000))
+    first = draw_arrivals(machines, asks, load=1.0, seed=1).node_order.tolist()
+    other = draw_arrivals(machines, asks, load=1.0, seed=2).node_order.tolist()
+    assert sorted(first) == list(range(20))
+    assert first != other
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+    machines, asks = busy_scene(1)
+    runs = [place_arrived_load(machines, asks, "fgd", load=1.2, seed=seed) for seed in (4, 4, 5)]
+    digests = [run.result_sha256 for run in runs]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_curve_ends_at_the_shares_of_the_result():
+    machines = fleet([4, 4])
+    result = place_arrived_load(machines, jobs(*[(1, 1000)] * 8), "fgd", load=1.0, seed=1)
+    last = result.curve().row(-1, named=True)
+    assert last["arrived_percent"] == 100
+    assert last["allocated_gpu_share"] == result.allocated_gpu_share == 1.0
+    assert (result.jobs, result.jobs_placed, result.fragmented_gpu_share) == (8, 8, 0.0)
+
+
+def test_a_users_own_policy_runs_like_a_built_in_one():
+    machines, asks = busy_scene(2)
+    mine = place_arrived_load(machines, asks, MyFirstFit(), load=1.3, seed=6)
+    ours = place_arrived_load(machines, asks, "first-fit", load=1.3, seed=6)
+    assert mine.trail.node.tolist() == ours.trail.node.tolist()
+    assert mine.trail.fragmented[-1] > 0
+
+
+def test_a_users_policy_that_names_a_full_node_is_told_so():
+    with pytest.raises(UsageError, match="stubborn: found node 0, wanted a node with room"):
+        place_arrived_load(fleet([1]), jobs((1, 1000)), Stubborn(), load=2.0, seed=1)
+
+
+def test_an_unknown_policy_is_answered_with_the_known_ones():
+    with pytest.raises(UsageError, match="found tetris, wanted first-fit, best-fit"):
+        place_arrived_load(fleet([1]), jobs((1, 1000)), "tetris", load=1.0, seed=1)
+
+
+@pytest.mark.parametrize("load", [0.0, -1.0, float("nan"), float("inf"), 1e9])
+def test_a_load_that_is_no_share_is_refused(load):
+    with pytest.raises(UsageError, match="--arrived-load"):
+        place_arrived_load(fleet([1]), jobs((1, 1000)), "fgd", load=load, seed=1)
+
+
+def test_a_workload_without_gpu_jobs_cannot_reach_a_load():
+    with pytest.raises(UsageError, match="without any GPU job"):
+        place_arrived_load(fleet([1]), jobs((0, 1000)), "fgd", load=1.0, seed=1)
+
+
+def test_a_lost_gpu_share_is_noticed():
+    machines, asks = busy_scene(3)
+    scene = set_scene(machines, asks, load=1.0, seed=1)
+    end, trail = run_scene(scene, PLACES["fgd"])
+    check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)
+    end.gpu_milli[0, 0] -= 1
+    with pytest.raises(IdentityError, match="GPU"):
+        check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)
