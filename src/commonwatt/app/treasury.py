@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 from scipy.stats import t as student  # pyright: ignore[reportMissingTypeStubs]
@@ -30,6 +30,8 @@ from commonwatt.treasury.fan.inputs import NO_CALLS, FanInputs, currency_slots, 
 from commonwatt.treasury.fan.shipped import load_macro, load_markets, model_rows
 from commonwatt.treasury.fan.shocks import ShockModel
 from commonwatt.treasury.fan.summary import chance_rows, quantile_rows
+from commonwatt.treasury.finance.answer import finance_answer
+from commonwatt.treasury.finance.centre import load_centre
 from commonwatt.treasury.hongkong import growth_for, reconcile, reserves_less_debt
 from commonwatt.treasury.project import Projection, Treatment, project
 
@@ -182,8 +184,8 @@ def call_threshold(probability: float, degrees: float) -> float:
     """Return the unit-variance Student quantile under which guarantees are called."""
     if probability <= 0:
         return NO_CALLS
-    quantile = float(student.ppf(probability, degrees))
-    return quantile * math.sqrt((degrees - 2) / degrees)
+    quantile = cast("float", student.ppf(probability, degrees))  # pyright: ignore[reportUnknownMemberType]
+    return float(quantile) * math.sqrt((degrees - 2) / degrees)
 
 
 def fan_answer(name: str, weo: Path | None, choices: FanChoices) -> dict[str, Any]:
@@ -270,6 +272,33 @@ def backtest_answer(
         "all": rows[-1] if rows else None,
         "economies": rows,
     }
+
+
+def centre_answer(
+    path: Path, *, target: float = 1.30, country: str = "HKG", paths: int = 8192, seed: int = 1
+) -> dict[str, Any]:
+    """Return the whole answer of `treasury finance`.
+
+    Args:
+        path: A centre's finance file, or the name of a shipped one.
+        target: Loan life cover ratio of the price table.
+        country: Whose shocks move demand, by ISO 3166 code.
+        paths: Paths of the guarantee calls.
+        seed: Seed of their chance.
+    """
+    centre = load_centre(centre_path(path))
+    model = load_macro(country, load_markets("own", ("own", "", "", "")))
+    return finance_answer(centre, model, target=target, paths=paths, seed=seed)
+
+
+def centre_path(path: Path) -> Path:
+    """Return a file as given, or the shipped centre of that name.
+
+    >>> centre_path(Path("harbour")).name
+    'harbour.toml'
+    """
+    shipped = SHIPPED / "centres" / f"{path.name}.toml"
+    return shipped if not path.exists() and shipped.is_file() else path
 
 
 def tables(answer: Mapping[str, Any], names: Sequence[str]) -> dict[str, pl.DataFrame]:

@@ -190,6 +190,58 @@ def _fan_text(answer: dict[str, Any], language: str) -> str:
     return "\n\n".join([columns(rows), columns(chances), note])
 
 
+@command(treasury, "finance", example="commonwatt treasury finance harbour --json")
+@click.argument("centre", metavar="CENTRE.toml", type=_path)
+@option("--target", type=click.FloatRange(0.1, 10), default=1.30, show_default=True,
+        help="Loan life cover that the price table aims at.")  # fmt: skip
+@option("--paths", type=click.IntRange(1, 1_000_000), default=8192, show_default=True,
+        help="Paths of the guarantee calls.")  # fmt: skip
+@option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of all chance.")
+def finance(centre: Path, target: float, paths: int, seed: int) -> Answer:
+    """Finance a compute centre, and show its three ways onto the public books."""
+    from commonwatt.app import treasury as app
+
+    answer = app.centre_answer(centre, target=target, paths=paths, seed=seed)
+    names = ("construction", "loan", "price", "cases", "capital_need")
+    return Answer(
+        data=answer,
+        text=lambda language: _finance_text(answer, language),
+        tables=app.tables(answer, names),
+    )
+
+
+def _finance_text(answer: dict[str, Any], language: str) -> str:
+    currency = answer["currency"].lower()
+    ratios = answer["cover"]
+    covers = [
+        (translate(name.replace("_", " "), language), f"{value:.3f}")
+        for name, value in ratios.items()
+    ]
+    prices = [tuple(translate(h, language) for h in ("utilisation", "price", "over 85 %"))]
+    prices += [
+        (
+            f"{100 * row['utilisation_share']:.0f} %",
+            f"{row[f'price_{currency}_per_gpu_hour']:,.2f}",
+            f"{100 * row['over_price_at_85_share']:+.1f} %",
+        )
+        for row in answer["price"]
+    ]
+    cases = [tuple(translate(h, language) for h in ("case", "lowest cover", "shortfall, mn"))]
+    cases += [
+        (translate(row["case"], language), f"{row['dscr_min']:.2f}", _amount(row["shortfall_mn"]))
+        for row in answer["cases"]
+    ]
+    heads = ("route", "peak debt, mn", "peak guarantee, mn", "deficit over life, mn")
+    routes = [tuple(translate(head, language) for head in heads)]
+    routes += [_route_cells(row, language) for row in answer["routes"]]
+    return "\n\n".join(columns(part) for part in (covers, prices, cases, routes))
+
+
+def _route_cells(row: dict[str, Any], language: str) -> tuple[str, ...]:
+    names = ("peak_gross_debt_mn", "peak_guarantees_mn", "total_deficit_mn")
+    return (translate(row["route"], language), *(_amount(row[name]) for name in names))
+
+
 def _project_text(answer: dict[str, Any], language: str) -> str:
     money = f"_{answer['currency'].lower()}_bn"
     heads = ("fiscal year", "debt", "debt / GDP", "issued", "redeemed", "interest", "reserves")

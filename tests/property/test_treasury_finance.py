@@ -1,0 +1,209 @@
+"""Laws of project finance that hold for every centre."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from commonwatt.app.treasury import centre_path
+from commonwatt.treasury.errors import CentreError
+from commonwatt.treasury.fan.shipped import load_macro, load_markets
+from commonwatt.treasury.finance.answer import (
+    capital_need,
+    case_rows,
+    finance_answer,
+    life_cover,
+    live,
+    price_rows,
+)
+from commonwatt.treasury.finance.books import availability_payment, books, market_share
+from commonwatt.treasury.finance.calls import guarantee_calls
+from commonwatt.treasury.finance.centre import Centre, Repayment, Route, load_centre
+from commonwatt.treasury.finance.construction import drawdown
+from commonwatt.treasury.finance.loan import in_cents, present_values
+from commonwatt.treasury.finance.price import price_for_llcr
+
+
+@st.composite
+def centres(draw, repayment=None):
+    years = draw(st.integers(2, 25))
+    return Centre.model_validate(
+        {
+            "name": "any",
+            "currency": "HKD",
+            "first_year": 2026,
+            "periods_per_year": draw(st.sampled_from([1, 2, 4, 12])),
+            "construction": {
+                "cost_mn": draw(st.floats(1, 50_000)),
+                "years": draw(st.integers(1, 6)),
+                "steepness": draw(st.floats(1, 4)),
+            },
+            "loan": {
+                "share": draw(st.floats(0.05, 1)),
+                "rate": draw(st.floats(0, 0.15)),
+                "fee": draw(st.floats(0, 0.03)),
+                "years": draw(st.integers(1, years)),
+                "repayment": repayment or draw(st.sampled_from(list(Repayment))),
+            },
+            "operation": {
+                "gpus": draw(st.integers(100, 100_000)),
+                "utilisation": draw(st.floats(0.2, 1)),
+                "price": draw(st.floats(20, 60)),
+                "price_growth": draw(st.floats(-0.1, 0.05)),
+                "variable_cost": draw(st.floats(0, 2)),
+                "fixed_cost_mn": draw(st.floats(0, 2)),
+                "inflation": 0.02,
+                "years": years,
+            },
+            "refresh": draw(
+                st.none() | st.just({"every_years": 4, "cost_mn": 1.0, "cost_growth": -0.05})
+            ),
+        }
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(centres())
+def test_sources_equal_uses_to_the_cent_in_every_period(centre):
+    balance = 0
+    for draw in drawdown(centre):
+        assert draw.debt + draw.equity == draw.cost + draw.interest + draw.fee
+        balance += draw.debt
+        assert draw.balance == balance
+        assert min(draw.cost, draw.interest, draw.fee, draw.debt, draw.equity) >= 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(centres())
+def test_the_interest_of_building_solves_its_own_circle(centre):
+    opening = 0
+    for draw in drawdown(centre):
+        solved = centre.period_rate * (opening + draw.debt / 2)
+        assert abs(draw.interest - solved) <= 1 + 1e-9 * solved
+        opening = draw.balance
+    fee = drawdown(centre)[0].fee
+    assert abs(fee - centre.loan.fee * opening) <= 5 + 1e-9 * opening
+
+
+@settings(max_examples=150, deadline=None)
+@given(centres())
+def test_the_loan_is_exactly_repaid_at_maturity(centre):
+    life = live(centre)
+    debt = life.draws[-1].balance
+    paid = in_cents(life.service, debt)
+    assert paid[-1][2] == 0
+    assert sum(principal for _, principal, _ in paid) == debt
+
+
+@settings(max_examples=150, deadline=None)
+@given(centres(repayment=Repayment.SCULPTED))
+def test_a_sculpted_loan_is_covered_alike_in_every_period(centre):
+    life = live(centre)
+    assume(life.draws[-1].balance > 0)
+    ratios = life_cover(life)
+    assert max(ratios.dscr) - min(ratios.dscr) <= 1e-9 * max(ratios.dscr)
+    assert ratios.llcr == pytest.approx(ratios.dscr[0], rel=1e-9)
+    assert ratios.plcr >= ratios.llcr - 1e-9
+
+
+@settings(max_examples=50, deadline=None)
+@given(centres(), st.floats(0.2, 1.0), st.floats(1.0, 2.0))
+def test_the_price_for_a_cover_gives_that_cover(centre, utilisation, target):
+    price = price_for_llcr(centre, target, utilisation)
+    life = live(
+        centre.model_copy(update={"loan": centre.loan.model_copy(update={"repayment": "annuity"})}),
+        price=price,
+        utilisation=utilisation,
+    )
+    assert life_cover(life).llcr == pytest.approx(target, rel=1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(centres())
+def test_the_need_by_year_is_the_drawdown(centre):
+    need = capital_need(centre)
+    draws = drawdown(centre)
+    assert len(need) == centre.construction.years
+    assert sum(y["debt_bn"] for y in need.values()) == pytest.approx(draws[-1].balance / 1e11)
+    for year in need.values():
+        assert year["uses_bn"] == pytest.approx(year["debt_bn"] + year["equity_bn"])
+
+
+def harbour():
+    return load_centre(centre_path(Path("harbour")))
+
+
+def test_the_price_at_sixty_per_cent_use_is_about_two_fifths_above_that_at_eighty_five():
+    rows = {row["utilisation_share"]: row for row in price_rows(harbour(), 1.30)}
+    assert rows[0.60]["over_price_at_85_share"] == pytest.approx(0.39, abs=0.02)
+
+
+def test_worse_cases_have_worse_cover():
+    rows = {row["case"]: row["dscr_min"] for row in case_rows(harbour())}
+    assert rows["base"] == max(rows.values())
+    assert rows["all of them at once"] == min(rows.values())
+
+
+def test_the_three_routes_differ_in_whose_debt_it_is():
+    answer = finance_answer(harbour())
+    routes = {row["route"]: row for row in answer["routes"]}
+    assert routes["on-budget"]["peak_gross_debt_mn"] > 0
+    assert (
+        routes["guarantee"]["peak_gross_debt_mn"] == 0 < routes["guarantee"]["peak_guarantees_mn"]
+    )
+    assert routes["ppp"]["peak_gross_debt_mn"] == 0 == routes["ppp"]["peak_guarantees_mn"]
+
+
+def test_a_corporation_that_sells_below_half_its_cost_is_inside_government():
+    centre = harbour()
+    cheap = centre.operation.model_copy(update={"price": 8.0})
+    loan = centre.loan.model_copy(update={"repayment": Repayment.ANNUITY})
+    life = live(centre.model_copy(update={"operation": cheap, "loan": loan}))
+    assert market_share(life) < 0.5
+    assert books(life, Route.GUARANTEE)[2].gross_debt > 0
+
+
+def test_a_partner_without_construction_risk_brings_the_asset_onto_the_books():
+    centre = harbour()
+    ppp = centre.ppp.model_copy(update={"construction_risk_private": False})
+    life = live(centre.model_copy(update={"ppp": ppp}))
+    assert books(life, Route.PPP)[2].gross_debt > 0
+
+
+def test_availability_payments_are_worth_what_was_built():
+    life = live(harbour())
+    rate = life.centre.ppp.cost_of_capital / 2
+    payment = availability_payment(life)
+    value = present_values([payment] * len(life.operating), rate)[0]
+    spent = sum((d.cost + d.fee) * (1 + rate) ** (6 - k - 0.5) for k, d in enumerate(life.draws))
+    assert value == pytest.approx(spent, rel=1e-12)
+
+
+def test_calls_are_drawn_alike_from_the_same_seed_and_grow_with_volatility():
+    model = load_macro("HKG", load_markets("own", ("own", "", "", "")))
+    life = live(harbour())
+    one = guarantee_calls(life, model, paths=4096, seed=3)
+    assert one == guarantee_calls(life, model, paths=4096, seed=3)
+    wild = guarantee_calls(life, model, paths=4096, seed=3, demand_sd=0.3)
+    assert sum(wild.expected) > sum(one.expected)
+    assert all(s >= e * 0.0 for s, e in zip(one.stressed, one.expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("share = 0.70", "share = 70.0", "loan.share"),
+        ("years = 12", "years = 40", "the loan must end within"),
+        ("price = 26.0", "price = -1.0", "operation.price"),
+        ("cost_mn = 6000.0", "cost_mn = 'x'", "construction.cost_mn"),
+    ],
+)
+def test_a_bad_centre_is_refused_with_place_and_reason(tmp_path, old, new, said):
+    source = centre_path(Path("harbour")).read_text()
+    path = tmp_path / "centre.toml"
+    path.write_text(source.replace(old, new, 1))
+    with pytest.raises(CentreError) as caught:
+        load_centre(path)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 34
