@@ -352,6 +352,49 @@ def test_more_gpu_types_than_a_mask_holds_are_refused(tmp_path):
         read_trace(written(tmp_path, "a", "submit_s,runtime_s,gpus,gpu_types\n" + rows))
 
 
+def test_swf_names_of_minus_one_are_unknown(tmp_path):
+    jobs = read_trace(written(tmp_path, "a", swf_edited(4, 12, "-1"))).workload
+    assert jobs.user_names == ("1", "unknown")
+
+
+def test_acme_may_ask_for_part_of_a_core(tmp_path):
+    jobs = read_trace(written(tmp_path, "a", edited(ACME, 2, "cpu_num", "0.5"))).workload
+    assert jobs.cpu_milli.tolist() == [500, 128_000]
+
+
+@pytest.mark.parametrize("nothing", ["", "None", "NaT", "nan"])
+def test_a_log_may_spell_a_missing_time_in_several_ways(nothing, tmp_path):
+    read = read_trace(written(tmp_path, "a", edited(HELIOS, 2, "end_time", nothing)))
+    assert reasons(read.dropped) == {"the job had not ended": (1, (2,))}
+
+
+@pytest.mark.parametrize("name", ["swf", "philly-log", "servegen"])
+def test_a_format_of_text_alone_refuses_parquet(name):
+    with pytest.raises(InputError, match="found a Parquet file, wanted text"):
+        read_trace(DATA / "itp_ten_days.parquet", format=name)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("path", sorted((DATA / "examples").glob("*")), ids=lambda path: path.name)
+def test_a_wrongly_forced_format_is_refused_in_a_sentence(name, path):
+    try:
+        assert read_trace(path, format=name).format == name
+    except CommonwattError as error:
+        refused = str(error)
+        assert refused.startswith(str(path))
+
+
+def test_half_a_surrogate_pair_in_the_philly_log_is_read_as_a_question_mark(tmp_path):
+    content = philly_log(philly_job(vc="X")).replace('"X"', '"\\ud800"')
+    assert read_trace(written(tmp_path, "a", content)).workload.tenant_names == ("?",)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[" + "9" * 5000 + "]"])
+def test_json_that_is_deep_or_holds_an_endless_number_is_refused(content, tmp_path):
+    with pytest.raises(InputError, match="not JSON"):
+        read_trace(written(tmp_path, "a.json", content), format="philly-log")
+
+
 def test_requests_are_summarised(tmp_path):
     found = read_trace(written(tmp_path, "a", MOONCAKE)).requests
     assert (found.requests, found.span_s) == (2, 27.482)

@@ -39,7 +39,7 @@ def read(source: Source, gaps: Gaps) -> Draft:
     columns = spans(rows, "submit_time", "start_time", "end_time") | {
         "job_id": text(rows, "job_id"),
         "gpus": whole(rows, "gpu_num", high=MOST_GPUS),
-        "cpu_milli": whole(rows, "cpu_num", high=1_000_000) * 1000,
+        "cpu_milli": (number(rows, "cpu_num", high=1e6) * 1000).round().cast(pl.Int64),
         "user": text(rows, "user", missing="unknown"),
         "group": text(rows, "type", missing="unknown"),
     }

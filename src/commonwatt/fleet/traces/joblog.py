@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.rows import YEARS_100_S, Gaps, Rows, check, instants
+
+_ABSENT: Final = ("", "None", "NaT", "nan", "NaN", "null", "Unknown")
 
 
 def ran(rows: Rows, gaps: Gaps, start: str, end: str) -> Rows:
@@ -45,4 +49,4 @@ def _is_empty(rows: Rows, column: str) -> pl.Series:
     values = rows.frame[column]
     if values.dtype != pl.String:
         return values.is_null()
-    return values.fill_null("").str.strip_chars().is_in(["", "None", "NaT", "Unknown"])
+    return values.fill_null("").str.strip_chars().is_in(_ABSENT)

@@ -116,7 +116,7 @@ def _toml(path: Path) -> dict[str, object]:
         raise InputError(
             str(path), found=Message("no readable file"), wanted=Message("a mapping file in TOML")
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         found = Message("text that is not TOML ({reason})", {"reason": str(error)[:80]})
         raise InputError(
             str(path), found=found, wanted=Message("a mapping file in TOML")

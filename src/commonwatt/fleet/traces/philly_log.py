@@ -18,7 +18,7 @@ from commonwatt.core.errors import InputError, cell
 from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.draft import Draft
 from commonwatt.fleet.traces.rows import YEARS_100_S, Gaps, Rows, check, instants, shown, text
-from commonwatt.fleet.traces.source import Source
+from commonwatt.fleet.traces.source import Source, check_is_text
 
 ZONE: Final = "America/Los_Angeles"
 KEYS: Final = ("vc", "jobid", "attempts", "submitted_time")
@@ -102,9 +102,10 @@ def _an_hour_later(end: pl.Series) -> pl.Series:
 
 
 def _entries(source: Source) -> list[dict[str, Any]]:
+    check_is_text(source)
     try:
         entries = json.loads(source.data)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         raise InputError(
             cell(source.where, line),
@@ -162,7 +163,9 @@ def _check_object(source: Source, at: int, value: object, keys: tuple[str, ...])
 
 
 def _said(value: object) -> str | None:
-    return None if value is None or value == "None" else str(value)
+    if value is None or value == "None":
+        return None
+    return str(value).encode(errors="replace").decode()  # half a surrogate pair is no text
 
 
 def _numbers(count: int) -> pl.Series:

@@ -68,6 +68,17 @@ def open_source(path: Path, error: type[InputError] = TraceError) -> Source:
     return Source(path, _text(path, data), False, file_sha256(path), error)
 
 
+def check_is_text(source: Source) -> None:
+    """Raise if the file is Parquet where its format is text alone.
+
+    Raises:
+        InputError: It is Parquet.
+    """
+    if source.is_parquet:
+        found, wanted = Message("a Parquet file"), Message("text, as this format has it")
+        raise InputError(source.where, found=found, wanted=wanted)
+
+
 def _check_is_file(path: Path) -> None:
     wanted = Message("a readable file")
     try:

@@ -61,9 +61,9 @@ def read(source: Source, gaps: Gaps) -> Draft:
         "runtime_ms": _ms(_seconds(rows, "run_time", YEARS_100_S)),
         "gpus": processors,
         "memory_mib": _memory(rows, processors),
-        "user": rows.frame["user_id"],
-        "tenant": rows.frame["group_id"],
-        "group": rows.frame["executable"],
+        "user": _named(rows, "user_id"),
+        "tenant": _named(rows, "group_id"),
+        "group": _named(rows, "executable"),
     }
     columns["estimate_ms"] = _estimates(rows, columns["runtime_ms"])
     gaps.note(Message("Processors are read as GPUs."))
@@ -108,6 +108,11 @@ def _processors(rows: Rows) -> pl.Series:
 def _estimates(rows: Rows, runtime_ms: pl.Series) -> pl.Series:
     asked = _ms(_seconds(rows, "requested_time", YEARS_100_S))
     return asked.zip_with(asked > 0, runtime_ms)
+
+
+def _named(rows: Rows, column: str) -> pl.Series:
+    """Return a column of numbers that stand for names, -1 as `unknown`."""
+    return rows.frame[column].replace("-1", "unknown")
 
 
 def _memory(rows: Rows, processors: pl.Series) -> pl.Series:

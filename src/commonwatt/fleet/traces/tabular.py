@@ -13,7 +13,7 @@ import polars as pl
 from commonwatt.core.errors import InputError, cell
 from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.rows import Rows, shown
-from commonwatt.fleet.traces.source import Source
+from commonwatt.fleet.traces.source import Source, check_is_text
 
 
 def columns_of(source: Source, separator: str = ",") -> list[str]:
@@ -135,6 +135,7 @@ def split_rows(body: Body) -> Rows:
     Raises:
         TraceError: A row has too many or too few fields.
     """
+    check_is_text(body.source)
     source, body = body.source, _from_first_row(body)
     if not body.data:
         nothing = pl.DataFrame(schema=dict.fromkeys(body.names, pl.String))
