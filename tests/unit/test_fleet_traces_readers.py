@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import polars as pl
@@ -393,6 +394,20 @@ def test_half_a_surrogate_pair_in_the_philly_log_is_read_as_a_question_mark(tmp_
 def test_json_that_is_deep_or_holds_an_endless_number_is_refused(content, tmp_path):
     with pytest.raises(InputError, match="not JSON"):
         read_trace(written(tmp_path, "a.json", content), format="philly-log")
+
+
+def test_what_was_left_out_is_said_in_both_languages_and_in_json(tmp_path):
+    content = edited(edited(HELIOS, 2, "end_time", ""), 3, "start_time", "2020-06-09 18:42:01")
+    read = read_trace(written(tmp_path, "a", content))
+    assert read.sentences() == [
+        "1 rows left out, the first being row 2: the job had not ended",
+        "Times are kept on the cluster's own wall clock.",
+    ]
+    assert read.sentences("zh-Hant")[0] == "略去 1 列，首見於第 2 列：作業尚未結束"
+    told = json.loads(json.dumps(read.as_dict()))
+    assert (told["format"], told["jobs"], told["sha256"]) == ("helios", 1, read.sha256)
+    gap = {"reason": "the job had not ended", "rows": 1, "first_rows": [2]}
+    assert told["dropped"] == [gap]
 
 
 def test_requests_are_summarised(tmp_path):

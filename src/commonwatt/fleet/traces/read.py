@@ -64,6 +64,39 @@ class TraceRead:
             raise _not_jobs(self.path)
         return self.jobs
 
+    def sentences(self, language: str = "en") -> list[str]:
+        """Return what should be said of the reading: rows left out, stand-ins, notes."""
+        out = [_counted(_LEFT_OUT, gap, language) for gap in self.dropped]
+        filled = [_counted(_STOOD_IN, gap, language) for gap in self.filled]
+        return out + filled + [note.say(language) for note in self.notes]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what was read and what was not, for `--json`, in English."""
+        rows = len(self.jobs) if self.jobs is not None else None
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "sha256": self.sha256,
+            "jobs": rows,
+            "dropped": [_plain(gap) for gap in self.dropped],
+            "filled": [_plain(gap) for gap in self.filled],
+            "notes": [str(note) for note in self.notes],
+        }
+
+
+_LEFT_OUT = Message("{count} rows left out, the first being row {row}: {reason}")
+_STOOD_IN = Message("{count} rows read with a stand-in, the first being row {row}: {reason}")
+
+
+def _counted(form: Message, gap: Gap, language: str) -> str:
+    reason, row = gap.reason.say(language), f"{gap.first_rows[0]:,}"
+    values = {"count": f"{gap.count:,}", "row": row, "reason": reason}
+    return Message(form.text, values).say(language)
+
+
+def _plain(gap: Gap) -> dict[str, object]:
+    return {"reason": str(gap.reason), "rows": gap.count, "first_rows": list(gap.first_rows)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracesRead:
