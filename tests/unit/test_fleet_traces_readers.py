@@ -140,7 +140,7 @@ def test_jobs_out_of_order_are_sorted_and_ties_keep_the_order_of_the_file(tmp_pa
     read = read_trace(written(tmp_path, "a.csv", content))
     assert read.workload.job_id.to_list() == ["b", "d", "a", "c"]
     assert read.workload.submit_ms.tolist() == [0, 0, 4000, 4000]
-    assert "2 jobs stood below a later one; the jobs were sorted." in map(str, read.notes)
+    assert "Jobs that stood below a later one: 2; the jobs were sorted." in map(str, read.notes)
 
 
 def test_names_become_codes_in_the_order_of_the_file(tmp_path):
@@ -400,7 +400,7 @@ def test_what_was_left_out_is_said_in_both_languages_and_in_json(tmp_path):
     content = edited(edited(HELIOS, 2, "end_time", ""), 3, "start_time", "2020-06-09 18:42:01")
     read = read_trace(written(tmp_path, "a", content))
     assert read.sentences() == [
-        "1 rows left out, the first being row 2: the job had not ended",
+        "Rows left out: 1, the first being row 2: the job had not ended",
         "Times are kept on the cluster's own wall clock.",
     ]
     assert read.sentences("zh-Hant")[0] == "略去 1 列，首見於第 2 列：作業尚未結束"
@@ -416,6 +416,9 @@ def test_requests_are_summarised(tmp_path):
     assert found.prompt_tokens[0.99] == 6755
     assert found.shared_block_share == pytest.approx(1 - 4 / 6)
     assert found.peak_rps == pytest.approx(2 / 60)
+    told = json.loads(json.dumps(found.as_dict()))
+    assert (told["requests"], told["span_s"]) == (2, 27.482)
+    assert told["prompt_tokens"] == {"0.5": 6755, "0.9": 6755, "0.99": 6755}
 
 
 def test_rates_are_summed_over_their_windows(tmp_path):

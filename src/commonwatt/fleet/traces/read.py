@@ -78,14 +78,15 @@ class TraceRead:
             "format": self.format,
             "sha256": self.sha256,
             "jobs": rows,
+            "requests": self.requests.as_dict() if self.requests is not None else None,
             "dropped": [_plain(gap) for gap in self.dropped],
             "filled": [_plain(gap) for gap in self.filled],
             "notes": [str(note) for note in self.notes],
         }
 
 
-_LEFT_OUT = Message("{count} rows left out, the first being row {row}: {reason}")
-_STOOD_IN = Message("{count} rows read with a stand-in, the first being row {row}: {reason}")
+_LEFT_OUT = Message("Rows left out: {count}, the first being row {row}: {reason}")
+_STOOD_IN = Message("Rows read with a stand-in: {count}, the first being row {row}: {reason}")
 
 
 def _counted(form: Message, gap: Gap, language: str) -> str:
@@ -230,7 +231,7 @@ def _note_disorder(draft: Draft, gaps: Gaps) -> None:
         early = int(np.count_nonzero(submit[1:] < submit[:-1]))
         gaps.note(
             Message(
-                "{count} jobs stood below a later one; the jobs were sorted.",
+                "Jobs that stood below a later one: {count}; the jobs were sorted.",
                 {"count": f"{early:,}"},
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import polars as pl
@@ -36,6 +36,12 @@ class Requests:
     shared_block_share: float | None
     clients: int
     frame: pl.DataFrame
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the summary for `--json`, without the rows."""
+        told = {spec.name: getattr(self, spec.name) for spec in fields(self)}
+        told.pop("frame")
+        return told
 
 
 def summed(frame: pl.DataFrame) -> Requests:
