@@ -16,6 +16,7 @@ from commonwatt.fleet.packing.plain import pack_plainly
 from commonwatt.fleet.packing.result import PackingResult
 from commonwatt.fleet.policies.place import PLACES
 from commonwatt.fleet.policies.place.policy import PlacePolicy, UserPlacePolicy
+from commonwatt.fleet.policies.place.slices import in_slices
 from commonwatt.fleet.policies.place.state import I64, Nodes, eligibility, idle_nodes
 from commonwatt.fleet.policies.place.typical import POPULARITY, Typical, typical_demand
 from commonwatt.fleet.workload import Workload
@@ -71,6 +72,7 @@ def place_arrived_load(
     Source: Weng et al. (2023), USENIX ATC, section 6, and its artifact.
     """
     chosen = _named(policy) if isinstance(policy, str) else policy
+    workload = in_slices(workload, fleet)
     scene = set_scene(fleet, workload, load=load, seed=seed, popularity=popularity)
     end, trail = run_scene(scene, chosen)
     check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)

@@ -18,6 +18,7 @@ from commonwatt.fleet.policies.place import (
 )
 from commonwatt.fleet.policies.place.choose import Choice, choose, choose_node, pick_gpus, score
 from commonwatt.fleet.policies.place.policy import PlacePolicy, UserPlacePolicy
+from commonwatt.fleet.policies.place.slices import in_slices
 from commonwatt.fleet.policies.place.state import (
     Nodes,
     Request,
@@ -44,6 +45,7 @@ __all__ = [
     "fits",
     "fragmented",
     "idle_nodes",
+    "in_slices",
     "move",
     "pick_gpus",
     "request_of",
