@@ -1,0 +1,81 @@
+"""Day-ahead planning keeps every promise and never beats hindsight."""
+
+import numpy as np
+import pytest
+
+from commonwatt.siting.errors import NetworkError, SeriesError
+from commonwatt.siting.place.rolling import at_home, case_of, ceiling, day_ahead, hindsight
+from commonwatt.siting.series import check_connected, load_market
+from commonwatt.siting.weather import Cooling, delivered_tariff, pue_of, wet_bulb_c
+
+MARKET = load_market()
+WEEKS = MARKET.hours(24 * 100, 24 * 14)
+SHAPE = 1 + 0.2 * np.sin(np.arange(24 * 14) / 24 * 2 * np.pi)
+
+
+@pytest.mark.parametrize("limit", [0, 50, 150])
+def test_day_ahead_stays_close_to_hindsight_and_within_latency(limit):
+    case = case_of(WEEKS, limit, shape=SHAPE)
+    home, ahead, behind = at_home(case), day_ahead(case), hindsight(case)
+    assert behind.objective_usd <= ahead.objective_usd * (1 + 1e-9)
+    assert ahead.objective_usd <= home.objective_usd
+    assert ahead.objective_usd / behind.objective_usd < 1.06
+    assert ahead.far == 0.0
+
+
+def test_all_load_is_run_within_room_and_deadline():
+    case = case_of(WEEKS, 100, shape=SHAPE)
+    load = day_ahead(case).load
+    np.testing.assert_allclose(load.sum(axis=(1, 2)), case.demand.sum(axis=1), rtol=1e-9)
+    assert (load.sum(axis=0) <= case.size[:, None] + 1e-9).all()
+    waits = np.cumsum(case.demand - load.sum(axis=1), axis=1)
+    arrived = np.cumsum(case.demand, axis=1)
+    for k in range(len(case.origin)):
+        wait = int(case.defer_h[k])
+        late = arrived[k, : arrived.shape[1] - wait] - np.cumsum(load[k].sum(axis=0))[wait:]
+        assert late.max() < 1e-6
+    assert waits.min() > -1e-6
+
+
+def test_a_wider_circle_never_costs_more():
+    costs = [hindsight(case_of(WEEKS, limit, shape=SHAPE)).objective_usd for limit in (0, 50, 100)]
+    assert costs[0] >= costs[1] >= costs[2]
+
+
+def test_the_ceiling_of_prices_is_that_of_the_nearest_and_the_world():
+    assert ceiling(MARKET, 0, MARKET.price_usd_per_mwh) == 0
+    assert 0.15 < ceiling(MARKET, 50, MARKET.price_usd_per_mwh) < 0.25
+    assert 0.45 < ceiling(MARKET, 100, MARKET.price_usd_per_mwh) < 0.65
+    assert 0.12 < ceiling(MARKET, 50, MARKET.carbon_g_per_kwh) < 0.25
+
+
+def test_a_year_without_data_is_refused():
+    with pytest.raises(SeriesError, match="1999"):
+        load_market(1999)
+
+
+def test_regions_that_do_not_meet_are_named():
+    table = np.zeros((3, 3))
+    table[0, 2] = np.nan
+    with pytest.raises(NetworkError, match="a → c"):
+        check_connected(table, ("a", "b", "c"))
+
+
+def test_wet_bulb_meets_stulls_example_and_never_exceeds_dry_bulb():
+    dry = np.linspace(-5, 40, 40)
+    assert abs(float(wet_bulb_c(np.array([20.0]), np.array([50.0]))[0]) - 13.7) < 0.05
+    assert (wet_bulb_c(dry, np.full(40, 60.0)) < dry).all()
+
+
+@pytest.mark.parametrize("cooling", list(Cooling))
+def test_pue_rises_with_heat_and_fills_missing_hours(cooling):
+    pue = pue_of(np.array([-10.0, 15.0, 30.0, 40.0, np.nan]), np.full(5, 50.0), cooling)
+    assert (np.diff(pue[:4]) >= 0).all()
+    assert np.isfinite(pue).all()
+    assert pue[0] >= 1
+
+
+def test_tariff_times_pue_is_the_mean_cost_of_an_it_kwh():
+    price, pue = np.array([10.0, 90.0, 40.0]), np.array([1.1, 1.5, 1.2])
+    tariff, mean = delivered_tariff(price, pue, 0.03)
+    assert np.isclose(tariff * mean, ((price / 1000 + 0.03) * pue).mean())
