@@ -71,7 +71,7 @@ def import_fhir(sources: Sequence[Path], store: Path, name: str) -> Dataset:
         store: The room's folder of datasets.
         name: Of the new dataset: small letters, digits and hyphens.
     """
-    return _import(store, name, "fhir-r4", lambda draft: _fhir(_files(sources), draft))
+    return publish(store, name, "fhir-r4", lambda draft: _fhir(_files(sources), draft))
 
 
 def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
@@ -79,13 +79,13 @@ def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     tables = omop_tables()
     found = {_stem(path).lower(): path for path in _files(sources)}
     known = {table: path for table, path in found.items() if table in tables}
-    return _import(store, name, "omop-5.4", lambda draft: _read_tables(tables, known, draft))
+    return publish(store, name, "omop-5.4", lambda draft: _read_tables(tables, known, draft))
 
 
 def import_csv(source: Path, fields: Sequence[Field], store: Path, name: str) -> Dataset:
     """Import one plain CSV or Parquet file, held to `fields`."""
     tables = {"rows": tuple(fields)}
-    return _import(store, name, "csv", lambda draft: _read_tables(tables, {"rows": source}, draft))
+    return publish(store, name, "csv", lambda draft: _read_tables(tables, {"rows": source}, draft))
 
 
 def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
@@ -122,9 +122,14 @@ def delete_dataset(dataset: Dataset) -> dict[str, str]:
     return dataset.files
 
 
-def _import(
+def publish(
     store: Path, name: str, form: str, read: Callable[[Path], list[TableReport]]
 ) -> Dataset:
+    """Let `read` fill a draft with Parquet tables, and make it a dataset by one rename.
+
+    Raises:
+        ImportFaultError: The name is taken or not plain, or no table came.
+    """
     if not _NAME.fullmatch(name):
         raise ImportFaultError("dataset", wanted=Message("a name of small letters, digits, -"))
     if (store / name).exists():

@@ -1,0 +1,63 @@
+"""What a recogniser found, and how findings become one mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Label(StrEnum):
+    """Kinds of identifier in free text."""
+
+    NAME = "NAME"
+    HKID = "HKID"
+    CNID = "CNID"
+    TWID = "TWID"
+    PHONE = "PHONE"
+    EMAIL = "EMAIL"
+    MRN = "MRN"
+    DATE = "DATE"
+    AGE_OVER_89 = "AGE_OVER_89"
+    ADDRESS = "ADDRESS"
+    HOSPITAL = "HOSPITAL"
+    OTHER_NUMBER = "OTHER_NUMBER"
+    URL = "URL"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """A stretch of text, in code points from `start` up to `end`."""
+
+    start: int
+    end: int
+    label: Label
+
+
+def merge(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings in order without overlap; the earlier, then the longer, names a stretch.
+
+    >>> merge([Finding(2, 5, Label.DATE), Finding(0, 3, Label.NAME)])
+    [Finding(start=0, end=5, label=<Label.NAME: 'NAME'>)]
+    """
+    merged: list[Finding] = []
+    for found in sorted(findings, key=lambda one: (one.start, -one.end)):
+        if merged and found.start < merged[-1].end:
+            last = merged.pop()
+            found = Finding(last.start, max(last.end, found.end), last.label)  # noqa: PLW2901
+        merged.append(found)
+    return merged
+
+
+def mask(text: str, findings: Iterable[Finding]) -> str:
+    """Return `text` with each finding replaced by its label in brackets.
+
+    >>> mask("Dr Chan called", [Finding(3, 7, Label.NAME)])
+    'Dr [NAME] called'
+    """
+    pieces: list[str] = []
+    at = 0
+    for found in merge(findings):
+        pieces += [text[at : found.start], f"[{found.label}]"]
+        at = found.end
+    return "".join([*pieces, text[at:]])

@@ -1,0 +1,180 @@
+"""Tables: tokens, shifted dates, generalised columns, and what attackers still find."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commonwatt.sandbox.deidentify.tables import (
+    FHIR_POLICY,
+    QUASI_IDENTIFIERS,
+    Treatment,
+    deidentify,
+    enforce_k,
+    shift_weeks,
+    token,
+    treat,
+)
+from commonwatt.sandbox.errors import DeidentifyError
+from commonwatt.sandbox.imports.dataset import import_fhir, load_dataset
+from commonwatt.sandbox.imports.fhir import RESOURCES
+from commonwatt.sandbox.risk.attack import link
+from commonwatt.sandbox.risk.measures import measure
+from commonwatt.sandbox.risk.report import assess_risk
+from tests.shared_data import shared_data
+
+KEY = b"a secret of a room, thirty-two b"
+
+
+def test_a_column_that_nobody_named_is_dropped():
+    frame = pl.DataFrame({"patient_id": ["p"], "hobby": ["sailing"]})
+    assert treat(frame, {"patient_id": Treatment.TOKEN}, KEY).columns == ["patient_id"]
+
+
+def test_the_policy_names_no_column_that_identifies_directly():
+    kept = set(FHIR_POLICY["Patient"])
+    assert not kept & {"family_name", "given_name", "identifiers", "phone", "address_line", "city"}
+    for table, treatments in FHIR_POLICY.items():
+        unknown = set(treatments) - set(RESOURCES[table].columns)
+        assert unknown <= {"encounter_id", "status", "code_system", "code_code",
+                           "id", "patient_id"}  # fmt: skip
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_a_shift_is_whole_weeks_never_none_and_the_same_again(person, other):
+    weeks = shift_weeks(KEY, person)
+    assert weeks == shift_weeks(KEY, person)
+    assert 1 <= abs(weeks) <= 52
+    assert token(KEY, person) != token(KEY, other) or person == other
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.datetimes(datetime(1950, 1, 1), datetime(2030, 1, 1))),
+        min_size=2,
+        max_size=20,
+    )
+)
+def test_intervals_of_one_person_are_kept_exactly(visits):
+    people = [person for person, _ in visits]
+    at = [moment.replace(tzinfo=UTC) for _, moment in visits]
+    frame = pl.DataFrame(
+        {"patient_id": people, "at": pl.Series(at, dtype=pl.Datetime("us", "UTC"))}
+    )
+    moved = treat(frame, {"at": Treatment.SHIFT}, KEY)["at"].to_list()
+    for i, person in enumerate(people):
+        assert moved[i] != at[i]
+        for j, other in enumerate(people):
+            if person == other:
+                assert moved[i] - moved[j] == at[i] - at[j]
+
+
+@given(
+    st.lists(st.tuples(*(st.sampled_from(["a", "b", "c", None]) for _ in range(3))), max_size=40),
+    st.integers(2, 6),
+)
+def test_after_enforcing_k_no_class_is_smaller(rows, k):
+    frame = pl.DataFrame(rows, schema=dict.fromkeys("xyz", pl.String), orient="row")
+    kept = enforce_k(frame, ["x", "y", "z"], k)
+    assert kept.height == frame.height
+    for column in "xyz":
+        changed = kept[column].is_not_null() & (kept[column] != frame[column])
+        assert not changed.any()
+    if frame.height >= k:
+        assert kept.group_by("x", "y", "z").len()["len"].min() >= k
+
+
+def test_measures_agree_with_counting_by_hand():
+    rows = [("a", 1), ("a", 2), ("a", 1), ("b", 1), ("b", 1), ("c", 2)]
+    frame = pl.DataFrame(rows, schema=["area", "ill"], orient="row")
+    risk = measure(frame, ["area"], sensitive="ill")
+    assert (risk.k, risk.l) == (1, 1)
+    assert risk.unique_share == pytest.approx(1 / 6)
+    assert risk.mean_guess_share == pytest.approx(3 / 6)
+    assert risk.t == pytest.approx(4 / 6)  # class c: all 2, whole 2/6
+    assert measure(frame, ["area"], sampled_share=0.1).population_risk_share < 1 / 6 + 0.2
+
+
+def test_population_risk_follows_the_closed_form_for_a_sample_unique():
+    """For f = 1 the risk is p / (1 - p) · ln(1 / p)."""
+    import math
+
+    frame = pl.DataFrame({"x": list(range(50))})
+    for share in (0.01, 0.1, 0.5):
+        wanted = share / (1 - share) * math.log(1 / share)
+        found = measure(frame, ["x"], sampled_share=share).population_risk_share
+        assert found == pytest.approx(wanted)
+
+
+def test_an_attacker_finds_everyone_where_nothing_was_done_and_no_one_at_k():
+    people = pl.DataFrame({"person": ["1", "2", "3", "4"], "x": ["a", "b", "c", "d"]})
+    truth = pl.DataFrame({"person": people["person"], "record": people["person"]})
+    raw = people.rename({"person": "record"})
+    assert link(people, raw, ["x"], truth).success_share == 1.0
+    merged = raw.with_columns(x=pl.lit(None, dtype=pl.String))
+    safe = link(people, merged, ["x"], truth)
+    assert (safe.success_share, safe.guess_share) == (0.0, 0.25)
+
+
+def test_a_wrong_claim_is_no_success():
+    people = pl.DataFrame({"person": ["1", "2"], "x": ["a", "b"]})
+    truth = pl.DataFrame({"person": ["1", "2"], "record": ["2", "1"]})
+    attack = link(people, people.rename({"person": "record"}), ["x"], truth)
+    assert (attack.claimed_share, attack.success_share) == (1.0, 0.0)
+
+
+@pytest.mark.shared_data
+def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
+    raw = import_fhir([shared_data("health", "fhir-synthea-bulk")], tmp_path, "raw")
+    gone = pl.read_parquet(raw.table("Patient"))["patient_id"].to_list()[:7]
+    kept = deidentify(raw, tmp_path, "safe", key=KEY)
+    report = assess_risk(raw, kept, key=KEY)
+    assert report.before.success_share > 0.5
+    assert report.after.success_share < 0.01
+    assert report.risk.k >= 5
+    assert report.diary is not None
+    assert report.diary.success_share > 0.5  # said openly: intervals are kept on purpose
+    _check_no_identifier_left(raw, kept)
+    fewer = deidentify(raw, tmp_path, "fewer", key=KEY, leave_out=gone)
+    tokens = {token(KEY, person) for person in gone}
+    for table in fewer.rows:
+        assert not tokens & set(pl.read_parquet(fewer.table(table))["patient_id"].to_list())
+
+
+def _check_no_identifier_left(raw, kept):
+    patients = pl.read_parquet(raw.table("Patient"))
+    direct = {
+        value
+        for column in ("patient_id", "family_name", "phone", "address_line", "postal_code")
+        for value in patients[column].drop_nulls().to_list()
+    }
+    for table in kept.rows:
+        frame = pl.read_parquet(kept.table(table))
+        for column in frame.select(pl.col(pl.String)).columns:
+            assert not direct & set(frame[column].to_list()), (table, column)
+    assert set(QUASI_IDENTIFIERS) <= set(pl.read_parquet(kept.table("Patient")).columns)
+
+
+def test_the_same_input_and_key_give_the_same_bytes(tmp_path):
+    lines = [
+        f'{{"resourceType":"Patient","id":"p{i}","gender":"male","birthDate":"19{i % 90 + 10}-01-02"}}'
+        for i in range(50)
+    ]
+    (tmp_path / "Patient.ndjson").write_text("\n".join(lines))
+    raw = import_fhir([tmp_path / "Patient.ndjson"], tmp_path / "store", "raw")
+    first = deidentify(raw, tmp_path / "store", "one", key=KEY)
+    second = deidentify(raw, tmp_path / "store", "two", key=KEY)
+    other = deidentify(raw, tmp_path / "store", "three", key=KEY[::-1])
+    assert first.files == second.files != other.files
+    assert load_dataset(first.folder, check=True) == first
+    oldest = pl.read_parquet(first.table("Patient"))["birth_band"].min()
+    assert date(oldest, 1, 1) > date(1999, 1, 1) - timedelta(days=366 * 95)
+
+
+def test_a_short_key_is_refused(tmp_path):
+    (tmp_path / "Patient.ndjson").write_text('{"resourceType":"Patient","id":"p"}')
+    raw = import_fhir([tmp_path / "Patient.ndjson"], tmp_path / "store", "raw")
+    with pytest.raises(DeidentifyError, match="32"):
+        deidentify(raw, tmp_path / "store", "safe", key=b"short")
