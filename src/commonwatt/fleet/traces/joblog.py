@@ -39,10 +39,11 @@ def spans(rows: Rows, submit: str, start: str, end: str) -> dict[str, pl.Series]
 
 def is_zoned(rows: Rows, column: str) -> bool:
     """Return whether the first instant of a column names its offset from UTC."""
-    first = rows.frame[column][0]
-    if isinstance(first, str):
-        return first.strip().endswith("Z") or "+" in first or first.count("-") > 2
-    return getattr(first, "tzinfo", None) is not None
+    values = rows.frame[column]
+    if isinstance(values.dtype, pl.Datetime):
+        return values.dtype.time_zone is not None
+    first = str(values[0]) if values.dtype == pl.String else ""
+    return first.strip().endswith("Z") or "+" in first or first.count("-") > 2
 
 
 def _is_empty(rows: Rows, column: str) -> pl.Series:

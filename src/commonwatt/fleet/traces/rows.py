@@ -120,9 +120,19 @@ def _gap(rows: Rows, mask: pl.Series, reason: Message) -> Gap:
 
 def fault(rows: Rows, at: int, column: str, wanted: Message) -> InputError:
     """Return the error for the value in `column` of the row at index `at`."""
-    value = rows.frame[column][at]
+    value = _value(rows.frame[column].slice(at, 1))
     found = Message("nothing") if _is_nothing(value) else shown(value)
     return rows.error(rows.place(at, column), found=found, wanted=wanted)
+
+
+def _value(one: pl.Series) -> object:
+    """Return the value of a single row; an instant that no calendar holds as its number."""
+    if not one.dtype.is_temporal() or one.is_null().any():
+        return one[0]
+    is_date = isinstance(one.dtype, pl.Date | pl.Datetime)
+    at = one.cast(pl.Datetime("ms"), strict=False).to_physical()[0] if is_date else None
+    is_near = at is not None and abs(int(at)) < 100 * LATEST_S * 1000
+    return one.cast(pl.String)[0] if is_near else one.to_physical()[0]
 
 
 def shown(value: object) -> str:
