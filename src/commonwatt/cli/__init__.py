@@ -18,6 +18,10 @@ COMMANDS = {
     "siting": ("commonwatt.cli.siting:siting", "Cost a GPU-hour by site; decide where to build."),
     "treasury": ("commonwatt.cli.treasury:treasury", "Show what the bonds do to the public debt."),
     "audit": ("commonwatt.cli.audit:audit", "Check published claims against sourced data."),
+    "clinic": (
+        "commonwatt.cli.clinic:clinic",
+        "Say whether a medical model may touch a patient, and is still good.",
+    ),
     "ledger": ("commonwatt.cli.ledger:ledger", "Show and prove who decided what."),
     "runs": ("commonwatt.cli.runs:runs", "List and show what was run."),
 }

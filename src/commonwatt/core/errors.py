@@ -30,6 +30,11 @@
     ├── ActorError                 63   the signer is unknown, revoked or in the wrong role
     ├── ClockError                 64   an entry would be older than the one before it
     ├── EntryError                 65   an entry is not of the form that can be kept
+    ├── RulesError                 66   a rule file or a fact is at fault (an InputError)
+    ├── MoveError                  67   a record may not move so, or not by this person
+    ├── EvidenceError              68   evidence cannot be computed (an InputError)
+    ├── MonitorError               69   a monitor cannot be run (an InputError)
+    ├── AdviceRefused              70   a model may not advise here; the rule is named
     ├── RoomError                  71   a data room forbids this, or is closed
     ├── ImportFaultError           72   health data cannot be imported (an InputError)
     ├── IsolationError             73   this machine cannot cage a job

@@ -1,0 +1,142 @@
+"""`commonwatt clinic`: may this model touch a patient, and is it still good?"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
+from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    import polars as pl
+
+clinic = LazyGroup(
+    name="clinic",
+    help="Say whether a medical model may touch a patient, and whether it is still good.",
+    example="commonwatt clinic classify --fact significance=diagnose --fact condition=serious\n"
+    "commonwatt clinic rules",
+)
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+_DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
+_PLACES = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
+# What a model is unless the user says otherwise: a locked, deep product for clinicians.
+_COMMON = {
+    "significance": "drive",
+    "condition": "serious",
+    "autonomy": "informs",
+    "change": "locked",
+    "technique": "deep",
+    "offering": "product",
+    "user": "clinician",
+}
+_facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A fact; may repeat.")
+
+
+@command(
+    clinic,
+    "classify",
+    example="commonwatt clinic classify --fact significance=diagnose --fact condition=critical"
+    " --place hk --place eu",
+)
+@_facts
+@option("--place", "places", multiple=True, type=click.Choice(_PLACES), help="Default: all seven.")
+@option("--on", "on", type=_DAY, help="Day whose law applies (default: today).")
+def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | None) -> Answer:
+    """Give class, route and duties of a product or service, with reasons."""
+    from commonwatt.app import clinic as app
+
+    day = (on or datetime.now(UTC)).date()
+    answer = app.classify_answer(_COMMON | _pairs(facts), places or _PLACES, day)
+    return Answer(data=answer, text=lambda language: _classified(answer, language))
+
+
+@command(clinic, "rules", example="commonwatt clinic rules --move eu.aia.art6-1=2027-08-02")
+@option("--on", "days", type=_DAY, multiple=True, help="Days to look at; may repeat.")
+@_facts
+@option("--move", metavar="RULE=DATE", help="Show what changes when this rule's date moves.")
+def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) -> Answer:
+    """Look at every combination of the axes: gaps, contradictions, moved dates."""
+    from commonwatt.app import clinic as app
+
+    asked = [day.date() for day in days] or list(_DAYS)
+    if move:
+        rule_id, _, moved_to = move.partition("=")
+        found = {"moved": app.moved_answer(rule_id, _day(moved_to), asked)}
+    else:
+        found = app.check_answer(asked, _pairs(facts))
+    shown = {name: frame for name, frame in found.items() if name != "cells"}
+    data = {name: frame.to_dicts() for name, frame in shown.items()}
+    return Answer(data=data, text=lambda language: _tables(shown, language), tables=found)
+
+
+def _pairs(facts: tuple[str, ...]) -> dict[str, str]:
+    split = [fact.partition("=") for fact in facts]
+    if not all(sign for _, sign, _ in split):
+        fail_usage(Message("A fact is written NAME=VALUE."))
+    return {name: value for name, _, value in split}
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail_usage(Message("A date is written YYYY-MM-DD."))
+
+
+_ROUTES = {
+    "approval": Message("approval"),
+    "filing": Message("filing"),
+    "exempt": Message("exempt"),
+    "prohibited": Message("prohibited"),
+    "": Message("no route stated"),
+}
+
+
+def _classified(answer: dict[str, Any], language: str) -> str:
+    lines: list[str] = []
+    for ruling in answer["rulings"]:
+        lines += _ruling(ruling, answer["rules"], language)
+    gaps = {"digest": answer["rule_set_sha256"][:16], "day": answer["on"]}
+    return "\n".join([*lines, Message("Rule set {digest}, law of {day}", gaps).say(language)])
+
+
+def _ruling(ruling: dict[str, Any], rules: dict[str, Any], language: str) -> list[str]:
+    lines = [f"{ruling['jurisdiction']}: {_ROUTES[ruling['route']].say(language)}"]
+    for verdict in ruling["classes"]:
+        lines.append(f"  {verdict['scheme']}: {verdict['class']}")
+        lines += [_reason(name, rules[name]) for name in verdict["because"]]
+        contested = translate("contradicted by", language)
+        lines += [
+            f"    {contested} {_reason(name, rules[name]).strip()}" for name in verdict["against"]
+        ]
+    lines += [
+        f"  {scheme}: {translate('no rule gives a class', language)}" for scheme in ruling["gaps"]
+    ]
+    lines.append(f"  {translate('Duties', language)}: {', '.join(ruling['obligations']) or '–'}")
+    return lines
+
+
+def _reason(name: str, rule: dict[str, Any]) -> str:
+    return f"    {name}: {rule['text']} [{rule['source']}, {rule['article']}; {rule['checked']}]"
+
+
+def _tables(found: dict[str, pl.DataFrame], language: str) -> str:
+    headings = {
+        "gaps": Message("Combinations to which a scheme applies and no rule gives a class"),
+        "contradictions": Message("Rules that give different classes to the same combinations"),
+        "unruled_services": Message("Services for which there is neither class nor route"),
+        "moved": Message("Cells that change"),
+    }
+    blocks = [
+        f"{headings[name].say(language)}: {f.height}\n{_rows(f)}" for name, f in found.items()
+    ]
+    return "\n\n".join(blocks)
+
+
+def _rows(frame: pl.DataFrame, most: int = 60) -> str:
+    lines = ["  " + "  ".join(str(value) for value in row) for row in frame.head(most).iter_rows()]
+    return "\n".join([*lines, *(["  …"] if frame.height > most else [])])

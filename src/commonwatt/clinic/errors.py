@@ -1,0 +1,35 @@
+"""What can be wrong with a rule, a move, a piece of evidence, a monitor or a piece of advice."""
+
+from __future__ import annotations
+
+from commonwatt.core.errors import CommonwattError, InputError
+
+
+class RulesError(InputError):
+    """A rule file, or a fact given to the rules, is not of the form."""
+
+    code, exit_code = "rules-invalid", 66
+
+
+class MoveError(CommonwattError):
+    """A record may not move so, or not by this person."""
+
+    code, exit_code = "move-refused", 67
+
+
+class EvidenceError(InputError):
+    """Evidence cannot be computed from these data."""
+
+    code, exit_code = "evidence-invalid", 68
+
+
+class MonitorError(InputError):
+    """A monitor cannot be run on this plan or these outcomes."""
+
+    code, exit_code = "monitor-invalid", 69
+
+
+class AdviceRefused(CommonwattError):  # noqa: N818  it is an answer, and the rule is named
+    """A model may not advise here; the rule is named."""
+
+    code, exit_code = "advice-refused", 70
