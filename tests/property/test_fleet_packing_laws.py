@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.fleet.packing import place_arrived_load
+from commonwatt.fleet.packing.arrivals import Remaining
 from commonwatt.fleet.packing.chance import PublishedChance
 from commonwatt.fleet.policies.place import PLACES
 from tests.packing_scenes import fleets, workloads
@@ -55,3 +56,11 @@ def test_a_number_below_a_limit_is_below_it(seed, limit):
 @given(st.integers(0, 10_000), st.integers(0, 400))
 def test_a_permutation_names_every_number_once(seed, count):
     assert sorted(PublishedChance(seed).permutation(count)) == list(range(count))
+
+
+@given(st.integers(1, 200), st.randoms(use_true_random=False))
+def test_taking_the_nth_that_is_left_is_popping_a_list(count, chance):
+    left, slow = Remaining(count), list(range(count))
+    while slow:
+        nth = chance.randrange(len(slow))
+        assert left.take(nth) == slow.pop(nth)

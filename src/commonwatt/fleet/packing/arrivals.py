@@ -12,8 +12,8 @@ from commonwatt.fleet.machines import Fleet
 from commonwatt.fleet.packing.chance import PublishedChance
 from commonwatt.fleet.workload import I64, Workload
 
-# Between arrivals and nodes the published runs draw ten numbers more, as many as the
-# watches that their scheduler opens then; found by comparing with the published curves.
+# Between arrivals and nodes the published runs draw ten numbers more, probably one for
+# each watch that their scheduler opens; found by comparing with the published curves.
 _WATCHES = 10
 
 
@@ -57,8 +57,7 @@ def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -
     by_name = np.argsort(workload.job_id.to_numpy(), kind="stable")
     order = list(range(len(workload)))
     chance.shuffle(order)
-    target = load * fleet.capacity_milli
-    _tune(order, by_name, workload, target, chance)
+    order = _tuned(order, by_name, workload, load * fleet.capacity_milli, chance)
     chance.skip(_WATCHES)
     nodes_by_name = np.argsort(np.array(fleet.node_id), kind="stable")
     places = np.array(chance.permutation(len(fleet)), np.int64)
@@ -68,23 +67,64 @@ def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -
     )
 
 
-def _tune(
+def _tuned(
     order: list[int], by_name: I64, workload: Workload, target: float, chance: PublishedChance
-) -> None:
-    """Drop jobs from `order`, or add drawn ones, until the demand is at the target."""
+) -> list[int]:
+    """Return `order` with jobs dropped, or drawn again at its end, to reach the target."""
     demand = workload.demand_milli()[by_name].tolist()
-    share = np.where(workload.gpus > 0, workload.gpu_milli, 0)[by_name].tolist()
     reached = sum(demand)
     if reached > target:
-        while reached > target:
-            reached -= demand[order.pop(chance.below(len(order)))]
-        return
-    while reached != target or len(order) > len(demand):
+        return _thinned(order, demand, reached - target, chance)
+    if reached == target:
+        return order
+    share = np.where(workload.gpus > 0, workload.gpu_milli, 0)[by_name].tolist()
+    drawn: list[int] = []
+    while True:
         again = chance.below(len(demand))
         if reached + share[again] > target:
-            return
+            return order + drawn
         reached += demand[again]
-        order.append(again)
+        drawn.append(again)
+
+
+def _thinned(
+    order: list[int], demand: list[int], excess: float, chance: PublishedChance
+) -> list[int]:
+    """Return `order` without as many jobs, drawn one by one, as make up the excess."""
+    left = Remaining(len(order))
+    gone: set[int] = set()
+    while excess > 0:
+        place = left.take(chance.below(len(order) - len(gone)))
+        gone.add(place)
+        excess -= demand[order[place]]
+    return [job for place, job in enumerate(order) if place not in gone]
+
+
+class Remaining:
+    """Places 0 … `count` - 1, of which the k-th left is taken in logarithmic time.
+
+    Source: Fenwick (1994), "A New Data Structure for Cumulative Frequency Tables".
+
+    >>> left = Remaining(5)
+    >>> [left.take(1), left.take(1), left.take(2), left.take(0), left.take(0)]
+    [1, 2, 4, 0, 3]
+    """
+
+    def __init__(self, count: int) -> None:
+        self._half = 1 << max(count - 1, 0).bit_length()
+        self._left = [min(i, count) - min(i & (i - 1), count) for i in range(self._half + 1)]
+
+    def take(self, nth: int) -> int:
+        """Return the place that is `nth` of those left, counted from 0, and take it away."""
+        place, step = 0, self._half
+        while step:
+            if self._left[place + step] <= nth:
+                place += step
+                nth -= self._left[place]
+            else:
+                self._left[place + step] -= 1
+            step >>= 1
+        return place
 
 
 def _check(workload: Workload, load: float) -> None:
