@@ -369,7 +369,7 @@ def test_a_log_may_spell_a_missing_time_in_several_ways(nothing, tmp_path):
     assert reasons(read.dropped) == {"the job had not ended": (1, (2,))}
 
 
-@pytest.mark.parametrize("name", ["swf", "philly-log", "servegen"])
+@pytest.mark.parametrize("name", ["swf", "philly-log", "sacct", "servegen"])
 def test_a_format_of_text_alone_refuses_parquet(name):
     with pytest.raises(InputError, match="found a Parquet file, wanted text"):
         read_trace(DATA / "itp_ten_days.parquet", format=name)

@@ -15,7 +15,7 @@ import polars as pl
 from commonwatt.core.errors import InputError, cell
 from commonwatt.core.messages import Message
 from commonwatt.fleet.traces.requests import Requests, summed
-from commonwatt.fleet.traces.rows import LATEST_S, Gaps, Rows, milliseconds, shown, whole
+from commonwatt.fleet.traces.rows import LATEST_S, Gaps, Rows, check, milliseconds, shown, whole
 from commonwatt.fleet.traces.source import Source
 from commonwatt.fleet.traces.tabular import check_columns, columns_of, first_line, read_rows
 
@@ -42,9 +42,18 @@ def read(source: Source, gaps: Gaps) -> Requests:  # noqa: ARG001 - nothing may 
         "at_ms": milliseconds(rows, at, high_s=LATEST_S, per_second=1000),
         "prompt_tokens": whole(rows, "input_length", high=MOST_TOKENS),
         "output_tokens": whole(rows, "output_length", high=MOST_TOKENS),
-        "blocks": rows.frame["hash_ids"],
+        "blocks": _blocks(rows),
     }
     return summed(pl.DataFrame(columns))
+
+
+def _blocks(rows: Rows) -> pl.Series:
+    values, wanted = rows.frame["hash_ids"], Message("a list of whole numbers")
+    if not isinstance(values.dtype, pl.List) or not values.explode().dtype.is_integer():
+        found = Message("a column of type {type}", {"type": str(values.dtype)})
+        raise rows.error(cell(rows.where, column="hash_ids"), found=found, wanted=wanted)
+    check(rows, "hash_ids", values.is_null(), wanted)
+    return values
 
 
 def _lines(source: Source) -> Rows:

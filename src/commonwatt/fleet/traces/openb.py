@@ -76,7 +76,7 @@ def _times(source: Source, rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
 
 def _starts(rows: Rows, created: pl.Series, gaps: Gaps) -> pl.Series:
     """Return when each pod was bound; a pod that never was counts from its creation."""
-    never = rows.frame["scheduled_time"].cast(pl.String).fill_null("").str.strip_chars() == ""
+    never = text(rows, "scheduled_time", missing="") == ""
     reason = Message("the pod was never scheduled; it counts from its creation")
     gaps.fill(rows, never, reason)
     started = milliseconds(rows, "scheduled_time", high_s=LATEST_S, missing=0)

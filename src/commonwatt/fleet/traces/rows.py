@@ -264,11 +264,19 @@ def instants(
 
 def text(rows: Rows, column: str, *, missing: str | None = None) -> pl.Series:
     """Return a column as text; `missing` stands where it is empty, or it is a fault."""
+    wanted = Message("a name")
+    if not _reads_as_text(rows.frame[column].dtype):
+        raise _wrong_type(rows, column, wanted)
     values = _blank_as_null(rows.frame[column].cast(pl.String))
     if missing is None:
-        check(rows, column, values.is_null(), Message("a name"))
+        check(rows, column, values.is_null(), wanted)
         return values
     return values.fill_null(missing)
+
+
+def _reads_as_text(kind: pl.DataType) -> bool:
+    named = isinstance(kind, pl.String | pl.Categorical | pl.Enum | pl.Boolean | pl.Null)
+    return named or kind.is_numeric()
 
 
 def _blank_as_null(values: pl.Series) -> pl.Series:

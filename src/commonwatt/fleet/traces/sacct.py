@@ -29,7 +29,7 @@ from commonwatt.fleet.traces.rows import (
     shown,
     text,
 )
-from commonwatt.fleet.traces.source import Source
+from commonwatt.fleet.traces.source import Source, check_is_text
 from commonwatt.fleet.traces.tabular import columns_of, read_rows, shown_names
 
 _ABSENT: Final = ("", "Unknown", "None", "N/A")
@@ -50,6 +50,7 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source, gaps: Gaps) -> Draft:
     """Return the jobs of an accounting listing; job steps are left out."""
+    check_is_text(source)
     rows = read_rows(source, ("Submit",), separator="|", quote=False)
     _check_header(rows)
     rows = _ended(_without_steps(rows, gaps), gaps)
