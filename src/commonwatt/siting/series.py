@@ -103,7 +103,7 @@ def check_connected(rtt_ms: F64, names: tuple[str, ...]) -> None:
     """Raise if a pair of regions has no round-trip time."""
     holes = np.argwhere(np.isnan(rtt_ms))
     if len(holes):
-        one, other = (names[i] for i in holes[0])
+        one, other = names[int(holes[0, 0])], names[int(holes[0, 1])]
         raise NetworkError(
             f"{one} → {other}",
             found=Message(

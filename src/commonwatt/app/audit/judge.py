@@ -49,10 +49,19 @@ class Audited:
 def _named(finding: Finding) -> Message:
     if finding.kind is Kind.FACTOR:
         factor = finding.factor if finding.factor >= 1 else 1 / finding.factor
-        return Message("wrong by a factor of {size}", {"size": f"{factor:.2g}"})
+        return Message("wrong by a factor of {size}", {"size": brief(factor)})
     if finding.kind is Kind.INCONSISTENT and finding.other:
         return Message("inconsistent with {other}", {"other": finding.other})
     return Message(str(finding.kind))
+
+
+def brief(number: float) -> str:
+    """Return a positive number as a person says it.
+
+    >>> brief(126.4), brief(10.98), brief(1.64)
+    ('126', '11', '1.6')
+    """
+    return f"{number:.0f}" if number >= 9.95 else f"{number:.1f}"
 
 
 def audit(claims: Sequence[Claim], library: Library) -> list[Audited]:
@@ -271,7 +280,7 @@ def _factor(read: Read, value: Interval, reference: Reference, library: Library)
     size = factor if factor >= 1 else 1 / factor
     slip = _slip(value, reference, factor)
     unit = "" if read.compared else read.quantity.unit.text
-    values = {"size": f"{size:.2g}", "value": f"{reference.value} {unit}".strip()}
+    values = {"size": brief(size), "value": f"{reference.value} {unit}".strip()}
     text = _too_far(factor, values)
     if slip:
         values |= {

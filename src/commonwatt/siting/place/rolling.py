@@ -103,7 +103,7 @@ def case_of(
     return Case(
         market=market, origin=origin, demand=demand, near=near,
         defer_h=np.repeat([0, defer_h], regions).astype(np.int64),
-        size=np.full(regions, room * float(np.max(shape)), np.float64),
+        size=np.ones(regions) * (room * float(np.max(shape))),
         pue=np.ones((regions, hours)), carbon_usd_per_t=carbon_usd_per_t,
     )  # fmt: skip
 

@@ -1,0 +1,29 @@
+"""Use cases of the siting wing: cost by site, placement, planning from day to day.
+
+The command line, the study and the API call these; answers are plain rows whose
+names carry their units.
+"""
+
+from commonwatt.app.siting.cost import (
+    CASES,
+    contest_answer,
+    cost_answer,
+    cost_of_run,
+    library,
+    map_rows,
+    with_run,
+)
+from commonwatt.app.siting.place import PlaceChoices, day_ahead_rows, place_answer
+
+__all__ = [
+    "CASES",
+    "PlaceChoices",
+    "contest_answer",
+    "cost_answer",
+    "cost_of_run",
+    "day_ahead_rows",
+    "library",
+    "map_rows",
+    "place_answer",
+    "with_run",
+]

@@ -1,0 +1,282 @@
+"""`commonwatt siting`: cost of a GPU-hour by site, and where to build."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.core.messages import Message, translate
+
+siting = LazyGroup(
+    name="siting",
+    help="Cost a GPU-hour by site; decide where to build.",
+    example="commonwatt siting cost cn-west us-virginia\ncommonwatt siting place --hours 672",
+)
+
+_path = click.Path(path_type=Path)
+_share = click.FloatRange(0, 1, min_open=True)
+
+
+@command(siting, "cost", example="commonwatt siting cost us-virginia cn-west --out cost")
+@click.argument("sites", nargs=-1, metavar="[SITE]...")
+@option("--case", type=click.Choice(["audited", "column", "equal"]), default="audited",
+        help="Audited cells, a column's own figures, or equal use and chip prices.")  # fmt: skip
+@option("--cells", type=_path, help="A library of cells instead of the shipped one.")
+@option("--utilisation", type=_share, help="Use of every site instead of its cell.")
+@option("--kwh", type=click.FloatRange(0, 100), help="IT energy of a useful GPU-hour, in kWh.")
+@option("--draws", type=click.IntRange(100, 10_000_000), default=100_000, help="Draws.")
+@option("--seed", type=int, default=1, help="Seed of every draw.")
+@option("--contest", is_flag=True, help="Set two sites against each other, case by case.")
+def cost(
+    sites: tuple[str, ...],
+    case: str,
+    cells: Path | None,
+    utilisation: float | None,
+    kwh: float | None,
+    draws: int,
+    seed: int,
+    contest: bool,
+) -> Answer:
+    """Cost a useful GPU-hour by site, with uncertainty and what drives it."""
+    from commonwatt.app import siting as app
+
+    if contest:
+        return _contest(sites, draws, seed)
+    answer = app.cost_answer(
+        sites, case=case, cells=app.library(cells) if cells else None, utilisation=utilisation,
+        kwh_per_gpu_hour=kwh, draws=draws, seed=seed,
+    )  # fmt: skip
+    return Answer(
+        data=answer,
+        text=lambda language: _cost_text(answer, language),
+        tables=_tables(answer, ("sites", "parts", "tornado", "sobol", "break_even", "cells")),
+        files=_cost_files(answer),
+    )
+
+
+def _contest(sites: tuple[str, ...], draws: int, seed: int) -> Answer:
+    from commonwatt.app import siting as app
+    from commonwatt.app.charts.siting import map_chart
+
+    one, other = (
+        (*sites, "us-virginia", "cn-west")[:2] if len(sites) != 1 else (sites[0], "cn-west")
+    )
+    answer = app.contest_answer(one, other, draws=draws, seed=seed)
+    answer["break_even_map"] = app.map_rows(other, one)
+    return Answer(
+        data=answer,
+        text=lambda language: _contest_text(answer, language),
+        tables=_tables(answer, ("contest", "tornado", "break_even_map")),
+        files={"break_even_map.svg": map_chart(answer["break_even_map"], other, one)},
+    )
+
+
+@command(siting, "place", example="commonwatt siting place classes.csv --hours 672 --out plan")
+@click.argument("classes", required=False, type=_path, metavar="[CLASSES]")
+@option("--year", type=int, default=2023, help="Year of prices and carbon.")
+@option("--first-hour", type=click.IntRange(0), default=0, help="Hour of the year to start at.")
+@option("--hours", type=click.IntRange(24, 8760), default=168, help="Hours; whole days.")
+@option("--carbon-price", type=click.FloatRange(0), default=50.0, help="USD per tonne of CO2.")
+@option("--carbon-cap", type=click.FloatRange(0), help="Tonnes of CO2 at most.")
+@option("--unit", type=click.FloatRange(0), default=0.0, help="Step of sizes, in GPUs.")
+@option("--open-cost", type=click.FloatRange(0), default=0.0, help="USD a year to open a site.")
+@option("--max-gpus", type=click.FloatRange(1), default=20_000.0, help="Largest pool.")
+@option("--gpu", "types", multiple=True, default=("H100",), help="GPU type; may repeat.")
+@option("--gap", type=click.FloatRange(1e-6, 0.1), default=1e-4, help="Gap to prove.")
+@option("--day-ahead", metavar="MS,...", help="Instead: plan from day to day at these limits.")
+def place(
+    classes: Path | None,
+    year: int,
+    first_hour: int,
+    hours: int,
+    carbon_price: float,
+    carbon_cap: float | None,
+    unit: float,
+    open_cost: float,
+    max_gpus: float,
+    types: tuple[str, ...],
+    gap: float,
+    day_ahead: str | None,
+) -> Answer:
+    """Decide which sites to open, how large, and which load runs where."""
+    from commonwatt.app import siting as app
+
+    if day_ahead is not None:
+        return _day_ahead(day_ahead, year, carbon_price)
+    choices = app.PlaceChoices(
+        year=year, first_hour=first_hour, hours=hours, carbon_usd_per_t=carbon_price,
+        carbon_cap_t=carbon_cap, unit_gpus=unit, open_usd_per_year=open_cost,
+        max_gpus=max_gpus, types=types, gap=gap,
+    )  # fmt: skip
+    answer = app.place_answer(classes, choices)
+    words: list[Message] = answer.pop("limits")
+    answer["limits"] = [str(each) for each in words]
+    return Answer(
+        data={key: value for key, value in answer.items() if key != "hourly"},
+        text=lambda language: _place_text(answer, words, language),
+        tables=_tables(answer, ("sites", "classes", "hourly")),
+        files=_place_files(answer),
+    )
+
+
+def _day_ahead(limits: str, year: int, carbon_price: float) -> Answer:
+    from commonwatt.app import siting as app
+    from commonwatt.cli.frame import fail_usage
+
+    try:
+        values = [float(part) for part in limits.split(",")]
+    except ValueError:
+        fail_usage(
+            Message("--day-ahead takes milliseconds with commas between, such as 25,50,100.")
+        )
+    rows = app.day_ahead_rows(values, year=year, carbon_usd_per_t=carbon_price)
+    answer = {"year": year, "carbon_usd_per_t": carbon_price, "day_ahead": rows}
+    return Answer(
+        data=answer,
+        text=lambda language: _day_ahead_text(rows, language),
+        tables=_tables(answer, ("day_ahead",)),
+    )
+
+
+def _tables(answer: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    import polars as pl
+
+    return {name: pl.DataFrame(answer[name]) for name in names if answer[name]}
+
+
+def _cost_files(answer: dict[str, Any]) -> dict[str, str]:
+    from commonwatt.app.charts.siting import cost_files
+
+    return cost_files(answer)
+
+
+def _place_files(answer: dict[str, Any]) -> dict[str, str]:
+    from commonwatt.app.charts.siting import place_files
+
+    return place_files(answer)
+
+
+def _cost_text(answer: dict[str, Any], language: str) -> str:
+    heads = ("site", "P5", "median", "P95", "USD / eff. PFLOP-h", "use", "first drivers")
+    rows = [[translate(head, language) for head in heads]]
+    for site in answer["sites"]:
+        bars = [bar for bar in answer["tornado"] if bar["site"] == site["site"]][:3]
+        drivers = ", ".join(f"{b['input']} {b['swing_usd_per_gpu_hour']:.2f}" for b in bars)
+        rows.append(
+            [
+                site["site"],
+                *(f"{site[f'{p}_usd_per_gpu_hour']:.2f}" for p in ("p5", "p50", "p95")),
+                f"{site['p50_usd_per_effective_pflop_hour']:.2f}",
+                f"{100 * site['utilisation_share']:.0f} %",
+                drivers,
+            ]
+        )
+    note = Message(
+        "USD of {year} per useful GPU-hour; {case}. Effective PFLOP: {precision}, {share} % of "
+        "peak. {marked} of {cells} cells per site are estimates, press or memory; see `cells`.",
+        {
+            "year": str(answer["price_year"]),
+            "case": translate(answer["case_meaning"], language),
+            "precision": answer["precision"],
+            "share": f"{100 * answer['achieved_share']:.0f}",
+            "marked": str(max(site["cells_not_official"] for site in answer["sites"])),
+            "cells": str(answer["sites"][0]["cells"]),
+        },
+    )
+    return f"{_aligned(rows)}\n\n{note.say(language)}"
+
+
+def _contest_text(answer: dict[str, Any], language: str) -> str:
+    heads = ["contest", answer["one"], answer["other"], "ratio", "P(cheaper)"]
+    rows = [[translate(head, language) for head in heads]]
+    for row in answer["contest"]:
+        rows.append(
+            [
+                translate(row["contest"], language),
+                _band(row, "one_{}_usd_per_gpu_hour"),
+                _band(row, "other_{}_usd_per_gpu_hour"),
+                _band(row, "ratio_{}"),
+                f"{100 * row['other_cheaper_share']:.0f} %",
+            ]
+        )
+    bars = ", ".join(
+        f"{bar['input']} {bar['swing_usd_per_gpu_hour']:.2f}" for bar in answer["tornado"][:9]
+    )
+    note = Message(
+        "USD per useful GPU-hour, median with its 90 % interval. Swings at {site}: {bars}.",
+        {"site": answer["other"], "bars": bars},
+    )
+    return f"{_aligned(rows)}\n\n{note.say(language)}"
+
+
+def _band(row: dict[str, Any], form: str) -> str:
+    low, mid, high = (row[form.format(part)] for part in ("p5", "p50", "p95"))
+    return f"{mid:.2f} ({low:.2f}–{high:.2f})"
+
+
+def _place_text(answer: dict[str, Any], words: list[Message], language: str) -> str:
+    heads = ("pool", "GPUs", "mean use", "size USD", "running USD", "CO2 t")
+    rows = [[translate(head, language) for head in heads]]
+    rows += [
+        [
+            row["pool"],
+            f"{row['h100_equivalents']:,.0f}",
+            f"{100 * row['mean_use_share']:.0f} %",
+            f"{row['size_usd']:,.0f}",
+            f"{row['running_usd']:,.0f}",
+            f"{row['carbon_t']:,.1f}",
+        ]
+        for row in answer["sites"]
+    ]
+    total = Message(
+        "Cost {cost} USD over {hours} hours, proved to {gap} % of the best; {carbon} t of CO2.",
+        {
+            "cost": f"{answer['cost_usd']:,.0f}",
+            "hours": f"{answer['hours']:,}",
+            "gap": f"{100 * answer['gap_share']:.3g}",
+            "carbon": f"{answer['carbon_t']:,.1f}",
+        },
+    )
+    said = [word.say(language) for word in words]
+    return "\n".join([_aligned(rows), "", total.say(language), *said])
+
+
+def _day_ahead_text(rows: list[dict[str, Any]], language: str) -> str:
+    heads = {
+        "limit ms": "latency_limit_ms",
+        "price ceiling": "price_ceiling_share",
+        "carbon ceiling": "carbon_ceiling_share",
+        "saved, hindsight": "hindsight_saves_cost_share",
+        "saved, day-ahead": "day_ahead_saves_cost_share",
+        "cost over hindsight": "cost_over_hindsight_share",
+        "carbon over hindsight": "carbon_over_hindsight_share",
+        "beyond limit MWh": "load_beyond_limit_mwh",
+    }
+    table = [[translate(head, language) for head in heads]]
+    for row in rows:
+        table.append(
+            [
+                f"{row[name]:g}" if not name.endswith("_share") else f"{100 * row[name]:.1f} %"
+                for name in heads.values()
+            ]
+        )
+    return _aligned(table)
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _width(text: str) -> int:
+    """Return the columns that a text takes on a terminal; Chinese takes two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -1,0 +1,133 @@
+"""The use cases of the siting wing and its commands."""
+
+import json
+import math
+
+import pytest
+from click.testing import CliRunner
+
+from commonwatt.app.siting import (
+    PlaceChoices,
+    contest_answer,
+    cost_answer,
+    cost_of_run,
+    day_ahead_rows,
+    place_answer,
+)
+from commonwatt.cli import root
+from commonwatt.core.errors import InfeasibleError, TableError, UsageError
+
+HEAD = "class,origin,gpus,latency_ms,residency,types,defer_h,gb_per_gpu_hour\n"
+
+
+def run(*arguments):
+    result = CliRunner().invoke(root, list(arguments))
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_the_contest_turns_its_sign_between_the_column_and_the_audit():
+    rows = {row["contest"]: row for row in contest_answer(draws=20_000)["contest"]}
+    column, audited = rows["the column's own figures"], rows["audited figures"]
+    assert column["ratio_p95"] < 0.5
+    assert audited["ratio_p5"] > 1.0
+    assert 0.6 < rows["equal use and chip prices"]["ratio_p50"] < 0.95
+    assert column["one_p95_usd_per_gpu_hour"] > 3.93
+    assert column["other_p5_usd_per_gpu_hour"] < 1.33 < column["other_p95_usd_per_gpu_hour"]
+    assert audited["one_p5_usd_per_gpu_hour"] < 2.74 < audited["one_p95_usd_per_gpu_hour"]
+
+
+def test_use_leads_both_the_tornado_and_the_sobol_table():
+    answer = cost_answer(["cn-west"], draws=5000, sobol_draws=2048)
+    assert answer["tornado"][0]["input"] == "utilisation_share"
+    assert answer["sobol"][0]["input"] == "utilisation_share"
+    parts = sum(row["usd_per_gpu_hour"] for row in answer["parts"])
+    assert math.isclose(parts, answer["sites"][0]["at_medians_usd_per_gpu_hour"], rel_tol=1e-12)
+
+
+def test_a_measured_run_replaces_use_and_energy():
+    idle = cost_of_run("us-texas", utilisation=0.3, kwh_per_gpu_hour=None, draws=2000, seed=1)
+    busy = cost_of_run("us-texas", utilisation=0.9, kwh_per_gpu_hour=None, draws=2000, seed=1)
+    hungry = cost_of_run("us-texas", utilisation=0.9, kwh_per_gpu_hour=3.0, draws=2000, seed=1)
+    assert idle["p50_usd_per_gpu_hour"] > 2 * busy["p50_usd_per_gpu_hour"]
+    assert hungry["p50_usd_per_gpu_hour"] > busy["p50_usd_per_gpu_hour"]
+
+
+def test_an_unknown_site_is_answered_with_those_known():
+    with pytest.raises(UsageError, match="us-virginia"):
+        cost_answer(["mars"])
+
+
+def test_a_placement_is_proved_and_its_limits_are_said():
+    answer = place_answer(choices=PlaceChoices(hours=48))
+    assert answer["gap_share"] <= 1e-4
+    assert any("latency" in str(word) for word in answer["limits"])
+    shares = {}
+    for row in answer["classes"]:
+        shares[row["class"]] = shares.get(row["class"], 0) + row["share"]
+    assert all(math.isclose(share, 1, rel_tol=1e-5) for share in shares.values())
+
+
+def test_whole_racks_of_two_gpu_types_may_be_placed():
+    choices = PlaceChoices(
+        hours=24,
+        types=("H100", "B200"),
+        unit_gpus=64,
+        open_usd_per_year=1e6,
+        explain=False,
+        gap=1e-3,
+    )
+    answer = place_answer(choices=choices)
+    assert all(
+        math.isclose(row["h100_equivalents"] % 64, 0, abs_tol=1e-6) for row in answer["sites"]
+    )
+
+
+def test_a_conflict_of_a_classes_file_is_named(tmp_path):
+    path = tmp_path / "classes.csv"
+    path.write_text(HEAD + "clinic,europe-west3,900,10,us-east4,,0,1\n", encoding="utf-8")
+    with pytest.raises(
+        InfeasibleError, match="latency limit of clinic; the data residency of clinic"
+    ):
+        place_answer(path, PlaceChoices(hours=24))
+
+
+def test_a_class_without_a_number_is_named(tmp_path):
+    path = tmp_path / "classes.csv"
+    path.write_text(HEAD + "clinic,europe-west3,many,10,,,0,1\n", encoding="utf-8")
+    with pytest.raises(TableError, match="column gpus"):
+        place_answer(path, PlaceChoices(hours=24))
+
+
+def test_day_ahead_rows_keep_within_three_and_five_per_cent():
+    for row in day_ahead_rows([0, 100]):
+        assert row["cost_over_hindsight_share"] < 0.03
+        assert row["carbon_over_hindsight_share"] < 0.05
+        assert row["load_beyond_limit_mwh"] == 0
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_the_commands_answer_as_text_json_and_files(tmp_path, language):
+    cost = run("--lang", language, "siting", "cost", "cn-west", "us-iowa", "--draws", "2000")
+    assert cost.exit_code == 0
+    assert "cn-west" in cost.output
+    contest = run(
+        "--lang", language, "siting", "cost", "--contest", "--draws", "2000", "--out", str(tmp_path)
+    )
+    assert contest.exit_code == 0
+    assert (tmp_path / "break_even_map.svg").exists()
+    place = run("siting", "place", "--hours", "24", "--json")
+    assert json.loads(place.stdout)["gap_share"] <= 1e-4
+
+
+def test_the_audit_command_writes_a_table(tmp_path):
+    claims = tmp_path / "claims.csv"
+    claims.write_text(
+        "id,quote,quantity,low,high,unit,region,period,relates_to\n"
+        "A1,,electricity price,0.66,0.66,USD/kWh,US Texas,2023,\n",
+        encoding="utf-8",
+    )
+    answer = run("audit", str(claims), "--out", str(tmp_path / "out"))
+    assert "10" in answer.output
+    assert (tmp_path / "out" / "audit.csv").exists()
