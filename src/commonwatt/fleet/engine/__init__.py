@@ -1,0 +1,11 @@
+"""The engine: replays a workload on a fleet under a policy, exactly and fast.
+
+A compiled kernel serves whole GPUs under orders that are known at submission; a
+plain event loop serves everything else; a slow twin on SimPy calls the policies'
+pure functions at each event and must agree with both, job for job.
+"""
+
+from commonwatt.fleet.engine.result import JobState, Result, Segments
+from commonwatt.fleet.engine.simulate import Runtime, simulate
+
+__all__ = ["JobState", "Result", "Runtime", "Segments", "simulate"]

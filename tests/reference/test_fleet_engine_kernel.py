@@ -1,0 +1,56 @@
+"""The compiled kernel against its twin on SimPy, job for job."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.fleet.engine.fast import can_be_fast, replay_fast
+from commonwatt.fleet.engine.identities import check_identities
+from commonwatt.fleet.engine.setup import Setup, believed_ms, chances
+from commonwatt.fleet.engine.twin import replay_twin
+from commonwatt.fleet.machines import Fleet
+from commonwatt.fleet.policies import Policy, parse_policy
+from commonwatt.fleet.workload import Workload
+from tests.fleet_cases import fleets, workloads
+
+
+def setup_of(jobs: Workload, fleet: Fleet, policy: Policy, runtime: str = "oracle") -> Setup:
+    return Setup(
+        workload=jobs,
+        fleet=fleet,
+        policy=policy,
+        believed_ms=believed_ms(jobs, runtime),
+        chance=chances(1, len(jobs), policy),
+        quota_milli=None,
+    )
+
+
+def assert_same(setup: Setup) -> None:
+    fast, slow = replay_fast(setup), replay_twin(setup)
+    np.testing.assert_array_equal(fast.start_ms, slow.start_ms)
+    for name in ("job", "start_ms", "end_ms", "node", "milli", "more_segment", "more_node"):
+        ours, theirs = getattr(fast.segments, name), getattr(slow.segments, name)
+        np.testing.assert_array_equal(ours, theirs, err_msg=name)
+    assert fast.sha256 == slow.sha256
+    check_identities(fast, setup.workload, setup.fleet)
+
+
+@pytest.mark.parametrize("place", ["first-fit", "best-fit", "worst-fit", "consolidate"])
+@pytest.mark.parametrize("order", ["fifo", "sjf", "priority"])
+@given(jobs=workloads(), fleet=fleets(), runtime=st.sampled_from(["oracle", "none"]))
+@settings(max_examples=25, deadline=None)
+def test_a_strict_queue_gives_the_twin_s_schedule(order, place, jobs, fleet, runtime):
+    setup = setup_of(jobs, fleet, parse_policy(order, place), runtime)
+    assert can_be_fast(setup)
+    assert_same(setup)
+
+
+@pytest.mark.parametrize("place", ["first-fit", "best-fit", "worst-fit", "consolidate"])
+@pytest.mark.parametrize("order", ["fifo", "sjf", "priority"])
+@given(jobs=workloads(), fleet=fleets(), runtime=st.sampled_from(["oracle", "none"]))
+@settings(max_examples=40, deadline=None)
+def test_easy_backfill_gives_the_twin_s_schedule(order, place, jobs, fleet, runtime):
+    assert_same(setup_of(jobs, fleet, parse_policy(order, place, "easy"), runtime))
