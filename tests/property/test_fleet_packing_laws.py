@@ -64,3 +64,12 @@ def test_taking_the_nth_that_is_left_is_popping_a_list(count, chance):
     while slow:
         nth = chance.randrange(len(slow))
         assert left.take(nth) == slow.pop(nth)
+
+
+@settings(max_examples=60, deadline=None)
+@given(fleets(), workloads(), POLICIES, st.floats(0.1, 1.3), st.integers(0, 99))
+def test_a_smaller_load_is_an_earlier_moment_of_the_same_run(fleet, workload, policy, load, seed):
+    full = place_arrived_load(fleet, workload, policy, load=1.3, seed=seed)
+    part = place_arrived_load(fleet, workload, policy, load=load, seed=seed)
+    assert part.order.tolist() == full.order[: part.jobs].tolist()
+    assert part.trail.node.tolist() == full.trail.node[: part.jobs].tolist()

@@ -15,6 +15,7 @@ from commonwatt.fleet.workload import I64, Workload
 # Between arrivals and nodes the published runs draw ten numbers more, probably one for
 # each watch that their scheduler opens; found by comparing with the published curves.
 _WATCHES = 10
+HORIZON = 1.3  # arrived load of the published runs
 
 
 class Draw(NamedTuple):
@@ -32,10 +33,12 @@ class Draw(NamedTuple):
 def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -> Draw:
     """Return the arrivals up to `load` × GPU capacity, and the order of the nodes.
 
-    The jobs, sorted by name, are shuffled. While they ask for more than the load, one
-    of them goes, each as likely. While they ask for less, one is drawn again, each as
-    likely, until one more GPU share of the drawn job would pass the load. Then the
-    nodes, sorted by name, get places in chance order.
+    The jobs, sorted by name, are shuffled. While they ask for more than the horizon,
+    one of them goes, each as likely. While they ask for less, one is drawn again, each
+    as likely, until one more GPU share of the drawn job would pass it. The horizon is
+    that of the published runs, or the load where this is larger; a smaller load is an
+    earlier moment of the same run. Then the nodes, sorted by name, get places in
+    chance order.
 
     Args:
         fleet: The nodes.
@@ -57,14 +60,15 @@ def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -
     by_name = np.argsort(workload.job_id.to_numpy(), kind="stable")
     order = list(range(len(workload)))
     chance.shuffle(order)
-    order = _tuned(order, by_name, workload, load * fleet.capacity_milli, chance)
+    horizon = max(load, HORIZON) * fleet.capacity_milli
+    order = _tuned(order, by_name, workload, horizon, chance)
     chance.skip(_WATCHES)
     nodes_by_name = np.argsort(np.array(fleet.node_id), kind="stable")
     places = np.array(chance.permutation(len(fleet)), np.int64)
-    return Draw(
-        by_name[np.array(order, np.int64)].astype(np.int64),
-        nodes_by_name[np.argsort(places)].astype(np.int64),
-    )
+    rows = by_name[np.array(order, np.int64)].astype(np.int64)
+    if load < HORIZON:
+        rows = rows[workload.demand_milli()[rows].cumsum() <= load * fleet.capacity_milli]
+    return Draw(rows, nodes_by_name[np.argsort(places)].astype(np.int64))
 
 
 def _tuned(
