@@ -47,11 +47,11 @@ def centres(draw, repayment=None):
                 "repayment": repayment or draw(st.sampled_from(list(Repayment))),
             },
             "operation": {
-                "gpus": draw(st.integers(100, 100_000)),
+                "gpus": draw(st.integers(1000, 100_000)),
                 "utilisation": draw(st.floats(0.2, 1)),
                 "price": draw(st.floats(20, 60)),
-                "price_growth": draw(st.floats(-0.1, 0.05)),
-                "variable_cost": draw(st.floats(0, 2)),
+                "price_growth": draw(st.floats(-0.03, 0.05)),
+                "variable_cost": draw(st.floats(0, 1)),
                 "fixed_cost_mn": draw(st.floats(0, 2)),
                 "inflation": 0.02,
                 "years": years,
@@ -83,7 +83,7 @@ def test_the_interest_of_building_solves_its_own_circle(centre):
         assert abs(draw.interest - solved) <= 1 + 1e-9 * solved
         opening = draw.balance
     fee = drawdown(centre)[0].fee
-    assert abs(fee - centre.loan.fee * opening) <= 5 + 1e-9 * opening
+    assert abs(fee - centre.loan.fee * opening) <= 2 * centre.building_periods + 1e-9 * opening
 
 
 @settings(max_examples=150, deadline=None)
@@ -112,7 +112,9 @@ def test_a_sculpted_loan_is_covered_alike_in_every_period(centre):
 def test_the_price_for_a_cover_gives_that_cover(centre, utilisation, target):
     price = price_for_llcr(centre, target, utilisation)
     life = live(
-        centre.model_copy(update={"loan": centre.loan.model_copy(update={"repayment": "annuity"})}),
+        centre.model_copy(
+            update={"loan": centre.loan.model_copy(update={"repayment": Repayment.ANNUITY})}
+        ),
         price=price,
         utilisation=utilisation,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +34,12 @@ from commonwatt.treasury.finance.answer import finance_answer
 from commonwatt.treasury.finance.centre import load_centre
 from commonwatt.treasury.hongkong import growth_for, reconcile, reserves_less_debt
 from commonwatt.treasury.project import Projection, Treatment, project
+from commonwatt.treasury.realism import load_vintages, track_record, vintage_rows
+from commonwatt.treasury.rules.eu import adjust, is_eu_file, load_eu
+from commonwatt.treasury.rules.indicators import is_indicator_file, read_indicators
+from commonwatt.treasury.rules.signals import judge
+from commonwatt.treasury.rules.tables import load_rules
+from commonwatt.treasury.strategy import evaluate, random_mixes
 
 
 def open_country(name: str, weo: Path | None = None) -> Country:
@@ -102,6 +108,7 @@ def ceiling_row(projection: Projection) -> dict[str, Any] | None:
 def hong_kong_rows(country: Country) -> dict[str, Any]:
     """Return what Hong Kong's own figures say of each other."""
     found = reconcile(SHIPPED / "hongkong")
+    vintages = load_vintages(SHIPPED / "hongkong" / "vintages.csv")
     return {
         "reconciliation": {
             "opening_on": found.opening_on,
@@ -114,6 +121,8 @@ def hong_kong_rows(country: Country) -> dict[str, Any]:
             "gap_share": found.gap_share,
         },
         "reserves_less_debt_hkd_bn": reserves_less_debt(country),
+        "track_record": track_record(vintages),
+        "vintages": vintage_rows(vintages),
     }
 
 
@@ -130,6 +139,7 @@ class FanChoices:
         floor: Reserves under which a path is counted, bn.
         call_probability: Yearly chance that guarantees are called.
         call_loss: Share of the guarantee that a call costs.
+        strategies: Issuance mixes that are compared on the same chance; 0 for none.
     """
 
     paths: int = 100_000
@@ -140,6 +150,7 @@ class FanChoices:
     floor: float = 0.0
     call_probability: float = 0.01
     call_loss: float = 0.5
+    strategies: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +204,7 @@ def fan_answer(name: str, weo: Path | None, choices: FanChoices) -> dict[str, An
     country = open_country(name, weo)
     drawn = draw_fan(project(country, years=choices.years), weo, choices)
     names, paths = drawn.inputs.names, drawn.paths
-    return {
+    answer: dict[str, Any] = {
         "country": country.name,
         "currency": country.currency,
         "seed": choices.seed,
@@ -214,6 +225,29 @@ def fan_answer(name: str, weo: Path | None, choices: FanChoices) -> dict[str, An
         "estimation": model_rows(drawn.model),
         "paths_sha256": paths.sha256(),
     }
+    if choices.strategies:
+        answer["strategies"] = strategy_rows(country, drawn, choices)
+    return answer
+
+
+def strategy_rows(country: Country, drawn: Fan, choices: FanChoices) -> list[Row]:
+    """Return cost and risk of random issuance mixes, the planned one first."""
+    mixes = random_mixes(country.mix, choices.strategies, choices.seed)
+    found = evaluate(
+        drawn.inputs, drawn.model, mixes, paths=min(choices.paths, 10_000), seed=choices.seed
+    )
+    money = country.money
+    return [
+        {
+            "strategy": one.name,
+            money("cost_a_year"): one.cost,
+            money("cost_at_risk_95"): one.risk,
+            money("peak_redemption"): one.peak_redemption,
+            "efficient": one.efficient,
+            "shares": {f"{part.currency} {part.tenor}y": round(part.share, 6) for part in mix},
+        }
+        for one, mix in zip(found, mixes, strict=True)
+    ]
 
 
 def need_answer(country: Country, need: Mapping[int, float], choices: FanChoices) -> dict[str, Any]:
@@ -299,6 +333,77 @@ def centre_path(path: Path) -> Path:
     """
     shipped = SHIPPED / "centres" / f"{path.name}.toml"
     return shipped if not path.exists() and shipped.is_file() else path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessChoices:
+    """Who is judged, and against what.
+
+    Args:
+        rules: A rule table's name.
+        group: "advanced" or "emerging", for the MAC DSA.
+        capacity: "weak", "medium" or "strong", for the LIC DSF.
+        years: Years of the projection that are judged.
+        seed: Seed of stochastic tests.
+    """
+
+    rules: str
+    group: str = "advanced"
+    capacity: str = "strong"
+    years: int = 5
+    seed: int = 1
+
+
+def assess_answer(subject: str, weo: Path | None, choices: AssessChoices) -> dict[str, Any]:
+    """Return the whole answer of `treasury assess`.
+
+    Args:
+        subject: A country, an indicators file, or a member state's inputs file.
+        weo: A WEO table, when `subject` is a code.
+        choices: Rule table and groups.
+    """
+    table = load_rules(choices.rules)
+    answer: dict[str, Any] = {
+        "subject": subject,
+        "rules": table.name,
+        "title": table.title,
+        "adopted_on": table.adopted_on.isoformat(),
+        "thresholds": {name: asdict(one) for name, one in table.thresholds.items()},
+    }
+    if is_eu_file(Path(subject)):
+        inputs = load_eu(Path(subject))
+        found = [adjust(inputs, table, years, seed=choices.seed) for years in (4, 7)]
+        return answer | {"adjustments": [asdict(one) for one in found]}
+    indicators = indicators_of(subject, weo, choices.years)
+    signals = judge(table, indicators, group=choices.group, capacity=choices.capacity)
+    return answer | {
+        "indicators": dict(indicators),
+        "signals": [asdict(one) for one in signals],
+        "own_ceiling": None if is_indicator_file(subject) else own_ceiling(subject, weo, choices),
+    }
+
+
+def indicators_of(subject: str, weo: Path | None, years: int) -> dict[str, float]:
+    """Return the indicators of a subject: as a file gives them, or from a projection."""
+    if is_indicator_file(subject):
+        return read_indicators(Path(subject))
+    path = project(open_country(subject, weo), years=years)
+    shares = [year.debt_share for year in path.years]
+    deficits = [-year.balances.before_bonds / year.gdp for year in path.years]
+    needs = [year.gross_financing_need / year.gdp for year in path.years]
+    return {
+        "debt_gdp_share_start": shares[0],
+        "debt_gdp_share_end": shares[-1],
+        "debt_gdp_share_max": max(shares),
+        "debt_fall_a_year": (shares[0] - shares[-1]) / max(len(shares) - 1, 1),
+        "deficit_gdp_share_max": max(deficits),
+        "gfn_gdp_share_max": max(needs),
+    }
+
+
+def own_ceiling(subject: str, weo: Path | None, choices: AssessChoices) -> dict[str, Any] | None:
+    """Return the country's own ceiling beside its path."""
+    return ceiling_row(project(open_country(subject, weo), years=choices.years))
 
 
 def tables(answer: Mapping[str, Any], names: Sequence[str]) -> dict[str, pl.DataFrame]:

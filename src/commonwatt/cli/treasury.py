@@ -77,6 +77,8 @@ def project(
         help="Yearly chance that guarantees are called; an assumption.")  # fmt: skip
 @option("--call-loss", type=click.FloatRange(0, 1), default=0.5, show_default=True,
         help="Share of the guarantee that a call costs; an assumption.")  # fmt: skip
+@option("--strategies", type=click.IntRange(0, 100_000), default=0,
+        help="Also compare this many issuance mixes, cost against risk.")  # fmt: skip
 @option("--backtest", is_flag=True, help="Score rolling origins of the --weo table instead.")
 @option("--leave-out", default="", help="Codes that the backtest never reads, comma-separated.")
 @option("--only", default="", help="Codes that the backtest scores, comma-separated.")
@@ -91,6 +93,7 @@ def fan(
     floor: float,
     call_probability: float,
     call_loss: float,
+    strategies: int,
     backtest: bool,
     leave_out: str,
     only: str,
@@ -110,6 +113,7 @@ def fan(
         floor=floor,
         call_probability=call_probability,
         call_loss=call_loss,
+        strategies=strategies,
     )
     answer = app.fan_answer(_named(country), weo, choices)
     return Answer(
@@ -240,6 +244,54 @@ def _finance_text(answer: dict[str, Any], language: str) -> str:
 def _route_cells(row: dict[str, Any], language: str) -> tuple[str, ...]:
     names = ("peak_gross_debt_mn", "peak_guarantees_mn", "total_deficit_mn")
     return (translate(row["route"], language), *(_amount(row[name]) for name in names))
+
+
+@command(treasury, "assess", example="commonwatt treasury assess hongkong --rules mac-dsa")
+@click.argument("subject", metavar="FILE")
+@option("--rules", required=True,
+        type=click.Choice(["eu-2024", "srdsf", "mac-dsa", "lic-dsf"]), help="Rule table.")  # fmt: skip
+@_weo
+@option("--group", type=click.Choice(["advanced", "emerging"]), default="advanced",
+        show_default=True, help="Group of the MAC DSA benchmarks.")  # fmt: skip
+@option("--capacity", type=click.Choice(["weak", "medium", "strong"]), default="strong",
+        show_default=True, help="Debt-carrying capacity of the LIC DSF.")  # fmt: skip
+@option("--years", type=click.IntRange(2, 60), default=5, show_default=True, help="Years judged.")
+@option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of all chance.")
+def assess(
+    subject: str, rules: str, weo: Path | None, group: str, capacity: str, years: int, seed: int
+) -> Answer:
+    """Set a country, its indicators or its inputs beside dated, sourced rules."""
+    from commonwatt.app import treasury as app
+
+    choices = app.AssessChoices(rules=rules, group=group, capacity=capacity, years=years, seed=seed)
+    answer = app.assess_answer(subject, weo, choices)
+    return Answer(
+        data=answer,
+        text=lambda language: _assess_text(answer, language),
+        tables=app.tables(answer, ("signals",)),
+    )
+
+
+def _assess_text(answer: dict[str, Any], language: str) -> str:
+    if "adjustments" in answer:
+        heads = ("years", "step, points of GDP", "binding")
+        rows = [tuple(translate(head, language) for head in heads)]
+        rows += [
+            (str(a["years"]), f"{100 * a['step']:.3f}", translate(a["binding"], language))
+            for a in answer["adjustments"]
+        ]
+        return columns(rows)
+    rows = [tuple(translate(h, language) for h in ("indicator", "value", "thresholds", "signal"))]
+    rows += [
+        (
+            one["indicator"],
+            "–" if one["value"] is None else f"{one['value']:.3f}",
+            " / ".join(f"{limit:g}" for limit in one["thresholds"]) or "–",
+            translate(one["signal"], language),
+        )
+        for one in answer["signals"]
+    ]
+    return "\n\n".join([columns(rows), f"{answer['title']}, {answer['adopted_on']}"])
 
 
 def _project_text(answer: dict[str, Any], language: str) -> str:

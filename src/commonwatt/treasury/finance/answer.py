@@ -34,7 +34,7 @@ def live(centre: Centre, *, price: float | None = None, utilisation: float | Non
     operating = operate(centre, price=price, utilisation=utilisation)
     debt = draws[-1].balance
     service = repay(centre, debt, [o.cfads for o in operating])
-    check_closed("loan at maturity", service[-1].balance / max(debt, 1), 0.0)
+    check_closed("loan at maturity", service[-1].balance, 0.0)
     return Life(centre=centre, draws=draws, operating=operating, service=service)
 
 

@@ -7,6 +7,7 @@ drawdown pro rata and interest during construction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from scipy.special import betainc  # pyright: ignore[reportMissingTypeStubs]
 
@@ -33,7 +34,7 @@ def s_curve(periods: int, steepness: float) -> tuple[float, ...]:
     [0.1562, 0.3438, 0.3438, 0.1562]
     """
     ends = [float(betainc(steepness, steepness, k / periods)) for k in range(periods + 1)]
-    return tuple(b - a for a, b in zip(ends, ends[1:], strict=False))
+    return tuple(b - a for a, b in pairwise(ends))
 
 
 def drawdown(centre: Centre) -> tuple[Draw, ...]:
@@ -72,7 +73,7 @@ def _costs(centre: Centre) -> list[int]:
         done += share
         ends.append(round(whole * done))
     ends[-1] = whole
-    return [b - a for a, b in zip(ends, ends[1:], strict=False)]
+    return [b - a for a, b in pairwise(ends)]
 
 
 def _interest(centre: Centre, balance: float, uses: float) -> float:

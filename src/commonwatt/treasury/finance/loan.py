@@ -6,10 +6,12 @@ repayment and cover ratios.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
+from commonwatt.treasury.debt import check_closed
 from commonwatt.treasury.errors import CentreError
 from commonwatt.treasury.finance.centre import Centre, Repayment
 
@@ -69,19 +71,22 @@ def repay(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[Service, .
 
 
 def _annuity(debt: float, rate: float, periods: int) -> float:
-    if rate == 0:
-        return debt / periods
-    return debt * rate / (1 - (1 + rate) ** -periods)
+    # log1p and expm1 keep a rate near zero from dividing rounding by rounding.
+    factor = -math.expm1(-periods * math.log1p(rate))
+    return debt * rate / factor if factor > 0 else debt / periods
 
 
 def _schedule(debt: float, rate: float, service: Sequence[float]) -> tuple[Service, ...]:
+    """Return the schedule; a balance is the value of the service still to come.
+
+    Reckoned backwards, rounding shrinks from period to period instead of growing, and
+    the last balance is zero by construction.
+    """
+    values = (*present_values(service, rate), 0.0)
+    check_closed("value of debt service", values[0], float(debt))
     rows: list[Service] = []
-    balance = float(debt)
-    for total in service:
-        interest = balance * rate
-        principal = total - interest
-        balance -= principal
-        rows.append(Service(interest, principal, balance))
+    for total, before, balance in zip(service, values, values[1:], strict=False):
+        rows.append(Service(total - (before - balance), before - balance, balance))
     return tuple(rows)
 
 

@@ -1,0 +1,132 @@
+"""Hong Kong against every published figure, and the debt law against published tables."""
+
+import csv
+
+import pytest
+
+from commonwatt.app.treasury import project_answer
+from commonwatt.treasury.country.file import SHIPPED, load_country
+from commonwatt.treasury.debt import debt_next, debt_ratio_next
+from commonwatt.treasury.hongkong import growth_for
+from commonwatt.treasury.project import Basis, Treatment, project
+
+ANSWER = project_answer(load_country("hongkong"))
+YEARS = {row["fiscal_year"]: row for row in ANSWER["years"]}
+
+
+def test_the_stock_of_2025_is_reconciled_to_half_a_per_cent():
+    found = ANSWER["reconciliation"]
+    assert found["rolled_forward_hkd_bn"] == pytest.approx(413.0, abs=0.05)
+    assert abs(found["gap_share"]) < 0.005
+
+
+def test_the_path_meets_every_published_figure():
+    assert len(ANSWER["published_checks"]) == 11
+    assert [c for c in ANSWER["published_checks"] if not c["holds"]] == []
+
+
+def test_the_ratio_goes_from_14_4_to_19_9_per_cent():
+    assert round(100 * YEARS["2026-27"]["debt_gdp_share"], 1) == 14.4
+    assert round(100 * YEARS["2030-31"]["debt_gdp_share"], 1) == 19.9
+
+
+def test_gross_issuance_rises_from_160_to_220_and_about_half_refinances():
+    issued = [row["gross_issuance_hkd_bn"] for row in ANSWER["years"]]
+    assert issued == sorted(issued)
+    assert (issued[0], issued[-1]) == (160.0, 220.0)
+    assert ANSWER["refinancing_share"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_nineteen_point_nine_per_cent_is_845_bn_and_900_bn_is_the_ceiling():
+    assert YEARS["2030-31"]["debt_hkd_bn"] == pytest.approx(845, abs=0.5)
+    assert ANSWER["ceiling"]["ceiling_hkd_bn"] == 900.0
+    assert ANSWER["ceiling"]["first_breach"] is None
+    needed = ANSWER["ceiling"]["growth_at_which_ceiling_is_this_ratio"]
+    assert needed == pytest.approx(0.0673, abs=0.0001)
+    assert growth_for(900, 0.199, 3485.1, 4) == pytest.approx(0.0673, abs=0.00005)
+
+
+def test_the_bridge_goes_from_plus_22_1_to_minus_206_0():
+    levels = [round(step["level_hkd_bn"], 1) for step in ANSWER["bridge"]]
+    assert levels[0] == 22.1
+    assert -78.2 in levels
+    assert levels[-1] == -206.0
+
+
+def test_reserves_less_debt_fall_from_1169_to_249():
+    found = ANSWER["reserves_less_debt_hkd_bn"]
+    assert round(found["2018-19"]) == 1169
+    assert round(found["2025-26"]) == 249
+
+
+def test_the_revalued_basis_opens_at_408_and_is_named():
+    path = project(load_country("hongkong"), treatment=Treatment(basis=Basis.REVALUED))
+    assert path.years[0].debt == pytest.approx(408.2 + 160 - 59.7, abs=0.001)
+    assert path.years[0].debt_share == pytest.approx(0.1459, abs=0.0001)
+
+
+def test_the_headline_depends_on_the_treatment_and_nothing_else_does():
+    country = load_country("hongkong")
+    plain = project(country).years[0]
+    strict = Treatment(bonds_as_income=False, transfers_as_income=False)
+    assert strict.headline(plain.balances) == pytest.approx(-206.0)
+    assert Treatment().headline(plain.balances) == pytest.approx(22.1)
+    assert project(country, treatment=strict).years[0].debt == plain.debt
+
+
+def test_only_one_programme_may_be_counted():
+    country = load_country("hongkong")
+    green = project(country, treatment=Treatment(programmes=("GSBP",))).years[0]
+    assert green.debt < project(country).years[0].debt
+
+
+def test_quarters_end_on_the_year_and_ratios_name_their_vintage():
+    assert ANSWER["quarters"][3]["reserves_hkd_bn"] == pytest.approx(679.3, abs=0.01)
+    assert all("Budget" in row["gdp_vintage"] for row in ANSWER["years"])
+
+
+def test_the_record_of_seventeen_forecasts_turns_from_cautious_to_optimistic():
+    record = ANSWER["track_record"]
+    assert record["forecasts"] == 17
+    assert record["recent_flag"] == "optimistic"
+    assert record["flag"] == "no lean"
+
+
+def rows(name):
+    with (SHIPPED / "checks" / name).open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_us_federal_debt_follows_the_published_deficits_and_growth():
+    table = rows("cbo_2025_01.csv")
+    debt = ratio = None
+    for before, row in zip(table, table[1:], strict=False):
+        debt = debt or float(before["debt_usd_bn"])
+        ratio = ratio or debt / float(before["gdp_usd_bn"])
+        gdp = float(row["gdp_usd_bn"])
+        balance, other = float(row["deficit_usd_bn"]), float(row["other_means_usd_bn"])
+        debt = debt_next(debt, balance, other)
+        growth = gdp / float(before["gdp_usd_bn"]) - 1
+        ratio = debt_ratio_next(ratio, 0.0, growth, balance / gdp, other / gdp)
+        published = float(row["debt_usd_bn"])
+        assert abs(debt - published) <= 1.0
+        assert abs(ratio - published / gdp) <= 0.0001
+
+
+def test_one_step_ratios_of_member_states_are_those_of_the_commission():
+    table = rows("ameco_2024_spring.csv")
+    steps = 0
+    for before, row in zip(table, table[1:], strict=False):
+        if before["iso3"] != row["iso3"]:
+            continue
+        gdp = float(row["gdp_bn"])
+        found = debt_ratio_next(
+            float(before["debt_gdp_share"]),
+            0.0,
+            gdp / float(before["gdp_bn"]) - 1,
+            float(row["balance_gdp_share"]),
+            float(row["stock_flow_bn"]) / gdp,
+        )
+        assert abs(found - float(row["debt_gdp_share"])) <= 0.00005
+        steps += 1
+    assert steps == 6

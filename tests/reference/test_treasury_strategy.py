@@ -1,0 +1,79 @@
+"""Issuance strategies against a slow count of every vintage on every path."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from commonwatt.treasury.country.file import load_country
+from commonwatt.treasury.fan.inputs import fan_inputs
+from commonwatt.treasury.fan.shipped import load_macro, load_markets
+from commonwatt.treasury.project import project
+from commonwatt.treasury.strategy import evaluate, market_paths, random_mixes
+
+YEARS = 7
+COUNTRY = load_country("hongkong")
+INPUTS = fan_inputs(project(COUNTRY, years=YEARS))
+MODEL = load_macro("HKG", load_markets("HKD", INPUTS.currencies))
+
+
+def slow_cost(mix, market):
+    """Return the horizon's cost on one path: every part of every vintage, every year."""
+    short, long = market[0], market[1]
+    log_fx = np.vstack([np.zeros(YEARS), market[2:]])
+    owed, total = [], 0.0
+    for t in range(YEARS):
+        due = INPUTS.open_red[:, t].sum()
+        for bond in owed:
+            age = t - bond["year"]
+            if not 1 <= age <= bond["tenor"]:
+                continue
+            move = log_fx[bond["slot"], t] - log_fx[bond["slot"], bond["year"]]
+            coupon = bond["face"] * bond["rate"]
+            total += coupon + bond["face"] * bond["base"] * move
+            if age == bond["tenor"]:
+                due += bond["face"]
+                total += bond["face"] * move
+        gross = max(due + INPUTS.net_issue[t], 0.0)
+        for part in mix:
+            weight = part.tenor / 30
+            owed.append(
+                {
+                    "year": t,
+                    "tenor": part.tenor,
+                    "slot": INPUTS.currencies.index(part.currency),
+                    "face": gross * part.share,
+                    "base": part.coupon,
+                    "rate": part.coupon + (1 - weight) * short[t] + weight * long[t],
+                }
+            )
+    for bond in owed:
+        if bond["year"] + bond["tenor"] > YEARS - 1:
+            move = log_fx[bond["slot"], -1] - log_fx[bond["slot"], bond["year"]]
+            total += bond["face"] * move
+    return total / YEARS
+
+
+def test_one_product_of_matrices_counts_what_a_slow_count_counts():
+    mixes = random_mixes(COUNTRY.mix, 4, seed=5)
+    found = evaluate(INPUTS, MODEL, mixes, paths=40, seed=2)
+    market = market_paths(MODEL, YEARS, 40, seed=2).reshape(40, 5, YEARS)
+    for mix, outcome in zip(mixes, found, strict=True):
+        slow = np.mean([slow_cost(mix, market[p]) for p in range(40)])
+        assert outcome.cost == pytest.approx(slow, rel=1e-9)
+
+
+def test_without_shocks_there_is_no_risk():
+    still = replace(MODEL, sd=MODEL.sd * 0)
+    found = evaluate(INPUTS, still, random_mixes(COUNTRY.mix, 3, seed=1), paths=50, seed=1)
+    assert all(abs(one.risk) < 1e-9 for one in found)
+
+
+def test_an_efficient_mix_is_beaten_by_no_other_on_both_counts():
+    found = evaluate(INPUTS, MODEL, random_mixes(COUNTRY.mix, 60, seed=1), paths=300, seed=1)
+    for one in found:
+        beaten = any(
+            other.cost < one.cost and other.risk < one.risk for other in found if other is not one
+        )
+        assert not (one.efficient and beaten)
+    assert any(one.efficient for one in found)

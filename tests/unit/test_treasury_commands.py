@@ -1,0 +1,98 @@
+"""The commands of the wing, called as a user calls them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from commonwatt.app.treasury import FanChoices, centre_path, need_answer
+from commonwatt.cli.treasury import treasury
+from commonwatt.treasury.country.file import load_country
+from commonwatt.treasury.finance.answer import capital_need
+from commonwatt.treasury.finance.centre import load_centre
+from commonwatt.treasury.realism import sign_test
+
+
+def call(*arguments):
+    found = CliRunner().invoke(treasury, list(arguments), catch_exceptions=False)
+    assert found.exit_code == 0
+    return found.stdout
+
+
+def test_project_answers_with_the_names_of_the_contract():
+    answer = json.loads(call("project", "hongkong", "--json"))
+    wanted = {
+        "fiscal_year",
+        "debt_hkd_bn",
+        "debt_gdp_share",
+        "gross_issuance_hkd_bn",
+        "redemption_hkd_bn",
+        "interest_hkd_bn",
+        "reserves_hkd_bn",
+        "balance_published_hkd_bn",
+        "balance_before_bonds_hkd_bn",
+        "balance_before_bonds_and_transfers_hkd_bn",
+    }
+    assert wanted <= set(answer["years"][0])
+
+
+def test_project_writes_tables_and_charts(tmp_path: Path):
+    call("project", "hongkong", "--out", str(tmp_path))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"bridge.svg", "decomposition.svg", "treasury_years.csv", "answer.json"} <= names
+
+
+def test_fan_is_the_same_on_one_thread_and_two():
+    few = ("fan", "hongkong", "--paths", "5000", "--years", "5", "--seed", "1", "--json")
+    one = json.loads(call(*few))
+    assert one == json.loads(call(*few, "--threads", "2"))
+    assert len(one["fan"]["debt_gdp_share"]) == 5
+    assert one["chances"][-1]["fiscal_year"] == "ever"
+    assert one["estimation"]["observations"] == 19
+
+
+def test_fan_writes_its_charts(tmp_path: Path):
+    call("fan", "hongkong", "--paths", "500", "--years", "3", "--out", str(tmp_path))
+    assert "aria-label" in (tmp_path / "fan_debt.svg").read_text()
+
+
+def test_fan_compares_issuance_strategies():
+    answer = json.loads(
+        call("fan", "hongkong", "--paths", "500", "--years", "5", "--strategies", "20", "--json")
+    )
+    assert len(answer["strategies"]) == 20
+    assert answer["strategies"][0]["strategy"] == "as planned"
+
+
+def test_assess_and_finance_answer_in_both_forms():
+    assert "debt_gdp_share_max" in call("assess", "hongkong", "--rules", "mac-dsa")
+    assert json.loads(call("assess", "hongkong", "--rules", "eu-2024", "--json"))["signals"]
+    assert "on-budget" in call("finance", "harbour", "--paths", "500")
+    answer = json.loads(call("finance", "harbour", "--paths", "500", "--json"))
+    assert {row["route"] for row in answer["routes"]} == {"on-budget", "guarantee", "ppp"}
+
+
+@pytest.mark.parametrize("arguments", [("fan",), ("fan", "--backtest")])
+def test_a_fan_without_a_subject_says_what_is_wanted(arguments):
+    found = CliRunner().invoke(treasury, list(arguments))
+    assert found.exception is not None
+    assert "wanted" in str(found.exception)
+
+
+def test_a_need_raises_debt_by_itself_and_what_it_costs():
+    country = load_country("hongkong")
+    centre = load_centre(centre_path(Path("harbour")))
+    need = {year: row["debt_bn"] for year, row in capital_need(centre).items()}
+    found = need_answer(country, need, FanChoices(paths=2000, years=8))
+    total = sum(need.values())
+    last = found["years"][-1]
+    extra = last["debt_with_hkd_bn"] - last["debt_without_hkd_bn"]
+    assert found["years"][2]["debt_with_hkd_bn"] > found["years"][2]["debt_without_hkd_bn"]
+    assert extra == pytest.approx(total, rel=0.4)
+    assert len(found["fan_with"]) == len(found["fan_without"]) == 8
+    assert found["fan_with"][4]["q50"] > found["fan_without"][4]["q50"]
+
+
+def test_an_even_split_is_no_sign_of_a_lean():
+    assert sign_test(7, 14) == 1.0
