@@ -1,6 +1,7 @@
 """Hong Kong against every published figure, and the debt law against published tables."""
 
 import csv
+from itertools import pairwise
 
 import pytest
 
@@ -100,7 +101,7 @@ def rows(name):
 def test_us_federal_debt_follows_the_published_deficits_and_growth():
     table = rows("cbo_2025_01.csv")
     debt = ratio = None
-    for before, row in zip(table, table[1:], strict=False):
+    for before, row in pairwise(table):
         debt = debt or float(before["debt_usd_bn"])
         ratio = ratio or debt / float(before["gdp_usd_bn"])
         gdp = float(row["gdp_usd_bn"])
@@ -116,7 +117,7 @@ def test_us_federal_debt_follows_the_published_deficits_and_growth():
 def test_one_step_ratios_of_member_states_are_those_of_the_commission():
     table = rows("ameco_2024_spring.csv")
     steps = 0
-    for before, row in zip(table, table[1:], strict=False):
+    for before, row in pairwise(table):
         if before["iso3"] != row["iso3"]:
             continue
         gdp = float(row["gdp_bn"])

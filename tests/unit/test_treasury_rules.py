@@ -24,20 +24,20 @@ EU = load_rules("eu-2024")
 
 def member(debt=0.78, spb=-0.011, shocks=None, **more):
     n = 20
-    cells = dict(
-        name="member",
-        year=2024,
-        debt=debt,
-        structural_primary_balance=spb,
-        interest_rate=0.022,
-        potential_growth=[0.011] * n,
-        inflation=[0.022] * n,
-        short_rate=[0.026] * n,
-        long_rate=[0.033] * n,
-        stock_flow=[0.0] * n,
-        ageing_cost=[0.27 + 0.001 * k for k in range(n)],
-        shocks=shocks,
-    )
+    cells = {
+        "name": "member",
+        "year": 2024,
+        "debt": debt,
+        "structural_primary_balance": spb,
+        "interest_rate": 0.022,
+        "potential_growth": [0.011] * n,
+        "inflation": [0.022] * n,
+        "short_rate": [0.026] * n,
+        "long_rate": [0.033] * n,
+        "stock_flow": [0.0] * n,
+        "ageing_cost": [0.27 + 0.001 * k for k in range(n)],
+        "shocks": shocks,
+    }
     return EuInputs.model_validate(cells | more)
 
 

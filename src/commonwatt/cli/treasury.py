@@ -17,6 +17,7 @@ treasury = LazyGroup(
     example="commonwatt treasury project hongkong\ncommonwatt treasury fan hongkong --seed 1",
 )
 
+RULES = ("eu-2024", "srdsf", "mac-dsa", "lic-dsf")
 _path = click.Path(path_type=Path)
 _country = click.argument("country", metavar="COUNTRY")
 _optional_country = click.argument("country", metavar="COUNTRY", required=False)
@@ -248,8 +249,7 @@ def _route_cells(row: dict[str, Any], language: str) -> tuple[str, ...]:
 
 @command(treasury, "assess", example="commonwatt treasury assess hongkong --rules mac-dsa")
 @click.argument("subject", metavar="FILE")
-@option("--rules", required=True,
-        type=click.Choice(["eu-2024", "srdsf", "mac-dsa", "lic-dsf"]), help="Rule table.")  # fmt: skip
+@option("--rules", type=click.Choice(RULES), required=True, help="Rule table.")
 @_weo
 @option("--group", type=click.Choice(["advanced", "emerging"]), default="advanced",
         show_default=True, help="Group of the MAC DSA benchmarks.")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -81,9 +82,8 @@ def repayment_shares(bond: Bond, payments: int) -> tuple[float, ...]:
 
 
 def _annuity_shares(rate: float, payments: int) -> tuple[float, ...]:
-    if rate == 0:
-        return (1 / payments,) * payments
-    first = rate / ((1 + rate) ** payments - 1)
+    growth = math.expm1(payments * math.log1p(rate))
+    first = rate / growth if growth > 0 else 1 / payments
     return tuple(first * (1 + rate) ** k for k in range(payments))
 
 

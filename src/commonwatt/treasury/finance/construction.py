@@ -47,7 +47,7 @@ def drawdown(centre: Centre) -> tuple[Draw, ...]:
         =>  i_t = r (B + s (c_t + f_t) / 2) / (1 - r s / 2)
 
     The fee is a share φ of the whole loan and is paid first; the loan is linear in the
-    fee, D(f) = D(0) + f (D(1) - D(0)), so f = φ D(0) / (1 - φ (D(1) - D(0))).
+    fee, D(f) = D(0) + b f, so f = φ D(0) / (1 - φ b).
     """
     costs = _costs(centre)
     fee = _fee(centre, [float(cost) for cost in costs])
@@ -82,8 +82,9 @@ def _interest(centre: Centre, balance: float, uses: float) -> float:
 
 
 def _fee(centre: Centre, costs: list[float]) -> float:
-    without, slope = _loan(centre, costs, 0.0), _loan(centre, costs, 1.0)
-    slope -= without
+    whole = sum(costs)  # a fee as large as the cost itself, so that the slope keeps its digits
+    without = _loan(centre, costs, 0.0)
+    slope = (_loan(centre, costs, whole) - without) / whole
     return centre.loan.fee * without / (1 - centre.loan.fee * slope)
 
 
