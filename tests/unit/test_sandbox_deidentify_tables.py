@@ -159,7 +159,7 @@ def _check_no_identifier_left(raw, kept):
 
 def test_the_same_input_and_key_give_the_same_bytes(tmp_path):
     lines = [
-        f'{{"resourceType":"Patient","id":"p{i}","gender":"male","birthDate":"19{i % 90 + 10}-01-02"}}'
+        f'{{"resourceType":"Patient","id":"p{i}","birthDate":"19{i % 90 + 10}-01-02"}}'
         for i in range(50)
     ]
     (tmp_path / "Patient.ndjson").write_text("\n".join(lines))

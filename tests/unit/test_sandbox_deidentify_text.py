@@ -1,6 +1,7 @@
 """Free text: what is masked, what is left alone, and how well on notes with known answers."""
 
 import csv
+import itertools
 import json
 import random
 
@@ -66,7 +67,7 @@ def test_every_taiwanese_number_has_one_check_digit(head):
 def test_any_text_can_be_masked_and_findings_never_overlap(text):
     found = find_identifiers(text)
     assert all(0 <= one.start < one.end <= len(text) for one in found)
-    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(found))
     mask_text(text)
 
 
@@ -114,7 +115,7 @@ def test_hong_kong_notes_keep_no_identifier_and_lose_little_else():
 
 @pytest.mark.shared_data
 def test_names_from_another_source_are_found_in_the_same_notes():
-    """Names of three hospitals' registers, a seventh of them misspelt, in place of the notes' own."""
+    """Names of three hospitals' registers, one in seven misspelt, in place of the notes' own."""
     chinese, latin = set(), set()
     for hospital in "ABC":
         path = shared_data("health", "record-linkage-hk", f"hospital_{hospital}.csv")
