@@ -231,11 +231,7 @@ class Ledger:
         A `kind` or `subject` that ends in a full stop or slash stands for all below it.
         """
         with self.reading() as connection:
-            query = sa.select(schema.entries.c.text, schema.entries.c.link)
-            query = query.where(schema.entries.c.position >= first, *_filters(kind, subject))
-            query = query.order_by(schema.entries.c.position).limit(limit)
-            for text, link in connection.execute(query).yield_per(_PAGE):
-                yield parse_entry(text, bytes(link))
+            yield from entries_on(connection, first, kind=kind, subject=subject, limit=limit)
 
     def inclusion(self, index: int, size: int | None = None) -> InclusionProof:
         """Return the proof that entry `index` is among the first `size` entries.
@@ -287,6 +283,22 @@ class Ledger:
                 row = {"size": made.size, "root": made.root, "note": made.note}
                 tx.execute(sa.insert(table), [row])
             return made
+
+
+def entries_on(
+    connection: sa.Connection,
+    first: int = 0,
+    *,
+    kind: str = "",
+    subject: str = "",
+    limit: int | None = None,
+) -> Iterator[Entry]:
+    """Yield entries as one connection sees them; see `Ledger.entries`."""
+    query = sa.select(schema.entries.c.text, schema.entries.c.link)
+    query = query.where(schema.entries.c.position >= first, *_filters(kind, subject))
+    query = query.order_by(schema.entries.c.position).limit(limit)
+    for text, link in connection.execute(query).yield_per(_PAGE):
+        yield parse_entry(text, bytes(link))
 
 
 def lock_head(tx: sa.Connection) -> Head:

@@ -1,0 +1,30 @@
+"""The registry: twelve kinds of record, each an entry in the ledger.
+
+Nothing is ever overwritten; what is live, who approved it and who must be told
+are folds over the entries. Every change goes through the `Desk`, which checks
+it and writes it in one transaction.
+"""
+
+from commonwatt.clinic.registry.desk import Desk
+from commonwatt.clinic.registry.lifecycle import MAY_MOVE, MOVES, Status, can_move, check_move
+from commonwatt.clinic.registry.plan import Change, ChangePlan, can_change, check_change
+from commonwatt.clinic.registry.records import FIELDS, MAY_RECORD, check_record
+from commonwatt.clinic.registry.state import Live, Registry
+
+__all__ = [
+    "FIELDS",
+    "MAY_MOVE",
+    "MAY_RECORD",
+    "MOVES",
+    "Change",
+    "ChangePlan",
+    "Desk",
+    "Live",
+    "Registry",
+    "Status",
+    "can_change",
+    "can_move",
+    "check_change",
+    "check_move",
+    "check_record",
+]

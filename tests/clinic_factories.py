@@ -1,0 +1,80 @@
+"""The smallest legal clinic: people, a product, an approval, a live deployment."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from commonwatt.clinic.registry import Desk, Status
+from commonwatt.ledger import Key, Ledger, Person
+
+NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ROLES = (
+    "registrar", "manufacturer", "regulatory-officer", "committee-chair", "clinical-lead",
+    "clinician", "gateway", "monitor", "safety-officer", "evaluator",
+)  # fmt: skip
+KEYS = {role: Key.from_seed(bytes([i + 1]) * 32) for i, role in enumerate(ROLES)}
+DIGEST = "ab" * 32
+FACTS = {
+    "significance": "drive", "condition": "serious", "autonomy": "informs", "change": "planned",
+    "technique": "deep", "offering": "product", "user": "clinician",
+}  # fmt: skip
+PLAN = {"kinds": ["retrain", "threshold"], "floors": {"auc": 0.8}, "dataset_sha256": DIGEST,
+        "most_threshold_shift": 0.05}  # fmt: skip
+
+
+def person(role: str) -> Person:
+    return Person(name=role.title(), role=role, organisation="HA", device=f"card-{role}")
+
+
+def desk(url: str = "sqlite://") -> Desk:
+    ledger = Ledger.open(url)
+    ledger.found(KEYS["registrar"], person("registrar"), at=NOW)
+    with ledger.transaction() as tx:
+        for role in ROLES[1:]:
+            ledger.enrol(tx, person(role), KEYS[role].public_key, by=KEYS["registrar"], at=NOW)
+    return Desk(ledger)
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "product": {"name": "Chest", "manufacturer": "M"},
+    "version": {"product": "product/p", "artefact_sha256": DIGEST},
+    "intended-use": {"product": "product/p", "facts": FACTS, "guide": "imaging"},
+    "ruling": {"intended_use": "intended-use/u", "jurisdiction": "hk", "rule_set_sha256": DIGEST,
+               "classes": {"device": "II"}, "route": "approval"},
+    "evidence": {"version": "version/v1", "design": "external", "dataset_sha256": DIGEST,
+                 "estimates": [], "evaluator": "E", "guideline": "TRIPOD+AI"},
+    "determination": {"version": "version/v1", "ruling": "ruling/r", "outcome": "approved",
+                      "conditions": [], "plan": PLAN},
+    "deployment": {"version": "version/v1", "determination": "determination/d", "site": "qmh",
+                   "mode": "advisory", "threshold": 0.3, "guide": "imaging", "monitor": {}},
+}  # fmt: skip
+NAMES = {"product": "p", "version": "v1", "intended-use": "u", "ruling": "r", "evidence": "e",
+         "determination": "d", "deployment": "x"}  # fmt: skip
+BY = {"product": "manufacturer", "version": "manufacturer", "intended-use": "manufacturer",
+      "ruling": "regulatory-officer", "evidence": "evaluator", "determination": "committee-chair",
+      "deployment": "clinical-lead", "disclosure": "clinician", "advice": "gateway",
+      "decision": "clinician", "outcome": "gateway", "event": "safety-officer"}  # fmt: skip
+
+
+def put(at_desk: Desk, kind: str, name: str, body: dict[str, Any], at: datetime = NOW) -> None:
+    with at_desk.transaction() as tx:
+        at_desk.record(tx, kind, name, body, by=KEYS[BY[kind]], at=at)
+
+
+def move(at_desk: Desk, to: Status, role: str, at: datetime = NOW, name: str = "x") -> None:
+    with at_desk.transaction() as tx:
+        at_desk.move(tx, f"deployment/{name}", to, by=KEYS[role], at=at, reason="test")
+
+
+def with_deployment(**changes: Any) -> Desk:
+    made = desk()
+    for kind, body in BODIES.items():
+        put(made, kind, NAMES[kind], body | (changes if kind == "deployment" else {}))
+    return made
+
+
+def with_live(**changes: Any) -> Desk:
+    made = with_deployment(**changes)
+    move(made, Status.APPROVED, "committee-chair")
+    move(made, Status.LIVE, "clinical-lead")
+    return made

@@ -1,0 +1,218 @@
+"""Records, moves and the questions that fall out of them."""
+
+import pytest
+
+from commonwatt.clinic.errors import MoveError
+from commonwatt.clinic.registry import FIELDS, MAY_MOVE, MAY_RECORD, MOVES, Registry, Status
+from commonwatt.ledger import ActorError
+from commonwatt.ledger.verify import verify
+from tests.clinic_factories import (
+    BODIES,
+    DIGEST,
+    HOUR,
+    KEYS,
+    NOW,
+    desk,
+    move,
+    put,
+    with_deployment,
+    with_live,
+)
+
+
+def advice(made, name="a", encounter="enc-1", at=NOW, shown=True):
+    body = {"deployment": "deployment/x", "encounter": encounter, "score": 0.4, "shown": shown}
+    put(made, "advice", name, body, at)
+
+
+def test_there_are_twelve_records_and_each_table_names_every_one():
+    assert len(FIELDS) == 12
+    assert set(FIELDS) == set(MAY_RECORD)
+    assert set(MOVES) == set(MAY_MOVE) == set(Status)
+
+
+def test_what_was_live_at_a_site_at_a_time():
+    made = with_deployment()
+    move(made, Status.APPROVED, "committee-chair", NOW + HOUR)
+    move(made, Status.LIVE, "clinical-lead", NOW + 2 * HOUR)
+    move(made, Status.PAUSED, "monitor", NOW + 4 * HOUR)
+    registry = made.registry
+    assert registry.live("qmh", NOW + HOUR) == []
+    [live] = registry.live("qmh", NOW + 3 * HOUR)
+    assert (live.version, live.mode, live.since) == ("version/v1", "advisory", NOW + 2 * HOUR)
+    assert registry.live("qmh", NOW + 4 * HOUR) == []
+    assert registry.live("elsewhere", NOW + 3 * HOUR) == []
+
+
+def test_who_approved_the_threshold_and_which_rule_set_gave_the_class():
+    made = with_live()
+    approver = made.registry.approver("deployment/x")
+    entry = next(made.ledger.entries(approver.index))
+    roles = {a.actor_id: a.person.role for a in made.ledger.actors()}
+    assert roles[entry.actor_id] == "committee-chair"
+    [ruling] = made.registry.rulings("product/p", "hk")
+    assert ruling.body["rule_set_sha256"] == DIGEST
+
+
+def test_whether_the_doctor_saw_the_advice_first():
+    made = with_live()
+    for name, before in (("a", True), ("b", False)):
+        advice(made, name)
+        body = {"advice": f"advice/{name}", "outcome": "overridden", "own_estimate": 0.2,
+                "asked_before": before}  # fmt: skip
+        put(made, "decision", name, body)
+    advice(made, "c")
+    said = [made.registry.saw_advice_first(f"advice/{name}") for name in "abc"]
+    assert said == [False, True, None]
+
+
+def test_how_overrides_fared_with_labels_that_come_late():
+    made = with_live()
+    for name, outcome, label in (("a", "overridden", True), ("b", "accepted", False),
+                                 ("c", "overridden", None)):  # fmt: skip
+        advice(made, name)
+        body = {"advice": f"advice/{name}", "outcome": outcome, "asked_before": False}
+        put(made, "decision", name, body)
+        if label is not None:
+            put(made, "outcome", name, {"advice": f"advice/{name}", "label": label})
+    table = made.registry.overrides("deployment/x")
+    assert table["overridden"] == {"event": 1, "no event": 0, "not known": 1}
+    assert table["accepted"] == {"event": 0, "no event": 1, "not known": 0}
+
+
+def test_which_encounters_lacked_disclosure():
+    made = with_live()
+    told = {"deployment": "deployment/x", "encounter": "enc-1", "language": "zh-Hant"}
+    put(made, "disclosure", "d1", told)
+    advice(made, "a", "enc-1", NOW + HOUR)
+    advice(made, "b", "enc-2", NOW + HOUR)
+    advice(made, "c", "enc-3", NOW + HOUR, shown=False)
+    put(made, "disclosure", "d2", told | {"encounter": "enc-2"}, NOW + 2 * HOUR)
+    assert made.registry.undisclosed("deployment/x") == ["enc-2"]
+
+
+def test_who_must_be_told_by_when_soonest_first():
+    made = with_live()
+    for name, place, severity in (("1", "us", "serious"), ("2", "cn", "death")):
+        body = {"deployment": "deployment/x", "type": "incident", "severity": severity,
+                "jurisdiction": place, "code": "missed-finding"}  # fmt: skip
+        put(made, "event", name, body)
+    clocks = {("us", "serious"): (5.0, True, "a"), ("cn", "death"): (7.0, False, "b")}
+    duties = made.registry.duties(clocks)
+    assert [(d.jurisdiction, d.due_at.day, d.rule) for d in duties] == [
+        ("us", 27, "a"),
+        ("cn", 29, "b"),
+    ]
+
+
+def test_a_move_that_is_not_in_the_table_is_refused_with_those_that_are():
+    made = with_deployment()
+    with pytest.raises(MoveError, match="one of the moves approved, retired"):
+        move(made, Status.LIVE, "clinical-lead")
+
+
+@pytest.mark.parametrize(
+    ("to", "role"), [(Status.APPROVED, "clinical-lead"), (Status.RETIRED, "clinician")]
+)
+def test_a_wrong_role_may_not_move_a_deployment(to, role):
+    made = with_deployment()
+    size = made.ledger.head().size
+    with pytest.raises(ActorError, match=f"role {role}"):
+        move(made, to, role)
+    assert made.ledger.head().size == size
+
+
+def test_a_record_by_the_wrong_role_is_refused():
+    made = desk()
+    with pytest.raises(ActorError, match="manufacturer"), made.transaction() as tx:
+        made.record(tx, "product", "p", BODIES["product"], by=KEYS["clinician"], at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("deployment", {"mode": "wild"}, "one of shadow"),
+        ("deployment", {"threshold": 30}, "a share"),
+        ("deployment", {"threshold": float("nan")}, "a share"),
+        ("deployment", {"site": ""}, "a text"),
+        ("deployment", {"colour": 1}, "one of version"),
+        ("deployment", {"version": "version/none"}, "a version on record"),
+        ("deployment", {"version": "product/p"}, "one of version/"),
+        ("version", {"artefact_sha256": "abc"}, "SHA-256"),
+        ("evidence", {"design": "anecdote"}, "one of retrospective"),
+    ],
+)
+def test_a_record_that_is_not_of_the_form_is_refused_and_nothing_is_kept(kind, change, said):
+    made = with_deployment()
+    size = made.ledger.head().size
+    with pytest.raises(MoveError, match=said):
+        put(made, kind, "other", BODIES[kind] | change)
+    assert made.ledger.head().size == size
+
+
+def test_a_missing_field_and_an_unknown_kind_are_refused():
+    made = desk()
+    with pytest.raises(MoveError, match="product, manufacturer: wanted a value"):
+        put(made, "product", "p", {"name": "x"})
+    with pytest.raises(MoveError, match="one of product"), made.transaction() as tx:
+        made.record(tx, "rumour", "r", {}, by=KEYS["clinician"], at=NOW)
+
+
+def test_a_name_is_given_once_and_an_advice_is_decided_once():
+    made = with_live()
+    with pytest.raises(MoveError, match="of this name already"):
+        put(made, "product", "p", BODIES["product"])
+    advice(made)
+    body = {"advice": "advice/a", "outcome": "accepted", "asked_before": False}
+    put(made, "decision", "1", body)
+    with pytest.raises(MoveError, match="a decision on it already"):
+        put(made, "decision", "2", body)
+
+
+def test_no_advice_is_recorded_for_what_is_not_live():
+    made = with_deployment()
+    with pytest.raises(MoveError, match="a live deployment"):
+        advice(made)
+
+
+def test_a_refused_or_withdrawn_version_cannot_be_deployed():
+    made = with_deployment()
+    put(made, "determination", "w", BODIES["determination"] | {"outcome": "withdrawn"})
+    for determination in ("determination/d", "determination/w"):
+        body = BODIES["deployment"] | {"determination": determination}
+        with pytest.raises(MoveError, match="an approval in force"):
+            put(made, "deployment", "y", body)
+
+
+def test_what_a_failed_transaction_wrote_is_forgotten():
+    made = with_live()
+
+    def fail():
+        with made.transaction() as tx:
+            made.record(tx, "product", "q", BODIES["product"], by=KEYS["manufacturer"], at=NOW)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert "product/q" not in made.registry.records
+    put(made, "product", "q", BODIES["product"])
+
+
+def test_the_registry_is_the_fold_of_its_ledger_and_the_ledger_verifies():
+    made = with_live()
+    advice(made)
+    again = Registry()
+    again.apply(made.ledger.entries())
+    assert again.__dict__ == made.registry.__dict__
+    verify(made.ledger)
+
+
+def test_a_rollback_pauses_the_bad_and_revives_the_good_as_one_act():
+    made = with_live()
+    put(made, "deployment", "y", BODIES["deployment"])
+    move(made, Status.APPROVED, "committee-chair", name="y")
+    with made.transaction() as tx:
+        made.roll_back(
+            tx, "deployment/x", "deployment/y", by=KEYS["clinical-lead"], at=NOW, reason="alarm"
+        )
+    assert [live.deployment for live in made.registry.live("qmh", NOW)] == ["deployment/y"]
