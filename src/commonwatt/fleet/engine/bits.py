@@ -15,8 +15,8 @@ from numba.cpython.unsafe import numbers  # type: ignore[import-untyped]  # no s
 from commonwatt.core.jit import njit
 from commonwatt.fleet.workload import I64
 
-_trailing_zeros = cast("Callable[[int], int]", numbers.trailing_zeros)
-_leading_zeros = cast("Callable[[int], int]", numbers.leading_zeros)
+_trailing_zeros = cast("Callable[[int], int]", numbers.trailing_zeros)  # pyright: ignore[reportUnknownMemberType]
+_leading_zeros = cast("Callable[[int], int]", numbers.leading_zeros)  # pyright: ignore[reportUnknownMemberType]
 
 # Typed numbers: compiled code would take a plain one for a literal, and compile every
 # function that it is handed to once more.
