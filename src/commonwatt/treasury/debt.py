@@ -103,12 +103,11 @@ def decompose(year: YearOfDebt) -> Decomposition:
     (-0.028571, 0.017143, -0.011429)
     """
     before = year.debt_before / year.gdp_before
-    growth = year.gdp / year.gdp_before - 1
     flow = year.debt - year.debt_before
     left = flow - year.interest + year.primary_balance - year.revaluation
     parts = Decomposition(
         interest=year.interest / year.gdp,
-        growth=-before * growth / (1 + growth),
+        growth=year.debt_before / year.gdp - before,  # -d g/(1+g), without its cancellation
         primary_balance=-year.primary_balance / year.gdp,
         exchange_rate=year.revaluation / year.gdp,
         stock_flow=left / year.gdp,

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from commonwatt.core.messages import Message
 from commonwatt.treasury.debt import check_closed
-from commonwatt.treasury.errors import CentreError
 from commonwatt.treasury.fan.shocks import ShockModel
 from commonwatt.treasury.finance.books import (
     Life,
@@ -255,20 +253,3 @@ def route_row(life: Life, route: Route) -> dict[str, Any]:
         "total_deficit_mn": sum(y.deficit for y in years),
         "years": [asdict(y) for y in years],
     }
-
-
-def check_finance(centre: Centre, minimum: float = 1.0) -> None:
-    """Raise where user charges cannot carry the loan.
-
-    Raises:
-        CentreError: The lowest debt service cover is under `minimum`.
-    """
-    lowest = min(life_cover(live(centre)).dscr)
-    if lowest >= minimum:
-        return
-    raise CentreError(
-        centre.name,
-        found=Message("a lowest debt service cover of {ratio}", {"ratio": f"{lowest:.2f}"}),
-        wanted=Message("at least {minimum}", {"minimum": f"{minimum:.2f}"}),
-        remedy=Message("Raise the price or the utilisation, or borrow less."),
-    )
