@@ -78,13 +78,17 @@ class Replay:
     def run(self) -> Result:
         """Take events until there are none, and return the outcome."""
         for at_ms, kind, job, start in self.agenda.events():
-            if kind == RELEASE and start != self.record.starts_of(job):
+            if kind == RELEASE and not self._runs(job, start):
                 continue  # was preempted in the meantime
             self.state = replace(self.state, now_ms=at_ms)
             self._take(kind, job)
             if len(self.state.waiting):
                 self.apply(decide(self.state, self.policy))
         return self.record.result()
+
+    def _runs(self, job: int, start: int) -> bool:
+        """Return whether `job` still runs since the given start of it."""
+        return job in self.state.held and start == self.record.starts_of(job)
 
     def _take(self, kind: int, job: int) -> None:
         if kind == RELEASE:

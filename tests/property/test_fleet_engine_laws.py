@@ -1,0 +1,92 @@
+"""Laws that hold for every order × place × backfill × preemption."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.fleet.engine import JobState, simulate
+from commonwatt.fleet.engine.loop import HeapAgenda, Replay
+from commonwatt.fleet.engine.setup import Setup, believed_ms, chances
+from commonwatt.fleet.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS, parse_policy
+from commonwatt.fleet.policies.backfill.easy import promised
+from commonwatt.fleet.policies.plan import Plan
+from tests.fleet_cases import fleets, workloads
+
+COMBINATIONS = list(product(ORDERS, BACKFILLS, PREEMPTS))
+
+
+@pytest.mark.parametrize(("order", "backfill", "preempt"), COMBINATIONS)
+@given(
+    jobs=workloads(shares=True),
+    fleet=fleets(),
+    place=st.sampled_from(list(PLACES)),
+    quotas=st.sampled_from([None, {"a": 2, "b": 4}]),
+    borrow=st.booleans(),
+    keep_progress=st.booleans(),
+)
+@settings(max_examples=5, deadline=None)
+def test_every_policy_conserves_gpu_time_and_repeats_itself(
+    order, backfill, preempt, jobs, fleet, place, quotas, borrow, keep_progress
+):
+    policy = parse_policy(
+        order, place, backfill, preempt, borrow=borrow, keep_progress=keep_progress
+    )
+    first = simulate(jobs, fleet, policy, quotas=quotas, seed=3)
+    again = simulate(jobs, fleet, policy, quotas=quotas, seed=3)
+    assert first.sha256 == again.sha256
+    if borrow or quotas is None:
+        assert not (first.state == JobState.WAITING).any()
+    if preempt == "none" or keep_progress:
+        assert (first.pending_ms >= -1).all()
+
+
+@given(jobs=workloads(), fleet=fleets(), place=st.sampled_from(["first-fit", "consolidate"]))
+@settings(max_examples=60, deadline=None)
+def test_easy_backfill_keeps_its_promise_to_the_first_in_the_queue(jobs, fleet, place):
+    policy = parse_policy("fifo", place, "easy")
+    setup = Setup(
+        workload=jobs,
+        fleet=fleet,
+        policy=policy,
+        believed_ms=believed_ms(jobs, "oracle"),
+        chance=chances(0, len(jobs), policy),
+        quota_milli=None,
+    )
+    replay = Replay(setup, HeapAgenda())
+    promises: dict[int, int] = {}
+    act = replay.apply
+
+    def apply(decision):
+        act(decision)
+        plan = Plan(replay.state, policy.order, policy.place, borrow=True)
+        queue = plan.queue()
+        if queue and (promise := promised(plan, queue[0])) is not None:
+            promises.setdefault(queue[0], promise[0])
+
+    replay.apply = apply
+    result = replay.run()
+    for job, promised_ms in promises.items():
+        assert result.start_ms[job] <= promised_ms
+
+
+@given(jobs=workloads(), fleet=fleets())
+@settings(max_examples=40, deadline=None)
+def test_a_strict_first_in_first_out_queue_starts_in_order(jobs, fleet):
+    result = simulate(jobs, fleet, parse_policy("fifo"))
+    starts = result.start_ms[result.state == JobState.FINISHED]
+    assert (np.diff(starts) >= 0).all()
+
+
+@given(jobs=workloads(), fleet=fleets(), order=st.sampled_from(["fifo", "sjf"]))
+@settings(max_examples=40, deadline=None)
+def test_the_plain_loop_gives_the_kernel_s_schedule(jobs, fleet, order):
+    fast = simulate(jobs, fleet, parse_policy(order, "best-fit", "easy"))
+    quotas = {"a": 1000, "b": 1000}
+    if len(set(jobs.tenant.tolist())) == 1:
+        slow = simulate(jobs, fleet, parse_policy(order, "best-fit", "easy"), quotas=quotas)
+        np.testing.assert_array_equal(fast.start_ms, slow.start_ms)
