@@ -12,6 +12,7 @@ from commonwatt.treasury.country.file import load_country
 from commonwatt.treasury.finance.answer import capital_need
 from commonwatt.treasury.finance.centre import load_centre
 from commonwatt.treasury.realism import sign_test
+from tests.shared_data import shared_data
 
 
 def call(*arguments):
@@ -92,6 +93,16 @@ def test_a_need_raises_debt_by_itself_and_what_it_costs():
     assert extra == pytest.approx(total, rel=0.4)
     assert len(found["fan_with"]) == len(found["fan_without"]) == 8
     assert found["fan_with"][4]["q50"] > found["fan_without"][4]["q50"]
+
+
+@pytest.mark.shared_data
+def test_a_comparison_says_what_keeps_economies_apart():
+    weo = shared_data("fiscal", "weo_2025_10_40_economies.csv")
+    rows = json.loads(call("project", "hongkong", "--compare", str(weo), "--json"))["comparison"]
+    found = {row["economy"]: row for row in rows[1:]}
+    assert "not general government" in rows[0]["caveat"]
+    assert "public assets" in found["NOR"]["caveat"]
+    assert found["USA"]["debt_gdp_share"] > 1.2
 
 
 def test_an_even_split_is_no_sign_of_a_lean():

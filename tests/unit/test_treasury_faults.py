@@ -91,7 +91,7 @@ def test_a_ratio_given_in_percent_is_refused(folder, file, old, new):
     said = refused(folder, (CountryError, BondError))
     assert file in said
     assert "wanted a share between -1 and 1" in said
-    assert "Write 5 % as 0.05" in said
+    assert "Write 0.05 for five per cent" in said
 
 
 def test_growth_in_percent_is_refused_with_its_place(folder):

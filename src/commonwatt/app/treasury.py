@@ -20,6 +20,7 @@ from commonwatt.treasury.answers import (
     refinancing_share,
     year_rows,
 )
+from commonwatt.treasury.compare import comparison_rows
 from commonwatt.treasury.country.file import SHIPPED, load_country
 from commonwatt.treasury.country.model import Country
 from commonwatt.treasury.country.weo import OUTLOOK_FROM, country_of, economy, load_weo
@@ -55,9 +56,13 @@ def open_country(name: str, weo: Path | None = None) -> Country:
 
 
 def project_answer(
-    country: Country, *, years: int | None = None, treatment: Treatment | None = None
+    country: Country,
+    *,
+    years: int | None = None,
+    treatment: Treatment | None = None,
+    compare: Path | None = None,
 ) -> dict[str, Any]:
-    """Return the whole answer of `treasury project`."""
+    """Return the whole answer of `treasury project`; `compare` is a WEO table."""
     projection = project(country, years=years, treatment=treatment)
     answer: dict[str, Any] = {
         "country": country.name,
@@ -71,6 +76,8 @@ def project_answer(
         "quarters": quarter_rows(projection) if country.reserves is not None else [],
         "ceiling": ceiling_row(projection),
     }
+    if compare is not None:
+        answer["comparison"] = comparison_rows(projection, load_weo(compare))
     if country.iso3 == "HKG" and country.published:
         answer |= hong_kong_rows(country)
     return answer

@@ -32,6 +32,7 @@ _weo = option("--weo", type=_path, help="WEO table; COUNTRY is then a code such 
 @option("--bonds-as-income/--bonds-not-income", default=True, help="Headline counts proceeds.")
 @option("--transfers-as-income/--transfers-not-income", default=True, help="Likewise transfers.")
 @option("--programme", multiple=True, help="Count only this borrowing programme; may repeat.")
+@option("--compare", type=_path, help="WEO table whose economies stand beside the country.")
 def project(
     country: str,
     weo: Path | None,
@@ -40,6 +41,7 @@ def project(
     bonds_as_income: bool,
     transfers_as_income: bool,
     programme: tuple[str, ...],
+    compare: Path | None,
 ) -> Answer:
     """Project accounts, debt and reserves year by year, with bridge and decomposition."""
     from commonwatt.app import treasury as app
@@ -52,8 +54,10 @@ def project(
         basis=Basis(basis),
         programmes=programme,
     )
-    answer = app.project_answer(app.open_country(country, weo), years=years, treatment=treatment)
-    names = ("years", "history", "bridge", "quarters", "published_checks")
+    answer = app.project_answer(
+        app.open_country(country, weo), years=years, treatment=treatment, compare=compare
+    )
+    names = ("years", "history", "bridge", "quarters", "published_checks", "comparison")
     return Answer(
         data=answer,
         text=lambda language: _project_text(answer, language),
@@ -191,7 +195,7 @@ def _fan_text(answer: dict[str, Any], language: str) -> str:
         )
         for event in ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
     ]
-    note = translate("Debt, % of GDP; chances over the whole horizon.", language)
+    note = translate("Debt in per cent of GDP; chances over the whole horizon.", language)
     return "\n\n".join([columns(rows), columns(chances), note])
 
 

@@ -55,5 +55,5 @@ def check_share(where: str, value: float, error: type[InputError], *, limit: flo
         wanted=Message(
             "a share between {low} and {high}", {"low": f"{-limit:g}", "high": f"{limit:g}"}
         ),
-        remedy=Message("Write 5 % as 0.05."),
+        remedy=Message("Write 0.05 for five per cent."),
     )

@@ -174,7 +174,7 @@ CASES: dict[str, dict[str, float]] = {
     "base": {},
     "utilisation 20 points lower": {"utilisation": -0.20},
     "price falls 5 points a year faster": {"price_growth": -0.05},
-    "construction 20 % dearer": {"cost": 0.20},
+    "construction a fifth dearer": {"cost": 0.20},
     "construction a year longer": {"delay": 1},
     "interest 2 points higher": {"rate": 0.02},
     "all of them at once": {

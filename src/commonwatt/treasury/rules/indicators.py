@@ -40,6 +40,6 @@ def _checked(path: Path, name: str, value: object) -> float:
             where,
             found=f"{value:g}",
             wanted=Message("a share, not a percentage"),
-            remedy=Message("Write 5 % as 0.05."),
+            remedy=Message("Write 0.05 for five per cent."),
         )
     return float(value)
