@@ -94,7 +94,7 @@ FAULTS = [
     ("sites.0.pools.0.nodes", 2.5, "sites.0.pools.0.nodes: "),
     ("sites.0.pools.0.gpus_per_node", -8, "sites.0.pools.0.gpus_per_node: "),
     ("sites.0.pools.0.gpu", "H100", "sites.0.pools.0.gpu: 'H100' is not declared; known: A100"),
-    ("sites.0.pools.0.tenant", "b", "sites.0.pools.0.tenant: 'b' is not declared; known: a"),
+    ("sites.0.pools.0.tenant", "a", "sites.0.pools.0.tenant: Extra inputs are not permitted"),
     ("sites.0.pools.0.nodse", 3, "sites.0.pools.0.nodse: Extra inputs are not permitted"),
     ("tenants.0.sites", ["mars"], "tenants.0.sites: 'mars' is not declared; known: home"),
     ("tenants.0.quota_gpus", -1, "tenants.0.quota_gpus: "),
@@ -160,13 +160,8 @@ def test_a_series_with_a_hole_names_the_row(tmp_path):
 
 def test_a_good_programme_becomes_a_fleet(tmp_path):
     programme = load_programme(_write(tmp_path, GOOD))
-    fleet = programme.fleet(["a", "b"])
+    fleet = programme.fleet()
     assert fleet.node_id == ("home-0", "home-1")
     assert fleet.capacity_milli == 16_000
-    assert programme.quotas(["b", "a"]) == [None, 8]
+    assert programme.quotas(["b", "a"]) == {"a": 8.0}
     assert programme.site_masks(["b", "a"]) == [0, 1]
-
-
-def test_nodes_of_a_tenant_without_jobs_stay_closed_to_others(tmp_path):
-    programme = load_programme(_write(tmp_path, _set(GOOD, "sites.0.pools.0.tenant", "a")))
-    assert set(programme.fleet(["b"]).tenant.tolist()) == {1}

@@ -61,7 +61,6 @@ class PoolPart(Part):
     gpu: Name
     cpu_cores: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
     memory_gib: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
-    tenant: Name | None = Field(None, description="The only tenant that may use it.")
 
 
 class SeriesPart(Part):

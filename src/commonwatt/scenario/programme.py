@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from commonwatt.core.errors import ProgrammeError, TableError, cell
 from commonwatt.core.messages import Message
 from commonwatt.fleet.machines import F64, SHARED, Fleet, GpuType, Site
+from commonwatt.fleet.workload import Workload
 from commonwatt.scenario.file import (
     PolicyPart,
-    PoolPart,
     ProgrammeFile,
     SeriesPart,
     SitePart,
@@ -52,8 +52,8 @@ class Programme:
     sites: tuple[Site, ...]
     gpu_types: tuple[GpuType, ...]
 
-    def fleet(self, tenant_names: Sequence[str]) -> Fleet:
-        """Return the nodes; tenants are numbered as in `tenant_names`."""
+    def fleet(self) -> Fleet:
+        """Return the nodes, site by site in the order of the file; every tenant may use them."""
         rows = [(s, pool) for s, site in enumerate(self.file.sites) for pool in site.pools]
         counts = np.array([pool.nodes for _, pool in rows])
 
@@ -69,16 +69,26 @@ class Programme:
             gpus=column([pool.gpus_per_node for pool in pools], np.int32),
             cpu_milli=column([round(pool.cpu_cores * 1000) for pool in pools], np.int64),
             memory_mib=column([round(pool.memory_gib * 1024) for pool in pools], np.int64),
-            tenant=column([_owner(pool, tenant_names) for pool in pools], np.int32),
+            tenant=np.full(int(counts.sum()), SHARED, np.int32),
             sites=self.sites,
             gpu_types=self.gpu_types,
             rtt_ms=_round_trips(self.file),
         )
 
-    def quotas(self, tenant_names: Sequence[str]) -> list[int | None]:
-        """Return the quota of each tenant of the trace [GPUs]; None: no quota."""
-        quota = {tenant.name: tenant.quota_gpus for tenant in self.file.tenants}
-        return [quota.get(name) for name in tenant_names]
+    def quotas(self, tenant_names: Sequence[str]) -> dict[str, float] | None:
+        """Return the quota of each tenant that has one [GPUs]; None where nobody has."""
+        quota = {
+            tenant.name: float(tenant.quota_gpus)
+            for tenant in self.file.tenants
+            if tenant.quota_gpus is not None and tenant.name in tenant_names
+        }
+        return quota or None
+
+    def at_home(self, workload: Workload) -> Workload:
+        """Return the jobs with the sites that their tenant's data may go to."""
+        masks = np.array(self.site_masks(workload.tenant_names), dtype=np.int64)
+        names = tuple(site.name for site in self.sites)
+        return replace(workload, sites=masks[workload.tenant], site_names=names)
 
     def site_masks(self, tenant_names: Sequence[str]) -> list[int]:
         """Return the sites that each tenant's data may go to, as bits; 0: all."""
@@ -245,14 +255,6 @@ def _node_names(sites: Sequence[SitePart]) -> list[str]:
         total = sum(pool.nodes for pool in site.pools)
         names += [f"{site.name}-{i:0{width}d}" for i in range(total)]
     return names
-
-
-def _owner(pool: PoolPart, tenant_names: Sequence[str]) -> int:
-    """Return the owner's index; an owner without jobs keeps its nodes to itself."""
-    if pool.tenant is None:
-        return SHARED
-    names = list(tenant_names)
-    return names.index(pool.tenant) if pool.tenant in names else len(names)
 
 
 def _round_trips(file: ProgrammeFile) -> F64:

@@ -45,7 +45,6 @@ def _undeclared(file: ProgrammeFile) -> Iterator[str]:
 def _uses(file: ProgrammeFile) -> Iterator[_Use]:
     gpus = [gpu.name for gpu in file.gpus]
     sites = [site.name for site in file.sites]
-    tenants = [tenant.name for tenant in file.tenants]
     for i, tenant in enumerate(file.tenants):
         yield from (_Use(f"tenants.{i}.sites", site, sites) for site in tenant.sites)
     for i, link in enumerate(file.latency):
@@ -53,5 +52,3 @@ def _uses(file: ProgrammeFile) -> Iterator[_Use]:
     for i, site in enumerate(file.sites):
         for j, pool in enumerate(site.pools):
             yield _Use(f"sites.{i}.pools.{j}.gpu", pool.gpu, gpus)
-            if pool.tenant is not None:
-                yield _Use(f"sites.{i}.pools.{j}.tenant", pool.tenant, tenants)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
-from commonwatt.core.errors import UsageError
+from commonwatt.core.errors import TableError, UsageError, cell
 from commonwatt.core.messages import Message
+from commonwatt.fleet.engine.simulate import Pool
 from commonwatt.fleet.machines import SHARED, Fleet, uniform_fleet
 from commonwatt.fleet.nodes import read_nodes, read_pools
 from commonwatt.fleet.traces import check_fits, read_traces
@@ -30,6 +32,8 @@ class Asked:
         nodes: A number of equal nodes, or a node list.
         gpus_per_node: GPUs on each of equal nodes.
         pool: "all": every tenant may use every node; "tenant": its own nodes only.
+        check_fits: Refuse a trace with a job that could never run; the arrived-load
+            protocol counts such jobs instead.
     """
 
     traces: tuple[Path, ...]
@@ -39,7 +43,8 @@ class Asked:
     clock: str = "shared"
     nodes: str
     gpus_per_node: int | None = None
-    pool: str = "all"
+    pool: Pool = "all"
+    check_fits: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,7 @@ class Inputs:
     fleet: Fleet
     reads: tuple[TraceRead, ...]
     files: tuple[Path, ...]
-    pool: str
+    pool: Pool
 
 
 def load_inputs(asked: Asked) -> Inputs:
@@ -69,7 +74,8 @@ def load_inputs(asked: Asked) -> Inputs:
         clock=asked.clock,
     )
     fleet = load_fleet(asked, read.workload.tenant_names)
-    check_fits(read.workload, fleet)
+    if asked.check_fits:
+        check_fits(read.workload, fleet, where=", ".join(path.name for path in asked.traces))
     listed = [Path(asked.nodes)] if not asked.nodes.isdigit() else []
     mapping = [asked.mapping] if asked.mapping else []
     return Inputs(
@@ -123,3 +129,38 @@ def _is_pools(path: Path) -> bool:
         head = file.readline(200).decode("utf-8-sig", errors="replace")
     names = {name.strip().strip('"') for name in head.split(",")}
     return {"tenant", "nodes"} <= names and "gpus" not in names
+
+
+def load_quotas(path: Path, workload: Workload) -> dict[str, float]:
+    """Return the quota of each tenant [GPUs] from a CSV with `tenant,gpus`.
+
+    Raises:
+        TableError: A column is missing, a tenant is unknown, or a quota is no number.
+    """
+    frame = _quota_frame(path)
+    quotas: dict[str, float] = {}
+    for row, (tenant, gpus) in enumerate(frame.select("tenant", "gpus").iter_rows(), start=2):
+        _check_quota(path, row, tenant, gpus, workload)
+        quotas[tenant] = float(gpus)
+    return quotas
+
+
+def _quota_frame(path: Path) -> pl.DataFrame:
+    try:
+        frame = pl.read_csv(path, schema_overrides={"tenant": pl.String, "gpus": pl.Float64})
+    except (OSError, pl.exceptions.PolarsError) as error:
+        wanted = Message("a CSV file with the columns tenant,gpus")
+        raise TableError(str(path), found=type(error).__name__, wanted=wanted) from None
+    if not {"tenant", "gpus"} <= set(frame.columns):
+        names = Message("columns {names}", {"names": ", ".join(frame.columns)})
+        raise TableError(str(path), found=names, wanted=Message("the columns tenant,gpus"))
+    return frame
+
+
+def _check_quota(path: Path, row: int, tenant: str, gpus: float | None, workload: Workload) -> None:
+    if tenant not in workload.tenant_names:
+        known = Message("one of {names}", {"names": ", ".join(workload.tenant_names)})
+        raise TableError(cell(str(path), row, "tenant"), found=str(tenant)[:40], wanted=known)
+    if gpus is None or not 0 <= gpus < 1e9:
+        wanted = Message("a number of GPUs, 0 or more")
+        raise TableError(cell(str(path), row, "gpus"), found=str(gpus), wanted=wanted)

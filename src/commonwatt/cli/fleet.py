@@ -1,0 +1,270 @@
+"""`commonwatt fleet`: simulate, compare, sweep and explain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from commonwatt.cli.fleet_text import (
+    comparison_text,
+    explanation_text,
+    packing_text,
+    simulation_text,
+    sweep_text,
+)
+from commonwatt.cli.frame import Answer, LazyGroup, command, language, option, say
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+
+if TYPE_CHECKING:
+    from commonwatt.app.fleet.inputs import Asked, Inputs
+    from commonwatt.app.fleet.simulation import FleetRun
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+fleet = LazyGroup(
+    name="fleet",
+    help="Simulate which jobs run where and when.",
+    example=(
+        "commonwatt fleet simulate --trace jobs.swf --nodes 64 --gpus-per-node 8 --order sjf\n"
+        "commonwatt fleet compare --trace jobs.swf --nodes 64 --gpus-per-node 8 "
+        "--policy fifo --policy sjf+easy"
+    ),
+)
+
+
+def _demand_options(function: F) -> F:
+    """Add the options that name the trace and the machines."""
+    path = click.Path(path_type=Path)
+    declared = [
+        option("--trace", "traces", multiple=True, required=True, type=path,
+               help="Trace file; may be given more than once."),
+        option("--format", "format_", help="Trace format; found from the content when absent."),
+        option("--mapping", type=path, help="TOML file that says what a table's columns mean."),
+        option("--strict", is_flag=True, help="Refuse a trace with any incomplete row."),
+        option("--clock", type=click.Choice(["shared", "start"]), default="shared",
+               help="Several traces: keep their clock, or let each begin at 0."),
+        option("--nodes", required=True, help="A number of equal nodes, or a node list (CSV)."),
+        option("--gpus-per-node", type=click.IntRange(0, 1024),
+               help="GPUs on each node, for equal nodes and for tenant,nodes files."),
+        option("--pool", type=click.Choice(["tenant", "all"]), default="all", show_default=True,
+               help="Whether tenants share the nodes or have their own."),
+    ]  # fmt: skip
+    for one in reversed(declared):
+        function = one(function)
+    return function
+
+
+def _policy_options(function: F) -> F:
+    """Add the options that choose one policy."""
+    declared = [
+        option("--order", default="fifo", show_default=True, help="Who is first in the queue."),
+        option("--place", default="first-fit", show_default=True, help="Which node takes a job."),
+        option("--backfill", default="none", show_default=True, help="none, easy or conservative."),
+        option("--preemption", default="none", show_default=True,
+               help="none, priority or reclaim."),
+    ]  # fmt: skip
+    for one in reversed(declared):
+        function = one(function)
+    return function
+
+
+def _chance_options(function: F) -> F:
+    seed = option("--seed", type=click.IntRange(0), default=0, help="Seed of every draw.")
+    runtime = option(
+        "--runtime",
+        type=click.Choice(["oracle", "none"]),
+        default="oracle",
+        help="Whether the scheduler knows run times, or only the owners' estimates.",
+    )
+    return seed(runtime(function))
+
+
+@command(
+    fleet,
+    "simulate",
+    example=(
+        "commonwatt fleet simulate --trace jobs.swf --nodes 64 --gpus-per-node 8 --backfill easy\n"
+        "commonwatt fleet simulate --trace pods.csv --nodes nodes.csv --place fgd "
+        "--arrived-load 1.3 --json"
+    ),
+)
+@_demand_options
+@_policy_options
+@_chance_options
+@option("--quotas", type=click.Path(path_type=Path), help="CSV with tenant,gpus: its quota.")
+@option(
+    "--arrived-load",
+    type=click.FloatRange(0, 100, min_open=True),
+    help="Draw jobs until demand is this times capacity; place once, never release.",
+)
+def simulate(
+    order: str,
+    place: str,
+    backfill: str,
+    preemption: str,
+    seed: int,
+    runtime: Any,
+    quotas: Path | None,
+    arrived_load: float | None,
+    **demand: Any,
+) -> Answer:
+    """Replay a trace on machines under a policy, and say what came of it."""
+    from commonwatt.app.fleet.inputs import load_inputs, load_quotas
+    from commonwatt.app.fleet.simulation import run_arrived_load, run_fleet
+    from commonwatt.fleet.policies import parse_policy
+
+    policy = parse_policy(order, place, backfill, preemption)
+    inputs = load_inputs(_asked(demand, check_fits=arrived_load is None))
+    _tell(inputs)
+    if arrived_load is not None:
+        return _packing(run_arrived_load(inputs, policy, load=arrived_load, seed=seed))
+    limits = load_quotas(quotas, inputs.workload) if quotas else None
+    return _simulation(run_fleet(inputs, policy, seed=seed, runtime=runtime, quotas=limits))
+
+
+@command(
+    fleet,
+    "compare",
+    example=(
+        "commonwatt fleet compare --trace jobs.swf --nodes 64 --gpus-per-node 8 "
+        "--policy fifo --policy sjf+easy --policy qssf+consolidate"
+    ),
+)
+@_demand_options
+@_chance_options
+@option(
+    "--policy",
+    "policies",
+    multiple=True,
+    required=True,
+    help="A policy in a word: order+place+backfill+preemption; give at least two.",
+)
+def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -> Answer:
+    """Run several policies on the same trace and machines: one table and one plot."""
+    from commonwatt.app.fleet.compare import comparison, comparison_chart
+    from commonwatt.app.fleet.inputs import load_inputs
+
+    if len(policies) < 2:
+        raise UsageError("--policy", found=str(len(policies)), wanted=Message("at least 2"))
+    inputs = load_inputs(_asked(demand))
+    _tell(inputs)
+    rows = comparison(inputs, policies, seed=seed, runtime=runtime)
+    spoken = language(click.get_current_context())
+    return Answer(
+        data={"policies": rows.to_dicts()},
+        text=lambda tongue: comparison_text(rows, tongue),
+        tables={"comparison": rows},
+        files={"comparison.svg": comparison_chart(rows, language=spoken)},
+    )
+
+
+@command(
+    fleet,
+    "sweep",
+    example=(
+        "commonwatt fleet sweep --trace jobs.swf --nodes 64 --gpus-per-node 8 "
+        "--axis nodes=56,60,64 --axis policy=fifo,sjf+easy --workers 2"
+    ),
+)
+@_demand_options
+@option(
+    "--axis",
+    "axes",
+    multiple=True,
+    required=True,
+    help="NAME=A,B,…; names: policy, nodes, gpus-per-node, pool, runtime, load, seed.",
+)
+@option(
+    "--workers",
+    type=click.IntRange(1, 512),
+    default=2,
+    show_default=True,
+    help="Processes that share the work.",
+)
+@option("--on", type=click.Choice(["pool", "ray"]), default="pool", help="Who runs them.")
+def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> Answer:
+    """Run the product of several axes, in as many processes as asked."""
+    from commonwatt.app.fleet.sweep import parse_axes, sweep
+
+    parsed = parse_axes(axes)
+    total = 1
+    for values in parsed.values():
+        total *= len(values)
+    with click.progressbar(length=total, file=click.get_text_stream("stderr")) as bar:
+        rows = sweep(_asked(demand), parsed, workers=workers, on=on, done=bar.update)
+    return Answer(
+        data={"axes": parsed, "rows": rows.to_dicts()},
+        text=lambda tongue: sweep_text(rows, list(parsed), tongue),
+        tables={"sweep": rows},
+    )
+
+
+@command(
+    fleet,
+    "explain",
+    example="commonwatt fleet explain 18204 --trace jobs.swf --nodes 64 --gpus-per-node 8",
+)
+@click.argument("job", metavar="JOB")
+@_demand_options
+@_policy_options
+@_chance_options
+def explain_job(
+    job: str,
+    order: str,
+    place: str,
+    backfill: str,
+    preemption: str,
+    seed: int,
+    runtime: Any,
+    **demand: Any,
+) -> Answer:
+    """Say why a job waited, who was in its way, and what would have started it earlier."""
+    from commonwatt.app.fleet.explain import explained
+    from commonwatt.app.fleet.inputs import load_inputs
+    from commonwatt.fleet.policies import parse_policy
+
+    policy = parse_policy(order, place, backfill, preemption)
+    inputs = load_inputs(_asked(demand))
+    data = explained(inputs, policy, job, seed=seed, runtime=runtime)
+    return Answer(data=data, text=lambda tongue: explanation_text(data, tongue))
+
+
+def _asked(demand: dict[str, Any], *, check_fits: bool = True) -> Asked:
+    from commonwatt.app.fleet.inputs import Asked
+
+    named: dict[str, Any] = {name: value for name, value in demand.items() if name != "format_"}
+    named |= {"format": demand["format_"], "traces": tuple(demand["traces"])}
+    return Asked(**named, check_fits=check_fits)
+
+
+def _tell(inputs: Inputs) -> None:
+    """Say on stderr what the readers left out or filled in."""
+    spoken = language(click.get_current_context())
+    for read in inputs.reads:
+        for sentence in read.sentences(spoken):
+            say(sentence)
+
+
+def _packing(data: dict[str, Any]) -> Answer:
+    from commonwatt.app.fleet.simulation import curve_table
+
+    return Answer(
+        data=data,
+        text=lambda tongue: packing_text(data, tongue),
+        tables={"packing_curve": curve_table(data)},
+    )
+
+
+def _simulation(run: FleetRun) -> Answer:
+    from commonwatt.app.fleet.simulation import jobs_table
+
+    data = run.data()
+    return Answer(
+        data=data,
+        text=lambda tongue: simulation_text(data, tongue),
+        tables={"jobs": jobs_table(run.result, run.inputs.workload)},
+    )
