@@ -1,0 +1,268 @@
+"""Automatic checks of an output; each stop says the rule and where it broke.
+
+Sources: Griffiths et al. (2019), Handbook on Statistical Disclosure Control
+for Outputs (thresholds, dominance, degrees of freedom); NHS England's rule of
+suppressing counts of 7 or fewer and rounding the rest to 5, as defaults.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.airlock.pictures import picture_faults
+from commonwatt.sandbox.airlock.tables import Table, leaves, parse_number, read_csv, read_json
+from commonwatt.sandbox.deidentify.text import find_identifiers
+from commonwatt.sandbox.isolate.collect import Output
+from commonwatt.sandbox.isolate.job import Kind
+
+_EXTREME: Final = re.compile(
+    r"(?i)(^|_)(min|max|minimum|maximum|smallest|largest|oldest|youngest|range)$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRules:
+    """What a room allows out; the defaults are the strict ones in common use.
+
+    Args:
+        smallest_count: Counts of people above zero and below this are stopped.
+        round_to: Counts must be multiples of this.
+        largest_rows: Longest table.
+        largest_bytes: Largest file [B].
+        dominance_share: Most that the largest `dominance_people` may hold of a total.
+        dominance_people: See above.
+        residual_degrees: Fewest residual degrees of freedom of a model.
+        longest_text: Most characters of prose.
+    """
+
+    smallest_count: int = 8
+    round_to: int = 5
+    largest_rows: int = 500
+    largest_bytes: int = 1 << 20
+    dominance_share: float = 0.90
+    dominance_people: int = 2
+    residual_degrees: int = 10
+    longest_text: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why an output may not leave: a rule's name and a sentence without values."""
+
+    rule: str
+    why: Message
+
+
+def check_output(output: Output, rules: OutputRules | None = None) -> list[Stop]:
+    """Return every reason to stop `output`; none means it may go to the reviewers."""
+    rules = rules or OutputRules()
+    data = output.path.read_bytes()
+    if len(data) > rules.largest_bytes:
+        return [_stop("size", "The file is larger than {limit} bytes.", limit=rules.largest_bytes)]
+    reader = {Kind.CSV: _check_csv, Kind.JSON: _check_json, Kind.TEXT: _check_text}
+    if output.kind is Kind.PNG:
+        return [Stop("picture", fault) for fault in picture_faults(data)]
+    return reader[output.kind](data, rules)
+
+
+def _check_csv(data: bytes, rules: OutputRules) -> list[Stop]:
+    table = read_csv(data)
+    if table is None:
+        return [_stop("shape", "The table has no rows, or rows of different length.")]
+    checks: Sequence[Callable[[Table, OutputRules], list[Stop]]] = (
+        _identifying_columns, _hidden_identifiers, _row_records, _small_counts, _unrounded,
+        _degrees_of_freedom, _dominance, _extremes,
+    )  # fmt: skip
+    return [stop for check in checks for stop in check(table, rules)]
+
+
+def _identifying_columns(table: Table, rules: OutputRules) -> list[Stop]:
+    del rules
+    return [
+        _stop("identifier", "Column {column} is named like an identifier.", column=i + 1)
+        for i in table.identifiers
+    ]
+
+
+def _hidden_identifiers(table: Table, rules: OutputRules) -> list[Stop]:
+    del rules
+    text = "\n".join(" ; ".join(row) for row in (table.header, *table.rows))
+    return _identifiers_in(text)
+
+
+def _row_records(table: Table, rules: OutputRules) -> list[Stop]:
+    """A table of many rows without a count describes people one by one."""
+    if len(table.rows) > rules.largest_rows:
+        return [_stop("records", "The table has more than {n} rows.", n=rules.largest_rows)]
+    if table.counts or len(table.rows) <= 25 or _is_model(table):
+        return []
+    return [_stop("records", "More than 25 rows and no column that counts people: single records?")]
+
+
+def _small_counts(table: Table, rules: OutputRules) -> list[Stop]:
+    stops: list[Stop] = []
+    for index in table.counts:
+        counts = table.numbers(index) or []
+        small = sum(0 < abs(count) < rules.smallest_count for count in counts)
+        if small:
+            stops.append(
+                _stop(
+                    "small counts", "{n} cells of column {column} count fewer than {limit} people.",
+                    n=small, column=index + 1, limit=rules.smallest_count,
+                )
+            )  # fmt: skip
+    return stops
+
+
+def _unrounded(table: Table, rules: OutputRules) -> list[Stop]:
+    stops: list[Stop] = []
+    for index in table.counts:
+        counts = table.numbers(index) or []
+        if any(count % rules.round_to for count in counts):
+            stops.append(
+                _stop(
+                    "rounding", "Counts in column {column} are not rounded to {base}.",
+                    column=index + 1, base=rules.round_to,
+                )
+            )  # fmt: skip
+    return stops
+
+
+def _degrees_of_freedom(table: Table, rules: OutputRules) -> list[Stop]:
+    names = [name.strip().lower() for name in table.header]
+    for wanted in ("df_resid", "residual_df", "dof", "df"):
+        if wanted in names:
+            values = table.numbers(names.index(wanted)) or []
+            if any(value < rules.residual_degrees for value in values):
+                return [
+                    _stop(
+                        "degrees of freedom", "A model has fewer than {n} residual degrees.",
+                        n=rules.residual_degrees,
+                    )
+                ]  # fmt: skip
+    return []
+
+
+def _dominance(table: Table, rules: OutputRules) -> list[Stop]:
+    """Totals need, beside them, the share held by the largest contributors."""
+    names = [name.strip().lower() for name in table.header]
+    totals = [name for name in names if re.search(r"(^|_)(sum|total_.+|amount|cost)s?$", name)]
+    if not totals:
+        return []
+    wanted = f"top{rules.dominance_people}_share"
+    if wanted not in names:
+        return [_stop("dominance", "A total stands without the column {name}.", name=wanted)]
+    shares = table.numbers(names.index(wanted)) or []
+    if any(share > rules.dominance_share for share in shares):
+        return [
+            _stop(
+                "dominance", "The largest {n} people hold more than {share} of a total.",
+                n=rules.dominance_people, share=f"{rules.dominance_share:.0%}",
+            )
+        ]  # fmt: skip
+    return []
+
+
+def _extremes(table: Table, rules: OutputRules) -> list[Stop]:
+    del rules
+    named = [name for name in table.header if _EXTREME.search(name.strip())]
+    labels = [cell for i in table.categories for cell in table.column(i)]
+    if named or any(_EXTREME.search(label.strip()) for label in labels):
+        return [_stop("extremes", "A minimum or maximum is the value of one person.")]
+    return []
+
+
+def _is_model(table: Table) -> bool:
+    names = {name.strip().lower() for name in table.header}
+    return bool(names & {"coefficient", "coef", "estimate", "odds_ratio", "std_err", "se"})
+
+
+def _check_json(data: bytes, rules: OutputRules) -> list[Stop]:
+    found = leaves(read_json(data))
+    stops = _identifiers_in("\n".join(f"{path} ; {value}" for path, value in found))
+    if len(found) > rules.largest_rows:
+        stops.append(_stop("records", "More than {n} values.", n=rules.largest_rows))
+    for path, value in found:
+        stops += _check_leaf(path, value, rules)
+    return stops + _check_model(found, rules)
+
+
+def _check_leaf(path: str, value: Any, rules: OutputRules) -> list[Stop]:
+    name = path.rsplit(".", 1)[-1]
+    table = Table((name,), ((str(value),),))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _identifying_columns(table, rules)
+    checks = (_identifying_columns, _small_counts, _unrounded, _degrees_of_freedom, _extremes)
+    return [stop for check in checks for stop in check(table, rules)]
+
+
+def _check_model(found: list[tuple[str, Any]], rules: OutputRules) -> list[Stop]:
+    """Stop models that keep training rows: neighbours, support vectors, deep trees."""
+    del rules
+    kept = re.compile(r"(?i)(support_vectors|training_data|x_train|fit_x|dual_coef|samples)")
+    if any(kept.search(path) for path, _ in found):
+        return [_stop("model", "The model carries rows that it was trained on.")]
+    return []
+
+
+def _check_text(data: bytes, rules: OutputRules) -> list[Stop]:
+    text = data.decode("utf-8")
+    stops = _identifiers_in(text)
+    if len(text) > rules.longest_text:
+        stops.append(_stop("size", "More than {n} characters of text.", n=rules.longest_text))
+    if _looks_like_rows(text):
+        stops.append(_stop("records", "The text holds lines of values like a table of records."))
+    if _looks_encoded(text):
+        stops.append(_stop("encoded", "The text holds a long stretch that no language writes."))
+    return stops
+
+
+def _looks_like_rows(text: str) -> bool:
+    """Return whether many lines hold several numbers or fields each."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    dense = sum(
+        len(re.findall(r"-?\d+(?:\.\d+)?", line)) >= 3 or line.count(",") >= 4 for line in lines
+    )
+    return dense > 10 and dense > len(lines) / 3
+
+
+def _looks_encoded(text: str) -> bool:
+    return bool(re.search(r"[A-Za-z0-9+/=_-]{80,}|(?:[0-9a-f]{2}[ :]){24,}", text))
+
+
+def _identifiers_in(text: str) -> list[Stop]:
+    found = find_identifiers(text)
+    certain = [one for one in found if one.label.value not in _WEAK]
+    kinds = sorted({one.label.value for one in certain})
+    if not kinds:
+        return []
+    return [_stop("identifier", "It holds what looks like: {kinds}.", kinds=", ".join(kinds))]
+
+
+_WEAK: Final = frozenset({"DATE", "HOSPITAL", "AGE_OVER_89", "URL", "OTHER_NUMBER", "ADDRESS"})
+"""Kinds that honest results name, too; the reviewers see them."""
+
+
+def _stop(rule: str, text: str, **values: object) -> Stop:
+    return Stop(rule, Message(text, {name: str(value) for name, value in values.items()}))
+
+
+def counts_in(data: bytes, kind: Kind) -> dict[str, float]:
+    """Return every count of people in an output by a label of its cell."""
+    if kind is Kind.JSON:
+        found = {path: parse_number(str(value)) for path, value in leaves(read_json(data))}
+        return {path: value for path, value in found.items() if value is not None}
+    table = read_csv(data) if kind is Kind.CSV else None
+    if table is None:
+        return {}
+    labels = [i for i in range(len(table.header)) if i not in table.counts]
+    return {
+        "|".join([*(row[i] for i in labels), table.header[index]]): value
+        for row in table.rows
+        for index in table.counts
+        if (value := parse_number(row[index])) is not None
+    }

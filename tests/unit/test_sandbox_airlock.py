@@ -1,0 +1,151 @@
+"""The airlock: what is stopped, what may pass, and whether people can be subtracted out."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from commonwatt.sandbox.airlock.checks import check_output
+from commonwatt.sandbox.airlock.differencing import Guard, can_recover
+from commonwatt.sandbox.airlock.membership import attack_membership, check_membership
+from commonwatt.sandbox.attacks.outputs import honest_outputs, hostile_outputs
+from commonwatt.sandbox.isolate.collect import Output
+from commonwatt.sandbox.isolate.kinds import as_kind
+
+HOSTILE = list(hostile_outputs())
+
+
+def _stops(offered, folder):
+    path = folder / "offered"
+    data = as_kind(offered.data, offered.kind)
+    assert data is not None, offered.name
+    path.write_bytes(data)
+    output = Output(name="x", kind=offered.kind, sha256="", size_bytes=len(data), path=path)
+    return check_output(output)
+
+
+@pytest.mark.parametrize("offered", HOSTILE, ids=lambda one: one.name.replace(" ", "-"))
+def test_a_hostile_output_is_stopped_and_told_why(offered, tmp_path):
+    stops = _stops(offered, tmp_path)
+    assert stops
+    assert all(
+        (stop.rule and str(stop.why).endswith(".")) or "?" in str(stop.why) for stop in stops
+    )
+
+
+def test_a_reason_never_repeats_what_it_found(tmp_path):
+    for offered in HOSTILE:
+        told = " ".join(str(stop.why) for stop in _stops(offered, tmp_path))
+        assert not any(word in told for word in ("CHAN", "陳大文", "A123456", "9123", "taiman"))
+
+
+def test_honest_outputs_pass(tmp_path):
+    honest = list(honest_outputs(100))
+    stopped = [offered.name for offered in honest if _stops(offered, tmp_path)]
+    assert len(stopped) <= 5, stopped
+
+
+def test_the_red_team_brings_at_least_forty():
+    assert len(HOSTILE) >= 40
+
+
+PEOPLE = [f"p{i}" for i in range(400)]
+
+
+def _pair(choose, single):
+    """Return two cells: a single-person pair, or an honest one."""
+    first = set(choose.sample(PEOPLE, choose.randint(60, 300)))
+    if single:
+        second = set(first)
+        for person in choose.sample(PEOPLE, choose.randint(1, 3)):
+            second ^= {person}
+    else:
+        second = set(choose.sample(sorted(first), choose.randint(20, len(first) - 20)))
+    return first, second
+
+
+def test_single_patients_cannot_be_subtracted_out_and_honest_pairs_pass():
+    choose = random.Random(5)
+    caught = blocked = 0
+    for number in range(1000):
+        guard = Guard(PEOPLE)
+        first, second = _pair(choose, single=number % 2 == 0)
+        guard.remember({"first": guard.bits(first)})
+        stopped = bool(guard.check({"second": guard.bits(second)}))
+        assert stopped == can_recover(first, second)
+        if number % 2 == 0:
+            caught += stopped
+        else:
+            blocked += stopped
+    assert caught == 500
+    assert blocked <= 25
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 39)), min_size=2, max_size=5),
+    st.sets(st.integers(0, 39)),
+)
+def test_the_guard_sees_every_pair_that_the_slow_rule_sees(history, new):
+    guard = Guard(map(str, range(40)))
+    for i, people in enumerate(history):
+        guard.remember({str(i): guard.bits(map(str, people))})
+    found = {pair.old for pair in guard.check({"new": guard.bits(map(str, new))})}
+    slow = {
+        str(i) for i, people in enumerate(history) if can_recover(map(str, people), map(str, new))
+    }
+    assert slow <= found
+
+
+def test_a_total_and_all_but_one_of_its_parts_show_the_missing_one():
+    guard = Guard(PEOPLE)
+    guard.remember({"all": guard.bits(PEOPLE)})
+    guard.remember({"half": guard.bits(PEOPLE[:200])})
+    assert guard.check({"rest but one": guard.bits(PEOPLE[200:399])})
+    assert not guard.check({"rest": guard.bits(PEOPLE[200:])})
+
+
+def test_the_parts_of_a_total_show_one_left_out_of_it():
+    guard = Guard(PEOPLE)
+    for i in range(4):
+        guard.remember({f"part {i}": guard.bits(PEOPLE[100 * i : 100 * i + 100])})
+    assert guard.check({"all but one": guard.bits(PEOPLE[:399])})
+    assert not guard.check({"all": guard.bits(PEOPLE)})
+
+
+def _people(seed, rows):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 8))
+    y = (x[:, 0] + rng.normal(scale=2.0, size=rows) > 0).astype(int)
+    return x, y
+
+
+def test_a_forest_that_memorised_its_rows_stays_and_a_plain_model_leaves():
+    x, y = _people(1, 600)
+    member = np.arange(600) < 300
+    forest = RandomForestClassifier(50, random_state=0).fit(x[member], y[member])
+    plain = LogisticRegression().fit(x[member], y[member])
+    remembered = attack_membership(forest.predict_proba(x)[:, 1], y, member)
+    forgot = attack_membership(plain.predict_proba(x)[:, 1], y, member)
+    assert remembered.auc > 0.9
+    assert check_membership(remembered)
+    assert forgot.auc < 0.6
+    assert not check_membership(forgot)
+    assert check_membership(attack_membership([0.5] * 10, [1] * 10, [1] * 5 + [0] * 5))
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.01, 0.99), st.booleans(), st.booleans()), min_size=2, max_size=30
+    )
+)
+def test_the_strength_of_an_attack_is_the_share_of_pairs_told_apart(rows):
+    p, y, member = (np.array(column) for column in zip(*rows, strict=True))
+    if member.all() or not member.any():
+        return
+    fit = y * np.log(p) + (1 - y) * np.log(1 - p)
+    pairs = [(a > b) + 0.5 * (a == b) for a in fit[member] for b in fit[~member]]
+    assert attack_membership(p, y, member).auc == pytest.approx(np.mean(pairs))
