@@ -39,10 +39,12 @@ class Timeline:
     Args:
         held_milli: GPU held [1/1000 GPU].
         queue: Jobs that wait; those that can never fit are not among them.
+        queued_milli: GPU that these jobs ask for [1/1000 GPU].
     """
 
     held_milli: Steps
     queue: Steps
+    queued_milli: Steps
 
 
 def steps(at_ms: I64, change: I64) -> Steps:
@@ -66,19 +68,21 @@ def timeline(result: Result, workload: Workload) -> Timeline:
         held_milli=steps(
             np.concatenate([own.start_ms, own.end_ms]), np.concatenate([demand, -demand])
         ),
-        queue=_queue(result, workload),
+        queue=_queue(result, workload, np.ones(len(workload), np.int64)),
+        queued_milli=_queue(result, workload, workload.demand_milli()),
     )
 
 
-def _queue(result: Result, workload: Workload) -> Steps:
+def _queue(result: Result, workload: Workload, weight: I64) -> Steps:
+    """Return the sum of `weight` over the jobs that wait, shape of `weight` (jobs,)."""
     own = result.segments
-    came = workload.submit_ms[result.state != JobState.REJECTED]
+    came = np.flatnonzero(result.state != JobState.REJECTED)
     finished = result.end_ms[own.job] == own.end_ms
     last = np.append(own.job[1:] != own.job[:-1], True) if len(own) else np.zeros(0, np.bool_)
-    back = own.end_ms[~(finished & last)]
-    at_ms = np.concatenate([came, back, own.start_ms])
-    change = np.repeat([1, 1, -1], [len(came), len(back), len(own)])
-    return steps(at_ms, change)
+    back = ~(finished & last)
+    at_ms = np.concatenate([workload.submit_ms[came], own.end_ms[back], own.start_ms])
+    each = [weight[came], weight[own.job[back]], -weight[own.job]]
+    return steps(at_ms, np.concatenate(each))
 
 
 def held_by(result: Result, column: I64, value: int) -> Steps:
