@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,6 +72,41 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
     shown = {name: frame for name, frame in found.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}
     return Answer(data=data, text=lambda language: _tables(shown, language), tables=found)
+
+
+@command(
+    clinic,
+    "evidence",
+    example="commonwatt clinic evidence scores.csv --by sex --by age --threshold 0.3",
+)
+@click.argument("table", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@option("--score", default="score", show_default=True, help="Column with the model's probability.")
+@option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
+@option("--by", multiple=True, help="Column with subgroups; may repeat.")
+@option("--threshold", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True), default=0.5,
+        show_default=True, help="Score from which the model advises.")  # fmt: skip
+def evidence(table: Path, score: str, label: str, by: tuple[str, ...], threshold: float) -> Answer:
+    """Compute discrimination, calibration and threshold metrics by subgroup."""
+    from commonwatt.app.clinic_evidence import evidence_answer
+
+    answer, frame = evidence_answer(table, score=score, label=label, by=by, threshold=threshold)
+    data = answer | {"estimates": frame.to_dicts()}
+    return Answer(
+        data=data,
+        text=lambda language: _estimates(frame, language),
+        tables={"estimates": frame},
+    )
+
+
+def _estimates(frame: pl.DataFrame, language: str) -> str:
+    few = translate("too few to say", language)
+    lines: list[str] = []
+    for row in frame.iter_rows(named=True):
+        said = few
+        if row["estimate"] is not None:
+            said = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+        lines.append(f"{row['group']:24} {row['metric']:14} {said}  n={row['rows']:,}")
+    return "\n".join(lines)
 
 
 def _pairs(facts: tuple[str, ...]) -> dict[str, str]:

@@ -1,0 +1,57 @@
+"""Evidence from a table of scores and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from commonwatt.clinic.errors import EvidenceError
+from commonwatt.clinic.evidence import evaluate, net_benefit, recalibrate, sketch_of
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+
+
+def evidence_answer(
+    path: Path, *, score: str, label: str, by: Sequence[str], threshold: float
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Return what a table says of a model, overall and by each column in `by`.
+
+    Raises:
+        EvidenceError: The table cannot be read, or lacks a column.
+    """
+    frame = _read(path, [score, label, *by])
+    scores, labels = frame[score].to_numpy(), frame[label].cast(pl.Int8).to_numpy()
+    whole = sketch_of(scores, labels, threshold=threshold)
+    tables = [evaluate(whole, ["all"])]
+    for column in by:
+        codes = frame[column].cast(pl.String).fill_null("unknown")
+        names = codes.unique().sort().to_list()
+        group = codes.replace_strict(names, list(range(len(names)))).to_numpy()
+        made = sketch_of(scores, labels, group, groups=len(names), threshold=threshold)
+        tables.append(evaluate(made, [f"{column} = {name}" for name in names]))
+    answer = {
+        "dataset_sha256": file_sha256(path),
+        "rows": frame.height,
+        "threshold": threshold,
+        "net_benefit": float(net_benefit(whole)[0]),
+        "recalibration": asdict(recalibrate(whole)),
+    }
+    return answer, pl.concat(tables)
+
+
+def _read(path: Path, columns: list[str]) -> pl.DataFrame:
+    try:
+        read = pl.read_parquet if path.suffix in (".parquet", ".pq") else pl.read_csv
+        frame = read(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise EvidenceError(str(path), found=type(error).__name__) from None
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise EvidenceError(
+            str(path), wanted=Message("the columns {names}", {"names": ", ".join(missing)})
+        )
+    return frame.select(columns).drop_nulls(columns[:2])

@@ -1,0 +1,11 @@
+"""Evidence computed, not typed: how well a model does, for whom, and how sure that is.
+
+Scores are counted into a sketch that can leave a hospital and be added to
+others; every metric and interval comes from the sketch.
+"""
+
+from commonwatt.clinic.evidence.metrics import ESTIMATES, evaluate, net_benefit
+from commonwatt.clinic.evidence.recalibrate import recalibrate
+from commonwatt.clinic.evidence.sketch import Sketch, sketch_of
+
+__all__ = ["ESTIMATES", "Sketch", "evaluate", "net_benefit", "recalibrate", "sketch_of"]

@@ -1,0 +1,62 @@
+"""The commands of the clinic."""
+
+import json
+
+import pytest
+
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+
+
+def run(*words: str) -> int:
+    return run_main(root, ["clinic", *words])
+
+
+def test_a_product_is_classified_with_reasons_in_both_languages(capsys):
+    facts = ("--fact", "significance=diagnose", "--fact", "condition=critical")
+    assert run("classify", *facts, "--place", "imdrf", "--on", "2026-11-22") == 0
+    assert "category: IV\n    imdrf.n12.iv.i" in capsys.readouterr().out
+    assert run("classify", *facts, "--place", "hk", "--lang", "zh-Hant") == 0
+    assert "審批" in capsys.readouterr().out
+
+
+def test_a_contested_class_names_both_rules(capsys):
+    facts = ("--fact", "significance=inform", "--fact", "condition=critical")
+    assert run("classify", *facts, "--place", "eu", "--on", "2026-11-22", "--json") == 0
+    [ruling] = json.loads(capsys.readouterr().out)["rulings"]
+    assert ruling["classes"][0]["class"] == "III"
+    assert ruling["classes"][0]["against"] == ["eu.mdcg2019.ii"]
+
+
+def test_the_rules_are_looked_at_whole_and_a_moved_date_shows_its_cells(capsys):
+    assert run("rules") == 0
+    assert "contradict" not in capsys.readouterr().err
+    assert run("rules", "--move", "eu.aia.art6-1=2027-08-02", "--on", "2028-01-01", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["moved"]) == 486
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("classify", "--fact", "colour=red"), 66),
+        (("classify", "--fact", "colour"), 2),
+        (("rules", "--move", "no.rule=2027-01-01"), 66),
+        (("rules", "--move", "eu.aia.art6-1=soon"), 2),
+        (("evidence", "none.csv"), 2),
+    ],
+)
+def test_what_cannot_be_obeyed_leaves_with_its_code(words, code):
+    assert run(*words) == code
+
+
+def test_evidence_is_computed_by_subgroup_and_too_few_is_said(tmp_path, capsys):
+    rows = ["p,y,sex"] + [
+        f"{(i % 10) / 10 + 0.05},{int(i % 10 > 6)},{'f' if i % 2 else 'm'}" for i in range(400)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join([*rows, "0.5,1,x"]))
+    path = str(tmp_path / "t.csv")
+    assert run("evidence", path, "--score", "p", "--label", "y", "--by", "sex") == 0
+    out = capsys.readouterr().out
+    assert "sex = x                  auc            too few to say" in out
+    assert "all                      sensitivity" in out
+    assert run("evidence", path, "--score", "nothing") == 68
