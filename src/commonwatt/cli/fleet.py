@@ -15,7 +15,7 @@ from commonwatt.cli.fleet_text import (
     simulation_text,
     sweep_text,
 )
-from commonwatt.cli.frame import Answer, LazyGroup, command, language, option, say
+from commonwatt.cli.frame import Answer, LazyGroup, command, language, option, progress, say
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
@@ -194,8 +194,8 @@ def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> A
     total = 1
     for values in parsed.values():
         total *= len(values)
-    with click.progressbar(length=total, file=click.get_text_stream("stderr")) as bar:
-        rows = sweep(_asked(demand), parsed, workers=workers, on=on, done=bar.update)
+    with progress(total) as advance:
+        rows = sweep(_asked(demand), parsed, workers=workers, on=on, done=advance)
     return Answer(
         data={"axes": parsed, "rows": rows.to_dicts()},
         text=lambda tongue: sweep_text(rows, list(parsed), tongue),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.core.messages import Message, translate
+from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,7 +60,14 @@ def packing_text(data: Mapping[str, Any], language: str) -> str:
 
 def comparison_text(rows: pl.DataFrame, language: str) -> str:
     """Return a comparison of policies as a table."""
-    headings = ("Policy", "Utilisation", "Queue, mean", "Queue, p95", "JCT, mean", "Preempted")
+    headings = (
+        Message("Policy"),
+        Message("Utilisation"),
+        Message("Queue, mean"),
+        Message("Queue, p95"),
+        Message("JCT, mean"),
+        Message("Preempted"),
+    )
     lines = [
         (
             row["policy"],
@@ -72,7 +79,7 @@ def comparison_text(rows: pl.DataFrame, language: str) -> str:
         )
         for row in rows.iter_rows(named=True)
     ]
-    return grid([translate(heading, language) for heading in headings], lines)
+    return grid([heading.say(language) for heading in headings], lines)
 
 
 def sweep_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:

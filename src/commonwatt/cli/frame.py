@@ -13,7 +13,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -179,6 +180,17 @@ def say(message: Message | str) -> None:
     ctx = click.get_current_context(silent=True)
     text = message.say(language(ctx)) if isinstance(message, Message) else message
     click.echo(text, err=True)
+
+
+@contextmanager
+def progress(total: int) -> Generator[Callable[[int], None]]:
+    """Show how far long work is, on a terminal only; yield what advances it."""
+    stream = sys.stderr
+    if not stream.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=total, file=stream) as bar:
+        yield bar.update
 
 
 def language(ctx: click.Context | None) -> str:

@@ -45,7 +45,7 @@ def show_run(store: Path, run: str) -> Answer:
     return Answer(
         data=_whole(found) | {"folder": str(folder)},
         text=lambda language: _page(found, folder, language),
-        tables={one["name"]: opened.table(found.run_id, one["name"]) for one in found.tables},
+        tables=opened.tables(found),
     )
 
 

@@ -213,6 +213,10 @@ class RunStore:
         """Return a table of a run."""
         return pl.read_parquet(self.folder(run_id) / "tables" / f"{name}.parquet")
 
+    def tables(self, run: Run) -> dict[str, pl.DataFrame]:
+        """Return every table of a run, by name."""
+        return {one["name"]: self.table(run.run_id, one["name"]) for one in run.tables}
+
     def _keep_first(self, draft: Draft, run: Run) -> Run:
         first = self._read(run.run_id)
         self.discard(draft)

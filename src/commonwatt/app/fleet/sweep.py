@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
+from importlib import import_module
 from multiprocessing import get_context
 from typing import Any, Final
 
@@ -138,20 +139,23 @@ def _mapped(
 
 
 def _on_ray(asked: Asked, points: Sequence[Point], workers: int) -> Iterator[dict[str, Any]]:
+    ray, pools = _import_ray()
+    if not ray.is_initialized():
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+    with pools.Pool(workers) as pool:
+        yield from pool.starmap(run_point, [(asked, point) for point in points])
+
+
+def _import_ray() -> tuple[Any, Any]:
+    """Return Ray and its process pool, which ship no usable type information."""
     try:
-        import ray
+        return import_module("ray"), import_module("ray.util.multiprocessing")
     except ModuleNotFoundError:
         raise MissingExtraError(
             "ray",
             found=Message("this optional part is not installed"),
             remedy=Message("Install it with: pip install {name}", {"name": "'commonwatt[ray]'"}),
         ) from None
-    from ray.util.multiprocessing import Pool
-
-    if not ray.is_initialized():
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
-    with Pool(workers) as pool:
-        yield from pool.starmap(run_point, [(asked, point) for point in points])
 
 
 def _range(name: str, value: str) -> list[str]:

@@ -1,0 +1,66 @@
+"""`commonwatt study`: the whole picture of a programme, in one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commonwatt.cli.frame import Answer, command, language, say
+from commonwatt.cli.options import store_option
+from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    from commonwatt.app.study import Study
+
+
+@command(None, "study", example="commonwatt study harbour\ncommonwatt study my-programme.toml")
+@click.argument("programme", metavar="PROGRAMME.toml")
+@store_option
+def study(programme: str, store: Path) -> Answer:
+    """Run a programme file, or a shipped one by its name, and write one report."""
+    from commonwatt.app.study import run_study
+    from commonwatt.runs import RunStore
+    from commonwatt.scenario.programme import load_programme
+
+    load_programme(programme)  # a faulty file leaves no store behind
+    opened = RunStore(store)
+    spoken = language(click.get_current_context())
+    found = run_study(programme, opened, language=spoken, tell=say)
+    return Answer(
+        data=_data(found),
+        text=lambda tongue: _text(found, tongue),
+        tables={
+            one["name"]: opened.table(found.run.run_id, one["name"]) for one in found.run.tables
+        },
+        files={"report.html": found.report.read_text(encoding="utf-8")},
+    )
+
+
+def _data(found: Study) -> dict[str, Any]:
+    return {
+        "run_id": found.run.run_id,
+        "title": found.run.title,
+        "report": str(found.report),
+        **found.run.headline,
+        "result_sha256": found.run.result_sha256,
+        "tables": found.run.tables,
+    }
+
+
+def _text(found: Study, tongue: str) -> str:
+    figures = found.run.headline
+    rows = [
+        (Message("Programme"), found.run.title),
+        (Message("Jobs finished"), f"{figures['jobs_finished']:,} / {figures['jobs']:,}"),
+        (Message("Utilisation, first to last arrival"), f"{figures['utilisation_share']:.1%}"),
+        (Message("Queue delay, mean"), f"{figures['mean_queue_delay_s'] / 3600:.2f} h"),
+        (Message("Queue delay, 95th percentile"), f"{figures['p95_queue_delay_s'] / 3600:.2f} h"),
+        (Message("Energy, overhead included"), f"{figures['energy_kwh'] / 1000:,.0f} MWh"),
+        (Message("Power bill"), f"USD {figures['energy_cost_usd']:,.0f}"),
+        (Message("Carbon"), f"{figures['carbon_kg'] / 1000:,.0f} t CO₂e"),
+        (Message("Run"), found.run.run_id),
+        (Message("Report"), str(found.report.resolve())),
+    ]
+    return "\n".join(f"{translate(label.text, tongue)}: {value}" for label, value in rows)
