@@ -35,7 +35,7 @@ def random_problem(seed, *, classes=4, pools=5, days=1, deferrable=True, unit=0.
     )
 
 
-def lifelike_problem(hours=168, *, classes=20, pools=30, seed=1, unit=0.0, opening=0.0, slack=6.0):
+def lifelike_problem(hours=168, *, classes=20, pools=30, seed=1, unit=0.0, opening=0.0, slack=6.0, reach=1.0):
     """Return 30 regions and 20 classes with daily shapes, latency circles and price noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(hours)
@@ -47,7 +47,7 @@ def lifelike_problem(hours=168, *, classes=20, pools=30, seed=1, unit=0.0, openi
     distance = np.hypot(np.minimum(angle, 360 - angle) * 0.8, north[home][:, None] - north)
     rtt = 5 + 1.9 * distance
     limit = rng.choice([60, 100, 150, 400], classes, p=[0.25, 0.3, 0.25, 0.2])
-    latency = rtt <= limit[:, None]
+    latency = rtt <= reach * limit[:, None]
     latency[np.arange(classes), home] = True
     local = (t[None, :] + east[home][:, None] / 15) % 24
     shape = 0.65 + 0.3 * np.sin((local - 9) / 24 * 2 * np.pi)

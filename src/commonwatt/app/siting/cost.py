@@ -207,7 +207,12 @@ def _contest_row(name: str, one: SiteCells, other: SiteCells, draws: int, seed: 
     rng = stream(seed, "siting.contest")
     a = rng.standard_normal((draws, len(NAMES)), dtype=np.float32)
     b = rng.standard_normal((draws, len(NAMES)), dtype=np.float32)
-    shared = [i for i, cell in enumerate(one.cells) if cell.site == other.cells[i].site]
+    same = f"as at {one.site}"
+    shared = [
+        i
+        for i, cell in enumerate(one.cells)
+        if cell.site == other.cells[i].site or other.cells[i].source == same
+    ]
     b[:, shared] = a[:, shared]
     first, second = costs_of(one, a), costs_of(other, b)
     row: Row = {"contest": name}

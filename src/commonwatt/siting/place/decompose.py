@@ -123,8 +123,43 @@ def day_cost(days: Days, day: int) -> F64:
     return days.draw[None, :, None] * days.run_usd[part][:, None, :] + days.move_usd
 
 
-def try_size(days: Days, size: F64, keep: Callable[[int, F64, F64], None] | None = None) -> Trial:
-    """Return cost and planes of a choice of sizes; `keep` sees each day's load and prices."""
+def needs(days: Days) -> list[tuple[I64, float]]:
+    """Return sets of pools and the GPUs that they must hold together in any plan.
+
+    For every class: the pools that it may use must hold, at each hour, the load of
+    all classes that may use no others and cannot wait, and on average over each day
+    the load of all of them. The set of all pools is there as well.
+    """
+    allowed = days.problem.allowed[days.order]
+    waits = days.defer_h > 0
+    sets = {tuple(np.flatnonzero(row).tolist()): row for row in allowed}
+    sets[tuple(range(allowed.shape[1]))] = np.ones(allowed.shape[1], np.bool_)
+    out: list[tuple[I64, float]] = []
+    for pools, row in sets.items():
+        inside = ~(allowed & ~row).any(axis=1)
+        now = days.demand[:, inside & ~waits].sum(axis=1)
+        mean = days.demand[:, inside].sum(axis=1).reshape(-1, DAY).mean(axis=1)
+        out.append((np.array(pools, np.int64), float(max(now.max(), mean.max()))))
+    return out
+
+
+def try_size(
+    days: Days,
+    size: F64,
+    keep: Callable[[int, F64, F64], None] | None = None,
+    *,
+    whole: bool = True,
+) -> Trial:
+    """Return cost and planes of a choice of sizes.
+
+    Args:
+        days: The days.
+        size: The sizes, shape (J,).
+        keep: Sees each day's load and prices.
+        whole: A site that is used at all is opened and paid; else it is opened by
+            the share of its largest size that is used, as the master does before
+            it counts in whole sites.
+    """
     problem = days.problem
     classes, pools, _ = problem.shape
     level, slope = np.zeros(days.groups), np.zeros((days.groups, pools))
@@ -145,21 +180,30 @@ def try_size(days: Days, size: F64, keep: Callable[[int, F64, F64], None] | None
         if keep is not None:
             keep(day, flow, mu)
     fixed = float((problem.size_usd * size).sum())
-    fixed += float(problem.open_usd[opened_sites(problem, size)].sum())
+    fixed += opening_cost(problem, size, whole=whole)
     return Trial(
         size=size.copy(), cost_usd=fixed + running + days.penalty * unserved, unserved=unserved,
         level=level, slope=slope,
     )  # fmt: skip
 
 
+def opening_cost(problem: Problem, size: F64, *, whole: bool) -> float:
+    """Return what the sites of these sizes cost to open [USD]."""
+    if whole:
+        return float(problem.open_usd[opened_sites(problem, size)].sum())
+    share = np.zeros(len(problem.site_names))
+    np.maximum.at(share, problem.site, size / np.maximum(problem.max_size, 1e-12))
+    return float((problem.open_usd * share).sum())
+
+
 class Master:
     """The problem over the sizes, growing by one plane per group and round."""
 
-    def __init__(self, days: Days, *, whole: bool) -> None:
+    def __init__(self, days: Days, *, whole: bool, gap: float) -> None:
         self._days, self._whole = days, whole
         problem = days.problem
         self._step = np.where((problem.unit > 0) & whole, problem.unit, 1.0)
-        self._highs = new_highs("choose", 1e-7)
+        self._highs = new_highs("choose", gap / 10)
         self._most = _most(problem, self._step, whole=whole)
         self._columns()
 
@@ -175,6 +219,8 @@ class Master:
         for j in range(pools):
             site = pools + int(problem.site[j])
             highs.addRow(-INF, 0.0, 2, [j, site], [1.0, -float(self._most[j])])
+        for pools_of, need in needs(self._days):
+            highs.addRow(need, INF, len(pools_of), pools_of.astype(np.int32), self._step[pools_of])
         if self._whole:
             kind = _HIGHS.HighsVarType.kInteger
             for j in np.flatnonzero(problem.unit > 0):
@@ -299,14 +345,14 @@ def _rounds(
     whole: bool,
 ) -> tuple[Trial, float, int]:
     """Return the best trial, the best bound and the rounds that it took."""
-    master = Master(days, whole=whole)
+    master = Master(days, whole=whole, gap=gap)
     for plane in planes:
         master.add(plane)
-    best, bound, count = try_size(days, start), -INF, 0
+    best, bound, count = try_size(days, start, whole=whole), -INF, 0
     planes.append(best)
     master.add(best)
     if best.unserved > 0:
-        best = try_size(days, _raised(days, best))
+        best = try_size(days, _raised(days, best), whole=whole)
         planes.append(best)
         master.add(best)
     # Why: whole sizes need a little of the gap for themselves.
@@ -319,7 +365,7 @@ def _rounds(
             watch(count, bound, best.cost_usd)
         if best.cost_usd - bound <= goal * abs(best.cost_usd):
             break
-        trial = try_size(days, wish if whole else _between(best, wish, bound))
+        trial = try_size(days, wish if whole else _between(best, wish, bound), whole=whole)
         planes.append(trial)
         master.add(trial)
         if trial.cost_usd < best.cost_usd:
@@ -328,8 +374,9 @@ def _rounds(
 
 
 def _between(best: Trial, wish: F64, bound: float) -> F64:
-    """Return sizes between the best and the wish, near the best while the wish is wild."""
-    weight = 0.95 if bound < 0.9 * best.cost_usd else 0.5
+    """Return sizes between the best and the wish: nearer the wish as the bound closes in."""
+    gap = (best.cost_usd - bound) / max(abs(best.cost_usd), 1e-12)
+    weight = 0.95 if gap > 0.1 else 0.5 if gap > 0.01 else 0.0
     return weight * best.size + (1 - weight) * wish
 
 

@@ -84,9 +84,15 @@ class Problem:
         return bool((self.unit > 0).any() or (self.open_usd > 0).any())
 
     def penalty(self) -> float:
-        """Return a cost of unserved load above that of serving it anywhere [USD/GPU-hour]."""
-        dearest = self.size_usd.max(initial=0.0) + self.open_usd.sum() + np.ptp(self.run_usd)
-        return float(4 * dearest + np.abs(self.run_usd).max() + self.move_usd.max() + 1)
+        """Return a cost of unserved load above that of a GPU for it alone [USD/GPU-hour].
+
+        Any penalty leaves the bounds of `decompose` true; this one is dear enough that
+        no load of more than a few GPU-hours stays unserved, and no dearer, because
+        HiGHS adds it to small numbers.
+        """
+        dearest = self.size_usd.max(initial=0.0) + self.open_usd.max(initial=0.0) / 100
+        spread = float(np.ptp(self.run_usd) + self.move_usd.max(initial=0.0))
+        return float(4 * dearest + 2 * spread + np.abs(self.run_usd).max() + 1e-3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
