@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from commonwatt.app.treasury import project_answer
+from commonwatt.app.treasury import project_answer, with_exchange_rates
+from commonwatt.core.errors import UsageError
 from commonwatt.treasury.country.file import SHIPPED, load_country
 from commonwatt.treasury.debt import debt_next, debt_ratio_next
 from commonwatt.treasury.hongkong import growth_for
@@ -91,6 +92,21 @@ def test_the_record_of_seventeen_forecasts_turns_from_cautious_to_optimistic():
     assert record["forecasts"] == 17
     assert record["recent_flag"] == "optimistic"
     assert record["flag"] == "no lean"
+
+
+def test_a_dearer_euro_shows_as_the_exchange_rate_part_and_nowhere_else():
+    plain = load_country("hongkong")
+    moved = project(with_exchange_rates(plain, ["EUR=0.10"])).years[0]
+    euros = sum(t.amount for t in plain.tranches if t.currency == "EUR")
+    assert moved.decomposition.exchange_rate == pytest.approx(0.10 * euros / 3485.1, rel=1e-9)
+    assert moved.debt == pytest.approx(project(plain).years[0].debt + 0.10 * euros, rel=1e-9)
+
+
+def test_a_change_of_an_exchange_rate_in_percent_is_refused():
+    with pytest.raises(UsageError, match="a share"):
+        with_exchange_rates(load_country("hongkong"), ["EUR=10"])
+    with pytest.raises(UsageError, match="EUR=0.03"):
+        with_exchange_rates(load_country("hongkong"), ["EUR"])
 
 
 def rows(name):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from commonwatt.app.charts.treasury import need_chart
 from commonwatt.app.treasury import FanChoices, centre_path, need_answer
 from commonwatt.cli.treasury import treasury
 from commonwatt.treasury.country.file import load_country
@@ -93,6 +94,7 @@ def test_a_need_raises_debt_by_itself_and_what_it_costs():
     assert extra == pytest.approx(total, rel=0.4)
     assert len(found["fan_with"]) == len(found["fan_without"]) == 8
     assert found["fan_with"][4]["q50"] > found["fan_without"][4]["q50"]
+    assert "with the programme" in need_chart(found)
 
 
 @pytest.mark.shared_data

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
 from scipy.stats import t as student  # pyright: ignore[reportMissingTypeStubs]
 
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
 from commonwatt.treasury.answers import (
     Row,
     bridge_rows,
@@ -24,6 +26,7 @@ from commonwatt.treasury.compare import comparison_rows
 from commonwatt.treasury.country.file import SHIPPED, load_country
 from commonwatt.treasury.country.model import Country
 from commonwatt.treasury.country.weo import OUTLOOK_FROM, country_of, economy, load_weo
+from commonwatt.treasury.errors import check_share
 from commonwatt.treasury.fan.backtest import HORIZON, ORIGINS, backtest, score_rows
 from commonwatt.treasury.fan.engine import Paths, run_fan
 from commonwatt.treasury.fan.estimate import Markets, estimate_panel, history, shock_model
@@ -53,6 +56,26 @@ def open_country(name: str, weo: Path | None = None) -> Country:
     if weo is None:
         return load_country(name)
     return country_of(economy(load_weo(weo), name.upper(), weo), OUTLOOK_FROM)
+
+
+def with_exchange_rates(country: Country, changes: Sequence[str]) -> Country:
+    """Return the country with yearly changes of exchange rates, as `CUR=CHANGE`.
+
+    Raises:
+        UsageError: A change cannot be read, or is no share.
+
+    >>> with_exchange_rates(open_country("hongkong"), ["EUR=0.03"]).fx_change
+    {'EUR': 0.03}
+    """
+    found = dict(country.fx_change)
+    for text in changes:
+        name, _, value = text.partition("=")
+        try:
+            found[name.strip().upper()] = check_share(f"--fx {text}", float(value), UsageError)
+        except ValueError:
+            wanted = Message("a change such as EUR=0.03")
+            raise UsageError(f"--fx {text}", wanted=wanted) from None
+    return replace(country, fx_change=found)
 
 
 def project_answer(

@@ -32,6 +32,8 @@ _weo = option("--weo", type=_path, help="WEO table; COUNTRY is then a code such 
 @option("--bonds-as-income/--bonds-not-income", default=True, help="Headline counts proceeds.")
 @option("--transfers-as-income/--transfers-not-income", default=True, help="Likewise transfers.")
 @option("--programme", multiple=True, help="Count only this borrowing programme; may repeat.")
+@option("--fx", multiple=True, metavar="CUR=CHANGE",
+        help="Yearly change of a foreign currency, such as EUR=0.03; may repeat.")  # fmt: skip
 @option("--compare", type=_path, help="WEO table whose economies stand beside the country.")
 def project(
     country: str,
@@ -41,6 +43,7 @@ def project(
     bonds_as_income: bool,
     transfers_as_income: bool,
     programme: tuple[str, ...],
+    fx: tuple[str, ...],
     compare: Path | None,
 ) -> Answer:
     """Project accounts, debt and reserves year by year, with bridge and decomposition."""
@@ -54,9 +57,8 @@ def project(
         basis=Basis(basis),
         programmes=programme,
     )
-    answer = app.project_answer(
-        app.open_country(country, weo), years=years, treatment=treatment, compare=compare
-    )
+    chosen = app.with_exchange_rates(app.open_country(country, weo), fx)
+    answer = app.project_answer(chosen, years=years, treatment=treatment, compare=compare)
     names = ("years", "history", "bridge", "quarters", "published_checks", "comparison")
     return Answer(
         data=answer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commonwatt.core.errors import InputError
+from commonwatt.core.errors import CommonwattError, InputError
 from commonwatt.core.messages import Message
 
 
@@ -36,13 +36,15 @@ class CentreError(InputError):
     code, exit_code = "centre-invalid", 34
 
 
-def check_share(where: str, value: float, error: type[InputError], *, limit: float = 1.0) -> float:
+def check_share(
+    where: str, value: float, error: type[CommonwattError], *, limit: float = 1.0
+) -> float:
     """Return `value` if it is a share between -`limit` and `limit`, or raise `error`.
 
     A percent given where a share is wanted is the mistake that this catches.
 
     Raises:
-        InputError: Of the class `error`, when the value is beyond the limit.
+        CommonwattError: Of the class `error`, when the value is beyond the limit.
 
     >>> check_share("hongkong.toml, growth", 0.05, CountryError)
     0.05

@@ -158,9 +158,11 @@ NEED = "capital of the programme"
 
 def _year(country: Country, ledger: Ledger, state: _State, year: int, need: float) -> Year:
     name = country.year_name(year)
+    before = outstanding(state.ladder, year - 1)
+    state.ladder = _revalued(country, state.ladder, year)
+    revaluation = outstanding(state.ladder, year - 1) - before
     cost = _interest(country, state, year)
     due = redemption(state.ladder, year)
-    before = outstanding(state.ladder, year - 1)
     amounts = {line.name: _amount(country, line, state, year, cost) for line in country.lines}
     state.amounts = amounts
     own = _own_balance(country, amounts) - cost - need
@@ -170,7 +172,7 @@ def _year(country: Country, ledger: Ledger, state: _State, year: int, need: floa
     balances = ledger.balances(name)
     check_closed(f"{name}, balance", balances.before_bonds_and_transfers, own)
     debt = outstanding(state.ladder, year)
-    check_closed(f"{name}, debt", debt, before + gross - due)
+    check_closed(f"{name}, debt", debt, before + revaluation + gross - due)
     _keep(country, state, balances)
     return Year(
         year=year,
@@ -192,10 +194,24 @@ def _year(country: Country, ledger: Ledger, state: _State, year: int, need: floa
                 gdp=country.gdp(year),
                 interest=cost,
                 primary_balance=own + cost,
+                revaluation=revaluation,
             )
         ),
         debt_by_currency=_by_currency(state.ladder, year),
     )
+
+
+def _revalued(country: Country, ladder: Sequence[Tranche], year: int) -> list[Tranche]:
+    """Return the ladder with foreign bonds that stood a year ago at this year's rates."""
+    moves = country.fx_change
+    if not moves:
+        return list(ladder)
+    return [
+        replace(t, amount=t.amount * (1 + moves[t.currency]))
+        if t.currency in moves and t.stands_after(year - 1)
+        else t
+        for t in ladder
+    ]
 
 
 def _keep(country: Country, state: _State, balances: Balances) -> None:
@@ -323,28 +339,27 @@ def quarterly_reserves(projection: Projection) -> tuple[tuple[str, float], ...]:
     rows: list[tuple[str, float]] = []
     level = projection.country.reserves or 0.0
     for year in projection.years:
-        steps = _quarter_steps(projection, year)
-        for quarter, step in enumerate(steps, start=1):
+        end = year.reserves if year.reserves is not None else level + year.balances.published
+        for quarter, step in enumerate(_quarter_steps(projection, year, end - level), start=1):
             level += step
             rows.append((f"{year.name} Q{quarter}", level))
-        if year.reserves is not None:
-            check_closed(f"{year.name}, quarters", level, year.reserves)
+        check_closed(f"{year.name}, quarters", level, end)
     return tuple(rows)
 
 
-def _quarter_steps(projection: Projection, year: Year) -> list[float]:
-    country, ledger = projection.country, projection.ledger
-    income, expense = 0.0, 0.0
-    for entry in ledger.entries:
-        if entry.fiscal_year == year.name:
-            for name, amount in entry.postings.items():
-                kind = ledger.accounts[name].kind
-                income -= amount if kind is Kind.INCOME else 0.0
-                expense += amount if kind is Kind.EXPENSE else 0.0
-    level = year.balances.published - (income - expense)
-    returned = (year.reserves or 0.0) * country.reserves_return / (1 + country.reserves_return)
-    rest = (level + (returned if country.reserves_return else 0.0)) / 4
-    return [a * income - b * expense + rest for a, b in country.quarters]
+def _quarter_steps(projection: Projection, year: Year, change: float) -> list[float]:
+    """Return the change of cash in each quarter; together they are the year's change."""
+    kinds = {name: account.kind for name, account in projection.ledger.accounts.items()}
+    postings = [
+        (kinds[name], amount)
+        for entry in projection.ledger.entries
+        if entry.fiscal_year == year.name
+        for name, amount in entry.postings.items()
+    ]
+    income = -math.fsum(amount for kind, amount in postings if kind is Kind.INCOME)
+    expense = math.fsum(amount for kind, amount in postings if kind is Kind.EXPENSE)
+    rest = (change - income + expense) / 4
+    return [a * income - b * expense + rest for a, b in projection.country.quarters]
 
 
 def without(country: Country, lines: Sequence[str]) -> Country:

@@ -62,6 +62,40 @@ def fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
     return files
 
 
+def need_chart(answer: Mapping[str, Any]) -> str:
+    """Return the debt path with and without a need: two medians and the band with it.
+
+    Args:
+        answer: The answer of `need_answer`.
+    """
+    sides = {"with the programme": "fan_with", "without it": "fan_without"}
+    long = [
+        {"fiscal_year": row["fiscal_year"], "path": name, "median": 100 * row["q50"]}
+        for name, key in sides.items()
+        for row in answer[key]
+    ]
+    band = [
+        {"fiscal_year": r["fiscal_year"], "low": 100 * r["q10"], "high": 100 * r["q90"]}
+        for r in answer["fan_with"]
+    ]
+    x = alt.X("fiscal_year:O", title=None)
+    area = (
+        alt.Chart(pl.DataFrame(band))
+        .mark_area(opacity=0.2, color=BAND)
+        .encode(x=x, y=alt.Y("low:Q", title="debt, % of GDP"), y2="high:Q")
+    )
+    lines = (
+        alt.Chart(pl.DataFrame(long))
+        .mark_line()
+        .encode(x=x, y="median:Q", color=alt.Color("path:N", scale=scale(list(sides)), title=None))
+    )
+    last = [answer[key][-1]["q50"] for key in sides.values()]
+    said = (
+        f"Median debt {100 * last[0]:.2f} % of GDP with the programme, {100 * last[1]:.2f} without."
+    )
+    return svg(sized(alt.layer(area, lines)), description=said)
+
+
 PARTS = ("interest", "growth", "primary_balance", "exchange_rate", "stock_flow")
 
 

@@ -88,6 +88,7 @@ class CountryFile(_Part):
     reserves: ReservesPart | None = None
     debt: DebtPart
     accounts: list[AccountPart]
+    fx_change: dict[str, Share] = Field(default_factory=dict[str, float])
     quarters: list[QuarterPart] = Field(default_factory=list[QuarterPart])
 
 
@@ -128,6 +129,7 @@ def load_country(name_or_path: str) -> Country:
         published=_published(folder / "published.csv"),
         guarantees=file.debt.guarantees,
         quarters=_quarters(file.quarters),
+        fx_change=file.fx_change,
         sources=_sources(folder / "sources.csv"),
     )
 

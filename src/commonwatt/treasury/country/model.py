@@ -115,6 +115,7 @@ class Country:
         history: Published past years.
         published: Figures that the projection must meet.
         guarantees: Debt guaranteed at the start.
+        fx_change: Yearly change of each foreign currency's price in the country's own.
         quarters: Shares of a year's (income, expense) that fall in each quarter.
     """
 
@@ -144,6 +145,7 @@ class Country:
     published: tuple[Published, ...] = ()
     guarantees: float = 0.0
     quarters: tuple[tuple[float, float], ...] = ((0.25, 0.25),) * 4
+    fx_change: Mapping[str, float] = field(default_factory=dict[str, float])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def year_name(self, year: int) -> str:
