@@ -74,6 +74,7 @@ class Replay:
             if not self.record.rejected[job]:
                 agenda.add((at_ms, SUBMIT, job, 0))
         self.finished: list[int] = []
+        self.alarm_ms = -1
 
     def run(self) -> Result:
         """Take events until there are none, and return the outcome."""
@@ -124,8 +125,14 @@ class Replay:
             self._preempt(job)
         for job, pieces in decision.starts.items():
             self._start(job, pieces)
+        if self.policy.preempt.name != "none":
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """Look at the queue when keys change next, if no earlier look is due."""
         wake_ms = self.policy.order.wake(self.state)
-        if wake_ms is not None and self.policy.preempt.name != "none":
+        if wake_ms is not None and not self.state.now_ms < self.alarm_ms <= wake_ms:
+            self.alarm_ms = wake_ms
             self.agenda.add((wake_ms, WAKE, 0, 0))
 
     def _preempt(self, job: int) -> None:
