@@ -15,7 +15,8 @@ BAND = "#0072B2"
 ALARM = "#D55E00"
 WIDTH = 640
 HEIGHT = 220
-FONT = "system-ui, 'Noto Sans', 'Noto Sans TC', 'PingFang TC', 'Microsoft JhengHei', sans-serif"
+# The first two have the same widths as the font that measures the text while drawing.
+FONT = "Arial, 'Liberation Sans', Helvetica, 'Noto Sans TC', 'Microsoft JhengHei', sans-serif"
 
 _CONFIG: dict[str, Any] = {
     "background": "transparent",

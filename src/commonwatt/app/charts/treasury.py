@@ -17,7 +17,7 @@ def project_files(answer: Mapping[str, Any]) -> dict[str, str]:
     """Return the charts of a projection as SVG files by name."""
     return {
         "bridge.svg": bridge_chart(answer["bridge"], answer["currency"]),
-        "decomposition.svg": decomposition_chart(answer["years"]),
+        "decomposition.svg": decomposition_chart(answer["years"], stock_of(answer)),
     }
 
 
@@ -31,16 +31,17 @@ def bridge_chart(rows: Rows, currency: str) -> str:
     )
     frame = pl.DataFrame(bars)
     order = [bar["step"] for bar in bars]
-    chart = (
-        alt.Chart(frame)
-        .mark_bar()
-        .encode(
-            x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=-25)),
-            y=alt.Y("low:Q", title=f"bn {currency}"),
-            y2="high:Q",
-            color=alt.Color("kind:N", scale=scale(["level", "step"]), title=None),
-        )
+    base = alt.Chart(frame).encode(
+        x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=-25))
     )
+    drawn = base.mark_bar().encode(
+        y=alt.Y("low:Q", title=f"bn {currency}"),
+        y2="high:Q",
+        color=alt.Color("kind:N", scale=scale(["level", "step"]), title=None),
+    )
+    labels = base.mark_text(dy=-7).encode(y="top:Q", text="label:N")
+    title = f"{rows[0]['fiscal_year']}: balance after each step, from the ledger"
+    chart = alt.layer(drawn, labels).properties(title=title)
     said = ", ".join(f"{bar['step']} {bar['high']:,.1f}" for bar in bars)
     return svg(sized(chart), description=f"Bridge of the balance {rows[0]['fiscal_year']}: {said}.")
 
@@ -51,10 +52,18 @@ def _bar(row: dict[str, Any], unit: str, *, first: bool) -> dict[str, Any]:
     return {"step": row["step"], "low": low, "high": level, "kind": "level" if first else "step"}
 
 
+def stock_of(answer: Mapping[str, Any]) -> str:
+    """Return which stock of debt an answer shows, for the heading of a chart."""
+    treatment = answer["treatment"]
+    named = treatment["programmes"]
+    programmes = "all programmes" if named == "all" else ", ".join(named)
+    return f"{answer['country']}: gross debt, {programmes}, {treatment['debt_basis']} basis"
+
+
 def fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
     """Return the charts of a fan as SVG files by name."""
     fans = answer["fan"]
-    files = {"fan_debt.svg": fan_chart(fans["debt_gdp_share"])}
+    files = {"fan_debt.svg": fan_chart(fans["debt_gdp_share"], heading=stock_of(answer))}
     if any(row["q95"] > 0 for row in fans["reserves_gdp_share"]):
         files["fan_reserves.svg"] = fan_chart(
             fans["reserves_gdp_share"], title="reserves, % of GDP"
@@ -99,7 +108,7 @@ def need_chart(answer: Mapping[str, Any]) -> str:
 PARTS = ("interest", "growth", "primary_balance", "exchange_rate", "stock_flow")
 
 
-def decomposition_chart(rows: Rows) -> str:
+def decomposition_chart(rows: Rows, heading: str = "") -> str:
     """Return what moved the debt ratio, stacked by year, in points of GDP."""
     long = [
         {
@@ -120,10 +129,17 @@ def decomposition_chart(rows: Rows) -> str:
             color=alt.Color("part:N", scale=scale(names), title=None),
         )
     )
+    bars = bars.properties(title=heading)
     return svg(sized(bars), description="What changed the debt ratio each year, in points of GDP.")
 
 
-def fan_chart(rows: Rows, *, title: str = "debt, % of GDP", ceiling: float | None = None) -> str:
+def fan_chart(
+    rows: Rows,
+    *,
+    title: str = "debt, % of GDP",
+    heading: str = "",
+    ceiling: float | None = None,
+) -> str:
     """Return a fan: bands between 5, 10, 25, 75, 90 and 95 % quantiles, and the median.
 
     Each row holds `fiscal_year` and quantiles `q05` … `q95` as shares of GDP.
@@ -149,4 +165,4 @@ def fan_chart(rows: Rows, *, title: str = "debt, % of GDP", ceiling: float | Non
         f"{title}: in {last['fiscal_year']} median {last['q50']:.1f}, "
         f"80 % band {last['q10']:.1f} to {last['q90']:.1f}."
     )
-    return svg(sized(alt.layer(*layers)), description=said)
+    return svg(sized(alt.layer(*layers).properties(title=heading)), description=said)

@@ -164,12 +164,12 @@ def _facts(run: FleetRun, language: str) -> list[Fact]:
 
 def _sites_shown(sites: pl.DataFrame, language: str) -> Shown:
     headings = [
-        "Site",
-        "GPUs",
-        "Utilisation",
-        "Energy [MWh]",
-        "Power bill [USD]",
-        "Carbon [t CO₂e]",
+        Message("Site"),
+        Message("GPUs"),
+        Message("Utilisation"),
+        Message("Energy [MWh]"),
+        Message("Power bill [USD]"),
+        Message("Carbon [t CO₂e]"),
     ]
     rows = [
         [

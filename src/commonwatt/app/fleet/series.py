@@ -73,7 +73,8 @@ SITES = Table(
 def use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     """Return mean allocated GPUs by bin and site; `labels` name the sites in order."""
     edges = _edges(run)
-    fleet, parts = run.inputs.fleet, []
+    fleet = run.inputs.fleet
+    parts: list[pl.DataFrame] = []
     for i, label in enumerate(labels):
         held = np.diff(held_by(run.result, fleet.site.astype(np.int64), i).until(edges))
         parts.append(

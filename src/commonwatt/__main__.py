@@ -1,0 +1,5 @@
+"""`python -m commonwatt` is the same as `commonwatt`."""
+
+from commonwatt.cli import main
+
+main()
