@@ -29,6 +29,8 @@ def bridge_chart(rows: Rows, currency: str) -> str:
     bars.append(
         {"step": "balance before bonds and transfers", "low": 0.0, "high": last, "kind": "level"}
     )
+    for bar in bars:
+        bar |= {"top": max(bar["low"], bar["high"]), "label": f"{bar['high']:+,.1f}"}
     frame = pl.DataFrame(bars)
     order = [bar["step"] for bar in bars]
     base = alt.Chart(frame).encode(
