@@ -7,5 +7,15 @@ pure functions at each event and must agree with both, job for job.
 
 from commonwatt.fleet.engine.result import JobState, Result, Segments
 from commonwatt.fleet.engine.simulate import Runtime, simulate
+from commonwatt.fleet.engine.user import Job, UserPolicy, simulate_user
 
-__all__ = ["JobState", "Result", "Runtime", "Segments", "simulate"]
+__all__ = [
+    "Job",
+    "JobState",
+    "Result",
+    "Runtime",
+    "Segments",
+    "UserPolicy",
+    "simulate",
+    "simulate_user",
+]

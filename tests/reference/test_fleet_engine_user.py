@@ -1,0 +1,33 @@
+"""A user's policy in plain Python against the built-in one of the same rule."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+
+from commonwatt.fleet.engine import simulate, simulate_user
+from commonwatt.fleet.policies import parse_policy
+from tests.fleet_cases import fleets, workloads
+
+
+class Fifo:
+    def order(self, waiting, now_s):
+        return waiting
+
+
+class ShortestFirst:
+    def order(self, waiting, now_s):
+        return sorted(waiting, key=lambda job: job.runtime_s)
+
+
+@given(jobs=workloads(), fleet=fleets())
+@settings(max_examples=80, deadline=None)
+def test_first_in_first_out_in_python_is_the_kernel_s(jobs, fleet):
+    ours = simulate_user(jobs, fleet, Fifo())
+    assert ours.sha256 == simulate(jobs, fleet, parse_policy("fifo", "consolidate")).sha256
+
+
+@given(jobs=workloads(), fleet=fleets())
+@settings(max_examples=80, deadline=None)
+def test_shortest_first_in_python_is_the_kernel_s(jobs, fleet):
+    ours = simulate_user(jobs, fleet, ShortestFirst())
+    assert ours.sha256 == simulate(jobs, fleet, parse_policy("sjf", "consolidate")).sha256
