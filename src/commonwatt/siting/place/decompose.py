@@ -300,8 +300,9 @@ def serve_all(days: Days, best: Trial) -> Trial:
     Raises:
         InfeasibleError: The largest sizes do not serve everything.
     """
+    enough = 1e-7 * max(1.0, float(days.problem.demand.max()))
     for _ in range(8):
-        if best.unserved <= 1e-9 * float(days.problem.demand.sum()):
+        if best.unserved <= enough:
             return best
         best = try_size(days, _raised(days, best))
     raise InfeasibleError(

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from commonwatt.core.errors import InfeasibleError
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translate
 from commonwatt.siting.place.dayflow import solve_day
 from commonwatt.siting.place.decompose import Days, cut_into_days, day_cost, solve_by_days
 from commonwatt.siting.place.problem import DAY, Plan, Problem, carbon_of
@@ -75,6 +75,21 @@ def smallest_conflict(problem: Problem) -> tuple[Limit, ...]:
     return min(found, key=lambda each: (len(each), each))
 
 
+@dataclass(frozen=True, slots=True)
+class Listed(Message):
+    """A sentence whose gap `names` is a list of messages, each said in the same language."""
+
+    parts: tuple[Message, ...] = ()
+
+    def say(self, language: str) -> str:
+        """Return the sentence with its list in `language`."""
+        names = "; ".join(part.say(language) for part in self.parts)
+        return translate(self.text, language).format(names=names)
+
+    def __str__(self) -> str:
+        return self.say("en")
+
+
 def check_feasible(problem: Problem) -> None:
     """Raise if the limits cannot all hold, naming the smallest set that cannot.
 
@@ -83,10 +98,10 @@ def check_feasible(problem: Problem) -> None:
     """
     conflict = smallest_conflict(problem)
     if conflict:
-        names = "; ".join(each.named(problem).say("en") for each in conflict)
+        named = tuple(each.named(problem) for each in conflict)
         raise InfeasibleError(
             "siting.place",
-            found=Message("limits that cannot hold together: {names}", {"names": names}),
+            found=Listed("limits that cannot hold together: {names}", parts=named),
             remedy=Message("Loosen any one of them."),
         )
 
