@@ -98,6 +98,7 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("encounter", "text", "Opaque name of the encounter."),
         Field("score", "share", "What the model said."),
         Field("shown", "flag", "Whether anybody was shown it."),
+        Field("own_estimate", "share", "The doctor's own, given before.", needed=False),
     ),
     "decision": (
         _ref("advice", "advice"),

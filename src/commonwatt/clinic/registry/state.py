@@ -202,6 +202,8 @@ class Registry:
 
     def saw_advice_first(self, advice: str) -> bool | None:
         """Return whether the doctor saw the advice before giving an own estimate, if known."""
+        if "own_estimate" in self.records[advice].body:
+            return False
         decision = self.decision_of.get(advice)
         if decision is None or "own_estimate" not in self.records[decision].body:
             return None

@@ -1,0 +1,213 @@
+"""Encounters and adversarial plans: each is let through or refused by the rule that it breaks."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.clinic.gateway import Gate, Pathway, Runner, load_guides, sign_statement
+from commonwatt.clinic.gateway.agents import CALL
+from commonwatt.clinic.gateway.agents import RULES as AGENT_RULES
+from commonwatt.clinic.gateway.gate import ALLOWED, RULES
+from commonwatt.clinic.registry import Status
+from commonwatt.clinic.rules.predicate import Compare, In, leaves
+from commonwatt.ledger import Key
+from commonwatt.ledger.verify import verify
+from tests.clinic_factories import BODIES, KEYS, NOW, move, put, with_deployment
+
+GUIDES = load_guides()
+
+
+def clinic_with_every_guide():
+    made = with_deployment()
+    for name in GUIDES:
+        put(made, "deployment", name, BODIES["deployment"] | {"guide": name})
+        move(made, Status.APPROVED, "committee-chair", name=name)
+        move(made, Status.LIVE, "clinical-lead", name=name)
+    return made
+
+
+DESK = clinic_with_every_guide()
+GATE = Gate(
+    DESK, "qmh", {f"deployment/{n}": lambda _: 0.4 for n in GUIDES}, by=KEYS["gateway"], salt=b"s"
+)
+
+
+def disclose(name, encounter):
+    body = {
+        "deployment": f"deployment/{name}",
+        "encounter": GATE.opaque(encounter),
+        "language": "en",
+    }
+    put(DESK, "disclosure", f"{name}-{encounter}", body)
+
+
+def facts_of(guide, chance):
+    """Facts drawn so that each rule is met often: some missing, some beyond each limit."""
+    found = {}
+    parts = [guide.indications, *(c.when for c in guide.contraindications)]
+    for leaf in [leaf for part in parts for leaf in leaves(part)]:
+        if isinstance(leaf, Compare):
+            found[leaf.fact] = chance.choice(
+                ["1", str(leaf.limit - 1), str(leaf.limit), "60", "60"]
+            )
+        elif isinstance(leaf, In):
+            keep = leaf.fact not in found or chance.random() < 0.3
+            if keep:
+                found[leaf.fact] = chance.choice([*leaf.values, *leaf.values, "other"])
+    if chance.random() < 0.2:
+        found.pop(chance.choice(sorted(found)))
+    return found
+
+
+def wanted(name, facts, told):
+    """The guides once more, as a person would read them."""
+    age = float(facts["age_years"]) if "age_years" in facts else None
+    inside = {
+        "imaging": ("modality", ("ct", "xray", "mri", "ultrasound"), ("age_years", "quality")),
+        "pathology": ("specimen", ("biopsy", "resection", "cytology"), ("stain", "preparation")),
+        "cardiovascular": ("setting", ("ward", "emergency", "clinic"), ("rhythm", "age_years")),
+        "oncology": ("stage", ("i", "ii", "iii", "iv"), ("stage", "pregnant")),
+        "general-practice": ("setting", ("clinic", "home"), ("red_flag", "age_years")),
+    }[name]
+    if not {inside[0], *inside[2]} <= set(facts):
+        return "gate.missing-fact"
+    if facts[inside[0]] not in inside[1]:
+        return "gate.outside-indications"
+    young = age is not None and age < (2 if name == "general-practice" else 18)
+    bad = {"quality": "poor", "stain": "unknown", "preparation": "frozen", "rhythm": "paced",
+           "pregnant": "yes", "red_flag": "yes"}  # fmt: skip
+    if young or any(facts.get(fact) == value for fact, value in bad.items()):
+        return "gate.contraindicated"
+    return ALLOWED if told else "gate.not-disclosed"
+
+
+@pytest.mark.parametrize("name", sorted(GUIDES))
+def test_a_hundred_encounters_of_a_guide_are_each_judged_by_the_rule_named(name):
+    chance, rules = Random(name), set()
+    for number in range(100):
+        encounter, told = f"{name}-{number}", chance.random() < 0.7
+        if told:
+            disclose(name, encounter)
+        facts = facts_of(GUIDES[name], chance)
+        size = DESK.ledger.head().size
+        verdict = GATE.ask(f"deployment/{name}", encounter, facts, at=NOW)
+        assert verdict.rule == wanted(name, facts, told)
+        assert DESK.ledger.head().size == size + 1
+        assert (verdict.score is not None) == verdict.allowed
+        rules.add(verdict.rule)
+    assert {ALLOWED, "gate.missing-fact", "gate.contraindicated"} <= rules <= {ALLOWED, *RULES}
+
+
+GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
+disclose("imaging", "told")
+PATHWAY = Pathway(
+    name="chest", deployments=frozenset({"deployment/imaging", "deployment/oncology"}),
+    needs_human=frozenset({"deployment/imaging"}), roles=frozenset({"clinician"}), most_calls=3,
+)  # fmt: skip
+STRANGER = Key.from_seed(bytes([99]) * 32)
+PLANS = iter(range(10**9))
+
+steps = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "deployment": st.sampled_from(
+                [
+                    "deployment/imaging",
+                    "deployment/oncology",
+                    "deployment/pathology",
+                    "deployment/none",
+                    "product/p",
+                    "deployment/imaging\n",
+                    "",
+                ]
+            ),
+            "encounter": st.sampled_from(["told", "untold"]),
+            "facts": st.sampled_from([GOOD, {}, GOOD | {"quality": "poor"}, {"age_years": "nan"}]),
+        }
+    ),
+    st.sampled_from([None, "call everything", {"deployment": "deployment/imaging"}, {"a": 1}, []]),
+    st.just({"deployment": "deployment/imaging", "encounter": "told", "facts": {"x": 1}}),
+)
+humans = st.sampled_from(
+    ["none", "right", "other-step", "other-plan", "stranger", "wrong-role", "forged"]
+)
+
+
+def statement_for(kind, plan, number):
+    if kind == "none":
+        return None
+    signer = {"stranger": STRANGER, "wrong-role": KEYS["monitor"]}.get(kind, KEYS["clinician"])
+    made = sign_statement(
+        "elsewhere" if kind == "other-plan" else plan, number + (kind == "other-step"), "go", signer
+    )
+    if kind == "forged":
+        return type(made)(plan_id=plan, step=number, answer="stop", public_key=made.public_key,
+                          signature=made.signature)  # fmt: skip
+    return made
+
+
+def expected(step, human, calls):
+    """The rules in order, written once more."""
+    keys = {"deployment", "encounter", "facts"}
+    if not isinstance(step, dict) or set(step) != keys or "x" in step["facts"]:
+        return "agent.malformed"
+    if calls >= 3:
+        return "agent.budget-spent"
+    if step["deployment"] not in PATHWAY.deployments:
+        return "agent.tool-not-listed"
+    if step["deployment"] == "deployment/imaging":
+        fault = {"none": "human-step-missing", "other-step": "human-step-missing",
+                 "other-plan": "human-step-missing", "stranger": "signer-unknown",
+                 "wrong-role": "signer-wrong-role",
+                 "forged": "signature-false"}.get(human)  # fmt: skip
+        if fault:
+            return f"agent.{fault}"
+        if step["facts"] == GOOD:
+            return ALLOWED if step["encounter"] == "told" else "gate.not-disclosed"
+        return "gate.contraindicated" if "quality" in step["facts"] else "gate.missing-fact"
+    return "gate.missing-fact"  # no stage is ever given
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(st.lists(st.tuples(steps, humans), min_size=1, max_size=6))
+def test_a_thousand_adversarial_plans_are_stopped_at_the_first_rule_that_they_break(drawn):
+    plan = f"plan-{next(PLANS)}"
+    statements = {i: statement_for(human, plan, i) for i, (_, human) in enumerate(drawn)}
+    runner = Runner(GATE, PATHWAY, plan)
+    given_ = {i: one for i, one in statements.items() if one}
+    verdicts = runner.run([step for step, _ in drawn], given_, at=NOW)
+    calls = 0
+    for verdict, (step, human) in zip(verdicts, drawn, strict=False):
+        assert verdict.rule == expected(step, human, calls)
+        assert verdict.rule in {ALLOWED, *RULES, *AGENT_RULES}
+        calls += verdict.rule != "agent.malformed"
+    assert all(verdict.allowed for verdict in verdicts[:-1])
+    assert len(verdicts) == len(drawn) or not verdicts[-1].allowed
+
+
+def test_a_signed_step_counts_once_even_for_a_second_runner_of_the_same_plan():
+    step = {"deployment": "deployment/imaging", "encounter": "told", "facts": GOOD}
+    signed = {0: sign_statement("twice", 0, "go", KEYS["clinician"])}
+    assert Runner(GATE, PATHWAY, "twice").run([step], signed, at=NOW)[0].allowed
+    [again] = Runner(GATE, PATHWAY, "twice").run([step], signed, at=NOW)
+    assert again.rule == "agent.statement-used"
+
+
+def test_every_call_of_an_agent_is_in_the_ledger_and_the_ledger_verifies():
+    before = len(list(DESK.ledger.entries(kind=CALL)))
+    Runner(GATE, PATHWAY, "noted").run(["nonsense"], {}, at=NOW)
+    after = list(DESK.ledger.entries(kind=CALL))
+    assert len(after) == before + 1
+    assert after[-1].body["rule"] == "agent.malformed"
+    verify(DESK.ledger)
+
+
+def test_a_site_refuses_what_is_another_sites_not_live_or_has_no_model():
+    elsewhere = Gate(DESK, "elsewhere", {}, by=KEYS["gateway"], salt=b"s")
+    assert elsewhere.check("deployment/imaging", "e", GOOD).rule == "gate.wrong-site"
+    assert GATE.check("deployment/x", "e", GOOD).rule == "gate.not-live"
+    assert GATE.check("version/v1", "e", GOOD).rule == "gate.unknown-deployment"
+    bare = Gate(DESK, "qmh", {}, by=KEYS["gateway"], salt=b"s")
+    assert bare.check("deployment/imaging", GATE.opaque("told"), GOOD).rule == "gate.no-model"

@@ -1,0 +1,116 @@
+"""The CDS Hooks service over its own protocol."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from commonwatt.clinic.gateway import Gate
+from commonwatt.clinic.gateway.service import EXTENSION, Service
+from tests.clinic_factories import HOUR, KEYS, NOW, put, with_live
+
+GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
+
+
+class Client:
+    """One request at a time, in process."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def request(self, method, path, **given_):
+        async def send():
+            transport = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+                return await client.request(method, path, **given_)
+
+        return asyncio.run(send())
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def post(self, path, **given_):
+        return self.request("POST", path, **given_)
+
+
+@pytest.fixture
+def made():
+    desk = with_live()
+    gate = Gate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
+    told = {"deployment": "deployment/x", "encounter": gate.opaque("enc-1"), "language": "zh-Hant"}
+    put(desk, "disclosure", "d", told)
+    service = Service(gate, lambda: NOW + HOUR, {"dr-lee": KEYS["clinician"]}.get)
+    return desk, Client(service.app())
+
+
+def ask(client, encounter="enc-1", name="x", **extension):
+    body = {"hook": "patient-view", "hookInstance": "1", "context": {"encounterId": encounter},
+            "extension": {EXTENSION: {"facts": GOOD} | extension}}  # fmt: skip
+    return client.post(f"/cds-services/{name}", json=body)
+
+
+def told(answer):
+    return answer.json()["extension"][EXTENSION]
+
+
+def test_discovery_lists_what_is_live_here(made):
+    [service] = made[1].get("/cds-services").json()["services"]
+    assert service == {
+        "hook": "patient-view",
+        "id": "x",
+        "title": "Medical imaging",
+        "description": service["description"],
+    }
+
+
+def test_advice_is_on_record_before_it_is_answered_in_the_clinicians_language(made):
+    desk, client = made
+    answer = ask(client, language="zh-Hant")
+    [card] = answer.json()["cards"]
+    assert "0.42" in card["summary"]
+    assert "放射科醫生" in card["summary"]
+    record = desk.registry.records[told(answer)["advice"]]
+    assert (record.body["score"], record.body["shown"]) == (0.42, True)
+    assert "enc-1" not in str(dict(record.body))
+
+
+def test_a_refusal_names_its_rule_gives_no_card_and_is_on_record(made):
+    desk, client = made
+    answer = ask(client, encounter="enc-2")
+    assert answer.json()["cards"] == []
+    assert told(answer)["rule"] == "gate.not-disclosed"
+    assert "電腦模型" in told(answer)["words"]["zh-Hant"]
+    last = list(desk.ledger.entries())[-1]
+    assert (last.kind, last.body["rule"]) == ("gate.refusal", "gate.not-disclosed")
+    assert told(ask(client, name="none"))["rule"] == "gate.unknown-deployment"
+
+
+def test_feedback_is_signed_by_the_clinician_and_names_the_own_estimate_given_before(made):
+    desk, client = made
+    advice = told(ask(client, ownEstimate=0.2))["advice"]
+    given = {"clinician": "dr-lee", "advice": advice, "outcome": "overridden", "reason": "disagree"}
+    sent = client.post("/cds-services/x/feedback", json={"extension": {EXTENSION: given}})
+    assert sent.status_code == 200
+    assert desk.registry.saw_advice_first(advice) is False
+    assert desk.registry.overrides("deployment/x")["overridden"]["not known"] == 1
+    again = client.post("/cds-services/x/feedback", json={"extension": {EXTENSION: given}})
+    assert again.status_code == 422
+
+
+def test_feedback_without_a_signed_identity_is_refused(made):
+    given = {"clinician": "nobody", "advice": "advice/1", "outcome": "accepted"}
+    sent = made[1].post("/cds-services/x/feedback", json={"extension": {EXTENSION: given}})
+    assert sent.status_code == 403
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"context": {"encounterId": 7}}', b"\xff"])
+def test_a_request_that_is_not_of_the_form_is_refused_with_its_place(made, body):
+    answer = made[1].post("/cds-services/x", content=body)
+    assert (answer.status_code, answer.json()["where"]) == (400, "context.encounterId")
+
+
+def test_an_estimate_out_of_bounds_is_refused_and_nothing_is_kept(made):
+    desk, client = made
+    size = desk.ledger.head().size
+    assert ask(client, ownEstimate=7).status_code == 422
+    assert desk.ledger.head().size == size
