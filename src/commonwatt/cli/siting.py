@@ -176,8 +176,8 @@ def _cost_text(answer: dict[str, Any], language: str) -> str:
             ]
         )
     note = Message(
-        "USD of {year} per useful GPU-hour; {case}. Effective PFLOP: {precision}, {share} % of "
-        "peak. {marked} of {cells} cells per site are estimates, press or memory; see `cells`.",
+        "USD of {year} per useful GPU-hour; {case}. Effective PFLOP: {precision}, {share} percent "
+        "of peak. {marked} of {cells} cells per site are estimates, press or memory; see `cells`.",
         {
             "year": str(answer["price_year"]),
             "case": translate(answer["case_meaning"], language),
@@ -207,7 +207,7 @@ def _contest_text(answer: dict[str, Any], language: str) -> str:
         f"{bar['input']} {bar['swing_usd_per_gpu_hour']:.2f}" for bar in answer["tornado"][:9]
     )
     note = Message(
-        "USD per useful GPU-hour, median with its 90 % interval. Swings at {site}: {bars}.",
+        "USD per useful GPU-hour, median with its 90 percent interval. Swings at {site}: {bars}.",
         {"site": answer["other"], "bars": bars},
     )
     return f"{_aligned(rows)}\n\n{note.say(language)}"
@@ -233,7 +233,8 @@ def _place_text(answer: dict[str, Any], words: list[Message], language: str) -> 
         for row in answer["sites"]
     ]
     total = Message(
-        "Cost {cost} USD over {hours} hours, proved to {gap} % of the best; {carbon} t of CO2.",
+        "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
+        "{carbon} t of CO2.",
         {
             "cost": f"{answer['cost_usd']:,.0f}",
             "hours": f"{answer['hours']:,}",

@@ -85,13 +85,7 @@ def place_answer(classes: Path | None = None, choices: PlaceChoices | None = Non
     return {
         "year": chosen.year,
         "hours": chosen.hours,
-        "cost_usd": plan.cost_usd,
-        "bound_usd": plan.bound_usd,
-        "gap_share": plan.gap,
-        "carbon_t": carbon_of(problem, plan.load) / 1000,
-        "sites": _site_rows(problem, plan),
-        "classes": _class_rows(problem, plan),
-        "hourly": _hourly_rows(problem, plan),
+        **plan_rows(problem, plan),
         "limits": words,
     }
 
@@ -329,4 +323,17 @@ def _day_ahead_row(market: Market, ms: float, shape: F64, carbon_usd_per_t: floa
         "cost_over_hindsight_share": ahead.objective_usd / behind.objective_usd - 1,
         "carbon_over_hindsight_share": ahead.carbon_t / behind.carbon_t - 1,
         "load_beyond_limit_mwh": ahead.far,
+    }
+
+
+def plan_rows(problem: Problem, plan: Plan) -> Row:
+    """Return a plan's cost, proof, sites, classes and hours."""
+    return {
+        "cost_usd": plan.cost_usd,
+        "bound_usd": plan.bound_usd,
+        "gap_share": plan.gap,
+        "carbon_t": carbon_of(problem, plan.load) / 1000,
+        "sites": _site_rows(problem, plan),
+        "classes": _class_rows(problem, plan),
+        "hourly": _hourly_rows(problem, plan),
     }

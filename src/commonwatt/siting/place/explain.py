@@ -248,14 +248,15 @@ def _priced(rule: Rule, low: float, high: float, plan: Plan) -> Price:
     values = {"low": f"{low:,.0f}", "high": f"{high:,.0f}", "share": f"{100 * share:.1f}"}
     texts: dict[Rule, Callable[[], Message]] = {
         Rule.LATENCY: lambda: Message(
-            "The latency limits together cost {low} to {high} USD, {share} % of the plan.", values
+            "The latency limits together cost {low} to {high} USD, {share} percent of the plan.",
+            values,
         ),
         Rule.RESIDENCY: lambda: Message(
-            "The rules on where data may go cost {low} to {high} USD, {share} % of the plan.",
+            "The rules on where data may go cost {low} to {high} USD, {share} percent of the plan.",
             values,
         ),
         Rule.TYPE: lambda: Message(
-            "Binding classes to GPU types costs {low} to {high} USD, {share} % of the plan.",
+            "Binding classes to GPU types costs {low} to {high} USD, {share} percent of the plan.",
             values,
         ),
     }
