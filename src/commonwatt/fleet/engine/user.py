@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -150,7 +150,7 @@ class _Loop:
         )
 
     def _segments(self, ran: I64, start: I64) -> Segments:
-        held = [self.held[number] for number in ran.tolist()]
+        held = [self.held[int(number)] for number in ran]
         first = [pieces[0] if pieces else (-1, 0) for pieces in held]
         more = [(i, *piece) for i, pieces in enumerate(held) for piece in pieces[1:]]
         further = np.array(more, np.int64).reshape(-1, 3)
@@ -170,7 +170,7 @@ class _Loop:
 def _jobs(workload: Workload) -> list[Job]:
     """Return the jobs as a policy sees them."""
     tenants, users = workload.tenant_names, workload.user_names
-    columns = (
+    columns: tuple[list[Any], ...] = (
         (workload.submit_ms / 1000).tolist(),
         (workload.runtime_ms / 1000).tolist(),
         (workload.estimate_ms / 1000).tolist(),
@@ -200,7 +200,8 @@ class _Room:
             self.nodes[self.group[node]][free] |= 1 << node
         self.need: list[int] = shapes.need.tolist()
         self.wide: list[int] = shapes.wide.tolist()
-        at, flat = shapes.groups_at.tolist(), shapes.groups.tolist()
+        at: list[int] = shapes.groups_at.tolist()
+        flat: list[int] = shapes.groups.tolist()
         self.groups = [flat[at[i] : at[i + 1]] for i in range(len(self.need))]
 
     def fits(self, shape: int) -> bool:
