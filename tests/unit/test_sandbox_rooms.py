@@ -63,8 +63,7 @@ class House:
                 )
         self.custodian, self.researcher, self.first, self.second, self.auditor = self.keys
         self.room = Room.open(self.ledger, folder / "room", FACTS, by=self.custodian, at=self.now())
-        lines = [json.dumps({"resourceType": "Patient", "id": f"p{i}", "birthDate": "1960-01-01",
-                             "gender": ("male", "female")[i % 2]}) for i in range(people)]  # fmt: skip
+        lines = [_patient(i) for i in range(people)]
         (folder / "Patient.ndjson").write_text("\n".join(lines))
         self.room.take_in(
             lambda store: import_fhir([folder / "Patient.ndjson"], store, "raw"),
@@ -82,6 +81,11 @@ class House:
             outputs={"n.csv": Kind.CSV}, cohorts={"n.csv": cohorts["n"]} if cohorts else {},
         )  # fmt: skip
         return self.room.submit(node, request, by=self.researcher, at=self.now())
+
+
+def _patient(number):
+    facts = {"resourceType": "Patient", "id": f"p{number}", "birthDate": "1960-01-01"}
+    return json.dumps(facts | {"gender": ("male", "female")[number % 2]})
 
 
 def _person(role, number):

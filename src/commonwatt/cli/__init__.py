@@ -17,6 +17,10 @@ COMMANDS = {
     "fleet": ("commonwatt.cli.fleet:fleet", "Simulate which jobs run where and when."),
     "siting": ("commonwatt.cli.siting:siting", "Cost a GPU-hour by site; decide where to build."),
     "treasury": ("commonwatt.cli.treasury:treasury", "Show what the bonds do to the public debt."),
+    "sandbox": (
+        "commonwatt.cli.sandbox:sandbox",
+        "Use sensitive data in a room without seeing them.",
+    ),
     "audit": ("commonwatt.cli.audit:audit", "Check published claims against sourced data."),
     "clinic": (
         "commonwatt.cli.clinic:clinic",

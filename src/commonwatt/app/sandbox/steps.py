@@ -1,0 +1,255 @@
+"""Open a room, import, assess, submit, review, release, ask: one call a step."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from commonwatt.app.ledger import with_ledger
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.ledger import Key, Ledger
+from commonwatt.sandbox.airlock.cohort import Cohort
+from commonwatt.sandbox.attacks.judge import judge
+from commonwatt.sandbox.imports.dataset import Dataset, import_csv, import_fhir, import_omop
+from commonwatt.sandbox.imports.tables import Field
+from commonwatt.sandbox.isolate.job import Kind, Limits
+from commonwatt.sandbox.isolate.node import open_node
+from commonwatt.sandbox.privacy import account, measures
+from commonwatt.sandbox.rooms.consent import view
+from commonwatt.sandbox.rooms.room import Facts, Request, Room
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a room is and who acts in it now.
+
+    Args:
+        ledger: Path or URL of the ledger.
+        rooms: Folder of all rooms.
+        room: The room's name.
+        key_file: Key of who acts; none to look only.
+        now: The time.
+    """
+
+    ledger: str
+    rooms: Path
+    room: str
+    key_file: Path | None
+    now: datetime
+
+    @property
+    def key(self) -> Key:
+        """Return the key of who acts."""
+        if self.key_file is None:
+            raise UsageError("--key", wanted=Message("the key file of who acts"))
+        return Key.load(self.key_file)
+
+
+def in_room(place: Place, use: Callable[[Room], T]) -> T:
+    """Return what `use` makes of the room."""
+    folder = place.rooms / place.room
+    return with_ledger(place.ledger, lambda ledger: use(Room(ledger, folder, place.room)))
+
+
+def open_room(place: Place, facts: Facts) -> dict[str, Any]:
+    """Open a new room."""
+
+    def use(ledger: Ledger) -> Room:
+        folder = place.rooms / place.room
+        return Room.open(ledger, folder, facts, by=place.key, at=place.now)
+
+    room = with_ledger(place.ledger, use)
+    return asdict(facts) | {"folder": str(room.folder)}
+
+
+def take_in(
+    place: Place, form: str, sources: list[Path], name: str, *, schema: Path | None
+) -> dict[str, Any]:
+    """Import sources in `form` (fhir, omop or csv) as the dataset `name`."""
+
+    def read(store: Path) -> Dataset:
+        if form == "fhir":
+            return import_fhir(sources, store, name)
+        if form == "omop":
+            return import_omop(sources, store, name)
+        if schema is None or len(sources) != 1:
+            raise UsageError("--schema", wanted=Message("one file and its schema"))
+        return import_csv(sources[0], _fields(schema), store, name)
+
+    dataset = in_room(place, lambda room: room.take_in(read, by=place.key, at=place.now))
+    return {"dataset": name, "rows": dataset.rows, "set_aside": dataset.set_aside}
+
+
+def assess(place: Place, source: str, name: str) -> dict[str, Any]:
+    """De-identify a dataset and return the report that the custodian signs."""
+
+    def use(room: Room) -> dict[str, Any]:
+        _, report = room.deidentify(source, name, by=place.key, at=place.now)
+        return asdict(report) | {"report_sha256": report.sha256}
+
+    return in_room(place, use)
+
+
+def sign(place: Place, name: str, sha256: str) -> dict[str, Any]:
+    """Sign a dataset's risk report."""
+    in_room(place, lambda room: room.sign_risk(name, sha256, by=place.key, at=place.now))
+    return {"dataset": name, "signed_sha256": sha256}
+
+
+def submit(place: Place, job_file: Path, node_folder: Path) -> dict[str, Any]:
+    """Run the job that a TOML file describes and return what became of its outputs."""
+    request = load_request(job_file)
+    node = open_node(node_folder)
+    done = in_room(place, lambda room: room.submit(node, request, by=place.key, at=place.now))
+    return {
+        "job": done.job,
+        "ending": done.ended.ending.value,
+        "wall_s": round(done.ended.wall_s, 3),
+        "memory_peak_bytes": done.ended.memory_peak_bytes,
+        "kept_in": {refusal.value: count for refusal, count in done.ended.refusals.items()},
+        "outputs": [
+            {
+                "name": output.name,
+                "sha256": output.sha256,
+                "state": done.states[output.name].value,
+                "stops": [f"{stop.rule}: {stop.why}" for stop in done.stops[output.name]],
+            }
+            for output in done.ended.outputs
+        ],
+    }
+
+
+def load_request(path: Path) -> Request:
+    """Return the job that a TOML file describes; its code lies beside it.
+
+    Raises:
+        UsageError: The file is no such description.
+    """
+    try:
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+        cohorts = {
+            name: Cohort(
+                table=given["table"],
+                by=tuple(given.get("by", ())),
+                where=tuple((c, how, value) for c, how, value in given.get("where", ())),
+            )
+            for name, given in facts.get("cohorts", {}).items()
+        }
+        return Request(
+            code=(path.parent / facts["code"]).read_text(encoding="utf-8"),
+            dataset=facts["dataset"],
+            tables=tuple(facts["tables"]),
+            outputs={name: Kind(kind) for name, kind in facts["outputs"].items()},
+            cohorts=cohorts,
+            limits=Limits(**facts.get("limits", {})),
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            path.name,
+            found=type(error).__name__,
+            wanted=Message("code, dataset, tables, outputs and, for counts, cohorts"),
+        ) from None
+
+
+def status(place: Place) -> dict[str, Any]:
+    """Return the state of a room, its datasets and its outputs."""
+    return in_room(place, lambda room: room.status())
+
+
+def show(place: Place, output: str) -> bytes:
+    """Return the bytes that a checker reviews."""
+    return in_room(place, lambda room: room.bytes_of(output))
+
+
+def vote(place: Place, output: str, *, approve: bool) -> dict[str, Any]:
+    """Vote on an output."""
+    state = in_room(
+        place, lambda room: room.vote(output, approve=approve, by=place.key, at=place.now)
+    )
+    return {"output": output, "state": state.value}
+
+
+def release(place: Place, output: str, to: Path) -> dict[str, Any]:
+    """Release an approved output into a folder."""
+    left = in_room(place, lambda room: room.release(output, to, by=place.key, at=place.now))
+    return {"output": output, "file": str(left)}
+
+
+def budget(place: Place, person: str) -> dict[str, Any]:
+    """Return a room's budget, or a person's in it."""
+
+    def use(room: Room) -> dict[str, Any]:
+        with room.ledger.reading() as tx:
+            found = account.balance(tx, room.name, person)
+        return {"limit_epsilon": found.limit, "spent_epsilon": found.spent,
+                "left_epsilon": found.left}  # fmt: skip
+
+    return in_room(place, use)
+
+
+def grant(place: Place, epsilon: float, person: str) -> dict[str, Any]:
+    """Set a budget."""
+    in_room(place, lambda room: room.grant(epsilon, person=person, by=place.key, at=place.now))
+    return budget(place, person)
+
+
+def ask_count(place: Place, dataset: str, table: str, epsilon: float) -> dict[str, Any]:
+    """Return a noisy count of the people in a table, paid for with `epsilon`."""
+
+    def use(room: Room) -> dict[str, Any]:
+        def measure(found: Dataset, gone: frozenset[str]) -> measures.Answer:
+            rows = pl.scan_parquet(view(found.table(table), gone, room.folder / "views"))
+            people = rows.select(pl.col("patient_id").n_unique()).collect().item()
+            return measures.count(people).answer(epsilon)
+
+        answer = room.ask(
+            dataset, measure, epsilon, purpose=f"count {table}", by=place.key, at=place.now
+        )
+        return {"people": answer.values[0], "epsilon": epsilon, "noise_scale": answer.scale}
+
+    return in_room(place, use)
+
+
+def prove(folder: Path) -> dict[str, Any]:
+    """Attack this machine's isolation with every program and return the verdicts."""
+    node = open_node(folder)
+    bait = folder / "bait"
+    bait.mkdir(mode=0o755)
+    verdicts = list(judge(node, bait))
+    return {
+        "attacks": len(verdicts),
+        "stopped": sum(verdict.stopped for verdict in verdicts),
+        "escaped": [verdict.attack.name for verdict in verdicts if not verdict.stopped],
+        "layers": [
+            {"attack": v.attack.name, "layer": v.attack.layer, "stopped": v.stopped}
+            for v in verdicts
+        ],
+    }
+
+
+def _fields(schema: Path) -> list[Field]:
+    """Return the fields that a JSON schema of a plain table lists."""
+    try:
+        rows: list[dict[str, Any]] = json.loads(schema.read_text(encoding="utf-8"))
+        return [_field(row) for row in rows]
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(
+            schema.name,
+            found=type(error).__name__,
+            wanted=Message("a JSON list of fields with name, kind and required"),
+        ) from None
+
+
+def _field(row: dict[str, Any]) -> Field:
+    facts: dict[str, Any] = {**row, "choices": tuple(row.get("choices", ()))}
+    return Field(**facts)

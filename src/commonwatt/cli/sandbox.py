@@ -1,0 +1,242 @@
+"""`commonwatt sandbox`: data rooms, in which data are used and not seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.core.messages import Message
+
+if TYPE_CHECKING:
+    from commonwatt.app.sandbox.steps import Place
+
+sandbox = LazyGroup(
+    name="sandbox",
+    help="Use sensitive data in a room without seeing them.",
+    example="commonwatt sandbox init heart --key custodian.pem --purpose 'Heart failure'\n"
+    "commonwatt sandbox import heart raw patients/ --key custodian.pem",
+)
+
+_path = click.Path(path_type=Path)
+_file = click.Path(dir_okay=False, path_type=Path)
+_ledger = option(
+    "--ledger", "where", default="ledger.db", envvar="COMMONWATT_LEDGER", show_default=True,
+    help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
+)  # fmt: skip
+_rooms = option(
+    "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all rooms."
+)
+_key = option("--key", "key_file", type=_file, required=True, help="Key file of who acts.")
+_room = click.argument("room")
+_node = option(
+    "--node", type=_path, default=Path("/run/commonwatt"), show_default=True,
+    help="Folder for locks and stages of jobs.",
+)  # fmt: skip
+
+
+@command(
+    sandbox, "init", example="commonwatt sandbox init heart --key custodian.pem --purpose 'Stroke'"
+)
+@_room
+@_ledger
+@_rooms
+@_key
+@option("--purpose", required=True, help="What the project is for.")
+@option("--legal-basis", default="not stated", help="What allows the use.")
+@option(
+    "--scope", type=click.Choice(["research", "ai-training", "genomics"]), default="research",
+    help="What the project does, for opt-outs.",
+)  # fmt: skip
+@option("--expires", default="2099-12-31", help="Last day of work, as 2027-12-31.")
+def init(room: str, purpose: str, legal_basis: str, scope: str, expires: str, **who: Any) -> Answer:
+    """Open a room for a project."""
+    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.rooms.consent import Scope
+    from commonwatt.sandbox.rooms.room import Facts
+
+    facts = Facts(
+        name=room, purpose=purpose, legal_basis=legal_basis, scope=Scope(scope), expires_on=expires
+    )
+    return _answer(steps.open_room(_place(room, who), facts))
+
+
+@command(
+    sandbox, "import", example="commonwatt sandbox import heart raw patients/ --key custodian.pem"
+)
+@_room
+@click.argument("dataset")
+@click.argument("sources", type=_path, nargs=-1, required=True)
+@_ledger
+@_rooms
+@_key
+@option(
+    "--format", "form", type=click.Choice(["fhir", "omop", "csv"]), default="fhir",
+    show_default=True, help="What the sources are.",
+)  # fmt: skip
+@option("--schema", type=_file, help="Fields of a plain table, as a JSON list.")
+def take_in(
+    room: str, dataset: str, sources: tuple[Path, ...], form: str, schema: Path | None, **who: Any
+) -> Answer:
+    """Import data, setting broken records aside."""
+    from commonwatt.app.sandbox import steps
+
+    place = _place(room, who)
+    return _answer(steps.take_in(place, form, list(sources), dataset, schema=schema))
+
+
+@command(sandbox, "risk", example="commonwatt sandbox risk heart raw safe --key custodian.pem")
+@_room
+@click.argument("dataset")
+@click.argument("name")
+@_ledger
+@_rooms
+@_key
+@option("--sign", "digest", help="Sign the report of this digest, so that jobs may use NAME.")
+def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> Answer:
+    """De-identify DATASET as NAME, attack what is left, and sign the report."""
+    from commonwatt.app.sandbox import steps
+
+    place = _place(room, who)
+    if digest:
+        return _answer(steps.sign(place, name, digest))
+    return _answer(steps.assess(place, dataset, name))
+
+
+@command(sandbox, "submit", example="commonwatt sandbox submit heart job.toml --key researcher.pem")
+@_room
+@click.argument("job", type=_file)
+@_ledger
+@_rooms
+@_key
+@_node
+def submit(room: str, job: Path, node: Path, **who: Any) -> Answer:
+    """Run a job inside the room, isolated, and check its outputs."""
+    from commonwatt.app.sandbox import steps
+
+    return _answer(steps.submit(_place(room, who), job, node))
+
+
+@command(sandbox, "status", example="commonwatt sandbox status heart")
+@_room
+@_ledger
+@_rooms
+def status(room: str, **who: Any) -> Answer:
+    """Show a room's datasets and outputs."""
+    from commonwatt.app.sandbox import steps
+
+    return _answer(steps.status(_place(room, who)))
+
+
+@command(
+    sandbox, "review",
+    example="commonwatt sandbox review heart 9c65… --save seen.csv --key checker.pem\n"
+    "commonwatt sandbox review heart 9c65… --approve --key checker.pem",
+)  # fmt: skip
+@_room
+@click.argument("output")
+@_ledger
+@_rooms
+@_key
+@option("--save", type=_file, help="Write the exact bytes here to look at them.")
+@option("--approve/--reject", default=None, help="Vote; two approvals are needed.")
+def review(room: str, output: str, save: Path | None, approve: bool | None, **who: Any) -> Answer:
+    """Look at the bytes that would leave, and vote on them."""
+    from commonwatt.app.sandbox import steps
+
+    place = _place(room, who)
+    if approve is not None:
+        return _answer(steps.vote(place, output, approve=approve))
+    data = steps.show(place, output)
+    if save is not None:
+        save.write_bytes(data)
+    return _answer({"output": output, "bytes": len(data), "saved": str(save) if save else ""})
+
+
+@command(
+    sandbox, "release", example="commonwatt sandbox release heart 9c65… out/ --key custodian.pem"
+)
+@_room
+@click.argument("output")
+@click.argument("to", type=click.Path(file_okay=False, path_type=Path))
+@_ledger
+@_rooms
+@_key
+def release(room: str, output: str, to: Path, **who: Any) -> Answer:
+    """Release an approved output, byte for byte as reviewed."""
+    from commonwatt.app.sandbox import steps
+
+    return _answer(steps.release(_place(room, who), output, to))
+
+
+@command(
+    sandbox, "budget",
+    example="commonwatt sandbox budget heart --grant 3 --key custodian.pem\n"
+    "commonwatt sandbox budget heart --count safe/Patient --epsilon 0.1 --key researcher.pem",
+)  # fmt: skip
+@_room
+@_ledger
+@_rooms
+@option("--key", "key_file", type=_file, help="Key file of who acts.")
+@option("--person", default="", help="Actor id, for one person's budget.")
+@option("--grant", type=float, help="Set the budget to this epsilon.")
+@option("--count", "counted", help="Count the people of DATASET/TABLE with noise.")
+@option("--epsilon", type=float, default=0.1, show_default=True, help="What the count may cost.")
+def budget(
+    room: str, person: str, grant: float | None, counted: str | None, epsilon: float, **who: Any
+) -> Answer:
+    """Show, set or spend the privacy budget."""
+    from commonwatt.app.sandbox import steps
+
+    place = _place(room, who)
+    if grant is not None:
+        return _answer(steps.grant(place, grant, person))
+    if counted is not None:
+        dataset, _, table = counted.partition("/")
+        return _answer(steps.ask_count(place, dataset, table, epsilon))
+    return _answer(steps.budget(place, person))
+
+
+@command(sandbox, "prove", example="commonwatt sandbox prove")
+@_node
+def prove(node: Path) -> Answer:
+    """Attack this machine's isolation with every known program."""
+    from commonwatt.app.sandbox import steps
+
+    return _answer(steps.prove(node))
+
+
+def _place(room: str, who: dict[str, Any]) -> Place:
+    from commonwatt.app.sandbox.steps import Place
+
+    return Place(
+        ledger=who["where"], rooms=who["rooms"], room=room, key_file=who.get("key_file"),
+        now=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def _answer(data: dict[str, Any]) -> Answer:
+    return Answer(data=data, text=lambda language: _text(data, language))
+
+
+def _text(data: dict[str, Any], language: str) -> str:
+    """Return one line a fact; lists of things as indented lines."""
+    lines: list[str] = []
+    for name, value in data.items():
+        if isinstance(value, list):
+            lines.append(f"{name}:")
+            lines += [f"  {_short(one)}" for one in value] or [  # pyright: ignore
+                "  " + Message("none").say(language)
+            ]
+        else:
+            lines.append(f"{name}: {_short(value)}")
+    return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {one}" for key, one in value.items())  # pyright: ignore
+    return str(value)
