@@ -153,6 +153,15 @@ def test_a_wider_stochastic_test_asks_more():
     assert steps[0] < steps[1]
 
 
+def test_an_excessive_deficit_asks_at_least_half_a_point_a_year():
+    inputs = member(debt=1.1, spb=-0.03, excessive_deficit=True)
+    found = adjust(inputs, EU, 7)
+    path = project_eu(inputs, EU, 7, found.step, Scenario.ADJUSTMENT)
+    early = [s for s, b in zip(found.taken, path.balance[1:], strict=False) if b < -0.03]
+    assert all(step >= 0.005 - 1e-12 for step in early)
+    assert found.target >= inputs.structural_primary_balance + 7 * found.step - 1e-12
+
+
 MEMBER = """
 name = "member"
 year = 2024

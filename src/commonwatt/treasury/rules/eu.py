@@ -4,7 +4,8 @@ A linear adjustment of N years lowers output by the multiplier and lets the gap 
 after it ageing costs reach the balance for ten years. The step is the least at which
 debt falls, or is prudent, under the adjustment itself and under three stress tests,
 which a stochastic test and the two safeguards may raise. Each criterion is monotone in
-the step, so bisection finds its least step.
+the step, so bisection finds its least step. The step is constant, and what the deficit
+procedure asks beyond it comes on top, as in the Commission's own sheets.
 
 Sources: Regulation (EU) 2024/1263, Articles 6, 7, 8 and 10; European Commission, Debt
 Sustainability Monitor 2023, Annex A3. What "falls" means is our reading: the ratio ten
@@ -38,6 +39,7 @@ AFTER = 10  # years after the adjustment over which debt must fall
 STOCHASTIC_YEARS = 5
 PATHS = 2_000
 PRECISION = 1e-6
+PRIMARY_YEARS = 3  # in which the procedure looks at the primary balance
 BOUNDS = (-0.05, 0.10)
 
 
@@ -69,6 +71,8 @@ class EuInputs(BaseModel):
         debt: Debt over GDP in that year.
         structural_primary_balance: Over GDP in that year, before the cost of ageing.
         output_gap: In that year, share of potential.
+        output_gap_first: In the first year of adjustment, were there none; two thirds of
+            the gap before it by default.
         interest_rate: Implicit rate on long-term debt.
         elasticity: Semi-elasticity of the budget to the output gap.
         short_share: Short-term debt over all debt.
@@ -91,6 +95,7 @@ class EuInputs(BaseModel):
     debt: Ratio
     structural_primary_balance: Share
     output_gap: Share = 0.0
+    output_gap_first: Share | None = None
     interest_rate: Share
     elasticity: Ratio = 0.5
     short_share: Annotated[float, Field(ge=0, le=1)] = 0.1
@@ -132,6 +137,7 @@ class Adjustment:
         step: Yearly improvement of the structural primary balance, share of GDP.
         binding: The criterion that sets it.
         steps: Least step of each criterion.
+        taken: The steps of each year, raised where the deficit procedure asks for more.
         target: Structural primary balance at the end.
     """
 
@@ -139,6 +145,7 @@ class Adjustment:
     step: float
     binding: str
     steps: dict[str, float]
+    taken: tuple[float, ...]
     target: float
 
 
@@ -181,12 +188,16 @@ def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> 
         steps["stochastic"] = _least(partial(_likely, inputs, table, years, draws))
     binding = max(steps, key=lambda name: steps[name])
     step = steps[binding]
+    taken = np.full(years, step)
+    if inputs.excessive_deficit:
+        taken = _corrected(inputs, table, taken)
     return Adjustment(
         years=years,
         step=step,
         binding=binding,
         steps=steps,
-        target=inputs.structural_primary_balance + years * step,
+        taken=tuple(float(one) for one in taken),
+        target=inputs.structural_primary_balance + float(taken.sum()),
     )
 
 
@@ -208,19 +219,49 @@ def project_eu(
 ) -> EuPath:
     """Return the path under an adjustment of `years` equal steps.
 
+    Under the excessive deficit procedure a year's step is raised to the least that the
+    procedure asks while the deficit is above its reference.
+    """
+    steps = np.full(years, step)
+    if inputs.excessive_deficit:
+        steps = _corrected(inputs, table, steps)
+    return _project(inputs, table, steps, scenario)
+
+
+def _corrected(inputs: EuInputs, table: RuleTable, steps: F64) -> F64:
+    """Return steps of at least half a point while the deficit is excessive.
+
+    In the first three years the half point is of the structural primary balance, then of
+    the structural balance, which interest burdens as well.
+    """
+    steps = steps.copy()
+    for k in range(len(steps)):
+        path = _project(inputs, table, steps, Scenario.ADJUSTMENT)
+        if path.balance[k + 1] >= -table.value("deficit_reference"):
+            break
+        burden = float(path.interest[k + 1] - path.interest[k]) if k >= PRIMARY_YEARS else 0.0
+        steps[k] = max(steps[k], table.value("excessive_deficit_step") + burden)
+    return steps
+
+
+def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: Scenario) -> EuPath:
+    """Return the path under given steps.
+
     gap_t = (2/3) gap_{t-1} - m Δspb while adjusting, then closes in three years
     pb_t = spb_t - ageing + revenue + ε gap_t
     d_t = d_{t-1} (1 + i_t) / (1 + g_t) - pb_t + sf_t
     """
+    years = len(steps)
     count = years + AFTER + 1
-    spb = _spb(inputs, table, years, step, scenario, count)
-    gap = _gaps(inputs.output_gap, table.value("fiscal_multiplier") * step, years, count)
+    spb = _spb(inputs, table, steps, scenario, count)
+    gap = _gaps(inputs, table.value("fiscal_multiplier") * steps, count)
     growth = _growth(inputs, table, years, gap, scenario, count)
     structural = spb - _ageing(inputs, years, count)
     primary = structural + inputs.elasticity * gap
     rates = _market(inputs, table, years, scenario, count)
     debt, interest = np.zeros(count), np.zeros(count)
     debt[0], long = inputs.debt, inputs.interest_rate
+    interest[0] = inputs.debt * inputs.interest_rate
     short_share, rolled = inputs.short_share, inputs.maturing_share
     for t in range(1, count):
         extra = _stress(table, years, scenario, t, debt)
@@ -231,23 +272,25 @@ def project_eu(
     return EuPath(debt, primary - interest, structural - interest, interest)
 
 
-def _spb(
-    inputs: EuInputs, table: RuleTable, years: int, step: float, scenario: Scenario, count: int
-) -> F64:
+def _spb(inputs: EuInputs, table: RuleTable, steps: F64, scenario: Scenario, count: int) -> F64:
+    years = len(steps)
     ahead = np.arange(count)
-    path = inputs.structural_primary_balance + step * np.minimum(ahead, years)
+    done = np.concatenate([[0.0], np.cumsum(steps)])[np.minimum(ahead, years)]
+    path = inputs.structural_primary_balance + done
     if scenario is Scenario.LOWER_SPB:
         phased = np.clip((ahead - years) / (years // 2), 0, 1)
         path = path - table.value("lower_spb_shock") * phased
     return path
 
 
-def _gaps(start: float, push: float, years: int, count: int) -> F64:
-    gap = np.zeros(count)
-    gap[0] = start
+def _gaps(inputs: EuInputs, push: F64, count: int) -> F64:
+    gap, years = np.zeros(count), len(push)
+    gap[0], first = inputs.output_gap, inputs.output_gap_first
     for t in range(1, count):
-        if t <= years:
-            gap[t] = 2 / 3 * gap[t - 1] - push
+        if t == 1 and first is not None:
+            gap[t] = first - push[0]
+        elif t <= years:
+            gap[t] = 2 / 3 * gap[t - 1] - push[t - 1]
         else:
             gap[t] = max(0.0, 1 - (t - years) / 3) * gap[years]
     return gap
@@ -293,21 +336,29 @@ def _stress(table: RuleTable, years: int, scenario: Scenario, t: int, debt: F64)
 
 
 def _falls(inputs: EuInputs, table: RuleTable, years: int, scenario: Scenario, step: float) -> bool:
-    debt = project_eu(inputs, table, years, step, scenario).debt
+    debt = _project(inputs, table, np.full(years, step), scenario).debt
     return bool(debt[-1] < debt[years] or debt[-1] <= table.value("debt_reference"))
 
 
 def _deficit_holds(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
-    path = project_eu(inputs, table, years, step, Scenario.ADJUSTMENT)
+    path = _project(inputs, table, np.full(years, step), Scenario.ADJUSTMENT)
     return bool(path.balance[years:].min() >= -table.value("deficit_reference"))
 
 
 def _safeguard_holds(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
-    debt = project_eu(inputs, table, years, step, Scenario.ADJUSTMENT).debt
-    first = years - 1 if inputs.excessive_deficit else 0  # counted from the end of the procedure
-    fall = (debt[first] - debt[years]) / (years - first)
-    prudent = debt[years] <= table.value("debt_reference")
+    """Return whether debt falls enough, from the end of an excessive deficit if any."""
+    path = project_eu(inputs, table, years, step, Scenario.ADJUSTMENT)
+    first = _procedure_ends(table, path, years) if inputs.excessive_deficit else 0
+    if first >= years - 1:
+        return True
+    fall = (path.debt[first] - path.debt[years]) / (years - first)
+    prudent = path.debt[years] <= table.value("debt_reference")
     return bool(fall >= debt_safeguard(table, inputs.debt) or prudent)
+
+
+def _procedure_ends(table: RuleTable, path: EuPath, years: int) -> int:
+    good = path.balance[1 : years + 1] >= -table.value("deficit_reference")
+    return int(np.argmax(good)) + 1 if good.any() else years
 
 
 def _resilience(inputs: EuInputs, table: RuleTable, years: int) -> float:
@@ -326,7 +377,7 @@ def _draws(shocks: Shocks, seed: int) -> F64:
 
 def _likely(inputs: EuInputs, table: RuleTable, years: int, draws: F64, step: float) -> bool:
     """Return whether debt is under its ratio at the end of adjustment often enough."""
-    base = project_eu(inputs, table, years, step, Scenario.ADJUSTMENT)
+    base = _project(inputs, table, np.full(years, step), Scenario.ADJUSTMENT)
     debt = np.full(draws.shape[1], base.debt[years])
     rate = np.zeros(draws.shape[1])
     for k in range(STOCHASTIC_YEARS):
