@@ -60,7 +60,22 @@ def _text(found: Study, tongue: str) -> str:
         (Message("Energy, overhead included"), f"{figures['energy_kwh'] / 1000:,.0f} MWh"),
         (Message("Power bill"), f"USD {figures['energy_cost_usd']:,.0f}"),
         (Message("Carbon"), f"{figures['carbon_kg'] / 1000:,.0f} t CO₂e"),
+        *_joined(figures),
         (Message("Run"), found.run.run_id),
         (Message("Report"), str(found.report.resolve())),
     ]
     return "\n".join(f"{translate(label.text, tongue)}: {value}" for label, value in rows)
+
+
+def _joined(figures: dict[str, Any]) -> list[tuple[Message, str]]:
+    """Return the lines of the wings that the programme uses."""
+    rows: list[tuple[Message, str]] = []
+    if "cost_usd_per_gpu_hour" in figures:
+        costs = figures["cost_usd_per_gpu_hour"].items()
+        said = "; ".join(f"{site} {cost:.2f}" for site, cost in costs)
+        rows.append((Message("USD per GPU-hour, median"), said))
+    if "debt_with_gdp_share" in figures:
+        shares = [figures[f"debt_{side}_gdp_share"] for side in ("with", "without")]
+        said = " / ".join(f"{share:.2%}" for share in shares)
+        rows.append((Message("Debt over GDP at the end, with / without"), said))
+    return rows

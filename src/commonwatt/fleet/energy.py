@@ -82,18 +82,21 @@ def _site_energy(result: Result, fleet: Fleet, i: int, cuts: I64) -> SiteEnergy:
         step_kwh += (kind.busy_w - kind.idle_w) * hours / MILLI_GPU_MS_PER_GPU_H / 1000
         whole_kwh += gpus * kind.idle_w * int(cuts[-1] - cuts[0]) / HOUR_MS / 1000
         whole_kwh += (
-            (kind.busy_w - kind.idle_w) * _held_milli_ms(result, mine) / MILLI_GPU_MS_PER_GPU_H
+            (kind.busy_w - kind.idle_w)
+            * _held_milli_ms(result, mine, cuts)
+            / MILLI_GPU_MS_PER_GPU_H
         ) / 1000
     it_kwh = float((idle_kwh + step_kwh).sum())
     _expect_close("energy by hour", it_kwh, whole_kwh)
     return _priced(site, cuts, idle_kwh, step_kwh, held, held_by(result, here.astype(np.int64), 1))
 
 
-def _held_milli_ms(result: Result, nodes: npt.NDArray[np.bool_]) -> int:
+def _held_milli_ms(result: Result, nodes: npt.NDArray[np.bool_], cuts: I64) -> int:
     """Return GPU time held on `nodes`, piece by piece rather than hour by hour."""
     segment, node, milli = result.segments.pieces()
     own = result.segments
-    return int((milli * (own.end_ms - own.start_ms)[segment])[nodes[node]].sum())
+    ran = np.minimum(own.end_ms, cuts[-1]) - np.maximum(own.start_ms, cuts[0])
+    return int((milli * np.maximum(ran, 0)[segment])[nodes[node]].sum())
 
 
 def _priced(

@@ -40,6 +40,11 @@ class TenantPart(Part):
     sites: list[Name] = Field(
         default_factory=list[str], description="Sites its data may go to; none named: all."
     )
+    origin: Name | None = Field(None, description="Site it works from; the first when absent.")
+    latency: Milliseconds | None = Field(
+        None, description="Longest round trip from there that its placement allows."
+    )
+    defer_h: int = Field(0, ge=0, le=24, description="Hours that its load may wait in a plan.")
 
 
 class GpuPart(Part):
@@ -80,6 +85,9 @@ class SitePart(Part):
     power_price: UsdPerMwh | SeriesPart = Field(description="Flat tariff or hourly series.")
     carbon: GramsPerKwh | SeriesPart = Field(description="Carbon intensity of the grid.")
     source: str = Field(description="Where these figures come from, with dates.")
+    cost_cells: str | None = Field(
+        None, description="Site of the cost library whose cells stand for this one."
+    )
     pools: list[PoolPart] = Field(min_length=1)
 
 
@@ -99,6 +107,20 @@ class LatencyPart(Part):
     rtt: Milliseconds
 
 
+class FundingPart(Part):
+    """Who borrows for it, and how much larger it is than the slice simulated."""
+
+    country: str = Field(description="A shipped country, such as hongkong, or a country file.")
+    currency_per_usd: float = Field(gt=0, description="Exchange rate for the capital cost.")
+    scale: float = Field(1.0, gt=0, description="GPUs built for each GPU simulated.")
+    first_year: int = Field(ge=1990, le=2100, description="Calendar year the building starts.")
+    build_years: int = Field(3, ge=1, le=15)
+    steepness: float = Field(2.0, ge=1, le=10, description="Of the construction S-curve.")
+    years: int = Field(10, ge=1, le=40, description="Years of the debt path.")
+    paths: int = Field(20_000, ge=100, le=1_000_000, description="Stochastic paths.")
+    source: str = Field(description="Where scale, rate and years come from.")
+
+
 class ProgrammeFile(Part):
     """A public compute programme."""
 
@@ -111,6 +133,7 @@ class ProgrammeFile(Part):
     sites: list[SitePart] = Field(min_length=1)
     latency: list[LatencyPart] = Field(default_factory=list[LatencyPart])
     policy: PolicyPart = Field(default_factory=PolicyPart)
+    funding: FundingPart | None = Field(None, description="Absent: no debt path.")
     compare: list[PolicyPart] = Field(
         default_factory=list[PolicyPart], description="Other policies, run on the same demand."
     )

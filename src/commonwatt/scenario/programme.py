@@ -101,6 +101,11 @@ class Programme:
         label = {tenant.name: tenant.label or tenant.name for tenant in self.file.tenants}
         return [label.get(name, name) for name in tenant_names]
 
+    def tenant_parts(self, tenant_names: Sequence[str]) -> list[TenantPart]:
+        """Return what the file says of each tenant of the trace; nothing said, no limits."""
+        said = {tenant.name: tenant for tenant in self.file.tenants}
+        return [said.get(name) or TenantPart.model_construct(name=name) for name in tenant_names]
+
     def site_labels(self) -> list[str]:
         """Return what the report calls each site."""
         return [site.label or site.name for site in self.file.sites]

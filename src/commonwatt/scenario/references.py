@@ -47,6 +47,8 @@ def _uses(file: ProgrammeFile) -> Iterator[_Use]:
     sites = [site.name for site in file.sites]
     for i, tenant in enumerate(file.tenants):
         yield from (_Use(f"tenants.{i}.sites", site, sites) for site in tenant.sites)
+        if tenant.origin is not None:
+            yield _Use(f"tenants.{i}.origin", tenant.origin, sites)
     for i, link in enumerate(file.latency):
         yield from (_Use(f"latency.{i}.between", site, sites) for site in link.between)
     for i, site in enumerate(file.sites):

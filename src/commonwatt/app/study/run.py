@@ -15,6 +15,7 @@ from commonwatt.app.fleet.inputs import Inputs
 from commonwatt.app.fleet.section import fleet_section, fleet_tables
 from commonwatt.app.fleet.simulation import FleetRun, run_fleet
 from commonwatt.app.report import Report, Section, Shown, render
+from commonwatt.app.study.joints import joints
 from commonwatt.core.messages import Message
 from commonwatt.fleet.policies import parse_policy
 from commonwatt.fleet.traces import check_fits, read_traces
@@ -64,8 +65,14 @@ def run_study(
     runs = _simulate(loaded, tell)
     tables = fleet_tables(loaded, runs, runs[0].inputs.workload.tenant_names)
     sections = [fleet_section(runs[0], tables, language)]
+    figures = headline(runs[0])
+    for joint in joints(loaded, runs[0], tell):
+        tables |= joint.tables
+        sections.append(joint.section(language))
+        figures |= joint.headline
     tell(Message("Writing the report"))
-    return _kept(store, recipe, tables, sections, _Head(loaded, language), runs[0], began)
+    found = _Found(loaded, language, recipe, tables, sections, figures)
+    return _kept(store, found, runs[0], began)
 
 
 def study_recipe(programme: Programme, language: str) -> Recipe:
@@ -80,18 +87,24 @@ def study_recipe(programme: Programme, language: str) -> Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class _Found:
+    """Everything that a study keeps."""
+
     programme: Programme
     language: str
+    recipe: Recipe
+    tables: dict[str, pl.DataFrame]
+    sections: list[Section]
+    headline: dict[str, Any]
 
-    def report(self, sections: list[Section], recipe: Recipe) -> Report:
+    def report(self) -> Report:
         said = Message("Programme: {title}", {"title": self.programme.file.title})
         return Report(
             title=said.say(self.language),
             language=self.language,
             summary=self.programme.file.summary,
-            sections=sections,
-            birth=_birth(self.programme, recipe, self.language),
+            sections=self.sections,
+            birth=_birth(self.programme, self.recipe, self.language),
         )
 
 
@@ -113,25 +126,17 @@ def _simulate(programme: Programme, tell: Callable[[Message], None]) -> list[Fle
     return runs
 
 
-def _kept(
-    store: RunStore,
-    recipe: Recipe,
-    tables: dict[str, pl.DataFrame],
-    sections: list[Section],
-    head: _Head,
-    main: FleetRun,
-    began: float,
-) -> Study:
-    draft = store.draft(recipe)
+def _kept(store: RunStore, found: _Found, main: FleetRun, began: float) -> Study:
+    draft = store.draft(found.recipe)
     try:
-        for name, table in tables.items():
+        for name, table in found.tables.items():
             draft.add_table(name, table)
-        draft.add_text(REPORT, render(head.report(sections, recipe)))
+        draft.add_text(REPORT, render(found.report()))
         measured = {
             "cpu_s": time.process_time() - began,
             "engine_jobs_per_cpu_s": len(main.result) / max(main.engine_cpu_s, 1e-9),
         }
-        run = store.seal(draft, headline=headline(main), measured=measured)
+        run = store.seal(draft, headline=found.headline, measured=measured)
     except BaseException:
         store.discard(draft)
         raise
