@@ -1,6 +1,7 @@
 """Speed of the siting wing: draws, Sobol, a year of PUE, and placement beside HiGHS.
 
-Run: .venv/bin/python bench/siting.py [--year]
+Run: .venv/bin/python bench/siting_speed.py [--long]
+--long adds interior point, whole sizes with opening costs (HiGHS takes minutes) and a year.
 Times are CPU seconds of one process; each ratio is to HiGHS in the same run.
 """
 
@@ -41,7 +42,9 @@ def placement(hours, gap, reach, solvers, discrete=False):
     options = {"unit": 50.0, "opening": 2e6} if discrete else {}
     problem = lifelike_problem(hours, reach=reach, **options)
     pairs = int(problem.allowed.sum())
-    label = f"{hours} h, 30 regions, 20 classes, {pairs} of 600 pairs{', whole sizes' * discrete}"
+    label = (
+        f"{hours} h, 30 regions, 20 classes, {pairs} of 600 pairs{', whole, opening' * discrete}"
+    )
     times = {}
     for solver in solvers:
         seconds, plan = cpu(solve_exact, problem, solver=solver, gap=gap)
@@ -54,14 +57,16 @@ def placement(hours, gap, reach, solvers, discrete=False):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--year", action="store_true")
+    parser.add_argument("--long", action="store_true")
     asked = parser.parse_args()
     draws()
     solve_by_days(lifelike_problem(48), gap=1e-3)
     placement(168, 1e-4, 1.0, ("simplex",))
     for reach in (1.0, 2.0, 10.0):
-        placement(672, 1e-4, reach, ("simplex", "ipm"))
-    if asked.year:
+        placement(672, 1e-4, reach, ("simplex",))
+    if asked.long:
+        placement(672, 1e-4, 1.0, ("ipm",))
+        placement(672, 1e-4, 1.0, ("choose",), discrete=True)
         placement(8760, 1e-3, 1.0, ())
         placement(8760, 1e-3, 2.0, ())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

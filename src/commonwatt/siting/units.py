@@ -41,6 +41,12 @@ _SCALES: Final[Mapping[str, float]] = {
     "thousand": 1e3, "mn": 1e6, "million": 1e6, "m": 1e6, "bn": 1e9, "billion": 1e9, "trn": 1e12,
     "trillion": 1e12, "cents": 1e-2, "cent": 1e-2, "k": 1e3,
 }  # fmt: skip
+_SPELLINGS: Final[Mapping[str, str]] = {
+    "RMB": "CNY", "yuan": "CNY", "US$": "USD", "HK$": "HKD", "euro": "EUR", "dollars": "USD",
+    "years": "year", "months": "month", "hours": "hour", "minutes": "min", "days": "day",
+    "GPUs": "GPU", "persons": "person", "people": "person", "racks": "rack", "OP": "op", "ops": "op",
+    "bps": "bit", "mil": "million", "Billion": "billion", "Million": "million", "pp": "%",
+}  # fmt: skip
 _NOISE: Final = frozenset(
     {"of", "per", "US", "a", "an", "nominal", "about", "revenue", "operating"}
 )
@@ -91,10 +97,11 @@ def parse_unit(text: str) -> Unit:
 def _part(part: str, whole: str) -> tuple[float, dict[str, int], str]:
     factor, dims, currency = 1.0, dict[str, int](), ""
     words = part.split()
-    for word in words:
+    for spelled in words:
+        word = _SPELLINGS.get(spelled.strip(","), spelled)
         if word in CURRENCIES:
             currency, dims["money"] = word, 1
-        elif word in _SCALES and (len(words) > 1):
+        elif word in _SCALES and (len(words) > 1 or word.startswith("cent")):
             factor *= _SCALES[word]
         elif word in _ATOMS and word != "a":
             size, name = _ATOMS[word]
@@ -133,6 +140,30 @@ def same_kind(one: Unit, other: Unit) -> bool:
     True
     """
     return one.dims == other.dims
+
+
+YEAR_S: Final = 31536000.0
+_IMPLIED: Final[Mapping[str, float]] = {"s": YEAR_S, "GPU": 1.0, "person": 1.0, "rack": 1.0}
+
+
+def implied(unit: Unit, wanted: Unit) -> Unit | None:
+    """Return `unit` with one denominator that people leave out, or None where none fits.
+
+    A yearly flow is often given without "a year", a price of a GPU without "per GPU".
+
+    >>> same_kind(implied(parse_unit("TWh"), parse_unit("TWh/year")), parse_unit("TWh/year"))
+    True
+    """
+    lacking = dict(wanted.dims)
+    for name, power in unit.dims:
+        lacking[name] = lacking.get(name, 0) - power
+    rest = {name: power for name, power in lacking.items() if power}
+    if len(rest) != 1 or not unit.dims:
+        return None
+    ((name, power),) = rest.items()
+    if power != -1 or name not in _IMPLIED:
+        return None
+    return Unit(unit.text, unit.factor / _IMPLIED[name], wanted.dims, unit.currency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Final
 from commonwatt.app.audit.intervals import Interval
 from commonwatt.core.errors import cell
 from commonwatt.core.messages import Message
-from commonwatt.siting.errors import ClaimsError
+from commonwatt.siting.errors import ClaimsError, UnitError
 from commonwatt.siting.units import Unit, parse_unit
 
 COLUMNS: Final = ("id", "quote", "quantity", "low", "high", "unit", "region", "period")
@@ -98,10 +98,18 @@ def _claim(row: Mapping[str, str | None], name: str, number: int) -> Claim:
         )
     return Claim(
         id=text["id"], quote=text["quote"], quantity=text["quantity"], value=value,
-        unit=parse_unit(text["unit"]),
+        unit=_unit(text["unit"]),
         regions=tuple(part.strip() for part in text["region"].split("/") if part.strip()),
         period=text["period"], relation=text.get("relates_to", ""),
     )  # fmt: skip
+
+
+def _unit(text: str) -> Unit:
+    """Return the unit; one that nobody knows fits no quantity, and the audit says so."""
+    try:
+        return parse_unit(text)
+    except UnitError:
+        return Unit(text, 1.0, (("unknown", 1),))
 
 
 def _value(text: Mapping[str, str], where: str) -> Interval | None:

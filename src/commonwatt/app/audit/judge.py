@@ -116,6 +116,10 @@ def _common(
 
 def judged(read: Read, library: Library) -> list[Finding]:
     """Return what references say about one claim."""
+    if read.claim.unit.dims == (("unknown", 1),):
+        return [
+            _unchecked(Message("Its unit {unit} is not known.", {"unit": read.claim.unit.text}))
+        ]
     if read.quantity is None:
         return [_unchecked(Message("No quantity of the library fits its words and unit."))]
     if len(read.regions) != len(read.claim.regions) or not read.regions:

@@ -15,7 +15,7 @@ from commonwatt.siting.cost.cells import load_cells, load_money, site_cells, sit
 from commonwatt.siting.cost.chance import draw
 from commonwatt.siting.cost.inputs import PLACE, input_named
 from commonwatt.siting.cost.model import lcoc_by_part
-from commonwatt.siting.units import Money, Unit, parse_unit, same_kind
+from commonwatt.siting.units import Money, Unit, implied, parse_unit, same_kind
 
 DATA: Final = Path(__file__).parents[2] / "data" / "audit"
 SITE_REGIONS: Final = {
@@ -96,8 +96,9 @@ class Library:
             length = max((len(word) for word in each.words if _named(word, text)), default=0)
             if not length:
                 continue
-            fits = same_kind(each.unit, unit)
-            score = length + (20 if fits and unit.text else 0)
+            exact = same_kind(each.unit, unit)
+            fits = exact or implied(unit, each.unit) is not None
+            score = length + (20 if exact and unit.text else 10 if fits else 0)
             if not fits and not (compared or not unit.text):
                 continue
             if best is None or score > best[0]:
@@ -187,6 +188,8 @@ def load_library(folder: Path = DATA) -> Library:
 
 def in_unit(value: Interval, unit: Unit, into: Unit, money: Money, year: int) -> Interval:
     """Return an interval in another unit; money goes at the rate of the nearest year known."""
+    if not same_kind(unit, into):
+        unit = implied(unit, into) or unit
     factor = unit.factor / into.factor
     if unit.currency and unit.currency != into.currency:
         factor *= rate(money, into.currency, year) / rate(money, unit.currency, year)
