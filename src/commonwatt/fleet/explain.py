@@ -303,11 +303,12 @@ class _Wait:
             inside = np.minimum(own.end_ms, until_ms) - np.maximum(own.start_ms, from_ms)
             time = np.maximum(inside, 0)[segment] * self.nodes[node]
             np.add.at(held, own.job[segment], time * milli)
+        names: list[str] = self.workload.job_id.to_list()
         for row in np.argsort(-held, kind="stable")[:BLOCKERS_TOLD]:
             job = int(row)
             if held[job] > 0:
                 yield Blocker(
-                    job_id=str(self.workload.job_id[job]),
+                    job_id=names[job],
                     gpu_hours=int(held[job]) / 3.6e9,
                     later=job > self.job,
                 )
@@ -334,9 +335,7 @@ class _Tried:
             self._remedy(change, delay_s, workload, fleet, policy)
             for change, workload, fleet, policy in self._changes(nodes)
         ]
-        return sorted(
-            made, key=lambda r: float("inf") if r.queue_delay_s is None else r.queue_delay_s
-        )
+        return sorted(made, key=_by_delay)
 
     def _remedy(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -170,20 +170,25 @@ class _Loop:
 def _jobs(workload: Workload) -> list[Job]:
     """Return the jobs as a policy sees them."""
     tenants, users = workload.tenant_names, workload.user_names
-    columns: tuple[list[Any], ...] = (
-        (workload.submit_ms / 1000).tolist(),
-        (workload.runtime_ms / 1000).tolist(),
-        (workload.estimate_ms / 1000).tolist(),
-        workload.gpus.tolist(),
-        workload.tenant.tolist(),
-        workload.user.tolist(),
-        workload.priority.tolist(),
-    )
+    submit_s: list[float] = (workload.submit_ms / 1000).tolist()
+    runtime_s: list[float] = (workload.runtime_ms / 1000).tolist()
+    estimate_s: list[float] = (workload.estimate_ms / 1000).tolist()
+    gpus: list[int] = workload.gpus.tolist()
+    tenant: list[int] = workload.tenant.tolist()
+    user: list[int] = workload.user.tolist()
+    priority: list[int] = workload.priority.tolist()
     return [
-        Job(i, submit, runtime, estimate, gpus, tenants[tenant], users[user], priority)
-        for i, (submit, runtime, estimate, gpus, tenant, user, priority) in enumerate(
-            zip(*columns, strict=True)
+        Job(
+            number=i,
+            submit_s=submit_s[i],
+            runtime_s=runtime_s[i],
+            estimate_s=estimate_s[i],
+            gpus=gpus[i],
+            tenant=tenants[tenant[i]],
+            user=users[user[i]],
+            priority=priority[i],
         )
+        for i in range(len(workload))
     ]
 
 
