@@ -101,8 +101,7 @@ def sweep_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
 
 def explanation_text(data: Mapping[str, Any], language: str) -> str:
     """Return why a job waited, in sentences."""
-    spoken = data["sentences_zh_hant" if language == "zh-Hant" else "sentences"]
-    return "\n".join(spoken)
+    return "\n".join(data["sentences"][language])
 
 
 def grid(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -10,7 +10,17 @@ import altair as alt
 import vl_convert
 
 # Okabe and Ito (2008), "Color Universal Design": told apart by readers with any colour vision.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6B6B6B", "#B8A400")
+PALETTE = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#6B6B6B",
+    "#B8A400",
+    "#332288",
+)
 BAND = "#0072B2"
 ALARM = "#D55E00"
 WIDTH = 640
