@@ -7,7 +7,14 @@ import pytest
 from commonwatt.treasury.accounts import Account, Entry, Kind, Ledger
 from commonwatt.treasury.bonds.terms import Bond
 from commonwatt.treasury.country.file import SHIPPED, load_country
-from commonwatt.treasury.errors import AccountError, BondError, CountryError, RuleError
+from commonwatt.treasury.errors import (
+    AccountError,
+    BondError,
+    CentreError,
+    CountryError,
+    RuleError,
+)
+from commonwatt.treasury.finance.centre import load_centre
 from commonwatt.treasury.project import project
 from commonwatt.treasury.rules.indicators import read_indicators
 from commonwatt.treasury.rules.tables import load_rules
@@ -140,3 +147,12 @@ def test_an_entry_must_hold_amounts():
     ledger = Ledger([Account("a", Kind.FUND), Account("b", Kind.INCOME)])
     with pytest.raises(AccountError, match="wanted an amount"):
         ledger.post(Entry("2026-27", "x", {"a": float("nan"), "b": 1.0}))
+
+
+def test_a_missing_or_broken_file_is_told_in_words(tmp_path):
+    with pytest.raises(CentreError, match="found no such file, wanted a TOML file"):
+        load_centre(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = ")
+    with pytest.raises(CentreError, match="Invalid value"):
+        load_centre(broken)

@@ -20,7 +20,7 @@ treasury = LazyGroup(
 RULES = ("eu-2024", "srdsf", "mac-dsa", "lic-dsf")
 _path = click.Path(path_type=Path)
 _country = click.argument("country", metavar="COUNTRY")
-_optional_country = click.argument("country", metavar="COUNTRY", required=False)
+_optional_country = click.argument("country", metavar="[COUNTRY]", required=False)
 _weo = option("--weo", type=_path, help="WEO table; COUNTRY is then a code such as FRA.")
 
 

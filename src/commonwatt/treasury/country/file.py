@@ -160,11 +160,18 @@ def _folder(name_or_path: str) -> Path:
 
 
 def _read(path: Path) -> CountryFile:
+    return checked(path.name, CountryFile, read_toml(path, CountryError), CountryError)
+
+
+def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
+    """Return a TOML document, or raise `error` with what is wrong with the file."""
+    wanted = Message("a TOML file")
+    if not path.is_file():
+        raise error(path.name, found=Message("no such file"), wanted=wanted)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise CountryError(path.name, found=str(error), wanted=Message("a TOML file")) from None
-    return checked(path.name, CountryFile, document, CountryError)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
+        raise error(path.name, found=str(failure), wanted=wanted) from None
 
 
 def checked(place: str, model: type[T], document: dict[str, Any], error: type[InputError]) -> T:

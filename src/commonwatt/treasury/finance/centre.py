@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from commonwatt.core.messages import Message
-from commonwatt.treasury.country.file import checked
+from commonwatt.treasury.country.file import checked, read_toml
 from commonwatt.treasury.errors import CentreError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -171,8 +169,4 @@ def load_centre(path: Path) -> Centre:
     Raises:
         CentreError: The file is missing or holds bad values; every fault is listed.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise CentreError(path.name, found=str(error), wanted=Message("a TOML file")) from None
-    return checked(path.name, Centre, document, CentreError)
+    return checked(path.name, Centre, read_toml(path, CentreError), CentreError)

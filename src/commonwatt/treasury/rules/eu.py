@@ -14,7 +14,6 @@ years after the adjustment is under the ratio at its end, or under the reference
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,9 +24,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
-from commonwatt.treasury.country.file import checked
+from commonwatt.treasury.country.file import checked, read_toml
 from commonwatt.treasury.errors import RuleError
 from commonwatt.treasury.fan.shocks import F64
 from commonwatt.treasury.rules.signals import debt_safeguard
@@ -155,11 +153,7 @@ def load_eu(path: Path) -> EuInputs:
     Raises:
         RuleError: The file is missing or holds bad values.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise RuleError(path.name, found=str(error), wanted=Message("a TOML file")) from None
-    return checked(path.name, EuInputs, document, RuleError)
+    return checked(path.name, EuInputs, read_toml(path, RuleError), RuleError)
 
 
 def is_eu_file(path: Path) -> bool:

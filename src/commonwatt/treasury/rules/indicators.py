@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from commonwatt.core.messages import Message
+from commonwatt.treasury.country.file import read_toml
 from commonwatt.treasury.errors import RuleError
 
 INDICES = ("debt_fanchart_index", "gfn_financeability_index", "medium_term_index")
@@ -26,8 +26,7 @@ def read_indicators(path: Path) -> dict[str, float]:
     Raises:
         RuleError: A value is no number, or a ratio is given in percent.
     """
-    document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    found: dict[str, Any] = document["indicators"]
+    found: dict[str, Any] = read_toml(path, RuleError)["indicators"]
     return {name: _checked(path, name, value) for name, value in found.items()}
 
 
