@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from commonwatt.app.fleet.inputs import Inputs
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.engine import Runtime, simulate
-from commonwatt.fleet.explain import SAID, Blocker, Explanation, Remedy, Stretch, explain
+from commonwatt.fleet.explain import SAID, Blocker, Explanation, Reason, Remedy, Stretch, explain
 from commonwatt.fleet.policies import Policy
 
 BLOCKERS_SAID = 3
@@ -74,7 +74,7 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
 
 
 def _sentences(found: Explanation, language: str) -> list[str]:
-    said = [_delay(found), *(_stretch(stretch, language) for stretch in found.stretches)]
+    said = [_delay(found), *_by_reason(found.stretches, language)]
     said += map(_blocker, found.blockers[:BLOCKERS_SAID])
     said += [_helped(remedy, language) for remedy in found.remedies]
     return [sentence.say(language) for sentence in said]
@@ -87,13 +87,19 @@ def _delay(found: Explanation) -> Message:
     return Message("Job {job} waited {hours} hours.", {"job": found.job_id, "hours": hours})
 
 
-def _stretch(stretch: Stretch, language: str) -> Message:
-    values = {
-        "hours": f"{(stretch.until_ms - stretch.from_ms) / 3.6e6:.2f}",
-        "reason": SAID[stretch.reason].say(language),
-        "free": f"{stretch.free_gpus:,.1f}",
-    }
-    return Message("  {hours} h: {reason} ({free} GPUs free).", values)
+def _by_reason(stretches: Sequence[Stretch], language: str) -> list[Message]:
+    """Return how long each reason held, the longest first; the stretches are in the data."""
+    total: dict[Reason, int] = {}
+    for stretch in stretches:
+        total[stretch.reason] = total.get(stretch.reason, 0) + stretch.until_ms - stretch.from_ms
+    longest = sorted(total, key=lambda reason: -total[reason])
+    return [
+        Message(
+            "  {hours} h: {reason}.",
+            {"hours": f"{total[reason] / 3.6e6:.2f}", "reason": SAID[reason].say(language)},
+        )
+        for reason in longest
+    ]
 
 
 def _blocker(blocker: Blocker) -> Message:

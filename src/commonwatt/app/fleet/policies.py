@@ -26,7 +26,9 @@ def policy_in_a_word(word: str, *, place: str = "first-fit") -> Policy:
     chosen = {"place": place}
     for name in rest:
         chosen[_kind_of(name, word)] = name
-    return parse_policy(order, **chosen)
+    return parse_policy(
+        order, chosen["place"], chosen.get("backfill", "none"), chosen.get("preempt", "none")
+    )
 
 
 def _kind_of(name: str, word: str) -> str:
