@@ -60,3 +60,48 @@ def test_evidence_is_computed_by_subgroup_and_too_few_is_said(tmp_path, capsys):
     assert "sex = x                  auc            too few to say" in out
     assert "all                      sensitivity" in out
     assert run("evidence", path, "--score", "nothing") == 68
+
+
+def drifting(path, days=60, per_day=40):
+    import numpy as np
+
+    from commonwatt.core.seeds import stream
+
+    chance, rows = stream(3, "cli-monitor"), ["score,label,day,site"]
+    for day in range(days):
+        for i in range(per_day):
+            x = float(chance.normal(-1, 1.2))
+            drift = 2.0 if day >= 30 and i % 2 else 0.0
+            label = int(chance.random() < 1 / (1 + np.exp(-(x + drift))))
+            on = f"2026-{1 + day // 28:02}-{1 + day % 28:02}"
+            rows.append(f"{1 / (1 + np.exp(-x))},{label},{on},{'ab'[i % 2]}")
+    path.write_text("\n".join([*rows, "0.5,1,2026-01-01,c"]))
+
+
+def test_a_monitor_names_the_site_that_drifted_the_day_and_its_bound(tmp_path, capsys):
+    drifting(tmp_path / "t.csv")
+    assert run("monitor", str(tmp_path / "t.csv"), "--by", "site", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    found = {one["stream"]: one for one in answer["streams"]}
+    assert found["site = a"]["verdict"] == "quiet"
+    assert found["site = b"]["alarm_on"] >= "2026-02-03"
+    assert found["site = c"]["verdict"] == "too few"
+    assert run("monitor", str(tmp_path / "t.csv"), "--lang", "zh-Hant") == 0
+    assert "誤報的機率：最多 0.1" in capsys.readouterr().out
+    assert run("monitor", str(tmp_path / "t.csv"), "--alpha", "2") == 69
+    assert run("monitor", str(tmp_path / "t.csv"), "--day", "site") == 69
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
+    from datetime import date
+
+    from commonwatt.app.clinic_section import clinic_section
+
+    made = clinic_section(language=language, seed=1, on=date(2026, 11, 22))
+    verdicts = [row[4] for row in made.tables[0].rows]
+    quiet, alarm = ("quiet", "alarm") if language == "en" else ("平靜", "警報")
+    assert verdicts[0] == quiet
+    assert verdicts[1].startswith(alarm)
+    assert all(row[5] for row in made.tables[0].rows)
+    assert "<svg" in made.figures[0].svg

@@ -23,7 +23,7 @@ def evidence_answer(
     Raises:
         EvidenceError: The table cannot be read, or lacks a column.
     """
-    frame = _read(path, [score, label, *by])
+    frame = read_table(path, [score, label, *by])
     scores, labels = frame[score].to_numpy(), frame[label].cast(pl.Int8).to_numpy()
     whole = sketch_of(scores, labels, threshold=threshold)
     tables = [evaluate(whole, ["all"])]
@@ -43,7 +43,12 @@ def evidence_answer(
     return answer, pl.concat(tables)
 
 
-def _read(path: Path, columns: list[str]) -> pl.DataFrame:
+def read_table(path: Path, columns: list[str]) -> pl.DataFrame:
+    """Return some columns of a CSV or Parquet file, without rows that lack score or label.
+
+    Raises:
+        EvidenceError: The file cannot be read, or lacks a column.
+    """
     try:
         read = pl.read_parquet if path.suffix in (".parquet", ".pq") else pl.read_csv
         frame = read(path)

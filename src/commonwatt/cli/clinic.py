@@ -98,6 +98,64 @@ def evidence(table: Path, score: str, label: str, by: tuple[str, ...], threshold
     )
 
 
+@command(
+    clinic,
+    "monitor",
+    example="commonwatt clinic monitor scores.csv --day date --by site --band 0.1",
+)
+@click.argument("table", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@option("--score", default="score", show_default=True, help="Column with the model's probability.")
+@option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
+@option("--day", default="day", show_default=True, help="Column with the day, as YYYY-MM-DD.")
+@option("--by", multiple=True, help="Column with subgroups; may repeat.")
+@option(
+    "--band", type=float, default=0.1, show_default=True, help="Tolerated drift on the logit scale."
+)
+@option(
+    "--alpha",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Bound on the probability of any false alarm.",
+)
+@option(
+    "--horizon", type=click.IntRange(1), help="Rows that the bound is for (default: those given)."
+)
+def monitor(
+    table: Path,
+    score: str,
+    label: str,
+    day: str,
+    by: tuple[str, ...],
+    band: float,
+    alpha: float,
+    horizon: int | None,
+) -> Answer:
+    """Watch a model's calibration with a guaranteed false-alarm bound."""
+    from commonwatt.app.clinic_monitor import monitor_answer
+
+    answer = monitor_answer(
+        table, columns=(score, label, day), by=by, band=band, alpha=alpha, horizon=horizon
+    )
+    return Answer(data=answer, text=lambda language: _monitored(answer, language))
+
+
+_VERDICTS = {"alarm": Message("alarm"), "quiet": Message("quiet"), "too few": Message("too few")}
+
+
+def _monitored(answer: dict[str, Any], language: str) -> str:
+    lines: list[str] = []
+    for one in answer["streams"]:
+        said = _VERDICTS[one["verdict"]].say(language)
+        if one["alarm_on"]:
+            gaps = {"verdict": said, "day": one["alarm_on"]}
+            said = Message("{verdict} on {day}", gaps).say(language)
+        lines.append(f"{one['stream']:24} {said}  n={one['rows']:,}, {one['events']:,}")
+    gaps = {"streams": str(len(answer["streams"])), "alpha": f"{answer['alpha']:g}"}
+    bound = Message("False alarm in any of {streams} streams: at most {alpha}", gaps)
+    return "\n".join([*lines, bound.say(language)])
+
+
 def _estimates(frame: pl.DataFrame, language: str) -> str:
     few = translate("too few to say", language)
     lines: list[str] = []
