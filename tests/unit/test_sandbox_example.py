@@ -1,0 +1,119 @@
+"""The example room and the commands: the whole chain as a user walks it."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from commonwatt.app.sandbox.example import DATA, example_section, example_tables, run_example
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+from commonwatt.ledger import Key, actor_id_of
+from tests.sandbox_node import open_folder, proved_node
+
+
+@pytest.fixture(scope="module")
+def example():
+    with open_folder() as folder:
+        proved_node(folder / "check")
+        (folder / "example").mkdir(mode=0o755)
+        yield run_example(folder / "example", now=datetime(2026, 11, 22, tzinfo=UTC))
+
+
+def test_the_example_room_releases_a_model_and_its_figures(example):
+    assert example.no_job is None
+    assert set(example.released) == {"people.csv", "model.csv", "metrics.json"}
+    assert json.loads(example.released["metrics.json"])["auc"] > 0.5
+    assert example.risk.before.success_share > 0.5
+    assert example.risk.after.success_share < 0.01
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_the_example_is_told_in_both_languages(example, language):
+    section = example_section(example, language)
+    assert "{" not in section.lede
+    assert len(section.tables) == 4
+    assert example_tables(example)["sandbox_attacks"].height == 3
+
+
+JOB = """
+code = "study.py"
+dataset = "safe"
+tables = ["Patient", "Condition"]
+[outputs]
+"people.csv" = "csv"
+"model.csv" = "csv"
+"metrics.json" = "json"
+[cohorts."people.csv"]
+table = "Patient"
+by = ["gender"]
+"""
+
+
+class Shell:
+    """Runs commands in one folder and returns their JSON."""
+
+    def __init__(self, folder, capsys):
+        self._folder, self._capsys = folder, capsys
+
+    def key(self, name):
+        return str(self._folder / f"{name}.pem")
+
+    def room(self, step, *arguments, by=None, code=0):
+        places = ["--ledger", str(self._folder / "ledger.db"), "--rooms", str(self._folder)]
+        key = ["--key", self.key(by)] if by else []
+        return self.run("sandbox", step, "heart", *arguments, *places, *key, code=code)
+
+    def run(self, *arguments, code=0):
+        assert run_main(root, [*arguments, "--json"]) == code, self._capsys.readouterr().err
+        out = self._capsys.readouterr().out
+        return json.loads(out) if out.strip() else None
+
+
+def test_a_study_goes_from_import_to_release_by_commands(capsys):
+    with open_folder() as folder:
+        proved_node(folder / "node")
+        shell = Shell(folder, capsys)
+        _enrol(shell, folder)
+        shell.room("init", "--purpose", "Stroke", by="custodian")
+        sources = [str(DATA / f"{name}.ndjson.zst") for name in ("Patient", "Condition")]
+        assert shell.room("import", "raw", *sources, by="custodian")["rows"]["Patient"] == 615
+        report = shell.room("risk", "raw", "safe", by="custodian")
+        shell.room("risk", "raw", "safe", "--sign", report["report_sha256"], by="custodian")
+        (folder / "job.toml").write_text(JOB)
+        shutil.copy(DATA / "study.py", folder)
+        node = ("--node", str(folder / "node"))
+        job = str(folder / "job.toml")
+        shell.room("submit", job, *node, by="checker", code=78)
+        done = shell.room("submit", job, *node, by="researcher")
+        assert {output["state"] for output in done["outputs"]} == {"waiting"}
+        people = next(o["sha256"] for o in done["outputs"] if o["name"] == "people.csv")
+        shell.room("release", people, str(folder / "out"), by="custodian", code=71)
+        shell.room("review", people, "--save", str(folder / "seen"), by="checker")
+        for checker in ("checker", "other"):
+            shell.room("review", people, "--approve", by=checker)
+        left = shell.room("release", people, str(folder / "out"), by="custodian")
+        assert (folder / "seen").read_bytes() == Path(left["file"]).read_bytes()
+        _ask(shell)
+
+
+def _enrol(shell, folder):
+    ledger = ("--ledger", str(folder / "ledger.db"), "--organisation", "HA")
+    shell.run("ledger", "init", "--key", shell.key("registrar"), "--name", "Reg", *ledger)
+    people = {"custodian": "data-custodian", "researcher": "researcher",
+              "checker": "output-checker", "other": "output-checker"}  # fmt: skip
+    for name, role in people.items():
+        shell.run("ledger", "enrol", "--by", shell.key("registrar"), "--key", shell.key(name),
+                  "--name", name, "--role", role, *ledger)  # fmt: skip
+
+
+def _ask(shell):
+    shell.room("budget", "--count", "safe/Patient", by="researcher", code=76)
+    shell.room("budget", "--grant", "1", by="custodian")
+    person = actor_id_of(Key.load(Path(shell.key("researcher"))).public_key)
+    shell.room("budget", "--grant", "0.5", "--person", person, by="custodian")
+    answer = shell.room("budget", "--count", "safe/Patient", "--epsilon", "0.4", by="researcher")
+    assert abs(answer["people"] - 615) < 100
+    assert shell.room("budget")["spent_epsilon"] == 0.4
