@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from commonwatt.app.treasury import centre_path
+from commonwatt.app.treasury import FanChoices, centre_path, sovereign_answer
 from commonwatt.treasury.errors import CentreError
 from commonwatt.treasury.fan.shipped import load_macro, load_markets
 from commonwatt.treasury.finance.answer import (
@@ -17,7 +17,7 @@ from commonwatt.treasury.finance.answer import (
     live,
     price_rows,
 )
-from commonwatt.treasury.finance.books import availability_payment, books, market_share
+from commonwatt.treasury.finance.books import availability_payment, books, market_share, public_need
 from commonwatt.treasury.finance.calls import guarantee_calls
 from commonwatt.treasury.finance.centre import Centre, Repayment, Route, load_centre
 from commonwatt.treasury.finance.construction import drawdown
@@ -209,3 +209,35 @@ def test_a_bad_centre_is_refused_with_place_and_reason(tmp_path, old, new, said)
         load_centre(path)
     assert said in str(caught.value)
     assert caught.value.exit_code == 34
+
+
+@settings(max_examples=50, deadline=None)
+@given(centres())
+def test_what_each_route_asks_is_what_it_pays_less_what_it_earns(centre):
+    life = live(centre)
+    asked = {route: public_need(life, route) for route in Route}
+    built = sum(draw.cost for draw in life.draws) / 1e11
+    earned = sum(o.revenue - o.cost - o.refresh for o in life.operating) / 1e11
+    near = pytest.approx
+    assert sum(asked[Route.ON_BUDGET].values()) == near(built - earned, rel=1e-9, abs=1e-12)
+    assert set(asked[Route.GUARANTEE].values()) == {0.0}
+    paid = availability_payment(life) * len(life.operating) / 1e11
+    assert sum(asked[Route.PPP].values()) == near(paid - earned, rel=1e-9, abs=1e-12)
+
+
+def test_a_centre_in_another_currency_cannot_be_put_on_the_books(tmp_path):
+    path = tmp_path / "centre.toml"
+    path.write_text(centre_path(Path("harbour")).read_text().replace('"HKD"', '"EUR"'))
+    with pytest.raises(CentreError, match="wanted amounts in HKD"):
+        sovereign_answer(path, "hongkong", "on-budget", FanChoices(paths=10, years=2))
+
+
+def test_the_sovereign_owes_more_by_the_budget_and_the_same_by_a_guarantee():
+    choices = FanChoices(paths=256, years=6)
+    found = {
+        route: sovereign_answer(Path("harbour"), "hongkong", route, choices)["years"]
+        for route in ("on-budget", "guarantee")
+    }
+    budget, guarantee = found["on-budget"][2], found["guarantee"][2]
+    assert budget["debt_with_hkd_bn"] > budget["debt_without_hkd_bn"] + 5
+    assert guarantee["debt_with_hkd_bn"] == guarantee["debt_without_hkd_bn"]

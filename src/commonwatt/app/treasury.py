@@ -26,7 +26,7 @@ from commonwatt.treasury.compare import comparison_rows
 from commonwatt.treasury.country.file import SHIPPED, load_country
 from commonwatt.treasury.country.model import Country
 from commonwatt.treasury.country.weo import OUTLOOK_FROM, country_of, economy, load_weo
-from commonwatt.treasury.errors import check_share
+from commonwatt.treasury.errors import CentreError, check_share
 from commonwatt.treasury.fan.backtest import HORIZON, ORIGINS, backtest, score_rows
 from commonwatt.treasury.fan.engine import Paths, run_fan
 from commonwatt.treasury.fan.estimate import Markets, estimate_panel, history, shock_model
@@ -34,8 +34,9 @@ from commonwatt.treasury.fan.inputs import NO_CALLS, FanInputs, currency_slots, 
 from commonwatt.treasury.fan.shipped import load_macro, load_markets, model_rows
 from commonwatt.treasury.fan.shocks import ShockModel
 from commonwatt.treasury.fan.summary import chance_rows, quantile_rows
-from commonwatt.treasury.finance.answer import finance_answer
-from commonwatt.treasury.finance.centre import load_centre
+from commonwatt.treasury.finance.answer import finance_answer, live
+from commonwatt.treasury.finance.books import public_need
+from commonwatt.treasury.finance.centre import Route, load_centre
 from commonwatt.treasury.hongkong import growth_for, reconcile, reserves_less_debt
 from commonwatt.treasury.project import Projection, Treatment, project
 from commonwatt.treasury.realism import load_vintages, track_record, vintage_rows
@@ -353,6 +354,29 @@ def centre_answer(
     centre = load_centre(centre_path(path))
     model = load_macro(country, load_markets("own", ("own", "", "", "")))
     return finance_answer(centre, model, target=target, paths=paths, seed=seed)
+
+
+def sovereign_answer(path: Path, sovereign: str, route: str, choices: FanChoices) -> dict[str, Any]:
+    """Return what a centre does to a sovereign's debt path by one route, fan included.
+
+    Args:
+        path: A centre's finance file, or the name of a shipped one.
+        sovereign: Who pays; its currency must be the centre's.
+        route: "on-budget", "guarantee" or "ppp".
+        choices: The fans; both sides draw the same chance.
+
+    Raises:
+        CentreError: The currencies differ.
+    """
+    centre, country = load_centre(centre_path(path)), open_country(sovereign)
+    if centre.currency != country.currency:
+        raise CentreError(
+            path.name,
+            found=Message("amounts in {currency}", {"currency": centre.currency}),
+            wanted=Message("amounts in {currency}", {"currency": country.currency}),
+        )
+    need = public_need(live(centre), Route(route))
+    return {"route": route} | need_answer(country, need, choices)
 
 
 def centre_path(path: Path) -> Path:

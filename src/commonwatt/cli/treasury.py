@@ -208,16 +208,28 @@ def _fan_text(answer: dict[str, Any], language: str) -> str:
 @option("--paths", type=click.IntRange(1, 1_000_000), default=8192, show_default=True,
         help="Paths of the guarantee calls.")  # fmt: skip
 @option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of all chance.")
-def finance(centre: Path, target: float, paths: int, seed: int) -> Answer:
+@option("--sovereign", help="Country that pays, such as hongkong: its debt with and without.")
+@option("--route", type=click.Choice(["on-budget", "guarantee", "ppp"]), default="on-budget",
+        show_default=True, help="Way onto the books of the sovereign.")  # fmt: skip
+def finance(
+    centre: Path, target: float, paths: int, seed: int, sovereign: str | None, route: str
+) -> Answer:
     """Finance a compute centre, and show its three ways onto the public books."""
     from commonwatt.app import treasury as app
+    from commonwatt.app.charts import treasury as charts
 
     answer = app.centre_answer(centre, target=target, paths=paths, seed=seed)
+    files: dict[str, str] = {}
+    if sovereign:
+        choices = app.FanChoices(paths=max(paths, 1000), seed=seed)
+        answer["sovereign"] = app.sovereign_answer(centre, sovereign, route, choices)
+        files["debt_with_and_without.svg"] = charts.need_chart(answer["sovereign"])
     names = ("construction", "loan", "price", "cases", "capital_need")
     return Answer(
         data=answer,
         text=lambda language: _finance_text(answer, language),
         tables=app.tables(answer, names),
+        files=files,
     )
 
 
@@ -245,7 +257,26 @@ def _finance_text(answer: dict[str, Any], language: str) -> str:
     heads = ("route", "peak debt, mn", "peak guarantee, mn", "deficit over life, mn")
     routes = [tuple(translate(head, language) for head in heads)]
     routes += [_route_cells(row, language) for row in answer["routes"]]
-    return "\n\n".join(columns(part) for part in (covers, prices, cases, routes))
+    parts = [covers, prices, cases, routes]
+    if "sovereign" in answer:
+        parts.append(_sovereign_rows(answer["sovereign"], language))
+    return "\n\n".join(columns(part) for part in parts)
+
+
+def _sovereign_rows(answer: dict[str, Any], language: str) -> list[tuple[str, ...]]:
+    need = f"need_{answer['currency'].lower()}_bn"
+    heads = ("fiscal year", "need, bn", "debt / GDP without", "debt / GDP with")
+    rows = [tuple(translate(head, language) for head in heads)]
+    rows += [
+        (
+            year["fiscal_year"],
+            f"{year[need]:+.2f}",
+            f"{100 * year['debt_without_gdp_share']:.2f} %",
+            f"{100 * year['debt_with_gdp_share']:.2f} %",
+        )
+        for year in answer["years"]
+    ]
+    return rows
 
 
 def _route_cells(row: dict[str, Any], language: str) -> tuple[str, ...]:

@@ -128,6 +128,31 @@ def _balance(life: Life, run: int | None, draws: list[Draw]) -> float:
     return 0.0
 
 
+def public_need(life: Life, route: Route) -> dict[int, float]:
+    """Return what a route asks of the treasury each year, in bn, before any finance cost.
+
+    On budget that is building and running less user charges; the government's own bonds
+    finance it, so no loan of the centre's is counted. With a guarantee nothing is asked
+    until it is called. A partner is paid for availability while the charges come in.
+    """
+    centre = life.centre
+    per_year, builds = centre.periods_per_year, len(life.draws)
+    payment = availability_payment(life) if route is Route.PPP else 0.0
+    need: dict[int, float] = {}
+    for year in range((builds + len(life.operating)) // per_year):
+        span = range(year * per_year, (year + 1) * per_year)
+        spent = sum(life.draws[k].cost for k in span if k < builds)
+        runs = [life.operating[k - builds] for k in span if k >= builds]
+        net = sum(o.revenue - o.cost - o.refresh for o in runs)
+        asked = {
+            Route.ON_BUDGET: spent - net,
+            Route.GUARANTEE: 0.0,
+            Route.PPP: payment * len(runs) - net,
+        }
+        need[centre.first_year + year] = _mn(asked[route]) / 1000
+    return need
+
+
 def availability_payment(life: Life) -> float:
     """Return the level payment a period, in cents, that gives the partner its return.
 
