@@ -76,7 +76,11 @@ def cost_section(answer: Answer, language: str) -> Section:
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
                 "real money, at the use and the energy that the fleet run measured. Inputs that "
                 "are estimates, press or memory are marked so in the table cost_cells."
-            ).say(language)
+            ).say(language),
+            Message(
+                "Servers are priced as H100-class machines, whatever GPU the programme names: an "
+                "approximation of what would be bought today."
+            ).say(language),
         ],
     )
 
