@@ -78,7 +78,7 @@ def test_a_day_by_flow_costs_what_it_costs_exactly(seed, stretch):
     days = cut_into_days(problem)
     trial = try_size(days, size)
     fixed = float((problem.size_usd * size).sum())
-    proved = fixed + float((trial.level + trial.slope @ size).sum())
+    proved = fixed + float((trial.plane.level + trial.plane.slope @ size).sum())
     assert math.isclose(trial.cost_usd, proved, rel_tol=1e-7, abs_tol=1e-5)
     if trial.unserved == 0:
         free = replace(problem, size_usd=np.zeros_like(size), max_size=size)
@@ -94,7 +94,7 @@ def test_the_plane_of_one_size_lies_below_the_cost_of_another(seed, other):
     days = cut_into_days(problem)
     rng = np.random.default_rng(other)
     one, two = (problem.max_size * rng.uniform(0.05, 0.6, len(problem.max_size)) for _ in "ab")
-    plane, truth = try_size(days, one), try_size(days, two)
+    plane, truth = try_size(days, one).plane, try_size(days, two)
     below = float((problem.size_usd * two).sum() + (plane.level + plane.slope @ two).sum())
     assert below <= truth.cost_usd * (1 + 1e-9) + 1e-6
 

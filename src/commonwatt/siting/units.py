@@ -44,8 +44,8 @@ _SCALES: Final[Mapping[str, float]] = {
 _SPELLINGS: Final[Mapping[str, str]] = {
     "RMB": "CNY", "yuan": "CNY", "US$": "USD", "HK$": "HKD", "euro": "EUR", "dollars": "USD",
     "years": "year", "months": "month", "hours": "hour", "minutes": "min", "days": "day",
-    "GPUs": "GPU", "persons": "person", "people": "person", "racks": "rack", "OP": "op", "ops": "op",
-    "bps": "bit", "mil": "million", "Billion": "billion", "Million": "million", "pp": "%",
+    "GPUs": "GPU", "persons": "person", "people": "person", "racks": "rack", "OP": "op",
+    "ops": "op", "mil": "million", "Billion": "billion", "Million": "million", "pp": "%",
 }  # fmt: skip
 _NOISE: Final = frozenset(
     {"of", "per", "US", "a", "an", "nominal", "about", "revenue", "operating"}

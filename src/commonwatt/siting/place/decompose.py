@@ -41,6 +41,19 @@ _HIGHS: Any = highspy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plane:
+    """A bound on the running cost of each group of days, true for every size.
+
+    Args:
+        level: Height where sizes are zero [USD], shape (G,).
+        slope: Slope in the sizes [USD/GPU], shape (G, J).
+    """
+
+    level: F64
+    slope: F64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """What the days say about one choice of sizes.
 
@@ -48,15 +61,17 @@ class Trial:
         size: The sizes, shape (J,).
         cost_usd: Fixed and running cost, penalty for unserved load within.
         unserved: Load without a place [GPU-hours].
-        level: Height of each group's plane where sizes are zero, shape (G,).
-        slope: Slope of each group's plane in the sizes, shape (G, J).
+        plane: The bound that its shadow prices prove.
+        flow: Load by hour, class in the order of the days, and pool, shape (T, K, J).
+        mu: Shadow prices of capacity, shape (T, J).
     """
 
     size: F64
     cost_usd: float
     unserved: float
-    level: F64
-    slope: F64
+    plane: Plane
+    flow: F64
+    mu: F64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,47 +158,37 @@ def needs(days: Days) -> list[tuple[I64, float]]:
     return out
 
 
-def try_size(
-    days: Days,
-    size: F64,
-    keep: Callable[[int, F64, F64], None] | None = None,
-    *,
-    whole: bool = True,
-) -> Trial:
-    """Return cost and planes of a choice of sizes.
+def try_size(days: Days, size: F64, *, whole: bool = True) -> Trial:
+    """Return cost, planes and load of a choice of sizes.
 
     Args:
         days: The days.
         size: The sizes, shape (J,).
-        keep: Sees each day's load and prices.
         whole: A site that is used at all is opened and paid; else it is opened by
             the share of its largest size that is used, as the master does before
             it counts in whole sites.
     """
     problem = days.problem
-    classes, pools, _ = problem.shape
-    level, slope = np.zeros(days.groups), np.zeros((days.groups, pools))
-    flow, mu = np.zeros((DAY, classes, pools)), np.zeros((DAY, pools))
+    classes, pools, hours = problem.shape
+    plane = Plane(level=np.zeros(days.groups), slope=np.zeros((days.groups, pools)))
+    flow, mu = np.zeros((hours, classes, pools)), np.zeros((hours, pools))
     running, unserved = 0.0, 0.0
     for day in range(days.number):
-        part, cost = slice(day * DAY, (day + 1) * DAY), day_cost(days, day)
-        demand = days.demand[part]
+        part, cost, group = slice(day * DAY, (day + 1) * DAY), day_cost(days, day), days.group[day]
+        demand, one, price = days.demand[part], flow[part], mu[part]
         unserved += solve_day(
-            cost, demand, days.reach, days.counts, days.room[part], size, days.penalty, flow, mu
+            cost, demand, days.reach, days.counts, days.room[part], size, days.penalty, one, price
         )
-        np.maximum(mu, 0.0, out=mu)
-        group = days.group[day]
-        level[group] += day_bound(
-            cost, demand, days.reach, days.counts, days.defer_h, days.penalty, mu, slope[group]
-        )
-        running += float((cost * flow).sum())
-        if keep is not None:
-            keep(day, flow, mu)
-    fixed = float((problem.size_usd * size).sum())
-    fixed += opening_cost(problem, size, whole=whole)
+        np.maximum(price, 0.0, out=price)
+        plane.level[group] += day_bound(
+            cost, demand, days.reach, days.counts, days.defer_h, days.penalty, price,
+            plane.slope[group],
+        )  # fmt: skip
+        running += float((cost * one).sum())
+    fixed = float((problem.size_usd * size).sum()) + opening_cost(problem, size, whole=whole)
     return Trial(
         size=size.copy(), cost_usd=fixed + running + days.penalty * unserved, unserved=unserved,
-        level=level, slope=slope,
+        plane=plane, flow=flow, mu=mu,
     )  # fmt: skip
 
 
@@ -228,15 +233,15 @@ class Master:
             for s in np.flatnonzero(problem.open_usd > 0):
                 highs.changeColIntegrality(pools + int(s), kind)
 
-    def add(self, trial: Trial) -> None:
-        """Add the planes of a trial: theta >= level + slope @ size."""
+    def add(self, plane: Plane) -> None:
+        """Add a plane per group: theta >= level + slope @ size."""
         problem = self._days.problem
         pools, sites = len(problem.pool_names), len(problem.site_names)
         for g in range(self._days.groups):
-            used = np.flatnonzero(trial.slope[g])
+            used = np.flatnonzero(plane.slope[g])
             index = np.append(used, pools + sites + g).astype(np.int32)
-            value = np.append(-trial.slope[g, used] * self._step[used], 1.0)
-            self._highs.addRow(float(trial.level[g]), INF, len(index), index, value)
+            value = np.append(-plane.slope[g, used] * self._step[used], 1.0)
+            self._highs.addRow(float(plane.level[g]), INF, len(index), index, value)
 
     def solve(self) -> tuple[F64, float]:
         """Return the sizes wished for and a lower bound on the whole cost."""
@@ -285,7 +290,7 @@ def solve_by_days(
             remedy=Message("Give a carbon price instead, or solve it exactly."),
         )
     days = cut_into_days(problem)
-    planes: list[Trial] = []
+    planes: list[Plane] = []
     best, bound, count = _rounds(days, planes, _first(days), gap, rounds, watch, whole=False)
     if problem.discrete:
         start = _whole_size(problem, best.size)
@@ -315,14 +320,8 @@ def serve_all(days: Days, best: Trial) -> Trial:
 def _raised(days: Days, trial: Trial) -> F64:
     """Return sizes with each class's worst shortage of a day added where it is cheapest."""
     problem, size = days.problem, trial.size.copy()
-    short = np.zeros(len(problem.class_names))
-
-    def keep(day: int, flow: F64, _: F64) -> None:
-        part = slice(day * DAY, (day + 1) * DAY)
-        missing = days.demand[part].sum(axis=0) - flow.sum(axis=(0, 2))
-        np.maximum(short, missing, out=short)
-
-    try_size(days, size, keep)
+    missing = days.demand - trial.flow.sum(axis=2)
+    short = missing.reshape(-1, DAY, missing.shape[1]).sum(axis=1).max(axis=0)
     for k in np.flatnonzero(short > 1e-12):
         pools = days.reach[k, : days.counts[k]]
         free = pools[size[pools] < problem.max_size[pools]]
@@ -337,7 +336,7 @@ def _raised(days: Days, trial: Trial) -> F64:
 
 def _rounds(
     days: Days,
-    planes: list[Trial],
+    planes: list[Plane],
     start: F64,
     gap: float,
     rounds: int,
@@ -350,12 +349,10 @@ def _rounds(
     for plane in planes:
         master.add(plane)
     best, bound, count = try_size(days, start, whole=whole), -INF, 0
-    planes.append(best)
-    master.add(best)
+    _learn(planes, master, best)
     if best.unserved > 0:
         best = try_size(days, _raised(days, best), whole=whole)
-        planes.append(best)
-        master.add(best)
+        _learn(planes, master, best)
     # Why: whole sizes need a little of the gap for themselves.
     goal = gap / 4 if days.problem.discrete and not whole else gap
     while count < rounds:
@@ -367,11 +364,15 @@ def _rounds(
         if best.cost_usd - bound <= goal * abs(best.cost_usd):
             break
         trial = try_size(days, wish if whole else _between(best, wish, bound), whole=whole)
-        planes.append(trial)
-        master.add(trial)
+        _learn(planes, master, trial)
         if trial.cost_usd < best.cost_usd:
             best = trial
     return best, bound, count
+
+
+def _learn(planes: list[Plane], master: Master, trial: Trial) -> None:
+    planes.append(trial.plane)
+    master.add(trial.plane)
 
 
 def _between(best: Trial, wish: F64, bound: float) -> F64:
@@ -405,20 +406,14 @@ def _whole_size(problem: Problem, size: F64) -> F64:
 
 def _plan(days: Days, best: Trial, bound: float, rounds: int) -> Plan:
     problem = days.problem
-    load, prices = np.zeros(problem.shape), np.zeros((len(problem.pool_names), problem.shape[2]))
-
-    def keep(day: int, flow: F64, mu: F64) -> None:
-        part = slice(day * DAY, (day + 1) * DAY)
-        load[days.order, :, part] = flow.transpose(1, 2, 0)
-        prices[:, part] = mu.T
-
-    try_size(days, best.size, keep)
+    load = np.empty(problem.shape)
+    load[days.order] = best.flow.transpose(1, 2, 0)
     opened = opened_sites(problem, best.size)
     cost = float((problem.size_usd * best.size).sum() + problem.open_usd[opened].sum())
     cost += running_cost(problem, load)
     plan = Plan(
         size=best.size, opened=opened, load=load, cost_usd=cost, bound_usd=min(bound, cost),
-        capacity_usd=prices, rounds=rounds,
+        capacity_usd=best.mu.T.copy(), rounds=rounds,
     )  # fmt: skip
     check_plan(problem, plan)
     return plan

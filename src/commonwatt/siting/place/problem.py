@@ -169,13 +169,14 @@ def carry_limit(problem: Problem) -> F64:
     what waits at the end of an hour arrived in the last `defer_h` hours of that day.
     """
     classes, _, hours = problem.shape
-    out = np.zeros((classes, hours))
-    for k in range(classes):
-        for t in range(hours):
-            if (t + 1) % DAY and problem.defer_h[k]:
-                first = max(t - t % DAY, t + 1 - int(problem.defer_h[k]))
-                out[k, t] = problem.demand[k, first : t + 1].sum()
-    return out
+    out = np.zeros((classes, hours // DAY, DAY))
+    for k in np.flatnonzero(problem.defer_h):
+        arrived = np.cumsum(problem.demand[k].reshape(-1, DAY), axis=1)
+        wait = min(int(problem.defer_h[k]), DAY)
+        out[k] = arrived
+        out[k, :, wait:] -= arrived[:, : DAY - wait]
+        out[k, :, -1] = 0.0
+    return out.reshape(classes, hours)
 
 
 def check_plan(problem: Problem, plan: Plan, *, tolerance: float = 1e-6) -> None:
