@@ -1,0 +1,145 @@
+"""The CDS Hooks service on loopback and the agents' gate, beside one commit of the same disk.
+
+python bench/clinic_gate.py [requests]
+"""
+
+import http.client
+import json
+import sqlite3
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import uvicorn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from commonwatt.clinic.gateway import Gate, Pathway, Runner
+from commonwatt.clinic.gateway.service import EXTENSION, Service
+from commonwatt.clinic.registry.state import Registry
+from commonwatt.clinic.rules import check, load_book
+from tests.clinic_factories import BODIES, KEYS, NAMES, NOW, desk, move, put
+
+FACTS = {"modality": "ct", "age_years": "50", "quality": "good"}
+
+
+def clinic(folder: Path):
+    made = desk(f"sqlite:///{folder}/clinic.db")
+    for kind, body in BODIES.items():
+        put(made, kind, NAMES[kind], body)
+    move(made, "approved", "committee-chair")
+    move(made, "live", "clinical-lead")
+    gate = Gate(made, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
+    told = {"deployment": "deployment/x", "encounter": gate.opaque("e"), "language": "en"}
+    put(made, "disclosure", "d", told)
+    return gate
+
+
+def hooks(gate, count):
+    service = Service(gate, lambda: NOW, lambda _: None)
+    config = uvicorn.Config(service.app(), port=0, log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    body = json.dumps({"context": {"encounterId": "e"}, "extension": {EXTENSION: {"facts": FACTS}}})
+    took = []
+    for _ in range(count):
+        began = time.perf_counter()
+        connection.request("POST", "/cds-services/x", body)
+        answer = json.loads(connection.getresponse().read())
+        took.append(time.perf_counter() - began)
+        assert answer["cards"]
+    server.should_exit = True
+    thread.join()
+    return took
+
+
+def commits(folder, count):
+    """One durable row of SQLite, the least that logging before answering can cost."""
+    database = sqlite3.connect(folder / "commit.db", isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("CREATE TABLE t (x)")
+    took = []
+    for i in range(count):
+        began = time.perf_counter()
+        database.execute("INSERT INTO t VALUES (?)", (i,))
+        took.append(time.perf_counter() - began)
+    database.close()
+    return took
+
+
+def agents(gate, count):
+    pathway = Pathway(name="p", deployments=frozenset({"deployment/x"}), needs_human=frozenset(),
+                      roles=frozenset(), most_calls=10**9)  # fmt: skip
+    runner = Runner(gate, pathway, "plan")
+    step = {"deployment": "deployment/x", "encounter": "e", "facts": FACTS}
+    began = time.perf_counter()
+    for _ in range(count):
+        gate.check("deployment/x", gate.opaque("e"), FACTS)
+    judged = (time.perf_counter() - began) / count
+    began = time.perf_counter()
+    for number in range(count):
+        assert runner.call(number, step, None, at=NOW).allowed
+    return judged, (time.perf_counter() - began) / count
+
+
+class Entry:
+    __slots__ = ("actor_id", "at", "body", "index", "kind", "subject")
+
+    def __init__(self, index, kind, subject, body):
+        self.index, self.kind, self.subject, self.body = index, kind, subject, body
+        self.at, self.actor_id = NOW + timedelta(seconds=index), "a"
+
+
+def events(count):
+    yield Entry(0, "clinic.deployment", "deployment/x", BODIES["deployment"])
+    for i in range(1, count):
+        if i % 1000 == 0:
+            to = ("approved", "live", "paused")[
+                min(i // 1000 - 1, 2) if i < 3000 else i // 1000 % 2 + 1
+            ]
+            yield Entry(i, "clinic.move", "deployment/x", {"to": to})
+        else:
+            body = {"deployment": "deployment/x", "encounter": str(i), "score": 0.5, "shown": True}
+            yield Entry(i, "clinic.advice", f"advice/{i}", body)
+
+
+def main(count):
+    folder = Path(tempfile.mkdtemp())
+    gate = clinic(folder)
+    took, least = hooks(gate, count), commits(folder, count)
+    p50, commit = statistics.median(took) * 1e3, statistics.median(least) * 1e3
+    p99 = sorted(took)[-count // 100] * 1e3
+    print(f"CDS Hooks on loopback, logged: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
+    print(f"  one durable commit           p50 {commit:.2f} ms; ratio {p50 / commit:.1f} x")
+    began = time.process_time()
+    for _ in range(count):
+        gate.ask("deployment/x", "e", FACTS, at=NOW)
+    print(
+        f"  of which computing           {(time.process_time() - began) / count * 1e3:.2f} CPU-ms"
+    )
+    judged, whole = agents(gate, count)
+    print(f"agent call: judged in {judged * 1e3:.3f} ms; with two log entries {whole * 1e3:.2f} ms")
+    registry = Registry()
+    registry.apply(events(1_000_000))
+    began = time.perf_counter()
+    for i in range(100):
+        registry.live("qmh", NOW + timedelta(seconds=i * 10_000))
+    print(f"live at time T among 1,000,000 events: {(time.perf_counter() - began) * 10:.3f} ms")
+    began = time.process_time()
+    found = check(load_book(), [NOW.date()] * 3)
+    took = time.process_time() - began
+    print(f"{found.cells.height:,} cells of the rules checked in {took:.2f} CPU-s")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else 500)
