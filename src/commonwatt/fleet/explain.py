@@ -17,7 +17,7 @@ import numpy as np
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.engine.result import JobState, Result, Segments
+from commonwatt.fleet.engine.result import JobState, Result, Segments, exact_sum
 from commonwatt.fleet.engine.setup import Runtime
 from commonwatt.fleet.engine.simulate import Pool, simulate, take_nodes
 from commonwatt.fleet.machines import SHARED, Fleet
@@ -281,7 +281,7 @@ class _Wait:
         tenant = self.workload.tenant[self.job]
         jobs = self.result.segments.job[self._running(at_ms)]
         demand = self.workload.demand_milli()
-        used = int(demand[jobs[self.workload.tenant[jobs] == tenant]].sum())
+        used = exact_sum(demand[jobs[self.workload.tenant[jobs] == tenant]])
         quota = self.quotas.get(self.workload.tenant_names[tenant], 0) * 1000
         return bool(used + demand[self.job] > quota)
 
@@ -304,8 +304,8 @@ class _Wait:
             time = np.maximum(inside, 0)[segment] * self.nodes[node]
             np.add.at(held, own.job[segment], time * milli)
         names: list[str] = self.workload.job_id.to_list()
-        for row in np.argsort(-held, kind="stable")[:BLOCKERS_TOLD]:
-            job = int(row)
+        most: list[int] = np.argsort(-held, kind="stable")[:BLOCKERS_TOLD].tolist()
+        for job in most:
             if held[job] > 0:
                 yield Blocker(
                     job_id=names[job],

@@ -40,7 +40,7 @@ from commonwatt.fleet.workload import I64
 ENDING, WAITING, NOW, PROMISED_TO, PROMISED_AT, PROMISES, TOO_LATE, FAULTS = range(8)
 EASY, MODE, BITS = range(8, 11)  # set once
 NOTES = 11
-NOBODY = NONE
+NOBODY, NOTHING = NONE, NONE + NONE
 
 
 class World(NamedTuple):
@@ -100,47 +100,58 @@ def replay(world: World) -> None:
         submit = world.submit[job] if job < jobs else LATER
         if end > submit:
             world.note[NOW] = submit
-            changed = _join_queue(world, job)
+            first = _join_queue(world, job)
             job += 1
         elif end < LATER:
             world.note[NOW] = end
             _release(world, world.ends[0] & low)
-            changed = True
+            first = NOBODY
         else:
             return
-        if changed:
-            _start_waiting(world)
+        if first != NOTHING:
+            _start_waiting(world, first)
 
 
 @njit(bare=True, hot=True)
-def _join_queue(world: World, job: int) -> bool:
-    """Put `job` in the queue; return whether it is the first there."""
-    if world.shapes.of_job[job] == NEVER:
-        return False
+def _join_queue(world: World, job: int) -> int:
+    """Let `job` in: return it if it may start at once, past an empty or slower queue.
+
+    Otherwise it waits; return `NOBODY` if the queue is to be looked at, else `NOTHING`.
+    """
+    shape, easy = world.shapes.of_job[job], world.note[EASY] == 1
+    if shape == NEVER:
+        return NOTHING
     first = tower_least(world.queue, world.floors)
+    ahead = first < 0 or first > world.rank[job]
+    if ahead and gang_fits(world.sets.many, world.sets, world.shapes, shape):
+        return job
     tower_add(world.queue, world.floors, world.rank[job])
     world.note[WAITING] += 1
-    if world.note[EASY] == 1:
-        set_estimate(world.estimates, world.shapes.of_job[job], job, world.believed[job])
-    if first < 0 or first > world.rank[job]:
-        return True
-    if world.note[EASY] == 1:
-        _fill_with(world, job, world.by_rank[first])
-    return False
+    if easy:
+        set_estimate(world.estimates, shape, job, world.believed[job])
+        if not ahead:
+            _fill_with(world, job, world.by_rank[first])
+    return NOBODY if easy and ahead else NOTHING
 
 
 @njit(bare=True, hot=True)
-def _start_waiting(world: World) -> None:
-    while world.note[WAITING] > 0:
-        job = world.by_rank[tower_least(world.queue, world.floors)]
-        if not gang_fits(world.sets.many, world.sets, world.shapes, world.shapes.of_job[job]):
-            if world.note[EASY] == 1 and world.note[WAITING] > 1:
-                _promise(world, job)
-                _backfill(world)
-            return
+def _start_waiting(world: World, first: int) -> None:
+    """Start `first`, if it is somebody, and then from the head of the queue what fits."""
+    job = first
+    while True:
+        if job < 0:
+            if world.note[WAITING] == 0:
+                return
+            job = world.by_rank[tower_least(world.queue, world.floors)]
+            if not gang_fits(world.sets.many, world.sets, world.shapes, world.shapes.of_job[job]):
+                if world.note[EASY] == 1 and world.note[WAITING] > 1:
+                    _promise(world, job)
+                    _backfill(world)
+                return
+            _leave_queue(world, job)
         world.note[PROMISED_TO] = NOBODY  # the first takes what it likes
-        _leave_queue(world, job)
         _start(world, job)
+        job = NOBODY
 
 
 @njit(bare=True, hot=True)
