@@ -60,11 +60,11 @@ def test_the_shipped_programme_is_more_than_85_percent_busy(studied):
 
 
 def test_hospital_jobs_stay_at_home(studied):
-    from commonwatt.app.study import _simulate
+    from commonwatt.app.study.run import simulate_programme
     from commonwatt.scenario.programme import load_programme
 
     programme = load_programme("harbour")
-    run = _simulate(programme, lambda _: None)[0]
+    run = simulate_programme(programme, lambda _: None)[0]
     jobs, fleet = run.inputs.workload, run.inputs.fleet
     hospitals = [
         i for i, n in enumerate(programme.tenant_labels(jobs.tenant_names)) if n == "Hospitals"

@@ -62,7 +62,7 @@ def run_study(
     began = time.process_time()
     loaded = load_programme(programme)
     recipe = study_recipe(loaded, language)
-    runs = _simulate(loaded, tell)
+    runs = simulate_programme(loaded, tell)
     tables = fleet_tables(loaded, runs, runs[0].inputs.workload.tenant_names)
     sections = [fleet_section(runs[0], tables, language)]
     figures = headline(runs[0])
@@ -108,7 +108,8 @@ class _Found:
         )
 
 
-def _simulate(programme: Programme, tell: Callable[[Message], None]) -> list[FleetRun]:
+def simulate_programme(programme: Programme, tell: Callable[[Message], None]) -> list[FleetRun]:
+    """Return one run for each policy of the programme, its own first."""
     file = programme.file
     read = read_traces([programme.trace], format=file.demand.format, mapping=programme.mapping)
     workload = programme.at_home(read.workload)
