@@ -27,7 +27,7 @@ from commonwatt.treasury.country.file import SHIPPED, load_country
 from commonwatt.treasury.country.model import Country
 from commonwatt.treasury.country.weo import OUTLOOK_FROM, country_of, economy, load_weo
 from commonwatt.treasury.errors import CentreError, check_share
-from commonwatt.treasury.fan.backtest import HORIZON, ORIGINS, backtest, score_rows
+from commonwatt.treasury.fan.backtest import HORIZON, ORIGINS, backtest, naive_backtest, score_rows
 from commonwatt.treasury.fan.engine import Paths, run_fan
 from commonwatt.treasury.fan.estimate import Markets, estimate_panel, history, shock_model
 from commonwatt.treasury.fan.inputs import NO_CALLS, FanInputs, currency_slots, fan_inputs
@@ -330,11 +330,13 @@ def backtest_answer(
     markets = load_markets("own", ("own", "", "", ""))
     scores = backtest(table, markets, seed=seed, only=only)
     rows = score_rows(scores)
+    rival = score_rows(naive_backtest(table, only=only))
     return {
         "origins": [ORIGINS.start, ORIGINS.stop - 1],
         "horizon_years": HORIZON,
         "left_out": sorted(leave_out),
         "all": rows[-1] if rows else None,
+        "naive": rival[-1] if rival else None,
         "economies": rows,
     }
 

@@ -165,6 +165,7 @@ def _codes(text: str) -> frozenset[str]:
 
 
 def _backtest_text(answer: dict[str, Any], language: str) -> str:
+    rival = translate("past changes alone", language)
     heads = ("economy", "forecasts", "inside 80 % band", "CRPS, points", "width, points")
     rows = [tuple(translate(head, language) for head in heads)]
     rows += [
@@ -175,7 +176,7 @@ def _backtest_text(answer: dict[str, Any], language: str) -> str:
             f"{row['crps_points']:.2f}",
             f"{row['width_80_points']:.1f}",
         )
-        for row in answer["economies"]
+        for row in (*answer["economies"], answer["naive"] | {"economy": rival})
     ]
     return columns(rows)
 

@@ -91,6 +91,30 @@ def backtest(
     return scores
 
 
+def naive_backtest(
+    table: Mapping[str, Economy],
+    *,
+    origins: range = ORIGINS,
+    horizon: int = HORIZON,
+    only: frozenset[str] = frozenset(),
+) -> list[Score]:
+    """Return the score of the plainest rival: past changes of all, added to today's ratio.
+
+    The changes are those over `horizon` years that were complete at the origin.
+    """
+    scores: list[Score] = []
+    for origin in origins:
+        known = {name: found.until(origin).debt_share() for name, found in table.items()}
+        changes = np.concatenate([d[horizon:] - d[:-horizon] for d in known.values()])
+        changes = changes[np.isfinite(changes)]
+        for name, found in table.items():
+            outcome, now = _debt_share(found, origin + horizon), known[name][-1]
+            if (only and name not in only) or outcome is None or not np.isfinite(now):
+                continue
+            scores.append(_score(name, origin, outcome, now + changes))
+    return scores
+
+
 def _debt_share(found: Economy, year: int) -> float | None:
     at = np.flatnonzero(found.years == year)
     value = float(found.debt_share()[at[0]]) if len(at) else float("nan")
