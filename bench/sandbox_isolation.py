@@ -1,0 +1,44 @@
+"""Start-up cost of the cage: an empty job, beside plain Python on the same machine.
+
+Run as root: .venv/bin/python bench/sandbox_isolation.py
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from commonwatt.sandbox.isolate.job import Job
+from commonwatt.sandbox.isolate.node import open_node
+
+RUNS = 20
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        began = time.perf_counter()
+        node = open_node(folder)
+        opened = time.perf_counter() - began
+        caged = [_timed(lambda: node.run(Job(code=""), to=folder)) for _ in range(RUNS)]
+    plain = [
+        _timed(lambda: subprocess.run([sys.executable, "-S", "-c", ""], check=True))
+        for _ in range(RUNS)
+    ]
+    print(f"proving the node        {1000 * opened:>8.1f} ms")
+    print(f"empty job in the cage   {1000 * median(caged):>8.1f} ms (median of {RUNS})")
+    print(f"plain Python            {1000 * median(plain):>8.1f} ms")
+    print(f"ratio                   {median(caged) / median(plain):>8.1f}")
+
+
+def _timed(action) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
