@@ -22,7 +22,7 @@ import numpy as np
 from commonwatt.core.errors import InfeasibleError
 from commonwatt.core.messages import Message
 from commonwatt.siting.place.dayflow import day_bound, solve_day
-from commonwatt.siting.place.exact import new_highs, opened_sites, solve_exact
+from commonwatt.siting.place.exact import build, new_highs, opened_sites, run_highs
 from commonwatt.siting.place.problem import (
     DAY,
     F64,
@@ -37,6 +37,7 @@ from commonwatt.siting.place.problem import (
 
 INF: Final = float("inf")
 GROUPS: Final = 60
+FIRST_ROOM: Final = 1.01
 _HIGHS: Any = highspy
 
 
@@ -383,7 +384,7 @@ def _between(best: Trial, wish: F64, bound: float) -> F64:
 
 
 def _first(days: Days) -> F64:
-    """Return sizes that suit a few days solved exactly, with room for the fullest."""
+    """Return sizes that suit a few days solved exactly and hold what any plan needs."""
     problem = days.problem
     load = problem.demand.sum(axis=0).reshape(-1, DAY).sum(axis=1)
     order = np.argsort(-load, kind="stable")
@@ -395,7 +396,12 @@ def _first(days: Days) -> F64:
         carbon_kg=problem.carbon_kg[:, hours], size_usd=problem.size_usd * share,
         open_usd=np.zeros_like(problem.open_usd), unit=np.zeros_like(problem.unit),
     )  # fmt: skip
-    return np.minimum(solve_exact(few).size * 1.02, problem.max_size)
+    model, layout = build(few)
+    for pools, need in needs(days):
+        row = model.add_rows(np.array([need]), np.array([INF]))
+        model.add_entries(np.repeat(row, len(pools)), layout.size[pools], np.ones(len(pools)))
+    values = np.array(run_highs(model, solver="simplex").getSolution().col_value)
+    return np.minimum(values[layout.size] * FIRST_ROOM, problem.max_size)
 
 
 def _whole_size(problem: Problem, size: F64) -> F64:
