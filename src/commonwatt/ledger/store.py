@@ -135,11 +135,12 @@ class Ledger:
         actor = _unsaved(key.public_key, person)
         actors.check_role(actor, frozenset({actors.REGISTRAR}), actors.ENROL)
         with self.transaction() as tx:
-            if lock_head(tx).size:
+            head = lock_head(tx)
+            if head.size:
                 raise LedgerError(
                     "ledger", found=Message("entries already"), wanted=Message("an empty ledger")
                 )
-            _write(tx, [actors.enrolment(person, key.public_key)], actor, key, at)
+            _write(tx, head, [actors.enrolment(person, key.public_key)], actor, key, at)
             return actors.find(tx, actor.actor_id)
 
     def enrol(
@@ -156,13 +157,13 @@ class Ledger:
         Raises:
             ActorError: `by` is no registrar, or the key is enrolled already.
         """
-        lock_head(tx)
+        head = lock_head(tx)
         registrar = signer(tx, by, frozenset({actors.REGISTRAR}), actors.ENROL)
         actor_id = actor_id_of(public_key)
         known = sa.select(schema.actors.c.actor_id).where(schema.actors.c.actor_id == actor_id)
         if tx.execute(known).first():
             raise ActorError(f"actor {actor_id}", found=Message("this key enrolled already"))
-        _write(tx, [actors.enrolment(person, public_key)], registrar, by, at)
+        _write(tx, head, [actors.enrolment(person, public_key)], registrar, by, at)
         return actors.find(tx, actor_id)
 
     def revoke(
@@ -173,10 +174,10 @@ class Ledger:
         Raises:
             ActorError: `by` is no registrar, or the actor is unknown or revoked already.
         """
-        lock_head(tx)
+        head = lock_head(tx)
         registrar = signer(tx, by, frozenset({actors.REGISTRAR}), actors.REVOKE)
         actors.check_active(actors.find(tx, actor_id))
-        _write(tx, [actors.revocation(actor_id, reason)], registrar, by, at)
+        _write(tx, head, [actors.revocation(actor_id, reason)], registrar, by, at)
 
     def append(
         self,
@@ -208,9 +209,9 @@ class Ledger:
             )
         if not drafts:
             return []
-        lock_head(tx)
+        head = lock_head(tx)
         actor = signer(tx, by, roles, drafts[0].kind)
-        return _write(tx, drafts, actor, by, at)
+        return _write(tx, head, drafts, actor, by, at)
 
     def head(self) -> Head:
         """Return the end of the chain."""
@@ -316,9 +317,14 @@ def signer(tx: sa.Connection, by: Signer, roles: frozenset[str] | None, step: st
 
 
 def _write(
-    tx: sa.Connection, drafts: Sequence[Draft], actor: actors.Actor, by: Signer, at: datetime
+    tx: sa.Connection,
+    head: Head,
+    drafts: Sequence[Draft],
+    actor: actors.Actor,
+    by: Signer,
+    at: datetime,
 ) -> list[Entry]:
-    head, instant = read_head(tx), instant_text(at)
+    instant = instant_text(at)
     _check_clock(head, instant)
     rows: list[dict[str, Any]] = []
     made: list[Entry] = []
