@@ -11,8 +11,10 @@ from commonwatt.app.siting import (
     contest_answer,
     cost_answer,
     cost_of_run,
+    cost_section,
     day_ahead_rows,
     place_answer,
+    place_section,
 )
 from commonwatt.cli import root
 from commonwatt.core.errors import InfeasibleError, TableError, UsageError
@@ -131,3 +133,14 @@ def test_the_audit_command_writes_a_table(tmp_path):
     answer = run("audit", str(claims), "--out", str(tmp_path / "out"))
     assert "10" in answer.output
     assert (tmp_path / "out" / "audit.csv").exists()
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_the_sections_of_a_report_are_whole(language):
+    cost = cost_section(cost_answer(["us-iowa", "cn-west"], draws=500, sobol_draws=64), language)
+    place = place_section(place_answer(choices=PlaceChoices(hours=24, explain=False)), language)
+    assert len(cost.figures) == 3
+    assert all(figure.svg.startswith("<svg") for figure in (*cost.figures, *place.figures))
+    assert len(cost.tables[0].rows) == 2
+    assert place.tables[0].rows
+    assert (cost.title == "What a GPU-hour costs") == (language == "en")

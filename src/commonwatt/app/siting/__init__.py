@@ -14,6 +14,7 @@ from commonwatt.app.siting.cost import (
     with_run,
 )
 from commonwatt.app.siting.place import PlaceChoices, day_ahead_rows, place_answer
+from commonwatt.app.siting.report import cost_section, place_section
 
 __all__ = [
     "CASES",
@@ -21,9 +22,11 @@ __all__ = [
     "contest_answer",
     "cost_answer",
     "cost_of_run",
+    "cost_section",
     "day_ahead_rows",
     "library",
     "map_rows",
     "place_answer",
+    "place_section",
     "with_run",
 ]
