@@ -278,7 +278,7 @@ class _Wait:
     def _quota_used(self, at_ms: int) -> bool:
         if self.quotas is None or self.policy.borrow:
             return False
-        tenant = self.workload.tenant[self.job]
+        tenant = int(self.workload.tenant[self.job])
         jobs = self.result.segments.job[self._running(at_ms)]
         demand = self.workload.demand_milli()
         used = exact_sum(demand[jobs[self.workload.tenant[jobs] == tenant]])
