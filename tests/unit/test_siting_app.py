@@ -18,6 +18,7 @@ from commonwatt.app.siting import (
 )
 from commonwatt.cli import root
 from commonwatt.core.errors import InfeasibleError, TableError, UsageError
+from commonwatt.siting.weather import Cooling
 
 HEAD = "class,origin,gpus,latency_ms,residency,types,defer_h,gb_per_gpu_hour\n"
 
@@ -144,3 +145,13 @@ def test_the_sections_of_a_report_are_whole(language):
     assert len(cost.tables[0].rows) == 2
     assert place.tables[0].rows
     assert (cost.title == "What a GPU-hour costs") == (language == "en")
+
+
+def test_hourly_prices_and_weather_take_the_place_of_tariff_and_pue():
+    market = ("us-south1", Cooling.LIQUID)
+    cool = cost_answer(["us-texas"], draws=500, sobol_draws=64, market=market)
+    cells = {row["input"]: row for row in cool["cells"]}
+    assert "US-TEX-ERCO" in cells["tariff_usd_per_kwh"]["source"]
+    assert 1.05 < cells["pue_ratio"]["median"] < 1.2
+    with pytest.raises(UsageError, match="us-south1"):
+        cost_answer(["us-texas"], draws=500, market=("atlantis", Cooling.LIQUID))

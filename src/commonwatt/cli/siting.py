@@ -28,6 +28,9 @@ _share = click.FloatRange(0, 1, min_open=True)
 @option("--cells", type=_path, help="A library of cells instead of the shipped one.")
 @option("--utilisation", type=_share, help="Use of every site instead of its cell.")
 @option("--kwh", type=click.FloatRange(0, 100), help="IT energy of a useful GPU-hour, in kWh.")
+@option("--market", help="Region whose hourly prices and weather give tariff and PUE.")
+@option("--cooling", type=click.Choice(["chiller", "economiser", "evaporative", "liquid"]),
+        default="economiser", help="Cooling that the weather is put to.")  # fmt: skip
 @option("--draws", type=click.IntRange(100, 10_000_000), default=100_000, help="Draws.")
 @option("--seed", type=int, default=1, help="Seed of every draw.")
 @option("--contest", is_flag=True, help="Set two sites against each other, case by case.")
@@ -37,18 +40,22 @@ def cost(
     cells: Path | None,
     utilisation: float | None,
     kwh: float | None,
+    market: str | None,
+    cooling: str,
     draws: int,
     seed: int,
     contest: bool,
 ) -> Answer:
     """Cost a useful GPU-hour by site, with uncertainty and what drives it."""
     from commonwatt.app import siting as app
+    from commonwatt.siting.weather import Cooling
 
     if contest:
         return _contest(sites, draws, seed)
     answer = app.cost_answer(
         sites, case=case, cells=app.library(cells) if cells else None, utilisation=utilisation,
-        kwh_per_gpu_hour=kwh, draws=draws, seed=seed,
+        kwh_per_gpu_hour=kwh, market=(market, Cooling(cooling)) if market else None,
+        draws=draws, seed=seed,
     )  # fmt: skip
     return Answer(
         data=answer,
@@ -187,7 +194,33 @@ def _cost_text(answer: dict[str, Any], language: str) -> str:
             "cells": str(answer["sites"][0]["cells"]),
         },
     )
-    return f"{_aligned(rows)}\n\n{note.say(language)}"
+    lines = [_even(row).say(language) for row in answer["break_even"]]
+    return "\n".join([_aligned(rows), "", *lines, "", note.say(language)])
+
+
+def _even(row: dict[str, Any]) -> Message:
+    values = {
+        "site": row["site"],
+        "other": row["against"],
+        "rent": f"{row['rent_usd_per_gpu_hour']:.2f}",
+        "tariff": f"{row['tariff_where_rent_wins_usd_per_kwh']:.3f}",
+    }
+    tariff = row["tariff_where_rent_wins_usd_per_kwh"]
+    use = row["utilisation_to_match_share"]
+    if use is None:
+        return Message("{site} does not match {other} at any utilisation.", values)
+    values["use"] = f"{100 * use:.0f}"
+    if tariff <= 0:
+        return Message(
+            "{site} matches {other} from {use} percent use; renting at {rent} USD/h beats owning "
+            "even with free power.",
+            values,
+        )
+    return Message(
+        "{site} matches {other} from {use} percent use; renting at {rent} USD/h beats owning above "
+        "{tariff} USD/kWh.",
+        values,
+    )
 
 
 def _contest_text(answer: dict[str, Any], language: str) -> str:

@@ -20,6 +20,9 @@ import numpy.typing as npt
 F64 = npt.NDArray[np.float64]
 
 
+ADDER_USD_PER_KWH: Final = 0.02  # network, capacity, taxes and margin over wholesale, judgement
+
+
 class Cooling(StrEnum):
     """How heat leaves the building."""
 

@@ -31,6 +31,8 @@ from commonwatt.siting.cost.drivers import (
 )
 from commonwatt.siting.cost.inputs import NAMES, PLACE
 from commonwatt.siting.cost.model import lcoc, lcoc_by_part, per_effective_pflop_hour
+from commonwatt.siting.series import load_market
+from commonwatt.siting.weather import ADDER_USD_PER_KWH, Cooling, delivered_tariff, pue_of
 
 Row = dict[str, Any]
 
@@ -97,6 +99,26 @@ def with_run(
     return cells.with_values(values, "measured by a fleet run")
 
 
+def with_market(cells: SiteCells, region: str, cooling: Cooling, *, year: int = 2023) -> SiteCells:
+    """Return the cells with tariff and PUE of a region's hours.
+
+    The tariff is the wholesale price of each hour plus `ADDER_USD_PER_KWH`, weighted by
+    the PUE that the weather of that hour gives under `cooling`.
+    """
+    market = load_market(year)
+    if region not in market.names:
+        raise UsageError(
+            region,
+            found=Message("no such region"),
+            wanted=Message("one of {names}", {"names": ", ".join(market.names)}),
+        )
+    r = market.names.index(region)
+    pue = pue_of(market.temp_c[r], market.rh_pct[r], cooling)
+    tariff, mean = delivered_tariff(market.price_usd_per_mwh[r], pue, ADDER_USD_PER_KWH)
+    values = {"tariff_usd_per_kwh": fixed(tariff), "pue_ratio": fixed(mean)}
+    return cells.with_values(values, f"hours of {market.zones[r]} in {year}, {cooling} cooling")
+
+
 def _draws(cells: SiteCells, use: float, kwh: float) -> dict[str, Distribution]:
     """Return draw shares that make a useful GPU-hour take `kwh` of IT energy."""
     x = cells.medians()
@@ -128,6 +150,7 @@ def cost_answer(
     cells: Sequence[Cell] | None = None,
     utilisation: float | None = None,
     kwh_per_gpu_hour: float | None = None,
+    market: tuple[str, Cooling] | None = None,
     draws: int = 100_000,
     sobol_draws: int = 8192,
     seed: int = 1,
@@ -140,6 +163,8 @@ def cost_answer(
         cells: Cells to use instead of the shipped ones.
         utilisation: Use of every site instead of its cell [share].
         kwh_per_gpu_hour: IT energy of a useful GPU-hour at every site [kWh].
+        market: Region whose hourly prices and weather, and the cooling whose PUE, take
+            the place of tariff and PUE at every site.
         draws: Draws of the correlated inputs.
         sobol_draws: Base draws of the Sobol indices.
         seed: Seed of every draw.
@@ -153,6 +178,8 @@ def cost_answer(
         )
         for name in names
     ]  # fmt: skip
+    if market is not None:
+        chosen = [with_market(each, *market) for each in chosen]
     return {
         "case": case,
         "case_meaning": CASES[case],

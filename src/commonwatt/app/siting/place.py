@@ -27,11 +27,10 @@ from commonwatt.siting.place.explain import (
 from commonwatt.siting.place.problem import F64, Plan, Problem, carbon_of
 from commonwatt.siting.place.rolling import at_home, case_of, ceiling, day_ahead, hindsight
 from commonwatt.siting.series import Market, load_market
-from commonwatt.siting.weather import Cooling, pue_of
+from commonwatt.siting.weather import ADDER_USD_PER_KWH, Cooling, pue_of
 
 Row = dict[str, Any]
 TRANSFER_USD_PER_GB: Final = 0.08  # Google Cloud price list via SustainCluster: 0.02 to 0.14
-ADDER_USD_PER_KWH: Final = 0.02  # network, capacity, taxes and margin over wholesale, judgement
 EXACT_HOURS: Final = 168
 
 
