@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commonwatt.cli.clinic_desk import add_desk
 from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
 from commonwatt.core.messages import Message, translate
 
@@ -234,3 +235,6 @@ def _tables(found: dict[str, pl.DataFrame], language: str) -> str:
 def _rows(frame: pl.DataFrame, most: int = 60) -> str:
     lines = ["  " + "  ".join(str(value) for value in row) for row in frame.head(most).iter_rows()]
     return "\n".join([*lines, *(["  …"] if frame.height > most else [])])
+
+
+add_desk(clinic)

@@ -1,0 +1,122 @@
+"""The registry from outside: register, move, report an incident, write the dossier."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from commonwatt.app.ledger import entry_dict, with_ledger
+from commonwatt.clinic.dossier import dossier_html, fhir_bundle
+from commonwatt.clinic.errors import MoveError
+from commonwatt.clinic.registry import Desk, Status
+from commonwatt.clinic.rules import load_book
+from commonwatt.core.messages import Message
+from commonwatt.ledger import Key
+
+T = TypeVar("T")
+Clocks = dict[tuple[str, str], tuple[float, bool, str]]
+
+
+def with_desk(where: str, use: Callable[[Desk], T]) -> T:
+    """Return what `use` makes of the desk over the ledger at `where`."""
+    return with_ledger(where, lambda ledger: use(Desk(ledger)))
+
+
+def register(
+    where: str, key_file: Path, kind: str, name: str, body_file: Path, *, now: datetime
+) -> dict[str, Any]:
+    """Put the record in a JSON file on file.
+
+    Raises:
+        MoveError: The file is not a JSON object, or the record is refused.
+    """
+    return record(where, key_file, kind, name, _read(body_file), now=now)
+
+
+def record(
+    where: str, key_file: Path, kind: str, name: str, body: dict[str, Any], *, now: datetime
+) -> dict[str, Any]:
+    """Put a record on file."""
+    key = Key.load(key_file)
+
+    def use(desk: Desk) -> dict[str, Any]:
+        with desk.transaction() as tx:
+            return entry_dict(desk.record(tx, kind, name, body, by=key, at=now))
+
+    return with_desk(where, use)
+
+
+def move(
+    where: str, key_file: Path, deployment: str, to: str, reason: str, *, now: datetime
+) -> dict[str, Any]:
+    """Move a deployment."""
+    key = Key.load(key_file)
+
+    def use(desk: Desk) -> dict[str, Any]:
+        with desk.transaction() as tx:
+            return entry_dict(desk.move(tx, deployment, Status(to), by=key, at=now, reason=reason))
+
+    return with_desk(where, use)
+
+
+def live(where: str, site: str, at: datetime) -> list[dict[str, Any]]:
+    """Return what was live at a site at an instant."""
+    found = with_desk(where, lambda desk: desk.registry.live(site, at))
+    return [
+        {
+            "deployment": one.deployment,
+            "version": one.version,
+            "mode": one.mode,
+            "threshold": one.threshold,
+            "since": one.since.isoformat(),
+        }
+        for one in found
+    ]
+
+
+def duties(where: str) -> list[dict[str, Any]]:
+    """Return who must be told of incidents by when."""
+    found = with_desk(where, lambda desk: desk.registry.duties(clocks()))
+    return [
+        {
+            "event": one.event,
+            "jurisdiction": one.jurisdiction,
+            "severity": one.severity,
+            "due_at": one.due_at.isoformat(timespec="minutes"),
+            "rule": one.rule,
+        }
+        for one in found
+    ]
+
+
+def clocks() -> Clocks:
+    """Return the reporting periods of the rule book by jurisdiction and severity."""
+    rules = load_book().rules
+    return {
+        (rule.jurisdiction, rule.clock.event): (rule.clock.days, rule.clock.working, rule.rule_id)
+        for rule in rules
+        if rule.clock
+    }
+
+
+def dossier(where: str, version: str, language: str) -> tuple[str, dict[str, Any]]:
+    """Return the dossier of a version as a page and as FHIR."""
+
+    def use(desk: Desk) -> tuple[str, dict[str, Any]]:
+        page = dossier_html(desk.registry, version, language=language)
+        return page, fhir_bundle(desk.registry, version)
+
+    return with_desk(where, use)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        body: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        body = None
+    if not isinstance(body, dict):
+        raise MoveError(str(path), wanted=Message("a JSON object"))
+    return cast("dict[str, Any]", body)

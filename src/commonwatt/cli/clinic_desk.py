@@ -1,0 +1,183 @@
+"""`commonwatt clinic register|approve|deploy|move|live|incident|duties|dossier`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commonwatt.cli.frame import Answer, LazyGroup, command, language, option
+from commonwatt.core.messages import Message, translate
+
+_KINDS = (
+    "product", "version", "intended-use", "ruling", "evidence", "determination", "deployment",
+    "disclosure", "advice", "decision", "outcome", "event",
+)  # fmt: skip
+_PLACES = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
+_file = click.Path(dir_okay=False, path_type=Path)
+_where = option(
+    "--ledger",
+    "where",
+    default="ledger.db",
+    envvar="COMMONWATT_LEDGER",
+    show_default=True,
+    help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
+)
+_key = option("--key", "key_file", type=_file, required=True, help="File of the key that signs.")
+_reason = option("--reason", default="", help="Why.")
+_deployment = click.argument("deployment", metavar="DEPLOYMENT")
+
+
+def add_desk(clinic: LazyGroup) -> None:
+    """Add the commands of the registry to `commonwatt clinic`."""
+    _add_register(clinic)
+    _add_moves(clinic)
+    _add_live(clinic)
+    _add_incident(clinic)
+    _add_dossier(clinic)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _add_register(clinic: LazyGroup) -> None:
+    @command(
+        clinic, "register", example="commonwatt clinic register product chest p.json --key me.pem"
+    )
+    @_where
+    @_key
+    @click.argument("kind", type=click.Choice(_KINDS))
+    @click.argument("name")
+    @click.argument("body", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+    def register(where: str, key_file: Path, kind: str, name: str, body: Path) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Put a record from a JSON file on file."""
+        from commonwatt.app import clinic_desk as app
+
+        return _entry(app.register(where, key_file, kind, name, body, now=_now()))
+
+
+def _add_moves(clinic: LazyGroup) -> None:
+    @command(clinic, "approve", example="commonwatt clinic approve deployment/x --key chair.pem")
+    @_where
+    @_key
+    @_reason
+    @_deployment
+    def approve(where: str, key_file: Path, reason: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Approve a proposed deployment and its threshold."""
+        from commonwatt.app import clinic_desk as app
+
+        return _entry(app.move(where, key_file, deployment, "approved", reason, now=_now()))
+
+    @command(clinic, "deploy", example="commonwatt clinic deploy deployment/x --key lead.pem")
+    @_where
+    @_key
+    @_reason
+    @_deployment
+    def deploy(where: str, key_file: Path, reason: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Let an approved or paused deployment go live."""
+        from commonwatt.app import clinic_desk as app
+
+        return _entry(app.move(where, key_file, deployment, "live", reason, now=_now()))
+
+    @command(clinic, "stop", example="commonwatt clinic stop deployment/x --key lead.pem")
+    @_where
+    @_key
+    @_reason
+    @_deployment
+    @option("--retire", is_flag=True, help="For good, not only for now.")
+    def stop(where: str, key_file: Path, reason: str, deployment: str, retire: bool) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Pause a live deployment, or retire one."""
+        from commonwatt.app import clinic_desk as app
+
+        to = "retired" if retire else "paused"
+        return _entry(app.move(where, key_file, deployment, to, reason, now=_now()))
+
+
+def _add_live(clinic: LazyGroup) -> None:
+    @command(clinic, "live", example="commonwatt clinic live qmh --at 2026-11-22T08:00:00+08:00")
+    @_where
+    @click.argument("site")
+    @option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Instant (default: now).")
+    def live(where: str, site: str, at: datetime | None) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Show what was live at a site at a time."""
+        from commonwatt.app import clinic_desk as app
+
+        found = app.live(where, site, at or _now())
+        return Answer(data={"live": found}, text=lambda language: _rows(found, language))
+
+
+def _add_incident(clinic: LazyGroup) -> None:
+    @command(
+        clinic,
+        "incident",
+        example="commonwatt clinic incident deployment/x e1 --severity serious --place hk"
+        " --code missed-finding --key officer.pem",
+    )
+    @_where
+    @_key
+    @_deployment
+    @click.argument("name")
+    @option("--severity", required=True, help="How grave it is.",
+            type=click.Choice(["public-health-threat", "death", "serious", "other"]))  # fmt: skip
+    @option("--place", required=True, type=click.Choice(_PLACES), help="Whose clock runs.")
+    @option("--code", required=True, help="What happened, as a code; never about a person.")
+    def incident(  # pyright: ignore[reportUnusedFunction]
+        where: str,
+        key_file: Path,
+        deployment: str,
+        name: str,
+        severity: str,
+        place: str,
+        code: str,
+    ) -> Answer:
+        """Report an incident and show who must be told by when."""
+        from commonwatt.app import clinic_desk as app
+
+        body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
+        body |= {"jurisdiction": place, "code": code}
+        entry = app.record(where, key_file, "event", name, body, now=_now())
+        found = app.duties(where)
+        data = {"entry": entry, "duties": found}
+        return Answer(data=data, text=lambda language: _rows(found, language))
+
+    @command(clinic, "duties", example="commonwatt clinic duties --json")
+    @_where
+    def duties(where: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Show who must be told of incidents by when."""
+        from commonwatt.app import clinic_desk as app
+
+        found = app.duties(where)
+        return Answer(data={"duties": found}, text=lambda language: _rows(found, language))
+
+
+def _add_dossier(clinic: LazyGroup) -> None:
+    @command(clinic, "dossier", example="commonwatt clinic dossier version/v1 --out dossier")
+    @_where
+    @click.argument("version")
+    def dossier(where: str, version: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Write everything on record about a version: a page, and FHIR."""
+        from commonwatt.app import clinic_desk as app
+
+        page, bundle = app.dossier(where, version, language(click.get_current_context()))
+        files = {
+            "dossier.html": page,
+            "fhir.json": json.dumps(bundle, ensure_ascii=False, indent=2),
+        }
+        count = str(len(bundle["entry"]))
+        said = Message("{count} FHIR resources; write the page with --out", {"count": count})
+        return Answer(data=bundle, text=said.say, files=files)
+
+
+def _entry(entry: dict[str, Any]) -> Answer:
+    gaps = {"index": f"{entry['index']:,}", "subject": entry["subject"]}
+    said = Message("Entry {index}: {subject} is on record", gaps)
+    return Answer(data=entry, text=said.say)
+
+
+def _rows(found: list[dict[str, Any]], language: str) -> str:
+    lines = ["  ".join(str(value) for value in row.values()) for row in found]
+    return "\n".join(lines) or translate("Nothing on record.", language)
