@@ -1,5 +1,6 @@
 """The claim auditor on claims of its own: it sees no ids and no verdicts."""
 
+import csv
 import math
 
 import pytest
@@ -211,3 +212,22 @@ def test_periods_are_read_as_statistics_write_them(text, kind, start):
     period = parse_period(text)
     assert period is not None
     assert (period.kind, period.start) == (kind, start)
+
+
+@pytest.mark.shared_data
+def test_fiscal_claims_without_a_word_of_their_verdicts():
+    path = shared_data("fiscal", "seed_claims_audit.csv")
+    wanted = {"F04", "F05", "F06", "F08", "F12", "F13", "F14", "F15", "F16", "F17", "F23"}
+    rows = []
+    with path.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["id"] in wanted:
+                value = row["value"]
+                rows.append(
+                    f'{row["id"]},"{row["quote"]}",,{value},{value},{row["unit"]},'
+                    f"{row['region']},{row['period']},"
+                )
+    by_id = {each.claim.id: each.kind for each in found(*rows)}
+    assert by_id.pop("F13") is Kind.BASIS  # the ceiling, quoted as a forecast
+    assert by_id.pop("F17") in {Kind.MISDATED, Kind.BASIS}  # a fiscal year beside a year's end
+    assert set(by_id.values()) == {Kind.IN_LINE}

@@ -19,6 +19,7 @@ from commonwatt.siting.units import Unit, parse_unit
 
 COLUMNS: Final = ("id", "quote", "quantity", "low", "high", "unit", "region", "period")
 _STRICT: Final = re.compile(r"over|more than|above|below|under|less than|以上|不足|超|逾", re.I)
+_OVER: Final = re.compile(r"more than|slightly over|just over|逾|超過|超过", re.I)
 _ID: Final = re.compile(r"[A-Za-z]+[A-Za-z_]*\d+[A-Za-z]?")
 
 
@@ -127,6 +128,8 @@ def _value(text: Mapping[str, str], where: str) -> Interval | None:
             wanted=Message("bounds in order"),
         )
     words = f"{text['quote']} {text['quantity']}"
+    if low == high and _OVER.search(words):
+        high = low + abs(low) * 0.1  # "over 4,000" says a little more than it prints
     is_open = math.isinf(low) or math.isinf(high)
     return Interval(low, high, strict=is_open and bool(_STRICT.search(words)))
 

@@ -47,7 +47,7 @@ class Audited:
 
 
 def _named(finding: Finding) -> Message:
-    if finding.kind is Kind.FACTOR:
+    if finding.kind is Kind.FACTOR and finding.factor > 0:
         factor = finding.factor if finding.factor >= 1 else 1 / finding.factor
         return Message("wrong by a factor of {size}", {"size": brief(factor)})
     if finding.kind is Kind.INCONSISTENT and finding.other:
@@ -111,6 +111,8 @@ def _common(
             return Interval(1 - share.high, 1 - share.low, share.strict)
         return share
     year = int(period.start) if period else 2025
+    if quantity.id == "deficit" and value.high <= 0:
+        value = Interval(-value.high, -value.low)  # a balance below zero is a deficit
     return in_unit(value, claim.unit, quantity.unit, library.money, year)
 
 
@@ -164,17 +166,28 @@ def _shown(reference: Reference) -> str:
     return f"{reference.region} {reference.value} in {reference.when}{note}"
 
 
-def _tolerance(reference: Reference) -> float:
-    """Return how far a claim may miss: little where one official figure stands."""
-    narrow = reference.value.high <= reference.value.low * 1.05
-    return 0.02 if narrow else 0.10
+def _tolerance(reference: Reference, claim: Claim) -> float:
+    """Return how far a claim may miss: little where one official figure stands.
+
+    A figure of two digits is rounded by up to five per cent.
+    """
+    if reference.value.high > reference.value.low * 1.05:
+        return 0.10
+    value = claim.value
+    return 0.05 if value is not None and value.low == value.high and _rounded(value.low) else 0.02
+
+
+def _rounded(number: float) -> bool:
+    return number != 0 and math.isclose(number, float(f"{number:.1e}"), rel_tol=1e-9)
 
 
 def _compared(
     read: Read, value: Interval, references: list[Reference], library: Library
 ) -> Finding:
     ranked = _ranked(read, references)
-    lands = [each for each in ranked if value.meets(each.value.widened(_tolerance(each)))]
+    lands = [
+        each for each in ranked if value.meets(each.value.widened(_tolerance(each, read.claim)))
+    ]
     first = ranked[0]
     if first in lands:
         return _landed(read, value, first)
@@ -281,6 +294,9 @@ def _family(read: Read, value: Interval, library: Library) -> Finding | None:
 def _factor(read: Read, value: Interval, reference: Reference, library: Library) -> Finding:
     assert read.quantity is not None
     factor = value.centre / reference.centre if reference.centre else math.inf
+    if not 0 < factor < math.inf:
+        text = Message("Does not meet {value}, not even in sign.", {"value": str(reference.value)})
+        return _finding(Kind.FACTOR, text, value, reference)
     size = factor if factor >= 1 else 1 / factor
     slip = _slip(value, reference, factor)
     unit = "" if read.compared else read.quantity.unit.text

@@ -103,6 +103,8 @@ class Library:
                 continue
             if best is None or score > best[0]:
                 best = (score, each)
+        if best is None and "GDP" in unit.text:
+            return self.named("debt_ratio")
         return best[1] if best else None
 
     def named(self, quantity: str) -> Quantity:

@@ -10,6 +10,7 @@ from commonwatt.app.audit.findings import Finding, Kind, Read
 from commonwatt.app.audit.formula import evaluate, is_single, statements
 from commonwatt.app.audit.intervals import Interval
 from commonwatt.app.audit.library import Library, rate
+from commonwatt.app.audit.periods import Span
 from commonwatt.core.messages import Message
 from commonwatt.siting.units import same_kind
 
@@ -191,7 +192,8 @@ def _stock_and_ratio(reads: Sequence[Read], library: Library) -> list[tuple[str,
 def _near(stock: Read, ratio: Read) -> bool:
     if stock.period is None or ratio.period is None:
         return False
-    return stock.period.overlap(ratio.period) > 0
+    fiscal = (stock.period.kind is Span.FISCAL) == (ratio.period.kind is Span.FISCAL)
+    return fiscal and stock.period.overlap(ratio.period) > 0
 
 
 def _dated(stock: Read, ratio: Read, library: Library) -> list[tuple[str, Finding]]:
