@@ -155,3 +155,20 @@ def test_hourly_prices_and_weather_take_the_place_of_tariff_and_pue():
     assert 1.05 < cells["pue_ratio"]["median"] < 1.2
     with pytest.raises(UsageError, match="us-south1"):
         cost_answer(["us-texas"], draws=500, market=("atlantis", Cooling.LIQUID))
+
+
+def test_each_site_may_have_its_own_measured_run():
+    runs = {"us-iowa": (0.9, 1.2), "us-texas": (0.2, 1.2)}
+    answer = cost_answer(["us-iowa", "us-texas"], draws=500, sobol_draws=64, runs=runs)
+    iowa, texas = answer["sites"]
+    assert iowa["utilisation_share"] == 0.9
+    assert texas["p50_usd_per_gpu_hour"] > 2 * iowa["p50_usd_per_gpu_hour"]
+
+
+def test_classes_may_be_given_as_rows():
+    row = {
+        "class": "a", "origin": "us-east4", "gpus": 100.0, "latency_ms": 30.0, "residency": "",
+        "types": "", "defer_h": 0, "gb_per_gpu_hour": 0.0,
+    }  # fmt: skip
+    answer = place_answer([row], PlaceChoices(hours=24, explain=False))
+    assert {each["class"] for each in answer["classes"]} == {"a"}

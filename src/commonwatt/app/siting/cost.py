@@ -151,6 +151,7 @@ def cost_answer(
     utilisation: float | None = None,
     kwh_per_gpu_hour: float | None = None,
     market: tuple[str, Cooling] | None = None,
+    runs: Mapping[str, tuple[float | None, float | None]] | None = None,
     draws: int = 100_000,
     sobol_draws: int = 8192,
     seed: int = 1,
@@ -165,16 +166,19 @@ def cost_answer(
         kwh_per_gpu_hour: IT energy of a useful GPU-hour at every site [kWh].
         market: Region whose hourly prices and weather, and the cooling whose PUE, take
             the place of tariff and PUE at every site.
+        runs: By site, the use and the IT energy of a useful GPU-hour that a fleet run
+            measured there; it goes before the two above.
         draws: Draws of the correlated inputs.
         sobol_draws: Base draws of the Sobol indices.
         seed: Seed of every draw.
     """
     known = list(cells) if cells is not None else load_cells()
     names = list(sites) or sites_of(known)
+    measured = {name: (runs or {}).get(name, (utilisation, kwh_per_gpu_hour)) for name in names}
     chosen = [
         with_run(
             cells_for(known, name, case, names[0]),
-            utilisation=utilisation, kwh_per_gpu_hour=kwh_per_gpu_hour,
+            utilisation=measured[name][0], kwh_per_gpu_hour=measured[name][1],
         )
         for name in names
     ]  # fmt: skip

@@ -67,15 +67,24 @@ class PlaceChoices:
     explain: bool = True
 
 
-def place_answer(classes: Path | None = None, choices: PlaceChoices | None = None) -> Row:
+def place_answer(
+    classes: Path | Sequence[Row] | None = None, choices: PlaceChoices | None = None
+) -> Row:
     """Return the whole answer of `siting place`.
+
+    Args:
+        classes: A file of classes, or its rows with numbers as numbers; the shipped
+            example by default.
+        choices: What else may be chosen.
 
     Raises:
         InfeasibleError: With the smallest set of limits that cannot hold together.
     """
     chosen = choices or PlaceChoices()
     market = load_market(chosen.year)
-    problem = build_problem(market, read_classes(classes or DATA / "classes.csv"), chosen)
+    if classes is None or isinstance(classes, Path):
+        classes = read_classes(classes or DATA / "classes.csv")
+    problem = build_problem(market, classes, chosen)
     plan = solve(problem, chosen)
     words = [price.what for price in price_of_last_gpu(problem, plan)]
     if chosen.explain:
