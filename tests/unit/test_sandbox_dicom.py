@@ -1,0 +1,100 @@
+"""Images: no tag that identifies is left, and burned-in text is blanked."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from commonwatt.sandbox.deidentify.burned_in import Box, blank, find_text, is_harmless
+from commonwatt.sandbox.deidentify.dicom import deidentify_dicom
+from commonwatt.sandbox.errors import DeidentifyError
+from tests.shared_data import shared_data
+
+pydicom = pytest.importorskip("pydicom")
+KEY = b"a secret of a room, thirty-two b"
+needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="no tesseract")
+
+
+@pytest.mark.parametrize(
+    "text", ["R", "AP", "5 cm", "Gain 52", "Zoom 1.5", "kV 120 mA 200", "Freq 3.5 MHz"]
+)
+def test_technical_marks_are_harmless(text):
+    assert is_harmless(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["LAM Ka Fai", "a", "R346920(3)", "DOB 8 Oct 2007", "", "1960", "5 cmx"]
+)
+def test_everything_else_is_not(text):
+    assert not is_harmless(text)
+
+
+def test_blanking_spares_harmless_lines_and_reaches_every_frame():
+    image = np.full((3, 40, 60), 9, np.uint8)
+    image[0, 0, 0] = 1
+    done = blank(image, [Box(10, 10, 20, 16, False), Box(30, 25, 40, 30, True)])
+    assert (done[:, 10:16, 10:20] == 1).all()
+    assert (done[:, 25:30, 30:40] == 9).all()
+    colour = np.full((40, 60, 3), 9, np.uint8)
+    colour[0, 0] = 1
+    assert (blank(colour, [Box(10, 10, 20, 16, False)])[10:16, 10:20] == 1).all()
+
+
+@needs_tesseract
+def test_an_image_without_text_stays_as_it_is():
+    assert [box for box in find_text(np.zeros((50, 50), np.uint8)) if not box.harmless] == []
+
+
+def test_a_file_whose_pixels_cannot_be_read_is_refused_without_its_content(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"CHAN Tai Man")
+    with pytest.raises(DeidentifyError) as caught:
+        deidentify_dicom(tmp_path / "a.dcm", tmp_path / "b.dcm", key=KEY)
+    assert "CHAN" not in str(caught.value)
+    assert not (tmp_path / "b.dcm").exists()
+
+
+@needs_tesseract
+@pytest.mark.shared_data
+@pytest.mark.slow
+def test_no_identifying_tag_is_left_and_burned_in_text_is_covered(tmp_path):
+    folder = shared_data("health", "dicom", "burned-in-synthetic")
+    truths = json.loads((folder / "truth.json").read_text(encoding="utf-8"))[:8]
+    covered = boxes = 0
+    for truth in truths:
+        source = pydicom.dcmread(folder / truth["file"])
+        deidentify_dicom(folder / truth["file"], tmp_path / truth["file"], key=KEY)
+        left = pydicom.dcmread(tmp_path / truth["file"])
+        secrets = {str(source[_tag(tag)].value) for tag in truth["phi_tags"]}
+        said = str(left)
+        assert not any(secret and secret in said for secret in secrets)
+        assert not any(element.tag.is_private for element in left)
+        assert left.pixel_array.shape == source.pixel_array.shape
+        for box in truth["phi_boxes"]:
+            boxes += 1
+            covered += _is_blank(left.pixel_array, box["box"])
+    assert covered >= 0.98 * boxes
+
+
+def _tag(name):
+    return pydicom.tag.Tag(name.replace(",", "")) if "," in name else name
+
+
+def _is_blank(pixels, box):
+    left, top, right, bottom = box
+    grey = pixels.mean(axis=-1) if pixels.ndim == 3 else pixels
+    part = grey[top:bottom, left:right]
+    return (part == grey.min()).mean() >= 0.95
+
+
+@needs_tesseract
+@pytest.mark.shared_data
+def test_files_of_one_study_still_agree(tmp_path):
+    folder = shared_data("health", "dicom", "burned-in-synthetic")
+    for name in ("one", "two"):
+        deidentify_dicom(folder / "dev-000.dcm", tmp_path / name, key=KEY)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    deidentify_dicom(folder / "dev-000.dcm", tmp_path / "other", key=KEY[::-1])
+    one, other = (pydicom.dcmread(tmp_path / name) for name in ("one", "other"))
+    assert one.StudyInstanceUID != other.StudyInstanceUID
+    assert one.PatientID != other.PatientID
