@@ -184,7 +184,7 @@ def _lower_bound(without, with_one):
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_no_attacker_tells_neighbours_apart_better_than_epsilon_allows(name):
     ask = MECHANISMS[name]
-    tries = 3_000
+    tries = 2_000
     without = np.array([ask(0) for _ in range(tries)])
     with_one = np.array([ask(1) for _ in range(tries)])
     assert _lower_bound(without, with_one) <= EPSILON * 1.02

@@ -1,0 +1,53 @@
+"""The dummy twin: the data's shape, nobody's records."""
+
+import polars as pl
+import pytest
+
+from commonwatt.sandbox.errors import BudgetError
+from commonwatt.sandbox.privacy.twin import Categories, Range, Token, make_twin
+
+DATA = pl.DataFrame(
+    {
+        "patient_id": [f"p{i}" for i in range(2000)],
+        "sex": ["F"] * 1500 + ["M"] * 480 + [None] * 20,
+        "age": [float(20 + i % 60) for i in range(2000)],
+        "secret": ["x"] * 2000,
+    }
+)
+DOMAINS = {
+    "patient_id": Token(),
+    "sex": Categories(("F", "M", "X")),
+    "age": Range(0, 120, 24),
+}  # fmt: skip
+
+
+def test_a_twin_has_the_schema_and_the_marginals_and_no_record():
+    twin = make_twin(DATA, DOMAINS, rows=3000, epsilon=2.0, seed=1)
+    assert twin.columns == ["patient_id", "sex", "age"]
+    assert twin.schema["age"] == pl.Float64
+    assert twin.height == 3000
+    assert not set(twin["patient_id"]) & set(DATA["patient_id"])
+    assert (twin["sex"] == "F").mean() == pytest.approx(0.75, abs=0.05)
+    assert twin["age"].mean() == pytest.approx(DATA["age"].mean(), abs=3)
+    assert twin["age"].is_between(0, 120).all()
+
+
+def test_values_outside_the_schema_never_appear():
+    rare = DATA.with_columns(sex=pl.lit("rare"))
+    twin = make_twin(rare, DOMAINS, rows=100, epsilon=1.0, seed=1)
+    assert set(twin["sex"]) <= {"F", "M", "X", None}
+
+
+def test_the_rows_of_a_twin_relate_no_column_to_another():
+    linked = DATA.with_columns(
+        sex=pl.when(pl.col("age") < 50).then(pl.lit("F")).otherwise(pl.lit("M"))
+    )
+    twin = make_twin(linked, DOMAINS, rows=4000, epsilon=4.0, seed=2)
+    young = twin.filter(pl.col("age") < 50)
+    assert (young["sex"] == "F").mean() == pytest.approx((twin["sex"] == "F").mean(), abs=0.06)
+
+
+@pytest.mark.parametrize(("epsilon", "domains"), [(0.0, DOMAINS), (1.0, {"none": Token()})])
+def test_a_twin_must_be_paid_for_and_be_of_the_data(epsilon, domains):
+    with pytest.raises(BudgetError):
+        make_twin(DATA, domains, rows=1, epsilon=epsilon, seed=1)
