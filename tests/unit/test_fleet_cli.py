@@ -75,7 +75,7 @@ def test_a_comparison_names_each_policy(capsys, trace, tmp_path):
         "--policy", "fifo", "--policy", "sjf+easy", "--out", tmp_path / "out",
     )  # fmt: skip
     names = [row["policy"] for row in data["policies"]]
-    assert names == ["fifo + first-fit", "sjf + first-fit + easy"]
+    assert names == ["fifo + consolidate", "sjf + consolidate + easy"]
     assert (tmp_path / "out" / "comparison.svg").read_text(encoding="utf-8").startswith("<svg")
 
 

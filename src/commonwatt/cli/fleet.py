@@ -62,7 +62,7 @@ def _policy_options(function: F) -> F:
     """Add the options that choose one policy."""
     declared = [
         option("--order", default="fifo", show_default=True, help="Who is first in the queue."),
-        option("--place", default="first-fit", show_default=True, help="Which node takes a job."),
+        option("--place", default="consolidate", show_default=True, help="Which node takes a job."),
         option("--backfill", default="none", show_default=True, help="none, easy or conservative."),
         option("--preemption", default="none", show_default=True,
                help="none, priority or reclaim."),

@@ -95,7 +95,7 @@ class PolicyPart(Part):
     """How jobs are ordered, placed, backfilled and preempted."""
 
     order: str = "fifo"
-    place: str = "first-fit"
+    place: str = "consolidate"
     backfill: str = "none"
     preemption: str = "none"
 

@@ -9,7 +9,7 @@ from commonwatt.fleet.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS, Polic
 _LATER = {"place": PLACES, "backfill": BACKFILLS, "preempt": PREEMPTS}
 
 
-def policy_in_a_word(word: str, *, place: str = "first-fit") -> Policy:
+def policy_in_a_word(word: str, *, place: str = "consolidate") -> Policy:
     """Return the policy of names joined by `+`, the order first, the rest as they come.
 
     Args:
@@ -20,7 +20,7 @@ def policy_in_a_word(word: str, *, place: str = "first-fit") -> Policy:
         UsageError: A name is unknown.
 
     >>> policy_in_a_word("sjf+easy").name
-    'sjf + first-fit + easy'
+    'sjf + consolidate + easy'
     """
     order, *rest = [name.strip() for name in word.split("+")]
     chosen = {"place": place}
