@@ -1,6 +1,6 @@
 """The monitor's bound, delay and speed, beside the CUSUM designed for each change.
 
-python bench/clinic_monitor.py [null streams a case mix] [changed streams]
+python bench/clinic_monitor.py [null streams a case mix] [changed streams] [rows of a null stream]
 """
 
 import sys
@@ -59,11 +59,11 @@ def delays_of_cusum(mean, spread, shift, slope, streams, nulls):
     return np.median([cusum(s, y, shift, slope, mean, limit)[0] + 1 for s, y in changed])
 
 
-def main(nulls: int, changed: int) -> None:
+def main(nulls: int, changed: int, length: int) -> None:
     for name, (mean, spread) in MIXES.items():
-        plan = MonitorPlan(band=0.0, alpha=ALPHA, horizon=HORIZON, middle=mean)
-        share = (alarms(plan, mean, spread, nulls, HORIZON, 1) >= 0).mean()
-        print(f"false alarms, event rate about {name:5} {share:.4f} (bound {ALPHA})")
+        plan = MonitorPlan(band=0.0, alpha=ALPHA, horizon=length, middle=mean)
+        share = (alarms(plan, mean, spread, nulls, length, 1) >= 0).mean()
+        print(f"false alarms, event rate about {name:4} {share:.4f} of {nulls:,} (bound {ALPHA})")
     cases = (
         ("AUC .80 to .67", -0.85, 1.4, 0.0, 0.46),
         ("slope 0.5 at 15 %", -2.1, 1.4, 0.0, 0.5),
@@ -96,4 +96,4 @@ def speed(count: int = 400_000) -> None:
 
 if __name__ == "__main__":
     given = [int(a) for a in sys.argv[1:]]
-    main(*(given + [1_000, 300][len(given) :]))
+    main(*(given + [1_000, 300, HORIZON][len(given) :]))

@@ -170,6 +170,7 @@ def expected(step, human, calls):
     return "gate.missing-fact"  # no stage is ever given
 
 
+@pytest.mark.slow
 @settings(max_examples=1_000, deadline=None)
 @given(st.lists(st.tuples(steps, humans), min_size=1, max_size=6))
 def test_a_thousand_adversarial_plans_are_stopped_at_the_first_rule_that_they_break(drawn):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from commonwatt.clinic.errors import EvidenceError
-from commonwatt.clinic.evidence import evaluate, net_benefit, recalibrate, sketch_of
+from commonwatt.clinic.evidence import evaluate, joint, net_benefit, recalibrate, sketch_of
 from commonwatt.clinic.evidence.metrics import auc, resolution
 from commonwatt.core.seeds import stream
 from tests.shared_data import shared_data
@@ -111,11 +111,12 @@ def test_support2_gives_the_known_figures_of_model_doctor_and_both():
     both = frame.drop_nulls(["surv2m", "prg2m"])
     alive = ((both["d.time"] >= 60) | (both["death"] == 0)).to_numpy()
     model, doctor = both["surv2m"].to_numpy(), both["prg2m"].to_numpy()
-    found = [
-        auc(sketch_of(s, alive).counts, 1.96)[0][0] for s in (model, doctor, (model + doctor) / 2)
-    ]
-    assert both.height == 7456
-    assert found == pytest.approx([0.8048, 0.8043, 0.8437], abs=0.002)
+    found = joint(model, doctor, alive)
+    areas = (found.model[0], found.doctor[0], found.both[0])
+    assert found.rows == 7456
+    assert areas == pytest.approx((0.8048, 0.8043, 0.8437), abs=0.002)
+    assert found.disagree == 1563
+    assert found.doctor_right == pytest.approx(0.523, abs=0.001)
 
 
 @pytest.mark.shared_data

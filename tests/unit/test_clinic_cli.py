@@ -105,3 +105,10 @@ def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
     assert verdicts[1].startswith(alarm)
     assert all(row[5] for row in made.tables[0].rows)
     assert "<svg" in made.figures[0].svg
+
+
+def test_the_worth_of_the_doctors_own_estimate_is_shown(tmp_path, capsys):
+    rows = ["score,own,label"] + [f"0.{i},0.{9 - i},{i % 2}" for i in range(1, 9)]
+    (tmp_path / "t.csv").write_text("\n".join([*rows, "0.5,,1"]))
+    assert run("joint", str(tmp_path / "t.csv")) == 0
+    assert "They disagree on 8; the doctor is right in 50.0% of those" in capsys.readouterr().out

@@ -216,3 +216,31 @@ def test_a_rollback_pauses_the_bad_and_revives_the_good_as_one_act():
             tx, "deployment/x", "deployment/y", by=KEYS["clinical-lead"], at=NOW, reason="alarm"
         )
     assert [live.deployment for live in made.registry.live("qmh", NOW)] == ["deployment/y"]
+
+
+def alarm(made):
+    with made.transaction() as tx:
+        made.answer_alarm(tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW)
+
+
+@pytest.mark.parametrize(("action", "status"), [("signal", Status.LIVE), ("pause", Status.PAUSED)])
+def test_an_alarm_is_answered_as_the_approved_plan_says(action, status):
+    made = with_live(monitor={"on_alarm": action})
+    alarm(made)
+    assert made.registry.status("deployment/x") is status
+    assert made.registry.records["event/alarm"].body["type"] == "signal"
+
+
+def test_an_alarm_rolls_back_to_the_named_fallback_and_to_nothing_else():
+    made = with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/y"})
+    size = made.ledger.head().size
+    with pytest.raises(MoveError, match="a deployment on record"):
+        alarm(made)
+    assert made.ledger.head().size == size
+    assert made.registry.status("deployment/x") is Status.LIVE
+    put(made, "deployment", "y", BODIES["deployment"])
+    move(made, Status.APPROVED, "committee-chair", name="y")
+    alarm(made)
+    assert [live.deployment for live in made.registry.live("qmh", NOW)] == ["deployment/y"]
+    with pytest.raises(ActorError):
+        move(made, Status.LIVE, "monitor")

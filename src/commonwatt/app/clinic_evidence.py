@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from commonwatt.clinic.errors import EvidenceError
-from commonwatt.clinic.evidence import evaluate, net_benefit, recalibrate, sketch_of
+from commonwatt.clinic.evidence import evaluate, joint, net_benefit, recalibrate, sketch_of
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 
@@ -41,6 +41,17 @@ def evidence_answer(
         "recalibration": asdict(recalibrate(whole)),
     }
     return answer, pl.concat(tables)
+
+
+def joint_answer(path: Path, *, model: str, doctor: str, label: str) -> dict[str, Any]:
+    """Return how model, doctor and both do on the same patients.
+
+    Raises:
+        EvidenceError: The table cannot be read, or lacks a column.
+    """
+    frame = read_table(path, [model, label, doctor]).drop_nulls()
+    scores, own = frame[model].to_numpy(), frame[doctor].to_numpy()
+    return asdict(joint(scores, own, frame[label].cast(pl.Int8).to_numpy()))
 
 
 def read_table(path: Path, columns: list[str]) -> pl.DataFrame:

@@ -157,6 +157,36 @@ def _monitored(answer: dict[str, Any], language: str) -> str:
     return "\n".join([*lines, bound.say(language)])
 
 
+@command(
+    clinic,
+    "joint",
+    example="commonwatt clinic joint cases.csv --model p --doctor own --label died",
+)
+@click.argument("table", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@option("--model", default="score", show_default=True, help="Column with the model's probability.")
+@option("--doctor", default="own", show_default=True, help="Column with the doctor's own estimate.")
+@option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
+def joint(table: Path, model: str, doctor: str, label: str) -> Answer:
+    """Show what recording the doctor's own estimate is worth."""
+    from commonwatt.app.clinic_evidence import joint_answer
+
+    answer = joint_answer(table, model=model, doctor=doctor, label=label)
+    return Answer(data=answer, text=lambda language: _joint(answer, language))
+
+
+_VOICES = {"model": Message("model"), "doctor": Message("doctor"), "both": Message("both together")}
+
+
+def _joint(answer: dict[str, Any], language: str) -> str:
+    lines: list[str] = []
+    for voice, name in _VOICES.items():
+        area, low, high = answer[voice]
+        lines.append(f"{name.say(language):16} AUC {area:.3f} ({low:.3f}–{high:.3f})")
+    gaps = {"count": f"{answer['disagree']:,}", "share": f"{answer['doctor_right']:.1%}"}
+    apart = Message("They disagree on {count}; the doctor is right in {share} of those", gaps)
+    return "\n".join([*lines, apart.say(language)])
+
+
 def _estimates(frame: pl.DataFrame, language: str) -> str:
     few = translate("too few to say", language)
     lines: list[str] = []

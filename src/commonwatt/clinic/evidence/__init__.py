@@ -4,8 +4,18 @@ Scores are counted into a sketch that can leave a hospital and be added to
 others; every metric and interval comes from the sketch.
 """
 
+from commonwatt.clinic.evidence.joint import Joint, joint
 from commonwatt.clinic.evidence.metrics import ESTIMATES, evaluate, net_benefit
 from commonwatt.clinic.evidence.recalibrate import recalibrate
 from commonwatt.clinic.evidence.sketch import Sketch, sketch_of
 
-__all__ = ["ESTIMATES", "Sketch", "evaluate", "net_benefit", "recalibrate", "sketch_of"]
+__all__ = [
+    "ESTIMATES",
+    "Joint",
+    "Sketch",
+    "evaluate",
+    "joint",
+    "net_benefit",
+    "recalibrate",
+    "sketch_of",
+]

@@ -103,6 +103,35 @@ class Desk:
         self.move(tx, bad, Status.PAUSED, by=by, at=at, reason=reason)
         self.move(tx, good, Status.LIVE, by=by, at=at, reason=reason)
 
+    def answer_alarm(
+        self, tx: sa.Connection, deployment: str, name: str, *, by: Signer, at: datetime
+    ) -> None:
+        """Put an alarm on record and signal, pause or roll back as the approved plan says.
+
+        A monitor may bring nothing to life but the fallback that was named when the
+        deployment was approved.
+
+        Raises:
+            MoveError: The plan names no fallback, or a move is not in the table.
+        """
+        plan = self.registry.get(deployment, "deployment").body["monitor"]
+        signal = {"deployment": deployment, "type": "signal", "severity": "other"}
+        self.record(tx, "event", name, signal | {"code": "calibration-alarm"}, by=by, at=at)
+        action = plan.get("on_alarm", "signal")
+        if action in ("pause", "roll-back"):
+            self.move(tx, deployment, Status.PAUSED, by=by, at=at, reason=f"event/{name}")
+        if action == "roll-back":
+            self._revive(tx, str(plan.get("fallback", "")), f"event/{name}", by=by, at=at)
+
+    def _revive(
+        self, tx: sa.Connection, fallback: str, reason: str, *, by: Signer, at: datetime
+    ) -> None:
+        self.registry.get(fallback, "deployment")
+        check_move(self.registry.moves[fallback][-1].status, Status.LIVE)
+        body = {"to": str(Status.LIVE), "reason": reason}
+        draft = Draft(kind=MOVE, subject=fallback, body=body)
+        self._write(tx, draft, by, at, MAY_MOVE[Status.LIVE] | {"monitor"})
+
     def _write(
         self, tx: sa.Connection, draft: Draft, by: Signer, at: datetime, roles: frozenset[str]
     ) -> Entry:
