@@ -131,9 +131,9 @@ def load_chart(rows: Rows, language: str = "en") -> str:
         alt.Chart(pl.DataFrame(shown))
         .mark_area()
         .encode(
-            x=alt.X("hour:Q", title=translate("hour", language)),
+            x=alt.X("hour:Q", title=translate("hour", language), scale=alt.Scale(nice=False)),
             y=alt.Y("load_gpus:Q", stack=True, title=translate("GPUs in use", language)),
-            color=alt.Color("pool:N", scale=scale(names), title=None),
+            color=alt.Color("pool:N", scale=scale(names), title=None, legend=alt.Legend(columns=4)),
         )
     )
     said = translate("Where the load runs, hour by hour.", language)
