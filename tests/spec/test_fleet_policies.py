@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from commonwatt.fleet.engine import JobState, simulate
 from commonwatt.fleet.machines import uniform_fleet
 from commonwatt.fleet.policies import parse_policy
 from commonwatt.fleet.policies.order.qssf import predict_ms
+from commonwatt.fleet.policies.place import in_slices
 from commonwatt.fleet.workload import workload
 
 ONE = uniform_fleet(1, 8)
@@ -162,6 +165,15 @@ def test_shares_of_a_gpu_run_side_by_side():
     jobs = workload([0, 0, 0], [10, 10, 10], [1, 1, 1], gpu_milli=milli)
     assert starts(jobs, "fifo", fleet=uniform_fleet(1, 1)) == [0, 0, 10]
     assert starts(jobs, "fifo", "fgd", fleet=uniform_fleet(1, 2)) == [0, 0, 0]
+
+
+def test_shares_of_a_gpu_cut_into_slices_take_whole_slices():
+    milli = np.array([300, 300, 300], np.int32)
+    jobs = workload([0, 0, 0], [10, 10, 10], [1, 1, 1], gpu_milli=milli)
+    free = uniform_fleet(1, 1)
+    cut = replace(free, gpu_types=(replace(free.gpu_types[0], slices=7),))
+    assert starts(in_slices(jobs, free), fleet=free) == [0, 0, 0]
+    assert starts(in_slices(jobs, cut), fleet=cut) == [0, 0, 10]
 
 
 def test_pools_by_tenant_do_not_share_nodes():
