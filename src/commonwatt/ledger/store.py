@@ -36,6 +36,7 @@ from commonwatt.ledger.keys import Signer, actor_id_of, batch_message, holds
 _RESERVED = frozenset({actors.ENROL, actors.REVOKE})
 _PAGE = 10_000
 _COLUMNS = tuple(schema.entries.columns.keys())
+_Row = tuple[int, str, str, str, str, str, bytes]  # in the order of the columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,7 +327,7 @@ def _write(
 ) -> list[Entry]:
     instant = instant_text(at)
     _check_clock(head, instant)
-    rows: list[dict[str, Any]] = []
+    rows: list[_Row] = []
     made: list[Entry] = []
     link = head.link
     for index, draft in enumerate(drafts, head.size):
@@ -341,8 +342,8 @@ def _write(
         )
         link = leaf_hash(text.encode())
         values = (index, instant, actor.actor_id, draft.kind, draft.subject, text, link)
-        rows.append(dict(zip(_COLUMNS, values, strict=True)))
-        made.append(_entry(at, draft, rows[-1]))
+        rows.append(values)
+        made.append(_entry(at, draft, values))
     _save(tx, head, rows, _signed(head, rows, by))
     for index, draft in enumerate(drafts, head.size):
         if draft.kind in _RESERVED:
@@ -350,44 +351,47 @@ def _write(
     return made
 
 
-def _save(
-    tx: sa.Connection, head: Head, rows: list[dict[str, Any]], signature: dict[str, Any]
-) -> None:
-    tx.execute(sa.insert(schema.entries), rows)
+def _save(tx: sa.Connection, head: Head, rows: list[_Row], signature: dict[str, Any]) -> None:
+    marks = ", ".join(["?" if tx.dialect.name == "sqlite" else "%s"] * len(_COLUMNS))
+    # straight to the driver, which is half the time of a batch; names are our own
+    tx.exec_driver_sql(
+        f"INSERT INTO {schema.entries.name} ({', '.join(_COLUMNS)}) VALUES ({marks})",  # noqa: S608
+        rows,
+    )
     tx.execute(sa.insert(schema.signatures), [signature])
     size = head.size + len(rows)
     tiles.complete(tx, head.size, size)
-    end = {"size": size, "link": rows[-1]["link"], "at": rows[-1]["at"]}
+    end = {"size": size, "link": rows[-1][-1], "at": rows[-1][1]}
     tx.execute(sa.update(schema.head).values(**end))
 
 
-def _entry(at: datetime, draft: Draft, row: dict[str, Any]) -> Entry:
+def _entry(at: datetime, draft: Draft, row: _Row) -> Entry:
     return Entry(
-        index=row["position"],
+        index=row[0],
         at=at,
-        actor_id=row["actor_id"],
+        actor_id=row[2],
         kind=draft.kind,
         subject=draft.subject,
         body=draft.body,
-        text=row["text"],
-        link=row["link"],
+        text=row[5],
+        link=row[6],
     )
 
 
-def _signed(head: Head, rows: list[dict[str, Any]], by: Signer) -> dict[str, Any]:
-    last = rows[-1]
-    message = batch_message(head.origin, head.size, last["position"], last["link"])
+def _signed(head: Head, rows: list[_Row], by: Signer) -> dict[str, Any]:
+    last, _, actor_id, *_, link = rows[-1]
+    message = batch_message(head.origin, head.size, last, link)
     signature = by.sign(message)
     if not holds(by.public_key, signature, message):
         raise ActorError(
-            f"actor {last['actor_id']}",
+            f"actor {actor_id}",
             found=Message("a signature that does not belong to the key"),
             wanted=Message("an Ed25519 signature over the entries"),
         )
     return {
         "first": head.size,
-        "last": last["position"],
-        "actor_id": last["actor_id"],
+        "last": last,
+        "actor_id": actor_id,
         "signature": signature,
     }
 
