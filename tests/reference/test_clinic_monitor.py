@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commonwatt.app.clinic_monitor import companion
 from commonwatt.clinic.errors import MonitorError
 from commonwatt.clinic.evidence import recalibrate, sketch_of
 from commonwatt.clinic.evidence.metrics import auc
@@ -179,6 +180,12 @@ def test_covid_19_in_israel_raises_the_alarm_within_a_day_and_fools_what_needs_n
     realised = auc(september.counts, 1.96)[0][0]
     said = label_free_auc(september.counts[0].sum(axis=0), reference)
     assert realised == pytest.approx(0.742, abs=0.003)
+    shown = companion(
+        np.stack([s.counts[0] for day, s in days.items() if "2020-04-01" <= day <= "2020-04-07"]
+                 + [s.counts[0] for day, s in days.items() if day.startswith("2020-09")])
+    )  # fmt: skip
+    assert shown["realised_auc"] == pytest.approx(realised)
+    assert shown["label_free_auc"] == pytest.approx(said)
     assert said > realised + 0.08  # the companion's failure, which the report must show
 
 

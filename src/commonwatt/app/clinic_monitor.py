@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,14 @@ import polars as pl
 
 from commonwatt.app.clinic_evidence import read_table
 from commonwatt.clinic.errors import MonitorError
+from commonwatt.clinic.evidence import Sketch, recalibrate
+from commonwatt.clinic.evidence.metrics import FEWEST, auc
 from commonwatt.clinic.evidence.sketch import BINS, sketch_of
-from commonwatt.clinic.surveillance import MonitorPlan, Watched, watch_days
+from commonwatt.clinic.surveillance import MonitorPlan, Watched, label_free_auc, watch_days
+from commonwatt.clinic.surveillance.labelfree import ASSUMPTION
 from commonwatt.core.messages import Message
+
+REFERENCE_DAYS: Final = 7
 
 
 def monitor_answer(
@@ -53,7 +58,29 @@ def monitor_answer(
     )
     found = watch_days(counts, plan)
     return {"alpha": alpha, "band": band, "horizon_rows": plan.horizon, "days": len(days)} | {
-        "streams": [_stream(i, name, found, days) for i, name in enumerate(names)]
+        "streams": [_stream(i, name, found, days) for i, name in enumerate(names)],
+        "companion": companion(counts[:, 0]),
+    }
+
+
+def companion(counts: npt.NDArray[np.int64]) -> dict[str, Any] | None:
+    """Return the realised AUC after the first week beside what scores alone would say of it.
+
+    `None` where the first week or what follows it holds too few events.
+
+    Args:
+        counts: Rows by day, label and bin, shape (days, 2, BINS).
+    """
+    before, after = counts[:REFERENCE_DAYS].sum(axis=0), counts[REFERENCE_DAYS:].sum(axis=0)
+    if min(before.sum(axis=1).min(), after.sum(axis=1).min()) < FEWEST:
+        return None
+    none = np.zeros((1, 2), np.int64)
+    line = recalibrate(Sketch(counts=before[None], above=none, score_sum=none[:, 0], threshold=0.5))
+    return {
+        "reference_days": REFERENCE_DAYS,
+        "realised_auc": float(auc(after[None], 0.0)[0][0]),
+        "label_free_auc": label_free_auc(after.sum(axis=0), line),
+        "assumption": ASSUMPTION,
     }
 
 

@@ -154,7 +154,19 @@ def _monitored(answer: dict[str, Any], language: str) -> str:
         lines.append(f"{one['stream']:24} {said}  n={one['rows']:,}, {one['events']:,}")
     gaps = {"streams": str(len(answer["streams"])), "alpha": f"{answer['alpha']:g}"}
     bound = Message("False alarm in any of {streams} streams: at most {alpha}", gaps)
-    return "\n".join([*lines, bound.say(language)])
+    return "\n".join([*lines, bound.say(language), *_companion(answer["companion"], language)])
+
+
+def _companion(found: dict[str, Any] | None, language: str) -> list[str]:
+    if found is None:
+        return []
+    gaps = {"real": f"{found['realised_auc']:.3f}", "said": f"{found['label_free_auc']:.3f}"}
+    said = Message(
+        "AUC after the first week {real}; scores alone would say {said}, which assumes that"
+        " the chance of the event at each score has not changed",
+        gaps,
+    )
+    return [said.say(language)]
 
 
 @command(
