@@ -5,8 +5,9 @@ import pytest
 
 from commonwatt.siting.errors import NetworkError, SeriesError
 from commonwatt.siting.place.rolling import at_home, case_of, ceiling, day_ahead, hindsight
-from commonwatt.siting.series import check_connected, load_market
+from commonwatt.siting.series import check_connected, load_market, read_market
 from commonwatt.siting.weather import Cooling, delivered_tariff, pue_of, wet_bulb_c
+from tests.shared_data import shared_data
 
 MARKET = load_market()
 WEEKS = MARKET.hours(24 * 100, 24 * 14)
@@ -79,3 +80,40 @@ def test_tariff_times_pue_is_the_mean_cost_of_an_it_kwh():
     price, pue = np.array([10.0, 90.0, 40.0]), np.array([1.1, 1.5, 1.2])
     tariff, mean = delivered_tariff(price, pue, 0.03)
     assert np.isclose(tariff * mean, ((price / 1000 + 0.03) * pue).mean())
+
+
+@pytest.mark.shared_data
+def test_a_folder_of_yearly_files_gives_the_shipped_year():
+    folder = shared_data("energy").parent
+    read = read_market(folder, 2023)
+    assert read.names == MARKET.names
+    np.testing.assert_allclose(read.price_usd_per_mwh, MARKET.price_usd_per_mwh, rtol=1e-6)
+    np.testing.assert_allclose(read.rtt_ms, MARKET.rtt_ms)
+
+
+def yearly(folder, price="10,20\n30,40"):
+    for name in ("energy", "latency"):
+        (folder / name).mkdir()
+    (folder / "energy" / "price_usd_per_mwh_2031.csv.gz").write_text(f"AA,BB\n{price}\n")
+    (folder / "energy" / "carbon_g_per_kwh_2031.csv.gz").write_text(
+        "AA|direct,BB|direct\n1,2\n3,4\n"
+    )
+    (folder / "latency" / "gcp_region_to_grid_zone.csv").write_text(
+        "gcp_region,grid_zone\na,AA\nb,BB\n"
+    )
+    (folder / "latency" / "gcp_rtt_ms.csv").write_text(
+        "from_region,to_region,rtt_ms\na,b,5\nb,a,6\n"
+    )
+    return folder
+
+
+def test_a_zone_with_a_missing_hour_is_named_and_may_be_left_out(tmp_path):
+    folder = yearly(tmp_path, price="10,20\n30,")
+    with pytest.raises(SeriesError, match="BB.*--leave-out BB"):
+        read_market(folder, 2031)
+    assert read_market(folder, 2031, leave_out=["BB"]).names == ("a",)
+
+
+def test_a_year_without_files_is_refused(tmp_path):
+    with pytest.raises(SeriesError, match="2030"):
+        read_market(yearly(tmp_path), 2030)

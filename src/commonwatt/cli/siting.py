@@ -85,6 +85,8 @@ def _contest(sites: tuple[str, ...], draws: int, seed: int) -> Answer:
 @command(siting, "place", example="commonwatt siting place classes.csv --hours 672 --out plan")
 @click.argument("classes", required=False, type=_path, metavar="[CLASSES]")
 @option("--year", type=int, default=2023, help="Year of prices and carbon.")
+@option("--data", type=_path, help="Folder of yearly price, carbon and latency files.")
+@option("--leave-out", multiple=True, help="Grid zone not to use; may repeat.")
 @option("--first-hour", type=click.IntRange(0), default=0, help="Hour of the year to start at.")
 @option("--hours", type=click.IntRange(24, 8760), default=168, help="Hours; whole days.")
 @option("--carbon-price", type=click.FloatRange(0), default=50.0, help="USD per tonne of CO2.")
@@ -98,6 +100,8 @@ def _contest(sites: tuple[str, ...], draws: int, seed: int) -> Answer:
 def place(
     classes: Path | None,
     year: int,
+    data: Path | None,
+    leave_out: tuple[str, ...],
     first_hour: int,
     hours: int,
     carbon_price: float,
@@ -113,9 +117,10 @@ def place(
     from commonwatt.app import siting as app
 
     if day_ahead is not None:
-        return _day_ahead(day_ahead, year, carbon_price)
+        return _day_ahead(day_ahead, year, carbon_price, data, leave_out)
     choices = app.PlaceChoices(
-        year=year, first_hour=first_hour, hours=hours, carbon_usd_per_t=carbon_price,
+        year=year, folder=data, leave_out=leave_out, first_hour=first_hour, hours=hours,
+        carbon_usd_per_t=carbon_price,
         carbon_cap_t=carbon_cap, unit_gpus=unit, open_usd_per_year=open_cost,
         max_gpus=max_gpus, types=types, gap=gap,
     )  # fmt: skip
@@ -130,7 +135,9 @@ def place(
     )
 
 
-def _day_ahead(limits: str, year: int, carbon_price: float) -> Answer:
+def _day_ahead(
+    limits: str, year: int, carbon_price: float, data: Path | None, leave_out: tuple[str, ...]
+) -> Answer:
     from commonwatt.app import siting as app
     from commonwatt.cli.frame import fail_usage
 
@@ -140,7 +147,9 @@ def _day_ahead(limits: str, year: int, carbon_price: float) -> Answer:
         fail_usage(
             Message("--day-ahead takes milliseconds with commas between, such as 25,50,100.")
         )
-    rows = app.day_ahead_rows(values, year=year, carbon_usd_per_t=carbon_price)
+    rows = app.day_ahead_rows(
+        values, year=year, carbon_usd_per_t=carbon_price, folder=data, leave_out=leave_out
+    )
     answer = {"year": year, "carbon_usd_per_t": carbon_price, "day_ahead": rows}
     return Answer(
         data=answer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -79,6 +80,80 @@ def load_market(year: int = 2023, folder: Path = DATA) -> Market:
         rh_pct=_matrix(frame, "rh_pct", len(names), holes=True),
         rtt_ms=load_rtt(folder / "rtt_ms.csv", names),
     )
+
+
+# Names that price and carbon files give to the zone of a cloud region.
+ALIASES: Final = {"DE": "DE-LU", "BR-CS": "BR-SP", "CL-SEN": "CL-SIC", "IN-MH": "IN-WE"}
+
+
+def read_market(folder: Path, year: int, *, leave_out: Sequence[str] = ()) -> Market:
+    """Return the regions of a folder of yearly files.
+
+    The folder holds `energy/price_usd_per_mwh_YEAR.csv.gz` (a column per zone),
+    `energy/carbon_g_per_kwh_YEAR.csv.gz` (`ZONE|direct`), `weather/weather_YEAR.csv.gz`
+    (`ZONE|temp_c`, `ZONE|rh_pct`; may be absent) and `latency/gcp_region_to_grid_zone.csv`
+    with `latency/gcp_rtt_ms.csv`. Regions are those with price and carbon, one per zone.
+
+    Args:
+        folder: The folder.
+        year: Year in the names of the files.
+        leave_out: Zones not to use.
+
+    Raises:
+        SeriesError: A file is missing, or a zone has missing hours and is not left out.
+    """
+    price = _yearly(folder / "energy" / f"price_usd_per_mwh_{year}.csv.gz")
+    carbon = _yearly(folder / "energy" / f"carbon_g_per_kwh_{year}.csv.gz")
+    weather = folder / "weather" / f"weather_{year}.csv.gz"
+    air = _yearly(weather) if weather.exists() else pl.DataFrame()
+    zones = _zones(folder / "latency" / "gcp_region_to_grid_zone.csv", price, carbon, leave_out)
+    names = tuple(zones.values())
+    return Market(
+        names=names,
+        zones=tuple(zones),
+        price_usd_per_mwh=np.array([_hours(price, zone, zone) for zone in zones]),
+        carbon_g_per_kwh=np.array([_hours(carbon, f"{zone}|direct", zone) for zone in zones]),
+        temp_c=np.array([_or_nan(air, f"{zone}|temp_c", price.height) for zone in zones]),
+        rh_pct=np.array([_or_nan(air, f"{zone}|rh_pct", price.height) for zone in zones]),
+        rtt_ms=load_rtt(folder / "latency" / "gcp_rtt_ms.csv", names),
+    )
+
+
+def _yearly(path: Path) -> pl.DataFrame:
+    if not path.exists():
+        raise SeriesError(str(path), found=Message("no such file"))
+    return pl.read_csv(path, infer_schema_length=None)
+
+
+def _zones(
+    path: Path, price: pl.DataFrame, carbon: pl.DataFrame, leave_out: Sequence[str]
+) -> dict[str, str]:
+    zones: dict[str, str] = {}
+    for row in _yearly(path).to_dicts():
+        zone = ALIASES.get(str(row["grid_zone"]), str(row["grid_zone"]))
+        known = zone in price.columns and f"{zone}|direct" in carbon.columns
+        if known and zone not in zones and zone not in leave_out:
+            zones[zone] = str(row["gcp_region"])
+    return zones
+
+
+def _hours(frame: pl.DataFrame, column: str, zone: str) -> F64:
+    values = frame[column].cast(pl.Float64).to_numpy()
+    missing = int((~np.isfinite(values)).sum())
+    if missing:
+        raise SeriesError(
+            zone,
+            found=Message("{count} missing hours", {"count": str(missing)}),
+            wanted=Message("every hour"),
+            remedy=Message("Leave the zone out: --leave-out {zone}", {"zone": zone}),
+        )
+    return values
+
+
+def _or_nan(frame: pl.DataFrame, column: str, hours: int) -> F64:
+    if column not in frame.columns:
+        return np.full(hours, np.nan)
+    return frame[column].cast(pl.Float64).to_numpy()
 
 
 def load_rtt(path: Path, names: tuple[str, ...]) -> F64:

@@ -26,12 +26,13 @@ from commonwatt.siting.place.explain import (
 )
 from commonwatt.siting.place.problem import F64, Plan, Problem, carbon_of
 from commonwatt.siting.place.rolling import at_home, case_of, ceiling, day_ahead, hindsight
-from commonwatt.siting.series import Market, load_market
+from commonwatt.siting.series import Market, load_market, read_market
 from commonwatt.siting.weather import ADDER_USD_PER_KWH, Cooling, pue_of
 
 Row = dict[str, Any]
 TRANSFER_USD_PER_GB: Final = 0.08  # Google Cloud price list via SustainCluster: 0.02 to 0.14
 EXACT_HOURS: Final = 168
+STAND_IN: Final = "eu-germany"  # cost of building of a region that the table does not name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class PlaceChoices:
 
     Args:
         year: Year of prices and carbon.
+        folder: Folder of yearly files instead of the shipped year, see `read_market`.
+        leave_out: Grid zones not to use.
         first_hour: Hour of that year to start at.
         hours: Hours to place, whole days.
         carbon_usd_per_t: Price put on carbon.
@@ -54,6 +57,8 @@ class PlaceChoices:
     """
 
     year: int = 2023
+    folder: Path | None = None
+    leave_out: tuple[str, ...] = ()
     first_hour: int = 0
     hours: int = EXACT_HOURS
     carbon_usd_per_t: float = 50.0
@@ -81,7 +86,7 @@ def place_answer(
         InfeasibleError: With the smallest set of limits that cannot hold together.
     """
     chosen = choices or PlaceChoices()
-    market = load_market(chosen.year)
+    market = open_market(chosen.year, chosen.folder, chosen.leave_out)
     if classes is None or isinstance(classes, Path):
         classes = read_classes(classes or DATA / "classes.csv")
     problem = build_problem(market, classes, chosen)
@@ -96,6 +101,13 @@ def place_answer(
         **plan_rows(problem, plan),
         "limits": words,
     }
+
+
+def open_market(year: int, folder: Path | None, leave_out: Sequence[str] = ()) -> Market:
+    """Return the shipped market of a year, or that of a folder of yearly files."""
+    if folder is None:
+        return load_market(year)
+    return read_market(folder, year, leave_out=leave_out)
 
 
 def solve(problem: Problem, choices: PlaceChoices) -> Plan:
@@ -152,8 +164,7 @@ def build_problem(market: Market, classes: Sequence[Row], choices: PlaceChoices)
     types = _types(choices.types)
     sites, pools = list(market.names), [(s, t) for s in range(len(market.names)) for t in types]
     origin = [_region(market, str(row["origin"])) for row in classes]
-    shape = pl.read_parquet(DATA / "regions" / "shape.parquet")["load_ratio"].to_numpy()
-    shape = shape.astype(np.float64)[choices.first_hour :][: choices.hours]
+    shape = _shape(choices.first_hour + choices.hours)[choices.first_hour :]
     power, carbon = _power(window, pools, choices)
     share = choices.hours / HOURS
     cap = np.inf if choices.carbon_cap_t is None else choices.carbon_cap_t * 1000
@@ -184,6 +195,12 @@ def build_problem(market: Market, classes: Sequence[Row], choices: PlaceChoices)
     )  # fmt: skip
 
 
+def _shape(hours: int) -> F64:
+    """Return the shipped load shape, repeated where a year is longer, shape (hours,)."""
+    shape = pl.read_parquet(DATA / "regions" / "shape.parquet")["load_ratio"].to_numpy()
+    return np.resize(shape.astype(np.float64), hours)
+
+
 def yearly_usd(region: str, gpu: Mapping[str, Any]) -> float:
     """Return the yearly cost of one H100-equivalent in a region, energy left out [USD]."""
     cells = site_cells(load_cells(), site_of(region))
@@ -199,7 +216,7 @@ def site_of(region: str) -> str:
     """Return the library site whose cost of building stands for a region."""
     with (DATA / "site_of_region.csv").open(encoding="utf-8", newline="") as file:
         table = {row["region"]: row["site"] for row in csv.DictReader(file)}
-    return table[region]
+    return table.get(region, STAND_IN)
 
 
 def _types(names: Sequence[str]) -> list[Row]:
@@ -307,14 +324,17 @@ def _hourly_rows(problem: Problem, plan: Plan) -> list[Row]:
 
 
 def day_ahead_rows(
-    limits_ms: Sequence[float], *, year: int = 2023, carbon_usd_per_t: float = 50.0
+    limits_ms: Sequence[float],
+    *,
+    year: int = 2023,
+    carbon_usd_per_t: float = 50.0,
+    folder: Path | None = None,
+    leave_out: Sequence[str] = (),
 ) -> list[Row]:
     """Return, by latency limit, what day-ahead planning saves beside hindsight."""
-    market = load_market(year)
-    shape = pl.read_parquet(DATA / "regions" / "shape.parquet")["load_ratio"].to_numpy()
-    return [
-        _day_ahead_row(market, ms, shape.astype(np.float64), carbon_usd_per_t) for ms in limits_ms
-    ]
+    market = open_market(year, folder, leave_out)
+    shape = _shape(market.price_usd_per_mwh.shape[1])
+    return [_day_ahead_row(market, ms, shape, carbon_usd_per_t) for ms in limits_ms]
 
 
 def _day_ahead_row(market: Market, ms: float, shape: F64, carbon_usd_per_t: float) -> Row:
