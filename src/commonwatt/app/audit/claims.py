@@ -117,8 +117,8 @@ def _value(text: Mapping[str, str], where: str) -> Interval | None:
     if not text["low"] and not text["high"]:
         return None
     try:
-        low = float(text["low"]) if text["low"] else -math.inf
-        high = float(text["high"]) if text["high"] else math.inf
+        low = _float(text["low"]) if text["low"] else -math.inf
+        high = _float(text["high"]) if text["high"] else math.inf
     except ValueError as error:
         raise ClaimsError(where, found=str(error), wanted=Message("numbers as bounds")) from error
     if not low <= high:
@@ -132,6 +132,11 @@ def _value(text: Mapping[str, str], where: str) -> Interval | None:
         high = low + abs(low) * 0.1  # "over 4,000" says a little more than it prints
     is_open = math.isinf(low) or math.isinf(high)
     return Interval(low, high, strict=is_open and bool(_STRICT.search(words)))
+
+
+def _float(text: str) -> float:
+    """Return a number that may have commas between thousands."""
+    return float(text.replace(",", ""))
 
 
 def _check_ids(claims: list[Claim], name: str) -> None:

@@ -85,8 +85,12 @@ class Library:
     by_quantity: dict[str, list[Reference]] = field(default_factory=dict[str, list[Reference]])
 
     def region(self, text: str) -> str | None:
-        """Return the region that `text` names, or None."""
-        return self.names.get(" ".join(text.lower().replace("-", " ").split()))
+        """Return the region that `text` names, or the one that it mentions at most length."""
+        plain = " ".join(text.lower().replace("-", " ").split())
+        if plain in self.names:
+            return self.names[plain]
+        known = [name for name in self.names if len(name) > 1 and f" {name} " in f" {plain} "]
+        return self.names[max(known, key=len)] if known else None
 
     def quantity_of(self, words: str, unit: Unit, *, compared: bool) -> Quantity | None:
         """Return the quantity that the words name best, if its unit can be compared."""
