@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.app.sandbox.example import DATA, example_section, example_tables, run_example
+from commonwatt.app.sandbox.example import (
+    DATA,
+    example_section,
+    example_tables,
+    run_example,
+    tell_example,
+)
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
 from commonwatt.ledger import Key, actor_id_of
@@ -36,6 +42,12 @@ def test_the_example_is_told_in_both_languages(example, language):
     assert "{" not in section.lede
     assert len(section.tables) == 4
     assert example_tables(example)["sandbox_attacks"].height == 3
+
+
+def test_the_example_is_told_in_one_call_and_leaves_nothing_behind():
+    section, tables = tell_example("en", now=datetime(2026, 11, 22, tzinfo=UTC))
+    assert section.name == "sandbox"
+    assert tables["sandbox_attacks"]["success_share"].to_list()[1] < 0.01
 
 
 JOB = """
@@ -83,7 +95,7 @@ def test_a_study_goes_from_import_to_release_by_commands(capsys):
         report = shell.room("risk", "raw", "safe", by="custodian")
         shell.room("risk", "raw", "safe", "--sign", report["report_sha256"], by="custodian")
         (folder / "job.toml").write_text(JOB)
-        shutil.copy(DATA / "study.py", folder)
+        shutil.copy(DATA / "study.py.txt", folder / "study.py")
         node = ("--node", str(folder / "node"))
         job = str(folder / "job.toml")
         shell.room("submit", job, *node, by="checker", code=78)

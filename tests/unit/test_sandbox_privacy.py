@@ -95,16 +95,16 @@ def _spend_many(path, person, times):
 
 @pytest.mark.slow
 def test_parallel_processes_spend_exactly_what_was_granted(tmp_path):
-    """Four processes ask for 250 thousandths each of a budget of 750."""
+    """Four processes ask for 100 thousandths each of a budget of 300."""
     path = str(tmp_path / "state.db")
     ledger = _opened(path)
     with ledger.transaction() as tx:
-        account.grant(tx, "room", 0.75)
+        account.grant(tx, "room", 0.3)
         for person in "abcd":
             account.grant(tx, "room", 2.0, person=person)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        done = pool.starmap(_spend_many, [(path, person, 250) for person in "abcd"])
-    assert sum(done) == 750
+        done = pool.starmap(_spend_many, [(path, person, 100) for person in "abcd"])
+    assert sum(done) == 300
     with ledger.transaction() as tx:
         assert account.balance(tx, "room").left == 0.0
 

@@ -155,6 +155,18 @@ def test_changed_bytes_cannot_be_released(house, node, tmp_path):
         house.room.release(output, tmp_path, by=house.custodian, at=house.now())
 
 
+def test_counts_cannot_pass_the_guard_as_json(house, node):
+    house.sign()
+    request = Request(
+        code="open('/out/n.json', 'w').write('{\"n\": 60}')",
+        dataset="safe",
+        tables=("Patient",),
+        outputs={"n.json": Kind.JSON},
+    )
+    done = house.room.submit(node, request, by=house.researcher, at=house.now())
+    assert [stop.rule for stop in done.stops["n.json"]] == ["declaration"]
+
+
 def test_one_refusal_is_enough(house, node):
     house.sign()
     output = house.submit(node, BY_SEX, n=ALL_BY_SEX).ended.outputs[0].sha256

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -80,6 +81,15 @@ def run_example(folder: Path, *, now: datetime) -> Example:
     return Example(raw=raw, risk=report, job=job, no_job=no_job, released=released, entries=entries)
 
 
+def tell_example(language: str, *, now: datetime) -> tuple[Section, dict[str, pl.DataFrame]]:
+    """Run the example in a folder of its own and return its section and tables."""
+    with tempfile.TemporaryDirectory(prefix="commonwatt-room-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # a job's user must be able to pass through
+        example = run_example(folder, now=now)
+    return example_section(example, language), example_tables(example)
+
+
 def example_section(example: Example, language: str) -> Section:
     """Return the report's section on the example room."""
     return Section(
@@ -140,7 +150,7 @@ def _person(role: str, number: int) -> Person:
 
 def _request() -> Request:
     return Request(
-        code=(DATA / "study.py").read_text(encoding="utf-8"),
+        code=(DATA / "study.py.txt").read_text(encoding="utf-8"),
         dataset="safe",
         tables=("Patient", "Condition"),
         outputs={"people.csv": Kind.CSV, "model.csv": Kind.CSV, "metrics.json": Kind.JSON},

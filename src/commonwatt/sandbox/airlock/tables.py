@@ -108,3 +108,15 @@ def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
             leaf for i, one in enumerate(items) for leaf in leaves(one, f"{path}.{i}".strip("."))
         ]
     return [(path, value)]
+
+
+def has_counts(data: bytes) -> bool:
+    """Return whether a JSON output holds a value that is named like a count of people.
+
+    >>> has_counts(b'{"auc": 0.7}'), has_counts(b'{"cells": [{"n": 500}]}')
+    (False, True)
+    """
+    return any(
+        Table((path.rsplit(".", 1)[-1],), ((str(value),),)).counts
+        for path, value in leaves(read_json(data))
+    )

@@ -20,7 +20,7 @@ from commonwatt.ledger import Draft, Ledger, Signer, actor_id_of
 from commonwatt.sandbox.airlock.checks import OutputRules, Stop, check_output
 from commonwatt.sandbox.airlock.cohort import Cohort, check_counts, people_by_cell
 from commonwatt.sandbox.airlock.differencing import Guard
-from commonwatt.sandbox.airlock.tables import parse_number, read_csv
+from commonwatt.sandbox.airlock.tables import has_counts, parse_number, read_csv
 from commonwatt.sandbox.deidentify.tables import deidentify, token
 from commonwatt.sandbox.errors import RoleError, RoomError
 from commonwatt.sandbox.imports.dataset import Dataset, delete_dataset, load_dataset
@@ -483,6 +483,9 @@ class Room:
     ) -> list[Stop]:
         rules = OutputRules()
         stops = check_output(output, rules)
+        if output.kind is Kind.JSON and has_counts(output.path.read_bytes()):
+            why = Message("Counts of people belong in a CSV output with a cohort.")
+            return [*stops, Stop("declaration", why)]
         table = read_csv(output.path.read_bytes()) if output.kind is Kind.CSV else None
         if table is None or not table.counts:
             return stops
