@@ -35,7 +35,9 @@ def random_problem(seed, *, classes=4, pools=5, days=1, deferrable=True, unit=0.
     )
 
 
-def lifelike_problem(hours=168, *, classes=20, pools=30, seed=1, unit=0.0, opening=0.0, slack=6.0, reach=1.0):
+def lifelike_problem(
+    hours=168, *, classes=20, pools=30, seed=1, unit=0.0, opening=0.0, slack=6.0, reach=1.0
+):
     """Return 30 regions and 20 classes with daily shapes, latency circles and price noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(hours)

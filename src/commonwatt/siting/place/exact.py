@@ -12,7 +12,6 @@ import numpy.typing as npt
 from commonwatt.core.errors import InfeasibleError
 from commonwatt.core.messages import Message
 from commonwatt.siting.place.problem import (
-    DAY,
     F64,
     I64,
     Plan,
@@ -263,8 +262,3 @@ def opened_sites(problem: Problem, size: F64) -> npt.NDArray[np.bool_]:
     total = np.zeros(len(problem.site_names))
     np.add.at(total, problem.site, size)
     return total > 1e-9
-
-
-def days_of(problem: Problem) -> int:
-    """Return the whole days of a problem."""
-    return problem.shape[2] // DAY

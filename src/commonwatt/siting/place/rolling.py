@@ -9,11 +9,10 @@ plans four weeks at a time with everything known. Waiting load may cross midnigh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
@@ -249,8 +248,3 @@ def ceiling(market: Market, limit_ms: float, values: F64) -> float:
     np.fill_diagonal(near, True)
     best = np.array([values[row].min(axis=0) for row in near])
     return 1 - float(best.mean() / values.mean())
-
-
-def with_room(case: Case, room: npt.ArrayLike) -> Case:
-    """Return the case with other sizes [MW]."""
-    return replace(case, size=np.asarray(room, dtype=np.float64))
