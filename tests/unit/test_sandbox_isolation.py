@@ -20,7 +20,7 @@ from commonwatt.sandbox.isolate.collect import Refusal, collect
 from commonwatt.sandbox.isolate.drive import check_namespaces
 from commonwatt.sandbox.isolate.job import Job, Kind, Limits
 from commonwatt.sandbox.isolate.kinds import as_kind
-from commonwatt.sandbox.isolate.node import Ending
+from commonwatt.sandbox.isolate.node import Ending, open_node
 from commonwatt.sandbox.isolate.probe import check_probe
 from tests.sandbox_node import open_folder, proved_node
 
@@ -69,6 +69,12 @@ def test_a_job_dies_with_a_killed_runner(node, tmp_path):
         runner.send_signal(signal.SIGKILL)
         runner.wait()
     _until(lambda: not _alive(mark))
+    _until(lambda: not (open_node(node.folder) and _groups_of(runner.pid)))
+    assert list((node.folder / "stage").glob(f"{runner.pid}-*")) == []
+
+
+def _groups_of(pid: int) -> list[Path]:
+    return list(Path("/sys/fs/cgroup").rglob(f"commonwatt-{pid}-*"))
 
 
 _RUNNER = """

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -118,6 +119,25 @@ def make_group(name: str, limits: Limits, *, root: Path = ROOT) -> Group:
             "cgroup", found=os.strerror(error.errno or 0), wanted=Message("a limit that holds")
         ) from None
     return group
+
+
+def sweep_groups(*, root: Path = ROOT) -> None:
+    """Remove the empty groups of runners that were killed before they could."""
+    unified = (root / "cgroup.controllers").exists()
+    parents = {root / "commonwatt"} if unified else set(_legacy_parents(root).values())
+    for folder in (one for parent in parents for one in parent.glob("commonwatt-*-*")):
+        if not is_running(folder.name.removeprefix("commonwatt-")):
+            with suppress(OSError):  # its last process is still dying; the next sweep gets it
+                folder.rmdir()
+
+
+def is_running(name: str) -> bool:
+    """Return whether the runner that a job's name begins with is alive.
+
+    >>> is_running(f"{os.getpid()}-0")
+    True
+    """
+    return Path("/proc", name.split("-", maxsplit=1)[0]).exists()
 
 
 def _settings(limits: Limits, *, unified: bool) -> dict[str, dict[str, str]]:

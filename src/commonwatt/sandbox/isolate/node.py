@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.errors import IsolationError
-from commonwatt.sandbox.isolate.cgroups import Group, make_group
+from commonwatt.sandbox.isolate.cgroups import Group, is_running, make_group, sweep_groups
 from commonwatt.sandbox.isolate.collect import Output, Refusal, collect
 from commonwatt.sandbox.isolate.drive import Driven, drive
 from commonwatt.sandbox.isolate.job import Job, Limits
@@ -157,11 +157,23 @@ def open_node(folder: Path, *, runtime: Runtime | None = None) -> Node:
             wanted=Message("root, who alone can give each job a user id of its own"),
         )
     (folder / "stage").mkdir(parents=True, exist_ok=True)
+    _sweep(folder / "stage")
     node = Node(folder, runtime or Runtime(), find_bubblewrap())
     with tempfile.TemporaryDirectory(dir=folder) as place:
         ended = node.run(Job(code=PROBE, limits=Limits(wall_s=30.0)), to=Path(place))
     check_probe(ended.log)
     return node
+
+
+def _sweep(stages: Path) -> None:
+    """Remove what runners left that were killed."""
+    sweep_groups()
+    for path in stages.iterdir():
+        if not is_running(path.name):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
 
 
 def find_bubblewrap() -> Path:
