@@ -120,6 +120,7 @@ def test_the_commands_answer_as_text_json_and_files(tmp_path, language):
     )
     assert contest.exit_code == 0
     assert (tmp_path / "break_even_map.svg").exists()
+    assert "cn-west" in (tmp_path / "report.html").read_text(encoding="utf-8")
     place = run("siting", "place", "--hours", "24", "--json")
     assert json.loads(place.stdout)["gap_share"] <= 1e-4
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.cli.frame import language as language_of_call
 from commonwatt.core.messages import Message, translate
 
 siting = LazyGroup(
@@ -78,7 +79,10 @@ def _contest(sites: tuple[str, ...], draws: int, seed: int) -> Answer:
         data=answer,
         text=lambda language: _contest_text(answer, language),
         tables=_tables(answer, ("contest", "tornado", "break_even_map")),
-        files={"break_even_map.svg": map_chart(answer["break_even_map"], other, one)},
+        files={
+            "break_even_map.svg": map_chart(answer["break_even_map"], other, one),
+            "report.html": app.page(app.contest_section(answer, _language()), answer, _language()),
+        },
     )
 
 
@@ -131,7 +135,7 @@ def place(
         data={key: value for key, value in answer.items() if key != "hourly"},
         text=lambda language: _place_text(answer, words, language),
         tables=_tables(answer, ("sites", "classes", "hourly")),
-        files=_place_files(answer),
+        files=_place_files(answer, words),
     )
 
 
@@ -165,15 +169,23 @@ def _tables(answer: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _cost_files(answer: dict[str, Any]) -> dict[str, str]:
+    from commonwatt.app import siting as app
     from commonwatt.app.charts.siting import cost_files
 
-    return cost_files(answer)
+    section = app.cost_section(answer, _language())
+    return cost_files(answer) | {"report.html": app.page(section, answer, _language())}
 
 
-def _place_files(answer: dict[str, Any]) -> dict[str, str]:
+def _place_files(answer: dict[str, Any], words: list[Message]) -> dict[str, str]:
+    from commonwatt.app import siting as app
     from commonwatt.app.charts.siting import place_files
 
-    return place_files(answer)
+    section = app.place_section(answer | {"limits": words}, _language())
+    return place_files(answer) | {"report.html": app.page(section, answer, _language())}
+
+
+def _language() -> str:
+    return language_of_call(click.get_current_context(silent=True))
 
 
 def _cost_text(answer: dict[str, Any], language: str) -> str:

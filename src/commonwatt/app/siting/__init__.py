@@ -14,18 +14,20 @@ from commonwatt.app.siting.cost import (
     with_run,
 )
 from commonwatt.app.siting.place import PlaceChoices, day_ahead_rows, place_answer
-from commonwatt.app.siting.report import cost_section, place_section
+from commonwatt.app.siting.report import contest_section, cost_section, page, place_section
 
 __all__ = [
     "CASES",
     "PlaceChoices",
     "contest_answer",
+    "contest_section",
     "cost_answer",
     "cost_of_run",
     "cost_section",
     "day_ahead_rows",
     "library",
     "map_rows",
+    "page",
     "place_answer",
     "place_section",
     "with_run",

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from commonwatt.app.charts.siting import band_chart, load_chart, stack_chart, tornado_chart
-from commonwatt.app.report import Fact, Figure, Section, Shown
+from commonwatt.app.report import Fact, Figure, Report, Section, Shown, render
 from commonwatt.core.messages import Message, translate
 
 
@@ -72,6 +72,59 @@ def cost_section(answer: Mapping[str, Any], language: str) -> Section:
             ).say(language)
         ],
     )  # fmt: skip
+
+
+def contest_section(answer: Mapping[str, Any], language: str) -> Section:
+    """Return two sites set against each other, from the answer of `contest_answer`."""
+    heads = ("contest", answer["one"], answer["other"], "ratio", "P(cheaper)")
+    return Section(
+        name="siting-contest",
+        title=f"{answer['other']} / {answer['one']}",
+        lede=translate(
+            "Cost of a useful GPU-hour in USD, median with its 90 percent interval.", language
+        ),
+        figures=[
+            Figure(
+                name="contest-drivers",
+                title=translate("What drives it", language),
+                caption=answer["other"],
+                svg=tornado_chart(answer["tornado"], language),
+                data=pl.DataFrame(answer["tornado"]),
+            )
+        ],
+        tables=[
+            Shown(
+                title=translate("contest", language),
+                headings=[translate(head, language) for head in heads],
+                rows=[_contest_cells(row, language) for row in answer["contest"]],
+            )
+        ],
+    )
+
+
+def _contest_cells(row: Mapping[str, Any], language: str) -> list[str]:
+    forms = ("one_{}_usd_per_gpu_hour", "other_{}_usd_per_gpu_hour", "ratio_{}")
+    bands = [[row[form.format(part)] for part in ("p5", "p50", "p95")] for form in forms]
+    return [
+        translate(row["contest"], language),
+        *(f"{mid:.2f} ({low:.2f}–{high:.2f})" for low, mid, high in bands),
+        f"{100 * row['other_cheaper_share']:.0f} %",
+    ]
+
+
+def page(section: Section, answer: Mapping[str, Any], language: str) -> str:
+    """Return one section as an HTML page with its seed and definitions."""
+    kept = ("case", "seed", "draws", "price_year", "precision", "year", "hours", "gap_share")
+    birth = Shown(
+        title=translate("How this page came about", language),
+        headings=["", ""],
+        rows=[[name, str(answer[name])] for name in kept if name in answer],
+    )
+    report = Report(
+        title=section.title, language=language, summary=section.lede, sections=[section],
+        birth=birth,
+    )  # fmt: skip
+    return render(report)
 
 
 def _cost_table(answer: Mapping[str, Any], language: str) -> Shown:
