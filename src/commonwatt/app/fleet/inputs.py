@@ -14,6 +14,7 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.engine.simulate import Pool
 from commonwatt.fleet.machines import SHARED, Fleet, uniform_fleet
 from commonwatt.fleet.nodes import read_nodes, read_pools
+from commonwatt.fleet.policies.place import in_slices
 from commonwatt.fleet.traces import check_fits, read_traces
 from commonwatt.fleet.traces.read import TraceRead
 from commonwatt.fleet.workload import Workload
@@ -79,7 +80,7 @@ def load_inputs(asked: Asked) -> Inputs:
     listed = [Path(asked.nodes)] if not asked.nodes.isdigit() else []
     mapping = [asked.mapping] if asked.mapping else []
     return Inputs(
-        workload=read.workload,
+        workload=in_slices(read.workload, fleet),
         fleet=fleet,
         reads=read.reads,
         files=(*asked.traces, *mapping, *listed),

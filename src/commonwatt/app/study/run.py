@@ -18,6 +18,7 @@ from commonwatt.app.report import Report, Section, Shown, render
 from commonwatt.app.study.joints import joints
 from commonwatt.core.messages import Message
 from commonwatt.fleet.policies import parse_policy
+from commonwatt.fleet.policies.place import in_slices
 from commonwatt.fleet.traces import check_fits, read_traces
 from commonwatt.runs import Input, Recipe, Run, RunStore
 from commonwatt.scenario.programme import Programme, load_programme
@@ -112,8 +113,8 @@ def simulate_programme(programme: Programme, tell: Callable[[Message], None]) ->
     """Return one run for each policy of the programme, its own first."""
     file = programme.file
     read = read_traces([programme.trace], format=file.demand.format, mapping=programme.mapping)
-    workload = programme.at_home(read.workload)
     fleet = programme.fleet()
+    workload = in_slices(programme.at_home(read.workload), fleet)
     check_fits(workload, fleet, where=programme.trace.name)
     inputs = Inputs(
         workload=workload, fleet=fleet, reads=read.reads, files=programme.inputs, pool="all"

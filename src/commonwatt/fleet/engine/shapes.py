@@ -63,7 +63,7 @@ def job_shapes(workload: Workload, fleet: Fleet, group: I64) -> Shapes:
     never = np.array([len(holders) == 0 for _, holders in shape_rows], np.bool_)
     lengths = [len(holders) for _, holders in shape_rows]
     return Shapes(
-        need=asked[:, 0],
+        need=np.ascontiguousarray(asked[:, 0]),  # one layout, or the kernel compiles twice
         wide=np.array([wide for wide, _ in shape_rows], np.int64),
         groups_at=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         groups=np.array([g for _, holders in shape_rows for g in holders], np.int64),

@@ -81,7 +81,7 @@ def to_workload(draft: Draft, origin_ms: int | None = None) -> Workload:
         gpu_milli=_i32(frame["gpu_milli"]),
         cpu_milli=_i64(frame["cpu_milli"]),
         memory_mib=_i64(frame["memory_mib"]),
-        single_node=frame["single_node"].to_numpy(),
+        single_node=frame["single_node"].to_numpy(writable=True),
         gpu_types=gpu_types,
         sites=site,
         tenant=tenant,
@@ -168,8 +168,8 @@ def _completed(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _i64(values: pl.Series) -> I64:
-    return np.ascontiguousarray(values.cast(pl.Int64).to_numpy())
+    return np.ascontiguousarray(values.cast(pl.Int64).to_numpy(writable=True))
 
 
 def _i32(values: pl.Series) -> I32:
-    return np.ascontiguousarray(values.cast(pl.Int32).to_numpy())
+    return np.ascontiguousarray(values.cast(pl.Int32).to_numpy(writable=True))
