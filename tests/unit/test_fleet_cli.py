@@ -140,3 +140,16 @@ def test_the_arrived_load_protocol_says_what_stays_free(capsys):
     )  # fmt: skip
     assert data["gpus"] == 6212
     assert 0.05 < data["unallocated_gpu_share"] < 0.09
+
+
+def test_a_trace_is_described_without_machines(capsys, trace):
+    (found,) = _json(capsys, "fleet", "describe", "--trace", trace)["traces"]
+    assert found["format"] == "swf"
+    assert found["summary"]["gpu_hours"] == pytest.approx((16 * 3600 + 4 * 600 + 2 * 60) / 3600)
+
+
+def test_a_trace_of_requests_is_described_by_its_rates(capsys):
+    path = shared_data("traces", "mooncake-2024", "mooncake_synthetic.parquet")
+    (found,) = _json(capsys, "fleet", "describe", "--trace", path)["traces"]
+    assert found["requests"]["requests"] == 3993
+    assert 0 < found["requests"]["shared_block_share"] < 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +10,7 @@ import click
 
 from commonwatt.cli.fleet_text import (
     comparison_text,
+    describe_text,
     explanation_text,
     packing_text,
     simulation_text,
@@ -20,8 +21,9 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
-    from commonwatt.app.fleet.inputs import Asked, Inputs
+    from commonwatt.app.fleet.inputs import Asked
     from commonwatt.app.fleet.simulation import FleetRun
+    from commonwatt.fleet.traces import TraceRead
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,8 +38,8 @@ fleet = LazyGroup(
 )
 
 
-def _demand_options(function: F) -> F:
-    """Add the options that name the trace and the machines."""
+def _trace_options(function: F) -> F:
+    """Add the options that name the trace."""
     path = click.Path(path_type=Path)
     declared = [
         option("--trace", "traces", multiple=True, required=True, type=path,
@@ -45,6 +47,15 @@ def _demand_options(function: F) -> F:
         option("--format", "format_", help="Trace format; found from the content when absent."),
         option("--mapping", type=path, help="TOML file that says what a table's columns mean."),
         option("--strict", is_flag=True, help="Refuse a trace with any incomplete row."),
+    ]  # fmt: skip
+    for one in reversed(declared):
+        function = one(function)
+    return function
+
+
+def _demand_options(function: F) -> F:
+    """Add the options that name the trace and the machines."""
+    declared = [
         option("--clock", type=click.Choice(["shared", "start"]), default="shared",
                help="Several traces: keep their clock, or let each begin at 0."),
         option("--nodes", required=True, help="A number of equal nodes, or a node list (CSV)."),
@@ -55,7 +66,7 @@ def _demand_options(function: F) -> F:
     ]  # fmt: skip
     for one in reversed(declared):
         function = one(function)
-    return function
+    return _trace_options(function)
 
 
 def _policy_options(function: F) -> F:
@@ -81,6 +92,24 @@ def _chance_options(function: F) -> F:
         help="Whether the scheduler knows run times, or only the owners' estimates.",
     )
     return seed(runtime(function))
+
+
+@command(
+    fleet,
+    "describe",
+    example="commonwatt fleet describe --trace jobs.swf\ncommonwatt fleet describe --trace llm.csv",
+)
+@_trace_options
+def describe(
+    traces: tuple[Path, ...], format_: str | None, mapping: Path | None, strict: bool
+) -> Answer:
+    """Say what a trace holds: jobs and their demand, or requests and their rates."""
+    from commonwatt.app.fleet.describe import described, description
+
+    reads = described(traces, format=format_, mapping=mapping, strict=strict)
+    _tell(reads)
+    data = [description(read) for read in reads]
+    return Answer(data={"traces": data}, text=lambda tongue: describe_text(data, tongue))
 
 
 @command(
@@ -119,7 +148,7 @@ def simulate(
 
     policy = parse_policy(order, place, backfill, preemption)
     inputs = load_inputs(_asked(demand, check_fits=arrived_load is None))
-    _tell(inputs)
+    _tell(inputs.reads)
     if arrived_load is not None:
         return _packing(run_arrived_load(inputs, policy, load=arrived_load, seed=seed))
     limits = load_quotas(quotas, inputs.workload) if quotas else None
@@ -151,7 +180,7 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
     if len(policies) < 2:
         raise UsageError("--policy", found=str(len(policies)), wanted=Message("at least 2"))
     inputs = load_inputs(_asked(demand))
-    _tell(inputs)
+    _tell(inputs.reads)
     rows = comparison(inputs, policies, seed=seed, runtime=runtime)
     spoken = language(click.get_current_context())
     return Answer(
@@ -241,10 +270,10 @@ def _asked(demand: dict[str, Any], *, check_fits: bool = True) -> Asked:
     return Asked(**named, check_fits=check_fits)
 
 
-def _tell(inputs: Inputs) -> None:
+def _tell(reads: Iterable[TraceRead]) -> None:
     """Say on stderr what the readers left out or filled in."""
     spoken = language(click.get_current_context())
-    for read in inputs.reads:
+    for read in reads:
         for sentence in read.sentences(spoken):
             say(sentence)
 

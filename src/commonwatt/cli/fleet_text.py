@@ -43,6 +43,44 @@ def simulation_text(data: Mapping[str, Any], language: str) -> str:
     return _facts(rows, language)
 
 
+def describe_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
+    """Return what each trace holds."""
+    return "\n\n".join(_facts(_described(one), language) for one in data)
+
+
+def _described(one: Mapping[str, Any]) -> list[tuple[Message, str]]:
+    rows = [(Message("Trace"), one["path"]), (Message("Format"), one["format"])]
+    if one["requests"] is not None:
+        return rows + _requests(one["requests"])
+    found = one["summary"]
+    mean = found["mean_demand_gpus"]
+    return [
+        *rows,
+        (Message("Jobs"), f"{one['jobs']:,}"),
+        (Message("Origin"), found["origin"]),
+        (Message("Span"), duration(found["span_s"])),
+        (Message("GPU-hours"), f"{found['gpu_hours']:,.0f}"),
+        (Message("Demand, mean"), "–" if mean is None else f"{mean:,.1f} GPU"),
+        (Message("Largest gang"), f"{found['largest_gang_gpus']:,} GPU"),
+        (Message("Tenants"), f"{found['tenants']:,}"),
+    ]
+
+
+def _requests(found: Mapping[str, Any]) -> list[tuple[Message, str]]:
+    tokens = {key: found[f"{key}_tokens"] for key in ("prompt", "output")}
+    said = {k: " / ".join(f"{v:,.0f}" for v in each.values()) for k, each in tokens.items()}
+    shared = found["shared_block_share"]
+    return [
+        (Message("Requests"), f"{found['requests']:,.0f}"),
+        (Message("Span"), duration(found["span_s"])),
+        (Message("Requests a second, mean"), f"{found['mean_rps']:,.2f}"),
+        (Message("Requests a second, peak"), f"{found['peak_rps']:,.2f}"),
+        (Message("Prompt tokens, p50 / p90 / p99"), said["prompt"] or "–"),
+        (Message("Output tokens, p50 / p90 / p99"), said["output"] or "–"),
+        (Message("Prefix blocks seen before"), "–" if shared is None else f"{shared:.1%}"),
+    ]
+
+
 def packing_text(data: Mapping[str, Any], language: str) -> str:
     """Return the headline figures of an arrived-load run."""
     rows = [
