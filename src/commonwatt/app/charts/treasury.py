@@ -9,6 +9,7 @@ import altair as alt
 import polars as pl
 
 from commonwatt.app.charts.theme import ALARM, BAND, scale, sized, svg
+from commonwatt.core.messages import Message, translate
 
 Rows = list[dict[str, Any]]
 
@@ -73,13 +74,17 @@ def fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
     return files
 
 
-def need_chart(answer: Mapping[str, Any]) -> str:
+def need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
     """Return the debt path with and without a need: two medians and the band with it.
 
     Args:
         answer: The answer of `need_answer`.
+        language: "en" or "zh-Hant".
     """
-    sides = {"with the programme": "fan_with", "without it": "fan_without"}
+    sides = {
+        translate("with the programme", language): "fan_with",
+        translate("without it", language): "fan_without",
+    }
     long = [
         {"fiscal_year": row["fiscal_year"], "path": name, "median": 100 * row["q50"]}
         for name, key in sides.items()
@@ -93,7 +98,7 @@ def need_chart(answer: Mapping[str, Any]) -> str:
     area = (
         alt.Chart(pl.DataFrame(band))
         .mark_area(opacity=0.2, color=BAND)
-        .encode(x=x, y=alt.Y("low:Q", title="debt, % of GDP"), y2="high:Q")
+        .encode(x=x, y=alt.Y("low:Q", title=translate("debt, % of GDP", language)), y2="high:Q")
     )
     lines = (
         alt.Chart(pl.DataFrame(long))
@@ -101,10 +106,9 @@ def need_chart(answer: Mapping[str, Any]) -> str:
         .encode(x=x, y="median:Q", color=alt.Color("path:N", scale=scale(list(sides)), title=None))
     )
     last = [answer[key][-1]["q50"] for key in sides.values()]
-    said = (
-        f"Median debt {100 * last[0]:.2f} % of GDP with the programme, {100 * last[1]:.2f} without."
-    )
-    return svg(sized(alt.layer(area, lines)), description=said)
+    shown = {"with": f"{100 * last[0]:.2f}", "without": f"{100 * last[1]:.2f}"}
+    said = Message("Median debt {with} % of GDP with the programme, {without} without.", shown)
+    return svg(sized(alt.layer(area, lines)), description=said.say(language))
 
 
 PARTS = ("interest", "growth", "primary_balance", "exchange_rate", "stock_flow")

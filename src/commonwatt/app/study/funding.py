@@ -142,7 +142,7 @@ def _path(answer: Answer, language: str) -> Figure:
         name="funding-path",
         title=Message("Debt with and without the programme").say(language),
         caption=Message("Medians of the fans, and the 80 % band with the programme.").say(language),
-        svg=need_chart(answer),
+        svg=need_chart(answer, language),
         data=pl.DataFrame(answer["fan_with"]),
     )
 
