@@ -153,3 +153,23 @@ def test_a_trace_of_requests_is_described_by_its_rates(capsys):
     (found,) = _json(capsys, "fleet", "describe", "--trace", path)["traces"]
     assert found["requests"]["requests"] == 3993
     assert 0 < found["requests"]["shared_block_share"] < 1
+
+
+def test_a_policy_of_the_users_own_runs_by_its_file(capsys, trace, tmp_path):
+    code = "class Last:\n    def order(self, waiting, now_s):\n        return list(waiting)[::-1]\n"
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    common = ("fleet", "simulate", "--trace", trace, "--nodes", 1, "--gpus-per-node", 8)
+    own = _json(capsys, *common, "--order", f"{tmp_path / 'mine.py'}:Last")
+    assert own["jobs_finished"] == 4
+    assert own["mean_queue_delay_s"] < _json(capsys, *common)["mean_queue_delay_s"]
+
+
+@pytest.mark.parametrize("name", ["mine.py:None_such", "nowhere.py:Last", "broken.py:Last"])
+def test_a_policy_that_cannot_be_loaded_is_refused(capsys, trace, tmp_path, name):
+    (tmp_path / "mine.py").write_text("x = 1\n", encoding="utf-8")
+    (tmp_path / "broken.py").write_text("1 / 0\n", encoding="utf-8")
+    code, out, _ = _run(
+        capsys, "fleet", "simulate", "--trace", trace, "--nodes", 1, "--gpus-per-node", 8,
+        "--order", tmp_path / name,
+    )  # fmt: skip
+    assert (code, out) == (2, "")

@@ -72,7 +72,8 @@ def _demand_options(function: F) -> F:
 def _policy_options(function: F) -> F:
     """Add the options that choose one policy."""
     declared = [
-        option("--order", default="fifo", show_default=True, help="Who is first in the queue."),
+        option("--order", default="fifo", show_default=True,
+               help="Who is first in the queue; or your own, as FILE.py:CLASS."),
         option("--place", default="consolidate", show_default=True, help="Which node takes a job."),
         option("--backfill", default="none", show_default=True, help="none, easy or conservative."),
         option("--preemption", default="none", show_default=True,
@@ -143,12 +144,16 @@ def simulate(
 ) -> Answer:
     """Replay a trace on machines under a policy, and say what came of it."""
     from commonwatt.app.fleet.inputs import load_inputs, load_quotas
-    from commonwatt.app.fleet.simulation import run_arrived_load, run_fleet
+    from commonwatt.app.fleet.own import is_own
+    from commonwatt.app.fleet.simulation import run_arrived_load, run_fleet, run_own
     from commonwatt.fleet.policies import parse_policy
 
-    policy = parse_policy(order, place, backfill, preemption)
+    own = is_own(order)
+    policy = parse_policy("fifo" if own else order, place, backfill, preemption)
     inputs = load_inputs(_asked(demand, check_fits=arrived_load is None))
     _tell(inputs.reads)
+    if own:
+        return _simulation(run_own(inputs, order))
     if arrived_load is not None:
         return _packing(run_arrived_load(inputs, policy, load=arrived_load, seed=seed))
     limits = load_quotas(quotas, inputs.workload) if quotas else None

@@ -134,7 +134,7 @@ def _lede(run: FleetRun, language: str) -> str:
         "gpus": f"{figures.gpus:,}",
         "share": f"{figures.utilisation_share:.1%}",
         "wait": f"{figures.all.mean_queue_delay_s / 3600:.1f}",
-        "policy": run.policy.name,
+        "policy": run.policy,
     }
     return Message(
         "{jobs} jobs ran on {gpus} GPUs under the policy {policy}. From the first to the last "

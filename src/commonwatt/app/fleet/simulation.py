@@ -11,7 +11,10 @@ import numpy as np
 import polars as pl
 
 from commonwatt.app.fleet.inputs import Inputs
-from commonwatt.fleet.engine import JobState, Result, Runtime, simulate
+from commonwatt.app.fleet.own import load_own
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.engine import JobState, Result, Runtime, simulate, simulate_user
 from commonwatt.fleet.metrics import Metrics, metrics
 from commonwatt.fleet.packing import CURVE, PackingResult, place_arrived_load
 from commonwatt.fleet.policies import Policy
@@ -44,14 +47,14 @@ class FleetRun:
     """One simulation with its figures.
 
     Args:
-        policy: What decided.
+        policy: Name of what decided.
         inputs: What it ran on.
         result: When and where each job ran.
         metrics: The figures.
         engine_cpu_s: CPU time of the engine alone, compilation and reading left out [s].
     """
 
-    policy: Policy
+    policy: str
     inputs: Inputs
     result: Result
     metrics: Metrics
@@ -60,7 +63,7 @@ class FleetRun:
     def data(self) -> dict[str, Any]:
         """Return every figure for `--json`."""
         return {
-            "policy": self.policy.name,
+            "policy": self.policy,
             "pool": self.inputs.pool,
             **self.metrics.as_dict(),
             "engine_cpu_s": self.engine_cpu_s,
@@ -96,7 +99,29 @@ def run_fleet(
     )
     spent = time.process_time() - began
     return FleetRun(
-        policy=policy,
+        policy=policy.name,
+        inputs=inputs,
+        result=result,
+        metrics=metrics(result, inputs.workload, inputs.fleet),
+        engine_cpu_s=spent,
+    )
+
+
+def run_own(inputs: Inputs, order: str) -> FleetRun:
+    """Simulate a user's own policy, named `FILE.py:CLASS`, and return the figures.
+
+    Raises:
+        UsageError: No such policy, or nodes by tenant, which only built-in orders serve.
+    """
+    policy = load_own(order)
+    if inputs.pool != "all":
+        wanted = Message("--pool all, with an order of your own")
+        raise UsageError("--pool", found=inputs.pool, wanted=wanted)
+    began = time.process_time()
+    result = simulate_user(inputs.workload, inputs.fleet, policy)
+    spent = time.process_time() - began
+    return FleetRun(
+        policy=order,
         inputs=inputs,
         result=result,
         metrics=metrics(result, inputs.workload, inputs.fleet),
