@@ -99,6 +99,36 @@ def test_the_plane_of_one_size_lies_below_the_cost_of_another(seed, other):
     assert below <= truth.cost_usd * (1 + 1e-9) + 1e-6
 
 
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+@SOME
+def test_pools_without_size_cost_and_prove_what_their_absence_does(seed, other):
+    problem = random_problem(seed)
+    rng = np.random.default_rng(other)
+    size = problem.max_size * rng.uniform(0, 0.4, 5) * rng.integers(0, 2, 5)
+    without = replace(problem, latency_ok=problem.latency_ok & (size > 0))
+    one, two = (try_size(cut_into_days(each), size) for each in (problem, without))
+    assert math.isclose(one.cost_usd, two.cost_usd, rel_tol=1e-9)
+    proved = float(
+        (problem.size_usd * size).sum() + (one.plane.level + one.plane.slope @ size).sum()
+    )
+    assert math.isclose(one.cost_usd, proved, rel_tol=1e-7, abs_tol=1e-5)
+
+
+@given(st.integers(0, 10_000), st.floats(0.5, 0.95), st.floats(1.0, 1.5))
+@SOME
+def test_days_taken_over_from_smaller_sizes_cost_no_less_and_bound_truly(seed, tight, wider):
+    problem = random_problem(seed, days=3)
+    days, size = cut_into_days(problem), solve_exact(problem).size
+    small = try_size(days, size * tight)
+    mended = try_size(days, size * tight * wider, kept=small)
+    anew = try_size(days, size * tight * wider)
+    assert mended.cost_usd >= anew.cost_usd * (1 - 1e-9) - 1e-6
+    assert math.isclose(mended.unserved, anew.unserved, rel_tol=1e-6, abs_tol=1e-6)
+    fixed = float((problem.size_usd * mended.size).sum())
+    below = fixed + float((mended.plane.level + mended.plane.slope @ mended.size).sum())
+    assert below <= anew.cost_usd * (1 + 1e-9) + 1e-6
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("unit", "opening"), [(0.0, 0.0), (10.0, 10.0)])
 def test_the_days_close_on_the_exact_optimum(seed, unit, opening):

@@ -76,6 +76,29 @@ def _start(cost: F64, reach: I64, counts: I64, room: F64, penalty: float, lam: F
 
 
 @njit()
+def _with_size(reach: I64, counts: I64, size: F64, near: I64, number: I64) -> None:
+    """Keep of the pools within reach those that hold anything; the rest lead nowhere."""
+    for k in range(len(counts)):
+        number[k] = 0
+        for i in range(counts[k]):
+            if size[reach[k, i]] > EPS:
+                near[k, number[k]] = reach[k, i]
+                number[k] += 1
+
+
+@njit()
+def _price_empty(cost: F64, reach: I64, counts: I64, size: F64, lam: F64, mu: F64) -> None:
+    """Price pools without size just so that no class would gain from them."""
+    hours, classes = lam.shape
+    for k in range(classes):
+        for i in range(counts[k]):
+            j = reach[k, i]
+            if size[j] <= EPS:
+                for h in range(hours):
+                    mu[h, j] = max(mu[h, j], lam[h, k] - cost[h, k, j])
+
+
+@njit()
 def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler's sake
     source: int,
     cost: F64,
@@ -84,9 +107,11 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
     room: F64,
     size: F64,
     penalty: float,
-    flow: F64,
+    load: F64,
     waits: F64,
     used: F64,
+    hour: I64,
+    item: I64,
     lam: F64,
     mu: F64,
     dist: F64,
@@ -115,7 +140,7 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
         seen[count] = u
         count += 1
         if u < first_pool:
-            h, k = u // classes, u % classes
+            h, k = hour[u], item[u]
             price = lam[h, k]
             out = d + max(penalty - price, 0.0)
             if out < found:
@@ -144,10 +169,10 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
                         dist[v], parent[v], stamp[v] = new, u, mark
                         filled = _push(heap, queue, filled, new, v)
         else:
-            h, j = (u - first_pool) // pools, (u - first_pool) % pools
+            h, j = hour[u], item[u]
             for k in range(classes):
                 v = h * classes + k
-                if flow[h, k, j] > EPS and stamp[v] != -mark:
+                if load[h, j, k] > EPS and stamp[v] != -mark:
                     new = d + max(lam[h, k] - cost[h, k, j] - mu[h, j], 0.0)
                     if new < found and (stamp[v] != mark or new < dist[v]):
                         dist[v], parent[v], stamp[v] = new, u, mark
@@ -157,34 +182,67 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
 
 @njit()
 def _room_on(
-    u: int, v: int, classes: int, pools: int, first_pool: int, room: F64, flow: F64, waits: F64
+    u: int, v: int, first_pool: int, hour: I64, item: I64, room: F64, load: F64, waits: F64
 ) -> float:
     """Return how much more can go from node `u` to node `v`."""
     if u < first_pool and v >= first_pool:
         return np.inf
     if u >= first_pool:
-        j = (u - first_pool) % pools
-        return flow[v // classes, v % classes, j]
+        return float(load[hour[u], item[u], item[v]])
     if v > u:
-        return room[u // classes, u % classes] - waits[u // classes, u % classes]
-    return waits[v // classes, v % classes]
+        return float(room[hour[u], item[u]] - waits[hour[u], item[u]])
+    return float(waits[hour[v], item[v]])
 
 
 @njit()
 def _send(
-    u: int, v: int, amount: float, classes: int, pools: int, first_pool: int, flow: F64, waits: F64
+    u: int, v: int, amount: float, first_pool: int, hour: I64, item: I64, load: F64, waits: F64
 ) -> None:
     if u < first_pool and v >= first_pool:
-        flow[u // classes, u % classes, (v - first_pool) % pools] += amount
+        load[hour[v], item[v], item[u]] += amount
     elif u >= first_pool:
-        h, k, j = v // classes, v % classes, (u - first_pool) % pools
-        flow[h, k, j] -= amount
-        if flow[h, k, j] < EPS:
-            flow[h, k, j] = max(flow[h, k, j], 0.0)
+        h, j, k = hour[u], item[u], item[v]
+        load[h, j, k] = max(load[h, j, k] - amount, 0.0)
     elif v > u:
-        waits[u // classes, u % classes] += amount
+        waits[hour[u], item[u]] += amount
     else:
-        waits[v // classes, v % classes] -= amount
+        waits[hour[v], item[v]] -= amount
+
+
+@njit()
+def _raise_prices(
+    seen: I64,
+    count: int,
+    far: float,
+    dist: F64,
+    first_pool: int,
+    hour: I64,
+    item: I64,
+    lam: F64,
+    mu: F64,
+) -> None:
+    for i in range(count):
+        u = seen[i]
+        if u < first_pool:
+            lam[hour[u], item[u]] += far - dist[u]
+        else:
+            mu[hour[u], item[u]] += far - dist[u]
+
+
+@njit()
+def _name_nodes(start: int, end: int, each: int, hour: I64, item: I64) -> None:
+    for u in range(start, end):
+        hour[u], item[u] = (u - start) // each, (u - start) % each
+
+
+@njit()
+def _hand_over(load: F64, flow: F64) -> None:
+    """Copy `load`, by hour, pool and class, into `flow`, by hour, class and pool."""
+    hours, pools, classes = load.shape
+    for h in range(hours):
+        for j in range(pools):
+            for k in range(classes):
+                flow[h, k, j] = load[h, j, k]
 
 
 @njit()
@@ -220,9 +278,15 @@ def solve_day(
     dist, parent = np.empty(nodes), np.empty(nodes, np.int64)
     stamp, seen = np.zeros(nodes, np.int64), np.empty(nodes, np.int64)
     heap, queue = np.empty(64 * nodes), np.empty(64 * nodes, np.int64)
-    flow[:] = 0.0
+    hour, item = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
+    _name_nodes(0, first_pool, classes, hour, item)
+    _name_nodes(first_pool, nodes, pools, hour, item)
+    # Why: the searches walk over the classes of a pool, so they stand side by side.
+    load = np.zeros((hours, pools, classes))
     mu[:] = 0.0
-    _start(cost, reach, counts, room, penalty, lam)
+    near, number = np.empty(reach.shape, np.int64), np.empty(classes, np.int64)
+    _with_size(reach, counts, size, near, number)
+    _start(cost, near, number, room, penalty, lam)
     mark = 0
     for k in range(classes):
         # Why: late hours first, so that waiting load meets few full pools on its way.
@@ -232,33 +296,30 @@ def solve_day(
             while left > EPS:
                 mark += 1
                 far, last, unserved, count = _search(
-                    h * classes + k, cost, reach, counts, room, size, penalty, flow, waits,
-                    used, lam, mu, dist, parent, stamp, mark, heap, queue, seen,
+                    h * classes + k, cost, near, number, room, size, penalty, load, waits,
+                    used, hour, item, lam, mu, dist, parent, stamp, mark, heap, queue, seen,
                 )  # fmt: skip
-                for i in range(count):
-                    u = seen[i]
-                    if u < first_pool:
-                        lam[u // classes, u % classes] += far - dist[u]
-                    else:
-                        mu[(u - first_pool) // pools, (u - first_pool) % pools] += far - dist[u]
+                _raise_prices(seen, count, far, dist, first_pool, hour, item, lam, mu)
                 amount, v = left, last
                 hh, j = 0, 0
                 if not unserved:
-                    hh, j = (last - first_pool) // pools, (last - first_pool) % pools
+                    hh, j = hour[last], item[last]
                     amount = min(amount, size[j] - used[hh, j])
                 while parent[v] >= 0:
-                    free = _room_on(parent[v], v, classes, pools, first_pool, room, flow, waits)
+                    free = _room_on(parent[v], v, first_pool, hour, item, room, load, waits)
                     amount = min(amount, free)
                     v = parent[v]
                 v = last
                 while parent[v] >= 0:
-                    _send(parent[v], v, amount, classes, pools, first_pool, flow, waits)
+                    _send(parent[v], v, amount, first_pool, hour, item, load, waits)
                     v = parent[v]
                 if unserved:
                     unserved_total += amount
                 else:
                     used[hh, j] += amount
                 left -= amount
+    _price_empty(cost, reach, counts, size, lam, mu)
+    _hand_over(load, flow)
     return unserved_total
 
 

@@ -61,7 +61,7 @@ class Trial:
     Args:
         size: The sizes, shape (J,).
         cost_usd: Fixed and running cost, penalty for unserved load within.
-        unserved: Load without a place [GPU-hours].
+        missing: Load without a place by day [GPU-hours], shape (D,).
         plane: The bound that its shadow prices prove.
         flow: Load by hour, class in the order of the days, and pool, shape (T, K, J).
         mu: Shadow prices of capacity, shape (T, J).
@@ -69,10 +69,15 @@ class Trial:
 
     size: F64
     cost_usd: float
-    unserved: float
+    missing: F64
     plane: Plane
     flow: F64
     mu: F64
+
+    @property
+    def unserved(self) -> float:
+        """Load without a place [GPU-hours]."""
+        return float(self.missing.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +164,7 @@ def needs(days: Days) -> list[tuple[I64, float]]:
     return out
 
 
-def try_size(days: Days, size: F64, *, whole: bool = True) -> Trial:
+def try_size(days: Days, size: F64, *, whole: bool = True, kept: Trial | None = None) -> Trial:
     """Return cost, planes and load of a choice of sizes.
 
     Args:
@@ -168,29 +173,49 @@ def try_size(days: Days, size: F64, *, whole: bool = True) -> Trial:
         whole: A site that is used at all is opened and paid; else it is opened by
             the share of its largest size that is used, as the master does before
             it counts in whole sites.
+        kept: A trial at sizes nowhere larger. Days on which it served all load stay
+            as they are, feasible and perhaps a little dear; the others are solved.
     """
-    problem = days.problem
-    classes, pools, hours = problem.shape
+    if kept is None:
+        kept = _untried(days)
+    flow, mu, missing = kept.flow.copy(), kept.mu.copy(), kept.missing.copy()
+    for day in np.flatnonzero(missing > 0).tolist():
+        part = slice(day * DAY, (day + 1) * DAY)
+        missing[day] = solve_day(
+            day_cost(days, day), days.demand[part], days.reach, days.counts, days.room[part],
+            size, days.penalty, flow[part], mu[part],
+        )  # fmt: skip
+    np.maximum(mu, 0.0, out=mu)
+    plane, running = _proved(days, flow, mu)
+    fixed = float((days.problem.size_usd * size).sum())
+    fixed += opening_cost(days.problem, size, whole=whole)
+    cost = fixed + running + days.penalty * float(missing.sum())
+    return Trial(size=size.copy(), cost_usd=cost, missing=missing, plane=plane, flow=flow, mu=mu)
+
+
+def _untried(days: Days) -> Trial:
+    """Return a trial at no size that has served nothing yet."""
+    classes, pools, hours = days.problem.shape
+    none = Plane(level=np.zeros(days.groups), slope=np.zeros((days.groups, pools)))
+    return Trial(
+        size=np.zeros(pools), cost_usd=INF, missing=np.full(days.number, INF), plane=none,
+        flow=np.zeros((hours, classes, pools)), mu=np.zeros((hours, pools)),
+    )  # fmt: skip
+
+
+def _proved(days: Days, flow: F64, mu: F64) -> tuple[Plane, float]:
+    """Return the planes that shadow prices prove, and the running cost of a load [USD]."""
+    pools = mu.shape[1]
     plane = Plane(level=np.zeros(days.groups), slope=np.zeros((days.groups, pools)))
-    flow, mu = np.zeros((hours, classes, pools)), np.zeros((hours, pools))
-    running, unserved = 0.0, 0.0
+    running = 0.0
     for day in range(days.number):
         part, cost, group = slice(day * DAY, (day + 1) * DAY), day_cost(days, day), days.group[day]
-        demand, one, price = days.demand[part], flow[part], mu[part]
-        unserved += solve_day(
-            cost, demand, days.reach, days.counts, days.room[part], size, days.penalty, one, price
-        )
-        np.maximum(price, 0.0, out=price)
         plane.level[group] += day_bound(
-            cost, demand, days.reach, days.counts, days.defer_h, days.penalty, price,
-            plane.slope[group],
+            cost, days.demand[part], days.reach, days.counts, days.defer_h, days.penalty,
+            mu[part], plane.slope[group],
         )  # fmt: skip
-        running += float((cost * one).sum())
-    fixed = float((problem.size_usd * size).sum()) + opening_cost(problem, size, whole=whole)
-    return Trial(
-        size=size.copy(), cost_usd=fixed + running + days.penalty * unserved, unserved=unserved,
-        plane=plane, flow=flow, mu=mu,
-    )  # fmt: skip
+        running += float((cost * flow[part]).sum())
+    return plane, running
 
 
 def opening_cost(problem: Problem, size: F64, *, whole: bool) -> float:
@@ -310,7 +335,7 @@ def serve_all(days: Days, best: Trial) -> Trial:
     for _ in range(8):
         if best.unserved <= enough:
             return best
-        best = try_size(days, _raised(days, best))
+        best = try_size(days, _raised(days, best), kept=best)
     raise InfeasibleError(
         "siting.place",
         found=Message("load without a place at the largest sizes"),
@@ -352,19 +377,19 @@ def _rounds(
     best, bound, count = try_size(days, start, whole=whole), -INF, 0
     _learn(planes, master, best)
     if best.unserved > 0:
-        best = try_size(days, _raised(days, best), whole=whole)
+        best = try_size(days, _raised(days, best), whole=whole, kept=best)
         _learn(planes, master, best)
     # Why: whole sizes need a little of the gap for themselves.
     goal = gap / 4 if days.problem.discrete and not whole else gap
     while count < rounds:
         count += 1
         wish, found = master.solve()
-        bound = max(bound, found)
+        rise, bound = found - bound, max(bound, found)
         if watch is not None:
             watch(count, bound, best.cost_usd)
         if best.cost_usd - bound <= goal * abs(best.cost_usd):
             break
-        trial = try_size(days, wish if whole else _between(best, wish, bound), whole=whole)
+        trial = try_size(days, wish if whole else _between(best, wish, bound, rise), whole=whole)
         _learn(planes, master, trial)
         if trial.cost_usd < best.cost_usd:
             best = trial
@@ -376,10 +401,11 @@ def _learn(planes: list[Plane], master: Master, trial: Trial) -> None:
     master.add(trial.plane)
 
 
-def _between(best: Trial, wish: F64, bound: float) -> F64:
-    """Return sizes between the best and the wish: nearer the wish as the bound closes in."""
-    gap = (best.cost_usd - bound) / max(abs(best.cost_usd), 1e-12)
-    weight = 0.95 if gap > 0.1 else 0.5 if gap > 0.01 else 0.0
+def _between(best: Trial, wish: F64, bound: float, rise: float) -> F64:
+    """Return sizes between the best and the wish, or the wish where the bound stands still."""
+    scale = max(abs(best.cost_usd), 1e-12)
+    gap = (best.cost_usd - bound) / scale
+    weight = 0.95 if gap > 0.1 else 0.5 if gap > 0.01 and rise > 1e-3 * scale else 0.0
     return weight * best.size + (1 - weight) * wish
 
 
