@@ -121,3 +121,14 @@ def test_the_report_is_whole_in_chinese(tmp_path):
     page = study.report.read_text(encoding="utf-8")
     assert 'lang="zh-Hant"' in page
     assert "使用率" in page
+
+
+def test_an_unknown_policy_of_a_programme_names_its_key(tmp_path):
+    from commonwatt.app.study.run import policies_of
+    from commonwatt.scenario.programme import find_programme, load_programme
+
+    text = find_programme("harbour").read_text(encoding="utf-8")
+    path = tmp_path / "p.toml"
+    path.write_text(text.replace('order = "qssf"', 'order = "best"'), encoding="utf-8")
+    with pytest.raises(ProgrammeError, match=r"p.toml, compare.1.order: found best, wanted one of"):
+        policies_of(load_programme(path))

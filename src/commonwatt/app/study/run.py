@@ -16,8 +16,9 @@ from commonwatt.app.fleet.section import fleet_section, fleet_tables
 from commonwatt.app.fleet.simulation import FleetRun, run_fleet
 from commonwatt.app.report import Report, Section, Shown, render
 from commonwatt.app.study.joints import joints
+from commonwatt.core.errors import ProgrammeError, UsageError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.policies import parse_policy
+from commonwatt.fleet.policies import Policy, parse_policy
 from commonwatt.fleet.policies.place import in_slices
 from commonwatt.fleet.traces import check_fits, read_traces
 from commonwatt.runs import Input, Recipe, Run, RunStore
@@ -111,7 +112,7 @@ class _Found:
 
 def simulate_programme(programme: Programme, tell: Callable[[Message], None]) -> list[FleetRun]:
     """Return one run for each policy of the programme, its own first."""
-    file = programme.file
+    file, policies = programme.file, policies_of(programme)
     read = read_traces([programme.trace], format=file.demand.format, mapping=programme.mapping)
     fleet = programme.fleet()
     workload = in_slices(programme.at_home(read.workload), fleet)
@@ -121,11 +122,30 @@ def simulate_programme(programme: Programme, tell: Callable[[Message], None]) ->
     )
     quotas = programme.quotas(workload.tenant_names)
     runs: list[FleetRun] = []
-    for part in programme.policies():
-        policy = parse_policy(part.order, part.place, part.backfill, part.preemption)
+    for policy in policies:
         tell(Message("Simulating {policy}", {"policy": policy.name}))
         runs.append(run_fleet(inputs, policy, seed=file.seed, quotas=quotas))
     return runs
+
+
+def policies_of(programme: Programme) -> list[Policy]:
+    """Return the policy of a programme, then those that it is compared with.
+
+    Raises:
+        ProgrammeError: A name is unknown.
+    """
+    found: list[Policy] = []
+    for i, part in enumerate(programme.policies()):
+        where = "policy" if i == 0 else f"compare.{i - 1}"
+        try:
+            found.append(parse_policy(part.order, part.place, part.backfill, part.preemption))
+        except UsageError as error:
+            option = error.where.removeprefix("--")
+            key = "preemption" if option == "preempt" else option
+            raise ProgrammeError(
+                f"{programme.path.name}, {where}.{key}", found=error.found, wanted=error.wanted
+            ) from None
+    return found
 
 
 def _kept(store: RunStore, found: _Found, main: FleetRun, began: float) -> Study:
