@@ -140,8 +140,7 @@ def policies_of(programme: Programme) -> list[Policy]:
         try:
             found.append(parse_policy(part.order, part.place, part.backfill, part.preemption))
         except UsageError as error:
-            option = error.where.removeprefix("--")
-            key = "preemption" if option == "preempt" else option
+            key = error.where.removeprefix("--")
             raise ProgrammeError(
                 f"{programme.path.name}, {where}.{key}", found=error.found, wanted=error.wanted
             ) from None

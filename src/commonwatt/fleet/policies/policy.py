@@ -66,7 +66,7 @@ def parse_policy(
         _named("--order", ORDERS, order),
         _named("--place", PLACES, place),
         _named("--backfill", BACKFILLS, backfill),
-        _named("--preempt", PREEMPTS, preempt),
+        _named("--preemption", PREEMPTS, preempt),
         borrow,
         keep_progress,
     )
