@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
 from commonwatt.core.errors import TraceError
 from commonwatt.core.messages import Message
@@ -30,6 +33,8 @@ from commonwatt.fleet.engine.shapes import NEVER, Shapes, job_shapes, node_group
 from commonwatt.fleet.policies.gangs import WHOLE_GPU_POLICIES
 from commonwatt.fleet.policies.place.state import WHOLE
 from commonwatt.fleet.workload import I64
+
+T = TypeVar("T", bound=np.generic)
 
 
 def can_be_fast(setup: Setup) -> bool:
@@ -149,8 +154,10 @@ def _result(setup: Setup, world: World) -> Result:
 
 
 def _segments(setup: Setup, world: World, jobs: I64) -> Segments:
-    place, gpus = world.held.place[jobs], setup.workload.gpus[jobs].astype(np.int64)
-    wide = np.flatnonzero(world.shapes.wide[world.shapes.of_job[jobs]] == 1)
+    work, shapes = setup.workload, world.shapes
+    place, gpus = _taken(world.held.place, jobs), _taken(work.gpus, jobs).astype(np.int64)
+    start = _taken(world.start, jobs)
+    wide = np.flatnonzero((shapes.wide == 1)[_taken(shapes.of_job, jobs)])
     size = world.sets.size[place[wide]]
     nodes = -(-gpus[wide] // size)
     segment = np.repeat(wide, nodes)
@@ -163,11 +170,16 @@ def _segments(setup: Setup, world: World, jobs: I64) -> Segments:
     further = nth > 0
     return Segments(
         job=jobs,
-        start_ms=world.start[jobs],
-        end_ms=world.start[jobs] + setup.workload.runtime_ms[jobs],
+        start_ms=start,
+        end_ms=start + _taken(work.runtime_ms, jobs),
         node=node,
         milli=milli,
         more_segment=segment[further],
         more_node=world.sets.node[at[further]],
         more_milli=held[further] * WHOLE,
     )
+
+
+def _taken(column: npt.NDArray[T], jobs: I64) -> npt.NDArray[T]:
+    """Return a copy of the rows `jobs`, which rise; quick where they are all of them."""
+    return column.copy() if len(jobs) == len(column) else column[jobs]
