@@ -12,8 +12,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
+import commonwatt.ledger.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger import schema
 from commonwatt.ledger.entries import Draft
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.keys import actor_id_of

@@ -13,8 +13,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+import commonwatt.ledger.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger import schema
 from commonwatt.ledger.checkpoints import Checkpoint
 from commonwatt.ledger.errors import LedgerError
 from commonwatt.ledger.keys import Signer

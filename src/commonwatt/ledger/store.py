@@ -16,8 +16,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+import commonwatt.ledger.actors as actors
+import commonwatt.ledger.merkle as merkle
+import commonwatt.ledger.schema as schema
+import commonwatt.ledger.tiles as tiles
 from commonwatt.core.messages import Message
-from commonwatt.ledger import actors, merkle, schema, tiles
 from commonwatt.ledger.checkpoints import Checkpoint, sign_checkpoint
 from commonwatt.ledger.engine import open_engine, reading, writing
 from commonwatt.ledger.entries import (

@@ -10,7 +10,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from commonwatt.ledger import merkle, schema
+import commonwatt.ledger.merkle as merkle
+import commonwatt.ledger.schema as schema
 
 STEP: Final = 8
 WIDTH: Final = 1 << STEP

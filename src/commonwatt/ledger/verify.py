@@ -14,8 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+import commonwatt.ledger.actors as actors
+import commonwatt.ledger.merkle as merkle
+import commonwatt.ledger.schema as schema
+import commonwatt.ledger.tiles as tiles
 from commonwatt.core.messages import Message
-from commonwatt.ledger import actors, merkle, schema, tiles
 from commonwatt.ledger.checkpoints import Checkpoint, parse_checkpoint, signed_by
 from commonwatt.ledger.entries import genesis, leaf_hash, parse_entry, prefix
 from commonwatt.ledger.errors import TamperedError

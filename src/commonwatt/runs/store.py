@@ -22,11 +22,11 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+import commonwatt.runs.schema as schema
 from commonwatt import __version__
 from commonwatt.core.errors import IdentityError, RunNotFoundError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.runs import schema
 from commonwatt.runs.source import source_digest
 from commonwatt.tables.files import save_table, save_text
 
