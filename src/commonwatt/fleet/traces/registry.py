@@ -6,21 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import commonwatt.fleet.traces.acme as acme
+import commonwatt.fleet.traces.azure_llm as azure_llm
+import commonwatt.fleet.traces.helios as helios
+import commonwatt.fleet.traces.itp as itp
+import commonwatt.fleet.traces.mapped as mapped
+import commonwatt.fleet.traces.mooncake as mooncake
+import commonwatt.fleet.traces.openb as openb
+import commonwatt.fleet.traces.philly as philly
+import commonwatt.fleet.traces.philly_log as philly_log
+import commonwatt.fleet.traces.sacct as sacct
+import commonwatt.fleet.traces.servegen as servegen
+import commonwatt.fleet.traces.swf as swf
 from commonwatt.core.messages import Message
-from commonwatt.fleet.traces import (
-    acme,
-    azure_llm,
-    helios,
-    itp,
-    mapped,
-    mooncake,
-    openb,
-    philly,
-    philly_log,
-    sacct,
-    servegen,
-    swf,
-)
 from commonwatt.fleet.traces.draft import Draft
 from commonwatt.fleet.traces.requests import Requests
 from commonwatt.fleet.traces.rows import Gaps

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import commonwatt.sandbox.isolate.launch as launch
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.errors import IsolationError
-from commonwatt.sandbox.isolate import launch
 from commonwatt.sandbox.isolate.cgroups import Group
 from commonwatt.sandbox.isolate.job import Limits
 from commonwatt.sandbox.isolate.seccomp import filter_program

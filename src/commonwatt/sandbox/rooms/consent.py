@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import sqlalchemy as sa
 
-from commonwatt.sandbox.rooms import schema
+import commonwatt.sandbox.rooms.schema as schema
 
 
 class Scope(StrEnum):

@@ -15,6 +15,8 @@ from typing import Any, Final
 import polars as pl
 import sqlalchemy as sa
 
+import commonwatt.sandbox.rooms.consent as consent
+import commonwatt.sandbox.rooms.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Draft, Ledger, Signer, actor_id_of
 from commonwatt.sandbox.airlock.checks import OutputRules, Stop, check_output
@@ -30,7 +32,6 @@ from commonwatt.sandbox.isolate.node import Ended, Node
 from commonwatt.sandbox.privacy import account
 from commonwatt.sandbox.privacy.measures import Answer
 from commonwatt.sandbox.risk.report import RiskReport, assess_risk
-from commonwatt.sandbox.rooms import consent, schema
 from commonwatt.sandbox.rooms.moves import (
     DATASET_MOVES,
     MAY,

@@ -10,18 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+import commonwatt.fleet.policies.place.best_fit as best_fit
+import commonwatt.fleet.policies.place.consolidate as consolidate
+import commonwatt.fleet.policies.place.dot_product as dot_product
+import commonwatt.fleet.policies.place.fgd as fgd
+import commonwatt.fleet.policies.place.first_fit as first_fit
+import commonwatt.fleet.policies.place.gpu_clustering as gpu_clustering
+import commonwatt.fleet.policies.place.gpu_packing as gpu_packing
+import commonwatt.fleet.policies.place.random_fit as random_fit
+import commonwatt.fleet.policies.place.worst_fit as worst_fit
 from commonwatt.core.jit import njit
-from commonwatt.fleet.policies.place import (
-    best_fit,
-    consolidate,
-    dot_product,
-    fgd,
-    first_fit,
-    gpu_clustering,
-    gpu_packing,
-    random_fit,
-    worst_fit,
-)
 from commonwatt.fleet.policies.place.gpus import (
     pick_by_chance,
     pick_emptiest,

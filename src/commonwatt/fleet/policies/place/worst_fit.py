@@ -5,9 +5,9 @@ The score is 100 × room left, cut to a whole number as the other policies' are.
 
 from __future__ import annotations
 
+import commonwatt.fleet.policies.place.best_fit as best_fit
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
-from commonwatt.fleet.policies.place import best_fit
 from commonwatt.fleet.policies.place.policy import PlacePolicy
 from commonwatt.fleet.policies.place.state import I64, Nodes, Request
 from commonwatt.fleet.policies.place.typical import Typical
