@@ -270,8 +270,3 @@ def _round_trips(file: ProgrammeFile) -> F64:
         a, b = (index[name] for name in link.between)
         rtt[a, b] = rtt[b, a] = link.rtt
     return rtt
-
-
-def tenants_without_jobs(tenants: Sequence[TenantPart], names: Sequence[str]) -> list[str]:
-    """Return the declared tenants that the trace never names; the report says so."""
-    return [tenant.name for tenant in tenants if tenant.name not in names]

@@ -10,8 +10,6 @@ import polars as pl
 from commonwatt.app.charts.theme import ALARM, scale, sized, svg
 from commonwatt.core.messages import translate
 
-BIN_POINTS = 240  # more points than this cannot be told apart at the width of a page
-
 
 def use_over_time(use: pl.DataFrame, *, language: str) -> str:
     """Return allocated GPUs by site over time, with the available GPUs as a line.
