@@ -38,46 +38,89 @@ def rows(chance, count, mean, spread, shift=0.0, slope=1.0):
     return 1 / (1 + np.exp(-x)), (chance.random(count) < truth).astype(np.int8)
 
 
-def alarms(plan, mean, spread, streams, count, seed, shift=0.0, slope=1.0):
-    one, found = np.zeros((count, 1), np.int32), []
-    chance = stream(seed, "monitor")
-    for _ in range(streams):
-        score, label = rows(chance, count, mean, spread, shift, slope)
-        found.append(int(watch(score, label, one, plan, count=1).alarm_at[0]))
-    return np.array(found)
+def changed_rows(chance, before, mean, spread, shift, slope):
+    """A model that was right for `before` rows and is wrong afterwards."""
+    right, wrong = (
+        rows(chance, before, mean, spread),
+        rows(chance, 5_000, mean, spread, shift, slope),
+    )
+    return tuple(np.concatenate(pair) for pair in zip(right, wrong, strict=True))
 
 
-def delays_of_cusum(mean, spread, shift, slope, streams, nulls):
+def first_alarm(plan, score, label):
+    one = np.zeros((len(score), 1), np.int32)
+    return int(watch(score, label, one, plan, count=1).alarm_at[0])
+
+
+def null_share(plan, mean, spread, streams, length):
+    chance = stream(1, "monitor")
+    return np.mean(
+        [first_alarm(plan, *rows(chance, length, mean, spread)) >= 0 for _ in range(streams)]
+    )
+
+
+def cusum_limit(mean, spread, shift, slope, nulls):
+    """The limit at which that CUSUM raises a false alarm in a tenth of null streams."""
     chance = stream(3, "cusum")
     peaks = [
         cusum(*rows(chance, HORIZON, mean, spread), shift, slope, mean, 1e9)[1]
         for _ in range(nulls)
     ]
-    limit = float(np.quantile(peaks, 1 - ALPHA))
-    chance = stream(4, "cusum")
-    changed = (rows(chance, 5_000, mean, spread, shift, slope) for _ in range(streams))
-    return np.median([cusum(s, y, shift, slope, mean, limit)[0] + 1 for s, y in changed])
+    return float(np.quantile(peaks, 1 - ALPHA))
+
+
+def delays(plan, limit, case, before, streams):
+    """Median rows from the change to the alarm, of the monitor and of the CUSUM."""
+    mean, spread, shift, slope = case
+    chance, found = stream(4, "changed"), []
+    for _ in range(streams):
+        score, label = changed_rows(chance, before, mean, spread, shift, slope)
+        at = first_alarm(plan, score, label), cusum(score, label, shift, slope, mean, limit)[0]
+        found.append([row + 1 - before if row >= before else np.nan for row in at])
+    return np.nanmedian(found, axis=0)
+
+
+def subgroup_delay(streams):
+    """Median rows of a tenth of all patients until its own alarm, in one budget of eleven."""
+    mean, spread = -0.5, 1.4
+    plan = MonitorPlan(band=0.0, alpha=ALPHA, horizon=HORIZON, middle=mean)
+    chance, found = stream(6, "subgroup"), []
+    for _ in range(streams):
+        group = chance.integers(0, 10, 10_000)
+        score, label = rows(chance, 10_000, mean, spread)
+        x = np.log(score / (1 - score)) + (group == 0)
+        label = (chance.random(10_000) < 1 / (1 + np.exp(-x))).astype(np.int8)
+        of = np.stack([np.zeros(10_000, np.int32), 1 + group], axis=1)
+        at = watch(score, label, of, plan, count=11).alarm_at[1]
+        found.append((group[: at + 1] == 0).sum() if at >= 0 else np.inf)
+    return np.median(found)
 
 
 def main(nulls: int, changed: int, length: int) -> None:
     for name, (mean, spread) in MIXES.items():
         plan = MonitorPlan(band=0.0, alpha=ALPHA, horizon=length, middle=mean)
-        share = (alarms(plan, mean, spread, nulls, length, 1) >= 0).mean()
-        print(f"false alarms, event rate about {name:4} {share:.4f} of {nulls:,} (bound {ALPHA})")
-    cases = (
-        ("AUC .80 to .67", -0.85, 1.4, 0.0, 0.46),
-        ("slope 0.5 at 15 %", -2.1, 1.4, 0.0, 0.5),
-        ("shift +1.0 at 40 %", -0.5, 1.4, 1.0, 1.0),
-        ("shift +1.0 at 15 %", -2.1, 1.4, 1.0, 1.0),
-    )
-    for what, mean, spread, shift, slope in cases:
-        plan = MonitorPlan(band=0.0, alpha=ALPHA, horizon=HORIZON, middle=mean)
-        ours = np.median(alarms(plan, mean, spread, changed, 5_000, 2, shift, slope) + 1)
-        known = delays_of_cusum(mean, spread, shift, slope, changed, 200)
+        share = null_share(plan, mean, spread, nulls, length)
+        spread_of = 1.96 * (share * (1 - share) / nulls) ** 0.5
         print(
-            f"delay, {what:19} {ours:5.0f} rows; CUSUM that knows it {known:5.0f};"
-            f" {ours / known:.2f} x"
+            f"false alarms, event rate about {name:4} {share:.4f} ± {spread_of:.4f}"
+            f" of {nulls:,} (bound {ALPHA})"
         )
+    cases = {
+        "AUC .80 to .67": (-0.85, 1.4, 0.0, 0.46),
+        "slope 0.5 at 15 %": (-2.1, 1.4, 0.0, 0.5),
+        "shift +1.0 at 40 %": (-0.5, 1.4, 1.0, 1.0),
+        "shift +1.0 at 15 %": (-2.1, 1.4, 1.0, 1.0),
+    }
+    for what, case in cases.items():
+        limit = cusum_limit(*case, 400)
+        plan = MonitorPlan(band=0.0, alpha=ALPHA, horizon=HORIZON, middle=case[0])
+        for before in (0, 1_000):
+            ours, known = delays(plan, limit, case, before, changed)
+            print(
+                f"delay, {what:18} after {before:5,} good rows: {ours:5.0f} rows;"
+                f" CUSUM that knows it {known:5.0f}; {ours / known:.2f} x"
+            )
+    print(f"delay, shift +1.0 in a tenth of patients: {subgroup_delay(changed):.0f} of its rows")
     speed()
 
 

@@ -32,7 +32,7 @@ def sigmoid(x):
 
 def slow_peak(scores, labels, plan):
     """The law of the plan's docstring, one number at a time."""
-    peak, state = 0.0, [0.0] * len(plan.alternatives)
+    peak, state = 0.0, [plan.head_start_share * plan.horizon] * len(plan.alternatives)
     for p, y in zip(scores, labels, strict=True):
         x = math.log(p / (1 - p))
         for k, (shift, slope, _) in enumerate(plan.alternatives):

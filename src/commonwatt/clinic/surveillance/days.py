@@ -23,7 +23,7 @@ I64 = npt.NDArray[np.int64]
 def watch_days(counts: npt.ArrayLike, plan: MonitorPlan) -> Watched:
     """Return what a monitor over daily sketches says.
 
-        M_d = (M_{d−1} + n_d) · L_d,   E M_d ≤ rows up to d
+        M_0 = r,   M_d = (M_{d−1} + n_d) · L_d,   E M_d ≤ r + rows up to d
 
     Args:
         counts: Rows by day, stream, label and bin, shape (days, streams, 2, BINS).
@@ -40,14 +40,16 @@ def watch_days(counts: npt.ArrayLike, plan: MonitorPlan) -> Watched:
     gain = n[:, :, 0] @ zero.T + n[:, :, 1] @ one.T  # (days, streams, alternatives)
     with np.errstate(divide="ignore"):
         shares = np.log(np.array([weight for _, _, weight in plan.alternatives]))
-    alarm, peak = _walk(gain, n.sum(axis=(2, 3)), shares, np.log(plan.limit(n.shape[1])))
+    limit = np.log(plan.limit(n.shape[1]))
+    alarm, peak = _walk(gain, n.sum(axis=(2, 3)), shares, limit, plan.head_start)
     return watched(alarm, peak, n.sum(axis=(0, 3)).astype(np.int64), plan)
 
 
-def _walk(gain: F64, rows: F64, shares: F64, limit: float) -> tuple[I64, F64]:
+def _walk(gain: F64, rows: F64, shares: F64, limit: float, head: float) -> tuple[I64, F64]:
     """Return the day of each stream's alarm and its largest statistic over the limit."""
     days, streams, k = gain.shape
-    state = np.full((streams, k), -np.inf)
+    with np.errstate(divide="ignore"):
+        state = np.full((streams, k), np.log(np.float64(head)))
     alarm, peak = np.full(streams, NEVER, np.int64), np.full(streams, -np.inf)
     for day in range(days):
         with np.errstate(divide="ignore"):

@@ -70,7 +70,7 @@ def watch(
     of = np.ascontiguousarray(streams, np.int32)
     _check(s, y, of, count)
     tilt = np.array(plan.alternatives, np.float64)
-    state = np.zeros((count, len(tilt)))
+    state = np.full((count, len(tilt)), plan.head_start)
     alarm = np.full(count, NEVER, np.int64)
     peak = np.zeros(count)
     seen = np.zeros((count, 2), np.int64)
