@@ -17,6 +17,7 @@ from commonwatt.cli.fleet_text import (
     sweep_text,
 )
 from commonwatt.cli.frame import Answer, LazyGroup, command, language, option, progress, say
+from commonwatt.cli.options import DataPath
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
@@ -40,10 +41,10 @@ fleet = LazyGroup(
 
 def _trace_options(function: F) -> F:
     """Add the options that name the trace."""
-    path = click.Path(path_type=Path)
+    path = DataPath()
     declared = [
         option("--trace", "traces", multiple=True, required=True, type=path,
-               help="Trace file; may be given more than once."),
+               help='Trace file, or "shipped:NAME"; may be given more than once.'),
         option("--format", "format_", help="Trace format; found from the content when absent."),
         option("--mapping", type=path, help="TOML file that says what a table's columns mean."),
         option("--strict", is_flag=True, help="Refuse a trace with any incomplete row."),

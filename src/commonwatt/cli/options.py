@@ -7,6 +7,21 @@ from pathlib import Path
 import click
 
 from commonwatt.cli.frame import option
+from commonwatt.core.shipped import found_at
+
+
+class DataPath(click.Path):
+    """A path, or `shipped:NAME` for a file that the program carries."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return where the file lies."""
+        return Path(str(super().convert(str(found_at(str(value), Path())), param, ctx)))
+
 
 store_option = option(
     "--store",
