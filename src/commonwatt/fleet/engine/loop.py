@@ -21,7 +21,7 @@ from commonwatt.fleet.policies.gangs import Piece
 from commonwatt.fleet.policies.order.qssf import predict_ms
 from commonwatt.fleet.policies.plan import shift
 from commonwatt.fleet.policies.policy import Policy
-from commonwatt.fleet.policies.state import QueueState
+from commonwatt.fleet.policies.state import QueueState, believed_end_ms
 from commonwatt.fleet.workload import I64
 
 RELEASE, SUBMIT, WAKE = 0, 1, 2
@@ -76,16 +76,39 @@ class Replay:
         self.finished: list[int] = []
         self.alarm_ms = -1
 
+    @classmethod
+    def onward(cls, state: QueueState, policy: Policy, agenda: Agenda) -> Replay:
+        """Return a replay that goes on from `state`, which may be that of a live cluster.
+
+        What runs ends when it is believed to, at the earliest now.
+        """
+        replay = cls.__new__(cls)
+        replay.policy, replay.state, replay.agenda = policy, state, agenda
+        replay.record = Record(state.workload, np.zeros(len(state.workload), np.bool_))
+        replay.finished, replay.alarm_ms = [], -1
+        for job, pieces in state.held.items():
+            replay.record.start(job, int(state.started_ms[job]), pieces)
+            agenda.add((max(believed_end_ms(state, job), state.now_ms), RELEASE, job, 1))
+        return replay
+
     def run(self) -> Result:
         """Take events until there are none, and return the outcome."""
-        for at_ms, kind, job, start in self.agenda.events():
-            if kind == RELEASE and not self._runs(job, start):
-                continue  # was preempted in the meantime
-            self.state = replace(self.state, now_ms=at_ms)
-            self._take(kind, job)
-            if len(self.state.waiting):
-                self.apply(decide(self.state, self.policy))
+        for event in self.agenda.events():
+            self.step(event)
         return self.record.result()
+
+    def step(self, event: Event) -> Decision | None:
+        """Take one event, and return what was then decided, if anything waited."""
+        at_ms, kind, job, start = event
+        if kind == RELEASE and not self._runs(job, start):
+            return None  # was preempted in the meantime
+        self.state = replace(self.state, now_ms=at_ms)
+        self._take(kind, job)
+        if len(self.state.waiting) == 0:
+            return None
+        decision = decide(self.state, self.policy)
+        self.apply(decision)
+        return decision
 
     def _runs(self, job: int, start: int) -> bool:
         """Return whether `job` still runs since the given start of it."""
