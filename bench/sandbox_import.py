@@ -12,7 +12,7 @@ from pathlib import Path
 
 from commonwatt.sandbox.imports.dataset import import_fhir
 from commonwatt.sandbox.imports.fhir import OBSERVATION
-from commonwatt.sandbox.imports.ndjson import connection
+from commonwatt.sandbox.imports.checked import connection
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 

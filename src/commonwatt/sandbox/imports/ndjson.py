@@ -7,8 +7,7 @@ of every resource catches; so one pass reads, checks, keeps and sets aside.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -17,12 +16,20 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.errors import ImportFaultError
-from commonwatt.sandbox.imports.duplicates import mark_duplicates
+from commonwatt.sandbox.imports.checked import (
+    literal,
+    mark,
+    mark_duplicates,
+    settle,
+    without_content,
+)
 from commonwatt.sandbox.imports.fhir import RESOURCES, Resource
 from commonwatt.sandbox.imports.report import QUARANTINE, TableReport
 
 _LARGEST_RECORD: Final = 64 << 20
 _OTHER: Final = "Other"
+_NO_BUNDLE: Final = "no bundle"
+_NOT_KEPT: Final = "type not kept"
 _UNPACKED: Final = (
     "SELECT line FROM read_csv(?, compression='zstd', header=false, delim='\x1f', quote='',"
     " escape='', auto_detect=false, max_line_size=67108864, columns={'line': 'VARCHAR'})"
@@ -33,29 +40,12 @@ DUPLICATE: Final = "id seen before"
 ORPHAN: Final = "patient not in this dataset"
 
 
-@contextmanager
-def connection(
-    spill: Path, *, memory_mb: int = 1024, threads: int = 2
-) -> Generator[duckdb.DuckDBPyConnection]:
-    """Yield a database in memory that spills into `spill` beyond `memory_mb`."""
-    settings = {
-        "memory_limit": f"{memory_mb}MB", "threads": threads, "temp_directory": str(spill),
-        "autoinstall_known_extensions": False, "autoload_known_extensions": False,
-        "TimeZone": "UTC",
-    }  # fmt: skip
-    base = duckdb.connect()
-    try:
-        for name, value in settings.items():
-            base.execute(f"SET {name} = {_literal(str(value))}")
-        yield base
-    finally:
-        base.close()
-
-
 def read_resource(
     base: duckdb.DuckDBPyConnection, resource: Resource, sources: list[Path], to: Path
 ) -> TableReport:
     """Read NDJSON files of one resource type into the Parquet file `to`.
+
+    Where patients stand beside `to`, records of other patients are set aside.
 
     Raises:
         ImportFaultError: A file cannot be read at all.
@@ -67,32 +57,23 @@ def read_resource(
             sources[0].name,
             found=Message("a file that cannot be read as lines of JSON"),
             wanted=Message("one JSON object a line, in UTF-8"),
-        ) from _without_content(error)
+        ) from without_content(error)
     mark_duplicates(base, "id", DUPLICATE)
-    columns = ", ".join(resource.columns)
-    base.execute(
-        f"COPY (SELECT {columns} FROM checked WHERE reason IS NULL)"  # noqa: S608
-        f" TO {_literal(str(to))} (FORMAT parquet, COMPRESSION zstd)"
-    )
-    counts = base.execute("SELECT count(*), count(*) - count(reason) FROM checked").fetchone()
-    assert counts is not None
-    rows = base.execute(
-        "SELECT ?, record, reason FROM checked WHERE reason IS NOT NULL ORDER BY record",
-        [resource.name],
-    ).fetchall()
-    aside = pl.DataFrame(rows, schema=QUARANTINE, orient="row")
-    base.execute("DROP TABLE checked")
-    return TableReport(
-        table=resource.name, source=", ".join(path.name for path in sources),
-        read=counts[0], kept=counts[1], quarantine=aside,
-    )  # fmt: skip
+    rules = [*dict.fromkeys(rule.reason for rule in resource.rules), DUPLICATE]
+    patients = to.with_name("Patient.parquet")
+    if "patient_id" in resource.columns and patients != to and patients.exists():
+        known = f"SELECT patient_id FROM read_parquet({literal(str(patients))})"  # noqa: S608
+        mark(base, ORPHAN, f"patient_id IS NOT NULL AND patient_id NOT IN ({known})")
+        rules.append(ORPHAN)
+    names = ", ".join(path.name for path in sources)
+    return settle(base, resource.name, source=names, columns=resource.columns, rules=rules, to=to)
 
 
 def _checked(resource: Resource, sources: list[Path]) -> str:
-    fields = ", ".join(f'"{name}": {_literal(kind)}' for name, kind in resource.fields.items())
-    whens = " ".join(f"WHEN {rule.broken} THEN {_literal(rule.reason)}" for rule in resource.rules)
+    fields = ", ".join(f'"{name}": {literal(kind)}' for name, kind in resource.fields.items())
+    whens = " ".join(f"WHEN {rule.broken} THEN {literal(rule.reason)}" for rule in resource.rules)
     columns = ", ".join(f"{sql} AS {name}" for name, sql in resource.columns.items())
-    files = ", ".join(_literal(str(path)) for path in sources)
+    files = ", ".join(literal(str(path)) for path in sources)
     return (
         f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {columns}, CASE {whens} END AS reason,"  # noqa: S608
         f" row_number() OVER () AS record FROM read_json([{files}], format='newline_delimited',"
@@ -121,11 +102,19 @@ def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableRepo
             if isinstance(kind, str) and kind in RESOURCES:
                 files.setdefault(kind, []).append(json.dumps(resource, ensure_ascii=False))
             else:
-                other.append((_OTHER, read, "no bundle" if resource is None else "type not kept"))
+                other.append((_OTHER, read, _NO_BUNDLE if resource is None else _NOT_KEPT))
         _append(files, to)
-    aside = pl.DataFrame(other, schema=QUARANTINE, orient="row")
-    report = TableReport(table=_OTHER, source="bundles", read=len(other), kept=0, quarantine=aside)
-    return sorted(to.glob("*.ndjson")), report
+    return sorted(to.glob("*.ndjson")), _left(other, to)
+
+
+def _left(other: list[tuple[str, int, str]], to: Path) -> TableReport:
+    aside = to / f"{_OTHER}.aside.parquet"
+    pl.DataFrame(other, schema=QUARANTINE, orient="row").write_parquet(aside)
+    reasons = [reason for _, _, reason in other]
+    return TableReport(
+        table=_OTHER, source="bundles", read=len(other), kept=0, aside=aside,
+        rules={rule: reasons.count(rule) for rule in (_NO_BUNDLE, _NOT_KEPT)},
+    )  # fmt: skip
 
 
 def _entries(source: Path) -> Iterator[dict[str, Any] | None]:
@@ -133,7 +122,7 @@ def _entries(source: Path) -> Iterator[dict[str, Any] | None]:
     try:
         entries: list[Any] = json.loads(_text(source))["entry"]
         resources = [entry["resource"] for entry in entries]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         yield None
         return
     for resource in resources:
@@ -152,19 +141,3 @@ def _append(files: dict[str, list[str]], to: Path) -> None:
     for kind, lines in files.items():
         with (to / f"{kind}.ndjson").open("a", encoding="utf-8") as file:
             file.writelines(line + "\n" for line in lines)
-
-
-def find_orphans(store: Path, table: str) -> pl.DataFrame:
-    """Return the rows of `table` whose patient is not in the store, by row from 0."""
-    patients = pl.scan_parquet(store / "Patient.parquet").select("patient_id")
-    rows = pl.scan_parquet(store / f"{table}.parquet").select("patient_id").with_row_index("row")
-    return rows.join(patients, on="patient_id", how="anti").select("row").collect()
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _without_content(error: Exception) -> Exception:
-    """Return the kind of an error; DuckDB's own words may quote a record."""
-    return RuntimeError(type(error).__name__)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message
+
 QUARANTINE: Final = pl.Schema({"table": pl.String, "record": pl.Int64, "reason": pl.String})
-"""A record is named by its place among the records of its file, from 1."""
+"""A record is named by its place among the records of its files, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,16 +25,38 @@ class TableReport:
         source: Name of the file it came from.
         read: Records read.
         kept: Records that broke no rule.
-        quarantine: The others: table, record, reason.
+        rules: How many records each rule set aside, in the order in which the rules
+            are tried; a rule that every record kept is there with 0.
+        aside: Parquet file of the records set aside: table, record, reason.
     """
 
     table: str
     source: str
     read: int
     kept: int
-    quarantine: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=QUARANTINE))
+    rules: Mapping[str, int] = field(default_factory=dict[str, int])
+    aside: Path | None = None
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Return how many records broke each rule, most first."""
-        return dict(Counter(self.quarantine["reason"].to_list()).most_common())
+        """Return how many records broke each rule that was broken, most first."""
+        broken = [(rule, count) for rule, count in self.rules.items() if count]
+        return dict(sorted(broken, key=lambda one: -one[1]))
+
+
+def check_whole(report: TableReport) -> TableReport:
+    """Return `report`, whose records are all kept or set aside, each once.
+
+    Raises:
+        IdentityError: Records were lost or counted twice.
+    """
+    aside = sum(report.rules.values())
+    if report.read != report.kept + aside:
+        raise IdentityError(
+            report.table,
+            found=Message(
+                "{count} records kept and set aside", {"count": str(report.kept + aside)}
+            ),
+            wanted=Message("{count}, as many as were read", {"count": str(report.read)}),
+        )
+    return report

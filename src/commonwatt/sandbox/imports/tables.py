@@ -11,8 +11,7 @@ Source: OHDSI, OMOP Common Data Model v5.4, `OMOP_CDMv5.4_Field_Level.csv`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -22,44 +21,13 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.errors import ImportFaultError
-from commonwatt.sandbox.imports.duplicates import mark_duplicates
-from commonwatt.sandbox.imports.report import QUARANTINE, TableReport
+from commonwatt.sandbox.imports.checked import literal, mark_duplicates, settle, without_content
+from commonwatt.sandbox.imports.plain import TYPES, Field, Plain
+from commonwatt.sandbox.imports.report import TableReport
 
 _SPECIFICATION: Final = Path(__file__).parents[2] / "data" / "sandbox" / "omop-5.4" / "fields.csv"
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_TYPES: Final = {
-    "integer": "BIGINT", "float": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMP",
-    "text": "VARCHAR", "flag": "BOOLEAN",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """One field: `kind` is integer, float, date, datetime, text or flag.
-
-    Args:
-        longest: Most characters of a text; None for no limit.
-        choices: The only values allowed; empty for any.
-        lowest: Least value of a number; None for no limit.
-        highest: Greatest value of a number; None for no limit.
-    """
-
-    name: str
-    kind: str
-    required: bool = False
-    unique: bool = False
-    longest: int | None = None
-    choices: tuple[str, ...] = ()
-    lowest: float | None = None
-    highest: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind not in _TYPES or not _NAME.fullmatch(self.name):
-            raise ImportFaultError(
-                self.name,
-                found=Message("a field of kind {kind}", {"kind": self.kind}),
-                wanted=Message("a plain name and one of {kinds}", {"kinds": ", ".join(_TYPES)}),
-            )
+VOCABULARY: Final = ("concept", "concept_relationship")
+"""OMOP's tables that say which concept a code of a terminology is."""
 
 
 @cache
@@ -96,7 +64,7 @@ def _omop_kind(datatype: str) -> tuple[str, int | None]:
 def read_table(
     base: duckdb.DuckDBPyConnection,
     name: str,
-    fields: Sequence[Field],
+    plain: Plain,
     source: Path,
     to: Path,
 ) -> TableReport:
@@ -106,44 +74,44 @@ def read_table(
         ImportFaultError: The file lacks a required column or cannot be read.
     """
     try:
-        header = _load(base, source)
-        chosen = _matched(source, header, fields)
+        header = _load(base, plain, source)
+        chosen = _matched(source, header, plain.fields)
         _check(base, chosen)
     except duckdb.Error as error:
         raise ImportFaultError(
             source.name,
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
-        ) from RuntimeError(type(error).__name__)
-    return _publish(base, name, chosen, source, to)
+        ) from without_content(error)
+    rules = [rule for column, field in chosen.items() for rule, _ in _rules(column, field)]
+    rules += [_twice(field) for field in chosen.values() if field.unique]
+    columns = [f'"{field.name}"' for field in chosen.values()]
+    report = settle(base, name, source=source.name, columns=columns, rules=rules, to=to)
+    base.execute("DROP TABLE raw")
+    return report
 
 
-def _load(base: duckdb.DuckDBPyConnection, source: Path) -> dict[str, str]:
+def _load(base: duckdb.DuckDBPyConnection, plain: Plain, source: Path) -> dict[str, str]:
     """Read every cell as text into `raw`; return the columns by lower-case name."""
-    path = "'" + str(source).replace("'", "''") + "'"
-    reader = (
-        f"read_parquet({path})"
-        if source.suffix == ".parquet"
-        else f"read_csv({path}, header=true, delim=',', quote='\"', escape='\"', all_varchar=true,"
-        " null_padding=true, strict_mode=false, max_line_size=16777216)"
-    )
     base.execute(
         "CREATE OR REPLACE TEMP TABLE raw AS SELECT COLUMNS(*)::VARCHAR,"  # noqa: S608
-        f" row_number() OVER () AS record_of_file FROM {reader}"
+        f" row_number() OVER () AS record_of_file FROM {plain.reader(source)}"
     )
     described = base.execute("SELECT * FROM raw LIMIT 0").description or []
     return {str(column[0]).lower(): str(column[0]) for column in described}
 
 
-def _matched(source: Path, header: dict[str, str], fields: Sequence[Field]) -> dict[str, Field]:
-    missing = [field.name for field in fields if field.required and field.name not in header]
+def _matched(
+    source: Path, header: Mapping[str, str], fields: tuple[Field, ...]
+) -> dict[str, Field]:
+    missing = [field.heading for field in fields if field.required and field.heading not in header]
     if missing:
         raise ImportFaultError(
             source.name,
             found=Message("{count} columns", {"count": str(len(header) - 1)}),
             wanted=Message("also the columns {names}", {"names": ", ".join(missing)}),
         )
-    return {header[field.name]: field for field in fields if field.name in header}
+    return {header[field.heading]: field for field in fields if field.heading in header}
 
 
 def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, Field]) -> None:
@@ -151,7 +119,7 @@ def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, Field]) -> None
         f'{_value(column, field)} AS "{field.name}"' for column, field in chosen.items()
     )
     whens = " ".join(
-        f"WHEN {broken} THEN '{reason}'"
+        f"WHEN {broken} THEN {literal(reason)}"
         for column, field in chosen.items()
         for reason, broken in _rules(column, field)
     )
@@ -161,7 +129,11 @@ def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, Field]) -> None
     )
     for field in chosen.values():
         if field.unique:
-            mark_duplicates(base, field.name, f"{field.name} seen before")
+            mark_duplicates(base, field.name, _twice(field))
+
+
+def _twice(field: Field) -> str:
+    return f"{field.name} seen before"
 
 
 def _cell(column: str) -> str:
@@ -172,7 +144,7 @@ def _cell(column: str) -> str:
 def _value(column: str, field: Field) -> str:
     if field.kind == "text":
         return _cell(column)
-    return f"TRY_CAST({_number_text(column, field)} AS {_TYPES[field.kind]})"
+    return f"TRY_CAST({_number_text(column, field)} AS {TYPES[field.kind]})"
 
 
 def _number_text(column: str, field: Field) -> str:
@@ -193,31 +165,10 @@ def _rules(column: str, field: Field) -> list[tuple[str, str]]:
     if field.longest is not None:
         rules.append((f"{name} too long", f"length({cell}) > {field.longest}"))
     if field.choices:
-        known = ", ".join("'" + choice.replace("'", "''") + "'" for choice in field.choices)
+        known = ", ".join(literal(choice) for choice in field.choices)
         rules.append((f"{name} not of its choices", f"NOT coalesce({cell} IN ({known}), true)"))
     if field.lowest is not None:
         rules.append((f"{name} too small", f"{value} < {field.lowest}"))
     if field.highest is not None:
         rules.append((f"{name} too large", f"{value} > {field.highest}"))
     return rules
-
-
-def _publish(
-    base: duckdb.DuckDBPyConnection, name: str, chosen: Mapping[str, Field], source: Path, to: Path
-) -> TableReport:
-    columns = ", ".join(f'"{field.name}"' for field in chosen.values())
-    place = "'" + str(to).replace("'", "''") + "'"
-    base.execute(
-        f"COPY (SELECT {columns} FROM checked WHERE reason IS NULL) TO {place}"  # noqa: S608
-        " (FORMAT parquet, COMPRESSION zstd)"
-    )
-    counts = base.execute("SELECT count(*), count(*) - count(reason) FROM checked").fetchone()
-    assert counts is not None
-    aside = base.execute(
-        "SELECT ?, record, reason FROM checked WHERE reason IS NOT NULL ORDER BY record", [name]
-    ).fetchall()
-    base.execute("DROP TABLE checked; DROP TABLE raw")
-    return TableReport(
-        table=name, source=source.name, read=counts[0], kept=counts[1],
-        quarantine=pl.DataFrame(aside, schema=QUARANTINE, orient="row"),
-    )  # fmt: skip
