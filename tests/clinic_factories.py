@@ -26,12 +26,12 @@ def person(role: str) -> Person:
     return Person(name=role.title(), role=role, organisation="HA", device=f"card-{role}")
 
 
-def desk(url: str = "sqlite://") -> Desk:
+def desk(url: str = "sqlite://", at: datetime = NOW) -> Desk:
     ledger = Ledger.open(url)
-    ledger.found(KEYS["registrar"], person("registrar"), at=NOW)
+    ledger.found(KEYS["registrar"], person("registrar"), at=at)
     with ledger.transaction() as tx:
         for role in ROLES[1:]:
-            ledger.enrol(tx, person(role), KEYS[role].public_key, by=KEYS["registrar"], at=NOW)
+            ledger.enrol(tx, person(role), KEYS[role].public_key, by=KEYS["registrar"], at=at)
     return Desk(ledger)
 
 

@@ -39,7 +39,11 @@ def made():
     gate = Gate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
     told = {"deployment": "deployment/x", "encounter": gate.opaque("enc-1"), "language": "zh-Hant"}
     put(desk, "disclosure", "d", told)
-    service = Service(gate, lambda: NOW + HOUR, {"dr-lee": KEYS["clinician"]}.get)
+    service = Service(
+        gate,
+        lambda: NOW + HOUR,
+        lambda name, token: KEYS["clinician"] if (name, token) == ("dr-lee", "t") else None,
+    )
     return desk, Client(service.app())
 
 
@@ -89,17 +93,29 @@ def test_feedback_is_signed_by_the_clinician_and_names_the_own_estimate_given_be
     desk, client = made
     advice = told(ask(client, ownEstimate=0.2))["advice"]
     given = {"clinician": "dr-lee", "advice": advice, "outcome": "overridden", "reason": "disagree"}
-    sent = client.post("/cds-services/x/feedback", json={"extension": {EXTENSION: given}})
+    sent = client.post(
+        "/cds-services/x/feedback",
+        json={"extension": {EXTENSION: given}},
+        headers={"authorization": "Bearer t"},
+    )
     assert sent.status_code == 200
     assert desk.registry.saw_advice_first(advice) is False
     assert desk.registry.overrides("deployment/x")["overridden"]["not known"] == 1
-    again = client.post("/cds-services/x/feedback", json={"extension": {EXTENSION: given}})
+    again = client.post(
+        "/cds-services/x/feedback",
+        json={"extension": {EXTENSION: given}},
+        headers={"authorization": "Bearer t"},
+    )
     assert again.status_code == 422
 
 
 def test_feedback_without_a_signed_identity_is_refused(made):
     given = {"clinician": "nobody", "advice": "advice/1", "outcome": "accepted"}
-    sent = made[1].post("/cds-services/x/feedback", json={"extension": {EXTENSION: given}})
+    sent = made[1].post(
+        "/cds-services/x/feedback",
+        json={"extension": {EXTENSION: given}},
+        headers={"authorization": "Bearer t"},
+    )
     assert sent.status_code == 403
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli.clinic_desk import add_desk
+from commonwatt.cli.clinic_gate import add_gate
+from commonwatt.cli.clinic_options import pairs
 from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
 from commonwatt.core.messages import Message, translate
 
@@ -52,7 +54,7 @@ def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | Non
     from commonwatt.app import clinic as app
 
     day = (on or datetime.now(UTC)).date()
-    answer = app.classify_answer(_COMMON | _pairs(facts), places or _PLACES, day)
+    answer = app.classify_answer(_COMMON | pairs(facts), places or _PLACES, day)
     return Answer(data=answer, text=lambda language: _classified(answer, language))
 
 
@@ -69,7 +71,7 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
         rule_id, _, moved_to = move.partition("=")
         found = {"moved": app.moved_answer(rule_id, _day(moved_to), asked)}
     else:
-        found = app.check_answer(asked, _pairs(facts))
+        found = app.check_answer(asked, pairs(facts))
     shown = {name: frame for name, frame in found.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}
     return Answer(data=data, text=lambda language: _tables(shown, language), tables=found)
@@ -210,13 +212,6 @@ def _estimates(frame: pl.DataFrame, language: str) -> str:
     return "\n".join(lines)
 
 
-def _pairs(facts: tuple[str, ...]) -> dict[str, str]:
-    split = [fact.partition("=") for fact in facts]
-    if not all(sign for _, sign, _ in split):
-        fail_usage(Message("A fact is written NAME=VALUE."))
-    return {name: value for name, _, value in split}
-
-
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
@@ -280,3 +275,4 @@ def _rows(frame: pl.DataFrame, most: int = 60) -> str:
 
 
 add_desk(clinic)
+add_gate(clinic)

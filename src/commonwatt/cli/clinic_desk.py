@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from commonwatt.cli.clinic_options import key, where
 from commonwatt.cli.frame import Answer, LazyGroup, command, language, option
 from commonwatt.core.messages import Message, translate
 
@@ -18,15 +19,6 @@ _KINDS = (
 )  # fmt: skip
 _PLACES = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
 _file = click.Path(dir_okay=False, path_type=Path)
-_where = option(
-    "--ledger",
-    "where",
-    default="ledger.db",
-    envvar="COMMONWATT_LEDGER",
-    show_default=True,
-    help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
-)
-_key = option("--key", "key_file", type=_file, required=True, help="File of the key that signs.")
 _reason = option("--reason", default="", help="Why.")
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
@@ -48,8 +40,8 @@ def _add_register(clinic: LazyGroup) -> None:
     @command(
         clinic, "register", example="commonwatt clinic register product chest p.json --key me.pem"
     )
-    @_where
-    @_key
+    @where
+    @key
     @click.argument("kind", type=click.Choice(_KINDS))
     @click.argument("name")
     @click.argument("body", type=click.Path(dir_okay=False, exists=True, path_type=Path))
@@ -62,8 +54,8 @@ def _add_register(clinic: LazyGroup) -> None:
 
 def _add_moves(clinic: LazyGroup) -> None:
     @command(clinic, "approve", example="commonwatt clinic approve deployment/x --key chair.pem")
-    @_where
-    @_key
+    @where
+    @key
     @_reason
     @_deployment
     def approve(where: str, key_file: Path, reason: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
@@ -73,8 +65,8 @@ def _add_moves(clinic: LazyGroup) -> None:
         return _entry(app.move(where, key_file, deployment, "approved", reason, now=_now()))
 
     @command(clinic, "deploy", example="commonwatt clinic deploy deployment/x --key lead.pem")
-    @_where
-    @_key
+    @where
+    @key
     @_reason
     @_deployment
     def deploy(where: str, key_file: Path, reason: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
@@ -84,8 +76,8 @@ def _add_moves(clinic: LazyGroup) -> None:
         return _entry(app.move(where, key_file, deployment, "live", reason, now=_now()))
 
     @command(clinic, "stop", example="commonwatt clinic stop deployment/x --key lead.pem")
-    @_where
-    @_key
+    @where
+    @key
     @_reason
     @_deployment
     @option("--retire", is_flag=True, help="For good, not only for now.")
@@ -99,7 +91,7 @@ def _add_moves(clinic: LazyGroup) -> None:
 
 def _add_live(clinic: LazyGroup) -> None:
     @command(clinic, "live", example="commonwatt clinic live qmh --at 2026-11-22T08:00:00+08:00")
-    @_where
+    @where
     @click.argument("site")
     @option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Instant (default: now).")
     def live(where: str, site: str, at: datetime | None) -> Answer:  # pyright: ignore[reportUnusedFunction]
@@ -117,8 +109,8 @@ def _add_incident(clinic: LazyGroup) -> None:
         example="commonwatt clinic incident deployment/x e1 --severity serious --place hk"
         " --code missed-finding --key officer.pem",
     )
-    @_where
-    @_key
+    @where
+    @key
     @_deployment
     @click.argument("name")
     @option("--severity", required=True, help="How grave it is.",
@@ -145,7 +137,7 @@ def _add_incident(clinic: LazyGroup) -> None:
         return Answer(data=data, text=lambda language: _rows(found, language))
 
     @command(clinic, "duties", example="commonwatt clinic duties --json")
-    @_where
+    @where
     def duties(where: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Show who must be told of incidents by when."""
         from commonwatt.app import clinic_desk as app
@@ -156,7 +148,7 @@ def _add_incident(clinic: LazyGroup) -> None:
 
 def _add_dossier(clinic: LazyGroup) -> None:
     @command(clinic, "dossier", example="commonwatt clinic dossier version/v1 --out dossier")
-    @_where
+    @where
     @click.argument("version")
     def dossier(where: str, version: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Write everything on record about a version: a page, and FHIR."""

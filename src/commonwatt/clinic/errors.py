@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from commonwatt.core.errors import CommonwattError, InputError
+from commonwatt.core.messages import Message
 
 
 class RulesError(InputError):
@@ -33,3 +36,11 @@ class AdviceRefused(CommonwattError):  # noqa: N818  it is an answer, and the ru
     """A model may not advise here; the rule is named."""
 
     code, exit_code = "advice-refused", 70
+
+    def __init__(self, where: str, *, rule: str, words: Mapping[str, str]) -> None:
+        self.rule, self.words = rule, words
+        said = Message("refused by the rule {rule}", {"rule": rule})
+        super().__init__(where, found=said, remedy=words.get("en", ""))
+
+    def _next(self, language: str) -> str:
+        return self.words.get(language, "")

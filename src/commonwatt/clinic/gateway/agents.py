@@ -30,6 +30,7 @@ RULES: Final = (
     "agent.signer-wrong-role",
     "agent.statement-used",
 )
+_UNCOUNTED: Final = ("agent.malformed", "agent.budget-spent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +78,20 @@ def sign_statement(plan_id: str, step: int, answer: str, by: Signer) -> Statemen
 
 
 class Runner:
-    """One plan of an agent on its way through a pathway."""
+    """One plan of an agent on its way through a pathway.
+
+    A plan goes on where the record says that it stopped: a new runner of the same
+    plan has neither its calls back nor its signatures.
+    """
 
     def __init__(self, gate: Gate, pathway: Pathway, plan_id: str) -> None:
         self.gate, self.pathway, self.plan_id = gate, pathway, plan_id
-        self.calls, self._taken = 0, ""
-        calls = gate.desk.ledger.entries(kind=CALL, subject=f"pathway/{pathway.name}")
-        self._used = {str(entry.body.get("statement", "")) for entry in calls}
+        past = list(gate.desk.ledger.entries(kind=CALL, subject=f"pathway/{pathway.name}"))
+        self._used = {str(entry.body.get("statement", "")) for entry in past}
+        mine = [entry.body for entry in past if entry.body["plan"] == plan_id[:200]]
+        self.steps = 1 + max((int(body["step"]) for body in mine), default=-1)
+        self.calls = sum(body["rule"] not in _UNCOUNTED for body in mine)
+        self._taken = ""
 
     def run(
         self, steps: Sequence[Any], statements: Mapping[int, Statement], *, at: datetime
@@ -125,7 +133,7 @@ class Runner:
             fault = self._human_fault(number, statement)
             if fault:
                 return Verdict(rule=fault, deployment=deployment)
-        return self.gate.ask(deployment, encounter, facts, at=at)
+        return self.gate.ask(deployment, encounter, facts, at=at, asker="agent")
 
     def _human_fault(self, number: int, statement: Statement | None) -> str:
         """Return the rule that a human step breaks; empty if it stands."""

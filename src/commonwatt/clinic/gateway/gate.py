@@ -2,24 +2,31 @@
 
 Order of the rules, as `RULES` has it: is it live at this site; are the facts
 there; is the encounter inside the guide's indications and outside its
-contraindications; was the patient told. Then the model is asked, and its
-advice is on record before anybody is shown it.
+contraindications; was the patient told; does the lot say that the doctor gives
+an own estimate first. Then the model is asked, and its advice is on record
+before anybody is shown it. The model is asked outside the transaction, so that
+a slow one holds up nobody; what was judged before is judged again inside.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
 import sqlalchemy as sa
 
+from commonwatt.clinic.errors import AdviceRefused
 from commonwatt.clinic.gateway.guides import Guide, load_guide
+from commonwatt.clinic.gateway.sample import Sample
 from commonwatt.clinic.registry import Desk, Status
 from commonwatt.clinic.rules.predicate import Compare, Predicate, leaves
+from commonwatt.core.errors import CommonwattError
+from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.ledger import Draft, Signer
+from commonwatt.ledger.entries import LONGEST_NAME
 
 RULES: Final = (
     "gate.unknown-deployment",
@@ -30,9 +37,12 @@ RULES: Final = (
     "gate.contraindicated",
     "gate.not-disclosed",
     "gate.no-model",
+    "gate.own-estimate-first",
+    "gate.model-failed",
 )
 ALLOWED: Final = "gate.allowed"
 REFUSAL: Final = "gate.refusal"
+_ASKED: Final = Message("Give your own estimate first; then the advice is shown.")
 
 
 class Model(Protocol):
@@ -60,14 +70,73 @@ class Verdict:
         """Whether the model may advise."""
         return self.rule == ALLOWED
 
+    def check(self) -> None:
+        """Refuse a verdict that lets nothing through.
+
+        Raises:
+            AdviceRefused: The rule is named, with what to tell whoever asked.
+        """
+        if not self.allowed:
+            rule = f"{self.rule} ({self.detail})" if self.detail else self.rule
+            raise AdviceRefused(self.deployment, rule=rule, words=self.words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What somebody at the bedside, or an agent, wants to know.
+
+    Args:
+        deployment: Which model, as `deployment/…`.
+        encounter_id: The hospital's name of the encounter; it never reaches the record.
+        facts: What the guide asks for.
+        own_estimate: The doctor's own, given before the advice.
+        asker: `clinician`, who is shown the advice, or `agent`.
+    """
+
+    deployment: str
+    encounter_id: str
+    facts: Mapping[str, str]
+    own_estimate: float | None = None
+    asker: str = "clinician"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A question, and the model's answer to it where it was let through."""
+
+    question: Question
+    encounter: str
+    score: float | None = None
+    failed: str = ""
+
+
+Outcome = Verdict | CommonwattError
+
 
 class Gate:
-    """The gate of one site."""
+    """The gate of one site.
+
+    Args:
+        desk: The door to the registry.
+        site: Whose deployments may be asked.
+        models: What runs, by deployment.
+        by: The gateway's key.
+        salt: Hides the hospital's names of encounters.
+        sample: On which encounters the doctor is asked first; `None` never asks.
+    """
 
     def __init__(
-        self, desk: Desk, site: str, models: Mapping[str, Model], *, by: Signer, salt: bytes
+        self,
+        desk: Desk,
+        site: str,
+        models: Mapping[str, Model],
+        *,
+        by: Signer,
+        salt: bytes,
+        sample: Sample | None = None,
     ) -> None:
         self.desk, self.site, self.models, self.by, self._salt = desk, site, models, by, salt
+        self.sample = sample
 
     def opaque(self, encounter_id: str) -> str:
         """Return the name under which an encounter is on record; it cannot be turned back."""
@@ -108,34 +177,87 @@ class Gate:
         *,
         at: datetime,
         own_estimate: float | None = None,
+        asker: str = "clinician",
     ) -> Verdict:
         """Return the model's advice, or the rule that refuses it; either is on record first."""
-        encounter = self.opaque(encounter_id)
-        with self.desk.transaction() as tx:
-            verdict = self.check(deployment, encounter, facts)
-            if not verdict.allowed:
-                self._note_refusal(tx, verdict, at)
-                return verdict
-            return self._advise(tx, deployment, encounter, facts, at, own_estimate)
+        question = Question(
+            deployment=deployment,
+            encounter_id=encounter_id,
+            facts=facts,
+            own_estimate=own_estimate,
+            asker=asker,
+        )
+        [outcome] = self.settle([self.prepare(question)], at=at)
+        if isinstance(outcome, CommonwattError):
+            raise outcome
+        return outcome
 
-    def _advise(
-        self,
-        tx: sa.Connection,
-        deployment: str,
-        encounter: str,
-        facts: Mapping[str, str],
-        at: datetime,
-        own_estimate: float | None,
-    ) -> Verdict:
+    def prepare(self, question: Question) -> Prepared:
+        """Judge a question and ask the model; nothing is written and nobody is made to wait."""
+        prepared = Prepared(question=question, encounter=self.opaque(question.encounter_id))
+        return self._scored(prepared) if self._judge(prepared).allowed else prepared
+
+    def settle(self, prepared: Sequence[Prepared], *, at: datetime) -> list[Outcome]:
+        """Put the answers to some questions on record in one transaction, and return them.
+
+        Each is judged anew on the newest state; a question that cannot be kept is
+        answered by its error and leaves the others alone.
+        """
+        with self.desk.transaction() as tx:
+            return [self._settled(tx, one, at) for one in prepared]
+
+    def _settled(self, tx: sa.Connection, prepared: Prepared, at: datetime) -> Outcome:
+        verdict = self._judge(prepared)
+        if verdict.allowed and prepared.score is None and not prepared.failed:
+            prepared = self._scored(prepared)  # let through only by what was written meanwhile
+        if verdict.allowed and prepared.failed:
+            verdict = Verdict(
+                rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
+            )
+        try:
+            if verdict.allowed:
+                return self._advise(tx, prepared, at)
+            self._note_refusal(tx, verdict, prepared.encounter, at)
+        except CommonwattError as error:
+            return error
+        return verdict
+
+    def _judge(self, prepared: Prepared) -> Verdict:
+        question = prepared.question
+        verdict = self.check(question.deployment, prepared.encounter, question.facts)
+        if verdict.allowed and question.own_estimate is None and self._asks_first(prepared):
+            words = {language: _ASKED.say(language) for language in LANGUAGES}
+            rule = "gate.own-estimate-first"
+            return Verdict(rule=rule, deployment=question.deployment, words=words)
+        return verdict
+
+    def _asks_first(self, prepared: Prepared) -> bool:
+        """Return whether the lot fell on this encounter; agents and shadows are shown nothing."""
+        question = prepared.question
+        if self.sample is None or question.asker != "clinician":
+            return False
+        shadow = self.desk.registry.records[question.deployment].body["mode"] == "shadow"
+        return not shadow and self.sample.drawn(question.deployment, prepared.encounter)
+
+    def _scored(self, prepared: Prepared) -> Prepared:
+        question = prepared.question
+        try:
+            score = float(self.models[question.deployment](question.facts))
+        except Exception as error:  # whatever goes wrong in a model, the gate answers
+            return replace(prepared, failed=type(error).__name__)
+        return (
+            replace(prepared, score=score)
+            if 0 <= score <= 1
+            else replace(prepared, failed="no score from 0 to 1")
+        )
+
+    def _advise(self, tx: sa.Connection, prepared: Prepared, at: datetime) -> Verdict:
+        deployment, score = prepared.question.deployment, prepared.score
         record = self.desk.registry.records[deployment]
         guide, mode = load_guide(record.body["guide"]), record.body["mode"]
-        score = self.models[deployment](facts)
         shown = mode != "shadow"
-        body: dict[str, object] = {"deployment": deployment, "encounter": encounter}
-        body |= {"score": score, "shown": shown}
-        if own_estimate is not None:
-            body["own_estimate"] = own_estimate
-        name = f"{encounter}-{self.desk.registry.seen}"
+        name = f"{prepared.encounter}-{self.desk.registry.seen}"
+        body = self._advice_body(prepared, shown)
         self.desk.record(tx, "advice", name, body, by=self.by, at=at)
         said = {
             language: text.format(score=f"{score:.2f}") for language, text in guide.wording.items()
@@ -149,8 +271,26 @@ class Gate:
             sign_off=mode in guide.sign_off,
         )
 
-    def _note_refusal(self, tx: sa.Connection, verdict: Verdict, at: datetime) -> None:
-        body = {"rule": verdict.rule, "detail": verdict.detail}
+    def _advice_body(self, prepared: Prepared, shown: bool) -> dict[str, object]:
+        question = prepared.question
+        body: dict[str, object] = {
+            "deployment": question.deployment,
+            "encounter": prepared.encounter,
+            "score": prepared.score,
+            "shown": shown,
+            "asker": question.asker,
+        }
+        if question.own_estimate is not None:
+            body["own_estimate"] = question.own_estimate
+        if self.sample is not None:
+            body["sampled"] = self._asks_first(prepared)
+        return body
+
+    def _note_refusal(
+        self, tx: sa.Connection, verdict: Verdict, encounter: str, at: datetime
+    ) -> None:
+        body = {"rule": verdict.rule, "detail": verdict.detail, "encounter": encounter}
+        body["deployment"] = verdict.deployment[:LONGEST_NAME]
         draft = Draft(kind=REFUSAL, subject=f"site/{self.site}", body=body)
         self.desk.registry.apply(self.desk.ledger.append(tx, [draft], by=self.by, at=at))
 

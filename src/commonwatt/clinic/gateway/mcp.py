@@ -34,7 +34,7 @@ class McpServer:
     """One agent's session: one plan of one pathway."""
 
     def __init__(self, runner: Runner, clock: Callable[[], datetime]) -> None:
-        self._runner, self._clock, self._step = runner, clock, 0
+        self._runner, self._clock, self._step = runner, clock, runner.steps
 
     def serve(self, lines: Iterable[str]) -> Iterator[str]:
         """Yield an answer for each request; notifications get none."""

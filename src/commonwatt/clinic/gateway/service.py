@@ -2,11 +2,13 @@
 
 Source: HL7 CDS Hooks 2.0. What the standard has no place for (facts of the
 encounter, the doctor's own estimate, the rule of a refusal) travels in its
-`extension` members.
+`extension` members. Requests that come together are kept by one commit, and each
+is answered after it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
@@ -14,7 +16,8 @@ from typing import Any, Final, cast
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from commonwatt.clinic.gateway.gate import Gate, Verdict
+from commonwatt.clinic.gateway.gate import Gate, Outcome, Prepared, Question, Verdict
+from commonwatt.clinic.gateway.group import Group
 from commonwatt.clinic.gateway.guides import load_guide
 from commonwatt.core.errors import CommonwattError
 from commonwatt.ledger import Signer
@@ -29,16 +32,20 @@ class Service:
     Args:
         gate: The gate that answers.
         clock: Returns the instant of now.
-        signer_of: Returns the key of the clinician whom a request names, or `None`.
+        signer_of: Returns the key of the clinician whom a request names and whose token
+            it bears, or `None`.
+        remote: Deployments whose model is a server, to be asked off the event loop.
     """
 
     def __init__(
         self,
         gate: Gate,
         clock: Callable[[], datetime],
-        signer_of: Callable[[str], Signer | None],
+        signer_of: Callable[[str, str], Signer | None],
+        remote: frozenset[str] = frozenset(),
     ) -> None:
-        self.gate, self.clock, self.signer_of = gate, clock, signer_of
+        self.gate, self.clock, self.signer_of, self.remote = gate, clock, signer_of, remote
+        self._group: Group[Prepared, Outcome] = Group(self._settle)
 
     def app(self) -> FastAPI:
         """Return the web application."""
@@ -50,6 +57,7 @@ class Service:
 
     async def discover(self) -> JSONResponse:
         """List what is live here."""
+        await self._group.alone(self.gate.desk.refresh)
         live = self.gate.desk.registry.live(self.gate.site, self.clock())
         return JSONResponse({"services": [self._described(one.deployment) for one in live]})
 
@@ -66,42 +74,56 @@ class Service:
         """Answer a hook with a card, or with the rule that refuses it."""
         asked = await _body(request)
         encounter = _text(asked, "context", "encounterId")
-        extension = _extension(asked)
         if not encounter:
             return _fault("context.encounterId")
-        facts = {str(key): str(value) for key, value in _map(extension.get("facts")).items()}
-        own = extension.get("ownEstimate")
-        try:
-            verdict = self.gate.ask(
-                f"deployment/{name}",
-                encounter,
-                facts,
-                at=self.clock(),
-                own_estimate=float(own) if isinstance(own, int | float) else None,
-            )
-        except CommonwattError as error:
-            return JSONResponse(error.as_dict(), status_code=422)
-        return JSONResponse(_answer(verdict, str(extension.get("language", "en"))))
+        extension = _extension(asked)
+        prepared = await self._prepared(_question(name, encounter, extension))
+        outcome = await self._group.ask(prepared)
+        if isinstance(outcome, CommonwattError):
+            return JSONResponse(outcome.as_dict(), status_code=422)
+        return JSONResponse(_answer(outcome, str(extension.get("language", "en"))))
+
+    async def _prepared(self, question: Question) -> Prepared:
+        if question.deployment in self.remote:
+            return await asyncio.to_thread(self.gate.prepare, question)
+        return self.gate.prepare(question)
+
+    def _settle(self, group: list[Prepared]) -> list[Outcome]:
+        return self.gate.settle(group, at=self.clock())
 
     async def feedback(self, name: str, request: Request) -> JSONResponse:
         """Record what the clinician did with the advice, under the clinician's own key."""
-        given = await _body(request)
-        extension = _extension(given)
-        signer = self.signer_of(str(extension.get("clinician", "")))
+        extension = _extension(await _body(request))
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        signer = self.signer_of(str(extension.get("clinician", "")), token)
         if signer is None:
             return JSONResponse({"error": "feedback-unsigned", "rule": "signed identity"}, 403)
-        advice = str(extension.get("advice", ""))
-        body: dict[str, Any] = {"advice": advice, "asked_before": False}
+        body: dict[str, Any] = {"advice": str(extension.get("advice", "")), "asked_before": False}
         body |= {"outcome": str(extension.get("outcome", ""))}
         if "reason" in extension:
             body["reason"] = str(extension["reason"])
-        decided = f"{name}-{self.gate.desk.registry.seen}"
         try:
-            with self.gate.desk.transaction() as tx:
-                self.gate.desk.record(tx, "decision", decided, body, by=signer, at=self.clock())
+            await self._group.alone(lambda: self._decide(name, body, signer))
         except CommonwattError as error:
             return JSONResponse(error.as_dict(), status_code=422)
         return JSONResponse({})
+
+    def _decide(self, name: str, body: Mapping[str, Any], signer: Signer) -> None:
+        desk = self.gate.desk
+        with desk.transaction() as tx:
+            decided = f"{name}-{desk.registry.seen}"
+            desk.record(tx, "decision", decided, body, by=signer, at=self.clock())
+
+
+def _question(name: str, encounter: str, extension: Mapping[str, Any]) -> Question:
+    own: Any = extension.get("ownEstimate")
+    number = isinstance(own, int | float) and not isinstance(own, bool)
+    return Question(
+        deployment=f"deployment/{name}",
+        encounter_id=encounter,
+        facts={str(key): str(value) for key, value in _map(extension.get("facts")).items()},
+        own_estimate=float(cast("float", own)) if number else None,
+    )
 
 
 def _answer(verdict: Verdict, language: str) -> dict[str, Any]:

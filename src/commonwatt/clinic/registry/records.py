@@ -99,6 +99,8 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("score", "share", "What the model said."),
         Field("shown", "flag", "Whether anybody was shown it."),
         Field("own_estimate", "share", "The doctor's own, given before.", needed=False),
+        Field("sampled", "flag", "Whether the lot fell on asking the doctor first.", needed=False),
+        Field("asker", "code", "Who asked.", ("clinician", "agent"), needed=False),
     ),
     "decision": (
         _ref("advice", "advice"),

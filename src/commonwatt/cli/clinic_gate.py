@@ -1,0 +1,154 @@
+"""`commonwatt clinic serve|ask|lots`: the gate at the point of care."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commonwatt.cli.clinic_options import key, pairs, where
+from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option, say
+from commonwatt.core.messages import Message, translate
+
+_file = click.Path(dir_okay=False, path_type=Path)
+_there = click.Path(dir_okay=False, exists=True, path_type=Path)
+_site = option("--site", "site_file", type=_there, required=True, help="Site file in TOML.")
+_secret = option(
+    "--secret",
+    "secret_file",
+    type=_file,
+    default=Path("site.secret"),
+    show_default=True,
+    help="File of the site's secret; made where there is none.",
+)
+
+
+def add_gate(clinic: LazyGroup) -> None:
+    """Add the commands of the gate to `commonwatt clinic`."""
+    _add_serve(clinic)
+    _add_ask(clinic)
+    _add_lots(clinic)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _add_serve(clinic: LazyGroup) -> None:
+    @command(
+        clinic,
+        "serve",
+        example="commonwatt clinic serve --site qmh.toml --key gateway.pem\n"
+        "commonwatt clinic serve --site qmh.toml --key gateway.pem --mcp chest --plan p1",
+    )
+    @where
+    @key
+    @_site
+    @_secret
+    @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+    @option("--port", type=click.IntRange(0, 65535), default=8743, show_default=True,
+            help="Port to listen on; 0 takes a free one.")  # fmt: skip
+    @option("--mcp", metavar="PATHWAY", help="Serve agents on stdin and stdout instead.")
+    @option("--plan", default="", help="Name of the agent's plan, with --mcp.")
+    def serve(
+        where: str,
+        key_file: Path,
+        site_file: Path,
+        secret_file: Path,
+        host: str,
+        port: int,
+        mcp: str | None,
+        plan: str,
+    ) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Serve the gate as CDS Hooks, or to an agent as an MCP server."""
+        from commonwatt.app import clinic_gate as app
+
+        if mcp is not None and not plan:
+            fail_usage(Message("An agent's session needs the name of its plan: --plan."))
+        with app.opened(where, key_file, site_file, secret_file, now=_now()) as opened:
+            for deployment in opened.on_trust:
+                gaps = {"deployment": deployment}
+                say(Message("{deployment}: what runs is taken on trust, not checked", gaps))
+            if mcp is not None:
+                _talk(app.serve_agents(opened, mcp, plan, _now, sys.stdin))
+            else:
+                server = app.hooks_server(opened, host, port, _now)
+                app.serve_hooks(server, host, port, _ready)
+        click.get_current_context().exit(0)
+
+
+def _ready(address: str) -> None:
+    say(Message("Serving at {address}; stop with Ctrl-C", {"address": address}))
+
+
+def _talk(lines: Any) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _add_ask(clinic: LazyGroup) -> None:
+    @command(
+        clinic,
+        "ask",
+        example="commonwatt clinic ask deployment/x e-17 --site qmh.toml --key gateway.pem"
+        " --fact modality=ct --fact age_years=50 --fact quality=good",
+    )
+    @where
+    @key
+    @_site
+    @_secret
+    @click.argument("deployment", metavar="DEPLOYMENT")
+    @click.argument("encounter")
+    @option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A fact; may repeat.")
+    @option("--own", type=click.FloatRange(0, 1), help="The doctor's own estimate.")
+    def ask(
+        where: str,
+        key_file: Path,
+        site_file: Path,
+        secret_file: Path,
+        deployment: str,
+        encounter: str,
+        facts: tuple[str, ...],
+        own: float | None,
+    ) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Ask a model about one encounter, or learn which rule refuses it."""
+        from commonwatt.app import clinic_gate as app
+
+        with app.opened(where, key_file, site_file, secret_file, now=_now()) as opened:
+            found = app.ask(opened, deployment, encounter, pairs(facts), own, now=_now())
+        return Answer(data=found, text=lambda language: _advice(found, language))
+
+
+def _advice(found: dict[str, Any], language: str) -> str:
+    silent = translate("Nothing is shown: the model runs in the shadow.", language)
+    words = found["words"].get(language) or found["words"].get("en") or silent
+    return f"{words}\n{found['advice']}"
+
+
+def _add_lots(clinic: LazyGroup) -> None:
+    @command(clinic, "lots", example="commonwatt clinic lots qmh --secret site.secret")
+    @where
+    @click.argument("site")
+    @option("--secret", "secret_files", type=_there, multiple=True, required=True,
+            help="A secret that is told now; may repeat.")  # fmt: skip
+    def lots(where: str, site: str, secret_files: tuple[Path, ...]) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Draw the lots again by which doctors were asked first, and compare the record."""
+        from commonwatt.app import clinic_gate as app
+
+        found = app.audit_lots(where, site, secret_files)
+        return Answer(data=found, text=lambda language: _lots(found, language))
+
+
+def _lots(found: dict[str, Any], language: str) -> str:
+    gaps = {name: f"{found[name]:,}" for name in ("lots", "drawn", "sealed")}
+    said = Message(
+        "{lots} lots drawn again, {drawn} fell on asking the doctor first; {sealed} under a"
+        " secret that was not told",
+        gaps,
+    )
+    faults = [f"  {name}" for name in (*found["shown_first"], *found["marked_wrongly"])]
+    heading = Message("Shown first or marked wrongly: {count}", {"count": str(len(faults))})
+    return "\n".join([said.say(language), heading.say(language), *faults])

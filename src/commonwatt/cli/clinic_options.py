@@ -1,0 +1,34 @@
+"""Options that several commands of the clinic share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from commonwatt.cli.frame import fail_usage, option
+from commonwatt.core.messages import Message
+
+where = option(
+    "--ledger",
+    "where",
+    default="ledger.db",
+    envvar="COMMONWATT_LEDGER",
+    show_default=True,
+    help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
+)
+key = option(
+    "--key",
+    "key_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="File of the key that signs.",
+)
+
+
+def pairs(facts: tuple[str, ...]) -> dict[str, str]:
+    """Return facts written as NAME=VALUE by name, or leave with a usage error."""
+    split = [fact.partition("=") for fact in facts]
+    if not all(sign for _, sign, _ in split):
+        fail_usage(Message("A fact is written NAME=VALUE."))
+    return {name: value for name, _, value in split}

@@ -1,0 +1,58 @@
+"""A hospital on disk: a ledger with a live model, keys in files, a site file."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from commonwatt.ledger import Key
+from tests.clinic_factories import BODIES, KEYS, NAMES, ROLES, desk, move, put
+
+EARLY = datetime(2020, 1, 1, tzinfo=UTC)  # before any clock that the commands read
+LINEAR = json.dumps({"intercept": -1.0, "weights": {"age_years": 0.02}})
+FACTS = {"modality": "ct", "age_years": "50", "quality": "good"}
+TOKEN = "a token of dr-lee"
+SITE = """
+site = "qmh"
+sample_share = {share}
+
+[models."deployment/x"]
+linear = "model.json"
+
+[clinicians.dr-lee]
+key = "clinician.pem"
+token_sha256 = "{token}"
+
+[pathways.chest]
+deployments = ["deployment/x"]
+needs_human = ["deployment/x"]
+roles = ["clinician"]
+most_calls = 2
+"""
+
+
+def hospital(folder: Path, *, share: float = 0.0, **changes):
+    """Return the desk of a hospital whose files stand in `folder`."""
+    (folder / "model.json").write_text(LINEAR)
+    token = hashlib.sha256(TOKEN.encode()).hexdigest()
+    (folder / "qmh.toml").write_text(SITE.format(share=share, token=token))
+    for number, role in enumerate(ROLES):
+        Key.from_seed(bytes([number + 1]) * 32).save(folder / f"{role}.pem")
+    made = desk(f"sqlite:///{folder}/ledger.db", EARLY)
+    digest = hashlib.sha256(LINEAR.encode()).hexdigest()
+    for kind, body in BODIES.items():
+        extra = {"artefact_sha256": digest} if kind == "version" else {}
+        put(
+            made, kind, NAMES[kind], body | extra | (changes if kind == "deployment" else {}), EARLY
+        )
+    move(made, "approved", "committee-chair", EARLY)
+    move(made, "live", "clinical-lead", EARLY)
+    return made
+
+
+def disclose(made, gate, encounter: str) -> None:
+    told = {"deployment": "deployment/x", "encounter": gate.opaque(encounter), "language": "en"}
+    put(made, "disclosure", f"d-{encounter}", told, EARLY)
+
+
+__all__ = ["EARLY", "FACTS", "KEYS", "LINEAR", "TOKEN", "disclose", "hospital"]

@@ -1,0 +1,185 @@
+"""The gate on the command line: one question, a served site, an agent's session, lots."""
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+from commonwatt.clinic.gateway import sign_statement
+from commonwatt.clinic.gateway.service import EXTENSION
+from commonwatt.clinic.gateway.site import load_secret, salt_of
+from commonwatt.clinic.registry import Desk
+from commonwatt.ledger import Ledger
+from tests.clinic_factories import put
+from tests.clinic_site import EARLY, FACTS, KEYS, TOKEN, hospital
+
+GIVEN = ("--site", "qmh.toml", "--key", "gateway.pem")
+WORDS = tuple(word for name, value in FACTS.items() for word in ("--fact", f"{name}={value}"))
+
+
+def run(*words: str) -> int:
+    return run_main(root, ["clinic", *words])
+
+
+def opaque(secret, encounter):
+    import hashlib
+
+    return hashlib.sha256(salt_of(secret) + encounter.encode()).hexdigest()[:20]
+
+
+def disclose(folder, *encounters):
+    secret = load_secret(folder / "site.secret")
+    made = Desk(Ledger.open(folder / "ledger.db"))
+    for encounter in encounters:
+        body = {"deployment": "deployment/x", "encounter": opaque(secret, encounter)}
+        put(made, "disclosure", f"d-{encounter}", body | {"language": "en"}, EARLY)
+    made.ledger.engine.dispose()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hospital(tmp_path).ledger.engine.dispose()
+    disclose(tmp_path, "e1")
+    return tmp_path
+
+
+def test_advice_is_given_and_a_refusal_names_its_rule_in_the_readers_language(folder, capsys):
+    assert run("ask", "deployment/x", "e1", *GIVEN, *WORDS) == 0
+    assert "Suspected finding: score 0.50" in capsys.readouterr().out
+    assert run("ask", "deployment/x", "e2", *GIVEN, *WORDS, "--lang", "zh-Hant") == 70
+    said = capsys.readouterr().err
+    assert "gate.not-disclosed" in said
+    assert "你可要求不使用" in said
+    assert run("ask", "deployment/x", "e1", *GIVEN, "--fact", "modality=ct") == 70
+    assert "gate.missing-fact (age_years, quality)" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_those_on_record_do_not_run(folder, capsys):
+    (folder / "model.json").write_text('{"intercept": 9, "weights": {}}')
+    assert run("ask", "deployment/x", "e1", *GIVEN, *WORDS) == 70
+    assert "gate.wrong-artefact" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ('colour = "red"', "colour"),
+        ("sample_share = 2", "sample_share"),
+        ("[models.x]\nlinear = 3", "models.x"),
+        ('[models.x]\npython = "no.such:thing"', "models.x"),
+        ('[models.x]\nurl = "file:///etc/passwd"', "models.x"),
+        ("[clinicians.a]\nkey = 1", "clinicians.a"),
+        ("[pathways.a]\nroles = 1", "pathways.a"),
+        ('pathways = "x"', "pathways"),
+        ("= 1", "qmh.toml"),
+    ],
+)
+def test_a_site_file_at_fault_names_the_place(folder, capsys, line, place):
+    (folder / "qmh.toml").write_text('site = "qmh"\n' + line)
+    assert run("ask", "deployment/x", "e1", *GIVEN) == 20
+    assert place in capsys.readouterr().err
+
+
+def test_the_doctor_is_asked_first_where_the_lot_falls_and_the_lots_can_be_drawn_again(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    hospital(tmp_path, share=0.5).ledger.engine.dispose()
+    names = [f"e{i}" for i in range(12)]
+    disclose(tmp_path, *names)
+    asked = []
+    for name in names:
+        if run("ask", "deployment/x", name, *GIVEN, *WORDS) == 70:
+            asked.append(name)
+            assert "gate.own-estimate-first" in capsys.readouterr().err
+            assert run("ask", "deployment/x", name, *GIVEN, *WORDS, "--own", "0.3") == 0
+    assert 0 < len(asked) < 12
+    capsys.readouterr()
+    assert run("lots", "qmh", "--secret", "site.secret", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["lots"], found["drawn"]) == (12, len(asked))
+    assert found["shown_first"] == found["marked_wrongly"] == []
+    (tmp_path / "other").write_text("00" * 32)
+    assert run("lots", "qmh", "--secret", "other") == 0
+    assert "12 under a secret that was not told" in capsys.readouterr().out
+
+
+@pytest.fixture
+def served(folder):
+    words = [sys.executable, "-m", "commonwatt", "clinic", "serve", *GIVEN, "--port", "0"]
+    process = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True)
+    try:
+        port = int(re.search(r"127\.0\.0\.1:(\d+)/", process.stderr.readline())[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        yield connection
+        connection.close()
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def post(connection, path, extension, **headers):
+    body = {"context": {"encounterId": "e1"}, "extension": {EXTENSION: extension}}
+    connection.request("POST", path, json.dumps(body), headers)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def test_a_served_site_advises_takes_feedback_with_a_token_and_answers_on_loopback(served, folder):
+    status, answer = post(served, "/cds-services/x", {"facts": FACTS})
+    told = answer["extension"][EXTENSION]
+    assert (status, told["rule"]) == (200, "gate.allowed")
+    decided = {"clinician": "dr-lee", "advice": told["advice"], "outcome": "accepted"}
+    path = "/cds-services/x/feedback"
+    assert post(served, path, decided)[0] == 403
+    assert post(served, path, decided, authorization="Bearer wrong")[0] == 403
+    assert post(served, path, decided, authorization=f"Bearer {TOKEN}")[0] == 200
+    ledger = Ledger.open(folder / "ledger.db")
+    kinds = [entry.kind for entry in ledger.entries()][-2:]
+    ledger.engine.dispose()
+    assert kinds == ["clinic.advice", "clinic.decision"]
+
+
+def test_a_port_that_is_taken_is_said_so(served, folder):
+    assert run("serve", *GIVEN, "--port", str(served.port)) == 2
+
+
+def session(folder, *requests, plan="p1"):
+    words = [sys.executable, "-m", "commonwatt", "clinic", "serve", *GIVEN]
+    lines = "".join(json.dumps(request) + "\n" for request in requests)
+    done = subprocess.run([*words, "--mcp", "chest", "--plan", plan], cwd=folder, input=lines,
+                          capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def call(number, plan="p1", step=0):
+    signed = sign_statement(plan, step, "go", KEYS["clinician"])
+    statement = {"plan_id": plan, "step": step, "answer": "go"}
+    statement |= {"public_key": signed.public_key.hex(), "signature": signed.signature.hex()}
+    arguments = {"encounter": "e1", "facts": FACTS, "statement": statement}
+    params = {"name": "deployment/x", "arguments": arguments}
+    return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+
+
+def rule(answer):
+    return json.loads(answer["result"]["content"][0]["text"])["rule"]
+
+
+def test_an_agent_is_served_on_stdin_and_a_new_session_of_its_plan_goes_on_where_it_stopped(folder):
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
+    greeted, first = session(folder, hello, call(2))
+    assert greeted["result"]["serverInfo"]["name"] == "commonwatt-clinic"
+    assert rule(first) == "gate.allowed"
+    second, third = session(folder, call(1, step=1), call(2, step=2))
+    assert (rule(second), rule(third)) == ("gate.allowed", "agent.budget-spent")
+
+
+def test_an_agents_session_needs_its_plan_and_a_pathway_of_the_site(folder):
+    assert run("serve", *GIVEN, "--mcp", "chest") == 2
+    assert run("serve", *GIVEN, "--mcp", "none", "--plan", "p") == 20
