@@ -12,12 +12,10 @@ from commonwatt.app.ledger import entry_dict, with_ledger
 from commonwatt.clinic.dossier import dossier_html, fhir_bundle
 from commonwatt.clinic.errors import MoveError
 from commonwatt.clinic.registry import Desk, Status
-from commonwatt.clinic.rules import load_book
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key
 
 T = TypeVar("T")
-Clocks = dict[tuple[str, str], tuple[float, bool, str]]
 
 
 def with_desk(where: str, use: Callable[[Desk], T]) -> T:
@@ -60,46 +58,6 @@ def move(
             return entry_dict(desk.move(tx, deployment, Status(to), by=key, at=now, reason=reason))
 
     return with_desk(where, use)
-
-
-def live(where: str, site: str, at: datetime) -> list[dict[str, Any]]:
-    """Return what was live at a site at an instant."""
-    found = with_desk(where, lambda desk: desk.registry.live(site, at))
-    return [
-        {
-            "deployment": one.deployment,
-            "version": one.version,
-            "mode": one.mode,
-            "threshold": one.threshold,
-            "since": one.since.isoformat(),
-        }
-        for one in found
-    ]
-
-
-def duties(where: str) -> list[dict[str, Any]]:
-    """Return who must be told of incidents by when."""
-    found = with_desk(where, lambda desk: desk.registry.duties(clocks()))
-    return [
-        {
-            "event": one.event,
-            "jurisdiction": one.jurisdiction,
-            "severity": one.severity,
-            "due_at": one.due_at.isoformat(timespec="minutes"),
-            "rule": one.rule,
-        }
-        for one in found
-    ]
-
-
-def clocks() -> Clocks:
-    """Return the reporting periods of the rule book by jurisdiction and severity."""
-    rules = load_book().rules
-    return {
-        (rule.jurisdiction, rule.clock.event): (rule.clock.days, rule.clock.working, rule.rule_id)
-        for rule in rules
-        if rule.clock
-    }
 
 
 def dossier(where: str, version: str, language: str) -> tuple[str, dict[str, Any]]:

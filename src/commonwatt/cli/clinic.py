@@ -10,7 +10,8 @@ import click
 
 from commonwatt.cli.clinic_desk import add_desk
 from commonwatt.cli.clinic_gate import add_gate
-from commonwatt.cli.clinic_options import pairs
+from commonwatt.cli.clinic_options import PLACES, pairs
+from commonwatt.cli.clinic_queries import add_queries
 from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
 from commonwatt.core.messages import Message, translate
 
@@ -26,7 +27,6 @@ clinic = LazyGroup(
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
-_PLACES = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
 # What a model is unless the user says otherwise: a locked, deep product for clinicians.
 _COMMON = {
     "significance": "drive",
@@ -47,14 +47,14 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
     " --place hk --place eu",
 )
 @_facts
-@option("--place", "places", multiple=True, type=click.Choice(_PLACES), help="Default: all seven.")
+@option("--place", "places", multiple=True, type=click.Choice(PLACES), help="Default: all seven.")
 @option("--on", "on", type=_DAY, help="Day whose law applies (default: today).")
 def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | None) -> Answer:
     """Give class, route and duties of a product or service, with reasons."""
     from commonwatt.app import clinic as app
 
     day = (on or datetime.now(UTC)).date()
-    answer = app.classify_answer(_COMMON | pairs(facts), places or _PLACES, day)
+    answer = app.classify_answer(_COMMON | pairs(facts), places or PLACES, day)
     return Answer(data=answer, text=lambda language: _classified(answer, language))
 
 
@@ -276,3 +276,4 @@ def _rows(frame: pl.DataFrame, most: int = 60) -> str:
 
 add_desk(clinic)
 add_gate(clinic)
+add_queries(clinic)

@@ -1,4 +1,4 @@
-"""`commonwatt clinic register|approve|deploy|move|live|incident|duties|dossier`."""
+"""`commonwatt clinic register|approve|deploy|stop|incident|dossier`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.clinic_options import key, where
+from commonwatt.cli.clinic_options import PLACES, key, where
+from commonwatt.cli.clinic_queries import rows_text
 from commonwatt.cli.frame import Answer, LazyGroup, command, language, option
-from commonwatt.core.messages import Message, translate
+from commonwatt.core.messages import Message
 
 _KINDS = (
     "product", "version", "intended-use", "ruling", "evidence", "determination", "deployment",
     "disclosure", "advice", "decision", "outcome", "event",
 )  # fmt: skip
-_PLACES = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
 _file = click.Path(dir_okay=False, path_type=Path)
 _reason = option("--reason", default="", help="Why.")
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
@@ -27,7 +27,6 @@ def add_desk(clinic: LazyGroup) -> None:
     """Add the commands of the registry to `commonwatt clinic`."""
     _add_register(clinic)
     _add_moves(clinic)
-    _add_live(clinic)
     _add_incident(clinic)
     _add_dossier(clinic)
 
@@ -89,19 +88,6 @@ def _add_moves(clinic: LazyGroup) -> None:
         return _entry(app.move(where, key_file, deployment, to, reason, now=_now()))
 
 
-def _add_live(clinic: LazyGroup) -> None:
-    @command(clinic, "live", example="commonwatt clinic live qmh --at 2026-11-22T08:00:00+08:00")
-    @where
-    @click.argument("site")
-    @option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Instant (default: now).")
-    def live(where: str, site: str, at: datetime | None) -> Answer:  # pyright: ignore[reportUnusedFunction]
-        """Show what was live at a site at a time."""
-        from commonwatt.app import clinic_desk as app
-
-        found = app.live(where, site, at or _now())
-        return Answer(data={"live": found}, text=lambda language: _rows(found, language))
-
-
 def _add_incident(clinic: LazyGroup) -> None:
     @command(
         clinic,
@@ -115,7 +101,7 @@ def _add_incident(clinic: LazyGroup) -> None:
     @click.argument("name")
     @option("--severity", required=True, help="How grave it is.",
             type=click.Choice(["public-health-threat", "death", "serious", "other"]))  # fmt: skip
-    @option("--place", required=True, type=click.Choice(_PLACES), help="Whose clock runs.")
+    @option("--place", required=True, type=click.Choice(PLACES), help="Whose clock runs.")
     @option("--code", required=True, help="What happened, as a code; never about a person.")
     def incident(  # pyright: ignore[reportUnusedFunction]
         where: str,
@@ -128,22 +114,14 @@ def _add_incident(clinic: LazyGroup) -> None:
     ) -> Answer:
         """Report an incident and show who must be told by when."""
         from commonwatt.app import clinic_desk as app
+        from commonwatt.app import clinic_queries as queries
 
         body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
         body |= {"jurisdiction": place, "code": code}
         entry = app.record(where, key_file, "event", name, body, now=_now())
-        found = app.duties(where)
+        found = queries.duties(where)
         data = {"entry": entry, "duties": found}
-        return Answer(data=data, text=lambda language: _rows(found, language))
-
-    @command(clinic, "duties", example="commonwatt clinic duties --json")
-    @where
-    def duties(where: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
-        """Show who must be told of incidents by when."""
-        from commonwatt.app import clinic_desk as app
-
-        found = app.duties(where)
-        return Answer(data={"duties": found}, text=lambda language: _rows(found, language))
+        return Answer(data=data, text=lambda language: rows_text(found, language))
 
 
 def _add_dossier(clinic: LazyGroup) -> None:
@@ -168,8 +146,3 @@ def _entry(entry: dict[str, Any]) -> Answer:
     gaps = {"index": f"{entry['index']:,}", "subject": entry["subject"]}
     said = Message("Entry {index}: {subject} is on record", gaps)
     return Answer(data=entry, text=said.say)
-
-
-def _rows(found: list[dict[str, Any]], language: str) -> str:
-    lines = ["  ".join(str(value) for value in row.values()) for row in found]
-    return "\n".join(lines) or translate("Nothing on record.", language)

@@ -9,6 +9,7 @@ import click
 from commonwatt.cli.frame import fail_usage, option
 from commonwatt.core.messages import Message
 
+PLACES = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
 where = option(
     "--ledger",
     "where",

@@ -209,6 +209,17 @@ class Registry:
             return None
         return not self.records[decision].body["asked_before"]
 
+    def forecasts(self, deployment: str) -> list[tuple[float, float, bool]]:
+        """Return score, the doctor's own estimate and outcome of what a lot fell on.
+
+        An estimate that a doctor volunteered is left out: who volunteers is not random.
+        """
+        return [
+            (record.body["score"], record.body["own_estimate"], self.outcome_of[record.name])
+            for record in self._advice(deployment)
+            if record.body.get("sampled") and record.name in self.outcome_of
+        ]
+
     def duties(self, clocks: Mapping[tuple[str, str], tuple[float, bool, str]]) -> list[Duty]:
         """Return who must be told of incidents by when, soonest first.
 

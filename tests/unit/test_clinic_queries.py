@@ -1,0 +1,100 @@
+"""Questions to the registry on the command line."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+from commonwatt.clinic.gateway import Gate
+from commonwatt.clinic.gateway.sample import Sample
+from tests.clinic_factories import KEYS, move, put
+from tests.clinic_site import EARLY, FACTS, disclose, hospital
+
+HOUR = timedelta(hours=1)
+
+
+def run(*words: str) -> int:
+    return run_main(root, ["clinic", *words])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A day on the ward: 40 lots with outcomes, one refusal, one incident, then a pause."""
+    monkeypatch.chdir(tmp_path)
+    made = hospital(tmp_path)
+    scores = {"deployment/x": lambda facts: float(facts["age_years"]) / 100}
+    lot = Sample(secret=b"s" * 32, share=1.0)
+    gate = Gate(made, "qmh", scores, by=KEYS["gateway"], salt=b"s", sample=lot)
+    for i in range(40):
+        disclose(made, gate, f"e{i}")
+    for i in range(40):
+        facts = FACTS | {"age_years": str(20 + i * 2 % 60)}
+        own = 0.2 + (i * 7 % 60) / 100
+        told = gate.ask("deployment/x", f"e{i}", facts, at=EARLY + HOUR, own_estimate=own)
+        put(made, "outcome", f"o{i}", {"advice": told.advice, "label": i % 3 == 0}, EARLY + HOUR)
+        decided = {"advice": told.advice, "asked_before": True, "own_estimate": own}
+        decided["outcome"] = "overridden" if i % 2 else "accepted"
+        put(made, "decision", f"c{i}", decided, EARLY + HOUR)
+    gate.ask("deployment/x", "untold", FACTS, at=EARLY + HOUR, own_estimate=0.1)
+    event = {"deployment": "deployment/x", "type": "incident", "severity": "death"}
+    put(made, "event", "i1", event | {"jurisdiction": "cn", "code": "missed"}, EARLY + 2 * HOUR)
+    move(made, "paused", "safety-officer", EARLY + 3 * HOUR)
+    made.ledger.engine.dispose()
+    return tmp_path
+
+
+def asked(capsys, *words):
+    assert run(*words, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_what_was_live_is_told_for_then_and_for_now(folder, capsys):
+    [then] = asked(capsys, "live", "qmh", "--at", "2020-01-01T02:00:00+0000")["live"]
+    assert (then["deployment"], then["threshold"]) == ("deployment/x", 0.3)
+    assert asked(capsys, "live", "qmh") == {"live": []}
+
+
+def test_who_approved_the_threshold_is_a_person_with_role_and_entry(folder, capsys):
+    found = asked(capsys, "approver", "deployment/x")
+    assert (found["threshold"], found["role"]) == (0.3, "committee-chair")
+    assert run("approver", "deployment/x", "--lang", "zh-Hant") == 0
+    assert "批准" in capsys.readouterr().out
+    assert run("approver", "deployment/none") == 67
+
+
+def test_which_rule_set_gave_the_class_is_named_by_its_digest(folder, capsys):
+    [found] = asked(capsys, "rulings", "product/p", "--place", "hk")["rulings"]
+    assert (found["classes"], found["rule_set_sha256"]) == ({"device": "II"}, "ab" * 32)
+    assert asked(capsys, "rulings", "product/p", "--place", "eu")["rulings"] == []
+
+
+def test_encounters_that_lacked_disclosure_are_told_apart_by_what_happened(folder, capsys):
+    found = asked(capsys, "undisclosed", "deployment/x")
+    assert (found["advised"], len(found["refused"])) == ([], 1)
+    assert run("undisclosed", "deployment/x") == 0
+    assert "0 advised on without disclosure, 1 refused" in capsys.readouterr().out
+
+
+def test_overrides_fare_by_outcome_and_the_lots_show_what_both_voices_knew(folder, capsys):
+    found = asked(capsys, "overrides", "deployment/x")
+    assert sum(found["decisions"]["overridden"].values()) == 20
+    assert found["voices"]["rows"] == 40
+    assert run("overrides", "deployment/x", "--lang", "zh-Hant") == 0
+    assert "不採納" in capsys.readouterr().out
+
+
+def test_whether_the_advice_was_seen_first_is_on_record(folder, capsys):
+    from commonwatt.ledger import Ledger
+
+    ledger = Ledger.open(folder / "ledger.db")
+    name = next(iter(ledger.entries(kind="clinic.advice"))).subject
+    ledger.engine.dispose()
+    assert asked(capsys, "seen", name)["seen_first"] is False
+    assert run("seen", "advice/none") == 67
+
+
+def test_who_must_be_told_by_when_follows_the_rule_book(folder, capsys):
+    [found] = asked(capsys, "duties")["duties"]
+    assert (found["rule"], found["severity"]) == ("cn.ae.death", "death")
