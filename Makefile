@@ -47,6 +47,9 @@ messages: $(STAMP)  ## Compile the message catalogues
 	for po in src/commonwatt/locale/zh_Hant/LC_MESSAGES/*.po; do \
 	  $(BIN)/pybabel --quiet compile -f -i $$po -o $${po%.po}.mo -l zh_Hant; done
 
+docs: $(STAMP)  ## Build the pages into docs/_build
+	$(BIN)/python -m sphinx -q -W -n -b html docs docs/_build
+
 bench: $(STAMP)  ## Measure speed and memory, as ratios to a peer or a limit
 	for script in bench/*_*.py; do $(BIN)/python $$script || exit 1; done
 

@@ -17,3 +17,5 @@ bench:
     make bench
 lock:
     make lock
+docs:
+    make docs

@@ -1,0 +1,239 @@
+"""Reference pages printed from the code, so that they cannot differ from it.
+
+    ```{printed} commands
+    ```
+
+stands for every command with its options; `settings`, `columns` and `states` are
+the programme file, the tables and the lifecycles. `PARTS` maps each word to the
+function that returns its Markdown.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from types import ModuleType
+from typing import Any, get_args
+
+import click
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from pydantic import BaseModel
+from sphinx.application import Sphinx
+
+import commonwatt
+from commonwatt.cli import root
+from commonwatt.scenario.file import ProgrammeFile
+from commonwatt.tables.schema import Table
+
+OPTIONAL = frozenset({"numba", "ray", "torch", "psycopg", "weasyprint"})
+
+
+def commands() -> str:
+    """Return every leaf command with its example and options."""
+    return "\n".join(_command(path, found) for path, found in leaves(root, ("commonwatt",)))
+
+
+def leaves(
+    group: click.Command, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield each leaf command of a tree with its words."""
+    if not isinstance(group, click.Group):
+        yield path, group
+        return
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        if found is not None:
+            yield from leaves(found, (*path, name))
+
+
+def _command(path: tuple[str, ...], found: click.Command) -> str:
+    lines = [f"## `{' '.join(path)}`", "", found.help or "", ""]
+    example = getattr(found, "example", "")
+    if example:
+        lines += ["```console", *(f"$ {line}" for line in example.splitlines()), "```", ""]
+    rows = [row for parameter in found.params if (row := _parameter(parameter))]
+    return "\n".join([*lines, *_table(("argument or option", "meaning"), rows), ""])
+
+
+def _parameter(parameter: click.Parameter) -> tuple[str, str] | None:
+    if isinstance(parameter, click.Option):
+        names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
+        kind = "" if parameter.is_flag else f" {_kind(parameter)}"
+        return names + kind, (parameter.help or "") + _default(parameter)
+    return f"`{parameter.make_metavar(click.Context(root))}`", ""
+
+
+def _kind(parameter: click.Option) -> str:
+    if isinstance(parameter.type, click.Choice):
+        return "one of " + ", ".join(f"`{choice}`" for choice in parameter.type.choices)
+    return f"({parameter.type.name})"
+
+
+def _default(parameter: click.Option) -> str:
+    value = parameter.default
+    if callable(value) or parameter.is_flag or value in (None, "", ()) or "UNSET" in repr(value):
+        return ""
+    return f" Default: `{value}`."
+
+
+def settings() -> str:
+    """Return every table and key of the programme file."""
+    return "\n".join(_settings(ProgrammeFile, "", set()))
+
+
+def _settings(model: type[BaseModel], path: str, seen: set[type[BaseModel]]) -> Iterator[str]:
+    seen.add(model)
+    yield f"## {'The file itself' if not path else f'`{path}`'}"
+    yield ""
+    yield (model.__doc__ or "").split("\n\n")[0]
+    yield ""
+    rows = [
+        (
+            f"`{field.alias or name}`",
+            _type(field.annotation),
+            "required"
+            if field.is_required()
+            else f"`{field.get_default(call_default_factory=True)!r}`",
+            field.description or "",
+        )
+        for name, field in model.model_fields.items()
+    ]
+    yield from _table(("key", "kind", "default", "meaning"), rows)
+    yield ""
+    for name, field in model.model_fields.items():
+        for inner in _models(field.annotation):
+            if inner not in seen:
+                yield from _settings(inner, f"{path}.{field.alias or name}".strip("."), seen)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
+
+
+def _type(annotation: Any) -> str:
+    inner = list(_models(annotation))
+    if inner:
+        return "table"
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    if parts and type(None) in get_args(annotation):
+        return " or ".join(_type(part) for part in parts)
+    if getattr(annotation, "__metadata__", None):
+        return _type(parts[0])
+    return f"`{getattr(annotation, '__name__', str(annotation)).lower()}`"
+
+
+def columns() -> str:
+    """Return every table that the program writes, with the unit of each column."""
+    parts: list[str] = []
+    for table in sorted(tables(), key=lambda table: table.name):
+        rows = [(f"`{c.name}`", c.kind, c.unit, c.meaning) for c in table.columns]
+        header = ("column", "kind", "unit", "meaning")
+        parts += [f"## `{table.name}`", "", table.meaning, "", *_table(header, rows), ""]
+    return "\n".join(parts)
+
+
+def tables() -> list[Table]:
+    """Return every declared table once."""
+    found = {
+        (value.name, value.columns): value
+        for module in modules()
+        for value in vars(module).values()
+        if isinstance(value, Table)
+    }
+    return list(found.values())
+
+
+def states() -> str:
+    """Return every lifecycle: its states and the moves between them."""
+    parts: list[str] = []
+    for kind, moves in lifecycles().items():
+        rows = [
+            (f"`{state}`", ", ".join(f"`{to}`" for to in sorted(after)) or "nothing")
+            for state, after in moves.items()
+        ]
+        summary = (kind.__doc__ or "").split("\n\n")[0]
+        parts += [f"## `{kind.__name__}`", "", summary, "", *_table(("from", "to"), rows), ""]
+    return "\n".join(parts)
+
+
+def lifecycles() -> dict[type[StrEnum], dict[StrEnum, frozenset[StrEnum]]]:
+    """Return each table of moves under the enum of its states, by name of the enum."""
+    found: dict[type[StrEnum], dict[StrEnum, frozenset[StrEnum]]] = {}
+    for module in modules():
+        for value in vars(module).values():
+            if _is_moves(value):
+                found[type(next(iter(value)))] = value
+    return dict(sorted(found.items(), key=lambda pair: pair[0].__name__))
+
+
+def _is_moves(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(state, StrEnum) for state in value)
+        and all(
+            isinstance(after, frozenset)
+            and all(type(to) is type(next(iter(value))) for to in after)
+            for after in value.values()
+        )
+    )
+
+
+def modules() -> Iterator[ModuleType]:
+    """Yield every module of the program whose optional parts are there."""
+    for info in pkgutil.walk_packages(commonwatt.__path__, "commonwatt."):
+        if info.name.endswith("__main__") or info.name.startswith("commonwatt.data"):
+            continue
+        try:
+            yield sys.modules.get(info.name) or importlib.import_module(info.name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] not in OPTIONAL:
+                raise
+
+
+def _table(header: tuple[str, ...], rows: list[Any]) -> list[str]:
+    if not rows:
+        return []
+    made = [header, tuple("---" for _ in header), *rows]
+    return [
+        "| " + " | ".join(str(c).replace("|", "\\|").replace("\n", " ") for c in row) + " |"
+        for row in made
+    ]
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "settings": settings,
+    "columns": columns,
+    "states": states,
+}
+
+
+class Printed(Directive):
+    """Print one part of the reference where this stands."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the parsed Markdown."""
+        text = PARTS[self.arguments[0]]()
+        box = nodes.section()
+        box.document = self.state.document
+        lines = StringList(text.splitlines(), source=f"printed {self.arguments[0]}")
+        self.state.nested_parse(lines, 0, box, match_titles=True)
+        return box.children
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directive."""
+    app.add_directive("printed", Printed)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
