@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from commonwatt.clinic.errors import RulesError
 from commonwatt.clinic.rules import check, classify, load_book, moved
-from commonwatt.clinic.rules.book import JURISDICTIONS
+from commonwatt.clinic.rules.book import HOUSE, JURISDICTIONS
 from commonwatt.clinic.rules.check import grid
 from commonwatt.clinic.rules.predicate import parse
 
@@ -137,3 +137,16 @@ def test_a_comparison_holds_of_one_as_of_many(values, sign, limit):
     predicate = parse({"not": {"any": [f"x {sign} {limit}", "x in 3, 4"]}}, "here")
     mask = predicate.mask({"x": np.array(values)})
     assert mask.tolist() == [predicate.holds({"x": value}) for value in values]
+
+
+def test_the_house_gives_every_service_and_product_a_class_and_a_route():
+    found = check(BOOK, [date(2026, 11, 22)], jurisdictions=[HOUSE])
+    assert found.gaps.is_empty()
+    assert found.unruled_services["unruled"].to_list() == [0]
+    assert set(found.cells["class"]) == {"I", "II", "III", "IV"}
+    for values in COMBINATIONS[::7]:
+        facts = {axis.name: value for axis, value in zip(BOOK.axes, values, strict=True)}
+        ruling = classify(BOOK, facts, jurisdiction=HOUSE, on=date(2026, 11, 22))
+        (verdict,) = ruling.verdicts
+        wanted = {"I": {"exempt"}, "II": {"filing"}}.get(verdict.klass, {"approval", "prohibited"})
+        assert ruling.route in wanted, facts

@@ -47,7 +47,13 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
     " --place hk --place eu",
 )
 @_facts
-@option("--place", "places", multiple=True, type=click.Choice(PLACES), help="Default: all seven.")
+@option(
+    "--place",
+    "places",
+    multiple=True,
+    type=click.Choice(PLACES),
+    help="Default: all; house stands for the institution's own rules.",
+)
 @option("--on", "on", type=_DAY, help="Day whose law applies (default: today).")
 def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | None) -> Answer:
     """Give class, route and duties of a product or service, with reasons."""

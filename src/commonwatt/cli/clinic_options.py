@@ -9,7 +9,16 @@ import click
 from commonwatt.cli.frame import fail_usage, option
 from commonwatt.core.messages import Message
 
-PLACES = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
+PLACES = (
+    "hk",
+    "imdrf",
+    "eu",
+    "us",
+    "cn",
+    "uk",
+    "sg",
+    "house",
+)  # house: the institution's own rules
 where = option(
     "--ledger",
     "where",

@@ -24,6 +24,8 @@ from commonwatt.core.messages import Message
 
 FOLDER: Final = Path(__file__).parents[2] / "data" / "clinic" / "rules"
 JURISDICTIONS: Final = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
+HOUSE: Final = "house"  # an institution's own rules: not law, and never silent
+PLACES: Final = (*JURISDICTIONS, HOUSE)
 STATUSES: Final = ("in force", "adopted", "proposed")
 CHECKED: Final = ("primary", "secondary", "unconfirmed")
 ROUTES: Final = ("approval", "filing", "exempt", "prohibited")
@@ -166,12 +168,12 @@ def load_book(folder: Path = FOLDER) -> RuleBook:
 
     >>> book = load_book()
     >>> len(book.rules) >= 120, len({rule.jurisdiction for rule in book.rules})
-    (True, 7)
+    (True, 8)
     """
     facts = _read(folder / "facts.yaml")
     axes = tuple(_fact(name, entry) for name, entry in facts["axes"].items())
     others = tuple(_fact(name, entry) for name, entry in facts["others"].items())
-    files = {name: _read(folder / f"{name}.yaml") for name in JURISDICTIONS}
+    files = {name: _read(folder / f"{name}.yaml") for name in PLACES}
     rules = tuple(rule for name, file in files.items() for rule in _rules(name, file))
     schemes = {name: _schemes(name, file) for name, file in files.items()}
     book = RuleBook(rules=rules, schemes=schemes, axes=axes, others=others)
