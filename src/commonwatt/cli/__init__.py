@@ -14,6 +14,7 @@ from commonwatt.cli.frame import LazyGroup, run_main
 
 COMMANDS = {
     "study": ("commonwatt.cli.study:study", "Run the whole picture of a programme: one report."),
+    "serve": ("commonwatt.cli.serve:serve", "Answer in the browser, on this machine."),
     "fleet": ("commonwatt.cli.fleet:fleet", "Simulate which jobs run where and when."),
     "siting": ("commonwatt.cli.siting:siting", "Cost a GPU-hour by site; decide where to build."),
     "treasury": ("commonwatt.cli.treasury:treasury", "Show what the bonds do to the public debt."),

@@ -85,7 +85,8 @@ class Run:
     """A finished run as its manifest tells it.
 
     `headline` holds the figures that people quote; `measured` holds times and
-    memory of the machine that ran it, which are not part of the result.
+    memory of the machine that ran it, which are not part of the result; `figures`
+    lists where figures come from, for `lineage`.
     """
 
     run_id: str
@@ -101,6 +102,7 @@ class Run:
     tables: list[dict[str, Any]]
     result_sha256: str
     measured: dict[str, Any] = field(default_factory=dict[str, Any])
+    figures: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 class Draft:
@@ -164,6 +166,7 @@ class RunStore:
         *,
         headline: Mapping[str, Any],
         measured: Mapping[str, Any] | None = None,
+        figures: Sequence[Mapping[str, Any]] = (),
     ) -> Run:
         """Turn a draft into a run and return it.
 
@@ -173,7 +176,7 @@ class RunStore:
         Raises:
             IdentityError: The tables differ from those of the earlier run.
         """
-        run = _manifest(draft, headline, measured or {})
+        run = _manifest(draft, headline, measured or {}, figures)
         save_text(json.dumps(asdict(run), indent=2, ensure_ascii=False), draft.folder / MANIFEST)
         try:
             os.rename(draft.folder, self.folder(run.run_id))
@@ -182,13 +185,21 @@ class RunStore:
         self._list_in_database(run)
         return run
 
-    def list(self) -> list[Run]:
-        """Return all runs, newest first."""
+    def ids(self) -> list[str]:
+        """Return the ids of all runs, newest first."""
         query = sa.select(schema.runs.c.run_id).order_by(
             schema.runs.c.created_at.desc(), schema.runs.c.run_id
         )
         with self._engine.connect() as connection:
-            return [self._read(run_id) for (run_id,) in connection.execute(query)]
+            return [run_id for (run_id,) in connection.execute(query)]
+
+    def read(self, run_id: str) -> Run:
+        """Return the run of that whole id from its manifest."""
+        return Run(**json.loads((self.folder(run_id) / MANIFEST).read_text(encoding="utf-8")))
+
+    def list(self) -> list[Run]:
+        """Return all runs, newest first."""
+        return [self.read(run_id) for run_id in self.ids()]
 
     def get(self, prefix: str) -> Run:
         """Return the one run whose id starts with `prefix`, or "latest".
@@ -218,7 +229,7 @@ class RunStore:
         return {one["name"]: self.table(run.run_id, one["name"]) for one in run.tables}
 
     def _keep_first(self, draft: Draft, run: Run) -> Run:
-        first = self._read(run.run_id)
+        first = self.read(run.run_id)
         self.discard(draft)
         if first.result_sha256 != run.result_sha256:
             raise IdentityError(
@@ -228,9 +239,6 @@ class RunStore:
             )
         return first
 
-    def _read(self, run_id: str) -> Run:
-        return Run(**json.loads((self.folder(run_id) / MANIFEST).read_text(encoding="utf-8")))
-
     def _recover(self) -> None:
         with self._engine.connect() as connection:
             listed = {row[0] for row in connection.execute(sa.select(schema.runs.c.run_id))}
@@ -238,7 +246,7 @@ class RunStore:
             if folder.name.startswith(_DRAFT) and not _alive(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
             elif folder.name not in listed and _is_run(folder):
-                self._list_in_database(self._read(folder.name))
+                self._list_in_database(self.read(folder.name))
 
     def _list_in_database(self, run: Run) -> None:
         try:
@@ -277,7 +285,12 @@ def _alive(draft_name: str) -> bool:
     return True
 
 
-def _manifest(draft: Draft, headline: Mapping[str, Any], measured: Mapping[str, Any]) -> Run:
+def _manifest(
+    draft: Draft,
+    headline: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    figures: Sequence[Mapping[str, Any]],
+) -> Run:
     recipe = draft.recipe
     digests = sorted((table["name"], table["parquet_sha256"]) for table in draft.tables)
     return Run(
@@ -294,4 +307,5 @@ def _manifest(draft: Draft, headline: Mapping[str, Any], measured: Mapping[str, 
         tables=draft.tables,
         result_sha256=hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
         measured=dict(measured),
+        figures=[dict(one) for one in figures],
     )

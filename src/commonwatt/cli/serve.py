@@ -1,0 +1,60 @@
+"""`commonwatt serve`: the console on the loopback address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from commonwatt.cli.frame import Answer, command, option, say
+from commonwatt.cli.options import store_option
+from commonwatt.core.messages import Message
+
+if TYPE_CHECKING:
+    from commonwatt.web.settings import Settings
+
+_path = click.Path(path_type=Path)
+
+
+@command(None, "serve", example="commonwatt serve\ncommonwatt serve --port 8900 --workers 2")
+@store_option
+@option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@option("--port", default=8800, show_default=True, help="Port to listen on; 0 takes a free one.")
+@option(
+    "--address", default="",
+    help="Address as people type it, where a proxy stands before the console.",
+)  # fmt: skip
+@option("--workers", default=1, show_default=True, help="Processes that answer.")
+@option(
+    "--database", default="", envvar="COMMONWATT_DATABASE",
+    help="Path or URL of the database of accounts, ledger, rooms and models "
+    "(or COMMONWATT_DATABASE); beside the runs by default.",
+)  # fmt: skip
+@option(
+    "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all rooms."
+)
+@option(
+    "--sample", default="harbour", show_default=True,
+    help='Programme that is run when there is no run yet; "" for none.',
+)  # fmt: skip
+@option("--oidc-issuer", default="", help="Address of an OpenID Connect provider.")
+@option("--oidc-client", default="", help="Name of this console at the provider.")
+@option("--oidc-secret-file", default="", help="File that holds the console's secret there.")
+def serve(store: Path, host: str, port: int, workers: int, **given: object) -> Answer:
+    """Answer on the loopback address and print one link."""
+    from commonwatt.web.serve import bound, prepare, run, settings_for
+
+    sock = bound(host, port)
+    settings = settings_for(store, sock, **given)
+    link = prepare(settings)
+    _tell(settings, link)
+    run(settings, sock, workers)
+    return Answer(data={"address": settings.address}, text=lambda _: "")
+
+
+def _tell(settings: Settings, link: str) -> None:
+    click.echo(link)
+    if link != settings.address:
+        say(Message("This link makes the first account; it works once and ends after a day."))
+    say(Message("Stop with Ctrl-C."))

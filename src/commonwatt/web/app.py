@@ -1,0 +1,143 @@
+"""The console as an ASGI application: its doors, its pages and their files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from commonwatt import __version__
+from commonwatt.core.errors import (
+    BugError,
+    CommonwattError,
+    InputError,
+    RunNotFoundError,
+    UsageError,
+)
+from commonwatt.core.messages import Message
+from commonwatt.web.desk import Desk, open_desk
+from commonwatt.web.doors import look_of, theme_asked
+from commonwatt.web.errors import (
+    ForbiddenError,
+    PageNotFoundError,
+    SignInError,
+    TooManyError,
+)
+from commonwatt.web.guard import Guard
+from commonwatt.web.render import html
+from commonwatt.web.routes import account, files, pages
+from commonwatt.web.settings import Settings
+
+STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
+    (SignInError, HTTPStatus.UNAUTHORIZED),
+    (ForbiddenError, HTTPStatus.FORBIDDEN),
+    (PageNotFoundError, HTTPStatus.NOT_FOUND),
+    (RunNotFoundError, HTTPStatus.NOT_FOUND),
+    (TooManyError, HTTPStatus.TOO_MANY_REQUESTS),
+    (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (BugError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (CommonwattError, HTTPStatus.CONFLICT),
+)
+ABOUT: Final = (
+    "Every page of the console has its data as JSON, each table as CSV, Parquet and JSON. "
+    "Programs sign in with a token: `Authorization: Bearer cw_…`."
+)
+
+
+def build(settings: Settings) -> FastAPI:
+    """Return the application for `settings`, with store and database open."""
+    return build_on(open_desk(settings, now=datetime.now(UTC)))
+
+
+def build_on(desk: Desk) -> FastAPI:
+    """Return the application that works on `desk`."""
+    app = FastAPI(
+        title="Commonwatt console",
+        version=__version__,
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_closing(desk),
+    )
+    app.state.desk = desk
+    for part in (files, account, pages):
+        part.add_routes(app)
+    app.add_middleware(Guard, settings=desk.settings)
+    app.add_exception_handler(CommonwattError, _told)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Return the application of a worker process."""
+    return build(Settings.from_environment())
+
+
+def status_of(error: CommonwattError) -> HTTPStatus:
+    """Return the HTTP status that says what kind of error this is."""
+    kinds = type(error).__mro__
+    return next(status for kind, status in STATUS if kind in kinds)
+
+
+def _closing(desk: Desk) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        del app
+        yield
+        desk.engine.dispose()
+
+    return lifespan
+
+
+def wants_html(request: Request) -> bool:
+    """Return whether a person's browser asks, rather than a program."""
+    accepts = request.headers.get("accept", "")
+    return "text/html" in accepts and not request.url.path.endswith((".json", ".csv", ".parquet"))
+
+
+def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CommonwattError)
+    status = status_of(error)
+    if not wants_html(request):
+        return JSONResponse(error.as_dict(), status)
+    if isinstance(error, SignInError) and request.method == "GET":
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(
+            str(request.url_for("sign_in").include_query_params(next=path)), 303
+        )
+    return _error_page(request, error, status)
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        told: CommonwattError = PageNotFoundError(
+            request.url.path[:100], found=Message("no such page")
+        )
+    else:
+        told = CommonwattError(request.url.path[:100], found=str(error.detail))
+    if wants_html(request):
+        return _error_page(request, told, HTTPStatus(error.status_code))
+    return JSONResponse(told.as_dict(), error.status_code, error.headers)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    where = ".".join(str(part) for part in error.errors()[0]["loc"])
+    told = UsageError(where, wanted=str(error.errors()[0]["msg"]))
+    return _told(request, told)
+
+
+def _error_page(request: Request, error: CommonwattError, status: HTTPStatus) -> Response:
+    look = look_of(request)
+    text = html(look, "error.html", theme_asked(request), error=error, status=status)
+    return Response(text, status, media_type="text/html")

@@ -1,0 +1,113 @@
+"""The console's own hand in the ledger, and the keys of those who act through it.
+
+The console keeps one key as registrar and one for each role that it granted to an
+account, so that a vote or a release is signed by that person in that role. A change
+of state and its entry are written on one connection: both are kept or neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from commonwatt.core.messages import Message
+from commonwatt.ledger import Draft, Entry, Key, Ledger, LedgerError, Person, actor_id_of
+from commonwatt.ledger.store import lock_head
+
+ORGANISATION: Final = "this console"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clerk:
+    """Writes entries for the console and holds the keys of its accounts.
+
+    Args:
+        ledger: The record.
+        key: The console's own key, a registrar's.
+        folder: Where keys lie, readable by their owner only.
+    """
+
+    ledger: Ledger
+    key: Key
+    folder: Path
+
+    def record(
+        self,
+        tx: sa.Connection,
+        kind: str,
+        subject: str,
+        body: Mapping[str, Any],
+        *,
+        at: datetime,
+    ) -> Entry:
+        """Put on record, in the caller's transaction, what happened at the console."""
+        at = not_before_last(tx, at)
+        draft = Draft(kind=f"console.{kind}", subject=subject, body=body)
+        return self.ledger.append(tx, [draft], by=self.key, at=at)[0]
+
+    def enrol(self, tx: sa.Connection, account: str, role: str, *, at: datetime) -> str:
+        """Enrol an account in a role under a new key; return the key's actor."""
+        key = Key.generate()
+        actor_id = actor_id_of(key.public_key)
+        key.save(self._path(actor_id))
+        person = Person(name=account, role=role, organisation=ORGANISATION, device="console")
+        at = not_before_last(tx, at)
+        self.ledger.enrol(tx, person, key.public_key, by=self.key, at=at)
+        return actor_id
+
+    def revoke(self, tx: sa.Connection, actor_id: str, reason: str, *, at: datetime) -> None:
+        """Revoke an account's key for a role."""
+        at = not_before_last(tx, at)
+        self.ledger.revoke(tx, actor_id, reason=reason, by=self.key, at=at)
+
+    def key_of(self, actor_id: str) -> Key:
+        """Return the key under which an account acts in a role."""
+        return Key.load(self._path(actor_id))
+
+    def _path(self, actor_id: str) -> Path:
+        return self.folder / f"{actor_id}.pem"
+
+
+def open_clerk(ledger: Ledger, folder: Path, *, now: datetime) -> Clerk:
+    """Return the console's clerk; found the ledger with its key where it is empty.
+
+    Raises:
+        LedgerError: The ledger was founded by others and does not know our key.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "console.pem"
+    key = Key.load(path) if path.exists() else _new_key(path)
+    known = {actor.actor_id: actor for actor in ledger.actors()}
+    if not known:
+        person = Person(
+            name="console", role="registrar", organisation=ORGANISATION, device="console"
+        )
+        ledger.found(key, person, at=now)
+    elif actor_id_of(key.public_key) not in known:
+        raise LedgerError(
+            "ledger",
+            found=Message("others as registrars, and not this console"),
+            remedy=Message(
+                "Enrol the console's key: commonwatt ledger enrol --by KEY --key {path} "
+                "--role registrar",
+                {"path": str(path)},
+            ),
+        )
+    return Clerk(ledger=ledger, key=key, folder=folder)
+
+
+def not_before_last(tx: sa.Connection, at: datetime) -> datetime:
+    """Return `at`, or the last entry's instant where another request was quicker."""
+    last = lock_head(tx).at
+    return max(at, datetime.strptime(last, "%Y-%m-%dT%H:%M:%S.%f%z")) if last else at
+
+
+def _new_key(path: Path) -> Key:
+    key = Key.generate()
+    key.save(path)
+    return key

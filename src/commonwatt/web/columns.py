@@ -1,0 +1,140 @@
+"""A big table as bare columns on disk, of which a page reads the few rows that it shows.
+
+Numbers, days and instants lie as arrays, text as its bytes and where each begins; the
+operating system maps them into memory and reads what is touched, nothing else. Polars
+reads a whole file where fifty rows are wanted, 51 ms for a million rows; this takes
+well under one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = npt.NDArray[np.generic]
+Places = npt.NDArray[np.integer[Any]]
+ABOUT = "columns.json"
+
+
+def save_columns(frame: pl.DataFrame, folder: Path) -> None:
+    """Write a table's columns into a folder, whole or not at all."""
+    import polars as pl
+
+    draft = folder.with_name(f".{os.getpid()}-{folder.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for i, column in enumerate(frame.get_columns()):
+        if column.dtype == pl.String:
+            _save_text(column, draft, i)
+        else:
+            _save(column.to_physical().fill_null(0).to_numpy(), draft / f"{i}.npy")
+        if column.null_count():
+            _save(column.is_null().to_numpy(), draft / f"{i}.null.npy")
+    kinds = {name: _kind(dtype) for name, dtype in frame.schema.items()}
+    (draft / ABOUT).write_text(json.dumps({"height": frame.height, "kinds": kinds}))
+    try:
+        os.replace(draft, folder)
+    except OSError:  # another process was quicker
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+class Columns:
+    """A table that was saved by `save_columns`.
+
+    >>> import polars as pl, tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "t"
+    >>> save_columns(pl.DataFrame({"n": [1, None, 3], "t": ["a", "字", None]}), folder)
+    >>> Columns(folder).take(np.array([2, 1])).rows()
+    [(3, None), (None, '字')]
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        about = json.loads((folder / ABOUT).read_text())
+        self.height: int = about["height"]
+        self._kinds: dict[str, str] = about["kinds"]
+        self._open: dict[str, Array] = {}
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """The columns and their types."""
+        return {name: _type(kind) for name, kind in self._kinds.items()}
+
+    def take(self, places: Places) -> pl.DataFrame:
+        """Return the rows at `places`, in that order."""
+        import polars as pl
+
+        return pl.DataFrame(
+            [self._column(name, places) for name in self._kinds], schema=self.schema
+        )
+
+    def text(self, name: str, place: int) -> str | None:
+        """Return one text."""
+        i = list(self._kinds).index(name)
+        return None if self._missing(i, np.array([place]))[0] else self._texts(i, [place])[0]
+
+    def _column(self, name: str, places: Places) -> pl.Series:
+        import polars as pl
+
+        i, kind = list(self._kinds).index(name), self._kinds[name]
+        missing = self._missing(i, places)
+        if kind == "String":
+            texts = self._texts(i, places.tolist())
+            pairs = zip(texts, missing, strict=True)
+            return pl.Series(name, [None if gone else text for text, gone in pairs], pl.String)
+        values = pl.Series(name, np.array(self._array(f"{i}")[places])).cast(_type(kind))
+        return values.zip_with(pl.Series(~missing), pl.Series(name, [None], values.dtype))
+
+    def _texts(self, i: int, places: list[int]) -> list[str]:
+        bounds, bytes_ = self._array(f"{i}.bounds"), self._array(f"{i}.bytes")
+        pieces = ((int(bounds[p]), int(bounds[p + 1])) for p in places)  # pyright: ignore[reportArgumentType]
+        return [bytes_[a:b].tobytes().decode() for a, b in pieces]
+
+    def _missing(self, i: int, places: Places) -> npt.NDArray[np.bool_]:
+        if not (self._folder / f"{i}.null.npy").exists():
+            return np.zeros(len(places), np.bool_)
+        return np.array(self._array(f"{i}.null")[places], np.bool_)
+
+    def _array(self, name: str) -> Array:
+        if name not in self._open:
+            self._open[name] = np.load(self._folder / f"{name}.npy", mmap_mode="r")
+        return self._open[name]
+
+
+def _save_text(column: pl.Series, folder: Path, i: int) -> None:
+    texts = column.fill_null("")
+    lengths = texts.str.len_bytes().to_numpy()
+    bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    joined = "".join(texts.to_list()).encode()
+    _save(bounds, folder / f"{i}.bounds.npy")
+    _save(np.frombuffer(joined or b"\0", np.uint8), folder / f"{i}.bytes.npy")
+
+
+def _save(values: Array, path: Path) -> None:
+    np.save(path, values, allow_pickle=False)
+
+
+def _kind(dtype: pl.DataType) -> str:
+    import polars as pl
+
+    if isinstance(dtype, pl.Datetime):
+        return f"Datetime {dtype.time_unit} {dtype.time_zone or ''}".strip()
+    return str(dtype)
+
+
+def _type(kind: str) -> pl.DataType:
+    import polars as pl
+
+    if kind.startswith("Datetime"):
+        _, unit, *zone = kind.split()
+        return pl.Datetime(unit, zone[0] if zone else None)  # pyright: ignore[reportArgumentType]
+    return getattr(pl, kind)()

@@ -1,0 +1,51 @@
+"""The console's tables in the ledger's database, brought up to date by Alembic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD: Final = "0001"
+VERSION_TABLE: Final = "web_version"
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def version(engine: sa.Engine) -> str:
+    """Return the step that a database stands at, or "" where it has none of our tables."""
+    if not sa.inspect(engine).has_table(VERSION_TABLE):
+        return ""
+    with engine.connect() as connection:
+        found = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).first()  # noqa: S608
+        return str(found[0]) if found else ""
+
+
+def upgrade(engine: sa.Engine, to: str = HEAD) -> None:
+    """Bring the console's tables up to `to`; costs nothing where they are."""
+    if version(engine) == to:
+        return
+    from alembic import command
+
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), to)
+
+
+def downgrade(engine: sa.Engine, to: str = "base") -> None:
+    """Take the console's tables back to `to`, for tests of the steps."""
+    from alembic import command
+
+    with engine.begin() as connection:
+        command.downgrade(_config(connection), to)
+
+
+def _config(connection: sa.Connection) -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config

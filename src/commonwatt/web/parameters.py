@@ -1,0 +1,136 @@
+"""The parameters of a page: one table for forms, addresses, checks and OpenAPI."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlencode
+
+from commonwatt.core.messages import Message
+from commonwatt.web.errors import ParameterError
+
+
+class Kind(StrEnum):
+    """What a form shows for a parameter."""
+
+    CHOICE = "choice"
+    NUMBER = "number"
+    SLIDER = "slider"
+    TEXT = "text"
+
+
+Options = Sequence[tuple[str, Message | str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of a page.
+
+    Args:
+        name: Its name in the address.
+        label: What the form calls it.
+        meaning: A sentence for the form, OpenAPI and the reference page.
+        default: What holds where the address says nothing, as it would stand there.
+        kind: What the form shows.
+        options: For `CHOICE`: what can be chosen, as value and label, for one `Look`.
+        minimum: For numbers: the least.
+        maximum: For numbers: the greatest.
+        step: For numbers: the step of the form's control.
+        unit: Unit of a number.
+        longest: For `TEXT`: the most letters.
+    """
+
+    name: str
+    label: Message
+    meaning: Message
+    default: str = ""
+    kind: Kind = Kind.TEXT
+    options: Callable[[Any], Options] | None = None
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    step: float = 1.0
+    unit: str = ""
+    longest: int = 100
+
+    def check(self, text: str) -> None:
+        """Refuse a value that this parameter cannot have.
+
+        Raises:
+            ParameterError: It is out of bounds, too long, or no number.
+        """
+        if self.kind in {Kind.NUMBER, Kind.SLIDER}:
+            self._check_number(text)
+        elif len(text) > self.longest or not text.isprintable():
+            most = Message("at most {longest} letters", {"longest": str(self.longest)})
+            raise ParameterError(self.name, found=Message("another text"), wanted=most)
+
+    def schema(self) -> dict[str, Any]:
+        """Return what OpenAPI says of it."""
+        number = self.kind in {Kind.NUMBER, Kind.SLIDER}
+        what: dict[str, Any] = {"type": "number"} if number else {"type": "string"}
+        what["default"] = float(self.default) if number else self.default
+        bounds = {"minimum": self.minimum, "maximum": self.maximum}
+        what |= {name: value for name, value in bounds.items() if number and math.isfinite(value)}
+        if not number:
+            what["maxLength"] = self.longest
+        return {
+            "name": self.name,
+            "in": "query",
+            "required": False,
+            "description": str(self.meaning),
+            "schema": what,
+        }
+
+    def _check_number(self, text: str) -> None:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not self.minimum <= value <= self.maximum:
+            bounds = {"low": f"{self.minimum:g}", "high": f"{self.maximum:g}"}
+            raise ParameterError(
+                self.name,
+                found=repr(text[:40]),
+                wanted=Message("a number from {low} to {high}", bounds),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The checked values of a page's parameters, as text of its address."""
+
+    given: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        """Return a value as text."""
+        return self.given[name]
+
+    def number(self, name: str) -> float:
+        """Return a value as a number."""
+        return float(self.given[name])
+
+    def but(self, **changes: str) -> Values:
+        """Return the values with some changed."""
+        return Values(dict(self.given) | changes)
+
+    def query(self, **changes: str) -> str:
+        """Return the values as the query of an address, in the order of the table."""
+        return urlencode({k: v for k, v in (dict(self.given) | changes).items() if v != ""})
+
+
+def parse_values(parameters: Sequence[Parameter], given: Mapping[str, str]) -> Values:
+    """Return the value of each parameter, checked; what the table lacks is left out.
+
+    Raises:
+        ParameterError: A value is out of bounds.
+    """
+    found: dict[str, str] = {}
+    for one in parameters:
+        text = given.get(one.name, "") or one.default
+        if text:
+            one.check(text)
+        found[one.name] = text
+    return Values(found)

@@ -1,0 +1,131 @@
+"""Who may do what in the console: one table, read by every door.
+
+A person may hold several roles and has what any of them gives. Rooms and models
+have tables of their own for their steps; a role here only opens the door to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Final
+
+from commonwatt.core.messages import Message
+from commonwatt.web.errors import ForbiddenError
+
+
+class Role(StrEnum):
+    """What a person is; the words are those of the ledger."""
+
+    VIEWER = "viewer"
+    PLANNER = "planner"
+    OPERATOR = "operator"
+    TREASURER = "treasurer"
+    CUSTODIAN = "data-custodian"
+    RESEARCHER = "researcher"
+    CHECKER = "output-checker"
+    CLINICIAN = "clinician"
+    REGULATOR = "regulator"
+    REGISTRAR = "registrar"
+
+
+class Action(StrEnum):
+    """What can be done in the console."""
+
+    SEE_PLANS = "see-plans"  # programme, fleet, sites, runs
+    SEE_TREASURY = "see-treasury"
+    SEE_ROOMS = "see-rooms"  # states and counts, never a record
+    SEE_OUTPUTS = "see-outputs"  # what would leave a room
+    SEE_MODELS = "see-models"
+    SEE_LEDGER = "see-ledger"
+    SEE_CLUSTER = "see-cluster"
+    START_RUN = "start-run"
+    STOP_RUN = "stop-run"
+    DRAIN_NODE = "drain-node"
+    ASK_ROOM = "ask-room"
+    VOTE_OUTPUT = "vote-output"
+    RELEASE_OUTPUT = "release-output"
+    MOVE_MODEL = "move-model"
+    VERIFY_LEDGER = "verify-ledger"
+    MANAGE_ACCOUNTS = "manage-accounts"
+
+
+_R = Role
+_EVERYBODY: Final = frozenset(Role)
+
+MAY: Final[Mapping[Action, frozenset[Role]]] = {
+    Action.SEE_PLANS: _EVERYBODY - {_R.REGISTRAR},
+    Action.SEE_TREASURY: frozenset({_R.VIEWER, _R.PLANNER, _R.TREASURER, _R.REGULATOR}),
+    Action.SEE_ROOMS: frozenset({_R.CUSTODIAN, _R.RESEARCHER, _R.CHECKER, _R.REGULATOR}),
+    Action.SEE_OUTPUTS: frozenset({_R.CUSTODIAN, _R.CHECKER}),
+    Action.SEE_MODELS: frozenset({_R.VIEWER, _R.CLINICIAN, _R.RESEARCHER, _R.REGULATOR}),
+    Action.SEE_LEDGER: frozenset({_R.REGULATOR, _R.REGISTRAR, _R.CUSTODIAN}),
+    Action.SEE_CLUSTER: frozenset({_R.VIEWER, _R.PLANNER, _R.OPERATOR}),
+    Action.START_RUN: frozenset({_R.PLANNER, _R.OPERATOR, _R.TREASURER}),
+    Action.STOP_RUN: frozenset({_R.PLANNER, _R.OPERATOR, _R.TREASURER}),
+    Action.DRAIN_NODE: frozenset({_R.OPERATOR}),
+    Action.ASK_ROOM: frozenset({_R.RESEARCHER}),
+    Action.VOTE_OUTPUT: frozenset({_R.CHECKER}),
+    Action.RELEASE_OUTPUT: frozenset({_R.CUSTODIAN}),
+    Action.MOVE_MODEL: frozenset({_R.CLINICIAN}),
+    Action.VERIFY_LEDGER: frozenset({_R.REGULATOR, _R.REGISTRAR}),
+    Action.MANAGE_ACCOUNTS: frozenset({_R.REGISTRAR}),
+}
+"""Who may do a thing. Nobody may do what is not in the table."""
+
+ROLE_NAMES: Final[Mapping[Role, Message]] = {
+    _R.VIEWER: Message("Viewer"),
+    _R.PLANNER: Message("Planner"),
+    _R.OPERATOR: Message("Operator"),
+    _R.TREASURER: Message("Treasurer"),
+    _R.CUSTODIAN: Message("Data custodian"),
+    _R.RESEARCHER: Message("Researcher"),
+    _R.CHECKER: Message("Output checker"),
+    _R.CLINICIAN: Message("Clinician"),
+    _R.REGULATOR: Message("Regulator"),
+    _R.REGISTRAR: Message("Registrar of accounts"),
+}
+
+ACTION_NAMES: Final[Mapping[Action, Message]] = {
+    Action.SEE_PLANS: Message("See programmes, fleet, sites and runs"),
+    Action.SEE_TREASURY: Message("See public accounts and debt paths"),
+    Action.SEE_ROOMS: Message("See the states of data rooms"),
+    Action.SEE_OUTPUTS: Message("See what would leave a room"),
+    Action.SEE_MODELS: Message("See models and their surveillance"),
+    Action.SEE_LEDGER: Message("Read the ledger"),
+    Action.SEE_CLUSTER: Message("See the live cluster"),
+    Action.START_RUN: Message("Start a run"),
+    Action.STOP_RUN: Message("Stop a run"),
+    Action.DRAIN_NODE: Message("Drain a node"),
+    Action.ASK_ROOM: Message("Send a request into a room"),
+    Action.VOTE_OUTPUT: Message("Vote on an output"),
+    Action.RELEASE_OUTPUT: Message("Release an approved output"),
+    Action.MOVE_MODEL: Message("Move a model's deployment"),
+    Action.VERIFY_LEDGER: Message("Verify the ledger"),
+    Action.MANAGE_ACCOUNTS: Message("Make accounts and grant roles"),
+}
+
+
+def can(roles: Collection[Role], action: Action) -> bool:
+    """Return whether any of `roles` may take `action`.
+
+    >>> can({Role.VIEWER}, Action.SEE_PLANS), can({Role.VIEWER}, Action.START_RUN)
+    (True, False)
+    """
+    return not MAY[action].isdisjoint(roles)
+
+
+def check(roles: Collection[Role], action: Action) -> None:
+    """Refuse whoever may not take `action`.
+
+    Raises:
+        ForbiddenError: None of the roles gives it; the error names those that do.
+    """
+    if not can(roles, action):
+        names = ", ".join(sorted(MAY[action]))
+        raise ForbiddenError(
+            action.value,
+            found=Message("the roles {roles}", {"roles": ", ".join(sorted(roles)) or "–"}),
+            wanted=Message("one of the roles {roles}", {"roles": names}),
+            remedy=Message("Ask whoever keeps the accounts for the role."),
+        )

@@ -1,0 +1,215 @@
+"""Sign-in, sign-out, one-time links, preferences, tokens and the page of accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi import Path as InPath
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+import commonwatt.web.accounts as accounts
+from commonwatt.core.messages import LANGUAGES
+from commonwatt.web.doors import (
+    THEMES,
+    AnyLook,
+    Posted,
+    SignedIn,
+    allowed,
+    cookie_name,
+    local_path,
+    set_session,
+    theme_asked,
+)
+from commonwatt.web.look import Look
+from commonwatt.web.render import html
+from commonwatt.web.roles import ACTION_NAMES, MAY, ROLE_NAMES, Action, Role
+
+Keeper = Annotated[Look, Depends(allowed(Action.MANAGE_ACCOUNTS))]
+Name = Annotated[str, InPath(max_length=60)]
+Secret = Annotated[str, InPath(max_length=100)]
+
+
+def body_of(**fields: str) -> dict[str, Any]:
+    """Return what OpenAPI says of a form with these fields and their meaning."""
+    known = {name: {"type": "string", "description": said} for name, said in fields.items()}
+    schema = {"schema": {"type": "object", "properties": known}}
+    kinds = ("application/x-www-form-urlencoded", "application/json")
+    return {"requestBody": {"required": False, "content": dict.fromkeys(kinds, schema)}}
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add the addresses of accounts."""
+    known: dict[str, Any] = {"tags": ["accounts"]}
+    app.get("/sign-in", name="sign_in", response_class=HTMLResponse, **known)(sign_in_page)
+    app.post(
+        "/sign-in", openapi_extra=body_of(name="Account", password="Its password"), **known  # noqa: S106
+    )(sign_in)  # fmt: skip
+    app.post("/sign-out", openapi_extra=body_of(), **known)(sign_out)
+    app.get("/welcome/{secret}", response_class=HTMLResponse, **known)(welcome_page)
+    app.post(
+        "/welcome/{secret}",
+        openapi_extra=body_of(name="Of the first account", password="The new one"),  # noqa: S106
+        **known,
+    )(welcome)
+    app.get("/preferences", **known)(preferences)
+    app.get("/account", response_class=HTMLResponse, **known)(account_page)
+    app.post("/account/tokens", openapi_extra=body_of(label="What it is for"), **known)(make_token)
+    app.post("/account/tokens/{digest}/drop", openapi_extra=body_of(), **known)(drop_token)
+    app.get("/accounts", response_class=HTMLResponse, **known)(accounts_page)
+    fields = body_of(name="Of the new account", roles="Its roles, joined by commas")
+    app.post("/accounts", openapi_extra=fields, **known)(make_account)
+    app.post("/accounts/{name}/roles", openapi_extra=body_of(roles="All its roles"), **known)(
+        set_roles
+    )
+    app.post("/accounts/{name}/link", openapi_extra=body_of(), **known)(make_link)
+    app.post("/accounts/{name}/close", openapi_extra=body_of(), **known)(close_account)
+
+
+def sign_in_page(request: Request, look: AnyLook, next: str = "/") -> Response:  # noqa: A002
+    """Return the form for name and password."""
+    return _page(request, look, "sign_in.html", next=local_path(next))
+
+
+def sign_in(request: Request, look: AnyLook, fields: Posted) -> Response:
+    """Begin a session and go on to where the visitor wanted to go."""
+    address = request.client.host if request.client else ""
+    session = accounts.sign_in(
+        look.desk, fields.get("name", ""), fields.get("password", ""), address, now=look.now
+    )
+    answer = RedirectResponse(local_path(fields.get("next", "/")), 303)
+    set_session(answer, look.desk.settings, session.secret)
+    return answer
+
+
+def sign_out(look: SignedIn, fields: Posted) -> Response:
+    """End the session."""
+    del fields
+    accounts.end_session(look.desk, look.visitor, now=look.now)
+    answer = RedirectResponse("/sign-in", 303)
+    answer.delete_cookie(cookie_name(look.desk.settings), path="/")
+    return answer
+
+
+def welcome_page(request: Request, look: AnyLook, secret: Secret) -> Response:
+    """Return the form behind a one-time link."""
+    account = accounts.account_of_link(look.desk, secret, now=look.now)
+    return _page(request, look, "welcome.html", secret=secret, account=account, roles=ROLE_NAMES)
+
+
+def welcome(look: AnyLook, secret: Secret, fields: Posted) -> Response:
+    """Use a one-time link and sign in."""
+    account = accounts.account_of_link(look.desk, secret, now=look.now)
+    name = account or fields.get("name", "")
+    password = fields.get("password", "")
+    accounts.use_link(look.desk, secret, name, password, _roles(fields), now=look.now)
+    session = accounts.begin_session(look.desk, name, now=look.now, how="link")
+    answer = RedirectResponse("/", 303)
+    set_session(answer, look.desk.settings, session.secret)
+    return answer
+
+
+def preferences(look: AnyLook, language: str = "", theme: str = "", back: str = "/") -> Response:
+    """Keep language or theme in this browser and go back."""
+    answer = RedirectResponse(local_path(back), 303)
+    chosen = {"language": language in LANGUAGES, "theme": theme in {*THEMES, "auto"}}
+    for name, value in (("language", language), ("theme", theme)):
+        if chosen[name]:
+            answer.set_cookie(
+                name,
+                value,
+                max_age=31_536_000,
+                httponly=True,
+                samesite="lax",
+                secure=look.desk.settings.secure,
+            )
+    return answer
+
+
+def account_page(request: Request, look: SignedIn) -> Response:
+    """Return who is signed in, what they may do, and their tokens."""
+    return _account(request, look, "")
+
+
+def make_token(request: Request, look: SignedIn, fields: Posted) -> Response:
+    """Make a token and show it, once."""
+    label = fields.get("label", "") or "token"
+    secret = accounts.make_token(look.desk, look.visitor.name, label, now=look.now)
+    return _account(request, look, secret)
+
+
+def drop_token(look: SignedIn, digest: Secret, fields: Posted) -> Response:
+    """Take a token back."""
+    del fields
+    accounts.drop_token(look.desk, look.visitor.name, digest, now=look.now)
+    return RedirectResponse("/account", 303)
+
+
+def accounts_page(request: Request, look: Keeper) -> Response:
+    """Return every account with its roles."""
+    return _accounts(request, look)
+
+
+def make_account(request: Request, look: Keeper, fields: Posted) -> Response:
+    """Make an account and show the one-time link for its owner."""
+    name = fields.get("name", "")
+    roles = _roles(fields) or {Role.VIEWER}
+    accounts.make_account(look.desk, name, roles, by=look.visitor.name, now=look.now)
+    return _accounts(request, look, name, accounts.make_link(look.desk, name, now=look.now))
+
+
+def set_roles(look: Keeper, name: Name, fields: Posted) -> Response:
+    """Give an account exactly these roles."""
+    accounts.set_roles(look.desk, name, _roles(fields), by=look.visitor.name, now=look.now)
+    return RedirectResponse("/accounts", 303)
+
+
+def make_link(request: Request, look: Keeper, name: Name, fields: Posted) -> Response:
+    """Show a new one-time link for an account."""
+    del fields
+    accounts.check_open(look.desk, name)
+    return _accounts(request, look, name, accounts.make_link(look.desk, name, now=look.now))
+
+
+def close_account(look: Keeper, name: Name, fields: Posted) -> Response:
+    """Close an account."""
+    del fields
+    accounts.close_account(look.desk, name, by=look.visitor.name, now=look.now)
+    return RedirectResponse("/accounts", 303)
+
+
+def _account(request: Request, look: Look, secret: str) -> Response:
+    return _page(
+        request,
+        look,
+        "account.html",
+        secret=secret,
+        tokens=accounts.tokens_of(look.desk, look.visitor.name),
+        roles=ROLE_NAMES,
+        actions=ACTION_NAMES,
+    )
+
+
+def _accounts(request: Request, look: Look, name: str = "", secret: str = "") -> Response:
+    link = f"{look.desk.settings.address}/welcome/{secret}" if secret else ""
+    return _page(
+        request,
+        look,
+        "accounts.html",
+        accounts=accounts.accounts(look.desk),
+        roles=ROLE_NAMES,
+        actions=ACTION_NAMES,
+        may=MAY,
+        name=name,
+        link=link,
+    )
+
+
+def _roles(fields: Posted) -> frozenset[Role]:
+    known = {role.value: role for role in Role}
+    asked = [name.strip() for name in fields.get("roles", "").split(",")]
+    return frozenset(known[name] for name in asked if name in known)
+
+
+def _page(request: Request, look: Look, template: str, **values: Any) -> Response:
+    return HTMLResponse(html(look, template, theme_asked(request), **values))

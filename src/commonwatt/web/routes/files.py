@@ -1,0 +1,45 @@
+"""Styles, scripts and the health of the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from commonwatt import __version__
+from commonwatt.core.messages import Message
+from commonwatt.web.doors import desk_of
+from commonwatt.web.errors import PageNotFoundError
+from commonwatt.web.static import asset
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add the addresses of files and health."""
+    app.get("/static/{name:path}", include_in_schema=False)(static)
+    app.get("/health", tags=["server"], summary="Whether store and database answer")(health)
+
+
+def static(request: Request, name: str) -> Response:
+    """Return a style or script; its address names its content, so it may be kept for ever."""
+    found = asset(name)
+    if found is None:
+        raise PageNotFoundError(name[:100], found=Message("no such file"))
+    packed = "gzip" in request.headers.get("accept-encoding", "")
+    headers = {
+        "cache-control": "public, max-age=31536000, immutable",
+        "vary": "accept-encoding",
+        "etag": f'"{found.tag}"',
+    }
+    if packed:
+        headers["content-encoding"] = "gzip"
+    return Response(found.packed if packed else found.plain, 200, headers, found.kind)
+
+
+def health(request: Request) -> dict[str, Any]:
+    """Return that store and database answer, for whoever watches the server."""
+    desk = desk_of(request)
+    with desk.ledger.reading() as connection:
+        connection.execute(sa.text("SELECT 1"))
+    return {"status": "ok", "version": __version__, "runs": len(desk.runs.ids())}

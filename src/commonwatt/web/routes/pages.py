@@ -1,0 +1,255 @@
+"""The addresses of every page: itself, its data, its tables and its charts."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import FastAPI, Query, Request
+from fastapi import Path as InPath
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from commonwatt.core.messages import Message
+from commonwatt.web.doors import SignedIn, theme_asked
+from commonwatt.web.errors import ForbiddenError, PageNotFoundError
+from commonwatt.web.kept import Ask
+from commonwatt.web.look import Look, Page
+from commonwatt.web.parameters import Values, parse_values
+from commonwatt.web.registry import PAGES
+from commonwatt.web.render import chart_json, page_html, permanent, table_html
+from commonwatt.web.roles import MAY, check
+from commonwatt.web.view import Listing, View
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_Answer = Callable[..., Response]
+NAME: Final = InPath(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)
+First = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows passed over.")]
+Count = Annotated[int, Query(ge=1, le=1000, description="Rows wanted.")]
+Ordered = Annotated[
+    str, Query(max_length=80, description="Column to sort by; `-` before it: greatest first.")
+]
+Searched = Annotated[str, Query(max_length=80, description="Column of text that is searched.")]
+Starts = Annotated[str, Query(max_length=100, description="How its values must begin.")]
+FAULTS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"description": "Nobody is signed in"},
+    403: {"description": "No role of who asks may see this"},
+    404: {"description": "No such page, table, chart or run"},
+    422: {"description": "A parameter is out of bounds"},
+}
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add the addresses of every page in the registry."""
+    app.get("/", include_in_schema=False)(first_page)
+    for page in PAGES:
+        _add(app, page)
+
+
+def first_page(look: SignedIn) -> RedirectResponse:
+    """Go to the first page that who looks may see."""
+    return RedirectResponse(f"/{first_for(look).name}", 303)
+
+
+def first_for(look: Look) -> Page:
+    """Return the first page of the menu that who looks may see.
+
+    Raises:
+        ForbiddenError: There is none.
+    """
+    found = next((page for page in PAGES if look.can(page.action)), None)
+    if found is None:
+        raise ForbiddenError("/", wanted=Message("a role that may see a page"))
+    return found
+
+
+def _add(app: FastAPI, page: Page) -> None:
+    """Add a page, its JSON, its tables in every form, and its charts."""
+    may = {"x-roles": sorted(MAY[page.action])}
+    common: dict[str, Any] = {"tags": [page.name], "responses": FAULTS}
+    parameters = [one.schema() for one in page.parameters]
+
+    def add(path: str, answer: _Answer, name: str, summary: str, kind: type[Response]) -> None:
+        app.get(
+            f"/{page.name}{path}",
+            name=f"{page.name}_{name}",
+            operation_id=f"{page.name}_{name}",
+            summary=summary,
+            response_class=kind,
+            openapi_extra={"parameters": parameters, **may},
+            **common,
+        )(answer)
+
+    add("", _html(page), "html", f"{page.title}: the page", HTMLResponse)
+    add(".json", _data(page), "json", f"{page.title}: its data", _Json)
+    add("/charts/{chart}.json", _chart(page), "chart", "A chart as it is drawn", _Json)
+    add("/tables/{table}.csv", _file(page, "csv"), "csv", "A whole table", _Csv)
+    add(
+        "/tables/{table}.parquet",
+        _file(page, "parquet"),
+        "parquet",
+        "A whole table",
+        _Parquet,
+    )
+    add("/tables/{table}.json", _rows(page), "rows", "Some rows of a table", _Json)
+    add("/tables/{table}", _table(page), "table", "A table to read", HTMLResponse)
+
+
+class _Json(Response):
+    media_type = "application/json"
+
+
+class _Csv(Response):
+    media_type = "text/csv"
+
+
+class _Parquet(Response):
+    media_type = "application/vnd.apache.parquet"
+
+
+def _seen(request: Request, page: Page, look: Look) -> tuple[Values, View]:
+    check(look.visitor.roles, page.action)
+    values = parse_values(page.parameters, request.query_params)
+    return values, page.build(look, values)
+
+
+def _html(page: Page) -> Callable[..., Response]:
+    def answer(request: Request, look: SignedIn) -> Response:
+        values, view = _seen(request, page, look)
+        return HTMLResponse(page_html(look, page, values, view, theme_asked(request)))
+
+    return answer
+
+
+def _data(page: Page) -> Callable[..., Response]:
+    def answer(request: Request, look: SignedIn) -> Response:
+        values, view = _seen(request, page, look)
+        return _json(page_data(look, page, values, view))
+
+    return answer
+
+
+def page_data(look: Look, page: Page, values: Values, view: View) -> dict[str, Any]:
+    """Return a page's data: its figures, and where its charts and tables are."""
+    query = values.query()
+    ask = f"?{query}" if query else ""
+    base = f"/{page.name}"
+    return {
+        "page": page.name,
+        "title": look.say(page.title),
+        "permanent": permanent(page, values, view),
+        "parameters": dict(values.given),
+        "lede": look.say(view.lede),
+        "facts": [
+            {
+                "label": look.say(fact.label),
+                "value": fact.value,
+                "note": look.say(fact.note or ""),
+            }
+            for fact in view.facts
+        ],
+        "charts": {one.name: f"{base}/charts/{one.name}.json{ask}" for one in view.charts},
+        "tables": {
+            one.name: {
+                form: f"{base}/tables/{one.name}.{form}{ask}" for form in ("csv", "parquet", "json")
+            }
+            for one in view.tables
+        },
+        "notes": [look.say(note) for note in view.notes],
+        "runs": list(view.sources),
+        "data": dict(view.data),
+    }
+
+
+def _chart(page: Page) -> Callable[..., Response]:
+    def answer(request: Request, look: SignedIn, chart: Annotated[str, NAME]) -> Response:
+        _, view = _seen(request, page, look)
+        found = view.chart(chart)
+        if found is None:
+            raise PageNotFoundError(f"{page.name}/{chart}", found=Message("no such chart"))
+        return _Json(chart_json(look, view, found))
+
+    return answer
+
+
+def _listing(request: Request, page: Page, look: Look, table: str) -> tuple[Values, Listing]:
+    values, view = _seen(request, page, look)
+    found = view.table(table)
+    if found is None:
+        raise PageNotFoundError(f"{page.name}/{table}", found=Message("no such table"))
+    return values, found
+
+
+def _table(page: Page) -> Callable[..., Response]:
+    def answer(
+        request: Request,
+        look: SignedIn,
+        table: Annotated[str, NAME],
+        first: First = 0,
+        count: Count = 50,
+        order: Ordered = "",
+        column: Searched = "",
+        starts: Starts = "",
+    ) -> Response:
+        values, listing = _listing(request, page, look, table)
+        ask = Ask(first=first, count=count, order=order, column=column, starts=starts)
+        return HTMLResponse(table_html(look, page, values, listing, ask, theme_asked(request)))
+
+    return answer
+
+
+def _rows(page: Page) -> Callable[..., Response]:
+    def answer(
+        request: Request,
+        look: SignedIn,
+        table: Annotated[str, NAME],
+        first: First = 0,
+        count: Count = 1000,
+        order: Ordered = "",
+        column: Searched = "",
+        starts: Starts = "",
+    ) -> Response:
+        _, listing = _listing(request, page, look, table)
+        ask = Ask(first=first, count=count, order=order, column=column, starts=starts)
+        shown = look.desk.kept.page(listing.rows, ask)
+        head = json.dumps({"table": table, "rows": shown.height, "first": first})
+        return _Json(f'{head[:-1]}, "data": {shown.frame.write_json()}}}')
+
+    return answer
+
+
+def _file(page: Page, form: str) -> Callable[..., Response]:
+    def answer(request: Request, look: SignedIn, table: Annotated[str, NAME]) -> Response:
+        _, listing = _listing(request, page, look, table)
+        return _whole(look, page, listing, form)
+
+    return answer
+
+
+def _whole(look: Look, page: Page, listing: Listing, form: str) -> Response:
+    """Return a whole table as a file; a run's own file is sent as it lies there."""
+    name = f"{page.name}-{listing.name}.{form}"
+    kind = {"csv": _Csv, "parquet": _Parquet}[form].media_type
+    parts = listing.rows.key.split("/")
+    if parts[0] == "run" and len(parts) == 3:
+        path = look.desk.runs.folder(parts[1]) / "tables" / f"{parts[2]}.{form}"
+        if path.is_file():
+            return FileResponse(path, media_type=kind, filename=name)
+    frame = look.desk.kept.frame(listing.rows)
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(_bytes(frame, form), 200, headers, kind)
+
+
+def _bytes(frame: pl.DataFrame, form: str) -> bytes:
+    if form == "csv":
+        return frame.write_csv().encode()
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _json(data: dict[str, Any]) -> Response:
+    return _Json(json.dumps(data, ensure_ascii=False, allow_nan=False, default=str))

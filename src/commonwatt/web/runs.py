@@ -1,0 +1,115 @@
+"""The run store as pages read it: manifests and tables, each read once.
+
+A run never changes once it is sealed, so whatever was read of one stays true.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from commonwatt.core.errors import RunNotFoundError
+from commonwatt.core.messages import Message
+from commonwatt.web.view import Rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from commonwatt.runs import Run, RunStore
+
+T = TypeVar("T")
+
+
+class Memory(Generic[T]):
+    """The last few things made, by key; safe to share between threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, Lock()
+        self._kept: OrderedDict[str, T] = OrderedDict()
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """Return what is kept under `key`, or make and keep it."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return made
+
+
+class Runs:
+    """All runs of a store, newest first."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._manifests: Memory[Run] = Memory(500)
+
+    def every(self, kind: str = "") -> list[Run]:
+        """Return the runs, of one kind where it is given, newest first."""
+        every = [self._manifest(run_id) for run_id in self._store.ids()]
+        return [run for run in every if not kind or run.kind == kind]
+
+    def ids(self) -> list[str]:
+        """Return the ids of all runs, newest first."""
+        return self._store.ids()
+
+    def find(self, run_id: str, kind: str) -> Run | None:
+        """Return the run of that id, or the newest of that kind where none is named.
+
+        Raises:
+            RunNotFoundError: A run is named that is not there, or is of another kind.
+        """
+        if not run_id:
+            return next(iter(self._of_kind(kind)), None)
+        if run_id not in self._store.ids() or self._manifest(run_id).kind != kind:
+            raise RunNotFoundError(
+                run_id[:16], found=Message("no such run"), wanted=Message("the id of a run")
+            )
+        return self._manifest(run_id)
+
+    def get(self, run_id: str) -> Run:
+        """Return a run.
+
+        Raises:
+            RunNotFoundError: It is not there.
+        """
+        if run_id not in self._store.ids():
+            raise RunNotFoundError(
+                run_id[:16], found=Message("no such run"), wanted=Message("the id of a run")
+            )
+        return self._manifest(run_id)
+
+    def folder(self, run_id: str) -> Path:
+        """Return the folder of a run."""
+        return self._store.folder(run_id)
+
+    def rows(self, run: Run, table: str) -> Rows:
+        """Return a table of a run, not yet read."""
+        size = next((one["rows"] for one in run.tables if one["name"] == table), None)
+        return Rows(
+            key=f"run/{run.run_id}/{table}",
+            load=lambda: self._store.table(run.run_id, table),
+            size=size,
+        )
+
+    def has(self, run: Run, table: str) -> bool:
+        """Return whether a run has a table of that name."""
+        return any(one["name"] == table for one in run.tables)
+
+    def frame(self, run: Run, table: str) -> pl.DataFrame:
+        """Return a whole table of a run; for small ones."""
+        return self._store.table(run.run_id, table)
+
+    def _of_kind(self, kind: str) -> Iterator[Run]:
+        every = (self._manifest(run_id) for run_id in self._store.ids())
+        return (run for run in every if run.kind == kind)
+
+    def _manifest(self, run_id: str) -> Run:
+        return self._manifests.get(run_id, lambda: self._store.read(run_id))

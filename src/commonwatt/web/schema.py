@@ -1,0 +1,82 @@
+"""The console's own tables, beside the ledger's in one database.
+
+Passwords, sessions, tokens and links are kept as digests only. Instants are text in
+UTC, as in the ledger, so that they sort as they stand.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+accounts = sa.Table(
+    "web_accounts",
+    metadata,
+    sa.Column("name", sa.String(60), primary_key=True),
+    sa.Column("password", sa.String(200), nullable=False),
+    sa.Column("subject", sa.String(300), nullable=True, unique=True),
+    sa.Column("closed", sa.Boolean, nullable=False),
+    sa.Column("made_at", sa.String(27), nullable=False),
+)
+
+grants = sa.Table(
+    "web_grants",
+    metadata,
+    sa.Column("account", sa.String(60), sa.ForeignKey("web_accounts.name"), primary_key=True),
+    sa.Column("role", sa.String(40), primary_key=True),
+    sa.Column("actor_id", sa.String(16), nullable=False),
+)
+
+sessions = sa.Table(
+    "web_sessions",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(60), sa.ForeignKey("web_accounts.name"), nullable=False),
+    sa.Column("csrf", sa.String(64), nullable=False),
+    sa.Column("made_at", sa.String(27), nullable=False),
+    sa.Column("seen_at", sa.String(27), nullable=False),
+    sa.Column("ends_at", sa.String(27), nullable=False),
+)
+
+tokens = sa.Table(
+    "web_tokens",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(60), sa.ForeignKey("web_accounts.name"), nullable=False),
+    sa.Column("label", sa.String(60), nullable=False),
+    sa.Column("made_at", sa.String(27), nullable=False),
+    sa.Column("ends_at", sa.String(27), nullable=False),
+)
+
+links = sa.Table(
+    "web_links",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(60), nullable=False),
+    sa.Column("ends_at", sa.String(27), nullable=False),
+)
+
+attempts = sa.Table(
+    "web_attempts",
+    metadata,
+    sa.Column("key", sa.String(130), primary_key=True),
+    sa.Column("window", sa.Integer, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
+works = sa.Table(
+    "web_works",
+    metadata,
+    sa.Column("work_id", sa.String(12), primary_key=True),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),
+    sa.Column("account", sa.String(60), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False, index=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(16), nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("made_at", sa.String(27), nullable=False, index=True),
+    sa.Column("ended_at", sa.String(27), nullable=False),
+)

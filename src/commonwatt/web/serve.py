@@ -1,0 +1,96 @@
+"""Start the console: bind, prepare what it needs, answer."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.web.guard import LOOPBACK
+from commonwatt.web.settings import ENVIRONMENT, Settings
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, bound at once so that two consoles never share a port.
+
+    Raises:
+        UsageError: The port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise UsageError(
+            f"--port {port}",
+            found=error.strerror or "error",
+            wanted=Message("a free port"),
+            remedy=Message("Choose another with --port."),
+        ) from None
+    return sock
+
+
+def settings_for(store: Path, sock: socket.socket, **given: Any) -> Settings:
+    """Return the settings that the options describe.
+
+    Raises:
+        UsageError: The console would answer others over plain HTTP.
+    """
+    host, port = sock.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    address = given.pop("address", "") or f"http://{name}:{port}"
+    parts = urlsplit(address)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        raise UsageError(
+            "--address",
+            found=address,
+            wanted=Message("an address with https, unless it is this machine's own"),
+            remedy=Message("Put a proxy with TLS before the console and name its address."),
+        )
+    chosen = {name: value for name, value in given.items() if value != "" or name == "sample"}
+    return Settings.of(store, address=address, secure=parts.scheme == "https", **chosen)
+
+
+def prepare(settings: Settings) -> str:
+    """Open everything once, before any worker does; return the one link to print."""
+    from commonwatt.web.accounts import any_account, make_link
+    from commonwatt.web.desk import open_desk
+
+    now = datetime.now(UTC)
+    desk = open_desk(settings, now=now)
+    try:
+        if any_account(desk):
+            return settings.address
+        return f"{settings.address}/welcome/{make_link(desk, '', now=now)}"
+    finally:
+        desk.engine.dispose()
+
+
+def run(settings: Settings, sock: socket.socket, workers: int) -> None:
+    """Answer until stopped."""
+    import uvicorn
+
+    os.environ[ENVIRONMENT] = settings.as_text()
+    config = uvicorn.Config(
+        "commonwatt.web.app:from_environment",
+        factory=True,
+        workers=workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=settings.secure,
+        timeout_graceful_shutdown=5,
+    )
+    if workers > 1:
+        from uvicorn.supervisors import Multiprocess
+
+        Multiprocess(config, sockets=[sock]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[sock])

@@ -1,0 +1,69 @@
+"""How a console is set up: folders, database, address, limits."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+ENVIRONMENT = "COMMONWATT_CONSOLE"  # how a worker process is told its settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that decides how a console behaves.
+
+    Args:
+        store: Folder of the run store.
+        database: Path or URL of the database with ledger, accounts, rooms and models.
+        state: Folder of keys, works and what is kept; beside the store by default.
+        rooms: Folder of all data rooms.
+        address: Where it answers, as people type it: `http://127.0.0.1:8800`.
+        secure: Whether cookies are only for HTTPS; off on the loopback address only.
+        session_hours: How long a sign-in lasts without use.
+        requests_per_minute: Limit for one visitor; 0 for none.
+        attempts: Sign-in attempts on one name or from one address in a quarter of an hour.
+        works: Runs that are worked on at the same time.
+        sample: Programme that is run when the store is empty; "" for none.
+        oidc_issuer: Address of an OpenID Connect provider; "" for none.
+        oidc_client: Our name there.
+        oidc_secret_file: File with our secret there.
+        oidc_roles_claim: Claim of the provider that names roles; those that we know count.
+    """
+
+    store: Path
+    database: str
+    state: Path
+    rooms: Path = Path("rooms")
+    address: str = "http://127.0.0.1:8800"
+    secure: bool = False
+    session_hours: float = 12.0
+    requests_per_minute: int = 1200
+    attempts: int = 10
+    works: int = 1
+    sample: str = "harbour"
+    oidc_issuer: str = ""
+    oidc_client: str = ""
+    oidc_secret_file: str = ""
+    oidc_roles_claim: str = "roles"
+
+    @classmethod
+    def of(cls, store: Path, **changes: Any) -> Settings:
+        """Return the settings for a store, with everything else beside it."""
+        state = store / ".console"
+        plain = cls(store=store, database=str(state / "console.db"), state=state)
+        return replace(plain, **changes)
+
+    def as_text(self) -> str:
+        """Return the settings for the environment of a worker."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Return the settings that a worker was given."""
+        found = json.loads(environment[ENVIRONMENT])
+        paths = {name: Path(found[name]) for name in ("store", "state", "rooms")}
+        return cls(**(found | paths))

@@ -1,0 +1,42 @@
+"""Styles and scripts: read once, compressed once, under an address that names their content."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent / "static"
+KINDS: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file as it is sent."""
+
+    kind: str
+    plain: bytes
+    packed: bytes
+    tag: str
+
+
+@cache
+def asset(name: str) -> Asset | None:
+    """Return a file below `static`, or None where there is none that may be sent."""
+    path = (ROOT / name).resolve()
+    if not path.is_relative_to(ROOT) or path.suffix not in KINDS or not path.is_file():
+        return None
+    plain = path.read_bytes()
+    packed = gzip.compress(plain, 9, mtime=0)
+    tag = hashlib.sha256(plain).hexdigest()[:16]
+    return Asset(KINDS[path.suffix], plain, packed, tag)
+
+
+@cache
+def address_of(name: str) -> str:
+    """Return the address of a file, which changes when the file does."""
+    found = asset(name)
+    return f"/static/{name}?v={found.tag}" if found else f"/static/{name}"

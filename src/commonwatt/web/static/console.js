@@ -1,0 +1,204 @@
+// Charts come alive: each stands on the page as SVG from the server and is drawn again,
+// with a pointer that reads values, once it is about to be seen. Without this script,
+// and in print, the SVG stays. Colours are those of the styles, so dark mode follows.
+
+const assets = document.getElementById("console-script").dataset;
+const loaded = new Map();
+const drawings = new Set();
+
+function load(src) {
+  if (!loaded.has(src)) {
+    loaded.set(src, new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = src;
+      script.onload = resolve;
+      script.onerror = reject;
+      document.head.append(script);
+    }));
+  }
+  return loaded.get(src);
+}
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const series = (i) => colour(`--s${i % 9}`);
+const alpha = (hex, share) => hex + Math.round(share * 255).toString(16).padStart(2, "0");
+const round = (v) => (Math.abs(v) >= 1000 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(4)));
+const said = (data) => (v) => (v == null ? "–" : data.unit === "%" ? `${+(v * 100).toPrecision(4)}%` : `${round(v)}${data.unit ? ` ${data.unit}` : ""}`);
+
+const LONG = new Set(["lines", "areas", "live"]);
+
+// uPlot: long series over a number, and live ones.
+function longOptions(data, box) {
+  const ink = colour("--soft");
+  const grid = { stroke: colour("--grid"), width: 1 };
+  const axis = { stroke: ink, grid, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  const value = said(data);
+  const areas = data.form === "areas";
+  const lines = data.series.map((one, i) => ({
+    label: one.label,
+    stroke: series(i),
+    width: areas ? 1 : 1.6,
+    fill: areas ? alpha(series(i), 0.8) : undefined,
+    points: { show: false },
+    value: (_, v, k, at) => value(areas && k > 1 && v != null ? v - data.series[k - 2].values[at] : v),
+  }));
+  if (data.line) lines.push({ label: data.line.label, stroke: colour("--ink"), width: 1.3, dash: [5, 4], points: { show: false }, value: (_, v) => value(v) });
+  return {
+    width: box.clientWidth,
+    height: 270,
+    scales: { x: { time: data.form === "live" }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 1) * 1.04 || 1] } },
+    axes: [{ ...axis, label: data.x_label || undefined, labelSize: 18, labelFont: "11px system-ui, sans-serif" }, { ...axis, size: 56 }],
+    series: [{ label: data.x_label || "", value: (_, v) => (v == null ? "–" : data.form === "live" ? new Date(v * 1000).toLocaleTimeString() : round(v)) }, ...lines],
+    bands: areas ? data.series.slice(1).map((_, i) => ({ series: [i + 2, i + 1] })) : [],
+    cursor: { drag: { x: true, y: false } },
+    legend: { show: false },
+    hooks: { setCursor: [(plot) => readout(plot, data, box)] },
+  };
+}
+
+// What stands under the pointer, in words beside the legend.
+function readout(plot, data, box) {
+  const line = box.closest("figure").querySelector(".readout"), at = plot.cursor.idx;
+  if (!line) return;
+  line.textContent = at == null ? "" : plot.series.map((one, i) => `${one.label || data.x_label} ${one.value(plot, plot.data[i][at], i, at)}`).join(" · ");
+}
+
+function drawLong(data, box) {
+  const columns = [data.x, ...data.series.map((one) => one.values), ...(data.line ? [data.line.values] : [])];
+  const plot = new uPlot(longOptions(data, box), columns, box);
+  const watch = new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: 270 }));
+  watch.observe(box);
+  return () => { watch.disconnect(); plot.destroy(); };
+}
+
+// A live chart asks for what is new every second while it can be seen, and keeps ten minutes.
+function drawLive(data, box, feed) {
+  const kept = [[], ...data.series.map(() => [])];
+  const plot = new uPlot(longOptions(data, box), kept, box);
+  let since = 0, timer = 0, over = false;
+  async function step() {
+    if (document.hidden) return;
+    const url = new URL(feed, location.href);
+    url.searchParams.set("since", since);
+    const answer = await fetch(url, { headers: { accept: "application/json" } }).catch(() => null);
+    if (!answer || !answer.ok) return;
+    const news = await answer.json();
+    news.rows.forEach((row) => row.forEach((v, i) => kept[i].push(v)));
+    if (kept[0].length > 600) kept.forEach((column) => column.splice(0, column.length - 600));
+    if (news.rows.length) { since = news.since; plot.setData(kept); }
+    over = news.over;
+    if (over) clearInterval(timer);
+  }
+  timer = setInterval(step, 1000);
+  step();
+  return () => { clearInterval(timer); plot.destroy(); };
+}
+
+// ECharts: everything by name.
+function namedOptions(data) {
+  const soft = colour("--soft"), grid = colour("--grid"), ink = colour("--ink"), value = said(data);
+  const flat = ["bars", "ranges", "points"].includes(data.form);
+  const font = { color: soft, fontSize: 11, fontFamily: "system-ui, sans-serif" };
+  const names = { type: "category", data: data.x, axisLabel: { ...font, hideOverlap: true, width: 200, overflow: "truncate" }, axisTick: { show: false }, axisLine: { lineStyle: { color: grid } }, inverse: flat };
+  const free = ["fan", "ranges", "points"].includes(data.form);
+  const values = {
+    type: data.logarithmic ? "log" : "value", scale: free, axisLabel: { ...font, formatter: (v) => (data.unit === "%" ? `${+(v * 100).toPrecision(3)}%` : round(v)) },
+    splitLine: { lineStyle: { color: grid } }, name: flat ? data.x_label : "", nameLocation: "middle", nameGap: 26, nameTextStyle: font,
+  };
+  const options = {
+    animation: false, aria: { enabled: false }, textStyle: { fontFamily: "system-ui, sans-serif" },
+    grid: { left: 8, right: 20, top: 12, bottom: 30, containLabel: true },
+    tooltip: { renderMode: "richText", trigger: data.form === "heat" ? "item" : "axis", axisPointer: { type: "shadow", shadowStyle: { color: alpha(colour("--s6"), 0.12) } }, backgroundColor: colour("--card"), borderColor: colour("--line"), textStyle: { color: ink, fontSize: 12 }, valueFormatter: value, confine: true },
+    xAxis: flat ? values : names, yAxis: flat ? names : values,
+  };
+  options.series = data.series.flatMap((one, i) => marks(data, one, i, value));
+  if (data.line) options.series.push({ type: "line", name: data.line.label, data: data.line.values, symbol: "none", lineStyle: { color: ink, type: "dashed", width: 1.4 }, itemStyle: { color: ink } });
+  if (data.form === "heat") heat(options, data, font, value);
+  return options;
+}
+
+function marks(data, one, i, value) {
+  const tone = series(i);
+  const bar = { type: "bar", name: one.label, data: one.values, stack: "all", barMaxWidth: data.form === "bars" ? 18 : 56, itemStyle: { color: tone } };
+  if (data.form === "bars" || data.form === "columns") return [bar];
+  const dot = { type: "scatter", name: one.label, data: one.values, symbolSize: 10, itemStyle: { color: tone }, z: 3 };
+  if (data.form === "points" || !one.low) {
+    return data.form === "fan" ? [{ type: "line", name: one.label, data: one.values, symbol: "none", lineStyle: { color: tone, width: 2 }, itemStyle: { color: tone } }] : [dot];
+  }
+  const base = one.low.map((low, k) => (low == null ? null : Math.min(low, one.high[k])));
+  const span = one.low.map((low, k) => (low == null ? null : Math.abs(one.high[k] - low)));
+  const clear = { color: "transparent" };
+  const tip = { valueFormatter: (v) => value(v) };
+  if (data.form === "fan") {
+    const hidden = { type: "line", stack: `band${i}`, symbol: "none", lineStyle: { opacity: 0 }, tooltip: { show: false }, silent: true };
+    return [
+      { ...hidden, data: base }, { ...hidden, data: span, areaStyle: { color: tone, opacity: 0.16 } },
+      { type: "line", name: one.label, data: one.values, symbol: "none", lineStyle: { color: tone, width: 2 }, itemStyle: { color: tone }, tooltip: tip },
+    ];
+  }
+  return [
+    { type: "bar", stack: `range${i}`, data: base, itemStyle: clear, barWidth: 12, tooltip: { show: false }, silent: true },
+    { type: "bar", stack: `range${i}`, data: span, itemStyle: { color: tone, opacity: 0.42, borderRadius: 2 }, barWidth: 12, tooltip: { show: false } }, dot,
+  ];
+}
+
+function heat(options, data, font, value) {
+  options.yAxis = { type: "category", data: data.y, axisLabel: font, axisTick: { show: false } };
+  options.series = [{ type: "heatmap", data: data.series[0].cells, name: data.series[0].label }];
+  const most = Math.max(...data.series[0].cells.map((cell) => cell[2] ?? 0));
+  options.visualMap = { show: false, min: 0, max: most || 1, inRange: { color: [colour("--tint"), colour("--s0")] } };
+  options.tooltip.formatter = (p) => `${data.x[p.value[0]]} · ${data.y[p.value[1]]}: ${value(p.value[2])}`;
+}
+
+function drawNamed(data, box) {
+  const flat = ["bars", "ranges", "points"].includes(data.form);
+  const high = flat ? Math.max(120, 30 * data.x.length + 56) : data.form === "heat" ? Math.max(160, 26 * data.y.length + 50) : 280;
+  box.style.height = `${high}px`;
+  const plot = echarts.init(box);
+  plot.setOption(namedOptions(data));
+  const watch = new ResizeObserver(() => plot.resize());
+  watch.observe(box);
+  return () => { watch.disconnect(); plot.dispose(); };
+}
+
+async function draw(figure) {
+  const plot = figure.querySelector(".plot");
+  const answer = await fetch(figure.dataset.src, { headers: { accept: "application/json" } });
+  if (!answer.ok) return;
+  const data = await answer.json();
+  const long = LONG.has(data.form);
+  await load(long ? assets.uplot : assets.echarts);
+  const still = plot.querySelector("svg");
+  const box = document.createElement("div");
+  box.className = "live";
+  box.setAttribute("role", "img");
+  box.setAttribute("aria-label", `${data.title}. ${data.caption}`);
+  plot.replaceChildren(box);
+  if (long) plot.insertAdjacentHTML("afterend", '<p class="readout" aria-hidden="true"></p>');
+  const entry = { plot, still, redraw: null, end: null };
+  entry.redraw = () => { entry.end?.(); box.replaceChildren(); entry.end = data.form === "live" ? drawLive(data, box, plot.dataset.feed) : long ? drawLong(data, box) : drawNamed(data, box); };
+  entry.redraw();
+  drawings.add(entry);
+  figure.dataset.drawn = "";
+}
+
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    seen.unobserve(entry.target);
+    draw(entry.target).catch(() => {});
+  }
+}, { rootMargin: "200px" });
+document.querySelectorAll("figure.chart[data-src]").forEach((figure) => seen.observe(figure));
+
+// Paper gets the drawing without script, which fits any width.
+addEventListener("beforeprint", () => drawings.forEach((one) => { if (one.still) { one.box = one.plot.firstChild; one.plot.replaceChildren(one.still); } }));
+addEventListener("afterprint", () => drawings.forEach((one) => { if (one.still && one.box) one.plot.replaceChildren(one.box); }));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawings.forEach((one) => one.redraw()));
+
+// A slider says its value while it moves, and the page follows when it is let go.
+document.querySelectorAll('input[type="range"]').forEach((input) => {
+  const output = input.parentElement.querySelector("output");
+  input.addEventListener("input", () => { output.value = input.value; });
+  input.addEventListener("change", () => input.form.requestSubmit());
+});

@@ -1,0 +1,391 @@
+"""Charts as SVG, drawn on the server: what stands on the page without script.
+
+Colours are classes, so that a chart is right in light, dark and print.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from commonwatt.web.view import Form
+
+WIDTH, HEIGHT = 720, 260
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34
+ROW = 30  # height of a bar's row
+LETTER = 6.4  # width of a letter at 11 px; a Chinese one is nearly twice as wide
+
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A straight or logarithmic way from values to places.
+
+    >>> Scale(0, 10, 100, 200)(5)
+    150.0
+    """
+
+    low: float
+    high: float
+    first: float
+    last: float
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Return the place of a value."""
+        low, high = self.low, self.high
+        if self.logarithmic:
+            low, high, value = math.log10(low), math.log10(high), math.log10(max(value, self.low))
+        share = (value - low) / (high - low) if high > low else 0.5
+        return round(self.first + share * (self.last - self.first), 1)
+
+
+def draw(data: Data) -> str:
+    """Return the SVG of a chart's data, as `drawn.drawn` made them."""
+    if not _has_points(data):
+        return ""
+    return _DRAWERS[Form(data["form"])](data)
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Return round numbers that cover the range from `low` to `high`.
+
+    >>> ticks(0, 93)
+    [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
+    """
+    span = (high - low) or abs(high) or 1.0
+    raw = span / about
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
+
+
+def number(value: float) -> str:
+    """Return a tick's number, short.
+
+    >>> number(1500), number(0.25), number(2e6), number(-0.0)
+    ('1,500', '0.25', '2M', '0')
+    """
+    value = value + 0.0
+    for size, letter in ((1e9, "G"), (1e6, "M")):
+        if abs(value) >= size:
+            return f"{value / size:,.4g}{letter}"
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
+
+
+def _has_points(data: Data) -> bool:
+    values = [v for one in data["series"] for v in one.get("values", one.get("cells", ()))]
+    return any(v is not None for v in values)
+
+
+def _frame(body: str, data: Data, height: float = HEIGHT) -> str:
+    label = escape(f"{data['title']}. {data['caption']}", quote=True)
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{label}" '
+        f'class="chart-svg" preserveAspectRatio="xMidYMid meet">{body}</svg>'
+    )
+
+
+def _values(data: Data, *roles: str) -> list[float]:
+    every = [*data["series"], *([data["line"]] if data.get("line") else [])]
+    wanted = roles or ("values", "low", "high")
+    return [v for one in every for role in wanted for v in one.get(role, ()) if v is not None]
+
+
+def _value_scale(data: Data, found: Sequence[float], first: float, last: float) -> tuple[
+    Scale, list[float]
+]:  # fmt: skip
+    if data["logarithmic"]:
+        low = 10 ** math.floor(math.log10(max(min(found), 1e-9)) + 1e-9)
+        high = 10 ** math.ceil(math.log10(max(found)) - 1e-9)
+        high = high if high > low else low * 10
+        marks = [low * 10**i for i in range(round(math.log10(high / low)) + 1)]
+        return Scale(low, high, first, last, logarithmic=True), marks
+    zero = data["form"] not in {Form.FAN.value, Form.RANGES.value, Form.POINTS.value}
+    low, high = min(found), max(found)
+    low, high = (min(low, 0.0), max(high, 0.0)) if zero else (low, high)
+    marks = ticks(low, high)
+    return Scale(marks[0], marks[-1], first, last), marks
+
+
+def _y_axis(data: Data, y: Scale, marks: Sequence[float]) -> str:
+    lines = "".join(f'<path class="grid" d="M{LEFT} {y(m)}H{WIDTH - RIGHT}"/>' for m in marks)
+    texts = "".join(
+        f'<text class="tick" x="{LEFT - 7}" y="{y(m) + 4:g}" text-anchor="end">'
+        f"{_tick(m, data)}</text>"
+        for m in marks
+    )
+    return lines + texts
+
+
+def _tick(value: float, data: Data) -> str:
+    return f"{value * 100:,.3g}%" if data["unit"] == "%" else number(value)
+
+
+def _x_text(x: float, text: str, anchor: str = "middle") -> str:
+    return (
+        f'<text class="tick" x="{x:g}" y="{HEIGHT - BOTTOM + 16}" '
+        f'text-anchor="{anchor}">{escape(text)}</text>'
+    )
+
+
+def _axis_label(data: Data) -> str:
+    if not data["x_label"]:
+        return ""
+    return (
+        f'<text class="axis" x="{(WIDTH + LEFT) / 2:g}" y="{HEIGHT - 4}" '
+        f'text-anchor="middle">{escape(data["x_label"])}</text>'
+    )
+
+
+def _number_axis(data: Data) -> tuple[Scale, str]:
+    low, high = data["x"][0], data["x"][-1]
+    x = Scale(low, high, LEFT, WIDTH - RIGHT)
+    marks = [m for m in ticks(low, high, 8) if low <= m <= high]
+    return x, "".join(_x_text(x(m), number(m)) for m in marks) + _axis_label(data)
+
+
+def _name_axis(data: Data) -> tuple[Callable[[int], float], str]:
+    names, width = data["x"], WIDTH - RIGHT - LEFT
+    step = width / max(len(names), 1)
+
+    def place(i: int) -> float:
+        return round(LEFT + (i + 0.5) * step, 1)
+
+    longest = max(_width(name) for name in names)
+    every = max(1, math.ceil(longest * LETTER * 1.15 / step))
+    said = [_x_text(place(i), name) for i, name in enumerate(names) if i % every == 0]
+    return place, "".join(said) + _axis_label(data)
+
+
+def _width(text: str) -> float:
+    """Return how wide a text is, in Latin letters."""
+    return sum(1.8 if ord(letter) > 0x2E80 else 1.0 for letter in text)
+
+
+def _path(points: Sequence[tuple[float, float] | None]) -> str:
+    """Return a path through points; a missing one breaks it."""
+    out: list[str] = []
+    broken = True
+    for point in points:
+        if point is not None:
+            out.append(f"{'M' if broken else 'L'}{point[0]:g} {point[1]:g}")
+        broken = point is None
+    return "".join(out)
+
+
+def _points(data: Data, values: Sequence[float | None], x: Scale, y: Scale) -> str:
+    pairs = zip(data["x"], values, strict=True)
+    return _path([None if v is None else (x(at), y(v)) for at, v in pairs])
+
+
+def _lines(data: Data) -> str:
+    y, marks = _value_scale(data, _values(data), HEIGHT - BOTTOM, TOP)
+    x, axis = _number_axis(data)
+    body = "".join(
+        f'<path class="line s{i}" d="{_points(data, one["values"], x, y)}"/>'
+        for i, one in enumerate(data["series"])
+    )
+    return _frame(_y_axis(data, y, marks) + axis + body + _dashed(data, x, y), data)
+
+
+def _dashed(data: Data, x: Scale, y: Scale) -> str:
+    line = data.get("line")
+    return f'<path class="limit" d="{_points(data, line["values"], x, y)}"/>' if line else ""
+
+
+def _areas(data: Data) -> str:
+    y, marks = _value_scale(data, _values(data), HEIGHT - BOTTOM, TOP)
+    x, axis = _number_axis(data)
+    below: list[float] = [0.0] * len(data["x"])
+    parts: list[str] = []
+    for i, one in enumerate(data["series"]):
+        top = [v or 0.0 for v in one["values"]]
+        up = _points(data, top, x, y)
+        pairs = zip(reversed(data["x"]), reversed(below), strict=True)
+        back = "".join(f"L{x(at):g} {y(v):g}" for at, v in pairs)
+        parts.append(f'<path class="area s{i}" d="{up}{back}Z"/>')
+        below = top
+    return _frame(_y_axis(data, y, marks) + axis + "".join(parts) + _dashed(data, x, y), data)
+
+
+def _fan(data: Data) -> str:
+    y, marks = _value_scale(data, _values(data), HEIGHT - BOTTOM, TOP)
+    place, axis = _name_axis(data)
+    body = "".join(_band(one, i, place, y) for i, one in enumerate(data["series"]))
+    body += "".join(_median(one, i, place, y) for i, one in enumerate(data["series"]))
+    return _frame(_y_axis(data, y, marks) + axis + body + _named_line(data, place, y), data)
+
+
+def _band(one: Data, i: int, place: Callable[[int], float], y: Scale) -> str:
+    if "low" not in one:
+        return ""
+    up = [(place(k), y(v)) for k, v in enumerate(one["high"]) if v is not None]
+    down = [(place(k), y(v)) for k, v in enumerate(one["low"]) if v is not None]
+    return f'<path class="band s{i}" d="{_path([*up, *reversed(down)])}Z"/>'
+
+
+def _median(one: Data, i: int, place: Callable[[int], float], y: Scale) -> str:
+    points = [None if v is None else (place(k), y(v)) for k, v in enumerate(one["values"])]
+    return f'<path class="line s{i}" d="{_path(points)}"/>'
+
+
+def _named_line(data: Data, place: Callable[[int], float], y: Scale) -> str:
+    if not data.get("line"):
+        return ""
+    values = enumerate(data["line"]["values"])
+    return f'<path class="limit" d="{_path([v and (place(k), y(v)) for k, v in values])}"/>'
+
+
+def _columns(data: Data) -> str:
+    sums = _sums(data)
+    line: list[float | None] = data["line"]["values"] if data.get("line") else []
+    found = [*sums, *(v for v in line if v is not None)]
+    y, marks = _value_scale(data, found, HEIGHT - BOTTOM, TOP)
+    place, axis = _name_axis(data)
+    wide = min(56.0, (WIDTH - LEFT - RIGHT) / len(data["x"]) * 0.66)
+    parts = [
+        f'<rect class="bar s{i}" x="{place(k) - wide / 2:g}" y="{min(y(a), y(b)):g}" '
+        f'width="{wide:g}" height="{abs(y(a) - y(b)):g}"/>'
+        for i, k, a, b in _stack(data)
+    ]
+    body = "".join(parts) + _named_line(data, place, y)
+    return _frame(_y_axis(data, y, marks) + axis + body, data)
+
+
+def _bars(data: Data) -> str:
+    left, height = _left_of(data), _height_of(data)
+    x, axis = _x_values(data, _sums(data), left, height)
+    parts = [
+        f'<rect class="bar s{i}" x="{min(x(a), x(b)):g}" y="{TOP + k * ROW + 6}" '
+        f'width="{abs(x(b) - x(a)):g}" height="{ROW - 12}"/>'
+        for i, k, a, b in _stack(data)
+    ]
+    return _frame(axis + _row_names(data, left) + "".join(parts), data, height)
+
+
+def _ranges(data: Data) -> str:
+    left, height = _left_of(data), _height_of(data)
+    x, axis = _x_values(data, _values(data), left, height)
+    parts: list[str] = []
+    for i, one in enumerate(data["series"]):
+        for k in range(len(data["x"])):
+            parts.append(_range(one, i, k, x))
+    return _frame(axis + _row_names(data, left) + "".join(parts), data, height)
+
+
+def _range(one: Data, i: int, k: int, x: Scale) -> str:
+    low, high = one.get("low", one["values"])[k], one.get("high", one["values"])[k]
+    mark = one["values"][k]
+    middle = TOP + (k + 0.5) * ROW
+    bar = ""
+    if low is not None and high is not None and low != high:
+        bar = (
+            f'<rect class="bar s{i} pale" x="{min(x(low), x(high)):g}" y="{middle - 6:g}" '
+            f'width="{abs(x(high) - x(low)):g}" height="12" rx="2"/>'
+        )
+    dot = (
+        "" if mark is None else f'<circle class="dot s{i}" cx="{x(mark)}" cy="{middle:g}" r="4.5"/>'
+    )
+    return bar + dot
+
+
+def _heat(data: Data) -> str:
+    left = _longest(data["y"])
+    cells = [c for c in data["series"][0]["cells"] if c[2] is not None]
+    most = max((c[2] for c in cells), default=1.0) or 1.0
+    wide = (WIDTH - left - RIGHT) / len(data["x"])
+    tall = min(ROW, 220 / len(data["y"]))
+    height = TOP + tall * len(data["y"]) + BOTTOM
+    parts = [
+        f'<rect class="heat h{min(9, int(10 * v / most))}" x="{left + i * wide:.1f}" '
+        f'y="{TOP + j * tall:.1f}" width="{wide + 0.2:.1f}" height="{tall:.1f}"/>'
+        for i, j, v in cells
+    ]
+    names = _row_names(data | {"x": data["y"]}, left, tall)
+    every = max(1, math.ceil(len(data["x"]) / 12))
+    below = "".join(
+        f'<text class="tick" x="{left + (i + 0.5) * wide:.1f}" y="{height - 18:g}" '
+        f'text-anchor="middle">{escape(name)}</text>'
+        for i, name in enumerate(data["x"])
+        if i % every == 0
+    )
+    label = (
+        f'<text class="axis" x="{(left + WIDTH) / 2:g}" y="{height - 3:g}" '
+        f'text-anchor="middle">{escape(data["x_label"])}</text>'
+    )
+    return _frame("".join(parts) + names + below + label, data, height)
+
+
+def _x_values(data: Data, found: Sequence[float], left: float, height: float) -> tuple[Scale, str]:
+    x, marks = _value_scale(data, found, left, WIDTH - RIGHT - 8)
+    foot = height - BOTTOM + 2
+    lines = "".join(f'<path class="grid" d="M{x(m)} {TOP}V{foot:g}"/>' for m in marks)
+    texts = "".join(
+        f'<text class="tick" x="{x(m)}" y="{foot + 14:g}" text-anchor="middle">'
+        f"{_tick(m, data)}</text>"
+        for m in marks
+    )
+    label = (
+        f'<text class="axis" x="{(left + WIDTH) / 2:g}" y="{height - 3:g}" '
+        f'text-anchor="middle">{escape(data["x_label"])}</text>'
+    )
+    return x, lines + texts + label
+
+
+def _row_names(data: Data, left: float, tall: float = ROW) -> str:
+    return "".join(
+        f'<text class="tick" x="{left - 8:g}" y="{TOP + (k + 0.5) * tall + 4:g}" '
+        f'text-anchor="end">{escape(_short(name))}</text>'
+        for k, name in enumerate(data["x"])
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 34 else name[:33] + "…"
+
+
+def _left_of(data: Data) -> float:
+    return _longest(data["x"])
+
+
+def _longest(names: Sequence[str]) -> float:
+    return min(260.0, max(_width(_short(name)) for name in names) * LETTER + 16)
+
+
+def _height_of(data: Data) -> float:
+    return TOP + ROW * len(data["x"]) + BOTTOM + 6
+
+
+def _stack(data: Data) -> list[tuple[int, int, float, float]]:
+    """Return series, name, start and end of each part; negative ones stack downwards."""
+    out: list[tuple[int, int, float, float]] = []
+    up, down = [0.0] * len(data["x"]), [0.0] * len(data["x"])
+    for i, one in enumerate(data["series"]):
+        for k, value in enumerate(one["values"]):
+            side = up if (value or 0.0) >= 0 else down
+            out.append((i, k, side[k], side[k] + (value or 0.0)))
+            side[k] += value or 0.0
+    return out
+
+
+def _sums(data: Data) -> list[float]:
+    return [0.0, *(end for _, _, _, end in _stack(data))]
+
+
+_DRAWERS: dict[Form, Callable[[Data], str]] = {
+    Form.LINES: _lines,
+    Form.AREAS: _areas,
+    Form.FAN: _fan,
+    Form.BARS: _bars,
+    Form.COLUMNS: _columns,
+    Form.RANGES: _ranges,
+    Form.POINTS: _ranges,
+    Form.HEAT: _heat,
+    Form.LIVE: lambda _: "",
+}

@@ -1,0 +1,175 @@
+"""What a page shows, as data: facts, charts and tables.
+
+A page's `build` returns a `View`; templates, SVG, scripts, CSV, Parquet and JSON
+are all made from it, so a page never draws or formats anything itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from commonwatt.core.messages import Message
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Form(StrEnum):
+    """How a chart is drawn; each has a drawing without script and one with."""
+
+    LINES = "lines"  # long series over a number: uPlot
+    AREAS = "areas"  # the same, stacked: uPlot
+    FAN = "fan"  # bands around a median over names: ECharts
+    BARS = "bars"  # horizontal, stacked, by name: ECharts
+    COLUMNS = "columns"  # vertical, stacked, by name: ECharts
+    RANGES = "ranges"  # from a low to a high by name, with a mark: ECharts
+    POINTS = "points"  # one mark a series by name, or x against y: ECharts
+    HEAT = "heat"  # a value by two names: ECharts
+    LIVE = "live"  # lines that grow while the page is open: uPlot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """A table that can be fetched: paged on screen, whole as CSV, Parquet and JSON.
+
+    Args:
+        key: Names the content, such as `run/fc83…/fleet_jobs`; the same key always
+            stands for the same rows, so what is derived from them is kept under it.
+        load: Returns the rows; called only when they are needed.
+        size: Number of rows where it is known without loading.
+    """
+
+    key: str
+    load: Callable[[], pl.DataFrame]
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """How a column is called on screen; a share is shown in percent."""
+
+    column: str
+    label: Message
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One table of a page.
+
+    Args:
+        name: Its name in addresses; letters, digits and `-`.
+        title: Its heading.
+        rows: Where its rows come from.
+        headings: The columns on screen, in order; files hold every column.
+        note: What a reader should know, such as a definition.
+        folded: Shown only on its own page and under its chart.
+    """
+
+    name: str
+    title: Message
+    rows: Rows
+    headings: Sequence[Heading]
+    note: Message | None = None
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line, bar part or mark of a chart: a column and what it is called.
+
+    Args:
+        column: Column of the chart's table.
+        label: What the legend says; a name from the data is a plain string.
+        where: For tables in long form: only rows whose column has this value.
+        low: For `FAN` and `RANGES`: the column of the lower edge.
+        high: The column of the upper edge.
+    """
+
+    column: str
+    label: Message | str
+    where: tuple[str, str] | None = None
+    low: str = ""
+    high: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A chart over one of the page's tables.
+
+    Args:
+        name: Its name in addresses.
+        title: Its heading.
+        caption: What it shows, under which definition, and what to see in it; also
+            what a screen reader says.
+        form: How it is drawn.
+        table: Name of the `Listing` that it draws and that stands for it without eyes.
+        x: Column of the horizontal axis, or of the names in `BARS` and `RANGES`.
+        x_label: Label of the horizontal axis.
+        series: What is drawn.
+        unit: Unit of the values, as the axis says it.
+        y: Column of the vertical names, for `HEAT`.
+        logarithmic: Whether values stand on a logarithmic axis.
+        line: A column drawn as a dashed line over stacked areas or columns.
+        feed: Address of new points, for `LIVE`.
+    """
+
+    name: str
+    title: Message
+    caption: Message
+    form: Form
+    table: str
+    x: str
+    x_label: Message | str = ""
+    series: Sequence[Series]
+    unit: str = ""
+    y: str = ""
+    logarithmic: bool = False
+    line: Series | None = None
+    feed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A headline figure: its definition in `note`, and where it leads."""
+
+    label: Message
+    value: str
+    note: Message | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything that one page shows for its parameters.
+
+    Args:
+        lede: One or two sentences that say the answer.
+        facts: Headline figures.
+        charts: Charts in order.
+        tables: Tables in order, those behind charts included.
+        notes: Definitions and caveats, at the end.
+        sources: Runs behind the figures, by id.
+        extra: Whatever the page's own template shows besides.
+        data: Plain values that the page's JSON carries besides.
+    """
+
+    lede: Message
+    facts: Sequence[Fact] = ()
+    charts: Sequence[Chart] = ()
+    tables: Sequence[Listing] = ()
+    notes: Sequence[Message] = ()
+    sources: Sequence[str] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def table(self, name: str) -> Listing | None:
+        """Return the table of that name."""
+        return next((one for one in self.tables if one.name == name), None)
+
+    def chart(self, name: str) -> Chart | None:
+        """Return the chart of that name."""
+        return next((one for one in self.charts if one.name == name), None)
