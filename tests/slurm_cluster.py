@@ -62,7 +62,7 @@ class SlurmCluster:
     def run(self, *argv: str) -> str:
         done = subprocess.run(
             [_tool(argv[0]) or argv[0], *argv[1:]],
-            env=self.env, capture_output=True, text=True, timeout=60,
+            env=self.env, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{argv}: {done.stderr.strip()}")

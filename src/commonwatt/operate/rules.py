@@ -1,0 +1,82 @@
+"""Hard rules, checked once more before anything is done, whatever the policy said.
+
+Residency, GPU type, quota and gang are never bent: a decision that bends one is a bug
+of the policy, and none of it is carried out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.policies.decide import Decision
+from commonwatt.fleet.policies.gangs import Piece
+from commonwatt.operate.capture import Capture
+from commonwatt.operate.engines.protocol import Ask, NodeSeen, NodeState, Seen
+from commonwatt.operate.view import View
+
+
+def check_decision(decision: Decision, seen: View, captured: Capture) -> None:
+    """Raise if a start breaks a hard rule.
+
+    Raises:
+        IdentityError: A rule is broken: a bug, and nothing is done.
+    """
+    for job, pieces in decision.starts.items():
+        ask = captured.jobs[job].ask
+        nodes = [captured.nodes[piece.node] for piece in pieces]
+        for node in nodes:
+            _expect(ask.job_id, "health", node.state == NodeState.UP)
+            _expect(ask.job_id, "residency", not ask.sites or node.site in ask.sites)
+            suits = ask.gpus == 0 or not ask.gpu_types or node.gpu_type in ask.gpu_types
+            _expect(ask.job_id, "GPU type", suits)
+            _expect(ask.job_id, "reservation", not _kept_from(ask, node, captured))
+        _expect(ask.job_id, "gang", _is_whole(ask, pieces))
+        _expect(ask.job_id, "one node", not ask.single_node or len(pieces) <= 1)
+    for job in decision.preemptions:
+        ask = captured.jobs[job].ask
+        _expect(ask.job_id, "may be preempted", ask.preemptible)
+    _check_quotas(decision, seen, captured)
+
+
+def overcommitted(seen: Seen) -> list[str]:
+    """Return the nodes whose jobs hold more GPU than there is."""
+    held: dict[str, int] = {}
+    for job in seen.jobs.values():
+        for place in job.places if job.phase in ("starting", "running") else ():
+            held[place.node] = held.get(place.node, 0) + len(place.gpus) * place.gpu_milli
+    return [node.name for node in seen.nodes if held.get(node.name, 0) > node.gpus * 1000]
+
+
+def _is_whole(ask: Ask, pieces: tuple[Piece, ...]) -> bool:
+    return sum(piece.request.gpus for piece in pieces) == ask.gpus
+
+
+def _kept_from(ask: Ask, node: NodeSeen, captured: Capture) -> bool:
+    return any(
+        node.name in each.nodes
+        and ask.tenant != each.tenant
+        and each.from_s <= captured.at_s < each.until_s
+        for each in captured.reservations
+    )
+
+
+def _check_quotas(decision: Decision, seen: View, captured: Capture) -> None:
+    """Without borrowing no tenant may hold more than its quota after the decision."""
+    state = seen.state
+    if state.quota_milli is None or captured.policy.borrow or not decision.starts:
+        return
+    stays = np.setdiff1d(state.running, np.array(decision.preemptions, np.int64))
+    after = np.union1d(stays, np.array(list(decision.starts), np.int64))
+    used = np.zeros(len(state.quota_milli), np.int64)
+    np.add.at(used, state.workload.tenant[after], state.workload.demand_milli()[after])
+    started = state.workload.tenant[np.array(list(decision.starts), np.int64)]
+    _expect("tenants", "quota", bool((used <= state.quota_milli)[started].all()))
+
+
+def _expect(where: str, rule: str, holds: bool) -> None:
+    if not holds:
+        raise IdentityError(
+            where, found=Message("a decision that breaks the rule of {rule}", {"rule": rule})
+        )

@@ -1,0 +1,67 @@
+"""Small clusters and controllers for the tests of live control."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from commonwatt.ledger import Key, Ledger, Person
+from commonwatt.operate.controller import Controller
+from commonwatt.operate.engines.local import LocalEngine
+from commonwatt.operate.engines.protocol import OVER, Ask, Engine, NodeSeen
+from commonwatt.operate.settings import Settings, parse_settings
+from commonwatt.operate.store import Store
+
+QUICK = "tick_s = 0.05\ngrace_s = 0.2\nstart_within_s = 20\n"
+
+
+def nodes(count: int, gpus: int = 4, **fields: object) -> tuple[NodeSeen, ...]:
+    return tuple(NodeSeen(name=f"n{i:03d}", gpus=gpus, **fields) for i in range(count))
+
+
+def ask(job_id: str, *argv: str, gpus: int = 1, **fields: object) -> Ask:
+    given = {"estimate_s": 60.0, "submitted_at_s": time.time()} | fields
+    return Ask(job_id=job_id, argv=argv or ("sleep", "0.1"), gpus=gpus, **given)
+
+
+def store(folder: Path) -> Store:
+    """Return a store in `folder`, its ledger founded when it is first opened."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger.open(folder / "operate.db")
+    key = Key.from_seed(bytes([7]) * 32)
+    if ledger.head().size == 0:
+        now = datetime.fromtimestamp(0, UTC)
+        registrar = Key.from_seed(bytes(32))
+        who = Person(name="R", role="registrar", organisation="O", device="d")
+        ledger.found(registrar, who, at=now)
+        with ledger.transaction() as tx:
+            service = Person(name="C", role="controller", organisation="O", device="d")
+            ledger.enrol(tx, service, key.public_key, by=registrar, at=now)
+    return Store(ledger, key)
+
+
+def local(folder: Path, count: int = 2, gpus: int = 4, **fields: object) -> LocalEngine:
+    return LocalEngine(folder / "engine", nodes(count, gpus, **fields), time.time)
+
+
+def controller(folder: Path, engine: Engine, settings: Settings | str = "") -> Controller:
+    if isinstance(settings, str):
+        settings = parse_settings(QUICK + settings)
+    made = Controller(engine, store(folder), settings, explain=True)
+    made.recover()
+    return made
+
+
+def run_until_over(control: Controller, jobs: int, wait_s: float = 60.0):
+    """Tick until `jobs` jobs are over; return the ticks that did something."""
+    until, busy = time.monotonic() + wait_s, []
+    while time.monotonic() < until:
+        tick = control.tick()
+        if tick.done or tick.refused:
+            busy.append(tick)
+        if sum(job.phase in OVER for job in tick.seen.jobs.values()) >= jobs:
+            return busy
+        time.sleep(control.settings.tick_s)
+    phases = {name: job.phase.value for name, job in tick.seen.jobs.items()}
+    raise AssertionError(f"not over within {wait_s} s: {phases}")
