@@ -126,6 +126,10 @@ def _ask(shell):
     shell.room("budget", "--grant", "1", by="custodian")
     person = actor_id_of(Key.load(Path(shell.key("researcher"))).public_key)
     shell.room("budget", "--grant", "0.5", "--person", person, by="custodian")
-    answer = shell.room("budget", "--count", "safe/Patient", "--epsilon", "0.4", by="researcher")
+    waits = shell.room("budget", "--count", "safe/Patient", "--epsilon", "0.1", by="researcher")
+    assert (waits["state"], waits["people"]) == ("waiting", None)
+    shell.room("lane", by="custodian", code=2)
+    shell.room("lane", "--open", "0.3", by="custodian")
+    answer = shell.room("budget", "--count", "safe/Patient", "--epsilon", "0.3", by="researcher")
     assert abs(answer["people"] - 615) < 100
     assert shell.room("budget")["spent_epsilon"] == 0.4

@@ -81,7 +81,8 @@ def _groups_of(pid: int) -> list[Path]:
 _RUNNER = """
 import sys
 from pathlib import Path
-from commonwatt.sandbox.isolate.node import Node, Runtime, find_bubblewrap
+from commonwatt.sandbox.isolate.node import Node, find_bubblewrap
+from commonwatt.sandbox.isolate.runtime import Runtime
 from commonwatt.sandbox.isolate.job import Job, Limits
 folder = Path(sys.argv[1])
 code = f"import ctypes, time; ctypes.CDLL(None).prctl(15, b'{sys.argv[2]}'[:15]); time.sleep(30)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -120,6 +120,32 @@ def submit(room: str, job: Path, node: Path, **who: Any) -> Answer:
     return _answer(steps.submit(_place(room, who), job, node))
 
 
+@command(sandbox, "twin", example="commonwatt sandbox twin heart safe twin/ --key researcher.pem")
+@_room
+@click.argument("dataset")
+@click.argument("to", type=click.Path(file_okay=False, path_type=Path))
+@_ledger
+@_rooms
+@_key
+@option(
+    "--table", "tables", multiple=True, help="Table to make; again for more.  [default: Patient]"
+)
+@option("--domains", type=_file, help="What columns may hold, as TOML; FHIR's by default.")
+@option("--rows", type=int, default=500, show_default=True, help="People to make up.")
+@option("--epsilon", type=float, default=1.0, show_default=True, help="What the twin may cost.")
+def twin(
+    room: str, dataset: str, to: Path, tables: tuple[str, ...], domains: Path | None, rows: int,
+    epsilon: float, **who: Any,
+) -> Answer:  # fmt: skip
+    """Write tables of the same shape in which nobody stands, to write code on outside."""
+    from commonwatt.app.sandbox import steps
+
+    place = _place(room, who)
+    return _answer(
+        steps.twin(place, dataset, to, tables=tables, domains=domains, rows=rows, epsilon=epsilon)
+    )
+
+
 @command(sandbox, "status", example="commonwatt sandbox status heart")
 @_room
 @_ledger
@@ -198,6 +224,87 @@ def budget(
         dataset, _, table = counted.partition("/")
         return _answer(steps.ask_count(place, dataset, table, epsilon))
     return _answer(steps.budget(place, person))
+
+
+@command(sandbox, "lane", example="commonwatt sandbox lane heart --open 0.5 --key custodian.pem")
+@_room
+@_ledger
+@_rooms
+@_key
+@option("--open", "largest", type=float, help="Let noisy answers up to this epsilon leave unseen.")
+@option("--close", "closes", is_flag=True, help="Close the lane.")
+def lane(room: str, largest: float | None, closes: bool, **who: Any) -> Answer:
+    """Open or close the way by which noisy answers leave without a vote."""
+    from commonwatt.app.sandbox import steps
+
+    if (largest is None) is not closes:
+        fail_usage(Message("Give one of --open and --close."))
+    return _answer(steps.set_lane(_place(room, who), largest or 0.0))
+
+
+@command(
+    sandbox, "opt-out",
+    example="commonwatt sandbox opt-out heart PATIENT --scope ai-training --key custodian.pem",
+)  # fmt: skip
+@_room
+@click.argument("person")
+@_ledger
+@_rooms
+@_key
+@option(
+    "--scope", type=click.Choice(["all", "research", "ai-training", "genomics"]), default="all",
+    show_default=True, help="What the person said no to.",
+)  # fmt: skip
+@option("--back-in", is_flag=True, help="The person took it back.")
+def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Answer:
+    """Keep a person out of every use from now on, named by their id in the source."""
+    from commonwatt.app.sandbox import steps
+
+    return _answer(steps.opt_out(_place(room, who), person, scope, out=not back_in))
+
+
+@command(sandbox, "watch", example="commonwatt sandbox watch heart --json")
+@_room
+@_ledger
+@_rooms
+@option(
+    "--keep-days", type=int, default=90, show_default=True,
+    help="Days from a room's expiry to the deletion of what it holds.",
+)  # fmt: skip
+def watch(room: str, keep_days: int, **who: Any) -> Answer:
+    """Show who did what on which rows when, what is unusual, and what is due."""
+    from commonwatt.app.sandbox import steps
+
+    return _answer(steps.watch(_place(room, who), keep_days))
+
+
+@command(sandbox, "close", example="commonwatt sandbox close heart --key custodian.pem")
+@_room
+@_ledger
+@_rooms
+@_key
+def close(room: str, **who: Any) -> Answer:
+    """Close a room: nothing can be submitted, asked or released."""
+    from commonwatt.app.sandbox import steps
+
+    return _answer(steps.close(_place(room, who)))
+
+
+@command(
+    sandbox, "delete",
+    example="commonwatt sandbox delete heart --dataset raw --key custodian.pem\n"
+    "commonwatt sandbox delete heart --key custodian.pem",
+)  # fmt: skip
+@_room
+@_ledger
+@_rooms
+@_key
+@option("--dataset", help="Only this dataset; else all that a closed room holds, its key too.")
+def delete(room: str, dataset: str | None, **who: Any) -> Answer:
+    """Delete for good, and put the proof on record."""
+    from commonwatt.app.sandbox import steps
+
+    return _answer(steps.delete(_place(room, who), dataset))
 
 
 @command(sandbox, "prove", example="commonwatt sandbox prove")

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
-
-import polars as pl
 
 from commonwatt.app.ledger import with_ledger
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Ledger
 from commonwatt.sandbox.airlock.cohort import Cohort
+from commonwatt.sandbox.airlock.training import Feature, Training
 from commonwatt.sandbox.attacks.judge import judge
 from commonwatt.sandbox.imports.dataset import Dataset, import_csv, import_fhir, import_omop
 from commonwatt.sandbox.imports.tables import Field
-from commonwatt.sandbox.isolate.job import Kind, Limits
+from commonwatt.sandbox.isolate.job import Kind, Language, Limits
 from commonwatt.sandbox.isolate.node import open_node
 from commonwatt.sandbox.privacy import account, measures
-from commonwatt.sandbox.rooms.consent import view
+from commonwatt.sandbox.privacy.domains import load_domains
+from commonwatt.sandbox.rooms.consent import Scope, people_of
 from commonwatt.sandbox.rooms.room import Facts, Request, Room
+from commonwatt.sandbox.rooms.watch import Thresholds, report
+from commonwatt.sandbox.rooms.wipe import Wiped
 
 T = TypeVar("T")
 
@@ -137,20 +139,16 @@ def load_request(path: Path) -> Request:
     """
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
-        cohorts = {
-            name: Cohort(
-                table=given["table"],
-                by=tuple(given.get("by", ())),
-                where=tuple((c, how, value) for c, how, value in given.get("where", ())),
-            )
-            for name, given in facts.get("cohorts", {}).items()
-        }
+        cohorts = {name: _cohort(given) for name, given in facts.get("cohorts", {}).items()}
+        training = facts.get("training")
         return Request(
             code=(path.parent / facts["code"]).read_text(encoding="utf-8"),
             dataset=facts["dataset"],
             tables=tuple(facts["tables"]),
             outputs={name: Kind(kind) for name, kind in facts["outputs"].items()},
             cohorts=cohorts,
+            training=_training(training) if training else None,
+            language=Language(facts.get("language", "python")),
             limits=Limits(**facts.get("limits", {})),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -159,6 +157,102 @@ def load_request(path: Path) -> Request:
             found=type(error).__name__,
             wanted=Message("code, dataset, tables, outputs and, for counts, cohorts"),
         ) from None
+
+
+def _cohort(given: Mapping[str, Any]) -> Cohort:
+    return Cohort(
+        table=given["table"],
+        by=tuple(given.get("by", ())),
+        where=tuple((c, how, value) for c, how, value in given.get("where", ())),
+    )
+
+
+def _training(given: Mapping[str, Any]) -> Training:
+    """Return a declared training: features as "column", "column=value" or a named cohort."""
+    outcome = given["outcome"]
+    return Training(
+        table=given["table"],
+        features=tuple(_feature(one) for one in given["features"]),
+        outcome=outcome if isinstance(outcome, str) else _cohort(outcome),
+        held_out=float(given.get("held_out", 0.4)),
+    )
+
+
+def _feature(given: str | Mapping[str, Any]) -> Feature:
+    if not isinstance(given, str):
+        return Feature(name=given["name"], cohort=_cohort(given))
+    column, is_value, value = given.partition("=")
+    return Feature(name=given, column=column, equals=value if is_value else None)
+
+
+def close(place: Place) -> dict[str, Any]:
+    """Close a room."""
+    in_room(place, lambda room: room.close(by=place.key, at=place.now))
+    return {"room": place.room, "state": "closed"}
+
+
+def delete(place: Place, dataset: str | None) -> dict[str, Any]:
+    """Delete a dataset, or all that a closed room holds, and return the proof."""
+
+    def use(room: Room) -> Wiped:
+        if dataset is None:
+            return room.delete_room(by=place.key, at=place.now)
+        return room.delete(dataset, by=place.key, at=place.now)
+
+    return {"deleted": dataset or place.room} | in_room(place, use).as_body()
+
+
+def opt_out(place: Place, person: str, scope: str, *, out: bool) -> dict[str, Any]:
+    """Record that a person opted out, or back in, and return what it reaches."""
+
+    def use(room: Room) -> list[dict[str, Any]]:
+        room.opt_out(person, Scope(scope), out=out, by=place.key, at=place.now)
+        return [one for one in room.status()["models"] if one["opted_out_since"]]
+
+    touched = in_room(place, use)
+    return {"scope": scope, "out": out, "models_to_train_again": [m["output"] for m in touched]}
+
+
+def set_lane(place: Place, largest_epsilon: float) -> dict[str, Any]:
+    """Open or close the fast lane."""
+    in_room(place, lambda room: room.set_lane(largest_epsilon, by=place.key, at=place.now))
+    return {"room": place.room, "lane_largest_epsilon": largest_epsilon}
+
+
+def twin(
+    place: Place,
+    dataset: str,
+    to: Path,
+    *,
+    tables: tuple[str, ...],
+    domains: Path | None,
+    rows: int,
+    epsilon: float,
+) -> dict[str, Any]:
+    """Write a dummy twin of a dataset's tables into a folder."""
+    known = load_domains(domains, rows=rows) if domains else load_domains(rows=rows)
+    chosen = tables or ("Patient",)
+    if missing := sorted(set(chosen) - set(known)):
+        raise UsageError(
+            ", ".join(missing),
+            found=Message("no domains for this table"),
+            wanted=Message("one of {names}", {"names": ", ".join(sorted(known))}),
+        )
+    given = {name: known[name] for name in chosen}
+    seed = int(place.now.timestamp())
+    places = in_room(
+        place,
+        lambda room: room.twin(dataset, given, epsilon, to, seed=seed, by=place.key, at=place.now),
+    )
+    return {"epsilon": epsilon, "files": {name: str(path) for name, path in places.items()}}
+
+
+def watch(place: Place, keep_days: int) -> dict[str, Any]:
+    """Return the auditor's view of a room."""
+    limits = Thresholds(keep_days=keep_days)
+    return in_room(
+        place, lambda room: report(room.ledger, room.folder, room.name, place.now, limits)
+    )
 
 
 def status(place: Place) -> dict[str, Any]:
@@ -204,18 +298,21 @@ def grant(place: Place, epsilon: float, person: str) -> dict[str, Any]:
 
 
 def ask_count(place: Place, dataset: str, table: str, epsilon: float) -> dict[str, Any]:
-    """Return a noisy count of the people in a table, paid for with `epsilon`."""
+    """Ask for a noisy count of the people in a table, paid for with `epsilon`."""
 
     def use(room: Room) -> dict[str, Any]:
         def measure(found: Dataset, gone: frozenset[str]) -> measures.Answer:
-            rows = pl.scan_parquet(view(found.table(table), gone, room.folder / "views"))
-            people = rows.select(pl.col("patient_id").n_unique()).collect().item()
-            return measures.count(people).answer(epsilon)
+            people = people_of([found.table(table)]) - gone
+            return measures.count(len(people)).answer(epsilon)
 
-        answer = room.ask(
-            dataset, measure, epsilon, purpose=f"count {table}", by=place.key, at=place.now
-        )
-        return {"people": answer.values[0], "epsilon": epsilon, "noise_scale": answer.scale}
+        asked = room.ask(
+            dataset, measure, epsilon, tables=(table,), purpose=f"count {table}",
+            by=place.key, at=place.now,
+        )  # fmt: skip
+        told = {"output": asked.output, "state": asked.state.value, "epsilon": epsilon}
+        if asked.answer is None:
+            return told | {"people": None, "noise_scale": None}
+        return told | {"people": asked.answer.values[0], "noise_scale": asked.answer.scale}
 
     return in_room(place, use)
 

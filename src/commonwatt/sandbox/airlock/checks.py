@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from commonwatt.core.messages import Message
+from commonwatt.sandbox.airlock.models import FORMAT, ModelError, parse_model
 from commonwatt.sandbox.airlock.pictures import picture_faults
-from commonwatt.sandbox.airlock.tables import Table, leaves, parse_number, read_csv, read_json
+from commonwatt.sandbox.airlock.tables import Table, labelled_counts, leaves, read_csv, read_json
 from commonwatt.sandbox.deidentify.text import find_identifiers
 from commonwatt.sandbox.isolate.collect import Output
 from commonwatt.sandbox.isolate.job import Kind
@@ -37,6 +38,7 @@ class OutputRules:
         dominance_people: See above.
         residual_degrees: Fewest residual degrees of freedom of a model.
         longest_text: Most characters of prose.
+        longest_list: Longest list of values in JSON that are no counts.
     """
 
     smallest_count: int = 8
@@ -47,6 +49,7 @@ class OutputRules:
     dominance_people: int = 2
     residual_degrees: int = 10
     longest_text: int = 20_000
+    longest_list: int = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,10 @@ def check_output(output: Output, rules: OutputRules | None = None) -> list[Stop]
     data = output.path.read_bytes()
     if len(data) > rules.largest_bytes:
         return [_stop("size", "The file is larger than {limit} bytes.", limit=rules.largest_bytes)]
-    reader = {Kind.CSV: _check_csv, Kind.JSON: _check_json, Kind.TEXT: _check_text}
+    reader = {
+        Kind.CSV: _check_csv, Kind.JSON: _check_json, Kind.TEXT: _check_text,
+        Kind.MODEL: _check_model_file,
+    }  # fmt: skip
     if output.kind is Kind.PNG:
         return [Stop("picture", fault) for fault in picture_faults(data)]
     return reader[output.kind](data, rules)
@@ -186,9 +192,21 @@ def _check_json(data: bytes, rules: OutputRules) -> list[Stop]:
     stops = _identifiers_in("\n".join(f"{path} ; {value}" for path, value in found))
     if len(found) > rules.largest_rows:
         stops.append(_stop("records", "More than {n} values.", n=rules.largest_rows))
+    if _longest_list(read_json(data)) > rules.longest_list and not labelled_counts(data, Kind.JSON):
+        why = "A list of more than {n} values without counts: single records, or a model?"
+        stops.append(_stop("records", why, n=rules.longest_list))
     for path, value in found:
         stops += _check_leaf(path, value, rules)
     return stops + _check_model(found, rules)
+
+
+def _longest_list(value: Any) -> int:
+    if isinstance(value, dict):
+        return max(map(_longest_list, cast("dict[str, Any]", value).values()), default=0)
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        return max([len(items), *map(_longest_list, items)])
+    return 0
 
 
 def _check_leaf(path: str, value: Any, rules: OutputRules) -> list[Stop]:
@@ -207,6 +225,17 @@ def _check_model(found: list[tuple[str, Any]], rules: OutputRules) -> list[Stop]
     if any(kept.search(path) for path, _ in found):
         return [_stop("model", "The model carries rows that it was trained on.")]
     return []
+
+
+def _check_model_file(data: bytes, rules: OutputRules) -> list[Stop]:
+    """Read a model; whether it remembers people is asked where its rows are known."""
+    del rules
+    try:
+        model = parse_model(data)
+    except ModelError as fault:
+        why = "The file is no model of the form {form}: {part}."
+        return [_stop("shape", why, form=FORMAT, part=fault.args[0])]
+    return _identifiers_in(" ; ".join(model.features))
 
 
 def _check_text(data: bytes, rules: OutputRules) -> list[Stop]:
@@ -249,20 +278,3 @@ _WEAK: Final = frozenset({"DATE", "HOSPITAL", "AGE_OVER_89", "URL", "OTHER_NUMBE
 
 def _stop(rule: str, text: str, **values: object) -> Stop:
     return Stop(rule, Message(text, {name: str(value) for name, value in values.items()}))
-
-
-def counts_in(data: bytes, kind: Kind) -> dict[str, float]:
-    """Return every count of people in an output by a label of its cell."""
-    if kind is Kind.JSON:
-        found = {path: parse_number(str(value)) for path, value in leaves(read_json(data))}
-        return {path: value for path, value in found.items() if value is not None}
-    table = read_csv(data) if kind is Kind.CSV else None
-    if table is None:
-        return {}
-    labels = [i for i in range(len(table.header)) if i not in table.counts]
-    return {
-        "|".join([*(row[i] for i in labels), table.header[index]]): value
-        for row in table.rows
-        for index in table.counts
-        if (value := parse_number(row[index])) is not None
-    }

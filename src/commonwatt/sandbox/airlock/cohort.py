@@ -40,8 +40,8 @@ class Cohort:
     person: str = "patient_id"
 
 
-def people_by_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, ...], list[str]]:
-    """Return the people in each cell, by the cell's labels.
+def rows_of(dataset: Dataset, cohort: Cohort) -> pl.LazyFrame:
+    """Return the rows of a cohort's table on which its conditions hold.
 
     Raises:
         AirlockError: The cohort names a column or operator that does not exist.
@@ -59,11 +59,21 @@ def people_by_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, ...], li
         )
     for column, how, value in cohort.where:
         frame = frame.filter(_OPERATORS[how](pl.col(column), value))
+    return frame
+
+
+def people_by_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, ...], list[str]]:
+    """Return the people in each cell, by the cell's labels.
+
+    Raises:
+        AirlockError: The cohort names a column or operator that does not exist.
+    """
     labels = [pl.col(column).cast(pl.String).fill_null("") for column in cohort.by]
-    cells = frame.select(pl.col(cohort.person).alias("who"), *labels).unique().collect()
+    who = pl.col(cohort.person).cast(pl.String).alias("who")
+    cells = rows_of(dataset, cohort).select(who, *labels).unique().collect()
     found: dict[tuple[str, ...], list[str]] = {}
-    for who, *label in cells.sort(cells.columns).iter_rows():
-        found.setdefault(tuple(label), []).append(who)
+    for person, *label in cells.sort(cells.columns).iter_rows():
+        found.setdefault(tuple(label), []).append(person)
     return found
 
 

@@ -55,6 +55,14 @@ class Kind(StrEnum):
     JSON = "json"
     TEXT = "text"
     PNG = "png"
+    MODEL = "model"
+
+
+class Language(StrEnum):
+    """What a job is written in."""
+
+    PYTHON = "python"
+    R = "r"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +70,18 @@ class Job:
     """One piece of work, complete: nothing else is visible to it.
 
     Args:
-        code: The program, in Python.
+        code: The program.
         inputs: Host paths of data to read, by the name under which the job sees
             them in `/data`.
         outputs: Files that the job may leave in `/out`, with their kind.
+        language: What the program is written in.
     """
 
     code: str
     inputs: dict[str, Path] = field(default_factory=dict[str, Path])
     outputs: dict[str, Kind] = field(default_factory=dict[str, Kind])
     limits: Limits = field(default_factory=Limits)
+    language: Language = Language.PYTHON
 
     def __post_init__(self) -> None:
         for name in (*self.inputs, *self.outputs):

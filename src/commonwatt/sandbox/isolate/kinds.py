@@ -33,7 +33,7 @@ def as_kind(data: bytes, kind: Kind) -> bytes | None:
     if kind is Kind.PNG:
         return _pixels_only(data)
     text = _plain_text(data)
-    if text is None or (kind is Kind.JSON and not _is_json(text)):
+    if text is None or (kind in (Kind.JSON, Kind.MODEL) and not _is_json(text)):
         return None
     return data
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import sys
-import sysconfig
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -26,9 +24,10 @@ from commonwatt.sandbox.errors import IsolationError
 from commonwatt.sandbox.isolate.cgroups import Group, is_running, make_group, sweep_groups
 from commonwatt.sandbox.isolate.collect import Output, Refusal, collect
 from commonwatt.sandbox.isolate.drive import Driven, drive
-from commonwatt.sandbox.isolate.job import Job, Limits
+from commonwatt.sandbox.isolate.job import Job, Language, Limits
 from commonwatt.sandbox.isolate.mounts import make_memory_folder
 from commonwatt.sandbox.isolate.probe import PROBE, check_probe
+from commonwatt.sandbox.isolate.runtime import Runtime, program_place
 
 _FIRST_UID: Final = 1_879_000_000
 _UIDS: Final = 256
@@ -38,6 +37,8 @@ _CAGE: Final = (
 )
 _INSIDE_UID: Final = "1000"
 _SCRATCH_INODES: Final = 4096
+_TOOLS: Final = Path(__file__).with_name("inside")
+"""What a job may import, shown as `/opt/room`."""
 
 
 class Ending(StrEnum):
@@ -70,24 +71,6 @@ class Ended:
     log_cut: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
-    """The read-only programs that a job may use.
-
-    Args:
-        prefix: Python's installation, shown at its own place.
-        site: Installed packages, shown as `/opt/site`.
-    """
-
-    prefix: Path = field(default_factory=lambda: Path(sys.base_prefix))
-    site: Path = field(default_factory=lambda: Path(sysconfig.get_path("purelib")))
-
-    @property
-    def python(self) -> Path:
-        """Return the interpreter inside the cage."""
-        return self.prefix / "bin" / f"python3.{sys.version_info.minor}"
-
-
 @dataclass(frozen=True, slots=True)
 class Node:
     """A machine whose isolation was proved; make one with `open_node`."""
@@ -95,6 +78,10 @@ class Node:
     folder: Path
     runtime: Runtime
     bubblewrap: Path
+
+    def environment(self, language: Language) -> Mapping[str, str]:
+        """Return what jobs run on, by name, so that a run can be repeated."""
+        return self.runtime.record(language)
 
     def run(self, job: Job, *, to: Path) -> Ended:
         """Run `job` to its end and collect its outputs into the folder `to`.
@@ -219,7 +206,7 @@ def _cage(node: Node, job: Job, uid: int) -> Generator[_Cage]:
     name = f"{os.getpid()}-{uid - _FIRST_UID}"
     stage = node.folder / "stage" / name
     stage.mkdir(parents=True, exist_ok=True)
-    program = node.folder / "stage" / f"{name}.py"
+    program = node.folder / "stage" / f"{name}.program"
     with ExitStack() as stack:
         stack.callback(stage.rmdir)
         program.write_text(job.code, encoding="utf-8")
@@ -250,7 +237,8 @@ def _memory_folders(limits: Limits, uid: int) -> dict[str, int]:
 def _plan(
     node: Node, job: Job, uid: int, *, stage: Path, program: Path, group: Group
 ) -> dict[str, Any]:
-    shown = {"python": node.runtime.prefix, "site": node.runtime.site, "main.py": program}
+    shown = {"python": node.runtime.prefix, "site": node.runtime.site, "room": _TOOLS}
+    shown |= {"program": program}
     shown |= {f"in-{name}": path for name, path in job.inputs.items()}
     for path in shown.values():
         _check_plain(path)
@@ -261,7 +249,7 @@ def _plan(
         "binds": [{"source": str(path), "name": name} for name, path in shown.items()],
         "rlimits": _rlimits(job.limits),
         "argv": _argv(node, job, stage),
-        "command": [str(node.runtime.python), "/job/main.py"],
+        "command": node.runtime.command(job.language),
     }
 
 
@@ -286,14 +274,16 @@ def _argv(node: Node, job: Job, stage: Path) -> list[str]:
     argv += _system_libraries()
     argv += ["--ro-bind", str(stage / "python"), str(node.runtime.prefix)]
     argv += ["--ro-bind", str(stage / "site"), "/opt/site"]
-    argv += ["--ro-bind", str(stage / "main.py"), "/job/main.py"]
+    argv += ["--ro-bind", str(stage / "room"), "/opt/room"]
+    argv += ["--ro-bind", str(stage / "program"), program_place(job.language)]
+    argv += node.runtime.shown(job.language)
     for name in job.inputs:
         argv += ["--ro-bind", str(stage / f"in-{name}"), f"/data/{name}"]
     argv += ["--proc", "/proc", "--dev", "/dev"]
     for name, place in (("out", "/out"), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108
         argv += ["--bind", str(stage / name), place]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108
-    for key, value in _environment(job.limits).items():
+    for key, value in node.runtime.variables(job.language, job.limits).items():
         argv += ["--setenv", key, value]
     return argv
 
@@ -307,21 +297,6 @@ def _system_libraries() -> list[str]:
         elif path.exists():
             argv += ["--ro-bind", place, place]
     return [*argv, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-
-
-def _environment(limits: Limits) -> dict[str, str]:
-    threads = str(max(1, int(limits.cpus)))
-    return {
-        "HOME": "/tmp",  # noqa: S108
-        "LANG": "C.UTF-8",
-        "TMPDIR": "/tmp",  # noqa: S108
-        "PYTHONPATH": "/opt/site",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-        "OMP_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
-        "POLARS_MAX_THREADS": threads,
-    }
 
 
 def _check_plain(path: Path) -> None:

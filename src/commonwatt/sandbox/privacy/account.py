@@ -18,7 +18,7 @@ from commonwatt.core.messages import Message
 from commonwatt.sandbox.errors import BudgetError
 from commonwatt.sandbox.privacy.measures import check_epsilon
 
-_MILLION: Final = 1_000_000
+MILLION: Final = 1_000_000
 ROOM: Final = ""
 """The name under which a room's own budget is kept."""
 
@@ -56,6 +56,16 @@ class Balance:
         return round(self.limit - self.spent, 6)
 
 
+def micro(epsilon: float) -> int:
+    """Return a cost in whole millionths of epsilon, rounded up.
+
+    >>> micro(0.1), micro(1e-9)
+    (100000, 1)
+    """
+    check_epsilon(epsilon)
+    return math.ceil(epsilon * MILLION - 1e-6)
+
+
 def grant(tx: sa.Connection, room: str, epsilon: float, *, person: str = ROOM) -> None:
     """Set the budget of a room, or of a person in it.
 
@@ -65,7 +75,7 @@ def grant(tx: sa.Connection, room: str, epsilon: float, *, person: str = ROOM) -
         BudgetError: The new limit is below what was spent already.
     """
     check_epsilon(epsilon)
-    limit = math.floor(epsilon * _MILLION + 1e-6)
+    limit = math.floor(epsilon * MILLION + 1e-6)
     found = _row(tx, room, person)
     if found is None:
         row = {"room": room, "person": person, "limit_micro": limit, "spent_micro": 0}
@@ -86,8 +96,7 @@ def spend(tx: sa.Connection, room: str, person: str, epsilon: float, *, purpose:
     Raises:
         BudgetError: Either budget is missing or does not cover the cost.
     """
-    check_epsilon(epsilon)
-    cost = math.ceil(epsilon * _MILLION - 1e-6)
+    cost = micro(epsilon)
     for owner in (ROOM, person):
         _take(tx, room, owner, cost)
     row = {"room": room, "person": person, "cost_micro": cost, "purpose": purpose}
@@ -103,7 +112,7 @@ def balance(tx: sa.Connection, room: str, person: str = ROOM) -> Balance:
     found = _row(tx, room, person)
     if found is None:
         raise _not_granted(room, person)
-    return Balance(limit=found.limit_micro / _MILLION, spent=found.spent_micro / _MILLION)
+    return Balance(limit=found.limit_micro / MILLION, spent=found.spent_micro / MILLION)
 
 
 def _take(tx: sa.Connection, room: str, person: str, cost: int) -> None:
@@ -117,11 +126,11 @@ def _take(tx: sa.Connection, room: str, person: str, cost: int) -> None:
     found = _row(tx, room, person)
     if found is None:
         raise _not_granted(room, person)
-    left = (found.limit_micro - found.spent_micro) / _MILLION
+    left = (found.limit_micro - found.spent_micro) / MILLION
     raise BudgetError(
         _where(room, person),
         found=Message("{left} of epsilon left", {"left": f"{left:g}"}),
-        wanted=Message("{cost} for this question", {"cost": f"{cost / _MILLION:g}"}),
+        wanted=Message("{cost} for this question", {"cost": f"{cost / MILLION:g}"}),
         remedy=Message("Ask a coarser question, or ask the custodian for a larger budget."),
     )
 

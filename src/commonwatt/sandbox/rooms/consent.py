@@ -8,8 +8,12 @@ job and every question from the moment the opt-out is on record.
 from __future__ import annotations
 
 import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 import sqlalchemy as sa
@@ -53,22 +57,62 @@ def left_out(tx: sa.Connection, room: str, use: Scope) -> frozenset[str]:
     )
 
 
+PERSON_COLUMNS: Final = ("patient_id", "person_id")
+"""Columns that name a person, in FHIR's tables and in OMOP's."""
+
+
+def person_column(table: Path) -> str | None:
+    """Return the column of a table that names a person, or None."""
+    columns = pl.read_parquet_schema(table)
+    return next((name for name in PERSON_COLUMNS if name in columns), None)
+
+
+def people_of(tables: Iterable[Path]) -> frozenset[str]:
+    """Return everybody who has a row in one of `tables`."""
+    found: set[str] = set()
+    for table in tables:
+        if column := person_column(table):
+            rows = pl.scan_parquet(table).select(pl.col(column).cast(pl.String).unique())
+            found |= set(rows.collect().to_series().drop_nulls())
+    return frozenset(found)
+
+
 def view(table: Path, people: frozenset[str], views: Path) -> Path:
     """Return a table without `people`: itself, or a filtered copy made once.
 
     The copy's name is a digest of the people and of the table's place, so a
     later opt-out never meets an earlier copy.
     """
-    if not people or "patient_id" not in pl.read_parquet_schema(table):
+    column = person_column(table) if people else None
+    if column is None:
         return table
-    digest = hashlib.sha256("\n".join([str(table), *sorted(people)]).encode()).hexdigest()
-    copy = views / f"{digest}.parquet"
+    gone = pl.Series(sorted(people)).implode()
+    rows = pl.scan_parquet(table).filter(~pl.col(column).cast(pl.String).is_in(gone))
+    words = [str(table), *sorted(people)]
+    return keep_view(views, words, lambda draft: rows.collect().write_parquet(draft))
+
+
+def as_csv(table: Path, views: Path) -> Path:
+    """Return a table as CSV, for programs that read no Parquet; lists become JSON text."""
+    return keep_view(views, ["csv", str(table)], lambda draft: _plain(table).write_csv(draft))
+
+
+def keep_view(views: Path, words: Iterable[str], write: Callable[[Path], object]) -> Path:
+    """Return the copy that `words` name, written now if it is not there."""
+    copy = views / hashlib.sha256("\n".join(words).encode()).hexdigest()
     if not copy.exists():
         views.mkdir(exist_ok=True)
-        draft = views / f".{digest}.draft"
-        gone = pl.Series(sorted(people)).implode()
-        rows = pl.scan_parquet(table).filter(~pl.col("patient_id").is_in(gone))
-        rows.collect().write_parquet(draft)
+        draft = views / f".{copy.name}.{secrets.token_hex(4)}.draft"
+        write(draft)
         draft.chmod(0o644)
         draft.replace(copy)
     return copy
+
+
+def _plain(table: Path) -> pl.DataFrame:
+    frame = pl.read_parquet(table)
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    return frame.with_columns(
+        pl.Series(name, [json.dumps(value) for value in frame[name].to_list()], dtype=pl.String)
+        for name in nested
+    )

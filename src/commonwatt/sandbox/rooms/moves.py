@@ -73,10 +73,13 @@ MAY: Final[dict[str, frozenset[str]]] = {
     "deidentify": frozenset({Role.CUSTODIAN}),
     "sign-risk": frozenset({Role.CUSTODIAN}),
     "delete": frozenset({Role.CUSTODIAN}),
+    "delete-room": frozenset({Role.CUSTODIAN}),
     "opt-out": frozenset({Role.CUSTODIAN}),
+    "lane": frozenset({Role.CUSTODIAN}),
     "grant-budget": frozenset({Role.CUSTODIAN}),
     "submit": frozenset({Role.RESEARCHER, Role.LEAD}),
     "ask": frozenset({Role.RESEARCHER, Role.LEAD}),
+    "twin": frozenset({Role.RESEARCHER, Role.LEAD}),
     "vote": frozenset({Role.CHECKER}),
     "release": frozenset({Role.CUSTODIAN}),
 }

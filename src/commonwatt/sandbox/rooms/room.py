@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import polars as pl
 import sqlalchemy as sa
 
 import commonwatt.sandbox.rooms.consent as consent
+import commonwatt.sandbox.rooms.records as records
 import commonwatt.sandbox.rooms.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Draft, Ledger, Signer, actor_id_of
-from commonwatt.sandbox.airlock.checks import OutputRules, Stop, check_output
-from commonwatt.sandbox.airlock.cohort import Cohort, check_counts, people_by_cell
-from commonwatt.sandbox.airlock.differencing import Guard
-from commonwatt.sandbox.airlock.tables import has_counts, parse_number, read_csv
+from commonwatt.ledger.store import lock_head
+from commonwatt.sandbox.airlock.checks import Stop
+from commonwatt.sandbox.airlock.cohort import Cohort
+from commonwatt.sandbox.airlock.training import Training, held_out, training_table
 from commonwatt.sandbox.deidentify.tables import deidentify, token
 from commonwatt.sandbox.errors import RoleError, RoomError
-from commonwatt.sandbox.imports.dataset import Dataset, delete_dataset, load_dataset
-from commonwatt.sandbox.isolate.collect import Output
-from commonwatt.sandbox.isolate.job import Job, Kind, Limits
-from commonwatt.sandbox.isolate.node import Ended, Node
+from commonwatt.sandbox.imports.dataset import Dataset, load_dataset
+from commonwatt.sandbox.isolate.job import Job, Kind, Language, Limits
+from commonwatt.sandbox.isolate.node import Ended
 from commonwatt.sandbox.privacy import account
 from commonwatt.sandbox.privacy.measures import Answer
+from commonwatt.sandbox.privacy.twin import TwinTable, make_twins
 from commonwatt.sandbox.risk.report import RiskReport, assess_risk
+from commonwatt.sandbox.rooms.gate import Behind, Judged, differences, judge
 from commonwatt.sandbox.rooms.moves import (
     DATASET_MOVES,
     MAY,
@@ -43,10 +46,13 @@ from commonwatt.sandbox.rooms.moves import (
     RoomState,
     check_move,
 )
+from commonwatt.sandbox.rooms.records import Kept, Use
+from commonwatt.sandbox.rooms.wipe import Wiped, wipe
 
 _KEY: Final = "room.key"
-Cells = dict[tuple[str, ...], list[str]]
-"""People by the labels of a cell."""
+_LONG_STEP: Final = timedelta(days=1)
+TRAIN: Final = "train"
+"""The name under which a job that makes a model sees its training rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,10 @@ class Request:
     Args:
         dataset: A signed dataset of the room.
         tables: Tables to read, which the job sees as `/data/<table in small letters>`.
-        cohorts: For each output that counts people, the people that it counts.
+        cohorts: The people that an output counts, by output, or by `output:column`
+            where it has several columns of counts.
+        training: What a model learns from, seen as `/data/train`; the job then sees
+            no row of the people whom the room keeps back.
     """
 
     code: str
@@ -75,6 +84,8 @@ class Request:
     tables: tuple[str, ...]
     outputs: dict[str, Kind]
     cohorts: dict[str, Cohort] = field(default_factory=dict[str, Cohort])
+    training: Training | None = None
+    language: Language = Language.PYTHON
     limits: Limits = field(default_factory=Limits)
 
 
@@ -86,6 +97,33 @@ class Submitted:
     ended: Ended
     states: dict[str, OutputState]
     stops: dict[str, list[Stop]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question that was paid for.
+
+    Args:
+        output: The SHA-256 of the answer's bytes.
+        state: Released where the fast lane covers it, else waiting for votes.
+        answer: The answer, if it is released.
+    """
+
+    output: str
+    state: OutputState
+    answer: Answer | None
+
+
+class Runner(Protocol):
+    """Whatever runs a job isolated: a `Node`, or an engine that starts one elsewhere."""
+
+    def run(self, job: Job, *, to: Path) -> Ended:
+        """Run a job to its end and collect its outputs into the folder `to`."""
+        ...
+
+    def environment(self, language: Language) -> Mapping[str, str]:
+        """Return what jobs run on, by name, so that a run can be repeated."""
+        ...
 
 
 class Room:
@@ -101,8 +139,15 @@ class Room:
 
     @property
     def key(self) -> bytes:
-        """Return the room's secret."""
-        return (self.folder / _KEY).read_bytes()
+        """Return the room's secret.
+
+        Raises:
+            RoomError: The room was deleted, and its secret with it.
+        """
+        try:
+            return (self.folder / _KEY).read_bytes()
+        except FileNotFoundError:
+            raise RoomError(self.name, found=Message("a room without its key")) from None
 
     @classmethod
     def open(cls, ledger: Ledger, folder: Path, facts: Facts, *, by: Signer, at: datetime) -> Room:
@@ -118,10 +163,8 @@ class Room:
             "legal_basis": facts.legal_basis, "scope": facts.scope.value,
             "expires_on": facts.expires_on,
         }  # fmt: skip
-        with ledger.transaction() as tx:
-            if room._row(tx) is not None:
-                raise RoomError(facts.name, found=Message("a room of that name already"))
-            tx.execute(schema.rooms.insert().values(row))
+        with room._moving() as tx:
+            records.add_room(tx, row)
             room._enter(tx, "open", {"scope": facts.scope.value}, by=by, at=at)
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -132,12 +175,11 @@ class Room:
 
     def close(self, *, by: Signer, at: datetime) -> None:
         """Close the room: nothing can be submitted, asked or released."""
-        with self.ledger.transaction() as tx:
-            state = RoomState(self._found(tx).state)
-            check_move(state, RoomState.CLOSED, ROOM_MOVES, self.name)
-            this = schema.rooms.c.room == self.name
-            tx.execute(schema.rooms.update().where(this).values(state=RoomState.CLOSED.value))
-            self._enter(tx, "close", {}, by=by, at=at)
+        self._move_room(RoomState.CLOSED, "close", by=by, at=at)
+
+    def reopen(self, *, by: Signer, at: datetime) -> None:
+        """Open a closed room again."""
+        self._move_room(RoomState.OPEN, "open", by=by, at=at)
 
     def take_in(self, read: Callable[[Path], Dataset], *, by: Signer, at: datetime) -> Dataset:
         """Import a dataset: `read` gets the room's store and returns what it wrote.
@@ -146,8 +188,8 @@ class Room:
         """
         self._check(by, at, "import")
         dataset = read(self.store)
-        with self.ledger.transaction() as tx:
-            self._add_dataset(tx, dataset, DatasetState.IMPORTED, source="")
+        with self._moving() as tx:
+            records.add_dataset(tx, self.name, dataset.name, DatasetState.IMPORTED, source="")
             body = {"files": dataset.files, "rows": dataset.rows, "set-aside": dataset.set_aside}
             self._enter(tx, "import", body, by=by, at=at, of=f"dataset/{dataset.name}")
         return dataset
@@ -158,15 +200,14 @@ class Room:
         """De-identify a dataset under a new name and measure what risk is left."""
         self._check(by, at, "deidentify")
         raw = self._dataset(source, {DatasetState.IMPORTED})
-        with self.ledger.reading() as tx:
-            gone = consent.left_out(tx, self.name, self._scope(tx))
+        gone = self.left_out()
         people = pl.read_parquet(raw.table("Patient"))["patient_id"].to_list()
         leave_out = [person for person in people if token(self.key, person) in gone]
         done = deidentify(raw, self.store, name, key=self.key, leave_out=leave_out)
         report = assess_risk(raw, done, key=self.key)
-        with self.ledger.transaction() as tx:
-            self._add_dataset(
-                tx, done, DatasetState.DEIDENTIFIED, source=source, risk=report.sha256
+        with self._moving() as tx:
+            records.add_dataset(
+                tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=report.sha256
             )
             body = {"files": done.files, "k": report.risk.k, "risk": report.sha256}
             self._enter(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
@@ -178,75 +219,111 @@ class Room:
         Raises:
             RoomError: The digest is not that of the dataset's report.
         """
-        with self.ledger.transaction() as tx:
-            row = self._dataset_row(tx, name)
+        with self._moving() as tx:
+            row = records.dataset(tx, self.name, name)
             if row.risk_sha256 != sha256:
                 raise RoomError(name, wanted=Message("the digest of its own risk report"))
             state = DatasetState(row.state)
             check_move(state, DatasetState.SIGNED, DATASET_MOVES, name)
-            self._set_dataset(tx, name, DatasetState.SIGNED)
+            records.set_dataset(tx, self.name, name, DatasetState.SIGNED)
             body = {"risk": sha256}
             self._enter(tx, "sign-risk", body, by=by, at=at, of=f"dataset/{name}")
 
-    def delete(self, name: str, *, by: Signer, at: datetime) -> None:
-        """Delete a dataset for good and record the digests of what is gone."""
-        with self.ledger.transaction() as tx:
-            state = DatasetState(self._dataset_row(tx, name).state)
-            check_move(state, DatasetState.DELETED, DATASET_MOVES, name)
-            self._set_dataset(tx, name, DatasetState.DELETED)
-            files = load_dataset(self.store / name).files
-            self._enter(tx, "delete", {"files": files}, by=by, at=at, of=f"dataset/{name}")
-        delete_dataset(load_dataset(self.store / name))
+    def delete(self, name: str, *, by: Signer, at: datetime) -> Wiped:
+        """Delete a dataset for good, with every copy made of it, and prove it.
+
+        1. From one transaction on nobody can use it. 2. Files are overwritten and
+        removed. 3. The proof goes on record. Called again after a crash, it goes on.
+        """
+        with self._moving() as tx:
+            state = DatasetState(records.dataset(tx, self.name, name).state)
+            if state is not DatasetState.DELETED:
+                check_move(state, DatasetState.DELETED, DATASET_MOVES, name)
+                records.set_dataset(tx, self.name, name, DatasetState.DELETED)
+                files = load_dataset(self.store / name).files
+                self._enter(tx, "delete", {"files": files}, by=by, at=at, of=f"dataset/{name}")
+        wiped = wipe([self.store / name, self.folder / "views"])
+        with self._moving() as tx:
+            self._enter(tx, "delete", wiped.as_body(), by=by, at=at, of=f"dataset/{name}")
+        return wiped
+
+    def delete_room(self, *, by: Signer, at: datetime) -> Wiped:
+        """Delete everything that a closed room holds, its key last, and prove it.
+
+        Without the key no token can be led back to a person, whatever copy of a
+        table or of this database is left somewhere. Decisions stay in the ledger.
+        """
+        with self._moving() as tx:
+            state = RoomState(records.room(tx, self.name).state)
+            if state is not RoomState.DELETED:
+                check_move(state, RoomState.DELETED, ROOM_MOVES, self.name)
+                records.set_room(tx, self.name, RoomState.DELETED)
+                self._enter(tx, "delete-room", {"state": "begun"}, by=by, at=at)
+        wiped = wipe(self.folder / name for name in (*_FOLDERS, _KEY))
+        with self._moving() as tx:
+            for table in (schema.cells, schema.models, schema.opt_outs):
+                tx.execute(table.delete().where(table.c.room == self.name))
+            body = wiped.as_body() | {"key": "destroyed", "state": "done"}
+            self._enter(tx, "delete-room", body, by=by, at=at)
+        return wiped
 
     def opt_out(
         self, person: str, scope: consent.Scope, *, out: bool = True, by: Signer, at: datetime
     ) -> None:
         """Record that a person, named by their id in the source, opted out or back in.
 
-        The state keeps their token and the ledger only the scope.
+        The state keeps their token and the ledger only the scope. Filtered copies
+        made for earlier jobs hold the person still, so they go.
         """
         self._found_now()
         who = token(self.key, person)
-        with self.ledger.transaction() as tx:
+        with self._moving() as tx:
             consent.record(tx, self.name, who, scope, out=out)
             self._enter(tx, "opt-out", {"scope": scope.value, "out": out}, by=by, at=at)
+        wipe([self.folder / "views"])
 
-    def submit(self, node: Node, request: Request, *, by: Signer, at: datetime) -> Submitted:
+    def left_out(self) -> frozenset[str]:
+        """Return the tokens of those whom no use of this room may see now."""
+        with self.ledger.reading() as tx:
+            return self._gone(tx)
+
+    def submit(self, node: Runner, request: Request, *, by: Signer, at: datetime) -> Submitted:
         """Run a job on `node` and check each output.
 
         1. Check person, room and dataset. 2. Record that it starts. 3. Run it on
         tables without those who opted out. 4. Check the outputs. 5. Record how it
         ended and the outputs' states in one transaction; until then none exists.
+        Who opts out while it runs stops all that it leaves.
         """
         self._check(by, at, "submit")
         dataset = self._dataset(request.dataset, {DatasetState.SIGNED})
-        code = hashlib.sha256(request.code.encode()).hexdigest()
-        number = f"{code[:8]}-{secrets.token_hex(3)}"
-        gone = self._start(number, request, dataset, code, by=by, at=at)
-        views = self.folder / "views"
-        inputs = {
-            table.lower(): consent.view(dataset.table(table), gone, views)
-            for table in request.tables
-        }
-        job = Job(code=request.code, inputs=inputs, outputs=request.outputs, limits=request.limits)
+        behind = self._behind(dataset, request)
+        number = self._start(node, request, behind, by=by, at=at)
         kept = self.folder / "outputs"
         kept.mkdir(exist_ok=True)
-        ended = node.run(job, to=kept)
+        ended = node.run(self._job(request, behind), to=kept)
         self._keep_log(number, ended.log)
-        cells = {
-            output.name: self._cells(dataset, request.cohorts[output.name], gone)
-            for output in ended.outputs
-            if output.name in request.cohorts
-        }
-        stops = {output.name: self._stops(output, request, cells) for output in ended.outputs}
-        states = {
-            name: OutputState.STOPPED if found else OutputState.WAITING
-            for name, found in stops.items()
-        }
-        with self.ledger.transaction() as tx:
+        with self.ledger.reading() as tx:
+            released = records.released_cells(tx, self.name)
+        judged = {output.name: judge(output, behind, released) for output in ended.outputs}
+        end = at + timedelta(seconds=ended.wall_s)
+        with self._moving() as tx:
+            self._stop_for_opt_outs(tx, behind, judged)
+            states = {name: _first_state(one) for name, one in judged.items()}
             for output in ended.outputs:
-                self._add_output(tx, number, output, states, stops, cells, by)
-            self._enter(tx, "submit", _end_body(ended, states), by=by, at=at, of=f"job/{number}")
+                one = judged[output.name]
+                told = tuple((stop.rule, str(stop.why)) for stop in one.stops)
+                row = Kept(
+                    sha256=output.sha256, name=output.name, kind=output.kind.value, job=number,
+                    author=actor_id_of(by.public_key), state=states[output.name], stops=told,
+                )  # fmt: skip
+                records.add_output(tx, self.name, row, one.cells)
+                if one.attack_auc is not None:
+                    records.add_model(
+                        tx, self.name, output.sha256, dataset.name, one.trained_on, one.attack_auc
+                    )
+            self._enter(tx, "submit", _end_body(ended, states), by=by, at=end, of=f"job/{number}")
+        stops = {name: one.stops for name, one in judged.items()}
         return Submitted(job=number, ended=ended, states=states, stops=stops)
 
     def bytes_of(self, output: str) -> bytes:
@@ -255,6 +332,8 @@ class Room:
         Raises:
             RoomError: They are not the bytes that were collected.
         """
+        with self.ledger.reading() as tx:
+            records.output(tx, self.name, output)
         data = (self.folder / "outputs" / output).read_bytes()
         if hashlib.sha256(data).hexdigest() != output:
             raise RoomError(output[:12], found=Message("bytes other than those collected"))
@@ -268,22 +347,21 @@ class Room:
         """
         self._check(by, at, "vote")
         checker = actor_id_of(by.public_key)
-        with self.ledger.transaction() as tx:
-            row = self._output(tx, output)
+        with self._moving() as tx:
+            row = records.output(tx, self.name, output)
             state = OutputState(row.state)
             check_move(state, OutputState.APPROVED, OUTPUT_MOVES, output[:12])
             if row.author == checker:
                 raise RoleError(output[:12], wanted=Message("a checker who is not the author"))
-            votes = self._votes(tx, output)
+            votes = records.votes(tx, self.name, output)
             if checker in votes:
                 raise RoleError(output[:12], found=Message("a vote of this checker already"))
-            row = {"room": self.name, "output": output, "checker": checker, "approves": approve}
-            tx.execute(schema.votes.insert().values(row))
+            records.add_vote(tx, self.name, output, checker, approves=approve)
             if not approve:
                 state = OutputState.REJECTED
             elif sum(votes.values()) + 1 >= VOTES_NEEDED:
                 state = OutputState.APPROVED
-            self._set_output(tx, output, state)
+            records.set_output(tx, self.name, output, state)
             body = {"approves": approve, "state": state.value}
             self._enter(tx, "vote", body, by=by, at=at, of=f"output/{output}")
         return state
@@ -295,17 +373,18 @@ class Room:
         record before a byte leaves; called again, it delivers the same bytes again.
 
         Raises:
-            RoomError: The output is not approved, or together with others tells too much.
+            RoomError: The output is not approved, together with others tells too
+                much, or is a model of people of whom one has opted out.
         """
         self._check(by, at, "release")
         data = self.bytes_of(output)
-        with self.ledger.transaction() as tx:
-            row = self._output(tx, output)
+        with self._moving() as tx:
+            row = records.output(tx, self.name, output)
             if row.state != OutputState.RELEASED.value:
                 state = OutputState(row.state)
                 check_move(state, OutputState.RELEASED, OUTPUT_MOVES, output[:12])
-                self._guard_again(tx, output)
-                self._set_output(tx, output, OutputState.RELEASED)
+                self._look_again(tx, output)
+                records.set_output(tx, self.name, output, OutputState.RELEASED)
                 body = {"bytes": len(data), "kind": row.kind}
                 self._enter(tx, "release", body, by=by, at=at, of=f"output/{output}")
         place = to / f"{row.job}-{row.name}"
@@ -317,9 +396,20 @@ class Room:
 
     def grant(self, epsilon: float, *, person: str = "", by: Signer, at: datetime) -> None:
         """Set the privacy budget of the room, or of one person in it by their actor id."""
-        with self.ledger.transaction() as tx:
+        with self._moving() as tx:
             account.grant(tx, self.name, epsilon, person=person)
             self._enter(tx, "grant-budget", {"epsilon": str(epsilon)}, by=by, at=at)
+
+    def set_lane(self, largest_epsilon: float, *, by: Signer, at: datetime) -> None:
+        """Open the fast lane: noisy answers that cost at most this leave without a vote.
+
+        Zero closes it. Every answer that leaves so is in the ledger like any other.
+        """
+        micro = account.micro(largest_epsilon) if largest_epsilon else 0
+        self._check(by, at, "lane")
+        with self._moving() as tx:
+            records.set_lane(tx, self.name, micro)
+            self._enter(tx, "lane", {"largest-epsilon": str(largest_epsilon)}, by=by, at=at)
 
     def ask(
         self,
@@ -327,41 +417,112 @@ class Room:
         measure: Callable[[Dataset, frozenset[str]], Answer],
         epsilon: float,
         *,
+        tables: Iterable[str] = (),
         purpose: str,
         by: Signer,
         at: datetime,
-    ) -> Answer:
-        """Answer a question under differential privacy, after its cost is on record.
+    ) -> Asked:
+        """Ask a question under differential privacy; its cost is on record before its answer.
+
+        Where the fast lane is open and covers the cost, the answer is released at
+        once. Else it waits for two votes like any output.
 
         Args:
             dataset: A signed dataset.
             measure: Our own measure; gets the dataset and whom to leave out.
             epsilon: What it costs.
+            tables: What it reads, for the record of uses.
             purpose: A word for the record.
             by: Who asks.
             at: When.
         """
         self._check(by, at, "ask")
         found = self._dataset(dataset, {DatasetState.SIGNED})
-        with self.ledger.transaction() as tx:
-            gone = consent.left_out(tx, self.name, self._scope(tx))
-            account.spend(tx, self.name, actor_id_of(by.public_key), epsilon, purpose=purpose)
-            body = {"epsilon": str(epsilon), "purpose": purpose}
-            self._enter(tx, "ask", body, by=by, at=at, of=f"dataset/{dataset}")
-        return measure(found, gone)
+        number = f"ask-{secrets.token_hex(6)}"
+        gone = self._pay(number, "ask", found, epsilon, tuple(tables), purpose, by=by, at=at)
+        answer = measure(found, gone)
+        body = {"dataset": dataset, "purpose": purpose, "ask": number} | asdict(answer)
+        data = (json.dumps(body, sort_keys=True) + "\n").encode()
+        output = self._keep_output(data)
+        with self._moving() as tx:
+            unseen = account.micro(epsilon) <= records.lane(tx, self.name)
+            state = OutputState.RELEASED if unseen else OutputState.WAITING
+            row = Kept(
+                sha256=output, name="answer.json", kind=Kind.JSON.value, job=number,
+                author=actor_id_of(by.public_key), state=state,
+            )  # fmt: skip
+            records.add_output(tx, self.name, row, {})
+            told = {"output": output, "state": state.value, "lane": unseen}
+            self._enter(tx, "ask", told, by=by, at=at, of=f"ask/{number}")
+        return Asked(output=output, state=state, answer=answer if unseen else None)
+
+    def twin(
+        self,
+        dataset: str,
+        tables: Mapping[str, TwinTable],
+        epsilon: float,
+        to: Path,
+        *,
+        seed: int,
+        by: Signer,
+        at: datetime,
+    ) -> dict[str, Path]:
+        """Write a dummy twin of tables into `to`, for writing code outside; it costs `epsilon`.
+
+        It is made of noisy answers alone, so it leaves by the fast lane and by
+        nothing else.
+
+        Raises:
+            RoomError: The fast lane is closed or does not cover the cost.
+        """
+        self._check(by, at, "twin")
+        found = self._dataset(dataset, {DatasetState.SIGNED})
+        with self.ledger.reading() as tx:
+            if account.micro(epsilon) > records.lane(tx, self.name):
+                raise RoomError(
+                    self.name,
+                    found=Message("no fast lane open for this cost"),
+                    remedy=Message("Ask the custodian to open it."),
+                )
+        number = f"twin-{secrets.token_hex(6)}"
+        names = tuple(sorted(tables))
+        gone = self._pay(number, "twin", found, epsilon, names, "twin", by=by, at=at)
+        views = self.folder / "views"
+        frames = {
+            name: pl.read_parquet(consent.view(found.table(name), gone, views)) for name in names
+        }
+        made = make_twins(frames, tables, epsilon=epsilon, seed=seed)
+        files = {name: _parquet_bytes(frame) for name, frame in made.items()}
+        with self._moving() as tx:
+            digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+            self._enter(tx, "twin", {"files": digests}, by=by, at=at, of=f"ask/{number}")
+        to.mkdir(parents=True, exist_ok=True)
+        places = {name: to / name.lower() for name in files}
+        for name, data in files.items():
+            places[name].write_bytes(data)
+        return places
 
     def status(self) -> dict[str, Any]:
-        """Return the room's state, datasets and outputs; no value of a record."""
+        """Return the room's state, datasets, outputs and models; no value of a record."""
         with self.ledger.reading() as tx:
-            found = self._found(tx)
+            found = records.room(tx, self.name)
             return {
                 "room": self.name, "state": found.state, "scope": found.scope,
                 "expires_on": found.expires_on,
-                "datasets": [dict(row) for row in self._all(tx, schema.datasets)],
-                "outputs": [dict(row) for row in self._all(tx, schema.outputs)],
+                "lane_largest_epsilon": records.lane(tx, self.name) / account.MILLION,
+                "datasets": records.rows_of(tx, self.name, schema.datasets),
+                "outputs": records.rows_of(tx, self.name, schema.outputs),
+                "models": records.models(tx, self.name),
             }  # fmt: skip
 
     # What the moves are made of.
+
+    @contextmanager
+    def _moving(self) -> Generator[sa.Connection]:
+        """Give a transaction that waits until no other move is under way."""
+        with self.ledger.transaction() as tx:
+            lock_head(tx)
+            yield tx
 
     def _enter(
         self,
@@ -373,14 +534,18 @@ class Room:
         at: datetime,
         of: str = "",
     ) -> None:
+        """Put a step on record, not before the entry of a step that overtook it."""
         subject = f"room/{self.name}" + (f"/{of}" if of else "")
         draft = Draft(kind=f"sandbox.{step}", subject=subject, body=dict(body))
+        last = lock_head(tx).at
+        if last and timedelta() < datetime.fromisoformat(last) - at < _LONG_STEP:
+            at = datetime.fromisoformat(last)
         self.ledger.append(tx, [draft], by=by, at=at, roles=MAY[step])
 
     def _check(self, by: Signer, at: datetime, step: str) -> None:
         """Raise unless the room is open today and `by` may make `step`."""
         with self.ledger.reading() as tx:
-            found = self._found(tx)
+            found = records.room(tx, self.name)
         if found.state != RoomState.OPEN.value:
             raise RoomError(self.name, found=Message("a room that is not open"))
         if at.date().isoformat() > found.expires_on:
@@ -395,52 +560,24 @@ class Room:
                 wanted=Message("one of {roles}", {"roles": ", ".join(sorted(MAY[step]))}),
             )
 
-    def _row(self, tx: sa.Connection) -> sa.Row[Any] | None:
-        return tx.execute(sa.select(schema.rooms).where(schema.rooms.c.room == self.name)).first()
-
-    def _found(self, tx: sa.Connection) -> sa.Row[Any]:
-        row = self._row(tx)
-        if row is None:
-            raise RoomError(self.name, found=Message("no such room"))
-        return row
+    def _move_room(self, to: RoomState, step: str, *, by: Signer, at: datetime) -> None:
+        with self._moving() as tx:
+            state = RoomState(records.room(tx, self.name).state)
+            check_move(state, to, ROOM_MOVES, self.name)
+            records.set_room(tx, self.name, to)
+            self._enter(tx, step, {}, by=by, at=at)
 
     def _found_now(self) -> None:
         """Raise unless the room exists."""
         with self.ledger.reading() as tx:
-            self._found(tx)
+            records.room(tx, self.name)
 
-    def _scope(self, tx: sa.Connection) -> consent.Scope:
-        return consent.Scope(self._found(tx).scope)
-
-    def _add_dataset(
-        self,
-        tx: sa.Connection,
-        dataset: Dataset,
-        state: DatasetState,
-        *,
-        source: str,
-        risk: str = "",
-    ) -> None:
-        row = {"room": self.name, "dataset": dataset.name, "state": state.value,
-               "source": source, "risk_sha256": risk}  # fmt: skip
-        tx.execute(schema.datasets.insert().values(row))
-
-    def _dataset_row(self, tx: sa.Connection, name: str) -> sa.Row[Any]:
-        table = schema.datasets
-        query = sa.select(table).where(table.c.room == self.name, table.c.dataset == name)
-        row = tx.execute(query).first()
-        if row is None:
-            raise RoomError(name, found=Message("no such dataset in this room"))
-        return row
-
-    def _set_dataset(self, tx: sa.Connection, name: str, state: DatasetState) -> None:
-        table = schema.datasets
-        this = (table.c.room == self.name, table.c.dataset == name)
-        tx.execute(table.update().where(*this).values(state=state.value))
+    def _gone(self, tx: sa.Connection) -> frozenset[str]:
+        return consent.left_out(tx, self.name, records.scope(tx, self.name))
 
     def _dataset(self, name: str, states: set[DatasetState]) -> Dataset:
         with self.ledger.reading() as tx:
-            state = self._dataset_row(tx, name).state
+            state = records.dataset(tx, self.name, name).state
         if state not in states:
             raise RoomError(
                 name,
@@ -449,22 +586,66 @@ class Room:
             )
         return load_dataset(self.store / name)
 
+    def _behind(self, dataset: Dataset, request: Request) -> Behind:
+        held: frozenset[str] = frozenset()
+        if request.training is not None:
+            held = held_out(self.key, dataset, request.training)
+        return Behind(
+            dataset=dataset, cohorts=request.cohorts, training=request.training,
+            gone=self.left_out(), held=held,
+        )  # fmt: skip
+
     def _start(
-        self,
-        number: str,
-        request: Request,
-        dataset: Dataset,
-        code: str,
-        *,
-        by: Signer,
-        at: datetime,
-    ) -> frozenset[str]:
-        with self.ledger.transaction() as tx:
-            gone = consent.left_out(tx, self.name, self._scope(tx))
-            digests = {table: dataset.files[f"{table}.parquet"] for table in request.tables}
-            body = {"code": code, "inputs": digests, "left-out": len(gone), "state": "started"}
+        self, node: Runner, request: Request, behind: Behind, *, by: Signer, at: datetime
+    ) -> str:
+        """Put on record that a job starts, on whose rows, and on what it runs."""
+        code = hashlib.sha256(request.code.encode()).hexdigest()
+        number = f"{code[:8]}-{secrets.token_hex(3)}"
+        tables = [behind.dataset.table(table) for table in request.tables]
+        body = {
+            "code": code, "dataset": behind.dataset.name, "left-out": len(behind.gone),
+            "kept-back": len(behind.held), "state": "started",
+            "inputs": {name: behind.dataset.files[f"{name}.parquet"] for name in request.tables},
+            "environment": dict(node.environment(request.language)),
+        }  # fmt: skip
+        use = Use(
+            name=number, step="submit", actor=actor_id_of(by.public_key),
+            dataset=behind.dataset.name, tables=request.tables,
+            people=consent.people_of(tables) - behind.unseen, at=at,
+        )  # fmt: skip
+        with self._moving() as tx:
+            records.add_use(tx, self.name, use)
             self._enter(tx, "submit", body, by=by, at=at, of=f"job/{number}")
-        return gone
+        return number
+
+    def _job(self, request: Request, behind: Behind) -> Job:
+        """Return the job with the tables that it may see."""
+        views = self.folder / "views"
+        inputs = {
+            table.lower(): consent.view(behind.dataset.table(table), behind.unseen, views)
+            for table in request.tables
+        }
+        if request.training is not None:
+            training = request.training
+            words = [TRAIN, repr(training), behind.dataset.name, *sorted(behind.unseen)]
+            rows = training_table(behind.dataset, training, behind.unseen)
+            inputs[TRAIN] = consent.keep_view(views, words, rows.write_parquet)
+        if request.language is Language.R:
+            inputs = {name: consent.as_csv(path, views) for name, path in inputs.items()}
+        return Job(
+            code=request.code, inputs=inputs, outputs=request.outputs, limits=request.limits,
+            language=request.language,
+        )  # fmt: skip
+
+    def _stop_for_opt_outs(
+        self, tx: sa.Connection, behind: Behind, judged: Mapping[str, Judged]
+    ) -> None:
+        """Stop everything that a job left if somebody opted out while it ran."""
+        if self._gone(tx) <= behind.gone:
+            return
+        why = Message("Somebody opted out while the job ran; run it again.")
+        for one in judged.values():
+            one.stops.append(Stop("opt-out", why))
 
     def _keep_log(self, number: str, log: bytes) -> None:
         """Keep what the job printed in the room; it may hold records and never leaves."""
@@ -472,121 +653,59 @@ class Room:
         logs.mkdir(exist_ok=True)
         (logs / number).write_bytes(log)
 
-    def _cells(self, dataset: Dataset, cohort: Cohort, gone: frozenset[str]) -> Cells:
-        found = people_by_cell(dataset, cohort)
-        return {label: [p for p in people if p not in gone] for label, people in found.items()}
+    def _keep_output(self, data: bytes) -> str:
+        """Keep bytes of our own making under their SHA-256, which is returned."""
+        output = hashlib.sha256(data).hexdigest()
+        folder = self.folder / "outputs"
+        folder.mkdir(exist_ok=True)
+        draft = folder / f".{output}.draft"
+        draft.write_bytes(data)
+        draft.chmod(0o600)
+        draft.replace(folder / output)
+        return output
 
-    def _stops(
-        self,
-        output: Output,
-        request: Request,
-        cells: Mapping[str, Cells],
-    ) -> list[Stop]:
-        rules = OutputRules()
-        stops = check_output(output, rules)
-        if output.kind is Kind.JSON and has_counts(output.path.read_bytes()):
-            why = Message("Counts of people belong in a CSV output with a cohort.")
-            return [*stops, Stop("declaration", why)]
-        table = read_csv(output.path.read_bytes()) if output.kind is Kind.CSV else None
-        if table is None or not table.counts:
-            return stops
-        if output.name not in cells:
-            why = Message("It counts people, and no cohort says which; the guard cannot compare.")
-            return [*stops, Stop("declaration", why)]
-        by = request.cohorts[output.name].by
-        if any(column not in table.header for column in by):
-            why = Message("The table lacks a column by which its cohort is split.")
-            return [*stops, Stop("declaration", why)]
-        places = [table.header.index(column) for column in by]
-        shown = {
-            tuple(row[i] for i in places): parse_number(row[table.counts[0]]) or 0.0
-            for row in table.rows
-        }
-        stops += check_counts(shown, cells[output.name], round_to=rules.round_to)
-        with self.ledger.reading() as tx:
-            return stops + self._differences(tx, _named(output.name, cells[output.name]))
-
-    def _differences(self, tx: sa.Connection, cells: Mapping[str, list[str]]) -> list[Stop]:
-        """Return a stop if `cells` and what was released tell about too few people."""
-        released = self._released(tx)
-        everyone = {p for people in (*released.values(), *cells.values()) for p in people}
-        guard = Guard(sorted(everyone))
-        guard.remember({name: guard.bits(people) for name, people in released.items()})
-        pairs = guard.check({name: guard.bits(people) for name, people in cells.items()})
-        if not pairs:
-            return []
-        why = Message(
-            "Compared with what is released, {n} pairs of cells differ in too few people.",
-            {"n": str(len(pairs))},
-        )
-        return [Stop("differencing", why)]
-
-    def _released(self, tx: sa.Connection) -> dict[str, list[str]]:
-        out, cell = schema.outputs, schema.cells
-        query = (
-            sa.select(cell.c.output, cell.c.cell, cell.c.people)
-            .join(out, (out.c.room == cell.c.room) & (out.c.output == cell.c.output))
-            .where(cell.c.room == self.name, out.c.state == OutputState.RELEASED.value)
-        )
-        return {f"{row.output}/{row.cell}": json.loads(row.people) for row in tx.execute(query)}
-
-    def _guard_again(self, tx: sa.Connection, output: str) -> None:
-        table = schema.cells
-        query = sa.select(table).where(table.c.room == self.name, table.c.output == output)
-        cells = {row.cell: json.loads(row.people) for row in tx.execute(query)}
-        if cells and (stops := self._differences(tx, cells)):
+    def _look_again(self, tx: sa.Connection, output: str) -> None:
+        """Raise if what happened since the checks keeps an output from leaving."""
+        cells = records.cells_of(tx, self.name, output)
+        if stops := differences(cells, records.released_cells(tx, self.name)):
             raise RoomError(output[:12], found=stops[0].why)
+        model = records.model(tx, self.name, output)
+        if model is not None and model["opted_out_since"]:
+            raise RoomError(
+                output[:12],
+                found=Message("a model of people of whom one has opted out since"),
+                remedy=Message("Train it again; the room leaves them out."),
+            )
 
-    def _add_output(
+    def _pay(
         self,
-        tx: sa.Connection,
         number: str,
-        output: Output,
-        states: Mapping[str, OutputState],
-        stops: Mapping[str, list[Stop]],
-        cells: Mapping[str, Cells],
+        step: str,
+        dataset: Dataset,
+        epsilon: float,
+        tables: tuple[str, ...],
+        purpose: str,
+        *,
         by: Signer,
-    ) -> None:
-        """Add an output and its cells; the same bytes offered again keep their state."""
-        table = schema.outputs
-        known = sa.select(table.c.output).where(
-            table.c.room == self.name, table.c.output == output.sha256
-        )
-        if tx.execute(known).first():
-            return
-        told = [{"rule": stop.rule, "why": str(stop.why)} for stop in stops[output.name]]
-        row = {
-            "room": self.name, "output": output.sha256, "job": number, "name": output.name,
-            "kind": output.kind.value, "author": actor_id_of(by.public_key),
-            "state": states[output.name].value, "stops": json.dumps(told),
-        }  # fmt: skip
-        tx.execute(table.insert().values(row))
-        for cell, people in _named(output.name, cells.get(output.name, {})).items():
-            row = {"room": self.name, "output": output.sha256, "cell": cell,
-                   "people": json.dumps(people)}  # fmt: skip
-            tx.execute(schema.cells.insert().values(row))
+        at: datetime,
+    ) -> frozenset[str]:
+        """Take a cost from the budgets and put the use on record; return whom it must not see."""
+        actor = actor_id_of(by.public_key)
+        people = consent.people_of(dataset.table(table) for table in tables)
+        with self._moving() as tx:
+            gone = self._gone(tx)
+            account.spend(tx, self.name, actor, epsilon, purpose=purpose)
+            use = Use(
+                name=number, step=step, actor=actor, dataset=dataset.name, tables=tables,
+                people=people - gone, at=at,
+            )  # fmt: skip
+            records.add_use(tx, self.name, use)
+            body = {"epsilon": str(epsilon), "purpose": purpose, "dataset": dataset.name}
+            self._enter(tx, step, body, by=by, at=at, of=f"ask/{number}")
+        return gone
 
-    def _output(self, tx: sa.Connection, output: str) -> sa.Row[Any]:
-        table = schema.outputs
-        query = sa.select(table).where(table.c.room == self.name, table.c.output == output)
-        row = tx.execute(query).first()
-        if row is None:
-            raise RoomError(output[:12], found=Message("no such output in this room"))
-        return row
 
-    def _set_output(self, tx: sa.Connection, output: str, state: OutputState) -> None:
-        table = schema.outputs
-        this = (table.c.room == self.name, table.c.output == output)
-        tx.execute(table.update().where(*this).values(state=state.value))
-
-    def _votes(self, tx: sa.Connection, output: str) -> dict[str, bool]:
-        table = schema.votes
-        query = sa.select(table).where(table.c.room == self.name, table.c.output == output)
-        return {row.checker: row.approves for row in tx.execute(query)}
-
-    def _all(self, tx: sa.Connection, table: sa.Table) -> list[sa.RowMapping]:
-        query = sa.select(table).where(table.c.room == self.name).order_by(*table.primary_key)
-        return list(tx.execute(query).mappings())
+_FOLDERS: Final = ("datasets", "views", "outputs", "logs")
 
 
 def prepare(ledger: Ledger) -> None:
@@ -596,8 +715,14 @@ def prepare(ledger: Ledger) -> None:
         account.metadata.create_all(tx)
 
 
-def _named(name: str, cells: Cells) -> dict[str, list[str]]:
-    return {"|".join((name, *label)): people for label, people in cells.items()}
+def _first_state(judged: Judged) -> OutputState:
+    return OutputState.STOPPED if judged.stops else OutputState.WAITING
+
+
+def _parquet_bytes(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
 
 
 def _end_body(ended: Ended, states: Mapping[str, OutputState]) -> dict[str, Any]:

@@ -67,3 +67,37 @@ opt_outs = sa.Table(
     sa.Column("scope", sa.String(20), nullable=False),
     sa.Column("out", sa.Boolean, nullable=False),
 )
+
+lanes = sa.Table(
+    "sandbox_lanes",
+    metadata,
+    sa.Column("room", sa.String(80), primary_key=True),
+    sa.Column("largest_micro", sa.BigInteger, nullable=False),
+)
+"""Rooms whose noisy answers leave unseen, and the most epsilon of one such answer."""
+
+uses = sa.Table(
+    "sandbox_uses",
+    metadata,
+    sa.Column("room", sa.String(80), primary_key=True),
+    sa.Column("use", sa.String(40), primary_key=True),
+    sa.Column("step", sa.String(20), nullable=False),
+    sa.Column("actor", sa.String(16), nullable=False),
+    sa.Column("dataset", sa.String(40), nullable=False),
+    sa.Column("tables", sa.Text, nullable=False),
+    sa.Column("people", sa.Integer, nullable=False),
+    sa.Column("people_sha256", sa.String(64), nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)
+"""Who ran what on which people when; the people stand here as a count and a digest."""
+
+models = sa.Table(
+    "sandbox_models",
+    metadata,
+    sa.Column("room", sa.String(80), primary_key=True),
+    sa.Column("output", sa.String(64), primary_key=True),
+    sa.Column("dataset", sa.String(40), nullable=False),
+    sa.Column("people", sa.Text, nullable=False),
+    sa.Column("attack_auc", sa.Float, nullable=False),
+)
+"""Models that a job left, with the tokens of the people whom each was trained on."""

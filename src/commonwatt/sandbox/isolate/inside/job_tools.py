@@ -1,0 +1,125 @@
+"""What a job may import inside the cage: `import job_tools`.
+
+It stands alone there, without the rest of the package, so it imports nothing
+of ours. It guards no promise: what it writes is checked outside like anything
+else that a job leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+_FORMAT = "commonwatt-model-1"
+_DIGITS = 6
+
+
+def write_model(
+    path: str, estimator: Any, features: Sequence[str], *, scaler: Any | None = None
+) -> None:
+    """Write a fitted scikit-learn model as numbers in the form that the airlock reads.
+
+    Linear and logistic regression, one tree, forests and boosted trees, and
+    networks of `sklearn.neural_network`, for one number or two classes.
+
+    Args:
+        path: Where, such as `/out/model.json`.
+        estimator: The fitted model.
+        features: Names of its inputs, as the job declared them.
+        scaler: A fitted `StandardScaler` through which the inputs went, if any.
+    """
+    size = len(features)
+    centre = [0.0] * size if scaler is None else scaler.mean_
+    spread = [1.0] * size if scaler is None else scaler.scale_
+    body, link = _body(estimator)
+    model = {
+        "format": _FORMAT, "features": list(features), "link": link,
+        "centre": _short(centre), "spread": _short(spread), "body": body,
+    }  # fmt: skip
+    Path(path).write_text(json.dumps(model), encoding="ascii")
+
+
+def rounded(count: int) -> int:
+    """Return a count as it may leave: a multiple of five, or 0 for 1 to 7 people.
+
+    >>> rounded(7), rounded(8), rounded(63)
+    (0, 10, 65)
+    """
+    return 0 if count < 8 else (count + 2) // 5 * 5
+
+
+def _body(estimator: Any) -> tuple[dict[str, Any], str]:
+    name = type(estimator).__name__
+    chance = hasattr(estimator, "predict_proba")
+    if hasattr(estimator, "coef_"):
+        return _linear(estimator), "logit" if chance else "identity"
+    if hasattr(estimator, "coefs_"):
+        return _network(estimator), "logit" if chance else "identity"
+    if hasattr(estimator, "tree_"):
+        return _trees([estimator], 0.0, 1.0), "identity"
+    if name.startswith("GradientBoosting"):
+        return _boosted(estimator, chance=chance)
+    if hasattr(estimator, "estimators_"):
+        return _trees(estimator.estimators_, 0.0, 1.0 / len(estimator.estimators_)), "identity"
+    raise TypeError(f"{name} has no form in which it may leave")
+
+
+def _linear(estimator: Any) -> dict[str, Any]:
+    weights, start = _flat(estimator.coef_), _flat([estimator.intercept_])
+    return {"kind": "linear", "start": _short(start)[0], "weights": _short(weights)}
+
+
+def _network(estimator: Any) -> dict[str, Any]:
+    layers = [
+        {"weights": [_short(row) for row in weights], "bias": _short(bias)}
+        for weights, bias in zip(estimator.coefs_, estimator.intercepts_, strict=True)
+    ]
+    return {"kind": "network", "activation": estimator.activation, "layers": layers}
+
+
+def _boosted(estimator: Any, *, chance: bool) -> tuple[dict[str, Any], str]:
+    trees = [stage[0] for stage in estimator.estimators_]
+    if chance:
+        share = float(estimator.init_.class_prior_[1])
+        start = _log_odds(share)
+    else:
+        start = float(_flat([estimator.init_.constant_])[0])
+    return _trees(trees, start, estimator.learning_rate), "logit" if chance else "identity"
+
+
+def _trees(estimators: Iterable[Any], start: float, scale: float) -> dict[str, Any]:
+    trees = [_tree(one.tree_) for one in estimators]
+    return {"kind": "trees", "start": _short([start])[0], "scale": _short([scale])[0],
+            "trees": trees}  # fmt: skip
+
+
+def _tree(tree: Any) -> dict[str, Any]:
+    return {
+        "feature": [max(int(feature), -1) for feature in tree.feature],
+        "threshold": _short(tree.threshold),
+        "left": [int(child) for child in tree.children_left],
+        "right": [int(child) for child in tree.children_right],
+        "value": _short([_said(value[0]) for value in tree.value]),
+    }
+
+
+def _said(value: Any) -> float:
+    """Return what a node says: a number, or the share of the second class."""
+    return float(value[0]) if len(value) == 1 else float(value[1]) / float(sum(value))
+
+
+def _log_odds(share: float) -> float:
+    return math.log(share / (1 - share))
+
+
+def _flat(values: Any) -> list[float]:
+    if hasattr(values, "__len__"):
+        return [number for one in values for number in _flat(one)]
+    return [float(values)]
+
+
+def _short(values: Iterable[Any]) -> list[float]:
+    return [float(f"{float(value):.{_DIGITS}g}") for value in values]
