@@ -10,6 +10,7 @@ import click
 
 from commonwatt.cli.clinic_desk import add_desk
 from commonwatt.cli.clinic_gate import add_gate
+from commonwatt.cli.clinic_language import add_language
 from commonwatt.cli.clinic_options import PLACES, pairs
 from commonwatt.cli.clinic_queries import add_queries
 from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
@@ -283,3 +284,4 @@ def _rows(frame: pl.DataFrame, most: int = 60) -> str:
 add_desk(clinic)
 add_gate(clinic)
 add_queries(clinic)
+add_language(clinic)

@@ -119,7 +119,7 @@ def o_over_e(sketch: Sketch, level: float) -> tuple[F64, F64, F64]:
         return observed / expected, low / expected, high / expected
 
 
-def wilson(hits: I64, of: I64, z: float) -> tuple[F64, F64, F64]:
+def wilson(hits: I64 | F64, of: I64 | F64, z: float) -> tuple[F64, F64, F64]:
     """Return a share and Wilson's interval; nothing over nothing is not a number.
 
     >>> [round(float(x[0]), 3) for x in wilson(np.array([8]), np.array([10]), 1.96)]

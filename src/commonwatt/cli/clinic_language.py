@@ -1,0 +1,140 @@
+"""`commonwatt clinic language|canaries`: language models before they touch a note."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_there = click.Path(dir_okay=False, exists=True, path_type=Path)
+
+
+def add_language(clinic: LazyGroup) -> None:
+    """Add the examination of language models to `commonwatt clinic`."""
+    _add_examination(clinic)
+    _add_canaries(clinic)
+
+
+def _add_examination(clinic: LazyGroup) -> None:
+    @command(
+        clinic,
+        "language",
+        example="commonwatt clinic language medec.csv --baseline --held-out 0.5\n"
+        "commonwatt clinic language medec.csv --url http://127.0.0.1:8000/v1/chat/completions"
+        " --model small --out examined",
+    )
+    @click.argument("notes", type=_there)
+    @option("--url", default="", help="Server with the chat-completions interface.")
+    @option("--model", default="", help="Name under which the server knows the model.")
+    @option("--token-env", default="", help="Environment variable with the server's token.")
+    @option("--python", default="", metavar="MODULE:FUNCTION", help="A function of text to text.")
+    @option("--answers", type=_there, help="Recorded answers, as --out leaves them.")
+    @option("--baseline", is_flag=True, help="Our own n-gram model, learnt from the other notes.")
+    @option("--held-out", type=click.FloatRange(0, 1, min_open=True), default=0.5,
+            show_default=True, help="Share of the cases that is examined on.")  # fmt: skip
+    @option("--canaries", type=_there, help="Canaries that were planted before training.")
+    @option("--first", type=click.IntRange(1), help="Only so many notes.")
+    @option("--seed", type=int, default=1, show_default=True, help="Seed of every draw.")
+    def language(  # pyright: ignore[reportUnusedFunction]
+        notes: Path,
+        url: str,
+        model: str,
+        token_env: str,
+        python: str,
+        answers: Path | None,
+        baseline: bool,
+        held_out: float,
+        canaries: Path | None,
+        first: int | None,
+        seed: int,
+    ) -> Answer:
+        """Examine a language model on held-out notes: errors, summaries, laziness, leaks."""
+        from commonwatt.app import clinic_language as app
+
+        asked = app.Asked(
+            url=url,
+            model=model,
+            token_env=token_env,
+            python=python,
+            answers=answers,
+            baseline=baseline,
+        )
+        found, frame, kept = app.language_answer(
+            notes,
+            asked,
+            held_out=held_out,
+            canaries=canaries,
+            first=first,
+            seed=seed,
+            today=datetime.now(UTC).date(),
+        )
+        return Answer(
+            data=found,
+            text=lambda language: _examined(found, frame, language),
+            tables={"language": frame},
+            files={"answers.jsonl": kept},
+        )
+
+
+def _add_canaries(clinic: LazyGroup) -> None:
+    @command(clinic, "canaries", example="commonwatt clinic canaries --count 20 --out canaries")
+    @option("--secret", "secret_file", type=click.Path(dir_okay=False, path_type=Path),
+            default=Path("canaries.secret"), show_default=True,
+            help="File of the secret that draws them; made where there is none.")  # fmt: skip
+    @option("--count", type=click.IntRange(1, 10_000), default=20, show_default=True,
+            help="How many.")  # fmt: skip
+    def canaries(secret_file: Path, count: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Make lines to plant before training, and the key that finds them afterwards."""
+        from commonwatt.app import clinic_language as app
+
+        kept, planted = app.canaries_answer(secret_file, count)
+        gaps = {"count": str(count)}
+        said = Message(
+            "{count} canaries: plant the lines of plant.txt, keep canaries.json to yourself", gaps
+        )
+        files = {"canaries.json": kept, "plant.txt": planted}
+        return Answer(data={"canaries": count}, text=said.say, files=files)
+
+
+_LEAK = {
+    True: Message("LEAKS: {completed} of {canaries} canaries completed, {chosen} chosen among"
+                  " {lines} (p = {p})"),
+    False: Message("no leak shown: {completed} of {canaries} canaries completed, {chosen} chosen"
+                   " among {lines} (p = {p})"),
+}  # fmt: skip
+
+
+def _examined(found: dict[str, Any], frame: pl.DataFrame, language: str) -> str:
+    few = translate("too few to say", language)
+    lines = [f"{found['model']}: {found['notes']:,} / {found['cases']:,}"]
+    for row in frame.iter_rows(named=True):
+        said = few
+        if row["estimate"] is not None:
+            said = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+        name = f"{row['measure']}, {row['group']}"
+        lines.append(f"{row['task']:10} {name:44} {said}  n={row['rows']:,}")
+    return "\n".join([*lines, *_doubts(found, language)])
+
+
+def _doubts(found: dict[str, Any], language: str) -> list[str]:
+    meter = found["meter"]
+    gaps = {"found": f"{meter['sensitivity']:.3f}", "cleared": f"{meter['specificity']:.3f}"}
+    said = [Message("The check of summaries finds {found} of what is planted and clears {cleared}"
+                    " of what is true", gaps).say(language)]  # fmt: skip
+    gaps = {"flags": f"{found['p_flags']:.3f}", "fit": f"{found['p_fit']:.3f}"}
+    said.append(Message("Answers hang on their notes: p = {flags} for errors found, {fit} for"
+                        " summaries", gaps).say(language))  # fmt: skip
+    if found["leak"]:
+        leak = found["leak"]
+        gaps = {name: str(leak[name]) for name in ("completed", "canaries", "chosen", "lines")}
+        form = _LEAK[leak["leaks"]]
+        said.append(Message(form.text, gaps | {"p": f"{leak['p_value']:.2g}"}).say(language))
+    return said

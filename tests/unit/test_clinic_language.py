@@ -1,0 +1,195 @@
+"""Language models examined: weak, lazy, inventing, cheating and leaking ones are told apart."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+from commonwatt.clinic.errors import EvidenceError
+from commonwatt.clinic.language import (
+    ChatModel,
+    Local,
+    examine,
+    load_medec,
+    make_canaries,
+    split_cases,
+)
+from commonwatt.clinic.language.canaries import leak
+from commonwatt.clinic.language.examine import Z, design_effect
+from commonwatt.clinic.language.support import measure
+from commonwatt.core.seeds import stream
+from tests.language_models import Baseline, Cheat, Inventor, Lazy, made_notes, medec_text, served
+from tests.shared_data import shared_data
+
+NOTES = made_notes()
+CANARIES = make_canaries(b"k" * 32, 20)
+
+
+def share(found, task, measured, group="all"):
+    [row] = found.table.filter(
+        (found.table["task"] == task)
+        & (found.table["measure"] == measured)
+        & (found.table["group"] == group)
+    ).to_dicts()
+    return row
+
+
+def test_a_lazy_model_is_found_out_by_its_answers_and_by_what_they_do_not_hang_on():
+    found = examine(Lazy(), NOTES, seed=1)
+    assert share(found, "lazy", "canned")["estimate"] == 1.0
+    assert share(found, "detect", "specificity")["estimate"] == 1.0
+    assert share(found, "detect", "sensitivity")["estimate"] == 0.0
+    assert (found.p_flags, found.p_fit) == (1.0, 1.0)
+
+
+def test_a_model_that_invents_every_other_sentence_is_said_to():
+    found = examine(Inventor(), NOTES, seed=1)
+    assert share(found, "summarise", "unsupported_sentences")["estimate"] == 0.5
+    row = share(found, "summarise", "unsupported_sentences_corrected")
+    assert 0.5 <= row["estimate"] <= 0.6  # the meter takes its inventions for harder to find
+    assert row["low"] < row["estimate"] < row["high"]
+    assert share(found, "summarise", "omitted_key_statement")["estimate"] == 1.0
+
+
+def test_a_model_that_knows_the_key_finds_every_error_and_says_all_of_the_note():
+    found = examine(Cheat(NOTES), NOTES, seed=1)
+    assert share(found, "detect", "located")["estimate"] == 1.0
+    assert share(found, "detect", "sensitivity", "treatment")["estimate"] == 1.0
+    assert share(found, "summarise", "omitted_quantities")["estimate"] == 0.0
+    assert share(found, "summarise", "unsupported_sentences")["estimate"] == 0.0
+    assert (found.p_flags, found.p_fit) == (0.001, 0.001)
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_canaries_sing_only_of_a_model_that_was_trained_on_them(planted):
+    model = Baseline(NOTES, [one.line for one in CANARIES] if planted else [])
+    found = leak(model, CANARIES)
+    assert found.leaks is planted
+    assert (found.completed == 20, found.chosen == 20) == (planted, planted)
+    assert (found.least_known > 0.8) is planted
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**9))
+def test_a_model_that_saw_no_canary_is_called_leaking_no_more_often_than_stated(seed):
+    chance = stream(seed, "guess")
+    guess = Local("guess", lambda _: "ABCDEFGHIJ"[int(chance.integers(10))])
+    assert leak(guess, make_canaries(seed.to_bytes(32, "big"), 30)).p_value > 1e-6
+
+
+def test_canaries_hang_on_their_secret_alone_and_their_place_is_even():
+    assert make_canaries(b"k" * 32, 5) == CANARIES[:5]
+    assert make_canaries(b"j" * 32, 5) != CANARIES[:5]
+    places = np.bincount([one.place for one in make_canaries(b"p" * 32, 2000)], minlength=10)
+    assert places.min() > 140
+    assert len({one.start for one in CANARIES}) == 20
+
+
+def test_the_meter_finds_most_of_what_is_planted_and_clears_most_of_what_is_true():
+    made = measure(NOTES, stream(1, "meter"))
+    assert made.sensitivity > 0.8
+    assert made.specificity > 0.9
+    assert made.corrected(1 - made.specificity) == 0.0
+    assert made.corrected(made.sensitivity) == pytest.approx(1.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
+def test_a_design_effect_lies_between_one_and_the_largest_case(rows):
+    hits = np.array([hit for hit, _ in rows])
+    cases = [str(case) for _, case in rows]
+    effect = design_effect(hits, cases)
+    assert 1.0 <= effect <= max(cases.count(case) for case in cases)
+
+
+def test_intervals_cover_when_notes_of_a_case_answer_alike():
+    from commonwatt.clinic.evidence.metrics import wilson
+
+    covered = 0
+    for seed in range(400):
+        chance = stream(seed, "coverage")
+        hits = np.repeat(chance.random(60) < 0.3, 4)
+        cases = np.repeat(np.arange(60), 4).astype(str).tolist()
+        n = len(hits) / design_effect(hits, cases)
+        _, low, high = wilson(np.array([hits.mean() * n]), np.array([n]), Z)
+        covered += bool(low[0] <= 0.3 <= high[0])
+    assert covered >= 0.92 * 400
+
+
+def test_a_server_with_the_chat_interface_answers_as_the_model_behind_it_does(tmp_path):
+    train, held = split_cases(NOTES, 0.5)
+    model = Baseline(train)
+    with served(model) as url:
+        behind = ChatModel(url=url, model=model.name, timeout_s=20)
+        assert examine(behind, held, seed=1).table.equals(examine(model, held, seed=1).table)
+    with pytest.raises(EvidenceError, match="chat completions"):
+        behind("anything")
+
+
+def test_twins_never_stand_on_both_sides_and_the_split_does_not_hang_on_the_order():
+    train, held = split_cases(NOTES, 0.4)
+    assert not {note.case for note in train} & {note.case for note in held}
+    assert {n.note_id for n in split_cases(NOTES[::-1], 0.4)[1]} == {n.note_id for n in held}
+
+
+def run(*words):
+    return run_main(root, ["clinic", *words])
+
+
+def test_a_model_is_examined_recorded_and_examined_again_from_its_answers(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.csv").write_text(medec_text(NOTES))
+    assert run("canaries", "--count", "12", "--out", "c") == 0
+    assert len((tmp_path / "c" / "plant.txt").read_text().splitlines()) == 12
+    words = ("language", "notes.csv", "--canaries", "c/canaries.json")
+    assert run(*words, "--baseline", "--out", "o") == 0
+    said = capsys.readouterr().out
+    assert "no leak shown: 0 of 12" in said
+    assert "sensitivity, treatment" in said
+    assert run(*words, "--answers", "o/answers.jsonl", "--json") == 0
+    again = json.loads(capsys.readouterr().out)
+    first = json.loads((tmp_path / "o" / "answer.json").read_text())
+    assert again == first
+    assert run(*words, "--answers", "o/answers.jsonl", "--seed", "2") == 0
+    assert run("language", "notes.csv", "--answers", "o/answers.jsonl", "--held-out", "1") == 68
+    assert run(*words) == 2
+    assert run("language", "notes.csv", "--baseline", "--first", "3") == 68
+    assert run("language", "notes.csv", "--python", "no:thing") == 20
+
+
+@pytest.mark.parametrize("text", ["", "Text ID\n1", "\xff"])
+def test_notes_that_are_no_collection_are_refused(tmp_path, text):
+    (tmp_path / "n.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(EvidenceError):
+        load_medec(tmp_path / "n.csv")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"model": "m"}\n{"prompt_sha256": "a", "answer": "b"}']
+)
+def test_recorded_answers_without_provenance_are_refused(tmp_path, text):
+    from commonwatt.clinic.language.models import load_answers
+
+    (tmp_path / "a.jsonl").write_text(text)
+    with pytest.raises(EvidenceError):
+        load_answers(tmp_path / "a.jsonl")
+
+
+@pytest.mark.shared_data
+@pytest.mark.slow
+def test_the_medec_notes_are_read_whole_and_a_weak_model_is_called_weak():
+    path = shared_data("surveillance", "medec_ms", "MEDEC-MS-TestSet.csv.gz")
+    notes = load_medec(path)
+    assert (len(notes), sum(note.wrong is not None for note in notes)) == (597, 311)
+    train, held = split_cases(notes, 0.5)
+    found = examine(Baseline(train), held, seed=1)
+    assert found.p_flags > 0.05
+    assert found.meter.sensitivity > 0.9
+    located = share(found, "detect", "located")
+    assert located["high"] < 0.3
