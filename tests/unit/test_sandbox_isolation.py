@@ -1,5 +1,6 @@
 """The pieces of the cage: what is refused, what is counted, what is left behind."""
 
+import json
 import os
 import signal
 import stat
@@ -18,10 +19,12 @@ from commonwatt.sandbox.errors import IsolationError, JobError
 from commonwatt.sandbox.isolate.cgroups import make_group
 from commonwatt.sandbox.isolate.collect import Refusal, collect
 from commonwatt.sandbox.isolate.drive import check_namespaces
-from commonwatt.sandbox.isolate.job import Job, Kind, Limits
+from commonwatt.sandbox.isolate.handover import Elsewhere, collect_step, prepare_step
+from commonwatt.sandbox.isolate.job import Job, Kind, Language, Limits
 from commonwatt.sandbox.isolate.kinds import as_kind
 from commonwatt.sandbox.isolate.node import Ending, open_node
 from commonwatt.sandbox.isolate.probe import check_probe
+from commonwatt.sandbox.isolate.runtime import Runtime
 from tests.sandbox_node import open_folder, proved_node
 
 
@@ -230,16 +233,106 @@ def test_a_picture_keeps_its_pixels_and_loses_its_words():
     assert as_kind(_png()[:40] + b"\0" + _png()[41:], Kind.PNG) is None
 
 
-def test_limits_are_written_in_both_generations_of_control_groups(tmp_path):
+def _fake_version_2(folder: Path) -> Path:
+    """Lay out the files of an empty version 2 hierarchy; this machine's kernel runs version 1."""
     for name in ("cgroup.controllers", "cgroup.subtree_control"):
-        (tmp_path / name).write_text("cpu memory pids io\n")
+        (folder / name).write_text("cpu memory pids io\n")
+    return folder
+
+
+def test_limits_are_written_as_version_2_wants_them_in_a_fake_tree(tmp_path):
+    root = _fake_version_2(tmp_path)
     limits = Limits(memory_bytes=1000, processes=7, cpus=0.5)
-    group = make_group("1-0", limits, root=tmp_path)
+    group = make_group("1-0", limits, root=root)
     folder = tmp_path / "commonwatt" / "commonwatt-1-0"
     assert (folder / "memory.max").read_text() == "1000"
     assert (folder / "pids.max").read_text() == "7"
     assert (folder / "cpu.max").read_text() == "50000 100000"
+    assert (root / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
+    assert (root / "commonwatt" / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert group.procs == [str(folder / "cgroup.procs")]
+
+
+def test_what_a_job_used_is_read_as_version_2_tells_it_in_a_fake_tree(tmp_path):
+    group = make_group("1-0", Limits(), root=_fake_version_2(tmp_path))
+    folder = tmp_path / "commonwatt" / "commonwatt-1-0"
+    told = {
+        "memory.peak": "4096\n", "cpu.stat": "usage_usec 2500000\nuser_usec 1\n",
+        "memory.events": "low 0\nmax 3\noom 1\noom_kill 1\n", "cgroup.procs": "",
+        "cgroup.controllers": "cpu memory pids\n", "cgroup.kill": "",
+    }  # fmt: skip
+    for name, text in told.items():
+        (folder / name).write_text(text)
+    assert group.memory_peak_bytes() == 4096
+    assert group.cpu_s() == 2.5
+    assert group.ran_out_of_memory()
+    group.kill()
+    assert (folder / "cgroup.kill").read_text() == "1"
+
+
+def test_a_version_2_hierarchy_that_hands_down_no_memory_limit_is_refused(tmp_path):
+    for name in ("cgroup.controllers", "cgroup.subtree_control"):
+        (tmp_path / name).write_text("cpu pids\n")
+    with pytest.raises(IsolationError, match="memory"):
+        make_group("1-0", Limits(), root=tmp_path)
+
+
+R_STUDY = """
+t <- read.csv("/data/rows")
+m <- lm(y ~ x, t)
+write.csv(data.frame(term = names(coef(m)), coef = round(coef(m), 3)), "/out/m.csv",
+          row.names = FALSE, quote = FALSE)
+print(tryCatch(socketConnection("127.0.0.1", 80), error = function(e) "no network"))
+"""
+
+
+def test_a_job_in_r_fits_a_model_without_a_network(node, tmp_path):
+    if not Runtime().r.is_file():
+        pytest.skip("R is not installed")
+    rows = tmp_path / "rows.csv"
+    rows.write_text("x,y\n1,2\n2,4\n3,6.3\n")
+    rows.chmod(0o644)
+    job = Job(code=R_STUDY, inputs={"rows": rows}, outputs={"m.csv": Kind.CSV}, language=Language.R)
+    ended = node.run(job, to=tmp_path)
+    assert ended.ending is Ending.DONE, ended.log
+    assert ended.outputs[0].path.read_text() == "term,coef\n(Intercept),-0.2\nx,2.15\n"
+    assert b"no network" in ended.log
+    assert set(node.environment(Language.R)) == {"r_sha256", "packages_sha256"}
+
+
+def test_a_step_started_by_another_engine_ends_as_on_a_node(node, tmp_path):
+    with open_folder() as folder:
+        rows = folder / "rows"
+        rows.write_text("x\n1\n2\n")
+        rows.chmod(0o644)
+        seen = []
+
+        def start(step):
+            seen.append(step)
+            subprocess.run(step.argv, env=dict(step.environment), check=False, timeout=60)
+
+        runner = Elsewhere(stages=folder / "stages", node_folder=folder / "node", start=start)
+        job = Job(code="open('/out/n.csv', 'w').write(open('/data/rows').read())",
+                  inputs={"rows": rows}, outputs={"n.csv": Kind.CSV})  # fmt: skip
+        there, here = runner.run(job, to=tmp_path), node.run(job, to=tmp_path)
+        assert [one.sha256 for one in there.outputs] == [one.sha256 for one in here.outputs]
+        assert there.outputs[0].path.read_text() == "x\n1\n2\n"
+        assert list((folder / "stages").iterdir()) == []
+        assert len(seen) == 1
+
+
+def test_a_step_that_never_ended_or_lies_about_its_bytes_is_refused(tmp_path):
+    step = prepare_step(Job(code=""), tmp_path / "stage", tmp_path)
+    with pytest.raises(IsolationError, match="no end"):
+        collect_step(step, tmp_path)
+    (tmp_path / "stage" / "outputs" / "0123").write_text("other")
+    end = {"ending": "done", "exit_code": 0, "wall_s": 1.0, "cpu_s": 1.0, "memory_peak_bytes": 1,
+           "refusals": {}, "log_cut": False,
+           "outputs": [{"name": "a.csv", "kind": "csv", "sha256": "0123", "trimmed": False}]}  # fmt: skip
+    (tmp_path / "stage" / "ended.json").write_text(json.dumps(end))
+    (tmp_path / "stage" / "log").write_bytes(b"")
+    with pytest.raises(IsolationError, match="other than those collected"):
+        collect_step(step, tmp_path)
 
 
 def test_a_machine_without_control_groups_is_refused(tmp_path):

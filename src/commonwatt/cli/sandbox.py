@@ -74,10 +74,13 @@ def init(room: str, purpose: str, legal_basis: str, scope: str, expires: str, **
 @_rooms
 @_key
 @option(
-    "--format", "form", type=click.Choice(["fhir", "omop", "csv"]), default="fhir",
+    "--format", "form", type=click.Choice(["fhir", "omop", "csv", "dicom", "vcf"]), default="fhir",
     show_default=True, help="What the sources are.",
 )  # fmt: skip
-@option("--schema", type=_file, help="Fields of a plain table, as a JSON list.")
+@option(
+    "--schema", type=_file,
+    help="Fields of a plain table: a JSON file or a shipped schema's name (default: a guess).",
+)  # fmt: skip
 def take_in(
     room: str, dataset: str, sources: tuple[Path, ...], form: str, schema: Path | None, **who: Any
 ) -> Answer:
@@ -85,7 +88,9 @@ def take_in(
     from commonwatt.app.sandbox import steps
 
     place = _place(room, who)
-    return _answer(steps.take_in(place, form, list(sources), dataset, schema=schema))
+    data = steps.take_in(place, form, list(sources), dataset, schema=schema)
+    shown = {name: value for name, value in data.items() if name != "rules"}
+    return Answer(data=data, text=lambda language: _text(shown, language))
 
 
 @command(sandbox, "risk", example="commonwatt sandbox risk heart raw safe --key custodian.pem")

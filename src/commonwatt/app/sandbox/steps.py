@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +17,10 @@ from commonwatt.ledger import Key, Ledger
 from commonwatt.sandbox.airlock.cohort import Cohort
 from commonwatt.sandbox.airlock.training import Feature, Training
 from commonwatt.sandbox.attacks.judge import judge
-from commonwatt.sandbox.imports.dataset import Dataset, import_csv, import_fhir, import_omop
-from commonwatt.sandbox.imports.tables import Field
+from commonwatt.sandbox.deidentify.dicom import deidentify_dicom
+from commonwatt.sandbox.imports.dataset import Dataset, load_dataset
+from commonwatt.sandbox.imports.genomes import FORM as GENOMIC
+from commonwatt.sandbox.imports.sources import Sources, import_as
 from commonwatt.sandbox.isolate.job import Kind, Language, Limits
 from commonwatt.sandbox.isolate.node import open_node
 from commonwatt.sandbox.privacy import account, measures
@@ -77,26 +79,30 @@ def open_room(place: Place, facts: Facts) -> dict[str, Any]:
 def take_in(
     place: Place, form: str, sources: list[Path], name: str, *, schema: Path | None
 ) -> dict[str, Any]:
-    """Import sources in `form` (fhir, omop or csv) as the dataset `name`."""
+    """Import sources in one of the `FORMS` as the dataset `name`; report on every rule."""
 
-    def read(store: Path) -> Dataset:
-        if form == "fhir":
-            return import_fhir(sources, store, name)
-        if form == "omop":
-            return import_omop(sources, store, name)
-        if schema is None or len(sources) != 1:
-            raise UsageError("--schema", wanted=Message("one file and its schema"))
-        return import_csv(sources[0], _fields(schema), store, name)
+    def use(room: Room) -> Dataset:
+        clean = partial(deidentify_dicom, key=room.key)
+        given = Sources(paths=sources, clean=clean, schema=schema)
+        read = partial(import_as, form, given, name=name)
+        return room.take_in(read, by=place.key, at=place.now)
 
-    dataset = in_room(place, lambda room: room.take_in(read, by=place.key, at=place.now))
-    return {"dataset": name, "rows": dataset.rows, "set_aside": dataset.set_aside}
+    dataset = in_room(place, use)
+    return {"dataset": name, "rows": dataset.rows, "set_aside": dataset.set_aside,
+            "derived": dataset.derived, "sealed": dataset.sealed,
+            "rules": dataset.rules}  # fmt: skip
 
 
 def assess(place: Place, source: str, name: str) -> dict[str, Any]:
-    """De-identify a dataset and return the report that the custodian signs."""
+    """De-identify a dataset and return the report that the custodian signs.
+
+    Of genomes only counts of alleles are made.
+    """
 
     def use(room: Room) -> dict[str, Any]:
-        _, report = room.deidentify(source, name, by=place.key, at=place.now)
+        genomic = load_dataset(room.store / source).form == GENOMIC
+        make = room.count_alleles if genomic else room.deidentify
+        _, report = make(source, name, by=place.key, at=place.now)
         return asdict(report) | {"report_sha256": report.sha256}
 
     return in_room(place, use)
@@ -332,21 +338,3 @@ def prove(folder: Path) -> dict[str, Any]:
             for v in verdicts
         ],
     }
-
-
-def _fields(schema: Path) -> list[Field]:
-    """Return the fields that a JSON schema of a plain table lists."""
-    try:
-        rows: list[dict[str, Any]] = json.loads(schema.read_text(encoding="utf-8"))
-        return [_field(row) for row in rows]
-    except (OSError, ValueError, TypeError) as error:
-        raise UsageError(
-            schema.name,
-            found=type(error).__name__,
-            wanted=Message("a JSON list of fields with name, kind and required"),
-        ) from None
-
-
-def _field(row: dict[str, Any]) -> Field:
-    facts: dict[str, Any] = {**row, "choices": tuple(row.get("choices", ()))}
-    return Field(**facts)

@@ -77,6 +77,8 @@ class Group:
             IsolationError: A process outlived SIGKILL for `patience_s`.
         """
         deadline = time.monotonic() + patience_s
+        if (switch := self.folders["pids"] / "cgroup.kill").exists():
+            switch.write_text("1", encoding="ascii")  # version 2 kills forks in flight, too
         while alive := self.pids():
             for pid in alive:
                 _kill(pid)

@@ -18,6 +18,9 @@ from commonwatt.sandbox.isolate.job import Language, Limits
 
 _R_HOME: Final = Path("/usr/lib/R")
 _R_SHARE: Final = Path("/usr/share/R")
+_R_TOOLS: Final = ("/bin/sh", "/usr/bin/which", "/usr/bin/uname", "/usr/bin/rm")
+"""R asks a shell what the machine is before it loads its own packages, and cleans up with
+one at its end; they give a job nothing that its own code could not do."""
 _PLACES: Final = {Language.PYTHON: "/job/main.py", Language.R: "/job/main.R"}
 
 
@@ -66,7 +69,10 @@ class Runtime:
         if language is Language.PYTHON:
             return []
         share = str(_R_SHARE)
-        return ["--ro-bind-try", share, share]
+        words = ["--ro-bind-try", share, share]
+        for tool in _R_TOOLS:
+            words += ["--ro-bind-try", str(Path(tool).resolve()), tool]
+        return words
 
     def variables(self, language: Language, limits: Limits) -> dict[str, str]:
         """Return the whole environment of a job."""
@@ -107,6 +113,8 @@ class Runtime:
             "R_DOC_DIR": f"{_R_SHARE}/doc",
             "LD_LIBRARY_PATH": ":".join((f"{self.r_home}/lib", *libraries)),
             "TZ": "UTC",
+            "EDITOR": "false",  # R's utils do not load without these two
+            "PAGER": "cat",
         }
 
 

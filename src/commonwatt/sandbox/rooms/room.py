@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 import polars as pl
 import sqlalchemy as sa
 
+import commonwatt.sandbox.imports.genomes as genomes
 import commonwatt.sandbox.rooms.consent as consent
 import commonwatt.sandbox.rooms.records as records
 import commonwatt.sandbox.rooms.schema as schema
@@ -200,9 +201,8 @@ class Room:
         """De-identify a dataset under a new name and measure what risk is left."""
         self._check(by, at, "deidentify")
         raw = self._dataset(source, {DatasetState.IMPORTED})
-        gone = self.left_out()
         people = pl.read_parquet(raw.table("Patient"))["patient_id"].to_list()
-        leave_out = [person for person in people if token(self.key, person) in gone]
+        leave_out = self._those(people, self.left_out())
         done = deidentify(raw, self.store, name, key=self.key, leave_out=leave_out)
         report = assess_risk(raw, done, key=self.key)
         with self._moving() as tx:
@@ -212,6 +212,31 @@ class Room:
             body = {"files": done.files, "k": report.risk.k, "risk": report.sha256}
             self._enter(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
         return done, report
+
+    def count_alleles(
+        self, source: str, name: str, *, by: Signer, at: datetime
+    ) -> tuple[Dataset, genomes.GenomeReport]:
+        """Make of genomes all that may be used: counts of alleles over enough people.
+
+        Who opted out of the room's use or of genomics is not among them.
+        """
+        self._check(by, at, "deidentify")
+        raw = self._dataset(source, {DatasetState.IMPORTED})
+        with self.ledger.reading() as tx:
+            gone = self._gone(tx) | consent.left_out(tx, self.name, consent.Scope.GENOMICS)
+        leave_out = self._those(genomes.people_of(raw), gone)
+        done, report = genomes.count_alleles(raw, self.store, name, leave_out=leave_out)
+        with self._moving() as tx:
+            records.add_dataset(
+                tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=report.sha256
+            )
+            body = {"files": done.files, "k": report.least_people, "risk": report.sha256}
+            self._enter(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
+        return done, report
+
+    def _those(self, people: list[str], tokens: frozenset[str]) -> list[str]:
+        """Return the people whose tokens in this room are among `tokens`."""
+        return [person for person in people if token(self.key, person) in tokens]
 
     def sign_risk(self, name: str, sha256: str, *, by: Signer, at: datetime) -> None:
         """Let jobs use a dataset, by signing the report of that digest.
