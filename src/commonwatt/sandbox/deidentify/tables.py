@@ -77,6 +77,19 @@ FHIR_POLICY: Final[dict[str, dict[str, Treatment]]] = {
 }  # fmt: skip
 """Organisations and practitioners name people and places, so they are left out whole."""
 
+IMAGE_POLICY: Final[dict[str, dict[str, Treatment]]] = {
+    "Image": {
+        "id": _KEEP, "patient_id": _TOKEN, "study_id": _KEEP, "series_id": _KEEP,
+        "modality": _KEEP, "body_part": Treatment.RARE, "view_position": Treatment.RARE,
+        "laterality": _KEEP, "studied_on": _SHIFT, "rows": _KEEP, "columns": _KEEP,
+        "frames": _KEEP, "bits": _KEEP, "photometric": _KEEP,
+    },
+    "ImageFile": {"id": _KEEP, "patient_id": _TOKEN, "dicom": _KEEP},
+}  # fmt: skip
+"""Files were cleaned, and links between images made keyed ones, when they were imported."""
+
+POLICY: Final = FHIR_POLICY | IMAGE_POLICY
+
 QUASI_IDENTIFIERS: Final = (
     "postal_code",
     "marital_code",
@@ -95,7 +108,7 @@ def deidentify(
     *,
     key: bytes,
     leave_out: Iterable[str] = (),
-    policy: Mapping[str, Mapping[str, Treatment]] = FHIR_POLICY,
+    policy: Mapping[str, Mapping[str, Treatment]] = POLICY,
     k: int = 5,
 ) -> Dataset:
     """Write a de-identified copy of `dataset` under a new name.
@@ -114,7 +127,7 @@ def deidentify(
     """
     if len(key) < 32:
         raise DeidentifyError("key", wanted=Message("a secret of at least 32 bytes"))
-    tables = sorted(set(policy) & set(dataset.rows))
+    tables = sorted(set(policy) & set(dataset.tables))
     if not tables:
         raise DeidentifyError(dataset.name, wanted=Message("a table that the policy names"))
     gone = pl.Series("patient_id", sorted(leave_out), dtype=pl.String)

@@ -103,13 +103,13 @@ def import_fhir(sources: Sequence[Path], store: Path, name: str) -> Dataset:
         store: The room's folder of datasets.
         name: Of the new dataset: small letters, digits and hyphens.
     """
-    return publish(store, name, "fhir-r4", lambda draft: _fhir(_files(sources), draft))
+    return publish(store, name, "fhir-r4", lambda draft: _fhir(list_files(sources), draft))
 
 
 def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     """Import OMOP CDM 5.4: CSV or Parquet files named by table."""
     tables = omop_tables()
-    found = {stem(path).lower(): path for path in _files(sources)}
+    found = {stem(path).lower(): path for path in list_files(sources)}
     known = {table: path for table, path in found.items() if table in tables}
     return publish(store, name, "omop-5.4", lambda draft: _read_omop(known, draft))
 
@@ -275,7 +275,12 @@ def _read_omop(found: dict[str, Path], draft: Path) -> list[TableReport]:
         ]
 
 
-def _files(sources: Sequence[Path]) -> list[Path]:
+def list_files(sources: Sequence[Path]) -> list[Path]:
+    """Return the files that are named, and those in the folders that are named.
+
+    Raises:
+        ImportFaultError: A source does not exist.
+    """
     found: list[Path] = []
     for source in sources:
         if not source.exists():

@@ -206,7 +206,7 @@ def _plain_names(columns: Sequence[str]) -> list[str]:
 def as_json(plain: Plain) -> str:
     """Return a schema as the JSON that `load_schema` reads."""
     rows = [
-        {key: value for key, value in _facts(field).items() if value not in (None, "", False, ())}
+        {key: value for key, value in _facts(field).items() if value or isinstance(value, float)}
         for field in plain.fields
     ]
     facts = {"header": plain.header, "delimiter": plain.delimiter, "missing": plain.missing}
@@ -216,4 +216,9 @@ def as_json(plain: Plain) -> str:
 def _facts(field: Field) -> dict[str, Any]:
     names = ("name", "kind", "required", "unique", "longest", "choices", "lowest", "highest",
              "column")  # fmt: skip
-    return {name: getattr(field, name) for name in names}
+    facts: dict[str, Any] = {name: getattr(field, name) for name in names}
+    return facts | {name: _bound(facts[name]) for name in ("lowest", "highest")}
+
+
+def _bound(value: float | None) -> float | None:
+    return None if value is None else float(value)

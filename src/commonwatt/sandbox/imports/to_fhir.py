@@ -216,12 +216,19 @@ def _select(shelf: Shelf, view: View) -> str:
 def _filled(resource: str, columns: Mapping[str, str]) -> str:
     """Return the columns of a FHIR table, those that are not given as nothing."""
     return ", ".join(
-        f'{columns[name]} AS "{name}"' if name in columns else f'NULL::{_kind(name)} AS "{name}"'
+        f'{columns[name]} AS "{name}"'
+        if name in columns
+        else f'NULL::{column_kind(name)} AS "{name}"'
         for name in RESOURCES[resource].columns
     )
 
 
-def _kind(column: str) -> str:
+def column_kind(column: str) -> str:
+    """Return the type of a column of the FHIR tables.
+
+    >>> column_kind("birth_on"), column_kind("gender")
+    ('DATE', 'VARCHAR')
+    """
     kinds = {"component_codes": "VARCHAR[]", "component_numbers": "DOUBLE[]",
              "value_number": "DOUBLE"}  # fmt: skip
     if column in kinds:
