@@ -30,10 +30,11 @@ from commonwatt.web.errors import (
     SignInError,
     TooManyError,
 )
-from commonwatt.web.guard import Guard
+from commonwatt.web.guard import HEADERS, Guard
 from commonwatt.web.render import html
-from commonwatt.web.routes import account, files, pages
+from commonwatt.web.routes import account, files, pages, works
 from commonwatt.web.settings import Settings
+from commonwatt.web.works import Foreman
 
 STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (SignInError, HTTPStatus.UNAUTHORIZED),
@@ -68,12 +69,13 @@ def build_on(desk: Desk) -> FastAPI:
         lifespan=_closing(desk),
     )
     app.state.desk = desk
-    for part in (files, account, pages):
+    for part in (files, account, works, pages):
         part.add_routes(app)
     app.add_middleware(Guard, settings=desk.settings)
     app.add_exception_handler(CommonwattError, _told)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _bug)
     return app
 
 
@@ -92,7 +94,10 @@ def _closing(desk: Desk) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         del app
+        foreman = Foreman(desk)
+        foreman.start()
         yield
+        foreman.stop()
         desk.engine.dispose()
 
     return lifespan
@@ -135,6 +140,21 @@ def _invalid(request: Request, error: Exception) -> Response:
     where = ".".join(str(part) for part in error.errors()[0]["loc"])
     told = UsageError(where, wanted=str(error.errors()[0]["msg"]))
     return _told(request, told)
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    """Say that it is our fault; what happened is in the server's log, not on the page."""
+    told = BugError(
+        request.url.path[:100],
+        found=Message(
+            "{kind}; this is a fault of Commonwatt, not yours", {"kind": type(error).__name__}
+        ),
+    )
+    answer: Response = JSONResponse(told.as_dict(), 500)
+    if wants_html(request):
+        answer = _error_page(request, told, HTTPStatus.INTERNAL_SERVER_ERROR)
+    answer.headers.update(HEADERS)
+    return answer
 
 
 def _error_page(request: Request, error: CommonwattError, status: HTTPStatus) -> Response:

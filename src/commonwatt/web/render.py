@@ -121,7 +121,7 @@ def chart_json(look: Look, view: View, chart: Chart) -> str:
     key = _chart_key(chart, listing, look.language)
 
     def make() -> str:
-        frame = look.desk.kept.frame(listing.rows) if listing else _no_frame()
+        frame = look.desk.kept.frame(listing.rows) if listing else no_frame()
         return json.dumps(drawn(chart, frame, look.language), ensure_ascii=False)
 
     return look.desk.kept.text(f"{key}/json", make)
@@ -144,7 +144,8 @@ def _chart_key(chart: Chart, listing: Listing | None, language: str) -> str:
     return f"{listing.rows.key if listing else 'live'}/{spec}/{language}"
 
 
-def _no_frame() -> pl.DataFrame:
+def no_frame() -> pl.DataFrame:
+    """Return the table of a chart that has none, such as a live one."""
     import polars as pl
 
     return pl.DataFrame()

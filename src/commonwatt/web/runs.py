@@ -50,6 +50,7 @@ class Runs:
     def __init__(self, store: RunStore) -> None:
         self._store = store
         self._manifests: Memory[Run] = Memory(500)
+        self._columns: Memory[list[str]] = Memory(500)
 
     def every(self, kind: str = "") -> list[Run]:
         """Return the runs, of one kind where it is given, newest first."""
@@ -98,6 +99,14 @@ class Runs:
             load=lambda: self._store.table(run.run_id, table),
             size=size,
         )
+
+    def columns(self, run: Run, table: str) -> list[str]:
+        """Return the names of a table's columns, without reading its rows."""
+        import polars as pl
+
+        path = self._store.folder(run.run_id) / "tables" / f"{table}.parquet"
+        key = f"{run.run_id}/{table}"
+        return self._columns.get(key, lambda: list(pl.read_parquet_schema(path)))
 
     def has(self, run: Run, table: str) -> bool:
         """Return whether a run has a table of that name."""

@@ -6,13 +6,16 @@ import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.web.guard import LOOPBACK
 from commonwatt.web.settings import ENVIRONMENT, Settings
+
+if TYPE_CHECKING:
+    from commonwatt.web.desk import Desk
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -66,11 +69,20 @@ def prepare(settings: Settings) -> str:
     now = datetime.now(UTC)
     desk = open_desk(settings, now=now)
     try:
+        _start_sample(desk, now)
         if any_account(desk):
             return settings.address
         return f"{settings.address}/welcome/{make_link(desk, '', now=now)}"
     finally:
         desk.engine.dispose()
+
+
+def _start_sample(desk: Desk, now: datetime) -> None:
+    """Put the sample on the list where there is nothing to look at yet."""
+    from commonwatt.web.works import list_works, start_work
+
+    if desk.settings.sample and not desk.runs.ids() and not list_works(desk, 1):
+        start_work(desk, "study", {"programme": desk.settings.sample}, "console", now=now)
 
 
 def run(settings: Settings, sock: socket.socket, workers: int) -> None:

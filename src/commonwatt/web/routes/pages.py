@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _Answer = Callable[..., Response]
-NAME: Final = InPath(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)
+NAME: Final = InPath(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)
 First = Annotated[int, Query(ge=0, le=1_000_000_000, description="Rows passed over.")]
 Count = Annotated[int, Query(ge=1, le=1000, description="Rows wanted.")]
 Ordered = Annotated[

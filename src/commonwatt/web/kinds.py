@@ -1,0 +1,124 @@
+"""What can be run from the console: one line a kind, what it asks, and what it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from commonwatt.core.messages import Message
+from commonwatt.web.errors import ParameterError
+from commonwatt.web.parameters import Kind, Options, Parameter, parse_values
+
+Tell = Callable[[Message], None]
+_CHANGE: Final = re.compile(r"[A-Za-z0-9_.-]+=[A-Za-z0-9_.+%-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkKind:
+    """One kind of run.
+
+    Args:
+        name: Its name in addresses and in the database.
+        title: What the form calls it.
+        parameters: What it asks.
+        run: Does it, in the store of that folder, and returns the run's id.
+    """
+
+    name: str
+    title: Message
+    parameters: tuple[Parameter, ...]
+    run: Callable[[Path, Mapping[str, str], Tell], str]
+
+    def check(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the parameters of a work, checked.
+
+        Raises:
+            ParameterError: One is out of bounds or not of the form.
+        """
+        found = dict(parse_values(self.parameters, given).given)
+        for one in self.parameters:
+            known = [value for value, _ in one.options(None)] if one.options else None
+            if known is not None and found[one.name] not in known:
+                names = Message("one of {names}", {"names": ", ".join(known)})
+                raise ParameterError(one.name, wanted=names)
+        changes_of(found.get("what_if", ""))
+        return found
+
+
+def changes_of(text: str) -> list[str]:
+    """Return the changes of a what-if; a change names numbers and words, never files.
+
+    Raises:
+        ParameterError: One is not of the form.
+
+    >>> changes_of("sites.west.power_price=+50%  policy.order=qssf")
+    ['sites.west.power_price=+50%', 'policy.order=qssf']
+    """
+    found = text.split()
+    wrong = next((one for one in found if not _CHANGE.fullmatch(one) or ".." in one), None)
+    if wrong is not None:
+        wanted = Message("changes such as sites.west.power_price=+50%, separated by spaces")
+        raise ParameterError("what_if", wanted=wanted)
+    return found
+
+
+def _programmes(_: Any) -> Options:
+    from commonwatt.scenario.programme import shipped_programmes
+
+    return [(name, name.capitalize()) for name in shipped_programmes()]
+
+
+def _study(store: Path, given: Mapping[str, str], tell: Tell) -> str:
+    from commonwatt.app.study import run_study
+    from commonwatt.runs import RunStore
+
+    done = run_study(
+        given["programme"],
+        RunStore(store),
+        language=given["language"],
+        what_if=changes_of(given["what_if"]),
+        tell=tell,
+    )
+    return done.run.run_id
+
+
+KINDS: Final[Mapping[str, WorkKind]] = {
+    kind.name: kind
+    for kind in (
+        WorkKind(
+            name="study",
+            title=Message("Study of a programme"),
+            parameters=(
+                Parameter(
+                    name="programme",
+                    label=Message("Programme"),
+                    meaning=Message("The programme file that is run through every wing."),
+                    default="harbour",
+                    kind=Kind.CHOICE,
+                    options=_programmes,
+                ),
+                Parameter(
+                    name="what_if",
+                    label=Message("What if"),
+                    meaning=Message(
+                        "Changes such as sites.west.power_price=+50%, separated by spaces; "
+                        "the study then says every figure before and after."
+                    ),
+                    longest=400,
+                ),
+                Parameter(
+                    name="language",
+                    label=Message("Language of the report"),
+                    meaning=Message("Language in which the report is written."),
+                    default="en",
+                    kind=Kind.CHOICE,
+                    options=lambda _: [("en", "English"), ("zh-Hant", "繁體中文")],
+                ),
+            ),
+            run=_study,
+        ),
+    )
+}
