@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 import commonwatt.web.pages.fleet as fleet
+import commonwatt.web.pages.programme as programme
+import commonwatt.web.pages.runs as runs
+import commonwatt.web.pages.sites as sites
+import commonwatt.web.pages.treasury as treasury
 from commonwatt.web.look import Page
 
-PAGES: Final[tuple[Page, ...]] = (fleet.PAGE,)
+PAGES: Final[tuple[Page, ...]] = (
+    programme.PAGE,
+    fleet.PAGE,
+    sites.PAGE,
+    treasury.PAGE,
+    runs.PAGE,
+)

@@ -195,7 +195,7 @@ def cell_text(value: Any, column: str = "") -> str:
 
 
 def _number_text(value: float, column: str) -> str:
-    if column.endswith("_share"):
+    if column.endswith(("_share", "_probability")):
         return f"{value:.1%}"
     if not math.isfinite(value):
         return "–"

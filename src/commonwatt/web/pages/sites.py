@@ -1,0 +1,291 @@
+"""Sites: what a GPU-hour costs where, what drives it, and which load goes where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from commonwatt.core.messages import Message
+from commonwatt.web.look import Look, Page
+from commonwatt.web.pages.study import RUN_OF_STUDY, no_study, study_of
+from commonwatt.web.parameters import Kind, Options, Parameter, Values
+from commonwatt.web.roles import Action
+from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from commonwatt.runs import Run
+
+_SHOWN = 12  # inputs of a tornado
+
+
+def _sites(look: Look) -> Options:
+    run = look.desk.runs.find("", "study")
+    if run is None or not look.desk.runs.has(run, "cost_sites"):
+        return []
+    names = look.desk.runs.frame(run, "cost_sites")["site"].unique(maintain_order=True).to_list()
+    return [("", Message("the first")), *((name, name) for name in names)]
+
+
+SITE = Parameter(
+    name="site",
+    label=Message("Site of the tornado"),
+    meaning=Message("Whose cost is taken apart input by input."),
+    kind=Kind.CHOICE,
+    options=_sites,
+)
+
+
+def build(look: Look, values: Values) -> View:
+    """Return cost, its parts and drivers, and the placement of a study."""
+    run = study_of(look, values)
+    if run is None or not look.desk.runs.has(run, "cost_sites"):
+        return no_study()
+    costs = look.desk.runs.frame(run, "cost_sites")
+    site = _chosen(costs, values.text(SITE.name))
+    return View(
+        lede=_lede(costs),
+        facts=_facts(costs),
+        charts=_charts(look, run, site),
+        tables=_tables(look, run, site),
+        notes=[
+            Message(
+                "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, at the "
+                "utilisation that the simulation found. Each input has a source, a date and a "
+                "spread, in the table of inputs."
+            )
+        ],
+        sources=[run.run_id],
+    )
+
+
+def _chosen(costs: pl.DataFrame, asked: str) -> str:
+    names = costs["site"].to_list()
+    return asked if asked in names else names[0]
+
+
+def _lede(costs: pl.DataFrame) -> Message:
+    rows = costs.sort("p50_usd_per_gpu_hour").to_dicts()
+    low, high = rows[0], rows[-1]
+    sure = low["p95_usd_per_gpu_hour"] < high["p5_usd_per_gpu_hour"]
+    gaps = {
+        "cheap": low["site"],
+        "low": f"{low['p50_usd_per_gpu_hour']:.2f}",
+        "dear": high["site"],
+        "high": f"{high['p50_usd_per_gpu_hour']:.2f}",
+    }
+    if sure:
+        return Message(
+            "{cheap} is the cheapest at USD {low} a GPU-hour, {dear} the dearest at {high}; their "
+            "spreads do not meet.",
+            gaps,
+        )
+    return Message(
+        "{cheap} is the cheapest at USD {low} a GPU-hour, {dear} the dearest at {high}; their "
+        "spreads overlap, so the order is not certain.",
+        gaps,
+    )
+
+
+def _facts(costs: pl.DataFrame) -> list[Fact]:
+    return [
+        Fact(
+            label=Message("GPU-hour at {site}", {"site": row["site"]}),
+            value=f"USD {row['p50_usd_per_gpu_hour']:.2f}",
+            note=Message(
+                "{low} to {high} in nine cases of ten",
+                {
+                    "low": f"{row['p5_usd_per_gpu_hour']:.2f}",
+                    "high": f"{row['p95_usd_per_gpu_hour']:.2f}",
+                },
+            ),
+        )
+        for row in costs.to_dicts()
+    ]
+
+
+def _charts(look: Look, run: Run, site: str) -> list[Chart]:
+    parts = look.desk.runs.frame(run, "cost_parts")["part"].unique(maintain_order=True).to_list()
+    charts = [
+        Chart(
+            name="stack",
+            title=Message("What the cost is made of"),
+            caption=Message("Levelised cost by site at the medians of all inputs, stacked."),
+            form=Form.BARS,
+            table="parts",
+            x="site",
+            x_label="USD / GPU-h",
+            series=[Series("usd_per_gpu_hour", part, where=("part", part)) for part in parts],
+            unit="USD",
+        ),
+        Chart(
+            name="tornado",
+            title=Message("What drives the cost at {site}", {"site": site}),
+            caption=Message(
+                "The cost when one input goes from its 5th to its 95th percentile and all others "
+                "stay at their medians; the twelve widest."
+            ),
+            form=Form.RANGES,
+            table="tornado",
+            x="input",
+            x_label="USD / GPU-h",
+            series=[
+                Series(
+                    "median_usd_per_gpu_hour", Message("At the medians"),
+                    low="low_usd_per_gpu_hour", high="high_usd_per_gpu_hour",
+                )
+            ],
+            unit="USD",
+        ),
+    ]  # fmt: skip
+    if look.desk.runs.has(run, "place_hourly"):
+        charts.append(_hourly(look, run))
+    return charts
+
+
+def _hourly(look: Look, run: Run) -> Chart:
+    pools = look.desk.runs.frame(run, "place_sites")["pool"].to_list()
+    return Chart(
+        name="hourly",
+        title=Message("Which load where, hour by hour"),
+        caption=Message("The optimal placement of a week under latency and residency, stacked."),
+        form=Form.AREAS,
+        table="hourly",
+        x="hour",
+        x_label=Message("Hour of the week (UTC)"),
+        series=[Series("load_gpus", pool, where=("pool", pool)) for pool in pools],
+        unit="GPU",
+    )
+
+
+def _tornado(look: Look, run: Run, site: str) -> Rows:
+    """Return the widest inputs of one site, low before high."""
+
+    def load() -> pl.DataFrame:
+        import polars as pl
+
+        at = look.desk.runs.frame(run, "cost_sites").filter(pl.col("site") == site)
+        low, high = "cost_at_p5_usd_per_gpu_hour", "cost_at_p95_usd_per_gpu_hour"
+        return (
+            look.desk.runs.frame(run, "cost_tornado")
+            .filter(pl.col("site") == site)
+            .sort("swing_usd_per_gpu_hour", descending=True)
+            .head(_SHOWN)
+            .with_columns(
+                low_usd_per_gpu_hour=pl.min_horizontal(low, high),
+                high_usd_per_gpu_hour=pl.max_horizontal(low, high),
+                median_usd_per_gpu_hour=pl.lit(at["at_medians_usd_per_gpu_hour"][0]),
+            )
+        )
+
+    return Rows(key=f"sites/tornado/{run.run_id}/{site}", load=load)
+
+
+def _tables(look: Look, run: Run, site: str) -> list[Listing]:
+    rows, has = look.desk.runs.rows, look.desk.runs.has
+    found = [
+        Listing(
+            name="costs",
+            title=Message("Cost by site"),
+            rows=rows(run, "cost_sites"),
+            headings=[
+                Heading("site", Message("Site")),
+                Heading("p5_usd_per_gpu_hour", Message("5th percentile"), "USD"),
+                Heading("p50_usd_per_gpu_hour", Message("Median"), "USD"),
+                Heading("p95_usd_per_gpu_hour", Message("95th percentile"), "USD"),
+                Heading(
+                    "p50_usd_per_effective_pflop_hour", Message("Per effective PFLOP-hour"), "USD"
+                ),
+                Heading("utilisation_share", Message("Utilisation")),
+                Heading("cells_not_official", Message("Inputs that are estimates")),
+                Heading("cells", Message("Inputs")),
+            ],
+        ),
+        Listing(
+            name="tornado",
+            title=Message("What drives the cost at {site}", {"site": site}),
+            rows=_tornado(look, run, site),
+            headings=[
+                Heading("input", Message("Input")),
+                Heading("at_p5", Message("5th percentile")),
+                Heading("at_p95", Message("95th percentile")),
+                Heading("low_usd_per_gpu_hour", Message("Least cost"), "USD"),
+                Heading("high_usd_per_gpu_hour", Message("Most cost"), "USD"),
+            ],
+            folded=True,
+        ),
+        Listing(
+            name="parts",
+            title=Message("Parts of the cost"),
+            rows=rows(run, "cost_parts"),
+            headings=[
+                Heading("site", Message("Site")),
+                Heading("part", Message("Part")),
+                Heading("usd_per_gpu_hour", Message("Cost"), "USD"),
+            ],
+            folded=True,
+        ),
+        Listing(
+            name="inputs",
+            title=Message("Every input with its source"),
+            rows=rows(run, "cost_cells"),
+            headings=[
+                Heading("site", Message("Site")),
+                Heading("input", Message("Input")),
+                Heading("p5", Message("5th percentile")),
+                Heading("median", Message("Median")),
+                Heading("p95", Message("95th percentile")),
+                Heading("source_unit", Message("Unit")),
+                Heading("source", Message("Source")),
+                Heading("dated", Message("Dated")),
+                Heading("confidence", Message("Confidence")),
+            ],
+        ),
+    ]
+    if has(run, "place_hourly"):
+        found += _placement(look, run)
+    return found
+
+
+def _placement(look: Look, run: Run) -> list[Listing]:
+    rows = look.desk.runs.rows
+    return [
+        Listing(
+            name="placement",
+            title=Message("Where to build"),
+            rows=rows(run, "place_sites"),
+            headings=[
+                Heading("pool", Message("Site")),
+                Heading("h100_equivalents", Message("Size, H100 equivalents")),
+                Heading("mean_use_share", Message("Mean use")),
+                Heading("running_usd", Message("Running cost"), "USD"),
+                Heading("carbon_t", Message("Carbon"), "t CO₂e"),
+                Heading("last_gpu_saves_usd", Message("The last GPU saves"), "USD"),
+                Heading("last_gpu_costs_usd", Message("The last GPU costs"), "USD"),
+            ],
+            note=Message(
+                "Where the last GPU saves as much as it costs, the size is right; the optimum is "
+                "proved by the gap of the solver."
+            ),
+        ),
+        Listing(
+            name="hourly",
+            title=Message("Load by hour"),
+            rows=rows(run, "place_hourly"),
+            headings=[
+                Heading("hour", Message("Hour")),
+                Heading("pool", Message("Site")),
+                Heading("load_gpus", Message("Load"), "GPU"),
+            ],
+            folded=True,
+        ),
+    ]
+
+
+PAGE = Page(
+    name="sites",
+    title=Message("Sites"),
+    action=Action.SEE_PLANS,
+    build=build,
+    parameters=(RUN_OF_STUDY, SITE),
+)
