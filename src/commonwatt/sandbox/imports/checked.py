@@ -58,7 +58,7 @@ def settle(
     found = base.execute("SELECT reason, count(*) FROM checked GROUP BY reason").fetchall()
     counts |= {reason: count for reason, count in found if reason is not None}
     read = sum(count for _, count in found)
-    aside = _set_aside(base, table, to.parent / WORK) if len(found) > (read > 0) else None
+    aside = _set_aside(base, table, to.parent / WORK) if any(counts.values()) else None
     base.execute("DROP TABLE checked")
     kept = next((count for reason, count in found if reason is None), 0)
     return check_whole(

@@ -21,7 +21,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -50,7 +50,7 @@ SEALED: Final = ("Genotype", "Sample")
 LEAST_PEOPLE: Final = 20
 SMALLEST_CELL: Final = 8
 _CELLS_AT_ONCE: Final = 500_000
-_EVERYONE: Final = "everyone"
+EVERYONE: Final = "everyone"
 
 _VARIANT: Final = pl.Schema({
     "variant_id": pl.Int64, "chrom": pl.String, "pos": pl.Int64, "name": pl.String,
@@ -228,8 +228,8 @@ def _group_report(
               choices=tuple(samples)),
         Field(name="group", kind="text", required=True, longest=40, column=second),
     ))  # fmt: skip
-    report = read_table(base, "Sample", plain, groups[0], draft / WORK / "groups.parquet")
-    given = pl.read_parquet(draft / WORK / "groups.parquet")
+    report = read_table(base, "Sample", plain, groups[0], to)
+    given = pl.read_parquet(to)
     known.join(given, on="patient_id", how="left", maintain_order="left").write_parquet(to)
     return report
 
@@ -363,7 +363,7 @@ def _count(base: duckdb.DuckDBPyConnection, dataset: Dataset, least: int, smalle
     base.execute(_CARRIED)
     base.execute(
         f"CREATE TEMP TABLE cells AS {_CELLS}",
-        {"file": str(dataset.folder / "Variant.parquet"), "everyone": _EVERYONE},
+        {"file": str(dataset.folder / "Variant.parquet"), "everyone": EVERYONE},
     )
     base.execute(_JUDGED, {"least": least, "smallest": smallest})
 
@@ -413,53 +413,3 @@ SELECT chrom, pos, name, ref, alt, "group", CASE WHEN shown THEN people END AS p
        NOT shown AS withheld
 FROM judged ORDER BY variant_id, allele, all_groups DESC, "group"
 """
-
-
-def count_alleles_slowly(
-    sites: Iterable[tuple[tuple[str, ...], dict[str, tuple[int | None, int | None]]]],
-    groups: dict[str, str],
-    *,
-    least_people: int,
-    smallest_cell: int,
-) -> Iterator[dict[str, tuple[int, int, int] | None]]:
-    """Yield for each variant and allele the counts by group, person by person.
-
-    The slow, obvious twin of `count_alleles`.
-
-    Args:
-        sites: Alternative alleles, and each person's two alleles.
-        groups: Group by person.
-        least_people: As in `count_alleles`.
-        smallest_cell: As in `count_alleles`.
-
-    Yields:
-        People, alleles seen and alleles that are the alternative one, by group;
-        nothing for a cell that is withheld.
-    """
-    names = sorted(set(groups.values()))
-    for alts, people in sites:
-        for allele in range(1, len(alts) + 1):
-            cells: dict[str, tuple[int, int, int] | None] = {}
-            for group in names:
-                members = {who for who, name in groups.items() if name == group}
-                cells[group] = _cell(people, members, allele, least_people, smallest_cell)
-            if None in cells.values():
-                cells = dict.fromkeys(names)
-            everyone = _cell(people, set(groups), allele, least_people, smallest_cell)
-            yield {_EVERYONE: everyone, **cells}
-
-
-def _cell(
-    people: dict[str, tuple[int | None, int | None]],
-    members: set[str],
-    allele: int,
-    least: int,
-    smallest: int,
-) -> tuple[int, int, int] | None:
-    alleles = [[one for one in people[who] if one is not None] for who in members]
-    known = [one for one in alleles if one]
-    carriers = sum(allele in one for one in known)
-    fine = len(known) >= least and not 0 < carriers < smallest
-    fine = fine and not 0 < len(known) - carriers < smallest
-    total = sum(len(one) for one in known)
-    return (len(known), total, sum(one.count(allele) for one in known)) if fine else None
