@@ -13,6 +13,7 @@ from commonwatt.cli.clinic_gate import add_gate
 from commonwatt.cli.clinic_language import add_language
 from commonwatt.cli.clinic_options import PLACES, pairs
 from commonwatt.cli.clinic_queries import add_queries
+from commonwatt.cli.clinic_sealed import add_sealed
 from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
 from commonwatt.core.messages import Message, translate
 
@@ -285,3 +286,4 @@ add_desk(clinic)
 add_gate(clinic)
 add_queries(clinic)
 add_language(clinic)
+add_sealed(clinic)

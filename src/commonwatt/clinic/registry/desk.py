@@ -19,7 +19,8 @@ from commonwatt.clinic.registry.plan import change_of, check_change, plan_of
 from commonwatt.clinic.registry.records import FIELDS, MAY_RECORD, check_record
 from commonwatt.clinic.registry.state import MOVE, PREFIX, Record, Registry
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Draft, Entry, Ledger, Signer
+from commonwatt.ledger import Draft, Entry, Ledger, Signer, actor_id_of
+from commonwatt.ledger.actors import find
 from commonwatt.ledger.store import entries_on, lock_head
 
 
@@ -72,6 +73,8 @@ class Desk:
             raise MoveError(subject, found=Message("a record of this name already"))
         self._check_references(kind, body)
         self._check_sense(kind, body)
+        if kind == "evidence" and body["design"] == "third-party":
+            self._check_independent(tx, body["version"], by)
         draft = Draft(kind=PREFIX + kind, subject=subject, body=body)
         return self._write(tx, draft, by, at, MAY_RECORD[kind])
 
@@ -154,6 +157,13 @@ class Desk:
             status = self.registry.status(body["deployment"])
             if status is not Status.LIVE:
                 raise MoveError(body["deployment"], wanted=Message("a live deployment"))
+
+    def _check_independent(self, tx: sa.Connection, version: str, by: Signer) -> None:
+        """Refuse a third party of the same organisation as whoever made the version."""
+        maker = find(tx, self.registry.get(version, "version").actor_id).person
+        signer = find(tx, actor_id_of(by.public_key)).person
+        if maker.organisation == signer.organisation or signer.role != "evaluator":
+            raise MoveError(version, wanted=Message("an evaluator of another organisation"))
 
     def _check_deployable(self, body: Mapping[str, Any]) -> None:
         determination = self.registry.get(body["determination"], "determination")

@@ -1,0 +1,145 @@
+"""`commonwatt clinic seal|examine|reveal|confirm`: evaluation by a third party."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commonwatt.cli.clinic_options import key, where
+from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.core.messages import Message, translate
+
+_there = click.Path(dir_okay=False, exists=True, path_type=Path)
+_items = click.argument("items", type=_there)
+_secret = option(
+    "--secret",
+    "secret_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("items.secret"),
+    show_default=True,
+    help="File of the secret that salts the items.",
+)
+_seal = option("--seal", "sealed", type=_there, required=True, help="The seal over the items.")
+
+
+def add_sealed(clinic: LazyGroup) -> None:
+    """Add third-party evaluation to `commonwatt clinic`."""
+    _add_seal(clinic)
+    _add_examine(clinic)
+    _add_checks(clinic)
+
+
+def _add_seal(clinic: LazyGroup) -> None:
+    @command(clinic, "seal", example="commonwatt clinic seal items.jsonl --key me.pem --out sealed")
+    @key
+    @_items
+    @_secret
+    @option("--threshold", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+            default=0.5, show_default=True, help="Score from which the model advises.")  # fmt: skip
+    @option("--most", type=click.IntRange(1), default=3, show_default=True,
+            help="Examinations that the set may answer.")  # fmt: skip
+    def seal(key_file: Path, items: Path, secret_file: Path, threshold: float, most: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Bind yourself to private items before you see the model."""
+        from commonwatt.app import clinic_sealed as app
+        from commonwatt.clinic.evidence.sealed import Terms
+
+        terms = Terms(threshold=threshold, most=most)
+        made = app.seal_answer(items, secret_file, key_file, terms)
+        gaps = {"size": f"{made.body['size']:,}", "root": str(made.body["root"])[:16]}
+        said = Message("{size} items sealed under {root}; give seal.json to the vendor", gaps)
+        return Answer(data=dict(made.body), text=said.say, files={"seal.json": made.text()})
+
+
+def _add_examine(clinic: LazyGroup) -> None:
+    @command(
+        clinic,
+        "examine",
+        example="commonwatt clinic examine items.jsonl --seal seal.json --key me.pem"
+        " --linear model.json --out report\n"
+        "commonwatt clinic examine items.jsonl --seal seal.json --key me.pem"
+        " --url http://127.0.0.1:9000/ --artefact model.tar --version version/v1",
+    )
+    @where
+    @key
+    @_items
+    @_secret
+    @_seal
+    @option("--linear", type=_there, help="A logistic model as JSON.")
+    @option("--python", default="", metavar="MODULE:FUNCTION", help="A function of facts to score.")
+    @option("--url", default="", help="A server on this machine.")
+    @option("--artefact", type=_there, help="What the vendor handed over, for its digest.")
+    @option("--earlier", type=_there, multiple=True, help="An earlier report on the same items.")
+    @option("--version", default="", help="Also put the report on record for this version.")
+    def examine(  # pyright: ignore[reportUnusedFunction]
+        where: str,
+        key_file: Path,
+        items: Path,
+        secret_file: Path,
+        sealed: Path,
+        linear: Path | None,
+        python: str,
+        url: str,
+        artefact: Path | None,
+        earlier: tuple[Path, ...],
+        version: str,
+    ) -> Answer:
+        """Examine a vendor's model on sealed items; the vendor sees the signed aggregate."""
+        from commonwatt.app import clinic_sealed as app
+
+        now = datetime.now(UTC)
+        model = app.vendor_model(linear, python, url, artefact)
+        made = app.examine_answer(items, secret_file, key_file, sealed, model, earlier, now=now)
+        if version:
+            name = f"third-party-{made.digest()[:12]}"
+            app.keep(where, key_file, version, name, made, now=now)
+        return Answer(
+            data=dict(made.body),
+            text=lambda language: _report(dict(made.body), language),
+            files={"report.json": made.text()},
+        )
+
+
+def _add_checks(clinic: LazyGroup) -> None:
+    @command(clinic, "reveal", example="commonwatt clinic reveal items.jsonl 17 --out opened")
+    @_items
+    @_secret
+    @click.argument("number", type=int)
+    def reveal(items: Path, secret_file: Path, number: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Open one item to an auditor, with the proof that it was sealed."""
+        from commonwatt.app import clinic_sealed as app
+        from commonwatt.clinic.evidence.sealed import opened_text
+
+        made = app.reveal_answer(items, secret_file, number)
+        said = Message("Item {number} is opened by --out, and told to nobody else",
+                       {"number": str(number)})  # fmt: skip
+        return Answer(
+            data={"number": number}, text=said.say, files={"item.json": opened_text(made)}
+        )
+
+    @command(clinic, "confirm", example="commonwatt clinic confirm report.json --seal seal.json")
+    @click.argument("report", type=_there)
+    @_seal
+    @option("--item", "opened", type=_there, multiple=True, help="An opened item; may repeat.")
+    def confirm(report: Path, sealed: Path, opened: tuple[Path, ...]) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Check that a report, its seal and opened items belong together."""
+        from commonwatt.app import clinic_sealed as app
+
+        found = app.confirm_answer(report, sealed, opened)
+        return Answer(data=found, text=lambda language: _report(found, language))
+
+
+def _report(found: dict[str, Any], language: str) -> str:
+    gaps = {"number": str(found["number"]), "root": found["root"][:16], "on": found["on"]}
+    gaps["artefact"] = found["artefact_sha256"][:16]
+    head = Message("Examination {number} of the items {root} on {on}, artefact {artefact}", gaps)
+    few = translate("too few to say", language)
+    lines = [head.say(language)]
+    for row in found["estimates"]:
+        said = few
+        if row["estimate"] is not None:
+            said = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+        lines.append(f"{row['group']:24} {row['metric']:14} {said}")
+    return "\n".join(lines)

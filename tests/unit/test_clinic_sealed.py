@@ -1,0 +1,211 @@
+"""Evaluation by a third party: items that nobody is told, an aggregate that anybody can check."""
+
+import json
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+from commonwatt.clinic.errors import EvidenceError, MoveError
+from commonwatt.clinic.evidence import evaluate, sketch_of
+from commonwatt.clinic.evidence.sealed import (
+    Item,
+    Terms,
+    confirm,
+    examine,
+    load_signed,
+    reveal,
+    seal,
+    was_sealed,
+)
+from commonwatt.clinic.gateway.models import Logistic
+from commonwatt.core.seeds import stream
+from commonwatt.ledger import Key, Person
+from tests.clinic_factories import BODIES, KEYS, NOW, put, with_deployment
+from tests.clinic_site import LINEAR, hospital
+
+SECRET, EVALUATOR, ON = b"e" * 32, KEYS["evaluator"], date(2026, 11, 22)
+MODEL = Logistic(intercept=-1.0, weights={"age_years": 0.02})
+TERMS = Terms(threshold=0.5, most=2)
+
+
+def made_items(count=400, rare=0):
+    chance = stream(5, "items")
+    items = []
+    for i in range(count):
+        age = int(chance.integers(18, 95))
+        label = int(chance.random() < 1 / (1 + np.exp(1 - 0.02 * age)))
+        group = "rare" if i < rare else "ab"[i % 2]
+        items.append(Item(facts={"age_years": str(age)}, label=label, group=group))
+    return items
+
+
+ITEMS = made_items()
+SEALED = seal(ITEMS, SECRET, TERMS, by=EVALUATOR)
+
+
+def report(items=ITEMS, sealed=SEALED, earlier=(), by=EVALUATOR, secret=SECRET):
+    return examine(items, secret, sealed, MODEL, artefact_sha256="cd" * 32, earlier=earlier,
+                   on=ON, by=by)  # fmt: skip
+
+
+def test_the_vendor_sees_the_aggregate_that_the_items_give_and_nothing_of_any_item():
+    made = report()
+    confirm(made, SEALED)
+    scores = [MODEL(item.facts) for item in ITEMS]
+    wanted = evaluate(sketch_of(scores, [item.label for item in ITEMS], threshold=0.5), ["all"])
+    told = {row["metric"]: row["estimate"] for row in made.body["estimates"][:7]}
+    assert told == {row["metric"]: round(row["estimate"], 3) for row in wanted.to_dicts()}
+    assert "age_years" not in made.text() + SEALED.text()
+    assert {row["group"] for row in made.body["estimates"]} == {"every item", "a", "b"}
+
+
+def test_the_seal_tells_nothing_that_a_guess_at_the_items_could_be_tried_on():
+    assert seal(ITEMS, b"f" * 32, TERMS, by=EVALUATOR).body["root"] != SEALED.body["root"]
+    assert set(SEALED.body) == {"form", "kind", "root", "size", "terms"}
+
+
+def test_a_group_of_too_few_is_not_told_and_cannot_be_counted_back_from_the_others():
+    items = made_items(rare=6)
+    rows = report(items, seal(items, SECRET, TERMS, by=EVALUATOR)).body["estimates"]
+    rare = [row for row in rows if row["group"] == "rare"]
+    assert {row["verdict"] for row in rare} == {"too few to say"}
+    assert {row["rows"] for row in rows if row["group"] != "every item"} == {None}
+
+
+def test_a_set_answers_no_more_often_than_its_seal_says_and_each_answer_names_the_last():
+    first = report()
+    second = report(earlier=[first])
+    assert (second.body["number"], second.body["previous"]) == (2, first.digest())
+    with pytest.raises(EvidenceError, match="2 examinations already"):
+        report(earlier=[first, second])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"items": ITEMS[:-1]}, "not the items that were sealed"),
+        ({"items": [*ITEMS[1:], ITEMS[0]]}, "not the items that were sealed"),
+        ({"items": [replace(ITEMS[0], label=1 - ITEMS[0].label), *ITEMS[1:]]}, "not the items"),
+        ({"secret": b"f" * 32}, "not the items that were sealed"),
+        ({"by": KEYS["manufacturer"]}, "the key of the evaluator"),
+        ({"sealed": replace(SEALED, signature="00" * 64)}, "not one over this statement"),
+        ({"sealed": replace(SEALED, public_key="zz")}, "not one over this statement"),
+    ],
+)
+def test_an_evaluator_cannot_change_items_labels_order_or_seal_after_sealing(change, said):
+    with pytest.raises(EvidenceError, match=said):
+        report(**change)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_report_that_was_changed_anywhere_is_not_confirmed(data):
+    made = report()
+    body = json.loads(json.dumps(made.body))
+    name = data.draw(st.sampled_from(sorted(body)))
+    body[name] = data.draw(st.sampled_from([None, "x", 0, []]).filter(lambda v: v != body[name]))
+    with pytest.raises(EvidenceError):
+        confirm(replace(made, body=body), SEALED)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.data())
+def test_an_opened_item_is_proved_and_any_other_is_not(count, data):
+    items = ITEMS[:count]
+    sealed = seal(items, SECRET, TERMS, by=EVALUATOR)
+    number = data.draw(st.integers(0, count - 1))
+    opened = reveal(items, SECRET, number)
+    assert was_sealed(opened, sealed)
+    other = replace(opened.item, label=1 - opened.item.label)
+    assert not was_sealed(replace(opened, item=other), sealed)
+    with pytest.raises(EvidenceError):
+        reveal(items, SECRET, count)
+
+
+def test_a_maker_may_not_be_the_third_party_to_its_own_version():
+    desk = with_deployment()
+    body = BODIES["evidence"] | {"design": "third-party"}
+    with pytest.raises(MoveError, match="another organisation"):
+        put(desk, "evidence", "own", body)
+    stranger = Key.from_seed(b"z" * 32)
+    who = Person(name="T", role="evaluator", organisation="Institute", device="d")
+    with desk.ledger.transaction() as tx:
+        desk.ledger.enrol(tx, who, stranger.public_key, by=KEYS["registrar"], at=NOW)
+    with desk.transaction() as tx:
+        desk.record(tx, "evidence", "theirs", body, by=stranger, at=NOW)
+
+
+def run(*words):
+    return run_main(root, ["clinic", *words])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = hospital(tmp_path)
+    third = Key.from_seed(b"z" * 32)
+    third.save(tmp_path / "third.pem")
+    who = Person(name="T", role="evaluator", organisation="Institute", device="d")
+    with made.ledger.transaction() as tx:
+        at = made.registry.records["deployment/x"].at
+        made.ledger.enrol(tx, who, third.public_key, by=KEYS["registrar"], at=at)
+    made.ledger.engine.dispose()
+    lines = [
+        json.dumps({"facts": dict(i.facts), "label": i.label, "group": i.group}) for i in ITEMS
+    ]
+    (tmp_path / "items.jsonl").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_a_vendors_model_is_examined_put_on_record_and_confirmed_by_anybody(folder, capsys):
+    assert run("seal", "items.jsonl", "--key", "third.pem", "--most", "2", "--out", "s") == 0
+    given = ("examine", "items.jsonl", "--seal", "s/seal.json", "--key", "third.pem")
+    assert run(*given, "--linear", "model.json", "--version", "version/v1", "--out", "r") == 0
+    assert "auc" in capsys.readouterr().out
+    assert run("reveal", "items.jsonl", "17", "--out", "i") == 0
+    capsys.readouterr()
+    words = ("confirm", "r/report.json", "--seal", "s/seal.json", "--item", "i/item.json")
+    assert run(*words, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["holds"], found["opened"]) == (True, 1)
+    again = ("--earlier", "r/report.json", "--linear", "model.json")
+    assert run(*given, *again, "--out", "r2", "--lang", "zh-Hant") == 0
+    assert "第 2 次考核" in capsys.readouterr().out
+    assert run(*given, *again, "--earlier", "r2/report.json") == 68
+    (folder / "model.json").write_text(LINEAR.replace("0.02", "0.03"))
+    assert run(*given, *again, "--version", "version/v1") == 68
+    made = load_signed(folder / "r" / "report.json")
+    (folder / "bad.json").write_text(replace(made, signature="00" * 64).text())
+    assert run("confirm", "bad.json", "--seal", "s/seal.json") == 68
+
+
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [
+        ((), 2),
+        (("--linear", "model.json", "--python", "m:f"), 2),
+        (("--url", "http://vendor.example/", "--artefact", "model.json"), 2),
+        (("--url", "http://127.0.0.1:9/"), 2),
+        (("--python", "no:thing", "--artefact", "model.json"), 20),
+        (("--linear", "items.jsonl"), 20),
+    ],
+)
+def test_a_model_that_would_see_items_elsewhere_or_cannot_be_named_is_refused(folder, model, code):
+    assert run("seal", "items.jsonl", "--key", "third.pem", "--out", "s") == 0
+    given = ("examine", "items.jsonl", "--seal", "s/seal.json", "--key", "third.pem")
+    assert run(*given, *model) == code
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", "[]", "x", '{"facts": {}, "label": 2}', '{"facts": 1, "label": 0}']
+)
+def test_items_that_are_not_of_the_form_name_their_line_and_nothing_of_it(folder, capsys, line):
+    (folder / "items.jsonl").write_text('{"facts": {"a": "1"}, "label": 0}\n' + line)
+    assert run("seal", "items.jsonl", "--key", "third.pem") == 68
+    assert "line 2" in capsys.readouterr().err
