@@ -28,7 +28,7 @@ def headings() -> list[Heading]:
     return [
         Heading("fiscal_year", Message("Fiscal year")),
         *(
-            Heading(f"q{q:02d}_share", Message("{q} % of paths below", {"q": str(q)}))
+            Heading(f"q{q:02d}_share", Message("Percentile {q}", {"q": str(q)}))
             for q in _LEVELS
         ),
     ]
