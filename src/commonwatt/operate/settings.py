@@ -90,6 +90,22 @@ class Filler(_Table):
     """How far ahead demand is forecast; what it will need is left free."""
 
 
+class SlurmSettings(_Table):
+    """Which Slurm."""
+
+    conf: str | None = None
+    """Its configuration file; not given, the machine's own."""
+    partition: str | None = None
+    output: str = "/dev/null"
+    """Where jobs write, in Slurm's patterns."""
+
+
+class RaySettings(_Table):
+    """Which Ray."""
+
+    address: str = "127.0.0.1:6379"
+
+
 class Settings(_Table):
     """Everything that a controller is told."""
 
@@ -113,6 +129,10 @@ class Settings(_Table):
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Where Prometheus may scrape, on the loopback address; 0 takes a free port."""
     engine: Literal["local", "slurm", "ray"] = "local"
+    slurm: SlurmSettings = SlurmSettings()
+    ray: RaySettings = RaySettings()
+    node_sites: dict[str, str] = {}
+    """Where nodes stand whose engine does not say, by name."""
 
 
 def load_settings(path: Path) -> Settings:

@@ -4,7 +4,8 @@
 
     jobs/NAME/ask.json          what was asked; there from submission on
     jobs/NAME/cancelled         ended for good; holds the reason
-    jobs/NAME/N/                attempt N; its making is what claims it
+    jobs/NAME/N/                attempt N
+    jobs/NAME/N/claim/          made once: by the wrapper that runs it, or by who gives it up
     jobs/NAME/N/places.json     where
     jobs/NAME/N/stopped         stopped by us: the job is held again; holds the reason
     jobs/NAME/N/process         process id and its start in clock ticks
@@ -58,6 +59,10 @@ class JobFolder:
                 return None
             self._asks[job_id] = ask_of(parsed(path.read_text()))
         return self._asks[job_id]
+
+    def forget(self, job_id: str) -> None:
+        """Drop what is remembered of a job whose folder is gone."""
+        self._asks.pop(job_id, None)
 
     def known(self, job_id: str) -> Path:
         """Return the folder of a job that was submitted.

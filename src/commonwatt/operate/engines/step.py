@@ -1,7 +1,8 @@
 """One attempt of a job as a process of its own, which outlives whoever started it.
 
 The wrapper is a shell of a few lines rather than Python, because it starts in a
-millisecond. Making the attempt's folder claims it: started twice, it runs once.
+millisecond. Whoever makes the folder `claim` has the attempt: the wrapper when it
+comes up, or the one who looks for it in vain and gives it up; never both.
 """
 
 from __future__ import annotations
@@ -15,12 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-# $1 is the attempt's folder, $2 what places.json is to hold, the rest is the program.
+# $1 is the attempt's folder, the rest is the program.
 WRAPPER: Final = """
-home=$1; places=$2; shift 2
-mkdir "$home" 2>/dev/null || exit 0
-cd "$home" || exit 0
-printf %s "$places" > places.new && mv places.new places.json
+home=$1; shift
+cd "$home" && mkdir claim 2>/dev/null || exit 0
 read -r line < /proc/$$/stat; echo "$line" > process.new && mv process.new process
 trap : TERM
 "$@" > out 2> err < /dev/null & program=$!
@@ -51,10 +50,15 @@ class StepSeen:
 
 def launch(
     attempt: Path, places: str, argv: Sequence[str], env: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    """Start an attempt unless its folder is there already."""
+) -> subprocess.Popen[bytes] | None:
+    """Start an attempt, unless its folder is there already."""
+    try:
+        attempt.mkdir()
+    except FileExistsError:
+        return None
+    (attempt / "places.json").write_text(places)
     return subprocess.Popen(  # noqa: S603  # running what was asked for is its purpose
-        ["/bin/sh", "-c", WRAPPER, "step", str(attempt), places, *argv],
+        ["/bin/sh", "-c", WRAPPER, "step", str(attempt), *argv],
         env={**os.environ, **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -65,24 +69,32 @@ def launch(
 
 def look(attempt: Path, now_s: float) -> StepSeen:
     """Return how an attempt stands."""
-    ended = _exit_of(attempt)
-    started_s = attempt.stat().st_mtime if ended is None else 0.0
     process = attempt / "process"
-    if process.exists():
-        started_s = process.stat().st_mtime
+    began = process if process.exists() else attempt
+    started_s = began.stat().st_mtime
+    alive = group_of(attempt) is not None or (began is attempt and not _given_up(attempt, now_s))
+    ended = _exit_of(attempt)  # asked last: what ended between two looks has ended
     if ended is not None:
         return StepSeen(False, ended[0], started_s, ended[1])
-    young = not process.exists() and now_s - started_s < _LAUNCH_S
-    if young or group_of(attempt) is not None:
-        return StepSeen(True, None, started_s, 0.0)
-    ended = _exit_of(attempt)  # it may have ended between the two looks
-    if ended is not None:
-        return StepSeen(False, ended[0], started_s, ended[1])
-    return StepSeen(False, None, started_s, now_s)
+    return StepSeen(alive, None, started_s, 0.0 if alive else now_s)
+
+
+def _given_up(attempt: Path, now_s: float) -> bool:
+    """Return whether an attempt without a process will never have one."""
+    if now_s - attempt.stat().st_mtime < _LAUNCH_S:
+        return False
+    try:
+        (attempt / "claim").mkdir()
+    except FileExistsError:
+        return now_s - (attempt / "claim").stat().st_mtime > _LAUNCH_S
+    return True
 
 
 def tell(attempt: Path, number: signal.Signals) -> None:
-    """Send a signal to every process of an attempt."""
+    """Send a signal to every process of an attempt; one that has none yet gets none."""
+    if number == signal.SIGKILL:
+        with contextlib.suppress(FileExistsError):
+            (attempt / "claim").mkdir()
     group = group_of(attempt)
     if group is not None:
         with contextlib.suppress(ProcessLookupError):

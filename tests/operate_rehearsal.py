@@ -1,0 +1,125 @@
+"""A slice of a real trace, time-scaled, run on a cluster by the controller, and simulated."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from commonwatt.fleet.engine import simulate
+from commonwatt.fleet.machines import uniform_fleet
+from commonwatt.fleet.workload import Workload, workload
+from commonwatt.operate.controller import Controller
+from commonwatt.operate.engines.protocol import OVER, Ask, Engine, Phase
+from commonwatt.operate.replay import Compared, compare
+from commonwatt.operate.settings import policy_of
+
+TRACE = files("commonwatt") / "data" / "traces" / "itp_ten_days.parquet"
+
+
+def trace_slice(jobs: int, *, longest_s: float, scale: float, gpus: int) -> Workload:
+    """Return consecutive jobs of the packaged ITP trace, both their times divided by `scale`."""
+    frame = pl.read_parquet(Path(str(TRACE))).sort("submission_time", maintain_order=True)
+    kept = frame.filter((pl.col("duration") <= longest_s) & (pl.col("num_gpu") <= gpus))[:jobs]
+    submit = (kept["submission_time"] - kept["submission_time"].min()).to_numpy()
+    return workload(submit / scale, kept["duration"].to_numpy() / scale, kept["num_gpu"].to_numpy())
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What came of it; times in seconds."""
+
+    jobs: int
+    finished: int
+    makespan_s: float
+    simulated_makespan_s: float
+    jct_s: float
+    simulated_jct_s: float
+    compared: Compared
+    overcommitted: int
+    refused: int
+    ticks: int
+    controller_cpu_s: float
+    start_delay_s: float
+
+    @property
+    def makespan_error(self) -> float:
+        return self.makespan_s / self.simulated_makespan_s - 1
+
+    @property
+    def jct_error(self) -> float:
+        return self.jct_s / self.simulated_jct_s - 1
+
+
+def rehearse(
+    control: Controller, engine: Engine, work: Workload, *, nodes: int, gpus: int,
+    launch_s: float = 0.0, wait_s: float = 600.0, each_tick=lambda tick: None,
+) -> Rehearsal:  # fmt: skip
+    """Submit each job at its time, tick until all are over, and simulate the same.
+
+    `launch_s` is what the engine needs to bring a job up and to clear it away; the
+    simulation counts it as part of each run.
+    """
+    began, cpu = time.time(), time.process_time()
+    waiting = list(range(len(work)))
+    over: dict[str, float] = {}
+    offered: dict[str, float] = {}
+    ran: dict[str, float] = {}
+    count = over_committed = refused = ticks = 0
+    while len(over) < len(work):
+        now = time.time()
+        while waiting and work.submit_ms[waiting[0]] / 1000 <= now - began:
+            engine.submit(_ask(work, waiting.pop(0), began))
+        tick = control.tick()
+        each_tick(tick)
+        ticks += 1
+        over_committed += len(tick.overcommitted)
+        refused += len(tick.refused)
+        for intent in tick.done:
+            if intent.act == "start":
+                offered[intent.subject] = now
+        for name, job in tick.seen.jobs.items():
+            if job.phase == Phase.RUNNING and name not in ran:
+                ran[name] = tick.seen.at_s
+            if job.phase in OVER and name not in over:
+                over[name] = tick.seen.at_s
+                count += job.phase == Phase.FINISHED
+        if now - began > wait_s:
+            raise AssertionError(f"{len(work) - len(over)} jobs not over within {wait_s} s")
+        time.sleep(max(control.settings.tick_s - (time.time() - now), 0.01))
+    cpu = time.process_time() - cpu
+    policy = policy_of(control.settings.policy)
+    runtime = (work.runtime_ms + round(launch_s * 1000)) / 1000
+    again = workload(work.submit_ms / 1000, runtime, work.gpus)
+    result = simulate(again, uniform_fleet(nodes, gpus), policy)
+    first = int(work.submit_ms.min())
+    submitted = {str(work.job_id[i]): began + work.submit_ms[i] / 1000 for i in range(len(work))}
+    return Rehearsal(
+        jobs=len(work),
+        finished=count,
+        makespan_s=max(over.values()) - began - first / 1000,
+        simulated_makespan_s=(int(result.end_ms.max()) - first) / 1000,
+        jct_s=float(np.mean([over[name] - at for name, at in submitted.items()])),
+        simulated_jct_s=float(np.mean(result.end_ms - again.submit_ms)) / 1000,
+        compared=compare(control.store.decisions()),
+        overcommitted=over_committed,
+        refused=refused,
+        ticks=ticks,
+        controller_cpu_s=cpu,
+        start_delay_s=float(np.median([ran[n] - offered[n] for n in ran if n in offered] or [0])),
+    )
+
+
+def _ask(work: Workload, i: int, began_s: float) -> Ask:
+    runtime_s = work.runtime_ms[i] / 1000
+    return Ask(
+        job_id=str(work.job_id[i]),
+        argv=("sleep", f"{runtime_s:.3f}"),
+        gpus=int(work.gpus[i]),
+        estimate_s=runtime_s,
+        submitted_at_s=began_s + work.submit_ms[i] / 1000,
+    )
