@@ -71,7 +71,7 @@ def _set(document, dotted, value):
 
 FAULTS = [
     ("title", None, "title: Field required"),
-    ("title", "", "title: String should have at least 1 character"),
+    ("title", "", "title: want at least 1 character"),
     ("seed", -1, "seed: Input should be greater than or equal to 0"),
     ("seed", 1.5, "seed: "),
     ("sites.0.pue", 0.9, "sites.0.pue: Input should be greater than or equal to 1 (found '0.9')"),
@@ -90,7 +90,8 @@ FAULTS = [
     ("gpus.0.source", None, "gpus.0.source: Field required"),
     ("sites.0.source", None, "sites.0.source: Field required"),
     ("sites.0.pools", [], "sites.0.pools: List should have at least 1 item"),
-    ("sites.0.pools.0.nodes", 0, "sites.0.pools.0.nodes: Input should be greater"),
+    ("sites.0.pools.0.nodes", -1, "sites.0.pools.0.nodes: Input should be greater"),
+    ("sites.0.pools.0.nodes", 0, "sites: no site has a node with a GPU"),
     ("sites.0.pools.0.nodes", 2.5, "sites.0.pools.0.nodes: "),
     ("sites.0.pools.0.gpus_per_node", -8, "sites.0.pools.0.gpus_per_node: "),
     ("sites.0.pools.0.gpu", "H100", "sites.0.pools.0.gpu: 'H100' is not declared; known: A100"),

@@ -5,17 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from commonwatt.cli.frame import Answer, LazyGroup, command
 from commonwatt.cli.options import run_argument, store_option
 from commonwatt.core.messages import translate
 
 if TYPE_CHECKING:
-    from commonwatt.runs import Run
+    from commonwatt.runs import Origin, Run
 
 runs = LazyGroup(
     name="runs",
-    help="List and show what was run.",
-    example="commonwatt runs list\ncommonwatt runs show latest",
+    help="List and show what was run, and trace a figure to its sources.",
+    example=(
+        "commonwatt runs list\n"
+        "commonwatt runs show latest\n"
+        "commonwatt runs trace latest cost.home.usd_per_gpu_hour"
+    ),
 )
 
 
@@ -47,6 +53,73 @@ def show_run(store: Path, run: str) -> Answer:
         text=lambda language: _page(found, folder, language),
         tables=opened.tables(found),
     )
+
+
+@command(
+    runs,
+    "trace",
+    example=(
+        "commonwatt runs trace latest cost.home.usd_per_gpu_hour\ncommonwatt runs trace latest 2.21"
+    ),
+)
+@store_option
+@run_argument
+@click.argument("figure", metavar="FIGURE")
+def trace_figure(store: Path, run: str, figure: str) -> Answer:
+    """Trace a figure of a run to its formula, its inputs, their sources, and the run.
+
+    FIGURE is its name, the end of it, words of its label, or its value as the report shows it.
+    """
+    from commonwatt.runs import RunStore, lineage
+
+    found = RunStore(store).get(run)
+    origin = lineage(found, figure)
+    return Answer(
+        data={
+            "run_id": found.run_id,
+            "title": found.title,
+            "created_at": found.created_at,
+            "version": found.version,
+            "source_digest": found.source_digest,
+            "seed": found.seed,
+            "inputs": found.inputs,
+            "figure": origin.as_dict(),
+        },
+        text=lambda language: _traced(found, origin, language),
+    )
+
+
+def _traced(run: Run, origin: Origin, language: str) -> str:
+    """Return a tree: every figure once in full, and by its name where it comes again."""
+    from commonwatt.core.messages import Message
+
+    said = Message(
+        "Run {run_id} of {title}, {created_at}, seed {seed}",
+        {
+            "run_id": run.run_id,
+            "title": run.title,
+            "created_at": run.created_at,
+            "seed": str(run.seed),
+        },
+    )
+    return "\n".join([*_branch(origin, 0, set(), language), said.say(language)])
+
+
+def _branch(one: Origin, depth: int, told: set[str], language: str) -> list[str]:
+    gap = "  " * depth
+    head = f"{gap}{one.name} = {one.shown}" if one.shown else f"{gap}{one.name}"
+    if one.name in told:
+        return [f"{head} ↑"]
+    told.add(one.name)
+    lines = [head]
+    if one.formula:
+        lines.append(f"{gap}  = {translate(one.formula, language)}  [{one.made_by}]")
+    source = "; ".join(text for text in (one.source, one.dated, one.confidence) if text)
+    if source:
+        lines.append(f"{gap}  {translate('Source', language)}: {source}")
+    return lines + [
+        line for below in one.inputs for line in _branch(below, depth + 1, told, language)
+    ]
 
 
 def _brief(run: Run) -> dict[str, Any]:

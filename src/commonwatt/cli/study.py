@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import Answer, command, language, say
+from commonwatt.cli.frame import Answer, command, language, option, say
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message, translate
 
@@ -15,19 +15,34 @@ if TYPE_CHECKING:
     from commonwatt.app.study import Study
 
 
-@command(None, "study", example="commonwatt study harbour\ncommonwatt study my-programme.toml")
+@command(
+    None,
+    "study",
+    example=(
+        "commonwatt study harbour\n"
+        "commonwatt study my-programme.toml\n"
+        "commonwatt study harbour --what-if sites.west.power_price=+50% --what-if fleet.order=qssf"
+    ),
+)
 @click.argument("programme", metavar="PROGRAMME.toml")
+@option(
+    "--what-if",
+    "what_if",
+    multiple=True,
+    metavar="PATH=CHANGE",
+    help="Change an input, as sites.west.power_price=+50% or fleet.order=qssf; may be repeated.",
+)
 @store_option
-def study(programme: str, store: Path) -> Answer:
+def study(programme: str, what_if: tuple[str, ...], store: Path) -> Answer:
     """Run a programme file, or a shipped one by its name, and write one report."""
     from commonwatt.app.study import run_study
     from commonwatt.runs import RunStore
     from commonwatt.scenario.programme import load_programme
 
-    load_programme(programme)  # a faulty file leaves no store behind
+    load_programme(programme, what_if)  # a faulty file leaves no store behind
     opened = RunStore(store)
     spoken = language(click.get_current_context())
-    found = run_study(programme, opened, language=spoken, tell=say)
+    found = run_study(programme, opened, language=spoken, what_if=what_if, tell=say)
     return Answer(
         data=_data(found),
         text=lambda tongue: _text(found, tongue),
@@ -43,6 +58,9 @@ def _data(found: Study) -> dict[str, Any]:
         "run_id": found.run.run_id,
         "title": found.run.title,
         "report": str(found.report),
+        "what_if": found.what_if,
+        "stages_computed": found.stages.computed,
+        "stages_reused": found.stages.reused,
         **found.run.headline,
         "result_sha256": found.run.result_sha256,
         "tables": found.run.tables,
@@ -50,6 +68,8 @@ def _data(found: Study) -> dict[str, Any]:
 
 
 def _text(found: Study, tongue: str) -> str:
+    if found.what_if:
+        return _before_and_after(found, tongue)
     figures = found.run.headline
     rows = [
         (Message("Programme"), found.run.title),
@@ -67,6 +87,24 @@ def _text(found: Study, tongue: str) -> str:
     return "\n".join(f"{translate(label.text, tongue)}: {value}" for label, value in rows)
 
 
+def _before_and_after(found: Study, tongue: str) -> str:
+    """Return the figures that the changes moved, before and after."""
+    from commonwatt.app.study.whatif import change_said
+
+    heads = (Message("Figure"), Message("Before"), Message("After"), Message("Change"))
+    rows = [[head.say(tongue) for head in heads]]
+    moved = [row for row in found.what_if if row["changed"]]
+    rows += [[row["figure"], row["before"], row["after"], change_said(row)] for row in moved]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
+    lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in rows]
+    same = Message("{count} figures stay as they were.")
+    count = {"count": str(len(found.what_if) - len(moved))}
+    lines += [Message(same.text, count).say(tongue)]
+    lines += [f"{translate('Run', tongue)}: {found.run.run_id}"]
+    lines += [f"{translate('Report', tongue)}: {found.report.resolve()}"]
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def _joined(figures: dict[str, Any]) -> list[tuple[Message, str]]:
     """Return the lines of the wings that the programme uses."""
     rows: list[tuple[Message, str]] = []
@@ -78,4 +116,8 @@ def _joined(figures: dict[str, Any]) -> list[tuple[Message, str]]:
         shares = [figures[f"debt_{side}_gdp_share"] for side in ("with", "without")]
         said = " / ".join(f"{share:.2%}" for share in shares)
         rows.append((Message("Debt over GDP at the end, with / without"), said))
+    if "alternative_cheapest" in figures:
+        costs = figures["alternative_cost_usd_per_gpu_hour"].items()
+        said = "; ".join(f"{name} {cost:.2f}" for name, cost in costs)
+        rows.append((Message("Alternatives, USD per GPU-hour"), said))
     return rows

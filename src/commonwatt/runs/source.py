@@ -18,7 +18,8 @@ def source_digest() -> str:
     """
     root = Path(commonwatt.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    every = [*root.rglob("*.py"), *(root / "data").rglob("*")]
+    for path in sorted(path for path in set(every) if path.is_file()):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

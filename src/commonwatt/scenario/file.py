@@ -7,11 +7,20 @@ They stop here: engines see the frozen objects of `programme`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import date
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from commonwatt.scenario.quantities import GramsPerKwh, Milliseconds, UsdPerMwh, Watts
+from commonwatt.scenario.quantities import (
+    GramsPerKwh,
+    Milliseconds,
+    UsdPerGpuHour,
+    UsdPerMwh,
+    Watts,
+)
+from commonwatt.scenario.words import Text, Words
+from commonwatt.siting.cost.inputs import NAMES, input_named
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=60)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -29,13 +38,17 @@ class DemandPart(Part):
     trace: str = Field(description='A trace file beside this one, or "shipped:NAME".')
     format: str | None = Field(None, description="Trace format; found by itself when absent.")
     mapping: str | None = Field(None, description="Mapping file of a generic trace.")
+    tenants: list[str] = Field(
+        default_factory=list[str], description="Only these tenants' jobs; none named: all."
+    )
+    source: str = Field("", description="Where the trace comes from and what it stands for.")
 
 
 class TenantPart(Part):
     """Who submits, and what share of the fleet is theirs."""
 
     name: Name = Field(description="As the trace spells it.")
-    label: str | None = Field(None, description="As the report shows it.")
+    label: Text | None = Field(None, description="As the report shows it.")
     quota_gpus: int | None = Field(None, ge=0, description="GPUs it may always have.")
     sites: list[Name] = Field(
         default_factory=list[str], description="Sites its data may go to; none named: all."
@@ -61,7 +74,7 @@ class GpuPart(Part):
 class PoolPart(Part):
     """Equal nodes of a site."""
 
-    nodes: int = Field(ge=1, le=1_000_000)
+    nodes: int = Field(ge=0, le=1_000_000, description="0: only alternatives build it.")
     gpus_per_node: int = Field(ge=0, le=64)
     gpu: Name
     cpu_cores: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
@@ -73,13 +86,64 @@ class SeriesPart(Part):
 
     file: str = Field(description='CSV or Parquet beside this file, or "shipped:NAME".')
     column: str
+    times: float = Field(1.0, ge=0, description="Factor on every hour, as in a what-if.")
+
+
+class CellPart(Part):
+    """An input of the cost model that the programme knows better than the library."""
+
+    value: float | None = Field(None, description="Most likely, in the unit of the input's name.")
+    low: float | None = Field(None, description="Least; the value when absent.")
+    high: float | None = Field(None, description="Most; the value when absent.")
+    times: float = Field(1.0, ge=0, description="Factor, on the library's cell when no value.")
+    source: str = Field("", description="Where it comes from, with its date.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        low, value, high = self.spread()
+        if self.value is None and not (self.low is None and self.high is None):
+            raise ValueError("low and high need a value between them")
+        if not low <= value <= high:
+            raise ValueError(f"want low, value, high in order, found {low}, {value}, {high}")
+        return self
+
+    def spread(self) -> tuple[float, float, float]:
+        """Return low, value and high, times the factor; zeros where no value is given."""
+        value = self.value or 0.0
+        low = value if self.low is None else self.low
+        high = value if self.high is None else self.high
+        return low * self.times, value * self.times, high * self.times
+
+
+class RentPart(Part):
+    """GPUs rented by the hour: nothing is built, power and building are in the price."""
+
+    price: UsdPerGpuHour
+    low: UsdPerGpuHour | None = Field(None, description="Least; the price when absent.")
+    high: UsdPerGpuHour | None = Field(None, description="Most; the price when absent.")
+    paid: Literal["reserved", "used"] = Field(
+        "reserved", description="Every hour is paid, or only the hours that are used."
+    )
+    source: str = Field(description="Where the price comes from, with its date.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        low, high = self.spread()
+        if not low <= self.price <= high:
+            raise ValueError(f"want low, price, high in order, found {low}, {self.price}, {high}")
+        return self
+
+    def spread(self) -> tuple[float, float]:
+        """Return the least and the most of the price."""
+        low = self.price if self.low is None else self.low
+        return low, self.price if self.high is None else self.high
 
 
 class SitePart(Part):
     """A place with nodes."""
 
     name: Name
-    label: str | None = None
+    label: Text | None = None
     region: str = Field(description="Grid zone or country of price and carbon.")
     pue: float = Field(ge=1, le=4, description="Facility draw over IT draw.")
     power_price: UsdPerMwh | SeriesPart = Field(description="Flat tariff or hourly series.")
@@ -88,7 +152,40 @@ class SitePart(Part):
     cost_cells: str | None = Field(
         None, description="Site of the cost library whose cells stand for this one."
     )
+    cells: dict[str, CellPart] = Field(
+        default_factory=dict[str, CellPart], description="Inputs that differ from the library."
+    )
+    price_range: Annotated[list[UsdPerMwh], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Least and most of the power price; the library's spread when absent."
+    )
+    pue_range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Least and most of the PUE; no spread when absent."
+    )
+    rent: RentPart | None = Field(None, description="Rented: nothing is built there.")
     pools: list[PoolPart] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known_cells(self) -> Self:
+        for name, cell in self.cells.items():
+            if name not in NAMES:
+                raise ValueError(f"cells.{name} is no input of the cost model")
+            low, _, high = cell.spread()
+            known = input_named(name)
+            if cell.value is not None and not known.low <= low <= high <= known.high:
+                raise ValueError(f"cells.{name}: want {known.low} to {known.high} {known.unit}")
+        if self.rent is not None and self.cost_cells is not None:
+            raise ValueError("want rent or cost_cells, not both")
+        return self
+
+    @property
+    def title(self) -> Words:
+        """What the report calls it."""
+        return self.label or Words(self.name)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all its pools."""
+        return sum(pool.nodes * pool.gpus_per_node for pool in self.pools)
 
 
 class PolicyPart(Part):
@@ -105,6 +202,7 @@ class LatencyPart(Part):
 
     between: Annotated[list[Name], Field(min_length=2, max_length=2)]
     rtt: Milliseconds
+    source: str = Field("", description="Where it comes from, with its date.")
 
 
 class FundingPart(Part):
@@ -121,11 +219,35 @@ class FundingPart(Part):
     source: str = Field(description="Where scale, rate and years come from.")
 
 
+class RoomsPart(Part):
+    """Data rooms whose state the report shows."""
+
+    example: bool = Field(False, description="Walk the shipped example room on made-up patients.")
+    on: date = Field(description="The day of its first step.")
+
+
+class ModelsPart(Part):
+    """Medical models whose state the report shows."""
+
+    examples: bool = Field(False, description="Show the shipped example models.")
+    on: date = Field(description="The day whose law applies.")
+
+
+class AlternativePart(Part):
+    """Another way to build the same programme."""
+
+    label: Text
+    change: list[str] = Field(
+        default_factory=list[str],
+        description='What differs, each as "sites.west.nodes=30" or "sites.west.pue=+5%".',
+    )
+
+
 class ProgrammeFile(Part):
     """A public compute programme."""
 
-    title: str = Field(min_length=1, max_length=120)
-    summary: str = Field("", description="One sentence for the top of the report.")
+    title: Text
+    summary: Text = Field(Words(""), description="One sentence for the top of the report.")
     seed: int = Field(0, ge=0, lt=2**63)
     demand: DemandPart
     tenants: list[TenantPart] = Field(default_factory=list[TenantPart])
@@ -137,6 +259,24 @@ class ProgrammeFile(Part):
     compare: list[PolicyPart] = Field(
         default_factory=list[PolicyPart], description="Other policies, run on the same demand."
     )
+    alternatives: dict[Name, AlternativePart] = Field(
+        default_factory=dict[str, AlternativePart],
+        description="Other ways to build it, compared side by side.",
+    )
+    rooms: RoomsPart | None = Field(None, description="Absent: no section on data rooms.")
+    models: ModelsPart | None = Field(None, description="Absent: no section on medical models.")
+
+    @model_validator(mode="after")
+    def _something_built(self) -> Self:
+        if not self.title.english:
+            raise ValueError("title: want at least 1 character")
+        if not any(site.gpus for site in self.sites):
+            raise ValueError("sites: no site has a node with a GPU")
+        return self
+
+    def built(self) -> list[SitePart]:
+        """Return the sites that have nodes; the others wait for an alternative."""
+        return [site for site in self.sites if any(pool.nodes for pool in site.pools)]
 
 
 def parse_programme(document: dict[str, Any]) -> ProgrammeFile:

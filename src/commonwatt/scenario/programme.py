@@ -16,6 +16,7 @@ from commonwatt.core.errors import ProgrammeError, TableError, cell
 from commonwatt.core.messages import Message
 from commonwatt.fleet.machines import F64, SHARED, Fleet, GpuType, Site
 from commonwatt.fleet.workload import Workload
+from commonwatt.scenario.changes import Document, changed
 from commonwatt.scenario.file import (
     PolicyPart,
     ProgrammeFile,
@@ -25,6 +26,7 @@ from commonwatt.scenario.file import (
     parse_programme,
 )
 from commonwatt.scenario.references import reference_faults
+from commonwatt.scenario.words import Words
 
 SHIPPED = "shipped:"
 _DATA = Path(str(resources.files("commonwatt"))) / "data"
@@ -35,12 +37,14 @@ class Programme:
     """A programme: its file, checked, and the files that it names.
 
     Args:
-        file: What the user wrote.
+        file: What the user wrote, with the changes made.
+        changes: Changes that were made to the file, in order.
         path: Where it stands.
         trace: Path of the demand trace.
         mapping: Path of its mapping file, if any.
         inputs: Every file that has a say, the programme first.
-        sites: Sites with their hourly series.
+        built: Sites that have nodes, as the file spells them.
+        sites: The same sites with their hourly series.
         gpu_types: GPU types in the order of the file.
     """
 
@@ -49,12 +53,22 @@ class Programme:
     trace: Path
     mapping: Path | None
     inputs: tuple[Path, ...]
+    built: tuple[SitePart, ...]
     sites: tuple[Site, ...]
     gpu_types: tuple[GpuType, ...]
+    changes: tuple[str, ...] = ()
+
+    def alternative(self, name: str) -> Programme:
+        """Return the programme with one of its alternatives made.
+
+        Raises:
+            ProgrammeError: The alternative's changes leave faults; all are listed.
+        """
+        return load_programme(self.path, [*self.changes, *self.file.alternatives[name].change])
 
     def fleet(self) -> Fleet:
         """Return the nodes, site by site in the order of the file; every tenant may use them."""
-        rows = [(s, pool) for s, site in enumerate(self.file.sites) for pool in site.pools]
+        rows = [(s, pool) for s, site in enumerate(self.built) for pool in site.pools]
         counts = np.array([pool.nodes for _, pool in rows])
 
         def column(values: Sequence[int], kind: type[np.generic]) -> np.ndarray:
@@ -63,7 +77,7 @@ class Programme:
         pools = [pool for _, pool in rows]
         gpu_index = {gpu.name: i for i, gpu in enumerate(self.gpu_types)}
         return Fleet(
-            node_id=tuple(_node_names(self.file.sites)),
+            node_id=tuple(_node_names(self.built)),
             site=column([s for s, _ in rows], np.int32),
             gpu_type=column([gpu_index[pool.gpu] for pool in pools], np.int32),
             gpus=column([pool.gpus_per_node for pool in pools], np.int32),
@@ -72,8 +86,25 @@ class Programme:
             tenant=np.full(int(counts.sum()), SHARED, np.int32),
             sites=self.sites,
             gpu_types=self.gpu_types,
-            rtt_ms=_round_trips(self.file),
+            rtt_ms=self.round_trips()[self._places(self.built)],
         )
+
+    def round_trips(self) -> F64:
+        """Return the round trip from every place of the file to each built site [ms].
+
+        NaN where the file names none, shape (places, built sites).
+        """
+        return _round_trips(self.file)[:, self._places(self.built)]
+
+    def origins(self, tenant_names: Sequence[str]) -> list[int]:
+        """Return the place that each tenant works from; the first of the file by default."""
+        place = {site.name: i for i, site in enumerate(self.file.sites)}
+        parts = self.tenant_parts(tenant_names)
+        return [place[part.origin] if part.origin else 0 for part in parts]
+
+    def _places(self, parts: Sequence[SitePart]) -> list[int]:
+        place = {site.name: i for i, site in enumerate(self.file.sites)}
+        return [place[part.name] for part in parts]
 
     def quotas(self, tenant_names: Sequence[str]) -> dict[str, float] | None:
         """Return the quota of each tenant that has one [GPUs]; None where nobody has."""
@@ -94,12 +125,18 @@ class Programme:
         """Return the sites that each tenant's data may go to, as bits; 0: all."""
         allowed = {tenant.name: tenant.sites for tenant in self.file.tenants}
         index = {site.name: i for i, site in enumerate(self.sites)}
-        return [sum(1 << index[s] for s in allowed.get(name, [])) for name in tenant_names]
+        return [
+            sum(1 << index[s] for s in allowed.get(name, []) if s in index) for name in tenant_names
+        ]
 
     def tenant_labels(self, tenant_names: Sequence[str]) -> list[str]:
-        """Return what the report calls each tenant of the trace."""
-        label = {tenant.name: tenant.label or tenant.name for tenant in self.file.tenants}
-        return [label.get(name, name) for name in tenant_names]
+        """Return what tables call each tenant of the trace."""
+        label = {tenant.name: tenant.label for tenant in self.file.tenants}
+        return [str(label.get(name) or name) for name in tenant_names]
+
+    def unnamed_tenants(self, tenant_names: Sequence[str]) -> list[str]:
+        """Return the tenants of the file that no job of the trace belongs to."""
+        return [part.name for part in self.file.tenants if part.name not in tenant_names]
 
     def tenant_parts(self, tenant_names: Sequence[str]) -> list[TenantPart]:
         """Return what the file says of each tenant of the trace; nothing said, no limits."""
@@ -107,26 +144,38 @@ class Programme:
         return [said.get(name) or TenantPart.model_construct(name=name) for name in tenant_names]
 
     def site_labels(self) -> list[str]:
-        """Return what the report calls each site."""
-        return [site.label or site.name for site in self.file.sites]
+        """Return what tables call each built site."""
+        return [str(site.title) for site in self.built]
+
+    def words(self, language: str) -> dict[str, str]:
+        """Return how the report says each label of the tables."""
+        named: list[Words] = [site.title for site in self.file.sites]
+        named += [tenant.label for tenant in self.file.tenants if tenant.label]
+        named += [part.label for part in self.file.alternatives.values()]
+        return {str(label): label.say(language) for label in named}
 
     def policies(self) -> list[PolicyPart]:
         """Return the policy of the programme, then those to compare it with."""
         return [self.file.policy, *self.file.compare]
 
 
-def load_programme(name: str | Path) -> Programme:
+def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
     """Read a programme file, or a shipped programme by its bare name.
+
+    Args:
+        name: The file or the name.
+        changes: Changes to make before it is checked, as `scenario.changes` reads them.
 
     Raises:
         ProgrammeError: The file cannot be read, or holds faults; all are listed.
     """
     path = find_programme(name)
-    file = _parse(path)
+    file = _parse(path, changes)
     _check_references(path, file)
     trace = _beside(path, file.demand.trace, "demand.trace")
     mapping = _beside(path, file.demand.mapping, "demand.mapping") if file.demand.mapping else None
-    series = [p for site in file.sites for p in (site.power_price, site.carbon)]
+    built = tuple(file.built())
+    series = [p for site in built for p in (site.power_price, site.carbon)]
     series_files = [_beside(path, p.file, "sites") for p in series if isinstance(p, SeriesPart)]
     return Programme(
         file=file,
@@ -134,7 +183,8 @@ def load_programme(name: str | Path) -> Programme:
         trace=trace,
         mapping=mapping,
         inputs=tuple(dict.fromkeys([path, trace, *([mapping] if mapping else []), *series_files])),
-        sites=tuple(_site(path, i, site) for i, site in enumerate(file.sites)),
+        built=built,
+        sites=tuple(_site(path, site) for site in built),
         gpu_types=tuple(
             GpuType(
                 name=gpu.name,
@@ -146,6 +196,7 @@ def load_programme(name: str | Path) -> Programme:
             )
             for gpu in file.gpus
         ),
+        changes=tuple(changes),
     )
 
 
@@ -172,9 +223,10 @@ def find_programme(name: str | Path) -> Path:
     return path
 
 
-def _parse(path: Path) -> ProgrammeFile:
+def _parse(path: Path, changes: Sequence[str]) -> ProgrammeFile:
     try:
-        return parse_programme(tomllib.loads(path.read_text(encoding="utf-8")))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_programme(_with_changes(path, document, changes))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProgrammeError(path.name, found=str(error), wanted=Message("TOML in UTF-8")) from None
     except OSError as error:
@@ -182,6 +234,17 @@ def _parse(path: Path) -> ProgrammeFile:
     except ValidationError as error:
         faults = [f"{_dotted(e['loc'])}: {_fault(e['msg'], e['input'])}" for e in error.errors()]
         raise _faulty(path, faults) from None
+
+
+def _with_changes(path: Path, document: Document, changes: Sequence[str]) -> Document:
+    try:
+        return changed(document, changes)
+    except ValueError as error:
+        raise ProgrammeError(
+            path.name,
+            found=Message("the change {error}", {"error": str(error)}),
+            wanted=Message("a change such as sites.west.power_price=+50% or fleet.order=qssf"),
+        ) from None
 
 
 def _dotted(place: tuple[int | str, ...]) -> str:
@@ -221,13 +284,13 @@ def _beside(path: Path, name: str, where: str) -> Path:
     return found
 
 
-def _site(path: Path, index: int, part: SitePart) -> Site:
+def _site(path: Path, part: SitePart) -> Site:
     return Site(
         name=part.name,
         region=part.region,
         pue=part.pue,
-        price_usd_per_mwh=_series(path, f"sites.{index}.power_price", part.power_price),
-        carbon_g_per_kwh=_series(path, f"sites.{index}.carbon", part.carbon),
+        price_usd_per_mwh=_series(path, f"sites.{part.name}.power_price", part.power_price),
+        carbon_g_per_kwh=_series(path, f"sites.{part.name}.carbon", part.carbon),
     )
 
 
@@ -250,7 +313,7 @@ def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
             found=Message("no finite number"),
             wanted=Message("a value for every hour"),
         )
-    return values.astype(np.float64)
+    return values.astype(np.float64) * part.times
 
 
 def _node_names(sites: Sequence[SitePart]) -> list[str]:

@@ -45,7 +45,10 @@ def _undeclared(file: ProgrammeFile) -> Iterator[str]:
 def _uses(file: ProgrammeFile) -> Iterator[_Use]:
     gpus = [gpu.name for gpu in file.gpus]
     sites = [site.name for site in file.sites]
+    built = [site.name for site in file.built()]
     for i, tenant in enumerate(file.tenants):
+        if tenant.sites and set(tenant.sites) <= set(sites) and not set(tenant.sites) & set(built):
+            yield _Use(f"tenants.{i}.sites", ", ".join(tenant.sites), built)
         yield from (_Use(f"tenants.{i}.sites", site, sites) for site in tenant.sites)
         if tenant.origin is not None:
             yield _Use(f"tenants.{i}.origin", tenant.origin, sites)

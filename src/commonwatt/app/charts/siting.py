@@ -31,8 +31,9 @@ def cost_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str
 def stack_chart(rows: Rows, language: str = "en") -> str:
     """Return the cost of a GPU-hour by site, stacked by part, at the medians."""
     shown = [row | {"said": translate(row["part"], language)} for row in rows]
-    names = [translate(part, language) for part in PARTS]
-    order = {part: index for index, part in enumerate(PARTS)}
+    parts = list(dict.fromkeys([*PARTS, *(row["part"] for row in rows)]))
+    names = [translate(part, language) for part in parts]
+    order = {part: index for index, part in enumerate(parts)}
     frame = pl.DataFrame([row | {"order": order[row["part"]]} for row in shown])
     chart = (
         alt.Chart(frame)

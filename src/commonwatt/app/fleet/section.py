@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -19,6 +19,7 @@ from commonwatt.app.fleet.series import queue_table, site_table, tenant_table, u
 from commonwatt.app.fleet.simulation import FleetRun, jobs_table
 from commonwatt.app.report import Fact, Figure, Section, Shown
 from commonwatt.core.messages import Message
+from commonwatt.fleet.metrics import Metrics
 from commonwatt.scenario.programme import Programme
 
 
@@ -44,7 +45,22 @@ def fleet_tables(
     }
 
 
-def fleet_section(run: FleetRun, tables: dict[str, pl.DataFrame], language: str) -> Section:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSaid:
+    """What the section needs to know of a run.
+
+    Args:
+        policy: Name of what decided.
+        figures: The figures.
+        notes: What should be said of the reading, in the reader's language.
+    """
+
+    policy: str
+    figures: Metrics
+    notes: Sequence[str]
+
+
+def fleet_section(said: FleetSaid, tables: Mapping[str, pl.DataFrame], language: str) -> Section:
     """Return the report's section on the fleet, in the reader's language."""
     figures = [
         _figure(drawn, tables[drawn.table], language)
@@ -54,11 +70,11 @@ def fleet_section(run: FleetRun, tables: dict[str, pl.DataFrame], language: str)
     return Section(
         name="fleet",
         title=Message("Run it: use, waits and energy").say(language),
-        lede=_lede(run, language),
-        facts=_facts(run, language),
+        lede=_lede(said, language),
+        facts=_facts(said.figures, language),
         figures=figures,
         tables=[_sites_shown(tables["fleet_sites"], language)],
-        notes=_notes(run, language),
+        notes=[*said.notes, _draw_note(language)],
     )
 
 
@@ -124,17 +140,18 @@ def _figure(drawn: _Drawn, data: pl.DataFrame, language: str) -> Figure:
         caption=drawn.caption.say(language),
         svg=drawn.draw(data, language=language),
         data=data,
+        of=f"table.{drawn.table}",
     )
 
 
-def _lede(run: FleetRun, language: str) -> str:
-    figures = run.metrics
+def _lede(said: FleetSaid, language: str) -> str:
+    figures = said.figures
     values = {
         "jobs": f"{figures.all.jobs:,}",
         "gpus": f"{figures.gpus:,}",
         "share": f"{figures.utilisation_share:.1%}",
         "wait": f"{figures.all.mean_queue_delay_s / 3600:.1f}",
-        "policy": run.policy,
+        "policy": said.policy,
     }
     return Message(
         "{jobs} jobs ran on {gpus} GPUs under the policy {policy}. From the first to the last "
@@ -143,23 +160,30 @@ def _lede(run: FleetRun, language: str) -> str:
     ).say(language)
 
 
-def _facts(run: FleetRun, language: str) -> list[Fact]:
-    figures = run.metrics
+def _facts(figures: Metrics, language: str) -> list[Fact]:
     window, makespan = figures.utilisation_share, figures.makespan_utilisation_share
+    mean, late = figures.all.mean_queue_delay_s, figures.all.p95_queue_delay_s
     rows = [
-        (Message("Utilisation, first to last arrival"), f"{window:.1%}"),
-        (Message("Utilisation, makespan"), f"{makespan:.1%}"),
-        (Message("Queue delay, mean"), f"{figures.all.mean_queue_delay_s / 3600:.2f} h"),
+        (Message("Utilisation, first to last arrival"), f"{window:.1%}", "utilisation_share"),
+        (Message("Utilisation, makespan"), f"{makespan:.1%}", "makespan_utilisation_share"),
+        (Message("Queue delay, mean"), f"{mean / 3600:.2f} h", "mean_queue_delay_s"),
+        (Message("Queue delay, 95th percentile"), f"{late / 3600:.2f} h", "p95_queue_delay_s"),
         (
-            Message("Queue delay, 95th percentile"),
-            f"{figures.all.p95_queue_delay_s / 3600:.2f} h",
+            Message("Idle while jobs waited"),
+            f"{figures.fragmented_gpu_share:.1%}",
+            "fragmented_gpu_share",
         ),
-        (Message("Idle while jobs waited"), f"{figures.fragmented_gpu_share:.1%}"),
-        (Message("Energy, overhead included"), f"{figures.energy_kwh / 1000:,.0f} MWh"),
-        (Message("Power bill"), f"USD {figures.cost_usd:,.0f}"),
-        (Message("Carbon"), f"{figures.carbon_kg / 1000:,.0f} t CO₂e"),
+        (
+            Message("Energy, overhead included"),
+            f"{figures.energy_kwh / 1000:,.0f} MWh",
+            "energy_kwh",
+        ),
+        (Message("Power bill"), f"USD {figures.cost_usd:,.0f}", "energy_cost_usd"),
+        (Message("Carbon"), f"{figures.carbon_kg / 1000:,.0f} t CO₂e", "carbon_kg"),
     ]
-    return [Fact(label=label.say(language), value=value) for label, value in rows]
+    return [
+        Fact(label=label.say(language), value=value, of=f"fleet.{of}") for label, value, of in rows
+    ]
 
 
 def _sites_shown(sites: pl.DataFrame, language: str) -> Shown:
@@ -186,6 +210,7 @@ def _sites_shown(sites: pl.DataFrame, language: str) -> Shown:
         title=Message("By site").say(language),
         headings=[heading.say(language) for heading in headings],
         rows=rows,
+        of="table.fleet_sites",
         note=Message(
             "Utilisation is allocated GPU time over available GPU time, first to last arrival; "
             "energy runs to the end of the last job."
@@ -193,10 +218,8 @@ def _sites_shown(sites: pl.DataFrame, language: str) -> Shown:
     )
 
 
-def _notes(run: FleetRun, language: str) -> list[str]:
-    said = [sentence for read in run.inputs.reads for sentence in read.sentences(language)]
-    draw = Message(
+def _draw_note(language: str) -> str:
+    return Message(
         "A held GPU draws its busy power and a free one its idle power, whatever the job does: "
         "an approximation, because traces hold no power."
-    )
-    return [*said, draw.say(language)]
+    ).say(language)

@@ -3,7 +3,7 @@
 Wings hand over `Section`s; `render` writes the page in the reader's language.
 """
 
-from commonwatt.app.report.model import Fact, Figure, Report, Section, Shown
+from commonwatt.app.report.model import Came, Fact, Figure, Report, Section, Shown
 from commonwatt.app.report.render import render
 
-__all__ = ["Fact", "Figure", "Report", "Section", "Shown", "render"]
+__all__ = ["Came", "Fact", "Figure", "Report", "Section", "Shown", "render"]

@@ -9,21 +9,31 @@ import polars as pl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One headline figure with its unit and the definition it follows."""
+    """One headline figure with its unit and the definition it follows.
+
+    `of` names it among the report's origins, where its formula and inputs stand.
+    """
 
     label: str
     value: str
     note: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A table as readers see it: headings with units, cells as text."""
+    """A table as readers see it: headings with units, cells as text.
+
+    `of` names the origin of the whole table; `cells_of`, of the shape of `rows`, that of
+    single cells, with an empty text where a cell has none of its own.
+    """
 
     title: str
     headings: list[str]
     rows: list[list[str]]
     note: str = ""
+    of: str = ""
+    cells_of: list[list[str]] = field(default_factory=list[list[str]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +48,7 @@ class Figure:
     caption: str
     svg: str
     data: pl.DataFrame
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,29 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """Where one figure comes from, as readers see it.
+
+    Args:
+        name: Its name in the run; the anchor that figures link to.
+        label: What it is.
+        shown: Its value with its unit.
+        formula: How it follows from its inputs.
+        made_by: Module and function that computed it.
+        source: Where an input comes from, with its date and how far it may be trusted.
+        inputs: Names and labels of what it was computed from.
+    """
+
+    name: str
+    label: str
+    shown: str
+    formula: str
+    made_by: str
+    source: str
+    inputs: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The whole page."""
 
@@ -62,3 +96,4 @@ class Report:
     summary: str
     sections: list[Section]
     birth: Shown
+    origins: list[Came] = field(default_factory=list[Came])

@@ -25,7 +25,17 @@ def render(report: Report) -> str:
         return translate(text, report.language)
 
     page = environment.get_template("report.html")
-    return page.render(report=report, t=word, cells=_cells)
+    known = {one.name for one in report.origins}
+    return page.render(report=report, t=word, cells=_cells, known=known, anchor=anchor)
+
+
+def anchor(name: str) -> str:
+    """Return the anchor of a figure's origin.
+
+    >>> anchor("input.my trace.csv")
+    'of-input.my_trace.csv'
+    """
+    return "of-" + "_".join(name.split())
 
 
 def _cells(frame: pl.DataFrame) -> list[list[str]]:

@@ -372,30 +372,15 @@ def map_rows(one: str, other: str) -> list[Row]:
     ]
 
 
-def run_rows(
-    site: str,
-    *,
-    label: str,
-    utilisation: float,
-    kwh_per_gpu_hour: float | None,
-    pue: float,
-    draws: int,
-    seed: int,
-) -> dict[str, list[Row]]:
+def measured_rows(cells: SiteCells, *, label: str, draws: int, seed: int) -> dict[str, list[Row]]:
     """Return cost, parts, tornado and cells of a site that a fleet run was measured at.
 
     Args:
-        site: Site of the library whose cells stand for it.
+        cells: Its inputs, the measured ones among them.
         label: What the rows call it.
-        utilisation: Allocated over available GPU time, measured [share].
-        kwh_per_gpu_hour: IT energy of an allocated GPU-hour, measured [kWh].
-        pue: Power usage effectiveness of the site.
         draws: Draws of the correlated inputs.
         seed: Seed of the draws.
     """
-    known = cells_for(load_cells(), site, "audited", site)
-    cells = with_run(known, utilisation=utilisation, kwh_per_gpu_hour=kwh_per_gpu_hour)
-    cells = cells.with_values({"pue_ratio": fixed(pue)}, "the programme's own figure")
     rows = {
         "sites": [_summary_row(cells, "measured", draws, seed)],
         "parts": _part_rows(cells),
@@ -405,12 +390,12 @@ def run_rows(
     return {name: [row | {"site": label} for row in found] for name, found in rows.items()}
 
 
-def capital_usd_per_gpu(site: str) -> float:
+def capital_usd_per_gpu(cells: SiteCells) -> float:
     """Return what a GPU costs to build at a site: servers, network, shell and land [USD].
 
     At the median of every cell, before subsidies and interest during construction.
     """
-    x = site_cells(load_cells(), site).medians()
+    x = cells.medians()
 
     def at(name: str) -> float:
         return float(x[PLACE[name]])
@@ -419,9 +404,9 @@ def capital_usd_per_gpu(site: str) -> float:
     return it + at("it_kw_per_gpu") * (at("shell_usd_per_kw") + at("land_usd_per_kw"))
 
 
-def standing_usd_per_gpu_hour(site: str) -> float:
+def standing_usd_per_gpu_hour(cells: SiteCells) -> float:
     """Return what a GPU costs for an hour whether it runs or not, energy left out [USD]."""
-    x = site_cells(load_cells(), site).medians()
+    x = cells.medians()
     x[PLACE["utilisation_share"]] = 1.0
     parts = lcoc_by_part(x)
     return sum(parts.values()) - parts["energy"]

@@ -1,8 +1,13 @@
-"""The siting wing's part of a report: cost by site with bands and drivers, and the placement."""
+"""The siting wing's part of a report: cost by site with bands and drivers, and the placement.
+
+`cost_body` and `place_body` are the parts that every report shares; a page of `siting` and
+the study put their own title and opening words on them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -11,67 +16,123 @@ from commonwatt.app.charts.siting import band_chart, load_chart, stack_chart, to
 from commonwatt.app.report import Fact, Figure, Report, Section, Shown, render
 from commonwatt.core.messages import Message, translate
 
+Row = Mapping[str, Any]
+
 
 def cost_section(answer: Mapping[str, Any], language: str) -> Section:
     """Return cost by site, from the answer of `cost_answer`."""
-    sites = answer["sites"]
-    cheapest = min(sites, key=lambda row: row["p50_usd_per_gpu_hour"])
-    first = answer["tornado"][0]
-    bars = [row for row in answer["tornado"] if row["site"] == first["site"]]
-
-    def said(text: str) -> str:
-        return translate(text, language)
-
-    return Section(
+    marked = str(max(row["cells_not_official"] for row in answer["sites"]))
+    lede = Message(
+        "Levelised cost per useful GPU-hour in USD of {year}, with its 90 percent interval.",
+        {"year": str(answer["price_year"])},
+    )
+    note = Message(
+        "{marked} of {cells} inputs are estimates, press figures or remembered; "
+        "their sources are in the table of cells.",
+        {"marked": marked, "cells": str(answer["sites"][0]["cells"])},
+    )
+    return replace(
+        cost_body(answer, language),
         name="siting-cost",
-        title=said("What a GPU-hour costs"),
-        lede=Message(
-            "Levelised cost per useful GPU-hour in USD of {year}, with its 90 percent interval.",
-            {"year": str(answer["price_year"])},
-        ).say(language),
-        facts=[
-            Fact(
-                label=said("cheapest site"),
-                value=cheapest["site"],
-                note=_band(cheapest),
-            ),
-            Fact(
-                label=said("first driver"),
-                value=first["input"],
-                note=f"{first['swing_usd_per_gpu_hour']:.2f} USD",
-            ),
-        ],
-        figures=[
-            Figure(
-                name="cost-bands", title=said("Cost by site"),
-                caption=said("5th percentile, median and 95th percentile of correlated draws."),
-                svg=band_chart(sites, language), data=pl.DataFrame(sites),
-            ),
-            Figure(
-                name="cost-parts", title=said("What it consists of"),
-                caption=said("Cost of a useful GPU-hour by site and part, at the medians."),
-                svg=stack_chart(answer["parts"], language), data=pl.DataFrame(answer["parts"]),
-            ),
-            Figure(
-                name="cost-drivers", title=said("What drives it"),
-                caption=said(
-                    "Each input from its 5th to its 95th percentile, the others at their medians."
-                ),
-                svg=tornado_chart(bars, language), data=pl.DataFrame(bars),
-            ),
-        ],
-        tables=[_cost_table(answer, language)],
-        notes=[
-            Message(
-                "{marked} of {cells} inputs are estimates, press figures or remembered; "
-                "their sources are in the table of cells.",
-                {
-                    "marked": str(max(row["cells_not_official"] for row in sites)),
-                    "cells": str(sites[0]["cells"]),
-                },
-            ).say(language)
-        ],
-    )  # fmt: skip
+        title=translate("What a GPU-hour costs", language),
+        lede=lede.say(language),
+        notes=[note.say(language)],
+    )
+
+
+def cost_body(answer: Mapping[str, Any], language: str) -> Section:
+    """Return facts, figures and table of a cost answer, without opening words."""
+    return Section(
+        name="cost",
+        title="",
+        lede="",
+        facts=[_cost_fact(row, language) for row in answer["sites"]],
+        figures=_cost_figures(answer, language),
+        tables=[_cost_table(answer["sites"], language)],
+    )
+
+
+def _cost_fact(row: Row, language: str) -> Fact:
+    low, high = row["p5_usd_per_gpu_hour"], row["p95_usd_per_gpu_hour"]
+    note = Message("90 % interval {low} to {high}", {"low": f"{low:.2f}", "high": f"{high:.2f}"})
+    return Fact(
+        label=row["site"],
+        value=f"USD {row['p50_usd_per_gpu_hour']:.2f}",
+        note=note.say(language),
+        of=_cost_of(row),
+    )
+
+
+def _cost_of(row: Row) -> str:
+    return f"cost.{row.get('name', row['site'])}.usd_per_gpu_hour"
+
+
+def _cost_figures(answer: Mapping[str, Any], language: str) -> list[Figure]:
+    first = answer["sites"][0]["site"]
+    bars = [row for row in answer["tornado"] if row["site"] == first]
+    drawn = [
+        (
+            "bands",
+            "sites",
+            Message("Cost by site, with its band"),
+            Message("5th to 95th percentile of correlated draws; the tick is the median."),
+            band_chart(answer["sites"], language),
+            answer["sites"],
+        ),
+        (
+            "stack",
+            "parts",
+            Message("What the cost consists of"),
+            Message("At the median of every input."),
+            stack_chart(answer["parts"], language),
+            answer["parts"],
+        ),
+        (
+            "tornado",
+            "tornado",
+            Message("What moves the cost at {site}", {"site": first}),
+            Message("Each input at its 5th and 95th percentile, the others at the median."),
+            tornado_chart(bars, language),
+            bars,
+        ),
+    ]
+    return [
+        Figure(
+            name=f"cost-{name}", title=title.say(language), caption=caption.say(language),
+            svg=svg, data=pl.DataFrame(rows, infer_schema_length=None), of=f"table.cost_{table}",
+        )
+        for name, table, title, caption, svg, rows in drawn
+    ]  # fmt: skip
+
+
+def _cost_table(rows: list[Row], language: str) -> Shown:
+    headings = [
+        Message("Site"),
+        Message("Utilisation"),
+        Message("USD per GPU-hour, median"),
+        Message("90 % interval"),
+        Message("USD per effective PFLOP-hour, median"),
+        Message("Inputs not official"),
+    ]
+    return Shown(
+        title=translate("Cost by site", language),
+        headings=[heading.say(language) for heading in headings],
+        rows=[_cost_cells(row) for row in rows],
+        note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak.").say(language),
+        of="table.cost_sites",
+        cells_of=[["", "", _cost_of(row), "", "", ""] for row in rows],
+    )
+
+
+def _cost_cells(row: Row) -> list[str]:
+    return [
+        row["site"],
+        f"{row['utilisation_share']:.1%}",
+        f"{row['p50_usd_per_gpu_hour']:.2f}",
+        f"{row['p5_usd_per_gpu_hour']:.2f} – {row['p95_usd_per_gpu_hour']:.2f}",
+        f"{row['p50_usd_per_effective_pflop_hour']:.2f}",
+        f"{row['cells_not_official']} / {row['cells']}",
+    ]
 
 
 def contest_section(answer: Mapping[str, Any], language: str) -> Section:
@@ -112,9 +173,94 @@ def _contest_cells(row: Mapping[str, Any], language: str) -> list[str]:
     ]
 
 
+def place_section(answer: Mapping[str, Any], language: str) -> Section:
+    """Return the placement, from the answer of `place_answer`."""
+    lede = Message(
+        "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
+        "{carbon} t of CO2.",
+        {
+            "cost": f"{answer['cost_usd']:,.0f}",
+            "hours": f"{answer['hours']:,}",
+            "gap": f"{100 * answer['gap_share']:.3g}",
+            "carbon": f"{answer['carbon_t']:,.1f}",
+        },
+    )
+    return replace(
+        place_body(answer, language),
+        name="siting-place",
+        title=translate("Where to build and what runs where", language),
+        lede=lede.say(language),
+    )
+
+
+def place_body(answer: Mapping[str, Any], language: str) -> Section:
+    """Return facts, figure and tables of a placement, without opening words."""
+    words: list[Message] = answer["limits"]
+    return Section(
+        name="placement",
+        title="",
+        lede="",
+        facts=[_place_fact(row, language) for row in answer["sites"]],
+        figures=[_place_figure(answer, language)],
+        tables=[_place_table(answer["sites"], language), _where_table(answer, language)],
+        notes=[word.say(language) for word in words],
+    )
+
+
+def _place_fact(row: Row, language: str) -> Fact:
+    note = Message("used {share} % of the time", {"share": f"{100 * row['mean_use_share']:.0f}"})
+    return Fact(
+        label=row["pool"],
+        value=f"{row['h100_equivalents']:,.0f} GPU",
+        note=note.say(language),
+        of="table.place_sites",
+    )
+
+
+def _place_figure(answer: Mapping[str, Any], language: str) -> Figure:
+    return Figure(
+        name="placement-hours",
+        title=translate("Load by hour", language),
+        caption=translate("Where the load runs, hour by hour.", language),
+        svg=load_chart(answer["hourly"], language),
+        data=pl.DataFrame(answer["sites"], infer_schema_length=None),
+        of="table.place_hourly",
+    )
+
+
+def _place_table(rows: list[Row], language: str) -> Shown:
+    heads = ("pool", "GPUs", "mean use", "size USD", "running USD", "CO2 t")
+    return Shown(
+        title=translate("Sites and sizes", language),
+        headings=[translate(head, language) for head in heads],
+        rows=[
+            [
+                row["pool"], f"{row['h100_equivalents']:,.0f}",
+                f"{100 * row['mean_use_share']:.0f} %", f"{row['size_usd']:,.0f}",
+                f"{row['running_usd']:,.0f}", f"{row['carbon_t']:,.1f}",
+            ]
+            for row in rows
+        ],
+        of="table.place_sites",
+    )  # fmt: skip
+
+
+def _where_table(answer: Mapping[str, Any], language: str) -> Shown:
+    headings = [Message("Tenant"), Message("Site"), Message("Share of its load")]
+    return Shown(
+        title=Message("Who runs where").say(language),
+        headings=[heading.say(language) for heading in headings],
+        rows=[[row["class"], row["pool"], f"{row['share']:.1%}"] for row in answer["classes"]],
+        of="table.place_classes",
+    )
+
+
 def page(section: Section, answer: Mapping[str, Any], language: str) -> str:
     """Return one section as an HTML page with its seed and definitions."""
-    kept = ("case", "seed", "draws", "price_year", "precision", "year", "hours", "gap_share")
+    kept = (
+        "case", "seed", "draws", "price_year", "precision", "achieved_share", "year", "hours",
+        "gap_share",
+    )  # fmt: skip
     birth = Shown(
         title=translate("How this page came about", language),
         headings=["", ""],
@@ -125,72 +271,3 @@ def page(section: Section, answer: Mapping[str, Any], language: str) -> str:
         birth=birth,
     )  # fmt: skip
     return render(report)
-
-
-def _cost_table(answer: Mapping[str, Any], language: str) -> Shown:
-    heads = ("site", "USD per useful GPU-hour", "USD / eff. PFLOP-h", "use")
-    return Shown(
-        title=translate("Cost by site", language),
-        headings=[translate(head, language) for head in heads],
-        rows=[
-            [
-                row["site"],
-                _band(row),
-                f"{row['p50_usd_per_effective_pflop_hour']:.2f}",
-                f"{100 * row['utilisation_share']:.0f} %",
-            ]
-            for row in answer["sites"]
-        ],
-        note=f"{answer['precision']}, {100 * answer['achieved_share']:.0f} %",
-    )
-
-
-def _band(row: Mapping[str, Any]) -> str:
-    low, mid, high = (row[f"{part}_usd_per_gpu_hour"] for part in ("p5", "p50", "p95"))
-    return f"{mid:.2f} ({low:.2f}–{high:.2f})"
-
-
-def place_section(answer: Mapping[str, Any], language: str) -> Section:
-    """Return the placement, from the answer of `place_answer`."""
-
-    def said(text: str) -> str:
-        return translate(text, language)
-
-    heads = ("pool", "GPUs", "mean use", "size USD", "running USD", "CO2 t")
-    words: list[Message] = answer["limits"]
-    return Section(
-        name="siting-place",
-        title=said("Where to build and what runs where"),
-        lede=Message(
-            "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
-            "{carbon} t of CO2.",
-            {
-                "cost": f"{answer['cost_usd']:,.0f}",
-                "hours": f"{answer['hours']:,}",
-                "gap": f"{100 * answer['gap_share']:.3g}",
-                "carbon": f"{answer['carbon_t']:,.1f}",
-            },
-        ).say(language),
-        figures=[
-            Figure(
-                name="place-hours", title=said("Load by hour"),
-                caption=said("Where the load runs, hour by hour."),
-                svg=load_chart(answer["hourly"], language), data=pl.DataFrame(answer["sites"]),
-            )
-        ],
-        tables=[
-            Shown(
-                title=said("Sites and sizes"),
-                headings=[said(head) for head in heads],
-                rows=[
-                    [
-                        row["pool"], f"{row['h100_equivalents']:,.0f}",
-                        f"{100 * row['mean_use_share']:.0f} %", f"{row['size_usd']:,.0f}",
-                        f"{row['running_usd']:,.0f}", f"{row['carbon_t']:,.1f}",
-                    ]
-                    for row in answer["sites"]
-                ],
-            )
-        ],
-        notes=[word.say(language) for word in words],
-    )  # fmt: skip

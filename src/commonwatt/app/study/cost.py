@@ -2,80 +2,121 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
-from commonwatt.app.charts.siting import band_chart, stack_chart, tornado_chart
-from commonwatt.app.fleet.simulation import FleetRun
-from commonwatt.app.report import Fact, Figure, Section, Shown
-from commonwatt.app.siting.cost import run_rows
+from commonwatt.app.report import Section
+from commonwatt.app.siting.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_rows
+from commonwatt.app.siting.report import cost_body
+from commonwatt.app.study.sites import RENT, Costed, rent_input, rented
 from commonwatt.core.messages import Message
-from commonwatt.fleet.energy import energy_used
-from commonwatt.scenario.programme import Programme
+from commonwatt.core.seeds import stream
+from commonwatt.runs import Stage
+from commonwatt.scenario.file import RentPart
+from commonwatt.siting.cost.chance import summary
+from commonwatt.siting.cost.model import per_effective_pflop_hour
 
 DRAWS = 50_000
+TABLES = ("sites", "parts", "tornado", "cells")
 Answer = dict[str, Any]
+Row = dict[str, Any]
 
 
-def cost_of_programme(programme: Programme, run: FleetRun) -> Answer | None:
-    """Return the cost at each site that names its cells, or None where none does.
-
-    Use is that of the window; the energy of a GPU-hour counts the idle draw of the
-    same window, and leaves out the tail in which nothing more arrives.
-    """
-    named = [(i, part) for i, part in enumerate(programme.file.sites) if part.cost_cells]
-    if not named:
-        return None
-    measured = _measured(run)
-    rows: Answer = {"sites": [], "parts": [], "tornado": [], "cells": []}
-    for i, part in named:
-        use, kwh = measured[i]
-        found = run_rows(
-            str(part.cost_cells),
-            label=programme.site_labels()[i],
-            utilisation=use,
-            kwh_per_gpu_hour=kwh,
-            pue=part.pue,
-            draws=DRAWS,
-            seed=programme.file.seed,
-        )
+def cost_stage(sites: list[Costed], seed: int) -> Stage:
+    """Return the cost at each site: summary, parts, drivers and inputs, a table of each."""
+    rows: dict[str, list[Row]] = {name: [] for name in TABLES}
+    for site in sites:
+        label = str(site.site.title)
+        if site.cells is not None:
+            found = measured_rows(site.cells, label=label, draws=DRAWS, seed=seed)
+        else:
+            found = _rent_rows(site, seed)
         for name, more in found.items():
-            rows[name] += more
-    return rows
+            rows[name] += [row | {"name": site.site.name} for row in more]
+    return Stage(data=rows)
 
 
-def _measured(run: FleetRun) -> list[tuple[float, float | None]]:
-    """Return use [share] and IT energy of a held GPU-hour [kWh] by site, in the window."""
-    fleet, submit = run.inputs.fleet, run.inputs.workload.submit_ms
-    window = (int(submit[0]), int(submit[-1]))
-    used = energy_used(run.result, fleet, from_ms=window[0], until_ms=window[1])
-    shares = [site.utilisation_share for site in run.metrics.by_site.values()]
-    return [
-        (share, site.it_kwh / site.held_gpu_h if site.held_gpu_h else None)
-        for share, site in zip(shares, used, strict=True)
-    ]
+def _rent_rows(site: Costed, seed: int) -> dict[str, list[Row]]:
+    """Return what `measured_rows` does, for a site whose GPUs are rented."""
+    rent = site.site.rent
+    assert rent is not None  # a costed site has cells or a rent
+    label = str(site.site.title)
+    return {
+        "sites": [_rent_summary(site, rent, seed) | {"site": label}],
+        "parts": [{"site": label, "part": "rent", "usd_per_gpu_hour": site.cost()}],
+        "tornado": [_rent_swing(site, rent) | {"site": label}],
+        "cells": [_rent_cell(site, rent) | {"site": label}],
+    }
+
+
+def _rent_summary(site: Costed, rent: RentPart, seed: int) -> Row:
+    one = rent_input(site.site.name, rent)
+    shares = stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
+    paid = one.value.quantiles(shares)
+    found = summary(paid * rented(1.0, site.site, site.use))
+    row: Row = {"site": "", "case": "rented", "at_medians_usd_per_gpu_hour": site.cost()}
+    costs = {"p5": found.p5, "p50": found.p50, "p95": found.p95}
+    row |= {f"{name}_usd_per_gpu_hour": cost for name, cost in costs.items()}
+    row |= {"mean_usd_per_gpu_hour": found.mean}
+    row |= {
+        f"{name}_usd_per_effective_pflop_hour": per_effective_pflop_hour(
+            cost, PEAK_PFLOPS, ACHIEVED_SHARE
+        )
+        for name, cost in costs.items()
+    }
+    return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
+
+
+def _rent_swing(site: Costed, rent: RentPart) -> Row:
+    low, high = (rent_input(site.site.name, rent).value.quantile(q) for q in (0.05, 0.95))
+    costs = [rented(price, site.site, site.use) for price in (low, high)]
+    return {
+        "site": "",
+        "input": RENT,
+        "at_p5": low,
+        "at_p95": high,
+        "cost_at_p5_usd_per_gpu_hour": costs[0],
+        "cost_at_p95_usd_per_gpu_hour": costs[1],
+        "swing_usd_per_gpu_hour": abs(costs[1] - costs[0]),
+    }
+
+
+def _rent_cell(site: Costed, rent: RentPart) -> Row:
+    one = rent_input(site.site.name, rent)
+    return {
+        "site": "",
+        "input": RENT,
+        "p5": one.value.quantile(0.05),
+        "median": one.value.quantile(0.5),
+        "p95": one.value.quantile(0.95),
+        "source_unit": one.unit,
+        "year": None,
+        "source": rent.source,
+        "dated": "",
+        "confidence": "press",
+        "note": "",
+    }
 
 
 def cost_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the cost joint."""
-    return {f"cost_{name}": pl.DataFrame(rows) for name, rows in answer.items()}
+    return {f"cost_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES}
 
 
 def cost_section(answer: Answer, language: str) -> Section:
     """Return the report's section on the cost of a GPU-hour."""
-    return Section(
-        name="cost",
+    return replace(
+        cost_body(answer, language),
         title=Message("Place it: what a GPU-hour costs").say(language),
         lede=_lede(answer, language),
-        facts=[_fact(row, language) for row in answer["sites"]],
-        figures=_figures(answer, language),
-        tables=[_shown(answer, language)],
         notes=[
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
-                "real money, at the use and the energy that the fleet run measured. Inputs that "
-                "are estimates, press or memory are marked so in the table cost_cells."
+                "real money, at the use and the energy that the fleet run measured, and at the "
+                "programme's own power price and PUE. Inputs that are estimates, press or memory "
+                "are marked so in the table cost_cells."
             ).say(language),
             Message(
                 "Servers are priced as H100-class machines, whatever GPU the programme names: an "
@@ -93,79 +134,10 @@ def _lede(answer: Answer, language: str) -> str:
         "cheap": rows[0]["site"],
         "high": f"{rows[-1]['p50_usd_per_gpu_hour']:.2f}",
         "dear": rows[-1]["site"],
-        "driver": bars[0]["input"].replace("_", " "),
+        "driver": bars[0]["input"].replace("_", " ") if bars else "–",
     }
     return Message(
         "At the measured use a GPU-hour costs USD {low} at {cheap} and USD {high} at {dear} "
         "(medians). What moves the cost at {dear} most is {driver}.",
         values,
     ).say(language)
-
-
-def _fact(row: dict[str, Any], language: str) -> Fact:
-    low, high = row["p5_usd_per_gpu_hour"], row["p95_usd_per_gpu_hour"]
-    note = Message("90 % interval {low} to {high}", {"low": f"{low:.2f}", "high": f"{high:.2f}"})
-    return Fact(
-        label=row["site"],
-        value=f"USD {row['p50_usd_per_gpu_hour']:.2f}",
-        note=note.say(language),
-    )
-
-
-def _figures(answer: Answer, language: str) -> list[Figure]:
-    first = answer["sites"][0]["site"]
-    bars = [row for row in answer["tornado"] if row["site"] == first]
-    drawn = [
-        ("bands", Message("Cost by site, with its band"), answer["sites"], band_chart),
-        ("stack", Message("What the cost consists of"), answer["parts"], stack_chart),
-        (
-            "tornado",
-            Message("What moves the cost at {site}", {"site": first}),
-            bars,
-            tornado_chart,
-        ),
-    ]
-    captions = {
-        "bands": Message("5th to 95th percentile of correlated draws; the tick is the median."),
-        "stack": Message("At the median of every input."),
-        "tornado": Message("Each input at its 5th and 95th percentile, the others at the median."),
-    }
-    return [
-        Figure(
-            name=f"cost-{name}",
-            title=title.say(language),
-            caption=captions[name].say(language),
-            svg=draw(rows, language),
-            data=pl.DataFrame(rows),
-        )
-        for name, title, rows, draw in drawn
-    ]
-
-
-def _shown(answer: Answer, language: str) -> Shown:
-    headings = [
-        Message("Site"),
-        Message("Utilisation"),
-        Message("USD per GPU-hour, median"),
-        Message("90 % interval"),
-        Message("USD per effective PFLOP-hour, median"),
-        Message("Inputs not official"),
-    ]
-    rows = [
-        [
-            row["site"],
-            f"{row['utilisation_share']:.1%}",
-            f"{row['p50_usd_per_gpu_hour']:.2f}",
-            f"{row['p5_usd_per_gpu_hour']:.2f} – {row['p95_usd_per_gpu_hour']:.2f}",
-            f"{row['p50_usd_per_effective_pflop_hour']:.2f}",
-            f"{row['cells_not_official']} / {row['cells']}",
-        ]
-        for row in answer["sites"]
-    ]
-    note = Message("Effective PFLOP-hour: dense BF16 at 40 % of peak.")
-    return Shown(
-        title=Message("Cost by site").say(language),
-        headings=[heading.say(language) for heading in headings],
-        rows=rows,
-        note=note.say(language),
-    )

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from commonwatt import __version__
-from commonwatt.app.fleet.inputs import Inputs
-from commonwatt.app.fleet.section import fleet_section, fleet_tables
-from commonwatt.app.fleet.simulation import FleetRun, run_fleet
+from commonwatt.app.fleet.section import FleetSaid, fleet_section
 from commonwatt.app.report import Report, Section, Shown, render
-from commonwatt.app.study.joints import joints
-from commonwatt.core.errors import ProgrammeError, UsageError
+from commonwatt.app.study.alternatives import (
+    Contest,
+    contest,
+    contest_facts,
+    contest_section,
+    contest_tables,
+)
+from commonwatt.app.study.cost import cost_section
+from commonwatt.app.study.figures import came, figures_of
+from commonwatt.app.study.fleet import metrics_of
+from commonwatt.app.study.funding import funding_section
+from commonwatt.app.study.localise import localised, localised_table
+from commonwatt.app.study.origins import Node
+from commonwatt.app.study.picture import Picture, picture, picture_facts, picture_tables
+from commonwatt.app.study.placement import placement_section
+from commonwatt.app.study.rooms import Side, sides
+from commonwatt.app.study.whatif import compared_facts, what_if_section, what_if_table
 from commonwatt.core.messages import Message
-from commonwatt.fleet.policies import Policy, parse_policy
-from commonwatt.fleet.policies.place import in_slices
-from commonwatt.fleet.traces import check_fits, read_traces
-from commonwatt.runs import Input, Recipe, Run, RunStore
+from commonwatt.runs import Input, Recipe, Run, RunStore, Stages
 from commonwatt.scenario.programme import Programme, load_programme
 
 REPORT = "report.html"
+Tell = Callable[[Message], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +46,15 @@ class Study:
         run: The run as the store keeps it.
         folder: Where its tables and report lie.
         report: The HTML page.
+        what_if: Figures before and after the changes, in a what-if.
+        stages: Names of the stages that were computed, and of those reused.
     """
 
     run: Run
     folder: Path
     report: Path
+    what_if: list[dict[str, Any]]
+    stages: Stages
 
 
 def run_study(
@@ -47,146 +62,163 @@ def run_study(
     store: RunStore,
     *,
     language: str = "en",
-    tell: Callable[[Message], None] = lambda _: None,
+    what_if: Sequence[str] = (),
+    tell: Tell = lambda _: None,
 ) -> Study:
     """Run a programme through every wing and keep the result.
 
     Args:
         programme: A programme file, or the name of a shipped one.
-        store: Where the run is kept.
+        store: Where the run is kept; stages that did not change are reused from there.
         language: Language of the report.
+        what_if: Changes such as `sites.west.power_price=+50%`; the run is then that of
+            the changed programme, with its figures before and after.
         tell: Called with a sentence before each step.
 
     Raises:
-        ProgrammeError: The programme holds faults; nothing is kept.
+        ProgrammeError: The programme or a change holds faults; nothing is kept.
         TraceError: A job could never run; nothing is kept.
     """
-    began = time.process_time()
-    loaded = load_programme(programme)
-    recipe = study_recipe(loaded, language)
-    runs = simulate_programme(loaded, tell)
-    tables = fleet_tables(loaded, runs, runs[0].inputs.workload.tenant_names)
-    sections = [fleet_section(runs[0], tables, language)]
-    figures = headline(runs[0])
-    for joint in joints(loaded, runs[0], tell):
-        tables |= joint.tables
-        sections.append(joint.section(language))
-        figures |= joint.headline
+    began, stages = time.process_time(), Stages(store.root)
+    changes = list(what_if)
+    loaded = load_programme(programme, changes)
+    found = _found(loaded, stages, tell)
+    before = _found(load_programme(programme), stages, tell) if changes else None
+    rows = compared_facts(before.facts, found.facts) if before else []
+    beside = [] if changes else list(sides(loaded, language, tell))
     tell(Message("Writing the report"))
-    found = _Found(loaded, language, recipe, tables, sections, figures)
-    return _kept(store, found, runs[0], began)
+    whole = _Whole(loaded, language, study_recipe(loaded, language), found, rows, beside)
+    run = _kept(store, whole, began)
+    folder = store.folder(run.run_id)
+    return Study(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was computed of one programme."""
+
+    picture: Picture
+    contest: Contest | None
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def tables(self) -> dict[str, pl.DataFrame]:
+        more = contest_tables(self.contest) if self.contest else {}
+        return picture_tables(self.picture) | more
+
+
+def _found(programme: Programme, stages: Stages, tell: Tell) -> _Found:
+    drawn = picture(programme, stages, tell)
+    for note in drawn.outline.fleet.data["warnings"]:
+        tell(Message(note["text"], note["values"]))
+    compared = contest(programme, stages, tell)
+    more = contest_facts(compared) if compared else {}
+    return _Found(drawn, compared, picture_facts(drawn) | more)
 
 
 def study_recipe(programme: Programme, language: str) -> Recipe:
     """Return what decides a study's result."""
     return Recipe(
-        kind="study",
-        title=programme.file.title,
+        kind="study-what-if" if programme.changes else "study",
+        title=str(programme.file.title),
         seed=programme.file.seed,
-        parameters={"language": language},
+        parameters={"language": language, "what_if": list(programme.changes)},
         inputs=[Input.of(path) for path in programme.inputs],
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Whole:
     """Everything that a study keeps."""
 
     programme: Programme
     language: str
     recipe: Recipe
-    tables: dict[str, pl.DataFrame]
-    sections: list[Section]
-    headline: dict[str, Any]
+    found: _Found
+    what_if: list[dict[str, Any]]
+    beside: list[Side]
 
-    def report(self) -> Report:
-        said = Message("Programme: {title}", {"title": self.programme.file.title})
+    def tables(self) -> dict[str, pl.DataFrame]:
+        tables = self.found.tables()
+        for side in self.beside:
+            tables |= side.tables
+        return tables | (what_if_table(self.what_if) if self.what_if else {})
+
+    def figures(self, tables: dict[str, pl.DataFrame]) -> list[Node]:
+        return figures_of(self.programme, self.found.picture, self.found.contest, tables)
+
+    def report(self, figures: list[Node]) -> Report:
+        file, language = self.programme.file, self.language
+        said = Message("Programme: {title}", {"title": file.title.say(language)})
         return Report(
-            title=said.say(self.language),
-            language=self.language,
-            summary=self.programme.file.summary,
-            sections=self.sections,
-            birth=_birth(self.programme, self.recipe, self.language),
+            title=said.say(language),
+            language=language,
+            summary=file.summary.say(language),
+            sections=self.sections(),
+            birth=_birth(self.programme, self.recipe, language),
+            origins=came(figures, self.programme.words(language), language),
         )
 
+    def sections(self) -> list[Section]:
+        sections = [*_sections(self), *(side.section for side in self.beside)]
+        if not self.what_if:
+            return sections
+        first = what_if_section(list(self.programme.changes), self.what_if, self.language)
+        return [first, *sections]
 
-def simulate_programme(programme: Programme, tell: Callable[[Message], None]) -> list[FleetRun]:
-    """Return one run for each policy of the programme, its own first."""
-    file, policies = programme.file, policies_of(programme)
-    read = read_traces([programme.trace], format=file.demand.format, mapping=programme.mapping)
-    fleet = programme.fleet()
-    workload = in_slices(programme.at_home(read.workload), fleet)
-    check_fits(workload, fleet, where=programme.trace.name)
-    inputs = Inputs(
-        workload=workload, fleet=fleet, reads=read.reads, files=programme.inputs, pool="all"
+
+def _sections(whole: _Whole) -> list[Section]:
+    """Return the sections of the picture and of the alternatives, labels in the language."""
+    language, words = whole.language, whole.programme.words(whole.language)
+    drawn, tables = whole.found.picture, picture_tables(whole.found.picture)
+    fleet = drawn.outline.fleet
+    said = FleetSaid(
+        policy=fleet.data["policy"], figures=metrics_of(fleet), notes=fleet.data["notes"][language]
     )
-    quotas = programme.quotas(workload.tenant_names)
-    runs: list[FleetRun] = []
-    for policy in policies:
-        tell(Message("Simulating {policy}", {"policy": policy.name}))
-        runs.append(run_fleet(inputs, policy, seed=file.seed, quotas=quotas))
-    return runs
+    spoken = {name: localised_table(frame, words) for name, frame in tables.items()}
+    sections = [fleet_section(said, spoken, language)]
+    if drawn.cost is not None:
+        sections.append(cost_section(localised(drawn.cost.data, words), language))
+    if drawn.place is not None:
+        sections.append(placement_section(localised(drawn.place.data, words), language))
+    if whole.found.contest is not None:
+        sections.append(_contest_section(whole, whole.found.contest, words))
+    if drawn.funding is not None:
+        sections.append(funding_section(localised(drawn.funding.data, words), language))
+    return sections
 
 
-def policies_of(programme: Programme) -> list[Policy]:
-    """Return the policy of a programme, then those that it is compared with.
-
-    Raises:
-        ProgrammeError: A name is unknown.
-    """
-    found: list[Policy] = []
-    for i, part in enumerate(programme.policies()):
-        where = "policy" if i == 0 else f"compare.{i - 1}"
-        try:
-            found.append(parse_policy(part.order, part.place, part.backfill, part.preemption))
-        except UsageError as error:
-            key = error.where.removeprefix("--")
-            raise ProgrammeError(
-                f"{programme.path.name}, {where}.{key}", found=error.found, wanted=error.wanted
-            ) from None
-    return found
+def _contest_section(whole: _Whole, found: Contest, words: dict[str, str]) -> Section:
+    paid = whole.found.picture.funding
+    rows, breaks = localised(found.rows, words), localised(found.crossings, words)
+    currency = paid.data["currency"] if paid is not None else ""
+    return contest_section(found, rows, breaks, currency, whole.language)
 
 
-def _kept(store: RunStore, found: _Found, main: FleetRun, began: float) -> Study:
-    draft = store.draft(found.recipe)
+def _kept(store: RunStore, whole: _Whole, began: float) -> Run:
+    draft, tables = store.draft(whole.recipe), whole.tables()
     try:
-        for name, table in found.tables.items():
+        for name, table in tables.items():
             draft.add_table(name, table)
-        draft.add_text(REPORT, render(found.report()))
-        measured = {
-            "cpu_s": time.process_time() - began,
-            "engine_jobs_per_cpu_s": len(main.result) / max(main.engine_cpu_s, 1e-9),
-        }
-        run = store.seal(draft, headline=found.headline, measured=measured)
+        figures = whole.figures(tables)
+        draft.add_text(REPORT, render(whole.report(figures)))
+        measured = {"cpu_s": time.process_time() - began}
+        return store.seal(
+            draft,
+            headline=whole.found.facts,
+            measured=measured,
+            figures=[one.as_dict() for one in figures],
+        )
     except BaseException:
         store.discard(draft)
         raise
-    folder = store.folder(run.run_id)
-    return Study(run=run, folder=folder, report=folder / REPORT)
-
-
-def headline(main: FleetRun) -> dict[str, Any]:
-    """Return the figures that people quote of a study."""
-    figures = main.metrics
-    return {
-        "jobs": figures.all.jobs,
-        "jobs_finished": figures.all.jobs_finished,
-        "gpus": figures.gpus,
-        "utilisation_share": figures.utilisation_share,
-        "makespan_utilisation_share": figures.makespan_utilisation_share,
-        "mean_queue_delay_s": figures.all.mean_queue_delay_s,
-        "p95_queue_delay_s": figures.all.p95_queue_delay_s,
-        "energy_kwh": figures.energy_kwh,
-        "energy_cost_usd": figures.cost_usd,
-        "carbon_kg": figures.carbon_kg,
-    }
 
 
 def _birth(programme: Programme, recipe: Recipe, language: str) -> Shown:
     rows = [["run", recipe.run_id], ["version", __version__], ["seed", str(recipe.seed)]]
+    rows += [["what-if", change] for change in programme.changes]
     rows += [[one.name, f"sha256 {one.sha256}"] for one in recipe.inputs]
     rows += [[gpu.name, gpu.source] for gpu in programme.gpu_types]
-    rows += [[site.label or site.name, site.source] for site in programme.file.sites]
+    rows += [[site.title.say(language), site.source] for site in programme.file.sites]
     return Shown(
         title=Message("Where these figures come from").say(language),
         headings=[Message("What").say(language), Message("Source").say(language)],

@@ -1,0 +1,128 @@
+"""From a figure back to its formula, its inputs, their sources, and the run.
+
+A run's manifest lists its figures, each with the names of the figures that it was
+computed from; `lineage` follows these names down to inputs that have a source instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from commonwatt.core.errors import IdentityError, UsageError
+from commonwatt.core.messages import Message
+from commonwatt.runs.store import Run
+
+MOST_NAMED = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A figure and all that it comes from.
+
+    Args:
+        name: Its name in the run, such as `cost.west.usd_per_gpu_hour`.
+        label: What a person calls it, in English.
+        value: Its value; None where it stands for a whole table.
+        shown: The value as the report shows it, with its unit.
+        formula: How it follows from its inputs, in English; empty for an input.
+        made_by: Module and function that computed it.
+        table: Table of the run that holds it; empty where none does.
+        source: Where an input comes from; empty for a computed figure.
+        dated: Date of that source.
+        confidence: How far an input may be trusted.
+        inputs: What it was computed from.
+    """
+
+    name: str
+    label: str
+    value: float | str | None
+    shown: str
+    formula: str
+    made_by: str
+    table: str
+    source: str
+    dated: str
+    confidence: str
+    inputs: tuple[Origin, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the tree as plain values."""
+        return asdict(self)
+
+
+def lineage(run: Run, figure: str) -> Origin:
+    """Return where a figure of a run comes from.
+
+    Args:
+        run: The run.
+        figure: Its name; or the end of it, words of its label, or its value as shown,
+            where only one figure is meant by that.
+
+    Raises:
+        UsageError: No figure is meant, or several are.
+        IdentityError: A figure names an input that the run does not list: a bug.
+    """
+    known = {one["name"]: one for one in run.figures}
+    return _origin(known, _only(run.figures, figure), ())
+
+
+def names_meant(figures: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
+    """Return the names that `figure` may mean, the closest kind of match alone.
+
+    >>> figures = [{"name": "home.x", "label": "Cost at home", "shown": "USD 2.10"},
+    ...            {"name": "west.x", "label": "Cost in the west", "shown": "USD 2.30"}]
+    >>> names_meant(figures, "2.30"), names_meant(figures, "x"), names_meant(figures, "cost home")
+    (['west.x'], ['home.x', 'west.x'], ['home.x'])
+    """
+    asked = figure.strip().lower()
+    for fits in (_is_name, _ends_name, _is_shown, _in_words):
+        if found := [one["name"] for one in figures if fits(one, asked)]:
+            return found
+    return []
+
+
+def _is_name(one: Mapping[str, Any], asked: str) -> bool:
+    return one["name"].lower() == asked
+
+
+def _ends_name(one: Mapping[str, Any], asked: str) -> bool:
+    return one["name"].lower().endswith(f".{asked}")
+
+
+def _is_shown(one: Mapping[str, Any], asked: str) -> bool:
+    shown = one["shown"].lower()
+    return bool(asked) and (shown == asked or asked in shown.split())
+
+
+def _in_words(one: Mapping[str, Any], asked: str) -> bool:
+    text = f"{one['name']} {one['label']}".lower()
+    return bool(asked) and all(word in text for word in asked.split())
+
+
+def _only(figures: Sequence[Mapping[str, Any]], figure: str) -> str:
+    found = names_meant(figures, figure)
+    if len(found) == 1:
+        return found[0]
+    known = found or [one["name"] for one in figures if one["formula"]]
+    raise UsageError(
+        figure,
+        found=Message("{count} figures of that name or value", {"count": str(len(found))}),
+        wanted=Message("one of {names}", {"names": _listed(known)}),
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _origin(known: Mapping[str, Mapping[str, Any]], name: str, above: tuple[str, ...]) -> Origin:
+    if name not in known or name in above:
+        raise IdentityError(
+            name, found=Message("a figure whose inputs are not listed, or go in a circle")
+        )
+    one = dict(known[name])
+    inputs = [_origin(known, below, (*above, name)) for below in one.pop("inputs")]
+    return Origin(**one, inputs=tuple(inputs))

@@ -1,0 +1,58 @@
+"""Words of a programme file: one text, or one for each language of the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from commonwatt.core.messages import LANGUAGES
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text in English, and in Traditional Chinese where the file gives one.
+
+    >>> Words("Hospitals", "醫院").say("zh-Hant"), Words("Hospitals").say("zh-Hant")
+    ('醫院', 'Hospitals')
+    """
+
+    english: str
+    chinese: str = ""
+
+    def say(self, language: str) -> str:
+        """Return the text in `language`, or in English where it has none."""
+        return self.chinese if language == "zh-Hant" and self.chinese else self.english
+
+    def __str__(self) -> str:
+        return self.english
+
+
+def read_words(given: object) -> Words:
+    """Return the words of a file: `"Hospitals"`, or `en` and `zh-Hant` as a table.
+
+    Raises:
+        ValueError: Neither a text nor a table of the known languages.
+    """
+    if isinstance(given, Words):
+        return given
+    if isinstance(given, str):
+        return Words(_checked(given))
+    if isinstance(given, dict) and "en" in given and set(cast("Any", given)) <= set(LANGUAGES):
+        table = cast("dict[str, object]", given)
+        return Words(_checked(table["en"]), _checked(table.get("zh-Hant", "")))
+    raise ValueError("want a text, or a table with en and, if you like, zh-Hant")
+
+
+def _checked(text: object) -> str:
+    if not isinstance(text, str) or len(text) > 300:
+        raise ValueError("want a text of at most 300 characters")
+    return text
+
+
+def _written(words: Words) -> dict[str, str]:
+    return {"en": words.english, "zh-Hant": words.chinese}
+
+
+Text = Annotated[Words, BeforeValidator(read_words), PlainSerializer(_written)]
