@@ -6,11 +6,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.core.messages import Message
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.parameters import Kind, Options, Parameter, parse_values
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from commonwatt.scenario.programme import Programme
 
 Tell = Callable[[Message], None]
 _CHANGE: Final = re.compile(r"[A-Za-z0-9_.-]+=[A-Za-z0-9_.+%-]+")
@@ -85,6 +90,85 @@ def _study(store: Path, given: Mapping[str, str], tell: Tell) -> str:
     return done.run.run_id
 
 
+def _explain(store: Path, given: Mapping[str, str], tell: Tell) -> str:
+    import polars as pl
+
+    from commonwatt.app.fleet.explain import explained
+    from commonwatt.app.study.fleet import policies_of, programme_inputs
+    from commonwatt.scenario.programme import load_programme
+
+    programme = load_programme(given["programme"])
+    inputs, policy = programme_inputs(programme), policies_of(programme)[0]
+    tell(Message("Simulating {policy}", {"policy": policy.name}))
+    quotas = programme.quotas(inputs.workload.tenant_names)
+    seed = programme.file.seed
+    found = explained(inputs, policy, given["job"], seed=seed, quotas=quotas)
+    sentences = pl.DataFrame(
+        [(tongue, said) for tongue, every in found["sentences"].items() for said in every],
+        schema=["language", "sentence"],
+        orient="row",
+    )
+    blockers = pl.DataFrame(found["blockers"], schema_overrides={"job_id": pl.String})
+    tables = {"sentences": sentences, "blockers": blockers}
+    headline = {name: found[name] for name in ("job", "policy", "state", "queue_delay_s")}
+    return _sealed(store, "fleet-explain", given, programme, headline, tables)
+
+
+def _compare(store: Path, given: Mapping[str, str], tell: Tell) -> str:
+    from commonwatt.app.fleet.compare import compared
+    from commonwatt.app.fleet.policies import policy_in_a_word
+    from commonwatt.app.fleet.simulation import run_fleet
+    from commonwatt.app.study.fleet import programme_inputs
+    from commonwatt.scenario.programme import load_programme
+
+    programme = load_programme(given["programme"])
+    inputs = programme_inputs(programme)
+    quotas = programme.quotas(inputs.workload.tenant_names)
+    runs: list[Any] = []
+    for word in given["policies"].split():
+        policy = policy_in_a_word(word)
+        tell(Message("Simulating {policy}", {"policy": policy.name}))
+        runs.append(run_fleet(inputs, policy, seed=programme.file.seed, quotas=quotas))
+    headline = {"policies": len(runs)}
+    return _sealed(
+        store, "fleet-compare", given, programme, headline, {"fleet_policies": compared(runs)}
+    )
+
+
+def _sealed(
+    store: Path,
+    kind: str,
+    given: Mapping[str, str],
+    programme: Programme,
+    headline: Mapping[str, Any],
+    tables: Mapping[str, pl.DataFrame],
+) -> str:
+    """Keep a run that was made from a programme, whole or not at all."""
+    from commonwatt.runs import Input, Recipe, RunStore
+
+    runs = RunStore(store)
+    recipe = Recipe(
+        kind=kind,
+        title=str(programme.file.title),
+        seed=programme.file.seed,
+        parameters=dict(given),
+        inputs=[Input.of(path) for path in programme.inputs],
+    )
+    draft = runs.draft(recipe)
+    for name, frame in tables.items():
+        draft.add_table(name, frame)
+    return runs.seal(draft, headline=headline).run_id
+
+
+_PROGRAMME: Final = Parameter(
+    name="programme",
+    label=Message("Programme"),
+    meaning=Message("The programme file that is run."),
+    default="harbour",
+    kind=Kind.CHOICE,
+    options=_programmes,
+)
+
 KINDS: Final[Mapping[str, WorkKind]] = {
     kind.name: kind
     for kind in (
@@ -92,14 +176,7 @@ KINDS: Final[Mapping[str, WorkKind]] = {
             name="study",
             title=Message("Study of a programme"),
             parameters=(
-                Parameter(
-                    name="programme",
-                    label=Message("Programme"),
-                    meaning=Message("The programme file that is run through every wing."),
-                    default="harbour",
-                    kind=Kind.CHOICE,
-                    options=_programmes,
-                ),
+                _PROGRAMME,
                 Parameter(
                     name="what_if",
                     label=Message("What if"),
@@ -119,6 +196,39 @@ KINDS: Final[Mapping[str, WorkKind]] = {
                 ),
             ),
             run=_study,
+        ),
+        WorkKind(
+            name="compare",
+            title=Message("Comparison of policies"),
+            parameters=(
+                _PROGRAMME,
+                Parameter(
+                    name="policies",
+                    label=Message("Policies"),
+                    meaning=Message(
+                        "Policies in a word each, such as fifo+easy qssf fair-share, "
+                        "separated by spaces."
+                    ),
+                    default="fifo+easy qssf sjf+easy fair-share",
+                    longest=300,
+                ),
+            ),
+            run=_compare,
+        ),
+        WorkKind(
+            name="explain",
+            title=Message("Why a job waited"),
+            parameters=(
+                _PROGRAMME,
+                Parameter(
+                    name="job",
+                    label=Message("Job"),
+                    meaning=Message("The job's name in the trace."),
+                    default="",
+                    longest=200,
+                ),
+            ),
+            run=_explain,
         ),
     )
 }

@@ -61,19 +61,18 @@ class Runs:
         """Return the ids of all runs, newest first."""
         return self._store.ids()
 
-    def find(self, run_id: str, kind: str) -> Run | None:
+    def find(self, run_id: str, kind: str, *others: str) -> Run | None:
         """Return the run of that id, or the newest of that kind where none is named.
 
         Raises:
-            RunNotFoundError: A run is named that is not there, or is of another kind.
+            RunNotFoundError: A run is named that is not there, or is of no such kind.
         """
         if not run_id:
             return next(iter(self._of_kind(kind)), None)
-        if run_id not in self._store.ids() or self._manifest(run_id).kind != kind:
-            raise RunNotFoundError(
-                run_id[:16], found=Message("no such run"), wanted=Message("the id of a run")
-            )
-        return self._manifest(run_id)
+        found = self.get(run_id)
+        if found.kind not in (kind, *others):
+            raise _unknown(run_id)
+        return found
 
     def get(self, run_id: str) -> Run:
         """Return a run.
@@ -82,9 +81,7 @@ class Runs:
             RunNotFoundError: It is not there.
         """
         if run_id not in self._store.ids():
-            raise RunNotFoundError(
-                run_id[:16], found=Message("no such run"), wanted=Message("the id of a run")
-            )
+            raise _unknown(run_id)
         return self._manifest(run_id)
 
     def folder(self, run_id: str) -> Path:
@@ -122,3 +119,9 @@ class Runs:
 
     def _manifest(self, run_id: str) -> Run:
         return self._manifests.get(run_id, lambda: self._store.read(run_id))
+
+
+def _unknown(run_id: str) -> RunNotFoundError:
+    return RunNotFoundError(
+        run_id[:16], found=Message("no such run"), wanted=Message("the id of a run")
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
+from commonwatt.web.kept import Ask
 from commonwatt.web.look import Look, Page
 from commonwatt.web.pages.study import RUN_OF_STUDY, no_study, study_of
-from commonwatt.web.parameters import Parameter, Values
+from commonwatt.web.parameters import Kind, Options, Parameter, Values
 from commonwatt.web.roles import Action
 from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Series, View
 
@@ -22,23 +23,42 @@ JOB = Parameter(
 )
 
 
+def _comparisons(look: Look) -> Options:
+    own: Options = [("", Message("the study's own"))]
+    runs = look.desk.runs.every("fleet-compare")[:20]
+    return [*own, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
+
+
+COMPARE = Parameter(
+    name="compare",
+    label=Message("Comparison"),
+    meaning=Message("A comparison of policies that was run; the study's own otherwise."),
+    kind=Kind.CHOICE,
+    options=_comparisons,
+    longest=16,
+)
+
+
 def build(look: Look, values: Values) -> View:
     """Return use, queue, waits, energy and policies of a study's fleet."""
     run = study_of(look, values)
     if run is None:
         return no_study()
+    asked = values.text("compare")
+    compared = look.desk.runs.find(asked, "fleet-compare") if asked else run
     return View(
         lede=_lede(run.headline),
         facts=_facts(run.headline),
         charts=[*_over_time(look, run), *_compared()],
-        tables=_tables(look, run),
+        tables=_tables(look, run, compared or run),
+        extra=_job(look, run, values.text("job")),
         notes=[
             Message(
                 "Utilisation is allocated GPU time over available GPU time, from the first to "
                 "the last arrival. Queue delay is first start minus submission."
             )
         ],
-        sources=[run.run_id],
+        sources=[run.run_id, asked] if asked else [run.run_id],
         data={"headline": run.headline},
     )
 
@@ -164,7 +184,7 @@ def _compared() -> list[Chart]:
     ]
 
 
-def _tables(look: Look, run: Run) -> list[Listing]:
+def _tables(look: Look, run: Run, compared: Run) -> list[Listing]:
     rows = look.desk.runs.rows
     return [
         Listing(
@@ -186,7 +206,7 @@ def _tables(look: Look, run: Run) -> list[Listing]:
         Listing(
             name="policies",
             title=Message("Policies compared"),
-            rows=rows(run, "fleet_policies"),
+            rows=rows(compared, "fleet_policies"),
             headings=[
                 Heading("policy", Message("Policy")),
                 Heading("utilisation_share", Message("Utilisation")),
@@ -251,10 +271,37 @@ def _tables(look: Look, run: Run) -> list[Listing]:
     ]
 
 
+def _job(look: Look, run: Run, name: str) -> dict[str, Any]:
+    """Return what the study and an explanation know of one job."""
+    if not name:
+        return {}
+    rows = look.desk.runs.rows(run, "fleet_jobs")
+    ask = Ask(count=5, column="job_id", starts=name)
+    few = look.desk.kept.page(rows, ask).frame
+    found = few.filter(few["job_id"] == name).to_dicts()
+    told = _explanation(look, run, name)
+    return {
+        "job": found[0] if found else {},
+        "name": name,
+        "programme": run.inputs[0]["name"].removesuffix(".toml"),
+        "sentences": told,
+    }
+
+
+def _explanation(look: Look, run: Run, name: str) -> list[str]:
+    """Return why the job waited, where that was asked before on the same inputs."""
+    for one in look.desk.runs.every("fleet-explain"):
+        if one.parameters.get("job") == name and one.inputs == run.inputs:
+            said = look.desk.runs.frame(one, "sentences")
+            return said.filter(said["language"] == look.language)["sentence"].to_list()
+    return []
+
+
 PAGE = Page(
     name="fleet",
     title=Message("Fleet"),
     action=Action.SEE_PLANS,
     build=build,
-    parameters=(RUN_OF_STUDY,),
+    parameters=(RUN_OF_STUDY, COMPARE, JOB),
+    template="fleet.html",
 )

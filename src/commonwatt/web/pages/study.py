@@ -12,13 +12,13 @@ from commonwatt.web.view import View
 if TYPE_CHECKING:
     from commonwatt.runs import Run
 
-KIND = "study"
+KINDS = ("study", "study-what-if")  # the newest of the first is shown where none is named
 _CHOICES = 30
 
 
 def _studies(look: Look) -> Options:
     newest: Options = [("", Message("the newest study"))]
-    runs = look.desk.runs.every(KIND)[:_CHOICES]
+    runs = [run for run in look.desk.runs.every() if run.kind in KINDS][:_CHOICES]
     return [*newest, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
 
 
@@ -38,7 +38,7 @@ def study_of(look: Look, values: Values) -> Run | None:
     Raises:
         RunNotFoundError: A run is named that is not there.
     """
-    return look.desk.runs.find(values.text(RUN_OF_STUDY.name), KIND)
+    return look.desk.runs.find(values.text(RUN_OF_STUDY.name), *KINDS)
 
 
 def no_study() -> View:
