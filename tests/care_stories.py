@@ -1,0 +1,207 @@
+"""Six stories from the field, told once and played on any engine.
+
+Each takes a `World`: a cluster with care on it. What differs between the simulated
+cluster and Slurm is only how time passes.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from commonwatt.operate.care.caretaker import Caretaker, Step
+from commonwatt.operate.care.cases import HOLD
+from commonwatt.operate.care.detect.rules import XID, RuleBook
+from commonwatt.operate.care.findings import Sample
+from commonwatt.operate.care.moves import Stage
+from commonwatt.operate.engines.protocol import Ask, NodeState, Phase, Place
+
+OUT = {NodeState.DRAINING, NodeState.DRAINED, NodeState.DOWN, NodeState.REBOOTING}
+
+
+@dataclass
+class World:
+    """A cluster with care on it; `wait` lets a little time pass."""
+
+    engine: Any
+    workshop: Any
+    caretaker: Caretaker
+    rules: RuleBook
+    wait: Callable[[], None]
+    break_node: Callable[[str], None]
+    block_resume: Callable[[str], None]
+    argv: tuple[str, ...] = ("sleep", "600")
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def now_s(self) -> float:
+        return self.engine.observe().at_s
+
+    def names(self) -> list[str]:
+        return [node.name for node in self.engine.observe().nodes]
+
+    def state(self, node: str) -> NodeState:
+        return next(n.state for n in self.engine.observe().nodes if n.name == node)
+
+    def phase(self, job: str) -> Phase:
+        return self.engine.observe().jobs[job].phase
+
+    def stage(self, node: str) -> Stage:
+        case = self.caretaker.book.cases.get(node)
+        return case.stage if case else Stage.IN_SERVICE
+
+    def tick(self, samples: Iterable[Sample] = ()) -> list[Step]:
+        """Care looks once, with what telemetry brought."""
+        done = self.caretaker.step(self.rules.observe(samples))
+        self.steps += done
+        return done
+
+    def until(self, come: Callable[[], bool], *, looks: int = 120) -> None:
+        """Let care look until something has come about."""
+        for _ in range(looks):
+            if come():
+                return
+            self.tick([Sample(self.now_s, node, "heard", 1.0) for node in self.tested_nodes()])
+            self.wait()
+        raise AssertionError(f"did not come about; care did {self.steps}")
+
+    def tested_nodes(self) -> list[str]:
+        return [n for n, c in self.caretaker.book.cases.items() if c.stage is Stage.TEST]
+
+    def gang(self, job: str, nodes: list[str]) -> None:
+        """Start a gang over whole nodes and see it run."""
+        self.engine.submit(Ask(job_id=job, argv=self.argv, gpus=len(nodes)))
+        self.place(job, nodes)
+
+    def place(self, job: str, nodes: list[str]) -> None:
+        self.engine.start(job, [Place(node=node, gpus=(0,)) for node in nodes])
+        self.until(lambda: self.phase(job) is Phase.RUNNING)
+
+    def kinds(self, node: str = "") -> list[str]:
+        return [e.kind for _, e in self.caretaker.book.journal.newer(0) if e.node == node]
+
+    def xid(self, node: str, code: int) -> list[Sample]:
+        return [Sample(self.now_s, node, XID, float(code), "0")]
+
+    def flaps(self, node: str, times: int) -> list[Sample]:
+        """A link that goes down and up so often within the last half hour."""
+        start = self.now_s - 60.0 * times
+        values = [1.0, *([0.0, 1.0] * times)]
+        return [Sample(start + 30.0 * i, node, "link_up", v, "p0") for i, v in enumerate(values)]
+
+
+def fatal_check_with_no_action(world: World) -> None:
+    """A check says fatal; elsewhere nothing came of it and the gang died there again."""
+    bad, good, spare = world.names()[:3]
+    world.gang("train", [bad, good])
+    world.break_node(bad)
+
+    world.tick(world.xid(bad, 79))
+
+    assert world.stage(bad) is Stage.DRAINED
+    world.until(lambda: world.state(bad) in OUT)
+    world.until(lambda: world.phase("train") is Phase.HELD)
+    world.place("train", [good, spare])
+    world.until(lambda: world.stage(bad) is Stage.HANDED_OVER)
+    assert world.state(bad) in OUT
+    assert world.phase("train") is Phase.RUNNING
+
+
+def flapping_link(world: World) -> None:
+    """A link flaps: once is nothing, thrice is a repair, and after a repair a person."""
+    node = world.names()[0]
+
+    world.tick(world.flaps(node, 1))
+    assert world.stage(node) is Stage.IN_SERVICE
+
+    world.tick(world.flaps(node, 3))
+    assert world.stage(node) is Stage.DRAINED
+    world.until(lambda: world.stage(node) is Stage.PROBATION)
+    world.until(lambda: world.state(node) is NodeState.UP)
+
+    world.tick(world.flaps(node, 3))
+    world.until(lambda: world.stage(node) is Stage.HANDED_OVER)
+    tried = [step.to for step in world.steps if step.node == node]
+    assert tried.count(Stage.RESET) == 1
+    assert world.state(node) in OUT
+
+
+def blind_monitor(world: World) -> None:
+    """A node's telemetry stops; elsewhere nobody noticed for twenty days."""
+    blind, *others = world.names()[:3]
+    world.gang("train", [blind])
+    world.rules.expect([blind], world.now_s - 400)
+    world.rules.expect(others, world.now_s)
+    world.tick()
+    assert world.stage(blind) is Stage.WATCHED
+    assert all(world.stage(node) is Stage.IN_SERVICE for node in others)
+
+    world.rules.__dict__["_heard"][blind] = world.now_s - 1000
+    world.tick()
+
+    assert world.stage(blind) is Stage.REPORTED
+    assert world.state(blind) is NodeState.UP
+    assert world.phase("train") is Phase.RUNNING
+
+
+def gang_stranded_after_repair(world: World) -> None:
+    """A node is repaired and stays cordoned; elsewhere its gang waited for ever."""
+    node, other = world.names()[:2]
+    world.gang("train", [node, other])
+    world.tick(world.xid(node, 79))
+    world.until(lambda: world.stage(node) is Stage.TEST)
+    world.block_resume(node)
+    world.until(lambda: world.stage(node) is Stage.PROBATION)
+    assert world.state(node) in OUT
+
+    world.block_resume("")
+    world.until(lambda: world.state(node) is NodeState.UP)
+
+    world.place("train", [node, other])
+    assert world.phase("train") is Phase.RUNNING
+
+
+def second_failure_during_recovery(world: World) -> None:
+    """A second node fails while the first is repaired; elsewhere the whole gang was lost."""
+    first, second, third, fourth = world.names()[:4]
+    world.gang("train", [first, second])
+    world.break_node(first)
+    world.break_node(second)
+    world.tick(world.xid(first, 79))
+    world.until(lambda: world.phase("train") is Phase.HELD)
+    world.place("train", [second, third])
+
+    world.tick(world.xid(second, 79))
+
+    assert world.stage(second) is Stage.DRAINED
+    world.until(lambda: world.phase("train") is Phase.HELD)
+    world.place("train", [third, fourth])
+    world.until(lambda: world.stage(first) is world.stage(second) is Stage.HANDED_OVER)
+    assert world.phase("train") is Phase.RUNNING
+    assert world.engine.observe().jobs["train"].starts == 3
+
+
+def mass_false_alarm(world: World) -> None:
+    """A new detector calls most nodes broken; elsewhere a fleet was drained in minutes."""
+    names = world.names()
+    alarmed = names[: len(names) * 3 // 4]
+    world.gang("train", names[:2])
+
+    world.tick([sample for node in alarmed for sample in world.xid(node, 79)])
+    for _ in range(5):
+        world.tick([sample for node in alarmed for sample in world.xid(node, 0)])
+        world.wait()
+
+    assert world.caretaker.book.frozen
+    assert all(world.state(node) is NodeState.UP for node in names)
+    assert world.phase("train") is Phase.RUNNING
+    assert HOLD in world.kinds(alarmed[0])
+
+
+STORIES = [
+    fatal_check_with_no_action,
+    flapping_link,
+    blind_monitor,
+    gang_stranded_after_repair,
+    second_failure_during_recovery,
+    mass_false_alarm,
+]

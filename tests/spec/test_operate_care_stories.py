@@ -1,0 +1,44 @@
+"""The six stories on the simulated cluster."""
+
+import pytest
+
+from commonwatt.operate.care.caretaker import Caretaker
+from commonwatt.operate.care.detect.rules import RuleBook
+from commonwatt.operate.care.journal import MemoryJournal
+from commonwatt.operate.care.policy import CarePolicy
+from commonwatt.operate.care.replay.cluster import SimCluster
+from tests.care_stories import STORIES, World
+
+
+def simulated(nodes=16, **policy):
+    cluster = SimCluster(names=[f"n{i}" for i in range(nodes)], now_s=1e6)
+    rules = RuleBook()
+    bounds = {"most_out_share": 0.2} | policy
+    care = Caretaker(
+        cluster,
+        MemoryJournal(),
+        policy=CarePolicy(**bounds),
+        workshop=cluster,
+        rules=rules,
+    )
+
+    def wait():
+        cluster.now_s += 10.0
+
+    def block(node):
+        cluster.deaf = {node} - {""}
+
+    return World(
+        engine=cluster,
+        workshop=cluster,
+        caretaker=care,
+        rules=rules,
+        wait=wait,
+        break_node=lambda node: cluster.broken.update({node: frozenset()}),
+        block_resume=block,
+    )
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_the_story_ends_in_the_right_bounded_action(story):
+    story(simulated())
