@@ -272,7 +272,9 @@ def _identifiers_in(text: str) -> list[Stop]:
     return [_stop("identifier", "It holds what looks like: {kinds}.", kinds=", ".join(kinds))]
 
 
-_WEAK: Final = frozenset({"DATE", "HOSPITAL", "AGE_OVER_89", "URL", "OTHER_NUMBER", "ADDRESS"})
+_WEAK: Final = frozenset(
+    {"DATE", "HOSPITAL", "AGE_OVER_89", "URL", "OTHER_NUMBER", "ADDRESS", "PLACE", "ORGANISATION"}
+)
 """Kinds that honest results name, too; the reviewers see them."""
 
 

@@ -73,13 +73,17 @@ class Guard:
         return [Pair(new=name, old=names[i], few=int(few[i])) for i in near]
 
     def _combinations(self, names: list[str], sets: Bits) -> list[Pair]:
-        """Return combinations in which a new cell has a part."""
-        members = np.unpackbits(sets, axis=1, count=len(self._place)).astype(bool)
-        old = len(self._names)
+        """Return combinations in which a new cell has a part; equal cells are one equation."""
+        first = np.sort(np.unique(sets, axis=0, return_index=True)[1])
+        old = int((first < len(self._names)).sum())
+        if old == len(first):
+            return []
+        members = np.unpackbits(sets[first], axis=1, count=len(self._place)).astype(bool)
+        told = [names[i] for i in first]
         return [
             Pair(
-                new=" + ".join(names[i] for i in found.cells if i >= old),
-                old=" + ".join(names[i] for i in found.cells if i < old),
+                new=" + ".join(told[i] for i in found.cells if i >= old),
+                old=" + ".join(told[i] for i in found.cells if i < old),
                 few=found.people,
             )
             for found in few_alone(members, self._smallest)

@@ -64,6 +64,8 @@ def few_alone(members: Flags, smallest: int) -> list[Combination]:
         return []
     atoms, sizes = _atoms(members)
     small = sizes < smallest
+    if not small.any():
+        return []
     factors = _cancelling(atoms[:, ~small])
     system = (factors @ atoms[:, small]) % _PRIME
     return _light_rows(system, factors, sizes[small], smallest)

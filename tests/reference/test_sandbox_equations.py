@@ -1,0 +1,60 @@
+"""Few people alone: the fast search against trying every set of people."""
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.sandbox.airlock.equations import few_alone
+
+
+def _rank(rows):
+    rows = [[Fraction(int(value)) for value in row] for row in rows]
+    rank = 0
+    for column in range(len(rows[0]) if rows else 0):
+        pivot = next((i for i in range(rank, len(rows)) if rows[i][column]), None)
+        if pivot is None:
+            continue
+        rows[rank], rows[pivot] = rows[pivot], rows[rank]
+        for i in range(rank + 1, len(rows)):
+            factor = rows[i][column] / rows[rank][column]
+            rows[i] = [a - factor * b for a, b in zip(rows[i], rows[rank], strict=True)]
+        rank += 1
+    return rank
+
+
+def _slow(members, smallest):
+    """Return whether leaving some few people out lowers what the cells can tell apart."""
+    people, whole = range(len(members[0])), _rank(members)
+    return any(
+        _rank([[row[p] for p in people if p not in few] for row in members]) < whole
+        for size in range(1, smallest)
+        for few in itertools.combinations(people, size)
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, 7).flatmap(
+        lambda people: st.lists(
+            st.lists(st.booleans(), min_size=people, max_size=people), min_size=1, max_size=5
+        )
+    ),
+    st.integers(2, 4),
+)
+def test_the_search_finds_a_combination_exactly_where_one_exists(members, smallest):
+    assert bool(few_alone(np.array(members), smallest)) == _slow(members, smallest)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_what_is_found_is_a_combination_of_the_named_cells(seed):
+    """With the named cells alone, the same few people are told of."""
+    chance = np.random.default_rng(seed)
+    members = chance.random((6, 60)) < 0.5
+    members = np.vstack([members, members[0] ^ members[1] ^ (np.arange(60) == 7)])
+    for found in few_alone(members, 4):
+        alone = few_alone(members[list(found.cells)], 4)
+        assert min(one.people for one in alone) <= found.people

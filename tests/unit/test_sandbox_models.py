@@ -1,0 +1,175 @@
+"""Models at the airlock: read as numbers, attacked with people who were kept back."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from commonwatt.sandbox.airlock.checks import check_output
+from commonwatt.sandbox.airlock.membership import (
+    attack_model,
+    check_freedom,
+    check_leaves,
+    check_membership,
+)
+from commonwatt.sandbox.airlock.models import ModelError, parse_model
+from commonwatt.sandbox.airlock.training import Rows
+from commonwatt.sandbox.attacks.models import (
+    FEATURES,
+    honest_models,
+    hostile_models,
+    made_up_people,
+)
+from commonwatt.sandbox.isolate.collect import Output
+from commonwatt.sandbox.isolate.inside.job_tools import write_model
+from commonwatt.sandbox.isolate.job import Kind
+
+HOSTILE = list(hostile_models())
+PEOPLE = made_up_people(7, 500)
+X, Y = PEOPLE.x[PEOPLE.is_member], PEOPLE.y[PEOPLE.is_member]
+
+
+def _stops(data, rows, folder):
+    path = folder / "model"
+    path.write_bytes(data)
+    output = Output(name="m", kind=Kind.MODEL, sha256="", size_bytes=len(data), path=path)
+    if stops := check_output(output):
+        return stops
+    model = parse_model(data)
+    return [
+        *check_membership(attack_model(model, rows)),
+        *check_leaves(model, rows),
+        *check_freedom(model, rows),
+    ]
+
+
+@pytest.mark.parametrize("offered", HOSTILE, ids=lambda one: one.name.replace(" ", "-"))
+def test_a_model_that_carries_people_is_stopped_and_told_why(offered, tmp_path):
+    stops = _stops(offered.data, offered.rows, tmp_path)
+    assert stops
+    told = " ".join(str(stop.why) for stop in stops)
+    assert "CHAN" not in told
+    assert "A123456" not in told
+
+
+def test_honest_models_pass(tmp_path):
+    stopped = [
+        (one.name, [stop.rule for stop in _stops(one.data, one.rows, tmp_path)])
+        for one in honest_models(20)
+    ]
+    assert sum(bool(rules) for _, rules in stopped) <= 1, stopped
+
+
+ESTIMATORS = {
+    "logistic": LogisticRegression(max_iter=2000),
+    "linear": LinearRegression(),
+    "tree": DecisionTreeClassifier(min_samples_leaf=30, random_state=0),
+    "forest": RandomForestClassifier(8, min_samples_leaf=30, random_state=0),
+    "forest of numbers": RandomForestRegressor(8, min_samples_leaf=30, random_state=0),
+    "boosted trees": GradientBoostingClassifier(
+        n_estimators=8, min_samples_leaf=30, random_state=0),
+    "network": MLPClassifier((6,), max_iter=400, random_state=0, alpha=0.1),
+    "network of numbers": MLPRegressor(
+        hidden_layer_sizes=(6,), max_iter=400, random_state=0, alpha=0.1),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_model_says_outside_what_it_said_inside(name, tmp_path):
+    scaler = StandardScaler().fit(X)
+    estimator = ESTIMATORS[name].fit(scaler.transform(X), Y)
+    write_model(str(tmp_path / "m.json"), estimator, FEATURES, scaler=scaler)
+    model = parse_model((tmp_path / "m.json").read_bytes())
+    scaled = scaler.transform(PEOPLE.x)
+    asks = getattr(estimator, "predict_proba", None)
+    wanted = asks(scaled)[:, 1] if asks else estimator.predict(scaled)
+    found = model.predict(PEOPLE.x)
+    assert np.quantile(np.abs(found - wanted), 0.99) < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "estimator",
+    [RandomForestClassifier(12, random_state=0),
+     GradientBoostingClassifier(n_estimators=20, max_depth=6, learning_rate=0.5, random_state=0),
+     MLPClassifier((60,), solver="lbfgs", max_iter=2000, random_state=0, alpha=0.0)],
+    ids=lambda one: type(one).__name__,
+)  # fmt: skip
+def test_a_model_that_memorised_its_rows_is_told_by_its_own_people(estimator, tmp_path):
+    """The leaves are not looked at, so that the attack on memory stands alone."""
+    scaler = StandardScaler().fit(X)
+    write_model(
+        str(tmp_path / "m.json"), estimator.fit(scaler.transform(X), Y), FEATURES, scaler=scaler
+    )
+    found = attack_model(parse_model((tmp_path / "m.json").read_bytes()), PEOPLE)
+    assert found.auc > 0.7
+    assert check_membership(found)
+
+
+def test_an_attacker_who_learns_catches_a_model_that_lies_about_its_members():
+    """It gives members the wrong answer, so that none of them seems to fit."""
+    memory = {tuple(row): 1 - y for row, y in zip(X, Y, strict=True)}
+
+    class Liar:
+        def predict(self, x):
+            return np.array([memory.get(tuple(row), 0.5) for row in x])
+
+    found = attack_model(Liar(), PEOPLE)
+    assert found.auc > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"format": "pickle"}, "shape"), ({"link": "softmax"}, "shape"), ({"more": 1}, "keys"),
+        ({"centre": [0.0]}, "shape"), ({"spread": [0.0] * 4}, "spread"),
+        ({"features": []}, "features"), ({"centre": [0.1234567, 0, 0, 0]}, "digits"),
+        ({"body": {"kind": "linear", "start": 1e99, "weights": [0.0] * 4}}, "numbers"),
+        ({"body": {"kind": "code"}}, "kind"),
+        ({"body": {"kind": "trees", "start": 0, "scale": 1, "trees": []}}, "trees"),
+        ({"body": {"kind": "network", "activation": "exec", "layers": []}}, "activation"),
+        ({"body": {"kind": "network", "activation": "relu", "layers": []}}, "layers"),
+        ({"body": {"kind": "trees", "start": 0, "scale": 1, "trees": [{
+            "feature": [0], "threshold": [1.0], "left": [0], "right": [0], "value": [1.0]}]}},
+         "tree"),
+    ],
+)  # fmt: skip
+def test_what_is_not_of_the_form_is_refused_with_the_part(change, part):
+    whole = {"format": "commonwatt-model-1", "features": list(FEATURES), "link": "logit",
+             "centre": [0.0] * 4, "spread": [1.0] * 4,
+             "body": {"kind": "linear", "start": 0.0, "weights": [0.1] * 4}}  # fmt: skip
+    parse_model(json.dumps(whole).encode())
+    with pytest.raises(ModelError, match=part):
+        parse_model(json.dumps(whole | change).encode())
+
+
+@pytest.mark.parametrize("data", [b"[]", b"1", b'{"format": 1}', b'{"body": null}'])
+def test_anything_else_in_json_is_refused(data):
+    with pytest.raises(ModelError):
+        parse_model(data)
+
+
+def test_too_few_rows_are_a_reason_to_stop():
+    few = made_up_people(5, 40)
+    model = parse_model(next(honest_models(1)).data)
+    assert check_membership(attack_model(model, few))
+
+
+def test_an_estimator_without_a_form_is_refused_inside():
+    with pytest.raises(TypeError, match="no form"):
+        write_model("unused", object(), FEATURES)
+
+
+def test_rows_are_those_of_the_arrays():
+    rows = Rows(x=X[:3], y=Y[:3], is_member=np.array([True, False, True]))
+    assert int(rows.is_member.sum()) == 2
