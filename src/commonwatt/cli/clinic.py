@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli.clinic_desk import add_desk
+from commonwatt.cli.clinic_explain import add_explain
 from commonwatt.cli.clinic_gate import add_gate
 from commonwatt.cli.clinic_language import add_language
 from commonwatt.cli.clinic_options import PLACES, pairs
@@ -287,3 +288,4 @@ add_gate(clinic)
 add_queries(clinic)
 add_language(clinic)
 add_sealed(clinic)
+add_explain(clinic)

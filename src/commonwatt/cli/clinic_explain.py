@@ -1,0 +1,76 @@
+"""`commonwatt clinic explain`: why a model scores as it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.core.messages import Message
+
+_there = click.Path(dir_okay=False, exists=True, path_type=Path)
+
+
+def add_explain(clinic: LazyGroup) -> None:
+    """Add explanations to `commonwatt clinic`."""
+
+    @command(
+        clinic,
+        "explain",
+        example="commonwatt clinic explain cases.csv --linear model.json\n"
+        "commonwatt clinic explain cases.csv --python mine:score --column age --column crp"
+        " --row 17",
+    )
+    @click.argument("table", type=_there)
+    @option("--linear", type=_there, help="A logistic model as JSON.")
+    @option("--python", default="", metavar="MODULE:FUNCTION", help="A function of facts to score.")
+    @option(
+        "--column", "columns", multiple=True, help="Column that the function reads; may repeat."
+    )
+    @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
+    @option("--row", type=click.IntRange(0), help="Explain this row (default: the whole table).")
+    @option("--seed", type=int, default=1, show_default=True, help="Seed of every draw.")
+    def explain(  # pyright: ignore[reportUnusedFunction]
+        table: Path,
+        linear: Path | None,
+        python: str,
+        columns: tuple[str, ...],
+        label: str,
+        row: int | None,
+        seed: int,
+    ) -> Answer:
+        """Show what each column is worth to a model, or what it adds in one case."""
+        from commonwatt.app.clinic_explain import explain_answer
+
+        found, frame = explain_answer(
+            table, linear=linear, python=python, columns=columns, label=label, row=row, seed=seed
+        )
+        return Answer(
+            data=found, text=lambda language: _said(found, language), tables={"explained": frame}
+        )
+
+
+def _said(found: dict[str, Any], language: str) -> str:
+    if found["kind"] == "global":
+        head = Message("AUC lost when a column is shuffled, over {rows} rows",
+                       {"rows": f"{found['rows']:,}"})  # fmt: skip
+        lines = [
+            f"{one['column']:24} {one['auc_lost']:+.4f} ({one['low']:+.4f} … {one['high']:+.4f})"
+            for one in found["columns"]
+        ]
+        return "\n".join([head.say(language), *lines])
+    gaps = {"row": f"{found['row']:,}", "whole": f"{found['whole']:.4f}"}
+    gaps |= {"base": f"{found['base']:.4f}"}
+    head = _SCALES[found["scale"]]
+    lines = [
+        f"{one['column']:24} {one['adds']:+.4f} ± {one['error']:.4f}" for one in found["columns"]
+    ]
+    return "\n".join([Message(head.text, gaps).say(language), *lines])
+
+
+_SCALES = {
+    "logit": Message("Row {row}: logit {whole}, from {base} by exact parts"),
+    "score": Message("Row {row}: score {whole}, from {base} by sampled Shapley values"),
+}

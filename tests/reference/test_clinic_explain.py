@@ -1,0 +1,131 @@
+"""Explanations against their definitions: additive, exact and sampled."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+from commonwatt.clinic.errors import EvidenceError
+from commonwatt.clinic.explain import additive_parts, exact_shapley, importance, sampled_shapley
+from commonwatt.clinic.explain.additive import check_sum
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.seeds import stream
+
+numbers = st.floats(-3, 3, allow_nan=False)
+
+
+def crossed(rows):
+    """A model whose columns act on each other."""
+    return 1 / (1 + np.exp(-(rows[:, 0] * rows[:, 1] + np.sin(rows[:, 2]) - rows[:, 3])))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=6), numbers)
+def test_the_parts_of_a_linear_model_are_its_exact_shapley_values(columns, intercept):
+    weights, means, case = (np.array(column) for column in zip(*columns, strict=True))
+    found = additive_parts(intercept, weights, means, case)
+    exact = exact_shapley(lambda rows: intercept + rows @ weights, means[None], case)
+    np.testing.assert_allclose(found.parts, exact.shares, atol=1e-9)
+    assert found.logit == pytest.approx(exact.score)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_sampled_values_lie_about_the_exact_ones_as_their_errors_say(seed):
+    chance = stream(seed, "shapley-test")
+    background, case = chance.normal(size=(12, 4)), chance.normal(size=4)
+    exact = exact_shapley(crossed, background, case)
+    sampled = sampled_shapley(crossed, background, case, chance, rounds=30)
+    assert sampled.base == pytest.approx(exact.base)
+    assert sampled.score == pytest.approx(exact.score)
+    assert float(sampled.shares.sum()) == pytest.approx(float(exact.shares.sum()))
+    away = np.abs(sampled.shares - exact.shares) / np.maximum(sampled.errors, 1e-12)
+    assert away.max() < 6
+
+
+def test_errors_of_sampled_values_are_neither_too_small_nor_idle():
+    away = []
+    for seed in range(60):
+        chance = stream(seed, "shapley-error")
+        background, case = chance.normal(size=(10, 4)), chance.normal(size=4)
+        exact = exact_shapley(crossed, background, case)
+        sampled = sampled_shapley(crossed, background, case, chance, rounds=8)
+        away += list((sampled.shares - exact.shares) / sampled.errors)
+    assert float(np.mean(np.abs(away) < 1.96)) >= 0.93
+
+
+def test_a_column_that_is_not_read_is_worth_nothing_and_adds_nothing():
+    chance = stream(1, "idle")
+    rows = chance.normal(size=(400, 5))
+    label = (chance.random(400) < crossed(rows)).astype(np.int8)
+    found = importance(crossed, rows, label, list("abcde"), chance, rounds=30)
+    idle = found.filter(found["column"] == "e")
+    assert idle["auc_lost"].item() == 0.0
+    assert found["auc_lost"][0] > 0.05
+    assert sampled_shapley(crossed, rows[:20], rows[0], chance).shares[4] == 0.0
+
+
+def test_parts_that_do_not_add_up_are_a_bug_and_are_withheld():
+    with pytest.raises(IdentityError):
+        check_sum(0.0, np.array([1.0]), 1.1)
+
+
+def test_what_cannot_be_explained_is_refused():
+    with pytest.raises(EvidenceError, match="at most 12 columns"):
+        exact_shapley(crossed, np.zeros((1, 13)), np.zeros(13))
+    with pytest.raises(EvidenceError, match="at least one row"):
+        sampled_shapley(crossed, np.zeros((0, 4)), np.zeros(4), stream(1, "x"))
+    with pytest.raises(EvidenceError, match="events and non-events"):
+        importance(crossed, np.zeros((3, 4)), np.zeros(3, np.int8), list("abcd"), stream(1, "x"))
+
+
+MODULE = "def score(facts):\n    return min(1.0, float(facts['age']) * float(facts['crp']) / 100)\n"
+
+
+def run(*words):
+    return run_main(root, ["clinic", "explain", *words])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "explained_model.py").write_text(MODULE)
+    weights = {"intercept": -2, "weights": {"age": 0.3, "crp": 0.1}}
+    (tmp_path / "model.json").write_text(json.dumps(weights))
+    rows = [f"{i % 7 + 1},{i % 11 + 1},{int(i % 7 + i % 3 > 5)},x" for i in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["age,crp,label,word", *rows]))
+    return tmp_path
+
+
+def test_a_model_is_explained_for_all_and_for_one_without_telling_a_value(folder, capsys):
+    assert run("t.csv", "--linear", "model.json", "--json") == 0
+    worth = json.loads(capsys.readouterr().out)["columns"]
+    assert worth[0]["column"] == "age"
+    assert run("t.csv", "--linear", "model.json", "--row", "6", "--json") == 0
+    one = json.loads(capsys.readouterr().out)
+    added = sum(column["adds"] for column in one["columns"])
+    assert one["base"] + added == pytest.approx(one["whole"])
+    words = ("t.csv", "--python", "explained_model:score", "--column", "age", "--column", "crp")
+    assert run(*words, "--row", "6", "--lang", "zh-Hant") == 0
+    assert "沙普利" in capsys.readouterr().out
+    assert run(*words) == 0
+    assert "AUC lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--linear", "model.json", "--row", "999"), 68),
+        (("--linear", "model.json", "--label", "none"), 68),
+        (("--python", "explained_model:score", "--column", "word"), 68),
+        (("--python", "explained_model:score"), 2),
+        ((), 2),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_so(folder, words, code):
+    assert run("t.csv", *words) == code
