@@ -33,6 +33,7 @@ from commonwatt.core.messages import Message
 from commonwatt.sandbox.errors import ImportFaultError, RoomError
 from commonwatt.sandbox.imports.checked import WORK, connection, copy, literal
 from commonwatt.sandbox.imports.dataset import Dataset, list_files, publish
+from commonwatt.sandbox.imports.packed import open_packed
 from commonwatt.sandbox.imports.plain import Field, Plain
 from commonwatt.sandbox.imports.report import QUARANTINE, TableReport, check_whole
 from commonwatt.sandbox.imports.tables import read_table
@@ -40,7 +41,6 @@ from commonwatt.sandbox.imports.vcf import (
     RULES,
     Broken,
     Site,
-    open_text,
     read_header,
     read_sites,
 )
@@ -98,12 +98,7 @@ def _read(genomes: list[Path], groups: list[Path], draft: Path) -> list[TableRep
     samples = _samples_of(genomes)
     parts = _Parts(draft / WORK)
     for path in genomes:
-        try:
-            _read_one(path, samples, parts)
-        except (EOFError, OSError) as error:
-            raise ImportFaultError(
-                path.name, found=Message("a packed file that is broken")
-            ) from RuntimeError(type(error).__name__)
+        _read_one(path, samples, parts)
     parts.flush()
     with connection(draft / WORK) as base:
         parts.join(base, draft)
@@ -121,7 +116,7 @@ def _read(genomes: list[Path], groups: list[Path], draft: Path) -> list[TableRep
 def _samples_of(genomes: list[Path]) -> list[str]:
     found: list[str] = []
     for number, path in enumerate(genomes):
-        with open_text(path) as file:
+        with open_packed(path) as file:
             samples = read_header(file, path.name)
         if number and samples != found:
             raise ImportFaultError(
@@ -134,7 +129,7 @@ def _samples_of(genomes: list[Path]) -> list[str]:
 
 
 def _read_one(path: Path, samples: list[str], parts: _Parts) -> None:
-    with open_text(path) as file:
+    with open_packed(path) as file:
         read_header(file, path.name)
         for found in read_sites(file, len(samples)):
             parts.add(found, samples)

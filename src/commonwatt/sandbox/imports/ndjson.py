@@ -24,17 +24,13 @@ from commonwatt.sandbox.imports.checked import (
     without_content,
 )
 from commonwatt.sandbox.imports.fhir import RESOURCES, Resource
+from commonwatt.sandbox.imports.packed import check_packed, open_packed
 from commonwatt.sandbox.imports.report import QUARANTINE, TableReport
 
 _LARGEST_RECORD: Final = 64 << 20
 _OTHER: Final = "Other"
 _NO_BUNDLE: Final = "no bundle"
 _NOT_KEPT: Final = "type not kept"
-_UNPACKED: Final = (
-    "SELECT line FROM read_csv(?, compression='zstd', header=false, delim='\x1f', quote='',"
-    " escape='', auto_detect=false, max_line_size=67108864, columns={'line': 'VARCHAR'})"
-)
-"""A packed text by its lines; no unit separator can stand in JSON text."""
 
 DUPLICATE: Final = "id seen before"
 ORPHAN: Final = "patient not in this dataset"
@@ -50,6 +46,8 @@ def read_resource(
     Raises:
         ImportFaultError: A file cannot be read at all.
     """
+    for source in sources:
+        check_packed(source)
     try:
         base.execute(_checked(resource, sources))
     except duckdb.Error as error:
@@ -120,21 +118,14 @@ def _left(other: list[tuple[str, int, str]], to: Path) -> TableReport:
 def _entries(source: Path) -> Iterator[dict[str, Any] | None]:
     """Yield the resources of a bundle, or None once for what is no bundle."""
     try:
-        entries: list[Any] = json.loads(_text(source))["entry"]
+        with open_packed(source) as file:
+            entries: list[Any] = json.loads(file.read())["entry"]
         resources = [entry["resource"] for entry in entries]
     except (ValueError, KeyError, TypeError, RecursionError):
         yield None
         return
     for resource in resources:
         yield cast("dict[str, Any]", resource) if isinstance(resource, dict) else {}
-
-
-def _text(source: Path) -> bytes:
-    if source.suffix != ".zst":
-        return source.read_bytes()
-    with duckdb.connect() as base:
-        lines = base.execute(_UNPACKED, [str(source)]).fetchall()
-    return "\n".join(line or "" for (line,) in lines).encode()
 
 
 def _append(files: dict[str, list[str]], to: Path) -> None:

@@ -96,8 +96,7 @@ class Plain:
         header = "header=true" if self.header else f"header=false, names=[{named}]"
         return (
             f"read_csv({path}, {header}, delim={literal(self.delimiter)}, quote='\"', escape='\"',"
-            f" nullstr=[{marks}], all_varchar=true, null_padding=true, strict_mode=false,"
-            " max_line_size=16777216)"
+            f" nullstr=[{marks}], all_varchar=true, max_line_size=16777216)"
         )
 
 

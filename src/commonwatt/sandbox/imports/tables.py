@@ -8,6 +8,8 @@ row and nothing else.
 Source: OHDSI, OMOP Common Data Model v5.4, `OMOP_CDMv5.4_Field_Level.csv`.
 """
 
+# ruff: noqa: S608  the names in the SQL are ours, and values are quoted by `literal`
+
 from __future__ import annotations
 
 import re
@@ -21,7 +23,15 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.errors import ImportFaultError
-from commonwatt.sandbox.imports.checked import literal, mark_duplicates, settle, without_content
+from commonwatt.sandbox.imports.checked import (
+    WORK,
+    literal,
+    mark_duplicates,
+    settle,
+    without_content,
+)
+from commonwatt.sandbox.imports.loose import FAULT, NO_TEXT, QUOTES, RAGGED, read_loosely
+from commonwatt.sandbox.imports.packed import check_packed
 from commonwatt.sandbox.imports.plain import TYPES, Field, Plain
 from commonwatt.sandbox.imports.report import TableReport
 
@@ -74,7 +84,7 @@ def read_table(
         ImportFaultError: The file lacks a required column or cannot be read.
     """
     try:
-        header = _load(base, plain, source)
+        header = _load(base, plain, source, to.parent / WORK / f"{name}.loose")
         chosen = _matched(source, header, plain.fields)
         _check(base, chosen)
     except duckdb.Error as error:
@@ -83,7 +93,8 @@ def read_table(
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
         ) from without_content(error)
-    rules = [rule for column, field in chosen.items() for rule, _ in _rules(column, field)]
+    rules = [RAGGED, QUOTES, NO_TEXT]
+    rules += [rule for column, field in chosen.items() for rule, _ in _rules(column, field)]
     rules += [_twice(field) for field in chosen.values() if field.unique]
     columns = [f'"{field.name}"' for field in chosen.values()]
     report = settle(base, name, source=source.name, columns=columns, rules=rules, to=to)
@@ -91,12 +102,20 @@ def read_table(
     return report
 
 
-def _load(base: duckdb.DuckDBPyConnection, plain: Plain, source: Path) -> dict[str, str]:
+def _load(
+    base: duckdb.DuckDBPyConnection, plain: Plain, source: Path, work: Path
+) -> dict[str, str]:
     """Read every cell as text into `raw`; return the columns by lower-case name."""
-    base.execute(
-        "CREATE OR REPLACE TEMP TABLE raw AS SELECT COLUMNS(*)::VARCHAR,"  # noqa: S608
-        f" row_number() OVER () AS record_of_file FROM {plain.reader(source)}"
-    )
+    check_packed(source)
+    make = "CREATE OR REPLACE TEMP TABLE raw AS SELECT COLUMNS(*)::VARCHAR,"
+    number = "row_number() OVER () AS record_of_file"
+    try:
+        base.execute(f"{make} NULL::VARCHAR AS {FAULT}, {number} FROM {plain.reader(source)}")
+    except duckdb.Error:
+        if source.suffix == ".parquet":
+            raise
+        parts = ", ".join(literal(str(part)) for part in read_loosely(source, plain, work))
+        base.execute(f"{make} {number} FROM read_parquet([{parts}])")
     described = base.execute("SELECT * FROM raw LIMIT 0").description or []
     return {str(column[0]).lower(): str(column[0]) for column in described}
 
@@ -108,7 +127,7 @@ def _matched(
     if missing:
         raise ImportFaultError(
             source.name,
-            found=Message("{count} columns", {"count": str(len(header) - 1)}),
+            found=Message("{count} columns", {"count": str(len(header) - 2)}),
             wanted=Message("also the columns {names}", {"names": ", ".join(missing)}),
         )
     return {header[field.heading]: field for field in fields if field.heading in header}
@@ -124,8 +143,8 @@ def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, Field]) -> None
         for reason, broken in _rules(column, field)
     )
     base.execute(
-        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {values}, record_of_file AS record,"  # noqa: S608
-        f" CASE {whens} END AS reason FROM raw"
+        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {values}, record_of_file AS record,"
+        f" CASE WHEN {FAULT} IS NOT NULL THEN {FAULT} {whens} END AS reason FROM raw"
     )
     for field in chosen.values():
         if field.unique:

@@ -10,13 +10,9 @@ Source: The Variant Call Format specification, VCFv4.3 (hts-specs), sections 1.4
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Final
 
 from commonwatt.core.messages import Message
@@ -74,15 +70,6 @@ class Broken:
     reason: str
 
 
-@contextmanager
-def open_text(source: Path) -> Generator[IO[bytes]]:
-    """Yield the bytes of a file, unpacked if it is gzip (block gzip, too)."""
-    with source.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        yield io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20) if packed else raw
-
-
 def read_header(file: IO[bytes], where: str) -> list[str]:
     """Return the samples that a VCF names, leaving `file` at its first record.
 
@@ -95,7 +82,7 @@ def read_header(file: IO[bytes], where: str) -> list[str]:
             raise _no_vcf(where)
         while (line := file.readline(_LONGEST_LINE).decode()).startswith("##"):
             pass
-    except (UnicodeDecodeError, OSError, EOFError) as error:
+    except UnicodeDecodeError as error:
         raise _no_vcf(where) from RuntimeError(type(error).__name__)
     names = line.rstrip("\r\n").split("\t")
     samples = names[9:]
