@@ -27,6 +27,10 @@ COMMANDS = {
         "commonwatt.cli.clinic:clinic",
         "Say whether a medical model may touch a patient, and is still good.",
     ),
+    "operate": (
+        "commonwatt.cli.operate:operate",
+        "Run a real cluster by the policy that won, and see what it does.",
+    ),
     "ledger": ("commonwatt.cli.ledger:ledger", "Show and prove who decided what."),
     "runs": ("commonwatt.cli.runs:runs", "List and show what was run."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
 
@@ -117,11 +118,10 @@ def _add(sums: dict[tuple[str, ...], float], labels: tuple[str, ...], value: flo
 
 def _client() -> Any:
     try:
-        import prometheus_client
+        return import_module("prometheus_client")
     except ModuleNotFoundError:
         raise MissingExtraError(
             "prometheus_client",
             found=Message("this optional part is not installed"),
             remedy=Message("Install it with: pip install {name}", {"name": "commonwatt[operate]"}),
         ) from None
-    return prometheus_client

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 import commonwatt.operate.schema as schema
 from commonwatt.ledger import Ledger, Signer
+from commonwatt.ledger.store import read_head
 from commonwatt.operate.acts import Act, Intent, IntentState
 from commonwatt.operate.book import Changes, JobRow, Use
 from commonwatt.operate.engines.asks import ask_json, ask_of, compact, parsed
@@ -106,8 +107,16 @@ class Store:
 
     def _record(self, tx: sa.Connection, intents: Sequence[Intent], at_s: float) -> None:
         drafts = [intent.draft() for intent in intents]
-        at = datetime.fromtimestamp(at_s, UTC)
+        at = max(datetime.fromtimestamp(at_s, UTC), _last_at(tx))
         self.ledger.append(tx, drafts, by=self.signer, at=at, roles=ROLE)
+
+
+def _last_at(tx: sa.Connection) -> datetime:
+    """Return the instant of the last entry: a person may have acted since the look."""
+    text = read_head(tx).at
+    if not text:
+        return datetime.fromtimestamp(0, UTC)
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
 def _write_changes(tx: sa.Connection, changes: Changes) -> None:

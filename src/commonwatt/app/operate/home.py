@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import assert_never
 
 from commonwatt.app.ledger import key_at
 from commonwatt.core.messages import Message
@@ -83,18 +83,9 @@ def opened(home: Home) -> Generator[Store]:
 
 
 @contextmanager
-def engine_of(
-    home: Home, options: Mapping[str, Any], *, clock: Callable[[], float] = time.time
-) -> Generator[Engine]:
-    """Give the engine that a home's settings name.
-
-    Args:
-        home: The home.
-        options: What the engine needs beyond: `nodes` (local), `conf` and `partition`
-            (Slurm), `address` (Ray).
-        clock: Returns the instant [s since 1970].
-    """
-    engine = _engine(home, options, clock)
+def engine_of(home: Home, *, clock: Callable[[], float] = time.time) -> Generator[Engine]:
+    """Give the engine that a home's settings name."""
+    engine = _engine(home, clock)
     try:
         yield engine
     finally:
@@ -151,28 +142,29 @@ def seen_nodes(fleet: Fleet) -> tuple[NodeSeen, ...]:
     )
 
 
-def _engine(home: Home, options: Mapping[str, Any], clock: Callable[[], float]) -> Engine:
-    folder, sites = home.folder / "engine", home.settings.node_sites
-    match home.settings.engine:
+def _engine(home: Home, clock: Callable[[], float]) -> Engine:
+    folder, settings = home.folder / "engine", home.settings
+    match settings.engine:
         case "slurm":
             from commonwatt.operate.engines.slurm import SlurmEngine
 
-            conf, partition = home.settings.slurm.conf, home.settings.slurm.partition
             return SlurmEngine(
-                options.get("conf") or conf,
-                partition=partition,
-                output=home.settings.slurm.output,
+                settings.slurm.conf,
+                partition=settings.slurm.partition,
+                output=settings.slurm.output,
                 clock=clock,
-                sites=sites,
+                sites=settings.node_sites,
             )
         case "ray":
             from commonwatt.operate.engines.ray import RayEngine
 
-            address = options.get("address") or home.settings.ray.address
-            return RayEngine(address, folder, clock=clock, sites=sites)
-        case _:
+            address = settings.ray.address
+            return RayEngine(address, folder, clock=clock, sites=settings.node_sites)
+        case "local":
             listed = home.folder / "nodes.csv"
             return LocalEngine(folder, this_machine(listed if listed.exists() else None), clock)
+        case _:
+            assert_never(settings.engine)
 
 
 def _person(role: str) -> Person:

@@ -1,0 +1,295 @@
+"""`commonwatt operate`: run a real cluster by a policy, and see what it does."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commonwatt.cli.frame import Answer, LazyGroup, command, option, say
+from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    from commonwatt.operate.controller import Tick
+
+operate = LazyGroup(
+    name="operate",
+    help="Run a real cluster by the policy that won, and see what it does.",
+    example="commonwatt operate init cluster\ncommonwatt operate start --home cluster",
+)
+
+_folder = click.Path(file_okay=False, path_type=Path)
+_file = click.Path(dir_okay=False, path_type=Path)
+_home = option(
+    "--home",
+    "folder",
+    type=_folder,
+    default=Path("operate"),
+    envvar="COMMONWATT_OPERATE",
+    show_default=True,
+    help="Folder of the controller (or COMMONWATT_OPERATE).",
+)
+_reason = option("--reason", default="", help="Why, for the record.")
+_node = click.argument("node")
+
+SAMPLE = """\
+# What the controller of this cluster is told; every key has a default.
+engine = "local"        # local, slurm or ray
+tick_s = 1.0            # how often it looks
+grace_s = 30.0          # between the warning and the end of a preempted job
+
+[policy]                # the words of `commonwatt fleet simulate`
+order = "fifo"
+place = "consolidate"
+backfill = "easy"
+preempt = "none"
+
+# [quotas]              # GPUs that each tenant may count on
+# university = 64
+
+[tariff]
+currency = "USD"
+usd_per_gpu_h = 2.0
+"""
+
+
+@command(operate, "init", example="commonwatt operate init cluster --settings control.toml")
+@click.argument("folder", type=_folder)
+@option("--settings", type=_file, help="Settings in TOML; a sample to edit where not given.")
+def init(folder: Path, settings: Path | None) -> Answer:
+    """Make the folder of a controller: settings, keys and ledger."""
+    from commonwatt.app.operate.home import make_home
+
+    text = settings.read_text(encoding="utf-8") if settings else SAMPLE
+    home = make_home(folder, text, now=datetime.now(UTC))
+    data = {"home": str(folder), "engine": home.settings.engine}
+    told = Message(
+        "{folder} is ready for {engine}", {"folder": str(folder), "engine": data["engine"]}
+    )
+    return Answer(data=data, text=told.say)
+
+
+@command(operate, "start", example="commonwatt operate start --home cluster")
+@_home
+@option("--once", is_flag=True, help="Look, decide and act once.")
+@option("--until-idle", is_flag=True, help="Leave when no job waits or runs.")
+def start(folder: Path, once: bool, until_idle: bool) -> Answer:
+    """Run the controller until it is told to stop (SIGTERM or Ctrl-C)."""
+    from commonwatt.app.operate.home import open_home
+    from commonwatt.app.operate.run import start as run
+
+    done = run(open_home(folder), once=once, until_idle=until_idle, each=_tell)
+    return Answer(data=done, text=lambda language: _ran(done).say(language))
+
+
+@command(operate, "submit", example="commonwatt operate submit --gpus 2 -- python train.py")
+@_home
+@option("--name", help="Name of the job, unique for ever; made where not given.")
+@option("--gpus", type=click.IntRange(0), default=1, show_default=True, help="GPUs of the gang.")
+@option("--tenant", default="all", show_default=True, help="Whose quota it counts against.")
+@option("--user", default="unknown", help="Who submits it.")
+@option("--priority", type=int, default=0, help="Larger goes first where the policy asks.")
+@option("--estimate", "estimate_s", type=float, default=3600.0, help="Run time expected [s].")
+@option("--site", "sites", multiple=True, help="Site that its data may go to; may be repeated.")
+@option("--checkpoints", is_flag=True, help="It goes on where it was when started again.")
+@option("--not-preemptible", is_flag=True, help="It may not be stopped for another.")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+def submit(folder: Path, name: str | None, argv: tuple[str, ...], **asked: Any) -> Answer:
+    """Hand in a job; the controller starts it when its turn comes."""
+    from commonwatt.app.operate.acts import submit as hand_in
+    from commonwatt.app.operate.home import open_home
+    from commonwatt.operate.engines.protocol import Ask
+
+    now_s = time.time()
+    ask = Ask(
+        job_id=name or f"job-{now_s:.6f}",
+        argv=argv,
+        preemptible=not asked.pop("not_preemptible"),
+        **asked,
+    )
+    data = hand_in(open_home(folder), ask, now_s=now_s)
+    told = Message("{job} is handed in and held", {"job": ask.job_id})
+    return Answer(data=data, text=told.say)
+
+
+@command(operate, "status", example="commonwatt operate status --home cluster")
+@_home
+def status(folder: Path) -> Answer:
+    """Show nodes and jobs, why each job waits and when it should start."""
+    from commonwatt.app.operate.home import open_home
+    from commonwatt.app.operate.look import status as look
+
+    found = look(open_home(folder))
+    return Answer(data=found, text=lambda language: _status(found, language))
+
+
+@command(operate, "drain", example="commonwatt operate drain n007 --reason 'fan is loud'")
+@_home
+@_node
+@_reason
+def drain(folder: Path, node: str, reason: str) -> Answer:
+    """Let a node take nothing new; what runs there runs on."""
+    return _act(folder, "drain", node, reason)
+
+
+@command(operate, "down", example="commonwatt operate down n007 --reason 'no power'")
+@_home
+@_node
+@_reason
+def down(folder: Path, node: str, reason: str) -> Answer:
+    """Give a node up now; its jobs are held and start elsewhere."""
+    return _act(folder, "down", node, reason)
+
+
+@command(operate, "resume", example="commonwatt operate resume n007")
+@_home
+@_node
+@_reason
+def resume(folder: Path, node: str, reason: str) -> Answer:
+    """Let a node take jobs again."""
+    return _act(folder, "resume", node, reason)
+
+
+@command(operate, "reboot", example="commonwatt operate reboot n007 --reason 'new driver'")
+@_home
+@_node
+@_reason
+def reboot(folder: Path, node: str, reason: str) -> Answer:
+    """Restart an empty node; it comes back drained."""
+    return _act(folder, "reboot", node, reason)
+
+
+@command(operate, "cancel", example="commonwatt operate cancel job-7")
+@_home
+@click.argument("job")
+@_reason
+def cancel(folder: Path, job: str, reason: str) -> Answer:
+    """End a job for good."""
+    return _act(folder, "cancel", job, reason)
+
+
+@command(operate, "meter", example="commonwatt operate meter --home cluster --out june")
+@_home
+@option("--from", "first", type=click.DateTime(), help="Invoices from this instant, UTC.")
+@option("--until", type=click.DateTime(), help="Invoices until this instant, UTC (default: now).")
+def meter(folder: Path, first: datetime | None, until: datetime | None) -> Answer:
+    """Show what each tenant used and owes; with --out, per job and as a trace."""
+    from commonwatt.app.operate.home import open_home
+    from commonwatt.app.operate.look import metered
+
+    data, tables = metered(
+        open_home(folder),
+        now_s=time.time(),
+        from_s=_seconds(first) or 0.0,
+        until_s=_seconds(until),
+    )
+    return Answer(data=data, text=lambda language: _meter(data, language), tables=tables)
+
+
+@command(operate, "capture", example="commonwatt operate capture > now.json")
+@_home
+def capture(folder: Path) -> Answer:
+    """Write the state that the next decision would rest on."""
+    import json
+
+    from commonwatt.app.operate.home import open_home
+    from commonwatt.app.operate.look import take
+
+    text = take(open_home(folder))
+    return Answer(data=json.loads(text), text=lambda _: text)
+
+
+@command(operate, "replay", example="commonwatt operate replay --home cluster")
+@_home
+@option("--state", "path", type=_file, help="A captured state instead of the decisions kept.")
+def replay(folder: Path, path: Path | None) -> Answer:
+    """Decide again in the simulator what was decided live, and compare."""
+    from commonwatt.app.operate.home import open_home
+    from commonwatt.app.operate.look import foresee
+    from commonwatt.app.operate.look import replay as again
+
+    if path is not None:
+        found = foresee(path)
+        return Answer(data=found, text=lambda _: _foreseen(found))
+    data = again(open_home(folder))
+    return Answer(data=data, text=lambda language: _compared(data).say(language))
+
+
+@command(operate, "dashboard", example="commonwatt operate dashboard > grafana.json")
+def dashboard() -> Answer:
+    """Write a Grafana dashboard of the controller's figures."""
+    import json
+
+    from commonwatt.app.operate.dashboard import grafana
+
+    text = grafana()
+    return Answer(data=json.loads(text), text=lambda _: text)
+
+
+def _act(folder: Path, what: str, subject: str, reason: str) -> Answer:
+    from commonwatt.app.operate.acts import act
+    from commonwatt.app.operate.home import open_home
+    from commonwatt.operate.acts import Act
+
+    data = act(open_home(folder), Act(what), subject, reason, now_s=time.time())
+    told = Message("{act} {subject}: done", {"act": what, "subject": subject})
+    return Answer(data=data, text=told.say)
+
+
+def _tell(tick: Tick) -> None:
+    for intent in tick.done:
+        say(f"{intent.act.value} {intent.subject}")
+    for intent, answer in tick.refused:
+        told = {"act": intent.act.value, "subject": intent.subject, "answer": answer}
+        say(Message("{act} {subject} was refused: {answer}", told))
+
+
+def _ran(done: dict[str, Any]) -> Message:
+    return Message(
+        "{ticks} ticks, {acts} acts, {refused} refused",
+        {name: str(done[name]) for name in ("ticks", "acts", "refused")},
+    )
+
+
+def _status(found: dict[str, Any], language: str) -> str:
+    lines = [translate("Nodes", language)]
+    lines += [
+        f"  {n['name']:<16}{n['state']:<10}{n['gpus']:>4} GPU  {n['reason']}".rstrip()
+        for n in found["nodes"]
+    ]
+    lines.append(translate("Jobs", language))
+    for job in found["jobs"]:
+        where = ",".join(job["nodes"]) or job["why"] or ""
+        lines.append(f"  {job['job_id']:<24}{job['phase']:<10}{job['gpus']:>4} GPU  {where}")
+    return "\n".join(lines)
+
+
+def _meter(data: dict[str, Any], language: str) -> str:
+    heads = ("tenant", "jobs", "GPU-h", "kWh", "charge")
+    rows = [f"{translate(heads[0], language):<20}" + "".join(f"{h:>12}" for h in heads[1:])]
+    for tenant, sums in data["tenants"].items():
+        figures = (sums["gpu_s"] / 3600, sums["energy_kwh"], sums["charge"])
+        rows.append(f"{tenant:<20}{sums['jobs']:>12}" + "".join(f"{x:>12.3f}" for x in figures))
+    return "\n".join(rows)
+
+
+def _compared(data: dict[str, Any]) -> Message:
+    return Message(
+        "{decisions} decisions, {starts} starts, {preemptions} preemptions; {differing} differ",
+        {k: str(data[k]) for k in ("decisions", "starts", "preemptions")}
+        | {"differing": str(len(data["differing"]))},
+    )
+
+
+def _foreseen(found: dict[str, Any]) -> str:
+    lines = [f"start {name}: {where}" for name, where in found["decision"]["start"].items()]
+    lines += [f"preempt {name}" for name in found["decision"]["preempt"]]
+    lines += [f"{name}: +{at} s" for name, at in found["starts_in_s"].items()]
+    return "\n".join(lines)
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return at.replace(tzinfo=UTC).timestamp() if at else None
