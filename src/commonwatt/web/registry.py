@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import commonwatt.web.pages.fleet as fleet
+import commonwatt.web.pages.ledger as ledger
+import commonwatt.web.pages.models as models
 import commonwatt.web.pages.programme as programme
+import commonwatt.web.pages.rooms as rooms
 import commonwatt.web.pages.runs as runs
 import commonwatt.web.pages.sites as sites
 import commonwatt.web.pages.treasury as treasury
@@ -16,5 +19,8 @@ PAGES: Final[tuple[Page, ...]] = (
     fleet.PAGE,
     sites.PAGE,
     treasury.PAGE,
+    rooms.PAGE,
+    models.PAGE,
+    ledger.PAGE,
     runs.PAGE,
 )

@@ -45,7 +45,7 @@ class Action(StrEnum):
     ASK_ROOM = "ask-room"
     VOTE_OUTPUT = "vote-output"
     RELEASE_OUTPUT = "release-output"
-    MOVE_MODEL = "move-model"
+    REPORT_INCIDENT = "report-incident"
     VERIFY_LEDGER = "verify-ledger"
     MANAGE_ACCOUNTS = "manage-accounts"
 
@@ -67,7 +67,7 @@ MAY: Final[Mapping[Action, frozenset[Role]]] = {
     Action.ASK_ROOM: frozenset({_R.RESEARCHER}),
     Action.VOTE_OUTPUT: frozenset({_R.CHECKER}),
     Action.RELEASE_OUTPUT: frozenset({_R.CUSTODIAN}),
-    Action.MOVE_MODEL: frozenset({_R.CLINICIAN}),
+    Action.REPORT_INCIDENT: frozenset({_R.CLINICIAN}),
     Action.VERIFY_LEDGER: frozenset({_R.REGULATOR, _R.REGISTRAR}),
     Action.MANAGE_ACCOUNTS: frozenset({_R.REGISTRAR}),
 }
@@ -100,7 +100,7 @@ ACTION_NAMES: Final[Mapping[Action, Message]] = {
     Action.ASK_ROOM: Message("Send a request into a room"),
     Action.VOTE_OUTPUT: Message("Vote on an output"),
     Action.RELEASE_OUTPUT: Message("Release an approved output"),
-    Action.MOVE_MODEL: Message("Move a model's deployment"),
+    Action.REPORT_INCIDENT: Message("Report an incident of a model"),
     Action.VERIFY_LEDGER: Message("Verify the ledger"),
     Action.MANAGE_ACCOUNTS: Message("Make accounts and grant roles"),
 }

@@ -1,0 +1,187 @@
+"""Models: what stands where and how far it may go, its class, alarms and duties."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from commonwatt.core.messages import Message
+from commonwatt.web.look import Look, Page
+from commonwatt.web.parameters import Values
+from commonwatt.web.roles import Action
+from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from commonwatt.runs import Run
+
+WATCHED = "clinic_watch"  # table of the study: observed over expected, by day and model
+
+
+def build(look: Look, values: Values) -> View:
+    """Return deployments, duties, rulings and events, and the example models of a study."""
+    del values
+    from commonwatt.app.models_desk import deployments, duties, events, registry_of, rulings
+
+    registry = registry_of(look.desk.ledger)
+    standing = deployments(registry, look.now)
+    owed = duties(registry)
+    live = [row for row in standing if row["status"] == "live"]
+    run = look.desk.runs.find("", "study")
+    return View(
+        lede=Message(
+            "{live} of {all} deployments are live; {alarms} alarms are on record and {owed} "
+            "reports are owed.",
+            {
+                "live": str(len(live)),
+                "all": str(len(standing)),
+                "alarms": str(sum(row["alarms"] for row in standing)),
+                "owed": str(len(owed)),
+            },
+        ),
+        facts=_facts(registry, owed),
+        charts=_charts(look, run),
+        tables=[
+            *_tables(look, standing, owed, rulings(registry), events(registry)),
+            *_watched(look, run),
+        ],
+        notes=[
+            Message(
+                "Records come in from those who answer for them, signed: commonwatt clinic "
+                "register --help. An alarm means that the monitor passed a limit whose chance of a "
+                "false alarm is stated in the deployment's plan."
+            )
+        ],
+        sources=[run.run_id] if run is not None and look.desk.runs.has(run, WATCHED) else [],
+        extra={
+            "versions": registry.by_kind["version"],
+            "deployments": [row["deployment"] for row in standing],
+            "may_report": look.can(Action.REPORT_INCIDENT),
+        },
+    )
+
+
+def _facts(registry: Any, owed: Sequence[dict[str, Any]]) -> list[Fact]:
+    return [
+        Fact(label=Message("Products"), value=str(len(registry.by_kind["product"]))),
+        Fact(label=Message("Versions"), value=str(len(registry.by_kind["version"]))),
+        Fact(label=Message("Evidence on record"), value=str(len(registry.by_kind["evidence"]))),
+        Fact(
+            label=Message("Next report due"),
+            value=owed[0]["due_at"] if owed else "–",
+            note=Message("by {rule}", {"rule": owed[0]["rule"]}) if owed else None,
+        ),
+    ]
+
+
+def _charts(look: Look, run: Run | None) -> list[Chart]:
+    if run is None or not look.desk.runs.has(run, WATCHED):
+        return []
+    names = look.desk.runs.frame(run, WATCHED)["model"].unique(maintain_order=True).to_list()
+    return [
+        Chart(
+            name="watched",
+            title=Message("Observed over expected events, by day"),
+            caption=Message(
+                "The example models of the newest study; one is right on average. Where the "
+                "monitor's limit is passed, an alarm is raised."
+            ),
+            form=Form.LINES,
+            table="watched",
+            x="day",
+            x_label=Message("Day"),
+            series=[
+                Series("observed_over_expected", name, where=("model", name)) for name in names
+            ],
+        )
+    ]
+
+
+def _watched(look: Look, run: Run | None) -> list[Listing]:
+    if run is None or not look.desk.runs.has(run, WATCHED):
+        return []
+    return [
+        Listing(
+            name="watched",
+            title=Message("Observed over expected events, by day"),
+            rows=look.desk.runs.rows(run, WATCHED),
+            headings=[
+                Heading("model", Message("Model")),
+                Heading("day", Message("Day")),
+                Heading("observed_over_expected", Message("Observed over expected")),
+            ],
+            folded=True,
+        )
+    ]
+
+
+def _listing(
+    look: Look, name: str, title: Message, rows: list[dict[str, Any]], headings: list[Heading]
+) -> Listing:
+    columns = [heading.column for heading in headings]
+
+    def load() -> pl.DataFrame:
+        import polars as pl
+
+        plain = [{column: row[column] for column in columns} for row in rows]
+        return pl.DataFrame(plain, schema=columns, infer_schema_length=None)
+
+    key = f"models/{name}/{look.desk.ledger.head().size}"
+    return Listing(
+        name=name, title=title, rows=Rows(key=key, load=load, size=len(rows)), headings=headings
+    )
+
+
+def _tables(
+    look: Look,
+    standing: list[dict[str, Any]],
+    owed: list[dict[str, Any]],
+    given: list[dict[str, Any]],
+    happened: list[dict[str, Any]],
+) -> list[Listing]:
+    return [
+        _listing(look, "deployments", Message("Deployments"), standing, [
+            Heading("deployment", Message("Deployment")),
+            Heading("product", Message("Product")),
+            Heading("version", Message("Version")),
+            Heading("site", Message("Site")),
+            Heading("mode", Message("How far it may go")),
+            Heading("threshold", Message("Threshold")),
+            Heading("status", Message("State")),
+            Heading("since", Message("Since")),
+            Heading("alarms", Message("Alarms")),
+        ]),
+        _listing(look, "duties", Message("Who must be told by when"), owed, [
+            Heading("due_at", Message("Due")),
+            Heading("jurisdiction", Message("Place")),
+            Heading("severity", Message("Severity")),
+            Heading("event", Message("Event")),
+            Heading("rule", Message("Rule")),
+        ]),
+        _listing(look, "rulings", Message("Classes and routes"), given, [
+            Heading("intended_use", Message("Intended use")),
+            Heading("jurisdiction", Message("Place")),
+            Heading("classes", Message("Class")),
+            Heading("route", Message("Route")),
+            Heading("rule_set", Message("Rule set")),
+            Heading("at", Message("At")),
+        ]),
+        _listing(look, "events", Message("Signals, incidents and actions"), happened, [
+            Heading("at", Message("At")),
+            Heading("type", Message("Kind")),
+            Heading("severity", Message("Severity")),
+            Heading("deployment", Message("Deployment")),
+            Heading("code", Message("What happened")),
+        ]),
+    ]  # fmt: skip
+
+
+PAGE = Page(
+    name="models",
+    title=Message("Medical models"),
+    action=Action.SEE_MODELS,
+    build=build,
+    template="models.html",
+    group="govern",
+)
