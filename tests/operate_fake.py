@@ -1,0 +1,140 @@
+"""An engine in memory with a clock of its own: the obvious twin of the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from commonwatt.operate.engines.protocol import (
+    ON_NODES,
+    OVER,
+    Ask,
+    JobSeen,
+    NodeSeen,
+    NodeState,
+    Phase,
+    Place,
+    Seen,
+)
+from commonwatt.operate.errors import EngineError, UnknownError
+
+
+class Killed(BaseException):
+    """The controller's process is gone."""
+
+
+@dataclass
+class _Job:
+    seen: JobSeen
+    left_s: float
+
+
+class FakeEngine:
+    """Runs jobs for as long as their argv says: ("run", seconds)."""
+
+    name = "fake"
+
+    def __init__(self, nodes: Sequence[NodeSeen], now_s: float = 1000.0) -> None:
+        self.now_s, self.nodes = now_s, {node.name: node for node in nodes}
+        self.jobs: dict[str, _Job] = {}
+        self.acts: list[tuple[str, str]] = []
+        self.kill_at: tuple[int, bool] | None = None  # which act, and whether after its effect
+        self.refuse: set[str] = set()
+
+    def observe(self) -> Seen:
+        jobs = {name: job.seen for name, job in self.jobs.items()}
+        return Seen(at_s=self.now_s, nodes=tuple(self.nodes.values()), jobs=jobs)
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+        for job in self.jobs.values():
+            if job.seen.phase == Phase.STARTING:
+                job.seen = replace(job.seen, phase=Phase.RUNNING, started_at_s=self.now_s)
+            elif job.seen.phase == Phase.RUNNING:
+                end_s = job.seen.started_at_s + job.left_s
+                if end_s <= self.now_s:
+                    self._end(job, Phase.FINISHED, end_s, 0)
+
+    def submit(self, ask: Ask) -> None:
+        if ask.job_id not in self.jobs:
+            self.jobs[ask.job_id] = _Job(JobSeen(ask=ask, phase=Phase.HELD), float(ask.argv[1]))
+
+    def start(self, job_id: str, places: Sequence[Place]) -> None:
+        self._before("start", job_id)
+        job = self._job(job_id)
+        if job_id in self.refuse:
+            raise EngineError(job_id, found="refused")
+        if job.seen.phase == Phase.HELD:
+            for place in places:
+                if self.nodes[place.node].state != NodeState.UP:
+                    raise EngineError(place.node, found="not up")
+            job.seen = replace(
+                job.seen, phase=Phase.STARTING, places=tuple(places), starts=job.seen.starts + 1
+            )
+        self._after()
+
+    def warn(self, job_id: str) -> None:
+        self._before("warn", job_id)
+        self._job(job_id)
+        self._after()
+
+    def requeue(self, job_id: str, reason: str) -> None:
+        self._before("requeue", job_id)
+        job = self._job(job_id)
+        if job.seen.phase in ON_NODES:
+            self._stop(job)
+        self._after()
+
+    def cancel(self, job_id: str, reason: str) -> None:
+        self._before("cancel", job_id)
+        job = self._job(job_id)
+        if job.seen.phase not in OVER:
+            self._end(job, Phase.CANCELLED, self.now_s, None)
+        self._after()
+
+    def drain(self, node: str, reason: str) -> None:
+        self._mark(node, NodeState.DRAINING, reason)
+
+    def down(self, node: str, reason: str) -> None:
+        self._mark(node, NodeState.DOWN, reason)
+        for job in self.jobs.values():
+            on = {place.node for place in job.seen.places}
+            if job.seen.phase in ON_NODES and node in on:
+                self._stop(job)
+
+    def resume(self, node: str) -> None:
+        self._mark(node, NodeState.UP, "")
+
+    def reboot(self, node: str, reason: str) -> None:
+        self._mark(node, NodeState.REBOOTING, reason)
+
+    def close(self) -> None: ...
+
+    def _mark(self, node: str, state: NodeState, reason: str) -> None:
+        if node not in self.nodes:
+            raise UnknownError(node)
+        self.nodes[node] = replace(self.nodes[node], state=state, reason=reason)
+
+    def _job(self, job_id: str) -> _Job:
+        if job_id not in self.jobs:
+            raise UnknownError(job_id)
+        return self.jobs[job_id]
+
+    def _stop(self, job: _Job) -> None:
+        if job.seen.ask.checkpoints and job.seen.phase == Phase.RUNNING:
+            job.left_s -= self.now_s - job.seen.started_at_s
+        job.seen = replace(job.seen, phase=Phase.HELD, places=())
+
+    def _end(self, job: _Job, phase: Phase, at_s: float, code: int | None) -> None:
+        job.seen = replace(job.seen, phase=phase, ended_at_s=at_s, exit_code=code)
+
+    def _before(self, act: str, subject: str) -> None:
+        if self.kill_at == (len(self.acts), False):
+            self.kill_at = None
+            raise Killed
+        self.acts.append((act, subject))
+
+    def _after(self) -> None:
+        if self.kill_at == (len(self.acts) - 1, True):
+            self.kill_at = None
+            raise Killed

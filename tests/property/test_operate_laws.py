@@ -1,0 +1,157 @@
+"""Laws of live control on random clusters: nothing lost, doubled, over-committed or bent."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.operate.capture import capture_text, parse_capture
+from commonwatt.operate.engines.protocol import OVER, Ask, NodeSeen, Phase
+from commonwatt.operate.meter import gpu_s
+from commonwatt.operate.replay import compare
+from commonwatt.operate.rules import overcommitted
+from commonwatt.operate.settings import parse_settings
+from commonwatt.operate.controller import Controller
+from tests.operate_cases import store
+from tests.operate_fake import FakeEngine, Killed
+
+TENANTS = ("a", "b", "c")
+
+
+@st.composite
+def asks(draw):
+    count = draw(st.integers(1, 12))
+    return [
+        Ask(
+            job_id=f"j{i}",
+            argv=("run", str(draw(st.integers(1, 40)))),
+            gpus=draw(st.integers(0, 10)),
+            gpu_milli=1000,
+            tenant=draw(st.sampled_from(TENANTS)),
+            priority=draw(st.integers(0, 2)),
+            sites=draw(st.sampled_from([(), ("x",), ("y",)])),
+            estimate_s=draw(st.integers(1, 60)),
+            submitted_at_s=1000.0 + draw(st.integers(0, 30)),
+            preemptible=draw(st.booleans()),
+            checkpoints=draw(st.booleans()),
+        )
+        for i in range(count)
+    ]
+
+
+@st.composite
+def rules(draw):
+    order = draw(st.sampled_from(["fifo", "sjf", "srtf", "las", "fair-share", "priority", "qssf"]))
+    place = draw(st.sampled_from(["consolidate", "first-fit", "best-fit", "random-fit", "fgd"]))
+    fill = draw(st.sampled_from(["none", "easy", "conservative"]))
+    preempt = draw(st.sampled_from(["none", "priority", "reclaim"]))
+    borrow = draw(st.sampled_from(["true", "false"]))
+    quotas = draw(st.sampled_from(["", "[quotas]\na = 6\nb = 4\nc = 2\n"]))
+    grace = draw(st.sampled_from([0, 3]))
+    return (
+        f"grace_s = {grace}\nstart_within_s = 1000\n{quotas}"
+        f"[policy]\norder = '{order}'\nplace = '{place}'\nbackfill = '{fill}'\n"
+        f"preempt = '{preempt}'\nborrow = {borrow}\n"
+    )
+
+
+def cluster():
+    return [NodeSeen(name=f"n{i}", gpus=4, site="x" if i < 2 else "y") for i in range(4)]
+
+
+def check(engine, tick):
+    assert overcommitted(engine.observe()) == []
+    assert tick.overcommitted == []
+    for job in engine.jobs.values():
+        if job.seen.phase in ("starting", "running"):
+            sites = {engine.nodes[place.node].site for place in job.seen.places}
+            assert not job.seen.ask.sites or sites <= set(job.seen.ask.sites)
+            assert sum(len(place.gpus) for place in job.seen.places) == job.seen.ask.gpus
+
+
+def fits(ask):
+    """A job of one site has 8 GPUs at most; two sites are never spanned."""
+    return ask.gpus <= 8
+
+
+@settings(max_examples=25, deadline=None)
+@given(asks(), rules(), st.data())
+def test_every_job_that_fits_ends_whatever_the_policy(jobs, text, data):
+    with tempfile.TemporaryDirectory() as folder:
+        engine = FakeEngine(cluster())
+        for ask in jobs:
+            engine.submit(ask)
+        memory = store(Path(folder))
+        control = Controller(engine, memory, parse_settings(text), explain=True)
+        control.recover()
+        lost = data.draw(st.integers(0, 20))
+        for step in range(400):
+            if step == lost:
+                engine.down("n0", "test")
+            if step == lost + 10:
+                engine.resume("n0")
+            check(engine, control.tick())
+            if all(
+                job.seen.phase in OVER or not fits(job.seen.ask) for job in engine.jobs.values()
+            ):
+                break
+            engine.advance(2.0)
+        ended = {name for name, job in engine.jobs.items() if job.seen.phase == Phase.FINISHED}
+        assert {ask.job_id for ask in jobs if fits(ask)} - ended <= over_quota(jobs, text)
+        assert compare(memory.decisions()).differing == []
+        memory.ledger.engine.dispose()
+
+
+def over_quota(jobs, text):
+    """Jobs that no quota ever lets start, with those that wait behind nothing else."""
+    if "quotas" not in text or "borrow = true" in text:
+        return set()
+    quota = {"a": 6, "b": 4, "c": 2}
+    return {ask.job_id for ask in jobs if ask.gpus > quota[ask.tenant]}
+
+
+@settings(max_examples=30, deadline=None)
+@given(asks(), st.integers(0, 12), st.booleans())
+def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
+    with tempfile.TemporaryDirectory() as folder:
+        engine = FakeEngine(cluster())
+        for ask in jobs:
+            engine.submit(ask)
+        engine.kill_at = (at, after)
+        memory = store(Path(folder))
+        control = Controller(engine, memory, parse_settings("start_within_s = 1000"))
+        control.recover()
+        for _ in range(200):
+            try:
+                control.tick()
+            except Killed:
+                memory.ledger.engine.dispose()
+                memory = store(Path(folder))
+                control = Controller(engine, memory, parse_settings("start_within_s = 1000"))
+                control.recover()
+            engine.advance(2.0)
+        control.tick()
+        for job in engine.jobs.values():
+            if fits(job.seen.ask):
+                assert (job.seen.phase, job.seen.starts) == (Phase.FINISHED, 1)
+        truth = sum(
+            (j.seen.ended_at_s - j.seen.started_at_s) * j.seen.ask.gpus
+            for j in engine.jobs.values()
+            if j.seen.phase == Phase.FINISHED
+        )
+        assert abs(sum(gpu_s(use, engine.now_s) for use in memory.uses()) - truth) < 1e-6
+        memory.ledger.engine.dispose()
+
+
+@settings(max_examples=25, deadline=None)
+@given(asks(), rules())
+def test_a_capture_reads_back_as_it_was(jobs, text):
+    from commonwatt.operate.capture import capture
+
+    engine = FakeEngine(cluster())
+    for ask in jobs:
+        engine.submit(ask)
+    captured = capture(engine.observe(), parse_settings(text), served_s={"j0": 1.5})
+    written = capture_text(captured)
+    assert capture_text(parse_capture(written)) == written
