@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 
 def _program(name: str) -> str | None:
@@ -23,6 +24,15 @@ def _run(arguments: list[str], *, cwd: Path) -> None:
 def _as_postgres(*arguments: str) -> list[str]:
     """PostgreSQL refuses to run as root."""
     return ["runuser", "-u", "postgres", "--", *arguments] if os.geteuid() == 0 else [*arguments]
+
+
+def empty(url: str) -> None:
+    """Take every table out of a PostgreSQL of our own."""
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    engine.dispose()
 
 
 @contextmanager

@@ -1,18 +1,16 @@
 """Rooms: who may do what, what a killed step leaves, and that no one who said no is seen."""
 
 import json
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.ledger import ActorError, Key, Ledger, Person
+from commonwatt.ledger import ActorError, Ledger
 from commonwatt.sandbox.airlock.cohort import Cohort
 from commonwatt.sandbox.errors import BudgetError, RoleError, RoomError
-from commonwatt.sandbox.imports.dataset import import_fhir
 from commonwatt.sandbox.isolate.job import Kind
 from commonwatt.sandbox.privacy import measures
 from commonwatt.sandbox.rooms import consent
@@ -27,88 +25,35 @@ from commonwatt.sandbox.rooms.moves import (
     Role,
     RoomState,
 )
-from commonwatt.sandbox.rooms.room import Facts, Request, Room, prepare
+from commonwatt.sandbox.rooms.room import Request, prepare
+from tests.databases import empty, postgresql
+from tests.sandbox_house import ALL_BY_SEX, BY_SEX, House
 from tests.sandbox_node import open_folder, proved_node
 
-START = datetime(2026, 11, 22, 8, tzinfo=UTC)
-ROLES = ("data-custodian", "researcher", "output-checker", "output-checker", "auditor")
-FACTS = Facts(name="harbour", purpose="a test", legal_basis="consent", scope=Scope.AI_TRAINING,
-              expires_on="2027-01-01")  # fmt: skip
+
+@pytest.fixture(scope="module")
+def server():
+    with postgresql() as url:
+        yield url
 
 
-class Clock:
-    """Hands out moments that never go back."""
-
-    def __init__(self):
-        self.at = START
-
-    def __call__(self):
-        self.at += timedelta(seconds=1)
-        return self.at
-
-
-class House:
-    """A ledger with one person in each role, and a room with a signed dataset."""
-
-    def __init__(self, folder: Path, people: int = 60):
-        self.now = Clock()
-        self.ledger = Ledger.open(folder / "state.db")
-        registrar = Key.from_seed(bytes(32))
-        self.ledger.found(registrar, _person("registrar", 0), at=self.now())
-        self.keys = [Key.from_seed(bytes([1 + i]) * 32) for i in range(len(ROLES))]
-        with self.ledger.transaction() as tx:
-            for i, role in enumerate(ROLES):
-                self.ledger.enrol(
-                    tx, _person(role, i), self.keys[i].public_key, by=registrar, at=self.now()
-                )
-        self.custodian, self.researcher, self.first, self.second, self.auditor = self.keys
-        self.room = Room.open(self.ledger, folder / "room", FACTS, by=self.custodian, at=self.now())
-        lines = [_patient(i) for i in range(people)]
-        (folder / "Patient.ndjson").write_text("\n".join(lines))
-        self.room.take_in(
-            lambda store: import_fhir([folder / "Patient.ndjson"], store, "raw"),
-            by=self.custodian, at=self.now(),
-        )  # fmt: skip
-        _, report = self.room.deidentify("raw", "safe", by=self.custodian, at=self.now())
-        self.report = report
-
-    def sign(self):
-        self.room.sign_risk("safe", self.report.sha256, by=self.custodian, at=self.now())
-
-    def submit(self, node, code, **cohorts):
-        request = Request(
-            code=code, dataset="safe", tables=("Patient",),
-            outputs={"n.csv": Kind.CSV}, cohorts={"n.csv": cohorts["n"]} if cohorts else {},
-        )  # fmt: skip
-        return self.room.submit(node, request, by=self.researcher, at=self.now())
-
-
-def _patient(number):
-    facts = {"resourceType": "Patient", "id": f"p{number}", "birthDate": "1960-01-01"}
-    return json.dumps(facts | {"gender": ("male", "female")[number % 2]})
-
-
-def _person(role, number):
-    return Person(name=f"{role} {number}", role=role, organisation="HA", device="test")
-
-
-@pytest.fixture
-def house():
+@pytest.fixture(params=["sqlite", "postgresql"])
+def house(request):
+    """A house on each database."""
+    where = ""
+    if request.param == "postgresql":
+        where = request.getfixturevalue("server")
+        empty(where)
     with open_folder() as folder:
-        yield House(folder)
+        made = House(folder, where=where)
+        yield made
+        made.ledger.engine.dispose()
 
 
 @pytest.fixture(scope="module")
 def node():
     with open_folder() as folder:
         yield proved_node(folder / "node")
-
-
-BY_SEX = (
-    "import polars as pl\nt = pl.read_parquet('/data/patient')\n"
-    "t.group_by('gender').len('n').sort('gender').write_csv('/out/n.csv')"
-)
-ALL_BY_SEX = Cohort(table="Patient", by=("gender",))
 
 
 def test_every_state_has_its_moves_and_every_step_its_roles():
@@ -155,16 +100,51 @@ def test_changed_bytes_cannot_be_released(house, node, tmp_path):
         house.room.release(output, tmp_path, by=house.custodian, at=house.now())
 
 
-def test_counts_cannot_pass_the_guard_as_json(house, node):
-    house.sign()
+def _json(house, node, text, **cohorts):
     request = Request(
-        code="open('/out/n.json', 'w').write('{\"n\": 60}')",
-        dataset="safe",
-        tables=("Patient",),
+        code=f"open('/out/n.json', 'w').write({text!r})", dataset="safe", tables=("Patient",),
         outputs={"n.json": Kind.JSON},
-    )
+        cohorts={"n.json": cohorts["n"]} if cohorts else {},
+    )  # fmt: skip
     done = house.room.submit(node, request, by=house.researcher, at=house.now())
-    assert [stop.rule for stop in done.stops["n.json"]] == ["declaration"]
+    return [stop.rule for stop in done.stops["n.json"]], done.ended.outputs[0].sha256
+
+
+def test_counts_in_json_pass_the_same_guard(house, node, tmp_path):
+    house.sign()
+    assert _json(house, node, '{"n": 60}')[0] == ["declaration"]
+    assert _json(house, node, '{"n": 45}', n=Cohort(table="Patient"))[0] == ["declaration"]
+    for text in ('{"female": {"n": 30}, "male": {"n": 30}}', '[{"gender": "male", "n": 30}]'):
+        assert _json(house, node, text, n=ALL_BY_SEX)[0] == []
+    assert _json(house, node, '{"n": [30, 30]}', n=ALL_BY_SEX)[0] == ["declaration"]
+    rules, output = _json(house, node, '{"all": 60}', n=Cohort(table="Patient"))
+    assert rules == []
+    house.release(output, tmp_path)
+    house.room.opt_out("p7", Scope.ALL, by=house.custodian, at=house.now())
+    again, _ = _json(house, node, '{"everybody": 60}', n=Cohort(table="Patient"))
+    assert again == ["differencing"]
+
+
+def test_a_count_under_another_name_is_a_count(house, node):
+    house.sign()
+    for name in ("x", "thing", "m"):
+        done = house.submit(node, f"open('/out/n.csv', 'w').write('{name}\\n59\\n')")
+        assert "declaration" in [stop.rule for stop in done.stops["n.csv"]], name
+
+
+def test_each_column_of_counts_needs_its_own_people(house, node):
+    house.sign()
+    code = "open('/out/n.csv', 'w').write('gender,n,women\\nfemale,30,30\\nmale,30,0\\n')"
+    women = Cohort(table="Patient", by=("gender",), where=(("gender", "=", "female"),))
+
+    def stops(cohorts):
+        request = Request(code=code, dataset="safe", tables=("Patient",),
+                          outputs={"n.csv": Kind.CSV}, cohorts=cohorts)  # fmt: skip
+        done = house.room.submit(node, request, by=house.researcher, at=house.now())
+        return [stop.rule for stop in done.stops["n.csv"]]
+
+    assert stops({"n.csv:n": ALL_BY_SEX, "n.csv:women": women}) == []
+    assert stops({"n.csv:n": ALL_BY_SEX}) == ["declaration"]
 
 
 def test_one_refusal_is_enough(house, node):
@@ -233,9 +213,7 @@ def test_a_question_is_paid_for_before_it_is_answered(house):
         return measures.count(rows.height).answer(0.5)
 
     house.room.set_lane(0.5, by=house.custodian, at=house.now())
-    found = house.room.ask(
-        "safe", asked, 0.5, purpose="count", by=house.researcher, at=house.now()
-    )
+    found = house.room.ask("safe", asked, 0.5, purpose="count", by=house.researcher, at=house.now())
     assert found.state is OutputState.RELEASED
     assert abs(found.answer.values[0] - 60) < 60
     with pytest.raises(BudgetError, match="0.1 of epsilon left"):

@@ -1,0 +1,216 @@
+"""Models inside a room: what the job may see, what is kept back, whom an opt-out reaches."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.ledger import Ledger, actor_id_of
+from commonwatt.sandbox.airlock.cohort import Cohort
+from commonwatt.sandbox.airlock.training import Feature, Training, is_held_out
+from commonwatt.sandbox.errors import AirlockError, RoomError
+from commonwatt.sandbox.isolate.job import Kind
+from commonwatt.sandbox.privacy import measures
+from commonwatt.sandbox.rooms import consent, records
+from commonwatt.sandbox.rooms.consent import Scope, people_of, reaches
+from commonwatt.sandbox.rooms.room import Request, prepare
+from commonwatt.sandbox.rooms.schema import uses
+from tests.sandbox_house import House
+from tests.sandbox_node import open_folder, proved_node
+
+TRAINING = Training(
+    table="Patient",
+    features=(
+        Feature(name="birth_band", column="birth_band"),
+        Feature(name="gender=male", column="gender", equals="male"),
+    ),
+    outcome=Cohort(table="Patient", where=(("gender", "=", "male"),)),
+)
+HONEST = """
+import polars as pl
+from sklearn.tree import DecisionTreeClassifier
+import job_tools
+names = ["birth_band", "gender=male"]
+t = pl.read_parquet("/data/train")
+model = DecisionTreeClassifier(min_samples_leaf=20).fit(t.select(names), t["outcome"])
+job_tools.write_model("/out/m.json", model, names)
+seen = pl.read_parquet("/data/patient").height
+open("/out/seen.csv", "w").write(f"month\\n{seen}\\n{t.height}\\n")
+"""
+
+PLAIN = """
+import json
+import polars as pl
+size = pl.read_parquet("/data/train").height
+seen = pl.read_parquet("/data/patient").height
+model = {"format": "commonwatt-model-1", "features": ["birth_band", "gender=male"],
+         "link": "logit", "centre": [0.0, 0.0], "spread": [1.0, 1.0],
+         "body": {"kind": "linear", "start": 0.0, "weights": [0.0, 0.001]}}
+json.dump(model, open("/out/m.json", "w"))
+open("/out/seen.csv", "w").write(f"month\\n{seen}\\n{size}\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def node():
+    with open_folder() as folder:
+        yield proved_node(folder / "node")
+
+
+@pytest.fixture
+def house():
+    with open_folder() as folder:
+        made = House(folder, people=300)
+        made.sign()
+        yield made
+
+
+def _train(house, node, code=HONEST, training=TRAINING):
+    request = Request(
+        code=code, dataset="safe", tables=("Patient",), training=training,
+        outputs={"m.json": Kind.MODEL, "seen.csv": Kind.CSV},
+    )  # fmt: skip
+    done = house.room.submit(node, request, by=house.researcher, at=house.now())
+    assert "m.json" in done.stops, done.ended.log.decode()
+    paths = {output.name: output.path for output in done.ended.outputs}
+    digests = {output.name: output.sha256 for output in done.ended.outputs}
+    return done.stops["m.json"], digests["m.json"], paths
+
+
+def test_a_model_trained_inside_is_attacked_and_may_leave(house, node, tmp_path):
+    stops, output, paths = _train(house, node)
+    assert stops == []
+    seen, trained = map(int, paths["seen.csv"].read_text().split()[1:])
+    assert seen == trained
+    assert 140 < seen < 220  # three in five of 300; the rest is kept back from every table
+    model = house.room.status()["models"][0]
+    assert model["trained_on_people"] == trained
+    assert model["opted_out_since"] == 0
+    assert 0.35 < model["attack_auc"] < 0.6
+    left = house.release(output, tmp_path)
+    assert json.loads(left.read_bytes())["format"] == "commonwatt-model-1"
+
+
+def test_the_same_people_are_kept_back_from_every_job(house, node):
+    first, second = (_train(house, node, PLAIN + f"# {i}")[2] for i in range(2))
+    assert first["seen.csv"].read_text() == second["seen.csv"].read_text()
+    assert [is_held_out(bytes(32), "d", str(i), 0.2) for i in range(99)] == [
+        is_held_out(bytes(32), "d", str(i), 0.2) and is_held_out(bytes(32), "d", str(i), 0.5)
+        for i in range(99)
+    ]
+
+
+def test_a_model_without_declared_training_or_of_other_features_stays(house, node):
+    request = Request(
+        code="open('/out/m.json', 'w').write(MODEL)".replace("MODEL", repr(_linear(["x"]))),
+        dataset="safe", tables=("Patient",), outputs={"m.json": Kind.MODEL},
+    )  # fmt: skip
+    done = house.room.submit(node, request, by=house.researcher, at=house.now())
+    assert [stop.rule for stop in done.stops["m.json"]] == ["declaration"]
+    code = f"open('/out/m.json', 'w').write({_linear(['x'])!r})"
+    assert [stop.rule for stop in _train(house, node, code)[0]] == ["declaration"]
+
+
+def _linear(features):
+    size = len(features)
+    return json.dumps(
+        {"format": "commonwatt-model-1", "features": features, "link": "logit",
+         "centre": [0.0] * size, "spread": [1.0] * size,
+         "body": {"kind": "linear", "start": 0.0, "weights": [0.0] * size}}
+    )  # fmt: skip
+
+
+def test_a_model_of_a_person_who_opted_out_is_known_at_once_and_stays(house, node, tmp_path):
+    _, output, _ = _train(house, node)
+    reached = []
+    for person in range(12):
+        house.room.opt_out(f"p{person}", Scope.AI_TRAINING, by=house.custodian, at=house.now())
+        reached.append(house.room.status()["models"][0]["opted_out_since"])
+    assert reached == sorted(reached)
+    assert reached[-1] >= 3  # of twelve, those who were in the training
+    for checker in (house.first, house.second):
+        house.room.vote(output, approve=True, by=checker, at=house.now())
+    with pytest.raises(RoomError, match="opted out since"):
+        house.room.release(output, tmp_path, by=house.custodian, at=house.now())
+    assert list(tmp_path.iterdir()) == []
+    _train(house, node, PLAIN)
+    later = next(m for m in house.room.status()["models"] if m["output"] != output)
+    assert later["opted_out_since"] == 0
+
+
+def test_who_opts_out_while_a_job_runs_stops_what_it_leaves(house, node):
+    class Slow:
+        environment = node.environment
+
+        def run(self, job, *, to):
+            ended = node.run(job, to=to)
+            house.room.opt_out("p1", Scope.ALL, by=house.custodian, at=house.now())
+            return ended
+
+    stops, output, _ = _train(house, Slow(), PLAIN)
+    assert "opt-out" in [stop.rule for stop in stops]
+    with pytest.raises(RoomError):
+        house.room.vote(output, approve=True, by=house.first, at=house.now())
+
+
+def test_training_on_columns_that_do_not_exist_is_refused(house, node):
+    for feature in (Feature(name="x", column="none"), Feature(name="gender", column="gender")):
+        wrong = Training(table="Patient", features=(feature,), outcome="birth_band")
+        with pytest.raises(AirlockError):
+            _train(house, node, training=wrong)
+    with pytest.raises(AirlockError, match="share"):
+        Training(table="Patient", features=(), outcome="x", held_out=0.0)
+    same = (Feature(name="x", column="a"), Feature(name="x", column="b"))
+    with pytest.raises(AirlockError, match="name of its own"):
+        Training(table="Patient", features=same, outcome="x")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from(list(Scope)), st.booleans()),
+        max_size=20,
+    ),
+    st.sampled_from(list(Scope)),
+    st.sets(st.sampled_from("abcdef")),
+)
+def test_after_any_history_the_model_record_names_who_said_no(history, scope, trained):
+    ledger = Ledger.open("sqlite://")
+    prepare(ledger)
+    row = {"room": "r", "state": "open", "purpose": "", "legal_basis": "", "scope": scope.value,
+           "expires_on": "2099-01-01"}  # fmt: skip
+    last = {}
+    with ledger.transaction() as tx:
+        records.add_room(tx, row)
+        records.add_model(tx, "r", "m", "safe", trained, 0.5)
+    for person, said, out in history:
+        with ledger.transaction() as tx:
+            consent.record(tx, "r", person, said, out=out)
+        last[person, said] = out
+        no = {p for (p, s), gone in last.items() if gone and reaches(s, scope)}
+        with ledger.reading() as tx:
+            found = records.model(tx, "r", "m")
+        assert found["opted_out_since"] == len(no & trained)
+
+
+def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(house, node):
+    _train(house, node, PLAIN)
+    everyone = people_of([house.room.store / "safe" / "Patient.parquet"])
+    me = actor_id_of(house.researcher.public_key)
+    for person in ("", me):
+        house.room.grant(1.0, person=person, by=house.custodian, at=house.now())
+    seen = []
+
+    def measure(dataset, gone):
+        seen.append(len(people_of([dataset.table("Patient")]) - gone))
+        return measures.count(seen[-1]).answer(0.1)
+
+    house.room.opt_out("p5", Scope.ALL, by=house.custodian, at=house.now())
+    house.room.ask(
+        "safe", measure, 0.1, tables=("Patient",), purpose="n", by=house.researcher, at=house.now()
+    )
+    assert seen == [len(everyone) - 1]
+    with house.ledger.reading() as tx:
+        asked = [use for use in records.rows_of(tx, "harbour", uses) if use["step"] == "ask"]
+    assert [use["people"] for use in asked] == seen
