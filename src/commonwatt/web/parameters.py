@@ -71,7 +71,8 @@ class Parameter:
         """Return what OpenAPI says of it."""
         number = self.kind in {Kind.NUMBER, Kind.SLIDER}
         what: dict[str, Any] = {"type": "number"} if number else {"type": "string"}
-        what["default"] = float(self.default) if number else self.default
+        if self.default or not number:  # a number may have no default: nothing is then asked
+            what["default"] = float(self.default) if number else self.default
         bounds = {"minimum": self.minimum, "maximum": self.maximum}
         what |= {name: value for name, value in bounds.items() if number and math.isfinite(value)}
         if not number:

@@ -1,0 +1,138 @@
+"""Rooms and models through the console: what is seen, voted, released and reported."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from commonwatt.clinic.registry import Desk, Status
+from commonwatt.ledger import Key, Person
+from commonwatt.sandbox.imports.dataset import import_fhir
+from commonwatt.sandbox.isolate.job import Kind
+from commonwatt.sandbox.rooms.consent import Scope
+from commonwatt.sandbox.rooms.room import Facts, Request, Room
+from commonwatt.web.roles import Role
+from tests.clinic_factories import BODIES, BY, NAMES
+from tests.sandbox_house import ALL_BY_SEX, BY_SEX, _patient
+from tests.sandbox_node import open_folder, proved_node
+from tests.web.console import HTML, running
+from tests.web.sample import sample_store
+
+
+def now():
+    return datetime.now(UTC)
+
+
+def enrol(desk, role):
+    key = Key.generate()
+    person = Person(name=role, role=role, organisation="HA", device="test")
+    with desk.ledger.transaction() as tx:
+        desk.ledger.enrol(tx, person, key.public_key, by=desk.clerk.key, at=now())
+    return key
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("desks")
+    sample_store(root / "runs")
+    with open_folder() as folder, running(root / "runs", rooms=folder / "rooms") as console:
+        yield console, folder
+
+
+@pytest.fixture(scope="module")
+def output(place):
+    """An output that waits in the airlock of a room."""
+    console, folder = place
+    desk, custodian = console.desk, enrol(console.desk, "data-custodian")
+    researcher = enrol(desk, "researcher")
+    facts = Facts(
+        name="heart", purpose="Heart failure", legal_basis="consent", scope=Scope.AI_TRAINING,
+        expires_on="2099-01-01",
+    )  # fmt: skip
+    (folder / "rooms").mkdir()
+    room = Room.open(desk.ledger, folder / "rooms" / "heart", facts, by=custodian, at=now())
+    source = folder / "Patient.ndjson"
+    source.write_text("\n".join(_patient(i) for i in range(60)))
+    room.take_in(lambda store: import_fhir([source], store, "raw"), by=custodian, at=now())
+    _, report = room.deidentify("raw", "safe", by=custodian, at=now())
+    room.sign_risk("safe", report.sha256, by=custodian, at=now())
+    request = Request(
+        code=BY_SEX, dataset="safe", tables=("Patient",), outputs={"n.csv": Kind.CSV},
+        cohorts={"n.csv": ALL_BY_SEX},
+    )  # fmt: skip
+    done = room.submit(proved_node(folder / "node"), request, by=researcher, at=now())
+    return done.ended.outputs[0].sha256
+
+
+def test_what_would_leave_is_seen_voted_on_by_two_and_released_byte_for_byte(place, output):
+    console, _ = place
+    page = f"/rooms?room=heart&output={output}"
+    with console.visitor(Role.CHECKER) as first:
+        shown = first.get(page, headers=HTML).text
+        assert "female,30" in shown
+        assert "Approve these bytes" in shown
+        assert first.get(f"/rooms/heart/outputs/{output}/bytes").content.startswith(b"gender,n")
+        voted = first.post(f"/rooms/heart/outputs/{output}/vote", json={"approve": "yes"})
+        assert voted.json()["state"] == "waiting"
+        again = first.post(f"/rooms/heart/outputs/{output}/vote", json={"approve": "yes"})
+        assert again.status_code == 409
+    with console.visitor(Role.CUSTODIAN) as custodian:
+        assert custodian.post(f"/rooms/heart/outputs/{output}/release").status_code == 409
+    with console.visitor(Role.CHECKER, Role.REGULATOR) as second:
+        voted = second.post(f"/rooms/heart/outputs/{output}/vote", json={"approve": "yes"})
+        assert voted.json()["state"] == "approved"
+    with console.visitor(Role.CUSTODIAN) as custodian:
+        left = custodian.post(f"/rooms/heart/outputs/{output}/release")
+        assert left.content == b"gender,n\nfemale,30\nmale,30\n"
+        state = custodian.get("/rooms/tables/outputs.json?room=heart").json()["data"]
+    assert [row["state"] for row in state] == ["released"]
+    kinds = [entry.kind for entry in console.desk.ledger.entries(subject="room/heart/")]
+    assert kinds.count("sandbox.vote") == 2
+    assert kinds.count("sandbox.release") == 1
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.RESEARCHER, Role.REGULATOR, Role.CLINICIAN])
+def test_no_other_role_sees_or_moves_an_output(place, output, role):
+    console, _ = place
+    base = f"/rooms/heart/outputs/{output}"
+    with console.visitor(role) as visitor:
+        assert visitor.get(f"/rooms?room=heart&output={output}").status_code == 403
+        assert visitor.get(f"{base}/bytes").status_code == 403
+        assert visitor.post(f"{base}/vote", json={"approve": "yes"}).status_code == 403
+        assert visitor.post(f"{base}/release").status_code == 403
+
+
+def test_an_incident_is_reported_and_says_who_must_be_told_by_when(place):
+    console, _ = place
+    keys = {role: enrol(console.desk, role) for role in set(BY.values()) - {"clinician"}}
+    keys |= {role: enrol(console.desk, role) for role in ("committee-chair", "clinical-lead")}
+    desk = Desk(console.desk.ledger)
+    with desk.transaction() as tx:
+        for kind, body in BODIES.items():
+            desk.record(tx, kind, NAMES[kind], body, by=keys[BY[kind]], at=now())
+        for to, role in ((Status.APPROVED, "committee-chair"), (Status.LIVE, "clinical-lead")):
+            desk.move(tx, "deployment/x", to, by=keys[role], at=now(), reason="test")
+    given = {"deployment": "deployment/x", "severity": "death", "jurisdiction": "hk",
+             "code": "missed-finding"}  # fmt: skip
+    with console.visitor(Role.CLINICIAN) as clinician:
+        owed = clinician.post("/models/incidents", json=given).json()["duties"]
+        assert [one["rule"] for one in owed] == ["hk.ae.death"]
+        assert clinician.post("/models/incidents", json=given | {"code": "A B"}).status_code == 422
+        shown = clinician.get("/models", headers=HTML).text
+        assert "1 of 1 deployments are live" in shown
+        assert "missed-finding" in shown
+        file = clinician.get("/models/dossier?version=version/v1")
+        assert file.headers["content-disposition"].startswith("attachment")
+        assert "Chest" in file.text
+    with console.visitor(Role.RESEARCHER) as researcher:
+        assert researcher.post("/models/incidents", json=given).status_code == 403
+
+
+def test_an_entry_is_proved_and_the_whole_ledger_verified(place):
+    console, _ = place
+    with console.visitor(Role.REGULATOR) as regulator:
+        proof = regulator.get("/ledger.json?prove=0").json()["data"]["proof"]
+        assert proof["holds"] is True
+        shown = regulator.get("/ledger?verify=yes", headers=HTML).text
+        assert "signatures hold" in shown
+    with console.visitor(Role.CUSTODIAN) as custodian:
+        assert custodian.get("/ledger?verify=yes").status_code == 403
