@@ -50,7 +50,9 @@ class Resource:
 
 
 def _id(expression: str) -> str:
-    return f"regexp_extract({expression}, '([^/:]+)$', 1)"
+    """Return SQL for the id in a reference; the common form is cut without a pattern."""
+    whole = f"regexp_extract({expression}, '([^/:]+)$', 1)"
+    return f"CASE WHEN contains({expression}, ':') THEN {whole} ELSE split_part({expression}, '/', -1) END"  # noqa: E501
 
 
 def _at(expression: str) -> str:
