@@ -59,8 +59,9 @@ def _long(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
 
 def _stacked(lines: list[F64]) -> list[F64]:
     """Return running sums, so that every area stands on the one before it."""
-    sums = np.cumsum(np.nan_to_num(np.stack(lines)), axis=0)
-    return list(sums)
+    parts = np.stack(lines)
+    sums = np.cumsum(np.nan_to_num(parts), axis=0)
+    return list(np.where(np.isnan(parts).all(axis=0), np.nan, sums))
 
 
 def _by_name(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:

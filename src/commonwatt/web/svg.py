@@ -79,8 +79,9 @@ def number(value: float) -> str:
 
 
 def _has_points(data: Data) -> bool:
-    values = [v for one in data["series"] for v in one.get("values", one.get("cells", ()))]
-    return any(v is not None for v in values)
+    values = [v for one in data["series"] for v in one.get("values", ())]
+    cells = [cell[2] for one in data["series"] for cell in one.get("cells", ())]
+    return any(v is not None for v in [*values, *cells])
 
 
 def _frame(body: str, data: Data, height: float = HEIGHT) -> str:

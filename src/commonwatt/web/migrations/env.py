@@ -25,5 +25,6 @@ def _is_ours(thing: object, name: str | None, kind: str, reflected: bool, other:
     return kind != "table" or (name or "").startswith("web_")
 
 
-_given: Connection = context.config.attributes["connection"]
-_run(_given)
+if __name__ == "env_py":  # the name under which Alembic runs this file
+    _given: Connection = context.config.attributes["connection"]
+    _run(_given)

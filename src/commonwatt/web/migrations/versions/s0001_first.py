@@ -13,9 +13,6 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables."""
-    account = sa.Column(
-        "account", sa.String(60), sa.ForeignKey("web_accounts.name"), nullable=False
-    )
     op.create_table(
         "web_accounts",
         sa.Column("name", sa.String(60), primary_key=True),
@@ -33,7 +30,7 @@ def upgrade() -> None:
     op.create_table(
         "web_sessions",
         sa.Column("digest", sa.String(64), primary_key=True),
-        account.copy(),
+        _account(),
         sa.Column("csrf", sa.String(64), nullable=False),
         sa.Column("made_at", sa.String(27), nullable=False),
         sa.Column("seen_at", sa.String(27), nullable=False),
@@ -42,7 +39,7 @@ def upgrade() -> None:
     op.create_table(
         "web_tokens",
         sa.Column("digest", sa.String(64), primary_key=True),
-        account.copy(),
+        _account(),
         sa.Column("label", sa.String(60), nullable=False),
         sa.Column("made_at", sa.String(27), nullable=False),
         sa.Column("ends_at", sa.String(27), nullable=False),
@@ -79,3 +76,7 @@ def downgrade() -> None:
     """Drop the tables, those that name others first."""
     for name in ("works", "attempts", "links", "tokens", "sessions", "grants", "accounts"):
         op.drop_table(f"web_{name}")
+
+
+def _account() -> sa.Column[str]:
+    return sa.Column("account", sa.String(60), sa.ForeignKey("web_accounts.name"), nullable=False)

@@ -1,0 +1,200 @@
+"""Sign-in with an organisation's OpenID Connect provider, by the code flow with PKCE.
+
+The provider says who somebody is and, where it names roles that we know, what they may
+do; what it does not name they may not. Nothing is taken from the browser but the code.
+
+Source: OpenID Connect Core 1.0, sections 3.1.2 and 3.1.3.7; RFC 7636.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from commonwatt.core.messages import Message
+from commonwatt.web.errors import SignInError
+from commonwatt.web.roles import Role
+
+if TYPE_CHECKING:
+    from commonwatt.web.settings import Settings
+
+BACK: Final = "/oidc/back"
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "PS256")
+_LEEWAY_S: Final = 60
+_TIMEOUT_S: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A sign-in that has gone to the provider and not come back yet.
+
+    Args:
+        state: Must come back unchanged.
+        nonce: Must stand in the provider's token.
+        verifier: Of PKCE; shown to the provider with the code.
+        next: Where the visitor wanted to go.
+    """
+
+    state: str
+    nonce: str
+    verifier: str
+    next: str
+
+    def as_text(self) -> str:
+        """Return it for the cookie of this browser."""
+        return json.dumps([self.state, self.nonce, self.verifier, self.next])
+
+    @classmethod
+    def of_text(cls, text: str) -> Pending:
+        """Return what a cookie holds.
+
+        Raises:
+            SignInError: It holds none.
+        """
+        try:
+            state, nonce, verifier, next_ = map(str, json.loads(text))
+        except ValueError:
+            raise SignInError("oidc", found=Message("a sign-in that nobody began here")) from None
+        return cls(state=state, nonce=nonce, verifier=verifier, next=next_)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouched:
+    """Whom the provider vouches for."""
+
+    subject: str
+    name: str
+    roles: frozenset[Role]
+
+
+class Provider:
+    """One OpenID Connect provider, as it describes itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._about: Mapping[str, Any] = {}
+        self._asked_at = float("-inf")
+
+    def begin(self, next_: str) -> tuple[str, Pending]:
+        """Return the provider's address to go to, and what to remember until then."""
+        pending = Pending(
+            state=secrets.token_urlsafe(24),
+            nonce=secrets.token_urlsafe(24),
+            verifier=secrets.token_urlsafe(48),
+            next=next_,
+        )
+        with self._client() as client:
+            url, _ = client.create_authorization_url(
+                self._described()["authorization_endpoint"],
+                state=pending.state,
+                nonce=pending.nonce,
+                code_verifier=pending.verifier,
+            )
+        return str(url), pending
+
+    def finish(self, pending: Pending, state: str, code: str) -> Vouched:
+        """Return whom the provider vouches for, by the code that it sent back.
+
+        Raises:
+            SignInError: The answer is not ours, or its token does not hold.
+        """
+        if not secrets.compare_digest(state.encode(), pending.state.encode()):
+            raise SignInError("oidc", found=Message("an answer to another sign-in"))
+        token = self._fetched(code, pending.verifier)
+        claims = self._claims(token, pending.nonce)
+        known = {role.value: role for role in Role}
+        told: Any = claims.get(self._settings.oidc_roles_claim) or []
+        named = [str(one) for one in (told if isinstance(told, list) else str(told).split())]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        roles = frozenset(known[one] for one in named if one in known)
+        name = claims.get("preferred_username") or claims.get("email") or claims["sub"]
+        return Vouched(
+            subject=f"{claims['iss']} {claims['sub']}",
+            name=str(name),
+            roles=roles or frozenset({Role.VIEWER}),
+        )
+
+    def _fetched(self, code: str, verifier: str) -> str:
+        """Return the identity token that the provider gives for the code."""
+        try:
+            with self._client() as client:
+                answer: Any = client.fetch_token(
+                    self._described()["token_endpoint"], code=code, code_verifier=verifier
+                )
+            return str(answer["id_token"])
+        except Exception as error:  # the library has errors of several families
+            raise _refused(type(error).__name__) from None
+
+    def _claims(self, token: str, nonce: str) -> dict[str, Any]:
+        """Return the token's claims, whose signature, issuer, audience and times hold."""
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+        from joserfc.jwk import KeySet
+
+        keys = KeySet.import_key_set(self._get(self._described()["jwks_uri"]))  # pyright: ignore[reportArgumentType]
+        rules = jwt.JWTClaimsRegistry(
+            leeway=_LEEWAY_S,
+            iss={"essential": True, "value": self._described()["issuer"]},
+            aud={"essential": True, "value": self._settings.oidc_client},
+            sub={"essential": True},
+            exp={"essential": True},
+            iat={"essential": True},
+            nonce={"essential": True, "value": nonce},
+        )
+        try:
+            found = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
+            rules.validate(found.claims)
+        except (JoseError, ValueError) as error:
+            raise _refused(type(error).__name__) from None
+        return dict(found.claims)
+
+    def _described(self) -> Mapping[str, Any]:
+        """Return what the provider says of itself, asked at most every ten minutes."""
+        if time.monotonic() - self._asked_at > 600:
+            issuer = self._settings.oidc_issuer.rstrip("/")
+            about = self._get(f"{issuer}/.well-known/openid-configuration")
+            if str(about.get("issuer", "")).rstrip("/") != issuer:
+                raise _refused("issuer")
+            self._about, self._asked_at = about, time.monotonic()
+        return self._about
+
+    def _get(self, url: str) -> Mapping[str, Any]:
+        import httpx
+
+        try:
+            answer = httpx.get(url, timeout=_TIMEOUT_S)
+            answer.raise_for_status()
+            return answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise _refused(type(error).__name__) from None
+
+    def _client(self) -> Any:
+        with warnings.catch_warnings():
+            # the library asks for a successor of httpx that FastAPI's own tools do not use yet
+            warnings.simplefilter("ignore")
+            from authlib.integrations.httpx_client import OAuth2Client
+        return OAuth2Client(
+            client_id=self._settings.oidc_client,
+            client_secret=_secret(self._settings.oidc_secret_file),
+            redirect_uri=self._settings.address + BACK,
+            scope="openid profile email",
+            code_challenge_method="S256",
+            timeout=_TIMEOUT_S,
+        )
+
+
+def _secret(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8").strip() if path else ""
+
+
+def _refused(why: str) -> SignInError:
+    return SignInError(
+        "oidc",
+        found=Message("an answer of the provider that does not hold: {why}", {"why": why}),
+        remedy=Message("Try again, or tell whoever keeps the console."),
+    )

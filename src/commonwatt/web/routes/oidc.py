@@ -1,0 +1,59 @@
+"""The two steps of a sign-in with a provider: there, and back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import FastAPI, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+import commonwatt.web.accounts as accounts
+from commonwatt.core.messages import Message
+from commonwatt.web.doors import AnyLook, local_path, set_session
+from commonwatt.web.errors import PageNotFoundError
+from commonwatt.web.oidc import BACK, Pending, Provider
+
+COOKIE: Final = "oidc"
+Short = Annotated[str, Query(max_length=2000)]
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add the two steps; the provider is asked only when somebody signs in with it."""
+    app.state.provider = Provider(app.state.desk.settings)
+    app.get("/oidc/start", tags=["accounts"], name="oidc_start")(start)
+    app.get(BACK, tags=["accounts"], name="oidc_back")(back)
+
+
+def start(request: Request, look: AnyLook, next: Short = "/") -> Response:  # noqa: A002
+    """Go to the provider."""
+    url, pending = _provider(request, look).begin(local_path(next))
+    answer = RedirectResponse(url, 303)
+    answer.set_cookie(
+        COOKIE,
+        pending.as_text(),
+        max_age=600,
+        httponly=True,
+        samesite="lax",
+        secure=look.desk.settings.secure,
+        path=BACK,
+    )
+    return answer
+
+
+def back(request: Request, look: AnyLook, state: Short = "", code: Short = "") -> Response:
+    """Come back from the provider and begin a session."""
+    provider = _provider(request, look)
+    pending = Pending.of_text(request.cookies.get(COOKIE, ""))
+    who = provider.finish(pending, state, code)
+    account = accounts.account_of_subject(look.desk, who.subject, who.name, who.roles, now=look.now)
+    session = accounts.begin_session(look.desk, account, now=look.now, how="provider")
+    answer = RedirectResponse(local_path(pending.next), 303)
+    answer.delete_cookie(COOKIE, path=BACK)
+    set_session(answer, look.desk.settings, session.secret)
+    return answer
+
+
+def _provider(request: Request, look: AnyLook) -> Provider:
+    if not look.desk.settings.oidc_issuer:
+        raise PageNotFoundError("oidc", found=Message("no provider set up"))
+    return request.app.state.provider

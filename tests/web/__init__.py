@@ -1,0 +1,1 @@
+"""Tests of the console; helpers are `console`, `sample` and `provider`."""

@@ -1,0 +1,16 @@
+"""One console for all tests that only look."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.web.console import Console, running
+from tests.web.sample import sample_store
+
+
+@pytest.fixture(scope="session")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    root = tmp_path_factory.mktemp("console")
+    sample_store(root)
+    with running(root) as made:
+        yield made

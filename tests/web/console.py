@@ -1,0 +1,85 @@
+"""A console on a free port of the loopback address, and people who are signed in to it."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+import commonwatt.web.accounts as accounts
+from commonwatt.web.app import build_on
+from commonwatt.web.desk import Desk, open_desk
+from commonwatt.web.doors import cookie_name
+from commonwatt.web.roles import Role
+from commonwatt.web.settings import Settings
+
+HTML = {"accept": "text/html"}
+
+
+@dataclass
+class Console:
+    """A running console."""
+
+    desk: Desk
+    port: int
+
+    @property
+    def address(self) -> str:
+        return self.desk.settings.address
+
+    def session(self, *roles: Role) -> accounts.Session:
+        """Return a session of an account that has exactly these roles."""
+        now = datetime.now(UTC)
+        name = "-".join(sorted(roles)) or "nobody"
+        if name not in {one.name for one in accounts.accounts(self.desk)}:
+            accounts.make_account(self.desk, name, roles, by="test", now=now)
+        return accounts.begin_session(self.desk, name, now=now)
+
+    def visitor(self, *roles: Role) -> httpx.Client:
+        """Return a browser without pages, signed in with these roles."""
+        session = self.session(*roles)
+        cookies = {cookie_name(self.desk.settings): session.secret}
+        headers = {"x-csrf": session.visitor.csrf}
+        return httpx.Client(base_url=self.address, cookies=cookies, headers=headers, timeout=60)
+
+    def stranger(self) -> httpx.Client:
+        """Return a browser that nobody is signed in with."""
+        return httpx.Client(base_url=self.address, timeout=60)
+
+
+@contextmanager
+def running(store: Path, **changes: object) -> Iterator[Console]:
+    """Run a console on a store until the block ends."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        with _running_at(sock, store, changes) as made:
+            yield made
+
+
+@contextmanager
+def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Console]:
+    port = sock.getsockname()[1]
+    settings = Settings.of(store, address=f"http://127.0.0.1:{port}", requests_per_minute=0)
+    settings = replace(settings, **changes)
+    desk = open_desk(settings, now=datetime.now(UTC))
+    server = uvicorn.Server(uvicorn.Config(build_on(desk), log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + 30
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.02)
+    try:
+        yield Console(desk=desk, port=port)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+def everybody() -> Iterable[Role]:
+    return tuple(Role)

@@ -1,0 +1,80 @@
+"""A run store with one study in it, made from kept tables in well under a second."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from commonwatt.runs import Input, Recipe, Run, RunStore
+
+HARBOUR = Path(__file__).parent / "harbour"
+KEPT = ("title", "seed", "parameters", "inputs", "headline", "figures")
+
+
+def sample_store(root: Path, **tables: pl.DataFrame) -> Run:
+    """Put the kept study into a new store; `tables` replace those of its own."""
+    about = json.loads((HARBOUR / "study.json").read_text(encoding="utf-8"))
+    recipe = Recipe(
+        kind="study",
+        title=about["title"],
+        seed=about["seed"],
+        parameters=about["parameters"] | {"tables": sorted(tables)},
+        inputs=[Input(**one) for one in about["inputs"]],
+    )
+    store = RunStore(root)
+    draft = store.draft(recipe)
+    for path in sorted(HARBOUR.glob("*.parquet")):
+        draft.add_table(path.stem, tables.get(path.stem, pl.read_parquet(path)))
+    draft.add_text("report.html", "<!doctype html><title>Report</title>")
+    return store.seal(draft, headline=about["headline"], figures=about["figures"])
+
+
+def many_jobs(rows: int) -> pl.DataFrame:
+    """Return a table of jobs as long as asked for."""
+    rng = np.random.default_rng(1)
+    wait = np.round(rng.exponential(9000, rows), 3)
+    submit = np.sort(np.round(rng.uniform(0, 3e7, rows), 3))
+    return pl.DataFrame(
+        {
+            "job_id": [f"job-{i:07d}" for i in rng.permutation(rows)],
+            "tenant": rng.choice(["Hospitals", "Universities", "Start-ups"], rows),
+            "gpus": rng.integers(1, 64, rows),
+            "gpu_milli": np.full(rows, 1000),
+            "submit_s": submit,
+            "start_s": submit + wait,
+            "end_s": submit + wait + 3600,
+            "queue_delay_s": wait,
+            "pending_s": wait,
+            "state": np.full(rows, "finished"),
+            "preemptions": rng.integers(0, 3, rows),
+        }
+    )
+
+
+def long_queue(rows: int) -> pl.DataFrame:
+    """Return the queue over time with as many points as asked for."""
+    rng = np.random.default_rng(2)
+    jobs = np.abs(np.cumsum(rng.normal(0, 3, rows)))
+    return pl.DataFrame(
+        {"day": np.arange(rows) / 1440, "waiting_jobs": jobs, "waiting_gpus": jobs * 4.5}
+    )
+
+
+def renew(store: Path, run_id: str) -> None:
+    """Replace the kept study by one from a store."""
+    folder = store / run_id
+    for old in HARBOUR.glob("*.parquet"):
+        old.unlink()
+    for path in (folder / "tables").glob("*.parquet"):
+        shutil.copy(path, HARBOUR / path.name)
+    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    kept = {name: about[name] for name in KEPT}
+    text = json.dumps(kept, ensure_ascii=False, indent=1) + "\n"
+    (HARBOUR / "study.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,125 @@
+"""Every page of the registry, as a browser without script sees it."""
+
+import io
+import json
+import re
+
+import polars as pl
+import pytest
+
+from commonwatt.web.registry import PAGES
+from commonwatt.web.roles import MAY, Role
+from tests.web.console import HTML
+
+BY_NAME = {page.name: page for page in PAGES}
+LARGEST = 100_000  # bytes of a first page with its styles, as they cross the wire
+
+
+def _whoever_may(console, page):
+    return console.visitor(min(MAY[page.action] - {Role.REGISTRAR}))
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_a_page_is_whole_without_script(console, name, language):
+    with _whoever_may(console, BY_NAME[name]) as visitor:
+        answer = visitor.get(f"/{name}?lang={language}", headers=HTML)
+    assert answer.status_code == 200, answer.text[:500]
+    assert f'<html lang="{language}"' in answer.text
+    for figure in re.findall(r'<figure class="card chart".*?</figure>', answer.text, re.S):
+        assert "<svg" in figure
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\sstyle=|<style|\son[a-z]+=", answer.text)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_first_page_and_its_styles_are_small(console, name):
+    with _whoever_may(console, BY_NAME[name]) as visitor:
+        page = visitor.get(f"/{name}", headers=HTML)
+        sizes = [len(page.content)]
+        for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text):
+            if not address.startswith(("/static/vendor/echarts",)):
+                answer = visitor.get(address, headers={"accept-encoding": "gzip"})
+                sizes.append(int(answer.headers["content-length"]))
+    assert sum(sizes) <= LARGEST
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_chart_and_table_has_all_its_forms(console, name):
+    with _whoever_may(console, BY_NAME[name]) as visitor:
+        about = visitor.get(f"/{name}.json").json()
+        for address in about["charts"].values():
+            chart = visitor.get(address).json()
+            assert chart["title"]
+            assert chart["series"]
+        for forms in about["tables"].values():
+            csv = pl.read_csv(io.BytesIO(visitor.get(forms["csv"]).content), infer_schema=False)
+            parquet = pl.read_parquet(io.BytesIO(visitor.get(forms["parquet"]).content))
+            rows = visitor.get(forms["json"]).json()
+            assert csv.columns == parquet.columns
+            assert csv.height == parquet.height == rows["rows"]
+            assert len(rows["data"]) == min(rows["rows"], 1000)
+            assert visitor.get(forms["json"].replace(".json", ""), headers=HTML).status_code == 200
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_permanent_link_shows_the_same(console, name):
+    with _whoever_may(console, BY_NAME[name]) as visitor:
+        first = visitor.get(f"/{name}.json").json()
+        again = visitor.get(first["permanent"].replace(f"/{name}", f"/{name}.json", 1)).json()
+    for same in ("lede", "facts", "runs"):
+        assert first[same] == again[same]
+
+
+def test_a_table_is_sorted_searched_and_paged(console):
+    with console.visitor(Role.VIEWER) as visitor:
+
+        def rows(**ask):
+            return visitor.get("/fleet/tables/jobs.json", params=ask).json()
+
+        everything = pl.DataFrame(rows(count=1000)["data"])
+        longest = rows(order="-queue_delay_s", count=5)["data"]
+        assert [r["queue_delay_s"] for r in longest] == sorted(
+            (r["queue_delay_s"] for r in longest), reverse=True
+        )
+        assert longest[0]["queue_delay_s"] >= everything["queue_delay_s"].max()
+        later = rows(order="-queue_delay_s", first=3, count=2)["data"]
+        assert later == longest[3:5]
+        found = rows(column="job_id", starts="49")
+        assert {r["job_id"][:2] for r in found["data"]} == {"49"}
+        assert rows(column="job_id", starts="no such")["rows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/fleet?run=0000000000000000", 404),
+        ("/fleet/tables/nothing", 404),
+        ("/fleet/charts/nothing.json", 404),
+        ("/fleet/tables/jobs.json?order=nothing", 422),
+        ("/fleet/tables/jobs.json?column=gpus&starts=1", 422),
+        ("/fleet/tables/jobs.json?first=-1", 422),
+        ("/fleet?run=%00", 422),
+        ("/nothing", 404),
+    ],
+)
+def test_what_is_not_there_is_said(console, address, status):
+    with console.visitor(Role.VIEWER) as visitor:
+        for headers in (HTML, {"accept": "application/json"}):
+            assert visitor.get(address, headers=headers).status_code == status
+
+
+def test_every_heading_names_a_column_of_its_table(console):
+    with console.visitor(Role.VIEWER, Role.REGULATOR, Role.CUSTODIAN) as visitor:
+        for page in PAGES:
+            about = visitor.get(f"/{page.name}.json")
+            assert about.status_code == 200, (page.name, about.text[:300])
+            assert json.dumps(about.json(), allow_nan=False)
+
+
+def test_static_files_are_ours_only(console):
+    with console.stranger() as stranger:
+        for name in ("../app.py", "..%2fapp.py", "vendor/README.md", "nothing.css"):
+            assert stranger.get(f"/static/{name}").status_code == 404
+        css = stranger.get("/static/console.css")
+        assert "immutable" in css.headers["cache-control"]
