@@ -38,7 +38,7 @@ def vus_pr(
 
     >>> label = np.array([0, 0, 1, 1, 0, 0, 0, 0])
     >>> round(vus_pr(label, np.array([0.1, 0.9, 0.8, 0.2, 0.3, 0.1, 0, 0]), window=2), 4)
-    0.987
+    0.6005
     """
     cuts = threshold_scores(score, thresholds)
     first = first_passed(score, cuts)
