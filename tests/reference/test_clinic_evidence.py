@@ -133,3 +133,32 @@ def test_the_eicu_score_gives_its_known_figures():
     assert (rows.height, int(died.sum())) == (1683, 139)
     assert found["o_over_e"] == pytest.approx(0.793, abs=0.001)
     assert found["auc"] == pytest.approx(0.862, abs=0.001)
+
+
+def test_areas_and_their_differences_are_those_of_every_pair_of_patients():
+    """DeLong by placements, written out pair by pair."""
+    from commonwatt.clinic.evidence.joint import areas
+    from commonwatt.core.seeds import stream
+
+    chance = stream(3, "delong")
+    label = (chance.random(40) < 0.4).astype(np.int8)
+    scores = np.round(chance.random((2, 40)) + 0.3 * label, 1)
+    found, covariance = areas(scores, label)
+    yes, no = np.flatnonzero(label), np.flatnonzero(label == 0)
+    psi = np.array(
+        [[[(s[i] > s[j]) + 0.5 * (s[i] == s[j]) for j in no] for i in yes] for s in scores]
+    )
+    np.testing.assert_allclose(found, psi.mean(axis=(1, 2)))
+    v10, v01 = psi.mean(axis=2), psi.mean(axis=1)
+    np.testing.assert_allclose(covariance, np.cov(v10) / len(yes) + np.cov(v01) / len(no))
+
+
+def test_the_shipped_forecasts_show_what_a_doctors_own_estimate_is_worth():
+    from commonwatt.app.clinic_section import worth
+
+    found = worth()
+    assert (found.rows, found.disagree) == (7456, 1563)
+    assert found.model[0] == pytest.approx(0.8048, abs=5e-4)
+    assert found.doctor[0] == pytest.approx(0.8043, abs=5e-4)
+    assert found.both[0] >= 0.84
+    assert min(found.over_model[1], found.over_doctor[1]) > 0.03

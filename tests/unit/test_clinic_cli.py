@@ -62,6 +62,17 @@ def test_evidence_is_computed_by_subgroup_and_too_few_is_said(tmp_path, capsys):
     assert run("evidence", path, "--score", "nothing") == 68
 
 
+def test_evidence_draws_its_groups_and_a_funnel_of_its_sites(tmp_path, capsys):
+    drifting(tmp_path / "t.csv")
+    out = tmp_path / "o"
+    words = ("--by", "site", "--site", "site", "--out", str(out), "--lang", "zh-Hant")
+    assert run("evidence", str(tmp_path / "t.csv"), *words) == 0
+    panel = (out / "subgroups.svg").read_text()
+    assert "太少" in panel
+    assert "site = b" in panel
+    assert ">b<" in (out / "funnel.svg").read_text()
+
+
 def drifting(path, days=60, per_day=40):
     import numpy as np
 
@@ -104,7 +115,12 @@ def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
     assert verdicts[0] == quiet
     assert verdicts[1].startswith(alarm)
     assert all(row[5] for row in made.tables[0].rows)
-    assert "<svg" in made.figures[0].svg
+    names = [figure.name.removeprefix("clinic-") for figure in made.figures]
+    assert names == ["over-time", "evidence", "subgroups", "funnel", "voices"]
+    assert all("<svg" in figure.svg for figure in made.figures)
+    assert made.tables[1].rows[2][1] == "0.844"
+    path = made.figures[1].data["over_limit"].to_list()
+    assert [over > 1 for over in path] == [row[4] != quiet for row in made.tables[0].rows]
 
 
 def test_the_worth_of_the_doctors_own_estimate_is_shown(tmp_path, capsys):

@@ -43,6 +43,30 @@ def evidence_answer(
     return answer, pl.concat(tables)
 
 
+def evidence_figures(
+    path: Path, estimates: pl.DataFrame, *, score: str, label: str, site: str, language: str
+) -> dict[str, str]:
+    """Return the panel of subgroups and, where there is a column of sites, their funnel.
+
+    Raises:
+        EvidenceError: The table lacks a column.
+    """
+    from commonwatt.app.charts.clinic import funnel, subgroups
+
+    made = {"subgroups.svg": subgroups(estimates, language)}
+    if site:
+        frame = read_table(path, [score, label, site])
+        sites = frame.group_by(pl.col(site).cast(pl.String).fill_null("unknown").alias("site"))
+        points = (
+            sites.agg(expected=pl.col(score).sum(), observed=pl.col(label).cast(pl.Int64).sum())
+            .filter(pl.col("expected") > 0)
+            .with_columns(o_over_e=pl.col("observed") / pl.col("expected"), model=pl.lit(path.stem))
+            .sort("site")
+        )
+        made["funnel.svg"] = funnel(points, language)
+    return made
+
+
 def joint_answer(path: Path, *, model: str, doctor: str, label: str) -> dict[str, Any]:
     """Return how model, doctor and both do on the same patients.
 

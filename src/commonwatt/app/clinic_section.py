@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import numpy as np
 import polars as pl
-import yaml
 
-from commonwatt.app.charts.clinic import over_time
+from commonwatt.app.charts.clinic import evidence_path, funnel, over_time, subgroups, voices
+from commonwatt.app.clinic_example import EVERY, Example, Watch, example
 from commonwatt.app.report import Fact, Figure, Section, Shown
-from commonwatt.clinic.evidence import evaluate
-from commonwatt.clinic.evidence.sketch import UNIT, Sketch, sketch_of
-from commonwatt.clinic.rules import Ruling, classify, load_book
-from commonwatt.clinic.surveillance import MonitorPlan, Watched, watch_days
+from commonwatt.clinic.evidence import Joint, evaluate, joint
+from commonwatt.clinic.evidence.metrics import o_over_e
+from commonwatt.clinic.evidence.sketch import UNIT, Sketch
+from commonwatt.clinic.rules import load_book
 from commonwatt.core.messages import Message, translate
-from commonwatt.core.seeds import stream
 
-EXAMPLES: Final = Path(__file__).parents[1] / "data" / "clinic" / "example_models.yaml"
-DAYS: Final = 120
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """One model of the programme, as far as it was computed."""
-
-    name: str
-    ruling: Ruling
-    total: Sketch
-    days: tuple[Sketch, ...]
-    watched: Watched
-    open_duties: tuple[str, ...]
+FORECASTS: Final = Path(__file__).parents[1] / "data" / "clinic" / "support2" / "forecasts.csv.gz"
 
 
 def clinic_section(*, language: str, seed: int, on: date) -> Section:
@@ -44,11 +28,8 @@ def clinic_section(*, language: str, seed: int, on: date) -> Section:
         seed: The programme's seed, from which the synthetic scores are drawn.
         on: The day whose law applies.
     """
-    found = [_watch(entry, seed, on) for entry in _models(language)]
-    book = load_book()
-    unconfirmed = sum(rule.source.checked == "unconfirmed" for rule in book.rules)
-    alarms = sum(one.watched.verdicts[0] == "alarm" for one in found)
-    alpha = f"{found[0].watched.bound:g}"
+    found = example(language=language, seed=seed, on=on)
+    both = worth()
     return Section(
         name="clinic",
         title=translate("Medical models", language),
@@ -57,79 +38,58 @@ def clinic_section(*, language: str, seed: int, on: date) -> Section:
             " how well it does, and whether its monitor is quiet.",
             language,
         ),
-        facts=[
-            Fact(label=translate("Models", language), value=str(len(found))),
-            Fact(
-                label=translate("Monitors in alarm", language),
-                value=str(alarms),
-                note=Message("guaranteed bound on any false alarm: {alpha}", {"alpha": alpha}).say(
-                    language
-                ),
-            ),
-            Fact(
-                label=translate("Rules of the set", language),
-                value=str(len(book.rules)),
-                note=Message("of them unconfirmed: {count}", {"count": str(unconfirmed)}).say(
-                    language
-                ),
-            ),
+        facts=_facts(found, both, language),
+        figures=[
+            _over_time(found, language),
+            _evidence(found, language),
+            _subgroups(found, language),
+            _funnel(found, language),
+            _voices(both, language),
         ],
-        figures=[_figure(found, language)],
-        tables=[_table(found, language)],
-        notes=[
-            translate(
-                "Models and scores of this section are synthetic examples drawn from the seed;"
-                " classes and duties are computed from the rule set.",
-                language,
-            ),
-            translate(
-                "Duties of a class rest on the rules named in the classification;"
-                " see `commonwatt clinic classify`.",
-                language,
-            ),
-        ],
+        tables=[_table(found, language), _worth_table(both, language)],
+        notes=[translate(note, language) for note in _NOTES],
     )
 
 
-def _models(language: str) -> list[dict[str, Any]]:
-    entries = cast("list[dict[str, Any]]", yaml.safe_load(EXAMPLES.read_text(encoding="utf-8")))
-    return [entry | {"name": entry["name"][language]} for entry in entries]
+_NOTES: Final = (
+    "Models and scores of this section are synthetic examples drawn from the seed;"
+    " classes and duties are computed from the rule set.",
+    "Duties of a class rest on the rules named in the classification;"
+    " see `commonwatt clinic classify`.",
+    "The worth of the doctor's own estimate is measured on 7,456 patients of the SUPPORT"
+    " study, whose doctors estimated without seeing the model; both together are the plain"
+    " mean, nothing is fitted.",
+)
 
 
-def _watch(entry: dict[str, Any], seed: int, on: date) -> Watch:
-    ruling = classify(load_book(), entry["facts"], jurisdiction="hk", on=on)
-    days = tuple(_days(entry, seed))
-    total = days[0]
-    for day in days[1:]:
-        total = total.merge(day)
-    middle = float(entry["mean_logit"])
-    horizon = int(total.counts.sum())
-    plan = MonitorPlan(band=0.2, alpha=0.05, horizon=horizon, middle=middle)
-    watched = watch_days(np.stack([day.counts for day in days]), plan)
-    duties = tuple(duty for duty in ruling.obligations if duty not in set(entry["met"]))
-    return Watch(
-        name=entry["name"],
-        ruling=ruling,
-        total=total,
-        days=days,
-        watched=watched,
-        open_duties=duties,
-    )
+def worth() -> Joint:
+    """Return what model and doctor of the SUPPORT study foretold, alone and together."""
+    frame = pl.read_csv(FORECASTS)
+    return joint(frame["model"].to_numpy(), frame["doctor"].to_numpy(), frame["alive"].to_numpy())
 
 
-def _days(entry: dict[str, Any], seed: int) -> list[Sketch]:
-    chance = stream(seed, f"clinic-example-{entry['id']}")
-    made: list[Sketch] = []
-    for day in range(DAYS):
-        count = int(entry["patients_per_day"])
-        x = float(entry["mean_logit"]) + 1.3 * chance.standard_normal(count)
-        drift = entry["drift_logit"] if day >= entry["drift_day"] else 0.0
-        label = chance.random(count) < 1 / (1 + np.exp(-(x + drift)))
-        made.append(sketch_of(1 / (1 + np.exp(-x)), label))
-    return made
+def _facts(found: Example, both: Joint, language: str) -> list[Fact]:
+    book = load_book()
+    unconfirmed = sum(rule.source.checked == "unconfirmed" for rule in book.rules)
+    alarms = sum(one.watched.verdicts[0] == "alarm" for one in found.models)
+    gaps = {"alpha": f"{found.models[0].watched.bound:g}"}
+    bound = Message("guaranteed bound on any false alarm: {alpha}", gaps)
+    gaps = {"model": f"{both.model[0]:.3f}", "doctor": f"{both.doctor[0]:.3f}"}
+    alone = Message("AUC; the model alone {model}, the doctor alone {doctor}", gaps)
+    count = Message("of them unconfirmed: {count}", {"count": str(unconfirmed)})
+    given: list[tuple[str, str, Message | None]] = [
+        (translate("Models", language), str(len(found.models)), None),
+        (translate("Monitors in alarm", language), str(alarms), bound),
+        (translate("Rules of the set", language), str(len(book.rules)), count),
+        (translate("Doctor and model together", language), f"{both.both[0]:.3f}", alone),
+    ]
+    return [
+        Fact(label=label, value=value, note=note.say(language) if note else "")
+        for label, value, note in given
+    ]
 
 
-def _table(found: list[Watch], language: str) -> Shown:
+def _table(found: Example, language: str) -> Shown:
     headings = (
         "Model", "Class and route in Hong Kong", "AUC (interval)", "Observed over expected",
         "Monitor", "Open duties",
@@ -137,7 +97,7 @@ def _table(found: list[Watch], language: str) -> Shown:
     return Shown(
         title=translate("Models", language),
         headings=[translate(heading, language) for heading in headings],
-        rows=[_row(one, language) for one in found],
+        rows=[_row(one, language) for one in found.models],
     )
 
 
@@ -165,18 +125,41 @@ def _interval(row: dict[str, Any]) -> str:
     return f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
 
 
-def _figure(found: list[Watch], language: str) -> Figure:
+def _worth_table(both: Joint, language: str) -> Shown:
+    rows = [[name, f"{e:.3f}", f"{low:.3f}–{high:.3f}"]
+            for name, (e, low, high) in _voiced(both, language)]  # fmt: skip
+    for name, (gap, low, high) in (
+        (translate("both together, over the model", language), both.over_model),
+        (translate("both together, over the doctor", language), both.over_doctor),
+    ):
+        rows.append([name, f"{gap:+.3f}", f"{low:+.3f} … {high:+.3f}"])
+    gaps = {"count": f"{both.disagree:,}", "share": f"{both.doctor_right:.1%}"}
+    apart = Message("They disagree on {count}; the doctor is right in {share} of those", gaps)
+    return Shown(
+        title=translate("What recording the doctor's own estimate is worth", language),
+        headings=[translate(word, language) for word in ("Voice", "AUC", "Interval at 95 %")],
+        rows=rows,
+        note=apart.say(language),
+    )
+
+
+def _voiced(both: Joint, language: str) -> list[tuple[str, tuple[float, float, float]]]:
+    return [
+        (translate("model", language), both.model),
+        (translate("doctor", language), both.doctor),
+        (translate("both together", language), both.both),
+    ]
+
+
+def _over_time(found: Example, language: str) -> Figure:
     points = pl.DataFrame(
         [
             {"model": one.name, "day": day, "o_over_e": _ratio(sketch)}
-            for one in found
+            for one in found.models
             for day, sketch in enumerate(one.days)
         ]
     )
-    alarms = pl.DataFrame(
-        [{"model": one.name, "day": int(one.watched.alarm_at[0])} for one in found],
-        schema={"model": pl.String, "day": pl.Int64},
-    ).filter(pl.col("day") >= 0)
+    alarms = _alarms(found)
     return Figure(
         name="clinic-over-time",
         title=translate("Observed over expected by day", language),
@@ -185,6 +168,96 @@ def _figure(found: list[Watch], language: str) -> Figure:
         ),
         svg=over_time(points, alarms, language),
         data=alarms,
+    )
+
+
+def _evidence(found: Example, language: str) -> Figure:
+    points = pl.DataFrame(
+        [
+            {"model": one.name, "day": EVERY * (i + 1), "over_limit": value}
+            for one in found.models
+            for i, value in enumerate(one.path)
+        ]
+    )
+    drawn = points.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
+    return Figure(
+        name="clinic-evidence",
+        title=translate("Evidence of each monitor", language),
+        caption=translate(
+            "The highest that the evidence against a model has stood, over the limit of its"
+            " alarm; above one it has rung.",
+            language,
+        ),
+        svg=evidence_path(drawn, _alarms(found), language),
+        data=points.group_by("model", maintain_order=True).last(),
+    )
+
+
+def _alarms(found: Example) -> pl.DataFrame:
+    return pl.DataFrame(
+        [{"model": one.name, "day": int(one.watched.alarm_at[0])} for one in found.models],
+        schema={"model": pl.String, "day": pl.Int64},
+    ).filter(pl.col("day") >= 0)
+
+
+def _subgroups(found: Example, language: str) -> Figure:
+    tables = [
+        evaluate(one.groups, [f"{one.name}: {group}" for group in found.groups])
+        for one in found.models
+    ]
+    wanted = pl.col("metric").is_in(["auc", "o_over_e"])
+    names = ("group", "metric", "estimate", "low", "high", "rows", "events", "verdict")
+    data = pl.concat(tables).filter(wanted).select(names)
+    return Figure(
+        name="clinic-subgroups",
+        title=translate("Groups of patients", language),
+        caption=translate(
+            "Intervals at 95 %; a group with too few events is named and left empty.", language
+        ),
+        svg=subgroups(data, language),
+        data=data,
+    )
+
+
+def _funnel(found: Example, language: str) -> Figure:
+    data = pl.concat([_at_sites(one, found.sites) for one in found.models])
+    return Figure(
+        name="clinic-funnel",
+        title=translate("Sites", language),
+        caption=translate(
+            "By chance alone one site in five hundred lies beyond the outer curves, and one in"
+            " twenty beyond the inner ones.",
+            language,
+        ),
+        svg=funnel(data, language),
+        data=data,
+    )
+
+
+def _at_sites(one: Watch, sites: tuple[str, ...]) -> pl.DataFrame:
+    ratio, _, _ = o_over_e(one.sites, 0.95)
+    expected = one.sites.score_sum / UNIT
+    return pl.DataFrame(
+        {"model": one.name, "site": list(sites), "expected": expected, "o_over_e": ratio}
+    )
+
+
+def _voices(both: Joint, language: str) -> Figure:
+    rows = [
+        {"voice": name, "estimate": e, "low": low, "high": high}
+        for name, (e, low, high) in _voiced(both, language)
+    ]
+    data = pl.DataFrame(rows)
+    return Figure(
+        name="clinic-voices",
+        title=translate("Model, doctor, and both together", language),
+        caption=translate(
+            "AUC for being alive after two months, with intervals at 95 %; what both know"
+            " together is lost where the doctor is not asked before the advice.",
+            language,
+        ),
+        svg=voices(data, language),
+        data=data,
     )
 
 

@@ -15,7 +15,7 @@ from commonwatt.cli.clinic_language import add_language
 from commonwatt.cli.clinic_options import PLACES, pairs
 from commonwatt.cli.clinic_queries import add_queries
 from commonwatt.cli.clinic_sealed import add_sealed
-from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
+from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, language, option
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -97,16 +97,32 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
 @option("--by", multiple=True, help="Column with subgroups; may repeat.")
 @option("--threshold", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True), default=0.5,
         show_default=True, help="Score from which the model advises.")  # fmt: skip
-def evidence(table: Path, score: str, label: str, by: tuple[str, ...], threshold: float) -> Answer:
+@option("--site", default="", help="Column with the site, for a funnel with --out.")
+@click.pass_context
+def evidence(
+    ctx: click.Context,
+    table: Path,
+    score: str,
+    label: str,
+    by: tuple[str, ...],
+    threshold: float,
+    site: str,
+) -> Answer:
     """Compute discrimination, calibration and threshold metrics by subgroup."""
-    from commonwatt.app.clinic_evidence import evidence_answer
+    from commonwatt.app.clinic_evidence import evidence_answer, evidence_figures
 
     answer, frame = evidence_answer(table, score=score, label=label, by=by, threshold=threshold)
+    drawn: dict[str, str] = {}
+    if ctx.params.get("out"):
+        drawn = evidence_figures(
+            table, frame, score=score, label=label, site=site, language=language(ctx)
+        )
     data = answer | {"estimates": frame.to_dicts()}
     return Answer(
         data=data,
         text=lambda language: _estimates(frame, language),
         tables={"estimates": frame},
+        files=drawn,
     )
 
 
@@ -200,11 +216,21 @@ def joint(table: Path, model: str, doctor: str, label: str) -> Answer:
 _VOICES = {"model": Message("model"), "doctor": Message("doctor"), "both": Message("both together")}
 
 
+_GAINS = {
+    "model": Message("Both over the model alone {gap} ({low} … {high})"),
+    "doctor": Message("Both over the doctor alone {gap} ({low} … {high})"),
+}
+
+
 def _joint(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for voice, name in _VOICES.items():
         area, low, high = answer[voice]
         lines.append(f"{name.say(language):16} AUC {area:.3f} ({low:.3f}–{high:.3f})")
+    for voice, form in _GAINS.items():
+        gap, low, high = answer[f"over_{voice}"]
+        gaps = {"gap": f"{gap:+.3f}", "low": f"{low:+.3f}", "high": f"{high:+.3f}"}
+        lines.append(Message(form.text, gaps).say(language))
     gaps = {"count": f"{answer['disagree']:,}", "share": f"{answer['doctor_right']:.1%}"}
     apart = Message("They disagree on {count}; the doctor is right in {share} of those", gaps)
     return "\n".join([*lines, apart.say(language)])
