@@ -5,6 +5,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from commonwatt.app.sandbox.example import (
@@ -30,7 +31,14 @@ def example():
 
 def test_the_example_room_releases_a_model_and_its_figures(example):
     assert example.no_job is None
-    assert set(example.released) == {"people.csv", "model.csv", "metrics.json"}
+    assert set(example.released) == {"people.csv", "model.json", "metrics.json"}
+    assert example.attack_auc < 0.62
+    assert example.spent == 1.5
+    assert abs(example.people.values[0] - 615) < 60
+    assert set(example.twin) == {"Patient", "Condition", "Encounter"}
+    assert example.twin["Patient"].height == 500
+    people = set(example.twin["Patient"]["patient_id"])
+    assert set(example.twin["Condition"]["patient_id"]) <= people
     assert json.loads(example.released["metrics.json"])["auc"] > 0.5
     assert example.risk.before.success_share > 0.5
     assert example.risk.after.success_share < 0.01
@@ -53,14 +61,24 @@ def test_the_example_is_told_in_one_call_and_leaves_nothing_behind():
 JOB = """
 code = "study.py"
 dataset = "safe"
-tables = ["Patient", "Condition"]
+tables = ["Patient"]
 [outputs]
 "people.csv" = "csv"
-"model.csv" = "csv"
-"metrics.json" = "json"
 [cohorts."people.csv"]
 table = "Patient"
 by = ["gender"]
+"""
+MODEL_JOB = """
+code = "model.py"
+dataset = "safe"
+tables = ["Patient"]
+[outputs]
+"model.json" = "model"
+"metrics.json" = "json"
+[training]
+table = "Patient"
+features = ["birth_band", "gender=male", { name = "visits", table = "Condition" }]
+outcome = { table = "Condition", where = [["code_code", "=", "38341003"]] }
 """
 
 
@@ -68,13 +86,13 @@ class Shell:
     """Runs commands in one folder and returns their JSON."""
 
     def __init__(self, folder, capsys):
-        self._folder, self._capsys = folder, capsys
+        self.folder, self._capsys = folder, capsys
 
     def key(self, name):
-        return str(self._folder / f"{name}.pem")
+        return str(self.folder / f"{name}.pem")
 
     def room(self, step, *arguments, by=None, code=0):
-        places = ["--ledger", str(self._folder / "ledger.db"), "--rooms", str(self._folder)]
+        places = ["--ledger", str(self.folder / "ledger.db"), "--rooms", str(self.folder)]
         key = ["--key", self.key(by)] if by else []
         return self.run("sandbox", step, "heart", *arguments, *places, *key, code=code)
 
@@ -109,6 +127,8 @@ def test_a_study_goes_from_import_to_release_by_commands(capsys):
         left = shell.room("release", people, str(folder / "out"), by="custodian")
         assert (folder / "seen").read_bytes() == Path(left["file"]).read_bytes()
         _ask(shell)
+        _train(shell, folder, node)
+        _end(shell, folder)
 
 
 def _enrol(shell, folder):
@@ -133,3 +153,35 @@ def _ask(shell):
     answer = shell.room("budget", "--count", "safe/Patient", "--epsilon", "0.3", by="researcher")
     assert abs(answer["people"] - 615) < 100
     assert shell.room("budget")["spent_epsilon"] == 0.4
+    twin = shell.room("twin", "safe", str(shell.folder / "twin"), "--epsilon", "0.1",
+                      "--rows", "40", by="researcher")  # fmt: skip
+    assert pl.read_parquet(twin["files"]["Patient"]).height == 40
+    shell.room("twin", "safe", str(shell.folder / "twin"), "--epsilon", "0.4", by="researcher",
+               code=71)  # fmt: skip
+    shell.room("twin", "safe", str(shell.folder / "twin"), "--table", "Nothing", by="researcher",
+               code=2)  # fmt: skip
+
+
+def _train(shell, folder, node):
+    (folder / "model.toml").write_text(MODEL_JOB)
+    shutil.copy(DATA / "model.py.txt", folder / "model.py")
+    done = shell.room("submit", str(folder / "model.toml"), *node, by="researcher")
+    assert {one["name"]: one["state"] for one in done["outputs"]} == {
+        "model.json": "waiting", "metrics.json": "waiting"}  # fmt: skip
+    patient = pl.read_parquet(folder / "heart" / "datasets" / "raw" / "Patient.parquet")
+    reached = []
+    for person in patient["patient_id"].head(8):
+        reached = shell.room("opt-out", person, by="custodian")["models_to_train_again"]
+    assert len(reached) == 1
+
+
+def _end(shell, folder):
+    seen = shell.room("watch")
+    assert {"init", "open", "submit", "ask", "twin", "release"} & {s["step"] for s in seen["steps"]}
+    assert [use["step"] for use in seen["uses"]].count("submit") == 2
+    shell.room("delete", code=71, by="custodian")
+    shell.room("close", by="custodian")
+    proof = shell.room("delete", by="custodian")
+    assert proof["left"] == 0
+    assert list((folder / "heart").iterdir()) == []
+    shell.room("risk", "raw", "more", by="custodian", code=71)

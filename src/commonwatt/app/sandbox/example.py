@@ -9,44 +9,60 @@ import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from commonwatt.app.report import Fact, Section, Shown
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Key, Ledger, Person
+from commonwatt.ledger import Key, Ledger, Person, actor_id_of
 from commonwatt.sandbox.airlock.cohort import Cohort
+from commonwatt.sandbox.airlock.training import Feature, Training
 from commonwatt.sandbox.imports.dataset import Dataset, import_fhir
 from commonwatt.sandbox.isolate.job import Kind
 from commonwatt.sandbox.isolate.node import open_node
+from commonwatt.sandbox.privacy.domains import load_domains
+from commonwatt.sandbox.privacy.measures import Answer, count
 from commonwatt.sandbox.risk.report import RiskReport
-from commonwatt.sandbox.rooms.consent import Scope
+from commonwatt.sandbox.rooms.consent import Scope, people_of
 from commonwatt.sandbox.rooms.room import Facts, Request, Room, Submitted
 
 DATA: Final = Path(__file__).parents[2] / "data" / "sandbox" / "example"
 _ROLES: Final = ("data-custodian", "researcher", "output-checker", "output-checker")
 _TABLES: Final = ("Patient", "Condition", "Encounter")
+_HYPERTENSION: Final = "38341003"
+"""SNOMED CT: hypertensive disorder."""
+_BUDGET, _COUNT_COST, _TWIN_COST = 3.0, 0.5, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """What the example room did; `job` is None where no job could be caged."""
+    """What the example room did; `jobs` are none where no job could be caged.
+
+    Args:
+        people: A noisy count of the people, which left by the fast lane.
+        twin: Made-up rows by table, on which the researcher wrote the programs.
+        spent: Privacy budget that count and twin cost together [epsilon].
+        attack_auc: How well the model tells its own people from those kept back.
+    """
 
     raw: Dataset
     risk: RiskReport
-    job: Submitted | None
+    people: Answer
+    twin: dict[str, pl.DataFrame]
+    spent: float
+    jobs: list[Submitted]
     no_job: CommonwattError | None
+    attack_auc: float | None
     released: dict[str, bytes]
     entries: int
 
 
 def run_example(folder: Path, *, now: datetime) -> Example:
-    """Walk the chain in `folder`: open, import, assess, run, review, release.
+    """Walk the chain in `folder`: open, import, assess, ask, make a twin, run, review, release.
 
-    Where the machine cannot cage a job, the chain ends after the risk report,
-    and says why.
+    Where the machine cannot cage a job, the chain ends after the twin, and says why.
 
     Args:
         folder: Empty, and open to all users for passing through.
@@ -55,7 +71,7 @@ def run_example(folder: Path, *, now: datetime) -> Example:
     ledger = Ledger.open(folder / "ledger.db")
     clock = _Clock(now)
     keys = _enrol(ledger, clock)
-    custodian, researcher = keys[0], keys[1]
+    custodian = keys[0]
     facts = Facts(
         name="example", purpose="Who has hypertension?", legal_basis="synthetic data",
         scope=Scope.AI_TRAINING, expires_on=(now + timedelta(days=1)).date().isoformat(),
@@ -68,17 +84,24 @@ def run_example(folder: Path, *, now: datetime) -> Example:
     )
     _, report = room.deidentify("raw", "safe", by=custodian, at=next(clock))
     room.sign_risk("safe", report.sha256, by=custodian, at=next(clock))
-    job, no_job, released = None, None, dict[str, bytes]()
+    people, twin = _ask(room, keys, clock, folder / "twin")
+    jobs, no_job, released = list[Submitted](), None, dict[str, bytes]()
     try:
         node = open_node(folder / "node")
     except CommonwattError as error:
         no_job = error
     else:
-        job = room.submit(node, _request(), by=researcher, at=next(clock))
-        released = _release(room, job, keys, clock, folder / "released")
-    entries = ledger.head().size
+        for request in (_count(), _model()):
+            job = room.submit(node, request, by=keys[1], at=next(clock))
+            jobs.append(job)
+            released |= _release(room, job, keys, clock, folder / "released")
+    models, entries = room.status()["models"], ledger.head().size
     ledger.engine.dispose()
-    return Example(raw=raw, risk=report, job=job, no_job=no_job, released=released, entries=entries)
+    return Example(
+        raw=raw, risk=report, people=people, twin=twin, spent=_COUNT_COST + _TWIN_COST, jobs=jobs,
+        no_job=no_job, attack_auc=models[0]["attack_auc"] if models else None, released=released,
+        entries=entries,
+    )  # fmt: skip
 
 
 def tell_example(language: str, *, now: datetime) -> tuple[Section, dict[str, pl.DataFrame]]:
@@ -148,13 +171,56 @@ def _person(role: str, number: int) -> Person:
     return Person(name=f"example {number}", role=role, organisation="example", device="example")
 
 
-def _request() -> Request:
+def _ask(
+    room: Room, keys: list[Key], clock: _Clock, to: Path
+) -> tuple[Answer, dict[str, pl.DataFrame]]:
+    """Open the fast lane, ask how many people there are, and make a twin to write code on."""
+    custodian, researcher = keys[:2]
+    me = actor_id_of(researcher.public_key)
+    for person in ("", me):
+        room.grant(_BUDGET, person=person, by=custodian, at=next(clock))
+    room.set_lane(_TWIN_COST, by=custodian, at=next(clock))
+
+    def measure(found: Dataset, gone: frozenset[str]) -> Answer:
+        return count(len(people_of([found.table("Patient")]) - gone)).answer(_COUNT_COST)
+
+    asked = room.ask(
+        "safe", measure, _COUNT_COST, tables=("Patient",), purpose="count Patient",
+        by=researcher, at=next(clock),
+    )  # fmt: skip
+    assert asked.answer is not None  # the lane is open for it
+    domains = load_domains()
+    tables = {name: domains[name] for name in _TABLES}
+    files = room.twin("safe", tables, _TWIN_COST, to, seed=1, by=researcher, at=next(clock))
+    return asked.answer, {name: pl.read_parquet(path) for name, path in files.items()}
+
+
+def _count() -> Request:
     return Request(
         code=(DATA / "study.py.txt").read_text(encoding="utf-8"),
         dataset="safe",
-        tables=("Patient", "Condition"),
-        outputs={"people.csv": Kind.CSV, "model.csv": Kind.CSV, "metrics.json": Kind.JSON},
+        tables=("Patient",),
+        outputs={"people.csv": Kind.CSV},
         cohorts={"people.csv": Cohort(table="Patient", by=("gender",))},
+    )
+
+
+def _model() -> Request:
+    ill = Cohort(table="Condition", where=(("code_code", "=", _HYPERTENSION),))
+    return Request(
+        code=(DATA / "model.py.txt").read_text(encoding="utf-8"),
+        dataset="safe",
+        tables=("Patient",),
+        outputs={"model.json": Kind.MODEL, "metrics.json": Kind.JSON},
+        training=Training(
+            table="Patient",
+            features=(
+                Feature(name="birth_band", column="birth_band"),
+                Feature(name="gender=male", column="gender", equals="male"),
+                Feature(name="visits", cohort=Cohort(table="Encounter")),
+            ),
+            outcome=ill,
+        ),
     )
 
 
@@ -194,6 +260,13 @@ def _facts(example: Example, language: str) -> list[Fact]:
                 Message("by one who knows the dates of three visits; why data stay in the room"),
             )
         )  # fmt: skip
+    if example.attack_auc is not None:
+        facts.append(
+            (
+                Message("Attack on the model"), f"{example.attack_auc:.2f}",
+                Message("area; 0.5 tells nobody of its training from others"),
+            )
+        )  # fmt: skip
     return [
         Fact(label=label.say(language), value=value, note=note.say(language))
         for label, value, note in facts
@@ -204,7 +277,10 @@ def _chain(example: Example, language: str) -> Shown:
     rows = [
         (Message("Imported rows"), f"{sum(example.raw.rows.values()):,}"),
         (Message("Set aside as broken"), f"{_set_aside(example.raw):,}"),
-        (Message("Outputs collected"), str(len(example.job.ended.outputs) if example.job else 0)),
+        (Message("Made-up rows in the dummy twin"), f"{_rows(example.twin):,}"),
+        (Message("People, counted with noise"), f"{example.people.values[0]:,.0f}"),
+        (Message("Privacy budget spent (ε)"), f"{example.spent:g}"),
+        (Message("Outputs collected"), str(sum(len(job.ended.outputs) for job in example.jobs))),
         (Message("Outputs released"), str(len(example.released))),
         (Message("Entries in the ledger"), str(example.entries)),
     ]
@@ -218,14 +294,22 @@ def _chain(example: Example, language: str) -> Shown:
 def _released_tables(example: Example, language: str) -> list[Shown]:
     shown: list[Shown] = []
     for name, data in example.released.items():
-        text = data.decode("utf-8")
         title = Message("Released: {name}", {"name": name}).say(language)
-        if name.endswith(".csv"):
-            header, *rows = list(csv.reader(io.StringIO(text)))
-        else:
-            header, rows = ["", ""], [[k, str(v)] for k, v in json.loads(text).items()]
+        header, *rows = _cells(name, data.decode("utf-8"))
         shown.append(Shown(title=title, headings=header, rows=rows))
     return shown
+
+
+def _cells(name: str, text: str) -> list[list[str]]:
+    """Return a released file as rows of text, its header first."""
+    if name.endswith(".csv"):
+        return list(csv.reader(io.StringIO(text)))
+    found: dict[str, Any] = json.loads(text)
+    if "body" in found:
+        body = found["body"]
+        weights = [("", body["start"]), *zip(found["features"], body["weights"], strict=True)]
+        return [["", "logit"], *([feature, str(weight)] for feature, weight in weights)]
+    return [["", ""], *([key, str(value)] for key, value in found.items())]
 
 
 def _notes(example: Example, language: str) -> list[str]:
@@ -236,6 +320,10 @@ def _notes(example: Example, language: str) -> list[str]:
         {"why": example.no_job.say(language)},
     )
     return [said.say(language)]
+
+
+def _rows(twin: dict[str, pl.DataFrame]) -> int:
+    return sum(frame.height for frame in twin.values())
 
 
 def _set_aside(dataset: Dataset) -> int:
