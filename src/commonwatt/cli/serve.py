@@ -35,6 +35,10 @@ _path = click.Path(path_type=Path)
     "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all rooms."
 )
 @option(
+    "--operate", type=_path, default=Path("operate"), show_default=True,
+    envvar="COMMONWATT_OPERATE", help="Folder of the controller (or COMMONWATT_OPERATE).",
+)  # fmt: skip
+@option(
     "--sample", default="harbour", show_default=True,
     help='Programme that is run when there is no run yet; "" for none.',
 )  # fmt: skip

@@ -74,6 +74,14 @@ class Store:
             for row in tx.execute(query).mappings():
                 yield row["tick"], parsed(row["decision"]), zlib.decompress(row["capture"]).decode()
 
+    def last_capture(self) -> str:
+        """Return the state that the newest decision rested on; "" before the first."""
+        table = schema.decisions
+        newest = sa.select(table.c.capture).order_by(table.c.tick.desc()).limit(1)
+        with self.ledger.reading() as tx:
+            found = tx.execute(newest).scalar()
+        return zlib.decompress(found).decode() if found else ""
+
     def last_tick(self) -> int:
         """Return the number of the last decision kept; 0 before the first."""
         with self.ledger.reading() as tx:

@@ -32,7 +32,7 @@ from commonwatt.web.errors import (
 )
 from commonwatt.web.guard import HEADERS, Guard
 from commonwatt.web.render import html
-from commonwatt.web.routes import account, files, models, oidc, pages, rooms, works
+from commonwatt.web.routes import account, cluster, files, models, oidc, pages, rooms, works
 from commonwatt.web.settings import Settings
 from commonwatt.web.works import Foreman
 
@@ -69,7 +69,7 @@ def build_on(desk: Desk) -> FastAPI:
         lifespan=_closing(desk),
     )
     app.state.desk = desk
-    for part in (files, account, oidc, works, rooms, models, pages):
+    for part in (files, account, oidc, works, rooms, models, cluster, pages):
         part.add_routes(app)
     app.add_middleware(Guard, settings=desk.settings)
     app.add_exception_handler(CommonwattError, _told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import commonwatt.web.pages.cluster as cluster
 import commonwatt.web.pages.fleet as fleet
 import commonwatt.web.pages.ledger as ledger
 import commonwatt.web.pages.models as models
@@ -22,5 +23,6 @@ PAGES: Final[tuple[Page, ...]] = (
     rooms.PAGE,
     models.PAGE,
     ledger.PAGE,
+    cluster.PAGE,
     runs.PAGE,
 )

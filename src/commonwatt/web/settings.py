@@ -21,6 +21,7 @@ class Settings:
         database: Path or URL of the database with ledger, accounts, rooms and models.
         state: Folder of keys, works and what is kept; beside the store by default.
         rooms: Folder of all data rooms.
+        operate: Folder of the controller of a live cluster.
         address: Where it answers, as people type it: `http://127.0.0.1:8800`.
         secure: Whether cookies are only for HTTPS; off on the loopback address only.
         session_hours: How long a sign-in lasts without use.
@@ -38,6 +39,7 @@ class Settings:
     database: str
     state: Path
     rooms: Path = Path("rooms")
+    operate: Path = Path("operate")
     address: str = "http://127.0.0.1:8800"
     secure: bool = False
     session_hours: float = 12.0
@@ -65,5 +67,5 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Return the settings that a worker was given."""
         found = json.loads(environment[ENVIRONMENT])
-        paths = {name: Path(found[name]) for name in ("store", "state", "rooms")}
+        paths = {name: Path(found[name]) for name in ("store", "state", "rooms", "operate")}
         return cls(**(found | paths))

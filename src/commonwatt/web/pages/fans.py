@@ -27,8 +27,5 @@ def headings() -> list[Heading]:
     """Return the year and the quantiles as columns on screen."""
     return [
         Heading("fiscal_year", Message("Fiscal year")),
-        *(
-            Heading(f"q{q:02d}_share", Message("Percentile {q}", {"q": str(q)}))
-            for q in _LEVELS
-        ),
+        *(Heading(f"q{q:02d}_share", Message("Percentile {q}", {"q": str(q)})) for q in _LEVELS),
     ]
