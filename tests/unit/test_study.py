@@ -9,8 +9,11 @@ from html.parser import HTMLParser
 import pytest
 
 from commonwatt.app.study import run_study
+from commonwatt.app.study.fleet import fleet_stage, policies_of, programme_inputs
 from commonwatt.core.errors import ProgrammeError
-from commonwatt.runs import RunStore
+from commonwatt.runs import RunStore, Stages
+from commonwatt.scenario.programme import find_programme, load_programme
+from tests.small_programme import small_programme
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def studied(tmp_path_factory):
 class _Seen(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.outside, self.ids, self.links, self.headings = [], set(), [], []
+        self.outside, self.ids, self.links = [], set(), []
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
@@ -50,25 +53,36 @@ def test_every_link_of_the_report_leads_somewhere(studied):
     assert {link.removeprefix("#") for link in seen.links} <= seen.ids
 
 
-def test_the_report_has_its_plots(studied):
+def test_the_report_has_its_plots_and_its_sections(studied):
     ids = _seen(studied[1]).ids
     assert {"fleet-use", "fleet-queue", "fleet-tenants", "fleet-energy"} <= ids
+    assert {"cost", "placement", "alternatives", "funding", "sandbox", "clinic", "origins"} <= ids
 
 
 def test_the_shipped_programme_is_more_than_85_percent_busy(studied):
     assert studied[1].run.headline["utilisation_share"] > 0.85
 
 
-def test_hospital_jobs_stay_at_home(studied):
-    from commonwatt.app.study.run import simulate_programme
-    from commonwatt.scenario.programme import load_programme
+def test_all_four_alternatives_of_the_shipped_programme_are_compared(studied):
+    store, study = studied
+    rows = store.table(study.run.run_id, "alternatives")
+    assert rows["name"].to_list() == ["mixed", "home", "west", "rent"]
+    assert set(rows["gpus"]) == {496}
+    rent, home = (rows.filter(rows["name"] == name).row(0, named=True) for name in ("rent", "home"))
+    assert rent["borrowing_bn"] < home["borrowing_bn"] / 4
+    assert rent["running_usd_mn_a_year"] > home["running_usd_mn_a_year"]
+    assert rent["mean_rtt_ms"] > 100 > home["mean_rtt_ms"] == 0
+
+
+def test_hospital_jobs_stay_at_home():
+    from commonwatt.app.fleet.simulation import run_fleet
 
     programme = load_programme("harbour")
-    run = simulate_programme(programme, lambda _: None)[0]
-    jobs, fleet = run.inputs.workload, run.inputs.fleet
-    hospitals = [
-        i for i, n in enumerate(programme.tenant_labels(jobs.tenant_names)) if n == "Hospitals"
-    ]
+    inputs = programme_inputs(programme)
+    run = run_fleet(inputs, policies_of(programme)[0], seed=programme.file.seed)
+    jobs, fleet = inputs.workload, inputs.fleet
+    labels = programme.tenant_labels(jobs.tenant_names)
+    hospitals = [i for i, label in enumerate(labels) if label == "Hospitals"]
     segment, node, _ = run.result.segments.pieces()
     mine = [t in hospitals for t in jobs.tenant[run.result.segments.job[segment]].tolist()]
     assert any(mine)
@@ -92,19 +106,24 @@ def test_allocated_gpu_time_of_the_plot_is_that_of_the_jobs(studied):
     assert (use["allocated_gpus"] * width).sum() == pytest.approx(asked, rel=1e-9)
 
 
-def test_a_second_study_is_the_same_run(studied):
+def test_a_second_study_is_the_same_run_and_computes_no_stage_again(studied):
     store, study = studied
-    assert run_study("harbour", store).run == study.run
+    again = run_study("harbour", store)
+    assert again.run == study.run
+    assert again.stages.computed == []
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_the_tables_are_the_same_bytes_on_any_number_of_threads(studied, tmp_path, threads):
+def test_the_tables_are_the_same_bytes_on_any_number_of_threads(tmp_path, threads):
+    programme = small_programme(tmp_path)
+    here = run_study(programme, RunStore(tmp_path / "here"))
     environment = os.environ | {"POLARS_MAX_THREADS": threads, "NUMBA_NUM_THREADS": threads}
     done = subprocess.run(
-        [sys.executable, "-m", "commonwatt", "study", "harbour", "--json", "--store", tmp_path],
+        [sys.executable, "-m", "commonwatt", "study", programme, "--json", "--store",
+         tmp_path / "there"],
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert json.loads(done.stdout)["result_sha256"] == studied[1].run.result_sha256
+    assert json.loads(done.stdout)["result_sha256"] == here.run.result_sha256
 
 
 def test_a_faulty_programme_leaves_no_run(tmp_path):
@@ -116,19 +135,61 @@ def test_a_faulty_programme_leaves_no_run(tmp_path):
     assert list((tmp_path / "runs").glob(".draft-*")) == []
 
 
-def test_the_report_is_whole_in_chinese(tmp_path):
-    study = run_study("harbour", RunStore(tmp_path), language="zh-Hant")
-    page = study.report.read_text(encoding="utf-8")
+def test_the_report_is_whole_in_chinese_and_says_labels_in_it(tmp_path):
+    programme = small_programme(tmp_path)
+    english = run_study(programme, RunStore(tmp_path / "runs"))
+    chinese = run_study(programme, RunStore(tmp_path / "runs"), language="zh-Hant")
+    page = chinese.report.read_text(encoding="utf-8")
     assert 'lang="zh-Hant"' in page
     assert "使用率" in page
+    for label in ("小型計劃", "本地", "大學"):
+        assert label in page
+    assert "Home hall" not in page
+    assert chinese.run.result_sha256 == english.run.result_sha256
 
 
 def test_an_unknown_policy_of_a_programme_names_its_key(tmp_path):
-    from commonwatt.app.study.run import policies_of
-    from commonwatt.scenario.programme import find_programme, load_programme
-
     text = find_programme("harbour").read_text(encoding="utf-8")
     path = tmp_path / "p.toml"
     path.write_text(text.replace('order = "qssf"', 'order = "best"'), encoding="utf-8")
     with pytest.raises(ProgrammeError, match=r"p.toml, compare.1.order: found best, wanted one of"):
         policies_of(load_programme(path))
+
+
+def test_a_tenant_whom_the_trace_never_names_is_a_warning(tmp_path):
+    programme = small_programme(tmp_path, '[[tenants]]\nname = "nobody"\n')
+    said = []
+    study = run_study(programme, RunStore(tmp_path / "runs"), tell=lambda m: said.append(str(m)))
+    warning = "The programme declares tenant 'nobody', and no job of the trace is theirs."
+    assert warning in said
+    assert "&#39;nobody&#39;" in study.report.read_text(encoding="utf-8")
+
+
+def test_a_programme_may_use_some_tenants_of_a_trace(tmp_path):
+    programme = small_programme(
+        tmp_path, changes={'trace = "jobs.csv"': 'trace = "jobs.csv"\ntenants = ["b"]'}
+    )
+    loaded = load_programme(programme)
+    stage = fleet_stage(loaded, policies_of(loaded)[0], Stages(tmp_path), lambda _: None)
+    assert set(stage.tables["fleet_jobs"]["tenant"]) == {"b"}
+
+
+def test_a_room_that_cannot_be_made_here_says_so_and_the_study_goes_on(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise ModuleNotFoundError("no module named pydicom")
+
+    monkeypatch.setattr("commonwatt.app.sandbox.example.tell_example", refuse)
+    programme = small_programme(tmp_path, "[rooms]\nexample = true\non = 2026-03-02\n")
+    study = run_study(programme, RunStore(tmp_path / "runs"))
+    page = study.report.read_text(encoding="utf-8")
+    assert "could not be made on this machine: ModuleNotFoundError" in page
+
+
+def test_the_other_shipped_programme_is_whole(tmp_path):
+    store = RunStore(tmp_path)
+    study = run_study("fjord", store)
+    figures = study.run.headline
+    assert figures["jobs_finished"] == figures["jobs"] > 4000
+    assert 0.02 < figures["capital_eur_bn"] < 0.1
+    assert figures["debt_with_gdp_share"] > figures["debt_without_gdp_share"] > 0.9
+    assert store.table(study.run.run_id, "alternatives").height == 4

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
-from scipy.stats import t as student  # pyright: ignore[reportMissingTypeStubs]
+from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
@@ -226,7 +226,7 @@ def call_threshold(probability: float, degrees: float) -> float:
     """Return the unit-variance Student quantile under which guarantees are called."""
     if probability <= 0:
         return NO_CALLS
-    quantile = cast("float", student.ppf(probability, degrees))  # pyright: ignore[reportUnknownMemberType]
+    quantile = cast("float", stdtrit(degrees, probability))  # scipy.stats takes a second to load
     return float(quantile) * math.sqrt((degrees - 2) / degrees)
 
 

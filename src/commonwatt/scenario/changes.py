@@ -76,7 +76,7 @@ def _name(part: Any, i: int) -> str:
 
 def _table_step(at: Any, step: str, line: str) -> Any:
     if not isinstance(at, dict):
-        raise ValueError(f"{line!r}: there is nothing below {step!r}")
+        raise ValueError(f"{line!r}: there is nothing below, to hold {step!r}")
     return cast("Document", at).setdefault(step, {})
 
 
@@ -91,6 +91,9 @@ def _only_pool(document: Document, path: list[str], line: str) -> str:
 def _set(table: Any, key: str, text: str, line: str) -> None:
     if isinstance(table, list):
         raise ValueError(f"{line!r}: {key!r} stands in a list and has no value of its own")
+    if not isinstance(table, dict):
+        raise ValueError(f"{line!r}: there is nothing below, to hold {key!r}")
+    table = cast("Document", table)
     factor = _factor(text)
     table[key] = _value(text) if factor is None else _scaled(table.get(key), factor, line, key)
 

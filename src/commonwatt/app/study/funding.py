@@ -91,10 +91,9 @@ def check_sum(what: str, parts: float, whole: float) -> None:
 
 
 def funding_decides(capital: list[dict[str, Any]], part: FundingPart, seed: int) -> dict[str, Any]:
-    """Return everything that decides the debt path."""
+    """Return everything that decides the debt path; running cost is not in it."""
     return {
         "capital": [[row["site"], row["gpus"], row["capital_usd_per_gpu"]] for row in capital],
-        "running": [row["running_usd_mn_a_year"] for row in capital],
         "funding": part.model_dump(mode="json"),
         "country": [file_sha256(path) for path in country_files(part.country)],
         "seed": seed,
@@ -106,8 +105,7 @@ def funding_stage(capital: list[dict[str, Any]], part: FundingPart, seed: int) -
     need = need_of(capital, part)
     choices = FanChoices(paths=part.paths, years=part.years, seed=seed)
     found = need_answer(open_country(part.country), need, choices)
-    extra = {"capital": capital, "total_bn": sum(need.values()), "source": part.source}
-    return Stage(data=found | extra)
+    return Stage(data=found | {"total_bn": sum(need.values()), "source": part.source})
 
 
 def planned_debt(need: dict[int, float], part: FundingPart) -> float:

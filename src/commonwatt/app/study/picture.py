@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -142,7 +142,8 @@ def _funding(found: Outline, stages: Stages, tell: Tell) -> Stage | None:
         tell(Message("Drawing the debt path with and without the programme"))
         return funding_stage(found.capital, part, seed)
 
-    return stages.get("funding", funding_decides(found.capital, part, seed), compute)
+    kept = stages.get("funding", funding_decides(found.capital, part, seed), compute)
+    return replace(kept, data=kept.data | {"capital": found.capital})
 
 
 def picture_tables(found: Picture) -> dict[str, pl.DataFrame]:

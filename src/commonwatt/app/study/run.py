@@ -82,9 +82,12 @@ def run_study(
     began, stages = time.process_time(), Stages(store.root)
     changes = list(what_if)
     loaded = load_programme(programme, changes)
-    found = _found(loaded, stages, tell)
-    before = _found(load_programme(programme), stages, tell) if changes else None
-    rows = compared_facts(before.facts, found.facts) if before else []
+    drawn = picture(loaded, stages, tell)
+    alike = not changes or "schedule" not in stages.computed
+    if not alike:
+        tell(Message("The change moves jobs; the alternatives are left out of this what-if"))
+    found = _found(loaded, drawn, stages, tell, alike)
+    rows = _compared(found, load_programme(programme), stages, tell, alike) if changes else []
     beside = [] if changes else list(sides(loaded, language, tell))
     tell(Message("Writing the report"))
     whole = _Whole(loaded, language, study_recipe(loaded, language), found, rows, beside)
@@ -106,13 +109,22 @@ class _Found:
         return picture_tables(self.picture) | more
 
 
-def _found(programme: Programme, stages: Stages, tell: Tell) -> _Found:
-    drawn = picture(programme, stages, tell)
+def _found(
+    programme: Programme, drawn: Picture, stages: Stages, tell: Tell, alternatives: bool
+) -> _Found:
     for note in drawn.outline.fleet.data["warnings"]:
         tell(Message(note["text"], note["values"]))
-    compared = contest(programme, stages, tell)
+    compared = contest(programme, stages, tell) if alternatives else None
     more = contest_facts(compared) if compared else {}
     return _Found(drawn, compared, picture_facts(drawn) | more)
+
+
+def _compared(
+    found: _Found, written: Programme, stages: Stages, tell: Tell, alternatives: bool
+) -> list[dict[str, Any]]:
+    """Return the figures of the programme as written beside those that were found."""
+    before = _found(written, picture(written, stages, tell), stages, tell, alternatives)
+    return compared_facts(before.facts, found.facts)
 
 
 def study_recipe(programme: Programme, language: str) -> Recipe:

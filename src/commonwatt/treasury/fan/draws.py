@@ -16,7 +16,6 @@ from typing import cast
 
 import numpy as np
 from scipy.special import gammaincinv, ndtri  # pyright: ignore[reportMissingTypeStubs]
-from scipy.stats import qmc  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.core.seeds import stream
 from commonwatt.treasury.fan.kernel import F32
@@ -65,6 +64,8 @@ def _weights(phi: float, fade: float, horizons: list[int], years: int) -> F64:
 
 def _sobol(seed: int, block: int, size: int) -> F64:
     """Return the block's part of one scrambled sequence as uniforms, shape (block, size)."""
+    from scipy.stats import qmc  # pyright: ignore[reportMissingTypeStubs]  # a second to load
+
     sequence = qmc.Sobol(size, scramble=True, bits=32, rng=stream(seed, "treasury fan, Sobol"))
     if block:
         sequence.fast_forward(block * BLOCK)

@@ -1,0 +1,57 @@
+"""Whether a run store is whole: every listed run is there, complete and unchanged."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+from commonwatt.runs.store import MANIFEST
+
+
+def check_store(root: Path) -> list[Message]:
+    """Return what is wrong with the store below `root`; nothing where it is whole.
+
+    1. The database passes SQLite's own check.
+    2. Each listed run has its folder, and its manifest bears its id.
+    3. Each table of each run has the digest that the manifest names.
+    4. No folder that looks like a run is missing from the list.
+    """
+    with sqlite3.connect(f"file:{root / 'runs.sqlite'}?mode=ro", uri=True) as connection:
+        (said,) = connection.execute("PRAGMA integrity_check").fetchone()
+        listed = {run_id for (run_id,) in connection.execute("SELECT run_id FROM runs")}
+    connection.close()
+    faults = [] if said == "ok" else [Message("The database is damaged: {said}", {"said": said})]
+    for run_id in sorted(listed):
+        faults += _run_faults(root, run_id)
+    found = {folder.name for folder in root.iterdir() if _looks_like_a_run(folder)}
+    faults += [
+        Message("Run {run} lies there and is not listed.", {"run": name})
+        for name in sorted(found - listed)
+    ]
+    return faults
+
+
+def _run_faults(root: Path, run_id: str) -> Iterator[Message]:
+    path = root / run_id / MANIFEST
+    if not path.is_file():
+        yield Message("Run {run} is listed and has no manifest.", {"run": run_id})
+        return
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if manifest["run_id"] != run_id:
+        yield Message("Run {run} bears the name of another.", {"run": run_id})
+    for table in manifest["tables"]:
+        file = root / run_id / "tables" / f"{table['name']}.parquet"
+        if not file.is_file() or file_sha256(file) != table["parquet_sha256"]:
+            yield Message(
+                "Run {run}: table {table} is missing or was changed.",
+                {"run": run_id, "table": table["name"]},
+            )
+
+
+def _looks_like_a_run(folder: Path) -> bool:
+    return not folder.name.startswith(".") and (folder / MANIFEST).is_file()

@@ -1,0 +1,111 @@
+"""Every figure of a report leads to its formula, its inputs, their sources, and the run."""
+
+import importlib
+import json
+from html.parser import HTMLParser
+
+import pytest
+from click.testing import CliRunner
+
+from commonwatt.app.study import run_study
+from commonwatt.app.study.origins import KINDS
+from commonwatt.cli.runs import runs as group
+from commonwatt.core.errors import IdentityError, UsageError
+from commonwatt.runs import RunStore, lineage
+from tests.small_programme import small_programme
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lineage")
+    store = RunStore(folder / "runs")
+    return store, run_study(small_programme(folder), store)
+
+
+def _leaves(origin):
+    return [origin] if not origin.inputs else [leaf for o in origin.inputs for leaf in _leaves(o)]
+
+
+def test_every_figure_ends_in_inputs_that_have_a_source(studied):
+    run = studied[1].run
+    computed = [one["name"] for one in run.figures if one["formula"]]
+    assert len(computed) > 40
+    for name in computed:
+        for leaf in _leaves(lineage(run, name)):
+            assert leaf.source, f"{name} rests on {leaf.name}, which has no source"
+
+
+def test_every_headline_figure_of_the_wings_is_among_the_figures(studied):
+    names = {one["name"] for one in studied[1].run.figures}
+    facts = studied[1].run.headline
+    assert {f"fleet.{key}" for key in facts if key in ("energy_kwh", "utilisation_share")} <= names
+    assert {"funding.capital_bn", "funding.debt_with_gdp_share", "cost.home.usd_per_gpu_hour",
+            "alternative.rent.cost_usd_per_gpu_hour"} <= names  # fmt: skip
+
+
+class _Facts(HTMLParser):
+    """Count the headline figures of a page, and those that link to their origin."""
+
+    def __init__(self):
+        super().__init__()
+        self.linked, self.facts, self._in = 0, 0, 0
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag == "dl" and given.get("class") == "facts":
+            self._in = 1
+        if self._in and tag == "dt":
+            self.facts += 1
+        if self._in and tag == "a" and given.get("class") == "of":
+            self.linked += 1
+
+    def handle_endtag(self, tag):
+        if tag == "dl":
+            self._in = 0
+
+
+def test_every_headline_figure_of_the_report_is_a_link_to_its_origin(studied):
+    parser = _Facts()
+    parser.feed(studied[1].report.read_text(encoding="utf-8"))
+    assert parser.facts == parser.linked > 10
+
+
+def test_the_function_that_made_a_figure_exists():
+    for kind in KINDS.values():
+        module, name = kind.made_by.rsplit(".", maxsplit=1)
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_a_figure_is_found_by_its_name_its_end_its_words_or_its_value(studied):
+    run = studied[1].run
+    whole = lineage(run, "cost.home.usd_per_gpu_hour")
+    assert lineage(run, "Home hall useful GPU-hour cost") == whole
+    assert lineage(run, whole.shown) == whole
+    assert lineage(run, "capital_bn").name == "funding.capital_bn"
+
+
+def test_what_is_no_figure_is_refused_with_those_that_are_near(studied):
+    with pytest.raises(UsageError, match="found 0 figures"):
+        lineage(studied[1].run, "the meaning of life")
+    with pytest.raises(UsageError, match="alternative.home.cost_usd_per_gpu_hour"):
+        lineage(studied[1].run, "cost_usd_per_gpu_hour")
+
+
+def test_a_manifest_that_goes_in_a_circle_is_a_bug(studied):
+    from dataclasses import replace
+
+    one = dict(studied[1].run.figures[0]) | {"name": "a", "inputs": ["a"]}
+    with pytest.raises(IdentityError):
+        lineage(replace(studied[1].run, figures=[one]), "a")
+
+
+def test_the_command_shows_the_tree_and_the_run(studied):
+    store, study = studied
+    given = ["trace", study.run.run_id, "funding.capital_bn", "--store", str(store.root)]
+    text = CliRunner().invoke(group, given, catch_exceptions=False).stdout
+    assert study.run.run_id in text
+    assert "a test of funding" in text
+    assert "SemiAnalysis" in text
+    data = json.loads(CliRunner().invoke(group, [*given, "--json"]).stdout)
+    assert data["figure"]["name"] == "funding.capital_bn"
+    assert data["source_digest"] == study.run.source_digest

@@ -1,0 +1,88 @@
+"""A what-if computes what its change touches, and nothing else."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from commonwatt.app.study import run_study
+from commonwatt.cli.study import study as command
+from commonwatt.core.errors import ProgrammeError
+from commonwatt.runs import RunStore
+from tests.small_programme import small_programme
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("what_if")
+    programme, store = small_programme(folder), RunStore(folder / "runs")
+    run_study(programme, store)
+    return programme, store
+
+
+def _rows(study):
+    return {row["figure"]: row for row in study.what_if}
+
+
+def test_a_price_moves_the_bill_and_no_job(written):
+    programme, store = written
+    study = run_study(programme, store, what_if=["sites.home.power_price=+50%"])
+    rows = _rows(study)
+    assert not rows["mean_queue_delay_s"]["changed"]
+    assert rows["energy_cost_usd"]["changed"]
+    assert rows["cost_usd_per_gpu_hour.Home hall"]["change_share"] > 0
+    assert not rows["cost_usd_per_gpu_hour.west"]["changed"]
+    assert "schedule" not in study.stages.computed
+    assert "funding" not in study.stages.computed
+
+
+def test_a_what_if_gives_what_a_study_of_the_changed_file_gives(written, tmp_path):
+    programme, store = written
+    changed = run_study(programme, store, what_if=["sites.home.pue=1.5", "fleet.order=sjf"])
+    text = {"pue = 1.3": "pue = 1.5", "[funding]": '[policy]\norder = "sjf"\n[funding]'}
+    by_hand = run_study(small_programme(tmp_path, changes=text), RunStore(tmp_path / "runs"))
+    mine, theirs = changed.run.headline, by_hand.run.headline
+    assert mine == {key: value for key, value in theirs.items() if key in mine}
+
+
+def test_a_change_that_moves_jobs_leaves_the_alternatives_out_and_says_so(written):
+    programme, store = written
+    said = []
+    changes = ["fleet.order=qssf"]
+    study = run_study(programme, store, what_if=changes, tell=lambda m: said.append(str(m)))
+    assert "alternative_cheapest" not in study.run.headline
+    assert any("alternatives are left out" in sentence for sentence in said)
+
+
+def test_a_library_cell_may_be_moved_by_a_share(written):
+    programme, store = written
+    study = run_study(programme, store, what_if=["sites.home.cells.server_usd_per_gpu=+20%"])
+    rows = _rows(study)
+    assert rows["capital_hkd_bn"]["changed"]
+    assert rows["cost_usd_per_gpu_hour.Home hall"]["change_share"] > 0.05
+    assert not rows["cost_usd_per_gpu_hour.west"]["changed"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["sites.mars.pue=2", "pue=2", "sites.home.pue", "sites.home.pue=0.5", "sites.home.cells.x=+5%",
+     "sites.home.power_price=+50", "sites.home.nodes=-1", "policy.order=best",
+     "tenants.a.label.x=1"],
+)  # fmt: skip
+def test_a_change_that_cannot_be_is_refused_before_anything_runs(written, change):
+    programme, store = written
+    before = len(store.list())
+    with pytest.raises(ProgrammeError):
+        run_study(programme, store, what_if=[change])
+    assert len(store.list()) == before
+
+
+def test_the_command_prints_before_and_after(written):
+    programme, store = written
+    given = [str(programme), "--store", str(store.root), "--what-if", "sites.home.power_price=+10%"]
+    text = CliRunner().invoke(command, given, catch_exceptions=False).stdout
+    assert "Before" in text
+    assert "energy_cost_usd" in text
+    data = json.loads(CliRunner().invoke(command, [*given, "--json"]).stdout)
+    assert {"figure", "before", "after", "change_share", "changed"} == set(data["what_if"][0])
+    assert data["stages_computed"] == []
