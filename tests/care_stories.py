@@ -30,6 +30,7 @@ class World:
     break_node: Callable[[str], None]
     block_resume: Callable[[str], None]
     argv: tuple[str, ...] = ("sleep", "600")
+    job: str = "train"
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -82,39 +83,40 @@ class World:
     def xid(self, node: str, code: int) -> list[Sample]:
         return [Sample(self.now_s, node, XID, float(code), "0")]
 
-    def flaps(self, node: str, times: int) -> list[Sample]:
-        """A link that goes down and up so often within the last half hour."""
-        start = self.now_s - 60.0 * times
+    def flaps(self, node: str, times: int, ago_s: float = 0.0) -> list[Sample]:
+        """A link that goes down and up so often, once a minute until some time ago."""
+        start = self.now_s - ago_s - 60.0 * times
         values = [1.0, *([0.0, 1.0] * times)]
-        return [Sample(start + 30.0 * i, node, "link_up", v, "p0") for i, v in enumerate(values)]
+        seen = [Sample(start + 30.0 * i, node, "link_up", v, "p0") for i, v in enumerate(values)]
+        return [*seen, Sample(self.now_s, node, "heard", 1.0)]
 
 
 def fatal_check_with_no_action(world: World) -> None:
     """A check says fatal; elsewhere nothing came of it and the gang died there again."""
     bad, good, spare = world.names()[:3]
-    world.gang("train", [bad, good])
+    world.gang(world.job, [bad, good])
     world.break_node(bad)
 
     world.tick(world.xid(bad, 79))
 
     assert world.stage(bad) is Stage.DRAINED
     world.until(lambda: world.state(bad) in OUT)
-    world.until(lambda: world.phase("train") is Phase.HELD)
-    world.place("train", [good, spare])
+    world.until(lambda: world.phase(world.job) is Phase.HELD)
+    world.place(world.job, [good, spare])
     world.until(lambda: world.stage(bad) is Stage.HANDED_OVER)
     assert world.state(bad) in OUT
-    assert world.phase("train") is Phase.RUNNING
+    assert world.phase(world.job) is Phase.RUNNING
 
 
 def flapping_link(world: World) -> None:
     """A link flaps: once is nothing, thrice is a repair, and after a repair a person."""
     node = world.names()[0]
 
-    world.tick(world.flaps(node, 1))
+    world.tick(world.flaps(node, 1, ago_s=7200.0))
     assert world.stage(node) is Stage.IN_SERVICE
 
     world.tick(world.flaps(node, 3))
-    assert world.stage(node) is Stage.DRAINED
+    assert world.steps[-1].reason == "link-flapping"
     world.until(lambda: world.stage(node) is Stage.PROBATION)
     world.until(lambda: world.state(node) is NodeState.UP)
 
@@ -128,7 +130,7 @@ def flapping_link(world: World) -> None:
 def blind_monitor(world: World) -> None:
     """A node's telemetry stops; elsewhere nobody noticed for twenty days."""
     blind, *others = world.names()[:3]
-    world.gang("train", [blind])
+    world.gang(world.job, [blind])
     world.rules.expect([blind], world.now_s - 400)
     world.rules.expect(others, world.now_s)
     world.tick()
@@ -140,13 +142,13 @@ def blind_monitor(world: World) -> None:
 
     assert world.stage(blind) is Stage.REPORTED
     assert world.state(blind) is NodeState.UP
-    assert world.phase("train") is Phase.RUNNING
+    assert world.phase(world.job) is Phase.RUNNING
 
 
 def gang_stranded_after_repair(world: World) -> None:
     """A node is repaired and stays cordoned; elsewhere its gang waited for ever."""
     node, other = world.names()[:2]
-    world.gang("train", [node, other])
+    world.gang(world.job, [node, other])
     world.tick(world.xid(node, 79))
     world.until(lambda: world.stage(node) is Stage.TEST)
     world.block_resume(node)
@@ -156,35 +158,35 @@ def gang_stranded_after_repair(world: World) -> None:
     world.block_resume("")
     world.until(lambda: world.state(node) is NodeState.UP)
 
-    world.place("train", [node, other])
-    assert world.phase("train") is Phase.RUNNING
+    world.place(world.job, [node, other])
+    assert world.phase(world.job) is Phase.RUNNING
 
 
 def second_failure_during_recovery(world: World) -> None:
     """A second node fails while the first is repaired; elsewhere the whole gang was lost."""
     first, second, third, fourth = world.names()[:4]
-    world.gang("train", [first, second])
+    world.gang(world.job, [first, second])
     world.break_node(first)
     world.break_node(second)
     world.tick(world.xid(first, 79))
-    world.until(lambda: world.phase("train") is Phase.HELD)
-    world.place("train", [second, third])
+    world.until(lambda: world.phase(world.job) is Phase.HELD)
+    world.place(world.job, [second, third])
 
     world.tick(world.xid(second, 79))
 
     assert world.stage(second) is Stage.DRAINED
-    world.until(lambda: world.phase("train") is Phase.HELD)
-    world.place("train", [third, fourth])
+    world.until(lambda: world.phase(world.job) is Phase.HELD)
+    world.place(world.job, [third, fourth])
     world.until(lambda: world.stage(first) is world.stage(second) is Stage.HANDED_OVER)
-    assert world.phase("train") is Phase.RUNNING
-    assert world.engine.observe().jobs["train"].starts == 3
+    assert world.phase(world.job) is Phase.RUNNING
+    assert world.engine.observe().jobs[world.job].starts == 3
 
 
 def mass_false_alarm(world: World) -> None:
     """A new detector calls most nodes broken; elsewhere a fleet was drained in minutes."""
     names = world.names()
     alarmed = names[: len(names) * 3 // 4]
-    world.gang("train", names[:2])
+    world.gang(world.job, names[:2])
 
     world.tick([sample for node in alarmed for sample in world.xid(node, 79)])
     for _ in range(5):
@@ -193,7 +195,7 @@ def mass_false_alarm(world: World) -> None:
 
     assert world.caretaker.book.frozen
     assert all(world.state(node) is NodeState.UP for node in names)
-    assert world.phase("train") is Phase.RUNNING
+    assert world.phase(world.job) is Phase.RUNNING
     assert HOLD in world.kinds(alarmed[0])
 
 

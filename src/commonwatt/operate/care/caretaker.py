@@ -106,13 +106,20 @@ class Caretaker:
     def _take(self, findings: Iterable[Finding], seen: Seen) -> None:
         """Keep the worst fresh finding of each node, those of the engine's own included."""
         by_node: dict[str, list[Finding]] = {}
-        for finding in (*findings, *self.rules.silent(seen.at_s), *_not_answering(seen)):
+        gone = [f for f in _not_answering(seen) if not self._settling(f.node, seen.at_s)]
+        for finding in (*findings, *self.rules.silent(seen.at_s), *gone):
             by_node.setdefault(finding.node, []).append(finding)
         fresh = seen.at_s - self.policy.alarm_window_s
         self._findings = {n: f for n, f in self._findings.items() if f.last_s >= fresh}
         for node, found in by_node.items():
             kept = [self._findings[node]] if node in self._findings else []
             self._findings[node] = worst([*found, *kept])
+
+    def _settling(self, node: str, now_s: float) -> bool:
+        """Return whether a node was returned just now and may take its time to answer."""
+        case = self.book.cases.get(node)
+        returned = case is not None and case.stage is Stage.PROBATION
+        return returned and now_s - case.since_s < self.policy.settle_s
 
     def _concerned(self, seen: Seen) -> list[NodeSeen]:
         cases = self.book.cases

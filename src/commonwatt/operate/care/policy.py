@@ -44,6 +44,7 @@ class CarePolicy:
         test_s: Longest a test may take [s].
         drain_s: Longest a drained node may keep running jobs before a person is told [s].
         probation_s: Quiet after which a returned node is in service again [s].
+        settle_s: Time that a returned node is given to answer its engine [s].
         returns: How often a node may return from care before a relapse goes to a person.
         tries: How often an act that the engine refuses is tried again.
         ask: Moves that wait for a person's approval, by component and stage.
@@ -61,6 +62,7 @@ class CarePolicy:
     test_s: float = 1800.0
     drain_s: float = 24 * 3600.0
     probation_s: float = 24 * 3600.0
+    settle_s: float = 120.0
     returns: int = 1
     tries: int = 3
     ask: frozenset[tuple[Component, Stage]] = field(
