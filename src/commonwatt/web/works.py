@@ -236,7 +236,8 @@ class Foreman:
     def stop(self) -> None:
         """Cease to watch; children go on."""
         self._over.set()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
 
     def _loop(self) -> None:
         with (self._folder / "foreman.lock").open("w") as file:

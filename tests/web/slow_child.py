@@ -1,0 +1,31 @@
+"""The real child, with a study that takes half a second and is written in small steps."""
+
+import sys
+import time
+from dataclasses import replace
+
+import polars as pl
+
+import commonwatt.web.child as child
+import commonwatt.web.kinds as kinds
+from commonwatt.core.messages import Message
+from commonwatt.runs import Recipe, RunStore
+
+TABLES = 8
+
+
+def slow_study(store, given, tell):
+    runs = RunStore(store)
+    recipe = Recipe(kind="study", title="Slow", seed=1, parameters=dict(given), inputs=[])
+    draft = runs.draft(recipe)
+    for i in range(TABLES):
+        tell(Message("Table {number}", {"number": str(i)}))
+        draft.add_table(f"t{i}", pl.DataFrame({"a": range(1000)}))
+        time.sleep(0.06)
+    return runs.seal(draft, headline={"tables": TABLES}).run_id
+
+
+if __name__ == "__main__":
+    study = replace(kinds.KINDS["study"], run=slow_study)
+    child.KINDS = {"study": study}
+    child.main(sys.argv[1])

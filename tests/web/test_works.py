@@ -1,0 +1,221 @@
+"""Runs from the console: started, followed, stopped, and killed at any moment."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from commonwatt.ledger.verify import verify
+from commonwatt.runs import RunStore
+from commonwatt.runs.check import check_store
+from commonwatt.web.errors import WorkError
+from commonwatt.web.roles import Role
+from commonwatt.web.works import (
+    MOST_ATTEMPTS,
+    WorkState,
+    find_work,
+    folder_of,
+    list_works,
+    said_by,
+    start_work,
+    stop_work,
+    wait_until_over,
+)
+from tests.web.slow_child import TABLES
+from tests.web.victim import SlowForeman, desk_at
+
+HERE = Path(__file__).parents[2]
+GIVEN = {"programme": "harbour"}
+
+
+def _now():
+    return datetime.now(UTC)
+
+
+def _victim(root):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.web.victim", str(root)],
+        cwd=HERE,
+        stdout=subprocess.PIPE,
+        env=dict(os.environ) | {"PYTHONPATH": f"{HERE}:{HERE / 'src'}"},
+    )
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def _end(process, child=None):
+    process.kill()
+    process.wait(20)
+    process.stdout.close()
+    if child:
+        os.killpg(child, signal.SIGKILL)
+
+
+def _child(desk, work_id, seconds=60):
+    path = folder_of(desk) / f"{work_id}.pid"
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if path.exists() and (text := path.read_text()):
+            return int(text)
+        time.sleep(0.02)
+    raise AssertionError("no child was started")
+
+
+def _check_whole(desk, work):
+    """Nothing half shown, everything on record, every file whole."""
+    root = desk.settings.store
+    assert check_store(root) == []
+    runs = RunStore(root).list()
+    if work.state is WorkState.FINISHED:
+        assert [run.run_id for run in runs] == [work.run_id]
+        assert len(runs[0].tables) == TABLES
+    assert not list(root.glob(".draft-*"))
+    with sqlite3.connect(desk.settings.database) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+    verify(desk.ledger)
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    """A desk and a foreman whose studies take half a second."""
+    monkeypatch.setenv("PYTHONPATH", f"{HERE}:{HERE / 'src'}")
+    desk = desk_at(tmp_path / "runs")
+    foreman = SlowForeman(desk)
+    yield desk, foreman
+    foreman.stop()
+    for child in foreman._children:
+        child.wait(30)
+    desk.engine.dispose()
+
+
+def test_a_work_is_done_and_says_what_it_does(slow):
+    desk, foreman = slow
+    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+    assert find_work(desk, work_id).state is WorkState.WAITING
+    foreman.start()
+    work = wait_until_over(desk, work_id, 60)
+    assert (work.state, work.attempt) == (WorkState.FINISHED, 1)
+    assert [str(said) for said in said_by(desk, work_id)][:2] == ["Table 0", "Table 1"]
+    assert [one.work_id for one in list_works(desk)] == [work_id]
+    kinds = [entry.body.get("to") for entry in desk.ledger.entries(subject=f"work/{work_id}")]
+    assert kinds == [None, "running", "finished"]
+    _check_whole(desk, work)
+
+
+def test_a_stopped_work_leaves_nothing(slow):
+    desk, foreman = slow
+    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+    foreman.start()
+    _child(desk, work_id)
+    while not said_by(desk, work_id):
+        time.sleep(0.02)
+    stop_work(desk, work_id, "ada", now=_now())
+    for child in foreman._children:
+        child.wait(30)
+    work = find_work(desk, work_id)
+    assert work.state is WorkState.STOPPED
+    assert RunStore(desk.settings.store).list() == []
+    with pytest.raises(WorkError):
+        stop_work(desk, work_id, "ada", now=_now())
+    _check_whole(desk, work)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.9, 1.6])
+@pytest.mark.parametrize("child_too", [False, True], ids=["server", "server and child"])
+def test_a_server_killed_at_any_moment_leaves_no_run_half_shown(slow, after_s, child_too):
+    desk, foreman = slow
+    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+    victim = _victim(desk.settings.store)
+    child = _child(desk, work_id)
+    time.sleep(after_s)
+    _end(victim, child if child_too and not find_work(desk, work_id).over else None)
+    before = find_work(desk, work_id)
+    if not before.over:
+        assert RunStore(desk.settings.store).list() == [] or not child_too or before.run_id == ""
+    foreman.start()
+    work = wait_until_over(desk, work_id, 60)
+    assert work.state is WorkState.FINISHED
+    assert work.attempt in ({1, 2} if child_too else {1})
+    _check_whole(desk, work)
+
+
+def test_a_work_whose_process_dies_each_time_is_marked_failed(slow):
+    desk, foreman = slow
+    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+    for attempt in range(MOST_ATTEMPTS):
+        foreman.look(_now())
+        assert find_work(desk, work_id).attempt == attempt + 1
+        child = foreman._children[-1]
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait(20)
+        foreman.look(_now())  # sees that it is gone
+        if attempt == 0 and find_work(desk, work_id).state is WorkState.RUNNING:
+            continue  # it was begun again in the same look
+    work = find_work(desk, work_id)
+    while not work.over:
+        foreman.look(_now())
+        for child in foreman._children:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait(20)
+        work = find_work(desk, work_id)
+    assert work.state is WorkState.FAILED
+    assert "ended twice" in work.error["found"]
+    _check_whole(desk, work)
+
+
+def test_two_foremen_never_begin_the_same_work(slow):
+    desk, foreman = slow
+    other = SlowForeman(desk)
+    work_ids = [start_work(desk, "study", GIVEN | {"what_if": f"a.b={i}"}, "ada", now=_now())
+                for i in range(3)]  # fmt: skip
+    for _ in range(200):
+        foreman.look(_now())
+        other.look(_now())
+        if all(find_work(desk, work_id).over for work_id in work_ids):
+            break
+        time.sleep(0.1)
+    works = [find_work(desk, work_id) for work_id in work_ids]
+    assert [(work.state, work.attempt) for work in works] == [(WorkState.FINISHED, 1)] * 3
+    assert len({work.run_id for work in works}) == 3
+    for child in other._children:
+        child.wait(30)
+
+
+def test_a_damaged_store_is_told(slow, tmp_path):
+    desk, foreman = slow
+    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+    foreman.start()
+    work = wait_until_over(desk, work_id, 60)
+    root = desk.settings.store
+    (root / work.run_id / "tables" / "t3.parquet").write_bytes(b"other")
+    assert [str(fault) for fault in check_store(root)] == [
+        f"Run {work.run_id}: table t3 is missing or was changed."
+    ]
+
+
+def test_a_run_is_started_followed_and_stopped_through_the_doors(console):
+    with console.visitor(Role.PLANNER) as visitor:
+        made = visitor.post("/works/explain", json={"job": "no such job"})
+        assert made.status_code == 201
+        work_id = made.json()["work_id"]
+        page = visitor.get(f"/works/{work_id}", headers={"accept": "text/html"})
+        assert "work-state" in page.text
+        part = visitor.get(f"/works/{work_id}", headers={"hx-request": "true"})
+        assert "<html" not in part.text
+        chart = visitor.get(f"/works/{work_id}/chart").json()
+        assert chart["form"] == "live"
+        feed = visitor.get(f"/works/{work_id}/feed?since=0").json()
+        assert feed["since"] == len(feed["rows"])
+        assert visitor.post(f"/works/{work_id}/stop").json()["state"] == "stopped"
+        assert visitor.post(f"/works/{work_id}/stop").status_code == 409
+        assert visitor.post("/works/nothing").status_code == 404
+        assert visitor.post("/works/study", data={"programme": "/etc/passwd"}).status_code == 422
+        run = console.desk.runs.ids()[0]
+        assert visitor.get(f"/runs/{run}/report").status_code == 200

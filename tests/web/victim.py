@@ -1,0 +1,47 @@
+"""What a server does for runs, as a process that a test can kill: `victim.py ROOT`.
+
+The child's work is that of `slow_child`, so that a kill meets every step of it.
+"""
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from commonwatt.web.desk import open_desk
+from commonwatt.web.settings import Settings
+from commonwatt.web.works import Foreman
+
+CHILD = "tests.web.slow_child"
+
+
+class SlowForeman(Foreman):
+    """Starts the slow child in place of the real one."""
+
+    def _spawn(self, work_id, lock):
+        real, subprocess.Popen = subprocess.Popen, _instead
+        try:
+            return super()._spawn(work_id, lock)
+        finally:
+            subprocess.Popen = real
+
+
+def _instead(arguments, **how):
+    return _POPEN([arguments[0], "-m", CHILD, *arguments[3:]], **how)
+
+
+_POPEN = subprocess.Popen
+
+
+def desk_at(root):
+    return open_desk(Settings.of(root, sample=""), now=datetime.now(UTC))
+
+
+if __name__ == "__main__":
+    foreman = SlowForeman(desk_at(Path(sys.argv[1])))
+    foreman.start()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while True:
+        time.sleep(1)
