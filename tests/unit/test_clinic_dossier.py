@@ -4,9 +4,16 @@ import json
 
 import pytest
 
-from commonwatt.clinic.dossier import dossier_html, fhir_bundle
-from commonwatt.clinic.errors import MoveError
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+from commonwatt.clinic.dossier import dossier_html, label
+from commonwatt.clinic.errors import EvidenceError, MoveError
+from commonwatt.clinic.fhir import fhir_bundle, fhir_faults
+from commonwatt.clinic.pdf import pdf_of
+from commonwatt.clinic.registry import FIELDS
+from commonwatt.core.errors import MissingExtraError
 from tests.clinic_factories import BODIES, put, with_live
+from tests.clinic_site import hospital
 
 
 @pytest.fixture
@@ -39,9 +46,106 @@ def test_a_version_without_records_says_so(made):
 def test_the_bundle_names_device_definition_and_incident(made):
     bundle = fhir_bundle(made, "version/v1")
     kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
-    assert kinds == ["DeviceDefinition", "Device", "AdverseEvent"]
+    assert kinds == ["DeviceDefinition", "Device", "Group", "AdverseEvent"]
     assert "/" not in bundle["entry"][1]["resource"]["id"]
-    json.dumps(bundle)
+    assert fhir_faults(json.loads(json.dumps(bundle))) == []
+
+
+def test_names_that_fhir_would_confuse_stay_apart(made):
+    from commonwatt.clinic.fhir import fhir_id
+
+    names = ["event/a_b", "event/a-b", "event-a-b", "e" * 70, "e" * 71]
+    assert len({fhir_id(name) for name in names}) == len(names)
+    assert max(len(fhir_id(name)) for name in names) <= 64
+
+
+def walk(value, path=()):
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield (*path, name)
+            yield from walk(one, (*path, name))
+    elif isinstance(value, list):
+        for i, one in enumerate(value):
+            yield from walk(one, (*path, i))
+
+
+NEEDED = {"resourceType", "type", "status", "actuality", "subject", "membership", "id", "fullUrl"}
+
+
+def test_a_bundle_that_lacks_what_r5_requires_is_found_out(made):
+    bundle = fhir_bundle(made, "version/v1")
+    found = 0
+    for path in list(walk(bundle)):
+        broken = json.loads(json.dumps(bundle))
+        place = broken
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = "\u0000?" if path[-1] in NEEDED else None
+        if path[-1] in NEEDED and path[-2:] != ("entry", "fullUrl"):
+            changed = fhir_faults(broken)
+            found += bool(changed)
+            if path[-1] != "fullUrl":
+                assert changed, path
+    assert found > 10
+
+
+BARE = {"resourceType": "Bundle", "type": "collection"}
+
+
+@pytest.mark.parametrize(
+    "given_",
+    [None, [], {}, {"resourceType": "Bundle"}, "x", BARE | {"entry": [1]}, BARE | {"entry": 1}],
+)
+def test_what_is_no_bundle_is_said_so(given_):
+    assert fhir_faults(given_)
+
+
+def test_every_field_that_a_dossier_shows_has_a_chinese_label():
+    names = {field.name for fields in FIELDS.values() for field in fields}
+    names |= {"metric", "group", "estimate", "low", "high", "rows", "events", "verdict", "kinds"}
+    names |= {"floors", "most_threshold_shift", "deployment", "site", "status", "approved by"}
+    names |= {"undisclosed", "decisions", "event", "jurisdiction", "severity", "due at", "rule"}
+    assert {name for name in names if label(name, "zh-Hant") == label(name, "en")} == set()
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_a_dossier_is_a_pdf_too_the_same_bytes_each_time(made, language):
+    pytest.importorskip("weasyprint")
+    page = dossier_html(made, "version/v1", language=language)
+    first = pdf_of(page)
+    assert first.startswith(b"%PDF")
+    assert pdf_of(page) == first
+
+
+def test_a_letter_without_a_font_is_refused_rather_than_left_as_a_box():
+    pytest.importorskip("weasyprint")
+    with pytest.raises(EvidenceError, match=r"no font for 1 .* U\+F0000"):
+        pdf_of("<p>裁定 \U000f0000</p>")
+
+
+def test_a_missing_part_names_the_extra_that_installs_it(monkeypatch):
+    def gone(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("commonwatt.clinic.pdf.import_module", gone)
+    with pytest.raises(MissingExtraError, match=r"commonwatt\[pdf\]"):
+        pdf_of("<p>")
+
+
+def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = hospital(tmp_path)
+    event = {"deployment": "deployment/x", "type": "incident", "severity": "death"}
+    at = made.registry.records["deployment/x"].at
+    put(made, "event", "e1", event | {"jurisdiction": "cn", "code": "missed"}, at)
+    made.ledger.engine.dispose()
+    words = ["clinic", "dossier", "version/v1", "--out", "d", "--pdf", "d.pdf"]
+    assert run_main(root, [*words, "--lang", "zh-Hant"]) == 0
+    page = (tmp_path / "d" / "dossier.html").read_text()
+    for said in ("現況", "cn.ae.death", "運作中", "批准人", "成品 SHA-256"):
+        assert said in page
+    assert (tmp_path / "d.pdf").read_bytes().startswith(b"%PDF")
+    assert fhir_faults(json.loads((tmp_path / "d" / "fhir.json").read_text())) == []
 
 
 def test_an_unknown_version_is_refused(made):

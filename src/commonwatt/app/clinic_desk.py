@@ -8,10 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from commonwatt.app.clinic_queries import clocks
 from commonwatt.app.ledger import entry_dict, with_ledger
-from commonwatt.clinic.dossier import dossier_html, fhir_bundle
+from commonwatt.clinic.dossier import dossier_html
 from commonwatt.clinic.errors import MoveError
+from commonwatt.clinic.fhir import fhir_bundle, fhir_faults
+from commonwatt.clinic.pdf import pdf_of
 from commonwatt.clinic.registry import Desk, Status
+from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key
 
@@ -61,13 +65,33 @@ def move(
 
 
 def dossier(where: str, version: str, language: str) -> tuple[str, dict[str, Any]]:
-    """Return the dossier of a version as a page and as FHIR."""
+    """Return the dossier of a version as a page and as FHIR, which is checked.
+
+    Raises:
+        MoveError: There is no such version.
+        IdentityError: The FHIR bundle breaks a rule of R5, which is our fault.
+    """
 
     def use(desk: Desk) -> tuple[str, dict[str, Any]]:
-        page = dossier_html(desk.registry, version, language=language)
+        owed = desk.registry.duties(clocks())
+        page = dossier_html(desk.registry, version, language=language, duties=owed)
         return page, fhir_bundle(desk.registry, version)
 
-    return with_desk(where, use)
+    page, bundle = with_desk(where, use)
+    faults = fhir_faults(bundle)
+    if faults:
+        raise IdentityError("FHIR", found="; ".join(faults[:3]))
+    return page, bundle
+
+
+def save_pdf(page: str, path: Path) -> None:
+    """Write a page as PDF.
+
+    Raises:
+        MissingExtraError: WeasyPrint is not installed.
+        EvidenceError: This machine has no font for some of the letters.
+    """
+    path.write_bytes(pdf_of(page))
 
 
 def _read(path: Path) -> dict[str, Any]:

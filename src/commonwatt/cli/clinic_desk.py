@@ -128,11 +128,14 @@ def _add_dossier(clinic: LazyGroup) -> None:
     @command(clinic, "dossier", example="commonwatt clinic dossier version/v1 --out dossier")
     @where
     @click.argument("version")
-    def dossier(where: str, version: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    @option("--pdf", type=_file, help="Also write the page as PDF here.")
+    def dossier(where: str, version: str, pdf: Path | None) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Write everything on record about a version: a page, and FHIR."""
         from commonwatt.app import clinic_desk as app
 
         page, bundle = app.dossier(where, version, language(click.get_current_context()))
+        if pdf:
+            app.save_pdf(page, pdf)
         files = {
             "dossier.html": page,
             "fhir.json": json.dumps(bundle, ensure_ascii=False, indent=2),

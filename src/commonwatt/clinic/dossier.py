@@ -1,17 +1,18 @@
-"""The dossier of a version: everything on record about it, for a reader or for a machine.
+"""The dossier of a version: everything on record about it, on one page.
 
-`dossier_html` writes one page; `fhir_bundle` writes HL7 FHIR R5 resources for
-what FHIR has a place for (Device, DeviceDefinition, AdverseEvent).
+Each record stands with its entry, so that whoever doubts it can ask the ledger for a
+proof. What the records amount to stands first: where the version is, who approved it,
+how doctors decided, and what is still owed.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, cast
 
-from commonwatt.clinic.registry.state import Record, Registry
-from commonwatt.core.messages import translate
+from commonwatt.clinic.registry.state import Duty, Record, Registry
+from commonwatt.core.messages import Message, translate
 
 _HEADINGS = {
     "product": "Product",
@@ -23,6 +24,16 @@ _HEADINGS = {
     "deployment": "Deployments",
     "event": "Events",
 }
+_STYLE: Final = (
+    "body{font:16px/1.5 'Noto Sans','Noto Sans TC','Noto Sans CJK TC','PingFang TC',"
+    "'Microsoft JhengHei',sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "th{text-align:left;vertical-align:top;padding:0 1rem .2rem 0;font-weight:normal;color:#555}"
+    "td{vertical-align:top;padding:0 1rem .2rem 0;overflow-wrap:anywhere}"
+    "h3{margin-bottom:.2rem}thead th{border-bottom:1px solid #ccc}"
+    "@page{size:A4;margin:18mm;@bottom-right{content:counter(page) ' / ' counter(pages);"
+    "font-size:9pt;color:#555}}"
+    "@media print{body{font-size:10pt;margin:0;padding:0}h2,h3{break-after:avoid}}"
+)
 
 
 def dossier_records(registry: Registry, version: str) -> dict[str, list[Record]]:
@@ -57,64 +68,76 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Record]]
     }
 
 
-def dossier_html(registry: Registry, version: str, *, language: str) -> str:
-    """Return the dossier as one page in the reader's language."""
+def dossier_html(
+    registry: Registry, version: str, *, language: str, duties: Iterable[Duty] = ()
+) -> str:
+    """Return the dossier as one page in the reader's language.
+
+    Args:
+        registry: What is on record.
+        version: Of which version.
+        language: Of headings and labels; what is on record stays as it was written.
+        duties: Of every incident on record; those of this version are shown.
+
+    Raises:
+        MoveError: There is no such version.
+    """
     title = f"{translate('Dossier', language)}: {html.escape(version)}"
-    parts = [
-        _block(kind, found, language) for kind, found in dossier_records(registry, version).items()
-    ]
+    found = dossier_records(registry, version)
+    parts = [_standing(registry, found["deployment"], language), _duties(found, duties, language)]
+    parts += [_block(kind, records, language) for kind, records in found.items()]
     lang = "zh-Hant" if language == "zh-Hant" else "en"
+    seen = Message("As on record up to entry {index}.", {"index": f"{registry.seen - 1:,}"})
     return (
         f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>{title}</title>'
-        "<style>body{font:16px/1.5 system-ui,'Noto Sans TC',sans-serif;max-width:60rem;"
-        "margin:2rem auto;padding:0 1rem}th{text-align:left;vertical-align:top;"
-        "padding-right:1rem;font-weight:normal;color:#555}</style>"
-        f"<h1>{title}</h1>{''.join(parts)}</html>\n"
+        f"<style>{_STYLE}</style><h1>{title}</h1><p>{html.escape(seen.say(language))}</p>"
+        f"{''.join(parts)}</html>\n"
     )
 
 
-def fhir_bundle(registry: Registry, version: str) -> dict[str, Any]:
-    """Return a FHIR R5 collection for a version."""
-    found = dossier_records(registry, version)
-    product, this = found["product"][0], found["version"][0]
-    definition = {
-        "resourceType": "DeviceDefinition",
-        "id": _fhir_id(product.name),
-        "description": product.body["name"],
-        "deviceName": [{"name": product.body["name"], "type": "registered-name"}],
-    }
-    device = {
-        "resourceType": "Device",
-        "id": _fhir_id(this.name),
-        "manufacturer": product.body["manufacturer"],
-        "version": [{"value": this.name.removeprefix("version/")}],
-        "identifier": [{"system": "urn:sha256", "value": this.body["artefact_sha256"]}],
-        "definition": {"reference": {"reference": f"DeviceDefinition/{_fhir_id(product.name)}"}},
-    }
-    events = [_adverse_event(r) for r in found["event"] if r.body["type"] == "incident"]
-    resources = [definition, device, *events]
-    return {
-        "resourceType": "Bundle",
-        "type": "collection",
-        "entry": [{"resource": resource} for resource in resources],
-    }
+def label(name: str, language: str) -> str:
+    """Return what a field of a record is called on the page.
+
+    >>> label("artefact_sha256", "en"), label("artefact_sha256", "zh-Hant")
+    ('artefact sha256', '成品 SHA-256')
+    """
+    return translate(name.replace("_", " "), language)
 
 
-def _adverse_event(record: Record) -> dict[str, Any]:
-    return {
-        "resourceType": "AdverseEvent",
-        "id": _fhir_id(record.name),
-        "status": "completed",
-        "actuality": "actual",
-        "recordedDate": record.at.isoformat(),
-        "code": {"text": record.body["code"]},
-        "seriousness": {"text": record.body["severity"]},
-    }
+def _standing(registry: Registry, placed: list[Record], language: str) -> str:
+    headings = ("deployment", "site", "status", "approved by", "undisclosed", "decisions")
+    rows = [_stands(registry, record, language) for record in placed]
+    return _section("Where it stands", _grid(headings, rows, language), bool(rows), language)
 
 
-def _fhir_id(name: str) -> str:
-    """Return a name of letters, digits, dots and dashes, at most 64 of them."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in name)[:64]
+def _stands(registry: Registry, record: Record, language: str) -> list[str]:
+    approved = registry.approver(record.name)
+    by = "–"
+    if approved:
+        by = f"{approved.actor_id} ({translate('entry', language)} {approved.index:,})"
+    decided = registry.overrides(record.name)
+    decisions = ", ".join(
+        f"{translate(outcome, language)} {sum(row.values()):,}" for outcome, row in decided.items()
+    )
+    status = translate(str(registry.status(record.name)), language)
+    lacking = f"{len(registry.undisclosed(record.name)):,}"
+    return [record.name, record.body["site"], status, by, lacking, decisions or "–"]
+
+
+def _duties(found: Mapping[str, list[Record]], duties: Iterable[Duty], language: str) -> str:
+    ours = {record.name for record in found["event"]}
+    rows = [
+        [one.event, one.jurisdiction, one.severity, f"{one.due_at:%Y-%m-%d %H:%M%z}", one.rule]
+        for one in duties
+        if one.event in ours
+    ]
+    grid = _grid(("event", "jurisdiction", "severity", "due at", "rule"), rows, language)
+    return _section("Who must be told by when", grid, bool(rows), language)
+
+
+def _section(heading: str, body: str, filled: bool, language: str) -> str:
+    nothing = f"<p>{html.escape(translate('Nothing on record.', language))}</p>"
+    return f"<h2>{html.escape(translate(heading, language))}</h2>{body if filled else nothing}"
 
 
 def _of_kind(registry: Registry, kind: str) -> Iterable[Record]:
@@ -122,17 +145,50 @@ def _of_kind(registry: Registry, kind: str) -> Iterable[Record]:
 
 
 def _block(kind: str, records: list[Record], language: str) -> str:
-    heading = f"<h2>{html.escape(translate(_HEADINGS[kind], language))}</h2>"
-    if not records:
-        return f"{heading}<p>{html.escape(translate('Nothing on record.', language))}</p>"
-    return heading + "".join(_one(record, language) for record in records)
+    body = "".join(_one(record, language) for record in records)
+    return _section(_HEADINGS[kind], body, bool(records), language)
 
 
 def _one(record: Record, language: str) -> str:
     entry = f"{translate('entry', language)} {record.index:,}, {record.at.isoformat()}"
-    rows = "".join(
-        f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>"
-        for name, value in record.body.items()
-    )
     caption = f"{html.escape(record.name)} ({html.escape(entry)})"
-    return f"<h3>{caption}</h3><table>{rows}</table>"
+    return f"<h3>{caption}</h3>{_named(record.body, language)}"
+
+
+def _named(values: Mapping[str, Any], language: str) -> str:
+    rows = (
+        f"<th>{html.escape(label(str(name), language))}</th><td>{_shown(value, language)}</td>"
+        for name, value in values.items()
+    )
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+
+
+def _shown(value: Any, language: str) -> str:
+    """Return a value as a person reads it: maps and lists of maps become tables."""
+    if isinstance(value, dict):
+        return _named(cast("dict[str, Any]", value), language) if value else "–"
+    if isinstance(value, list):
+        return _listed(cast("list[Any]", value), language)
+    if value is None:
+        return "–"
+    return html.escape(str(value))
+
+
+def _listed(values: list[Any], language: str) -> str:
+    if values and all(isinstance(value, dict) for value in values):
+        headings = list(dict.fromkeys(name for value in values for name in value))
+        rows = [[_plain(value.get(name)) for name in headings] for value in values]
+        return _grid(headings, rows, language)
+    return ", ".join(_shown(value, language) for value in values) or "–"
+
+
+def _plain(value: Any) -> str:
+    return "–" if value is None else str(value)
+
+
+def _grid(headings: Iterable[str], rows: Iterable[list[str]], language: str) -> str:
+    head = "".join(f"<th>{html.escape(label(name, language))}</th>" for name in headings)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
