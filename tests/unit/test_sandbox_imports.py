@@ -198,14 +198,15 @@ def test_a_plain_table_is_held_to_its_schema(tmp_path):
         Field(name="row_id", kind="integer", unique=True),
     ]
     rows = ["63.0,F,2020-01-02,1.5,1", ",F,,,2", "x,F,,,3", "130,F,,,4", "50,X,,,5",
-            "50,F,2020-02-30,,6", "50,F,,high,7", "50,F,,inf,8", "50,F,,,1"]  # fmt: skip
+            "50,F,2020-02-30,,6", "50.5,F,,,10", "50,F,2020-01-02 10:00:00,,11",
+            "50,F,,high,7", "50,F,,inf,8", "50,F,,,1"]  # fmt: skip
     (tmp_path / "in.csv").write_text("age,sex,seen_on,chol,row_id\n" + "\n".join(rows) + "\n")
     dataset = import_csv(tmp_path / "in.csv", fields, tmp_path / "store", "plain")
     assert pl.read_parquet(dataset.table("rows")).rows()[0][0] == 63
     assert dataset.rows == {"rows": 1}
     assert dataset.set_aside["rows"] == {
-        "age missing": 1, "age is no integer": 1, "age too large": 1, "sex not of its choices": 1,
-        "seen_on is no date": 1, "chol is no float": 1, "chol is not finite": 1,
+        "age missing": 1, "age is no integer": 2, "age too large": 1, "sex not of its choices": 1,
+        "seen_on is no date": 2, "chol is no float": 1, "chol is not finite": 1,
         "row_id seen before": 1,
     }  # fmt: skip
 

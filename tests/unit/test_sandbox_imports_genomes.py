@@ -172,7 +172,8 @@ def test_alleles_are_counted_in_everyone_and_in_each_group(tmp_path):
 
 
 @pytest.mark.parametrize(("carriers", "told"), [(0, True), (1, False), (7, False), (8, True),
-                                                (32, True), (33, False), (39, False), (40, True)])  # fmt: skip
+                                                (32, True), (33, False), (39, False),
+                                                (40, True)])  # fmt: skip
 def test_few_carriers_and_few_others_are_not_told(tmp_path, carriers, told):
     dataset = _cohort(tmp_path, carriers=carriers, cases=40)
     made, report = count_alleles(dataset, tmp_path / "store", "counts")
@@ -211,8 +212,8 @@ def test_a_group_for_an_unknown_sample_is_set_aside(tmp_path):
     path = _vcf(tmp_path, _line())
     (tmp_path / "g.csv").write_text("sample,case\nP00,1\nP00,0\nX,1\nP01,\n")
     dataset = import_vcf([path, tmp_path / "g.csv"], tmp_path / "store", "raw")
-    assert dataset.set_aside == {"Sample": {
-        "patient_id not of its choices": 1, "group missing": 1, "patient_id seen before": 1}}  # fmt: skip
+    broken = ("patient_id not of its choices", "group missing", "patient_id seen before")
+    assert dataset.set_aside == {"Sample": dict.fromkeys(broken, 1)}
 
 
 @pytest.mark.shared_data

@@ -26,8 +26,24 @@ TYPES: Final = {
     "integer": "BIGINT", "float": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMP",
     "text": "VARCHAR", "flag": "BOOLEAN",
 }  # fmt: skip
-_GUESSES: Final = {"integer": "BIGINT", "float": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMP"}
+_GUESSES: Final = ("integer", "float", "date", "datetime")
 _MISSING: Final = ("", "?", "NA", "NULL", "null", "NaN", "nan", "N/A")
+
+
+def cast_text(cell: str, kind: str) -> str:
+    """Return SQL for the value of a text, nothing where it is none of that kind.
+
+    Exporters write whole numbers as `63.0` and dates as the first second of a day;
+    any other fraction or time would be lost, so it is none.
+    """
+    match kind:
+        case "integer":
+            text = f"regexp_extract({cell}, '^([+-]?[0-9]+)(\\.0+)?$', 1)"
+        case "date":
+            text = f"regexp_extract({cell}, '^(.{{8,10}}?)([ T]00:00(:00(\\.0+)?)?)?$', 1)"
+        case _:
+            text = cell
+    return f"TRY_CAST({text} AS {TYPES[kind]})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,12 +189,9 @@ def infer_schema(source: Path, *, rows: int = 100_000) -> Plain:
 
 def _kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
     cell = '"' + column.replace('"', '""') + '"'
-    for kind, sql_type in _GUESSES.items():
-        text = f"regexp_replace({cell}, '\\.0+$', '')" if kind == "integer" else cell
-        if kind == "date":
-            text = f"CASE WHEN length({cell}) <= 10 THEN {cell} END"
+    for kind in _GUESSES:
         code = f"regexp_matches({cell}, '^[+-]?0[0-9]')"  # 007 is a name, not the number 7
-        no = f"{cell} IS NOT NULL AND (TRY_CAST({text} AS {sql_type}) IS NULL OR {code})"
+        no = f"{cell} IS NOT NULL AND ({cast_text(cell, kind)} IS NULL OR {code})"
         wrong = f"count(*) FILTER ({no})"
         found = base.execute(f"SELECT {wrong}, count({cell}) FROM seen").fetchone()  # noqa: S608
         assert found is not None

@@ -32,7 +32,7 @@ from commonwatt.sandbox.imports.checked import (
 )
 from commonwatt.sandbox.imports.loose import FAULT, NO_TEXT, QUOTES, RAGGED, read_loosely
 from commonwatt.sandbox.imports.packed import check_packed
-from commonwatt.sandbox.imports.plain import TYPES, Field, Plain
+from commonwatt.sandbox.imports.plain import Field, Plain, cast_text
 from commonwatt.sandbox.imports.report import TableReport
 
 _SPECIFICATION: Final = Path(__file__).parents[2] / "data" / "sandbox" / "omop-5.4" / "fields.csv"
@@ -161,15 +161,8 @@ def _cell(column: str) -> str:
 
 
 def _value(column: str, field: Field) -> str:
-    if field.kind == "text":
-        return _cell(column)
-    return f"TRY_CAST({_number_text(column, field)} AS {TYPES[field.kind]})"
-
-
-def _number_text(column: str, field: Field) -> str:
-    """Return SQL for a cell; exporters write whole numbers as `63.0`, too."""
     cell = _cell(column)
-    return f"regexp_replace({cell}, '\\.0+$', '')" if field.kind == "integer" else cell
+    return cell if field.kind == "text" else cast_text(cell, field.kind)
 
 
 def _rules(column: str, field: Field) -> list[tuple[str, str]]:
