@@ -1,0 +1,112 @@
+"""Walks a room's moves and kills itself, as `kill -9` does, at one numbered moment.
+
+Run by its path: FOLDER MOMENT. A moment is each side of every commit
+and of every file that gets its final name.
+"""
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from commonwatt.ledger import Key, Ledger
+from commonwatt.sandbox.airlock.cohort import Cohort
+from commonwatt.sandbox.isolate.collect import Output
+from commonwatt.sandbox.isolate.job import Kind
+from commonwatt.sandbox.isolate.node import Ended, Ending
+from commonwatt.sandbox.privacy import measures
+from commonwatt.sandbox.privacy.twin import Categories, Person, TwinTable
+from commonwatt.sandbox.rooms.room import Request, Room
+
+DATA = b"gender,n\nfemale,30\nmale,30\n"
+COST, TWIN_COST = 0.05, 0.1
+
+
+class Bomb:
+    """Kills this process at one moment."""
+
+    def __init__(self, moment: int) -> None:
+        self.left = moment
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(moment: int) -> None:
+    """Put a moment on each side of every commit and of every final name of a file."""
+    bomb = Bomb(moment)
+    transaction, replace = Ledger.transaction, Path.replace
+
+    @contextmanager
+    def timed_transaction(self):
+        with transaction(self) as tx:
+            yield tx
+            bomb()
+        bomb()
+
+    def timed_replace(self, target):
+        bomb()
+        found = replace(self, target)
+        bomb()
+        return found
+
+    Ledger.transaction, Path.replace = timed_transaction, timed_replace
+
+
+class Runner:
+    """Leaves one table, without a cage, which has tests of its own."""
+
+    def environment(self, language):
+        return {}
+
+    def run(self, job, *, to):
+        import hashlib
+
+        digest = hashlib.sha256(DATA).hexdigest()
+        draft = to / ".draft"
+        draft.write_bytes(DATA)
+        output = Output(name="n.csv", kind=Kind.CSV, sha256=digest, size_bytes=len(DATA),
+                        path=draft.replace(to / digest))  # fmt: skip
+        return Ended(ending=Ending.DONE, exit_code=0, wall_s=1.0, cpu_s=1.0, memory_peak_bytes=1,
+                     outputs=(output,), refusals={}, log=b"", log_cut=False)  # fmt: skip
+
+
+def walk(folder: Path, moment: int) -> None:
+    """Submit, vote twice, release, ask, make a twin, delete; say each answer on stdout."""
+    custodian, researcher, first, second = (Key.from_seed(bytes([1 + i]) * 32) for i in range(4))
+    room = Room(Ledger.open(folder / "state.db"), folder / "room", "harbour")
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+
+    def now():
+        nonlocal at
+        at += timedelta(seconds=1)
+        return at
+
+    arm(moment)
+    request = Request(
+        code="", dataset="safe", tables=("Patient",), outputs={"n.csv": Kind.CSV},
+        cohorts={"n.csv": Cohort(table="Patient", by=("gender",))},
+    )  # fmt: skip
+    output = room.submit(Runner(), request, by=researcher, at=now()).ended.outputs[0].sha256
+    for checker in (first, second):
+        room.vote(output, approve=True, by=checker, at=now())
+    room.release(output, folder / "released", by=custodian, at=now())
+    for _ in range(2):
+        asked = room.ask(
+            "safe", lambda *_: measures.count(60).answer(COST), COST, purpose="n",
+            by=researcher, at=now(),
+        )  # fmt: skip
+        os.write(1, b"answered\n" if asked.answer else b"waits\n")
+    domains = {"patient_id": Person(), "gender": Categories(("female", "male"))}
+    room.twin("safe", {"Patient": TwinTable(domains=domains, rows=20)}, TWIN_COST,
+              folder / "twin", seed=1, by=researcher, at=now())  # fmt: skip
+    room.delete("raw", by=custodian, at=now())
+    os.write(1, b"whole\n")
+
+
+if __name__ == "__main__":
+    walk(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,127 @@
+"""Killed at any moment: nothing leaves unrecorded, no budget is lost or given back."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from commonwatt.ledger import Key, Ledger, actor_id_of
+from commonwatt.ledger.verify import verify
+from commonwatt.sandbox.imports.dataset import load_dataset
+from commonwatt.sandbox.privacy import account
+from commonwatt.sandbox.rooms import records, schema
+from commonwatt.sandbox.rooms.room import Room
+from tests import sandbox_killed as child
+from tests.sandbox_house import House
+from tests.sandbox_node import open_folder
+
+MOMENTS = (1, 2, 4, 7, 9, 12, 14, 16, 18, 21, 25, 29)
+
+
+@pytest.fixture(scope="module")
+def ready():
+    with open_folder() as folder:
+        house = House(folder)
+        house.sign()
+        for person in ("", actor_id_of(house.researcher.public_key)):
+            house.room.grant(1.0, person=person, by=house.custodian, at=house.now())
+        house.room.set_lane(0.5, by=house.custodian, at=house.now())
+        house.ledger.engine.dispose()
+        yield folder
+
+
+def _walk(folder, moment):
+    done = subprocess.run(
+        [sys.executable, child.__file__, str(folder), str(moment)],
+        capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    return done.returncode, done.stdout.decode().split(), done.stderr.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_room_killed_at_this_moment_keeps_its_promises(ready, moment, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(ready, folder)
+    code, said, errors = _walk(folder, moment)
+    assert code == -9, errors
+    room = Room(Ledger.open(folder / "state.db"), folder / "room", "harbour")
+    verify(room.ledger)
+    _nothing_left_unrecorded(room, folder)
+    _the_budget_is_that_of_the_spends(room, said)
+    _datasets_are_whole_or_gone(room)
+    _it_goes_on(room, folder)
+    room.ledger.engine.dispose()
+
+
+def test_a_walk_that_nobody_kills_comes_to_its_end(ready, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(ready, folder)
+    code, said, errors = _walk(folder, 10_000)
+    assert (code, said) == (0, ["answered", "answered", "whole"]), errors
+    assert (folder / "twin" / "patient").exists()
+
+
+def _nothing_left_unrecorded(room, folder):
+    """What lies outside has the bytes of an output whose release is on record."""
+    with room.ledger.reading() as tx:
+        outputs = records.rows_of(tx, "harbour", schema.outputs)
+    released = {one["output"] for one in outputs if one["state"] == "released"}
+    recorded = {
+        entry.subject.rsplit("/", 1)[1] for entry in room.ledger.entries(kind="sandbox.release")
+    }
+    recorded |= {
+        entry.body["output"]
+        for entry in room.ledger.entries(kind="sandbox.ask")
+        if entry.body.get("state") == "released"
+    }
+    assert released == recorded
+    outside = folder / "released"
+    for path in outside.iterdir() if outside.exists() else ():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in released
+    if (folder / "twin").exists():
+        assert [e for e in room.ledger.entries(kind="sandbox.twin") if "files" in e.body]
+
+
+def _the_budget_is_that_of_the_spends(room, said):
+    """Every cost stands once, in both budgets, in the spends and in the ledger."""
+    me = actor_id_of(Key.from_seed(bytes([2]) * 32).public_key)
+    with room.ledger.reading() as tx:
+        spent = [account.balance(tx, "harbour", who).spent for who in ("", me)]
+        costs = tx.execute(account.spends.select()).all()
+    entries = [
+        float(entry.body["epsilon"])
+        for kind in ("ask", "twin")
+        for entry in room.ledger.entries(kind=f"sandbox.{kind}")
+        if "epsilon" in entry.body
+    ]
+    total = round(sum(cost.cost_micro for cost in costs) / 1_000_000, 6)
+    assert spent == [total, total]
+    assert round(sum(entries), 6) == total
+    assert said.count("answered") * child.COST <= total + 1e-9
+
+
+def _datasets_are_whole_or_gone(room):
+    for one in room.status()["datasets"]:
+        if one["state"] != "deleted":
+            load_dataset(room.store / one["dataset"], check=True)
+
+
+def _it_goes_on(room, folder):
+    """The next person at the same room is not in the way of what was begun."""
+    custodian, researcher = (Key.from_seed(bytes([i]) * 32) for i in (1, 2))
+    at = datetime(2026, 11, 24, tzinfo=UTC)
+    if room.status()["datasets"]:
+        room.delete("raw", by=custodian, at=at)
+    assert not (room.store / "raw").exists()
+    asked = room.ask(
+        "safe", lambda *_: child.measures.count(60).answer(0.01), 0.01, purpose="n",
+        by=researcher, at=at,
+    )  # fmt: skip
+    assert asked.answer is not None
+    for one in room.status()["outputs"]:
+        if one["state"] == "approved":
+            room.release(one["output"], folder / "released", by=custodian, at=at)
