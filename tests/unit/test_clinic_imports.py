@@ -96,3 +96,25 @@ def test_files_of_another_kind_are_refused(tmp_path):
         load_adverse_events(tmp_path / "b")
     with pytest.raises(EvidenceError, match="FileNotFoundError"):
         load_adverse_events(tmp_path / "none")
+
+
+@pytest.mark.shared_data
+def test_public_records_are_imported_from_the_command_line(capsys):
+    import json
+
+    from commonwatt.cli import root
+    from commonwatt.cli.frame import run_main
+
+    folder = shared_data("surveillance")
+    files = [*sorted((folder / "chai_model_cards").glob("*.xml"))]
+    files += [next((folder / "fda_ai_devices").glob("*.gz"))]
+    files += [folder / "fda_ai_adverse_events" / "adverse_events_943.csv.gz"]
+    words = ["clinic", "import", *map(str, files), "--on", "2026-11-22"]
+    assert run_main(root, [*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len({row["file"] for row in found["cards"]}) == 18
+    assert found["devices"][0]["devices"] == 1357
+    assert found["events"][0]["reports"] == 943
+    assert run_main(root, [*words, "--lang", "zh-Hant"]) == 0
+    assert "card.ages-contradict" in capsys.readouterr().out
+    assert run_main(root, ["clinic", "import", str(folder / "README.md")]) == 68

@@ -11,11 +11,13 @@ import click
 from commonwatt.cli.clinic_desk import add_desk
 from commonwatt.cli.clinic_explain import add_explain
 from commonwatt.cli.clinic_gate import add_gate
+from commonwatt.cli.clinic_imports import add_import
 from commonwatt.cli.clinic_language import add_language
 from commonwatt.cli.clinic_options import PLACES, pairs
 from commonwatt.cli.clinic_queries import add_queries
 from commonwatt.cli.clinic_sealed import add_sealed
 from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, language, option
+from commonwatt.cli.options import DataPath
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
     "evidence",
     example="commonwatt clinic evidence scores.csv --by sex --by age --threshold 0.3",
 )
-@click.argument("table", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.argument("table", type=DataPath())
 @option("--score", default="score", show_default=True, help="Column with the model's probability.")
 @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
 @option("--by", multiple=True, help="Column with subgroups; may repeat.")
@@ -131,7 +133,7 @@ def evidence(
     "monitor",
     example="commonwatt clinic monitor scores.csv --day date --by site --band 0.1",
 )
-@click.argument("table", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.argument("table", type=DataPath())
 @option("--score", default="score", show_default=True, help="Column with the model's probability.")
 @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
 @option("--day", default="day", show_default=True, help="Column with the day, as YYYY-MM-DD.")
@@ -201,7 +203,7 @@ def _companion(found: dict[str, Any] | None, language: str) -> list[str]:
     "joint",
     example="commonwatt clinic joint cases.csv --model p --doctor own --label died",
 )
-@click.argument("table", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.argument("table", type=DataPath())
 @option("--model", default="score", show_default=True, help="Column with the model's probability.")
 @option("--doctor", default="own", show_default=True, help="Column with the doctor's own estimate.")
 @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
@@ -315,3 +317,4 @@ add_queries(clinic)
 add_language(clinic)
 add_sealed(clinic)
 add_explain(clinic)
+add_import(clinic)
