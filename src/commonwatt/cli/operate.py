@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli.frame import Answer, LazyGroup, command, option, say
+from commonwatt.cli.operate_care import COMMANDS as CARE_COMMANDS
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -293,3 +294,7 @@ def _foreseen(found: dict[str, Any]) -> str:
 
 def _seconds(at: datetime | None) -> float | None:
     return at.replace(tzinfo=UTC).timestamp() if at else None
+
+
+for _each in CARE_COMMANDS:
+    operate.add_command(_each)

@@ -118,8 +118,9 @@ class Caretaker:
     def _settling(self, node: str, now_s: float) -> bool:
         """Return whether a node was returned just now and may take its time to answer."""
         case = self.book.cases.get(node)
-        returned = case is not None and case.stage is Stage.PROBATION
-        return returned and now_s - case.since_s < self.policy.settle_s
+        if case is None or case.stage is not Stage.PROBATION:
+            return False
+        return now_s - case.since_s < self.policy.settle_s
 
     def _concerned(self, seen: Seen) -> list[NodeSeen]:
         cases = self.book.cases

@@ -1,4 +1,4 @@
-"""Errors of care; exit codes 94 to 97.
+"""Errors of care; exit codes 94, 95 and 97.
 
 ::
 
@@ -6,7 +6,6 @@
     ├── InputError
     │   └── TelemetryError   94   telemetry cannot be read
     ├── CareMoveError        95   a node may not move so, or not by this role
-    ├── CareBudgetError      96   a move would take more nodes out than is allowed
     └── CareSettingsError    97   settings or a fault history cannot be used
 """
 
@@ -25,12 +24,6 @@ class CareMoveError(CommonwattError):
     """A node in care may not move so, or not by this role."""
 
     code, exit_code = "care-move-refused", 95
-
-
-class CareBudgetError(CommonwattError):
-    """A move would take more nodes out of service than care is allowed to."""
-
-    code, exit_code = "care-budget-spent", 96
 
 
 class CareSettingsError(InputError):

@@ -9,8 +9,8 @@
         └──── PROBATION ◀─────────────────┼──────────────────── passed ───┤
                   └── relapse ──▶ DRAINED └──────▶ HANDED_OVER ◀─ failed ─┘
 
-A node is moved back into service out of `DRAINED` by an operator alone, which is how
-an automatic drain is undone. From `HANDED_OVER` only an operator moves it.
+Out of `DRAINED` or `TEST` straight back into service only an operator moves a node,
+which is how an automatic drain is undone. From `HANDED_OVER` only an operator moves it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ MOVES: Final[dict[Stage, frozenset[Stage]]] = {
     ),
     Stage.RESET: frozenset({Stage.TEST, Stage.HANDED_OVER}),
     Stage.REBOOT: frozenset({Stage.TEST, Stage.HANDED_OVER}),
-    Stage.TEST: frozenset({Stage.PROBATION, Stage.RESET, Stage.REBOOT, Stage.HANDED_OVER}),
+    Stage.TEST: frozenset(
+        {Stage.PROBATION, Stage.RESET, Stage.REBOOT, Stage.HANDED_OVER, Stage.IN_SERVICE}
+    ),
     Stage.PROBATION: frozenset({Stage.IN_SERVICE, Stage.DRAINED, Stage.HANDED_OVER}),
     Stage.HANDED_OVER: frozenset({Stage.TEST, Stage.IN_SERVICE}),
 }
@@ -64,6 +66,7 @@ _PERSON: Final = frozenset({OPERATOR})
 ONLY_A_PERSON: Final = frozenset(
     {
         (Stage.DRAINED, Stage.IN_SERVICE),
+        (Stage.TEST, Stage.IN_SERVICE),
         (Stage.HANDED_OVER, Stage.TEST),
         (Stage.HANDED_OVER, Stage.IN_SERVICE),
     }

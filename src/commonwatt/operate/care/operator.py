@@ -38,8 +38,8 @@ class Desk:
         """Bring a node back into service that care took out.
 
         Raises:
-            CareMoveError: It is not drained or handed over; a running reset, reboot or
-                test is waited for.
+            CareMoveError: It is not drained, in test or handed over; a reset or reboot
+                that runs is waited for.
         """
         return self.move(node, Stage.IN_SERVICE, reason="undone", now_s=now_s)
 

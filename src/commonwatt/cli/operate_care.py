@@ -1,0 +1,245 @@
+"""`commonwatt operate care` and its kin: keep nodes healthy, within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commonwatt.cli.frame import Answer, command, option, say
+from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    from commonwatt.operate.care.caretaker import Step
+
+_folder = click.Path(file_okay=False, path_type=Path)
+_table = click.Path(dir_okay=False, exists=True, path_type=Path)
+_home = option(
+    "--home",
+    "folder",
+    type=_folder,
+    default=Path("operate"),
+    envvar="COMMONWATT_OPERATE",
+    show_default=True,
+    help="Folder of the controller (or COMMONWATT_OPERATE).",
+)
+_positive = click.FloatRange(min=0, min_open=True)
+
+
+@command(
+    None,
+    "care",
+    example="commonwatt operate care --home cluster --dry-run\n"
+    "commonwatt operate care --home cluster --samples telemetry.csv --json",
+)
+@_home
+@option("--samples", type=_table, help="Telemetry as a table: at_s, node, signal, value.")
+@option("--looks", type=click.IntRange(1), default=1, show_default=True, help="How often to look.")
+@option("--dry-run", is_flag=True, help="Say what would be done, and touch nothing.")
+def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Answer:
+    """Look for sick nodes and do what the table of moves and its bounds allow."""
+    from commonwatt.app.operate.care import look_after
+    from commonwatt.app.operate.home import open_home
+
+    def each(step: Step) -> None:
+        if looks > 1:
+            say(_step_text(step))
+
+    home = open_home(folder)
+    data = look_after(home, samples=samples, looks=looks, dry_run=dry_run, each=each)
+    return Answer(data=data, text=lambda language: _care_text(data, language))
+
+
+@command(None, "care-desk", example="commonwatt operate care-desk undo n007 --home cluster")
+@click.argument("act", type=click.Choice(["undo", "approve", "test", "release"]))
+@click.argument("node", required=False)
+@_home
+@option("--reason", default="", help="Why, for the record.")
+def care_desk(folder: Path, act: str, node: str | None, reason: str) -> Answer:
+    """Undo or approve what care did, send a repaired node to its test, or end a freeze."""
+    from commonwatt.app.operate.care import desk
+    from commonwatt.app.operate.home import open_home
+
+    data = desk(open_home(folder), act, node, reason=reason)
+    return Answer(data=data, text=lambda language: _standing_text(data, language))
+
+
+@command(
+    None,
+    "care-detect",
+    example="commonwatt operate care-detect last-month.csv today.csv --json",
+)
+@click.argument("ordinary", type=_table)
+@click.argument("later", type=_table)
+@option("--day", type=click.IntRange(2), default=1440, show_default=True, help="Steps of a day.")
+@option("--false-per-day", type=_positive, default=0.1, show_default=True,
+        help="False alarm episodes that may be raised a day.")  # fmt: skip
+@option("--incidents-per-day", type=click.FloatRange(min=0), default=0.3, show_default=True,
+        help="Incidents reckoned with a day among the ordinary ones.")  # fmt: skip
+def care_detect(
+    ordinary: Path, later: Path, day: int, false_per_day: float, incidents_per_day: float
+) -> Answer:
+    """Learn a node's ordinary days from one table and raise alarms on another."""
+    from commonwatt.app.operate.care_study import detect_answer
+    from commonwatt.operate.care.detect.alarms import AlarmBudget
+
+    budget = AlarmBudget(
+        false_per_day=false_per_day,
+        incidents_per_day=incidents_per_day,
+        day=day,
+        quiet=max(day // 24, 1),
+    )
+    data, scores = detect_answer(ordinary, later, day=day, budget=budget)
+    tables = {"scores": scores}
+    return Answer(data=data, text=lambda language: _alarms_text(data, language), tables=tables)
+
+
+@command(
+    None,
+    "care-replay",
+    example="commonwatt operate care-replay faults.parquet --gang 2048 --spares 96 --days 54",
+)
+@click.argument("faults", type=_table)
+@option("--gang", type=click.IntRange(1), default=2048, show_default=True, help="Nodes it runs on.")
+@option("--spares", type=click.IntRange(0), default=96, show_default=True, help="Further nodes.")
+@option("--days", type=_positive, default=54.0, show_default=True, help="Length of the replay.")
+@option("--watched", type=click.IntRange(1), default=400, show_default=True,
+        help="Nodes that the table watched, those without faults included.")  # fmt: skip
+@option("--counts-days", type=_positive, default=54.0, show_default=True,
+        help="Over how many days causes were counted, for a table of counts.")  # fmt: skip
+@option("--save-s", type=_positive, default=0.5, show_default=True,
+        help="Time that the gang stands still for one save [s].")  # fmt: skip
+@option("--restart-s", type=_positive, default=75.0, show_default=True,
+        help="From a start of the gang to its first step [s].")  # fmt: skip
+@option("--most-out", type=click.FloatRange(0, 1, min_open=True), default=0.05, show_default=True,
+        help="Most nodes out of service, as a share.")  # fmt: skip
+@option("--seed", type=int, default=1, show_default=True, help="Of everything that is drawn.")
+def care_replay(
+    faults: Path, watched: int, counts_days: float, most_out: float, **given: Any
+) -> Answer:
+    """Try the policy of care on recorded faults of real nodes, with one gang on the fleet."""
+    from commonwatt.app.operate.care_study import replay_answer
+    from commonwatt.operate.care.policy import CarePolicy
+    from commonwatt.operate.care.replay.setting import Setting
+
+    setting = Setting(policy=CarePolicy(most_out_share=most_out), **given)
+    data = replay_answer(faults, setting, watched=watched, counts_days=counts_days)
+    return Answer(data=data, text=lambda language: _replay_text(data, language))
+
+
+@command(None, "care-lemons", example="commonwatt operate care-lemons faults.csv --nodes 400")
+@click.argument("faults", type=_table)
+@option("--nodes", type=click.IntRange(1), required=True, help="All nodes of the fleet.")
+@option("--times", type=_positive, default=3.0, show_default=True,
+        help="How many times the mean rate a lemon fails.")  # fmt: skip
+@option("--sure", type=click.FloatRange(0, 1), default=0.9, show_default=True,
+        help="With what probability it must.")  # fmt: skip
+def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> Answer:
+    """Find the nodes that fail again and again, from the history of faults."""
+    from commonwatt.app.operate.care_study import lemons_answer
+    from commonwatt.operate.care.lemons import LemonRule
+
+    data = lemons_answer(faults, nodes=nodes, rule=LemonRule(times=times, sure=sure))
+    return Answer(data=data, text=lambda language: _lemons_text(data, language))
+
+
+@command(
+    None,
+    "care-checkpoint",
+    example="commonwatt operate care-checkpoint --nodes 2048 --faults 4.2 --save-s 20",
+)
+@option("--nodes", type=click.IntRange(1), required=True, help="Nodes of the gang.")
+@option("--faults", "faults_per_1000_node_days", type=_positive, required=True,
+        help="Faults per thousand nodes and day.")  # fmt: skip
+@option("--save-s", type=_positive, required=True,
+        help="Time that the gang stands still for one save [s].")  # fmt: skip
+@option("--restart-s", type=_positive, default=300.0, show_default=True,
+        help="From an interruption to work again [s].")  # fmt: skip
+def care_checkpoint(**given: Any) -> Answer:
+    """Advise how often a gang should save its work (Young 1974, Daly 2006)."""
+    from commonwatt.app.operate.care_study import checkpoint_answer
+
+    data = checkpoint_answer(**given)
+    return Answer(data=data, text=lambda language: _checkpoint_text(data, language))
+
+
+_HELD = {
+    "budget": Message("waits: enough nodes are out"),
+    "approval": Message("waits for a person's approval"),
+    "freeze": Message("waits: so many findings at once are doubted"),
+}
+
+
+def _step_text(step: Step) -> str:
+    held = f"  [{step.held}]" if step.held else ""
+    return f"{step.node or '*'}: {step.origin} -> {step.to}  {step.reason}{held}"
+
+
+def _care_text(data: Mapping[str, Any], language: str) -> str:
+    lines: list[str] = []
+    for step in data["steps"]:
+        held = f"  {_HELD[step['held']].say(language)}" if step["held"] else ""
+        name = step["node"] or "*"
+        lines.append(f"{name:<16}{step['from']:<12}-> {step['to']:<12} {step['reason']}{held}")
+    if data["dry_run"]:
+        lines.append(translate("A dry run: nothing was touched.", language))
+    return "\n".join([*lines, _standing_text(data, language)])
+
+
+def _standing_text(data: Mapping[str, Any], language: str) -> str:
+    lines = [
+        f"{case['node']:<16}{case['stage']:<12}{case['component']:<10}{case['severity']}"
+        for case in data["nodes"]
+    ]
+    if data["frozen"]:
+        lines.append(translate("Care is frozen: a person must release it.", language))
+    return "\n".join(lines) or translate("No node is in care.", language)
+
+
+def _alarms_text(data: Mapping[str, Any], language: str) -> str:
+    told = Message("{count} alarm episodes in {steps} steps", {
+        "count": str(len(data["episodes"])), "steps": f"{data['steps']:,}"})  # fmt: skip
+    lines = [told.say(language)]
+    for one in data["episodes"]:
+        metrics = ", ".join(one["metrics"])
+        lines.append(
+            f"  {one['first_step']:>8}-{one['last_step']:<8} {one['peak']:6.2f}  {metrics}"
+        )
+    if data["judged"]:
+        lines += [f"  {name}: {value:.3f}" for name, value in data["judged"].items()]
+    return "\n".join(lines)
+
+
+def _replay_text(data: Mapping[str, Any], language: str) -> str:
+    told = Message(
+        "Effective training time {ettr} of 1, {interruptions} interruptions",
+        {
+            "ettr": f"{data['ettr_share']:.4f}",
+            "interruptions": str(data["interruptions"]),
+        },
+    )
+    names = [name for name in data if name not in ("moves", "ettr_share", "interruptions")]
+    return "\n".join([told.say(language), *(f"  {name:<34}{data[name]:>12.4g}" for name in names)])
+
+
+def _lemons_text(data: Mapping[str, Any], language: str) -> str:
+    told = Message("{count} lemons among {nodes} nodes", {
+        "count": str(len(data["lemons"])), "nodes": str(data["nodes"])})  # fmt: skip
+    rows = [f"  {x['node']:<16}{x['faults']:>4}  {x['probability']:.3f}" for x in data["lemons"]]
+    return "\n".join([told.say(language), *rows])
+
+
+def _checkpoint_text(data: Mapping[str, Any], language: str) -> str:
+    return Message(
+        "Save every {interval} s; {share} of the time is then kept work",
+        {
+            "interval": f"{data['interval_s']:.0f}",
+            "share": f"{data['productive_share']:.4f}",
+        },
+    ).say(language)
+
+
+COMMANDS = (care, care_desk, care_detect, care_replay, care_lemons, care_checkpoint)
+"""What `commonwatt operate` takes in."""
