@@ -53,14 +53,15 @@ def controller(folder: Path, engine: Engine, settings: Settings | str = "") -> C
     return made
 
 
-def run_until_over(control: Controller, jobs: int, wait_s: float = 60.0):
-    """Tick until `jobs` jobs are over; return the ticks that did something."""
+def run_until_over(control: Controller, *names: str, wait_s: float = 60.0):
+    """Tick until the named jobs, or all, are over; return the ticks that did something."""
     until, busy = time.monotonic() + wait_s, []
     while time.monotonic() < until:
         tick = control.tick()
         if tick.done or tick.refused:
             busy.append(tick)
-        if sum(job.phase in OVER for job in tick.seen.jobs.values()) >= jobs:
+        jobs = tick.seen.jobs
+        if all(jobs[name].phase in OVER for name in names or jobs):
             return busy
         time.sleep(control.settings.tick_s)
     phases = {name: job.phase.value for name, job in tick.seen.jobs.items()}

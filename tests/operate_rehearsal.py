@@ -65,7 +65,7 @@ def rehearse(
     simulation counts it as part of each run.
     """
     began, cpu = time.time(), time.process_time()
-    waiting = list(range(len(work)))
+    waiting, names = list(range(len(work))), set(work.job_id.to_list())
     over: dict[str, float] = {}
     offered: dict[str, float] = {}
     ran: dict[str, float] = {}
@@ -83,6 +83,8 @@ def rehearse(
             if intent.act == "start":
                 offered[intent.subject] = now
         for name, job in tick.seen.jobs.items():
+            if name not in names:
+                continue
             if job.phase == Phase.RUNNING and name not in ran:
                 ran[name] = tick.seen.at_s
             if job.phase in OVER and name not in over:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +23,6 @@ class LocalRunner:
 
     def __init__(self, nodes: Sequence[NodeSeen]) -> None:
         self._nodes = tuple(nodes)
-        self._children: list[subprocess.Popen[bytes]] = []
 
     def nodes(self) -> tuple[NodeSeen, ...]:
         """Return the nodes that this machine stands for."""
@@ -35,13 +33,10 @@ class LocalRunner:
     ) -> None:
         """Start the attempt's wrapper."""
         text = compact(places_json(tuple(places)))
-        child = launch(attempt, text, ask.argv, {**ask.env, **given})
-        if child is not None:
-            self._children.append(child)
+        launch(attempt, text, ask.argv, {**ask.env, **given})
 
     def look(self, attempts: Sequence[Path], now_s: float) -> dict[Path, StepSeen]:
         """Return how attempts stand, by their files and the process table."""
-        self._children = [child for child in self._children if child.poll() is None]
         return {attempt: look(attempt, now_s) for attempt in attempts}
 
     def tell(self, attempt: Path, number: signal.Signals) -> None:

@@ -71,6 +71,7 @@ class RayRunner:
                 found=Message("no answer ({kind})", {"kind": "ConnectionError"}),
                 wanted=Message("a Ray cluster that answers"),
             ) from None
+        self.warm()
 
     def nodes(self) -> tuple[NodeSeen, ...]:
         """Return every node that was ever seen; one that is away is down."""
@@ -98,12 +99,8 @@ class RayRunner:
         except FileExistsError:
             return
         (attempt / "places.json").write_text(compact(places_json(tuple(places))))
-        group = self._group(attempt, places)
-        agent = self._agent(places[0].node)
-        env = {**ask.env, **given}
-        if group is None or agent is None or self._get(
-            agent.run.remote(_key(attempt), list(ask.argv), env)
-        ) is None:  # fmt: skip
+        group, agent = self._group(attempt, places), self._agent(places[0].node)
+        if group is None or agent is None:
             self._drop_group(attempt)
             write_whole(attempt / "lost", "was not taken")
             raise EngineError(
@@ -111,6 +108,12 @@ class RayRunner:
                 found=Message("no room, or no answer"),
                 wanted=Message("a node with the room that was planned"),
             )
+        # not waited for: the next look tells whether the agent has it
+        agent.run.remote(_key(attempt), list(ask.argv), {**ask.env, **given})
+
+    def warm(self) -> None:
+        """Bring up the agents of all nodes and wait for them, which takes seconds."""
+        self._ask(sorted(self._alive()))
 
     def look(self, attempts: Sequence[Path], now_s: float) -> dict[Path, StepSeen]:
         """Return how attempts stand, by what the agents report."""

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,22 +49,21 @@ class StepSeen:
     ended_at_s: float
 
 
-def launch(
-    attempt: Path, places: str, argv: Sequence[str], env: Mapping[str, str]
-) -> subprocess.Popen[bytes] | None:
+def launch(attempt: Path, places: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
     """Start an attempt, unless its folder is there already."""
     try:
         attempt.mkdir()
     except FileExistsError:
-        return None
+        return
     (attempt / "places.json").write_text(places)
-    return subprocess.Popen(  # noqa: S603  # running what was asked for is its purpose
-        ["/bin/sh", "-c", WRAPPER, "step", str(attempt), *argv],
+    # a shell in between, which leaves at once: the wrapper is nobody's child
+    subprocess.run(  # noqa: S603  # running what was asked for is its purpose
+        ["/bin/sh", "-c", 'setsid /bin/sh -c "$0" step "$@" &', WRAPPER, str(attempt), *argv],
         env={**os.environ, **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        check=True,
     )
 
 
@@ -81,6 +81,8 @@ def look(attempt: Path, now_s: float) -> StepSeen:
 
 def _given_up(attempt: Path, now_s: float) -> bool:
     """Return whether an attempt without a process will never have one."""
+    if (attempt / "lost").exists():
+        return True
     if now_s - attempt.stat().st_mtime < _LAUNCH_S:
         return False
     try:
@@ -91,14 +93,29 @@ def _given_up(attempt: Path, now_s: float) -> bool:
 
 
 def tell(attempt: Path, number: signal.Signals) -> None:
-    """Send a signal to every process of an attempt; one that has none yet gets none."""
-    if number == signal.SIGKILL:
-        with contextlib.suppress(FileExistsError):
-            (attempt / "claim").mkdir()
+    """Send a signal to every process of an attempt.
+
+    One that has not come up yet is not told, but by SIGKILL it is kept from coming up.
+    """
+    if number == signal.SIGKILL and not _comes_up(attempt):
+        (attempt / "lost").touch()
+        return
     group = group_of(attempt)
     if group is not None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, number)
+
+
+def _comes_up(attempt: Path) -> bool:
+    """Return whether the wrapper has the attempt, waiting until it says who it is."""
+    try:
+        (attempt / "claim").mkdir()
+    except FileExistsError:
+        until = time.monotonic() + 1.0
+        while not (attempt / "process").exists() and time.monotonic() < until:
+            time.sleep(0.005)
+        return True
+    return False
 
 
 def group_of(attempt: Path) -> int | None:
@@ -107,16 +124,18 @@ def group_of(attempt: Path) -> int | None:
     A process number alone may have been given anew; with its start it is sure.
     """
     try:
-        pid, start = _identity((attempt / "process").read_text())
-        now = _identity(Path(f"/proc/{pid}/stat").read_text())
+        pid, start, _ = _identity((attempt / "process").read_text())
+        *now, state = _identity(Path(f"/proc/{pid}/stat").read_text())
     except (OSError, ValueError, IndexError):
         return None
-    return pid if now == (pid, start) else None
+    return pid if now == [pid, start] and state != "Z" else None
 
 
-def _identity(stat: str) -> tuple[int, str]:
+def _identity(stat: str) -> tuple[int, str, str]:
+    """Return process id, start in clock ticks and state of a line as proc(5) has it."""
     first, _, rest = stat.partition("(")
-    return int(first), rest.rpartition(")")[2].split()[_STAT_START]
+    words = rest.rpartition(")")[2].split()
+    return int(first), words[_STAT_START], words[0]
 
 
 def _exit_of(attempt: Path) -> tuple[int, float] | None:

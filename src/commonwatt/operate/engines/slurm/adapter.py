@@ -123,11 +123,11 @@ class SlurmEngine:
         restarts = int(parse.fields(line).get("Restarts", "0"))
         comment = _comment(job.ask, (restarts, tuple(places)))
         where = ",".join(place.node for place in places)
-        self.scontrol.ask(
+        self.scontrol.tell(
             f"update JobId={number} NumNodes={count}-{count} NumCPUs={count} NumTasks={count} "
             f"ReqNodeList={where} Comment={comment}"
         )
-        self.scontrol.ask(f"release {number}")
+        self.scontrol.tell(f"release {number}")
 
     def warn(self, job_id: str) -> None:
         """Send SIGTERM to all processes of a job that runs."""
@@ -142,9 +142,9 @@ class SlurmEngine:
         if job is None or job.phase == Phase.HELD:
             return
         if job.phase == Phase.STARTING:
-            self.scontrol.ask(f"hold {number}")
+            self.scontrol.tell(f"hold {number}")
         else:
-            self.scontrol.ask(f"requeuehold {number}")
+            self.scontrol.tell(f"requeuehold {number}")
         del reason  # the comment holds what the job asks, and Slurm has no other place for it
 
     def cancel(self, job_id: str, reason: str) -> None:
@@ -170,7 +170,7 @@ class SlurmEngine:
     def reboot(self, node: str, reason: str) -> None:
         """Restart an empty node by Slurm's `RebootProgram`; it comes back drained."""
         told = _quoted(reason)
-        self.scontrol.ask(f"reboot ASAP nextstate=DOWN reason={told} {node}")
+        self.scontrol.tell(f"reboot ASAP nextstate=DOWN reason={told} {node}")
 
     def close(self) -> None:
         """End the `scontrol` that was kept."""
@@ -182,7 +182,7 @@ class SlurmEngine:
             return
         number = parse.fields(line)["JobId"]
         if job.phase == Phase.HELD and _runs_free(line):
-            self.scontrol.ask(f"hold {number}")
+            self.scontrol.tell(f"hold {number}")
         known = jobs.get(job.ask.job_id)
         if known is None or known.phase in OVER:
             jobs[job.ask.job_id] = job
@@ -250,9 +250,9 @@ class SlurmEngine:
     def _update_node(self, node: str, state: str, reason: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", node):
             raise UnknownError(f"node {node}", wanted=Message("a node of this cluster"))
-        told = f" Reason={_quoted(reason)}" if reason else ""
+        told = "" if state == "RESUME" else f" Reason={_quoted(reason or MARK)}"
         try:
-            self.scontrol.ask(f"update NodeName={node} State={state}{told}")
+            self.scontrol.tell(f"update NodeName={node} State={state}{told}")
         except EngineError as error:
             if "node name" in str(error):
                 raise UnknownError(

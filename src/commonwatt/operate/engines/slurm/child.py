@@ -13,7 +13,7 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.errors import EngineError
 
 PROMPT = b"scontrol: "
-_FAULTS = ("error:", "error :", "slurm_", "Invalid", "invalid", "Bad ", "unknown")
+_FAULTS = ("error:", "slurm_load")
 
 
 class Scontrol:
@@ -34,12 +34,21 @@ class Scontrol:
         Raises:
             EngineError: It does not answer, or refuses.
         """
-        answer = self._answer(question)
-        body = answer.partition("\n")[2]  # the first line repeats the question
-        lines = [line for line in body.splitlines() if line.strip()]
-        if lines and len(lines) <= 3 and any(fault in lines[0] for fault in _FAULTS):
-            raise EngineError(f"scontrol {_verb(question)}", found=lines[0][:300])
+        body = self._answer(question).partition("\n")[2]  # the first line repeats the question
+        first = body.lstrip().partition("\n")[0]
+        if any(fault in first for fault in _FAULTS):
+            raise EngineError(f"scontrol {_verb(question)}", found=first[:300])
         return body
+
+    def tell(self, order: str) -> None:
+        """Have `scontrol` do something, which it does without a word.
+
+        Raises:
+            EngineError: It does not answer, or has something to say.
+        """
+        said = self._answer(order).partition("\n")[2].strip()
+        if said:
+            raise EngineError(f"scontrol {_verb(order)}", found=said.splitlines()[0][:300])
 
     def close(self) -> None:
         """End the child."""
