@@ -196,6 +196,16 @@ def test_a_signed_step_counts_once_even_for_a_second_runner_of_the_same_plan():
     assert again.rule == "agent.statement-used"
 
 
+def test_two_runners_of_one_plan_at_once_share_its_signature_and_its_budget():
+    step = {"deployment": "deployment/imaging", "encounter": "told", "facts": GOOD}
+    first, second = (Runner(GATE, PATHWAY, "both") for _ in range(2))
+    signed = [sign_statement("both", n, "go", KEYS["clinician"]) for n in range(4)]
+    assert first.call(0, step, signed[0], at=NOW).allowed
+    assert second.call(0, step, signed[0], at=NOW).rule == "agent.statement-used"
+    assert first.call(1, step, signed[1], at=NOW).allowed
+    assert second.call(2, step, signed[2], at=NOW).rule == "agent.budget-spent"
+
+
 def test_every_call_of_an_agent_is_in_the_ledger_and_the_ledger_verifies():
     before = len(list(DESK.ledger.entries(kind=CALL)))
     Runner(GATE, PATHWAY, "noted").run(["nonsense"], {}, at=NOW)

@@ -77,6 +77,32 @@ def test_encounters_that_lacked_disclosure_are_told_apart_by_what_happened(folde
     assert "0 advised on without disclosure, 1 refused" in capsys.readouterr().out
 
 
+def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = hospital(tmp_path)
+    gate = Gate(made, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
+    disclose(made, gate, "e")
+    assert not gate.ask("deployment/x", "e", FACTS, at=EARLY).sign_off  # class II, advisory
+    body = made.registry.records["ruling/r"].body | {"classes": {"device": "III"}}
+    put(made, "ruling", "high", dict(body), EARLY)
+    body = made.registry.records["determination/d"].body | {"ruling": "ruling/high"}
+    put(made, "determination", "high", dict(body), EARLY)
+    body = made.registry.records["deployment/x"].body | {"determination": "determination/high"}
+    put(made, "deployment", "high", dict(body), EARLY)
+    move(made, "approved", "committee-chair", EARLY, name="high")
+    move(made, "live", "clinical-lead", EARLY, name="high")
+    told = {"deployment": "deployment/high", "encounter": gate.opaque("e"), "language": "en"}
+    put(made, "disclosure", "high", told, EARLY)
+    gate.models = {"deployment/high": lambda _: 0.4}
+    verdict = gate.ask("deployment/high", "e", FACTS, at=EARLY)
+    assert verdict.sign_off
+    assert asked(capsys, "unsigned", "deployment/high")["unsigned"] == [{"advice": verdict.advice}]
+    decided = {"advice": verdict.advice, "outcome": "accepted", "asked_before": False}
+    put(made, "decision", "signed", decided, EARLY)
+    made.ledger.engine.dispose()
+    assert asked(capsys, "unsigned", "deployment/high")["unsigned"] == []
+
+
 def test_overrides_fare_by_outcome_and_the_lots_show_what_both_voices_knew(folder, capsys):
     found = asked(capsys, "overrides", "deployment/x")
     assert sum(found["decisions"]["overridden"].values()) == 20

@@ -103,6 +103,20 @@ def undisclosed(where: str, deployment: str) -> dict[str, Any]:
     return with_ledger(where, use)
 
 
+def unsigned(where: str, deployment: str) -> list[str]:
+    """Return the advice on which a signed decision is wanted and none is on record.
+
+    Raises:
+        MoveError: There is no such deployment.
+    """
+
+    def use(registry: Registry) -> list[str]:
+        registry.get(deployment, "deployment")
+        return registry.unsigned(deployment)
+
+    return _asked(where, ("deployment", "advice", "decision"), use)
+
+
 def overrides(where: str, deployment: str) -> dict[str, Any]:
     """Return how accepted and overridden advice fared, and what both voices knew together."""
     kinds = ("deployment", "advice", "decision", "outcome")

@@ -1,4 +1,4 @@
-"""`commonwatt clinic live|approver|rulings|undisclosed|overrides|seen|duties`: ask the registry."""
+"""`commonwatt clinic live`, `approver`, `unsigned` and the other questions to the registry."""
 
 from __future__ import annotations
 
@@ -77,6 +77,16 @@ def _add_bedside(clinic: LazyGroup) -> None:
 
         found = app.undisclosed(where, deployment)
         return Answer(data=found, text=lambda language: _undisclosed(found, language))
+
+    @command(clinic, "unsigned", example="commonwatt clinic unsigned deployment/x")
+    @where
+    @_deployment
+    def unsigned(where: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
+        """Show the advice on which a doctor's signed decision is still wanted."""
+        from commonwatt.app import clinic_queries as app
+
+        found = [{"advice": name} for name in app.unsigned(where, deployment)]
+        return Answer(data={"unsigned": found}, text=lambda language: rows_text(found, language))
 
     @command(clinic, "overrides", example="commonwatt clinic overrides deployment/x")
     @where

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from commonwatt.clinic.gateway.gate import ALLOWED, Gate, Verdict
+import sqlalchemy as sa
+
+from commonwatt.clinic.gateway.gate import ALLOWED, Gate, Prepared, Question, Verdict
+from commonwatt.core.errors import CommonwattError
 from commonwatt.ledger import Draft, LedgerError, Signer
 from commonwatt.ledger.actors import find
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.keys import actor_id_of, holds
+from commonwatt.ledger.store import entries_on
 
 CALL: Final = "agent.call"
 RULES: Final = (
@@ -86,12 +90,23 @@ class Runner:
 
     def __init__(self, gate: Gate, pathway: Pathway, plan_id: str) -> None:
         self.gate, self.pathway, self.plan_id = gate, pathway, plan_id
-        past = list(gate.desk.ledger.entries(kind=CALL, subject=f"pathway/{pathway.name}"))
-        self._used = {str(entry.body.get("statement", "")) for entry in past}
-        mine = [entry.body for entry in past if entry.body["plan"] == plan_id[:200]]
-        self.steps = 1 + max((int(body["step"]) for body in mine), default=-1)
-        self.calls = sum(body["rule"] not in _UNCOUNTED for body in mine)
-        self._taken = ""
+        self.calls, self.steps, self._seen, self._taken = 0, 0, 0, ""
+        self._used = set[str]()
+        with gate.desk.ledger.reading() as connection:
+            self._catch_up(connection)
+
+    def _catch_up(self, connection: sa.Connection) -> set[str]:
+        """Take in what this pathway's runners put on record since; return what they signed."""
+        signed = set[str]()
+        subject = f"pathway/{self.pathway.name}"
+        for entry in entries_on(connection, self._seen, kind=CALL, subject=subject):
+            self._seen = entry.index + 1
+            signed.add(str(entry.body.get("statement", "")))
+            if entry.body["plan"] == self.plan_id[:200]:
+                self.steps = max(self.steps, int(entry.body["step"]) + 1)
+                self.calls += entry.body["rule"] not in _UNCOUNTED
+        self._used |= signed
+        return signed
 
     def run(
         self, steps: Sequence[Any], statements: Mapping[int, Statement], *, at: datetime
@@ -107,19 +122,43 @@ class Runner:
     def call(self, number: int, step: Any, statement: Statement | None, *, at: datetime) -> Verdict:
         """Return the verdict on one step; the call is on record whatever it is."""
         self._taken = ""
-        verdict = self._judge(number, step, statement, at)
-        draft = Draft(
-            kind=CALL,
-            subject=f"pathway/{self.pathway.name}",
-            body={"plan": self.plan_id[:200], "step": number, "rule": verdict.rule}
-            | ({"statement": self._taken} if self._taken else {}),
-        )
+        judged = self._judge(number, step, statement)
         desk = self.gate.desk
         with desk.transaction() as tx:
-            desk.registry.apply(desk.ledger.append(tx, [draft], by=self.gate.by, at=at))
+            verdict = self._late(tx, judged)
+            if not isinstance(verdict, Verdict):
+                verdict = self._settled(tx, verdict, at)
+            entries = desk.ledger.append(tx, [self._draft(number, verdict)], by=self.gate.by, at=at)
+            desk.registry.apply(entries)
+            self._seen = entries[-1].index + 1
         return verdict
 
-    def _judge(self, number: int, step: Any, statement: Statement | None, at: datetime) -> Verdict:
+    def _late(self, tx: sa.Connection, judged: Verdict | Prepared) -> Verdict | Prepared:
+        """Refuse what another runner of the same plan has used up since it was judged."""
+        signed = self._catch_up(tx)
+        if isinstance(judged, Verdict):
+            return judged
+        deployment = judged.question.deployment
+        if self._taken and self._taken in signed:
+            return Verdict(rule="agent.statement-used", deployment=deployment)
+        if self.calls > self.pathway.most_calls:
+            return Verdict(rule="agent.budget-spent", deployment=deployment)
+        return judged
+
+    def _settled(self, tx: sa.Connection, prepared: Prepared, at: datetime) -> Verdict:
+        outcome = self.gate.settle_on(tx, prepared, at=at)
+        if isinstance(outcome, CommonwattError):
+            raise outcome
+        return outcome
+
+    def _draft(self, number: int, verdict: Verdict) -> Draft:
+        body: dict[str, Any] = {"plan": self.plan_id[:200], "step": number, "rule": verdict.rule}
+        if self._taken:
+            body["statement"] = self._taken
+        return Draft(kind=CALL, subject=f"pathway/{self.pathway.name}", body=body)
+
+    def _judge(self, number: int, step: Any, statement: Statement | None) -> Verdict | Prepared:
+        """Return the rule of the pathway that a step breaks, or the gate's question."""
         call = _well_formed(step)
         if call is None:
             return Verdict(rule="agent.malformed", deployment="")
@@ -133,7 +172,10 @@ class Runner:
             fault = self._human_fault(number, statement)
             if fault:
                 return Verdict(rule=fault, deployment=deployment)
-        return self.gate.ask(deployment, encounter, facts, at=at, asker="agent")
+        question = Question(
+            deployment=deployment, encounter_id=encounter, facts=facts, asker="agent"
+        )
+        return self.gate.prepare(question)
 
     def _human_fault(self, number: int, statement: Statement | None) -> str:
         """Return the rule that a human step breaks; empty if it stands."""

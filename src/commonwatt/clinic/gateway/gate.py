@@ -204,9 +204,10 @@ class Gate:
         answered by its error and leaves the others alone.
         """
         with self.desk.transaction() as tx:
-            return [self._settled(tx, one, at) for one in prepared]
+            return [self.settle_on(tx, one, at=at) for one in prepared]
 
-    def _settled(self, tx: sa.Connection, prepared: Prepared, at: datetime) -> Outcome:
+    def settle_on(self, tx: sa.Connection, prepared: Prepared, *, at: datetime) -> Outcome:
+        """Put one answer on record in the caller's transaction of the desk, and return it."""
         verdict = self._judge(prepared)
         if verdict.allowed and prepared.score is None and not prepared.failed:
             prepared = self._scored(prepared)  # let through only by what was written meanwhile
@@ -254,8 +255,7 @@ class Gate:
     def _advise(self, tx: sa.Connection, prepared: Prepared, at: datetime) -> Verdict:
         deployment, score = prepared.question.deployment, prepared.score
         record = self.desk.registry.records[deployment]
-        guide, mode = load_guide(record.body["guide"]), record.body["mode"]
-        shown = mode != "shadow"
+        guide, shown = load_guide(record.body["guide"]), record.body["mode"] != "shadow"
         name = f"{prepared.encounter}-{self.desk.registry.seen}"
         body = self._advice_body(prepared, shown)
         self.desk.record(tx, "advice", name, body, by=self.by, at=at)
@@ -268,7 +268,7 @@ class Gate:
             words=said if shown else {},
             score=score if shown else None,
             advice=f"advice/{name}",
-            sign_off=mode in guide.sign_off,
+            sign_off=bool(body.get("sign_off")),
         )
 
     def _advice_body(self, prepared: Prepared, shown: bool) -> dict[str, object]:
@@ -284,7 +284,17 @@ class Gate:
             body["own_estimate"] = question.own_estimate
         if self.sample is not None:
             body["sampled"] = self._asks_first(prepared)
+        if shown and self._wants_sign_off(question.deployment):
+            body["sign_off"] = True
         return body
+
+    def _wants_sign_off(self, deployment: str) -> bool:
+        """Return whether mode or class asks for a doctor's signed decision."""
+        registry = self.desk.registry
+        record = registry.records[deployment]
+        guide = load_guide(record.body["guide"])
+        classes = registry.classes(deployment) & guide.sign_off_classes
+        return record.body["mode"] in guide.sign_off or bool(classes)
 
     def _note_refusal(
         self, tx: sa.Connection, verdict: Verdict, encounter: str, at: datetime

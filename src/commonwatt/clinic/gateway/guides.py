@@ -28,7 +28,11 @@ class Contraindication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guide:
-    """How a department bounds the use of a model."""
+    """How a department bounds the use of a model.
+
+    A doctor's signed decision is wanted on advice in the modes of `sign_off`, and of
+    devices in the classes of `sign_off_classes`, whatever the mode.
+    """
 
     guide_id: str
     names: Mapping[str, str]
@@ -36,6 +40,7 @@ class Guide:
     contraindications: tuple[Contraindication, ...]
     participation: str
     sign_off: frozenset[str]
+    sign_off_classes: frozenset[str]
     wording: Mapping[str, str]
     notice: Mapping[str, str]
     override_reasons: tuple[str, ...]
@@ -65,6 +70,7 @@ def load_guide(guide_id: str, folder: Path = FOLDER) -> Guide:
         ),
         participation=file["participation"],
         sign_off=frozenset(file["sign_off"]),
+        sign_off_classes=frozenset(file["sign_off_classes"]),
         wording=file["wording"],
         notice=file["notice"],
         override_reasons=tuple(file["override_reasons"]),

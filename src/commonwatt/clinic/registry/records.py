@@ -100,6 +100,7 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("shown", "flag", "Whether anybody was shown it."),
         Field("own_estimate", "share", "The doctor's own, given before.", needed=False),
         Field("sampled", "flag", "Whether the lot fell on asking the doctor first.", needed=False),
+        Field("sign_off", "flag", "Whether a signed decision is wanted.", needed=False),
         Field("asker", "code", "Who asked.", ("clinician", "agent"), needed=False),
     ),
     "decision": (

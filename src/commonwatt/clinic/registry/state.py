@@ -189,6 +189,20 @@ class Registry:
                 found.append(record.body["encounter"])
         return found
 
+    def unsigned(self, deployment: str) -> list[str]:
+        """Return the advice on which a signed decision is wanted and none is on record."""
+        return [
+            record.name
+            for record in self._advice(deployment)
+            if record.body.get("sign_off") and record.name not in self.decision_of
+        ]
+
+    def classes(self, deployment: str) -> frozenset[str]:
+        """Return the classes that the ruling behind a deployment's approval gives."""
+        determination = self.records[self.records[deployment].body["determination"]]
+        ruling = self.records[determination.body["ruling"]]
+        return frozenset(str(klass) for klass in ruling.body["classes"].values())
+
     def overrides(self, deployment: str) -> dict[str, dict[str, int]]:
         """Return, for each decision, how often the event came, did not, or is not known yet."""
         table: dict[str, dict[str, int]] = {}
