@@ -14,7 +14,7 @@ class DataPath(click.Path):
     """A path, or `shipped:NAME` for a file that the program carries."""
 
     def __init__(self) -> None:
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, exists=True)
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
