@@ -9,8 +9,10 @@ STAMP := $(VENV)/.ready
 
 .PHONY: run test setup check types lint imports fix messages bench lock docs clean
 
-run: $(STAMP)  ## Set everything up and run the shipped programme
+run: $(STAMP)  ## Set everything up, run the shipped programme, then open the console
 	$(BIN)/commonwatt study harbour
+	@if [ -t 1 ]; then exec $(BIN)/commonwatt serve; \
+	  else echo "The console, with this study in it: $(BIN)/commonwatt serve"; fi
 
 test: $(STAMP)  ## Run every check and every test
 	$(MAKE) --no-print-directory check
