@@ -13,6 +13,8 @@ import pytest
 import zstandard
 from pydicom.data import get_testdata_file
 
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
 from commonwatt.sandbox.errors import RoomError
 from commonwatt.sandbox.imports.checked import connection, literal
 from commonwatt.sandbox.imports.dataset import import_fhir, import_omop, load_dataset
@@ -311,3 +313,33 @@ def test_the_two_shapes_of_a_hospital_tell_the_same(tmp_path):
     assert dataset.derived["visit_occurrence"] == dataset.rows["Encounter"]
     drugs = dataset.rows["MedicationRequest"] + dataset.rows["Immunization"]
     assert dataset.derived["drug_exposure"] == drugs
+
+
+def test_the_command_takes_every_form_and_tells_every_rule(tmp_path, capsys):
+    def run(*arguments, who="custodian"):
+        place = ["--ledger", str(tmp_path / "ledger.db"), "--key", str(tmp_path / f"{who}.pem")]
+        if arguments[0] == "sandbox":
+            place += ["--rooms", str(tmp_path / "rooms")]
+        assert run_main(root, [*arguments, *place, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    about = ("--name", "A", "--organisation", "HA")
+    run("ledger", "init", *about, who="registrar")
+    by = ("--by", str(tmp_path / "registrar.pem"))
+    run("ledger", "enrol", *by, *about, "--role", "data-custodian")
+    run("sandbox", "init", "bay", "--purpose", "a test")
+    (tmp_path / "in.csv").write_text("age,sex\n50,F\n51,M,3\n")
+    told = run("sandbox", "import", "bay", "plain", str(tmp_path / "in.csv"), "--format", "csv")
+    assert told["rows"] == {"rows": 1}
+    assert told["rules"]["rows"]["cells not as in the header"] == 1
+    assert told["rules"]["rows"]["age is no integer"] == 0
+    head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t"
+    samples = "\t".join(f"g{i}" for i in range(40))
+    cells = "\t".join(["0|1"] * 20 + ["0|0"] * 20)
+    (tmp_path / "in.vcf").write_text(f"{head}{samples}\n1\t5\t.\tA\tC\t.\t.\t.\tGT\t{cells}\n")
+    told = run("sandbox", "import", "bay", "genes", str(tmp_path / "in.vcf"), "--format", "vcf")
+    assert told["sealed"] == ["Genotype", "Sample"]
+    told = run("sandbox", "risk", "bay", "genes", "counts")
+    assert (told["people"], told["withheld"]) == (40, 0)
+    signed = run("sandbox", "risk", "bay", "genes", "counts", "--sign", told["report_sha256"])
+    assert signed["dataset"] == "counts"

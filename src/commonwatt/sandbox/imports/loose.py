@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 from typing import Final
@@ -37,11 +37,12 @@ def read_loosely(source: Path, plain: Plain, to: Path) -> list[Path]:
     csv.field_size_limit(_LONGEST_CELL)
     to.mkdir(exist_ok=True)
     parts: list[Path] = []
+    schema = dict.fromkeys(plain.headings(source), pl.String) | {FAULT: pl.String}
     with open_packed(source) as file:
         text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
         rows = _rows(csv.reader(text, delimiter=plain.delimiter, strict=True), source)
-        names = next(rows, None) if plain.header else [field.heading for field in plain.fields]
-        schema = dict.fromkeys(_unlike(names or []), pl.String) | {FAULT: pl.String}
+        if plain.header:
+            next(rows, None)
         marks = frozenset(("", *plain.missing))
         checked = (_row(row, len(schema) - 1, marks) for row in rows if row != [])
         for number in count():
@@ -75,14 +76,3 @@ def _row(row: list[str] | None, width: int, marks: frozenset[str]) -> list[str |
     if any("\udc80" <= character <= "\udcff" for cell in row for character in cell):
         return [*[None] * width, NO_TEXT]
     return [*(None if cell in marks else cell for cell in row), None]
-
-
-def _unlike(names: Sequence[str]) -> Iterator[str]:
-    """Yield the names, later ones of the same name told apart.
-
-    >>> list(_unlike(["a", "b", "a"]))
-    ['a', 'b', 'a_1']
-    """
-    for i, name in enumerate(names):
-        before = names[:i].count(name)
-        yield f"{name}_{before}" if before else name

@@ -7,6 +7,8 @@ kinds. A guess never proposes bounds or choices from single people's cells.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ import duckdb
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.errors import ImportFaultError
 from commonwatt.sandbox.imports.checked import literal, without_content
+from commonwatt.sandbox.imports.packed import open_packed
 
 SCHEMAS: Final = Path(__file__).parents[2] / "data" / "sandbox" / "schemas"
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -102,18 +105,48 @@ class Plain:
     missing: tuple[str, ...] = ()
     delimiter: str = ","
 
-    def reader(self, source: Path) -> str:
-        """Return SQL that reads `source` with every cell as text."""
+    def headings(self, source: Path) -> list[str]:
+        """Return the names of the columns of `source`, no two alike."""
+        if not self.header:
+            return [field.heading for field in self.fields]
+        with open_packed(source) as file:
+            text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
+            try:
+                row = next(csv.reader(text, delimiter=self.delimiter), list[str]())
+            except csv.Error:
+                row = list[str]()
+            text.detach()
+        return _unlike(row)
+
+    def reader(self, source: Path, *, lenient: bool = False) -> str:
+        """Return SQL that reads `source` with every cell as text.
+
+        Nothing of the file is left for the database to guess: it would skip lines
+        that look odd to it. With `lenient` it skips rows that are not in order.
+        """
         path = literal(str(source))
         if source.suffix == ".parquet":
             return f"read_parquet({path})"
         marks = ", ".join(literal(mark) for mark in ("", *self.missing))
-        named = ", ".join(literal(field.heading) for field in self.fields)
-        header = "header=true" if self.header else f"header=false, names=[{named}]"
+        named = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.headings(source))
         return (
-            f"read_csv({path}, {header}, delim={literal(self.delimiter)}, quote='\"', escape='\"',"
-            f" nullstr=[{marks}], all_varchar=true, max_line_size=16777216)"
+            f"read_csv({path}, auto_detect=false, header={self.header}, columns={{{named}}},"
+            f" delim={literal(self.delimiter)}, quote='\"', escape='\"', nullstr=[{marks}],"
+            f" ignore_errors={lenient}, max_line_size=16777216)"
         )
+
+
+def _unlike(names: Sequence[str]) -> list[str]:
+    """Return the names, those that are empty or come again told apart.
+
+    >>> _unlike(["a", "", "A"])
+    ['a', 'column1', 'A_1']
+    """
+    plain = [name.strip() or f"column{i}" for i, name in enumerate(names)]
+    before = [
+        [one.lower() for one in plain[:i]].count(name.lower()) for i, name in enumerate(plain)
+    ]
+    return [f"{name}_{n}" if n else name for name, n in zip(plain, before, strict=True)]
 
 
 def load_schema(schema: str | Path) -> Plain:
@@ -170,7 +203,7 @@ def infer_schema(source: Path, *, rows: int = 100_000) -> Plain:
     try:
         with duckdb.connect() as base:
             base.execute(f"CREATE TEMP TABLE seen AS SELECT COLUMNS(*)::VARCHAR FROM"  # noqa: S608
-                         f" {blank.reader(source)} LIMIT {rows}")  # fmt: skip
+                         f" {blank.reader(source, lenient=True)} LIMIT {rows}")  # fmt: skip
             columns = [str(column[0]) for column in base.execute("FROM seen").description or []]
             kinds = [_kind(base, column) for column in columns]
     except duckdb.Error as error:
