@@ -11,16 +11,22 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+from commonwatt.app.operate.home import make_home  # noqa: E402
+from commonwatt.operate.engines.protocol import Phase  # noqa: E402
 from commonwatt.operate.engines.ray import RayEngine  # noqa: E402
 from commonwatt.operate.engines.slurm import SlurmEngine  # noqa: E402
-from tests.operate_cases import controller, local  # noqa: E402
+from tests.operate_cases import ask, controller, local  # noqa: E402
+from tests.operate_kills import kill_often  # noqa: E402
 from tests.operate_rehearsal import rehearse, trace_slice  # noqa: E402
+from tests.operate_soak import soak  # noqa: E402
 from tests.ray_cluster import ray_cluster  # noqa: E402
 from tests.slurm_cluster import slurm_cluster  # noqa: E402
 
@@ -75,6 +81,74 @@ def run_rehearsal(args: argparse.Namespace) -> None:
           f"{1000 * done.controller_cpu_s / done.ticks:.0f} ms a tick")  # fmt: skip
 
 
+def run_kills(args: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as temporary, slurm_cluster(args.nodes, 8) as cluster:
+        folder = Path(temporary)
+        folder.chmod(0o755)
+        settings = f"engine = 'slurm'\ntick_s = 0.1\n[slurm]\nconf = '{cluster.conf}'\n"
+        home = make_home(folder / "home", settings, now=datetime.now(UTC))
+        done = kill_often(
+            home, folder / "marks", count=args.jobs, kills=args.kills, apart_s=args.apart_s
+        )
+    print(f"{'kill -9 of the controller':28}{done.kills} times, {args.jobs} jobs on Slurm")
+    print(f"{'finished, lost, doubled':28}{done.finished}, {len(done.lost)}, {len(done.doubled)}")
+    print(f"{'decisions that differ':28}{done.differing}")
+    print(f"{'intents':28}{done.intents}; {done.entries} ledger entries verified")
+
+
+def run_faults(args: argparse.Namespace) -> None:
+    """Kill a node's daemon, say that it is down, and time until its jobs run elsewhere."""
+    waits: list[float] = []
+    with tempfile.TemporaryDirectory() as temporary, slurm_cluster(args.nodes, 8) as cluster:
+        engine = SlurmEngine(cluster.conf)
+        control = controller(Path(temporary), engine)
+        for i in range(args.nodes - 4):
+            engine.submit(ask(f"long{i:02d}", "sleep", "600", gpus=4))
+        _tick_until(control, lambda jobs: all(j.phase == Phase.RUNNING for j in jobs.values()))
+        for number in range(args.kills):
+            jobs = control.tick().seen.jobs
+            node = jobs[f"long{number % len(jobs):02d}"].places[0].node
+            hit = {k: j.starts for k, j in jobs.items() if node in {p.node for p in j.places}}
+            cluster.kill_node(node)
+            killed = time.monotonic()
+            if args.told:
+                engine.down(node, "its daemon is gone")
+            left = dict(hit)
+            while left:
+                jobs = control.tick().seen.jobs
+                for name in list(left):
+                    if jobs[name].phase == Phase.RUNNING and jobs[name].starts > left[name]:
+                        waits.append(time.monotonic() - killed)
+                        del left[name]
+                time.sleep(0.25)
+            cluster.start_node(node)
+            engine.resume(node)
+        engine.close()
+    ordered = sorted(waits)
+    p95 = ordered[-(-95 * len(ordered) // 100) - 1]
+    print(f"{'killed nodes, jobs hit':28}{args.kills}, {len(waits)}"
+          f" ({'said to be down at once' if args.told else 'found by Slurm alone'})")  # fmt: skip
+    print(f"{'to running elsewhere':28}median {ordered[len(ordered) // 2]:.1f} s, p95 {p95:.1f} s")
+
+
+def _tick_until(control, holds, wait_s: float = 120.0) -> None:
+    until = time.monotonic() + wait_s
+    while not holds(control.tick().seen.jobs):
+        if time.monotonic() > until:
+            raise AssertionError("the cluster did not get there")
+        time.sleep(0.25)
+
+
+def run_soak(args: argparse.Namespace) -> None:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        engine_of(args.engine, Path(temporary), args.nodes, args.gpus) as engine,
+    ):
+        done = soak(Path(temporary), engine, minutes=args.minutes, seed=args.seed)
+    for name, value in done.items():
+        print(f"{name:28}{value}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(required=True)
@@ -88,6 +162,24 @@ def main() -> None:
     one.add_argument("--longest-s", type=float, default=6 * 3600)
     one.add_argument("--launch-s", type=float, default=0.0)
     one.add_argument("--tick-s", type=float, default=0.25)
+    two = commands.add_parser("kill")
+    two.set_defaults(run=run_kills)
+    two.add_argument("--jobs", type=int, default=60)
+    two.add_argument("--nodes", type=int, default=16)
+    two.add_argument("--kills", type=int, default=10)
+    two.add_argument("--apart-s", type=float, default=3.0)
+    three = commands.add_parser("faults")
+    three.set_defaults(run=run_faults)
+    three.add_argument("--nodes", type=int, default=16)
+    three.add_argument("--kills", type=int, default=10)
+    three.add_argument("--told", action=argparse.BooleanOptionalAction, default=True)
+    four = commands.add_parser("soak")
+    four.set_defaults(run=run_soak)
+    four.add_argument("--engine", choices=["slurm", "ray", "local"], default="local")
+    four.add_argument("--minutes", type=float, default=30.0)
+    four.add_argument("--nodes", type=int, default=8)
+    four.add_argument("--gpus", type=int, default=8)
+    four.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.run(args)
 

@@ -42,7 +42,11 @@
     ├── AirlockError               75   an output may not leave a room
     ├── BudgetError                76   a privacy budget does not cover a question
     ├── DeidentifyError            77   data cannot be de-identified (an InputError)
-    └── RoleError                  78   a person may not do this in a room
+    ├── RoleError                  78   a person may not do this in a room
+    ├── EngineError                90   an engine refuses an act, or does not answer
+    ├── UnknownError               91   the cluster has no such node or job
+    ├── ControlError               92   a controller cannot run here
+    └── CaptureError               93   a captured state cannot be read (an InputError)
 
 Exit codes are a contract: a code once given is never given to another error.
 Every error keeps its parts (`where`, `found`, `wanted`, `remedy`) so that the

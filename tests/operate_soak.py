@@ -1,0 +1,144 @@
+"""Random work and random faults, with the invariants looked at throughout."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from commonwatt.ledger.verify import verify
+from commonwatt.operate.controller import Controller
+from commonwatt.operate.engines.protocol import OVER, Ask, Engine, NodeState
+from commonwatt.operate.errors import EngineError, UnknownError
+from commonwatt.operate.replay import compare
+from commonwatt.operate.settings import parse_settings
+from tests.operate_cases import store
+
+SETTINGS = """
+grace_s = 1.0
+start_within_s = 60
+keep_captures = 2000
+[quotas]
+a = 24
+b = 16
+filler = 0
+[policy]
+order = "priority"
+backfill = "easy"
+preempt = "reclaim"
+[filler]
+argv = ["sleep", "30"]
+gpus = 2
+most = 6
+estimate_s = 30
+"""
+
+
+def soak(folder: Path, engine: Engine, *, minutes: float, seed: int) -> dict[str, Any]:
+    """Run jobs, nodes that fail and come back, controllers that are dropped and opened anew."""
+    rng = np.random.default_rng(seed)
+    engine.keep_s = 60.0  # so that memory and folder have an end to grow to
+    control, memory = _opened(folder, engine)
+    until, sampled = time.monotonic() + minutes * 60, 0.0
+    handed: set[str] = set()
+    ended: set[str] = set()
+    memories: list[float] = []
+    found: dict[str, int] = dict.fromkeys(
+        ("ticks", "node faults", "reopened", "cancelled", "over-committed", "refused acts"), 0
+    )
+    number = 0
+    while time.monotonic() < until or any(name not in ended for name in handed):
+        if time.monotonic() > until + 300:
+            break
+        if time.monotonic() < until:
+            for _ in range(int(rng.poisson(0.35))):
+                number += 1
+                handed.add(f"s{number:05d}")
+                engine.submit(_ask(rng, f"s{number:05d}"))
+            _fault(rng, engine, found)
+            if rng.random() < 0.01:
+                memory.ledger.engine.dispose()
+                control, memory = _opened(folder, engine)
+                found["reopened"] += 1
+        elif any(node.state != NodeState.UP for node in engine.observe().nodes):
+            for node in engine.observe().nodes:
+                engine.resume(node.name)
+        tick = control.tick()
+        found["ticks"] += 1
+        found["over-committed"] += len(tick.overcommitted)
+        found["refused acts"] += len(tick.refused)
+        ended |= {name for name, job in tick.seen.jobs.items() if job.phase in OVER}
+        if time.monotonic() - sampled > 5:
+            sampled = time.monotonic()
+            memories.append(_rss_mib())
+        time.sleep(0.2)
+    half = memories[len(memories) // 3 :]
+    compared = compare(memory.decisions())
+    states = [state.value for _, state in memory.intents()]
+    entries = verify(memory.ledger).entries
+    return {
+        "minutes": round(minutes, 1),
+        "jobs handed in": len(handed),
+        "jobs that ended": len(handed & ended),
+        "jobs lost": len(handed - ended),
+        **found,
+        "decisions that differ": f"{len(compared.differing)} of {compared.decisions}",
+        "acts, ledger entries": f"{len(states)}, {entries - 2}",
+        "acts left open": states.count("open"),
+        "memory first, last, most MiB": f"{half[0]:.0f}, {half[-1]:.0f}, {max(half):.0f}",
+    }
+
+
+def _opened(folder: Path, engine: Engine) -> tuple[Controller, Any]:
+    memory = store(folder)
+    control = Controller(engine, memory, parse_settings(SETTINGS))
+    control.recover()
+    return control, memory
+
+
+def _ask(rng: np.random.Generator, name: str) -> Ask:
+    runtime_s = float(rng.uniform(0.2, 8.0))
+    return Ask(
+        job_id=name,
+        argv=("sleep", f"{runtime_s:.2f}"),
+        gpus=int(rng.choice([1, 1, 2, 4, 8, 12])),
+        tenant=str(rng.choice(["a", "b"])),
+        priority=int(rng.integers(0, 3)),
+        estimate_s=runtime_s * float(rng.uniform(0.5, 2.0)),
+        submitted_at_s=time.time(),
+        checkpoints=bool(rng.random() < 0.5),
+    )
+
+
+def _fault(rng: np.random.Generator, engine: Engine, found: dict[str, int]) -> None:
+    """Take a node out or bring one back, cancel a job, or say something that cannot be."""
+    draw = rng.random()
+    if draw > 0.08:
+        return
+    seen = engine.observe()
+    node = seen.nodes[int(rng.integers(len(seen.nodes)))]
+    out = [each for each in seen.nodes if each.state != NodeState.UP]
+    try:
+        if out and (draw < 0.04 or len(out) >= 3):
+            engine.resume(out[0].name)
+        elif draw < 0.06:
+            engine.down(node.name, "soak")
+            found["node faults"] += 1
+        elif draw < 0.07:
+            engine.drain(node.name, "soak")
+        elif draw < 0.075 and seen.jobs:
+            name = str(rng.choice(sorted(seen.jobs)))
+            engine.cancel(name, "soak")
+            found["cancelled"] += 1
+        else:
+            engine.drain("no-such-node", "bad telemetry")
+    except (EngineError, UnknownError):
+        found["refused acts"] += 0
+
+
+def _rss_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
