@@ -1,0 +1,140 @@
+"""Laws of care: the table is kept, bounds hold, nothing happens unwritten."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.operate.care.caretaker import Caretaker
+from commonwatt.operate.care.cases import MOVE
+from commonwatt.operate.care.detect.alarms import AlarmBudget, calibrate, episodes
+from commonwatt.operate.care.detect.rules import DEFAULT_RULES, Rule, RuleBook, Test, findings_slow
+from commonwatt.operate.care.errors import CareMoveError
+from commonwatt.operate.care.findings import Component, Finding, Sample, Severity
+from commonwatt.operate.care.journal import CaseBook, MemoryJournal
+from commonwatt.operate.care.moves import (
+    CARE,
+    MOVES,
+    ONLY_A_PERSON,
+    OPERATOR,
+    OUT_OF_SERVICE,
+    Stage,
+    can_move,
+    check_move,
+    may_move,
+)
+from commonwatt.operate.care.policy import FIRST_AID, CarePolicy
+from commonwatt.operate.care.replay.cluster import SimCluster
+from commonwatt.operate.engines.protocol import NodeState
+
+Test.__test__ = False  # no test of ours, though pytest would think so
+
+
+def test_both_tables_name_every_stage():
+    assert set(MOVES) == set(Stage)
+    assert {stage for to in MOVES.values() for stage in to} == set(Stage)
+    assert set(FIRST_AID) == set(Component)
+    assert all(to in MOVES[origin] for origin, to in ONLY_A_PERSON)
+
+
+def test_from_everywhere_a_person_can_bring_a_node_back():
+    reached, queue = {Stage.IN_SERVICE}, [Stage.IN_SERVICE]
+    while queue:
+        into = queue.pop()
+        for origin in set(Stage) - reached:
+            if can_move(origin, into, OPERATOR):
+                reached.add(origin)
+                queue.append(origin)
+    assert reached == set(Stage)
+
+
+@given(st.sampled_from(Stage), st.sampled_from(Stage), st.sampled_from([CARE, OPERATOR, "other"]))
+def test_asking_and_refusing_are_one_law(origin, to, role):
+    if can_move(origin, to, role):
+        check_move("n", origin, to, role)
+        assert role in may_move(origin, to)
+    else:
+        with pytest.raises(CareMoveError):
+            check_move("n", origin, to, role)
+
+
+RULES = (
+    Rule(name="flap", signal="a", test=Test.DROP, count=2, window_s=5.0),
+    Rule(name="rise", signal="a", test=Test.RISE, count=3, window_s=9.0),
+    Rule(name="high", signal="b", test=Test.ABOVE, limit=1.0, count=2, window_s=4.0),
+    Rule(name="low", signal="b", test=Test.BELOW, limit=1.0),
+    Rule(name="code", signal="b", test=Test.CODE, codes=frozenset({2}), count=1),
+)
+samples = st.lists(
+    st.tuples(
+        st.integers(0, 3), st.sampled_from("xy"), st.sampled_from("ab"), st.integers(0, 3),
+        st.sampled_from(["", "0"]),
+    ),
+    max_size=25,
+)  # fmt: skip
+
+
+@given(samples)
+@settings(max_examples=150, deadline=None)
+def test_the_rule_book_finds_what_recounting_finds(rows):
+    at_s, told = 0.0, []
+    for gap, node, signal, value, device in rows:
+        at_s += gap
+        told.append(Sample(at_s, node, signal, float(value), device))
+    assert RuleBook(RULES).observe(told) == findings_slow(RULES, told)
+
+
+acts = st.lists(
+    st.tuples(
+        st.integers(0, 7), st.sampled_from(Severity),
+        st.sampled_from([Component.GPU, Component.LINK, Component.POWER, Component.MONITOR]),
+        st.sampled_from([10.0, 300.0, 4000.0]), st.booleans(),
+    ),
+    max_size=40,
+)  # fmt: skip
+
+
+@given(acts, st.sampled_from([0.01, 0.3, 1.0]))
+@settings(max_examples=80, deadline=None)
+def test_whatever_is_found_bounds_hold_and_every_act_is_written_first(rows, share):
+    cluster = SimCluster(names=[f"n{i}" for i in range(8)], now_s=1e6)
+    journal, policy = MemoryJournal(), CarePolicy(most_out_share=share, alarm_share=0.9)
+    care = Caretaker(cluster, journal, policy=policy, workshop=cluster)
+    for number, severity, component, wait_s, broken in rows:
+        name = f"n{number}"
+        if broken:
+            cluster.broken[name] = frozenset()
+        finding = Finding(node=name, component=component, severity=severity, rule="r",
+                          first_s=cluster.now_s, last_s=cluster.now_s)  # fmt: skip
+        care.step([finding])
+        cluster.now_s += wait_s
+        out = [n for n in cluster.observe().nodes if n.state is not NodeState.UP]
+        assert len(out) <= max(policy.most_out(8), 1)
+    origins: dict[str, Stage] = {}
+    for _, entry in journal.newer(0):
+        if entry.kind == MOVE:
+            origin, to = Stage(entry.body["from"]), Stage(entry.body["to"])
+            assert origins.get(entry.node, Stage.IN_SERVICE) is origin
+            assert can_move(origin, to, CARE)
+            origins[entry.node] = to
+    assert CaseBook(journal).cases == care.book.cases
+    for node in cluster.observe().nodes:
+        case = care.book.cases.get(node.name)
+        taken_out = case is not None and case.stage in OUT_OF_SERVICE
+        assert taken_out or node.state is NodeState.UP
+
+
+@given(st.integers(0, 1000), st.floats(0.5, 20))
+@settings(max_examples=30, deadline=None)
+def test_ordinary_days_never_hold_more_episodes_than_granted(seed, per_day):
+    chance = np.random.default_rng(seed)
+    scores = {name: chance.gamma(2.0, size=2000) for name in "ab"}
+    budget = AlarmBudget(false_per_day=per_day, incidents_per_day=0.0, day=500, quiet=5)
+    cuts = calibrate(scores, budget)
+    raised = sum(len(episodes(scores[n] > cuts[n], quiet=5)) for n in scores)
+    assert raised <= per_day * 8
+
+
+def test_the_default_rules_have_names_of_their_own():
+    names = [rule.name for rule in DEFAULT_RULES]
+    assert len(set(names)) == len(names)
