@@ -22,6 +22,7 @@ from commonwatt.sandbox.imports.genomes import import_vcf
 from commonwatt.sandbox.imports.shapes import add_other_shape
 from commonwatt.sandbox.imports.tables import omop_tables
 from commonwatt.sandbox.rooms.consent import Scope, view
+from commonwatt.sandbox.rooms.room import Request
 from tests.sandbox_house import House
 from tests.sandbox_node import open_folder
 from tests.shared_data import shared_data
@@ -343,3 +344,9 @@ def test_the_command_takes_every_form_and_tells_every_rule(tmp_path, capsys):
     assert (told["people"], told["withheld"]) == (40, 0)
     signed = run("sandbox", "risk", "bay", "genes", "counts", "--sign", told["report_sha256"])
     assert signed["dataset"] == "counts"
+
+
+def test_a_job_may_not_ask_for_two_tables_of_one_name():
+    """FHIR's Observation and OMOP's observation would lie on one place."""
+    with pytest.raises(RoomError, match="under one name"):
+        Request(code="", dataset="safe", tables=("Observation", "observation"), outputs={})

@@ -89,6 +89,14 @@ class Request:
     language: Language = Language.PYTHON
     limits: Limits = field(default_factory=Limits)
 
+    def __post_init__(self) -> None:
+        if len({table.lower() for table in self.tables}) < len(self.tables):
+            raise RoomError(
+                self.dataset,
+                found=Message("two tables that a job would see under one name"),
+                wanted=Message("tables whose names differ by more than capitals"),
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
