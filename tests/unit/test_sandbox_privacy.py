@@ -17,6 +17,7 @@ from scipy.stats import beta
 from commonwatt.ledger import Ledger
 from commonwatt.sandbox.errors import BudgetError
 from commonwatt.sandbox.privacy import account, measures
+from tests.databases import postgresql
 
 
 def _opened(path):
@@ -93,10 +94,20 @@ def _spend_many(path, person, times):
     return done
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request, tmp_path):
+    """A new database of each kind."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "state.db")
+    else:
+        with postgresql() as url:
+            yield url
+
+
 @pytest.mark.slow
-def test_parallel_processes_spend_exactly_what_was_granted(tmp_path):
+def test_parallel_processes_spend_exactly_what_was_granted(where):
     """Four processes ask for 100 thousandths each of a budget of 300."""
-    path = str(tmp_path / "state.db")
+    path = where
     ledger = _opened(path)
     with ledger.transaction() as tx:
         account.grant(tx, "room", 0.3)
@@ -107,12 +118,14 @@ def test_parallel_processes_spend_exactly_what_was_granted(tmp_path):
     assert sum(done) == 300
     with ledger.transaction() as tx:
         assert account.balance(tx, "room").left == 0.0
+    ledger.engine.dispose()
 
 
 _KILLED = """
 import os, sys
 from commonwatt.ledger import Ledger
 from commonwatt.sandbox.privacy import account, measures
+from tests.databases import postgresql
 ledger = Ledger.open(sys.argv[1])
 while True:
     with ledger.transaction() as tx:

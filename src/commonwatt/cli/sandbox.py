@@ -118,11 +118,17 @@ def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> 
 @_rooms
 @_key
 @_node
-def submit(room: str, job: Path, node: Path, **who: Any) -> Answer:
+@option(
+    "--on",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="COMMONWATT_SANDBOX_ON",
+    help="Home of the controller on whose cluster it runs; on this machine where not given.",
+)
+def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> Answer:
     """Run a job inside the room, isolated, and check its outputs."""
     from commonwatt.app.sandbox import steps
 
-    return _answer(steps.submit(_place(room, who), job, node))
+    return _answer(steps.submit(_place(room, who), job, node, on))
 
 
 @command(sandbox, "twin", example="commonwatt sandbox twin heart safe twin/ --key researcher.pem")

@@ -21,6 +21,7 @@ from commonwatt.sandbox.deidentify.dicom import deidentify_dicom
 from commonwatt.sandbox.imports.dataset import Dataset, load_dataset
 from commonwatt.sandbox.imports.genomes import FORM as GENOMIC
 from commonwatt.sandbox.imports.sources import Sources, import_as
+from commonwatt.sandbox.isolate.handover import Elsewhere
 from commonwatt.sandbox.isolate.job import Kind, Language, Limits
 from commonwatt.sandbox.isolate.node import open_node
 from commonwatt.sandbox.privacy import account, measures
@@ -114,10 +115,15 @@ def sign(place: Place, name: str, sha256: str) -> dict[str, Any]:
     return {"dataset": name, "signed_sha256": sha256}
 
 
-def submit(place: Place, job_file: Path, node_folder: Path) -> dict[str, Any]:
-    """Run the job that a TOML file describes and return what became of its outputs."""
+def submit(
+    place: Place, job_file: Path, node_folder: Path, on: Path | None = None
+) -> dict[str, Any]:
+    """Run the job that a TOML file describes and return what became of its outputs.
+
+    It runs on this machine, or on the cluster of the controller whose home is `on`.
+    """
     request = load_request(job_file)
-    node = open_node(node_folder)
+    node = open_node(node_folder) if on is None else _elsewhere(on, node_folder)
     done = in_room(place, lambda room: room.submit(node, request, by=place.key, at=place.now))
     return {
         "job": done.job,
@@ -135,6 +141,12 @@ def submit(place: Place, job_file: Path, node_folder: Path) -> dict[str, Any]:
             for output in done.ended.outputs
         ],
     }
+
+
+def _elsewhere(home: Path, node_folder: Path) -> Elsewhere:
+    from commonwatt.app.operate.sandbox import runner
+
+    return runner(home, node_folder)
 
 
 def load_request(path: Path) -> Request:

@@ -1,0 +1,364 @@
+"""Budgets under load, time and error of noisy answers, audits, opt-outs, airlock rates.
+
+Run: .venv/bin/python bench/sandbox_privacy.py [--spends 10000] [--postgresql]
+Each part prints what it measured beside what is promised. Times of answers are
+processor time of this process, next to drawing the same noise with NumPy alone.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import beta
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from commonwatt.ledger import Key, Ledger, Person, actor_id_of
+from commonwatt.sandbox.airlock.checks import check_output
+from commonwatt.sandbox.airlock.differencing import Guard, can_recover
+from commonwatt.sandbox.airlock.membership import (
+    attack_model,
+    check_freedom,
+    check_leaves,
+    check_membership,
+)
+from commonwatt.sandbox.airlock.models import parse_model
+from commonwatt.sandbox.attacks.models import honest_models, hostile_models
+from commonwatt.sandbox.attacks.outputs import honest_outputs, hostile_outputs
+from commonwatt.sandbox.errors import BudgetError
+from commonwatt.sandbox.imports.dataset import import_fhir
+from commonwatt.sandbox.isolate.collect import Output
+from commonwatt.sandbox.isolate.job import Kind
+from commonwatt.sandbox.isolate.kinds import as_kind
+from commonwatt.sandbox.privacy import account, measures
+from commonwatt.sandbox.rooms import records
+from commonwatt.sandbox.rooms.consent import Scope, people_of
+from commonwatt.sandbox.rooms.room import Facts, Room
+from tests.databases import postgresql
+
+WORKERS = 8
+EPSILON = 1.0
+VALUES = np.linspace(0.0, 1.0, 50)
+FEATURES = np.linspace(-1.0, 1.0, 30).reshape(-1, 1)
+TABLE = [5, 10, 15, 20]
+ANSWERS = {
+    "count": lambda extra: measures.count(50 + extra).answer(EPSILON).values[0],
+    "sum": lambda extra: measures.total(
+        np.append(VALUES, [1.0] * extra), lowest=0.0, highest=1.0).answer(EPSILON).values[0],
+    "mean": lambda extra: measures.mean(
+        np.append(VALUES, [1.0] * extra), EPSILON, lowest=0.0, highest=1.0).values[0],
+    "histogram": lambda extra: measures.histogram([20, 30 + extra]).answer(EPSILON).values[1],
+    "contingency table": lambda extra: measures.histogram(
+        [*TABLE[:3], TABLE[3] + extra]).answer(EPSILON).values[3],
+    "quantile": lambda extra: measures.quantile(
+        np.append(VALUES, [1.0] * extra), EPSILON, share=0.5,
+        candidates=[0.4, 0.5, 0.6]).values[0],
+    "linear regression": lambda extra: measures.linear_regression(
+        np.vstack([FEATURES, np.ones((extra, 1))]), np.append(FEATURES[:, 0], [-1.0] * extra),
+        EPSILON).values[1],
+    "logistic regression": lambda extra: measures.logistic_regression(
+        np.vstack([FEATURES, np.ones((extra, 1))]), np.append(FEATURES[:, 0] > 0, [0.0] * extra),
+        EPSILON).values[1],
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--spends", type=int, default=10_000)
+    parser.add_argument("--tries", type=int, default=4000)
+    parser.add_argument("--postgresql", action="store_true", help="spend there, too")
+    given = parser.parse_args()
+    answers(given.tries)
+    errors(given.tries)
+    guard()
+    red_team()
+    opt_outs()
+    with tempfile.TemporaryDirectory() as folder:
+        spends("SQLite", f"{folder}/state.db", given.spends)
+    if given.postgresql:
+        with postgresql() as url:
+            spends("PostgreSQL", url, given.spends)
+
+
+def answers(tries: int) -> None:
+    print(f"\n{'answer':<20} {'p50 ms':>8} {'p99 ms':>8} {'NumPy ms':>9}  audited epsilon of 1")
+    for name, ask in ANSWERS.items():
+        times, pairs = [], ([], [])
+        for number in range(2 * tries):
+            began = time.process_time()
+            value = ask(number % 2)
+            times.append(1000 * (time.process_time() - began))
+            pairs[number % 2].append(value)
+        found = _audit(*map(np.array, pairs))
+        middle, late = np.quantile(times, [0.5, 0.99])
+        print(f"{name:<20} {middle:>8.2f} {late:>8.2f} {_numpy_ms():>9.4f}  {found:.2f}")
+
+
+def _numpy_ms() -> float:
+    chance = np.random.default_rng(0)
+    began = time.process_time()
+    for _ in range(2000):
+        chance.laplace(0.0, 1.0)
+    return 1000 * (time.process_time() - began) / 2000
+
+
+def _audit(without: np.ndarray, with_one: np.ndarray) -> float:
+    """Return the epsilon that a distinguishing attacker proves at 99.9 % confidence."""
+    best, tries = 0.0, len(without)
+    for threshold in np.quantile(np.concatenate([without, with_one]), np.linspace(0.02, 0.98, 25)):
+        for a, b in ((without, with_one), (with_one, without)):
+            for side in (np.greater, np.less):
+                hits, false = int(side(a, threshold).sum()), int(side(b, threshold).sum())
+                low = beta.ppf(0.0005, hits, tries - hits + 1) if hits else 0.0
+                high = beta.ppf(0.9995, false + 1, tries - false) if false < tries else 1.0
+                best = max(best, math.log(low / high)) if low > 0 else best
+    return best
+
+
+def errors(tries: int) -> None:
+    print(f"\n{'mean absolute error':<20} {'epsilon':>8} {'measured':>9} {'theory':>9} {'off':>7}")
+    for epsilon in (0.1, 1.0):
+        q = math.exp(-epsilon)
+        noise = 2 * q / (1 - q * q)
+        count = [abs(measures.count(1000).answer(epsilon).values[0] - 1000) for _ in range(tries)]
+        _error("count", epsilon, count, noise)
+        cells = [
+            abs(value - true)
+            for _ in range(tries // 4)
+            for value, true in zip(
+                measures.histogram(TABLE).answer(epsilon).values, TABLE, strict=True
+            )
+        ]
+        _error("contingency table", epsilon, cells, noise)
+        totals = measures.total(VALUES, lowest=0.0, highest=1.0)
+        summed = [abs(totals.answer(epsilon).values[0] - VALUES.sum()) for _ in range(tries)]
+        _error("sum", epsilon, summed, 1 / epsilon)
+        many = np.linspace(0.0, 1.0, 5000)
+        means = [
+            abs(measures.mean(many, epsilon, lowest=0.0, highest=1.0).values[0] - many.mean())
+            for _ in range(tries)
+        ]
+        _error("mean of 5,000", epsilon, means, 0.5 / (epsilon / 2) / 5000)
+
+
+def _error(name: str, epsilon: float, found: list[float], theory: float) -> None:
+    measured = float(np.mean(found))
+    off = measured / theory - 1
+    print(f"{name:<20} {epsilon:>8} {measured:>9.4f} {theory:>9.4f} {off:>7.1%}")
+
+
+def guard() -> None:
+    choose = random.Random(11)
+    people = [f"p{i}" for i in range(5000)]
+    caught = blocked = 0
+    began = time.process_time()
+    for number in range(1000):
+        first = set(choose.sample(people, choose.randint(50, 4900)))
+        second = set(first)
+        if number % 2 == 0:
+            for person in choose.sample(people, choose.randint(1, 7)):
+                second ^= {person}
+        else:
+            second = set(choose.sample(people, choose.randint(50, 4900)))
+        made = Guard(people)
+        made.remember({"first": made.bits(first)})
+        stopped = bool(made.check({"second": made.bits(second)}))
+        assert stopped or not can_recover(first, second)
+        caught += stopped and number % 2 == 0
+        blocked += stopped and number % 2 == 1
+    each = 1000 * (time.process_time() - began) / 1000
+    print(f"\ndifferencing: {caught} of 500 single-patient pairs stopped, {blocked} of 500 honest")
+    print(f"pairs blocked, {each:.1f} ms a pair of 5,000 people")
+
+
+def red_team() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        hostile = [bool(_stops(one, Path(folder))) for one in hostile_outputs()]
+        hostile += [bool(_model_stops(one, Path(folder))) for one in hostile_models()]
+        honest = [bool(_stops(one, Path(folder))) for one in honest_outputs(100)]
+        models = [bool(_model_stops(one, Path(folder))) for one in honest_models(20)]
+    print(f"red team: {sum(hostile)} of {len(hostile)} hostile outputs stopped")
+    print(f"          {sum(honest)} of {len(honest)} honest outputs stopped")
+    print(f"          {sum(models)} of {len(models)} honest models stopped")
+
+
+def _stops(offered, folder: Path) -> list:
+    path = folder / "offered"
+    data = as_kind(offered.data, offered.kind)
+    path.write_bytes(data)
+    return check_output(
+        Output(name="x", kind=offered.kind, sha256="", size_bytes=len(data), path=path)
+    )
+
+
+def _model_stops(offered, folder: Path) -> list:
+    path = folder / "model"
+    path.write_bytes(offered.data)
+    size = len(offered.data)
+    output = Output(name="m", kind=Kind.MODEL, sha256="", size_bytes=size, path=path)
+    if stops := check_output(output):
+        return stops
+    model = parse_model(offered.data)
+    found = attack_model(model, offered.rows)
+    return [
+        *check_membership(found),
+        *check_leaves(model, offered.rows),
+        *check_freedom(model, offered.rows),
+    ]
+
+
+def opt_outs() -> None:
+    """Time how soon an opt-out reaches the next question, training set and model record."""
+    people = 10_000
+    with tempfile.TemporaryDirectory() as name:
+        room, keys, now = _room(Path(name), people)
+        custodian, researcher = keys
+        tokens = sorted(people_of([room.store / "safe" / "Patient.parquet"]))
+        with room.ledger.transaction() as tx:
+            records.add_model(tx, room.name, "0" * 64, "safe", tokens, 0.5)
+        choose, reach = random.Random(3), []
+        out: set[int] = set()
+        for step in range(40):
+            person, back = choose.randrange(people), bool(out) and step % 4 == 3
+            person = choose.choice(sorted(out)) if back else person
+            began = time.perf_counter()
+            room.opt_out(f"p{person}", Scope.ALL, out=not back, by=custodian, at=now())
+            out = out - {person} if back else out | {person}
+            seen: list[int] = []
+            room.ask("safe", lambda d, gone, s=seen: _counted(d, gone, s), 0.01, purpose="n",
+                     by=researcher, at=now())  # fmt: skip
+            gone = room.left_out()
+            record = room.status()["models"][0]["opted_out_since"]
+            reach.append(time.perf_counter() - began)
+            assert seen == [people - len(out)]
+            assert len(gone) == record == len(out)
+    late = max(reach)
+    print(f"\nopt-outs: 40 of a random history of {people:,} people reach the next question, the")
+    print(
+        f"training set and the model's record after {np.median(reach):.2f} s (slowest {late:.2f})"
+    )
+
+
+def _counted(dataset, gone: frozenset[str], seen: list[int]) -> measures.Answer:
+    seen.append(len(people_of([dataset.table("Patient")]) - gone))
+    return measures.count(seen[-1]).answer(0.01)
+
+
+def _room(folder: Path, people: int):
+    ledger = Ledger.open(folder / "state.db")
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now() -> datetime:
+        nonlocal at
+        at += timedelta(seconds=1)
+        return at
+
+    registrar, *keys = (Key.from_seed(bytes([i]) * 32) for i in range(3))
+    who = [Person(name="x", role=r, organisation="HA", device="d")
+           for r in ("registrar", "data-custodian", "researcher")]  # fmt: skip
+    ledger.found(registrar, who[0], at=now())
+    with ledger.transaction() as tx:
+        for key, person in zip(keys, who[1:], strict=True):
+            ledger.enrol(tx, person, key.public_key, by=registrar, at=now())
+    facts = Facts(name="bench", purpose="x", legal_basis="x", scope=Scope.AI_TRAINING,
+                  expires_on="2099-01-01")  # fmt: skip
+    room = Room.open(ledger, folder / "room", facts, by=keys[0], at=now())
+    source = folder / "Patient.ndjson"
+    source.write_text("\n".join(_patient(i) for i in range(people)))
+    room.take_in(lambda store: import_fhir([source], store, "raw"), by=keys[0], at=now())
+    _, report = room.deidentify("raw", "safe", by=keys[0], at=now())
+    room.sign_risk("safe", report.sha256, by=keys[0], at=now())
+    for person in ("", actor_id_of(keys[1].public_key)):
+        room.grant(100.0, person=person, by=keys[0], at=now())
+    return room, keys, now
+
+
+def _patient(number: int) -> str:
+    born = datetime(1930, 1, 1, tzinfo=UTC) + timedelta(days=7 * number % 29_000)
+    facts = {"resourceType": "Patient", "id": f"p{number}", "birthDate": born.date().isoformat()}
+    return json.dumps(facts | {"gender": ("male", "female")[number % 2]})
+
+
+def spends(name: str, where: str, count: int) -> None:
+    """Let processes spend at once, kill one of them again and again, and add up."""
+    ledger = Ledger.open(where)
+    with ledger.transaction() as tx:
+        account.metadata.create_all(tx)
+        account.grant(tx, "room", 0.9 * count / 1000)
+        for worker in range(WORKERS):
+            account.grant(tx, "room", float(count), person=f"w{worker}")
+    began = time.perf_counter()
+    victims = _victims(where, 5)
+    with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
+        done = pool.starmap(_spend, [(where, f"w{i}", count // WORKERS) for i in range(WORKERS)])
+    told = sum(_kill(victim) for victim in victims)
+    wall = time.perf_counter() - began
+    with ledger.reading() as tx:
+        spent = round(1000 * account.balance(tx, "room").spent)
+        rows = len(tx.execute(account.spends.select()).all())
+        limit = round(1000 * account.balance(tx, "room").limit)
+    ledger.engine.dispose()
+    accepted = sum(done)
+    print(f"\n{name}: {count:,} spends by {WORKERS} processes and {len(victims)} that were killed,")
+    print(f"{wall:.1f} s: {accepted:,} accepted, {told} answers of the killed, {rows:,} rows,")
+    print(f"{spent:,} of {limit:,} thousandths spent")
+    assert spent <= limit
+    assert rows == spent
+    assert accepted + told <= spent <= accepted + told + len(victims)
+
+
+def _spend(where: str, person: str, times: int) -> int:
+    ledger = Ledger.open(where)
+    done = 0
+    for _ in range(times):
+        try:
+            with ledger.transaction() as tx:
+                account.spend(tx, "room", person, 0.001, purpose="q")
+            done += 1
+        except BudgetError:
+            pass
+    return done
+
+
+_VICTIM = """
+import os, sys
+from commonwatt.ledger import Ledger
+from commonwatt.sandbox.privacy import account
+ledger = Ledger.open(sys.argv[1])
+while True:
+    with ledger.transaction() as tx:
+        account.spend(tx, "room", "w0", 0.001, purpose="q")
+    os.write(1, b".")
+"""
+
+
+def _victims(where: str, count: int) -> list[subprocess.Popen]:
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", _VICTIM, where], stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+
+
+def _kill(victim: subprocess.Popen) -> int:
+    """Kill a spender without warning; return how many spends it had told of."""
+    if victim.poll() is None:
+        os.kill(victim.pid, signal.SIGKILL)
+    return len(victim.communicate()[0])
+
+
+if __name__ == "__main__":
+    main()
