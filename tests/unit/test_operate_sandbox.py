@@ -1,0 +1,77 @@
+"""A caged job runs on Slurm with one setting, its isolation intact, and comes back as a trace."""
+
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from commonwatt.app.operate.home import engine_of, make_home, opened
+from commonwatt.app.operate.look import metered
+from commonwatt.app.operate.sandbox import runner
+from commonwatt.fleet.engine import simulate
+from commonwatt.fleet.machines import uniform_fleet
+from commonwatt.fleet.policies import parse_policy
+from commonwatt.fleet.traces import read_traces
+from commonwatt.operate.controller import Controller
+from commonwatt.sandbox.isolate.job import Job, Kind
+from commonwatt.sandbox.isolate.node import Ending
+from commonwatt.tables.files import save_table
+from tests.sandbox_node import open_folder, proved_node
+from tests.slurm_cluster import need_slurm, slurm_cluster
+
+CODE = """
+import os, socket
+rows = len(open('/data/rows').readlines()) - 1
+try:
+    socket.create_connection(('127.0.0.1', 80), timeout=1)
+    net = 'open'
+except OSError:
+    net = 'none'
+seen = sorted(os.environ)
+leaked = sum(name.startswith(('SLURM', 'COMMONWATT')) for name in seen)
+host = any(os.path.exists(place) for place in ('/etc/shadow', '/var', '/home'))
+open('/out/n.csv', 'w').write(f'rows,net,leaked,host\\n{rows},{net},{leaked},{host}\\n')
+"""
+
+
+@pytest.fixture
+def controlled(tmp_path):
+    need_slurm()
+    with slurm_cluster(2, 4) as cluster:
+        settings = f"engine = 'slurm'\ntick_s = 0.2\n[slurm]\nconf = '{cluster.conf}'\n"
+        home = make_home(tmp_path / "home", settings, now=datetime.now(UTC))
+        stop = threading.Event()
+        with opened(home) as store, engine_of(home) as engine:
+            control = Controller(engine, store, home.settings)
+            control.recover()
+            thread = threading.Thread(target=_tick, args=(control, stop))
+            thread.start()
+            yield home
+            stop.set()
+            thread.join()
+
+
+def _tick(control, stop):
+    while not stop.is_set():
+        control.tick()
+        stop.wait(0.2)
+
+
+def test_a_caged_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_path):
+    with open_folder() as folder:
+        proved_node(folder / "node")  # or skip: this machine cannot cage at all
+        rows = folder / "rows.csv"
+        rows.write_text("x\n1\n2\n")
+        rows.chmod(0o644)
+        elsewhere = runner(controlled.folder, folder / "node")
+        job = Job(code=CODE, inputs={"rows": rows}, outputs={"n.csv": Kind.CSV})
+        ended = elsewhere.run(job, to=tmp_path)
+        assert ended.ending is Ending.DONE, ended.log
+        assert ended.outputs[0].path.read_text() == "rows,net,leaked,host\n2,none,0,False\n"
+    _, tables = metered(controlled, now_s=time.time())
+    save_table(tables["trace"], tmp_path / "out", "trace")
+    read = read_traces([next((tmp_path / "out").glob("trace.csv"))])
+    assert read.workload.tenant_names == ("sandbox",)
+    result = simulate(read.workload, uniform_fleet(1, 4), parse_policy())
+    assert result.end_ms.tolist() == read.workload.runtime_ms.tolist()
