@@ -124,20 +124,21 @@ def test_a_code_is_worth_nothing_without_its_verifier(there):
     with console.stranger() as browser:
         back = browser.get(url).headers["location"]
     code = dict(part.split("=") for part in back.split("?")[1].split("&"))["code"]
-    stolen = type(pending)(
-        state=pending.state, nonce=pending.nonce, verifier="x" * 64, next="/"
-    )
+    stolen = type(pending)(state=pending.state, nonce=pending.nonce, verifier="x" * 64, next="/")
     with pytest.raises(Exception, match="does not hold"):
         mine.finish(stolen, pending.state, code)
 
 
 def test_a_provider_that_is_away_is_said(there):
     console, _ = there
-    with running(
-        console.desk.settings.store.parent / "other",
-        oidc_issuer="http://127.0.0.1:9",
-        oidc_client=CLIENT,
-    ) as lonely, lonely.stranger() as browser:
+    with (
+        running(
+            console.desk.settings.store.parent / "other",
+            oidc_issuer="http://127.0.0.1:9",
+            oidc_client=CLIENT,
+        ) as lonely,
+        lonely.stranger() as browser,
+    ):
         assert browser.get("/oidc/start").status_code == 401
 
 

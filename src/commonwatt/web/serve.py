@@ -29,6 +29,7 @@ def bound(host: str, port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
+        sock.listen(2048)  # who comes before we are ready waits and is not refused
     except OSError as error:
         sock.close()
         raise UsageError(
@@ -99,6 +100,7 @@ def run(settings: Settings, sock: socket.socket, workers: int) -> None:
         server_header=False,
         proxy_headers=settings.secure,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,  # longer than people think between two pages
     )
     if workers > 1:
         from uvicorn.supervisors import Multiprocess

@@ -47,7 +47,7 @@ function longOptions(data, box) {
     width: box.clientWidth,
     height: 270,
     scales: { x: { time: data.form === "live" }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 1) * 1.04 || 1] } },
-    axes: [{ ...axis, label: data.x_label || undefined, labelSize: 18, labelFont: "11px system-ui, sans-serif" }, { ...axis, size: 56 }],
+    axes: [{ ...axis, size: 28, gap: 4, label: data.x_label || undefined, labelSize: 16, labelGap: 0, labelFont: "11px system-ui, sans-serif" }, { ...axis, size: 56 }],
     series: [{ label: data.x_label || "", value: (_, v) => (v == null ? "–" : data.form === "live" ? new Date(v * 1000).toLocaleTimeString() : round(v)) }, ...lines],
     bands: areas ? data.series.slice(1).map((_, i) => ({ series: [i + 2, i + 1] })) : [],
     cursor: { drag: { x: true, y: false } },
