@@ -31,6 +31,10 @@ TABLES = {  # prefix of a table's name: its kind
     "funding_capital": "capital", "funding_fan": "fan", "funding_": "debt",
     "alternatives_break_even": "break-even", "alternatives": "mix", "what_if": "compared",
 }  # fmt: skip
+SHIPPED_EXAMPLES = {
+    "rooms": "shipped example room, data/sandbox/example: synthetic patients, see its README",
+    "models": "shipped example models, data/clinic/example_models.yaml: made up, drawn by the seed",
+}
 Tables = Mapping[str, pl.DataFrame]
 
 
@@ -130,6 +134,14 @@ def _stated(programme: Programme) -> Iterator[Node]:
             shown=f"{link.rtt:g} ms",
             source=link.source or programme.path.name,
         )
+    for key, part in (("rooms", file.rooms), ("models", file.models)):
+        if part is not None:
+            yield Node(
+                name=f"programme.{key}",
+                label=Message("Examples shown: {key}", {"key": key}),
+                shown=f"{part.on}",
+                source=SHIPPED_EXAMPLES[key],
+            )
     if file.funding is not None:
         for key in ("scale", "currency_per_usd", "first_year", "build_years"):
             value = getattr(file.funding, key)

@@ -6,7 +6,7 @@ Both are imported only when a programme asks for them: they need more than the r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -48,7 +48,7 @@ def _room(part: RoomsPart, language: str) -> Side:
         section, tables = tell_example(language, now=now)
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
         return Side(section=_missing(_room_title(), "sandbox", error, language))
-    return Side(section=section, tables=tables)
+    return Side(section=_linked(section, next(iter(tables), "")), tables=tables)
 
 
 def _models(part: ModelsPart, seed: int, language: str) -> Side:
@@ -58,7 +58,19 @@ def _models(part: ModelsPart, seed: int, language: str) -> Side:
         section = clinic_section(language=language, seed=seed, on=part.on)
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
         return Side(section=_missing(Message("Medical models"), "clinic", error, language))
-    return Side(section=section, tables={f.name.replace("-", "_"): f.data for f in section.figures})
+    tables = {figure.name.replace("-", "_"): figure.data for figure in section.figures}
+    return Side(section=_linked(section, next(iter(tables), "")), tables=tables)
+
+
+def _linked(section: Section, table: str) -> Section:
+    """Return the section with every figure that names no origin led to its table."""
+    of = f"table.{table}"
+    return replace(
+        section,
+        facts=[replace(fact, of=fact.of or of) for fact in section.facts],
+        tables=[replace(shown, of=shown.of or of) for shown in section.tables],
+        figures=[replace(figure, of=figure.of or of) for figure in section.figures],
+    )
 
 
 def _room_title() -> Message:
