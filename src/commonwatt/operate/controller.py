@@ -224,6 +224,8 @@ class Controller:
             if self.explain:
                 tick.waits = reasons(seen_as, decision, captured)
         for name in dict.fromkeys(victims):
+            if seen.jobs[name].phase not in ON_NODES:
+                continue  # started and stopped within one decision
             intent = self._stop_gently(name, seen)
             if intent is not None and name not in named:
                 intents.append(intent)

@@ -1,0 +1,206 @@
+"""Elastic use of what is idle, on an engine with a clock of its own."""
+
+import numpy as np
+import pytest
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.fleet.policies.decide import Decision, decide
+from commonwatt.operate.capture import capture
+from commonwatt.operate.controller import Controller
+from commonwatt.operate.elastic.forecast import rise, rises
+from commonwatt.operate.engines.protocol import Ask, NodeSeen, Phase
+from commonwatt.operate.rules import check_decision
+from commonwatt.operate.settings import parse_settings
+from commonwatt.operate.view import Why, view
+from tests.operate_cases import store
+from tests.operate_fake import FakeEngine
+
+
+def engine(nodes=2, gpus=4, **fields):
+    return FakeEngine([NodeSeen(name=f"n{i}", gpus=gpus, **fields) for i in range(nodes)])
+
+
+def ask(name, gpus=1, runs=10.0, **fields):
+    given = {"estimate_s": runs, "submitted_at_s": 1000.0} | fields
+    return Ask(job_id=name, argv=("run", str(runs)), gpus=gpus, **given)
+
+
+def controlled(tmp_path, cluster, text=""):
+    made = Controller(cluster, store(tmp_path), parse_settings(text), explain=True)
+    made.recover()
+    return made
+
+
+def step(control, cluster, times=1, seconds=1.0):
+    for _ in range(times):
+        tick = control.tick()
+        cluster.advance(seconds)
+    return tick
+
+
+BORROW = """
+grace_s = 3
+[quotas]
+a = 4
+b = 4
+[policy]
+preempt = "reclaim"
+"""
+
+
+def test_borrowed_gpus_are_given_back_after_a_warning_and_its_grace(tmp_path):
+    cluster = engine()
+    cluster.submit(ask("own", 4, 100, tenant="a"))
+    cluster.submit(ask("borrowed", 4, 100, tenant="a", submitted_at_s=1001.0))
+    control = controlled(tmp_path, cluster, BORROW)
+    step(control, cluster, 2)
+    assert {job.seen.phase for job in cluster.jobs.values()} == {Phase.RUNNING}
+    cluster.submit(ask("rightful", 4, 10, tenant="b", submitted_at_s=cluster.now_s))
+    began_s = cluster.now_s
+    while cluster.jobs["rightful"].seen.phase != Phase.RUNNING:
+        step(control, cluster)
+        assert cluster.now_s - began_s < 20
+    acts = [act for act in cluster.acts if act[0] in ("warn", "requeue")]
+    assert acts == [("warn", "borrowed"), ("requeue", "borrowed")]
+    assert cluster.now_s - began_s >= 3
+    assert cluster.jobs["own"].seen.phase == Phase.RUNNING
+
+
+def test_a_job_that_may_not_be_preempted_keeps_what_it_borrowed(tmp_path):
+    cluster = engine()
+    cluster.submit(ask("fixed", 8, 30, tenant="a", preemptible=False))
+    control = controlled(tmp_path, cluster, BORROW)
+    step(control, cluster, 2)
+    cluster.submit(ask("rightful", 4, 10, tenant="b", submitted_at_s=cluster.now_s))
+    step(control, cluster, 5)
+    assert cluster.jobs["fixed"].seen.phase == Phase.RUNNING
+    step(control, cluster, 40)
+    assert cluster.jobs["rightful"].seen.phase == Phase.FINISHED
+
+
+def test_without_borrowing_a_tenant_stops_at_its_quota(tmp_path):
+    cluster = engine()
+    cluster.submit(ask("first", 4, 50, tenant="a"))
+    cluster.submit(ask("second", 1, 50, tenant="a"))
+    control = controlled(tmp_path, cluster, "[quotas]\na = 4\n[policy]\nborrow = false")
+    tick = step(control, cluster, 3)
+    assert cluster.jobs["second"].seen.phase == Phase.HELD
+    assert tick.waits == {"second": Why.QUOTA}
+
+
+FILLED = """
+grace_s = 0
+[quotas]
+a = 8
+filler = 0
+[policy]
+preempt = "reclaim"
+[filler]
+argv = ["run", "1000"]
+gpus = 4
+most = 2
+"""
+
+
+def test_filler_takes_what_is_idle_and_gives_it_back_at_once(tmp_path):
+    cluster = engine()
+    control = controlled(tmp_path, cluster, FILLED)
+    step(control, cluster, 6)
+    running = [j for j in cluster.jobs.values() if j.seen.phase == Phase.RUNNING]
+    assert len(running) == 2
+    cluster.submit(ask("real", 8, 5, tenant="a", submitted_at_s=cluster.now_s))
+    step(control, cluster, 4)
+    assert cluster.jobs["real"].seen.phase == Phase.RUNNING
+    step(control, cluster, 12)
+    assert cluster.jobs["real"].seen.phase == Phase.FINISHED
+    step(control, cluster, 6)
+    fillers = [j for name, j in cluster.jobs.items() if name.startswith("filler-")]
+    assert sum(job.seen.phase == Phase.RUNNING for job in fillers) == 2
+    assert len(fillers) == 2  # they went on, rather than new ones being made
+
+
+def reserved(from_s, until_s):
+    return (
+        "grace_s = 2\n[[reservations]]\nname = 'clinic'\ntenant = 'clinic'\nnodes = ['n0']\n"
+        f"from_s = {from_s}\nuntil_s = {until_s}\n"
+    )
+
+
+def test_reserved_nodes_take_only_what_ends_before_and_are_empty_in_time(tmp_path):
+    cluster = engine()
+    cluster.submit(ask("long", 4, 100))
+    cluster.submit(ask("short", 4, 10))
+    cluster.submit(ask("outruns", 4, 100, estimate_s=5.0, submitted_at_s=1001.0))
+    control = controlled(tmp_path, cluster, reserved(1030, 1060))
+    step(control, cluster, 2)
+    assert cluster.jobs["long"].seen.places[0].node == "n1"
+    assert cluster.jobs["short"].seen.places[0].node == "n0"
+    while cluster.now_s < 1030:
+        step(control, cluster)
+    cluster.submit(ask("service", 4, 10, tenant="clinic", submitted_at_s=cluster.now_s))
+    step(control, cluster, 3)
+    assert cluster.jobs["service"].seen.phase == Phase.RUNNING
+    assert cluster.jobs["service"].seen.places[0].node == "n0"
+    assert cluster.jobs["outruns"].seen.phase == Phase.HELD
+    while cluster.now_s < 1065:
+        step(control, cluster)
+    assert cluster.jobs["outruns"].seen.places[0].node == "n0"
+
+
+def test_a_job_refused_again_and_again_is_parked(tmp_path):
+    cluster = engine()
+    cluster.submit(ask("odd", 1))
+    cluster.refuse.add("odd")
+    control = controlled(tmp_path, cluster, "refusals = 2")
+    tick = step(control, cluster, 6)
+    assert cluster.acts.count(("start", "odd")) == 2
+    assert tick.waits == {"odd": Why.PARKED}
+
+
+def test_a_gang_that_needs_a_lost_node_holds_up_nobody(tmp_path):
+    cluster = engine()
+    cluster.down("n1", "test")
+    cluster.submit(ask("gang", 8))
+    cluster.submit(ask("small", 1, submitted_at_s=1001.0))
+    cluster.submit(ask("huge", 9))
+    control = controlled(tmp_path, cluster)
+    tick = step(control, cluster)
+    assert tick.waits == {"gang": Why.NODES, "huge": Why.TOO_LARGE}
+    step(control, cluster)
+    assert cluster.jobs["small"].seen.phase == Phase.RUNNING
+    cluster.resume("n1")
+    step(control, cluster, 14)
+    assert cluster.jobs["gang"].seen.phase in (Phase.RUNNING, Phase.FINISHED)
+
+
+def test_a_job_that_does_not_begin_is_held_again(tmp_path):
+    cluster = engine()
+    cluster.submit(ask("slow", 1))
+    control = controlled(tmp_path, cluster, "start_within_s = 5")
+    control.tick()
+    cluster.now_s += 6  # the engine has not brought it up
+    control.tick()
+    assert ("requeue", "slow") in cluster.acts
+
+
+def test_a_decision_that_bends_a_hard_rule_is_not_carried_out():
+    cluster = FakeEngine(
+        [NodeSeen(name="x", gpus=4, site="x"), NodeSeen(name="y", gpus=4, site="y")]
+    )
+    cluster.submit(ask("bound", 4, sites=("x",)))
+    captured = capture(cluster.observe(), parse_settings(""))
+    seen = view(captured)
+    good = decide(seen.state, captured.rule)
+    check_decision(good, seen, captured)
+    (piece,) = good.starts[0]
+    for bad in (piece._replace(node=1), piece._replace(request=piece.request._replace(gpus=2))):
+        with pytest.raises(IdentityError):
+            check_decision(Decision((), {0: (bad,)}), seen, captured)
+
+
+def test_the_forecast_covers_the_share_of_rises_that_was_asked():
+    demand = np.abs(np.cumsum(np.random.default_rng(3).normal(size=2000))).round()
+    for share in (0.5, 0.9, 0.99):
+        told = rise(demand, 15, share)
+        assert (rises(demand, 15) <= told).mean() >= share
+    assert rise(np.array([5.0]), 15) == 0.0

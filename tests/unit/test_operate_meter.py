@@ -1,0 +1,128 @@
+"""What was used is metered to the second, invoiced to the cent, and read back as a trace."""
+
+import urllib.request
+
+import pytest
+
+from commonwatt.app.operate.dashboard import grafana
+from commonwatt.core.errors import CommonwattError
+from commonwatt.fleet.traces import read_traces
+from commonwatt.operate.book import JobRow, Use
+from commonwatt.operate.capture import load_capture, parse_capture
+from commonwatt.operate.controller import Controller
+from commonwatt.operate.engines.protocol import Ask, NodeSeen, Phase
+from commonwatt.operate.errors import CaptureError, ControlError
+from commonwatt.operate.invoices import invoices
+from commonwatt.operate.meter import by_tenant, meter, trace
+from commonwatt.operate.prometheus import Endpoint
+from commonwatt.operate.replay import expected_starts_s
+from commonwatt.operate.settings import load_settings, parse_settings
+from commonwatt.tables.files import save_table
+from tests.operate_cases import store
+from tests.operate_fake import FakeEngine
+
+SETTINGS = parse_settings(
+    "[gpu_types.a100]\nbusy_w = 500\n[sites.hk]\npue = 1.2\nprice_usd_per_mwh = 100\n"
+    "[tariff]\nusd_per_gpu_h = 3.0\n[tariff.by_tenant]\nschool = 1.5\n"
+)
+
+
+def use(job, start=1, gpus=4, from_s=0.0, until_s=3600.0, node="n0"):
+    return Use(
+        job_id=job, starts=start, node=node, site="hk", gpu_type="a100", gpus=gpus,
+        gpu_milli=1000, from_s=from_s, until_s=until_s,
+    )  # fmt: skip
+
+
+def row(job, tenant="all", phase=Phase.FINISHED, **fields):
+    return JobRow(ask=Ask(job_id=job, argv=(), tenant=tenant, **fields), phase=phase)
+
+
+def test_energy_and_charge_follow_from_gpu_time():
+    rows = {"a": row("a"), "b": row("b", "school")}
+    found = meter(rows, [use("a"), use("b", gpus=2)], SETTINGS, now_s=9e9)
+    assert found[0].gpu_s == 4 * 3600
+    assert found[0].energy_kwh == pytest.approx(4 * 0.5 * 1.2)
+    assert found[0].energy_cost_usd == pytest.approx(4 * 0.5 * 1.2 * 0.1)
+    assert (found[0].charge, found[1].charge) == (pytest.approx(12.0), pytest.approx(3.0))
+    assert by_tenant(found)["school"]["gpu_s"] == 2 * 3600
+
+
+def test_invoices_of_two_halves_add_up_to_the_whole():
+    rows, uses = {"a": row("a")}, [use("a"), use("a", 2, 1, 4000.0, None)]
+    whole = invoices(rows, uses, SETTINGS, from_s=0, until_s=7200)[0]
+    halves = [
+        invoices(rows, uses, SETTINGS, from_s=a, until_s=b)[0] for a, b in ((0, 3600), (3600, 7200))
+    ]
+    assert whole.total_minor == round((4 + 3200 / 3600) * 300)
+    assert sum(h.lines[0].gpu_h for h in halves) == pytest.approx(whole.lines[0].gpu_h)
+
+
+def test_a_job_that_was_stopped_once_comes_back_as_one_job(tmp_path):
+    rows = {"a": row("a", submitted_at_s=100.0, gpus=4), "b": row("b", submitted_at_s=130.0)}
+    uses = [use("a", 1, 4, 110, 120), use("a", 2, 4, 150, 180), use("b", 1, 1, 131, 141.5)]
+    save_table(trace(rows, uses), tmp_path, "trace")
+    jobs = read_traces([tmp_path / "trace.csv"]).workload
+    assert jobs.submit_ms.tolist() == [0, 30_000]
+    assert jobs.runtime_ms.tolist() == [40_000, 10_500]
+    assert jobs.gpus.tolist() == [4, 1]
+
+
+def test_prometheus_finds_the_figures_on_the_loopback_address(tmp_path):
+    engine = FakeEngine([NodeSeen(name="n0", gpus=4)])
+    for i in range(3):
+        engine.submit(Ask(job_id=f"j{i}", argv=("run", "9"), gpus=2, submitted_at_s=1.0 + i))
+    control = Controller(engine, store(tmp_path), parse_settings(""), explain=True)
+    control.recover()
+    with Endpoint(0) as endpoint:
+        control.tick()
+        engine.advance(1)
+        endpoint.show(control.tick(), 0.01)
+        address = f"http://127.0.0.1:{endpoint.port}/metrics"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            text = answer.read().decode()
+    assert 'commonwatt_nodes{state="up"} 1.0' in text
+    assert 'commonwatt_gpus_allocated{tenant="all"} 4.0' in text
+    assert 'commonwatt_waiting_jobs{reason="room"} 1.0' in text
+    assert "commonwatt_tick_seconds 0.01" in text
+    for name in ("commonwatt_gpus_allocated", "rate(commonwatt_acts_total[5m])"):
+        assert name in grafana()
+
+
+def test_a_waiting_job_is_told_when_it_should_start(tmp_path):
+    engine = FakeEngine([NodeSeen(name="n0", gpus=4)])
+    for i in range(3):
+        engine.submit(
+            Ask(job_id=f"j{i}", argv=("run", "9"), gpus=4, estimate_s=100, submitted_at_s=1.0 + i)
+        )
+    memory = store(tmp_path)
+    control = Controller(engine, memory, parse_settings(""))
+    control.recover()
+    control.tick()
+    ((_, _, text),) = memory.decisions()
+    starts = expected_starts_s(parse_capture(text))
+    assert [starts[f"j{i}"] - 1000.0 for i in range(3)] == [0, 100, 200]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("grace_s = -1", "grace_s"),
+        ("nonsense = 1", "nonsense"),
+        ("[policy]\norder = 'astrology'", "--order"),
+        ("grace_s = ", "settings"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_their_place(text, place):
+    with pytest.raises(CommonwattError, match=place):
+        parse_settings(text)
+
+
+def test_what_is_no_file_of_ours_is_said(tmp_path):
+    with pytest.raises(ControlError):
+        load_settings(tmp_path / "none.toml")
+    with pytest.raises(CaptureError):
+        load_capture(tmp_path / "none.json")
+    for text in ("", "[]", "{}", '{"version": 99}'):
+        with pytest.raises(CaptureError):
+            parse_capture(text)
