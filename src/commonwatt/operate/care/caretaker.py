@@ -84,6 +84,7 @@ class Caretaker:
         self._findings: dict[str, Finding] = {}
         self._grave_at: dict[str, float] = {}
         self._tries: Counter[str] = Counter()
+        self._were_out = set[str]()
         self._owed = {case.node for case in self.book.cases.values()}
 
     def step(self, findings: Iterable[Finding] = ()) -> list[Step]:
@@ -93,6 +94,7 @@ class Caretaker:
             findings: What detectors found since the last step.
         """
         self.book.refresh()
+        self._forgive()
         seen = self.engine.observe()
         self._take(findings, seen)
         out = _Out(seen, self.book.cases)
@@ -101,7 +103,15 @@ class Caretaker:
         for node in self._concerned(seen):
             step = self._one(node, node.name in busy, seen.at_s, out)
             steps += [step] if step else []
+        self._were_out = {n for n, c in self.book.cases.items() if c.stage in OUT_OF_SERVICE}
         return steps
+
+    def _forgive(self) -> None:
+        """Drop what was found on nodes that a person brought back since the last step."""
+        for node in self._were_out - self.book.cases.keys():
+            self._findings.pop(node, None)
+            self._grave_at.pop(node, None)
+            self.rules.forget(node)
 
     def _take(self, findings: Iterable[Finding], seen: Seen) -> None:
         """Keep the worst fresh finding of each node, those of the engine's own included."""

@@ -280,6 +280,7 @@ class _Replay:
         self.cluster.now_s = at_s
         self.cluster.broken.pop(name, None)
         self.active.pop(name, None)
+        self.rules.observe([Sample(at_s, name, XID, 0.0, "0")])
         self.desk.move(name, Stage.TEST, reason="repaired", now_s=at_s)
         self._look_by(at_s)
 

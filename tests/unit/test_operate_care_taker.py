@@ -1,0 +1,283 @@
+"""The caretaker at its edges: killed, refused, asked, frozen, in the ledger."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from commonwatt.ledger import Key, Ledger, Person
+from commonwatt.ledger.errors import ActorError
+from commonwatt.ledger.verify import verify
+from commonwatt.operate.care.acts import CommandWorkshop, NoWorkshop
+from commonwatt.operate.care.caretaker import Caretaker
+from commonwatt.operate.care.cases import HOLD, MOVE, Entry
+from commonwatt.operate.care.errors import CareMoveError, CareSettingsError
+from commonwatt.operate.care.findings import Component, Finding, Severity
+from commonwatt.operate.care.journal import LedgerJournal, MemoryJournal
+from commonwatt.operate.care.moves import Stage
+from commonwatt.operate.care.operator import Desk
+from commonwatt.operate.care.policy import CarePolicy
+from commonwatt.operate.care.replay.cluster import SimCluster
+from commonwatt.operate.care.settings import CareSettings, load_care_settings
+from commonwatt.operate.engines.protocol import Ask, NodeState, Place
+from commonwatt.operate.errors import EngineError
+
+NOW = 1_800_000_000.0
+
+
+def cluster(nodes=20):
+    return SimCluster(names=[f"n{i}" for i in range(nodes)], now_s=NOW)
+
+
+def finding(node, severity=Severity.FATAL, component=Component.GPU, at_s=NOW):
+    return Finding(
+        node=node, component=component, severity=severity, rule="r", first_s=at_s, last_s=at_s
+    )
+
+
+def state(engine, node):
+    return next(n.state for n in engine.observe().nodes if n.name == node)
+
+
+def stages(care):
+    return {node: case.stage for node, case in care.book.cases.items()}
+
+
+def steps_until(care, engine, node, stage, looks=100):
+    for _ in range(looks):
+        if stages(care).get(node, Stage.IN_SERVICE) is stage:
+            return
+        care.step()
+        engine.now_s += 30
+    raise AssertionError(stages(care))
+
+
+class Killed(BaseException):
+    """The caretaker was killed."""
+
+
+class Fragile(SimCluster):
+    """A cluster on which the caretaker dies just before its act."""
+
+    def down(self, node, reason):
+        raise Killed
+
+
+def test_a_caretaker_killed_between_writing_and_acting_acts_on_its_return():
+    engine, journal = cluster(), MemoryJournal()
+    fragile = Fragile(names=[f"n{i}" for i in range(20)], now_s=NOW)
+    with pytest.raises(Killed):
+        Caretaker(fragile, journal).step([finding("n1")])
+    assert [entry.kind for entry in journal.kept] == [MOVE]
+    again = Caretaker(engine, journal, workshop=engine)
+    again.step()
+    assert state(engine, "n1") is NodeState.DOWN
+    assert len([e for e in journal.kept if e.body.get("to") == "drained"]) == 1
+
+
+def test_a_move_that_cannot_be_written_is_not_made():
+    class Full(MemoryJournal):
+        def write(self, entry):
+            raise OSError("disk full")
+
+    engine = cluster()
+    with pytest.raises(OSError, match="disk full"):
+        Caretaker(engine, Full()).step([finding("n1")])
+    assert engine.acts == []
+
+
+def test_an_engine_that_keeps_refusing_leads_to_a_person():
+    class Refusing(SimCluster):
+        def reset(self, node):
+            raise EngineError(node)
+
+    engine = Refusing(names=[f"n{i}" for i in range(20)], now_s=NOW)
+    care = Caretaker(engine, MemoryJournal(), workshop=engine,
+                     policy=CarePolicy(tries=0))  # fmt: skip
+    care.step([finding("n1")])
+    steps_until(care, engine, "n1", Stage.HANDED_OVER)
+
+
+def test_a_dry_run_touches_nothing():
+    engine = cluster()
+    care = Caretaker(engine, MemoryJournal(), workshop=engine, dry_run=True)
+    [step] = care.step([finding("n1")])
+    assert (step.node, step.to) == ("n1", Stage.DRAINED)
+    assert engine.acts == []
+
+
+def test_a_move_that_needs_approval_waits_for_a_person():
+    engine, journal = cluster(), MemoryJournal()
+    policy = CarePolicy(ask=frozenset({(Component.GPU, Stage.DRAINED)}))
+    care, desk = Caretaker(engine, journal, policy=policy), Desk(engine, journal, NoWorkshop())
+    care.step([finding("n1")])
+    care.step([finding("n1")])
+    assert [e.kind for e in journal.kept] == [HOLD]
+    assert state(engine, "n1") is NodeState.UP
+    assert desk.approve("n1", now_s=NOW) is Stage.DRAINED
+    care.step([finding("n1")])
+    assert state(engine, "n1") is NodeState.DOWN
+    with pytest.raises(CareMoveError):
+        desk.approve("n2", now_s=NOW)
+
+
+def test_a_drain_is_undone_by_a_person_and_not_by_care():
+    engine, journal = cluster(), MemoryJournal()
+    care, desk = Caretaker(engine, journal), Desk(engine, journal, NoWorkshop())
+    care.step([finding("n1")])
+    desk.undo("n1", now_s=NOW)
+    assert state(engine, "n1") is NodeState.UP
+    engine.now_s += 10
+    assert care.step() == []
+    assert state(engine, "n1") is NodeState.UP
+    with pytest.raises(CareMoveError):
+        desk.undo("n1", now_s=NOW)
+
+
+def test_when_enough_nodes_are_out_the_next_waits_its_turn():
+    engine = cluster()
+    care = Caretaker(engine, MemoryJournal(), workshop=engine,
+                     policy=CarePolicy(most_out_share=0.05))  # fmt: skip
+    engine.broken["n1"] = frozenset({Stage.RESET})
+    first = care.step([finding("n1"), finding("n2")])
+    assert [(s.node, s.held) for s in first] == [("n1", ""), ("n2", "budget")]
+    steps_until(care, engine, "n1", Stage.PROBATION)
+    [step] = [s for s in care.step([finding("n2", at_s=engine.now_s)]) if s.node == "n2"]
+    assert (step.to, step.held) == (Stage.DRAINED, "")
+
+
+def test_a_freeze_ends_by_a_persons_word_alone():
+    engine, journal = cluster(), MemoryJournal()
+    care, desk = Caretaker(engine, journal), Desk(engine, journal, NoWorkshop())
+    with pytest.raises(CareMoveError):
+        desk.release(now_s=NOW)
+    care.step([finding(f"n{i}") for i in range(10)])
+    assert care.book.frozen
+    assert all(node.state is NodeState.UP for node in engine.observe().nodes)
+    engine.now_s += 10_000
+    care.step([finding("n1", at_s=engine.now_s)])
+    assert state(engine, "n1") is NodeState.UP
+    desk.release(now_s=engine.now_s)
+    care.step([finding("n1", at_s=engine.now_s)])
+    assert state(engine, "n1") is NodeState.DOWN
+
+
+def test_a_node_that_somebody_else_drained_is_left_alone():
+    engine = cluster()
+    engine.drain("n1", "new rack")
+    care = Caretaker(engine, MemoryJournal())
+    for _ in range(5):
+        assert care.step() == []
+    assert state(engine, "n1") is NodeState.DRAINED
+
+
+def test_a_degraded_node_keeps_its_job_and_takes_no_other():
+    engine = cluster()
+    engine.submit(Ask(job_id="j", argv=("x",)))
+    engine.start("j", [Place("n1")])
+    care = Caretaker(engine, MemoryJournal(), workshop=engine)
+    care.step([finding("n1", Severity.DEGRADED, Component.LINK)])
+    assert state(engine, "n1") is NodeState.DRAINING
+    engine.now_s += 600
+    assert care.step() == []
+    engine.cancel("j", "over")
+    care.step()
+    assert stages(care)["n1"] is Stage.RESET
+
+
+def test_without_a_workshop_no_node_returns_unseen():
+    engine = cluster()
+    care = Caretaker(engine, MemoryJournal())
+    care.step([finding("n1")])
+    steps_until(care, engine, "n1", Stage.HANDED_OVER)
+    assert state(engine, "n1") is not NodeState.UP
+
+
+def test_a_lemon_goes_to_a_person_however_well_it_tests():
+    engine = cluster()
+    care = Caretaker(engine, MemoryJournal(), workshop=engine,
+                     policy=CarePolicy(lemons=frozenset({"n1"})))  # fmt: skip
+    care.rules.expect(["n1"], NOW)
+    care.step([finding("n1")])
+    for _ in range(40):
+        care.rules.__dict__["_heard"]["n1"] = engine.now_s
+        care.step()
+        engine.now_s += 30
+    assert stages(care)["n1"] is Stage.HANDED_OVER
+
+
+@pytest.fixture
+def ledger():
+    made = Ledger.open("sqlite://")
+    keys = {role: Key.from_seed(bytes([i + 1]) * 32)
+            for i, role in enumerate(["registrar", "care", "operator"])}  # fmt: skip
+    at = datetime.fromtimestamp(NOW, UTC)
+
+    def person(role):
+        return Person(name=role, role=role, organisation="o", device="d")
+
+    made.found(keys["registrar"], person("registrar"), at=at)
+    with made.transaction() as tx:
+        for role in ("care", "operator"):
+            made.enrol(tx, person(role), keys[role].public_key, by=keys["registrar"], at=at)
+    yield made, keys
+    made.engine.dispose()
+
+
+def test_every_act_is_in_the_ledger_and_the_ledger_holds(ledger):
+    made, keys = ledger
+    engine = cluster()
+
+    def clock():
+        return datetime.fromtimestamp(engine.now_s, UTC)
+
+    care = Caretaker(engine, LedgerJournal(made, keys["care"], clock), workshop=engine)
+    desk = Desk(engine, LedgerJournal(made, keys["operator"], clock), engine)
+    care.step([finding("n1")])
+    desk.undo("n1", now_s=engine.now_s)
+    kept = list(made.entries(kind="operate.care."))
+    assert [(e.subject, e.body["to"]) for e in kept] == [
+        ("node/n1", "drained"),
+        ("node/n1", "in-service"),
+    ]
+    assert kept[0].body["component"] == "gpu"
+    assert verify(made).entries == 5
+    assert Caretaker(engine, LedgerJournal(made, keys["care"], clock)).book.cases == {}
+
+
+def test_the_ledger_refuses_a_move_that_only_a_person_may_make(ledger):
+    made, keys = ledger
+    journal = LedgerJournal(made, keys["care"], lambda: datetime.fromtimestamp(NOW, UTC))
+    body = {"from": "handed-over", "to": "in-service"}
+    with pytest.raises(ActorError):
+        journal.write(Entry(at_s=NOW, kind=MOVE, node="n1", body=body))
+    assert list(journal.newer(0)) == []
+
+
+def test_commands_reset_and_test_a_node(tmp_path):
+    bench = CommandWorkshop(reset=f"touch {tmp_path}/{{node}}", test="false")
+    bench.reset("n1")
+    assert (tmp_path / "n1").exists()
+    assert bench.tested("n1") is None
+    bench.begin_test("n1")
+    bench._running["n1"].wait()
+    assert bench.tested("n1") is False
+    with pytest.raises(EngineError):
+        CommandWorkshop(reset="false", test="true").reset("n1")
+    with pytest.raises(EngineError):
+        CommandWorkshop(reset="true", test="/no/such/program").begin_test("n1")
+
+
+def test_settings_are_read_and_what_bounds_nothing_is_refused(tmp_path):
+    path = tmp_path / "care.toml"
+    assert load_care_settings(path) == CareSettings()
+    path.write_text('most_out_share = 0.1\nask = ["memory:reboot"]\ntest = "true"\n')
+    settings = load_care_settings(path)
+    assert settings.policy().most_out_share == 0.1
+    assert (Component.MEMORY, Stage.REBOOT) in settings.policy().ask
+    assert isinstance(settings.workshop(), CommandWorkshop)
+    for text in ("most_out_share = 2.0", "unknown = 1", "= x", 'ask = ["memory"]'):
+        path.write_text(text)
+        with pytest.raises(CareSettingsError):
+            load_care_settings(path).policy()
+    with pytest.raises(CareSettingsError):
+        Caretaker(cluster(), MemoryJournal(), policy=CarePolicy(most_out_share=0.0))
