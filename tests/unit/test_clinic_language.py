@@ -163,6 +163,18 @@ def test_a_model_is_examined_recorded_and_examined_again_from_its_answers(
     assert run("language", "notes.csv", "--python", "no:thing") == 20
 
 
+def test_notes_are_read_whatever_the_collection_writes_its_numbers_and_headings_like(tmp_path):
+    text = medec_text(NOTES[:4])
+    plain = tmp_path / "a.csv"
+    plain.write_text(text)
+    other = text.replace("Error Flag", "error flag ")
+    other = other.replace(",1,treatment,3", ",1.0,treatment,3.0")
+    (tmp_path / "b.csv").write_bytes(other.replace("dyspnoea", "dyspn\u0153a").encode("cp1252"))
+    notes = load_medec(plain)
+    assert [note.wrong for note in notes] == [note.wrong for note in NOTES[:4]]
+    assert [n.wrong for n in load_medec(tmp_path / "b.csv")] == [n.wrong for n in notes]
+
+
 @pytest.mark.parametrize("text", ["", "Text ID\n1", "\xff"])
 def test_notes_that_are_no_collection_are_refused(tmp_path, text):
     (tmp_path / "n.csv").write_bytes(text.encode("latin-1"))

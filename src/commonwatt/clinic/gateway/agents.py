@@ -125,12 +125,18 @@ class Runner:
         judged = self._judge(number, step, statement)
         desk = self.gate.desk
         with desk.transaction() as tx:
-            verdict = self._late(tx, judged)
-            if not isinstance(verdict, Verdict):
-                verdict = self._settled(tx, verdict, at)
-            entries = desk.ledger.append(tx, [self._draft(number, verdict)], by=self.gate.by, at=at)
-            desk.registry.apply(entries)
-            self._seen = entries[-1].index + 1
+            late = self._late(tx, judged)
+            if isinstance(late, Verdict):
+                verdict = self._refused(tx, number, late, at)
+            else:
+                verdict = self._settled(tx, number, late, at)
+            self._seen = desk.registry.seen
+        return verdict
+
+    def _refused(self, tx: sa.Connection, number: int, verdict: Verdict, at: datetime) -> Verdict:
+        """Put a call that the pathway refuses on record."""
+        desk, drafts = self.gate.desk, [self._draft(number, verdict)]
+        desk.registry.apply(desk.ledger.append(tx, drafts, by=self.gate.by, at=at))
         return verdict
 
     def _late(self, tx: sa.Connection, judged: Verdict | Prepared) -> Verdict | Prepared:
@@ -145,8 +151,11 @@ class Runner:
             return Verdict(rule="agent.budget-spent", deployment=deployment)
         return judged
 
-    def _settled(self, tx: sa.Connection, prepared: Prepared, at: datetime) -> Verdict:
-        outcome = self.gate.settle_on(tx, prepared, at=at)
+    def _settled(self, tx: sa.Connection, number: int, prepared: Prepared, at: datetime) -> Verdict:
+        """Put the gate's answer and the call under one signature on record."""
+        outcome = self.gate.settle_on(
+            tx, prepared, at=at, note=lambda verdict: [self._draft(number, verdict)]
+        )
         if isinstance(outcome, CommonwattError):
             raise outcome
         return outcome

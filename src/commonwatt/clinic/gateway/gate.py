@@ -11,7 +11,7 @@ a slow one holds up nobody; what was judged before is judged again inside.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -111,6 +111,11 @@ class Prepared:
 
 
 Outcome = Verdict | CommonwattError
+Note = Callable[[Verdict], Sequence[Draft]]
+
+
+def _no_note(_: Verdict) -> Sequence[Draft]:
+    return ()
 
 
 class Gate:
@@ -206,8 +211,13 @@ class Gate:
         with self.desk.transaction() as tx:
             return [self.settle_on(tx, one, at=at) for one in prepared]
 
-    def settle_on(self, tx: sa.Connection, prepared: Prepared, *, at: datetime) -> Outcome:
-        """Put one answer on record in the caller's transaction of the desk, and return it."""
+    def settle_on(
+        self, tx: sa.Connection, prepared: Prepared, *, at: datetime, note: Note = _no_note
+    ) -> Outcome:
+        """Put one answer on record in the caller's transaction of the desk, and return it.
+
+        `note` says what else stands under the same signature, once the answer is known.
+        """
         verdict = self._judge(prepared)
         if verdict.allowed and prepared.score is None and not prepared.failed:
             prepared = self._scored(prepared)  # let through only by what was written meanwhile
@@ -217,8 +227,8 @@ class Gate:
             )
         try:
             if verdict.allowed:
-                return self._advise(tx, prepared, at)
-            self._note_refusal(tx, verdict, prepared.encounter, at)
+                return self._advise(tx, prepared, at, note)
+            self._note_refusal(tx, verdict, prepared.encounter, at, note)
         except CommonwattError as error:
             return error
         return verdict
@@ -252,17 +262,16 @@ class Gate:
             else replace(prepared, failed="no score from 0 to 1")
         )
 
-    def _advise(self, tx: sa.Connection, prepared: Prepared, at: datetime) -> Verdict:
+    def _advise(self, tx: sa.Connection, prepared: Prepared, at: datetime, note: Note) -> Verdict:
         deployment, score = prepared.question.deployment, prepared.score
         record = self.desk.registry.records[deployment]
         guide, shown = load_guide(record.body["guide"]), record.body["mode"] != "shadow"
         name = f"{prepared.encounter}-{self.desk.registry.seen}"
         body = self._advice_body(prepared, shown)
-        self.desk.record(tx, "advice", name, body, by=self.by, at=at)
         said = {
             language: text.format(score=f"{score:.2f}") for language, text in guide.wording.items()
         }
-        return Verdict(
+        verdict = Verdict(
             rule=ALLOWED,
             deployment=deployment,
             words=said if shown else {},
@@ -270,6 +279,8 @@ class Gate:
             advice=f"advice/{name}",
             sign_off=bool(body.get("sign_off")),
         )
+        self.desk.record(tx, "advice", name, body, by=self.by, at=at, also=note(verdict))
+        return verdict
 
     def _advice_body(self, prepared: Prepared, shown: bool) -> dict[str, object]:
         question = prepared.question
@@ -297,12 +308,13 @@ class Gate:
         return record.body["mode"] in guide.sign_off or bool(classes)
 
     def _note_refusal(
-        self, tx: sa.Connection, verdict: Verdict, encounter: str, at: datetime
+        self, tx: sa.Connection, verdict: Verdict, encounter: str, at: datetime, note: Note
     ) -> None:
         body = {"rule": verdict.rule, "detail": verdict.detail, "encounter": encounter}
         body["deployment"] = verdict.deployment[:LONGEST_NAME]
         draft = Draft(kind=REFUSAL, subject=f"site/{self.site}", body=body)
-        self.desk.registry.apply(self.desk.ledger.append(tx, [draft], by=self.by, at=at))
+        drafts = [draft, *note(verdict)]
+        self.desk.registry.apply(self.desk.ledger.append(tx, drafts, by=self.by, at=at))
 
 
 def outside_guide(

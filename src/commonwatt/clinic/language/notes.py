@@ -12,6 +12,7 @@ import hashlib
 import io
 import re
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from commonwatt.clinic.errors import EvidenceError
 from commonwatt.core.messages import Message
 
 _NUMBERED: Final = re.compile(r"(\d+)\s+(.*)")
-_COLUMNS: Final = ("Text ID", "Sentences", "Error Flag", "Error Type", "Error Sentence ID")
+_COLUMNS: Final = ("text id", "sentences", "error flag", "error sentence id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,36 +52,57 @@ class Note:
 def load_medec(path: Path) -> list[Note]:
     """Return the notes of a MEDEC file (CSV, may be gzipped); rows without text are left out.
 
+    Parts of the collection write their headings and numbers differently; capitals do not
+    count, the kind of error may be missing, and a number may end in `.0`.
+
     Raises:
         EvidenceError: The file cannot be read, or is no such collection.
     """
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise EvidenceError(str(path), found=type(error).__name__) from None
     csv.field_size_limit(min(sys.maxsize, 10**7))
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+    reader = csv.DictReader(io.StringIO(_read(path)))
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    missing = [name for name in _COLUMNS if name not in reader.fieldnames]
     if missing:
         wanted = Message("the columns {names}", {"names": ", ".join(missing)})
         raise EvidenceError(str(path), wanted=wanted)
-    rows = [(n, row) for n, row in enumerate(reader, 2) if (row["Sentences"] or "").strip()]
+    rows = [(n, row) for n, row in enumerate(reader, 2) if (row["sentences"] or "").strip()]
     return [_note(row, f"{path}, row {n:,}") for n, row in rows]
 
 
-def _note(row: Mapping[str, str], where: str) -> Note:
-    sentences = numbered(row["Sentences"])
-    flagged, number = row["Error Flag"].strip() == "1", row["Error Sentence ID"].strip()
-    if flagged and not (number.isdigit() and int(number) in sentences):
+def _read(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise EvidenceError(str(path), found=type(error).__name__) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")  # as spreadsheets write it
+
+
+def _note(row: Mapping[str, str | None], where: str) -> Note:
+    sentences = numbered(row["sentences"] or "")
+    flagged, number = _whole(row["error flag"]) == 1, _whole(row["error sentence id"])
+    if flagged and number not in sentences:
         raise EvidenceError(where, wanted=Message("the number of a sentence of the note"))
     return Note(
-        note_id=row["Text ID"],
+        note_id=row["text id"] or "",
         case=_case(sentences),
         sentences=sentences,
-        wrong=int(number) if flagged else None,
-        kind=row["Error Type"] if flagged else "",
+        wrong=number if flagged else None,
+        kind=(row.get("error type") or "unknown").strip() if flagged else "",
     )
+
+
+def _whole(text: str | None) -> int | None:
+    """Return a whole number, written as one or as a spreadsheet would.
+
+    >>> _whole("10"), _whole("10.0"), _whole("NA")
+    (10, 10, None)
+    """
+    found = re.fullmatch(r"\s*(-?\d+)(?:\.0*)?\s*", text or "")
+    return int(found[1]) if found else None
 
 
 def numbered(text: str) -> dict[int, str]:

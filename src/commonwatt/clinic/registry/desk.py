@@ -6,7 +6,7 @@ writes one entry; the caller's connection decides whether it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -60,8 +60,9 @@ class Desk:
         *,
         by: Signer,
         at: datetime,
+        also: Sequence[Draft] = (),
     ) -> Entry:
-        """Put a record on file under a new name.
+        """Put a record on file under a new name, and `also` under the same signature.
 
         Raises:
             MoveError: It is not of the form, names what is not on record, or may not be.
@@ -76,7 +77,7 @@ class Desk:
         if kind == "evidence" and body["design"] == "third-party":
             self._check_independent(tx, body["version"], by)
         draft = Draft(kind=PREFIX + kind, subject=subject, body=body)
-        return self._write(tx, draft, by, at, MAY_RECORD[kind])
+        return self._write(tx, draft, by, at, MAY_RECORD[kind], also)
 
     def move(
         self,
@@ -136,12 +137,18 @@ class Desk:
         self._write(tx, draft, by, at, MAY_MOVE[Status.LIVE] | {"monitor"})
 
     def _write(
-        self, tx: sa.Connection, draft: Draft, by: Signer, at: datetime, roles: frozenset[str]
+        self,
+        tx: sa.Connection,
+        draft: Draft,
+        by: Signer,
+        at: datetime,
+        roles: frozenset[str],
+        also: Sequence[Draft] = (),
     ) -> Entry:
-        [entry] = self.ledger.append(tx, [draft], by=by, at=at, roles=roles)
-        if entry.index == self.registry.seen:
-            self.registry.apply([entry])
-        return entry
+        entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=roles)
+        if entries[0].index == self.registry.seen:
+            self.registry.apply(entries)
+        return entries[0]
 
     def _check_references(self, kind: str, body: Mapping[str, Any]) -> None:
         for field in FIELDS[kind]:
