@@ -29,6 +29,10 @@ import commonwatt
 from commonwatt.cli import root
 from commonwatt.scenario.file import ProgrammeFile
 from commonwatt.tables.schema import Table
+from commonwatt.web.kinds import KINDS
+from commonwatt.web.parameters import Parameter
+from commonwatt.web.registry import PAGES
+from commonwatt.web.roles import ACTION_NAMES, MAY, ROLE_NAMES
 
 OPTIONAL = frozenset({"numba", "ray", "torch", "psycopg", "weasyprint"})
 
@@ -188,6 +192,33 @@ def _is_moves(value: object) -> bool:
     )
 
 
+def console() -> str:
+    """Return every page of the console with its parameters, and who may do what."""
+    header = ("parameter", "default", "meaning")
+    parts: list[str] = ["## Pages", ""]
+    for page in PAGES:
+        parts += [f"### {page.title}: `/{page.name}`", "", f"Needs: {ACTION_NAMES[page.action]}."]
+        parts += ["", *_table(header, _asked(page.parameters)), ""]
+    parts += ["## Runs that can be started", ""]
+    for kind in KINDS.values():
+        parts += [f"### {kind.title}: `/works/{kind.name}`", ""]
+        parts += [*_table(header, _asked(kind.parameters)), ""]
+    marks = [
+        (said, *("●" if role in MAY[action] else "" for role in ROLE_NAMES))
+        for action, said in ACTION_NAMES.items()
+    ]
+    return "\n".join(
+        [*parts, "## Who may do what", "", *_table(("action", *ROLE_NAMES.values()), marks), ""]
+    )
+
+
+def _asked(parameters: tuple[Parameter, ...]) -> list[tuple[str, str, str]]:
+    return [
+        (f"`{one.name}`", f"`{one.default}`" if one.default else "–", str(one.meaning))
+        for one in parameters
+    ]
+
+
 def modules() -> Iterator[ModuleType]:
     """Yield every module of the program whose optional parts are there."""
     for info in pkgutil.walk_packages(commonwatt.__path__, "commonwatt."):
@@ -215,6 +246,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "columns": columns,
     "states": states,
+    "console": console,
 }
 
 
