@@ -73,6 +73,7 @@ def tornado_chart(rows: Rows, language: str = "en") -> str:
     shown = [
         row
         | {
+            "input": translate(row["input"].replace("_", " "), language),
             "low": min(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
             "high": max(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
         }

@@ -15,7 +15,7 @@ from commonwatt.app.study.fleet import metrics_of
 from commonwatt.app.study.funding import money_said, need_of, planned_debt, with_running
 from commonwatt.app.study.mix import Mix, mix_of
 from commonwatt.app.study.picture import Outline, outline
-from commonwatt.app.study.sites import number_said, owner_label
+from commonwatt.app.study.sites import input_said, number_said, owner_label
 from commonwatt.core.messages import Message, translate
 from commonwatt.runs import Stages
 from commonwatt.scenario.programme import Programme
@@ -242,7 +242,7 @@ def answer_changes(breaks: list[Row], language: str) -> str:
     if nearest is None or nearest["flips_at"] is None:
         return translate("No single input changes this answer, however far it moves.", language)
     values = {
-        "input": nearest["input"].replace("_", " "),
+        "input": input_said(nearest["input"], language),
         "site": translate(nearest["site"], language),
         "from": number_said(nearest["median"]),
         "to": number_said(nearest["flips_at"]),
@@ -364,7 +364,7 @@ def _breaks_shown(breaks: list[Row], language: str) -> Shown:
 def _break_cells(row: Row, language: str) -> list[str]:
     flips = row["flips_at"]
     return [
-        row["input"].replace("_", " "),
+        input_said(row["input"], language),
         translate(row["site"], language),
         row["unit"],
         number_said(row["median"]),

@@ -10,7 +10,7 @@ import polars as pl
 from commonwatt.app.report import Section
 from commonwatt.app.siting.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_rows
 from commonwatt.app.siting.report import cost_body
-from commonwatt.app.study.sites import RENT, Costed, rent_input, rented
+from commonwatt.app.study.sites import RENT, Costed, input_said, rent_input, rented
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
 from commonwatt.runs import Stage
@@ -134,7 +134,7 @@ def _lede(answer: Answer, language: str) -> str:
         "cheap": rows[0]["site"],
         "high": f"{rows[-1]['p50_usd_per_gpu_hour']:.2f}",
         "dear": rows[-1]["site"],
-        "driver": bars[0]["input"].replace("_", " ") if bars else "–",
+        "driver": input_said(bars[0]["input"], language) if bars else "–",
     }
     return Message(
         "At the measured use a GPU-hour costs USD {low} at {cheap} and USD {high} at {dear} "

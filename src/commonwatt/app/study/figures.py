@@ -16,7 +16,7 @@ from commonwatt.app.study.picture import Picture
 from commonwatt.app.study.sites import MEASURED, Costed, number_said, owner_label
 from commonwatt.app.treasury import open_country
 from commonwatt.core.hashes import file_sha256
-from commonwatt.core.messages import Message
+from commonwatt.core.messages import Message, translate
 from commonwatt.scenario.file import SeriesPart, SitePart
 from commonwatt.scenario.programme import Programme
 
@@ -79,7 +79,10 @@ def came(nodes: list[Node], words: Mapping[str, str], language: str) -> list[Cam
 
 
 def _label(node: Node, words: Mapping[str, str], language: str) -> str:
-    values = {key: words.get(value, value) for key, value in node.label.values.items()}
+    values = {
+        key: words.get(value) or translate(value, language)
+        for key, value in node.label.values.items()
+    }
     return Message(node.label.text, values).say(language)
 
 

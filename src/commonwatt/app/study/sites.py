@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commonwatt.app.siting.cost import cells_for, fixed, with_run
+from commonwatt.core.messages import translate
 from commonwatt.scenario.file import CellPart, RentPart, SitePart
 from commonwatt.scenario.programme import Programme
 from commonwatt.siting.cost.cells import Cell, SiteCells, load_cells
@@ -220,3 +221,8 @@ def number_said(value: float) -> str:
     ('90,321', '0.06629')
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def input_said(name: str, language: str) -> str:
+    """Return the name of an input as people say it."""
+    return translate(name.replace("_", " "), language)
