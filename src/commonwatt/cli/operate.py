@@ -16,10 +16,25 @@ from commonwatt.core.messages import Message, translate
 if TYPE_CHECKING:
     from commonwatt.operate.controller import Tick
 
+CARE = {
+    "care": "Look for sick nodes and do what the table of moves and its bounds allow.",
+    "care-desk": "Undo or approve what care did, send a repaired node to its test,"
+    " or end a freeze.",
+    "care-detect": "Learn a node's ordinary days from one table and raise alarms on another.",
+    "care-replay": "Try the policy of care on recorded faults of real nodes,"
+    " with one gang on the fleet.",
+    "care-lemons": "Find the nodes that fail again and again, from the history of faults.",
+    "care-checkpoint": "Advise how often a gang should save its work (Young 1974, Daly 2006).",
+}
+
 operate = LazyGroup(
     name="operate",
     help="Run a real cluster by the policy that won, and see what it does.",
     example="commonwatt operate init cluster\ncommonwatt operate start --home cluster",
+    commands_by_name={
+        name: (f"commonwatt.cli.operate_care:{name.replace('-', '_')}", about)
+        for name, about in CARE.items()
+    },
 )
 
 _folder = click.Path(file_okay=False, path_type=Path)

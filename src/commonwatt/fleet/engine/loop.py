@@ -19,7 +19,7 @@ from commonwatt.fleet.engine.setup import FIRST_GUESS_MS, Setup, first_state, ne
 from commonwatt.fleet.policies.decide import Decision, decide
 from commonwatt.fleet.policies.gangs import Piece
 from commonwatt.fleet.policies.order.qssf import predict_ms
-from commonwatt.fleet.policies.plan import shift
+from commonwatt.fleet.policies.plan import copied, shift
 from commonwatt.fleet.policies.policy import Policy
 from commonwatt.fleet.policies.state import QueueState, believed_end_ms
 from commonwatt.fleet.workload import I64
@@ -78,12 +78,19 @@ class Replay:
 
     @classmethod
     def onward(cls, state: QueueState, policy: Policy, agenda: Agenda) -> Replay:
-        """Return a replay that goes on from `state`, which may be that of a live cluster.
+        """Return a replay that goes on from `state`, which may be live and is left as it is.
 
         What runs ends when it is believed to, at the earliest now.
         """
         replay = cls.__new__(cls)
-        replay.policy, replay.state, replay.agenda = policy, state, agenda
+        own = replace(
+            state,
+            nodes=copied(state.nodes),
+            held=dict(state.held),
+            started_ms=state.started_ms.copy(),
+            served_ms=state.served_ms.copy(),
+        )
+        replay.policy, replay.state, replay.agenda = policy, own, agenda
         replay.record = Record(state.workload, np.zeros(len(state.workload), np.bool_))
         replay.finished, replay.alarm_ms = [], -1
         for job, pieces in state.held.items():

@@ -1,0 +1,56 @@
+"""The command line of operate, from an empty folder to an invoice."""
+
+import json
+
+import pytest
+
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+
+
+@pytest.fixture
+def call(capsys):
+    def run(*words, code=0):
+        assert run_main(root, ["operate", *map(str, words)]) == code
+        out = capsys.readouterr()
+        return json.loads(out.out) if "--json" in words and not code else out.out + out.err
+
+    return run
+
+
+def test_jobs_run_from_the_command_line_and_are_invoiced(call, tmp_path):
+    home = tmp_path / "home"
+    (tmp_path / "control.toml").write_text("tick_s = 0.05\nmetrics_port = 0\n")
+    call("init", home, "--settings", tmp_path / "control.toml")
+    (home / "nodes.csv").write_text("node,gpus,count\nn,4,2\n")
+    for i in range(3):
+        call("submit", "--home", home, "--name", f"j{i}", "--gpus", 4, "--", "sleep", "0.2")
+    found = call("status", "--home", home, "--json")
+    assert [(job["job_id"], job["why"]) for job in found["jobs"]] == [
+        ("j0", "turn"), ("j1", "turn"), ("j2", "room"),
+    ]  # fmt: skip
+    state = tmp_path / "now.json"
+    state.write_text(call("capture", "--home", home))
+    told = call("replay", "--home", home, "--state", state, "--json")
+    assert (sorted(told["decision"]["start"]), told["live"]) == (["j0", "j1"], True)
+    done = call("start", "--home", home, "--until-idle", "--json")
+    assert (done["jobs"], done["acts"]) == ({"finished": 3}, 3)
+    assert call("replay", "--home", home, "--json")["differing"] == []
+    used = call("meter", "--home", home, "--json")
+    assert used["tenants"]["all"]["jobs"] == 3
+    assert 2.4 <= used["gpu_s"] < 60
+    call("drain", "nowhere", "--home", home, code=91)
+    node = found["nodes"][0]["name"]
+    call("drain", node, "--home", home, "--reason", "test")
+    assert call("status", "--home", home, "--json")["nodes"][0]["reason"] == "test"
+
+
+def test_a_folder_that_is_no_home_is_refused(call, tmp_path):
+    assert "operate init" in call("status", "--home", tmp_path, code=92)
+    call("init", tmp_path / "home")
+    call("init", tmp_path / "home", code=92)
+
+
+def test_the_dashboard_shows_every_figure(call):
+    panels = call("dashboard", "--json")["panels"]
+    assert len(panels) == 9
