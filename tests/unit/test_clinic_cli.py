@@ -103,6 +103,22 @@ def test_a_monitor_names_the_site_that_drifted_the_day_and_its_bound(tmp_path, c
     assert run("monitor", str(tmp_path / "t.csv"), "--day", "site") == 69
 
 
+def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
+    import polars as pl
+
+    drifting(tmp_path / "t.csv")
+    out = tmp_path / "o"
+    assert run("monitor", str(tmp_path / "t.csv"), "--by", "site", "--out", str(out)) == 0
+    found = pl.read_csv(out / "over_time.csv")
+    assert set(found["model"]) == {"all", "site = a", "site = b", "site = c"}
+    last = dict(found.group_by("model").last().select("model", "over_limit").iter_rows())
+    assert (last["site = a"] < 1, last["site = b"] >= 1) == (True, True)
+    rows = found.filter(pl.col("model") == "all")["rows"].sum()
+    assert rows == 60 * 40 + 1
+    assert "<svg" in (out / "over-time.svg").read_text()
+    assert "<svg" in (out / "evidence.svg").read_text()
+
+
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
     from datetime import date

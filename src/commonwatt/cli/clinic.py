@@ -151,7 +151,9 @@ def evidence(
 @option(
     "--horizon", type=click.IntRange(1), help="Rows that the bound is for (default: those given)."
 )
+@click.pass_context
 def monitor(
+    ctx: click.Context,
     table: Path,
     score: str,
     label: str,
@@ -164,10 +166,23 @@ def monitor(
     """Watch a model's calibration with a guaranteed false-alarm bound."""
     from commonwatt.app.clinic_monitor import monitor_answer
 
-    answer = monitor_answer(
-        table, columns=(score, label, day), by=by, band=band, alpha=alpha, horizon=horizon
+    columns = (score, label, day)
+    answer = monitor_answer(table, columns=columns, by=by, band=band, alpha=alpha, horizon=horizon)
+    tables: dict[str, pl.DataFrame] = {}
+    files: dict[str, str] = {}
+    if ctx.params.get("out"):
+        from commonwatt.app.clinic_figures import monitor_figures
+
+        points, files = monitor_figures(
+            table, answer, columns=columns, by=by, language=language(ctx)
+        )
+        tables = {"over_time": points}
+    return Answer(
+        data=answer,
+        text=lambda language: _monitored(answer, language),
+        tables=tables,
+        files=files,
     )
-    return Answer(data=answer, text=lambda language: _monitored(answer, language))
 
 
 _VERDICTS = {"alarm": Message("alarm"), "quiet": Message("quiet"), "too few": Message("too few")}
