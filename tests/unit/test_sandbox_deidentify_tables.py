@@ -4,12 +4,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.sandbox.deidentify.tables import (
     FHIR_POLICY,
+    MOST_WEEKS,
     QUASI_IDENTIFIERS,
+    DateGrain,
     Treatment,
     deidentify,
     enforce_k,
@@ -20,7 +22,7 @@ from commonwatt.sandbox.deidentify.tables import (
 from commonwatt.sandbox.errors import DeidentifyError
 from commonwatt.sandbox.imports.dataset import import_fhir, load_dataset
 from commonwatt.sandbox.imports.fhir import RESOURCES
-from commonwatt.sandbox.risk.attack import link
+from commonwatt.sandbox.risk.attack import link, link_by_diary
 from commonwatt.sandbox.risk.measures import measure
 from commonwatt.sandbox.risk.report import assess_risk
 from tests.shared_data import shared_data
@@ -118,6 +120,70 @@ def test_an_attacker_finds_everyone_where_nothing_was_done_and_no_one_at_k():
     assert (safe.success_share, safe.guess_share) == (0.0, 0.25)
 
 
+_VISITS = st.lists(
+    st.tuples(st.sampled_from("abc"), st.dates(date(2020, 1, 1), date(2021, 6, 1))),
+    min_size=1,
+    max_size=12,
+)
+
+
+def _told(day, grain):
+    match grain:
+        case DateGrain.WEEK:
+            return day - timedelta(days=day.weekday())
+        case DateGrain.MONTH:
+            return day.replace(day=1)
+        case DateGrain.QUARTER:
+            return day.replace(month=3 * ((day.month - 1) // 3) + 1, day=1)
+        case DateGrain.YEAR:
+            return day.replace(month=1, day=1)
+        case _:
+            return day
+
+
+def _slow_diary(visits, moved, count, grain):
+    """Who is found, by trying every shift on every person against every record."""
+
+    def first(rows):
+        return {who: sorted(d for w, d in rows if w == who)[:count] for who in {w for w, _ in rows}}
+
+    records = {who: [_told(d, grain) for d in days] for who, days in first(moved).items()}
+    found = 0
+    for who, days in first(visits).items():
+        shifts = [timedelta(weeks=step) for step in range(-MOST_WEEKS, MOST_WEEKS + 1) if step]
+        tried = [[_told(d + shift, grain) for d in days] for shift in shifts]
+        fits = {
+            r for r, told in records.items() if len(days) == count == len(told) and told in tried
+        }
+        found += fits == {who}
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(_VISITS, st.sampled_from(list(DateGrain)), st.integers(1, 3))
+def test_the_diary_attack_finds_whom_trying_everything_finds(visits, grain, count):
+    frame = pl.DataFrame(
+        {"patient_id": [who for who, _ in visits], "at": [day for _, day in visits]},
+        schema={"patient_id": pl.String, "at": pl.Date},
+    ).with_columns(pl.col("at").cast(pl.Datetime("us")))
+    treatments = {"patient_id": Treatment.KEEP, "at": Treatment.SHIFT}
+    released = treat(frame, treatments, KEY, dates=grain)
+    moved = [(who, at.date()) for who, at in treat(frame, treatments, KEY).rows()]
+    people = frame["patient_id"].unique()
+    attack = link_by_diary(
+        frame.rename({"patient_id": "person"}), released.rename({"patient_id": "record"}),
+        pl.DataFrame({"person": people, "record": people}), visits=count, grain=grain,
+    )  # fmt: skip
+    found = _slow_diary(visits, moved, count, grain)
+    assert attack.success_share * attack.people == pytest.approx(found)
+
+
+def test_coarser_dates_are_told_by_their_first_day():
+    frame = pl.DataFrame({"patient_id": ["p"], "at": [datetime(2024, 5, 17, tzinfo=UTC)]})
+    told = treat(frame, {"at": Treatment.SHIFT}, KEY, dates=DateGrain.YEAR)["at"].item()
+    assert (told.month, told.day) == (1, 1)
+
+
 def test_a_wrong_claim_is_no_success():
     people = pl.DataFrame({"person": ["1", "2"], "x": ["a", "b"]})
     truth = pl.DataFrame({"person": ["1", "2"], "record": ["2", "1"]})
@@ -136,6 +202,12 @@ def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
     assert report.risk.k >= 5
     assert report.diary is not None
     assert report.diary.success_share > 0.5  # said openly: intervals are kept on purpose
+    assert report.diary_before is not None
+    assert report.diary_before.success_share > 0.9
+    told = [report.diary, *report.diary_coarser]
+    shares = [attack.success_share for attack in told]
+    assert len(told) == len(DateGrain)
+    assert shares == sorted(shares, reverse=True)
     _check_no_identifier_left(raw, kept)
     fewer = deidentify(raw, tmp_path, "fewer", key=KEY, leave_out=gone)
     tokens = {token(KEY, person) for person in gone}

@@ -8,7 +8,6 @@ is blanked: a name that nobody could read is still a name.
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -19,10 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.messages import Message
+from commonwatt.sandbox.deidentify.marks import agrees_with_header, is_harmless, is_part_of_mark
 from commonwatt.sandbox.errors import DeidentifyError
 
 _STROKE: Final = 9
 """Widest stroke of text that is looked for [pixels]."""
+_SURE: Final = 3
+"""Letters and digits of a mark that one reading is enough for."""
 _CONTRAST: Final = 32.0
 _GAP: Final = 11
 """Widest gap within a line [pixels]."""
@@ -30,22 +32,21 @@ _ZOOM: Final = 4
 _HEM: Final = 5
 """How far beyond a line is blanked: commas and hooks stand out less than letters [pixels]."""
 _MARGIN: Final = 24
+_LOWEST: Final = 5
+_TALLEST: Final = 60
 
-_UNIT: Final = r"(?:CM|MM|M|HZ|KHZ|MHZ|KV|KVP|MA|MAS|DB|S|MS|FPS|%|X|CM/S|MMHG)"
-_NUMBER: Final = r"-?\d+(?:[.,]\d+)?"
-_SETTING: Final = (
-    r"(?:GAIN|ZOOM|DEPTH|FREQ|FR|DR|MI|TIS|TIB|TI|KV|KVP|MA|MAS|WL|WW|W|C|SL|THK|TE|TR|FOV|ET|"
-    r"FRAME|SCALE|PWR|POWER|FOCUS|GN|DYN|SE|IM)"
-)
-_SIDES: Final = re.compile(
-    r"R|L|A|P|H|F|S|I|AP|PA|LAT|LATERAL|RT|LT|SUP|INF|ANT|POST|SUPINE|ERECT|PRONE|OBL"
-)
-_HARMLESS: Final = re.compile(
-    rf"{_NUMBER} ?{_UNIT}"
-    rf"|{_SETTING}[ :=]*{_NUMBER}(?: ?{_UNIT})?(?: {_SETTING}[ :=]*{_NUMBER}(?: ?{_UNIT})?)*"
-)
+_ONE_LETTER: Final = 1.75
+"""Widest a line may be, for its height, and still be too short for a name."""
+_ALONE: Final = 3.0
+_SHORT: Final = 16
+_WORD_GAP: Final = 1.4
+_SAME_HEIGHT: Final = 1.8
+_WIDEST_LETTER: Final = 1.6
 
 Grey = npt.NDArray[np.float64]
+Place = tuple[slice, slice]
+"""Rows and columns of a line."""
+Ink = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,12 @@ class Box:
     harmless: bool
 
 
-def find_text(image: npt.NDArray[Any]) -> list[Box]:
+def find_text(image: npt.NDArray[Any], header: frozenset[str] = frozenset()) -> list[Box]:
     """Return every line of burned-in text in a picture of one channel.
+
+    Args:
+        image: The picture.
+        header: Words of the file's header that tell who is shown.
 
     Raises:
         DeidentifyError: Tesseract is not installed.
@@ -72,44 +77,83 @@ def find_text(image: npt.NDArray[Any]) -> list[Box]:
             found=Message("no such program"),
             remedy=Message("Install it: apt install tesseract-ocr"),
         )
-    light, dark = _strokes(_as_bytes(image))
-    found = _boxes(light, program)
+    grey = _as_bytes(image)
+    light, dark = _strokes(grey)
+    found = _boxes(light, grey, program, header)
     # Gaps between light letters look like dark text, so dark text is what lies elsewhere.
     for box in found:
         dark[max(0, box.top - 3) : box.bottom + 3, max(0, box.left - 3) : box.right + 3] = 0
-    return found + _boxes(dark, program)
+    return found + _boxes(dark, 255.0 - grey, program, header)
 
 
-def _boxes(strokes: Grey, program: str) -> list[Box]:
+def _boxes(strokes: Grey, grey: Grey, program: str, header: frozenset[str]) -> list[Box]:
     places = _lines(strokes)
-    texts = _read(strokes, places, program)
+    readings = _read(strokes, grey, places, program, header)
+    told = [_says(texts, place, header) for texts, place in zip(readings, places, strict=True)]
     return [
-        Box(columns.start, rows.start, columns.stop, rows.stop, _may_stay(text, (rows, columns)))
-        for (rows, columns), text in zip(places, texts, strict=True)
-    ]
+        Box(
+            columns.start, rows.start, columns.stop, rows.stop,
+            told[i] == "mark" or (told[i] == "letter" and _is_alone(i, places, told)),
+        )
+        for i, (rows, columns) in enumerate(places)
+    ]  # fmt: skip
 
 
-def is_harmless(text: str) -> bool:
-    """Return whether a line reads as a technical mark and nothing else.
-
-    >>> is_harmless("kV 120 mA 200"), is_harmless("5 cm"), is_harmless("LAM Ka Fai")
-    (True, True, False)
-    """
-    words = " ".join(text.split())
-    return bool(_SIDES.fullmatch(words) or _HARMLESS.fullmatch(words.upper()))
-
-
-def _may_stay(text: str, place: tuple[slice, slice]) -> bool:
-    """Return whether a line is harmless and no wider than its letters: 張偉 can read as `A`."""
-    rows, columns = place
-    letters = len(text.replace(" ", ""))
-    return is_harmless(text) and columns.stop - columns.start <= 1.6 * letters * (
-        rows.stop - rows.start
+def _says(texts: list[str], place: Place, header: frozenset[str]) -> str:
+    """Return `mark`, `letter` (too short for a name) or `unknown`, from all readings of a line."""
+    if any(agrees_with_header(text, header) for text in texts):
+        return "unknown"
+    # Two letters may be a name of two characters misread, so readings must agree on them.
+    fitting = [text for text in texts if _fits(text, place)]
+    if len(fitting) > 1 or any(_letters(text) >= _SURE for text in fitting):
+        return "mark"
+    if _width(place) <= _ONE_LETTER * _height(place):
+        return "mark" if fitting else "letter"
+    return (
+        "mark"
+        if any(texts.count(text) > 1 and is_part_of_mark(text) for text in texts)
+        else "unknown"
     )
 
 
+def _fits(text: str, place: Place) -> bool:
+    """Return whether a line is harmless and no wider than its letters: 張偉 can read as `A`."""
+    letters = len(text.replace(" ", ""))
+    gaps = text.count(" ")
+    most = (_WIDEST_LETTER * letters + _WORD_GAP * gaps) * _height(place)
+    return is_harmless(text) and _width(place) <= most
+
+
+def _is_alone(index: int, places: list[Place], told: list[str]) -> bool:
+    """Return whether a letter has nothing beside it but marks, so that it begins no name."""
+    rows, columns = places[index]
+    reach = _ALONE * _height(places[index])
+    return not any(
+        told[i] != "mark"
+        and min(rows.stop, others.stop) - max(rows.start, others.start) > 0
+        and max(columns.start, across.start) - min(columns.stop, across.stop) <= reach
+        for i, (others, across) in enumerate(places)
+        if i != index
+    )
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
+
+
+def _width(place: Place) -> int:
+    return place[1].stop - place[1].start
+
+
+def _height(place: Place) -> int:
+    return place[0].stop - place[0].start
+
+
 def blank(image: npt.NDArray[Any], boxes: list[Box]) -> npt.NDArray[Any]:
-    """Return a copy of `image`, shape (…, rows, columns[, channels]), without harmful lines."""
+    """Return a copy of `image`, shape (…, rows, columns[, channels]), without harmful lines.
+
+    Where the hem of one reaches into a harmless line, that line stays whole.
+    """
     done = image.copy()
     rows_axis = -3 if done.ndim >= 3 and done.shape[-1] in (3, 4) else -2
     lowest = done.min()
@@ -120,6 +164,11 @@ def blank(image: npt.NDArray[Any], boxes: list[Box]) -> npt.NDArray[Any]:
         columns = slice(max(0, box.left - _HEM), box.right + _HEM)
         where = (..., rows, columns, slice(None)) if rows_axis == -3 else (..., rows, columns)
         done[where] = lowest
+    for box in boxes:
+        if box.harmless:
+            rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+            where = (..., rows, columns, slice(None)) if rows_axis == -3 else (..., rows, columns)
+            done[where] = image[where]
     return done
 
 
@@ -137,7 +186,7 @@ def _strokes(grey: Grey) -> tuple[Grey, Grey]:
     return light, dark
 
 
-def _lines(strokes: Grey) -> list[tuple[slice, slice]]:
+def _lines(strokes: Grey) -> list[Place]:
     """Return the places of lines, from the top."""
     ndimage = cast("Any", import_module("scipy.ndimage"))
     marks = strokes > _CONTRAST
@@ -145,50 +194,88 @@ def _lines(strokes: Grey) -> list[tuple[slice, slice]]:
         _GAP:-_GAP, _GAP:-_GAP
     ]
     labelled = ndimage.label(joined, structure=np.ones((3, 3)))[0]
-    found = cast("list[tuple[slice, slice]]", ndimage.find_objects(labelled))
-    tall = [(rows, columns) for rows, columns in found if 5 <= rows.stop - rows.start <= 60]
-    return sorted(tall, key=lambda place: (place[0].start, place[1].start))
+    found = cast("list[Place]", ndimage.find_objects(labelled))
+    tall = [place for place in found if _LOWEST <= _height(place) <= _TALLEST]
+    return sorted(_joined(tall), key=lambda place: (place[0].start, place[1].start))
 
 
-def _read(strokes: Grey, places: list[tuple[slice, slice]], program: str) -> list[str]:
-    """Return the text of each line: all from one page, then alone what the page left unclear."""
-    inks = [_ink(strokes, place) for place in places]
-    if not inks:
+def _joined(places: list[Place]) -> list[Place]:
+    """Return places with the words of a line put together, from left to right."""
+    lines: list[Place] = []
+    for place in sorted(places, key=lambda one: (one[1].start, one[0].start)):
+        before = next((i for i, line in enumerate(lines) if _goes_on(line, place)), None)
+        if before is None:
+            lines.append(place)
+        else:
+            lines[before] = _around(lines[before], place)
+    return lines
+
+
+def _goes_on(line: Place, word: Place) -> bool:
+    """Return whether a word stands on a line, next to what is there already."""
+    tall, small = max(_height(line), _height(word)), min(_height(line), _height(word))
+    shared = min(line[0].stop, word[0].stop) - max(line[0].start, word[0].start)
+    gap = word[1].start - line[1].stop
+    return tall <= _SAME_HEIGHT * small and shared >= 0.6 * small and gap <= _WORD_GAP * tall
+
+
+def _around(one: Place, other: Place) -> Place:
+    rows, columns = (
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return rows, columns
+
+
+def _read(
+    strokes: Grey, grey: Grey, places: list[Place], program: str, header: frozenset[str]
+) -> list[list[str]]:
+    """Return what each line reads as: all from one page, then alone what that left unclear."""
+    if not places:
         return []
-    width = max(ink.shape[1] for ink in inks)
-    page = [np.pad(ink, ((0, 0), (0, width - ink.shape[1])), constant_values=255) for ink in inks]
-    tops = np.cumsum([0, *(len(ink) for ink in page[:-1])]).tolist()
-    texts = _by_line(_tesseract(np.vstack(page), program, "6"), tops)
+    inks = [_ink(strokes, place) for place in places]
+    first = _by_line(*_page(inks, program))
     return [
-        text
-        if is_harmless(text)
-        else _by_line(_tesseract(ink, program, "7"), [0])[0]
-        if _is_short(place)
-        else text
-        for text, ink, place in zip(texts, inks, places, strict=True)
+        [text, *_again([ink, _ink(grey, place)], program)]
+        if _is_unclear(text, place, header)
+        else [text]
+        for text, ink, place in zip(first, inks, places, strict=True)
     ]
 
 
-def _is_short(place: tuple[slice, slice]) -> bool:
-    """Return whether a line is as short as technical marks are."""
-    rows, columns = place
-    return columns.stop - columns.start <= 16 * (rows.stop - rows.start)
+def _is_unclear(text: str, place: Place, header: frozenset[str]) -> bool:
+    """Return whether a line short enough for a mark was read as none, and as no one's name."""
+    short = _ONE_LETTER * _height(place) < _width(place) <= _SHORT * _height(place)
+    clear = is_harmless(text) and _letters(text) >= _SURE
+    return short and not clear and not agrees_with_header(text, header)
 
 
-def _ink(strokes: Grey, place: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
+def _again(inks: list[Ink], program: str) -> list[str]:
+    """Return further readings of one line: of its strokes, of the picture."""
+    return [_by_line(_tesseract(ink, program, "7"), [0])[0] for ink in inks]
+
+
+def _page(inks: list[Ink], program: str) -> tuple[str, list[int]]:
+    """Return what a page of all lines reads as, and where each line begins on it."""
+    width = max(ink.shape[1] for ink in inks)
+    page = [np.pad(ink, ((0, 0), (0, width - ink.shape[1])), constant_values=255) for ink in inks]
+    tops: list[int] = np.cumsum([0, *(len(ink) for ink in page[:-1])]).tolist()
+    return _tesseract(np.vstack(page), program, "6"), tops
+
+
+def _ink(strokes: Grey, place: Place) -> Ink:
     """Return a line enlarged, dark on white, at its own full contrast, with a margin."""
     ndimage = cast("Any", import_module("scipy.ndimage"))
     rows, columns = place
     crop = strokes[
         max(0, rows.start - 2) : rows.stop + 2, max(0, columns.start - 2) : columns.stop + 2
     ]
-    large = cast("Grey", ndimage.zoom(crop, _ZOOM, order=3))
+    large = cast("Grey", ndimage.zoom(crop - crop.min(), _ZOOM, order=3))
     strong = np.clip(large / max(float(np.percentile(large, 97)), 1.0), 0.0, 1.0)
     ink = (255 * (1 - np.clip((strong - 0.25) / 0.5, 0.0, 1.0))).astype(np.uint8)
     return np.pad(ink, _MARGIN, constant_values=255)
 
 
-def _tesseract(page: npt.NDArray[np.uint8], program: str, mode: str) -> str:
+def _tesseract(page: Ink, program: str, mode: str) -> str:
     head = f"P5 {page.shape[1]} {page.shape[0]} 255\n".encode()
     done = subprocess.run(  # noqa: S603  a fixed program, no shell
         [program, "stdin", "stdout", "--psm", mode, "-l", "eng", "tsv"],

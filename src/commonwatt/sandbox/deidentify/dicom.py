@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.deidentify.burned_in import blank, find_text
+from commonwatt.sandbox.deidentify.marks import names_of_header
 from commonwatt.sandbox.deidentify.tables import shift_weeks, token
 from commonwatt.sandbox.errors import DeidentifyError
 
@@ -43,6 +44,12 @@ _LINKS: Final = frozenset(
     {"SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"}
 )
 _DATES: Final = frozenset({"StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"})
+_TELLING: Final = frozenset(
+    """PatientID OtherPatientIDs PatientAddress PatientTelephoneNumbers InstitutionName
+    InstitutionAddress AccessionNumber PatientComments IssuerOfPatientID StudyID
+    InstitutionalDepartmentName StationName""".split()  # noqa: SIM905
+)
+"""Fields beside names and dates whose words may stand in the picture, too."""
 _MOST_PIXELS: Final = 64_000_000
 
 
@@ -75,9 +82,19 @@ def deidentify_dicom(source: Path, to: Path, *, key: bytes) -> int:
     made.DeidentificationMethod = "kept by list; pixels cleaned; dates shifted"
     made.LongitudinalTemporalInformationModified = "MODIFIED"
     made.BurnedInAnnotation = "NO"
-    blanked = _put_pixels(made, pixels)
+    blanked = _put_pixels(made, pixels, header_words(found))
     _write(pydicom, made, to)
     return blanked
+
+
+def header_words(found: Any) -> frozenset[str]:
+    """Return the words of a header that tell who is shown, by which lines are known."""
+    values = [
+        str(element.value)
+        for element in found.iterall()
+        if element.keyword in _TELLING or element.VR in ("PN", "DA")
+    ]
+    return names_of_header(values)
 
 
 def _read(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]]:
@@ -95,13 +112,13 @@ def _read(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]]:
         ) from None
 
 
-def _put_pixels(made: Any, pixels: npt.NDArray[Any]) -> int:
+def _put_pixels(made: Any, pixels: npt.NDArray[Any], header: frozenset[str]) -> int:
     """Clean the pixels and put them in, plain; return how many lines were blanked."""
     colour = int(made.SamplesPerPixel) > 1
     frames = pixels.reshape(-1, *pixels.shape[-3:]) if colour else pixels
     flat = frames.mean(axis=-1) if colour else frames
     grey = flat.reshape(-1, *flat.shape[-2:]).max(axis=0)
-    boxes = find_text(grey)
+    boxes = find_text(grey, header)
     cleaned = np.ascontiguousarray(blank(pixels, boxes))
     made.PixelData = cleaned.astype(cleaned.dtype.newbyteorder("<"), copy=False).tobytes()
     if colour:

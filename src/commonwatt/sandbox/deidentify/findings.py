@@ -20,7 +20,9 @@ class Label(StrEnum):
     DATE = "DATE"
     AGE_OVER_89 = "AGE_OVER_89"
     ADDRESS = "ADDRESS"
+    PLACE = "PLACE"
     HOSPITAL = "HOSPITAL"
+    ORGANISATION = "ORGANISATION"
     OTHER_NUMBER = "OTHER_NUMBER"
     URL = "URL"
 

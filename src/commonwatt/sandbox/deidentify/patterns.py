@@ -21,6 +21,11 @@ from commonwatt.sandbox.deidentify.numbers import (
     passes_luhn,
 )
 
+_FULL_WIDTH: Final = {ord(wide): chr(ord(wide) - 0xFEE0) for wide in (
+    "０１２３４５６７８９＠－．／ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ"
+    "ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ"
+)}  # fmt: skip
+"""Letters and digits as wide as a Chinese character, by their plain forms."""
 _START: Final = r"(?<![A-Za-z0-9])"
 _END: Final = r"(?![A-Za-z0-9])"
 _LOT: Final = re.compile(
@@ -29,7 +34,9 @@ _LOT: Final = re.compile(
 _LOT_AFTER: Final = re.compile(r"(?i)\s?(批次|批號|批号|batch|lot\b|sequence|試劑|试剂)")
 
 _HKID: Final = re.compile(
-    _START + r"[A-Za-z]{1,2}[ \-]?\d{6}[ \-]?(?:[(（\[]\s?[0-9Aa]\s?[)）\]]|[0-9Aa])" + _END
+    _START
+    + r"[A-Za-z]{1,2}[ \-]?\d{3}[ ,]?\d{3}[ \-/]?(?:[(（\[【〔]\s?[0-9Aa]\s?[)）\]】〕]|[0-9Aa])"
+    + _END
 )
 _HKID_CUED: Final = re.compile(
     r"(?i)(?:HKID|HKIC|I\.?D\.?(?: card)?(?: no\.?)?|身份證(?:號碼|號)?|身分證(?:號碼|號)?)\s*(?:no\.?|number)?\s*[:：#]?\s*"
@@ -40,10 +47,14 @@ _CNID_CUED: Final = re.compile(
     r"(?:身份证(?:号码|号)?|证件号(?:码)?|公民身份号码)\s*[:：]?\s*(\d{15,18}[Xx]?)"
 )
 _TWID: Final = re.compile(_START + r"[A-Za-z][ \-]?[1289]\d{8}" + _END)
+_MAIL: Final = r"[A-Za-z0-9._%+\-À-῿]"
 _EMAIL: Final = re.compile(
-    r"[A-Za-z0-9._%+\-]+\s?@\s?[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,}"
+    rf"(?<!{_MAIL}){_MAIL}+\s?@\s?[A-Za-z0-9\-À-῿]+(?:\.[A-Za-z0-9\-À-῿]+)*\.[A-Za-z]{{2,}}"
 )
-_URL: Final = re.compile(r"(?:https?://|www\.)[^\s<>\"，。；]+")
+_URL: Final = re.compile(
+    r"(?i)(?:https?://|www\.)[^\s<>\"，。；]+"
+    r"|(?<![\w@.\-])(?:[a-z0-9\-]{2,}\.)+(?:com|org|net|edu|gov|info|biz|io|hk|cn|tw|uk|de|fr|eu)(?![\w.])(?:/[^\s<>\"，。；]*)?"
+)
 _PHONE: Final = re.compile(
     r"(?<![\w.\-/])(?:"
     r"(?:\+|00)\d{1,3}[ \-]?(?:\(\d{1,4}\)[ \-]?)?\d{1,5}(?:[ \-.]?\d{2,5}){1,4}"
@@ -63,13 +74,13 @@ _PHONE_CUED: Final = re.compile(
 )
 _MRN: Final = re.compile(
     _START
-    + r"(?:[A-Z]{2,4}[- ]?\d{6,12}(?:\s?[(（][A-Z0-9][)）]|[A-Z])?|[A-Z]{2,4}-\d{5,12})"
+    + r"(?:[A-Z]{2,4}[- ]?\d{6,12}(?:\s?[(（][A-Z0-9][)）]|[A-Z])?|[A-Z]{2,4}-\d{5,12}|[A-Z]{2,4}\d{2}-\d{5,8}|[A-Z]{2,4}/\d{2,4}/\d{3,8})"
     + _END
 )
 _MRN_CUED: Final = re.compile(
     r"(?i)(?:MRN|medical record(?: no\.?| number)?|(?:hospital|case|file|chart|patient|record|ref(?:erence)?|accession|specimen|episode|account|passport|licen[cs]e|policy)"
-    r"\s?(?:no\b\.?|number|#|id)?|病歷(?:號碼|號)?|病历(?:号码|号)?|檔案(?:編號|號碼|號)|住院(?:號碼|號|号)|個案(?:編號|號碼)|門診號|门诊号|檢查號|检查号|編號|编号)"
-    r"\s*[:：#]?\s*((?:[A-Z]{1,4}[- ]?)?\d{5,12}(?:\s?[(（][A-Z0-9][)）]|[A-Z](?![A-Za-z]))?)"
+    r"\s?(?:no\b\.?|number|#|id)?|病歷(?:號碼|號)?|病历(?:号码|号)?|檔案(?:編號|號碼|號)|住院(?:號碼|號|号)|個案(?:編號|號碼)|門診號|门诊号|檢查號|检查号|編號|编号|卡號|卡号|單號|单号|登記號碼?|登记号码?|標本號|标本号|醫院號碼|床頭卡號|\bHN)"
+    r"\s*[:：#是為为]?\s*((?=(?:[A-Z/\-]*\d){5})(?:[A-Z]{1,4} )?[A-Z0-9]+(?:[-/][A-Z0-9]+){0,4}(?:\s?[(（][A-Z0-9][)）])?(?![A-Z0-9]))"
 )
 _MRN_WHOLE: Final = re.compile(r"MRN[ :：#]*\d{4,12}" + _END)
 
@@ -80,11 +91,11 @@ _DATE: Final = re.compile(
     r"(?:19|20)\d{2}[-/.](?:0?[1-9]|1[0-2])[-/.](?:[12]\d|3[01]|0?[1-9])(?:[T ]\d{2}:\d{2}(?::\d{2})?)?"
     r"|(?:[12]\d|3[01]|0?[1-9])[-/.](?:0?[1-9]|1[0-2])[-/.](?:19|20)\d{2}"
     r"|(?:0?[1-9]|1[0-2])/(?:[12]\d|3[01]|0?[1-9])/(?:19|20)?\d{2}"
-    r"|(?:[12]\d|3[01]|0?[1-9])/(?:0?[1-9]|1[0-2])/\d{2}"
+    r"|(?:[12]\d|3[01]|0?[1-9])([/.\-])(?:0?[1-9]|1[0-2])\1\d{2}"
     r"|(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?[ \-](?:of )?"
     + _MONTH
     + r"\.?(?:,?[ \-](?:(?:19|20)\d{2}|'?\d{2}))?"
-    r"|(?:(?:19|20)\d{2}|\d{2}|[零〇○一二三四五六七八九]{2,4})\s?年\s?(?:\d{1,2}|["
+    r"|(?:(?:19|20)\d{2}|\d{2}|[零〇○一二三四五六七八九十廿卅]{2,4})\s?年\s?(?:\d{1,2}|["
     + _HAN_DIGITS
     + r"]{1,3})\s?月"
     r"(?:\s?(?:\d{1,2}|[" + _HAN_DIGITS + r"]{1,3})\s?[日號号])?"
@@ -99,18 +110,23 @@ _DATE_WORDS: Final = re.compile(
     r"\b" + _MONTH + r"\.?\s(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?(?:,?\s(?:19|20)\d{2})?\b"
     r"|\b" + _MONTH + r",?\s(?:19|20)\d{2}\b"
 )
+_YEAR: Final = re.compile(
+    r"(?i)\b(?:in|since|by|until|till|during|before|after|around|circa|early|late|mid|from|year|spring|summer|autumn|fall|winter) "
+    r"((?:19|20)\d\d)(?![\d/%]|[.,]\d|-\d\d\d|\s?(?:m[lgcm]|mc?g|u?g|kg|units?|iu|k?cal|hours?|hrs?|cells|patients|cases)\b)"
+)
 _DATE_ROC: Final = re.compile(
-    r"(?:民國|民国)\s?(?:\d{1,3}|["
+    r"(?:(?:中華|中华)?(?:民國|民国))\s?(?:\d{1,3}|["
     + _HAN_DIGITS
-    + r"]{1,4}|元)\s?年(?:\s?(?:\d{1,2}|["
+    + r"百]{1,6}|元)\s?年(?:\s?(?:\d{1,2}|["
     + _HAN_DIGITS
     + r"]{1,3})\s?月)?"
     r"(?:\s?(?:\d{1,2}|[" + _HAN_DIGITS + r"]{1,3})\s?[日號号])?"
 )
 _AGE: Final = re.compile(
-    r"(?i)(?<![\d.])(9\d|1[01]\d|12[0-5])(?=\s?(?:/\s?[FM]\b|歲|岁|y/?o\b|yrs?\b|[- ]?years?[- ]old|\s?[FM]\b))"
+    r"(?i)(?<![\d.])(9\d|1[01]\d|12[0-5])(?=[FM]\b|\s?(?:/\s?[FM]\b|歲|岁|y/?o\b|yrs?\b|[- ]?years?[- ]old))"
     r"|(?:aged?|年齡|年龄|享年)\s*[:：]?\s*(9\d|1[01]\d|12[0-5])(?!\d)"
 )
+_TEMPERATURE: Final = re.compile(r"(?i)(?:temp|fever|°|\bT\b|\bC\b)[^;\n]{0,24}$")
 
 _HAN: Final = "㐀-䶿一-鿿"
 _ADDRESS_ZH: Final = re.compile(
@@ -179,8 +195,13 @@ _IP: Final = re.compile(
 
 
 def find_patterns(text: str) -> list[Finding]:
-    """Return every identifier in `text` that has a shape, overlaps included."""
-    return [found for recogniser in _RECOGNISERS for found in recogniser(text)]
+    """Return every identifier in `text` that has a shape, overlaps included.
+
+    >>> [found.label.value for found in find_patterns("Ａ１２３４５６（３）")]
+    ['HKID']
+    """
+    plain = text if text.isascii() else text.translate(_FULL_WIDTH)
+    return [found for recogniser in _RECOGNISERS for found in recogniser(plain)]
 
 
 def _shaped(
@@ -204,7 +225,7 @@ def _checked(
     def recognise(text: str) -> Iterator[Finding]:
         for match in pattern.finditer(text):
             plain = re.sub(r"[^A-Za-z0-9]", "", match.group())
-            if check(plain) and not _is_lot(text, match):
+            if check(plain) and not is_lot(text, match.start(), match.end()):
                 yield Finding(match.start(), match.end(), label)
 
     return recognise
@@ -213,7 +234,7 @@ def _checked(
 def _unless_lot(pattern: re.Pattern[str], label: Label) -> Callable[[str], Iterator[Finding]]:
     def recognise(text: str) -> Iterator[Finding]:
         for match in pattern.finditer(text):
-            if not _is_lot(text, match):
+            if not is_lot(text, match.start(), match.end()):
                 yield Finding(match.start(), match.end(), label)
 
     return recognise
@@ -222,12 +243,19 @@ def _unless_lot(pattern: re.Pattern[str], label: Label) -> Callable[[str], Itera
 def _ages(text: str) -> Iterator[Finding]:
     for match in _AGE.finditer(text):
         index = 1 if match.group(1) else 2
-        yield Finding(match.start(index), match.end(index), Label.AGE_OVER_89)
+        hot = text[match.end() : match.end() + 1] in ("F", "f")
+        if not (hot and _TEMPERATURE.search(text, max(0, match.start() - 32), match.start())):
+            yield Finding(match.start(index), match.end(index), Label.AGE_OVER_89)
 
 
-def _is_lot(text: str, match: re.Match[str]) -> bool:
-    before = text[max(0, match.start() - 24) : match.start()]
-    return bool(_LOT.search(before) or _LOT_AFTER.match(text, match.end()))
+def is_lot(text: str, start: int, end: int) -> bool:
+    """Return whether words beside a number say that it names goods, not people.
+
+    >>> is_lot("lot A1234567", 4, 12), is_lot("HKID A1234567", 5, 13)
+    (True, False)
+    """
+    before = text[max(0, start - 24) : start]
+    return bool(_LOT.search(before) or _LOT_AFTER.match(text, end))
 
 
 _RECOGNISERS: Final = (
@@ -246,6 +274,7 @@ _RECOGNISERS: Final = (
     _shaped(_DATE, Label.DATE),
     _shaped(_DATE_WORDS, Label.DATE),
     _shaped(_DATE_ROC, Label.DATE),
+    _shaped(_YEAR, Label.DATE, 1),
     _ages,
     _shaped(_ADDRESS_ZH, Label.ADDRESS),
     _shaped(_ADDRESS_ESTATE, Label.ADDRESS),

@@ -26,7 +26,8 @@ from commonwatt.sandbox.errors import DeidentifyError
 from commonwatt.sandbox.imports.dataset import Dataset, publish
 from commonwatt.sandbox.imports.report import TableReport
 
-_WEEKS: Final = 52
+MOST_WEEKS: Final = 52
+"""Farthest that a person's dates move, back or forth [weeks]."""
 _BAND_YEARS: Final = 5
 _OLDEST: Final = 89
 _RARE: Final = 5
@@ -45,6 +46,22 @@ class Treatment(StrEnum):
     TEXT = "text"
 
 
+class DateGrain(StrEnum):
+    """How coarsely shifted dates are told; only exact ones keep intervals exactly."""
+
+    EXACT = "exactly"
+    WEEK = "by week"
+    MONTH = "by month"
+    QUARTER = "by quarter"
+    YEAR = "by year"
+
+
+_EVERY: Final = {
+    DateGrain.WEEK: "1w",
+    DateGrain.MONTH: "1mo",
+    DateGrain.QUARTER: "1q",
+    DateGrain.YEAR: "1y",
+}
 _KEEP, _TOKEN, _SHIFT = Treatment.KEEP, Treatment.TOKEN, Treatment.SHIFT
 _CODED: Final = {"code_system": _KEEP, "code_code": Treatment.RARE}
 _PERSON: Final = {"id": _TOKEN, "patient_id": _TOKEN, "encounter_id": _TOKEN, "status": _KEEP}
@@ -110,6 +127,7 @@ def deidentify(
     leave_out: Iterable[str] = (),
     policy: Mapping[str, Mapping[str, Treatment]] = POLICY,
     k: int = 5,
+    dates: DateGrain = DateGrain.EXACT,
 ) -> Dataset:
     """Write a de-identified copy of `dataset` under a new name.
 
@@ -121,6 +139,8 @@ def deidentify(
         leave_out: Patients who opted out, by their id in `dataset`.
         policy: Treatments by table and column; what is not named is dropped.
         k: Fewest people who must share their quasi-identifiers.
+        dates: How coarsely dates are told; exact ones keep every interval and with it
+            a fingerprint, coarser ones are for copies that more people see.
 
     Raises:
         DeidentifyError: The key is short, or the dataset has no table in the policy.
@@ -134,7 +154,7 @@ def deidentify(
 
     def fill(draft: Path) -> list[TableReport]:
         return [
-            _treat_table(dataset, table, policy[table], draft, key=key, gone=gone, k=k)
+            _treat_table(dataset, table, policy[table], draft, key=key, gone=gone, k=k, dates=dates)
             for table in tables
         ]
 
@@ -150,11 +170,12 @@ def _treat_table(
     key: bytes,
     gone: pl.Series,
     k: int,
+    dates: DateGrain,
 ) -> TableReport:
     frame = pl.read_parquet(dataset.table(table))
     read = frame.height
     frame = frame.filter(~pl.col("patient_id").is_in(gone.implode()))
-    treated = treat(frame, treatments, key)
+    treated = treat(frame, treatments, key, dates=dates)
     if table == "Patient":
         treated = enforce_k(treated, [c for c in QUASI_IDENTIFIERS if c in treated.columns], k)
     treated = treated.sort(treated.columns[0]) if "id" in treated.columns else treated
@@ -162,7 +183,13 @@ def _treat_table(
     return TableReport(table=table, source=dataset.name, read=read, kept=treated.height)
 
 
-def treat(frame: pl.DataFrame, treatments: Mapping[str, Treatment], key: bytes) -> pl.DataFrame:
+def treat(
+    frame: pl.DataFrame,
+    treatments: Mapping[str, Treatment],
+    key: bytes,
+    *,
+    dates: DateGrain = DateGrain.EXACT,
+) -> pl.DataFrame:
     """Return `frame` with every column treated, and those not named dropped.
 
     Needs a column `patient_id`, by which dates are shifted.
@@ -174,7 +201,20 @@ def treat(frame: pl.DataFrame, treatments: Mapping[str, Treatment], key: bytes) 
         if (treated := _treat(frame[column], treatments.get(column, Treatment.DROP), key, shift))
         is not None
     ]
-    return pl.DataFrame(columns)
+    shifted = {name for name, done in treatments.items() if done is Treatment.SHIFT}
+    return pl.DataFrame(
+        [coarsened(column, dates) if column.name in shifted else column for column in columns]
+    )
+
+
+def coarsened(dates: pl.Series, grain: DateGrain) -> pl.Series:
+    """Return dates moved back to the first day of their week, month, quarter or year.
+
+    >>> from datetime import date
+    >>> coarsened(pl.Series([date(2024, 5, 17)]), DateGrain.MONTH).to_list()
+    [datetime.date(2024, 5, 1)]
+    """
+    return dates if grain is DateGrain.EXACT else dates.dt.truncate(_EVERY[grain])
 
 
 def _treat(  # noqa: PLR0911  one line a treatment
@@ -211,8 +251,8 @@ def token(key: bytes, value: str) -> str:
 def shift_weeks(key: bytes, person: str) -> int:
     """Return a person's secret shift: 1 to 52 weeks, back or forth, never none."""
     number = int.from_bytes(hmac.digest(key, b"shift:" + person.encode(), hashlib.sha256)[:8])
-    step = number % (2 * _WEEKS)
-    return step - _WEEKS if step < _WEEKS else step - _WEEKS + 1
+    step = number % (2 * MOST_WEEKS)
+    return step - MOST_WEEKS if step < MOST_WEEKS else step - MOST_WEEKS + 1
 
 
 def _shifts(people: pl.Series, key: bytes) -> list[int | None]:

@@ -1,18 +1,34 @@
 """Free text without the identifiers in it.
 
-All recognisers are ours and need no network, no model and no foreign weights.
-A site that has a model of its own passes it as a further recogniser.
+Shapes and check digits find numbers, rules find Chinese names, and a small tagger
+with weights of our own finds what only its surroundings give away. None of them
+needs a network or weights of others. A site that has a model of its own passes it
+as a further recogniser, or names it for `load_recogniser`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Final, Protocol, cast
 
-from commonwatt.sandbox.deidentify.findings import Finding, mask, merge
-from commonwatt.sandbox.deidentify.names import find_names
-from commonwatt.sandbox.deidentify.patterns import find_patterns
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.deidentify.findings import Finding, Label, mask, merge
+from commonwatt.sandbox.deidentify.names import find_chinese_names
+from commonwatt.sandbox.deidentify.patterns import find_patterns, is_lot
+from commonwatt.sandbox.deidentify.tagger import find_tagged, own_weights
+from commonwatt.sandbox.deidentify.tokens import tokenise
+from commonwatt.sandbox.errors import DeidentifyError
 
-Recogniser = Callable[[str], Iterable[Finding]]
+_NUMBERS: Final = frozenset({Label.MRN, Label.OTHER_NUMBER, Label.PHONE})
+
+
+class Recogniser(Protocol):
+    """Finds identifiers in a text; a model of a site's own is one."""
+
+    def __call__(self, text: str, /) -> Iterable[Finding]:
+        """Return what was found, in code points of `text`, in any order."""
+        ...
 
 
 def find_identifiers(text: str, *, more: Sequence[Recogniser] = ()) -> list[Finding]:
@@ -21,10 +37,18 @@ def find_identifiers(text: str, *, more: Sequence[Recogniser] = ()) -> list[Find
     >>> [found.label.value for found in find_identifiers("Dr Chan saw A123456(3)")]
     ['NAME', 'HKID']
     """
-    findings = [*find_patterns(text), *find_names(text)]
+    shaped = find_patterns(text)
+    named = find_chinese_names(text)
+    tokens = tokenise(text, shaped, named)
+    tagged = (one for one in find_tagged(tokens, own_weights()) if not _names_goods(text, one))
+    findings = [*shaped, *named, *tagged]
     for recogniser in more:
         findings += recogniser(text)
     return merge(findings)
+
+
+def _names_goods(text: str, found: Finding) -> bool:
+    return found.label in _NUMBERS and is_lot(text, found.start, found.end)
 
 
 def mask_text(text: str, *, more: Sequence[Recogniser] = ()) -> str:
@@ -34,3 +58,24 @@ def mask_text(text: str, *, more: Sequence[Recogniser] = ()) -> str:
     '病人[NAME]，身份證[HKID]。黃疸三天。'
     """
     return mask(text, find_identifiers(text, more=more))
+
+
+def load_recogniser(place: str) -> Recogniser:
+    """Return a site's own recogniser, named as `module:function`.
+
+    >>> load_recogniser("commonwatt.sandbox.deidentify.patterns:find_patterns")("a@b.org")
+    [Finding(start=0, end=7, label=<Label.EMAIL: 'EMAIL'>)]
+
+    Raises:
+        DeidentifyError: There is no such module or no such function in it.
+    """
+    module, _, name = place.partition(":")
+    try:
+        found = cast("object", getattr(import_module(module), name))
+    except (ImportError, AttributeError, ValueError):
+        raise DeidentifyError(
+            place,
+            found=Message("nothing of that name"),
+            wanted=Message("a function, as `module:function`"),
+        ) from None
+    return cast("Recogniser", found)

@@ -8,12 +8,19 @@ from dataclasses import asdict, dataclass
 
 import polars as pl
 
-from commonwatt.sandbox.deidentify.tables import FHIR_POLICY, QUASI_IDENTIFIERS, token, treat
+from commonwatt.sandbox.deidentify.tables import (
+    FHIR_POLICY,
+    QUASI_IDENTIFIERS,
+    DateGrain,
+    token,
+    treat,
+)
 from commonwatt.sandbox.imports.dataset import Dataset
-from commonwatt.sandbox.risk.attack import Attack, link, link_by_intervals
+from commonwatt.sandbox.risk.attack import Attack, link, link_by_diary
 from commonwatt.sandbox.risk.measures import Risk, measure
 
 _KNOWN_RAW = ("birth_on", "gender", "race", "ethnicity", "marital_code", "postal_code")
+_VISITS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,9 @@ class RiskReport:
             state and postal code, on the data as imported.
         after: The same attacker on the de-identified data.
         diary: One who knows the dates of three visits, on the de-identified data.
+        diary_before: The same attacker on the data as imported.
+        diary_coarser: The same attacker, were the de-identified dates told by week,
+            month, quarter and year.
     """
 
     dataset: str
@@ -32,6 +42,8 @@ class RiskReport:
     before: Attack
     after: Attack
     diary: Attack | None
+    diary_before: Attack | None
+    diary_coarser: tuple[Attack, ...]
 
     @property
     def sha256(self) -> str:
@@ -66,6 +78,8 @@ def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
         before=link(known, raw_records, _KNOWN_RAW, same),
         after=link(_as_released(known), records.rename({"patient_id": "record"}), quasi, truth),
         diary=_diary(raw, released, truth),
+        diary_before=_diary(raw, raw, same, shifted=False),
+        diary_coarser=_coarser(raw, released, truth),
     )
 
 
@@ -75,13 +89,26 @@ def _as_released(known: pl.DataFrame) -> pl.DataFrame:
     return shown.drop("patient_id").with_columns(person=known["person"])
 
 
-def _diary(raw: Dataset, released: Dataset, truth: pl.DataFrame) -> Attack | None:
+def _diary(
+    raw: Dataset,
+    released: Dataset,
+    truth: pl.DataFrame,
+    *,
+    grain: DateGrain = DateGrain.EXACT,
+    shifted: bool = True,
+) -> Attack | None:
     if "Encounter" not in raw.rows or "Encounter" not in released.rows:
         return None
     columns = [pl.col("patient_id"), pl.col("start_at").alias("at")]
     known = pl.read_parquet(raw.table("Encounter")).select(columns)
     ours = pl.read_parquet(released.table("Encounter")).select(columns)
-    return link_by_intervals(
+    return link_by_diary(
         known.rename({"patient_id": "person"}), ours.rename({"patient_id": "record"}), truth,
-        visits=3,
+        visits=_VISITS, grain=grain, shifted=shifted,
     )  # fmt: skip
+
+
+def _coarser(raw: Dataset, released: Dataset, truth: pl.DataFrame) -> tuple[Attack, ...]:
+    grains = [grain for grain in DateGrain if grain is not DateGrain.EXACT]
+    found = (_diary(raw, released, truth, grain=grain) for grain in grains)
+    return tuple(attack for attack in found if attack is not None)

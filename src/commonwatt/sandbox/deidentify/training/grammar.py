@@ -1,0 +1,164 @@
+"""Templates: text with choices in brackets and slots in braces.
+
+`[Dr|Prof] {person} called.` stands for two sentences; a slot is filled anew each
+time. `{^word}` begins with a capital, `{!word}` is all capitals, `{_word}` small.
+In the alternatives of a name that ends in `#`, each `#` becomes a digit and each
+`%` a digit other than nought. `3*` before an alternative makes it three times as
+likely; a lone `-` is nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+Filler = Callable[[random.Random], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place that is filled anew each time; `case` is one of `^!_` or nothing."""
+
+    name: str
+    case: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Alternatives, of which one is taken."""
+
+    options: tuple[tuple[Node, ...], ...]
+
+
+Node = str | Slot | Choice
+Piece = tuple[str, str]
+"""Text and the name of the labelled slot that it filled, or nothing."""
+
+_SPECIAL: Final = re.compile(r"[\[\]{|]|[^\[\]{|]+")
+
+
+def parse_template(text: str) -> Choice:
+    """Return the template that `text` writes; ` | ` or `|` parts alternatives at the top.
+
+    >>> len(parse_template("[a|b] {person}").options)
+    1
+    """
+    options, at = _options(text.replace("\\n", "\n"), 0)
+    if at != len(text.replace("\\n", "\n")):
+        raise ValueError(text)
+    return Choice(options)
+
+
+def _options(text: str, at: int) -> tuple[tuple[tuple[Node, ...], ...], int]:
+    options: list[tuple[Node, ...]] = []
+    nodes: list[Node] = []
+    while at < len(text) and text[at] != "]":
+        if text[at] == "|":
+            options.append(tuple(nodes))
+            nodes, at = [], at + 1
+            continue
+        node, at = _node(text, at)
+        nodes.append(node)
+    return (*options, tuple(nodes)), at
+
+
+def _node(text: str, at: int) -> tuple[Node, int]:
+    if text[at] == "[":
+        options, end = _options(text, at + 1)
+        return Choice(options), end + 1
+    if text[at] == "{":
+        end = text.index("}", at)
+        name = text[at + 1 : end]
+        case = name[0] if name[0] in "^!_" else ""
+        return Slot(name.removeprefix(case), case), end + 1
+    match = _SPECIAL.match(text, at)
+    if match is None:
+        raise ValueError(text)
+    return match.group(), match.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What every slot may be filled with.
+
+    Args:
+        rules: Alternatives by name.
+        patterns: Names whose text holds `#` and `%` for digits.
+        fillers: Functions by name, for what no alternatives can list.
+        labelled: Slots whose text is an identifier.
+    """
+
+    rules: Mapping[str, Choice]
+    patterns: frozenset[str]
+    fillers: Mapping[str, Filler]
+    labelled: frozenset[str]
+
+    def write(self, template: Choice, chance: random.Random) -> list[Piece]:
+        """Return one text of `template`, piece by piece."""
+        return list(self._fill(template, chance, ""))
+
+    def _fill(self, node: Node, chance: random.Random, label: str) -> Iterator[Piece]:
+        if isinstance(node, str):
+            yield node, label
+        elif isinstance(node, Choice):
+            for part in node.options[int(chance.random() * len(node.options))]:
+                yield from self._fill(part, chance, label)
+        else:
+            yield from self._slot(node, chance, label)
+
+    def _slot(self, slot: Slot, chance: random.Random, label: str) -> Iterator[Piece]:
+        inner = label or (slot.name if slot.name in self.labelled else "")
+        if slot.name in self.fillers:
+            pieces = [(self.fillers[slot.name](chance), inner)]
+        else:
+            pieces = list(self._fill(self.rules[slot.name], chance, inner))
+        if slot.name in self.patterns:
+            pieces = [(_with_digits(text, chance), kind) for text, kind in pieces]
+        yield from _cased(pieces, slot.case) if slot.case else pieces
+
+
+def _with_digits(text: str, chance: random.Random) -> str:
+    def digit(mark: re.Match[str]) -> str:
+        first = 0 if mark[0] == "#" else 1
+        return str(first + int(chance.random() * (10 - first)))
+
+    return re.sub("[#%]", digit, text)
+
+
+def _cased(pieces: list[Piece], case: str) -> list[Piece]:
+    if case == "^":
+        text, kind = pieces[0]
+        return [(text[:1].upper() + text[1:], kind), *pieces[1:]]
+    return [(text.upper() if case == "!" else text.lower(), kind) for text, kind in pieces]
+
+
+def parse_rules(text: str) -> tuple[dict[str, Choice], frozenset[str]]:
+    """Return alternatives by name, and the names whose digits are still to be drawn."""
+    rules: dict[str, Choice] = {}
+    patterns: set[str] = set()
+    for line in text.splitlines():
+        name, _, body = line.partition(":")
+        if name.endswith("#"):
+            patterns.add(name.removesuffix("#"))
+        options = parse_template(body).options
+        rules[name.removesuffix("#")] = Choice(tuple(_weighed(options)))
+    return rules, frozenset(patterns)
+
+
+def _weighed(options: tuple[tuple[Node, ...], ...]) -> Iterator[tuple[Node, ...]]:
+    """Yield alternatives without the blanks around them, as often as they say."""
+    for option in options:
+        nodes = list(option)
+        if nodes and isinstance(nodes[0], str):
+            nodes[0] = nodes[0].removeprefix(" ")
+        if nodes and isinstance(nodes[-1], str):
+            nodes[-1] = nodes[-1].removesuffix(" ")
+        times = 1
+        if nodes and isinstance(nodes[0], str) and (found := re.match(r"(\d+)\*", nodes[0])):
+            times, nodes[0] = int(found[1]), nodes[0][found.end() :]
+        kept = tuple(node for node in nodes if node not in ("", "-"))
+        for _ in range(times):
+            yield kept

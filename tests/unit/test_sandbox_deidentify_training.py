@@ -1,0 +1,131 @@
+"""Text written for training: its truth is right, its templates are parted, learning repeats."""
+
+import random
+
+import numpy as np
+import pytest
+
+from commonwatt.sandbox.deidentify.findings import Label
+from commonwatt.sandbox.deidentify.tagger import (
+    KINDS,
+    TAGS,
+    Weights,
+    best_tags,
+    find_tagged,
+    hashed_features,
+    load_weights,
+    save_weights,
+    spans,
+)
+from commonwatt.sandbox.deidentify.tokens import tokenise
+from commonwatt.sandbox.deidentify.training.corpus import documents, simplified, sources
+from commonwatt.sandbox.deidentify.training.grammar import Choice, Slot, parse_rules, parse_template
+from commonwatt.sandbox.deidentify.training.learn import learn, lesson, right_tags
+
+
+def slots(node):
+    if isinstance(node, Choice):
+        for option in node.options:
+            for part in option:
+                yield from slots(part)
+    elif isinstance(node, Slot):
+        yield node.name
+
+
+def test_every_slot_of_every_template_can_be_filled():
+    for source in sources(0.0, 0.8):
+        grammar = source.grammar
+        named = {name for template in source.templates for name in slots(template)}
+        named |= {name for rule in grammar.rules.values() for name in slots(rule)}
+        assert named <= set(grammar.rules) | set(grammar.fillers), source.name
+
+
+def test_there_are_many_hundreds_of_templates():
+    assert sum(len(source.templates) for source in sources(0.0, 0.8)) > 900
+
+
+def test_choices_slots_and_digits_are_written():
+    rules, patterns = parse_rules("phone#: ## %# | 3*1\nname: a | - ")
+    assert patterns == {"phone"}
+    assert len(rules["phone"].options) == 4
+    assert rules["name"].options == (("a",), ())
+    template = parse_template("[Dr|Prof] {^name}, {name}")
+    assert [part for part in template.options[0] if isinstance(part, Slot)] == [
+        Slot("name", "^"), Slot("name", ""),
+    ]  # fmt: skip
+
+
+def test_the_truth_of_a_document_stands_where_it_says():
+    for one in documents(300, 7, held_out=False):
+        at = 0
+        for found in one.findings:
+            assert at <= found.start < found.end <= len(one.text)
+            words = one.text[found.start : found.end]
+            assert words == words.strip()
+            at = found.end
+        tokens = tokenise(one.text)
+        told = {(f.start, f.end, f.label) for f in spans(tokens, right_tags(tokens, one.findings))}
+        learned = [f for f in one.findings if f.label in KINDS]
+        assert len(told) >= 0.9 * len(learned)
+
+
+def test_templates_and_names_for_testing_are_others_than_those_for_training():
+    taught = {name for one in documents(400, 1, held_out=False) for name in one.templates}
+    tested = {name for one in documents(400, 1, held_out=True) for name in one.templates}
+    assert taught
+    assert tested
+    assert not taught & tested
+    one, other = sources(0.0, 0.8)[0].grammar, sources(0.8, 1.0)[0].grammar
+    first = {one.fillers["surname"](random.Random(i)) for i in range(300)}
+    second = {other.fillers["surname"](random.Random(i)) for i in range(300)}
+    assert len(first & second) < 10
+
+
+def test_the_same_seed_writes_the_same_documents():
+    assert list(documents(20, 3, held_out=False)) == list(documents(20, 3, held_out=False))
+    assert list(documents(20, 3, held_out=False)) != list(documents(20, 4, held_out=False))
+
+
+def _taught(count=250):
+    read = []
+    for one in documents(count, 11, held_out=False):
+        tokens = tokenise(one.text)
+        read.append((tokens, right_tags(tokens, one.findings)))
+    return read
+
+
+def test_learning_repeats_to_the_byte_and_knows_what_it_read():
+    read = _taught()
+    first, second = (learn(lesson(read), rounds=3, seed=1) for _ in range(2))
+    assert (first.points == second.points).all()
+    assert (first.moves == second.moves).all()
+    right = wrong = 0
+    for tokens, tags in read:
+        found = best_tags(hashed_features(tokens.atoms, len(first.points)), first)
+        right += sum(a == b for a, b in zip(found, tags, strict=True))
+        wrong += sum(a != b for a, b in zip(found, tags, strict=True))
+    assert right / (right + wrong) > 0.97
+
+
+def test_weights_come_back_as_they_were_saved(tmp_path):
+    chance = np.random.default_rng(1)
+    points = np.zeros((1 << 12, TAGS), dtype=np.int8)
+    points[chance.integers(1, 1 << 12, 50)] = chance.integers(-127, 127, (50, TAGS), dtype=np.int8)
+    points[0, 3] = 5
+    weights = Weights(points, chance.integers(-9, 9, (TAGS, TAGS), dtype=np.int64))
+    save_weights(weights, tmp_path / "w.npz")
+    back = load_weights(tmp_path / "w.npz")
+    assert (back.points == points).all()
+    assert (back.moves == weights.moves).all()
+
+
+def test_small_letters_are_no_name_where_a_text_has_capitals():
+    weights = Weights(np.zeros((2, TAGS), dtype=np.int8), np.zeros((TAGS, TAGS), dtype=np.int64))
+    weights.points[:, 1 + 2 * KINDS.index(Label.NAME)] = 1
+    assert list(find_tagged(tokenise("ann"), weights))
+    assert [found.start for found in find_tagged(tokenise("Ann went"), weights)] == [0]
+
+
+@pytest.mark.parametrize(("old", "new"), [("醫院", "医院"), ("陳大文", "陈大文"), ("abc", "abc")])
+def test_traditional_characters_become_simplified_ones(old, new):
+    assert simplified(old) == new
