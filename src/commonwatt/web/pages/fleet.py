@@ -43,7 +43,7 @@ def build(look: Look, values: Values) -> View:
     """Return use, queue, waits, energy and policies of a study's fleet."""
     run = study_of(look, values)
     if run is None:
-        return no_study()
+        return no_study(look)
     asked = values.text("compare")
     compared = look.desk.runs.find(asked, "fleet-compare") if asked else run
     return View(

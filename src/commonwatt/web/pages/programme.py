@@ -20,7 +20,7 @@ def build(look: Look, values: Values) -> View:
     """Return how busy, how dear, how much debt, and what each rests on."""
     run = study_of(look, values)
     if run is None:
-        return no_study()
+        return no_study(look)
     query = values.query(run=run.run_id)
     return View(
         lede=_lede(run.headline),

@@ -37,7 +37,7 @@ def _all(look: Look) -> View:
     started = look.can(Action.START_RUN)
     return View(
         lede=Message(
-            "{count} runs are in the store. A run never changes: the same inputs, seed and "
+            "Runs in the store: {count}. A run never changes: the same inputs, seed and "
             "version give the same bytes.",
             {"count": f"{len(runs):,}"},
         ),

@@ -40,7 +40,7 @@ def build(look: Look, values: Values) -> View:
     """Return cost, its parts and drivers, and the placement of a study."""
     run = study_of(look, values)
     if run is None or not look.desk.runs.has(run, "cost_sites"):
-        return no_study()
+        return no_study(look)
     costs = look.desk.runs.frame(run, "cost_sites")
     site = _chosen(costs, values.text(SITE.name))
     return View(

@@ -41,11 +41,14 @@ def study_of(look: Look, values: Values) -> Run | None:
     return look.desk.runs.find(values.text(RUN_OF_STUDY.name), *KINDS)
 
 
-def no_study() -> View:
-    """Return the page of a store without a study."""
+def no_study(look: Look) -> View:
+    """Return the page of a store without a study, and what is under way to make one."""
+    from commonwatt.web.works import list_works
+
     return View(
+        extra={"under_way": [work for work in list_works(look.desk, 5) if not work.over]},
         lede=Message(
             "There is no study yet. Start one on the page of runs, or with the command: "
             "commonwatt study harbour"
-        )
+        ),
     )
