@@ -16,10 +16,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from commonwatt.app.operate.home import make_home  # noqa: E402
+from commonwatt.operate.elastic.forecast import rise, rises  # noqa: E402
 from commonwatt.operate.engines.protocol import Phase  # noqa: E402
 from commonwatt.operate.engines.ray import RayEngine  # noqa: E402
 from commonwatt.operate.engines.slurm import SlurmEngine  # noqa: E402
@@ -28,6 +32,7 @@ from tests.operate_kills import kill_often  # noqa: E402
 from tests.operate_rehearsal import rehearse, trace_slice  # noqa: E402
 from tests.operate_soak import soak  # noqa: E402
 from tests.ray_cluster import ray_cluster  # noqa: E402
+from tests.shared_data import shared_data  # noqa: E402
 from tests.slurm_cluster import slurm_cluster  # noqa: E402
 
 
@@ -149,6 +154,31 @@ def run_soak(args: argparse.Namespace) -> None:
         print(f"{name:28}{value}")
 
 
+def run_forecast(args: argparse.Namespace) -> None:
+    """How often the demand of a real cluster rose by no more than was told, on days not looked at.
+
+    Every minute of the second half is told from the day before it; beside it stands the
+    naive answer, that demand will not rise.
+    """
+    path = shared_data("traces", "helios-earth-2020", "earth_vc_minutes_to_2020-05-24.parquet")
+    frame = (
+        pl.read_parquet(path)
+        .group_by("time")
+        .agg(demand=(pl.col("running_gpu_num") + pl.col("pending_gpu_num")).sum())
+    )
+    demand = frame.sort("time")["demand"].cast(pl.Float64).to_numpy()
+    half, ahead = len(demand) // 2, args.ahead
+    steps = range(half, len(demand) - ahead, 10)
+    true = rises(demand, ahead)[list(steps)]
+    print(f"{len(steps):,} instants, {ahead} min ahead; demand mean {demand.mean():.0f} GPUs, "
+          f"mean rise {true.mean():.1f}")  # fmt: skip
+    print(f"{'asked':>8}{'held':>8}{'mean told':>11}{'naive held':>12}")
+    for share in (0.5, 0.8, 0.9, 0.95):
+        told = np.array([rise(demand[t - 1440 : t + 1], ahead, share) for t in steps])
+        print(f"{share:>8.0%}{(true <= told).mean():>8.1%}{told.mean():>11.1f}"
+              f"{(true <= 0).mean():>12.1%}")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(required=True)
@@ -180,6 +210,9 @@ def main() -> None:
     four.add_argument("--nodes", type=int, default=8)
     four.add_argument("--gpus", type=int, default=8)
     four.add_argument("--seed", type=int, default=1)
+    five = commands.add_parser("forecast")
+    five.set_defaults(run=run_forecast)
+    five.add_argument("--ahead", type=int, default=15)
     args = parser.parse_args()
     args.run(args)
 

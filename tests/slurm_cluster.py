@@ -78,9 +78,10 @@ class SlurmCluster:
         for pid in _steps_of(self.folder, node):
             _kill(pid, signal.SIGKILL)
 
-    def start_node(self, node: str) -> None:
-        """Start a node's daemon."""
-        self._spawn(node, "slurmd", "-D", "-N", node, "-f", str(self.conf))
+    def start_node(self, node: str, *, booted: bool = False) -> None:
+        """Start a node's daemon; `booted` lets it say that the machine has just started."""
+        more = ["-b"] if booted else []
+        self._spawn(node, "slurmd", "-D", *more, "-N", node, "-f", str(self.conf))
 
     def restart_control(self) -> None:
         """End the control daemon and start it again from its saved state."""
@@ -207,6 +208,8 @@ PriorityType=priority/basic
 SlurmdParameters=config_overrides
 ReturnToService=1
 SlurmdTimeout=30
+RebootProgram=/bin/true
+ResumeTimeout=120
 InactiveLimit=0
 KillWait=2
 MinJobAge=300

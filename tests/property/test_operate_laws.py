@@ -75,7 +75,7 @@ def fits(ask):
     return ask.gpus <= 8
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(asks(), rules(), st.data())
 def test_every_job_that_fits_ends_whatever_the_policy(jobs, text, data):
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +111,7 @@ def over_quota(jobs, text):
     return {ask.job_id for ask in jobs if ask.gpus > quota[ask.tenant]}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(asks(), st.integers(0, 12), st.booleans())
 def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
     with tempfile.TemporaryDirectory() as folder:
@@ -144,7 +144,7 @@ def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
         memory.ledger.engine.dispose()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(asks(), rules())
 def test_a_capture_reads_back_as_it_was(jobs, text):
     from commonwatt.operate.capture import capture

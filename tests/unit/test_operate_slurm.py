@@ -93,6 +93,22 @@ def test_a_drained_node_is_seen_and_comes_back(engine):
         time.sleep(0.1)
 
 
+def test_a_rebooted_node_comes_back_drained(cluster, engine):
+    engine.reboot("n006", "new driver")
+    assert state_of(engine, "n006") == NodeState.REBOOTING
+    cluster.kill_node("n006")
+    cluster.start_node("n006", booted=True)
+    end = time.monotonic() + 30
+    while state_of(engine, "n006") != NodeState.DRAINED:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    engine.resume("n006")
+
+
+def state_of(engine, name):
+    return next(node.state for node in engine.observe().nodes if node.name == name)
+
+
 def test_what_slurm_does_not_know_is_said(engine):
     with pytest.raises(UnknownError):
         engine.start("nobody", [Place("n000", (0,))])

@@ -48,26 +48,32 @@ def start(
         control = Controller(engine, store, home.settings, explain=endpoint is not None)
         recovered = control.recover()
         done["recovered"] = {intent.subject: state.value for intent, state in recovered}
-        failures = 0
-        while not stopped.is_set():
-            began = time.monotonic()
-            try:
-                tick, failures = control.tick(), 0
-            except EngineError:
-                failures += 1
-                if failures >= PATIENCE or once:
-                    raise
-                stopped.wait(home.settings.tick_s)
-                continue
+        for tick, tick_s in _ticks(control, stopped, patience=1 if once else PATIENCE):
             _count(done, tick)
             each(tick)
-            spent = time.monotonic() - began
             if endpoint is not None:
-                endpoint.show(tick, spent)
+                endpoint.show(tick, tick_s)
             if once or (until_idle and _is_idle(tick)):
                 break
-            stopped.wait(max(home.settings.tick_s - spent, 0.0))
     return done
+
+
+def _ticks(
+    control: Controller, stopped: threading.Event, *, patience: int
+) -> Generator[tuple[Tick, float]]:
+    """Give tick after tick with how long it took [s]; an engine may fail to answer for a while."""
+    failures, every_s = 0, control.settings.tick_s
+    while not stopped.is_set():
+        began = time.monotonic()
+        try:
+            tick, failures = control.tick(), 0
+        except EngineError:
+            failures += 1
+            if failures >= patience:
+                raise
+        else:
+            yield tick, time.monotonic() - began
+        stopped.wait(max(every_s - (time.monotonic() - began), 0.0))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ GPU here: jobs ask for whole ones. CPU and memory bind nothing: Slurm checks the
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import shlex
@@ -124,7 +125,8 @@ class SlurmEngine:
         comment = _comment(job.ask, (restarts, tuple(places)))
         where = ",".join(place.node for place in places)
         self.scontrol.tell(
-            f"update JobId={number} NumNodes={count}-{count} NumCPUs={count} NumTasks={count} "
+            f"update JobId={number} NumNodes={count}-{count} "
+            f"NumCPUs={count * _cpus(job.ask)} NumTasks={count} "
             f"ReqNodeList={where} Comment={comment}"
         )
         self.scontrol.tell(f"release {number}")
@@ -168,9 +170,9 @@ class SlurmEngine:
         self._update_node(node, "RESUME", "")
 
     def reboot(self, node: str, reason: str) -> None:
-        """Restart an empty node by Slurm's `RebootProgram`; it comes back drained."""
-        told = _quoted(reason)
-        self.scontrol.tell(f"reboot ASAP nextstate=DOWN reason={told} {node}")
+        """Restart a node by Slurm's `RebootProgram` when it is empty; it comes back drained."""
+        self._update_node(node, "DRAIN", reason)
+        self.scontrol.tell(f"reboot {node}")
 
     def close(self) -> None:
         """End the `scontrol` that was kept."""
@@ -182,7 +184,8 @@ class SlurmEngine:
             return
         number = parse.fields(line)["JobId"]
         if job.phase == Phase.HELD and _runs_free(line):
-            self.scontrol.tell(f"hold {number}")
+            with contextlib.suppress(EngineError):  # if it is over by now, the next look tells
+                self.scontrol.tell(f"hold {number}")
         known = jobs.get(job.ask.job_id)
         if known is None or known.phase in OVER:
             jobs[job.ask.job_id] = job
@@ -239,6 +242,8 @@ class SlurmEngine:
     def _sbatch(self, ask: Ask) -> str:
         more = [f"--partition={self.partition}"] if self.partition else []
         more += [f"--gpus={ask.gpus}"] if ask.gpus else []
+        more += [f"--cpus-per-task={_cpus(ask)}"] if _cpus(ask) > 1 else []
+        more += [f"--mem={ask.memory_mib}M"] if ask.memory_mib and _is_one_node(ask) else []
         script = f"#!/bin/sh\nexec {shlex.join(ask.argv)}\n"
         return self._run(
             "sbatch", "--hold", "--parsable", "--requeue", "--open-mode=append",
@@ -276,6 +281,15 @@ class SlurmEngine:
         if done.returncode:
             raise EngineError(name, found=done.stderr.strip()[:300])
         return done.stdout
+
+
+def _is_one_node(ask: Ask) -> bool:
+    return ask.single_node or ask.gpus <= 1
+
+
+def _cpus(ask: Ask) -> int:
+    """Return the processors of a task; a gang over several nodes is left to Slurm's default."""
+    return max(-(-ask.cpu_milli // 1000), 1) if _is_one_node(ask) else 1
 
 
 def _comment(ask: Ask, released: tuple[int, tuple[Place, ...]] | None) -> str:
