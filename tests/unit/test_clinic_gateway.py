@@ -163,3 +163,42 @@ def test_an_agents_question_draws_no_lot_because_nobody_is_shown_it():
     gate = gate_with(lot=Sample(secret=b"s" * 32, share=1.0))
     assert gate.ask("deployment/x", "e1", GOOD, at=NOW, asker="agent").allowed
     assert gate.ask("deployment/x", "e1", GOOD, at=NOW).rule == "gate.own-estimate-first"
+
+
+def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_knew():
+    """Every eighteenth patient of the SUPPORT study, asked first and advised after."""
+    import polars as pl
+
+    from commonwatt.app.clinic_section import FORECASTS
+    from commonwatt.clinic.evidence import joint
+
+    rows = pl.read_csv(FORECASTS).gather_every(18)
+    scores = rows["model"].to_list()
+    lot = Sample(secret=b"s" * 32, share=1.0)
+    gate = gate_with(lambda facts: scores[int(facts["row"])], lot)
+    desk = gate.desk
+    with desk.transaction() as tx:
+        for i in range(rows.height):
+            told = {"encounter": gate.opaque(f"p{i}"), "language": "en"}
+            body = told | {"deployment": "deployment/x"}
+            desk.record(tx, "disclosure", f"p{i}", body, by=KEYS["clinician"], at=NOW)
+    asked = [
+        Question(
+            deployment="deployment/x",
+            encounter_id=f"p{i}",
+            facts=GOOD | {"row": str(i)},
+            own_estimate=row["doctor"],
+        )
+        for i, row in enumerate(rows.iter_rows(named=True))
+    ]
+    given = gate.settle([gate.prepare(one) for one in asked], at=NOW)
+    with desk.transaction() as tx:
+        for verdict, alive in zip(given, rows["alive"], strict=True):
+            body = {"advice": verdict.advice, "label": bool(alive)}
+            name = verdict.advice.removeprefix("advice/")
+            desk.record(tx, "outcome", name, body, by=KEYS["gateway"], at=NOW)
+    told = desk.registry.forecasts("deployment/x")
+    found = joint(*zip(*told, strict=True))
+    assert found == joint(rows["model"], rows["doctor"], rows["alive"])
+    assert found.rows == rows.height == 415
+    assert found.both[0] > max(found.model[0], found.doctor[0])
