@@ -8,9 +8,14 @@ import pytest
 
 from commonwatt.operate.care.detect import alarms, learned
 from commonwatt.operate.care.detect.peers import peer_scores, suspects
+from commonwatt.operate.care.detect.rules import RuleBook
 from commonwatt.operate.care.detect.vus import vus_pr
+from commonwatt.operate.care.detect.watch import PeerWatch
 from commonwatt.operate.care.detect.windows import centred_mean, trailing_mean
 from commonwatt.operate.care.errors import TelemetryError
+from commonwatt.operate.care.findings import Sample
+from commonwatt.operate.care.replay.cluster import SimCluster
+from commonwatt.operate.engines.protocol import Ask, Place
 from tests.shared_data import shared_data
 
 
@@ -118,3 +123,23 @@ def test_a_gap_in_one_nodes_telemetry_makes_no_suspect():
     values = np.full((20, 8, 1), 5.0)
     values[10:, 3] = np.nan
     assert suspects(peer_scores(values, window=5), limit=3.0).tolist() == []
+
+
+def test_a_slow_node_of_a_running_gang_becomes_a_finding():
+    names = [f"n{i}" for i in range(8)]
+    cluster = SimCluster(names=names, now_s=1000.0)
+    cluster.submit(Ask(job_id="j", argv=("x",)))
+    cluster.start("j", [Place(name) for name in names])
+    watch, rules, found = PeerWatch(window=4), RuleBook(), []
+    for look in range(12):
+        cluster.now_s += 15.0
+        read = [
+            Sample(cluster.now_s, name, "DCGM_FI_DEV_SM_CLOCK",
+                   1980.0 + (i * look) % 5 - 600.0 * (name == "n3"), str(gpu))
+            for i, name in enumerate(names) for gpu in range(2)
+        ]  # fmt: skip
+        found += rules.observe([*read, *watch.look(read, cluster.observe())])
+    assert {finding.node for finding in found} == {"n3"}
+    assert found[0].rule == "slower-than-peers"
+    cluster.cancel("j", "over")
+    assert watch.look([], cluster.observe()) == []

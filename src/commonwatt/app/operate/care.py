@@ -19,6 +19,7 @@ from commonwatt.ledger.keys import actor_id_of
 from commonwatt.operate.care.caretaker import Caretaker, Step
 from commonwatt.operate.care.cases import Case
 from commonwatt.operate.care.detect.rules import RuleBook
+from commonwatt.operate.care.detect.watch import PeerWatch
 from commonwatt.operate.care.errors import TelemetryError
 from commonwatt.operate.care.findings import Sample
 from commonwatt.operate.care.journal import CaseBook, Journal, LedgerJournal, MemoryJournal
@@ -66,10 +67,12 @@ def look_after(
         rules = RuleBook()
         care = Caretaker(engine, journal, policy=settings.policy(),
                          workshop=settings.workshop(), rules=rules, dry_run=dry_run)  # fmt: skip
+        peers = PeerWatch()
         if settings.scrape:
             rules.expect([node.name for node in engine.observe().nodes], clock())
         for number in range(looks):
-            findings = rules.observe([*told, *_scraped(settings, clock())])
+            read = [*told, *_scraped(settings, clock())]
+            findings = rules.observe([*read, *peers.look(read, engine.observe())])
             told = []
             for step in care.step(findings):
                 steps.append(step)
