@@ -51,6 +51,25 @@ def merge(findings: Iterable[Finding]) -> list[Finding]:
     return merged
 
 
+def beside(kept: list[Finding], further: Iterable[Finding]) -> list[Finding]:
+    """Return merged findings, and of further ones what lies outside them, in order.
+
+    >>> beside([Finding(2, 4, Label.PHONE)], [Finding(0, 6, Label.ADDRESS)])
+    [Finding(start=0, end=2, label=<Label.ADDRESS: 'ADDRESS'>), \
+Finding(start=2, end=4, label=<Label.PHONE: 'PHONE'>), \
+Finding(start=4, end=6, label=<Label.ADDRESS: 'ADDRESS'>)]
+    """
+    found = list(kept)
+    for one in further:
+        start = one.start
+        for other in kept:
+            if other.end > start and other.start < one.end:
+                found.append(Finding(start, other.start, one.label))
+                start = max(start, other.end)
+        found.append(Finding(start, one.end, one.label))
+    return merge(one for one in found if one.start < one.end)
+
+
 def mask(text: str, findings: Iterable[Finding]) -> str:
     """Return `text` with each finding replaced by its label in brackets.
 

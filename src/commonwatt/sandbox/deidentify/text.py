@@ -8,18 +8,26 @@ as a further recogniser, or names it for `load_recogniser`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Final, Protocol, cast
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.deidentify.findings import Finding, Label, mask, merge
+from commonwatt.sandbox.deidentify.findings import Finding, Label, beside, mask, merge
 from commonwatt.sandbox.deidentify.names import find_chinese_names
 from commonwatt.sandbox.deidentify.patterns import find_patterns, is_lot
 from commonwatt.sandbox.deidentify.tagger import find_tagged, own_weights
 from commonwatt.sandbox.deidentify.tokens import tokenise
 from commonwatt.sandbox.errors import DeidentifyError
 
+_EPONYM: Final = re.compile(
+    r"(?:['’]s)?\s(?:disease|syndrome|lymphoma|cyst|sign|palsy|thyroiditis|fracture|test|ulcer"
+    r"|score|criteria|catheter|tumou?r|sarcoma|reflex|contracture|o?esophagus|hernia|nodes?"
+    r"|phenomenon|chorea|an(?:a)?emia|dementia|encephalopathy|granulomatosis|stain|agar|arteritis"
+    r"|manoeuvre|maneuver|procedure|purpura|psychosis)\b"
+)
+_FEWEST_DIGITS: Final = 5
 _NUMBERS: Final = frozenset({Label.MRN, Label.OTHER_NUMBER, Label.PHONE})
 
 
@@ -40,15 +48,20 @@ def find_identifiers(text: str, *, more: Sequence[Recogniser] = ()) -> list[Find
     shaped = find_patterns(text)
     named = find_chinese_names(text)
     tokens = tokenise(text, shaped, named)
-    tagged = (one for one in find_tagged(tokens, own_weights()) if not _names_goods(text, one))
-    findings = [*shaped, *named, *tagged]
+    tagged = (one for one in find_tagged(tokens, own_weights()) if not _is_no_one(text, one))
+    # What rules found keeps its kind, whatever the tagger takes its surroundings for.
+    found = beside(merge([*shaped, *named]), tagged)
     for recogniser in more:
-        findings += recogniser(text)
-    return merge(findings)
+        found = merge([*found, *recogniser(text)])
+    return found
 
 
-def _names_goods(text: str, found: Finding) -> bool:
-    return found.label in _NUMBERS and is_lot(text, found.start, found.end)
+def _is_no_one(text: str, found: Finding) -> bool:
+    """Return whether a find is goods, a plain count, or a disease named after someone."""
+    if found.label in _NUMBERS:
+        digits = sum(map(str.isdigit, text[found.start : found.end]))
+        return digits < _FEWEST_DIGITS or is_lot(text, found.start, found.end)
+    return found.label is Label.NAME and bool(_EPONYM.match(text, found.end))
 
 
 def mask_text(text: str, *, more: Sequence[Recogniser] = ()) -> str:
