@@ -27,8 +27,12 @@ import polars as pl
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.errors import BudgetError
 
-_opendp = cast("Any", import_module("opendp.prelude"))  # its names are not declared for checkers
-_opendp.enable_features("contrib")
+# By module: the prelude would bring scikit-learn along. Their names are not declared for checkers.
+_domains = cast("Any", import_module("opendp.domains"))
+_metrics = cast("Any", import_module("opendp.metrics"))
+_divergences = cast("Any", import_module("opendp.measures"))
+_mechanisms = cast("Any", import_module("opendp.measurements"))
+cast("Any", import_module("opendp.mod")).enable_features("contrib")
 
 _GRID: Final = 1 << 20
 """Steps per unit of a scaled value; sums of a million rows stay exact."""
@@ -258,14 +262,14 @@ def _steps(
 
 
 def _laplace(scale: float) -> Any:
-    domain = _opendp.vector_domain(_opendp.atom_domain(T="i64"))
-    return _opendp.m.make_laplace(domain, _opendp.l1_distance(T="i64"), scale=scale)
+    domain = _domains.vector_domain(_domains.atom_domain(T="i64"))
+    return _mechanisms.make_laplace(domain, _metrics.l1_distance(T="i64"), scale=scale)
 
 
 def _noisy_max(scale: float) -> Any:
-    domain = _opendp.vector_domain(_opendp.atom_domain(T="i64"))
-    metric, measure = _opendp.linf_distance(T="i64"), _opendp.max_divergence()
-    return _opendp.m.make_noisy_max(domain, metric, measure, scale=scale)
+    domain = _domains.vector_domain(_domains.atom_domain(T="i64"))
+    metric, divergence = _metrics.linf_distance(T="i64"), _divergences.max_divergence()
+    return _mechanisms.make_noisy_max(domain, metric, divergence, scale=scale)
 
 
 def _check_cost(measurement: Any, sensitivity: int, epsilon: float) -> None:
