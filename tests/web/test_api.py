@@ -130,7 +130,7 @@ def test_nothing_that_a_machine_sends_breaks_the_server(console, schema):
             strategy = operation.as_strategy()
 
             @settings(
-                max_examples=8,
+                max_examples=5,
                 deadline=None,
                 database=None,
                 derandomize=True,

@@ -123,3 +123,19 @@ def test_static_files_are_ours_only(console):
             assert stranger.get(f"/static/{name}").status_code == 404
         css = stranger.get("/static/console.css")
         assert "immutable" in css.headers["cache-control"]
+
+
+def test_a_figure_of_the_report_is_found_in_three_clicks(console):
+    with console.visitor(Role.VIEWER) as visitor:
+        page = visitor.get("/programme", headers=HTML).text
+        (first,) = set(re.findall(r'href="(/origins\?run=[0-9a-f]+)"', page))
+        every = visitor.get(first, headers=HTML).text
+        assert "figure=" in every
+        one = visitor.get(f"{first}&figure=USD+2.06").text
+        assert "Formula" in one
+        assert "commonwatt." in one
+        second = re.search(r'href="(/origins\?[^"]*figure=[^"]+)"', one).group(1)
+        source = visitor.get(second.replace("&amp;", "&"), headers=HTML).text
+        assert "Used by" in source
+        about = visitor.get(f"{first.replace('/origins', '/origins.json')}&figure=USD+2.06").json()
+        assert about["data"]["figure"]["inputs"]

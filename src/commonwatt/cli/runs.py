@@ -9,7 +9,8 @@ import click
 
 from commonwatt.cli.frame import Answer, LazyGroup, command
 from commonwatt.cli.options import run_argument, store_option
-from commonwatt.core.messages import translate
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
     from commonwatt.runs import Origin, Run
@@ -35,6 +36,25 @@ def list_runs(store: Path) -> Answer:
     return Answer(
         data={"store": str(store), "runs": [_brief(run) for run in found]},
         text=lambda language: _listing(found, language),
+    )
+
+
+@command(runs, "check", example="commonwatt runs check")
+@store_option
+def check_runs(store: Path) -> Answer:
+    """Prove that every listed run is there, complete and unchanged."""
+    from commonwatt.runs import RunStore
+    from commonwatt.runs.check import check_store
+
+    listed = len(RunStore(store).ids())
+    faults = check_store(store)
+    if faults:
+        raise IdentityError(str(store), found=faults[0])
+    return Answer(
+        data={"store": str(store), "runs": listed, "whole": True},
+        text=lambda language: Message("{count} runs are whole.", {"count": f"{listed:,}"}).say(
+            language
+        ),
     )
 
 

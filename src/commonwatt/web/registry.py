@@ -8,6 +8,7 @@ import commonwatt.web.pages.cluster as cluster
 import commonwatt.web.pages.fleet as fleet
 import commonwatt.web.pages.ledger as ledger
 import commonwatt.web.pages.models as models
+import commonwatt.web.pages.origins as origins
 import commonwatt.web.pages.programme as programme
 import commonwatt.web.pages.rooms as rooms
 import commonwatt.web.pages.runs as runs
@@ -20,6 +21,7 @@ PAGES: Final[tuple[Page, ...]] = (
     fleet.PAGE,
     sites.PAGE,
     treasury.PAGE,
+    origins.PAGE,
     rooms.PAGE,
     models.PAGE,
     ledger.PAGE,
