@@ -9,7 +9,7 @@ import click
 
 from commonwatt.cli.frame import Answer, LazyGroup, command
 from commonwatt.cli.options import run_argument, store_option
-from commonwatt.core.errors import IdentityError
+from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def check_runs(store: Path) -> Answer:
     listed = len(RunStore(store).ids())
     faults = check_store(store)
     if faults:
-        raise IdentityError(str(store), found=faults[0])
+        raise InputError(str(store), found=faults[0])
     return Answer(
         data={"store": str(store), "runs": listed, "whole": True},
         text=lambda language: Message("{count} runs are whole.", {"count": f"{listed:,}"}).say(
