@@ -30,6 +30,9 @@ KINDS: Final = (
     Label.PHONE, Label.MRN, Label.OTHER_NUMBER,
 )  # fmt: skip
 _LEAST: Final = 2
+_PARTICLE: Final = "de|da|di|du|del|della|van|von|der|den|ten|ter|bin|al|el|la|le|dos|das|zu|y|e"
+_SMALL_BEFORE: Final = re.compile(rf"(?:(?!(?:{_PARTICLE}) )[a-z]+ )+(?=\S*[^\W\d_a-z])")
+_SMALL_AFTER: Final = re.compile(r"(?:,? [a-z]+)+$")
 _SHORT_NUMBER: Final = re.compile(r"#?\d{1,3}(?:\s?[A-Z]|[\-,./]\d+)?")
 _SPELT: Final = frozenset({Label.NAME, Label.PLACE, Label.ORGANISATION, Label.HOSPITAL})
 TAGS: Final = 1 + 2 * len(KINDS)
@@ -116,9 +119,21 @@ def own_weights() -> Weights:
 def find_tagged(tokens: Tokens, weights: Weights) -> Iterator[Finding]:
     """Yield what the tagger takes for an identifier."""
     tags = best_tags(hashed_features(tokens.atoms, len(weights.points)), weights)
-    for found in spans(tokens, tags):
+    for whole in spans(tokens, tags):
+        found = whole if tokens.flat else _trimmed(tokens.text, whole)
         if _is_plausible(tokens.text[found.start : found.end], found.label, flat=tokens.flat):
             yield found
+
+
+def _trimmed(text: str, found: Finding) -> Finding:
+    """Return a name without the small words before and after it, particles of names aside."""
+    if found.label is not Label.NAME:
+        return found
+    words = text[found.start : found.end]
+    before, after = _SMALL_BEFORE.match(words), _SMALL_AFTER.search(words)
+    first = before.end() if before else 0
+    last = after.start() if after else len(words)
+    return Finding(found.start + first, found.start + last, found.label) if first < last else found
 
 
 def _is_plausible(words: str, label: Label, *, flat: bool) -> bool:
