@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.operate.capture import capture_text, parse_capture
+from commonwatt.operate.controller import Controller
 from commonwatt.operate.engines.protocol import OVER, Ask, NodeSeen, Phase
 from commonwatt.operate.meter import gpu_s
 from commonwatt.operate.replay import compare
 from commonwatt.operate.rules import overcommitted
 from commonwatt.operate.settings import parse_settings
-from commonwatt.operate.controller import Controller
 from tests.operate_cases import store
 from tests.operate_fake import FakeEngine, Killed
 
@@ -61,8 +61,12 @@ def cluster():
 
 
 def check(engine, tick):
-    assert overcommitted(engine.observe()) == []
-    assert tick.overcommitted == []
+    assert overcommitted(engine.observe()) == tick.overcommitted == []
+    held = dict.fromkeys(engine.nodes, 0)
+    for job in engine.jobs.values():
+        for place in job.seen.places if job.seen.phase in ("starting", "running") else ():
+            held[place.node] += len(place.gpus)
+    assert max(held.values()) <= 4
     for job in engine.jobs.values():
         if job.seen.phase in ("starting", "running"):
             sites = {engine.nodes[place.node].site for place in job.seen.places}

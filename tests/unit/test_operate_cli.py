@@ -54,3 +54,12 @@ def test_a_folder_that_is_no_home_is_refused(call, tmp_path):
 def test_the_dashboard_shows_every_figure(call):
     panels = call("dashboard", "--json")["panels"]
     assert len(panels) == 9
+
+
+def test_a_second_controller_is_refused(call, tmp_path):
+    from commonwatt.app.operate.home import alone, open_home
+
+    home = tmp_path / "home"
+    call("init", home)
+    with alone(open_home(home)):
+        assert "another controller" in call("start", "--home", home, "--once", code=92)

@@ -1,5 +1,7 @@
 """Elastic use of what is idle, on an engine with a clock of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -204,3 +206,21 @@ def test_the_forecast_covers_the_share_of_rises_that_was_asked():
         told = rise(demand, 15, share)
         assert (rises(demand, 15) <= told).mean() >= share
     assert rise(np.array([5.0]), 15) == 0.0
+
+
+def test_a_start_whose_gpus_are_taken_is_held_again(tmp_path):
+    cluster = engine()
+    cluster.submit(ask("gang", 6))
+    cluster.submit(ask("small", 2, submitted_at_s=1001.0))
+    control = controlled(tmp_path, cluster)
+    control.tick()
+    gang = cluster.jobs["gang"]
+    # an engine that spreads a gang its own way: 3 + 3 rather than 4 + 2
+    cluster.advance(1.0)
+    own = tuple(replace(place, gpus=(0, 1, 2)) for place in gang.seen.places)
+    gang.seen = replace(gang.seen, places=own)
+    small = cluster.jobs["small"]
+    small.seen = replace(small.seen, phase=Phase.STARTING)
+    control.tick()
+    assert ("requeue", "small") in cluster.acts
+    assert gang.seen.phase == Phase.RUNNING

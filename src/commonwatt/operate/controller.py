@@ -42,7 +42,7 @@ from commonwatt.operate.engines.protocol import (
 )
 from commonwatt.operate.errors import EngineError, UnknownError
 from commonwatt.operate.replay import NOTHING
-from commonwatt.operate.rules import check_decision, overcommitted
+from commonwatt.operate.rules import check_decision, crowded_out, overcommitted
 from commonwatt.operate.settings import Settings
 from commonwatt.operate.store import Store
 from commonwatt.operate.view import View, Why, fits_now, places, reasons, said, view
@@ -237,11 +237,13 @@ class Controller:
         """Return the acts that no policy decides: what hangs is held again."""
         intents: list[Intent] = []
         up = {node.name for node in seen.nodes if node.state == NodeState.UP}
+        crowded = set(crowded_out(seen))
         for name, job in seen.jobs.items():
             row = self.book[name]
             late = row.offered_at_s and seen.at_s - row.offered_at_s > self.settings.start_within_s
             if job.phase == Phase.STARTING:
-                if late or any(place.node not in up for place in job.places):
+                away = any(place.node not in up for place in job.places)
+                if late or away or name in crowded:
                     intents.append(stop(Act.REQUEUE, name, "did not begin"))
             elif is_by_warning(row, job):
                 intents.append(stop(Act.REQUEUE, name, "ended by its warning"))

@@ -13,7 +13,7 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.policies.decide import Decision
 from commonwatt.fleet.policies.gangs import Piece
 from commonwatt.operate.capture import Capture
-from commonwatt.operate.engines.protocol import Ask, NodeSeen, NodeState, Seen
+from commonwatt.operate.engines.protocol import Ask, NodeSeen, NodeState, Phase, Seen
 from commonwatt.operate.view import View
 
 
@@ -41,12 +41,38 @@ def check_decision(decision: Decision, seen: View, captured: Capture) -> None:
 
 
 def overcommitted(seen: Seen) -> list[str]:
-    """Return the nodes whose jobs hold more GPU than there is."""
-    held: dict[str, int] = {}
+    """Return the nodes on which jobs that run hold more GPU than there is."""
+    free = _free_milli(seen)
+    return [node.name for node in seen.nodes if free[node.name] < 0]
+
+
+def crowded_out(seen: Seen) -> list[str]:
+    """Return the starting jobs whose places what runs has taken meanwhile.
+
+    An engine that spreads a gang over its nodes by itself may take a GPU that was
+    meant for another start.
+    """
+    free, found = _free_milli(seen), list[str]()
+    for name, job in seen.jobs.items():
+        if job.phase != Phase.STARTING:
+            continue
+        asked = {place.node: len(place.gpus) * place.gpu_milli for place in job.places}
+        if any(free.get(node, 0) < milli for node, milli in asked.items()):
+            found.append(name)
+            continue
+        for node, milli in asked.items():
+            free[node] -= milli
+    return found
+
+
+def _free_milli(seen: Seen) -> dict[str, int]:
+    """Return the GPU of each node that nothing running holds [1/1000 GPU]."""
+    free = {node.name: node.gpus * 1000 for node in seen.nodes}
     for job in seen.jobs.values():
-        for place in job.places if job.phase in ("starting", "running") else ():
-            held[place.node] = held.get(place.node, 0) + len(place.gpus) * place.gpu_milli
-    return [node.name for node in seen.nodes if held.get(node.name, 0) > node.gpus * 1000]
+        for place in job.places if job.phase == Phase.RUNNING else ():
+            if place.node in free:
+                free[place.node] -= len(place.gpus) * place.gpu_milli
+    return free
 
 
 def _is_whole(ask: Ask, pieces: tuple[Piece, ...]) -> bool:

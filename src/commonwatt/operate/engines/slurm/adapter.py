@@ -138,13 +138,14 @@ class SlurmEngine:
             self._run("scancel", "--signal=TERM", "--full", self._id(job_id))
 
     def requeue(self, job_id: str, reason: str) -> None:
-        """Stop a job and hold it again."""
-        job = self._seen(self._line(job_id))
-        number = self._id(job_id)
+        """Stop a job and hold it again; one seen as starting that has begun since runs on."""
+        number, seen = self._id(job_id), self._jobs.get(job_id)
+        job = seen if seen and seen.phase == Phase.STARTING else self._seen(self._line(job_id))
         if job is None or job.phase == Phase.HELD:
             return
         if job.phase == Phase.STARTING:
-            self.scontrol.tell(f"hold {number}")
+            with contextlib.suppress(EngineError):  # it has begun or ended, as the next look tells
+                self.scontrol.tell(f"hold {number}")
         else:
             self.scontrol.tell(f"requeuehold {number}")
         del reason  # the comment holds what the job asks, and Slurm has no other place for it
@@ -203,7 +204,7 @@ class SlurmEngine:
         return JobSeen(
             ask=ask,
             phase=phase,
-            places=_places(line, phase, released),
+            places=_places(line, found["JobState"], phase, released),
             starts=_starts(found, phase, released),
             started_at_s=parse.instant_s(found.get("StartTime", ""))
             if phase != Phase.HELD
@@ -376,15 +377,17 @@ def _runs_free(line: str) -> bool:
 
 
 def _places(
-    line: str, phase: Phase, released: tuple[int, tuple[Place, ...]] | None
+    line: str, state: str, phase: Phase, released: tuple[int, tuple[Place, ...]] | None
 ) -> tuple[Place, ...]:
+    """Return what a job holds; one that is completing holds only what Slurm still says."""
     if phase == Phase.HELD:
         return ()
     planned = released[1] if released else ()
-    if phase == Phase.RUNNING:
-        held = parse.places(line)
-        return held if any(place.gpus for place in held) or not planned else planned
-    return planned
+    if phase != Phase.RUNNING:
+        return planned
+    held = parse.places(line)
+    shown = state == "COMPLETING" or any(place.gpus for place in held) or not planned
+    return held if shown else planned
 
 
 def _quoted(reason: str) -> str:
