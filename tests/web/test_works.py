@@ -27,6 +27,7 @@ from commonwatt.web.works import (
     stop_work,
     wait_until_over,
 )
+from tests.databases import postgresql
 from tests.web.slow_child import TABLES
 from tests.web.victim import SlowForeman, desk_at
 
@@ -107,6 +108,26 @@ def test_a_work_is_done_and_says_what_it_does(slow):
     kinds = [entry.body.get("to") for entry in desk.ledger.entries(subject=f"work/{work_id}")]
     assert kinds == [None, "running", "finished"]
     _check_whole(desk, work)
+
+
+def test_a_work_is_done_and_begun_again_on_postgresql(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{HERE}:{HERE / 'src'}")
+    with postgresql() as url:
+        desk = desk_at(tmp_path / "runs", database=url)
+        foreman = SlowForeman(desk)
+        work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+        foreman.look(_now())
+        os.killpg(foreman._children[-1].pid, signal.SIGKILL)
+        foreman._children[-1].wait(20)
+        foreman.start()
+        work = wait_until_over(desk, work_id, 60)
+        foreman.stop()
+        for child in foreman._children:
+            child.wait(30)
+        assert (work.state, work.attempt) == (WorkState.FINISHED, 2)
+        assert check_store(desk.settings.store) == []
+        verify(desk.ledger)
+        desk.engine.dispose()
 
 
 def test_a_stopped_work_leaves_nothing(slow):

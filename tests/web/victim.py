@@ -34,8 +34,8 @@ def _instead(arguments, **how):
 _POPEN = subprocess.Popen
 
 
-def desk_at(root):
-    return open_desk(Settings.of(root, sample=""), now=datetime.now(UTC))
+def desk_at(root, **changes):
+    return open_desk(Settings.of(root, sample="", **changes), now=datetime.now(UTC))
 
 
 if __name__ == "__main__":
