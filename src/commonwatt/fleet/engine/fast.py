@@ -38,11 +38,15 @@ T = TypeVar("T", bound=np.generic)
 
 
 def can_be_fast(setup: Setup) -> bool:
-    """Return whether the compiled kernel serves these inputs."""
+    """Return whether the compiled kernel serves these inputs at once."""
+    return setup.policy.order.fixed and can_rank(setup)
+
+
+def can_rank(setup: Setup) -> bool:
+    """Return whether the compiled kernel serves these inputs once the order is known."""
     work, fleet, policy = setup.workload, setup.fleet, setup.policy
     return (
-        policy.order.fixed
-        and policy.place.name in WHOLE_GPU_POLICIES
+        policy.place.name in WHOLE_GPU_POLICIES
         and policy.backfill.name in ("none", "easy")
         and policy.preempt.name == "none"
         and setup.quota_milli is None
@@ -54,8 +58,19 @@ def can_be_fast(setup: Setup) -> bool:
 
 def replay_fast(setup: Setup) -> Result:
     """Return the outcome of `setup` by the compiled kernel."""
-    easy = setup.policy.backfill.name == "easy"
-    world = _world(setup, easy)
+    if setup.policy.order.name == "fifo":
+        jobs = np.arange(len(setup.workload))
+        return _replay(setup, jobs, jobs)
+    return replay_ranked(setup, _keys(setup))
+
+
+def replay_ranked(setup: Setup, keys: I64) -> Result:
+    """Return the outcome of `setup` where the least of `keys`, shape (jobs,), goes first."""
+    return _replay(setup, *_ranks(keys))
+
+
+def _replay(setup: Setup, rank: I64, by_rank: I64) -> Result:
+    world = _world(setup, rank, by_rank)
     replay(world)
     if world.note[TOO_LATE]:
         wanted = Message("submissions and run times that fit in a few thousand years")
@@ -66,12 +81,11 @@ def replay_fast(setup: Setup) -> Result:
     return _result(setup, world)
 
 
-def _world(setup: Setup, easy: bool) -> World:
-    work = setup.workload
+def _world(setup: Setup, rank: I64, by_rank: I64) -> World:
+    work, easy = setup.workload, setup.policy.backfill.name == "easy"
     group = node_groups(setup.fleet)
     shapes = job_shapes(work, setup.fleet, group)
     sets = idle_sets(group, setup.fleet.gpus.astype(np.int64))
-    rank, by_rank = _ranks(setup)
     queue, floors = tower(len(work))
     wide_at, places = _room_for_wide(shapes, sets)
     widest = int(shapes.need.max(initial=1)) + 1
@@ -102,12 +116,9 @@ def _world(setup: Setup, easy: bool) -> World:
     )
 
 
-def _ranks(setup: Setup) -> tuple[I64, I64]:
+def _ranks(keys: I64) -> tuple[I64, I64]:
     """Return each job's place in the queue's order, and the job at each place."""
-    jobs = np.arange(len(setup.workload))
-    if setup.policy.order.name == "fifo":
-        return jobs, jobs
-    keys = _keys(setup)
+    jobs = np.arange(len(keys))
     bits = max(len(jobs) - 1, 1).bit_length()
     low = int(keys.min(initial=0))
     if int(keys.max(initial=0)) - low < 1 << (62 - bits):

@@ -13,6 +13,7 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.engine.fast import can_be_fast, replay_fast
 from commonwatt.fleet.engine.identities import check_identities
 from commonwatt.fleet.engine.loop import replay_plain
+from commonwatt.fleet.engine.predicted import can_be_predicted, replay_predicted
 from commonwatt.fleet.engine.record import sorted_segments
 from commonwatt.fleet.engine.result import JobState, Result, Segments
 from commonwatt.fleet.engine.setup import Runtime, Setup, believed_ms, chances
@@ -96,7 +97,10 @@ def _pooled(setup: Setup) -> Result:
 
 
 def _replay(setup: Setup) -> Result:
-    return replay_fast(setup) if can_be_fast(setup) else replay_plain(setup)
+    if can_be_fast(setup):
+        return replay_fast(setup)
+    settled = replay_predicted(setup) if can_be_predicted(setup) else None
+    return settled or replay_plain(setup)
 
 
 def _by_tenant(setup: Setup) -> Result:
