@@ -332,7 +332,7 @@ def _spend(where: str, person: str, times: int) -> int:
 
 
 _VICTIM = """
-import os, sys
+import os, sys, time
 from commonwatt.ledger import Ledger
 from commonwatt.sandbox.privacy import account
 ledger = Ledger.open(sys.argv[1])
@@ -340,6 +340,7 @@ while True:
     with ledger.transaction() as tx:
         account.spend(tx, "room", "w0", 0.001, purpose="q")
     os.write(1, b".")
+    time.sleep(0.05)
 """
 
 

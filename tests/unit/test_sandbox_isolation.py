@@ -328,7 +328,8 @@ def test_a_step_that_never_ended_or_lies_about_its_bytes_is_refused(tmp_path):
     (tmp_path / "stage" / "outputs" / "0123").write_text("other")
     end = {"ending": "done", "exit_code": 0, "wall_s": 1.0, "cpu_s": 1.0, "memory_peak_bytes": 1,
            "refusals": {}, "log_cut": False,
-           "outputs": [{"name": "a.csv", "kind": "csv", "sha256": "0123", "trimmed": False}]}  # fmt: skip
+           "outputs": [{"name": "a.csv", "kind": "csv", "sha256": "0123",
+                        "trimmed": False}]}  # fmt: skip
     (tmp_path / "stage" / "ended.json").write_text(json.dumps(end))
     (tmp_path / "stage" / "log").write_bytes(b"")
     with pytest.raises(IsolationError, match="other than those collected"):

@@ -8,14 +8,23 @@ suppressing counts of 7 or fewer and rounding the rest to 5, as defaults.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.airlock.models import FORMAT, ModelError, parse_model
 from commonwatt.sandbox.airlock.pictures import picture_faults
-from commonwatt.sandbox.airlock.tables import Table, labelled_counts, leaves, read_csv, read_json
+from commonwatt.sandbox.airlock.tables import (
+    Table,
+    labelled_counts,
+    leaves,
+    parse_number,
+    read_csv,
+    read_json,
+)
+from commonwatt.sandbox.deidentify.findings import Finding, Label
+from commonwatt.sandbox.deidentify.patterns import find_patterns
 from commonwatt.sandbox.deidentify.text import find_identifiers
 from commonwatt.sandbox.isolate.collect import Output
 from commonwatt.sandbox.isolate.job import Kind
@@ -96,8 +105,7 @@ def _identifying_columns(table: Table, rules: OutputRules) -> list[Stop]:
 
 def _hidden_identifiers(table: Table, rules: OutputRules) -> list[Stop]:
     del rules
-    text = "\n".join(" ; ".join(row) for row in (table.header, *table.rows))
-    return _identifiers_in(text)
+    return _identifiers_among([cell for row in (table.header, *table.rows) for cell in row])
 
 
 def _row_records(table: Table, rules: OutputRules) -> list[Stop]:
@@ -189,7 +197,8 @@ def _is_model(table: Table) -> bool:
 
 def _check_json(data: bytes, rules: OutputRules) -> list[Stop]:
     found = leaves(read_json(data))
-    stops = _identifiers_in("\n".join(f"{path} ; {value}" for path, value in found))
+    words = [word for path, value in found for word in (*path.split("."), str(value))]
+    stops = _identifiers_among(words)
     if len(found) > rules.largest_rows:
         stops.append(_stop("records", "More than {n} values.", n=rules.largest_rows))
     if _longest_list(read_json(data)) > rules.longest_list and not labelled_counts(data, Kind.JSON):
@@ -235,7 +244,7 @@ def _check_model_file(data: bytes, rules: OutputRules) -> list[Stop]:
     except ModelError as fault:
         why = "The file is no model of the form {form}: {part}."
         return [_stop("shape", why, form=FORMAT, part=fault.args[0])]
-    return _identifiers_in(" ; ".join(model.features))
+    return _identifiers_among(model.features)
 
 
 def _check_text(data: bytes, rules: OutputRules) -> list[Stop]:
@@ -264,9 +273,28 @@ def _looks_encoded(text: str) -> bool:
 
 
 def _identifiers_in(text: str) -> list[Stop]:
-    found = find_identifiers(text)
-    certain = [one for one in found if one.label.value not in _WEAK]
-    kinds = sorted({one.label.value for one in certain})
+    return _named(find_identifiers(text))
+
+
+def _identifiers_among(cells: Iterable[str]) -> list[Stop]:
+    """Look at each cell once, on a line of its own; numbers only for the shapes of identifiers.
+
+    Beside each other cells make no sentence, and would be read as one.
+    """
+    lines = list(dict.fromkeys(cell.strip() for cell in cells))
+    words = [line for line in lines if parse_number(line) is None]
+    found = [one for line in words for one in find_identifiers(line) if not _is_a_word(line, one)]
+    return _named([*found, *find_patterns("\n".join(lines))])
+
+
+def _is_a_word(line: str, found: Finding) -> bool:
+    """Return whether a name is one Latin word alone: West, Page and Grace are words, too."""
+    text = line[found.start : found.end].strip()
+    return found.label is Label.NAME and text.isascii() and len(text.split()) == 1
+
+
+def _named(found: Iterable[Finding]) -> list[Stop]:
+    kinds = sorted({one.label.value for one in found} - _WEAK)
     if not kinds:
         return []
     return [_stop("identifier", "It holds what looks like: {kinds}.", kinds=", ".join(kinds))]

@@ -74,8 +74,8 @@ class Guard:
 
     def _combinations(self, names: list[str], sets: Bits) -> list[Pair]:
         """Return combinations in which a new cell has a part; equal cells are one equation."""
-        first = np.sort(np.unique(sets, axis=0, return_index=True)[1])
-        old = int((first < len(self._names)).sum())
+        first = sorted(map(int, np.unique(sets, axis=0, return_index=True)[1]))
+        old = sum(i < len(self._names) for i in first)
         if old == len(first):
             return []
         members = np.unpackbits(sets[first], axis=1, count=len(self._place)).astype(bool)

@@ -6,12 +6,12 @@ import hashlib
 import io
 import json
 import secrets
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
@@ -21,24 +21,24 @@ import commonwatt.sandbox.rooms.consent as consent
 import commonwatt.sandbox.rooms.records as records
 import commonwatt.sandbox.rooms.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Draft, Ledger, Signer, actor_id_of
+from commonwatt.ledger import Ledger, Signer, actor_id_of
 from commonwatt.ledger.store import lock_head
 from commonwatt.sandbox.airlock.checks import Stop
-from commonwatt.sandbox.airlock.cohort import Cohort
-from commonwatt.sandbox.airlock.training import Training, held_out, training_table
+from commonwatt.sandbox.airlock.training import held_out, training_table
 from commonwatt.sandbox.deidentify.tables import deidentify, token
 from commonwatt.sandbox.errors import RoleError, RoomError
 from commonwatt.sandbox.imports.dataset import Dataset, load_dataset
-from commonwatt.sandbox.isolate.job import Job, Kind, Language, Limits
+from commonwatt.sandbox.isolate.collect import Output
+from commonwatt.sandbox.isolate.job import Job, Kind, Language
 from commonwatt.sandbox.isolate.node import Ended
 from commonwatt.sandbox.privacy import account
 from commonwatt.sandbox.privacy.measures import Answer
 from commonwatt.sandbox.privacy.twin import TwinTable, make_twins
 from commonwatt.sandbox.risk.report import RiskReport, assess_risk
+from commonwatt.sandbox.rooms.base import KEY, RoomBase
 from commonwatt.sandbox.rooms.gate import Behind, Judged, differences, judge
 from commonwatt.sandbox.rooms.moves import (
     DATASET_MOVES,
-    MAY,
     OUTPUT_MOVES,
     ROOM_MOVES,
     VOTES_NEEDED,
@@ -48,115 +48,15 @@ from commonwatt.sandbox.rooms.moves import (
     check_move,
 )
 from commonwatt.sandbox.rooms.records import Kept, Use
+from commonwatt.sandbox.rooms.requests import Asked, Facts, Request, Runner, Submitted
 from commonwatt.sandbox.rooms.wipe import Wiped, wipe
 
-_KEY: Final = "room.key"
-_LONG_STEP: Final = timedelta(days=1)
 TRAIN: Final = "train"
 """The name under which a job that makes a model sees its training rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What a room is for; fixed when it opens."""
-
-    name: str
-    purpose: str
-    legal_basis: str
-    scope: consent.Scope
-    expires_on: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A job as a researcher hands it in.
-
-    Args:
-        dataset: A signed dataset of the room.
-        tables: Tables to read, which the job sees as `/data/<table in small letters>`.
-        cohorts: The people that an output counts, by output, or by `output:column`
-            where it has several columns of counts.
-        training: What a model learns from, seen as `/data/train`; the job then sees
-            no row of the people whom the room keeps back.
-    """
-
-    code: str
-    dataset: str
-    tables: tuple[str, ...]
-    outputs: dict[str, Kind]
-    cohorts: dict[str, Cohort] = field(default_factory=dict[str, Cohort])
-    training: Training | None = None
-    language: Language = Language.PYTHON
-    limits: Limits = field(default_factory=Limits)
-
-    def __post_init__(self) -> None:
-        if len({table.lower() for table in self.tables}) < len(self.tables):
-            raise RoomError(
-                self.dataset,
-                found=Message("two tables that a job would see under one name"),
-                wanted=Message("tables whose names differ by more than capitals"),
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submitted:
-    """How a job ended, and what the checks said of each output."""
-
-    job: str
-    ended: Ended
-    states: dict[str, OutputState]
-    stops: dict[str, list[Stop]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A question that was paid for.
-
-    Args:
-        output: The SHA-256 of the answer's bytes.
-        state: Released where the fast lane covers it, else waiting for votes.
-        answer: The answer, if it is released.
-    """
-
-    output: str
-    state: OutputState
-    answer: Answer | None
-
-
-class Runner(Protocol):
-    """Whatever runs a job isolated: a `Node`, or an engine that starts one elsewhere."""
-
-    def run(self, job: Job, *, to: Path) -> Ended:
-        """Run a job to its end and collect its outputs into the folder `to`."""
-        ...
-
-    def environment(self, language: Language) -> Mapping[str, str]:
-        """Return what jobs run on, by name, so that a run can be repeated."""
-        ...
-
-
-class Room:
+class Room(RoomBase):
     """One room; every method is one move by one person at one time."""
-
-    def __init__(self, ledger: Ledger, folder: Path, name: str) -> None:
-        self.ledger, self.folder, self.name = ledger, folder, name
-
-    @property
-    def store(self) -> Path:
-        """Return the folder of datasets."""
-        return self.folder / "datasets"
-
-    @property
-    def key(self) -> bytes:
-        """Return the room's secret.
-
-        Raises:
-            RoomError: The room was deleted, and its secret with it.
-        """
-        try:
-            return (self.folder / _KEY).read_bytes()
-        except FileNotFoundError:
-            raise RoomError(self.name, found=Message("a room without its key")) from None
 
     @classmethod
     def open(cls, ledger: Ledger, folder: Path, facts: Facts, *, by: Signer, at: datetime) -> Room:
@@ -172,13 +72,13 @@ class Room:
             "legal_basis": facts.legal_basis, "scope": facts.scope.value,
             "expires_on": facts.expires_on,
         }  # fmt: skip
-        with room._moving() as tx:
+        with room.moving() as tx:
             records.add_room(tx, row)
-            room._enter(tx, "open", {"scope": facts.scope.value}, by=by, at=at)
+            room.enter(tx, "open", {"scope": facts.scope.value}, by=by, at=at)
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
-            with suppress(FileExistsError), (folder / _KEY).open("xb") as file:
-                (folder / _KEY).chmod(0o600)
+            with suppress(FileExistsError), (folder / KEY).open("xb") as file:
+                (folder / KEY).chmod(0o600)
                 file.write(secrets.token_bytes(32))
         return room
 
@@ -195,30 +95,30 @@ class Room:
 
         What `read` wrote is usable only once it is on record.
         """
-        self._check(by, at, "import")
+        self.check(by, at, "import")
         dataset = read(self.store)
-        with self._moving() as tx:
+        with self.moving() as tx:
             records.add_dataset(tx, self.name, dataset.name, DatasetState.IMPORTED, source="")
             body = {"files": dataset.files, "rows": dataset.rows, "set-aside": dataset.set_aside}
-            self._enter(tx, "import", body, by=by, at=at, of=f"dataset/{dataset.name}")
+            self.enter(tx, "import", body, by=by, at=at, of=f"dataset/{dataset.name}")
         return dataset
 
     def deidentify(
         self, source: str, name: str, *, by: Signer, at: datetime
     ) -> tuple[Dataset, RiskReport]:
         """De-identify a dataset under a new name and measure what risk is left."""
-        self._check(by, at, "deidentify")
-        raw = self._dataset(source, {DatasetState.IMPORTED})
+        self.check(by, at, "deidentify")
+        raw = self.dataset(source, {DatasetState.IMPORTED})
         people = pl.read_parquet(raw.table("Patient"))["patient_id"].to_list()
         leave_out = self._those(people, self.left_out())
         done = deidentify(raw, self.store, name, key=self.key, leave_out=leave_out)
         report = assess_risk(raw, done, key=self.key)
-        with self._moving() as tx:
+        with self.moving() as tx:
             records.add_dataset(
                 tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=report.sha256
             )
             body = {"files": done.files, "k": report.risk.k, "risk": report.sha256}
-            self._enter(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
+            self.enter(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
         return done, report
 
     def count_alleles(
@@ -228,18 +128,18 @@ class Room:
 
         Who opted out of the room's use or of genomics is not among them.
         """
-        self._check(by, at, "deidentify")
-        raw = self._dataset(source, {DatasetState.IMPORTED})
+        self.check(by, at, "deidentify")
+        raw = self.dataset(source, {DatasetState.IMPORTED})
         with self.ledger.reading() as tx:
-            gone = self._gone(tx) | consent.left_out(tx, self.name, consent.Scope.GENOMICS)
+            gone = self.gone(tx) | consent.left_out(tx, self.name, consent.Scope.GENOMICS)
         leave_out = self._those(genomes.people_of(raw), gone)
         done, report = genomes.count_alleles(raw, self.store, name, leave_out=leave_out)
-        with self._moving() as tx:
+        with self.moving() as tx:
             records.add_dataset(
                 tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=report.sha256
             )
             body = {"files": done.files, "k": report.least_people, "risk": report.sha256}
-            self._enter(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
+            self.enter(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
         return done, report
 
     def _those(self, people: list[str], tokens: frozenset[str]) -> list[str]:
@@ -252,7 +152,7 @@ class Room:
         Raises:
             RoomError: The digest is not that of the dataset's report.
         """
-        with self._moving() as tx:
+        with self.moving() as tx:
             row = records.dataset(tx, self.name, name)
             if row.risk_sha256 != sha256:
                 raise RoomError(name, wanted=Message("the digest of its own risk report"))
@@ -260,7 +160,7 @@ class Room:
             check_move(state, DatasetState.SIGNED, DATASET_MOVES, name)
             records.set_dataset(tx, self.name, name, DatasetState.SIGNED)
             body = {"risk": sha256}
-            self._enter(tx, "sign-risk", body, by=by, at=at, of=f"dataset/{name}")
+            self.enter(tx, "sign-risk", body, by=by, at=at, of=f"dataset/{name}")
 
     def delete(self, name: str, *, by: Signer, at: datetime) -> Wiped:
         """Delete a dataset for good, with every copy made of it, and prove it.
@@ -268,16 +168,16 @@ class Room:
         1. From one transaction on nobody can use it. 2. Files are overwritten and
         removed. 3. The proof goes on record. Called again after a crash, it goes on.
         """
-        with self._moving() as tx:
+        with self.moving() as tx:
             state = DatasetState(records.dataset(tx, self.name, name).state)
             if state is not DatasetState.DELETED:
                 check_move(state, DatasetState.DELETED, DATASET_MOVES, name)
                 records.set_dataset(tx, self.name, name, DatasetState.DELETED)
                 files = load_dataset(self.store / name).files
-                self._enter(tx, "delete", {"files": files}, by=by, at=at, of=f"dataset/{name}")
+                self.enter(tx, "delete", {"files": files}, by=by, at=at, of=f"dataset/{name}")
         wiped = wipe([self.store / name, self.folder / "views"])
-        with self._moving() as tx:
-            self._enter(tx, "delete", wiped.as_body(), by=by, at=at, of=f"dataset/{name}")
+        with self.moving() as tx:
+            self.enter(tx, "delete", wiped.as_body(), by=by, at=at, of=f"dataset/{name}")
         return wiped
 
     def delete_room(self, *, by: Signer, at: datetime) -> Wiped:
@@ -286,18 +186,18 @@ class Room:
         Without the key no token can be led back to a person, whatever copy of a
         table or of this database is left somewhere. Decisions stay in the ledger.
         """
-        with self._moving() as tx:
+        with self.moving() as tx:
             state = RoomState(records.room(tx, self.name).state)
             if state is not RoomState.DELETED:
                 check_move(state, RoomState.DELETED, ROOM_MOVES, self.name)
                 records.set_room(tx, self.name, RoomState.DELETED)
-                self._enter(tx, "delete-room", {"state": "begun"}, by=by, at=at)
-        wiped = wipe(self.folder / name for name in (*_FOLDERS, _KEY))
-        with self._moving() as tx:
+                self.enter(tx, "delete-room", {"state": "begun"}, by=by, at=at)
+        wiped = wipe(self.folder / name for name in (*_FOLDERS, KEY))
+        with self.moving() as tx:
             for table in (schema.cells, schema.models, schema.opt_outs):
                 tx.execute(table.delete().where(table.c.room == self.name))
             body = wiped.as_body() | {"key": "destroyed", "state": "done"}
-            self._enter(tx, "delete-room", body, by=by, at=at)
+            self.enter(tx, "delete-room", body, by=by, at=at)
         return wiped
 
     def opt_out(
@@ -308,17 +208,12 @@ class Room:
         The state keeps their token and the ledger only the scope. Filtered copies
         made for earlier jobs hold the person still, so they go.
         """
-        self._found_now()
+        self.check_exists()
         who = token(self.key, person)
-        with self._moving() as tx:
+        with self.moving() as tx:
             consent.record(tx, self.name, who, scope, out=out)
-            self._enter(tx, "opt-out", {"scope": scope.value, "out": out}, by=by, at=at)
+            self.enter(tx, "opt-out", {"scope": scope.value, "out": out}, by=by, at=at)
         wipe([self.folder / "views"])
-
-    def left_out(self) -> frozenset[str]:
-        """Return the tokens of those whom no use of this room may see now."""
-        with self.ledger.reading() as tx:
-            return self._gone(tx)
 
     def submit(self, node: Runner, request: Request, *, by: Signer, at: datetime) -> Submitted:
         """Run a job on `node` and check each output.
@@ -328,8 +223,8 @@ class Room:
         ended and the outputs' states in one transaction; until then none exists.
         Who opts out while it runs stops all that it leaves.
         """
-        self._check(by, at, "submit")
-        dataset = self._dataset(request.dataset, {DatasetState.SIGNED})
+        self.check(by, at, "submit")
+        dataset = self.dataset(request.dataset, {DatasetState.SIGNED})
         behind = self._behind(dataset, request)
         number = self._start(node, request, behind, by=by, at=at)
         kept = self.folder / "outputs"
@@ -339,23 +234,7 @@ class Room:
         with self.ledger.reading() as tx:
             released = records.released_cells(tx, self.name)
         judged = {output.name: judge(output, behind, released) for output in ended.outputs}
-        end = at + timedelta(seconds=ended.wall_s)
-        with self._moving() as tx:
-            self._stop_for_opt_outs(tx, behind, judged)
-            states = {name: _first_state(one) for name, one in judged.items()}
-            for output in ended.outputs:
-                one = judged[output.name]
-                told = tuple((stop.rule, str(stop.why)) for stop in one.stops)
-                row = Kept(
-                    sha256=output.sha256, name=output.name, kind=output.kind.value, job=number,
-                    author=actor_id_of(by.public_key), state=states[output.name], stops=told,
-                )  # fmt: skip
-                records.add_output(tx, self.name, row, one.cells)
-                if one.attack_auc is not None:
-                    records.add_model(
-                        tx, self.name, output.sha256, dataset.name, one.trained_on, one.attack_auc
-                    )
-            self._enter(tx, "submit", _end_body(ended, states), by=by, at=end, of=f"job/{number}")
+        states = self._settle(number, ended, behind, judged, by=by, at=at)
         stops = {name: one.stops for name, one in judged.items()}
         return Submitted(job=number, ended=ended, states=states, stops=stops)
 
@@ -378,9 +257,9 @@ class Room:
         Raises:
             RoleError: The author votes on their own output, or a checker votes twice.
         """
-        self._check(by, at, "vote")
+        self.check(by, at, "vote")
         checker = actor_id_of(by.public_key)
-        with self._moving() as tx:
+        with self.moving() as tx:
             row = records.output(tx, self.name, output)
             state = OutputState(row.state)
             check_move(state, OutputState.APPROVED, OUTPUT_MOVES, output[:12])
@@ -396,7 +275,7 @@ class Room:
                 state = OutputState.APPROVED
             records.set_output(tx, self.name, output, state)
             body = {"approves": approve, "state": state.value}
-            self._enter(tx, "vote", body, by=by, at=at, of=f"output/{output}")
+            self.enter(tx, "vote", body, by=by, at=at, of=f"output/{output}")
         return state
 
     def release(self, output: str, to: Path, *, by: Signer, at: datetime) -> Path:
@@ -409,9 +288,9 @@ class Room:
             RoomError: The output is not approved, together with others tells too
                 much, or is a model of people of whom one has opted out.
         """
-        self._check(by, at, "release")
+        self.check(by, at, "release")
         data = self.bytes_of(output)
-        with self._moving() as tx:
+        with self.moving() as tx:
             row = records.output(tx, self.name, output)
             if row.state != OutputState.RELEASED.value:
                 state = OutputState(row.state)
@@ -419,7 +298,7 @@ class Room:
                 self._look_again(tx, output)
                 records.set_output(tx, self.name, output, OutputState.RELEASED)
                 body = {"bytes": len(data), "kind": row.kind}
-                self._enter(tx, "release", body, by=by, at=at, of=f"output/{output}")
+                self.enter(tx, "release", body, by=by, at=at, of=f"output/{output}")
         place = to / f"{row.job}-{row.name}"
         to.mkdir(parents=True, exist_ok=True)
         draft = place.with_name(f".{place.name}.draft")
@@ -429,9 +308,9 @@ class Room:
 
     def grant(self, epsilon: float, *, person: str = "", by: Signer, at: datetime) -> None:
         """Set the privacy budget of the room, or of one person in it by their actor id."""
-        with self._moving() as tx:
+        with self.moving() as tx:
             account.grant(tx, self.name, epsilon, person=person)
-            self._enter(tx, "grant-budget", {"epsilon": str(epsilon)}, by=by, at=at)
+            self.enter(tx, "grant-budget", {"epsilon": str(epsilon)}, by=by, at=at)
 
     def set_lane(self, largest_epsilon: float, *, by: Signer, at: datetime) -> None:
         """Open the fast lane: noisy answers that cost at most this leave without a vote.
@@ -439,10 +318,10 @@ class Room:
         Zero closes it. Every answer that leaves so is in the ledger like any other.
         """
         micro = account.micro(largest_epsilon) if largest_epsilon else 0
-        self._check(by, at, "lane")
-        with self._moving() as tx:
+        self.check(by, at, "lane")
+        with self.moving() as tx:
             records.set_lane(tx, self.name, micro)
-            self._enter(tx, "lane", {"largest-epsilon": str(largest_epsilon)}, by=by, at=at)
+            self.enter(tx, "lane", {"largest-epsilon": str(largest_epsilon)}, by=by, at=at)
 
     def ask(
         self,
@@ -469,15 +348,15 @@ class Room:
             by: Who asks.
             at: When.
         """
-        self._check(by, at, "ask")
-        found = self._dataset(dataset, {DatasetState.SIGNED})
+        self.check(by, at, "ask")
+        found = self.dataset(dataset, {DatasetState.SIGNED})
         number = f"ask-{secrets.token_hex(6)}"
         gone = self._pay(number, "ask", found, epsilon, tuple(tables), purpose, by=by, at=at)
         answer = measure(found, gone)
         body = {"dataset": dataset, "purpose": purpose, "ask": number} | asdict(answer)
         data = (json.dumps(body, sort_keys=True) + "\n").encode()
         output = self._keep_output(data)
-        with self._moving() as tx:
+        with self.moving() as tx:
             unseen = account.micro(epsilon) <= records.lane(tx, self.name)
             state = OutputState.RELEASED if unseen else OutputState.WAITING
             row = Kept(
@@ -486,7 +365,7 @@ class Room:
             )  # fmt: skip
             records.add_output(tx, self.name, row, {})
             told = {"output": output, "state": state.value, "lane": unseen}
-            self._enter(tx, "ask", told, by=by, at=at, of=f"ask/{number}")
+            self.enter(tx, "ask", told, by=by, at=at, of=f"ask/{number}")
         return Asked(output=output, state=state, answer=answer if unseen else None)
 
     def twin(
@@ -508,8 +387,8 @@ class Room:
         Raises:
             RoomError: The fast lane is closed or does not cover the cost.
         """
-        self._check(by, at, "twin")
-        found = self._dataset(dataset, {DatasetState.SIGNED})
+        self.check(by, at, "twin")
+        found = self.dataset(dataset, {DatasetState.SIGNED})
         with self.ledger.reading() as tx:
             if account.micro(epsilon) > records.lane(tx, self.name):
                 raise RoomError(
@@ -526,9 +405,9 @@ class Room:
         }
         made = make_twins(frames, tables, epsilon=epsilon, seed=seed)
         files = {name: _parquet_bytes(frame) for name, frame in made.items()}
-        with self._moving() as tx:
+        with self.moving() as tx:
             digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-            self._enter(tx, "twin", {"files": digests}, by=by, at=at, of=f"ask/{number}")
+            self.enter(tx, "twin", {"files": digests}, by=by, at=at, of=f"ask/{number}")
         to.mkdir(parents=True, exist_ok=True)
         places = {name: to / name.lower() for name in files}
         for name, data in files.items():
@@ -550,74 +429,12 @@ class Room:
 
     # What the moves are made of.
 
-    @contextmanager
-    def _moving(self) -> Generator[sa.Connection]:
-        """Give a transaction that waits until no other move is under way."""
-        with self.ledger.transaction() as tx:
-            lock_head(tx)
-            yield tx
-
-    def _enter(
-        self,
-        tx: sa.Connection,
-        step: str,
-        body: Mapping[str, Any],
-        *,
-        by: Signer,
-        at: datetime,
-        of: str = "",
-    ) -> None:
-        """Put a step on record, not before the entry of a step that overtook it."""
-        subject = f"room/{self.name}" + (f"/{of}" if of else "")
-        draft = Draft(kind=f"sandbox.{step}", subject=subject, body=dict(body))
-        last = lock_head(tx).at
-        if last and timedelta() < datetime.fromisoformat(last) - at < _LONG_STEP:
-            at = datetime.fromisoformat(last)
-        self.ledger.append(tx, [draft], by=by, at=at, roles=MAY[step])
-
-    def _check(self, by: Signer, at: datetime, step: str) -> None:
-        """Raise unless the room is open today and `by` may make `step`."""
-        with self.ledger.reading() as tx:
-            found = records.room(tx, self.name)
-        if found.state != RoomState.OPEN.value:
-            raise RoomError(self.name, found=Message("a room that is not open"))
-        if at.date().isoformat() > found.expires_on:
-            raise RoomError(self.name, found=Message("a room that expired"))
-        actor = actor_id_of(by.public_key)
-        active = (one for one in self.ledger.actors() if one.revoked_in is None)
-        roles = {one.actor_id: one.person.role for one in active}
-        if roles.get(actor) not in MAY[step]:
-            raise RoleError(
-                f"{self.name}, {step}",
-                found=Message("role {role}", {"role": roles.get(actor, "–")}),
-                wanted=Message("one of {roles}", {"roles": ", ".join(sorted(MAY[step]))}),
-            )
-
     def _move_room(self, to: RoomState, step: str, *, by: Signer, at: datetime) -> None:
-        with self._moving() as tx:
+        with self.moving() as tx:
             state = RoomState(records.room(tx, self.name).state)
             check_move(state, to, ROOM_MOVES, self.name)
             records.set_room(tx, self.name, to)
-            self._enter(tx, step, {}, by=by, at=at)
-
-    def _found_now(self) -> None:
-        """Raise unless the room exists."""
-        with self.ledger.reading() as tx:
-            records.room(tx, self.name)
-
-    def _gone(self, tx: sa.Connection) -> frozenset[str]:
-        return consent.left_out(tx, self.name, records.scope(tx, self.name))
-
-    def _dataset(self, name: str, states: set[DatasetState]) -> Dataset:
-        with self.ledger.reading() as tx:
-            state = records.dataset(tx, self.name, name).state
-        if state not in states:
-            raise RoomError(
-                name,
-                found=Message("a dataset that is {state}", {"state": state}),
-                wanted=Message("one that is {state}", {"state": ", ".join(sorted(states))}),
-            )
-        return load_dataset(self.store / name)
+            self.enter(tx, step, {}, by=by, at=at)
 
     def _behind(self, dataset: Dataset, request: Request) -> Behind:
         held: frozenset[str] = frozenset()
@@ -646,9 +463,9 @@ class Room:
             dataset=behind.dataset.name, tables=request.tables,
             people=consent.people_of(tables) - behind.unseen, at=at,
         )  # fmt: skip
-        with self._moving() as tx:
+        with self.moving() as tx:
             records.add_use(tx, self.name, use)
-            self._enter(tx, "submit", body, by=by, at=at, of=f"job/{number}")
+            self.enter(tx, "submit", body, by=by, at=at, of=f"job/{number}")
         return number
 
     def _job(self, request: Request, behind: Behind) -> Job:
@@ -670,11 +487,38 @@ class Room:
             language=request.language,
         )  # fmt: skip
 
+    def _settle(
+        self,
+        number: str,
+        ended: Ended,
+        behind: Behind,
+        judged: Mapping[str, Judged],
+        *,
+        by: Signer,
+        at: datetime,
+    ) -> dict[str, OutputState]:
+        """Put a job's end, its outputs and its models on record as one; return their states."""
+        author, end = actor_id_of(by.public_key), at + timedelta(seconds=ended.wall_s)
+        with self.moving() as tx:
+            self._stop_for_opt_outs(tx, behind, judged)
+            states = {name: _first_state(one) for name, one in judged.items()}
+            for output in ended.outputs:
+                one = judged[output.name]
+                kept = _kept(output, number, author, one)
+                records.add_output(tx, self.name, kept, one.cells)
+                if one.attack_auc is not None:
+                    people, auc = one.trained_on, one.attack_auc
+                    records.add_model(
+                        tx, self.name, output.sha256, behind.dataset.name, people, auc
+                    )
+            self.enter(tx, "submit", _end_body(ended, states), by=by, at=end, of=f"job/{number}")
+        return states
+
     def _stop_for_opt_outs(
         self, tx: sa.Connection, behind: Behind, judged: Mapping[str, Judged]
     ) -> None:
         """Stop everything that a job left if somebody opted out while it ran."""
-        if self._gone(tx) <= behind.gone:
+        if self.gone(tx) <= behind.gone:
             return
         why = Message("Somebody opted out while the job ran; run it again.")
         for one in judged.values():
@@ -725,8 +569,8 @@ class Room:
         """Take a cost from the budgets and put the use on record; return whom it must not see."""
         actor = actor_id_of(by.public_key)
         people = consent.people_of(dataset.table(table) for table in tables)
-        with self._moving() as tx:
-            gone = self._gone(tx)
+        with self.moving() as tx:
+            gone = self.gone(tx)
             account.spend(tx, self.name, actor, epsilon, purpose=purpose)
             use = Use(
                 name=number, step=step, actor=actor, dataset=dataset.name, tables=tables,
@@ -734,7 +578,7 @@ class Room:
             )  # fmt: skip
             records.add_use(tx, self.name, use)
             body = {"epsilon": str(epsilon), "purpose": purpose, "dataset": dataset.name}
-            self._enter(tx, step, body, by=by, at=at, of=f"ask/{number}")
+            self.enter(tx, step, body, by=by, at=at, of=f"ask/{number}")
         return gone
 
 
@@ -744,12 +588,21 @@ _FOLDERS: Final = ("datasets", "views", "outputs", "logs")
 def prepare(ledger: Ledger) -> None:
     """Make the tables of rooms and budgets in the ledger's database."""
     with ledger.transaction() as tx:
+        lock_head(tx)  # two who prepare at once would each find the tables missing
         schema.metadata.create_all(tx)
         account.metadata.create_all(tx)
 
 
 def _first_state(judged: Judged) -> OutputState:
     return OutputState.STOPPED if judged.stops else OutputState.WAITING
+
+
+def _kept(output: Output, job: str, author: str, judged: Judged) -> Kept:
+    return Kept(
+        sha256=output.sha256, name=output.name, kind=output.kind.value, job=job, author=author,
+        state=_first_state(judged),
+        stops=tuple((stop.rule, str(stop.why)) for stop in judged.stops),
+    )  # fmt: skip
 
 
 def _parquet_bytes(frame: pl.DataFrame) -> bytes:
