@@ -51,7 +51,9 @@ def page_in(browser, console, seen):
 
     def open_(address, language="en", theme="light", *, script=True, width=1280, signed=True):
         context = browser.new_context(
-            viewport={"width": width, "height": 860}, java_script_enabled=script
+            viewport={"width": width, "height": 860},
+            java_script_enabled=script,
+            reduced_motion="reduce",  # colours change at once, before axe reads them
         )
         contexts.append(context)
         url = console.address
