@@ -13,7 +13,7 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.policies.decide import Decision
 from commonwatt.fleet.policies.gangs import Piece
 from commonwatt.operate.capture import Capture
-from commonwatt.operate.engines.protocol import Ask, NodeSeen, NodeState, Phase, Seen
+from commonwatt.operate.engines.protocol import ON_NODES, Ask, NodeSeen, NodeState, Phase, Seen
 from commonwatt.operate.view import View
 
 
@@ -36,7 +36,8 @@ def check_decision(decision: Decision, seen: View, captured: Capture) -> None:
         _expect(ask.job_id, "one node", not ask.single_node or len(pieces) <= 1)
     for job in decision.preemptions:
         ask = captured.jobs[job].ask
-        _expect(ask.job_id, "may be preempted", ask.preemptible)
+        runs = captured.jobs[job].phase in ON_NODES  # or was started and stopped in one decision
+        _expect(ask.job_id, "preemption", ask.preemptible or not runs)
     _check_quotas(decision, seen, captured)
 
 
