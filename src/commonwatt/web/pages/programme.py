@@ -109,6 +109,8 @@ def _charts(look: Look, run: Run) -> list[Chart]:
     charts = [_use(look, run)]
     if has(run, "cost_sites"):
         charts.append(_cost())
+    if has(run, "alternatives"):
+        charts.append(_alternatives())
     if has(run, "funding_fan_with"):
         charts.append(_debt())
     return charts
@@ -150,6 +152,28 @@ def _cost() -> Chart:
     )  # fmt: skip
 
 
+def _alternatives() -> Chart:
+    return Chart(
+        name="alternatives",
+        title=Message("Other ways to build it"),
+        caption=Message(
+            "What a GPU-hour costs under each alternative: a bar from the 5th to the 95th "
+            "percentile of all inputs, a dot at the medians."
+        ),
+        form=Form.RANGES,
+        table="alternatives",
+        x="alternative",
+        x_label="USD / GPU-h",
+        series=[
+            Series(
+                "cost_usd_per_gpu_hour", Message("At the medians"),
+                low="cost_p5_usd_per_gpu_hour", high="cost_p95_usd_per_gpu_hour",
+            )
+        ],
+        unit="USD",
+    )  # fmt: skip
+
+
 def _debt() -> Chart:
     return Chart(
         name="debt",
@@ -162,6 +186,42 @@ def _debt() -> Chart:
         series=BANDS,
         unit="%",
     )
+
+
+def _alternative_tables(look: Look, run: Run) -> list[Listing]:
+    rows = look.desk.runs.rows
+    return [
+        Listing(
+            name="alternatives",
+            title=Message("The alternatives side by side"),
+            rows=rows(run, "alternatives"),
+            headings=[
+                Heading("alternative", Message("Alternative")),
+                Heading("cost_usd_per_gpu_hour", Message("GPU-hour"), "USD"),
+                Heading("utilisation_share", Message("Utilisation")),
+                Heading("mean_queue_delay_h", Message("Queue delay, mean"), "h"),
+                Heading("mean_rtt_ms", Message("Round trip, mean"), "ms"),
+                Heading("carbon_g_per_gpu_hour", Message("Carbon"), "g CO₂e / GPU-h"),
+                Heading("borrowing_bn", Message("To be borrowed"), "bn"),
+                Heading("debt_gdp_share", Message("Debt over GDP, last year")),
+            ],
+        ),
+        Listing(
+            name="break-even",
+            title=Message("Which input would have to change for the answer to change"),
+            rows=rows(run, "alternatives_break_even"),
+            headings=[
+                Heading("input", Message("Input")),
+                Heading("site", Message("Site")),
+                Heading("median", Message("Median")),
+                Heading("flips_at", Message("Answer changes at")),
+                Heading("change_share", Message("A change of")),
+                Heading("within_range", Message("Within its own range")),
+                Heading("source", Message("Source")),
+            ],
+            note=Message("One input moves at a time; the nearest come first."),
+        ),
+    ]
 
 
 def _fan_rows(look: Look, run: Run) -> Rows:
@@ -201,6 +261,8 @@ def _tables(look: Look, run: Run) -> list[Listing]:
                 ],
             )
         )
+    if has(run, "alternatives"):
+        found += _alternative_tables(look, run)
     if has(run, "funding_fan_with"):
         found.append(
             Listing(
