@@ -96,9 +96,12 @@ def test_a_drained_node_is_seen_and_comes_back(engine):
 def test_a_rebooted_node_comes_back_drained(cluster, engine):
     engine.reboot("n006", "new driver")
     assert state_of(engine, "n006") == NodeState.REBOOTING
+    end = time.monotonic() + 60
+    while "REBOOT_ISSUED" not in cluster.run("scontrol", "show", "node", "n006", "--oneliner"):
+        assert time.monotonic() < end
+        time.sleep(0.2)
     cluster.kill_node("n006")
     cluster.start_node("n006", booted=True)
-    end = time.monotonic() + 30
     while state_of(engine, "n006") != NodeState.DRAINED:
         assert time.monotonic() < end
         time.sleep(0.2)
