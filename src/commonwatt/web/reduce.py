@@ -29,7 +29,7 @@ def min_max(x: F64, series: Sequence[F64], most: int = MOST) -> tuple[F64, list[
         series: Values over `x`, each of shape (n,).
         most: Points wanted; even, at least 2.
 
-    >>> x = np.arange(11.0)
+    >>> x = np.arange(10.0)
     >>> _, (y,) = min_max(x, [np.array([0, 0, 9, 0, 0, 0, -7, 0, 0, 0.0])], most=4)
     >>> y.tolist()
     [0.0, 9.0, 0.0, -7.0]
