@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
@@ -178,8 +178,3 @@ def _ledger(folder: Path) -> Generator[Ledger]:
         yield ledger
     finally:
         ledger.engine.dispose()
-
-
-def instant(now_s: float) -> datetime:
-    """Return an instant with its zone."""
-    return datetime.fromtimestamp(now_s, UTC)

@@ -10,7 +10,6 @@ import polars as pl
 
 from commonwatt.app.operate.home import Home, engine_of, opened
 from commonwatt.fleet.policies.decide import decide
-from commonwatt.operate.acts import IntentState
 from commonwatt.operate.capture import Capture, capture, capture_text, load_capture
 from commonwatt.operate.engines.protocol import ON_NODES, JobSeen, Phase
 from commonwatt.operate.invoices import invoices
@@ -85,13 +84,6 @@ def metered(
         "invoices": [asdict(bill) | {"total_minor": bill.total_minor} for bill in bills],
     }
     return data, {"metered": table(each), "trace": trace(rows, uses)}
-
-
-def open_intents(home: Home) -> list[dict[str, Any]]:
-    """Return the acts that were written down and not marked as done."""
-    with opened(home) as store:
-        left = store.intents(IntentState.OPEN)
-    return [{"act": intent.act.value, "subject": intent.subject} for intent, _ in left]
 
 
 def _captured(home: Home, store: Store, engine: Any) -> Capture:
