@@ -53,40 +53,49 @@ def link(
         on: What the attacker knows of everybody.
         truth: `person` and the `record` that is theirs; used to score only.
     """
-    return _scored(_fits(known, released, on), truth, people=known.height, knows=", ".join(on))
+    own = truth.join(known, on="person").join(released, on="record", suffix="_released")
+    agrees = [pl.col(f"{c}_released").is_null() | pl.col(f"{c}_released").eq(pl.col(c)) for c in on]
+    right = own.filter(pl.all_horizontal(agrees)).select("person")
+    fitting = _fitting(known, released, on)
+    return _scored(fitting, right, people=known.height, knows=", ".join(on))
 
 
-def _scored(pairs: pl.DataFrame, truth: pl.DataFrame, *, people: int, knows: str) -> Attack:
-    """Return how an attack ended that found `pairs` of person and record."""
-    counted = pairs.with_columns(fitting=pl.len().over("person"))
-    right = counted.join(truth, on=["person", "record"], how="inner")
-    claimed = counted.filter(pl.col("fitting") == 1).height
+def _scored(fitting: pl.DataFrame, right: pl.DataFrame, *, people: int, knows: str) -> Attack:
+    """Return how an attack ended.
+
+    Args:
+        fitting: `person` and how many records were found `fitting`, at least one.
+        right: `person` of those whose own record is among these.
+        people: People attacked.
+        knows: What the attacker knew.
+    """
+    ours = fitting.join(right, on="person", how="semi")
     return Attack(
         knows=knows,
         people=people,
-        claimed_share=claimed / max(people, 1),
-        success_share=right.filter(pl.col("fitting") == 1).height / max(people, 1),
-        guess_share=float((1 / right["fitting"]).sum()) / max(people, 1),
+        claimed_share=fitting.filter(pl.col("fitting") == 1).height / max(people, 1),
+        success_share=ours.filter(pl.col("fitting") == 1).height / max(people, 1),
+        guess_share=float((1 / ours["fitting"]).sum()) / max(people, 1),
     )
 
 
-def _fits(known: pl.DataFrame, released: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
-    """Return pairs of person and record that contradict each other in no column."""
-    patterns = released.select(pl.struct(pl.col(c).is_not_null() for c in on).alias("p"))
-    released = released.with_columns(pattern=patterns["p"])
+def _fitting(known: pl.DataFrame, released: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+    """Count for each person the records that contradict them in no column.
+
+    Counted by value, never pair by pair: where everybody is alike there are as many
+    pairs as the square of the people.
+    """
+    shown = {f"{column}_shown": pl.col(column).is_not_null() for column in on}
+    parts = released.with_columns(**shown).partition_by(list(shown), as_dict=True)
     found: list[pl.DataFrame] = []
-    for pattern in released["pattern"].unique().to_list():
-        present = [column for column in on if pattern[column]]
-        part = released.filter(
-            pl.col("pattern") == pl.lit(pattern, dtype=released["pattern"].dtype)
-        )
-        pairs = (
-            known.join(part, on=present, how="inner", suffix="_released")
-            if present
-            else known.join(part, how="cross", suffix="_released")
-        )
-        found.append(pairs.select("person", "record"))
-    return pl.concat(found)
+    for pattern, part in parts.items():
+        present = [column for column, is_shown in zip(on, pattern, strict=True) if is_shown]
+        if present:
+            counts = part.group_by(present).agg(pl.len().alias("fitting"))
+            found.append(known.join(counts, on=present, how="inner").select("person", "fitting"))
+        else:
+            found.append(known.select("person", fitting=pl.lit(part.height, pl.UInt32)))
+    return pl.concat(found).group_by("person").agg(pl.col("fitting").sum())
 
 
 def link_by_diary(
@@ -121,7 +130,9 @@ def link_by_diary(
     ours = _diary(_first_visits(released, "record", visits), ["record"], grain)
     pairs = theirs.join(ours, on="diary", how="inner").select("person", "record").unique()
     return _scored(
-        pairs, truth, people=enough["person"].n_unique(),
+        pairs.group_by("person").agg(pl.len().alias("fitting")),
+        pairs.join(truth, on=["person", "record"], how="semi"),
+        people=enough["person"].n_unique(),
         knows=f"dates of the first {visits} visits, told {grain}",
     )  # fmt: skip
 
