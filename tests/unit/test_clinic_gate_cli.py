@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -110,18 +111,38 @@ def test_the_doctor_is_asked_first_where_the_lot_falls_and_the_lots_can_be_drawn
     assert "12 under a secret that was not told" in capsys.readouterr().out
 
 
-@pytest.fixture
-def served(folder):
+@contextmanager
+def serving(folder):
     words = [sys.executable, "-m", "commonwatt", "clinic", "serve", *GIVEN, "--port", "0"]
     process = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True)
     try:
         port = int(re.search(r"127\.0\.0\.1:(\d+)/", process.stderr.readline())[1])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        yield connection
+        yield connection, process
         connection.close()
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+@pytest.fixture
+def served(folder):
+    with serving(folder) as (connection, _):
+        yield connection
+
+
+def test_an_answer_that_was_given_is_on_record_even_if_the_gate_dies_at_once(folder):
+    from commonwatt.ledger.verify import verify
+
+    with serving(folder) as (connection, process):
+        _, answer = post(connection, "/cds-services/x", {"facts": FACTS})
+        process.kill()
+        process.wait(timeout=20)
+    ledger = Ledger.open(folder / "ledger.db")
+    last = list(ledger.entries())[-1]
+    verify(ledger)
+    ledger.engine.dispose()
+    assert last.subject == answer["extension"][EXTENSION]["advice"]
 
 
 def post(connection, path, extension, **headers):
