@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox_node import open_folder
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted([*DOCS.glob("tutorials/*.md"), *DOCS.glob("zh-Hant/tutorials/*.md")])
 
@@ -49,10 +51,12 @@ def script(commands):
 def test_a_tutorial_does_what_it_says(page, tmp_path):
     if page.stem == "custodian" and (os.geteuid() != 0 or not shutil.which("bwrap")):
         pytest.skip("a room's jobs need root and bubblewrap")
-    found = steps(page)
-    logs, place = tmp_path / "logs", tmp_path / "place"
-    logs.mkdir()
-    place.mkdir()
+    with open_folder() as place:
+        check(steps(page), tmp_path, place)
+
+
+def check(found, logs, place):
+    """Run the commands in `place`, and hold what each says against the page."""
     text = script([command for command, _ in found])
     text = re.sub(r"(out|err)\.(\d+)", rf"{logs}/\1.\2", text)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

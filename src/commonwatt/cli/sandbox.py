@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
+from commonwatt.cli.options import DataPath
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def init(room: str, purpose: str, legal_basis: str, scope: str, expires: str, **
 )
 @_room
 @click.argument("dataset")
-@click.argument("sources", type=_path, nargs=-1, required=True)
+@click.argument("sources", type=DataPath(), nargs=-1, required=True)
 @_ledger
 @_rooms
 @_key
@@ -344,7 +345,7 @@ def _text(data: dict[str, Any], language: str) -> str:
     """Return one line a fact; lists of things as indented lines."""
     lines: list[str] = []
     for name, value in data.items():
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             lines.append(f"{name}:")
             lines += [f"  {_short(one)}" for one in value] or [  # pyright: ignore
                 "  " + Message("none").say(language)
