@@ -64,7 +64,7 @@ def _weights(phi: float, fade: float, horizons: list[int], years: int) -> F64:
 
 def _sobol(seed: int, block: int, size: int) -> F64:
     """Return the block's part of one scrambled sequence as uniforms, shape (block, size)."""
-    from scipy.stats import qmc  # pyright: ignore[reportMissingTypeStubs]  # a second to load
+    from scipy.stats import qmc  # noqa: PLC0415  # a second to load  # pyright: ignore[reportMissingTypeStubs]
 
     sequence = qmc.Sobol(size, scramble=True, bits=32, rng=stream(seed, "treasury fan, Sobol"))
     if block:
