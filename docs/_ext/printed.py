@@ -27,6 +27,8 @@ from sphinx.application import Sphinx
 
 import commonwatt
 from commonwatt.cli import root
+from commonwatt.operate.care.settings import CareSettings
+from commonwatt.operate.settings import Settings as ControlSettings
 from commonwatt.scenario.file import ProgrammeFile
 from commonwatt.tables.schema import Table
 from commonwatt.web.kinds import KINDS
@@ -34,6 +36,11 @@ from commonwatt.web.parameters import Parameter
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import ACTION_NAMES, MAY, ROLE_NAMES
 
+SETTINGS: dict[str, type[BaseModel]] = {
+    "The programme file": ProgrammeFile,
+    "The controller of a cluster: `control.toml`": ControlSettings,
+    "Care of a cluster: `care.toml`": CareSettings,
+}
 OPTIONAL = frozenset({"numba", "ray", "torch", "psycopg", "weasyprint"})
 
 
@@ -87,13 +94,17 @@ def _default(parameter: click.Option) -> str:
 
 
 def settings() -> str:
-    """Return every table and key of the programme file."""
-    return "\n".join(_settings(ProgrammeFile, "", set()))
+    """Return every table and key of every file of settings."""
+    lines: list[str] = []
+    for title, model in SETTINGS.items():
+        lines += [f"## {title}", "", *_settings(model, "", set())]
+    return "\n".join(lines)
 
 
 def _settings(model: type[BaseModel], path: str, seen: set[type[BaseModel]]) -> Iterator[str]:
     seen.add(model)
-    yield f"## {'The file itself' if not path else f'`{path}`'}"
+    if path:
+        yield f"### `{path}`"
     yield ""
     yield (model.__doc__ or "").split("\n\n")[0]
     yield ""

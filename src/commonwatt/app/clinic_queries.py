@@ -12,7 +12,6 @@ import numpy as np
 
 from commonwatt.app.ledger import with_ledger
 from commonwatt.clinic.errors import EvidenceError, MoveError
-from commonwatt.clinic.evidence import joint
 from commonwatt.clinic.gateway.gate import REFUSAL
 from commonwatt.clinic.registry.state import MOVE, PREFIX, Registry
 from commonwatt.clinic.rules import load_book
@@ -133,6 +132,8 @@ def overrides(where: str, deployment: str) -> dict[str, Any]:
 
 def _voices(registry: Registry, deployment: str) -> dict[str, Any] | None:
     """Return model, doctor and both on the lots; `None` where there is too little to say."""
+    from commonwatt.clinic.evidence import joint  # brings SciPy and numba
+
     rows = np.array(registry.forecasts(deployment), np.float64).reshape(-1, 3)
     try:
         return asdict(joint(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.int8)))

@@ -159,15 +159,14 @@ def _over_time(found: Example, language: str) -> Figure:
             for day, sketch in enumerate(one.days)
         ]
     )
-    alarms = _alarms(found)
     return Figure(
         name="clinic-over-time",
         title=translate("Observed over expected by day", language),
         caption=translate(
             "Each point is one day of one model; the line marks the day of the alarm.", language
         ),
-        svg=over_time(points, alarms, language),
-        data=alarms,
+        svg=over_time(points, _alarms(found), language),
+        data=points,
     )
 
 
@@ -189,7 +188,7 @@ def _evidence(found: Example, language: str) -> Figure:
             language,
         ),
         svg=evidence_path(drawn, _alarms(found), language),
-        data=points.group_by("model", maintain_order=True).last(),
+        data=points,
     )
 
 

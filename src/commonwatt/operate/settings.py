@@ -21,7 +21,7 @@ Positive = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class PolicySettings(_Table):

@@ -23,7 +23,7 @@ Seconds = Annotated[float, Field(gt=0, le=3e7)]
 class CareSettings(BaseModel):
     """Everything that a caretaker is told; every key has a default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     most_out_share: Share = 0.05
     """Most nodes of a partition that may be out when care takes one more out."""

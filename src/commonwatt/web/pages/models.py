@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from commonwatt.runs import Run
 
-WATCHED = "clinic_watch"  # table of the study: observed over expected, by day and model
+WATCHED = "clinic_over_time"
+EVIDENCE = "clinic_evidence"
+GROUPS = "clinic_subgroups"
 
 
 def build(look: Look, values: Values) -> View:
@@ -76,6 +78,7 @@ def _facts(registry: Any, owed: Sequence[dict[str, Any]]) -> list[Fact]:
 
 
 def _charts(look: Look, run: Run | None) -> list[Chart]:
+    """Return the surveillance of the example models in the newest study."""
     if run is None or not look.desk.runs.has(run, WATCHED):
         return []
     names = look.desk.runs.frame(run, WATCHED)["model"].unique(maintain_order=True).to_list()
@@ -83,36 +86,89 @@ def _charts(look: Look, run: Run | None) -> list[Chart]:
         Chart(
             name="watched",
             title=Message("Observed over expected events, by day"),
-            caption=Message(
-                "The example models of the newest study; one is right on average. Where the "
-                "monitor's limit is passed, an alarm is raised."
-            ),
+            caption=Message("The example models of the newest study; one is right on average."),
             form=Form.LINES,
             table="watched",
             x="day",
             x_label=Message("Day"),
+            series=[Series("o_over_e", name, where=("model", name)) for name in names],
+        ),
+        Chart(
+            name="evidence",
+            title=Message("Evidence of each monitor"),
+            caption=Message(
+                "The highest that the evidence against a model has stood, over the limit of its "
+                "alarm; above one it has rung. The chance of a false alarm is bounded."
+            ),
+            form=Form.LINES,
+            table="evidence",
+            x="day",
+            x_label=Message("Day"),
+            series=[Series("over_limit", name, where=("model", name)) for name in names],
+            logarithmic=True,
+        ),
+        Chart(
+            name="groups",
+            title=Message("Groups of patients"),
+            caption=Message(
+                "Observed over expected events with intervals at 95 %; a group with too few "
+                "events is named and left empty."
+            ),
+            form=Form.RANGES,
+            table="groups",
+            x="group",
+            x_label=Message("Observed over expected"),
             series=[
-                Series("observed_over_expected", name, where=("model", name)) for name in names
+                Series(
+                    "estimate", Message("Estimate"), where=("metric", "o_over_e"),
+                    low="low", high="high",
+                )
             ],
-        )
-    ]
+        ),
+    ]  # fmt: skip
 
 
 def _watched(look: Look, run: Run | None) -> list[Listing]:
     if run is None or not look.desk.runs.has(run, WATCHED):
         return []
+    rows = look.desk.runs.rows
     return [
         Listing(
             name="watched",
             title=Message("Observed over expected events, by day"),
-            rows=look.desk.runs.rows(run, WATCHED),
+            rows=rows(run, WATCHED),
             headings=[
                 Heading("model", Message("Model")),
                 Heading("day", Message("Day")),
-                Heading("observed_over_expected", Message("Observed over expected")),
+                Heading("o_over_e", Message("Observed over expected")),
             ],
             folded=True,
-        )
+        ),
+        Listing(
+            name="evidence",
+            title=Message("Evidence of each monitor"),
+            rows=rows(run, EVIDENCE),
+            headings=[
+                Heading("model", Message("Model")),
+                Heading("day", Message("Day")),
+                Heading("over_limit", Message("Evidence over its limit")),
+            ],
+            folded=True,
+        ),
+        Listing(
+            name="groups",
+            title=Message("Groups of patients"),
+            rows=rows(run, GROUPS),
+            headings=[
+                Heading("group", Message("Group")),
+                Heading("metric", Message("Metric")),
+                Heading("estimate", Message("Estimate")),
+                Heading("low", Message("From")),
+                Heading("high", Message("To")),
+                Heading("events", Message("Events")),
+                Heading("verdict", Message("Verdict")),
+            ],
+        ),
     ]
 
 
