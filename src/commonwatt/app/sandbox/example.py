@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import tempfile
@@ -25,6 +26,7 @@ from commonwatt.sandbox.isolate.node import open_node
 from commonwatt.sandbox.privacy.domains import load_domains
 from commonwatt.sandbox.privacy.measures import Answer, count
 from commonwatt.sandbox.risk.report import RiskReport
+from commonwatt.sandbox.rooms.base import KEY
 from commonwatt.sandbox.rooms.consent import Scope, people_of
 from commonwatt.sandbox.rooms.room import Facts, Request, Room, Submitted
 
@@ -76,6 +78,7 @@ def run_example(folder: Path, *, now: datetime) -> Example:
         name="example", purpose="Who has hypertension?", legal_basis="synthetic data",
         scope=Scope.AI_TRAINING, expires_on=(now + timedelta(days=1)).date().isoformat(),
     )  # fmt: skip
+    _give_key(folder / "room")
     room = Room.open(ledger, folder / "room", facts, by=custodian, at=next(clock))
     raw = room.take_in(
         lambda store: import_fhir([DATA / f"{name}.ndjson.zst" for name in _TABLES], store, "raw"),
@@ -142,6 +145,16 @@ def example_tables(example: Example) -> dict[str, pl.DataFrame]:
         if attack is not None
     ]  # fmt: skip
     return {"sandbox_attacks": pl.DataFrame(rows)}
+
+
+def _give_key(room: Path) -> None:
+    """Give the room a key that is no secret, so that a study's tables can be repeated.
+
+    Nobody real stands in it; any other room makes a key of its own.
+    """
+    room.mkdir(mode=0o700)
+    (room / KEY).write_bytes(hashlib.sha256(b"the example room").digest())
+    (room / KEY).chmod(0o600)
 
 
 class _Clock:
