@@ -97,15 +97,14 @@ def _charts(look: Look, run: Run | None) -> list[Chart]:
             name="evidence",
             title=Message("Evidence of each monitor"),
             caption=Message(
-                "The highest that the evidence against a model has stood, over the limit of its "
-                "alarm; above one it has rung. The chance of a false alarm is bounded."
+                "The highest that the evidence against a model has stood, in powers of ten of the "
+                "limit of its alarm; above zero it has rung. The chance of a false alarm is bounded."
             ),
             form=Form.LINES,
             table="evidence",
             x="day",
             x_label=Message("Day"),
-            series=[Series("over_limit", name, where=("model", name)) for name in names],
-            logarithmic=True,
+            series=[Series("log10_over_limit", name, where=("model", name)) for name in names],
         ),
         Chart(
             name="groups",
@@ -128,6 +127,16 @@ def _charts(look: Look, run: Run | None) -> list[Chart]:
     ]  # fmt: skip
 
 
+def _evidence(look: Look, run: Run) -> Rows:
+    def load() -> pl.DataFrame:
+        import polars as pl
+
+        over = pl.col("over_limit").clip(lower_bound=1e-6)
+        return look.desk.runs.frame(run, EVIDENCE).with_columns(log10_over_limit=over.log10())
+
+    return Rows(key=f"models/evidence/{run.run_id}", load=load)
+
+
 def _watched(look: Look, run: Run | None) -> list[Listing]:
     if run is None or not look.desk.runs.has(run, WATCHED):
         return []
@@ -147,7 +156,7 @@ def _watched(look: Look, run: Run | None) -> list[Listing]:
         Listing(
             name="evidence",
             title=Message("Evidence of each monitor"),
-            rows=rows(run, EVIDENCE),
+            rows=_evidence(look, run),
             headings=[
                 Heading("model", Message("Model")),
                 Heading("day", Message("Day")),
