@@ -98,7 +98,8 @@ def _charts(look: Look, run: Run | None) -> list[Chart]:
             title=Message("Evidence of each monitor"),
             caption=Message(
                 "The highest that the evidence against a model has stood, in powers of ten of the "
-                "limit of its alarm; above zero it has rung. The chance of a false alarm is bounded."
+                "limit of its alarm; above zero it has rung. The chance of a false alarm is "
+                "bounded."
             ),
             form=Form.LINES,
             table="evidence",
