@@ -92,8 +92,8 @@ def _ends_name(one: Mapping[str, Any], asked: str) -> bool:
 
 
 def _is_shown(one: Mapping[str, Any], asked: str) -> bool:
-    shown = one["shown"].lower()
-    return bool(asked) and (shown == asked or asked in shown.split())
+    shown, wanted = (text.lower().replace(" %", "%") for text in (one["shown"], asked))
+    return bool(wanted) and (shown == wanted or wanted in shown.split())
 
 
 def _in_words(one: Mapping[str, Any], asked: str) -> bool:
