@@ -58,6 +58,17 @@ def _tick(control, stop):
         stop.wait(0.2)
 
 
+def metered_trace(home):
+    """The trace once the controller has seen the job end, which may be a look later."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        _, tables = metered(home, now_s=time.time())
+        if tables["trace"].height:
+            return tables["trace"]
+        time.sleep(0.2)
+    raise AssertionError("the controller never saw the job end")
+
+
 def test_a_caged_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_path):
     with open_folder() as folder:
         proved_node(folder / "node")  # or skip: this machine cannot cage at all
@@ -69,8 +80,7 @@ def test_a_caged_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_path
         ended = elsewhere.run(job, to=tmp_path)
         assert ended.ending is Ending.DONE, ended.log
         assert ended.outputs[0].path.read_text() == "rows,net,leaked,host\n2,none,0,False\n"
-    _, tables = metered(controlled, now_s=time.time())
-    save_table(tables["trace"], tmp_path / "out", "trace")
+    save_table(metered_trace(controlled), tmp_path / "out", "trace")
     read = read_traces([next((tmp_path / "out").glob("trace.csv"))])
     assert read.workload.tenant_names == ("sandbox",)
     result = simulate(read.workload, uniform_fleet(1, 4), parse_policy())
