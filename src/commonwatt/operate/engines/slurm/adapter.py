@@ -27,6 +27,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+import commonwatt.operate.engines.slurm.parse as parse
 from commonwatt.core.messages import Message
 from commonwatt.operate.engines.asks import (
     ask_json,
@@ -48,7 +49,6 @@ from commonwatt.operate.engines.protocol import (
     Place,
     Seen,
 )
-from commonwatt.operate.engines.slurm import parse
 from commonwatt.operate.engines.slurm.child import Scontrol, program
 from commonwatt.operate.errors import EngineError, UnknownError
 
