@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
 from commonwatt.web.look import Look, Page
+from commonwatt.web.pages.states import listing
 from commonwatt.web.parameters import Values
 from commonwatt.web.roles import Action
-from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
+from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Series, View
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from commonwatt.app.cluster_desk import Board
 
 
@@ -91,19 +90,8 @@ def _listing(
     look: Look, name: str, title: Message, rows: list[dict[str, Any]], headings: list[Heading],
     *, folded: bool = False,
 ) -> Listing:  # fmt: skip
-    columns = [heading.column for heading in headings]
-
-    def load() -> pl.DataFrame:
-        import polars as pl
-
-        plain = [{column: row[column] for column in columns} for row in rows]
-        return pl.DataFrame(plain, schema=columns, infer_schema_length=None)
-
     key = f"cluster/{name}/{look.now.isoformat()}"
-    return Listing(
-        name=name, title=title, rows=Rows(key=key, load=load, size=len(rows)),
-        headings=headings, folded=folded,
-    )  # fmt: skip
+    return listing(name, title, rows, headings, key=key, folded=folded)
 
 
 def _tables(look: Look, found: Board) -> list[Listing]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
 from commonwatt.web.look import Look, Page
+from commonwatt.web.pages.states import listing
 from commonwatt.web.parameters import Values
 from commonwatt.web.roles import Action
 from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
@@ -185,18 +186,8 @@ def _watched(look: Look, run: Run | None) -> list[Listing]:
 def _listing(
     look: Look, name: str, title: Message, rows: list[dict[str, Any]], headings: list[Heading]
 ) -> Listing:
-    columns = [heading.column for heading in headings]
-
-    def load() -> pl.DataFrame:
-        import polars as pl
-
-        plain = [{column: row[column] for column in columns} for row in rows]
-        return pl.DataFrame(plain, schema=columns, infer_schema_length=None)
-
     key = f"models/{name}/{look.desk.ledger.head().size}"
-    return Listing(
-        name=name, title=title, rows=Rows(key=key, load=load, size=len(rows)), headings=headings
-    )
+    return listing(name, title, rows, headings, key=key)
 
 
 def _tables(

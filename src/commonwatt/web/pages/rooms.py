@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from commonwatt.core.messages import Message
 from commonwatt.web.look import Look, Page
+from commonwatt.web.pages.states import listing
 from commonwatt.web.parameters import Kind, Options, Parameter, Values
 from commonwatt.web.roles import Action, check
-from commonwatt.web.view import Fact, Heading, Listing, Rows, View
-
-if TYPE_CHECKING:
-    import polars as pl
+from commonwatt.web.view import Fact, Heading, Listing, View
 
 
 def _rooms(look: Look) -> Options:
@@ -48,25 +46,12 @@ def build(look: Look, values: Values) -> View:
     return _review(look, room, output)
 
 
-def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pl.DataFrame:
-    import polars as pl
-
-    plain = [{name: row[name] for name in columns} for row in rows]
-    return pl.DataFrame(plain, schema=columns, infer_schema_length=None)
-
-
 def _listing(
     look: Look, name: str, title: Message, rows: list[dict[str, Any]], headings: list[Heading]
 ) -> Listing:
     """Return a table of states; its key follows the ledger, which grows with every change."""
-    columns = [heading.column for heading in headings]
     key = f"rooms/{name}/{look.path}/{look.desk.ledger.head().size}"
-    return Listing(
-        name=name,
-        title=title,
-        rows=Rows(key=key, load=lambda: _frame(rows, columns), size=len(rows)),
-        headings=headings,
-    )
+    return listing(name, title, rows, headings, key=key)
 
 
 def _all(look: Look) -> View:

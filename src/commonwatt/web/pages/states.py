@@ -1,0 +1,48 @@
+"""Tables of states that a desk has just read: rows at hand, shown by their headings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from commonwatt.core.messages import Message
+from commonwatt.web.view import Heading, Listing, Rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def listing(
+    name: str,
+    title: Message,
+    rows: Sequence[Mapping[str, Any]],
+    headings: Sequence[Heading],
+    *,
+    key: str,
+    folded: bool = False,
+) -> Listing:
+    """Return a table of `rows` with just the columns that `headings` name.
+
+    Args:
+        name: Its name in addresses.
+        title: Its heading.
+        rows: One mapping a row.
+        headings: Columns on screen and in files.
+        key: Names the content: it changes whenever the rows do.
+        folded: Shown only on its own page and under its chart.
+    """
+    columns = [heading.column for heading in headings]
+
+    def load() -> pl.DataFrame:
+        import polars as pl
+
+        plain = [{column: row[column] for column in columns} for row in rows]
+        return pl.DataFrame(plain, schema=columns, infer_schema_length=None)
+
+    return Listing(
+        name=name,
+        title=title,
+        rows=Rows(key=key, load=load, size=len(rows)),
+        headings=headings,
+        folded=folded,
+    )
