@@ -7,7 +7,7 @@ import pytest
 
 from commonwatt.clinic.gateway import Gate
 from commonwatt.clinic.gateway.service import EXTENSION, Service
-from tests.clinic_factories import HOUR, KEYS, NOW, put, with_live
+from tests.clinic_factories import BODIES, HOUR, KEYS, NOW, put, with_live
 
 GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
 
@@ -65,6 +65,13 @@ def test_discovery_lists_what_is_live_here(made):
         "title": "Medical imaging",
         "description": service["description"],
     }
+
+
+def test_discovery_leaves_out_what_is_live_and_lost_its_approval(made):
+    desk, client = made
+    put(desk, "determination", "w", BODIES["determination"] | {"outcome": "withdrawn"})
+    assert client.get("/cds-services").json() == {"services": []}
+    assert told(ask(client))["rule"] == "gate.approval-withdrawn"
 
 
 def test_advice_is_on_record_before_it_is_answered_in_the_clinicians_language(made):

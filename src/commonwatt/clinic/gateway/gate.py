@@ -1,11 +1,12 @@
 """The gate: deny unless every rule lets the call through, and name the first that does not.
 
-Order of the rules, as `RULES` has it: is it live at this site; are the facts
-there; is the encounter inside the guide's indications and outside its
-contraindications; was the patient told; does the lot say that the doctor gives
-an own estimate first. Then the model is asked, and its advice is on record
-before anybody is shown it. The model is asked outside the transaction, so that
-a slow one holds up nobody; what was judged before is judged again inside.
+Order of the rules, as `RULES` has it: is it live at this site; does all still hold
+that must be true first (approval, ruling, evidence); are the facts there; is the
+encounter inside the guide's indications and outside its contraindications; was the
+patient told; does the lot say that the doctor gives an own estimate first. Then the
+model is asked, and its advice is on record before anybody is shown it. The model is
+asked outside the transaction, so that a slow one holds up nobody; what was judged
+before is judged again inside.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ import sqlalchemy as sa
 from commonwatt.clinic.errors import AdviceRefused
 from commonwatt.clinic.gateway.guides import Guide, load_guide
 from commonwatt.clinic.gateway.sample import Sample
-from commonwatt.clinic.registry import Desk, Status
+from commonwatt.clinic.registry import (
+    PRECONDITIONS,
+    Desk,
+    Status,
+    fault_of_deployment,
+    permitted_routes,
+)
 from commonwatt.clinic.rules.predicate import Compare, Predicate, leaves
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import LANGUAGES, Message
@@ -32,6 +39,7 @@ RULES: Final = (
     "gate.unknown-deployment",
     "gate.wrong-site",
     "gate.not-live",
+    *(row.rule for row in PRECONDITIONS),
     "gate.missing-fact",
     "gate.outside-indications",
     "gate.contraindicated",
@@ -142,6 +150,7 @@ class Gate:
     ) -> None:
         self.desk, self.site, self.models, self.by, self._salt = desk, site, models, by, salt
         self.sample = sample
+        permitted_routes()  # reads the rules now, so that the first patient does not wait for it
 
     def opaque(self, encounter_id: str) -> str:
         """Return the name under which an encounter is on record; it cannot be turned back."""
@@ -149,9 +158,9 @@ class Gate:
 
     def check(self, deployment: str, encounter: str, facts: Mapping[str, str]) -> Verdict:
         """Return whether the model may be asked; nothing is written."""
-        fault = self._standing_fault(deployment)
+        fault = self.standing(deployment)
         if fault:
-            return Verdict(rule=fault, deployment=deployment)
+            return fault
         registry = self.desk.registry
         record = registry.records[deployment]
         guide = load_guide(record.body["guide"])
@@ -165,14 +174,25 @@ class Gate:
             return Verdict(rule="gate.no-model", deployment=deployment)
         return Verdict(rule=ALLOWED, deployment=deployment)
 
-    def _standing_fault(self, deployment: str) -> str:
+    def standing(self, deployment: str) -> Verdict | None:
+        """Return the refusal of whatever is asked of this deployment; `None` if it may advise.
+
+        Nothing that held at an earlier question counts: an approval may be withdrawn
+        between two patients.
+        """
         registry = self.desk.registry
         record = registry.records.get(deployment)
         if record is None or record.kind != "deployment":
-            return "gate.unknown-deployment"
+            return Verdict(rule="gate.unknown-deployment", deployment=deployment)
         if record.body["site"] != self.site:
-            return "gate.wrong-site"
-        return "" if registry.status(deployment) is Status.LIVE else "gate.not-live"
+            return Verdict(rule="gate.wrong-site", deployment=deployment)
+        if registry.status(deployment) is not Status.LIVE:
+            return Verdict(rule="gate.not-live", deployment=deployment)
+        fault = fault_of_deployment(registry, record)
+        if fault is None:
+            return None
+        words = {language: fault.sentence.say(language) for language in LANGUAGES}
+        return Verdict(rule=fault.rule, deployment=deployment, detail=fault.where, words=words)
 
     def ask(
         self,

@@ -56,10 +56,11 @@ class Service:
         return made
 
     async def discover(self) -> JSONResponse:
-        """List what is live here."""
+        """List what is live here and may still advise."""
         await self._group.alone(self.gate.desk.refresh)
         live = self.gate.desk.registry.live(self.gate.site, self.clock())
-        return JSONResponse({"services": [self._described(one.deployment) for one in live]})
+        may_advise = [one.deployment for one in live if not self.gate.standing(one.deployment)]
+        return JSONResponse({"services": [self._described(name) for name in may_advise]})
 
     def _described(self, deployment: str) -> dict[str, Any]:
         guide = load_guide(self.gate.desk.registry.records[deployment].body["guide"])

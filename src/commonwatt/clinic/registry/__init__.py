@@ -8,6 +8,12 @@ it and writes it in one transaction.
 from commonwatt.clinic.registry.desk import Desk
 from commonwatt.clinic.registry.lifecycle import MAY_MOVE, MOVES, Status, can_move, check_move
 from commonwatt.clinic.registry.plan import Change, ChangePlan, can_change, check_change
+from commonwatt.clinic.registry.preconditions import (
+    PRECONDITIONS,
+    Fault,
+    fault_of_deployment,
+    permitted_routes,
+)
 from commonwatt.clinic.registry.records import FIELDS, MAY_RECORD, check_record
 from commonwatt.clinic.registry.state import Live, Registry
 
@@ -16,9 +22,11 @@ __all__ = [
     "MAY_MOVE",
     "MAY_RECORD",
     "MOVES",
+    "PRECONDITIONS",
     "Change",
     "ChangePlan",
     "Desk",
+    "Fault",
     "Live",
     "Registry",
     "Status",
@@ -27,4 +35,6 @@ __all__ = [
     "check_change",
     "check_move",
     "check_record",
+    "fault_of_deployment",
+    "permitted_routes",
 ]

@@ -15,7 +15,12 @@ import sqlalchemy as sa
 
 from commonwatt.clinic.errors import MoveError
 from commonwatt.clinic.registry.lifecycle import MAY_MOVE, Status, check_move
-from commonwatt.clinic.registry.plan import change_of, check_change, plan_of
+from commonwatt.clinic.registry.preconditions import (
+    NEEDED_FOR,
+    check_preconditions,
+    fault_of_approval,
+    fault_of_deployment,
+)
 from commonwatt.clinic.registry.records import FIELDS, MAY_RECORD, check_record
 from commonwatt.clinic.registry.state import MOVE, PREFIX, Record, Registry
 from commonwatt.core.messages import Message
@@ -73,7 +78,10 @@ class Desk:
         if subject in self.registry.records:
             raise MoveError(subject, found=Message("a record of this name already"))
         self._check_references(kind, body)
-        self._check_sense(kind, body)
+        index, actor_id = self.registry.seen, actor_id_of(by.public_key)
+        self._check_sense(
+            Record(name=subject, kind=kind, body=body, at=at, actor_id=actor_id, index=index)
+        )
         if kind == "evidence" and body["design"] == "third-party":
             self._check_independent(tx, body["version"], by)
         draft = Draft(kind=PREFIX + kind, subject=subject, body=body)
@@ -92,11 +100,10 @@ class Desk:
         """Move a deployment.
 
         Raises:
-            MoveError: The table has no such move.
+            MoveError: The table has no such move, or a precondition of it does not hold.
             ActorError: The signer's role may not make it.
         """
-        self.registry.get(deployment, "deployment")
-        check_move(self.registry.moves[deployment][-1].status, to)
+        self._check_move(deployment, to)
         draft = Draft(kind=MOVE, subject=deployment, body={"to": str(to), "reason": reason})
         return self._write(tx, draft, by, at, MAY_MOVE[to])
 
@@ -130,8 +137,7 @@ class Desk:
     def _revive(
         self, tx: sa.Connection, fallback: str, reason: str, *, by: Signer, at: datetime
     ) -> None:
-        self.registry.get(fallback, "deployment")
-        check_move(self.registry.moves[fallback][-1].status, Status.LIVE)
+        self._check_move(fallback, Status.LIVE)
         body = {"to": str(Status.LIVE), "reason": reason}
         draft = Draft(kind=MOVE, subject=fallback, body=body)
         self._write(tx, draft, by, at, MAY_MOVE[Status.LIVE] | {"monitor"})
@@ -155,15 +161,32 @@ class Desk:
             if field.kind == "ref" and field.name in body:
                 self.registry.get(body[field.name], field.codes[0])
 
-    def _check_sense(self, kind: str, body: Mapping[str, Any]) -> None:
-        if kind == "deployment":
-            self._check_deployable(body)
-        if kind == "decision" and body["advice"] in self.registry.decision_of:
-            raise MoveError(body["advice"], found=Message("a decision on it already"))
-        if kind == "advice":
-            status = self.registry.status(body["deployment"])
-            if status is not Status.LIVE:
-                raise MoveError(body["deployment"], wanted=Message("a live deployment"))
+    def _check_move(self, deployment: str, to: Status) -> None:
+        record = self.registry.get(deployment, "deployment")
+        check_move(self.registry.moves[deployment][-1].status, to)
+        if to in NEEDED_FOR:
+            check_preconditions(fault_of_deployment(self.registry, record))
+
+    def _check_sense(self, record: Record) -> None:
+        """Refuse what makes no sense beside what is on record."""
+        body = record.body
+        match record.kind:
+            case "determination" if body["outcome"] == "approved":
+                check_preconditions(fault_of_approval(self.registry, record))
+            case "deployment":
+                check_preconditions(fault_of_deployment(self.registry, record))
+            case "decision" if body["advice"] in self.registry.decision_of:
+                raise MoveError(body["advice"], found=Message("a decision on it already"))
+            case "advice":
+                self._check_may_advise(body["deployment"])
+            case _:
+                pass
+
+    def _check_may_advise(self, deployment: str) -> None:
+        if self.registry.status(deployment) is not Status.LIVE:
+            raise MoveError(deployment, wanted=Message("a live deployment"))
+        record = self.registry.get(deployment, "deployment")
+        check_preconditions(fault_of_deployment(self.registry, record))
 
     def _check_independent(self, tx: sa.Connection, version: str, by: Signer) -> None:
         """Refuse a third party of the same organisation as whoever made the version."""
@@ -171,29 +194,6 @@ class Desk:
         signer = find(tx, actor_id_of(by.public_key)).person
         if maker.organisation == signer.organisation or signer.role != "evaluator":
             raise MoveError(version, wanted=Message("an evaluator of another organisation"))
-
-    def _check_deployable(self, body: Mapping[str, Any]) -> None:
-        determination = self.registry.get(body["determination"], "determination")
-        if determination.body["outcome"] != "approved" or self._withdrawn(determination):
-            raise MoveError(body["determination"], wanted=Message("an approval in force"))
-        self._check_covered(self.registry.get(body["version"], "version"), determination)
-
-    def _withdrawn(self, determination: Record) -> bool:
-        later = (self.registry.records[n] for n in self.registry.by_kind["determination"])
-        return any(
-            r.index > determination.index
-            and r.body["version"] == determination.body["version"]
-            and r.body["outcome"] != "approved"
-            for r in later
-        )
-
-    def _check_covered(self, version: Record, determination: Record) -> None:
-        if version.name == determination.body["version"]:
-            return
-        if version.body.get("previous") != determination.body["version"]:
-            raise MoveError(version.name, wanted=Message("a version made from the approved one"))
-        plan = plan_of(determination.body.get("plan", {}))
-        check_change(change_of(version.body.get("change", {})), plan)
 
 
 def _fold(tx: sa.Connection, size: int) -> Registry:

@@ -74,6 +74,9 @@ class Registry:
         self.disclosed: dict[tuple[str, str], datetime] = {}
         self.decision_of: dict[str, str] = {}
         self.outcome_of: dict[str, bool] = {}
+        # The gate asks for these at every question: a scan of all records would grow with them.
+        self.decisions_on: dict[str, list[Record]] = defaultdict(list)
+        self.evidence_on: dict[str, list[int]] = defaultdict(list)
 
     def apply(self, entries: Iterable[Entry]) -> None:
         """Take further entries, in order."""
@@ -119,6 +122,10 @@ class Registry:
                     index=record.index,
                 )
                 self.moves[record.name].append(proposed)
+            case "determination":
+                self.decisions_on[body["version"]].append(record)
+            case "evidence":
+                self.evidence_on[body["version"]].append(record.index)
             case "disclosure":
                 self.disclosed.setdefault((body["deployment"], body["encounter"]), record.at)
             case "decision":

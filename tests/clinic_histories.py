@@ -1,0 +1,95 @@
+"""Histories of a clinic as lists of steps: played by the desk, or written past it.
+
+A step is (kind, name, body), or ("move", name of the deployment, status). Names stand
+without the prefix under which a history is played, so that many share one ledger.
+"""
+
+import re
+from typing import Any
+
+from commonwatt.clinic.errors import MoveError
+from commonwatt.clinic.gateway import Gate
+from commonwatt.clinic.registry import Desk, Status
+from commonwatt.ledger import Draft
+from tests.clinic_factories import BODIES, BY, DIGEST, KEYS, NAMES, NOW
+
+Step = tuple[str, str, Any]
+GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
+MOVER = {"approved": "committee-chair", "live": "clinical-lead", "paused": "safety-officer",
+         "retired": "clinical-lead"}  # fmt: skip
+INSIDE = {"kinds": ["retrain"], "metrics": {"auc": 0.9}, "dataset_sha256": DIGEST,
+          "threshold_shift": 0.0}  # fmt: skip
+_NAMED = re.compile(rf"({'|'.join([*NAMES, 'disclosure'])})/(.*)")
+
+
+def step(kind: str, name: str = "", **changes: Any) -> Step:
+    """Return a record's step; what is not said is as in the smallest legal clinic."""
+    return kind, name or NAMES[kind], BODIES[kind] | changes
+
+
+def to(status: str, name: str = "x") -> Step:
+    return "move", name, status
+
+
+def decided(name: str, outcome: str = "approved", **changes: Any) -> Step:
+    return step("determination", name, outcome=outcome, **changes)
+
+
+PRODUCT, VERSION, USE, RULING, EVIDENCE, APPROVAL, DEPLOYMENT = (step(kind) for kind in NAMES)
+BASIS = [PRODUCT, VERSION, USE, RULING, EVIDENCE, APPROVAL]
+START = [to("approved"), to("live")]
+LEGAL = [*BASIS, DEPLOYMENT, *START]
+
+
+def prefixed(body: Any, prefix: str) -> Any:
+    """Return a body whose references bear the prefix."""
+    return {
+        name: _NAMED.sub(rf"\1/{prefix}\2", value) if isinstance(value, str) else value
+        for name, value in body.items()
+    }
+
+
+def write(desk: Desk, one: Step, prefix: str = "") -> None:
+    """Put a step on record past the desk's checks, as another program might."""
+    kind, name, body = one
+    if kind == "move":
+        draft = Draft(
+            kind="clinic.move",
+            subject=f"deployment/{prefix}{name}",
+            body={"to": body, "reason": "test"},
+        )
+    else:
+        subject = f"{kind}/{prefix}{name}"
+        draft = Draft(kind=f"clinic.{kind}", subject=subject, body=prefixed(body, prefix))
+    by = KEYS[MOVER[body] if kind == "move" else BY[kind]]
+    with desk.transaction() as tx:
+        desk.registry.apply(desk.ledger.append(tx, [draft], by=by, at=NOW))
+
+
+def ask_desk(desk: Desk, one: Step, prefix: str = "") -> bool:
+    """Return whether the desk lets a step through; if so, it is on record."""
+    kind, name, body = one
+    size = desk.ledger.head().size
+    try:
+        with desk.transaction() as tx:
+            if kind == "move":
+                named, status = f"deployment/{prefix}{name}", Status(body)
+                desk.move(tx, named, status, by=KEYS[MOVER[body]], at=NOW, reason="test")
+            else:
+                named, record = f"{prefix}{name}", prefixed(body, prefix)
+                desk.record(tx, kind, named, record, by=KEYS[BY[kind]], at=NOW)
+    except MoveError:
+        assert desk.ledger.head().size == size
+        return False
+    return True
+
+
+def gate_of(desk: Desk, prefix: str = "") -> Gate:
+    """Return a gate whose patient `e` was told."""
+    name = f"deployment/{prefix}x"
+    return Gate(desk, "qmh", {name: lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
+
+
+def tell(desk: Desk, gate: Gate, prefix: str = "") -> None:
+    body = {"deployment": "deployment/x", "encounter": gate.opaque("e"), "language": "en"}
+    write(desk, ("disclosure", "told", body), prefix)
