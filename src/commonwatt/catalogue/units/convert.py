@@ -1,0 +1,230 @@
+"""From a text or a value to a value in the unit that is wanted."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+from functools import lru_cache
+from typing import Final
+
+from commonwatt.catalogue.units.parse import parse_unit, read_unit
+from commonwatt.catalogue.units.text import LONGEST, plain, read_number
+from commonwatt.catalogue.units.unit import Fault, Unit
+from commonwatt.core.messages import Message
+
+_EXACT: Final = 2**53
+_POWERS: Final = 700  # beyond any float, digits and factors included
+_LEAD: Final = re.compile(
+    r"(?P<sign>[+-]?)\s*(?P<money>(?:[A-Z]{1,3}\s?[$¥€£]|[$€£¥₹₩]|[A-Z]{3}(?=[\s\d.+-])"
+    r"|人民幣|港[元幣]|美[元金]|新?[台臺]幣|歐元|英鎊))?"
+    r"\s*(?P<minus>-?)\s*(?=[\d.])"
+)
+# What most files hold: "350 kW", "0.08 USD/kWh"; anything else takes the long way.
+_SIMPLE: Final = re.compile(r"([+-]?\d{1,15})(?:\.(\d{1,15}))? ([A-Za-wyz%][ -~]{0,60})", re.ASCII)
+_EACH: Final = re.compile(r"每([^\d\s.+-]+?)\s*(?=[+-]?[A-Z$]*[\d.])")
+
+
+def parse_quantity(
+    text: str | float, to: str | Unit, *, home: str = "", bare: str = "", where: str = ""
+) -> float:
+    """Return the value of `text` in the unit `to`.
+
+    Args:
+        text: A number with its unit, as people write it.
+        to: The unit of the answer.
+        home: Code of the currency that a bare "$", "元", "¥" or "¢" means; "" refuses them.
+        bare: The unit that a number without one has; "" refuses such a number.
+        where: Place of the text, for the error.
+
+    Raises:
+        UnitError: No number, no unit, an unknown unit, or one of another kind.
+
+    >>> parse_quantity("350 kW", to="MW"), parse_quantity("8.92 ¢ a kWh", "USD/kWh", home="USD")
+    (0.35, 0.0892)
+    """
+    into = parse_unit(to, where=where) if isinstance(to, str) else to
+    shown = text if isinstance(text, str) else repr(text)
+    try:
+        if not isinstance(text, str):
+            unit = read_unit(_bare(bare, shown, into), home)
+            return _converted(_plain_number(text), unit, into)
+        simple = _SIMPLE.fullmatch(text)
+        digits, power, spelled = _parts(simple) if simple else _split(text)
+        unit = read_unit(spelled or _bare(bare, shown, into), home)
+        return _exact(digits, power, unit, into)
+    except Fault as fault:
+        raise fault.at(where, shown) from None
+
+
+def convert(value: float, source: str | Unit, target: str | Unit, *, where: str = "") -> float:
+    """Return `value` of the unit `source` in the unit `target`.
+
+    Raises:
+        UnitError: The two are of different kinds, currencies or price years.
+
+    >>> convert(60.0, "lb/MWh", "gCO2/kWh"), convert(27.0, "°C", "K")
+    (27.2155422, 300.15)
+    """
+    one = parse_unit(source, where=where) if isinstance(source, str) else source
+    other = parse_unit(target, where=where) if isinstance(target, str) else target
+    try:
+        return _converted(value, one, other)
+    except Fault as fault:
+        raise fault.at(where, f"{value:g} {one.text}") from None
+
+
+def same_kind(one: Unit, other: Unit) -> bool:
+    """Return whether a value of `one` can be given in `other` with no rate.
+
+    >>> same_kind(parse_unit("USD/kWh"), parse_unit("US cents/MWh"))
+    True
+    >>> same_kind(parse_unit("USD/kWh"), parse_unit("CNY/kWh"))
+    False
+    """
+    return _clash(one, other) is None
+
+
+def check_same_kind(one: Unit, other: Unit, *, where: str = "") -> None:
+    """Raise unless a value of `one` can be given in `other` with no rate."""
+    clash = _clash(one, other)
+    if clash is not None:
+        raise clash.at(where, one.text)
+
+
+def _parts(simple: re.Match[str]) -> tuple[int, int, str]:
+    whole, decimals, spelled = simple.groups("")
+    return int(whole + decimals), -len(decimals), spelled
+
+
+def _split(text: str) -> tuple[int, int, str]:
+    """Return digits, power of ten and the unit's text; money may stand before the number."""
+    if len(text) > LONGEST:
+        raise _no_number()
+    spelled = plain(text)
+    under = ""
+    each = _EACH.match(spelled) if spelled.startswith("每") else None
+    if each is not None:  # 每度0.3元: the denominator stands first
+        spelled, under = spelled[each.end() :], f"每{each[1]}"
+    lead = _LEAD.match(spelled)
+    if lead is None or (lead["sign"] and lead["minus"]):
+        raise _no_number()
+    read = read_number(spelled[lead.end() :])
+    if read is None:
+        raise _no_number()
+    digits, power, end = read
+    sign = -1 if "-" in (lead["sign"], lead["minus"]) else 1
+    rest = spelled[lead.end() + end :].strip()
+    if rest.startswith(("-", "~")) and rest[1:].strip()[:1].isdigit():
+        raise _range()
+    return sign * digits, power, f"{lead['money'] or ''} {rest}{under}".strip()
+
+
+def _plain_number(value: float) -> float:
+    if isinstance(value, bool):
+        raise _no_number()
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise _no_number() from None
+
+
+def _bare(bare: str, shown: str, into: Unit) -> str:
+    if bare:
+        return bare
+    raise Fault(
+        Message("a number without a unit"),
+        Message("a number with a unit such as {unit}", {"unit": into.text}),
+        Message('Write for example "{example}".', {"example": f"{shown.strip()} {into.text}"}),
+    )
+
+
+def _converted(value: float, unit: Unit, into: Unit) -> float:
+    times, over, shift = _way(unit, into)
+    # 400 ms over 1000 are 0.4 s, 400 times 0.001 are not.
+    wide = max(times, over) >= _EXACT
+    out = (value * (times / over) if wide else value * times / over) + float(shift)
+    if not math.isfinite(out):
+        raise _not_finite()
+    return out
+
+
+def _exact(digits: int, power: int, unit: Unit, into: Unit) -> float:
+    """Return digits and power of ten in `into`, rounded once."""
+    times, over, shift = _way(unit, into)
+    if power > 0:
+        times *= 10 ** min(power, _POWERS)
+    else:
+        over *= 10 ** min(-power, _POWERS)
+    try:
+        return float(Fraction(digits * times, over) + shift) if shift else digits * times / over
+    except OverflowError:
+        raise _not_finite() from None
+
+
+@lru_cache(maxsize=4096)
+def _way(unit: Unit, into: Unit) -> tuple[int, int, Fraction]:
+    """Return factor, divisor and shift between two units of one kind."""
+    clash = _clash(unit, into)
+    if clash is not None:
+        raise clash
+    ratio = unit.ratio / into.ratio
+    return ratio.numerator, ratio.denominator, (unit.offset - into.offset) / into.ratio
+
+
+def _clash(one: Unit, other: Unit) -> Fault | None:
+    """Return why two units are not of one kind, or None where they are."""
+    if one.dims != other.dims:
+        return _other_kind(one, other)
+    if one.price_year != other.price_year:
+        return Fault(
+            _prices(one),
+            _prices(other),
+            Message("Convert the money with a price index first."),
+        )
+    # CO2 and CO2 equivalents are compared, because sources name the one and mean the other.
+    if one.of and other.of and one.of.removesuffix("e") != other.of.removesuffix("e"):
+        return Fault(
+            Message("a value of {of}", {"of": one.of}), Message("a value of {of}", {"of": other.of})
+        )
+    return None
+
+
+def _other_kind(one: Unit, other: Unit) -> Fault:
+    bare = [tuple(("money" if name.startswith("currency_") else name, power)
+                  for name, power in unit.dims) for unit in (one, other)]  # fmt: skip
+    if sorted(bare[0]) == sorted(bare[1]):
+        return Fault(
+            Message("money in {currency}", {"currency": one.currency or one.text}),
+            Message("money in {currency}", {"currency": other.currency or other.text}),
+            Message("Convert the money at an exchange rate of a stated day first."),
+        )
+    given = Message("a value in {unit}", {"unit": one.text})
+    asked = Message("a value in {unit}, or in a unit of that kind", {"unit": other.text})
+    if {one.dims, other.dims} == {(), (("point", 1),)}:
+        remedy = Message("A rise from 2 to 3 percent is one percentage point, and 50 percent.")
+        return Fault(given, asked, remedy)
+    return Fault(given, asked)
+
+
+def _prices(unit: Unit) -> Message:
+    if unit.price_year is None:
+        return Message("money whose price year is not named")
+    return Message("money in prices of {year}", {"year": str(unit.price_year)})
+
+
+def _no_number() -> Fault:
+    return Fault(
+        Message("no number"), Message('a number with its unit, such as "0.08 USD/kWh"'),
+        Message("Put the number first, then the unit."),
+    )  # fmt: skip
+
+
+def _not_finite() -> Fault:
+    return Fault(Message("a number that is not finite"), Message("a finite number"))
+
+
+def _range() -> Fault:
+    return Fault(
+        Message("a range"), Message("one number with its unit"), Message("Give each bound apart.")
+    )

@@ -1,0 +1,39 @@
+"""The same units in pint: the slow, obvious reference of the parser.
+
+Importing pint takes longer than a whole command of ours should, so it is imported
+where it is asked for: by the tests, which compare every conversion with it, and by
+whoever wants arrays that carry their units.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any, cast
+
+from commonwatt.catalogue.units.table import CURRENCIES, UNITS
+from commonwatt.catalogue.units.unit import Unit
+
+
+@cache
+def registry() -> Any:
+    """Return a registry of our units alone, from the very lines that the parser reads."""
+    # Half a second, see above; untyped, because pint's own types do not allow a registry
+    # without a file, which its documentation does.
+    made: Any = cast("Any", import_module("pint")).UnitRegistry(None)
+    for row in (*UNITS, *CURRENCIES):
+        if row.name != "one":
+            made.define(f"{row.name} = {row.definition}")
+    return made
+
+
+def as_pint(unit: Unit) -> Any:
+    """Return one of `unit` as a quantity of pint, scale included.
+
+    >>> from commonwatt.catalogue.units import parse_unit
+    >>> round(as_pint(parse_unit("MWh")).to("kilowatt_hour").magnitude)
+    1000
+    """
+    names = {name: power for name, power in unit.parts if name != "one"}
+    made = registry()
+    return made.Quantity(float(unit.scale), made.UnitsContainer(names))

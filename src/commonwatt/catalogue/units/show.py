@@ -1,0 +1,161 @@
+"""Units and quantities as they are printed, in English and Traditional Chinese."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from commonwatt.catalogue.units.parse import parse_unit
+from commonwatt.catalogue.units.table import CODES, known
+from commonwatt.catalogue.units.unit import Unit
+
+# Largest first: a scale is spelled as a product of these.
+_WORDS: Final = {
+    "en": {"trn": 10**12, "bn": 10**9, "mn": 10**6, "thousand": 10**3, "hundred": 100, "ten": 10},
+    "zh-Hant": {"萬億": 10**12, "億": 10**8, "萬": 10**4, "千": 10**3, "百": 100, "十": 10},
+}
+_RAISED: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+# Chinese counts in myriads: 9.27 bn are 92.7 億, and nobody says 9.27 十億.
+_RESCALED: Final = {
+    "en": {10**4: 10**3, 10**5: 10**6, 10**7: 10**6, 10**8: 10**9, 10**10: 10**9, 10**11: 10**9},
+    "zh-Hant": {10**5: 10**4, 10**7: 10**6, 10**9: 10**8, 10**10: 10**8, 10**11: 10**8},
+}
+_CENTS: Final = {
+    ("USD", "en"): "US cents", ("USD", "zh-Hant"): "美仙", ("EUR", "zh-Hant"): "歐仙",
+    ("HKD", "zh-Hant"): "港仙",
+}  # fmt: skip
+_OF: Final = {"GDP": "GDP", "revenue": "收入", "IT": "IT", "exports": "出口"}
+
+
+def format_quantity(
+    value: float, unit: str | Unit, language: str = "en", *, digits: int | None = None
+) -> str:
+    """Return a value with its unit, in the scale that readers of `language` count in.
+
+    Args:
+        value: Value in `unit`.
+        unit: Its unit.
+        language: "en" or "zh-Hant".
+        digits: Decimals to keep; all that the value has where none is said.
+
+    >>> format_quantity(1234.5, "USD/GPU-hour"), format_quantity(0.3, "CNY/kWh", "zh-Hant")
+    ('1,234.5 USD/GPU-hour', '0.3 人民幣/千瓦時')
+    """
+    one = parse_unit(unit) if isinstance(unit, str) else unit
+    scale = _scale_for(one, language)
+    shown = value
+    if scale != one.scale and math.isfinite(value):
+        # In decimals, because 9.27 times ten in binary is 92.69999999999999.
+        ratio = one.scale / scale
+        shown = float(Decimal(repr(float(value))) * ratio.numerator / ratio.denominator)
+    number = f"{shown:,}" if digits is None else f"{shown:,.{digits}f}"
+    name = _name(one, scale, language)
+    # "5 1/kWh" would read as two numbers.
+    return f"{number} {name[1:] if name.startswith('1/') else name}"
+
+
+def format_unit(unit: str | Unit, language: str = "en") -> str:
+    """Return the name of a unit, as a heading shows it.
+
+    >>> format_unit("us cents per kilowatt-hour"), format_unit("kgCO2eq/kWh")
+    ('US cents/kWh', 'kg CO₂e/kWh')
+    >>> format_unit("USD/m²/year", "zh-Hant")
+    '美元/平方米/年'
+    """
+    one = parse_unit(unit) if isinstance(unit, str) else unit
+    return _name(one, one.scale, language)
+
+
+def _scale_for(unit: Unit, language: str) -> Fraction:
+    if unit.scale.denominator != 1:
+        return unit.scale
+    return Fraction(_RESCALED[language].get(int(unit.scale), unit.scale))
+
+
+def _name(unit: Unit, scale: Fraction, language: str) -> str:
+    over = [(name, power) for name, power in unit.parts if power > 0]
+    under = [(name, -power) for name, power in unit.parts if power < 0]
+    words = _joined(over, language)
+    words, number = _scaled(words, over[0][0] if over else "", scale, language)
+    if unit.of.startswith("CO2"):
+        words, under_of = _carbon(words, over, unit, language)
+    else:
+        under_of = ""
+    text = words or ("1" if under else known().printed["one"][language == "zh-Hant"])
+    if number and not under:
+        text += f"/{number}"
+    for index, (name, power) in enumerate(_grouped(under)):
+        count = f"{number} " if index == 0 and number else ""
+        text += f"/{count}{_one(name, power, language)}{under_of if index == 0 else ''}"
+    return text + _of(unit, language) + _prices(unit, language)
+
+
+def _grouped(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Write a GPU and its hour as the one word that they are."""
+    if ("gpu", 1) in parts and ("hour", 1) in parts:
+        rest = [part for part in parts if part not in {("gpu", 1), ("hour", 1)}]
+        return [("gpu_hour", 1), *rest]
+    return parts
+
+
+def _one(name: str, power: int, language: str) -> str:
+    if name == "gpu_hour":
+        return "GPU小時" if language == "zh-Hant" else "GPU-hour"
+    symbol = known().printed[name][language == "zh-Hant"]
+    return f"{symbol}{str(power).translate(_RAISED)}" if power > 1 else symbol.replace("2", "²")
+
+
+def _joined(parts: list[tuple[str, int]], language: str) -> str:
+    mark = "" if language == "zh-Hant" else "·"
+    return mark.join(_one(name, power, language) for name, power in _grouped(parts))
+
+
+def _scaled(words: str, first: str, scale: Fraction, language: str) -> tuple[str, str]:
+    """Return the numerator with its scale, and the count that the denominator carries."""
+    if first in CODES and scale == Fraction(1, 100):
+        chinese = language == "zh-Hant"
+        default = f"{words}仙" if chinese else f"{words} cents"
+        return _CENTS.get((first, language), default), ""
+    name = _scale_name(scale, language)
+    if name is None:
+        return words, f"{float(1 / scale):.12f}".rstrip("0").rstrip(".")
+    if language == "zh-Hant":
+        return name + words, ""
+    return (f"{words} {name}" if first in CODES else f"{name} {words}").strip(), ""
+
+
+def _scale_name(scale: Fraction, language: str) -> str | None:
+    """Return a scale in words, smallest word first, or None where words do not reach."""
+    left, spelled = scale, list[str]()
+    for word, size in _WORDS[language].items():
+        while left >= size and (left / size).denominator == 1:
+            left /= size
+            spelled.insert(0, word)
+    return ("" if language == "zh-Hant" else " ").join(spelled) if left == 1 else None
+
+
+def _carbon(words: str, over: list[tuple[str, int]], unit: Unit, language: str) -> tuple[str, str]:
+    is_equal = unit.of == "CO2e"
+    if language == "zh-Hant":
+        name = "二氧化碳當量" if is_equal else "二氧化碳"
+    else:
+        name = " CO₂e" if is_equal else " CO₂"
+    if any(("mass", 1) in known().dims[part] for part, _ in over):
+        return words + name, ""
+    return words, name
+
+
+def _of(unit: Unit, language: str) -> str:
+    if not unit.of or unit.of.startswith("CO2"):
+        return ""
+    return f" of {unit.of}" if language == "en" else f"（佔{_OF[unit.of]}）"
+
+
+def _prices(unit: Unit, language: str) -> str:
+    if unit.price_year is None:
+        return ""
+    if language == "zh-Hant":
+        return f"（{unit.price_year}年價格）"
+    return f" ({unit.price_year} prices)"
