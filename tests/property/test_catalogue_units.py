@@ -147,6 +147,7 @@ def test_any_text_is_read_or_refused_with_place_and_remedy(text, home):
         assert error.where == "t.csv, row 2"
         assert error.found
         assert error.wanted
+        assert error.remedy
         assert error.say("zh-Hant").startswith("t.csv, row 2")
 
 

@@ -60,5 +60,8 @@ class Fault(Exception):  # noqa: N818  # becomes a UnitError once the place is k
         """Return the error for a user; the text itself is the place where none is named."""
         shown = text if len(text) <= 60 else f"{text[:57]}…"
         return UnitError(
-            where or repr(shown), found=self.found, wanted=self.wanted, remedy=self.remedy or ""
+            where or repr(shown),
+            found=self.found,
+            wanted=self.wanted,
+            remedy=self.remedy or Message("Write it in the form that is wanted."),
         )
