@@ -66,6 +66,20 @@ def test_a_heading_is_the_unit_that_it_names(text, language):
     assert (again.ratio, again.dims) == (unit.ratio, unit.dims)
 
 
+@pytest.mark.parametrize(
+    ("form", "power", "times"),
+    [("{}", 1, 1), ("{}/kWh", 1, 1), ("USD/{}", -1, 1), ("{} per h", 1, Fraction(1, 3600)),
+     ("{}/GPU-hour", 1, Fraction(1, 3600))],
+)  # fmt: skip
+def test_every_spelling_keeps_its_meaning_beside_another(form, power, times):
+    for spelling in SYMBOLS:
+        unit = parse_unit(form.format(spelling))
+        assert unit.ratio == known().factors[_name_of(spelling)] ** power * times, spelling
+        for language in ("en", "zh-Hant"):
+            again = parse_unit(format_unit(unit, language))
+            assert (again.ratio, again.dims) == (unit.ratio, unit.dims), spelling
+
+
 @given(values, values, units(), units())
 def test_conversion_is_linear(one, other, text, second):
     unit = parse_unit(text)

@@ -142,7 +142,11 @@ def _phrases() -> tuple[re.Pattern[str], dict[str, str]]:
     plain_words = "|".join(
         re.escape(word).replace(r"\ ", r"[\s-]+") for word in sorted(torn, key=len, reverse=True)
     )
-    plain_signs = "|".join(map(re.escape, sorted(signs, key=len, reverse=True)))
+    # A sign that begins with a letter is one only where a word begins: bp/kWh holds no p/kWh.
+    plain_signs = "|".join(
+        (r"(?<![A-Za-z])" if sign[0].isascii() and sign[0].isalpha() else "") + re.escape(sign)
+        for sign in sorted(signs, key=len, reverse=True)
+    )
     form = re.compile(rf"(?<![A-Za-z])(?i:{plain_words})(?![A-Za-z])|(?:{plain_signs})(?![A-Z]*\$)")
     return form, {"".join(key.split()).replace("-", ""): to for key, to in torn.items()} | signs
 
@@ -187,7 +191,8 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 def _is_article(text: str, found: re.Match[str]) -> bool:
     """Return whether "a" is the word of "8 cents a kWh", and not the annum of "GWh/a"."""
     rest = text[found.end() :]
-    return found[0] in {"a", "an"} and rest[:1] == " " and rest.strip()[:1] not in {"", "/", ")"}
+    is_between = rest[:1] == " " and not re.match(r"\s*(?:$|[/)]|per\b)", rest)
+    return found[0] in {"a", "an"} and is_between
 
 
 def _cut(run: str) -> Iterator[tuple[str, str]]:
