@@ -1,0 +1,75 @@
+"""Where two records of a command differ, said by step, file, column and value."""
+
+import math
+import os
+
+from .normal import DIGESTS
+
+BYTES_TOO = "COMMONWATT_GOLDEN_BYTES"
+
+
+def differences(expected, found, path=""):
+    """Yield a sentence for each place where `found` is not what was expected.
+
+    Numbers may differ by what another processor rounds otherwise. Digests of bytes count
+    only where COMMONWATT_GOLDEN_BYTES is set: for a move on one machine, which must not
+    change a byte.
+    """
+    if isinstance(expected, dict) and isinstance(found, dict):
+        yield from _of_objects(expected, found, path)
+    elif isinstance(expected, list) and isinstance(found, list):
+        if len(expected) != len(found):
+            yield f"{path}: {len(found)} items instead of {len(expected)}"
+        for i, (old, new) in enumerate(zip(expected, found, strict=False)):
+            yield from differences(old, new, f"{path}[{i}]")
+    elif not _same(expected, found):
+        yield f"{path}: {_short(found)} instead of {_short(expected)}"
+
+
+def _of_objects(expected, found, path):
+    if _whole(expected) and expected.get("sha256") == found.get("sha256"):
+        if expected.get("dtype") != found.get("dtype"):
+            yield f"{path}.dtype: {found.get('dtype')} instead of {expected.get('dtype')}"
+        return
+    inner = []
+    for name in [*expected, *(name for name in found if name not in expected)]:
+        place = f"{path} › {name}" if path else name
+        if name not in found:
+            inner.append(f"{place}: is missing")
+        elif name not in expected:
+            inner.append(f"{place}: is new")
+        elif name == "line_digests":
+            inner += _of_lines(expected[name].split(), found[name].split(), path)
+        elif not ((name in DIGESTS and not os.environ.get(BYTES_TOO)) or name == "sha256"):
+            inner += differences(expected[name], found[name], place)
+    if not inner and _whole(expected) and "values" not in expected and "lines" not in expected:
+        inner.append(f"{path}: values differ (sha256 {found['sha256']}), their sums do not")
+    yield from inner
+
+
+def _whole(found):
+    """Return whether this is a column or a text, whose digest speaks for all of it."""
+    return "sha256" in found and bool(
+        {"values", "least", "first", "lines", "line_digests"} & set(found)
+    )
+
+
+def _of_lines(expected, found, path):
+    for i, (old, new) in enumerate(zip(expected, found, strict=False)):
+        if old != new:
+            yield f"{path} › line {i + 1}: differs"
+            return
+    if len(expected) != len(found):
+        yield f"{path}: {len(found)} lines instead of {len(expected)}"
+
+
+def _same(expected, found):
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (expected, found))
+    if numbers:
+        return math.isclose(expected, found, rel_tol=3e-9, abs_tol=1e-11)
+    return type(expected) is type(found) and expected == found
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) < 160 else text[:157] + "…"
