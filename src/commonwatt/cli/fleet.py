@@ -301,5 +301,5 @@ def _simulation(run: FleetRun) -> Answer:
     return Answer(
         data=data,
         text=lambda tongue: simulation_text(data, tongue),
-        tables={"jobs": jobs_table(run.result, run.inputs.workload)},
+        tables={"jobs": jobs_table(run.result, run.inputs.workload, run.inputs.fleet)},
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ from commonwatt.operate.errors import CaptureError
 from commonwatt.operate.settings import PolicySettings, Reservation, Settings, policy_of
 
 VERSION = 1
+NO_SITE = "(none permitted)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ def capture(
 ) -> Capture:
     """Return what a decision on `seen` rests on."""
     active = [job for job in seen.jobs.values() if job.phase in ON_NODES | {Phase.HELD}]
+    active = [_within_limits(job, settings.tenant_sites) for job in active]
     active.sort(key=lambda job: (job.ask.submitted_at_s, job.ask.job_id))
     names = {job.ask.job_id for job in active}
     return Capture(
@@ -87,6 +89,19 @@ def capture(
         reservations=settings.reservations,
         seed=settings.seed,
     )
+
+
+def _within_limits(job: JobSeen, tenant_sites: Mapping[str, tuple[str, ...]]) -> JobSeen:
+    """Return the job held to its tenant's sites: the policy and the hard rules read the same.
+
+    A job that asks for sites of which its tenant may use none must not fall back to all
+    sites, which an empty tuple means; it asks for a site that no cluster has.
+    """
+    allowed = tenant_sites.get(job.ask.tenant)
+    if allowed is None:
+        return job
+    sites = tuple(name for name in job.ask.sites or allowed if name in allowed)
+    return replace(job, ask=replace(job.ask, sites=sites or (NO_SITE,)))
 
 
 def capture_text(captured: Capture) -> str:

@@ -120,6 +120,8 @@ class Settings(_Table):
     refusals: Annotated[int, Field(ge=1, le=100)] = 3
     """After so many refused starts in a row a job is parked until a person looks."""
     keep_captures: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
+    tenant_sites: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    """Sites that a tenant's jobs may run at, whatever a job asks; others may use all."""
     seed: int = 0
     gpu_types: dict[str, Draw] = {}
     sites: dict[str, SiteSettings] = {}

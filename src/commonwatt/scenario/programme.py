@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from commonwatt.core.errors import ProgrammeError, TableError, cell
 from commonwatt.core.messages import Message
 from commonwatt.fleet.machines import F64, SHARED, Fleet, GpuType, Site
-from commonwatt.fleet.workload import Workload
+from commonwatt.fleet.workload import Bools, Workload
 from commonwatt.scenario.changes import Document, changed
 from commonwatt.scenario.file import (
     PolicyPart,
@@ -115,18 +115,42 @@ class Programme:
         }
         return quota or None
 
-    def at_home(self, workload: Workload) -> Workload:
-        """Return the jobs with the sites that their tenant's data may go to."""
+    def within_limits(self, workload: Workload) -> Workload:
+        """Return the jobs with the sites that their tenant's limits let them run at."""
         masks = np.array(self.site_masks(workload.tenant_names), dtype=np.int64)
         names = tuple(site.name for site in self.sites)
         return replace(workload, sites=masks[workload.tenant], site_names=names)
 
+    def resident_sites(self, tenant_names: Sequence[str]) -> Bools:
+        """Return where each tenant's data may go, shape (tenants, built sites)."""
+        sites = [site.name for site in self.sites]
+        parts = self.tenant_parts(tenant_names)
+        rows = [[not part.sites or name in part.sites for name in sites] for part in parts]
+        return np.array(rows, np.bool_).reshape(len(parts), len(sites))
+
+    def near_sites(self, tenant_names: Sequence[str]) -> Bools:
+        """Return where each tenant's limit on the round trip holds, shape (tenants, built sites).
+
+        A round trip that the file does not give is no proof that a limit holds.
+        """
+        rtt_ms = self.round_trips()[self.origins(tenant_names)]
+        parts = self.tenant_parts(tenant_names)
+        limits = [np.inf if part.latency is None else part.latency for part in parts]
+        free = [[part.latency is None] for part in parts]
+        return (rtt_ms <= np.array(limits)[:, None]) | np.array(free, np.bool_)
+
     def site_masks(self, tenant_names: Sequence[str]) -> list[int]:
-        """Return the sites that each tenant's data may go to, as bits; 0: all."""
-        allowed = {tenant.name: tenant.sites for tenant in self.file.tenants}
-        index = {site.name: i for i, site in enumerate(self.sites)}
+        """Return the sites that each tenant's jobs may run at, as bits; 0: no limit is named.
+
+        Residency and latency are one mask, which the schedule, the alternatives and the
+        placement all read: a limit that only one of them kept would be no limit.
+        """
+        allowed = self.resident_sites(tenant_names) & self.near_sites(tenant_names)
         return [
-            sum(1 << index[s] for s in allowed.get(name, []) if s in index) for name in tenant_names
+            sum(1 << i for i in np.flatnonzero(row).tolist())
+            if part.sites or part.latency is not None
+            else 0
+            for part, row in zip(self.tenant_parts(tenant_names), allowed, strict=True)
         ]
 
     def tenant_labels(self, tenant_names: Sequence[str]) -> list[str]:

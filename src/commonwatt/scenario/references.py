@@ -22,6 +22,7 @@ class _Use:
 def reference_faults(file: ProgrammeFile) -> list[str]:
     """Return a sentence for every name declared twice or used but not declared."""
     faults = [*_twice(file), *_undeclared(file)]
+    faults += [] if faults else _out_of_reach(file)  # a limit is asked of names that are known
     if len(file.sites) > _MOST_SITES:
         faults.append(f"sites: {len(file.sites)} sites, want at most {_MOST_SITES}")
     return faults
@@ -57,3 +58,27 @@ def _uses(file: ProgrammeFile) -> Iterator[_Use]:
     for i, site in enumerate(file.sites):
         for j, pool in enumerate(site.pools):
             yield _Use(f"sites.{i}.pools.{j}.gpu", pool.gpu, gpus)
+
+
+def _out_of_reach(file: ProgrammeFile) -> Iterator[str]:
+    """Yield a sentence for each latency limit that cannot be asked, or that no site keeps."""
+    rtt_ms = {frozenset(link.between): link.rtt for link in file.latency}
+    for i, tenant in enumerate(file.tenants):
+        if tenant.latency is None:
+            continue
+        where, origin = f"tenants.{i}.latency", tenant.origin or file.sites[0].name
+        may = [s.name for s in file.built() if not tenant.sites or s.name in tenant.sites]
+        away_ms = {s: 0.0 if s == origin else rtt_ms.get(frozenset({origin, s})) for s in may}
+        unknown = [name for name, rtt in away_ms.items() if rtt is None]
+        known = {name: rtt for name, rtt in away_ms.items() if rtt is not None}
+        if unknown:
+            yield (
+                f"{where}: the round trip between {origin!r} and {unknown[0]!r} is not given; "
+                f"want a [[latency]] table, or sites without {unknown[0]!r}"
+            )
+        elif min(known.values()) > tenant.latency:
+            name, rtt = min(known.items(), key=lambda item: item[1])
+            yield (
+                f"{where}: no built site lies within {tenant.latency:g} ms of {origin!r}; "
+                f"the nearest, {name!r}, is {rtt:g} ms away"
+            )

@@ -36,7 +36,7 @@ def fleet_tables(
     labels = dict(zip(names, programme.tenant_labels(names), strict=True))
     main = runs[0]
     return {
-        "fleet_jobs": jobs_table(main.result, main.inputs.workload),
+        "fleet_jobs": jobs_table(main.result, main.inputs.workload, main.inputs.fleet),
         "fleet_use": use_table(main, programme.site_labels()),
         "fleet_queue": queue_table(main),
         "fleet_tenants": tenant_table(main, labels),

@@ -15,6 +15,7 @@ from commonwatt.app.fleet.own import load_own
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.engine import JobState, Result, Runtime, simulate, simulate_user
+from commonwatt.fleet.machines import Fleet
 from commonwatt.fleet.metrics import Metrics, metrics
 from commonwatt.fleet.packing import CURVE, PackingResult, place_arrived_load
 from commonwatt.fleet.policies import Policy
@@ -38,6 +39,7 @@ JOBS = Table(
         Column("pending_s", "number", "s", "all time not running"),
         Column("state", "text", "", "finished, waiting or rejected"),
         Column("preemptions", "count", "", "times preempted"),
+        Column("site", "text", "", "where it ran, each site once; empty where it never started"),
     ),
 )
 
@@ -158,7 +160,7 @@ def packing_data(packed: PackingResult, engine_cpu_s: float) -> dict[str, Any]:
     }
 
 
-def jobs_table(result: Result, workload: Workload) -> pl.DataFrame:
+def jobs_table(result: Result, workload: Workload, fleet: Fleet) -> pl.DataFrame:
     """Return what became of every job, in order of submission."""
     started, ended = result.start_ms >= 0, result.end_ms >= 0
     names = [state.name.lower() for state in JobState]
@@ -174,7 +176,23 @@ def jobs_table(result: Result, workload: Workload) -> pl.DataFrame:
         pending_s=_seconds(result.pending_ms, ended),
         state=np.array(names)[result.state],
         preemptions=result.preemptions,
+        site=_sites_of_jobs(result, fleet),
     )
+
+
+def _sites_of_jobs(result: Result, fleet: Fleet) -> pl.Series:
+    """Return the sites that each job ran at, joined by " + " in the order of the fleet."""
+    segment, node, _ = result.segments.pieces()
+    ran = pl.DataFrame({"job": result.segments.job[segment], "site": fleet.site[node]})
+    order = ran.unique().sort("job", "site")
+    names = pl.Series("name", [site.name for site in fleet.sites], dtype=pl.String)
+    by_job = (
+        order.with_columns(names.gather(order["site"]))
+        .group_by("job", maintain_order=True)
+        .agg(pl.col("name").str.join(" + "))
+    )
+    every = pl.DataFrame({"job": range(len(result))}, schema={"job": pl.Int64})
+    return every.join(by_job, on="job", how="left", maintain_order="left")["name"]
 
 
 def curve_table(data: Mapping[str, Any]) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from commonwatt.core.errors import ProgrammeError, UsageError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.energy import energy_used
+from commonwatt.fleet.engine.identities import expect
 from commonwatt.fleet.machines import F64
 from commonwatt.fleet.metrics import Metrics, SiteUse, Waits, metrics
 from commonwatt.fleet.policies import Policy, parse_policy
@@ -75,7 +76,7 @@ def programme_inputs(programme: Programme) -> Inputs:
     demand = programme.file.demand
     read = read_traces([programme.trace], format=demand.format, mapping=programme.mapping)
     fleet = programme.fleet()
-    workload = in_slices(programme.at_home(_only(programme, read)), fleet)
+    workload = in_slices(programme.within_limits(_only(programme, read)), fleet)
     check_fits(workload, fleet, where=programme.trace.name)
     return Inputs(
         workload=workload, fleet=fleet, reads=read.reads, files=programme.inputs, pool="all"
@@ -122,6 +123,8 @@ def policies_of(programme: Programme) -> list[Policy]:
 def stage_of(programme: Programme, run: FleetRun) -> Stage:
     """Return what later stages, tables and the report need of a run."""
     names = run.inputs.workload.tenant_names
+    beyond = gpu_hours_beyond_rules(programme, run)
+    expect("GPU-hours beyond a tenant's limits", beyond == 0)
     tables = fleet_tables(programme, [run], names)
     return Stage(
         data={
@@ -134,6 +137,7 @@ def stage_of(programme: Programme, run: FleetRun) -> Stage:
             ],
             "notes": {language: _notes(programme, run, language) for language in LANGUAGES},
             "mean_rtt_ms": mean_rtt_ms(programme, run),
+            "gpu_hours_beyond_rules": beyond,
         },
         tables=tables | {"fleet_load": load_table(programme, run)},
     )
@@ -203,6 +207,30 @@ def mean_rtt_ms(programme: Programme, run: FleetRun) -> float | None:
     return mean if np.isfinite(mean) else None
 
 
+def gpu_hours_beyond_rules(programme: Programme, run: FleetRun) -> float:
+    """Return the GPU-hours that ran beyond their tenant's residency or latency limit.
+
+    Asked of the file itself, site by site of every piece that ran, and not of the masks
+    that the schedule was made with: a limit that never became a mask shows here.
+    """
+    jobs, own, fleet = run.inputs.workload, run.result.segments, run.inputs.fleet
+    segment, node, milli = own.pieces()
+    held_h = milli * (own.end_ms - own.start_ms)[segment] / HOUR_MS / 1000
+    tenant, site = jobs.tenant[own.job[segment]], fleet.site[node]
+    hours = np.zeros((len(jobs.tenant_names), len(fleet.sites)))
+    np.add.at(hours, (tenant, site), held_h)
+    rtt_ms = {frozenset(link.between): link.rtt for link in programme.file.latency}
+    beyond = 0.0
+    for row, part in zip(hours, programme.tenant_parts(jobs.tenant_names), strict=True):
+        origin = part.origin or programme.file.sites[0].name
+        for gpu_hours, at in zip(row.tolist(), fleet.sites, strict=True):
+            away_ms = 0.0 if at.name == origin else rtt_ms.get(frozenset({origin, at.name}))
+            resident = not part.sites or at.name in part.sites
+            near = part.latency is None or (away_ms is not None and away_ms <= part.latency)
+            beyond += 0.0 if resident and near else gpu_hours
+    return beyond
+
+
 def load_table(programme: Programme, run: FleetRun) -> pl.DataFrame:
     """Return the mean GPUs that each tenant held in each hour of the first week."""
     names = run.inputs.workload.tenant_names
@@ -250,4 +278,5 @@ def fleet_facts(stage: Stage) -> dict[str, Any]:
         "energy_cost_usd": figures.cost_usd,
         "carbon_kg": figures.carbon_kg,
         "mean_rtt_ms": stage.data["mean_rtt_ms"],
+        "gpu_hours_beyond_rules": stage.data["gpu_hours_beyond_rules"],
     }

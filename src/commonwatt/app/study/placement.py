@@ -21,7 +21,7 @@ from commonwatt.scenario.file import SitePart
 from commonwatt.scenario.programme import Programme
 from commonwatt.siting.place.exact import solve_exact
 from commonwatt.siting.place.explain import check_feasible, price_of_last_gpu, price_of_limits
-from commonwatt.siting.place.problem import F64, Bools, Problem
+from commonwatt.siting.place.problem import F64, Problem
 
 CARBON_USD_PER_T = 50.0  # a price put on carbon; said in the report
 ROOM = 4.0  # a site may grow to this many times the programme's GPUs
@@ -71,8 +71,8 @@ def build_problem(programme: Programme, sites: list[Costed], fleet: Stage) -> Pr
         run_usd=bills * kwh * np.array(power) / 1000 + paid[:, 1:2] + kg / 1000 * CARBON_USD_PER_T,
         move_usd=np.zeros((len(names), pools)),
         carbon_kg=kg,
-        latency_ok=_near_enough(programme, names),
-        residency_ok=_may_go(programme, names),
+        latency_ok=programme.near_sites(names),
+        residency_ok=programme.resident_sites(names),
         type_ok=np.ones((len(names), pools), np.bool_),
         defer_h=np.array([part.defer_h for part in programme.tenant_parts(names)], np.int64),
         size_usd=paid[:, 0] * HOURS,
@@ -99,22 +99,6 @@ def _hour_usd(site: Costed) -> tuple[float, float]:
 
 def _hours(series: F64) -> F64:
     return np.resize(series, HOURS)
-
-
-def _near_enough(programme: Programme, names: list[str]) -> Bools:
-    """Return where each tenant's limit on the round trip from its origin holds."""
-    rtt = programme.round_trips()
-    rows: list[Bools] = []
-    for part, origin in zip(programme.tenant_parts(names), programme.origins(names), strict=True):
-        free = np.ones(rtt.shape[1], np.bool_)
-        rows.append(free if part.latency is None else rtt[origin] <= part.latency)
-    return np.array(rows, np.bool_)
-
-
-def _may_go(programme: Programme, names: list[str]) -> Bools:
-    sites = [site.name for site in programme.sites]
-    parts = programme.tenant_parts(names)
-    return np.array([[not part.sites or s in part.sites for s in sites] for part in parts])
 
 
 def placement_tables(answer: Answer) -> dict[str, pl.DataFrame]:

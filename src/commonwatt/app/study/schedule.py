@@ -55,7 +55,10 @@ def _decides(programme: Programme, policy: Policy) -> dict[str, Any]:
         "files": [file_sha256(path) for path in files if path is not None],
         "format": file.demand.format,
         "only": file.demand.tenants,
-        "tenants": [[part.name, part.quota_gpus, part.sites] for part in file.tenants],
+        "tenants": [
+            [part.name, part.quota_gpus, part.sites, part.origin, part.latency]
+            for part in file.tenants
+        ],
         "gpus": [[part.name, part.slices, part.memory_gib] for part in file.gpus],
         "places": [part.name for part in file.sites],
         "sites": [

@@ -15,11 +15,12 @@ CHECKED_AGAIN = 200_000  # segments
 
 
 def check_identities(result: Result, workload: Workload, fleet: Fleet) -> None:
-    """Raise where a conservation law does not close.
+    """Raise where a conservation law does not close, or a job ran where it may not.
 
     1. Every job is in exactly one final state, and a finished one has run its time.
     2. GPU time asked = served + lost (rejected) + waiting; GPU time held = served + redone.
-    3. No node ever holds more than it has; the kernel checks each start and stop,
+    3. GPU time at a site that a job may not use is nought.
+    4. No node ever holds more than it has; the kernel checks each start and stop,
        and up to `CHECKED_AGAIN` of them are checked again here from the outcome.
 
     Raises:
@@ -27,6 +28,7 @@ def check_identities(result: Result, workload: Workload, fleet: Fleet) -> None:
     """
     _check_states(result, workload)
     _check_gpu_time(result, workload)
+    expect("GPU time beyond a rule", gpu_time_beyond_rules(result, workload, fleet) == 0)
     if len(result.segments) <= CHECKED_AGAIN:
         check_nodes(result.segments, fleet)
 
@@ -46,6 +48,21 @@ def gpu_time(result: Result, workload: Workload) -> dict[str, int]:
         "held": exact_sum(held),
         "redone": exact_sum(held) - served,
     }
+
+
+def gpu_time_beyond_rules(result: Result, workload: Workload, fleet: Fleet) -> int:
+    """Return the GPU time at sites that a job may not use [milli-GPU ms].
+
+    Read from the bits of each job and the site of each node, not by way of the classes
+    that the engines place by, so that a fault there shows here.
+    """
+    bit_of = {name: 1 << i for i, name in enumerate(workload.site_names)}
+    bits = np.array([bit_of.get(site.name, 0) for site in fleet.sites], np.int64)
+    own = result.segments
+    segment, node, milli = own.pieces()
+    allowed = workload.sites[own.job[segment]]
+    outside = (allowed != 0) & (allowed & bits[fleet.site[node]] == 0)
+    return exact_sum(((own.end_ms - own.start_ms)[segment] * milli)[outside])
 
 
 def _check_states(result: Result, workload: Workload) -> None:

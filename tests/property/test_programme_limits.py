@@ -1,0 +1,120 @@
+"""A limit that a programme calls hard binds every job, in every alternative and on the cluster."""
+
+import itertools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from commonwatt.app.fleet.simulation import FleetRun, jobs_table
+from commonwatt.app.study.fleet import gpu_hours_beyond_rules, policies_of, programme_inputs
+from commonwatt.core.errors import IdentityError, ProgrammeError
+from commonwatt.fleet.engine import simulate
+from commonwatt.fleet.engine.identities import check_identities
+from commonwatt.fleet.metrics import metrics
+from commonwatt.operate.capture import NO_SITE, capture
+from commonwatt.operate.engines.protocol import JobSeen, Phase, Seen
+from commonwatt.operate.settings import parse_settings
+from commonwatt.operate.view import Why, view
+from commonwatt.scenario.programme import Programme, load_programme
+from tests.operate_cases import ask, nodes
+from tests.small_programme import small_programme
+
+RTT_MS = {"home": 0.0, "west": 30.0, "rented": 200.0}
+
+
+class _Checked:
+    def __init__(self, programme: Programme, run: FleetRun) -> None:
+        self.programme, self.run = programme, run
+        self.jobs = jobs_table(run.result, run.inputs.workload, run.inputs.fleet)
+
+
+def _programme(limit: str, rented: int = 0, more: dict[str, str] | None = None) -> _Checked:
+    with tempfile.TemporaryDirectory() as folder:
+        changes = {'label = { en = "Universities", zh-Hant = "大學" }': limit} | (more or {})
+        path = small_programme(Path(folder), changes=changes)
+        programme = load_programme(path, [f"sites.rented.nodes={rented}"])
+        run = _run(programme)
+        beyond = gpu_hours_beyond_rules(programme, run)
+        assert beyond == 0
+        return _Checked(programme, run)
+
+
+def _run(programme: Programme) -> FleetRun:
+    inputs, policy = programme_inputs(programme), policies_of(programme)[0]
+    result = simulate(inputs.workload, inputs.fleet, policy, seed=3)
+    check_identities(result, inputs.workload, inputs.fleet)
+    figures = metrics(result, inputs.workload, inputs.fleet)
+    return FleetRun(
+        policy=policy.name, inputs=inputs, result=result, metrics=figures, engine_cpu_s=0
+    )
+
+
+LIMITS_MS = (None, 0, 10, 30, 31, 200, 500)
+SITES = ((), ("home",), ("west",), ("home", "west"), ("west", "rented"))
+
+
+def test_no_job_runs_beyond_a_limit_and_what_none_can_keep_is_refused():
+    """Every limit by every list of sites by every size of a far hall: all of them, none drawn."""
+    reached = {"refused": 0, "bound": 0, "free": 0}
+    for limit, sites, rented in itertools.product(LIMITS_MS, SITES, range(3)):
+        built = {"home", "west"} | ({"rented"} if rented else set())
+        may = built & set(sites or built)
+        allowed = {name for name in may if limit is None or RTT_MS[name] <= limit}
+        text = "" if limit is None else f'latency = "{limit} ms"\n'
+        text += f"sites = [{', '.join(map(repr, sites))}]\n" if sites else ""
+        if not allowed:
+            reached["refused"] += 1
+            with pytest.raises(ProgrammeError, match=r"tenants\.0\.(latency|sites)"):
+                _programme(text, rented)
+            continue
+        ours = _programme(text, rented).jobs.filter(tenant="a")
+        assert set(ours["site"].str.split(" + ").explode()) <= allowed
+        assert ours.height == 30
+        assert (ours["site"] != "").all()
+        reached["bound" if allowed != built else "free"] += 1
+    assert min(reached.values()) >= 9, reached
+
+
+def test_a_missing_round_trip_is_no_proof_that_a_limit_holds():
+    gap = '[[latency]]\nbetween = ["home", "west"]\nrtt = "30 ms"\n'
+    with pytest.raises(ProgrammeError, match="the round trip between 'home' and 'west' is not giv"):
+        _programme('latency = "40 ms"\n', more={gap: ""})
+    assert _programme('latency = "40 ms"\nsites = ["home"]\n', more={gap: ""}).jobs.height == 60
+
+
+def test_a_job_moved_beyond_its_limit_after_the_fact_breaks_the_identity():
+    checked = _programme('latency = "10 ms"\n')
+    inputs, own = checked.run.inputs, checked.run.result.segments
+    mine = inputs.workload.tenant[own.job] == inputs.workload.tenant_names.index("a")
+    at = int(np.flatnonzero(mine)[0])
+    own.node[at] = inputs.fleet.node_id.index("west-0")
+    assert gpu_hours_beyond_rules(checked.programme, checked.run) > 0
+    with pytest.raises(IdentityError, match="GPU time beyond a rule"):
+        check_identities(checked.run.result, inputs.workload, inputs.fleet)
+
+
+def test_every_row_names_the_sites_of_its_job_in_the_order_of_the_fleet():
+    checked = _programme("", rented=1)
+    seen = checked.jobs.select(pl.col("site").unique().sort()).to_series().to_list()
+    assert set(seen) <= {"home", "west", "rented", "home + west", "home + rented", "west + rented"}
+    assert {"home", "west"} <= set(seen)
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [((), {"x"}), (("x",), {"x"}), (("x", "y"), {"x"}), (("y",), set())],
+)
+def test_the_live_cluster_holds_a_job_to_its_tenants_sites(asked, allowed):
+    told = parse_settings("[tenant_sites]\na = ['x']\n")
+    cluster = (*nodes(1, site="x"), *(n for n in nodes(2, site="y") if n.name != "n000"))
+    job = JobSeen(ask=ask("j", tenant="a", sites=asked), phase=Phase.HELD)
+    free = JobSeen(ask=ask("k", tenant="b", sites=asked), phase=Phase.HELD)
+    captured = capture(Seen(at_s=0.0, nodes=cluster, jobs={"j": job, "k": free}), told)
+    held = {each.ask.job_id: set(each.ask.sites) for each in captured.jobs}
+    assert held["j"] == (allowed or {NO_SITE})
+    assert held["k"] == set(asked)
+    assert (view(captured).left_out.get("j") == Why.TOO_LARGE) == (not allowed)
+    assert "k" not in view(captured).left_out
