@@ -12,11 +12,13 @@ import contextlib
 import io
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
 
 import click
+import polars as pl
 import pytest
 
 from commonwatt.cli import main
@@ -25,6 +27,7 @@ from tests.golden.commands.compare import differences
 from tests.golden.commands.normal import Normal
 
 EXPECTED = Path(__file__).parent / "commands" / "expected"
+DATABASE = re.compile(r"\.(db|sqlite)(-wal|-shm|-journal)?$")
 RENEW = bool(os.environ.get("COMMONWATT_RENEW_GOLDEN"))
 
 
@@ -62,7 +65,7 @@ def state_of(folder):
     return {
         path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.stat().st_size)
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not DATABASE.search(path.name)
     }
 
 
@@ -71,7 +74,7 @@ class Walk:
 
     def __init__(self, case, folder):
         self.case, self.folder = case, folder
-        self.normal = Normal(folder, case.masks)
+        self.normal = Normal(folder, case.masks, case.drawn)
         self.values = {}
         self.digests = {}
 
@@ -198,8 +201,8 @@ def test_every_record_on_file_has_its_case():
     assert len(names) == len(CASES) + 1
 
 
-def test_a_difference_is_named_by_case_table_column_and_row(tmp_path):
-    import polars as pl
+def test_a_difference_is_named_by_case_table_column_and_row(tmp_path, monkeypatch):
+    monkeypatch.delenv("COMMONWATT_GOLDEN_BYTES", raising=False)
 
     def table(last):
         path = tmp_path / "t.parquet"

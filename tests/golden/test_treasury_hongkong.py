@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import pytest
 
-from commonwatt.app.treasury import project_answer, with_exchange_rates
+from commonwatt.treasury.usecases.answers import project_answer, with_exchange_rates
 from commonwatt.core.errors import UsageError
-from commonwatt.treasury.country.file import SHIPPED, load_country
-from commonwatt.treasury.debt import debt_next, debt_ratio_next
-from commonwatt.treasury.hongkong import growth_for
-from commonwatt.treasury.project import Basis, Treatment, project
+from commonwatt.treasury.io.country.folder import SHIPPED, load_country
+from commonwatt.treasury.domain.debt import debt_next, debt_ratio_next
+from commonwatt.treasury.io.hong_kong import growth_for
+from commonwatt.treasury.engines.projection import Basis, Treatment, project
 
 ANSWER = project_answer(load_country("hongkong"))
 YEARS = {row["fiscal_year"]: row for row in ANSWER["years"]}

@@ -82,7 +82,6 @@ FAULTS = "node,day,cause\n" + "".join(
     for i in range(24)
 )
 FAULT_COUNTS = "cause,count\nfaulty_gpu,15\nsoftware_bug,7\nnetwork,4\n"
-PATIENT_JOB = 'code = "study.py"\ndataset = "safe"\ntables = ["Patient"]\n'
 
 
 def keys(folder):

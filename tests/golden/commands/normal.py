@@ -32,6 +32,7 @@ BINARY = frozenset({".db", ".sqlite", ".pem", ".secret", ".pdf", ".npz", ".key",
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?UTC|Z|[+-]\d\d:?\d\d)?")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _SECONDS = re.compile(r"\b\d{10}(?:\.\d+)?\b")
+_SPEED = re.compile(r"[\d,.]+(?= \w+/CPU-s)")
 _VERSION = re.compile(r"(?<=[Vv]ersion )\d+\.\d+\.\d+|(?<=[Cc]ommonwatt )\d+\.\d+\.\d+")
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1>", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^>]+>")
@@ -48,9 +49,11 @@ class Normal:
     Args:
         folder: Where the case runs.
         masks: Further patterns and the words that stand for them.
+        drawn: Further fields that are no results.
     """
 
-    def __init__(self, folder, masks=()):
+    def __init__(self, folder, masks=(), drawn=()):
+        self._no_results = NOT_RESULTS | set(drawn)
         self._plain = {str(folder): "<folder>"}
         self._masks = [(re.compile(pattern), word) for pattern, word in masks]
 
@@ -80,6 +83,7 @@ class Normal:
         text = _TIME.sub(_now, text)
         text = _DATE.sub(_today, text)
         text = _SECONDS.sub(lambda found: _instant(float(found.group()), found.group()), text)
+        text = _SPEED.sub("<speed>", text)
         text = _VERSION.sub("<version>", text)
         for pattern, word in self._masks:
             text = pattern.sub(word, text)
@@ -87,7 +91,7 @@ class Normal:
 
     def json(self, found, key=""):
         """Return parsed JSON with rounded numbers; long lists become tables."""
-        if key in NOT_RESULTS:
+        if key in self._no_results:
             return f"<{key}>"
         if isinstance(found, dict):
             return {self.text(k): self.json(v, k) for k, v in found.items()}
