@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from commonwatt.clinic.evidence import evaluate, sketch_of
+from commonwatt.clinic.engines.evidence import evaluate, sketch_of
 from commonwatt.core.seeds import stream
 
 

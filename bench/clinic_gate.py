@@ -18,10 +18,10 @@ import uvicorn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from commonwatt.clinic.gateway import Gate, Pathway, Runner
-from commonwatt.clinic.gateway.service import EXTENSION, Service
-from commonwatt.clinic.registry.state import Registry
-from commonwatt.clinic.rules import check, load_book
+from commonwatt.clinic.domain.registry.state import Registry
+from commonwatt.clinic.domain.rules import check, load_book
+from commonwatt.clinic.engines.gateway import Gate, Pathway, Runner
+from commonwatt.clinic.engines.gateway.service import EXTENSION, Service
 from tests.clinic_factories import BODIES, KEYS, NAMES, NOW, desk, move, put
 
 FACTS = {"modality": "ct", "age_years": "50", "quality": "good"}

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from commonwatt.clinic.surveillance import MonitorPlan, watch
+from commonwatt.clinic.engines.monitor import MonitorPlan, watch
 from commonwatt.core.jit import njit
 from commonwatt.core.seeds import stream
 

@@ -26,12 +26,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.fleet.engine import fast, simulate, simulate_user
-from commonwatt.fleet.engine.setup import Setup, believed_ms, chances
-from commonwatt.fleet.engine.twin import replay_twin
-from commonwatt.fleet.machines import Fleet, uniform_fleet
-from commonwatt.fleet.policies import parse_policy
-from commonwatt.fleet.workload import Workload, workload
+from commonwatt.fleet.domain.machines import Fleet, uniform_fleet
+from commonwatt.fleet.domain.policies import parse_policy
+from commonwatt.fleet.domain.workload import Workload, workload
+from commonwatt.fleet.engines.simulator import fast, simulate, simulate_user
+from commonwatt.fleet.engines.simulator.reference import replay_twin
+from commonwatt.fleet.engines.simulator.setup import Setup, believed_ms, chances
 
 ITP = Path(__file__).parents[2] / "shared/data/traces/itp-2021/itp_jobs.parquet"
 COPIES, NODES = 34, 2500

@@ -18,12 +18,12 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from commonwatt.fleet.nodes import read_nodes
-from commonwatt.fleet.packing import place_arrived_load
-from commonwatt.fleet.packing.protocol import run_scene, set_scene
-from commonwatt.fleet.packing.twin import pack_slowly
-from commonwatt.fleet.policies.place import PLACES
-from commonwatt.fleet.traces.read import read_trace
+from commonwatt.fleet.domain.policies.place import PLACES
+from commonwatt.fleet.engines.packing import place_arrived_load
+from commonwatt.fleet.engines.packing.protocol import run_scene, set_scene
+from commonwatt.fleet.engines.packing.reference import pack_slowly
+from commonwatt.fleet.io.nodes import read_nodes
+from commonwatt.fleet.io.traces.read import read_trace
 from tests.shared_data import ROOT
 
 OPENB = ROOT / "traces" / "openb-gpu-2023"

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.fleet.traces import read_trace
+from commonwatt.fleet.io.traces import read_trace
 
 DAY, CLOCK = "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.operate.care.lemons import LemonRule, lemons
-from commonwatt.operate.care.replay.faults import faults_of_counts, faults_of_trace
-from commonwatt.operate.care.replay.lemons import Planted, trial
-from commonwatt.operate.care.replay.run import replay
-from commonwatt.operate.care.replay.setting import Noise, Setting
+from commonwatt.operate.engines.care.lemons import LemonRule, lemons
+from commonwatt.operate.engines.care.replay.faults import faults_of_counts, faults_of_trace
+from commonwatt.operate.engines.care.replay.lemons import Planted, trial
+from commonwatt.operate.engines.care.replay.run import replay
+from commonwatt.operate.engines.care.replay.setting import Noise, Setting
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TRACE = DATA / "traces" / "stepfun-faults-2024" / "faults_to_day240.parquet"

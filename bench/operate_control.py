@@ -22,11 +22,11 @@ import polars as pl
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from commonwatt.app.operate.home import make_home  # noqa: E402
-from commonwatt.operate.elastic.forecast import rise, rises  # noqa: E402
-from commonwatt.operate.engines.protocol import Phase  # noqa: E402
-from commonwatt.operate.engines.ray import RayEngine  # noqa: E402
-from commonwatt.operate.engines.slurm import SlurmEngine  # noqa: E402
+from commonwatt.operate.domain.cluster import Phase  # noqa: E402
+from commonwatt.operate.engines.elastic.forecast import rise, rises  # noqa: E402
+from commonwatt.operate.io.backends.ray import RayEngine  # noqa: E402
+from commonwatt.operate.io.backends.slurm import SlurmEngine  # noqa: E402
+from commonwatt.operate.usecases.home import make_home  # noqa: E402
 from tests.operate_cases import ask, controller, local  # noqa: E402
 from tests.operate_kills import kill_often  # noqa: E402
 from tests.operate_rehearsal import rehearse, trace_slice  # noqa: E402

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.operate.care.detect import alarms, learned
-from commonwatt.operate.care.detect.vus import vus_pr
-from commonwatt.operate.care.detect.vus_slow import vus_pr_slow
+from commonwatt.operate.engines.care.detect import alarms, learned
+from commonwatt.operate.engines.care.detect.vus import vus_pr
+from commonwatt.operate.engines.care.detect.vus_reference import vus_pr_slow
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "telemetry"
 

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import duckdb
 
-from commonwatt.sandbox.deidentify.findings import Finding, Label
-from commonwatt.sandbox.deidentify.score import score
-from commonwatt.sandbox.deidentify.text import find_identifiers
-from commonwatt.sandbox.deidentify.training.corpus import documents
+from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.engines.deidentify.score import score
+from commonwatt.sandbox.engines.deidentify.text import find_identifiers
+from commonwatt.sandbox.engines.deidentify.training.corpus import documents
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 NO_IDENTIFIER = ("AGE", "TITLE", "NRP")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from commonwatt.sandbox.deidentify.dicom import deidentify_dicom
+from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "health" / "dicom" / "burned-in-synthetic"
 KEY = b"a secret of a bench, thirty-two "

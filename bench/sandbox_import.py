@@ -14,10 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from commonwatt.sandbox.imports.checked import connection
-from commonwatt.sandbox.imports.dataset import import_fhir
-from commonwatt.sandbox.imports.fhir import OBSERVATION
-from commonwatt.sandbox.imports.ndjson import read_resource
+from commonwatt.sandbox.domain.fhir import OBSERVATION
+from commonwatt.sandbox.io.imports.checked import connection
+from commonwatt.sandbox.io.imports.dataset import import_fhir
+from commonwatt.sandbox.io.imports.ndjson import read_resource
 
 PEOPLE = 5000
 

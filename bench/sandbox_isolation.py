@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from commonwatt.sandbox.isolate.job import Job
-from commonwatt.sandbox.isolate.node import open_node
+from commonwatt.sandbox.domain.job import Job
+from commonwatt.sandbox.engines.isolation.node import open_node
 
 RUNS = 20
 

@@ -25,26 +25,26 @@ from scipy.stats import beta
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from commonwatt.ledger import Key, Ledger, Person, actor_id_of
-from commonwatt.sandbox.airlock.checks import check_output
-from commonwatt.sandbox.airlock.differencing import Guard, can_recover
-from commonwatt.sandbox.airlock.membership import (
+from commonwatt.sandbox.domain.errors import BudgetError
+from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.engines.airlock.checks import check_output
+from commonwatt.sandbox.engines.airlock.differencing import Guard, can_recover
+from commonwatt.sandbox.engines.airlock.membership import (
     attack_model,
     check_freedom,
     check_leaves,
     check_membership,
 )
-from commonwatt.sandbox.airlock.models import parse_model
-from commonwatt.sandbox.attacks.models import honest_models, hostile_models
-from commonwatt.sandbox.attacks.outputs import honest_outputs, hostile_outputs
-from commonwatt.sandbox.errors import BudgetError
-from commonwatt.sandbox.imports.dataset import import_fhir
-from commonwatt.sandbox.isolate.collect import Output
-from commonwatt.sandbox.isolate.job import Kind
-from commonwatt.sandbox.isolate.kinds import as_kind
-from commonwatt.sandbox.privacy import account, measures
-from commonwatt.sandbox.rooms import records
-from commonwatt.sandbox.rooms.consent import Scope, people_of
-from commonwatt.sandbox.rooms.room import Facts, Room
+from commonwatt.sandbox.engines.airlock.models import parse_model
+from commonwatt.sandbox.engines.attacks.models import honest_models, hostile_models
+from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
+from commonwatt.sandbox.engines.isolation.collect import Output
+from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
+from commonwatt.sandbox.engines.privacy import account, measures
+from commonwatt.sandbox.io.imports.dataset import import_fhir
+from commonwatt.sandbox.io.store import records
+from commonwatt.sandbox.io.store.opt_outs import Scope, people_of
+from commonwatt.sandbox.usecases.projects.project import Facts, Room
 from tests.databases import postgresql
 
 WORKERS = 8
@@ -334,7 +334,7 @@ def _spend(where: str, person: str, times: int) -> int:
 _VICTIM = """
 import os, sys, time
 from commonwatt.ledger import Ledger
-from commonwatt.sandbox.privacy import account
+from commonwatt.sandbox.engines.privacy import account
 ledger = Ledger.open(sys.argv[1])
 while True:
     with ledger.transaction() as tx:

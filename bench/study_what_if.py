@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 CASES = (
-    ("imports alone", ["-c", "import commonwatt.app.study"]),
+    ("imports alone", ["-c", "import commonwatt.study.usecases"]),
     ("kernels warmed (left out)", ["study", "harbour"]),
     ("whole study", ["study", "harbour"]),
     ("same study again", ["study", "harbour"]),

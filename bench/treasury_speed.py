@@ -20,20 +20,20 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from commonwatt.app.treasury import backtest_answer, centre_path
-from commonwatt.treasury.bonds.pricing import claim, clean_price, yield_of
-from commonwatt.treasury.bonds.terms import Bond
-from commonwatt.treasury.country.file import load_country
-from commonwatt.treasury.fan.engine import run_fan
-from commonwatt.treasury.fan.inputs import fan_inputs
-from commonwatt.treasury.fan.shipped import load_macro, load_markets
-from commonwatt.treasury.fan.summary import LEVELS, quantile_rows
-from commonwatt.treasury.finance.answer import finance_answer
-from commonwatt.treasury.finance.centre import load_centre
-from commonwatt.treasury.project import project
-from commonwatt.treasury.rules.eu import EuInputs, Shocks, adjust
-from commonwatt.treasury.rules.tables import load_rules
-from commonwatt.treasury.strategy import evaluate, random_mixes
+from commonwatt.treasury.domain.bonds.terms import Bond
+from commonwatt.treasury.engines.bonds.pricing import claim, clean_price, yield_of
+from commonwatt.treasury.engines.fan.engine import run_fan
+from commonwatt.treasury.engines.fan.inputs import fan_inputs
+from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
+from commonwatt.treasury.engines.fan.summary import LEVELS, quantile_rows
+from commonwatt.treasury.engines.finance.finance_answer import finance_answer
+from commonwatt.treasury.engines.projection import project
+from commonwatt.treasury.engines.rules.eu import EuInputs, Shocks, adjust
+from commonwatt.treasury.engines.strategy import evaluate, random_mixes
+from commonwatt.treasury.io.centre import load_centre
+from commonwatt.treasury.io.country.folder import load_country
+from commonwatt.treasury.io.rules import load_rules
+from commonwatt.treasury.usecases.answers import backtest_answer, centre_path
 from tests.shared_data import ROOT
 
 WEO = ROOT / "fiscal" / "weo_2025_10_40_economies.csv"

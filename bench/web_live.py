@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from playwright.sync_api import Page, sync_playwright
 
-from commonwatt.web.doors import cookie_name
+from commonwatt.web.auth.access import cookie_name
 from commonwatt.web.roles import Role
 from tests.web.console import running
 from tests.web.sample import sample_store

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import commonwatt.web.accounts as accounts
-from commonwatt.web.desk import open_desk
-from commonwatt.web.doors import cookie_name
+import commonwatt.web.auth.accounts as accounts
+from commonwatt.web.auth.access import cookie_name
 from commonwatt.web.roles import Role
 from commonwatt.web.serve import bound, run
+from commonwatt.web.services import open_desk
 from commonwatt.web.settings import Settings
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from commonwatt.operate.care.caretaker import Caretaker, Step
-from commonwatt.operate.care.cases import HOLD
-from commonwatt.operate.care.detect.rules import XID, RuleBook
-from commonwatt.operate.care.findings import Sample
-from commonwatt.operate.care.moves import Stage
-from commonwatt.operate.engines.protocol import Ask, NodeState, Phase, Place
+from commonwatt.operate.domain.care.cases import HOLD
+from commonwatt.operate.domain.care.findings import Sample
+from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.cluster import Ask, NodeState, Phase, Place
+from commonwatt.operate.engines.care.caretaker import Caretaker, Step
+from commonwatt.operate.engines.care.detect.rules import XID, RuleBook
 
 OUT = {NodeState.DRAINING, NodeState.DRAINED, NodeState.DOWN, NodeState.REBOOTING}
 

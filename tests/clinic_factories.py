@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from commonwatt.clinic.registry import Desk, Status
+from commonwatt.clinic.io.registry import Desk, Status
 from commonwatt.ledger import Key, Ledger, Person
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)

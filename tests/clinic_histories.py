@@ -7,9 +7,9 @@ without the prefix under which a history is played, so that many share one ledge
 import re
 from typing import Any
 
-from commonwatt.clinic.errors import MoveError
-from commonwatt.clinic.gateway import Gate
-from commonwatt.clinic.registry import Desk, Status
+from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.clinic.engines.gateway import Gate
+from commonwatt.clinic.io.registry import Desk, Status
 from commonwatt.ledger import Draft
 from tests.clinic_factories import BODIES, BY, DIGEST, KEYS, NAMES, NOW
 

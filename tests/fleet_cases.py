@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from commonwatt.fleet.machines import ONE_SITE, SHARED, UNNAMED_GPU, Fleet
-from commonwatt.fleet.workload import Workload, workload
+from commonwatt.fleet.domain.machines import ONE_SITE, SHARED, UNNAMED_GPU, Fleet
+from commonwatt.fleet.domain.workload import Workload, workload
 
 
 @st.composite

@@ -6,9 +6,9 @@ import re
 import threading
 from contextlib import contextmanager
 
-from commonwatt.clinic.language import Note
-from commonwatt.clinic.language.baseline import Baseline
-from commonwatt.clinic.language.prompts import DETECT, SUMMARISE
+from commonwatt.clinic.engines.language import Note
+from commonwatt.clinic.engines.language.baseline import Baseline
+from commonwatt.clinic.engines.language.prompts import DETECT, SUMMARISE
 
 
 def _inside(prompt, form):

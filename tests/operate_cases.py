@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from commonwatt.ledger import Key, Ledger, Person
-from commonwatt.operate.controller import Controller
-from commonwatt.operate.engines.local import LocalEngine
-from commonwatt.operate.engines.protocol import OVER, Ask, Engine, NodeSeen
-from commonwatt.operate.settings import Settings, parse_settings
-from commonwatt.operate.store import Store
+from commonwatt.operate.domain.cluster import OVER, Ask, Engine, NodeSeen
+from commonwatt.operate.domain.settings import Settings, parse_settings
+from commonwatt.operate.engines.controller import Controller
+from commonwatt.operate.io.backends.local import LocalEngine
+from commonwatt.operate.io.store import Store
 
 QUICK = "tick_s = 0.05\ngrace_s = 0.2\nstart_within_s = 20\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from commonwatt.operate.engines.protocol import (
+from commonwatt.operate.domain.cluster import (
     ON_NODES,
     OVER,
     Ask,
@@ -16,7 +16,7 @@ from commonwatt.operate.engines.protocol import (
     Place,
     Seen,
 )
-from commonwatt.operate.errors import EngineError, UnknownError
+from commonwatt.operate.domain.errors import EngineError, UnknownError
 
 
 class Killed(BaseException):

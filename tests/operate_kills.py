@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from commonwatt.app.operate.home import Home, engine_of, opened
-from commonwatt.app.operate.look import replay
-from commonwatt.app.operate.run import start
 from commonwatt.ledger.verify import verify
-from commonwatt.operate.engines.protocol import OVER, Ask, Phase
+from commonwatt.operate.domain.cluster import OVER, Ask, Phase
+from commonwatt.operate.usecases.home import Home, engine_of, opened
+from commonwatt.operate.usecases.run import start
+from commonwatt.operate.usecases.status import replay
 
 
 @dataclass(frozen=True)

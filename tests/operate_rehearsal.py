@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.fleet.engine import simulate
-from commonwatt.fleet.machines import uniform_fleet
-from commonwatt.fleet.workload import Workload, workload
-from commonwatt.operate.controller import Controller
-from commonwatt.operate.engines.protocol import OVER, Ask, Engine, Phase
-from commonwatt.operate.replay import Compared, compare
-from commonwatt.operate.settings import policy_of
+from commonwatt.fleet.domain.machines import uniform_fleet
+from commonwatt.fleet.domain.workload import Workload, workload
+from commonwatt.fleet.engines.simulator import simulate
+from commonwatt.operate.domain.cluster import OVER, Ask, Engine, Phase
+from commonwatt.operate.domain.settings import policy_of
+from commonwatt.operate.engines.controller import Controller
+from commonwatt.operate.engines.replay import Compared, compare
 
 TRACE = files("commonwatt") / "data" / "traces" / "itp_ten_days.parquet"
 

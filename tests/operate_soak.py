@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from commonwatt.ledger.verify import verify
-from commonwatt.operate.controller import Controller
-from commonwatt.operate.engines.protocol import OVER, Ask, Engine, NodeState
-from commonwatt.operate.errors import EngineError, UnknownError
-from commonwatt.operate.replay import compare
-from commonwatt.operate.settings import parse_settings
+from commonwatt.operate.domain.cluster import OVER, Ask, Engine, NodeState
+from commonwatt.operate.domain.errors import EngineError, UnknownError
+from commonwatt.operate.domain.settings import parse_settings
+from commonwatt.operate.engines.controller import Controller
+from commonwatt.operate.engines.replay import compare
 from tests.operate_cases import store
 
 SETTINGS = """

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
-from commonwatt.fleet.machines import ONE_SITE, SHARED, Fleet, GpuType
-from commonwatt.fleet.workload import Workload, workload
+from commonwatt.fleet.domain.machines import ONE_SITE, SHARED, Fleet, GpuType
+from commonwatt.fleet.domain.workload import Workload, workload
 
 TYPES = ("T4", "V100")
 

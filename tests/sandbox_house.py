@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from commonwatt.ledger import Key, Ledger, Person
-from commonwatt.sandbox.airlock.cohort import Cohort
-from commonwatt.sandbox.imports.dataset import import_fhir
-from commonwatt.sandbox.isolate.job import Kind
-from commonwatt.sandbox.rooms.consent import Scope
-from commonwatt.sandbox.rooms.room import Facts, Request, Room
+from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.engines.airlock.cohort import Cohort
+from commonwatt.sandbox.io.imports.dataset import import_fhir
+from commonwatt.sandbox.io.store.opt_outs import Scope
+from commonwatt.sandbox.usecases.projects.project import Facts, Request, Room
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ROLES = ("data-custodian", "researcher", "output-checker", "output-checker", "auditor")

@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from commonwatt.ledger import Key, Ledger
-from commonwatt.sandbox.airlock.cohort import Cohort
-from commonwatt.sandbox.isolate.collect import Output
-from commonwatt.sandbox.isolate.job import Kind
-from commonwatt.sandbox.isolate.node import Ended, Ending
-from commonwatt.sandbox.privacy import measures
-from commonwatt.sandbox.privacy.twin import Categories, Person, TwinTable
-from commonwatt.sandbox.rooms.room import Request, Room
+from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.engines.airlock.cohort import Cohort
+from commonwatt.sandbox.engines.isolation.collect import Output
+from commonwatt.sandbox.engines.isolation.node import Ended, Ending
+from commonwatt.sandbox.engines.privacy import measures
+from commonwatt.sandbox.engines.synthetic.tables import Categories, Person, TwinTable
+from commonwatt.sandbox.usecases.projects.project import Request, Room
 
 DATA = b"gender,n\nfemale,30\nmale,30\n"
 COST, TWIN_COST = 0.05, 0.1

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.sandbox.errors import IsolationError
-from commonwatt.sandbox.isolate.node import Node, open_node
+from commonwatt.sandbox.domain.errors import IsolationError
+from commonwatt.sandbox.engines.isolation.node import Node, open_node
 
 
 def proved_node(folder: Path) -> Node:

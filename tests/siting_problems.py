@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from commonwatt.siting.place.problem import Problem
+from commonwatt.siting.domain.placement import Problem
 
 
 def random_problem(seed, *, classes=4, pools=5, days=1, deferrable=True, unit=0.0, opening=0.0):

@@ -26,15 +26,15 @@ from pydantic import BaseModel
 from sphinx.application import Sphinx
 
 import commonwatt
+from commonwatt.catalogue.tables import Table
 from commonwatt.cli import root
-from commonwatt.operate.care.settings import CareSettings
-from commonwatt.operate.settings import Settings as ControlSettings
-from commonwatt.scenario.file import ProgrammeFile
-from commonwatt.tables.schema import Table
-from commonwatt.web.kinds import KINDS
+from commonwatt.operate.domain.settings import Settings as ControlSettings
+from commonwatt.operate.io.care.settings import CareSettings
+from commonwatt.study.programme.schema import ProgrammeFile
 from commonwatt.web.parameters import Parameter
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import ACTION_NAMES, MAY, ROLE_NAMES
+from commonwatt.web.tasks.kinds import KINDS
 
 SETTINGS: dict[str, type[BaseModel]] = {
     "The programme file": ProgrammeFile,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.fleet.traces import FORMATS, mapped, rows
-from commonwatt.fleet.traces.draft import MOST_NAMES
-from commonwatt.fleet.traces.source import BYTES_LIMIT, JSON_LIMIT, LINE_LIMIT
+from commonwatt.fleet.io.traces import FORMATS, mapped, rows
+from commonwatt.fleet.io.traces.draft import MOST_NAMES
+from commonwatt.fleet.io.traces.source import BYTES_LIMIT, JSON_LIMIT, LINE_LIMIT
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "traces.md").read_text(encoding="utf-8")
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.clinic.gateway import Gate, Pathway, Runner, load_guides, sign_statement
-from commonwatt.clinic.gateway.agents import CALL
-from commonwatt.clinic.gateway.agents import RULES as AGENT_RULES
-from commonwatt.clinic.gateway.gate import ALLOWED, RULES
-from commonwatt.clinic.registry import Status
-from commonwatt.clinic.rules.predicate import Compare, In, leaves
+from commonwatt.clinic.domain.rules.predicate import Compare, In, leaves
+from commonwatt.clinic.engines.gateway import Gate, Pathway, Runner, load_guides, sign_statement
+from commonwatt.clinic.engines.gateway.agents import CALL
+from commonwatt.clinic.engines.gateway.agents import RULES as AGENT_RULES
+from commonwatt.clinic.engines.gateway.gate import ALLOWED, RULES
+from commonwatt.clinic.io.registry import Status
 from commonwatt.ledger import Key
 from commonwatt.ledger.verify import verify
 from tests.clinic_factories import BODIES, KEYS, NOW, move, put, with_deployment

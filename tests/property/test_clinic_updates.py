@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.clinic.errors import MoveError
-from commonwatt.clinic.registry.plan import CHANGES, Change, ChangePlan, can_change
+from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.clinic.domain.registry.plan import CHANGES, Change, ChangePlan, can_change
 from tests.clinic_factories import BODIES, DIGEST, PLAN, put, with_deployment
 
 changes = st.fixed_dictionaries(

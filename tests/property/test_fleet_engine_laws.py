@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.fleet.engine import JobState, simulate
-from commonwatt.fleet.engine.loop import HeapAgenda, Replay
-from commonwatt.fleet.engine.setup import Setup, believed_ms, chances
-from commonwatt.fleet.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS, parse_policy
-from commonwatt.fleet.policies.backfill.easy import promised
-from commonwatt.fleet.policies.plan import Plan
+from commonwatt.fleet.domain.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS, parse_policy
+from commonwatt.fleet.domain.policies.backfill.easy import promised
+from commonwatt.fleet.domain.policies.plan import Plan
+from commonwatt.fleet.engines.simulator import JobState, simulate
+from commonwatt.fleet.engines.simulator.loop import HeapAgenda, Replay
+from commonwatt.fleet.engines.simulator.setup import Setup, believed_ms, chances
 from tests.fleet_cases import fleets, workloads
 
 COMBINATIONS = list(product(ORDERS, BACKFILLS, PREEMPTS))

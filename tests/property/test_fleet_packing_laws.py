@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.fleet.packing import place_arrived_load
-from commonwatt.fleet.packing.arrivals import Remaining
-from commonwatt.fleet.packing.chance import PublishedChance
-from commonwatt.fleet.policies.place import PLACES
+from commonwatt.fleet.domain.policies.place import PLACES
+from commonwatt.fleet.engines.packing import place_arrived_load
+from commonwatt.fleet.engines.packing.arrivals import Remaining
+from commonwatt.fleet.engines.packing.chance import PublishedChance
 from tests.packing_scenes import fleets, workloads
 
 POLICIES = st.sampled_from(sorted(PLACES))

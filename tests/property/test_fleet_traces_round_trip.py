@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from commonwatt.core.errors import CommonwattError, TraceError
-from commonwatt.fleet.traces import TraceRead, read_trace
-from commonwatt.fleet.workload import Workload
+from commonwatt.fleet.domain.workload import Workload
+from commonwatt.fleet.io.traces import TraceRead, read_trace
 from tests.trace_files import written
 
 SMALL = settings(

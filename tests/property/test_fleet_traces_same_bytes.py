@@ -12,8 +12,8 @@ import pytest
 
 import commonwatt
 from commonwatt.core.hashes import arrays_sha256
-from commonwatt.fleet.traces import read_trace
-from commonwatt.fleet.workload import COLUMNS, Workload
+from commonwatt.fleet.domain.workload import COLUMNS, Workload
+from commonwatt.fleet.io.traces import read_trace
 from tests.trace_files import ACME, HELIOS, ITP, OPENB, PHILLY, TABLE, written
 
 DATA = Path(commonwatt.__file__).parent / "data" / "traces"
@@ -25,7 +25,7 @@ HASHES = """
 import sys
 from pathlib import Path
 from tests.property.test_fleet_traces_same_bytes import digest
-from commonwatt.fleet.traces import read_trace
+from commonwatt.fleet.io.traces import read_trace
 for name in sys.argv[1:]:
     print(digest(read_trace(Path(name)).workload))
 """

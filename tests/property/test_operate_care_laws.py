@@ -5,14 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.operate.care.caretaker import Caretaker
-from commonwatt.operate.care.cases import MOVE
-from commonwatt.operate.care.detect.alarms import AlarmBudget, calibrate, episodes
-from commonwatt.operate.care.detect.rules import DEFAULT_RULES, Rule, RuleBook, Test, findings_slow
-from commonwatt.operate.care.errors import CareMoveError
-from commonwatt.operate.care.findings import Component, Finding, Sample, Severity
-from commonwatt.operate.care.journal import CaseBook, MemoryJournal
-from commonwatt.operate.care.moves import (
+from commonwatt.operate.domain.care.cases import MOVE
+from commonwatt.operate.domain.care.errors import CareMoveError
+from commonwatt.operate.domain.care.findings import Component, Finding, Sample, Severity
+from commonwatt.operate.domain.care.lifecycle import (
     CARE,
     MOVES,
     ONLY_A_PERSON,
@@ -23,9 +19,19 @@ from commonwatt.operate.care.moves import (
     check_move,
     may_move,
 )
-from commonwatt.operate.care.policy import FIRST_AID, CarePolicy
-from commonwatt.operate.care.replay.cluster import SimCluster
-from commonwatt.operate.engines.protocol import NodeState
+from commonwatt.operate.domain.care.policy import FIRST_AID, CarePolicy
+from commonwatt.operate.domain.cluster import NodeState
+from commonwatt.operate.engines.care.caretaker import Caretaker
+from commonwatt.operate.engines.care.detect.alarms import AlarmBudget, calibrate, episodes
+from commonwatt.operate.engines.care.detect.rules import (
+    DEFAULT_RULES,
+    Rule,
+    RuleBook,
+    Test,
+    findings_slow,
+)
+from commonwatt.operate.engines.care.replay.cluster import SimCluster
+from commonwatt.operate.io.care.journal import CaseBook, MemoryJournal
 
 Test.__test__ = False  # no test of ours, though pytest would think so
 

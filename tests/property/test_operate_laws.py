@@ -6,13 +6,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.operate.capture import capture_text, parse_capture
-from commonwatt.operate.controller import Controller
-from commonwatt.operate.engines.protocol import OVER, Ask, NodeSeen, Phase
-from commonwatt.operate.meter import gpu_s
-from commonwatt.operate.replay import compare
-from commonwatt.operate.rules import overcommitted
-from commonwatt.operate.settings import parse_settings
+from commonwatt.operate.domain.capture import capture_text, parse_capture
+from commonwatt.operate.domain.cluster import OVER, Ask, NodeSeen, Phase
+from commonwatt.operate.domain.settings import parse_settings
+from commonwatt.operate.engines.checks import overcommitted
+from commonwatt.operate.engines.controller import Controller
+from commonwatt.operate.engines.meter import gpu_s
+from commonwatt.operate.engines.replay import compare
 from tests.operate_cases import store
 from tests.operate_fake import FakeEngine, Killed
 
@@ -151,7 +151,7 @@ def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
 @settings(max_examples=12, deadline=None)
 @given(asks(), rules())
 def test_a_capture_reads_back_as_it_was(jobs, text):
-    from commonwatt.operate.capture import capture
+    from commonwatt.operate.domain.capture import capture
 
     engine = FakeEngine(cluster())
     for ask in jobs:

@@ -8,17 +8,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from commonwatt.app.fleet.simulation import FleetRun, jobs_table
-from commonwatt.app.study.fleet import gpu_hours_beyond_rules, policies_of, programme_inputs
 from commonwatt.core.errors import IdentityError, ProgrammeError
-from commonwatt.fleet.engine import simulate
-from commonwatt.fleet.engine.identities import check_identities
-from commonwatt.fleet.metrics import metrics
-from commonwatt.operate.capture import NO_SITE, capture
-from commonwatt.operate.engines.protocol import JobSeen, Phase, Seen
-from commonwatt.operate.settings import parse_settings
-from commonwatt.operate.view import Why, view
-from commonwatt.scenario.programme import Programme, load_programme
+from commonwatt.fleet.engines.metrics import metrics
+from commonwatt.fleet.engines.simulator import simulate
+from commonwatt.fleet.engines.simulator.identities import check_identities
+from commonwatt.fleet.usecases.simulate import FleetRun, jobs_table
+from commonwatt.operate.domain.capture import NO_SITE, capture
+from commonwatt.operate.domain.cluster import JobSeen, Phase, Seen
+from commonwatt.operate.domain.settings import parse_settings
+from commonwatt.operate.engines.snapshot import Why, view
+from commonwatt.study.programme.reader import Programme, load_programme
+from commonwatt.study.stages.fleet import gpu_hours_beyond_rules, policies_of, programme_inputs
 from tests.operate_cases import ask, nodes
 from tests.small_programme import small_programme
 

@@ -6,10 +6,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from commonwatt.app.treasury import FanChoices, centre_path, sovereign_answer
-from commonwatt.treasury.errors import CentreError
-from commonwatt.treasury.fan.shipped import load_macro, load_markets
-from commonwatt.treasury.finance.answer import (
+from commonwatt.treasury.domain.errors import CentreError
+from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
+from commonwatt.treasury.engines.finance.books import (
+    availability_payment,
+    books,
+    market_share,
+    public_need,
+)
+from commonwatt.treasury.engines.finance.calls import guarantee_calls
+from commonwatt.treasury.engines.finance.construction import drawdown
+from commonwatt.treasury.engines.finance.finance_answer import (
     capital_need,
     case_rows,
     finance_answer,
@@ -17,12 +24,10 @@ from commonwatt.treasury.finance.answer import (
     live,
     price_rows,
 )
-from commonwatt.treasury.finance.books import availability_payment, books, market_share, public_need
-from commonwatt.treasury.finance.calls import guarantee_calls
-from commonwatt.treasury.finance.centre import Centre, Repayment, Route, load_centre
-from commonwatt.treasury.finance.construction import drawdown
-from commonwatt.treasury.finance.loan import in_cents, present_values
-from commonwatt.treasury.finance.price import price_for_llcr
+from commonwatt.treasury.engines.finance.loan import in_cents, present_values
+from commonwatt.treasury.engines.finance.price import price_for_llcr
+from commonwatt.treasury.io.centre import Centre, Repayment, Route, load_centre
+from commonwatt.treasury.usecases.answers import FanChoices, centre_path, sovereign_answer
 
 
 @st.composite

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.treasury.accounts import Account, Entry, Kind, Ledger, bridge
-from commonwatt.treasury.bonds.cash import cash_flows, cash_minor
-from commonwatt.treasury.bonds.ladder import Tranche, check_conserved, outstanding
-from commonwatt.treasury.bonds.pricing import claim, clean_price, yield_of
-from commonwatt.treasury.bonds.terms import Amortisation, Bond
-from commonwatt.treasury.debt import YearOfDebt, decompose
+from commonwatt.treasury.domain.accounts import Account, Entry, Kind, Ledger, bridge
+from commonwatt.treasury.domain.bonds.ladder import Tranche, check_conserved, outstanding
+from commonwatt.treasury.domain.bonds.terms import Amortisation, Bond
+from commonwatt.treasury.domain.debt import YearOfDebt, decompose
+from commonwatt.treasury.engines.bonds.cash_flows import cash_flows, cash_minor
+from commonwatt.treasury.engines.bonds.pricing import claim, clean_price, yield_of
 
 DAYS = st.dates(date(2000, 1, 1), date(2030, 12, 31))
 MONEY = st.floats(0, 1e6)

@@ -9,9 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from commonwatt.clinic.errors import EvidenceError
-from commonwatt.clinic.evidence import evaluate, joint, net_benefit, recalibrate, sketch_of
-from commonwatt.clinic.evidence.metrics import auc, resolution
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.engines.evidence import (
+    evaluate,
+    joint,
+    net_benefit,
+    recalibrate,
+    sketch_of,
+)
+from commonwatt.clinic.engines.evidence.metrics import auc, resolution
 from commonwatt.core.seeds import stream
 from tests.shared_data import shared_data
 
@@ -137,7 +143,7 @@ def test_the_eicu_score_gives_its_known_figures():
 
 def test_areas_and_their_differences_are_those_of_every_pair_of_patients():
     """DeLong by placements, written out pair by pair."""
-    from commonwatt.clinic.evidence.joint import areas
+    from commonwatt.clinic.engines.evidence.joint import areas
     from commonwatt.core.seeds import stream
 
     chance = stream(3, "delong")
@@ -154,7 +160,7 @@ def test_areas_and_their_differences_are_those_of_every_pair_of_patients():
 
 
 def test_the_shipped_forecasts_show_what_a_doctors_own_estimate_is_worth():
-    from commonwatt.app.clinic_section import worth
+    from commonwatt.clinic.usecases.section import worth
 
     found = worth()
     assert (found.rows, found.disagree) == (7456, 1563)

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.errors import EvidenceError
-from commonwatt.clinic.explain import additive_parts, exact_shapley, importance, sampled_shapley
-from commonwatt.clinic.explain.additive import check_sum
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.engines.explain import (
+    additive_parts,
+    exact_shapley,
+    importance,
+    sampled_shapley,
+)
+from commonwatt.clinic.engines.explain.additive import check_sum
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.seeds import stream
 

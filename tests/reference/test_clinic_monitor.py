@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.app.clinic_monitor import companion
-from commonwatt.clinic.errors import MonitorError
-from commonwatt.clinic.evidence import recalibrate, sketch_of
-from commonwatt.clinic.evidence.metrics import auc
-from commonwatt.clinic.evidence.sketch import BINS
-from commonwatt.clinic.surveillance import (
+from commonwatt.clinic.domain.errors import MonitorError
+from commonwatt.clinic.engines.evidence import recalibrate, sketch_of
+from commonwatt.clinic.engines.evidence.metrics import auc
+from commonwatt.clinic.engines.evidence.sketch import BINS
+from commonwatt.clinic.engines.monitor import (
     ALTERNATIVES,
     MonitorPlan,
     label_free_auc,
     watch,
     watch_days,
 )
-from commonwatt.clinic.surveillance.plan import log_ratios
+from commonwatt.clinic.engines.monitor.plan import log_ratios
+from commonwatt.clinic.usecases.monitor import companion
 from commonwatt.core.seeds import stream
 from tests.shared_data import shared_data
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.clinic.errors import RulesError
-from commonwatt.clinic.rules import check, classify, load_book, moved
-from commonwatt.clinic.rules.book import HOUSE, JURISDICTIONS
-from commonwatt.clinic.rules.check import grid
-from commonwatt.clinic.rules.predicate import parse
+from commonwatt.clinic.domain.errors import RulesError
+from commonwatt.clinic.domain.rules import check, classify, load_book, moved
+from commonwatt.clinic.domain.rules.book import HOUSE, JURISDICTIONS
+from commonwatt.clinic.domain.rules.check import grid
+from commonwatt.clinic.domain.rules.predicate import parse
 
 BOOK = load_book()
 DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))

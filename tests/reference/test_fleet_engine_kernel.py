@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.fleet.engine.fast import can_be_fast, replay_fast
-from commonwatt.fleet.engine.identities import check_identities
-from commonwatt.fleet.engine.setup import Setup, believed_ms, chances
-from commonwatt.fleet.engine.twin import replay_twin
-from commonwatt.fleet.machines import Fleet
-from commonwatt.fleet.policies import Policy, parse_policy
-from commonwatt.fleet.workload import Workload
+from commonwatt.fleet.domain.machines import Fleet
+from commonwatt.fleet.domain.policies import Policy, parse_policy
+from commonwatt.fleet.domain.workload import Workload
+from commonwatt.fleet.engines.simulator.fast import can_be_fast, replay_fast
+from commonwatt.fleet.engines.simulator.identities import check_identities
+from commonwatt.fleet.engines.simulator.reference import replay_twin
+from commonwatt.fleet.engines.simulator.setup import Setup, believed_ms, chances
 from tests.fleet_cases import fleets, workloads
 
 

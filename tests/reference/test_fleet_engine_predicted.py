@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.fleet.engine.predicted import (
+from commonwatt.fleet.domain.policies import parse_policy
+from commonwatt.fleet.domain.policies.order.qssf import predict_ms
+from commonwatt.fleet.engines.simulator.predicted import (
     _alike,
     can_be_predicted,
     predictions,
     replay_predicted,
 )
-from commonwatt.fleet.engine.setup import FIRST_GUESS_MS
-from commonwatt.fleet.engine.twin import replay_twin
-from commonwatt.fleet.policies import parse_policy
-from commonwatt.fleet.policies.order.qssf import predict_ms
+from commonwatt.fleet.engines.simulator.reference import replay_twin
+from commonwatt.fleet.engines.simulator.setup import FIRST_GUESS_MS
 from tests.fleet_cases import fleets, workloads
 from tests.reference.test_fleet_engine_kernel import setup_of
 
@@ -57,8 +57,8 @@ def test_a_prediction_is_the_law_written_plainly(jobs, ends):
 
 
 def test_too_few_rounds_leave_it_to_the_plain_loop():
-    from commonwatt.fleet.machines import uniform_fleet
-    from commonwatt.fleet.workload import workload
+    from commonwatt.fleet.domain.machines import uniform_fleet
+    from commonwatt.fleet.domain.workload import workload
 
     jobs = workload([0, 0, 1, 2, 30, 31], [20, 5, 9, 3, 4, 2], [8, 8, 8, 8, 8, 8])
     setup = setup_of(jobs, uniform_fleet(1, 8), parse_policy("qssf", "consolidate"))

@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from commonwatt.fleet.engine import simulate
-from commonwatt.fleet.machines import uniform_fleet
-from commonwatt.fleet.metrics import metrics
-from commonwatt.fleet.policies import parse_policy
-from commonwatt.fleet.shares import nodes_by_load, split_fleet
-from commonwatt.fleet.workload import Workload, workload
+from commonwatt.fleet.domain.machines import uniform_fleet
+from commonwatt.fleet.domain.policies import parse_policy
+from commonwatt.fleet.domain.workload import Workload, workload
+from commonwatt.fleet.engines.metrics import metrics
+from commonwatt.fleet.engines.shares import nodes_by_load, split_fleet
+from commonwatt.fleet.engines.simulator import simulate
 from tests.shared_data import shared_data
 
 pytestmark = pytest.mark.shared_data

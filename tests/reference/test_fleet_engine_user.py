@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from commonwatt.fleet.engine import simulate, simulate_user
-from commonwatt.fleet.policies import parse_policy
+from commonwatt.fleet.domain.policies import parse_policy
+from commonwatt.fleet.engines.simulator import simulate, simulate_user
 from tests.fleet_cases import fleets, workloads
 
 

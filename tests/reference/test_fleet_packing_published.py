@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from commonwatt.fleet.nodes import read_nodes
-from commonwatt.fleet.packing import place_arrived_load
-from commonwatt.fleet.traces import read_trace
+from commonwatt.fleet.engines.packing import place_arrived_load
+from commonwatt.fleet.io.nodes import read_nodes
+from commonwatt.fleet.io.traces import read_trace
 from tests.shared_data import shared_data
 
 pytestmark = pytest.mark.shared_data

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.fleet.packing import protocol
-from commonwatt.fleet.packing.kernel import Trail
-from commonwatt.fleet.packing.protocol import Scene, copied, run_scene, set_scene
-from commonwatt.fleet.packing.twin import Step, pack_slowly
-from commonwatt.fleet.policies.place import PLACES, Request, choose, move
+from commonwatt.fleet.domain.policies.place import PLACES, Request, choose, move
+from commonwatt.fleet.engines.packing import protocol
+from commonwatt.fleet.engines.packing.kernel import Trail
+from commonwatt.fleet.engines.packing.protocol import Scene, copied, run_scene, set_scene
+from commonwatt.fleet.engines.packing.reference import Step, pack_slowly
 from tests.packing_scenes import busy_scene, fleets, workloads
 
 POLICIES = st.sampled_from(sorted(PLACES))

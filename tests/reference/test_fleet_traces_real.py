@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from commonwatt.fleet.nodes import read_nodes
-from commonwatt.fleet.traces import can_fit, check_fits, read_trace
+from commonwatt.fleet.io.nodes import read_nodes
+from commonwatt.fleet.io.traces import can_fit, check_fits, read_trace
 from tests.shared_data import shared_data
 
 pytestmark = pytest.mark.shared_data

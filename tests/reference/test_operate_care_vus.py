@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.operate.care.detect.vus import intervals, vus_pr
-from commonwatt.operate.care.detect.vus_slow import buffer_weights, vus_pr_slow
+from commonwatt.operate.engines.care.detect.vus import intervals, vus_pr
+from commonwatt.operate.engines.care.detect.vus_reference import buffer_weights, vus_pr_slow
 
 
 @given(

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.deidentify.tagger import (
+from commonwatt.sandbox.engines.deidentify.tagger import (
     TAGS,
     Weights,
     best_tags,
@@ -14,7 +14,7 @@ from commonwatt.sandbox.deidentify.tagger import (
     hashed_features,
     own_weights,
 )
-from commonwatt.sandbox.deidentify.tokens import tokenise
+from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 
 WORD = 2**64
 PIECES = st.lists(

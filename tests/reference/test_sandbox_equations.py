@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.airlock.equations import few_alone
+from commonwatt.sandbox.engines.airlock.equations import few_alone
 
 
 def _rank(rows):

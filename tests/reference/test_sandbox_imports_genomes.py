@@ -7,8 +7,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.imports.genomes import count_alleles, import_vcf
-from commonwatt.sandbox.imports.genomes_slow import count_alleles_slowly
+from commonwatt.sandbox.io.imports.genomes import count_alleles, import_vcf
+from commonwatt.sandbox.io.imports.genomes_reference import count_alleles_slowly
 
 PEOPLE = [f"P{i:02}" for i in range(24)]
 alleles = st.sampled_from([None, 0, 0, 0, 1, 1, 2])

@@ -10,7 +10,7 @@ import json
 import polars as pl
 import pytest
 
-from commonwatt.sandbox.imports.dataset import import_fhir
+from commonwatt.sandbox.io.imports.dataset import import_fhir
 from tests.shared_data import shared_data
 
 oracle = pytest.importorskip("fhir.resources.R4B", reason="fhir.resources is not installed")

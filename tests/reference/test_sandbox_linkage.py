@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.risk.attack import link
+from commonwatt.sandbox.engines.risk.attack import link
 
 VALUE = st.sampled_from([None, "a", "b"])
 

@@ -8,10 +8,10 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.imports.checked import connection
-from commonwatt.sandbox.imports.to_fhir import make_fhir
-from commonwatt.sandbox.imports.to_omop import make_omop
-from commonwatt.sandbox.imports.to_omop_slow import (
+from commonwatt.sandbox.io.imports.checked import connection
+from commonwatt.sandbox.io.imports.to_fhir import make_fhir
+from commonwatt.sandbox.io.imports.to_omop import make_omop
+from commonwatt.sandbox.io.imports.to_omop_reference import (
     conditions_slowly,
     measurements_slowly,
     observations_slowly,

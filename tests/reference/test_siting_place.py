@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, milp
 
 from commonwatt.core.errors import IdentityError, InfeasibleError
-from commonwatt.siting.errors import SeriesError
-from commonwatt.siting.place.decompose import cut_into_days, solve_by_days, try_size
-from commonwatt.siting.place.exact import solve_exact
-from commonwatt.siting.place.problem import check_plan, plan_cost
+from commonwatt.siting.domain.errors import SeriesError
+from commonwatt.siting.domain.placement import check_plan, plan_cost
+from commonwatt.siting.engines.place.decompose import cut_into_days, solve_by_days, try_size
+from commonwatt.siting.engines.place.exact import solve_exact
 from tests.siting_problems import lifelike_problem, random_problem
 
 SOME = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -192,7 +192,7 @@ def test_a_series_that_is_too_short_is_named():
 
 
 def test_a_carbon_cap_lowers_carbon_and_costs_money():
-    from commonwatt.siting.place.problem import carbon_of
+    from commonwatt.siting.domain.placement import carbon_of
 
     problem = random_problem(4)
     free = solve_exact(problem)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.app.study.breakeven import crossings, nearest_zero
-from commonwatt.app.study.mix import mix_of
-from commonwatt.app.study.sites import Costed, cells_of
-from commonwatt.scenario.file import RentPart, SitePart
+from commonwatt.study.break_even import crossings, nearest_zero
+from commonwatt.study.mix import mix_of
+from commonwatt.study.programme.schema import RentPart, SitePart
+from commonwatt.study.stages.sites import Costed, cells_of
 
 LIBRARY = ("hong-kong", "cn-east", "cn-west", "us-texas", "eu-sweden")
 

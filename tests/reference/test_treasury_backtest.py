@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from commonwatt.app.treasury import backtest_answer, open_country
-from commonwatt.treasury.country.weo import decompositions, economy, load_weo
-from commonwatt.treasury.errors import CountryError
-from commonwatt.treasury.fan.estimate import estimate_panel, history, shock_model
-from commonwatt.treasury.fan.shipped import load_macro, load_markets, model_rows
-from commonwatt.treasury.project import project
+from commonwatt.treasury.domain.errors import CountryError
+from commonwatt.treasury.engines.fan.estimate import estimate_panel, history, shock_model
+from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets, model_rows
+from commonwatt.treasury.engines.projection import project
+from commonwatt.treasury.io.country.weo import decompositions, economy, load_weo
+from commonwatt.treasury.usecases.answers import backtest_answer, open_country
 from tests.shared_data import shared_data
 
 KEPT_OUT = frozenset(["GBR", "DEU", "ITA", "JPN", "KOR", "AUS", "CAN", "HUN"])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import QuantLib as ql
 
-from commonwatt.treasury.bonds.calendars import Calendar, Roll, adjust, is_business_day
-from commonwatt.treasury.bonds.cash import cash_flows
-from commonwatt.treasury.bonds.daycount import DayCount
-from commonwatt.treasury.bonds.pricing import (
+from commonwatt.treasury.domain.bonds.calendars import Calendar, Roll, adjust, is_business_day
+from commonwatt.treasury.domain.bonds.day_count import DayCount
+from commonwatt.treasury.domain.bonds.terms import Bond
+from commonwatt.treasury.engines.bonds.cash_flows import cash_flows
+from commonwatt.treasury.engines.bonds.pricing import (
     claim,
     clean_price,
     convexity,
@@ -17,7 +18,6 @@ from commonwatt.treasury.bonds.pricing import (
     modified_duration,
     yield_of,
 )
-from commonwatt.treasury.bonds.terms import Bond
 
 DAY_COUNTS = {
     DayCount.ACT_ACT_ISDA: ql.ActualActual(ql.ActualActual.ISDA),

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.treasury.country.file import load_country
-from commonwatt.treasury.fan.draws import draw_block
-from commonwatt.treasury.fan.engine import run_fan
-from commonwatt.treasury.fan.inputs import fan_inputs
-from commonwatt.treasury.fan.reference import run_path
-from commonwatt.treasury.fan.shipped import load_macro, load_markets
-from commonwatt.treasury.project import project
+from commonwatt.treasury.engines.fan.draws import draw_block
+from commonwatt.treasury.engines.fan.engine import run_fan
+from commonwatt.treasury.engines.fan.inputs import fan_inputs
+from commonwatt.treasury.engines.fan.reference import run_path
+from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
+from commonwatt.treasury.engines.projection import project
+from commonwatt.treasury.io.country.folder import load_country
 
 COUNTRY = load_country("hongkong")
 

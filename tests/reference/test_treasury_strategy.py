@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from commonwatt.treasury.country.file import load_country
-from commonwatt.treasury.fan.inputs import fan_inputs
-from commonwatt.treasury.fan.shipped import load_macro, load_markets
-from commonwatt.treasury.project import project
-from commonwatt.treasury.strategy import evaluate, market_paths, random_mixes
+from commonwatt.treasury.engines.fan.inputs import fan_inputs
+from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
+from commonwatt.treasury.engines.projection import project
+from commonwatt.treasury.engines.strategy import evaluate, market_paths, random_mixes
+from commonwatt.treasury.io.country.folder import load_country
 
 YEARS = 7
 COUNTRY = load_country("hongkong")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import UsageError
-from commonwatt.fleet.engine import simulate
-from commonwatt.fleet.explain import SAID, Reason, explain
-from commonwatt.fleet.machines import uniform_fleet
-from commonwatt.fleet.policies import parse_policy
-from commonwatt.fleet.workload import workload
+from commonwatt.fleet.domain.machines import uniform_fleet
+from commonwatt.fleet.domain.policies import parse_policy
+from commonwatt.fleet.domain.workload import workload
+from commonwatt.fleet.engines.explain import SAID, Reason, explain
+from commonwatt.fleet.engines.simulator import simulate
 
 
 def explained(jobs, fleet, job_id, *names, **options):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import NodesError, UsageError
-from commonwatt.fleet.engine import JobState, simulate
-from commonwatt.fleet.machines import uniform_fleet
-from commonwatt.fleet.policies import parse_policy
-from commonwatt.fleet.policies.order.qssf import predict_ms
-from commonwatt.fleet.policies.place import in_slices
-from commonwatt.fleet.workload import workload
+from commonwatt.fleet.domain.machines import uniform_fleet
+from commonwatt.fleet.domain.policies import parse_policy
+from commonwatt.fleet.domain.policies.order.qssf import predict_ms
+from commonwatt.fleet.domain.policies.place import in_slices
+from commonwatt.fleet.domain.workload import workload
+from commonwatt.fleet.engines.simulator import JobState, simulate
 
 ONE = uniform_fleet(1, 8)
 

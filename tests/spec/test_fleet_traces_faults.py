@@ -16,8 +16,8 @@ import pytest
 
 from commonwatt.core.errors import CommonwattError, InputError, NodesError, TraceError, UsageError
 from commonwatt.core.messages import LANGUAGES
-from commonwatt.fleet.nodes import read_nodes
-from commonwatt.fleet.traces import read_trace
+from commonwatt.fleet.io.nodes import read_nodes
+from commonwatt.fleet.io.traces import read_trace
 from tests.trace_files import (
     ACME,
     AZURE,

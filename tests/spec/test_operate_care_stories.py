@@ -2,11 +2,11 @@
 
 import pytest
 
-from commonwatt.operate.care.caretaker import Caretaker
-from commonwatt.operate.care.detect.rules import RuleBook
-from commonwatt.operate.care.journal import MemoryJournal
-from commonwatt.operate.care.policy import CarePolicy
-from commonwatt.operate.care.replay.cluster import SimCluster
+from commonwatt.operate.domain.care.policy import CarePolicy
+from commonwatt.operate.engines.care.caretaker import Caretaker
+from commonwatt.operate.engines.care.detect.rules import RuleBook
+from commonwatt.operate.engines.care.replay.cluster import SimCluster
+from commonwatt.operate.io.care.journal import MemoryJournal
 from tests.care_stories import STORIES, World
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commonwatt.scenario.changes import changed
+from commonwatt.study.programme.changes import changed
 
 FILE = {
     "seed": 1,

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from commonwatt.core.errors import ProgrammeError, TableError
-from commonwatt.scenario.programme import load_programme
+from commonwatt.study.programme.reader import load_programme
 
 GOOD = tomllib.loads("""
 title = "Test"

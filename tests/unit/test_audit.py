@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commonwatt.app.audit import Kind, audit, audit_frame, load_claims, load_library, parse_claims
-from commonwatt.app.audit.formula import evaluate
-from commonwatt.app.audit.intervals import Interval
-from commonwatt.app.audit.periods import Span, parse_period
-from commonwatt.siting.errors import ClaimsError
+from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.periods import Span, parse_period
+from commonwatt.audit.engines.formula import evaluate
+from commonwatt.audit.usecases import (
+    Kind,
+    audit,
+    audit_frame,
+    load_claims,
+    load_library,
+    parse_claims,
+)
+from commonwatt.siting.domain.errors import ClaimsError
 from tests.shared_data import shared_data
 
 HEAD = "id,quote,quantity,low,high,unit,region,period,relates_to\n"

@@ -123,7 +123,7 @@ def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
 def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
     from datetime import date
 
-    from commonwatt.app.clinic_section import clinic_section
+    from commonwatt.clinic.usecases.section import clinic_section
 
     made = clinic_section(language=language, seed=1, on=date(2026, 11, 22))
     verdicts = [row[4] for row in made.tables[0].rows]

@@ -6,11 +6,11 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.dossier import dossier_html, label
-from commonwatt.clinic.errors import EvidenceError, MoveError
-from commonwatt.clinic.fhir import fhir_bundle, fhir_faults
-from commonwatt.clinic.pdf import pdf_of
-from commonwatt.clinic.registry import FIELDS
+from commonwatt.clinic.domain.errors import EvidenceError, MoveError
+from commonwatt.clinic.io.dossier import dossier_html, label
+from commonwatt.clinic.io.fhir import fhir_bundle, fhir_faults
+from commonwatt.clinic.io.pdf import pdf_of
+from commonwatt.clinic.io.registry import FIELDS
 from commonwatt.core.errors import MissingExtraError
 from tests.clinic_factories import BODIES, put, with_live
 from tests.clinic_site import hospital
@@ -52,7 +52,7 @@ def test_the_bundle_names_device_definition_and_incident(made):
 
 
 def test_names_that_fhir_would_confuse_stay_apart(made):
-    from commonwatt.clinic.fhir import fhir_id
+    from commonwatt.clinic.io.fhir import fhir_id
 
     names = ["event/a_b", "event/a-b", "event-a-b", "e" * 70, "e" * 71]
     assert len({fhir_id(name) for name in names}) == len(names)
@@ -127,7 +127,7 @@ def test_a_missing_part_names_the_extra_that_installs_it(monkeypatch):
     def gone(name):
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr("commonwatt.clinic.pdf.import_module", gone)
+    monkeypatch.setattr("commonwatt.clinic.io.pdf.import_module", gone)
     with pytest.raises(MissingExtraError, match=r"commonwatt\[pdf\]"):
         pdf_of("<p>")
 

@@ -11,10 +11,10 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.gateway import sign_statement
-from commonwatt.clinic.gateway.service import EXTENSION
-from commonwatt.clinic.gateway.site import load_secret, salt_of
-from commonwatt.clinic.registry import Desk
+from commonwatt.clinic.engines.gateway import sign_statement
+from commonwatt.clinic.engines.gateway.service import EXTENSION
+from commonwatt.clinic.engines.gateway.site import load_secret, salt_of
+from commonwatt.clinic.io.registry import Desk
 from commonwatt.ledger import Ledger
 from tests.clinic_factories import put
 from tests.clinic_site import EARLY, FACTS, KEYS, TOKEN, hospital

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from commonwatt.clinic.errors import AdviceRefused
-from commonwatt.clinic.gateway import Gate
-from commonwatt.clinic.gateway.gate import Question
-from commonwatt.clinic.gateway.group import Group
-from commonwatt.clinic.gateway.models import HttpModel, load_model
-from commonwatt.clinic.gateway.sample import Sample, audit, pledge
+from commonwatt.clinic.domain.errors import AdviceRefused
+from commonwatt.clinic.engines.gateway import Gate
+from commonwatt.clinic.engines.gateway.gate import Question
+from commonwatt.clinic.engines.gateway.group_commit import Group
+from commonwatt.clinic.engines.gateway.lottery import Sample, audit, pledge
+from commonwatt.clinic.engines.gateway.models import HttpModel, load_model
 from commonwatt.core.errors import CommonwattError
 from tests.clinic_factories import HOUR, KEYS, NOW, put, with_live
 
@@ -169,8 +169,8 @@ def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_k
     """Every eighteenth patient of the SUPPORT study, asked first and advised after."""
     import polars as pl
 
-    from commonwatt.app.clinic_section import FORECASTS
-    from commonwatt.clinic.evidence import joint
+    from commonwatt.clinic.engines.evidence import joint
+    from commonwatt.clinic.usecases.section import FORECASTS
 
     rows = pl.read_csv(FORECASTS).gather_every(18)
     scores = rows["model"].to_list()

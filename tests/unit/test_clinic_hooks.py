@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
-from commonwatt.clinic.gateway import Gate
-from commonwatt.clinic.gateway.service import EXTENSION, Service
+from commonwatt.clinic.engines.gateway import Gate
+from commonwatt.clinic.engines.gateway.service import EXTENSION, Service
 from tests.clinic_factories import BODIES, HOUR, KEYS, NOW, put, with_live
 
 GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}

@@ -5,15 +5,15 @@ from datetime import date
 
 import pytest
 
-from commonwatt.clinic.errors import EvidenceError
-from commonwatt.clinic.imports import (
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.domain.rules import classify, load_book
+from commonwatt.clinic.io.imports import (
     card_faults,
     load_adverse_events,
     load_card,
     load_fda_devices,
     parse_card,
 )
-from commonwatt.clinic.rules import classify, load_book
 from tests.shared_data import shared_data
 
 BOOK = load_book()

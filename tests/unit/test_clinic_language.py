@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.errors import EvidenceError
-from commonwatt.clinic.language import (
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.engines.language import (
     ChatModel,
     Local,
     examine,
@@ -18,9 +18,9 @@ from commonwatt.clinic.language import (
     make_canaries,
     split_cases,
 )
-from commonwatt.clinic.language.canaries import leak
-from commonwatt.clinic.language.examine import Z, design_effect
-from commonwatt.clinic.language.support import measure
+from commonwatt.clinic.engines.language.canaries import leak
+from commonwatt.clinic.engines.language.examine import Z, design_effect
+from commonwatt.clinic.engines.language.support import measure
 from commonwatt.core.seeds import stream
 from tests.language_models import Baseline, Cheat, Inventor, Lazy, made_notes, medec_text, served
 from tests.shared_data import shared_data
@@ -107,7 +107,7 @@ def test_a_design_effect_lies_between_one_and_the_largest_case(rows):
 
 
 def test_intervals_cover_when_notes_of_a_case_answer_alike():
-    from commonwatt.clinic.evidence.metrics import wilson
+    from commonwatt.clinic.engines.evidence.metrics import wilson
 
     covered = 0
     for seed in range(400):
@@ -186,7 +186,7 @@ def test_notes_that_are_no_collection_are_refused(tmp_path, text):
     "text", ["", "{}", '{"model": "m"}\n{"prompt_sha256": "a", "answer": "b"}']
 )
 def test_recorded_answers_without_provenance_are_refused(tmp_path, text):
-    from commonwatt.clinic.language.models import load_answers
+    from commonwatt.clinic.engines.language.models import load_answers
 
     (tmp_path / "a.jsonl").write_text(text)
     with pytest.raises(EvidenceError):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from commonwatt.clinic.gateway import Gate, Pathway, Runner, sign_statement
-from commonwatt.clinic.gateway.mcp import McpServer
+from commonwatt.clinic.engines.gateway import Gate, Pathway, Runner, sign_statement
+from commonwatt.clinic.engines.gateway.mcp import McpServer
 from tests.clinic_factories import KEYS, NOW, put, with_live
 
 GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from commonwatt.clinic.errors import AdviceRefused, MoveError
-from commonwatt.clinic.gateway.gate import RULES, Question
-from commonwatt.clinic.registry import PRECONDITIONS, Desk
+from commonwatt.clinic.domain.errors import AdviceRefused, MoveError
+from commonwatt.clinic.engines.gateway.gate import RULES, Question
+from commonwatt.clinic.io.registry import PRECONDITIONS, Desk
 from commonwatt.ledger import Ledger
 from tests.clinic_factories import BODIES, DIGEST, KEYS, NOW, desk, move, put, with_live
 from tests.clinic_histories import (

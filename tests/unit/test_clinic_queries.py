@@ -7,8 +7,8 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.gateway import Gate
-from commonwatt.clinic.gateway.sample import Sample
+from commonwatt.clinic.engines.gateway import Gate
+from commonwatt.clinic.engines.gateway.lottery import Sample
 from tests.clinic_factories import KEYS, move, put
 from tests.clinic_site import EARLY, FACTS, disclose, hospital
 

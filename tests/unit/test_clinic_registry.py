@@ -2,8 +2,8 @@
 
 import pytest
 
-from commonwatt.clinic.errors import MoveError
-from commonwatt.clinic.registry import FIELDS, MAY_MOVE, MAY_RECORD, MOVES, Registry, Status
+from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.clinic.io.registry import FIELDS, MAY_MOVE, MAY_RECORD, MOVES, Registry, Status
 from commonwatt.ledger import ActorError
 from commonwatt.ledger.verify import verify
 from tests.clinic_factories import (

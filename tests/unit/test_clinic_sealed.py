@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.errors import EvidenceError, MoveError
-from commonwatt.clinic.evidence import evaluate, sketch_of
-from commonwatt.clinic.evidence.sealed import (
+from commonwatt.clinic.domain.errors import EvidenceError, MoveError
+from commonwatt.clinic.engines.evidence import evaluate, sketch_of
+from commonwatt.clinic.engines.evidence.sealed import (
     Item,
     Terms,
     confirm,
@@ -23,7 +23,7 @@ from commonwatt.clinic.evidence.sealed import (
     seal,
     was_sealed,
 )
-from commonwatt.clinic.gateway.models import Logistic
+from commonwatt.clinic.engines.gateway.models import Logistic
 from commonwatt.core.seeds import stream
 from commonwatt.ledger import Key, Person
 from tests.clinic_factories import BODIES, KEYS, NOW, put, with_deployment

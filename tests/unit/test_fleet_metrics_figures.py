@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from commonwatt.fleet.energy import energy_used
-from commonwatt.fleet.engine import simulate
-from commonwatt.fleet.machines import ONE_SITE, uniform_fleet
-from commonwatt.fleet.metrics import metrics
-from commonwatt.fleet.policies import parse_policy
-from commonwatt.fleet.timeline import timeline
-from commonwatt.fleet.workload import workload
+from commonwatt.fleet.domain.machines import ONE_SITE, uniform_fleet
+from commonwatt.fleet.domain.policies import parse_policy
+from commonwatt.fleet.domain.workload import workload
+from commonwatt.fleet.engines.energy import energy_used
+from commonwatt.fleet.engines.metrics import metrics
+from commonwatt.fleet.engines.simulator import simulate
+from commonwatt.fleet.engines.timeline import timeline
 
 
 def simulated(jobs, fleet, *names, **options):

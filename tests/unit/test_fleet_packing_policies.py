@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from commonwatt.fleet.policies.place import (
+from commonwatt.fleet.domain.policies.place import (
     PLACES,
     Request,
     choose,

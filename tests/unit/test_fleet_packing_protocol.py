@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import IdentityError, UsageError
-from commonwatt.fleet.packing import place_arrived_load
-from commonwatt.fleet.packing.arrivals import draw_arrivals
-from commonwatt.fleet.packing.chance import PublishedChance
-from commonwatt.fleet.packing.check import check_conservation
-from commonwatt.fleet.packing.protocol import run_scene, set_scene
-from commonwatt.fleet.policies.place import PLACES, room
+from commonwatt.fleet.domain.policies.place import PLACES, room
+from commonwatt.fleet.engines.packing import place_arrived_load
+from commonwatt.fleet.engines.packing.arrivals import draw_arrivals
+from commonwatt.fleet.engines.packing.chance import PublishedChance
+from commonwatt.fleet.engines.packing.check import check_conservation
+from commonwatt.fleet.engines.packing.protocol import run_scene, set_scene
 from tests.packing_scenes import busy_scene, fleet, jobs
 
 

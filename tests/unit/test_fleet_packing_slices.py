@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commonwatt.fleet.machines import GpuType
-from commonwatt.fleet.packing import place_arrived_load
-from commonwatt.fleet.policies.place import in_slices
+from commonwatt.fleet.domain.machines import GpuType
+from commonwatt.fleet.domain.policies.place import in_slices
+from commonwatt.fleet.engines.packing import place_arrived_load
 from tests.packing_scenes import fleet, jobs
 
 

@@ -17,8 +17,8 @@ from commonwatt.core.errors import (
     TraceError,
     UsageError,
 )
-from commonwatt.fleet.traces import FORMATS, read_trace
-from commonwatt.fleet.traces.draft import to_workload
+from commonwatt.fleet.io.traces import FORMATS, read_trace
+from commonwatt.fleet.io.traces.draft import to_workload
 from tests.trace_files import (
     ACME,
     AZURE,
@@ -503,7 +503,7 @@ def test_the_shipped_slice_is_what_its_readme_says():
 
 
 def test_a_workload_may_count_from_another_instant():
-    from commonwatt.fleet.traces.draft import Draft
+    from commonwatt.fleet.io.traces.draft import Draft
 
     columns = {"job_id": ["a"], "submit_ms": [5000], "runtime_ms": [1], "gpus": [1]}
     jobs = to_workload(Draft(pl.DataFrame(columns), "utc"), origin_ms=2000)

@@ -9,10 +9,10 @@ import pytest
 
 import commonwatt
 from commonwatt.core.errors import NodesError, TraceError, UsageError
-from commonwatt.fleet.machines import SHARED, GpuType, Site, uniform_fleet
-from commonwatt.fleet.nodes import read_nodes, read_pools
-from commonwatt.fleet.traces import can_fit, check_fits, read_traces
-from commonwatt.fleet.workload import workload
+from commonwatt.fleet.domain.machines import SHARED, GpuType, Site, uniform_fleet
+from commonwatt.fleet.domain.workload import workload
+from commonwatt.fleet.io.nodes import read_nodes, read_pools
+from commonwatt.fleet.io.traces import can_fit, check_fits, read_traces
 from tests.trace_files import AZURE, HELIOS, ITP, NODES, PHILLY, SWF, edited, written
 
 EXAMPLES = Path(commonwatt.__file__).parent / "data" / "traces" / "examples"

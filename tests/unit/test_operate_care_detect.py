@@ -6,16 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from commonwatt.operate.care.detect import alarms, learned
-from commonwatt.operate.care.detect.peers import peer_scores, suspects
-from commonwatt.operate.care.detect.rules import RuleBook
-from commonwatt.operate.care.detect.vus import vus_pr
-from commonwatt.operate.care.detect.watch import PeerWatch
-from commonwatt.operate.care.detect.windows import centred_mean, trailing_mean
-from commonwatt.operate.care.errors import TelemetryError
-from commonwatt.operate.care.findings import Sample
-from commonwatt.operate.care.replay.cluster import SimCluster
-from commonwatt.operate.engines.protocol import Ask, Place
+from commonwatt.operate.domain.care.errors import TelemetryError
+from commonwatt.operate.domain.care.findings import Sample
+from commonwatt.operate.domain.cluster import Ask, Place
+from commonwatt.operate.engines.care.detect import alarms, learned
+from commonwatt.operate.engines.care.detect.peer_watch import PeerWatch
+from commonwatt.operate.engines.care.detect.peers import peer_scores, suspects
+from commonwatt.operate.engines.care.detect.rules import RuleBook
+from commonwatt.operate.engines.care.detect.vus import vus_pr
+from commonwatt.operate.engines.care.detect.windows import centred_mean, trailing_mean
+from commonwatt.operate.engines.care.replay.cluster import SimCluster
 from tests.shared_data import shared_data
 
 

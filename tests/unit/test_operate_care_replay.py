@@ -7,27 +7,27 @@ import numpy as np
 import polars as pl
 import pytest
 
-from commonwatt.operate.care.checkpoints import (
+from commonwatt.operate.domain.care.errors import CareSettingsError
+from commonwatt.operate.domain.care.findings import Component
+from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.engines.care.checkpoints import (
     advise,
     daly_interval,
     productive_share,
     simulate_share,
     young_interval,
 )
-from commonwatt.operate.care.errors import CareSettingsError
-from commonwatt.operate.care.findings import Component
-from commonwatt.operate.care.lemons import LemonRule, lemons
-from commonwatt.operate.care.moves import Stage
-from commonwatt.operate.care.replay.faults import (
+from commonwatt.operate.engines.care.lemons import LemonRule, lemons
+from commonwatt.operate.engines.care.replay.faults import (
     OTHER,
     SYMPTOMS,
     Fault,
     faults_of_counts,
     faults_of_trace,
 )
-from commonwatt.operate.care.replay.lemons import Planted, trial
-from commonwatt.operate.care.replay.run import replay
-from commonwatt.operate.care.replay.setting import Noise, Setting
+from commonwatt.operate.engines.care.replay.lemons import Planted, trial
+from commonwatt.operate.engines.care.replay.run import replay
+from commonwatt.operate.engines.care.replay.setting import Noise, Setting
 from tests.shared_data import shared_data
 
 QUIET = Noise(flap=0, application=0, single_bit=0, spike=0, unusual=0, slow=0, check=0)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from commonwatt.operate.care.caretaker import Caretaker
-from commonwatt.operate.care.detect.rules import RuleBook
-from commonwatt.operate.care.journal import MemoryJournal
-from commonwatt.operate.care.policy import CarePolicy
-from commonwatt.operate.engines.protocol import OVER, NodeState
-from commonwatt.operate.engines.slurm import SlurmEngine
+from commonwatt.operate.domain.care.policy import CarePolicy
+from commonwatt.operate.domain.cluster import OVER, NodeState
+from commonwatt.operate.engines.care.caretaker import Caretaker
+from commonwatt.operate.engines.care.detect.rules import RuleBook
+from commonwatt.operate.io.backends.slurm import SlurmEngine
+from commonwatt.operate.io.care.journal import MemoryJournal
 from tests.care_stories import STORIES, World
 from tests.slurm_cluster import need_slurm, slurm_cluster
 

@@ -7,19 +7,19 @@ import pytest
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.verify import verify
-from commonwatt.operate.care.acts import CommandWorkshop, NoWorkshop
-from commonwatt.operate.care.caretaker import Caretaker
-from commonwatt.operate.care.cases import HOLD, MOVE, Entry
-from commonwatt.operate.care.errors import CareMoveError, CareSettingsError
-from commonwatt.operate.care.findings import Component, Finding, Severity
-from commonwatt.operate.care.journal import LedgerJournal, MemoryJournal
-from commonwatt.operate.care.moves import Stage
-from commonwatt.operate.care.operator import Desk
-from commonwatt.operate.care.policy import CarePolicy
-from commonwatt.operate.care.replay.cluster import SimCluster
-from commonwatt.operate.care.settings import CareSettings, load_care_settings
-from commonwatt.operate.engines.protocol import Ask, NodeState, Place
-from commonwatt.operate.errors import EngineError
+from commonwatt.operate.domain.care.cases import HOLD, MOVE, Entry
+from commonwatt.operate.domain.care.errors import CareMoveError, CareSettingsError
+from commonwatt.operate.domain.care.findings import Component, Finding, Severity
+from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.care.policy import CarePolicy
+from commonwatt.operate.domain.cluster import Ask, NodeState, Place
+from commonwatt.operate.domain.errors import EngineError
+from commonwatt.operate.engines.care.caretaker import Caretaker
+from commonwatt.operate.engines.care.operator import Desk
+from commonwatt.operate.engines.care.replay.cluster import SimCluster
+from commonwatt.operate.io.care.journal import LedgerJournal, MemoryJournal
+from commonwatt.operate.io.care.repairs import CommandWorkshop, NoWorkshop
+from commonwatt.operate.io.care.settings import CareSettings, load_care_settings
 
 NOW = 1_800_000_000.0
 

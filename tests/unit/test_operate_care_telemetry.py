@@ -6,11 +6,11 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from commonwatt.operate.care.errors import TelemetryError
-from commonwatt.operate.care.findings import Sample
-from commonwatt.operate.care.telemetry.dcgm import parse_dmon
-from commonwatt.operate.care.telemetry.prometheus import parse_exposition, query, scrape
-from commonwatt.operate.care.telemetry.table import load_samples, load_series
+from commonwatt.operate.domain.care.errors import TelemetryError
+from commonwatt.operate.domain.care.findings import Sample
+from commonwatt.operate.io.care.telemetry.dcgm import parse_dmon
+from commonwatt.operate.io.care.telemetry.prometheus import parse_exposition, query, scrape
+from commonwatt.operate.io.care.telemetry.table import load_samples, load_series
 
 PAGE = r"""# HELP DCGM_FI_DEV_GPU_TEMP GPU temperature (in C).
 # TYPE DCGM_FI_DEV_GPU_TEMP gauge

@@ -57,7 +57,7 @@ def test_the_dashboard_shows_every_figure(call):
 
 
 def test_a_second_controller_is_refused(call, tmp_path):
-    from commonwatt.app.operate.home import alone, open_home
+    from commonwatt.operate.usecases.home import alone, open_home
 
     home = tmp_path / "home"
     call("init", home)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import IdentityError
-from commonwatt.fleet.policies.decide import Decision, decide
-from commonwatt.operate.capture import capture
-from commonwatt.operate.controller import Controller
-from commonwatt.operate.elastic.forecast import rise, rises
-from commonwatt.operate.engines.protocol import Ask, NodeSeen, Phase
-from commonwatt.operate.rules import check_decision
-from commonwatt.operate.settings import parse_settings
-from commonwatt.operate.view import Why, view
+from commonwatt.fleet.domain.policies.decide import Decision, decide
+from commonwatt.operate.domain.capture import capture
+from commonwatt.operate.domain.cluster import Ask, NodeSeen, Phase
+from commonwatt.operate.domain.settings import parse_settings
+from commonwatt.operate.engines.checks import check_decision
+from commonwatt.operate.engines.controller import Controller
+from commonwatt.operate.engines.elastic.forecast import rise, rises
+from commonwatt.operate.engines.snapshot import Why, view
 from tests.operate_cases import store
 from tests.operate_fake import FakeEngine
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from commonwatt.app.operate.home import make_home
+from commonwatt.operate.usecases.home import make_home
 from tests.operate_kills import kill_often
 
 SETTINGS = "engine = 'local'\ntick_s = 0.05\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.operate.engines.protocol import NodeState, Phase, Place
-from commonwatt.operate.engines.step import group_of
-from commonwatt.operate.errors import EngineError, UnknownError
+from commonwatt.operate.domain.cluster import NodeState, Phase, Place
+from commonwatt.operate.domain.errors import EngineError, UnknownError
+from commonwatt.operate.io.backends.attempt import group_of
 from tests.operate_cases import ask, local
 
 
@@ -130,7 +130,7 @@ def test_what_is_unknown_is_said(tmp_path):
 def test_an_engine_opened_anew_finds_what_runs(tmp_path):
     script = (
         "import sys, time; from tests.operate_cases import ask, local; from pathlib import Path\n"
-        "from commonwatt.operate.engines.protocol import Place\n"
+        "from commonwatt.operate.domain.cluster import Place\n"
         f"engine = local(Path({str(tmp_path)!r}))\n"
         "engine.submit(ask('a', 'sleep', '2')); engine.start('a', [Place('n000', (0,))])\n"
     )

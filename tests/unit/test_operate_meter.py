@@ -4,20 +4,20 @@ import urllib.request
 
 import pytest
 
-from commonwatt.app.operate.dashboard import grafana
 from commonwatt.core.errors import CommonwattError
-from commonwatt.fleet.traces import read_traces
-from commonwatt.operate.book import JobRow, Use
-from commonwatt.operate.capture import load_capture, parse_capture
-from commonwatt.operate.controller import Controller
-from commonwatt.operate.engines.protocol import Ask, NodeSeen, Phase
-from commonwatt.operate.errors import CaptureError, ControlError
-from commonwatt.operate.invoices import invoices
-from commonwatt.operate.meter import by_tenant, meter, trace
-from commonwatt.operate.prometheus import Endpoint
-from commonwatt.operate.replay import expected_starts_s
-from commonwatt.operate.settings import load_settings, parse_settings
-from commonwatt.tables.files import save_table
+from commonwatt.core.files import save_table
+from commonwatt.fleet.io.traces import read_traces
+from commonwatt.operate.domain.capture import load_capture, parse_capture
+from commonwatt.operate.domain.cluster import Ask, NodeSeen, Phase
+from commonwatt.operate.domain.errors import CaptureError, ControlError
+from commonwatt.operate.domain.settings import load_settings, parse_settings
+from commonwatt.operate.domain.state import JobRow, Use
+from commonwatt.operate.engines.controller import Controller
+from commonwatt.operate.engines.exporter import Endpoint
+from commonwatt.operate.engines.invoices import invoices
+from commonwatt.operate.engines.meter import by_tenant, meter, trace
+from commonwatt.operate.engines.replay import expected_starts_s
+from commonwatt.operate.usecases.dashboard import grafana
 from tests.operate_cases import store
 from tests.operate_fake import FakeEngine
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from commonwatt.operate.engines.protocol import NodeState, Phase, Place
-from commonwatt.operate.errors import EngineError
+from commonwatt.operate.domain.cluster import NodeState, Phase, Place
+from commonwatt.operate.domain.errors import EngineError
 from tests.operate_cases import ask, controller, run_until_over
 from tests.ray_cluster import need_ray, ray_cluster
 
@@ -21,7 +21,7 @@ def cluster():
 
 @pytest.fixture
 def engine(cluster, tmp_path):
-    from commonwatt.operate.engines.ray import RayEngine
+    from commonwatt.operate.io.backends.ray import RayEngine
 
     made = RayEngine(cluster.address, tmp_path / "engine")
     yield made
@@ -29,7 +29,7 @@ def engine(cluster, tmp_path):
 
 
 def test_a_controller_runs_gangs_on_ray_and_replays_its_decisions(tmp_path, engine):
-    from commonwatt.operate.replay import compare
+    from commonwatt.operate.engines.replay import compare
 
     for i in range(9):
         engine.submit(ask(f"g{i}", "sleep", "0.3", gpus=[1, 4, 6][i % 3]))

@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commonwatt.app.operate.home import engine_of, make_home, opened
-from commonwatt.app.operate.look import metered
-from commonwatt.app.operate.sandbox import runner
-from commonwatt.fleet.engine import simulate
-from commonwatt.fleet.machines import uniform_fleet
-from commonwatt.fleet.policies import parse_policy
-from commonwatt.fleet.traces import read_traces
-from commonwatt.operate.controller import Controller
-from commonwatt.sandbox.isolate.job import Job, Kind
-from commonwatt.sandbox.isolate.node import Ending
-from commonwatt.tables.files import save_table
+from commonwatt.core.files import save_table
+from commonwatt.fleet.domain.machines import uniform_fleet
+from commonwatt.fleet.domain.policies import parse_policy
+from commonwatt.fleet.engines.simulator import simulate
+from commonwatt.fleet.io.traces import read_traces
+from commonwatt.joins.job_to_cluster import runner
+from commonwatt.operate.engines.controller import Controller
+from commonwatt.operate.usecases.home import engine_of, make_home, opened
+from commonwatt.operate.usecases.status import metered
+from commonwatt.sandbox.domain.job import Job, Kind
+from commonwatt.sandbox.engines.isolation.node import Ending
 from tests.sandbox_node import open_folder, proved_node
 from tests.slurm_cluster import need_slurm, slurm_cluster
 

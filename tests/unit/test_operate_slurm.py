@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from commonwatt.operate.engines.protocol import NodeState, Phase, Place
-from commonwatt.operate.engines.slurm import SlurmEngine, parse
-from commonwatt.operate.errors import EngineError, UnknownError
+from commonwatt.operate.domain.cluster import NodeState, Phase, Place
+from commonwatt.operate.domain.errors import EngineError, UnknownError
+from commonwatt.operate.io.backends.slurm import SlurmEngine, parse
 from tests.operate_cases import ask, controller, run_until_over
 from tests.operate_rehearsal import rehearse, trace_slice
 from tests.slurm_cluster import need_slurm, slurm_cluster

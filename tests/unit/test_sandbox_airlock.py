@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from commonwatt.sandbox.airlock.checks import check_output
-from commonwatt.sandbox.airlock.differencing import Guard, can_recover
-from commonwatt.sandbox.airlock.membership import attack_membership, check_membership
-from commonwatt.sandbox.attacks.outputs import honest_outputs, hostile_outputs
-from commonwatt.sandbox.isolate.collect import Output
-from commonwatt.sandbox.isolate.kinds import as_kind
+from commonwatt.sandbox.engines.airlock.checks import check_output
+from commonwatt.sandbox.engines.airlock.differencing import Guard, can_recover
+from commonwatt.sandbox.engines.airlock.membership import attack_membership, check_membership
+from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
+from commonwatt.sandbox.engines.isolation.collect import Output
+from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
 
 HOSTILE = list(hostile_outputs())
 

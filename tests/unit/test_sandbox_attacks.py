@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from commonwatt.sandbox.attacks.judge import judge
-from commonwatt.sandbox.attacks.programs import ATTACKS
+from commonwatt.sandbox.engines.attacks.judge import judge
+from commonwatt.sandbox.engines.attacks.programs import ATTACKS
 from tests.sandbox_node import open_folder, proved_node
 
 

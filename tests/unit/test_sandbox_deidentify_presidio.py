@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from commonwatt.sandbox.deidentify import presidio
-from commonwatt.sandbox.deidentify.findings import Finding, Label
-from commonwatt.sandbox.errors import DeidentifyError
+from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.engines.deidentify import presidio
 
 INSTALLED = importlib.util.find_spec("presidio_analyzer") is not None
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.deidentify.tables import (
+from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.sandbox.domain.fhir import RESOURCES
+from commonwatt.sandbox.engines.deidentify.tables import (
     FHIR_POLICY,
     MOST_WEEKS,
     QUASI_IDENTIFIERS,
@@ -19,12 +21,10 @@ from commonwatt.sandbox.deidentify.tables import (
     token,
     treat,
 )
-from commonwatt.sandbox.errors import DeidentifyError
-from commonwatt.sandbox.imports.dataset import import_fhir, load_dataset
-from commonwatt.sandbox.imports.fhir import RESOURCES
-from commonwatt.sandbox.risk.attack import link, link_by_diary
-from commonwatt.sandbox.risk.measures import measure
-from commonwatt.sandbox.risk.report import assess_risk
+from commonwatt.sandbox.engines.risk.attack import link, link_by_diary
+from commonwatt.sandbox.engines.risk.measures import measure
+from commonwatt.sandbox.engines.risk.report import assess_risk
+from commonwatt.sandbox.io.imports.dataset import import_fhir, load_dataset
 from tests.shared_data import shared_data
 
 KEY = b"a secret of a room, thirty-two b"

@@ -11,12 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.deidentify.findings import Finding, Label, beside, merge
-from commonwatt.sandbox.deidentify.numbers import is_hkid, is_mainland_id, is_taiwan_id
-from commonwatt.sandbox.deidentify.score import score
-from commonwatt.sandbox.deidentify.text import find_identifiers, load_recogniser, mask_text
-from commonwatt.sandbox.deidentify.training.corpus import documents
-from commonwatt.sandbox.errors import DeidentifyError
+from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.sandbox.domain.findings import Finding, Label, beside, merge
+from commonwatt.sandbox.engines.deidentify.numbers import is_hkid, is_mainland_id, is_taiwan_id
+from commonwatt.sandbox.engines.deidentify.score import score
+from commonwatt.sandbox.engines.deidentify.text import (
+    find_identifiers,
+    load_recogniser,
+    mask_text,
+)
+from commonwatt.sandbox.engines.deidentify.training.corpus import documents
 from tests.shared_data import shared_data
 
 
@@ -208,7 +212,7 @@ def test_a_model_of_a_site_is_asked_too():
         yield Finding(text.index("sailing"), text.index("sailing") + 7, Label.OTHER_NUMBER)
 
     assert mask_text("The patient likes sailing.", more=[hobby]).endswith("likes [OTHER_NUMBER].")
-    found = load_recogniser("commonwatt.sandbox.deidentify.patterns:find_patterns")
+    found = load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")
     assert [one.label for one in found("a@b.org")] == [Label.EMAIL]
 
 
@@ -219,7 +223,7 @@ def test_a_recogniser_that_is_not_there_is_named(place):
 
 
 def test_name_lists_hold_single_plain_words():
-    from commonwatt.sandbox.deidentify.lists import weights_file
+    from commonwatt.sandbox.engines.deidentify.lists import weights_file
 
     lists = sorted((weights_file().parents[1] / "names").glob("*.txt"))
     assert len(lists) > 8

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from commonwatt.sandbox.deidentify.findings import Label
-from commonwatt.sandbox.deidentify.tagger import (
+from commonwatt.sandbox.domain.findings import Label
+from commonwatt.sandbox.engines.deidentify.tagger import (
     KINDS,
     TAGS,
     Weights,
@@ -17,10 +17,15 @@ from commonwatt.sandbox.deidentify.tagger import (
     save_weights,
     spans,
 )
-from commonwatt.sandbox.deidentify.tokens import tokenise
-from commonwatt.sandbox.deidentify.training.corpus import documents, simplified, sources
-from commonwatt.sandbox.deidentify.training.grammar import Choice, Slot, parse_rules, parse_template
-from commonwatt.sandbox.deidentify.training.learn import learn, lesson, right_tags
+from commonwatt.sandbox.engines.deidentify.tokens import tokenise
+from commonwatt.sandbox.engines.deidentify.training.corpus import documents, simplified, sources
+from commonwatt.sandbox.engines.deidentify.training.grammar import (
+    Choice,
+    Slot,
+    parse_rules,
+    parse_template,
+)
+from commonwatt.sandbox.engines.deidentify.training.learn import learn, lesson, right_tags
 
 
 def slots(node):

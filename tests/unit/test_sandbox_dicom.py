@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commonwatt.sandbox.deidentify.burned_in import Box, blank, find_text
-from commonwatt.sandbox.deidentify.dicom import deidentify_dicom
-from commonwatt.sandbox.deidentify.marks import (
+from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.sandbox.engines.deidentify.burned_in import Box, blank, find_text
+from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
+from commonwatt.sandbox.engines.deidentify.marks import (
     agrees_with_header,
     distance,
     is_harmless,
     names_of_header,
 )
-from commonwatt.sandbox.errors import DeidentifyError
 from tests.shared_data import shared_data
 
 pydicom = pytest.importorskip("pydicom")

@@ -8,16 +8,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from commonwatt.app.sandbox.example import (
+from commonwatt.cli import root
+from commonwatt.cli.frame import run_main
+from commonwatt.ledger import Key, actor_id_of
+from commonwatt.sandbox.usecases.example import (
     DATA,
     example_section,
     example_tables,
     run_example,
     tell_example,
 )
-from commonwatt.cli import root
-from commonwatt.cli.frame import run_main
-from commonwatt.ledger import Key, actor_id_of
 from tests.sandbox_node import open_folder, proved_node
 
 

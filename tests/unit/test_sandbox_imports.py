@@ -12,15 +12,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from commonwatt.sandbox.errors import ImportFaultError, RoomError
-from commonwatt.sandbox.imports.dataset import (
+from commonwatt.sandbox.domain.errors import ImportFaultError, RoomError
+from commonwatt.sandbox.io.imports.dataset import (
     delete_dataset,
     import_csv,
     import_fhir,
     import_omop,
     load_dataset,
 )
-from commonwatt.sandbox.imports.tables import Field, omop_tables
+from commonwatt.sandbox.io.imports.tables import Field, omop_tables
 from tests.shared_data import shared_data
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1950-02-03"}
@@ -218,7 +218,7 @@ def test_a_killed_import_leaves_no_dataset(tmp_path):
     (tmp_path / "in" / "Observation.ndjson").write_text("\n".join(lines))
     code = (
         "import sys; from pathlib import Path;"
-        "from commonwatt.sandbox.imports.dataset import import_fhir;"
+        "from commonwatt.sandbox.io.imports.dataset import import_fhir;"
         "print('go', flush=True);"
         "import_fhir([Path(sys.argv[1])], Path(sys.argv[2]), 'data'); print('end', flush=True)"
     )

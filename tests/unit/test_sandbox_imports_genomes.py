@@ -5,11 +5,11 @@ import gzip
 import polars as pl
 import pytest
 
-from commonwatt.sandbox.deidentify.tables import deidentify
-from commonwatt.sandbox.errors import DeidentifyError, ImportFaultError, RoomError
-from commonwatt.sandbox.imports.dataset import load_dataset
-from commonwatt.sandbox.imports.genomes import count_alleles, import_vcf, people_of
-from commonwatt.sandbox.imports.vcf import RULES
+from commonwatt.sandbox.domain.errors import DeidentifyError, ImportFaultError, RoomError
+from commonwatt.sandbox.engines.deidentify.tables import deidentify
+from commonwatt.sandbox.io.imports.dataset import load_dataset
+from commonwatt.sandbox.io.imports.genomes import count_alleles, import_vcf, people_of
+from commonwatt.sandbox.io.imports.vcf import RULES
 from tests.shared_data import shared_data
 
 HEAD = "##fileformat=VCFv4.2\n##contig=<ID=1>\n"

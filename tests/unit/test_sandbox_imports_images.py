@@ -12,9 +12,9 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from commonwatt.sandbox.deidentify.dicom import deidentify_dicom
-from commonwatt.sandbox.errors import DeidentifyError, ImportFaultError
-from commonwatt.sandbox.imports.images import RULES, import_dicom
+from commonwatt.sandbox.domain.errors import DeidentifyError, ImportFaultError
+from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
+from commonwatt.sandbox.io.imports.images import RULES, import_dicom
 
 KEY = bytes(range(32))
 

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 import zstandard
 
-from commonwatt.sandbox.errors import ImportFaultError
-from commonwatt.sandbox.imports.dataset import import_csv, import_fhir
-from commonwatt.sandbox.imports.plain import (
+from commonwatt.sandbox.domain.errors import ImportFaultError
+from commonwatt.sandbox.io.imports.dataset import import_csv, import_fhir
+from commonwatt.sandbox.io.imports.plain import (
     Field,
     Plain,
     as_json,
@@ -17,7 +17,7 @@ from commonwatt.sandbox.imports.plain import (
     load_schema,
     shipped_schemas,
 )
-from commonwatt.sandbox.imports.sources import FORMS, Sources, import_as
+from commonwatt.sandbox.io.imports.sources import FORMS, Sources, import_as
 from tests.shared_data import shared_data
 
 FIELDS = [Field(name="a", kind="integer", required=True), Field(name="b", kind="text")]

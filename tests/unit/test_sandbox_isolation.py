@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.sandbox.attacks.judge import LIMITS, as_job, lay_bait, verdict
-from commonwatt.sandbox.attacks.programs import ATTACKS, PRELUDE
-from commonwatt.sandbox.errors import IsolationError, JobError
-from commonwatt.sandbox.isolate.cgroups import make_group
-from commonwatt.sandbox.isolate.collect import Refusal, collect
-from commonwatt.sandbox.isolate.drive import check_namespaces
-from commonwatt.sandbox.isolate.handover import Elsewhere, collect_step, prepare_step
-from commonwatt.sandbox.isolate.job import Job, Kind, Language, Limits
-from commonwatt.sandbox.isolate.kinds import as_kind
-from commonwatt.sandbox.isolate.node import Ending, open_node
-from commonwatt.sandbox.isolate.probe import check_probe
-from commonwatt.sandbox.isolate.runtime import Runtime
+from commonwatt.sandbox.domain.errors import IsolationError, JobError
+from commonwatt.sandbox.domain.job import Job, Kind, Language, Limits
+from commonwatt.sandbox.engines.attacks.judge import LIMITS, as_job, lay_bait, verdict
+from commonwatt.sandbox.engines.attacks.programs import ATTACKS, PRELUDE
+from commonwatt.sandbox.engines.isolation.cgroups import make_group
+from commonwatt.sandbox.engines.isolation.collect import Refusal, collect
+from commonwatt.sandbox.engines.isolation.handover import Elsewhere, collect_step, prepare_step
+from commonwatt.sandbox.engines.isolation.node import Ending, open_node
+from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
+from commonwatt.sandbox.engines.isolation.probe import check_probe
+from commonwatt.sandbox.engines.isolation.runtime import Runtime
+from commonwatt.sandbox.engines.isolation.supervise import check_namespaces
 from tests.sandbox_node import open_folder, proved_node
 
 
@@ -84,9 +84,9 @@ def _groups_of(pid: int) -> list[Path]:
 _RUNNER = """
 import sys
 from pathlib import Path
-from commonwatt.sandbox.isolate.node import Node, find_bubblewrap
-from commonwatt.sandbox.isolate.runtime import Runtime
-from commonwatt.sandbox.isolate.job import Job, Limits
+from commonwatt.sandbox.engines.isolation.node import Node, find_bubblewrap
+from commonwatt.sandbox.engines.isolation.runtime import Runtime
+from commonwatt.sandbox.domain.job import Job, Limits
 folder = Path(sys.argv[1])
 code = f"import ctypes, time; ctypes.CDLL(None).prctl(15, b'{sys.argv[2]}'[:15]); time.sleep(30)"
 Node(folder, Runtime(), find_bubblewrap()).run(Job(code=code, limits=Limits(wall_s=30)), to=folder)

@@ -10,10 +10,10 @@ import pytest
 
 from commonwatt.ledger import Key, Ledger, actor_id_of
 from commonwatt.ledger.verify import verify
-from commonwatt.sandbox.imports.dataset import load_dataset
-from commonwatt.sandbox.privacy import account
-from commonwatt.sandbox.rooms import records, schema
-from commonwatt.sandbox.rooms.room import Room
+from commonwatt.sandbox.engines.privacy import account
+from commonwatt.sandbox.io.imports.dataset import load_dataset
+from commonwatt.sandbox.io.store import records, schema
+from commonwatt.sandbox.usecases.projects.project import Room
 from tests import sandbox_killed as child
 from tests.sandbox_house import House
 from tests.sandbox_node import open_folder

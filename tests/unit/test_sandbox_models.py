@@ -14,24 +14,24 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from commonwatt.sandbox.airlock.checks import check_output
-from commonwatt.sandbox.airlock.membership import (
+from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.engines.airlock.checks import check_output
+from commonwatt.sandbox.engines.airlock.membership import (
     attack_model,
     check_freedom,
     check_leaves,
     check_membership,
 )
-from commonwatt.sandbox.airlock.models import ModelError, parse_model
-from commonwatt.sandbox.airlock.training import Rows
-from commonwatt.sandbox.attacks.models import (
+from commonwatt.sandbox.engines.airlock.models import ModelError, parse_model
+from commonwatt.sandbox.engines.airlock.training import Rows
+from commonwatt.sandbox.engines.attacks.models import (
     FEATURES,
     honest_models,
     hostile_models,
     made_up_people,
 )
-from commonwatt.sandbox.isolate.collect import Output
-from commonwatt.sandbox.isolate.inside.job_tools import write_model
-from commonwatt.sandbox.isolate.job import Kind
+from commonwatt.sandbox.engines.isolation.collect import Output
+from commonwatt.sandbox.engines.isolation.inside.job_tools import write_model
 
 HOSTILE = list(hostile_models())
 PEOPLE = made_up_people(7, 500)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from commonwatt.ledger import Ledger
-from commonwatt.sandbox.errors import BudgetError
-from commonwatt.sandbox.privacy import account, measures
+from commonwatt.sandbox.domain.errors import BudgetError
+from commonwatt.sandbox.engines.privacy import account, measures
 from tests.databases import postgresql
 
 
@@ -124,7 +124,7 @@ def test_parallel_processes_spend_exactly_what_was_granted(where):
 _KILLED = """
 import os, sys
 from commonwatt.ledger import Ledger
-from commonwatt.sandbox.privacy import account, measures
+from commonwatt.sandbox.engines.privacy import account, measures
 from tests.databases import postgresql
 ledger = Ledger.open(sys.argv[1])
 while True:

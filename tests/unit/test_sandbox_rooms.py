@@ -9,13 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.ledger import ActorError, Ledger
-from commonwatt.sandbox.airlock.cohort import Cohort
-from commonwatt.sandbox.errors import BudgetError, RoleError, RoomError
-from commonwatt.sandbox.isolate.job import Kind
-from commonwatt.sandbox.privacy import measures
-from commonwatt.sandbox.rooms import consent
-from commonwatt.sandbox.rooms.consent import Scope, left_out, reaches, record, view
-from commonwatt.sandbox.rooms.moves import (
+from commonwatt.sandbox.domain.errors import BudgetError, RoleError, RoomError
+from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.lifecycle import (
     DATASET_MOVES,
     MAY,
     OUTPUT_MOVES,
@@ -25,7 +21,11 @@ from commonwatt.sandbox.rooms.moves import (
     Role,
     RoomState,
 )
-from commonwatt.sandbox.rooms.room import Request, prepare
+from commonwatt.sandbox.engines.airlock.cohort import Cohort
+from commonwatt.sandbox.engines.privacy import measures
+from commonwatt.sandbox.io.store import opt_outs as consent
+from commonwatt.sandbox.io.store.opt_outs import Scope, left_out, reaches, record, view
+from commonwatt.sandbox.usecases.projects.project import Request, prepare
 from tests.databases import empty, postgresql
 from tests.sandbox_house import ALL_BY_SEX, BY_SEX, House
 from tests.sandbox_node import open_folder, proved_node

@@ -15,14 +15,14 @@ from pydicom.data import get_testdata_file
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.sandbox.errors import RoomError
-from commonwatt.sandbox.imports.checked import connection, literal
-from commonwatt.sandbox.imports.dataset import import_fhir, import_omop, load_dataset
-from commonwatt.sandbox.imports.genomes import import_vcf
-from commonwatt.sandbox.imports.shapes import add_other_shape
-from commonwatt.sandbox.imports.tables import omop_tables
-from commonwatt.sandbox.rooms.consent import Scope, view
-from commonwatt.sandbox.rooms.room import Request
+from commonwatt.sandbox.domain.errors import RoomError
+from commonwatt.sandbox.io.imports.checked import connection, literal
+from commonwatt.sandbox.io.imports.dataset import import_fhir, import_omop, load_dataset
+from commonwatt.sandbox.io.imports.genomes import import_vcf
+from commonwatt.sandbox.io.imports.shapes import add_other_shape
+from commonwatt.sandbox.io.imports.tables import omop_tables
+from commonwatt.sandbox.io.store.opt_outs import Scope, view
+from commonwatt.sandbox.usecases.projects.project import Request
 from tests.sandbox_house import House
 from tests.sandbox_node import open_folder
 from tests.shared_data import shared_data
@@ -165,10 +165,10 @@ def test_a_room_makes_of_genomes_counts_and_no_row(tmp_path):
 KILLED = """
 import json, os, shutil, signal, sys
 from pathlib import Path
-from commonwatt.sandbox.imports.dataset import import_csv, import_fhir, import_omop
-from commonwatt.sandbox.imports.genomes import import_vcf
-from commonwatt.sandbox.imports.images import import_dicom
-from commonwatt.sandbox.imports.plain import infer_schema
+from commonwatt.sandbox.io.imports.dataset import import_csv, import_fhir, import_omop
+from commonwatt.sandbox.io.imports.genomes import import_vcf
+from commonwatt.sandbox.io.imports.images import import_dicom
+from commonwatt.sandbox.io.imports.plain import infer_schema
 import polars, duckdb
 form, source, store = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 stops = [int(stop) for stop in sys.argv[4:]]

@@ -7,15 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.ledger import Ledger, actor_id_of
-from commonwatt.sandbox.airlock.cohort import Cohort
-from commonwatt.sandbox.airlock.training import Feature, Training, is_held_out
-from commonwatt.sandbox.errors import AirlockError, RoomError
-from commonwatt.sandbox.isolate.job import Kind
-from commonwatt.sandbox.privacy import measures
-from commonwatt.sandbox.rooms import consent, records
-from commonwatt.sandbox.rooms.consent import Scope, people_of, reaches
-from commonwatt.sandbox.rooms.room import Request, prepare
-from commonwatt.sandbox.rooms.schema import uses
+from commonwatt.sandbox.domain.errors import AirlockError, RoomError
+from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.engines.airlock.cohort import Cohort
+from commonwatt.sandbox.engines.airlock.training import Feature, Training, is_held_out
+from commonwatt.sandbox.engines.privacy import measures
+from commonwatt.sandbox.io.store import opt_outs as consent
+from commonwatt.sandbox.io.store import records
+from commonwatt.sandbox.io.store.opt_outs import Scope, people_of, reaches
+from commonwatt.sandbox.io.store.schema import uses
+from commonwatt.sandbox.usecases.projects.project import Request, prepare
 from tests.sandbox_house import House
 from tests.sandbox_node import open_folder, proved_node
 

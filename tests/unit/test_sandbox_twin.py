@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from commonwatt.sandbox.errors import BudgetError
-from commonwatt.sandbox.privacy.twin import Categories, Range, Token, make_twin
+from commonwatt.sandbox.domain.errors import BudgetError
+from commonwatt.sandbox.engines.synthetic.tables import Categories, Range, Token, make_twin
 
 DATA = pl.DataFrame(
     {

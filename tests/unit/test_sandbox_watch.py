@@ -6,12 +6,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from commonwatt.ledger import actor_id_of
-from commonwatt.sandbox.errors import RoomError
-from commonwatt.sandbox.privacy import measures
-from commonwatt.sandbox.rooms.consent import people_of
-from commonwatt.sandbox.rooms.moves import RoomState
-from commonwatt.sandbox.rooms.watch import Thresholds, alerts, due, events, report, uses
-from commonwatt.sandbox.rooms.wipe import wipe
+from commonwatt.sandbox.domain.errors import RoomError
+from commonwatt.sandbox.domain.lifecycle import RoomState
+from commonwatt.sandbox.engines.privacy import measures
+from commonwatt.sandbox.io.store.opt_outs import people_of
+from commonwatt.sandbox.io.store.wipe import wipe
+from commonwatt.sandbox.usecases.projects.activity import (
+    Thresholds,
+    alerts,
+    due,
+    events,
+    report,
+    uses,
+)
 from tests.sandbox_house import ALL_BY_SEX, BY_SEX, House
 from tests.sandbox_node import open_folder, proved_node
 
@@ -100,8 +107,8 @@ def test_a_budget_spent_fast_and_the_same_question_again_raise_alerts(house):
 
 
 def test_outputs_that_differ_in_a_few_people_raise_an_alert(house, node, tmp_path):
-    from commonwatt.sandbox.airlock.cohort import Cohort
-    from commonwatt.sandbox.rooms.consent import Scope
+    from commonwatt.sandbox.engines.airlock.cohort import Cohort
+    from commonwatt.sandbox.io.store.opt_outs import Scope
 
     total = "open('/out/n.csv', 'w').write('n\\n60\\n')"
     house.release(
@@ -171,7 +178,7 @@ def test_a_deleted_room_holds_nothing_and_its_tokens_lead_to_nobody(house, node)
 
 
 def test_a_deletion_that_was_interrupted_is_due_and_goes_on(house, monkeypatch):
-    import commonwatt.sandbox.rooms.room as room
+    import commonwatt.sandbox.usecases.projects.project as room
 
     def cut(_):
         raise KeyboardInterrupt

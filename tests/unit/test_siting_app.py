@@ -6,7 +6,10 @@ import math
 import pytest
 from click.testing import CliRunner
 
-from commonwatt.app.siting import (
+from commonwatt.cli import root
+from commonwatt.core.errors import InfeasibleError, TableError, UsageError
+from commonwatt.siting.domain.cooling import Cooling
+from commonwatt.siting.usecases import (
     PlaceChoices,
     contest_answer,
     cost_answer,
@@ -16,9 +19,6 @@ from commonwatt.app.siting import (
     place_answer,
     place_section,
 )
-from commonwatt.cli import root
-from commonwatt.core.errors import InfeasibleError, TableError, UsageError
-from commonwatt.siting.weather import Cooling
 
 HEAD = "class,origin,gpus,latency_ms,residency,types,defer_h,gb_per_gpu_hour\n"
 

@@ -6,23 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commonwatt.siting.cost.cells import (
-    DATA,
-    Confidence,
-    load_cells,
-    load_money,
-    site_cells,
-    sites_of,
-)
-from commonwatt.siting.cost.chance import costs_of, draw, draw_slow, sobol
-from commonwatt.siting.cost.drivers import (
+from commonwatt.catalogue.errors import UnitError
+from commonwatt.siting.domain.cost_inputs import INPUTS, PLACE
+from commonwatt.siting.domain.errors import CellsError
+from commonwatt.siting.engines.cost.chance import costs_of, draw, draw_slow, sobol
+from commonwatt.siting.engines.cost.drivers import (
     break_even_map,
     break_even_tariff,
     break_even_utilisation,
     tornado,
 )
-from commonwatt.siting.cost.inputs import INPUTS, PLACE
-from commonwatt.siting.cost.model import (
+from commonwatt.siting.engines.cost.model import (
     asset_charge,
     build_factor,
     crf,
@@ -31,7 +25,14 @@ from commonwatt.siting.cost.model import (
     lcoc_by_part,
     simple,
 )
-from commonwatt.siting.errors import CellsError, UnitError
+from commonwatt.siting.io.cells import (
+    DATA,
+    Confidence,
+    load_cells,
+    load_money,
+    site_cells,
+    sites_of,
+)
 
 CELLS = load_cells()
 COLUMN = CELLS + load_cells(DATA / "column_cells.csv")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import InfeasibleError
-from commonwatt.siting.place.decompose import solve_by_days
-from commonwatt.siting.place.exact import solve_exact
-from commonwatt.siting.place.explain import (
+from commonwatt.siting.domain.placement import carbon_of
+from commonwatt.siting.engines.place.decompose import solve_by_days
+from commonwatt.siting.engines.place.exact import solve_exact
+from commonwatt.siting.engines.place.explain import (
     Limit,
     Rule,
     can_be_met,
@@ -17,7 +18,6 @@ from commonwatt.siting.place.explain import (
     price_of_limits,
     smallest_conflict,
 )
-from commonwatt.siting.place.problem import carbon_of
 from tests.siting_problems import random_problem
 
 

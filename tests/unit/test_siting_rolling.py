@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from commonwatt.siting.errors import NetworkError, SeriesError
-from commonwatt.siting.place.rolling import at_home, case_of, ceiling, day_ahead, hindsight
-from commonwatt.siting.series import check_connected, load_market, read_market
-from commonwatt.siting.weather import Cooling, delivered_tariff, pue_of, wet_bulb_c
+from commonwatt.siting.domain.cooling import Cooling, delivered_tariff, pue_of, wet_bulb_c
+from commonwatt.siting.domain.errors import NetworkError, SeriesError
+from commonwatt.siting.engines.place.rolling import (
+    at_home,
+    case_of,
+    ceiling,
+    day_ahead,
+    hindsight,
+)
+from commonwatt.siting.io.series import check_connected, load_market, read_market
 from tests.shared_data import shared_data
 
 MARKET = load_market()

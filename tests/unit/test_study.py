@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from commonwatt.app.study import run_study
-from commonwatt.app.study.fleet import fleet_stage, policies_of, programme_inputs
 from commonwatt.core.errors import ProgrammeError
 from commonwatt.runs import RunStore, Stages
-from commonwatt.scenario.programme import find_programme, load_programme
+from commonwatt.study.programme.reader import find_programme, load_programme
+from commonwatt.study.stages.fleet import fleet_stage, policies_of, programme_inputs
+from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
 
@@ -75,7 +75,7 @@ def test_all_four_alternatives_of_the_shipped_programme_are_compared(studied):
 
 
 def test_hospital_jobs_stay_at_home():
-    from commonwatt.app.fleet.simulation import run_fleet
+    from commonwatt.fleet.usecases.simulate import run_fleet
 
     programme = load_programme("harbour")
     inputs = programme_inputs(programme)
@@ -178,7 +178,7 @@ def test_a_room_that_cannot_be_made_here_says_so_and_the_study_goes_on(tmp_path,
     def refuse(*_, **__):
         raise ModuleNotFoundError("no module named pydicom")
 
-    monkeypatch.setattr("commonwatt.app.sandbox.example.tell_example", refuse)
+    monkeypatch.setattr("commonwatt.sandbox.usecases.example.tell_example", refuse)
     programme = small_programme(tmp_path, "[rooms]\nexample = true\non = 2026-03-02\n")
     study = run_study(programme, RunStore(tmp_path / "runs"))
     page = study.report.read_text(encoding="utf-8")

@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 import pytest
 from click.testing import CliRunner
 
-from commonwatt.app.study import run_study
-from commonwatt.app.study.origins import KINDS
 from commonwatt.cli.runs import runs as group
 from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.runs import RunStore, lineage
+from commonwatt.study.origins import KINDS
+from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from commonwatt.app.study import run_study
 from commonwatt.cli.study import study as command
 from commonwatt.core.errors import ProgrammeError
 from commonwatt.runs import RunStore
+from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from commonwatt.app.charts.treasury import need_chart
-from commonwatt.app.treasury import FanChoices, centre_path, need_answer
 from commonwatt.cli.treasury import treasury
-from commonwatt.treasury.country.file import load_country
-from commonwatt.treasury.finance.answer import capital_need
-from commonwatt.treasury.finance.centre import load_centre
-from commonwatt.treasury.realism import sign_test
+from commonwatt.treasury.engines.finance.finance_answer import capital_need
+from commonwatt.treasury.engines.track_record import sign_test
+from commonwatt.treasury.io.centre import load_centre
+from commonwatt.treasury.io.country.folder import load_country
+from commonwatt.treasury.usecases.answers import FanChoices, centre_path, need_answer
+from commonwatt.treasury.usecases.charts import need_chart
 from tests.shared_data import shared_data
 
 

@@ -4,20 +4,20 @@ import shutil
 
 import pytest
 
-from commonwatt.treasury.accounts import Account, Entry, Kind, Ledger
-from commonwatt.treasury.bonds.terms import Bond
-from commonwatt.treasury.country.file import SHIPPED, load_country
-from commonwatt.treasury.errors import (
+from commonwatt.treasury.domain.accounts import Account, Entry, Kind, Ledger
+from commonwatt.treasury.domain.bonds.terms import Bond
+from commonwatt.treasury.domain.errors import (
     AccountError,
     BondError,
     CentreError,
     CountryError,
     RuleError,
 )
-from commonwatt.treasury.finance.centre import load_centre
-from commonwatt.treasury.project import project
-from commonwatt.treasury.rules.indicators import read_indicators
-from commonwatt.treasury.rules.tables import load_rules
+from commonwatt.treasury.engines.projection import project
+from commonwatt.treasury.io.centre import load_centre
+from commonwatt.treasury.io.country.folder import SHIPPED, load_country
+from commonwatt.treasury.io.indicators import read_indicators
+from commonwatt.treasury.io.rules import load_rules
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commonwatt.app.treasury import AssessChoices, assess_answer
-from commonwatt.treasury.errors import RuleError
-from commonwatt.treasury.rules.eu import (
+from commonwatt.treasury.domain.errors import RuleError
+from commonwatt.treasury.engines.rules.eu import (
     EuInputs,
     Scenario,
     Shocks,
@@ -16,8 +15,9 @@ from commonwatt.treasury.rules.eu import (
     load_eu,
     project_eu,
 )
-from commonwatt.treasury.rules.signals import judge
-from commonwatt.treasury.rules.tables import load_rules, rule_names
+from commonwatt.treasury.engines.rules.signals import judge
+from commonwatt.treasury.io.rules import load_rules, rule_names
+from commonwatt.treasury.usecases.answers import AssessChoices, assess_answer
 
 EU = load_rules("eu-2024")
 

@@ -7,15 +7,15 @@ import polars as pl
 import pytest
 
 from commonwatt.core.messages import Message
-from commonwatt.web.drawn import drawn
+from commonwatt.web.cache import BIG, Ask, Kept
+from commonwatt.web.chart_data import drawn
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.guard import POLICY
-from commonwatt.web.kept import BIG, Ask, Kept
-from commonwatt.web.kinds import KINDS, changes_of
+from commonwatt.web.middleware import POLICY
+from commonwatt.web.page_view import Chart, Form, Rows, Series
 from commonwatt.web.parameters import Kind, Parameter, parse_values
 from commonwatt.web.svg import draw
-from commonwatt.web.view import Chart, Form, Rows, Series
-from commonwatt.web.works import MOVES, STATE_NAMES, WorkState
+from commonwatt.web.tasks.kinds import KINDS, changes_of
+from commonwatt.web.tasks.supervisor import MOVES, STATE_NAMES, WorkState
 
 SIZE = Parameter(
     name="size",

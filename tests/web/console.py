@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import uvicorn
 
-import commonwatt.web.accounts as accounts
+import commonwatt.web.auth.accounts as accounts
 from commonwatt.web.app import build_on
-from commonwatt.web.desk import Desk, open_desk
-from commonwatt.web.doors import cookie_name
+from commonwatt.web.auth.access import cookie_name
 from commonwatt.web.roles import Role
+from commonwatt.web.services import Desk, open_desk
 from commonwatt.web.settings import Settings
 
 HTML = {"accept": "text/html"}

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import polars as pl
 
-import commonwatt.web.child as child
-import commonwatt.web.kinds as kinds
+import commonwatt.web.tasks.kinds as kinds
+import commonwatt.web.tasks.worker as child
 from commonwatt.core.messages import Message
 from commonwatt.runs import Recipe, RunStore
 

@@ -7,7 +7,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 
-import commonwatt.web.accounts as accounts
+import commonwatt.web.auth.accounts as accounts
 from commonwatt.web.client import Console
 from commonwatt.web.errors import (
     ForbiddenError,

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from commonwatt.web.doors import cookie_name
+from commonwatt.web.auth.access import cookie_name
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import Role
 from tests.web.console import running

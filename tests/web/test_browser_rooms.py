@@ -2,7 +2,7 @@
 
 import pytest
 
-from commonwatt.web.doors import cookie_name
+from commonwatt.web.auth.access import cookie_name
 from commonwatt.web.roles import Role
 from tests.web.test_browser import _findings, _walk_down, browser
 from tests.web.test_desks import output, place

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commonwatt.app.operate.acts import submit
-from commonwatt.app.operate.home import make_home
-from commonwatt.app.operate.run import start
-from commonwatt.operate.engines.protocol import Ask
+from commonwatt.operate.domain.cluster import Ask
+from commonwatt.operate.usecases.actions import submit
+from commonwatt.operate.usecases.home import make_home
+from commonwatt.operate.usecases.run import start
 from commonwatt.web.roles import Role
 from tests.web.console import HTML, running
 from tests.web.sample import sample_store

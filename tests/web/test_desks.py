@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commonwatt.clinic.registry import Desk, Status
+from commonwatt.clinic.io.registry import Desk, Status
 from commonwatt.ledger import Key, Person
-from commonwatt.sandbox.imports.dataset import import_fhir
-from commonwatt.sandbox.isolate.job import Kind
-from commonwatt.sandbox.rooms.consent import Scope
-from commonwatt.sandbox.rooms.room import Facts, Request, Room
+from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.io.imports.dataset import import_fhir
+from commonwatt.sandbox.io.store.opt_outs import Scope
+from commonwatt.sandbox.usecases.projects.project import Facts, Request, Room
 from commonwatt.web.roles import Role
 from tests.clinic_factories import BODIES, BY, NAMES
 from tests.sandbox_house import ALL_BY_SEX, BY_SEX, _patient

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-import commonwatt.web.accounts as accounts
+import commonwatt.web.auth.accounts as accounts
 from commonwatt.ledger.verify import verify
 from commonwatt.web import schema
-from commonwatt.web.doors import cookie_name
+from commonwatt.web.auth.access import cookie_name
 from commonwatt.web.errors import ParameterError, SignInError, TooManyError
 from commonwatt.web.registry import PAGES
 from commonwatt.web.roles import ACTION_NAMES, MAY, ROLE_NAMES, Action, Role, can

@@ -2,8 +2,8 @@
 
 import pytest
 
-import commonwatt.web.accounts as accounts
-from commonwatt.web.oidc import BACK, Provider
+import commonwatt.web.auth.accounts as accounts
+from commonwatt.web.auth.oidc import BACK, Provider
 from commonwatt.web.roles import Role
 from tests.web.console import running
 from tests.web.provider import CLIENT, SECRET, Person

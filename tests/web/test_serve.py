@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from commonwatt.core.errors import UsageError
-from commonwatt.web.guard import Rates
+from commonwatt.web.middleware import Rates
 from commonwatt.web.roles import Role
 from commonwatt.web.serve import bound, prepare, settings_for
 from commonwatt.web.settings import Settings
-from commonwatt.web.works import start_work
+from commonwatt.web.tasks.supervisor import start_work
 from tests.web.console import running
 from tests.web.sample import sample_store
 

@@ -16,7 +16,7 @@ from commonwatt.runs import RunStore
 from commonwatt.runs.check import check_store
 from commonwatt.web.errors import WorkError
 from commonwatt.web.roles import Role
-from commonwatt.web.works import (
+from commonwatt.web.tasks.supervisor import (
     MOST_ATTEMPTS,
     WorkState,
     find_work,

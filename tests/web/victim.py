@@ -9,9 +9,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from commonwatt.web.desk import open_desk
+from commonwatt.web.services import open_desk
 from commonwatt.web.settings import Settings
-from commonwatt.web.works import Foreman
+from commonwatt.web.tasks.supervisor import Foreman
 
 CHILD = "tests.web.slow_child"
 

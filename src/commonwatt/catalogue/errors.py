@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-# One class and one exit code for every fault of a unit. It still stands in the wing that needed
-# it first; the import contract names this one upward import until the class moves here.
-from commonwatt.siting.errors import UnitError
+from commonwatt.core.errors import InputError
 
-__all__ = ["UnitError"]
+
+class UnitError(InputError):
+    """A unit is unknown, or two units contradict each other."""
+
+    code, exit_code = "unit-invalid", 36

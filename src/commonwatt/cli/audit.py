@@ -16,7 +16,7 @@ _path = click.Path(path_type=Path)
 @option("--flagged", is_flag=True, help="Show only claims that are not in line.")
 def audit(claims: Path, flagged: bool) -> Answer:
     """Check published claims against sourced data, our own models and each other."""
-    from commonwatt.app import audit as app
+    from commonwatt.audit import usecases as app
 
     audited = app.audit(app.load_claims(claims), app.load_library())
     shown = [each for each in audited if not flagged or each.kind is not app.Kind.IN_LINE]

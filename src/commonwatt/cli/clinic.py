@@ -62,7 +62,7 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
 @option("--on", "on", type=_DAY, help="Day whose law applies (default: today).")
 def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | None) -> Answer:
     """Give class, route and duties of a product or service, with reasons."""
-    from commonwatt.app import clinic as app
+    from commonwatt.clinic.usecases import rules as app
 
     day = (on or datetime.now(UTC)).date()
     answer = app.classify_answer(_COMMON | pairs(facts), places or PLACES, day)
@@ -75,7 +75,7 @@ def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | Non
 @option("--move", metavar="RULE=DATE", help="Show what changes when this rule's date moves.")
 def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) -> Answer:
     """Look at every combination of the axes: gaps, contradictions, moved dates."""
-    from commonwatt.app import clinic as app
+    from commonwatt.clinic.usecases import rules as app
 
     asked = [day.date() for day in days] or list(_DAYS)
     if move:
@@ -111,7 +111,7 @@ def evidence(
     site: str,
 ) -> Answer:
     """Compute discrimination, calibration and threshold metrics by subgroup."""
-    from commonwatt.app.clinic_evidence import evidence_answer, evidence_figures
+    from commonwatt.clinic.usecases.evidence import evidence_answer, evidence_figures
 
     answer, frame = evidence_answer(table, score=score, label=label, by=by, threshold=threshold)
     drawn: dict[str, str] = {}
@@ -164,14 +164,14 @@ def monitor(
     horizon: int | None,
 ) -> Answer:
     """Watch a model's calibration with a guaranteed false-alarm bound."""
-    from commonwatt.app.clinic_monitor import monitor_answer
+    from commonwatt.clinic.usecases.monitor import monitor_answer
 
     columns = (score, label, day)
     answer = monitor_answer(table, columns=columns, by=by, band=band, alpha=alpha, horizon=horizon)
     tables: dict[str, pl.DataFrame] = {}
     files: dict[str, str] = {}
     if ctx.params.get("out"):
-        from commonwatt.app.clinic_figures import monitor_figures
+        from commonwatt.clinic.usecases.monitor_figures import monitor_figures
 
         points, files = monitor_figures(
             table, answer, columns=columns, by=by, language=language(ctx)
@@ -224,7 +224,7 @@ def _companion(found: dict[str, Any] | None, language: str) -> list[str]:
 @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
 def joint(table: Path, model: str, doctor: str, label: str) -> Answer:
     """Show what recording the doctor's own estimate is worth."""
-    from commonwatt.app.clinic_evidence import joint_answer
+    from commonwatt.clinic.usecases.evidence import joint_answer
 
     answer = joint_answer(table, model=model, doctor=doctor, label=label)
     return Answer(data=answer, text=lambda language: _joint(answer, language))

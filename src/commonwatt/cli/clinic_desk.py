@@ -46,7 +46,7 @@ def _add_register(clinic: LazyGroup) -> None:
     @click.argument("body", type=click.Path(dir_okay=False, exists=True, path_type=Path))
     def register(where: str, key_file: Path, kind: str, name: str, body: Path) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Put a record from a JSON file on file."""
-        from commonwatt.app import clinic_desk as app
+        from commonwatt.clinic.usecases import registry as app
 
         return _entry(app.register(where, key_file, kind, name, body, now=_now()))
 
@@ -59,7 +59,7 @@ def _add_moves(clinic: LazyGroup) -> None:
     @_deployment
     def approve(where: str, key_file: Path, reason: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Approve a proposed deployment and its threshold."""
-        from commonwatt.app import clinic_desk as app
+        from commonwatt.clinic.usecases import registry as app
 
         return _entry(app.move(where, key_file, deployment, "approved", reason, now=_now()))
 
@@ -70,7 +70,7 @@ def _add_moves(clinic: LazyGroup) -> None:
     @_deployment
     def deploy(where: str, key_file: Path, reason: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Let an approved or paused deployment go live."""
-        from commonwatt.app import clinic_desk as app
+        from commonwatt.clinic.usecases import registry as app
 
         return _entry(app.move(where, key_file, deployment, "live", reason, now=_now()))
 
@@ -82,7 +82,7 @@ def _add_moves(clinic: LazyGroup) -> None:
     @option("--retire", is_flag=True, help="For good, not only for now.")
     def stop(where: str, key_file: Path, reason: str, deployment: str, retire: bool) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Pause a live deployment, or retire one."""
-        from commonwatt.app import clinic_desk as app
+        from commonwatt.clinic.usecases import registry as app
 
         to = "retired" if retire else "paused"
         return _entry(app.move(where, key_file, deployment, to, reason, now=_now()))
@@ -113,8 +113,8 @@ def _add_incident(clinic: LazyGroup) -> None:
         code: str,
     ) -> Answer:
         """Report an incident and show who must be told by when."""
-        from commonwatt.app import clinic_desk as app
-        from commonwatt.app import clinic_queries as queries
+        from commonwatt.clinic.usecases import queries
+        from commonwatt.clinic.usecases import registry as app
 
         body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
         body |= {"jurisdiction": place, "code": code}
@@ -131,7 +131,7 @@ def _add_dossier(clinic: LazyGroup) -> None:
     @option("--pdf", type=_file, help="Also write the page as PDF here.")
     def dossier(where: str, version: str, pdf: Path | None) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Write everything on record about a version: a page, and FHIR."""
-        from commonwatt.app import clinic_desk as app
+        from commonwatt.clinic.usecases import registry as app
 
         page, bundle = app.dossier(where, version, language(click.get_current_context()))
         if pdf:

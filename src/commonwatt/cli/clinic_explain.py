@@ -42,7 +42,7 @@ def add_explain(clinic: LazyGroup) -> None:
         seed: int,
     ) -> Answer:
         """Show what each column is worth to a model, or what it adds in one case."""
-        from commonwatt.app.clinic_explain import explain_answer
+        from commonwatt.clinic.usecases.explain import explain_answer
 
         found, frame = explain_answer(
             table, linear=linear, python=python, columns=columns, label=label, row=row, seed=seed

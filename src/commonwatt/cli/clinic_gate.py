@@ -64,7 +64,7 @@ def _add_serve(clinic: LazyGroup) -> None:
         plan: str,
     ) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Serve the gate as CDS Hooks, or to an agent as an MCP server."""
-        from commonwatt.app import clinic_gate as app
+        from commonwatt.clinic.usecases import gateway as app
 
         if mcp is not None and not plan:
             fail_usage(Message("An agent's session needs the name of its plan: --plan."))
@@ -115,7 +115,7 @@ def _add_ask(clinic: LazyGroup) -> None:
         own: float | None,
     ) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Ask a model about one encounter, or learn which rule refuses it."""
-        from commonwatt.app import clinic_gate as app
+        from commonwatt.clinic.usecases import gateway as app
 
         with app.opened(where, key_file, site_file, secret_file, now=_now()) as opened:
             found = app.ask(opened, deployment, encounter, pairs(facts), own, now=_now())
@@ -136,7 +136,7 @@ def _add_lots(clinic: LazyGroup) -> None:
             help="A secret that is told now; may repeat.")  # fmt: skip
     def lots(where: str, site: str, secret_files: tuple[Path, ...]) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Draw the lots again by which doctors were asked first, and compare the record."""
-        from commonwatt.app import clinic_gate as app
+        from commonwatt.clinic.usecases import gateway as app
 
         found = app.audit_lots(where, site, secret_files)
         return Answer(data=found, text=lambda language: _lots(found, language))

@@ -24,7 +24,7 @@ def add_import(clinic: LazyGroup) -> None:
     )
     def import_(files: tuple[Path, ...], on: datetime | None) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Read model cards, FDA's list and adverse events, and say what contradicts itself."""
-        from commonwatt.app.clinic_imports import import_answer
+        from commonwatt.clinic.usecases.imports import import_answer
 
         found, frame = import_answer(files, (on or datetime.now(UTC)).date())
         return Answer(

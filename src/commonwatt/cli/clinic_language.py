@@ -57,7 +57,7 @@ def _add_examination(clinic: LazyGroup) -> None:
         seed: int,
     ) -> Answer:
         """Examine a language model on held-out notes: errors, summaries, laziness, leaks."""
-        from commonwatt.app import clinic_language as app
+        from commonwatt.clinic.usecases import language as app
 
         asked = app.Asked(
             url=url,
@@ -93,7 +93,7 @@ def _add_canaries(clinic: LazyGroup) -> None:
             help="How many.")  # fmt: skip
     def canaries(secret_file: Path, count: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Make lines to plant before training, and the key that finds them afterwards."""
-        from commonwatt.app import clinic_language as app
+        from commonwatt.clinic.usecases import language as app
 
         kept, planted = app.canaries_answer(secret_file, count)
         gaps = {"count": str(count)}

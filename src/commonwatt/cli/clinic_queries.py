@@ -30,7 +30,7 @@ def _add_live(clinic: LazyGroup) -> None:
     @option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Instant (default: now).")
     def live(where: str, site: str, at: datetime | None) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Show what was live at a site at a time."""
-        from commonwatt.app import clinic_queries as app
+        from commonwatt.clinic.usecases import queries as app
 
         found = app.live(where, site, at or datetime.now(UTC))
         return Answer(data={"live": found}, text=lambda language: rows_text(found, language))
@@ -42,7 +42,7 @@ def _add_approver(clinic: LazyGroup) -> None:
     @_deployment
     def approver(where: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Show who approved a deployment and its threshold."""
-        from commonwatt.app import clinic_queries as app
+        from commonwatt.clinic.usecases import queries as app
 
         found = app.approver(where, deployment)
         gaps = {name: str(value) for name, value in found.items()}
@@ -61,7 +61,7 @@ def _add_rulings(clinic: LazyGroup) -> None:
     @option("--place", type=click.Choice(PLACES), required=True, help="Whose law.")
     def rulings(where: str, product: str, place: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Show which rule sets gave a product its class."""
-        from commonwatt.app import clinic_queries as app
+        from commonwatt.clinic.usecases import queries as app
 
         found = app.rulings(where, product, place)
         return Answer(data={"rulings": found}, text=lambda language: rows_text(found, language))
@@ -73,7 +73,7 @@ def _add_bedside(clinic: LazyGroup) -> None:
     @_deployment
     def undisclosed(where: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Show which encounters lacked disclosure."""
-        from commonwatt.app import clinic_queries as app
+        from commonwatt.clinic.usecases import queries as app
 
         found = app.undisclosed(where, deployment)
         return Answer(data=found, text=lambda language: _undisclosed(found, language))
@@ -83,7 +83,7 @@ def _add_bedside(clinic: LazyGroup) -> None:
     @_deployment
     def unsigned(where: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Show the advice on which a doctor's signed decision is still wanted."""
-        from commonwatt.app import clinic_queries as app
+        from commonwatt.clinic.usecases import queries as app
 
         found = [{"advice": name} for name in app.unsigned(where, deployment)]
         return Answer(data={"unsigned": found}, text=lambda language: rows_text(found, language))
@@ -93,7 +93,7 @@ def _add_bedside(clinic: LazyGroup) -> None:
     @_deployment
     def overrides(where: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Show how accepted and overridden advice fared."""
-        from commonwatt.app import clinic_queries as app
+        from commonwatt.clinic.usecases import queries as app
 
         found = app.overrides(where, deployment)
         return Answer(data=found, text=lambda language: _overrides(found, language))
@@ -103,7 +103,7 @@ def _add_bedside(clinic: LazyGroup) -> None:
     @click.argument("advice")
     def seen(where: str, advice: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Show whether the doctor saw the advice before estimating."""
-        from commonwatt.app import clinic_queries as app
+        from commonwatt.clinic.usecases import queries as app
 
         found = app.seen_first(where, advice)
         return Answer(data={"advice": advice, "seen_first": found}, text=_SEEN[found].say)
@@ -121,7 +121,7 @@ def _add_duties(clinic: LazyGroup) -> None:
     @where
     def duties(where: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Show who must be told of incidents by when."""
-        from commonwatt.app import clinic_queries as app
+        from commonwatt.clinic.usecases import queries as app
 
         found = app.duties(where)
         return Answer(data={"duties": found}, text=lambda language: rows_text(found, language))

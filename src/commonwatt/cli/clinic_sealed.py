@@ -43,8 +43,8 @@ def _add_seal(clinic: LazyGroup) -> None:
             help="Examinations that the set may answer.")  # fmt: skip
     def seal(key_file: Path, items: Path, secret_file: Path, threshold: float, most: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Bind yourself to private items before you see the model."""
-        from commonwatt.app import clinic_sealed as app
-        from commonwatt.clinic.evidence.sealed import Terms
+        from commonwatt.clinic.engines.evidence.sealed import Terms
+        from commonwatt.clinic.usecases import sealed as app
 
         terms = Terms(threshold=threshold, most=most)
         made = app.seal_answer(items, secret_file, key_file, terms)
@@ -87,7 +87,7 @@ def _add_examine(clinic: LazyGroup) -> None:
         version: str,
     ) -> Answer:
         """Examine a vendor's model on sealed items; the vendor sees the signed aggregate."""
-        from commonwatt.app import clinic_sealed as app
+        from commonwatt.clinic.usecases import sealed as app
 
         now = datetime.now(UTC)
         model = app.vendor_model(linear, python, url, artefact)
@@ -109,8 +109,8 @@ def _add_checks(clinic: LazyGroup) -> None:
     @click.argument("number", type=int)
     def reveal(items: Path, secret_file: Path, number: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Open one item to an auditor, with the proof that it was sealed."""
-        from commonwatt.app import clinic_sealed as app
-        from commonwatt.clinic.evidence.sealed import opened_text
+        from commonwatt.clinic.engines.evidence.sealed import opened_text
+        from commonwatt.clinic.usecases import sealed as app
 
         made = app.reveal_answer(items, secret_file, number)
         said = Message("Item {number} is opened by --out, and told to nobody else",
@@ -125,7 +125,7 @@ def _add_checks(clinic: LazyGroup) -> None:
     @option("--item", "opened", type=_there, multiple=True, help="An opened item; may repeat.")
     def confirm(report: Path, sealed: Path, opened: tuple[Path, ...]) -> Answer:  # pyright: ignore[reportUnusedFunction]
         """Check that a report, its seal and opened items belong together."""
-        from commonwatt.app import clinic_sealed as app
+        from commonwatt.clinic.usecases import sealed as app
 
         found = app.confirm_answer(report, sealed, opened)
         return Answer(data=found, text=lambda language: _report(found, language))

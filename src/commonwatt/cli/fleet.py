@@ -22,9 +22,9 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
-    from commonwatt.app.fleet.inputs import Asked
-    from commonwatt.app.fleet.simulation import FleetRun
-    from commonwatt.fleet.traces import TraceRead
+    from commonwatt.fleet.io.traces import TraceRead
+    from commonwatt.fleet.usecases.inputs import Asked
+    from commonwatt.fleet.usecases.simulate import FleetRun
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -106,7 +106,7 @@ def describe(
     traces: tuple[Path, ...], format_: str | None, mapping: Path | None, strict: bool
 ) -> Answer:
     """Say what a trace holds: jobs and their demand, or requests and their rates."""
-    from commonwatt.app.fleet.describe import described, description
+    from commonwatt.fleet.usecases.describe import described, description
 
     reads = described(traces, format=format_, mapping=mapping, strict=strict)
     _tell(reads)
@@ -144,10 +144,10 @@ def simulate(
     **demand: Any,
 ) -> Answer:
     """Replay a trace on machines under a policy, and say what came of it."""
-    from commonwatt.app.fleet.inputs import load_inputs, load_quotas
-    from commonwatt.app.fleet.own import is_own
-    from commonwatt.app.fleet.simulation import run_arrived_load, run_fleet, run_own
-    from commonwatt.fleet.policies import parse_policy
+    from commonwatt.fleet.domain.policies import parse_policy
+    from commonwatt.fleet.usecases.inputs import load_inputs, load_quotas
+    from commonwatt.fleet.usecases.own_policy import is_own
+    from commonwatt.fleet.usecases.simulate import run_arrived_load, run_fleet, run_own
 
     own = is_own(order)
     policy = parse_policy("fifo" if own else order, place, backfill, preemption)
@@ -180,8 +180,8 @@ def simulate(
 )
 def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -> Answer:
     """Run several policies on the same trace and machines: one table and one plot."""
-    from commonwatt.app.fleet.compare import comparison, comparison_chart
-    from commonwatt.app.fleet.inputs import load_inputs
+    from commonwatt.fleet.usecases.compare import comparison, comparison_chart
+    from commonwatt.fleet.usecases.inputs import load_inputs
 
     if len(policies) < 2:
         raise UsageError("--policy", found=str(len(policies)), wanted=Message("at least 2"))
@@ -223,7 +223,7 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
 @option("--on", type=click.Choice(["pool", "ray"]), default="pool", help="Who runs them.")
 def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> Answer:
     """Run the product of several axes, in as many processes as asked."""
-    from commonwatt.app.fleet.sweep import parse_axes, sweep
+    from commonwatt.fleet.usecases.sweep import parse_axes, sweep
 
     parsed = parse_axes(axes)
     total = 1
@@ -258,9 +258,9 @@ def explain_job(
     **demand: Any,
 ) -> Answer:
     """Say why a job waited, who was in its way, and what would have started it earlier."""
-    from commonwatt.app.fleet.explain import explained
-    from commonwatt.app.fleet.inputs import load_inputs
-    from commonwatt.fleet.policies import parse_policy
+    from commonwatt.fleet.domain.policies import parse_policy
+    from commonwatt.fleet.usecases.explain import explained
+    from commonwatt.fleet.usecases.inputs import load_inputs
 
     policy = parse_policy(order, place, backfill, preemption)
     inputs = load_inputs(_asked(demand))
@@ -269,7 +269,7 @@ def explain_job(
 
 
 def _asked(demand: dict[str, Any], *, check_fits: bool = True) -> Asked:
-    from commonwatt.app.fleet.inputs import Asked
+    from commonwatt.fleet.usecases.inputs import Asked
 
     named: dict[str, Any] = {name: value for name, value in demand.items() if name != "format_"}
     named |= {"format": demand["format_"], "traces": tuple(demand["traces"])}
@@ -285,7 +285,7 @@ def _tell(reads: Iterable[TraceRead]) -> None:
 
 
 def _packing(data: dict[str, Any]) -> Answer:
-    from commonwatt.app.fleet.simulation import curve_table
+    from commonwatt.fleet.usecases.simulate import curve_table
 
     return Answer(
         data=data,
@@ -295,7 +295,7 @@ def _packing(data: dict[str, Any]) -> Answer:
 
 
 def _simulation(run: FleetRun) -> Answer:
-    from commonwatt.app.fleet.simulation import jobs_table
+    from commonwatt.fleet.usecases.simulate import jobs_table
 
     data = run.data()
     return Answer(

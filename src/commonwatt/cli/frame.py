@@ -265,7 +265,7 @@ def _close_stdout() -> int:
 
 
 def _save(answer: Answer, out: Path) -> None:
-    from commonwatt.tables.files import save_table, save_text
+    from commonwatt.core.files import save_table, save_text
 
     for name, frame in answer.tables.items():
         save_table(frame, out, name)

@@ -45,8 +45,8 @@ _device = option("--device", default="unnamed", help="Machine or card that holds
 @_device
 def init(where: str, key_file: Path, name: str, organisation: str, device: str) -> Answer:
     """Make a ledger and enrol its first registrar."""
-    from commonwatt.app import ledger as app
     from commonwatt.ledger import Person
+    from commonwatt.ledger import usecases as app
 
     who = Person(name=name, role="registrar", organisation=organisation, device=device)
     made = app.init(where, key_file, who, now=datetime.now(UTC))
@@ -76,8 +76,8 @@ def enrol(
     device: str,
 ) -> Answer:
     """Enrol a person in a role under a key."""
-    from commonwatt.app import ledger as app
     from commonwatt.ledger import Person
+    from commonwatt.ledger import usecases as app
 
     who = Person(name=name, role=role, organisation=organisation, device=device)
     made = app.enrol(where, by_file, key_file, who, now=datetime.now(UTC))
@@ -89,7 +89,7 @@ def enrol(
 @option("--checkpoint", "pinned", type=_file, help="Checkpoint that you kept elsewhere.")
 def verify(where: str, pinned: Path | None) -> Answer:
     """Prove that nothing was changed, removed or reordered."""
-    from commonwatt.app import ledger as app
+    from commonwatt.ledger import usecases as app
 
     done = app.verify(where, pinned)
     return Answer(data=done, text=lambda language: _verified(done).say(language))
@@ -103,7 +103,7 @@ def verify(where: str, pinned: Path | None) -> Answer:
 @option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 def show(where: str, first: int, kind: str, subject: str, limit: int) -> Answer:
     """Show entries and who stands behind them."""
-    from commonwatt.app import ledger as app
+    from commonwatt.ledger import usecases as app
 
     found = app.show(where, first, kind, subject, limit)
     return Answer(data=found, text=lambda language: _listing(found, language))
@@ -115,7 +115,7 @@ def show(where: str, first: int, kind: str, subject: str, limit: int) -> Answer:
 @option("--since", type=click.IntRange(0), help="Prove growth from this many entries instead.")
 def prove(where: str, index: int | None, since: int | None) -> Answer:
     """Prove that an entry is in the ledger, or that the ledger only grew."""
-    from commonwatt.app import ledger as app
+    from commonwatt.ledger import usecases as app
 
     proof = app.prove(where, index, since)
     return Answer(data=proof, text=lambda language: _proof(proof, language))
@@ -126,7 +126,7 @@ def prove(where: str, index: int | None, since: int | None) -> Answer:
 @_key
 def checkpoint(where: str, key_file: Path) -> Answer:
     """Sign the size and root of now, for outsiders to keep."""
-    from commonwatt.app import ledger as app
+    from commonwatt.ledger import usecases as app
 
     return _note(app.checkpoint(where, key_file))
 
@@ -137,13 +137,13 @@ def checkpoint(where: str, key_file: Path) -> Answer:
 @click.argument("folder", type=click.Path(path_type=Path))
 def export(where: str, key_file: Path, folder: Path) -> Answer:
     """Write the record and a verifier that needs only Python into a new folder."""
-    from commonwatt.app import ledger as app
+    from commonwatt.ledger import usecases as app
 
     return _note(app.export(where, key_file, folder))
 
 
 def _note(made: Checkpoint) -> Answer:
-    from commonwatt.app import ledger as app
+    from commonwatt.ledger import usecases as app
 
     return Answer(data=app.checkpoint_dict(made), text=lambda _: made.note.rstrip("\n"))
 

@@ -14,7 +14,7 @@ from commonwatt.cli.operate_care import COMMANDS as CARE_COMMANDS
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
-    from commonwatt.operate.controller import Tick
+    from commonwatt.operate.engines.controller import Tick
 
 CARE = {
     "care": "Look for sick nodes and do what the table of moves and its bounds allow.",
@@ -77,7 +77,7 @@ usd_per_gpu_h = 2.0
 @option("--settings", type=_file, help="Settings in TOML; a sample to edit where not given.")
 def init(folder: Path, settings: Path | None) -> Answer:
     """Make the folder of a controller: settings, keys and ledger."""
-    from commonwatt.app.operate.home import make_home
+    from commonwatt.operate.usecases.home import make_home
 
     text = settings.read_text(encoding="utf-8") if settings else SAMPLE
     home = make_home(folder, text, now=datetime.now(UTC))
@@ -94,8 +94,8 @@ def init(folder: Path, settings: Path | None) -> Answer:
 @option("--until-idle", is_flag=True, help="Leave when no job waits or runs.")
 def start(folder: Path, once: bool, until_idle: bool) -> Answer:
     """Run the controller until it is told to stop (SIGTERM or Ctrl-C)."""
-    from commonwatt.app.operate.home import open_home
-    from commonwatt.app.operate.run import start as run
+    from commonwatt.operate.usecases.home import open_home
+    from commonwatt.operate.usecases.run import start as run
 
     done = run(open_home(folder), once=once, until_idle=until_idle, each=_tell)
     return Answer(data=done, text=lambda language: _ran(done).say(language))
@@ -115,9 +115,9 @@ def start(folder: Path, once: bool, until_idle: bool) -> Answer:
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 def submit(folder: Path, name: str | None, argv: tuple[str, ...], **asked: Any) -> Answer:
     """Hand in a job; the controller starts it when its turn comes."""
-    from commonwatt.app.operate.acts import submit as hand_in
-    from commonwatt.app.operate.home import open_home
-    from commonwatt.operate.engines.protocol import Ask
+    from commonwatt.operate.domain.cluster import Ask
+    from commonwatt.operate.usecases.actions import submit as hand_in
+    from commonwatt.operate.usecases.home import open_home
 
     now_s = time.time()
     ask = Ask(
@@ -135,8 +135,8 @@ def submit(folder: Path, name: str | None, argv: tuple[str, ...], **asked: Any) 
 @_home
 def status(folder: Path) -> Answer:
     """Show nodes and jobs, why each job waits and when it should start."""
-    from commonwatt.app.operate.home import open_home
-    from commonwatt.app.operate.look import status as look
+    from commonwatt.operate.usecases.home import open_home
+    from commonwatt.operate.usecases.status import status as look
 
     found = look(open_home(folder))
     return Answer(data=found, text=lambda language: _status(found, language))
@@ -193,8 +193,8 @@ def cancel(folder: Path, job: str, reason: str) -> Answer:
 @option("--until", type=click.DateTime(), help="Invoices until this instant, UTC (default: now).")
 def meter(folder: Path, first: datetime | None, until: datetime | None) -> Answer:
     """Show what each tenant used and owes; with --out, per job and as a trace."""
-    from commonwatt.app.operate.home import open_home
-    from commonwatt.app.operate.look import metered
+    from commonwatt.operate.usecases.home import open_home
+    from commonwatt.operate.usecases.status import metered
 
     data, tables = metered(
         open_home(folder),
@@ -211,8 +211,8 @@ def capture(folder: Path) -> Answer:
     """Write the state that the next decision would rest on."""
     import json
 
-    from commonwatt.app.operate.home import open_home
-    from commonwatt.app.operate.look import take
+    from commonwatt.operate.usecases.home import open_home
+    from commonwatt.operate.usecases.status import take
 
     text = take(open_home(folder))
     return Answer(data=json.loads(text), text=lambda _: text)
@@ -223,9 +223,9 @@ def capture(folder: Path) -> Answer:
 @option("--state", "path", type=_file, help="A captured state instead of the decisions kept.")
 def replay(folder: Path, path: Path | None) -> Answer:
     """Decide again in the simulator what was decided live, and compare."""
-    from commonwatt.app.operate.home import open_home
-    from commonwatt.app.operate.look import foresee
-    from commonwatt.app.operate.look import replay as again
+    from commonwatt.operate.usecases.home import open_home
+    from commonwatt.operate.usecases.status import foresee
+    from commonwatt.operate.usecases.status import replay as again
 
     if path is not None:
         found = foresee(path)
@@ -239,16 +239,16 @@ def dashboard() -> Answer:
     """Write a Grafana dashboard of the controller's figures."""
     import json
 
-    from commonwatt.app.operate.dashboard import grafana
+    from commonwatt.operate.usecases.dashboard import grafana
 
     text = grafana()
     return Answer(data=json.loads(text), text=lambda _: text)
 
 
 def _act(folder: Path, what: str, subject: str, reason: str) -> Answer:
-    from commonwatt.app.operate.acts import act
-    from commonwatt.app.operate.home import open_home
-    from commonwatt.operate.acts import Act
+    from commonwatt.operate.domain.actions import Act
+    from commonwatt.operate.usecases.actions import act
+    from commonwatt.operate.usecases.home import open_home
 
     data = act(open_home(folder), Act(what), subject, reason, now_s=time.time())
     told = Message("{act} {subject}: done", {"act": what, "subject": subject})

@@ -12,7 +12,7 @@ from commonwatt.cli.frame import Answer, command, option, say
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
-    from commonwatt.operate.care.caretaker import Step
+    from commonwatt.operate.engines.care.caretaker import Step
 
 _folder = click.Path(file_okay=False, path_type=Path)
 _table = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -40,8 +40,8 @@ _positive = click.FloatRange(min=0, min_open=True)
 @option("--dry-run", is_flag=True, help="Say what would be done, and touch nothing.")
 def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Answer:
     """Look for sick nodes and do what the table of moves and its bounds allow."""
-    from commonwatt.app.operate.care import look_after
-    from commonwatt.app.operate.home import open_home
+    from commonwatt.operate.usecases.care import look_after
+    from commonwatt.operate.usecases.home import open_home
 
     def each(step: Step) -> None:
         if looks > 1:
@@ -59,8 +59,8 @@ def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Answe
 @option("--reason", default="", help="Why, for the record.")
 def care_desk(folder: Path, act: str, node: str | None, reason: str) -> Answer:
     """Undo or approve what care did, send a repaired node to its test, or end a freeze."""
-    from commonwatt.app.operate.care import desk
-    from commonwatt.app.operate.home import open_home
+    from commonwatt.operate.usecases.care import desk
+    from commonwatt.operate.usecases.home import open_home
 
     data = desk(open_home(folder), act, node, reason=reason)
     return Answer(data=data, text=lambda language: _standing_text(data, language))
@@ -82,8 +82,8 @@ def care_detect(
     ordinary: Path, later: Path, day: int, false_per_day: float, incidents_per_day: float
 ) -> Answer:
     """Learn a node's ordinary days from one table and raise alarms on another."""
-    from commonwatt.app.operate.care_study import detect_answer
-    from commonwatt.operate.care.detect.alarms import AlarmBudget
+    from commonwatt.operate.engines.care.detect.alarms import AlarmBudget
+    from commonwatt.operate.usecases.care_study import detect_answer
 
     budget = AlarmBudget(
         false_per_day=false_per_day,
@@ -120,9 +120,9 @@ def care_replay(
     faults: Path, watched: int, counts_days: float, most_out: float, **given: Any
 ) -> Answer:
     """Try the policy of care on recorded faults of real nodes, with one gang on the fleet."""
-    from commonwatt.app.operate.care_study import replay_answer
-    from commonwatt.operate.care.policy import CarePolicy
-    from commonwatt.operate.care.replay.setting import Setting
+    from commonwatt.operate.domain.care.policy import CarePolicy
+    from commonwatt.operate.engines.care.replay.setting import Setting
+    from commonwatt.operate.usecases.care_study import replay_answer
 
     setting = Setting(policy=CarePolicy(most_out_share=most_out), **given)
     data = replay_answer(faults, setting, watched=watched, counts_days=counts_days)
@@ -138,8 +138,8 @@ def care_replay(
         help="With what probability it must.")  # fmt: skip
 def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> Answer:
     """Find the nodes that fail again and again, from the history of faults."""
-    from commonwatt.app.operate.care_study import lemons_answer
-    from commonwatt.operate.care.lemons import LemonRule
+    from commonwatt.operate.engines.care.lemons import LemonRule
+    from commonwatt.operate.usecases.care_study import lemons_answer
 
     data = lemons_answer(faults, nodes=nodes, rule=LemonRule(times=times, sure=sure))
     return Answer(data=data, text=lambda language: _lemons_text(data, language))
@@ -159,7 +159,7 @@ def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> Answer:
         help="From an interruption to work again [s].")  # fmt: skip
 def care_checkpoint(**given: Any) -> Answer:
     """Advise how often a gang should save its work (Young 1974, Daly 2006)."""
-    from commonwatt.app.operate.care_study import checkpoint_answer
+    from commonwatt.operate.usecases.care_study import checkpoint_answer
 
     data = checkpoint_answer(**given)
     return Answer(data=data, text=lambda language: _checkpoint_text(data, language))

@@ -13,7 +13,7 @@ from commonwatt.cli.options import DataPath
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
-    from commonwatt.app.sandbox.steps import Place
+    from commonwatt.sandbox.usecases.steps import Place
 
 sandbox = LazyGroup(
     name="sandbox",
@@ -55,9 +55,9 @@ _node = option(
 @option("--expires", default="2099-12-31", help="Last day of work, as 2027-12-31.")
 def init(room: str, purpose: str, legal_basis: str, scope: str, expires: str, **who: Any) -> Answer:
     """Open a room for a project."""
-    from commonwatt.app.sandbox import steps
-    from commonwatt.sandbox.rooms.consent import Scope
-    from commonwatt.sandbox.rooms.room import Facts
+    from commonwatt.sandbox.io.store.opt_outs import Scope
+    from commonwatt.sandbox.usecases import steps
+    from commonwatt.sandbox.usecases.projects.project import Facts
 
     facts = Facts(
         name=room, purpose=purpose, legal_basis=legal_basis, scope=Scope(scope), expires_on=expires
@@ -86,7 +86,7 @@ def take_in(
     room: str, dataset: str, sources: tuple[Path, ...], form: str, schema: Path | None, **who: Any
 ) -> Answer:
     """Import data, setting broken records aside."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
     data = steps.take_in(place, form, list(sources), dataset, schema=schema)
@@ -104,7 +104,7 @@ def take_in(
 @option("--sign", "digest", help="Sign the report of this digest, so that jobs may use NAME.")
 def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> Answer:
     """De-identify DATASET as NAME, attack what is left, and sign the report."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
     if digest:
@@ -127,9 +127,11 @@ def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> 
 )
 def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> Answer:
     """Run a job inside the room, isolated, and check its outputs."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.joins.job_to_cluster import runner
+    from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.submit(_place(room, who), job, node, on))
+    cluster = None if on is None else runner(on, node)
+    return _answer(steps.submit(_place(room, who), job, node, cluster))
 
 
 @command(sandbox, "twin", example="commonwatt sandbox twin heart safe twin/ --key researcher.pem")
@@ -150,7 +152,7 @@ def twin(
     epsilon: float, **who: Any,
 ) -> Answer:  # fmt: skip
     """Write tables of the same shape in which nobody stands, to write code on outside."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
     return _answer(
@@ -164,7 +166,7 @@ def twin(
 @_rooms
 def status(room: str, **who: Any) -> Answer:
     """Show a room's datasets and outputs."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     return _answer(steps.status(_place(room, who)))
 
@@ -183,7 +185,7 @@ def status(room: str, **who: Any) -> Answer:
 @option("--approve/--reject", default=None, help="Vote; two approvals are needed.")
 def review(room: str, output: str, save: Path | None, approve: bool | None, **who: Any) -> Answer:
     """Look at the bytes that would leave, and vote on them."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
     if approve is not None:
@@ -205,7 +207,7 @@ def review(room: str, output: str, save: Path | None, approve: bool | None, **wh
 @_key
 def release(room: str, output: str, to: Path, **who: Any) -> Answer:
     """Release an approved output, byte for byte as reviewed."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     return _answer(steps.release(_place(room, who), output, to))
 
@@ -227,7 +229,7 @@ def budget(
     room: str, person: str, grant: float | None, counted: str | None, epsilon: float, **who: Any
 ) -> Answer:
     """Show, set or spend the privacy budget."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
     if grant is not None:
@@ -247,7 +249,7 @@ def budget(
 @option("--close", "closes", is_flag=True, help="Close the lane.")
 def lane(room: str, largest: float | None, closes: bool, **who: Any) -> Answer:
     """Open or close the way by which noisy answers leave without a vote."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     if (largest is None) is not closes:
         fail_usage(Message("Give one of --open and --close."))
@@ -270,7 +272,7 @@ def lane(room: str, largest: float | None, closes: bool, **who: Any) -> Answer:
 @option("--back-in", is_flag=True, help="The person took it back.")
 def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Answer:
     """Keep a person out of every use from now on, named by their id in the source."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     return _answer(steps.opt_out(_place(room, who), person, scope, out=not back_in))
 
@@ -285,7 +287,7 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> An
 )  # fmt: skip
 def watch(room: str, keep_days: int, **who: Any) -> Answer:
     """Show who did what on which rows when, what is unusual, and what is due."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     return _answer(steps.watch(_place(room, who), keep_days))
 
@@ -297,7 +299,7 @@ def watch(room: str, keep_days: int, **who: Any) -> Answer:
 @_key
 def close(room: str, **who: Any) -> Answer:
     """Close a room: nothing can be submitted, asked or released."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     return _answer(steps.close(_place(room, who)))
 
@@ -314,7 +316,7 @@ def close(room: str, **who: Any) -> Answer:
 @option("--dataset", help="Only this dataset; else all that a closed room holds, its key too.")
 def delete(room: str, dataset: str | None, **who: Any) -> Answer:
     """Delete for good, and put the proof on record."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     return _answer(steps.delete(_place(room, who), dataset))
 
@@ -323,13 +325,13 @@ def delete(room: str, dataset: str | None, **who: Any) -> Answer:
 @_node
 def prove(node: Path) -> Answer:
     """Attack this machine's isolation with every known program."""
-    from commonwatt.app.sandbox import steps
+    from commonwatt.sandbox.usecases import steps
 
     return _answer(steps.prove(node))
 
 
 def _place(room: str, who: dict[str, Any]) -> Place:
-    from commonwatt.app.sandbox.steps import Place
+    from commonwatt.sandbox.usecases.steps import Place
 
     return Place(
         ledger=who["where"], rooms=who["rooms"], room=room, key_file=who.get("key_file"),

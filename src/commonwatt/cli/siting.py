@@ -48,8 +48,8 @@ def cost(
     contest: bool,
 ) -> Answer:
     """Cost a useful GPU-hour by site, with uncertainty and what drives it."""
-    from commonwatt.app import siting as app
-    from commonwatt.siting.weather import Cooling
+    from commonwatt.siting import usecases as app
+    from commonwatt.siting.domain.cooling import Cooling
 
     if contest:
         return _contest(sites, draws, seed)
@@ -67,8 +67,8 @@ def cost(
 
 
 def _contest(sites: tuple[str, ...], draws: int, seed: int) -> Answer:
-    from commonwatt.app import siting as app
-    from commonwatt.app.charts.siting import map_chart
+    from commonwatt.siting import usecases as app
+    from commonwatt.siting.usecases.charts import map_chart
 
     one, other = (
         (*sites, "us-virginia", "cn-west")[:2] if len(sites) != 1 else (sites[0], "cn-west")
@@ -118,7 +118,7 @@ def place(
     day_ahead: str | None,
 ) -> Answer:
     """Decide which sites to open, how large, and which load runs where."""
-    from commonwatt.app import siting as app
+    from commonwatt.siting import usecases as app
 
     if day_ahead is not None:
         return _day_ahead(day_ahead, year, carbon_price, data, leave_out)
@@ -142,8 +142,8 @@ def place(
 def _day_ahead(
     limits: str, year: int, carbon_price: float, data: Path | None, leave_out: tuple[str, ...]
 ) -> Answer:
-    from commonwatt.app import siting as app
     from commonwatt.cli.frame import fail_usage
+    from commonwatt.siting import usecases as app
 
     try:
         values = [float(part) for part in limits.split(",")]
@@ -169,16 +169,16 @@ def _tables(answer: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _cost_files(answer: dict[str, Any]) -> dict[str, str]:
-    from commonwatt.app import siting as app
-    from commonwatt.app.charts.siting import cost_files
+    from commonwatt.siting import usecases as app
+    from commonwatt.siting.usecases.charts import cost_files
 
     section = app.cost_section(answer, _language())
     return cost_files(answer) | {"report.html": app.page(section, answer, _language())}
 
 
 def _place_files(answer: dict[str, Any], words: list[Message]) -> dict[str, str]:
-    from commonwatt.app import siting as app
-    from commonwatt.app.charts.siting import place_files
+    from commonwatt.siting import usecases as app
+    from commonwatt.siting.usecases.charts import place_files
 
     section = app.place_section(answer | {"limits": words}, _language())
     return place_files(answer) | {"report.html": app.page(section, answer, _language())}

@@ -12,7 +12,7 @@ from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
-    from commonwatt.app.study import Study
+    from commonwatt.study.usecases import Study
 
 
 @command(
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 @store_option
 def study(programme: str, what_if: tuple[str, ...], store: Path) -> Answer:
     """Run a programme file, or a shipped one by its name, and write one report."""
-    from commonwatt.app.study import run_study
     from commonwatt.runs import RunStore
-    from commonwatt.scenario.programme import load_programme
+    from commonwatt.study.programme.reader import load_programme
+    from commonwatt.study.usecases import run_study
 
     load_programme(programme, what_if)  # a faulty file leaves no store behind
     opened = RunStore(store)
@@ -89,7 +89,7 @@ def _text(found: Study, tongue: str) -> str:
 
 def _before_and_after(found: Study, tongue: str) -> str:
     """Return the figures that the changes moved, before and after."""
-    from commonwatt.app.study.whatif import change_said
+    from commonwatt.study.what_if import change_said
 
     heads = (Message("Figure"), Message("Before"), Message("After"), Message("Change"))
     rows = [[head.say(tongue) for head in heads]]

@@ -47,9 +47,9 @@ def project(
     compare: Path | None,
 ) -> Answer:
     """Project accounts, debt and reserves year by year, with bridge and decomposition."""
-    from commonwatt.app import treasury as app
-    from commonwatt.app.charts import treasury as charts
-    from commonwatt.treasury.project import Basis, Treatment
+    from commonwatt.treasury.engines.projection import Basis, Treatment
+    from commonwatt.treasury.usecases import answers as app
+    from commonwatt.treasury.usecases import charts
 
     treatment = Treatment(
         bonds_as_income=bonds_as_income,
@@ -106,8 +106,8 @@ def fan(
     only: str,
 ) -> Answer:
     """Draw stochastic paths of debt and reserves around the projection."""
-    from commonwatt.app import treasury as app
-    from commonwatt.app.charts import treasury as charts
+    from commonwatt.treasury.usecases import answers as app
+    from commonwatt.treasury.usecases import charts
 
     if backtest:
         return _backtest(weo, leave_out, only, seed)
@@ -148,7 +148,7 @@ def _named(country: str | None) -> str:
 
 
 def _backtest(weo: Path | None, leave_out: str, only: str, seed: int) -> Answer:
-    from commonwatt.app import treasury as app
+    from commonwatt.treasury.usecases import answers as app
 
     if weo is None:
         raise UsageError("--backtest", wanted=Message("a WEO table: --weo FILE"))
@@ -216,8 +216,8 @@ def finance(
     centre: Path, target: float, paths: int, seed: int, sovereign: str | None, route: str
 ) -> Answer:
     """Finance a compute centre, and show its three ways onto the public books."""
-    from commonwatt.app import treasury as app
-    from commonwatt.app.charts import treasury as charts
+    from commonwatt.treasury.usecases import answers as app
+    from commonwatt.treasury.usecases import charts
 
     answer = app.centre_answer(centre, target=target, paths=paths, seed=seed)
     files: dict[str, str] = {}
@@ -299,7 +299,7 @@ def assess(
     subject: str, rules: str, weo: Path | None, group: str, capacity: str, years: int, seed: int
 ) -> Answer:
     """Set a country, its indicators or its inputs beside dated, sourced rules."""
-    from commonwatt.app import treasury as app
+    from commonwatt.treasury.usecases import answers as app
 
     choices = app.AssessChoices(rules=rules, group=group, capacity=capacity, years=years, seed=seed)
     answer = app.assess_answer(subject, weo, choices)

@@ -22,7 +22,6 @@ import commonwatt.ledger.schema as schema
 import commonwatt.ledger.tiles as tiles
 from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint, sign_checkpoint
-from commonwatt.ledger.engine import open_engine, reading, writing
 from commonwatt.ledger.entries import (
     Draft,
     Entry,
@@ -35,6 +34,7 @@ from commonwatt.ledger.entries import (
 )
 from commonwatt.ledger.errors import ActorError, ClockError, EntryError, LedgerError
 from commonwatt.ledger.keys import Signer, actor_id_of, batch_message, holds
+from commonwatt.stores.engine import open_engine, reading, writing
 
 _RESERVED = frozenset({actors.ENROL, actors.REVOKE})
 _PAGE = 10_000

@@ -25,10 +25,10 @@ from sqlalchemy.exc import IntegrityError
 import commonwatt.runs.schema as schema
 from commonwatt import __version__
 from commonwatt.core.errors import IdentityError, RunNotFoundError
+from commonwatt.core.files import save_table, save_text
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.runs.source import source_digest
-from commonwatt.tables.files import save_table, save_text
 
 MANIFEST = "run.json"
 _DRAFT = ".draft-"

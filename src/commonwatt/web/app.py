@@ -22,19 +22,27 @@ from commonwatt.core.errors import (
     UsageError,
 )
 from commonwatt.core.messages import Message
-from commonwatt.web.desk import Desk, open_desk
-from commonwatt.web.doors import look_of, theme_asked
-from commonwatt.web.errors import (
-    ForbiddenError,
-    PageNotFoundError,
-    SignInError,
-    TooManyError,
-)
-from commonwatt.web.guard import HEADERS, Guard
+from commonwatt.web.auth.access import look_of, theme_asked
+from commonwatt.web.errors import ForbiddenError, PageNotFoundError, SignInError, TooManyError
+from commonwatt.web.middleware import HEADERS, Guard
 from commonwatt.web.render import html
-from commonwatt.web.routes import account, cluster, files, models, oidc, pages, rooms, works
+from commonwatt.web.routes import (
+    account,
+    cluster,
+    files,
+    models,
+    oidc,
+    pages,
+)
+from commonwatt.web.routes import (
+    projects as rooms,
+)
+from commonwatt.web.routes import (
+    tasks as works,
+)
+from commonwatt.web.services import Desk, open_desk
 from commonwatt.web.settings import Settings
-from commonwatt.web.works import Foreman
+from commonwatt.web.tasks.supervisor import Foreman
 
 STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (SignInError, HTTPStatus.UNAUTHORIZED),

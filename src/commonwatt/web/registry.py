@@ -10,11 +10,11 @@ import commonwatt.web.pages.ledger as ledger
 import commonwatt.web.pages.models as models
 import commonwatt.web.pages.origins as origins
 import commonwatt.web.pages.programme as programme
-import commonwatt.web.pages.rooms as rooms
+import commonwatt.web.pages.projects as rooms
 import commonwatt.web.pages.runs as runs
 import commonwatt.web.pages.sites as sites
 import commonwatt.web.pages.treasury as treasury
-from commonwatt.web.look import Page
+from commonwatt.web.request_context import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     programme.PAGE,

@@ -15,15 +15,15 @@ import jinja2
 from markupsafe import Markup
 
 from commonwatt.core.messages import Message, translate
-from commonwatt.web.drawn import drawn
-from commonwatt.web.kept import Ask
-from commonwatt.web.look import Look, Page
+from commonwatt.web.cache import Ask
+from commonwatt.web.chart_data import drawn
+from commonwatt.web.page_view import Chart, Listing, View
 from commonwatt.web.parameters import Kind, Parameter, Values
 from commonwatt.web.registry import PAGES
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import Action
 from commonwatt.web.static import address_of
 from commonwatt.web.svg import draw
-from commonwatt.web.view import Chart, Listing, View
 
 if TYPE_CHECKING:
     import polars as pl

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from commonwatt.core.errors import RunNotFoundError
 from commonwatt.core.messages import Message
-from commonwatt.web.view import Rows
+from commonwatt.web.page_view import Rows
 
 if TYPE_CHECKING:
     import polars as pl

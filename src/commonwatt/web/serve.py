@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
-from commonwatt.web.guard import LOOPBACK
+from commonwatt.web.middleware import LOOPBACK
 from commonwatt.web.settings import ENVIRONMENT, Settings
 
 if TYPE_CHECKING:
-    from commonwatt.web.desk import Desk
+    from commonwatt.web.services import Desk
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -64,8 +64,8 @@ def settings_for(store: Path, sock: socket.socket, **given: Any) -> Settings:
 
 def prepare(settings: Settings) -> str:
     """Open everything once, before any worker does; return the one link to print."""
-    from commonwatt.web.accounts import any_account, make_link
-    from commonwatt.web.desk import open_desk
+    from commonwatt.web.auth.accounts import any_account, make_link
+    from commonwatt.web.services import open_desk
 
     now = datetime.now(UTC)
     desk = open_desk(settings, now=now)
@@ -80,7 +80,7 @@ def prepare(settings: Settings) -> str:
 
 def _start_sample(desk: Desk, now: datetime) -> None:
     """Put the sample on the list where there is nothing to look at yet."""
-    from commonwatt.web.works import list_works, start_work
+    from commonwatt.web.tasks.supervisor import list_works, start_work
 
     if desk.settings.sample and not desk.runs.ids() and not list_works(desk, 1):
         start_work(desk, "study", {"programme": desk.settings.sample}, "console", now=now)

@@ -1,5 +1,1 @@
-"""Engines: what can hold jobs and run them on nodes.
-
-Each speaks one small protocol (`protocol.Engine`). The controller never learns which
-one it drives; what an engine cannot do, it says.
-"""
+"""How a live cluster is decided and counted: controller, snapshot, checks, meter, care."""

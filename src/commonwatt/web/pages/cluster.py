@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.look import Look, Page
+from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Series, View
 from commonwatt.web.pages.states import listing
 from commonwatt.web.parameters import Values
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import Action
-from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Series, View
 
 if TYPE_CHECKING:
-    from commonwatt.app.cluster_desk import Board
+    from commonwatt.operate.usecases.overview import Board
 
 
 def build(look: Look, values: Values) -> View:
@@ -26,7 +26,7 @@ def build(look: Look, values: Values) -> View:
                 {"folder": str(folder)},
             )
         )
-    from commonwatt.app.cluster_desk import board
+    from commonwatt.operate.usecases.overview import board
 
     found = board(folder, look.now)
     waiting = [row for row in found.jobs if row["phase"] == "held"]

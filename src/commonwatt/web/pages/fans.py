@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from commonwatt.core.messages import Message
-from commonwatt.web.view import Heading, Series
+from commonwatt.web.page_view import Heading, Series
 
 if TYPE_CHECKING:
     import polars as pl

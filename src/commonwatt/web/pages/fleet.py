@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.kept import Ask
-from commonwatt.web.look import Look, Page
+from commonwatt.web.cache import Ask
+from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Series, View
 from commonwatt.web.pages.study import RUN_OF_STUDY, no_study, study_of
 from commonwatt.web.parameters import Kind, Options, Parameter, Values
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import Action
-from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Series, View
 
 if TYPE_CHECKING:
     from commonwatt.runs import Run

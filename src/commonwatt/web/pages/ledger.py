@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.core.messages import Message
-from commonwatt.web.look import Look, Page
+from commonwatt.web.page_view import Fact, Heading, Listing, Rows, View
 from commonwatt.web.parameters import Kind, Parameter, Values
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import Action, check
-from commonwatt.web.view import Fact, Heading, Listing, Rows, View
 
 if TYPE_CHECKING:
     import polars as pl

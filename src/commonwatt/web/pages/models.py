@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.look import Look, Page
+from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
 from commonwatt.web.pages.states import listing
 from commonwatt.web.parameters import Values
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import Action
-from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +25,13 @@ GROUPS = "clinic_subgroups"
 def build(look: Look, values: Values) -> View:
     """Return deployments, duties, rulings and events, and the example models of a study."""
     del values
-    from commonwatt.app.models_desk import deployments, duties, events, registry_of, rulings
+    from commonwatt.clinic.usecases.overview import (
+        deployments,
+        duties,
+        events,
+        registry_of,
+        rulings,
+    )
 
     registry = registry_of(look.desk.ledger)
     standing = deployments(registry, look.now)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
 from commonwatt.runs.lineage import names_meant
-from commonwatt.web.look import Look, Page
+from commonwatt.web.page_view import Fact, Heading, Listing, Rows, View
 from commonwatt.web.pages.study import RUN_OF_STUDY, no_study, study_of
 from commonwatt.web.parameters import Parameter, Values
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import Action
-from commonwatt.web.view import Fact, Heading, Listing, Rows, View
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
-from commonwatt.web.kinds import KINDS
-from commonwatt.web.look import Look, Page
+from commonwatt.web.page_view import Fact, Heading, Listing, Rows, View
 from commonwatt.web.parameters import Parameter, Values
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import Action
-from commonwatt.web.view import Fact, Heading, Listing, Rows, View
-from commonwatt.web.works import STATE_NAMES, list_works
+from commonwatt.web.tasks.kinds import KINDS
+from commonwatt.web.tasks.supervisor import STATE_NAMES, list_works
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
-from commonwatt.web.look import Look, Page
+from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
 from commonwatt.web.pages.study import RUN_OF_STUDY, no_study, study_of
 from commonwatt.web.parameters import Kind, Options, Parameter, Values
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import Action
-from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
 
 if TYPE_CHECKING:
     import polars as pl

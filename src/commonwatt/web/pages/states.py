@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.view import Heading, Listing, Rows
+from commonwatt.web.page_view import Heading, Listing, Rows
 
 if TYPE_CHECKING:
     import polars as pl

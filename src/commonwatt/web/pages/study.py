@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
-from commonwatt.web.look import Look
+from commonwatt.web.page_view import View
 from commonwatt.web.parameters import Kind, Options, Parameter, Values
-from commonwatt.web.view import View
+from commonwatt.web.request_context import Look
 
 if TYPE_CHECKING:
     from commonwatt.runs import Run
@@ -43,7 +43,7 @@ def study_of(look: Look, values: Values) -> Run | None:
 
 def no_study(look: Look) -> View:
     """Return the page of a store without a study, and what is under way to make one."""
-    from commonwatt.web.works import list_works
+    from commonwatt.web.tasks.supervisor import list_works
 
     return View(
         extra={"under_way": [work for work in list_works(look.desk, 5) if not work.over]},

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.look import Look, Page
+from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
 from commonwatt.web.pages.fans import BANDS, as_shares, headings
 from commonwatt.web.parameters import Kind, Options, Parameter, Values
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import Action
-from commonwatt.web.view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from commonwatt.app.explore import Explored
+    from commonwatt.treasury.usecases.explore import Explored
 
 
 def _countries(look: Look) -> Options:
     del look
-    from commonwatt.app.explore import shipped_countries
+    from commonwatt.treasury.usecases.explore import shipped_countries
 
     return [(name, name) for name in shipped_countries()]
 
@@ -97,8 +97,8 @@ def build(look: Look, values: Values) -> View:
 
 
 def _explored(values: Values) -> Explored:
-    from commonwatt.app.explore import Change, explore
-    from commonwatt.treasury.project import Treatment
+    from commonwatt.treasury.engines.projection import Treatment
+    from commonwatt.treasury.usecases.explore import Change, explore
 
     published = values.text(TREATMENT.name) == "published"
     change = Change(

@@ -8,9 +8,9 @@ from fastapi import Depends, FastAPI, Request
 from fastapi import Path as InPath
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-import commonwatt.web.accounts as accounts
+import commonwatt.web.auth.accounts as accounts
 from commonwatt.core.messages import LANGUAGES
-from commonwatt.web.doors import (
+from commonwatt.web.auth.access import (
     THEMES,
     AnyLook,
     Posted,
@@ -21,8 +21,8 @@ from commonwatt.web.doors import (
     set_session,
     theme_asked,
 )
-from commonwatt.web.look import Look
 from commonwatt.web.render import html
+from commonwatt.web.request_context import Look
 from commonwatt.web.roles import ACTION_NAMES, MAY, ROLE_NAMES, Action, Role
 
 Keeper = Annotated[Look, Depends(allowed(Action.MANAGE_ACCOUNTS))]

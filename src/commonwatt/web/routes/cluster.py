@@ -9,9 +9,9 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from commonwatt.core.messages import Message
-from commonwatt.web.doors import Posted, SignedIn
+from commonwatt.web.auth.access import Posted, SignedIn
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.look import Look
+from commonwatt.web.request_context import Look
 from commonwatt.web.roles import Action, check
 from commonwatt.web.routes.account import body_of
 
@@ -41,7 +41,7 @@ def on_node(request: Request, look: SignedIn, fields: Posted) -> Response:
 
 def _act(look: Look, what: str, node: str, reason: str) -> None:
     """Do it in the controller's name, and put on record here who asked for it."""
-    from commonwatt.app.cluster_desk import drain, resume
+    from commonwatt.operate.usecases.overview import drain, resume
 
     said = f"{reason or what}, by {look.visitor.name}"
     with look.desk.ledger.transaction() as tx:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from commonwatt import __version__
 from commonwatt.core.messages import Message
-from commonwatt.web.doors import desk_of
+from commonwatt.web.auth.access import desk_of
 from commonwatt.web.errors import PageNotFoundError
 from commonwatt.web.static import asset
 

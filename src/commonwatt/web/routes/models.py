@@ -9,9 +9,9 @@ from fastapi import FastAPI, Query, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from commonwatt.core.messages import Message
-from commonwatt.web.doors import Posted, SignedIn
+from commonwatt.web.auth.access import Posted, SignedIn
+from commonwatt.web.auth.signing_keys import hand_of
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.hands import hand_of
 from commonwatt.web.roles import Action, Role, check
 from commonwatt.web.routes.account import body_of
 
@@ -35,7 +35,7 @@ def add_routes(app: FastAPI) -> None:
 def dossier(look: SignedIn, version: VersionName) -> Response:
     """Return everything on record about a version, as a file of its own."""
     check(look.visitor.roles, Action.SEE_MODELS)
-    from commonwatt.app.models_desk import dossier as written
+    from commonwatt.clinic.usecases.overview import dossier as written
 
     text = written(look.desk.ledger, version, look.language)
     name = version.removeprefix("version/")
@@ -46,7 +46,7 @@ def dossier(look: SignedIn, version: VersionName) -> Response:
 def incident(request: Request, look: SignedIn, fields: Posted) -> Response:
     """Put an incident on record under the key of who is signed in."""
     check(look.visitor.roles, Action.REPORT_INCIDENT)
-    from commonwatt.app.models_desk import report_incident
+    from commonwatt.clinic.usecases.overview import report_incident
 
     code = fields.get("code", "")
     if not _CODE.fullmatch(code):

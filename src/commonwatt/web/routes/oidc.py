@@ -7,11 +7,11 @@ from typing import Annotated, Final
 from fastapi import FastAPI, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-import commonwatt.web.accounts as accounts
+import commonwatt.web.auth.accounts as accounts
 from commonwatt.core.messages import Message
-from commonwatt.web.doors import AnyLook, local_path, set_session
+from commonwatt.web.auth.access import AnyLook, local_path, set_session
+from commonwatt.web.auth.oidc import BACK, Pending, Provider
 from commonwatt.web.errors import PageNotFoundError
-from commonwatt.web.oidc import BACK, Pending, Provider
 
 COOKIE: Final = "oidc"
 Short = Annotated[str, Query(max_length=2000)]

@@ -12,15 +12,15 @@ from fastapi import Path as InPath
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from commonwatt.core.messages import Message
-from commonwatt.web.doors import SignedIn, theme_asked
+from commonwatt.web.auth.access import SignedIn, theme_asked
+from commonwatt.web.cache import Ask
 from commonwatt.web.errors import ForbiddenError, PageNotFoundError
-from commonwatt.web.kept import Ask
-from commonwatt.web.look import Look, Page
+from commonwatt.web.page_view import Listing, View
 from commonwatt.web.parameters import Values, parse_values
 from commonwatt.web.registry import PAGES
 from commonwatt.web.render import chart_json, page_html, permanent, table_html
+from commonwatt.web.request_context import Look, Page
 from commonwatt.web.roles import MAY, check
-from commonwatt.web.view import Listing, View
 
 if TYPE_CHECKING:
     import polars as pl

@@ -1,9 +1,0 @@
-"""A report: one HTML page that carries everything, readable on screen and paper.
-
-Wings hand over `Section`s; `render` writes the page in the reader's language.
-"""
-
-from commonwatt.app.report.model import Came, Fact, Figure, Report, Section, Shown
-from commonwatt.app.report.render import render
-
-__all__ = ["Came", "Fact", "Figure", "Report", "Section", "Shown", "render"]

@@ -1,0 +1,1 @@
+"""Words of an audit: intervals with open ends, and periods as statistics write them."""

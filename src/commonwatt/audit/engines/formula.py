@@ -1,0 +1,106 @@
+"""Formulas over claims, computed with intervals.
+
+Grammar: statements part at ";"; a statement is one expression, or two joined by
+"=" or "~"; an expression holds claim ids, numbers, + - * / and parentheses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from commonwatt.audit.domain.intervals import Interval
+from commonwatt.core.messages import Message
+from commonwatt.siting.domain.errors import ClaimsError
+
+_TOKEN: Final = re.compile(r"\s*([A-Za-z_]+\d+[A-Za-z]?|\d+(?:\.\d+)?|[-+*/()])")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One part of a relation: one side, or two that must agree."""
+
+    sides: tuple[str, ...]
+    exact: bool
+
+
+def statements(relation: str) -> list[Statement]:
+    """Return the statements of a relation.
+
+    >>> statements("E5; E7")[1].sides, statements("U1 = U3")[0].sides
+    (('E7',), ('U1', 'U3'))
+    """
+    out: list[Statement] = []
+    for part in relation.split(";"):
+        if part.strip():
+            sides = tuple(side.strip() for side in re.split(r"[=~≈]", part))
+            out.append(Statement(sides, "=" in part))
+    return out
+
+
+def is_single(side: str) -> bool:
+    """Return whether a side names one claim and computes nothing."""
+    return re.fullmatch(r"[A-Za-z_]+\d+[A-Za-z]?", side) is not None
+
+
+def evaluate(expression: str, values: Mapping[str, Interval]) -> Interval:
+    """Return the interval of an expression.
+
+    >>> str(evaluate("A1 / B1", {"A1": Interval(0.8, 1.2), "B1": Interval(0.04, 0.04)}))
+    '20–30'
+    """
+    tokens = _TOKEN.findall(expression)
+    if "".join(tokens) != re.sub(r"\s", "", expression) or not tokens:
+        raise _bad(expression)
+    result, rest = _sum(tokens, values, expression)
+    if rest:
+        raise _bad(expression)
+    return result
+
+
+def _sum(
+    tokens: list[str], values: Mapping[str, Interval], all_: str
+) -> tuple[Interval, list[str]]:
+    left, rest = _product(tokens, values, all_)
+    while rest and rest[0] in "+-":
+        right, after = _product(rest[1:], values, all_)
+        left, rest = (left + right if rest[0] == "+" else left - right), after
+    return left, rest
+
+
+def _product(
+    tokens: list[str], values: Mapping[str, Interval], all_: str
+) -> tuple[Interval, list[str]]:
+    left, rest = _atom(tokens, values, all_)
+    while rest and rest[0] in "*/":
+        right, after = _atom(rest[1:], values, all_)
+        left, rest = (left * right if rest[0] == "*" else left / right), after
+    return left, rest
+
+
+def _atom(
+    tokens: list[str], values: Mapping[str, Interval], all_: str
+) -> tuple[Interval, list[str]]:
+    if not tokens:
+        raise _bad(all_)
+    head, rest = tokens[0], tokens[1:]
+    if head == "(":
+        inside, rest = _sum(rest, values, all_)
+        if not rest or rest[0] != ")":
+            raise _bad(all_)
+        return inside, rest[1:]
+    if head[0].isdigit():
+        return Interval(float(head), float(head)), rest
+    if head not in values:
+        raise _bad(all_)
+    return values[head], rest
+
+
+def _bad(expression: str) -> ClaimsError:
+    return ClaimsError(
+        "relates_to",
+        found=repr(expression),
+        wanted=Message("claim ids with figures, numbers, + - * / and parentheses"),
+    )

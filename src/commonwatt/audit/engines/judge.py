@@ -1,0 +1,378 @@
+"""From a claim to its findings: convert, compare, and look for how it went wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.periods import Period, Span, parse_period
+from commonwatt.audit.engines.findings import Finding, Kind, Read
+from commonwatt.audit.engines.relations import related
+from commonwatt.audit.io.claims import Claim
+from commonwatt.audit.io.library import Library, Quantity, Reference, in_unit
+from commonwatt.core.messages import Message
+
+SLIPS: Final = (10.0, 100.0, 1000.0, 10_000.0, 1e6)
+FAMILIES: Final = (("government_debt", "borrowing_ceiling"),)
+BASIS_MARKS: Final = frozenset({
+    "gross", "net", "ceiling", "forecast", "fiscal", "calendar", "federal", "general",
+    "network", "application", "operational", "plant", "design", "best", "major",
+})  # fmt: skip
+_DISCOUNT: Final = ("discount", "cheaper", "lower than", "saving", "低")
+_UNIT_RATIO: Final = frozenset({"ratio", "times", "x"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """A claim and all that was found."""
+
+    claim: Claim
+    quantity: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """Return the gravest kind among the findings."""
+        order = list(Kind)
+        return min((each.kind for each in self.findings), key=order.index)
+
+    def verdict(self, language: str = "en") -> str:
+        """Return every grave kind in a line, or that the claim is in line."""
+        grave = [each for each in self.findings if each.kind not in (Kind.IN_LINE, Kind.UNCHECKED)]
+        named = list(dict.fromkeys(_named(each).say(language) for each in grave))
+        return "; ".join(named) or Message(str(self.kind)).say(language)
+
+
+def _named(finding: Finding) -> Message:
+    if finding.kind is Kind.FACTOR and finding.factor > 0:
+        factor = finding.factor if finding.factor >= 1 else 1 / finding.factor
+        return Message("wrong by a factor of {size}", {"size": brief(factor)})
+    if finding.kind is Kind.INCONSISTENT and finding.other:
+        return Message("inconsistent with {other}", {"other": finding.other})
+    return Message(str(finding.kind))
+
+
+def brief(number: float) -> str:
+    """Return a positive number as a person says it.
+
+    >>> brief(126.4), brief(10.98), brief(1.64)
+    ('126', '11', '1.6')
+    """
+    return f"{number:.0f}" if number >= 9.95 else f"{number:.1f}"
+
+
+def audit(claims: Sequence[Claim], library: Library) -> list[Audited]:
+    """Return every claim with its findings, in the order given.
+
+    Unit slips, other dates and other bases are looked for by arithmetic alone.
+    """
+    reads = [understand(claim, library) for claim in claims]
+    between = related(reads, library)
+    return [
+        Audited(
+            claim=read.claim,
+            quantity=read.quantity.id if read.quantity else "",
+            findings=_merged([*judged(read, library), *between.get(read.claim.id, [])]),
+        )
+        for read in reads
+    ]
+
+
+def understand(claim: Claim, library: Library) -> Read:
+    """Return the claim with its quantity, regions and value in common units."""
+    regions = tuple(name for part in claim.regions if (name := library.region(part)))
+    dimensionless = not claim.unit.dims
+    compared = len(claim.regions) == 2 and dimensionless
+    words = f"{claim.quantity} | {claim.quote}"
+    quantity = library.quantity_of(claim.quantity, claim.unit, compared=compared)
+    quantity = quantity or library.quantity_of(words, claim.unit, compared=compared)
+    period = parse_period(claim.period)
+    value = claim.value
+    if value is not None and quantity is not None:
+        value = _common(claim, value, quantity, library, period, compared)
+    return Read(claim=claim, quantity=quantity, value=value, regions=regions, period=period)
+
+
+def _common(
+    claim: Claim,
+    value: Interval,
+    quantity: Quantity,
+    library: Library,
+    period: Period | None,
+    compared: bool,
+) -> Interval:
+    if compared:
+        share = value.scaled(claim.unit.factor)
+        words = f"{claim.quantity} {claim.quote}".lower()
+        if any(word in words for word in _DISCOUNT) and claim.unit.text not in _UNIT_RATIO:
+            return Interval(1 - share.high, 1 - share.low, share.strict)
+        return share
+    year = int(period.start) if period else 2025
+    if quantity.id == "deficit" and value.high <= 0:
+        value = Interval(-value.high, -value.low)  # a balance below zero is a deficit
+    return in_unit(value, claim.unit, quantity.unit, library.money, year)
+
+
+def judged(read: Read, library: Library) -> list[Finding]:
+    """Return what references say about one claim."""
+    if read.claim.unit.dims == (("unknown", 1),):
+        return [
+            _unchecked(Message("Its unit {unit} is not known.", {"unit": read.claim.unit.text}))
+        ]
+    if read.quantity is None:
+        return [_unchecked(Message("No quantity of the library fits its words and unit."))]
+    if len(read.regions) != len(read.claim.regions) or not read.regions:
+        return [_unchecked(Message("Its region is not in the library."))]
+    references = _references(read, library)
+    if not references:
+        return [_unchecked(Message("No reference for this quantity and region."))]
+    if read.value is None:
+        return [_direction_only(references[0])]
+    return [_compared(read, read.value, references, library)]
+
+
+def _references(read: Read, library: Library) -> list[Reference]:
+    assert read.quantity is not None
+    if not read.compared:
+        return library.lookup(read.quantity.id, read.regions[0])
+    ones = library.lookup(read.quantity.id, read.regions[0])
+    others = library.lookup(read.quantity.id, read.regions[1])
+    found: list[Reference] = []
+    for one in ones:
+        for other in others:
+            if one.value.low > 0 and other.value.low > 0:
+                found.append(_ratio(one, other))
+    return found
+
+
+def _ratio(one: Reference, other: Reference) -> Reference:
+    basis = one.basis if one.basis == other.basis else f"{one.basis} / {other.basis}"
+    return replace(
+        one,
+        region=f"{one.region}/{other.region}",
+        value=one.value / other.value,
+        centre=one.centre / other.centre,
+        basis=basis,
+        note=f"({_shown(one)}) / ({_shown(other)})",
+        source=one.source if one.source == other.source else f"{one.source}; {other.source}",
+    )
+
+
+def _shown(reference: Reference) -> str:
+    note = f" [{reference.note}]" if reference.note else ""
+    return f"{reference.region} {reference.value} in {reference.when}{note}"
+
+
+def _tolerance(reference: Reference, claim: Claim) -> float:
+    """Return how far a claim may miss: little where one official figure stands.
+
+    A figure of two digits is rounded by up to five per cent.
+    """
+    if reference.value.high > reference.value.low * 1.05:
+        return 0.10
+    value = claim.value
+    return 0.05 if value is not None and value.low == value.high and _rounded(value.low) else 0.02
+
+
+def _rounded(number: float) -> bool:
+    return number != 0 and math.isclose(number, float(f"{number:.1e}"), rel_tol=1e-9)
+
+
+def _compared(
+    read: Read, value: Interval, references: list[Reference], library: Library
+) -> Finding:
+    ranked = _ranked(read, references)
+    lands = [
+        each for each in ranked if value.meets(each.value.widened(_tolerance(each, read.claim)))
+    ]
+    first = ranked[0]
+    if first in lands:
+        return _landed(read, value, first)
+    for each in lands:
+        return _elsewhere(read, value, first, each)
+    other = _family(read, value, library)
+    if other is not None:
+        return other
+    return _factor(read, value, first, library)
+
+
+def _ranked(read: Read, references: list[Reference]) -> list[Reference]:
+    """Return references, the one that the claim most likely means first."""
+    marks = _marks(f"{read.claim.quantity} {read.claim.quote}")
+
+    def rank(each: Reference) -> tuple[float, int, float, int, float]:
+        said = -len(marks & _marks(each.basis))
+        if read.period is None:
+            return (0.0, 0, 0.0, said, -each.period.end)
+        gap = round(each.period.gap(read.period), 2)
+        apart = 0 if each.period.overlap(read.period) > 0 else 1
+        return (gap + apart, said, _other_kind(each.period, read.period), 0, -each.period.end)
+
+    return sorted(references, key=rank)
+
+
+def _marks(words: str) -> frozenset[str]:
+    """Return the words that tell one basis from another."""
+    return BASIS_MARKS & frozenset(words.lower().replace(",", " ").split())
+
+
+def _other_kind(one: Period, wanted: Period) -> float:
+    """Return 0 for the same kind of period, most for a fiscal beside a calendar year."""
+    if one.kind == wanted.kind:
+        return 0.0
+    return 1.0 if Span.FISCAL in (one.kind, wanted.kind) else 0.5
+
+
+def _landed(read: Read, value: Interval, reference: Reference) -> Finding:
+    period = read.period
+    flow = read.quantity is not None and any(name == "s" for name, _ in read.quantity.unit.dims)
+    if (
+        flow
+        and period is not None
+        and period.kind is Span.CALENDAR
+        and reference.period.kind is Span.FISCAL
+    ):
+        text = Message(
+            "The figure is that of the fiscal year {when}, not of a calendar year.",
+            {"when": reference.when},
+        )
+        return _finding(Kind.BASIS, text, value, reference)
+    text = Message(
+        "Agrees with {value} ({basis}).",
+        {"value": str(reference.value), "basis": reference.basis},
+    )
+    return _finding(Kind.IN_LINE, text, value, reference)
+
+
+def _elsewhere(read: Read, value: Interval, first: Reference, found: Reference) -> Finding:
+    period = read.period
+    farther = period is not None and found.period.gap(period) > first.period.gap(period) + 0.4
+    if farther or found.basis == first.basis:
+        text = Message(
+            "Holds for {when}, not for {wanted}: then it was {value}, later {first}.",
+            {
+                "when": found.when,
+                "wanted": read.claim.period,
+                "value": str(found.value),
+                "first": f"{first.value} ({first.when})",
+            },
+        )
+        return _finding(Kind.MISDATED, text, value, found)
+    text = Message(
+        "Holds on another basis: {found}; on {first} it is {value}.",
+        {"found": found.basis, "first": first.basis, "value": str(first.value)},
+    )
+    return _finding(Kind.BASIS, text, value, found)
+
+
+def _family(read: Read, value: Interval, library: Library) -> Finding | None:
+    """Return a reference of a neighbouring quantity that the figure belongs to."""
+    assert read.quantity is not None
+    for family in FAMILIES:
+        if read.quantity.id not in family or read.compared:
+            continue
+        for other in family:
+            if other == read.quantity.id:
+                continue
+            for each in library.lookup(other, read.regions[0]):
+                if value.meets(each.value.widened(0.01)):
+                    text = Message(
+                        "The figure is the {other} ({basis}), not the {wanted}.",
+                        {
+                            "other": other.replace("_", " "),
+                            "basis": each.basis,
+                            "wanted": read.quantity.id.replace("_", " "),
+                        },
+                    )
+                    return _finding(Kind.BASIS, text, value, each)
+    return None
+
+
+def _factor(read: Read, value: Interval, reference: Reference, library: Library) -> Finding:
+    assert read.quantity is not None
+    factor = value.centre / reference.centre if reference.centre else math.inf
+    if not 0 < factor < math.inf:
+        text = Message("Does not meet {value}, not even in sign.", {"value": str(reference.value)})
+        return _finding(Kind.FACTOR, text, value, reference)
+    size = factor if factor >= 1 else 1 / factor
+    slip = _slip(value, reference, factor)
+    unit = "" if read.compared else read.quantity.unit.text
+    values = {"size": brief(size), "value": f"{reference.value} {unit}".strip()}
+    text = _too_far(factor, values)
+    if slip:
+        values |= {
+            "slip": f"{slip:g}" if slip >= 1 else f"1/{1 / slip:g}",
+            "lands": str(value.scaled(1 / slip)),
+        }
+        text = _slipped(factor, values)
+    found = _finding(Kind.FACTOR, text, value, reference)
+    alone = read.compared or any(
+        each.region == read.regions[0] for each in library.by_quantity[read.quantity.id]
+    )
+    top = None if alone else library.dearest(read.quantity.id, read.regions[0])
+    more = f"; dearest in the country: {top.region} {top.value}" if top else ""
+    arithmetic = f"{found.arithmetic}; {value.centre:.4g} / {reference.centre:.4g} = {factor:.3g}"
+    return replace(found, arithmetic=arithmetic + more, factor=factor)
+
+
+def _too_far(factor: float, values: dict[str, str]) -> Message:
+    if factor >= 1:
+        return Message("About {size} times too high against {value}.", values)
+    return Message("About {size} times too low against {value}.", values)
+
+
+def _slipped(factor: float, values: dict[str, str]) -> Message:
+    if factor >= 1:
+        return Message(
+            "About {size} times too high against {value}; divided by {slip} it is {lands} and "
+            "lands on the reference, as after a slip of the unit or the decimal point.",
+            values,
+        )
+    return Message(
+        "About {size} times too low against {value}; divided by {slip} it is {lands} and "
+        "lands on the reference, as after a slip of the unit or the decimal point.",
+        values,
+    )
+
+
+def _slip(value: Interval, reference: Reference, factor: float) -> float:
+    """Return the power of ten by which the claim must be divided to land, or 0."""
+    if reference.value.low <= 0 or reference.value.high > 6 * reference.value.low:
+        return 0.0  # so wide a reference is met by chance
+    for power in SLIPS:
+        for slip in (power, 1 / power):
+            near = 0.4 < factor / slip < 2.5
+            if near and value.scaled(1 / slip).meets(reference.value.widened(0.05)):
+                return slip
+    return 0.0
+
+
+def _finding(kind: Kind, text: Message, value: Interval, reference: Reference) -> Finding:
+    return Finding(
+        kind=kind, text=text, arithmetic=f"claim {value}; reference {_shown(reference)}",
+        source=f"{reference.source} ({reference.dated})", year=reference.when,
+        confidence=reference.confidence,
+    )  # fmt: skip
+
+
+def _direction_only(reference: Reference) -> Finding:
+    text = Message("It has no figure to check; a reference stands beside it.")
+    return Finding(
+        kind=Kind.UNCHECKED, text=text, arithmetic=f"reference {_shown(reference)}",
+        source=f"{reference.source} ({reference.dated})", year=reference.when,
+        confidence=reference.confidence,
+    )  # fmt: skip
+
+
+def _unchecked(text: Message) -> Finding:
+    return Finding(kind=Kind.UNCHECKED, text=text)
+
+
+def _merged(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Return findings gravest first; "not checkable" only where nothing else is known."""
+    order = list(Kind)
+    known = [each for each in findings if each.kind is not Kind.UNCHECKED]
+    return tuple(sorted(known or findings, key=lambda each: order.index(each.kind)))

@@ -1,0 +1,160 @@
+"""Claims as a person writes them down: one row, one claim."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from commonwatt.audit.domain.intervals import Interval
+from commonwatt.catalogue.errors import UnitError
+from commonwatt.core.errors import cell
+from commonwatt.core.messages import Message
+from commonwatt.siting.domain.errors import ClaimsError
+from commonwatt.siting.domain.units import Unit, parse_unit
+
+COLUMNS: Final = ("id", "quote", "quantity", "low", "high", "unit", "region", "period")
+_STRICT: Final = re.compile(r"over|more than|above|below|under|less than|以上|不足|超|逾", re.I)
+_OVER: Final = re.compile(r"more than|slightly over|just over|逾|超過|超过", re.I)
+_ID: Final = re.compile(r"[A-Za-z]+[A-Za-z_]*\d+[A-Za-z]?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One claim.
+
+    Args:
+        id: Name of the claim in its file.
+        quote: Its words.
+        quantity: What is claimed, in English.
+        value: Bounds in `unit`; None for a claim without a figure.
+        unit: Its unit.
+        regions: The region, or the two of a comparison, as written.
+        period: What it speaks of, as written.
+        relation: Formula over other claims, or "".
+    """
+
+    id: str
+    quote: str
+    quantity: str
+    value: Interval | None
+    unit: Unit
+    regions: tuple[str, ...]
+    period: str
+    relation: str
+
+
+def load_claims(path: Path) -> list[Claim]:
+    """Return the claims of a CSV file.
+
+    Raises:
+        ClaimsError: The file or a row of it cannot be audited; the row is named.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClaimsError(
+            str(path), found=Message("no readable file"), wanted=Message("a CSV file of claims")
+        ) from error
+    return parse_claims(text, path.name)
+
+
+def parse_claims(text: str, name: str) -> list[Claim]:
+    """Return the claims in `text`, checked against each other."""
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [each for each in COLUMNS if each not in (reader.fieldnames or [])]
+    if missing:
+        raise ClaimsError(
+            name,
+            found=Message("no column {names}", {"names": ", ".join(missing)}),
+            wanted=Message("the columns {names}", {"names": ", ".join(COLUMNS)}),
+        )
+    claims = [_claim(row, name, number) for number, row in enumerate(reader, start=2)]
+    _check_ids(claims, name)
+    return claims
+
+
+def mentioned(relation: str) -> list[str]:
+    """Return the claims that a relation names.
+
+    >>> mentioned("E4 / E3; U1")
+    ['E4', 'E3', 'U1']
+    """
+    return _ID.findall(relation)
+
+
+def _claim(row: Mapping[str, str | None], name: str, number: int) -> Claim:
+    text = {key: (row[key] or "").strip() for key in (*COLUMNS, "relates_to") if key in row}
+    where = cell(name, number)
+    value = _value(text, where)
+    if value is not None and not text["period"]:
+        raise ClaimsError(
+            cell(name, number, "period"),
+            found=Message("a figure without a year"),
+            wanted=Message("the year or date that the figure speaks of"),
+        )
+    return Claim(
+        id=text["id"], quote=text["quote"], quantity=text["quantity"], value=value,
+        unit=_unit(text["unit"]),
+        regions=tuple(part.strip() for part in text["region"].split("/") if part.strip()),
+        period=text["period"], relation=text.get("relates_to", ""),
+    )  # fmt: skip
+
+
+def _unit(text: str) -> Unit:
+    """Return the unit; one that nobody knows fits no quantity, and the audit says so."""
+    try:
+        return parse_unit(text)
+    except UnitError:
+        return Unit(text, 1.0, (("unknown", 1),))
+
+
+def _value(text: Mapping[str, str], where: str) -> Interval | None:
+    if not text["low"] and not text["high"]:
+        return None
+    try:
+        low = _float(text["low"]) if text["low"] else -math.inf
+        high = _float(text["high"]) if text["high"] else math.inf
+    except ValueError as error:
+        raise ClaimsError(where, found=str(error), wanted=Message("numbers as bounds")) from error
+    if not low <= high:
+        raise ClaimsError(
+            where,
+            found=Message("low {low} above high {high}", {"low": f"{low:g}", "high": f"{high:g}"}),
+            wanted=Message("bounds in order"),
+        )
+    words = f"{text['quote']} {text['quantity']}"
+    if low == high and _OVER.search(words):
+        high = low + abs(low) * 0.1  # "over 4,000" says a little more than it prints
+    is_open = math.isinf(low) or math.isinf(high)
+    return Interval(low, high, strict=is_open and bool(_STRICT.search(words)))
+
+
+def _float(text: str) -> float:
+    """Return a number that may have commas between thousands."""
+    return float(text.replace(",", ""))
+
+
+def _check_ids(claims: list[Claim], name: str) -> None:
+    known: set[str] = set()
+    for number, claim in enumerate(claims, start=2):
+        if not claim.id or claim.id in known:
+            raise ClaimsError(
+                cell(name, number, "id"),
+                found=repr(claim.id),
+                wanted=Message("an id that no other claim has"),
+            )
+        known.add(claim.id)
+    for number, claim in enumerate(claims, start=2):
+        strange = [each for each in mentioned(claim.relation) if each not in known]
+        if strange:
+            raise ClaimsError(
+                cell(name, number, "relates_to"),
+                found=Message("the unknown claim {name}", {"name": strange[0]}),
+                wanted=Message("ids of this file"),
+            )

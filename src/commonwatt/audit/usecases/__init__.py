@@ -1,0 +1,25 @@
+"""Check published claims against dated references and our own models.
+
+A claim is matched to a quantity by its words and unit, converted, compared with
+references of its region and date, and then with the other claims. No claim's id
+and no verdict is known here: what comes out follows from the arithmetic shown.
+"""
+
+from commonwatt.audit.engines.findings import Finding, Kind
+from commonwatt.audit.engines.judge import Audited, audit
+from commonwatt.audit.io.claims import Claim, load_claims, parse_claims
+from commonwatt.audit.io.library import load_library
+from commonwatt.audit.usecases.table import audit_frame, audit_text
+
+__all__ = [
+    "Audited",
+    "Claim",
+    "Finding",
+    "Kind",
+    "audit",
+    "audit_frame",
+    "audit_text",
+    "load_claims",
+    "load_library",
+    "parse_claims",
+]

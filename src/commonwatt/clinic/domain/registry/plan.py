@@ -1,0 +1,112 @@
+"""The predetermined change-control plan: which updates were approved before they existed.
+
+A version is deployable if it was determined itself, or if it differs from a
+determined version by a change that the plan of that determination covers.
+Changes do not add up: each is measured against the determined version.
+
+Source: FDA guidance of 2025-08-18 on predetermined change control plans
+(description of modifications, modification protocol, impact assessment).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.core.messages import Message
+
+CHANGES: Final = ("retrain", "recalibrate", "threshold", "input", "architecture", "intended-use")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What differs from the determined version, and how well it did on the plan's test.
+
+    Args:
+        kinds: Everything that changed, of `CHANGES`.
+        metrics: Lower confidence bound of each metric on the plan's test set.
+        dataset_sha256: The test set that was used.
+        threshold_shift: Absolute change of the threshold.
+    """
+
+    kinds: frozenset[str]
+    metrics: Mapping[str, float]
+    dataset_sha256: str
+    threshold_shift: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePlan:
+    """What was approved in advance.
+
+    Args:
+        kinds: Kinds of change that may be made.
+        floors: Least lower bound of each metric.
+        dataset_sha256: The test set that decides.
+        most_threshold_shift: Furthest that the threshold may move.
+    """
+
+    kinds: frozenset[str]
+    floors: Mapping[str, float]
+    dataset_sha256: str
+    most_threshold_shift: float
+
+
+def faults(change: Change, plan: ChangePlan) -> list[Message]:
+    """Return every way in which a change leaves the plan."""
+    found: list[Message] = []
+    outside = sorted(change.kinds - plan.kinds)
+    if outside or not change.kinds:
+        said = ", ".join(outside) or "–"
+        found.append(Message("a change of a kind that is not planned: {kinds}", {"kinds": said}))
+    if change.dataset_sha256 != plan.dataset_sha256:
+        found.append(Message("a test on another data set than the plan's"))
+    for metric, floor in sorted(plan.floors.items()):
+        if not change.metrics.get(metric, float("-inf")) >= floor:
+            found.append(Message("{metric} below its floor", {"metric": metric}))
+    if not abs(change.threshold_shift) <= plan.most_threshold_shift:
+        found.append(Message("a threshold moved too far"))
+    return found
+
+
+def can_change(change: Change, plan: ChangePlan) -> bool:
+    """Return whether the plan covers the change."""
+    return not faults(change, plan)
+
+
+def check_change(change: Change, plan: ChangePlan) -> None:
+    """Refuse a change outside the plan.
+
+    Raises:
+        MoveError: The first way in which it leaves the plan is named.
+    """
+    found = faults(change, plan)
+    if found:
+        raise MoveError(
+            "version, change",
+            found=found[0],
+            wanted=Message("a change inside the plan"),
+            remedy=Message("Ask for a new determination of this version."),
+        )
+
+
+def plan_of(body: Mapping[str, Any]) -> ChangePlan:
+    """Return the plan in a determination's record."""
+    return ChangePlan(
+        kinds=frozenset(body.get("kinds", ())),
+        floors=dict(body.get("floors", {})),
+        dataset_sha256=str(body.get("dataset_sha256", "")),
+        most_threshold_shift=float(body.get("most_threshold_shift", 0.0)),
+    )
+
+
+def change_of(body: Mapping[str, Any]) -> Change:
+    """Return the change in a version's record."""
+    return Change(
+        kinds=frozenset(body.get("kinds", ())),
+        metrics=dict(body.get("metrics", {})),
+        dataset_sha256=str(body.get("dataset_sha256", "")),
+        threshold_shift=float(body.get("threshold_shift", 0.0)),
+    )

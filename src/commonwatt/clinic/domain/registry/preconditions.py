@@ -1,0 +1,378 @@
+"""What must be true before a version advises anybody, and for as long as it does.
+
+One table, asked twice: by the desk inside the transaction of every step towards a
+patient, and by the gate at every question. An approval that stood when a deployment
+went live may be withdrawn a minute later, and an entry may reach the ledger by another
+way than this desk; a regulator asks what was in force when the patient was advised,
+not when somebody moved the deployment.
+
+What is not on record, or was put there after the record that names it, counts as
+missing: otherwise a second record under an old name would change what was approved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Final
+
+from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.clinic.domain.registry.lifecycle import Status, can_move
+from commonwatt.clinic.domain.registry.plan import change_of, faults, plan_of
+from commonwatt.clinic.domain.registry.state import Move, Record, Registry
+from commonwatt.clinic.domain.rules.book import PLACES, load_book
+from commonwatt.core.messages import Message
+
+PROHIBITED: Final = "prohibited"
+# To pause or retire needs nothing: what lost its approval must always be stoppable.
+NEEDED_FOR: Final = frozenset({Status.APPROVED, Status.LIVE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a deployment, or an approval about to be given, rests on.
+
+    Args:
+        version: What runs.
+        determination: The approval.
+        approved: The version that the approval names.
+        ruling: What the approval cites.
+        product: On which the ruling is, through its intended use.
+        contrary: Other decisions on either version that may end the approval, in order.
+        evidence: Indices of the entries with evidence, by version.
+        holder: Name of the deployment, or of the approval that is about to be given.
+        moves: How the deployment moved; empty for what is not on record yet.
+        place_of: Returns the place of a decision; empty if it cannot be told.
+    """
+
+    version: Record
+    determination: Record
+    approved: Record
+    ruling: Record
+    product: str
+    contrary: tuple[Record, ...]
+    evidence: Mapping[str, list[int]]
+    holder: str
+    moves: tuple[Move, ...]
+    place_of: Callable[[Record], str]
+
+    @property
+    def place(self) -> str:
+        """Whose law the approval rests on."""
+        return str(self.ruling.body.get("jurisdiction", ""))
+
+    @property
+    def route(self) -> str:
+        """By which route the ruling lets the product be used."""
+        return str(self.ruling.body.get("route", ""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precondition:
+    """One row of the table.
+
+    Args:
+        rule: By which the gate refuses.
+        sentence: Says to whoever asked what is wrong.
+        wanted: Says to whoever moves what is wanted instead.
+        broken: Returns the name of the record at fault; empty where the row holds.
+        why: Returns what is wrong in particular.
+    """
+
+    rule: str
+    sentence: Message
+    wanted: Message
+    broken: Callable[[Basis], str]
+    why: Callable[[Basis], Message] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """The first precondition that does not hold, and the record at fault."""
+
+    rule: str
+    sentence: Message
+    wanted: Message
+    where: str
+    why: Message | None = None
+
+
+class _MissingError(Exception):
+    """A record rests on one that is missing; its name is the argument."""
+
+
+def fault_of_deployment(registry: Registry, deployment: Record) -> Fault | None:
+    """Return the first precondition that a deployment, on record or about to be, breaks."""
+    try:
+        determination = _older(registry, deployment, "determination")
+        version = _older(registry, deployment, "version")
+        basis = _basis(registry, deployment, version, determination)
+    except _MissingError as missing:
+        return _fault(_UNKNOWN, str(missing))
+    return _first_broken(basis)
+
+
+def fault_of_approval(registry: Registry, determination: Record) -> Fault | None:
+    """Return the first precondition that an approval about to be given breaks."""
+    try:
+        version = _older(registry, determination, "version")
+        basis = _basis(registry, determination, version, determination)
+    except _MissingError as missing:
+        return _fault(_UNKNOWN, str(missing))
+    return _first_broken(basis)
+
+
+def check_preconditions(fault: Fault | None) -> None:
+    """Refuse a step towards a patient of which a precondition does not hold.
+
+    Raises:
+        MoveError: The record at fault is named, and what is wrong with it.
+    """
+    if fault:
+        raise MoveError(fault.where, found=fault.why or "", wanted=fault.wanted,
+                        remedy=fault.sentence)  # fmt: skip
+
+
+@cache
+def permitted_routes() -> Mapping[str, frozenset[str]]:
+    """Return, by place, the routes by which some rule there lets a product be used.
+
+    A place without a rule on routes, such as the IMDRF, which is no law, permits none.
+
+    >>> sorted(permitted_routes()["hk"]), sorted(permitted_routes()["imdrf"])
+    (['approval', 'exempt'], [])
+    """
+    rules = load_book().rules
+    return {
+        place: frozenset({r.route for r in rules if r.jurisdiction == place} - {"", PROHIBITED})
+        for place in PLACES
+    }
+
+
+def _first_broken(basis: Basis) -> Fault | None:
+    for row in PRECONDITIONS:
+        where = row.broken(basis)
+        if where:
+            return _fault(row, where, row.why(basis) if row.why else None)
+    return None
+
+
+def _fault(row: Precondition, where: str, why: Message | None = None) -> Fault:
+    return Fault(rule=row.rule, sentence=row.sentence, wanted=row.wanted, where=where, why=why)
+
+
+def _basis(registry: Registry, holder: Record, version: Record, determination: Record) -> Basis:
+    ruling = _older(registry, determination, "ruling")
+    use = _older(registry, ruling, "intended-use")
+    approved = _older(registry, determination, "version")
+    for made in {version.name: version, approved.name: approved}.values():
+        _older(registry, made, "product")
+    return Basis(
+        version=version,
+        determination=determination,
+        approved=approved,
+        ruling=ruling,
+        product=_older(registry, use, "product").name,
+        contrary=_contrary(registry, version, determination),
+        evidence=registry.evidence_on,
+        holder=holder.name,
+        moves=tuple(registry.moves.get(holder.name, ())),
+        place_of=lambda decision: _place_of(registry, decision),
+    )
+
+
+def _older(registry: Registry, holder: Record, kind: str) -> Record:
+    """Return the record that `holder` names, which must have been there before it."""
+    name = str(holder.body.get(kind.replace("-", "_"), ""))
+    record = registry.records.get(name)
+    if record is None or record.kind != kind or record.index >= holder.index:
+        raise _MissingError(name or f"{holder.name}, {kind}")
+    return record
+
+
+def _contrary(registry: Registry, version: Record, determination: Record) -> tuple[Record, ...]:
+    """Return later decisions on either version, and the last one on the version that runs.
+
+    An update that was refused by name stays refused, even if a later plan would cover it.
+    """
+    on_approved = registry.decisions_on.get(determination.body["version"], [])
+    on_running = registry.decisions_on.get(version.name, [])
+    decisions = {d.index: d for d in (*on_approved, *on_running) if d.index > determination.index}
+    if version.name != determination.body["version"]:
+        decisions |= {d.index: d for d in on_running[-1:]}
+    return tuple(decisions[index] for index in sorted(decisions))
+
+
+def _place_of(registry: Registry, decision: Record) -> str:
+    ruling = registry.records.get(str(decision.body.get("ruling", "")))
+    return str(ruling.body.get("jurisdiction", "")) if ruling else ""
+
+
+def _decided(outcome: str) -> Callable[[Basis], str]:
+    """Return what finds a decision of that outcome on either version.
+
+    One of any place counts: whoever withdraws for a fault seen abroad means every patient.
+    """
+
+    def broken(basis: Basis) -> str:
+        decisions = (basis.determination, *basis.contrary)
+        return next((d.name for d in decisions if d.body.get("outcome") == outcome), "")
+
+    return broken
+
+
+def _unapproved(basis: Basis) -> str:
+    approved = basis.determination.body.get("outcome") == "approved"
+    return "" if approved else basis.determination.name
+
+
+def _superseded(basis: Basis) -> str:
+    """Return a later approval for the same place: its conditions are those in force."""
+    own = basis.determination
+    later = (d for d in basis.contrary if d.index > own.index)
+    return next((d.name for d in later if basis.place_of(d) in (basis.place, "")), "")
+
+
+def _of_another_version(basis: Basis) -> str:
+    version, approved = basis.version, basis.approved
+    if version.name == approved.name:
+        return ""
+    # The previous version must be the approved one itself: changes do not add up.
+    made_from_it = version.body.get("previous") == approved.name and approved.index < version.index
+    return "" if made_from_it else approved.name
+
+
+def _outside_plan(basis: Basis) -> str:
+    if basis.version.name == basis.approved.name:
+        return ""
+    return basis.version.name if _plan_faults(basis) else ""
+
+
+def _plan_faults(basis: Basis) -> list[Message]:
+    plan = plan_of(basis.determination.body.get("plan", {}))
+    return faults(change_of(basis.version.body.get("change", {})), plan)
+
+
+def _of_another_product(basis: Basis) -> str:
+    products = {basis.version.body["product"], basis.approved.body["product"]}
+    return "" if products == {basis.product} else basis.ruling.name
+
+
+def _prohibited(basis: Basis) -> str:
+    return basis.ruling.name if basis.route == PROHIBITED else ""
+
+
+def _without_route(basis: Basis) -> str:
+    permitted = basis.route in permitted_routes().get(basis.place, frozenset[str]())
+    return "" if permitted else basis.ruling.name
+
+
+def _approved_blindly(basis: Basis) -> str:
+    """Return an approval before which there was no evidence; what comes later was not weighed."""
+    first, end = basis.approved.index, basis.determination.index
+    weighed = any(first < i < end for i in basis.evidence.get(basis.approved.name, ()))
+    return "" if weighed else basis.determination.name
+
+
+def _without_evidence(basis: Basis) -> str:
+    on_it = basis.evidence.get(basis.version.name, ())
+    return "" if any(i > basis.version.index for i in on_it) else basis.version.name
+
+
+def _unlawfully_moved(basis: Basis) -> str:
+    steps = [move.status for move in basis.moves]
+    # Every deployment was proposed by its own record, and nothing moves to proposed, so a
+    # move that was written before the record is found here, too.
+    return "" if all(can_move(*pair) for pair in pairwise(steps)) else basis.holder
+
+
+_IN_FORCE: Final = Message("an approval in force")
+_A_ROUTE: Final = Message("a route that the rules of the place permit")
+_EVIDENCE: Final = Message("evidence on this version")
+
+_UNKNOWN: Final = Precondition(
+    rule="gate.unknown-reference",
+    sentence=Message("The approval rests on a record that is missing or came after it."),
+    wanted=Message("a record that was there before"),
+    broken=lambda _: "",  # found while the basis is gathered, before any row can be asked
+)
+PRECONDITIONS: Final[tuple[Precondition, ...]] = (
+    _UNKNOWN,
+    Precondition(
+        rule="gate.approval-withdrawn",
+        sentence=Message("The approval was withdrawn."),
+        wanted=_IN_FORCE,
+        broken=_decided("withdrawn"),
+    ),
+    Precondition(
+        rule="gate.approval-refused",
+        sentence=Message("The committee refused this version."),
+        wanted=_IN_FORCE,
+        broken=_decided("refused"),
+    ),
+    Precondition(
+        rule="gate.not-approved",
+        sentence=Message("The committee's decision is no approval."),
+        wanted=_IN_FORCE,
+        broken=_unapproved,
+    ),
+    Precondition(
+        rule="gate.approval-superseded",
+        sentence=Message("A later approval has taken the place of this one."),
+        wanted=_IN_FORCE,
+        broken=_superseded,
+    ),
+    Precondition(
+        rule="gate.approval-of-another-version",
+        sentence=Message("The approval is of another version."),
+        wanted=Message("a version made from the approved one"),
+        broken=_of_another_version,
+    ),
+    Precondition(
+        rule="gate.update-outside-plan",
+        sentence=Message(
+            "The update is outside the approved plan; it needs a determination of its own."
+        ),
+        wanted=Message("a change inside the plan"),
+        broken=_outside_plan,
+        why=lambda basis: _plan_faults(basis)[0],
+    ),
+    Precondition(
+        rule="gate.ruling-of-another-product",
+        sentence=Message("The ruling behind the approval is on another product."),
+        wanted=Message("a ruling on this product"),
+        broken=_of_another_product,
+    ),
+    Precondition(
+        rule="gate.route-prohibited",
+        sentence=Message("The ruling prohibits this product."),
+        wanted=_A_ROUTE,
+        broken=_prohibited,
+    ),
+    Precondition(
+        rule="gate.route-not-permitted",
+        sentence=Message("The rules of the ruling's place have no such route."),
+        wanted=_A_ROUTE,
+        broken=_without_route,
+    ),
+    Precondition(
+        rule="gate.approval-without-evidence",
+        sentence=Message("The approval was given before there was evidence on the version."),
+        wanted=_EVIDENCE,
+        broken=_approved_blindly,
+    ),
+    Precondition(
+        rule="gate.no-evidence",
+        sentence=Message("There is no evidence on the version that runs."),
+        wanted=_EVIDENCE,
+        broken=_without_evidence,
+    ),
+    Precondition(
+        rule="gate.move-not-permitted",
+        sentence=Message("The deployment was moved in a way that the table of moves has not."),
+        wanted=Message("a deployment that moved by the table"),
+        broken=_unlawfully_moved,
+    ),
+)

@@ -1,0 +1,215 @@
+"""The twelve records, their fields and who may make them, in one table.
+
+Terms follow FHIR (Device, Encounter, AdverseEvent) and IMDRF where they have
+one. An encounter is an opaque name; no value of a patient's record is ever a
+field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.core.messages import Message
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: `kind` is text, code, share, flag, digest, list, map, or ref."""
+
+    name: str
+    kind: str
+    meaning: str
+    codes: tuple[str, ...] = ()
+    needed: bool = True
+
+
+def _ref(name: str, to: str, *, needed: bool = True) -> Field:
+    return Field(name, "ref", f"The {to} that it belongs to.", (to,), needed)
+
+
+MODES: Final = ("shadow", "advisory", "confirm", "supervised")
+DESIGNS: Final = ("retrospective", "external", "prospective", "randomised", "third-party")
+GUIDELINES: Final = ("TRIPOD+AI", "STARD-AI", "CONSORT-AI", "SPIRIT-AI", "DECIDE-AI", "none")
+SEVERITIES: Final = ("public-health-threat", "death", "serious", "other")
+
+FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
+    "product": (
+        Field("name", "text", "As it is sold."),
+        Field("manufacturer", "text", "Who answers for it."),
+        Field("code", "text", "Product code of a catalogue.", needed=False),
+    ),
+    "version": (
+        _ref("product", "product"),
+        Field("artefact_sha256", "digest", "Digest of what runs."),
+        Field("base_model", "text", "The model that it was made from.", needed=False),
+        Field("prompt_sha256", "digest", "Digest of its prompt.", needed=False),
+        _ref("previous", "version", needed=False),
+        Field("change", "map", "What differs from the previous version.", needed=False),
+    ),
+    "intended-use": (
+        _ref("product", "product"),
+        Field("facts", "map", "The facts that rules speak of."),
+        Field("guide", "text", "The scenario guide that it is used under."),
+    ),
+    "ruling": (
+        _ref("intended_use", "intended-use"),
+        Field("jurisdiction", "text", "Whose law."),
+        Field("rule_set_sha256", "digest", "Which rule set."),
+        Field("classes", "map", "Class by scheme."),
+        Field("route", "text", "Approval, filing or exempt."),
+    ),
+    "evidence": (
+        _ref("version", "version"),
+        Field("design", "code", "How it was gained.", DESIGNS),
+        Field("dataset_sha256", "digest", "On which data."),
+        Field("estimates", "list", "Metric, subgroup, estimate and interval."),
+        Field("evaluator", "text", "Who computed it."),
+        Field("guideline", "code", "The reporting guideline that it follows.", GUIDELINES),
+    ),
+    "determination": (
+        _ref("version", "version"),
+        _ref("ruling", "ruling"),
+        Field("outcome", "code", "What was decided.", ("approved", "refused", "withdrawn")),
+        Field("conditions", "list", "Under which conditions."),
+        Field("plan", "map", "The predetermined change-control plan.", needed=False),
+    ),
+    "deployment": (
+        _ref("version", "version"),
+        _ref("determination", "determination"),
+        Field("site", "text", "Where."),
+        Field("mode", "code", "How far it may go.", MODES),
+        Field("threshold", "share", "Score from which it advises."),
+        Field("guide", "text", "The scenario guide."),
+        Field("monitor", "map", "Band, error and subgroups of its monitor."),
+    ),
+    "disclosure": (
+        _ref("deployment", "deployment"),
+        Field("encounter", "text", "Opaque name of the encounter."),
+        Field("language", "code", "In which language.", ("en", "zh-Hant", "zh-Hans", "other")),
+    ),
+    "advice": (
+        _ref("deployment", "deployment"),
+        Field("encounter", "text", "Opaque name of the encounter."),
+        Field("score", "share", "What the model said."),
+        Field("shown", "flag", "Whether anybody was shown it."),
+        Field("own_estimate", "share", "The doctor's own, given before.", needed=False),
+        Field("sampled", "flag", "Whether the lot fell on asking the doctor first.", needed=False),
+        Field("sign_off", "flag", "Whether a signed decision is wanted.", needed=False),
+        Field("asker", "code", "Who asked.", ("clinician", "agent"), needed=False),
+    ),
+    "decision": (
+        _ref("advice", "advice"),
+        Field("outcome", "code", "What the doctor did.",
+              ("accepted", "overridden", "modified", "not-seen")),
+        Field("reason", "text", "Why, as a code of the guide.", needed=False),
+        Field("own_estimate", "share", "The doctor's own estimate.", needed=False),
+        Field("asked_before", "flag", "Whether it was asked before the advice."),
+    ),
+    "outcome": (
+        _ref("advice", "advice"),
+        Field("label", "flag", "Whether the event came."),
+    ),
+    "event": (
+        _ref("deployment", "deployment"),
+        Field("type", "code", "What it is.", ("signal", "incident", "action")),
+        Field("severity", "code", "How grave.", SEVERITIES),
+        Field("jurisdiction", "text", "Whose clock runs.", needed=False),
+        Field("code", "text", "What happened, as a code."),
+    ),
+}  # fmt: skip
+
+MAKERS: Final = frozenset({"manufacturer", "evaluator"})
+MAY_RECORD: Final[Mapping[str, frozenset[str]]] = {
+    "product": frozenset({"manufacturer"}),
+    "version": frozenset({"manufacturer"}),
+    "intended-use": frozenset({"manufacturer"}),
+    "ruling": frozenset({"regulatory-officer"}),
+    "evidence": MAKERS,
+    "determination": frozenset({"committee-chair"}),
+    "deployment": frozenset({"clinical-lead"}),
+    "disclosure": frozenset({"clinician", "gateway"}),
+    "advice": frozenset({"gateway"}),
+    "decision": frozenset({"clinician"}),
+    "outcome": frozenset({"clinician", "gateway"}),
+    "event": frozenset({"monitor", "safety-officer", "clinician"}),
+}
+
+
+def check_record(kind: str, body: Mapping[str, Any]) -> None:
+    """Refuse a record that is not of the form.
+
+    Raises:
+        MoveError: The kind or a field is unknown, missing, or has a value it may not have.
+
+    >>> check_record("outcome", {"advice": "advice/1", "label": True})
+    """
+    if kind not in FIELDS:
+        raise MoveError(kind, wanted=_one_of(tuple(FIELDS)))
+    fields = {field.name: field for field in FIELDS[kind]}
+    for name in body:
+        if name not in fields:
+            raise MoveError(f"{kind}, {name}", wanted=_one_of(tuple(fields)))
+    for field in fields.values():
+        if field.name in body:
+            _check_value(kind, field, body[field.name])
+        elif field.needed:
+            raise MoveError(f"{kind}, {field.name}", wanted=Message("a value"))
+
+
+def _check_value(kind: str, field: Field, value: Any) -> None:
+    wanted = _WANTED[field.kind]
+    if not wanted[0](value):
+        raise MoveError(f"{kind}, {field.name}", wanted=wanted[1])
+    if field.kind == "code" and value not in field.codes:
+        raise MoveError(f"{kind}, {field.name}", found=repr(value), wanted=_one_of(field.codes))
+    if field.kind == "ref" and not value.startswith(f"{field.codes[0]}/"):
+        raise MoveError(f"{kind}, {field.name}", wanted=_one_of((f"{field.codes[0]}/…",)))
+
+
+def _one_of(values: tuple[str, ...]) -> Message:
+    return Message("one of {values}", {"values": ", ".join(values)})
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 500
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and bool(_DIGEST.fullmatch(value))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+_WANTED: Final[Mapping[str, tuple[Callable[[Any], bool], Message]]] = {
+    "text": (_is_text, Message("a text of 1 to 500 letters")),
+    "code": (_is_text, Message("a code")),
+    "ref": (_is_text, Message("the name of a record")),
+    "share": (_is_share, Message("a share between 0 and 1")),
+    "flag": (_is_flag, Message("true or false")),
+    "digest": (
+        _is_digest,
+        Message("a SHA-256 of 64 hexadecimal digits"),
+    ),
+    "list": (_is_list, Message("a list")),
+    "map": (_is_map, Message("named values")),
+}

@@ -1,0 +1,279 @@
+"""What the entries amount to: a fold, and the questions that fall out of it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.clinic.domain.registry.lifecycle import Status
+from commonwatt.core.messages import Message
+from commonwatt.ledger import Entry
+
+PREFIX = "clinic."
+MOVE = "clinic.move"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A record as it stands in the ledger."""
+
+    name: str
+    kind: str
+    body: Mapping[str, Any]
+    at: datetime
+    actor_id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A move of a deployment."""
+
+    at: datetime
+    status: Status
+    actor_id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What was live somewhere at some time."""
+
+    deployment: str
+    version: str
+    mode: str
+    threshold: float
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """Somebody who must be told, by when, by which rule."""
+
+    event: str
+    jurisdiction: str
+    severity: str
+    due_at: datetime
+    rule: str
+
+
+class Registry:
+    """The state of the clinic after some number of entries."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.records: dict[str, Record] = {}
+        self.moves: dict[str, list[Move]] = defaultdict(list)
+        self.at_site: dict[str, list[str]] = defaultdict(list)
+        self.by_kind: dict[str, list[str]] = defaultdict(list)
+        self.disclosed: dict[tuple[str, str], datetime] = {}
+        self.decision_of: dict[str, str] = {}
+        self.outcome_of: dict[str, bool] = {}
+        # The gate asks for these at every question: a scan of all records would grow with them.
+        self.decisions_on: dict[str, list[Record]] = defaultdict(list)
+        self.evidence_on: dict[str, list[int]] = defaultdict(list)
+
+    def apply(self, entries: Iterable[Entry]) -> None:
+        """Take further entries, in order."""
+        for entry in entries:
+            self.seen = entry.index + 1
+            if entry.kind == MOVE:
+                self._take_move(entry)
+            elif entry.kind.startswith(PREFIX):
+                self._take_record(entry)
+
+    def _take_move(self, entry: Entry) -> None:
+        self.moves[entry.subject].append(
+            Move(
+                at=entry.at,
+                status=Status(entry.body["to"]),
+                actor_id=entry.actor_id,
+                index=entry.index,
+            )
+        )
+
+    def _take_record(self, entry: Entry) -> None:
+        record = Record(
+            name=entry.subject,
+            kind=entry.kind.removeprefix(PREFIX),
+            body=entry.body,
+            at=entry.at,
+            actor_id=entry.actor_id,
+            index=entry.index,
+        )
+        self.records[record.name] = record
+        self.by_kind[record.kind].append(record.name)
+        self._link(record)
+
+    def _link(self, record: Record) -> None:
+        body = record.body
+        match record.kind:
+            case "deployment":
+                self.at_site[body["site"]].append(record.name)
+                proposed = Move(
+                    at=record.at,
+                    status=Status.PROPOSED,
+                    actor_id=record.actor_id,
+                    index=record.index,
+                )
+                self.moves[record.name].append(proposed)
+            case "determination":
+                self.decisions_on[body["version"]].append(record)
+            case "evidence":
+                self.evidence_on[body["version"]].append(record.index)
+            case "disclosure":
+                self.disclosed.setdefault((body["deployment"], body["encounter"]), record.at)
+            case "decision":
+                self.decision_of[body["advice"]] = record.name
+            case "outcome":
+                self.outcome_of[body["advice"]] = body["label"]
+            case _:
+                pass
+
+    def get(self, name: str, kind: str) -> Record:
+        """Return a record.
+
+        Raises:
+            MoveError: There is none of that kind and name.
+        """
+        found = self.records.get(name)
+        if found is None or found.kind != kind:
+            raise MoveError(name, wanted=Message("a {kind} on record", {"kind": kind}))
+        return found
+
+    def status(self, deployment: str, at: datetime | None = None) -> Status | None:
+        """Return where a deployment stood; `None` before it was recorded."""
+        moves = self.moves.get(deployment, [])
+        end = len(moves) if at is None else bisect_right(moves, at, key=lambda move: move.at)
+        return moves[end - 1].status if end else None
+
+    def live(self, site: str, at: datetime) -> list[Live]:
+        """Return what was live at a site at an instant."""
+        found: list[Live] = []
+        for name in self.at_site.get(site, ()):
+            if self.status(name, at) is Status.LIVE:
+                body, moves = self.records[name].body, self.moves[name]
+                since = max(m.at for m in moves if m.at <= at and m.status is Status.LIVE)
+                found.append(
+                    Live(
+                        deployment=name,
+                        version=body["version"],
+                        mode=body["mode"],
+                        threshold=body["threshold"],
+                        since=since,
+                    )
+                )
+        return found
+
+    def approver(self, deployment: str) -> Move | None:
+        """Return who approved a deployment and with it its threshold, and where it stands."""
+        approved = [m for m in self.moves.get(deployment, ()) if m.status is Status.APPROVED]
+        return approved[-1] if approved else None
+
+    def rulings(self, product: str, jurisdiction: str) -> list[Record]:
+        """Return which rule sets gave a product its class in a place, in order."""
+        uses = {
+            n for n in self.by_kind["intended-use"] if self.records[n].body["product"] == product
+        }
+        rulings = (self.records[name] for name in self.by_kind["ruling"])
+        return [
+            ruling
+            for ruling in rulings
+            if ruling.body["intended_use"] in uses and ruling.body["jurisdiction"] == jurisdiction
+        ]
+
+    def undisclosed(self, deployment: str) -> list[str]:
+        """Return the encounters that were advised on before, or without, a disclosure."""
+        found: list[str] = []
+        for record in self._advice(deployment):
+            told = self.disclosed.get((deployment, record.body["encounter"]))
+            if record.body["shown"] and (told is None or told > record.at):
+                found.append(record.body["encounter"])
+        return found
+
+    def unsigned(self, deployment: str) -> list[str]:
+        """Return the advice on which a signed decision is wanted and none is on record."""
+        return [
+            record.name
+            for record in self._advice(deployment)
+            if record.body.get("sign_off") and record.name not in self.decision_of
+        ]
+
+    def classes(self, deployment: str) -> frozenset[str]:
+        """Return the classes that the ruling behind a deployment's approval gives."""
+        determination = self.records[self.records[deployment].body["determination"]]
+        ruling = self.records[determination.body["ruling"]]
+        return frozenset(str(klass) for klass in ruling.body["classes"].values())
+
+    def overrides(self, deployment: str) -> dict[str, dict[str, int]]:
+        """Return, for each decision, how often the event came, did not, or is not known yet."""
+        table: dict[str, dict[str, int]] = {}
+        for record in self._advice(deployment):
+            decision = self.decision_of.get(record.name)
+            outcome = self.records[decision].body["outcome"] if decision else "none"
+            row = table.setdefault(outcome, {"event": 0, "no event": 0, "not known": 0})
+            label = self.outcome_of.get(record.name)
+            row["not known" if label is None else "event" if label else "no event"] += 1
+        return table
+
+    def saw_advice_first(self, advice: str) -> bool | None:
+        """Return whether the doctor saw the advice before giving an own estimate, if known."""
+        if "own_estimate" in self.records[advice].body:
+            return False
+        decision = self.decision_of.get(advice)
+        if decision is None or "own_estimate" not in self.records[decision].body:
+            return None
+        return not self.records[decision].body["asked_before"]
+
+    def forecasts(self, deployment: str) -> list[tuple[float, float, bool]]:
+        """Return score, the doctor's own estimate and outcome of what a lot fell on.
+
+        An estimate that a doctor volunteered is left out: who volunteers is not random.
+        """
+        return [
+            (record.body["score"], record.body["own_estimate"], self.outcome_of[record.name])
+            for record in self._advice(deployment)
+            if record.body.get("sampled") and record.name in self.outcome_of
+        ]
+
+    def duties(self, clocks: Mapping[tuple[str, str], tuple[float, bool, str]]) -> list[Duty]:
+        """Return who must be told of incidents by when, soonest first.
+
+        Args:
+            clocks: By jurisdiction and severity: days, whether they are working days, rule.
+        """
+        found: list[Duty] = []
+        for name in self.by_kind["event"]:
+            record = self.records[name]
+            key = (record.body.get("jurisdiction", ""), record.body["severity"])
+            if record.body["type"] == "incident" and key in clocks:
+                days, working, rule = clocks[key]
+                due = due_at(record.at, days, working=working)
+                found.append(
+                    Duty(event=name, jurisdiction=key[0], severity=key[1], due_at=due, rule=rule)
+                )
+        return sorted(found, key=lambda duty: (duty.due_at, duty.event))
+
+    def _advice(self, deployment: str) -> Iterable[Record]:
+        records = (self.records[name] for name in self.by_kind["advice"])
+        return (record for record in records if record.body["deployment"] == deployment)
+
+
+def due_at(since: datetime, days: float, *, working: bool) -> datetime:
+    """Return the end of a period; working days leave out Saturday and Sunday, not holidays.
+
+    >>> due_at(datetime(2026, 11, 20), 5, working=True).date()
+    datetime.date(2026, 11, 27)
+    """
+    if not working:
+        return since + timedelta(days=days)
+    left, at = int(days), since
+    while left:
+        at += timedelta(days=1)
+        left -= at.weekday() < 5
+    return at

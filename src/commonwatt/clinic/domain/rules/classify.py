@@ -1,0 +1,108 @@
+"""Class, route and duties of one product in one place on one day, with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from commonwatt.clinic.domain.rules.book import ROUTES, Rule, RuleBook, Scheme
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The class under one scheme.
+
+    `reasons` name the rules that give it; `against` those that give another class.
+    """
+
+    scheme: str
+    klass: str
+    reasons: tuple[str, ...]
+    against: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What the rules of a place say; `gaps` name the schemes that apply and give no class."""
+
+    jurisdiction: str
+    on: date
+    facts: Mapping[str, str]
+    verdicts: tuple[Verdict, ...]
+    gaps: tuple[str, ...]
+    route: str
+    route_reasons: tuple[str, ...]
+    obligations: Mapping[str, tuple[str, ...]]
+    clocks: Mapping[str, float]
+    unconfirmed: tuple[str, ...]
+    digest: str
+    rules: tuple[Rule, ...] = field(default=(), repr=False)
+
+
+def classify(book: RuleBook, given: Mapping[str, str], *, jurisdiction: str, on: date) -> Ruling:
+    """Return what the rules of `jurisdiction` say of these facts on that day.
+
+    The strictest class wins where the scheme says so, as MDR Annex VIII 3.5 does;
+    elsewhere a contradiction leaves the strictest standing, too, and is named in
+    `against`. The route that asks most (prohibited, approval, filing) wins over
+    an exemption only if no rule exempts by name of the same class.
+
+    Raises:
+        RulesError: A fact is missing or unknown.
+    """
+    facts = book.facts(given)
+    rules = tuple(rule for rule in book.of(jurisdiction, on) if rule.when.holds(facts))
+    found = [_verdict(s, rules) for s in book.schemes[jurisdiction] if s.scope.holds(facts)]
+    verdicts = tuple(one for one in found if one.klass)
+    route, reasons = route_of(rules, verdicts)
+    return Ruling(
+        jurisdiction=jurisdiction,
+        on=on,
+        facts=facts,
+        verdicts=verdicts,
+        gaps=tuple(one.scheme for one in found if not one.klass),
+        route=route,
+        route_reasons=reasons,
+        obligations=_obligations(rules),
+        clocks={r.clock.event: r.clock.days for r in rules if r.clock},
+        unconfirmed=tuple(r.rule_id for r in rules if r.source.checked == "unconfirmed"),
+        digest=book.digest,
+        rules=rules,
+    )
+
+
+def _verdict(scheme: Scheme, rules: tuple[Rule, ...]) -> Verdict:
+    voting = [rule for rule in rules if rule.scheme == scheme.name and rule.klass]
+    firm = [rule for rule in voting if not rule.fallback] or voting
+    klass = max((rule.klass for rule in firm), key=scheme.classes.index, default="")
+    return Verdict(
+        scheme=scheme.name,
+        klass=klass,
+        reasons=tuple(rule.rule_id for rule in firm if rule.klass == klass),
+        against=tuple(rule.rule_id for rule in firm if rule.klass != klass),
+    )
+
+
+def route_of(rules: tuple[Rule, ...], verdicts: tuple[Verdict, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the route and the rules that give it; empty where no rule gives one.
+
+    A rule that gave the class that lost has no say in the route either.
+    """
+    lost = {name for verdict in verdicts for name in verdict.against}
+    given = [rule for rule in rules if rule.route and rule.rule_id not in lost]
+    order = ("prohibited", "approval", "filing", "exempt")
+    exempt = [rule for rule in given if rule.route == "exempt"]
+    decided = {name for verdict in verdicts for name in verdict.reasons}
+    by_class = [rule for rule in exempt if rule.rule_id in decided]
+    route = "exempt" if by_class else min((r.route for r in given), key=order.index, default="")
+    assert route in (*ROUTES, "")
+    return route, tuple(rule.rule_id for rule in given if rule.route == route)
+
+
+def _obligations(rules: tuple[Rule, ...]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for rule in rules:
+        for duty in rule.obligations:
+            found.setdefault(duty, []).append(rule.rule_id)
+    return {duty: tuple(names) for duty, names in sorted(found.items())}

@@ -1,0 +1,170 @@
+"""A tiny language over named facts: all, any, not, in, and comparisons.
+
+A leaf is a sentence such as `condition = critical`, `input in image, signal`
+or `age_years >= 18`; `all`, `any` and `not` join leaves. A predicate is asked
+of one set of facts (`holds`) or of a whole grid of them at once (`mask`).
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.clinic.domain.errors import RulesError
+from commonwatt.core.messages import Message
+
+Facts = Mapping[str, str]
+Columns = Mapping[str, npt.NDArray[np.str_]]
+Mask = npt.NDArray[np.bool_]
+
+_LEAF: Final = re.compile(r"(\w+) (=|!=|in|not in|<=|>=|<|>) (.+)")
+_ORDERS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every part holds; with no parts it always does."""
+
+    parts: tuple[Predicate, ...]
+
+    def holds(self, facts: Facts) -> bool:
+        """Return whether it holds of `facts`."""
+        return all(part.holds(facts) for part in self.parts)
+
+    def mask(self, columns: Columns) -> Mask:
+        """Return where it holds."""
+        return np.logical_and.reduce([_everywhere(columns), *(p.mask(columns) for p in self.parts)])
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part holds."""
+
+    parts: tuple[Predicate, ...]
+
+    def holds(self, facts: Facts) -> bool:
+        """Return whether it holds of `facts`."""
+        return any(part.holds(facts) for part in self.parts)
+
+    def mask(self, columns: Columns) -> Mask:
+        """Return where it holds."""
+        return np.logical_or.reduce([~_everywhere(columns), *(p.mask(columns) for p in self.parts)])
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: Predicate
+
+    def holds(self, facts: Facts) -> bool:
+        """Return whether it holds of `facts`."""
+        return not self.part.holds(facts)
+
+    def mask(self, columns: Columns) -> Mask:
+        """Return where it holds."""
+        return ~self.part.mask(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """A fact has one of some values."""
+
+    fact: str
+    values: tuple[str, ...]
+
+    def holds(self, facts: Facts) -> bool:
+        """Return whether it holds of `facts`."""
+        return facts[self.fact] in self.values
+
+    def mask(self, columns: Columns) -> Mask:
+        """Return where it holds."""
+        return np.isin(columns[self.fact], self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A fact that is a number stands in an order to a limit."""
+
+    fact: str
+    order: str
+    limit: float
+
+    def holds(self, facts: Facts) -> bool:
+        """Return whether it holds of `facts`."""
+        return bool(_ORDERS[self.order](float(facts[self.fact]), self.limit))
+
+    def mask(self, columns: Columns) -> Mask:
+        """Return where it holds."""
+        return np.asarray(_ORDERS[self.order](columns[self.fact].astype(np.float64), self.limit))
+
+
+Predicate = AllOf | AnyOf | Not | In | Compare
+
+
+def parse(written: Any, where: str) -> Predicate:
+    """Return the predicate that a rule file spells.
+
+    Raises:
+        RulesError: It is none.
+
+    >>> parse({"all": ["a = x", {"not": "b in y, z"}]}, "here").holds({"a": "x", "b": "w"})
+    True
+    """
+    if isinstance(written, str):
+        return _leaf(written, where)
+    if isinstance(written, dict) and len(cast("dict[str, Any]", written)) == 1:
+        [(word, inner)] = cast("dict[str, Any]", written).items()
+        if word in ("all", "any") and isinstance(inner, list):
+            parts = tuple(parse(part, where) for part in cast("Sequence[Any]", inner))
+            return AllOf(parts) if word == "all" else AnyOf(parts)
+        if word == "not":
+            return Not(parse(inner, where))
+    raise RulesError(
+        where, found=repr(cast("object", written)), wanted=Message("all, any, not or a comparison")
+    )
+
+
+def _leaf(text: str, where: str) -> Predicate:
+    found = _LEAF.fullmatch(text)
+    if not found:
+        raise RulesError(where, found=repr(text), wanted=Message("fact, sign and value"))
+    fact, sign, given = found.groups()
+    values = tuple(value.strip() for value in given.split(","))
+    if sign in _ORDERS:
+        return Compare(fact, sign, _number(given, where))
+    leaf = In(fact, values)
+    return Not(leaf) if sign in ("!=", "not in") else leaf
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise RulesError(where, found=repr(text), wanted=Message("a number")) from None
+
+
+def leaves(predicate: Predicate) -> list[In | Compare]:
+    """Return the leaves, for checks against the table of facts."""
+    match predicate:
+        case AllOf(parts) | AnyOf(parts):
+            return [leaf for part in parts for leaf in leaves(part)]
+        case Not(part):
+            return leaves(part)
+        case In() | Compare():
+            return [predicate]
+
+
+def _everywhere(columns: Columns) -> Mask:
+    return np.ones(len(next(iter(columns.values()))), np.bool_)

@@ -1,0 +1,1 @@
+"""How the clinic computes: evidence, explanations, monitors, examinations and the gate."""

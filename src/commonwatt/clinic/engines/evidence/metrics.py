@@ -1,0 +1,157 @@
+"""Discrimination, calibration in the large and threshold metrics by group, with intervals.
+
+AUC and its variance follow DeLong, DeLong and Clarke-Pearson (1988) on binned
+scores; what binning can change is stated beside it. Shares have Wilson's
+interval (1927), observed over expected the exact Poisson one (Garwood 1936).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
+
+from commonwatt.catalogue.tables import Column, Table
+from commonwatt.clinic.engines.evidence.sketch import UNIT, Sketch
+
+# SciPy ships no complete types; what is used of it is small.
+stats: Any = untyped_stats
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+FEWEST: Final = 10  # events and non-events below which nothing is said
+
+ESTIMATES: Final = Table(
+    "estimates",
+    "Metrics of a model by group, with intervals.",
+    (
+        Column("group", "text", "", "group of patients"),
+        Column("metric", "text", "", "auc, o_over_e, or a threshold metric"),
+        Column("estimate", "number", "share", "estimate; empty where there are too few"),
+        Column("low", "number", "share", "lower bound of the interval"),
+        Column("high", "number", "share", "upper bound of the interval"),
+        Column("rows", "count", "rows", "rows that it rests on"),
+        Column("events", "count", "rows", "events among them"),
+        Column("resolution", "number", "share", "most that binning can have changed it"),
+        Column("verdict", "text", "", "estimated, or too few to say"),
+    ),
+)
+
+
+def evaluate(
+    sketch: Sketch, names: list[str], *, level: float = 0.95, fewest: int = FEWEST
+) -> pl.DataFrame:
+    """Return every metric for every group.
+
+    Args:
+        sketch: The counted rows.
+        names: The name of each group, in order.
+        level: Coverage of the intervals.
+        fewest: Events and non-events that a group needs before anything is said of it.
+    """
+    z = float(stats.norm.ppf((1 + level) / 2))
+    n = sketch.counts.sum(axis=2)
+    none, some = n[:, 0], n[:, 1]
+    enough = (none >= fewest) & (some >= fewest)
+    found = {"auc": auc(sketch.counts, z), "o_over_e": o_over_e(sketch, level)}
+    found |= {name: wilson(k, m, z) for name, (k, m) in _shares(sketch).items()}
+    count, metrics = len(names), len(found)
+    values = np.stack([np.stack([e, lo, hi]) for e, lo, hi in found.values()])  # (metric, 3, group)
+    values[:, :, ~enough] = np.nan
+    columns = values.transpose(1, 0, 2).reshape(3, -1)
+    exact = np.zeros((metrics, count))
+    exact[0] = np.where(enough, resolution(sketch.counts), 0.0)
+    said = np.where(enough, "estimated", "too few to say")
+    return ESTIMATES.frame(
+        group=names * metrics,
+        metric=[name for name in found for _ in range(count)],
+        estimate=pl.Series(columns[0], nan_to_null=True),
+        low=pl.Series(columns[1], nan_to_null=True),
+        high=pl.Series(columns[2], nan_to_null=True),
+        rows=np.tile(n.sum(axis=1), metrics),
+        events=np.tile(some, metrics),
+        resolution=exact.ravel(),
+        verdict=pl.Series(np.tile(said, metrics)),
+    )
+
+
+def auc(counts: I64, z: float) -> tuple[F64, F64, F64]:
+    """Return the AUC and its interval for each group.
+
+        A = Σ_b p_b (N_<b + n_b / 2) / (P N)
+        var = var(V₁₀) / P + var(V₀₁) / N, the placements of positives and negatives
+
+    Args:
+        counts: Rows by group, label and bin, shape (groups, 2, bins).
+        z: Normal quantile of the interval.
+
+    Source: DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837.
+    """
+    neg, pos = counts[:, 0].astype(np.float64), counts[:, 1].astype(np.float64)
+    n, p = neg.sum(axis=1), pos.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        v10 = (np.cumsum(neg, axis=1) - neg / 2) / n[:, None]
+        v01 = 1 - (np.cumsum(pos, axis=1) - pos / 2) / p[:, None]
+        area = (pos * v10).sum(axis=1) / p
+        s10 = (pos * (v10 - area[:, None]) ** 2).sum(axis=1) / (p - 1)
+        s01 = (neg * (v01 - area[:, None]) ** 2).sum(axis=1) / (n - 1)
+        se = np.sqrt(s10 / p + s01 / n)
+    return area, np.clip(area - z * se, 0, 1), np.clip(area + z * se, 0, 1)
+
+
+def resolution(counts: I64) -> F64:
+    """Return how far the AUC of the rows can lie from that of their bins, shape (groups,)."""
+    neg, pos = counts[:, 0].astype(np.float64), counts[:, 1].astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num((neg * pos).sum(axis=1) / (2 * neg.sum(axis=1) * pos.sum(axis=1)))
+
+
+def o_over_e(sketch: Sketch, level: float) -> tuple[F64, F64, F64]:
+    """Return observed over expected events and its exact Poisson interval."""
+    observed = sketch.counts[:, 1].sum(axis=1).astype(np.float64)
+    expected = sketch.score_sum / UNIT
+    tail = (1 - level) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low = np.where(observed > 0, stats.chi2.ppf(tail, 2 * observed) / 2, 0.0)
+        high = stats.chi2.ppf(1 - tail, 2 * observed + 2) / 2
+        return observed / expected, low / expected, high / expected
+
+
+def wilson(hits: I64 | F64, of: I64 | F64, z: float) -> tuple[F64, F64, F64]:
+    """Return a share and Wilson's interval; nothing over nothing is not a number.
+
+    >>> [round(float(x[0]), 3) for x in wilson(np.array([8]), np.array([10]), 1.96)]
+    [0.8, 0.49, 0.943]
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = hits / of
+        middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+        half = z / (1 + z * z / of) * np.sqrt(share * (1 - share) / of + z * z / (4.0 * of * of))
+    return share, np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+def net_benefit(sketch: Sketch) -> F64:
+    """Return the net benefit of each group at the threshold, per patient.
+
+        NB = TP / n − FP / n · t / (1 − t)
+
+    Source: Vickers and Elkin (2006), Medical Decision Making 26, 565.
+    """
+    n = sketch.counts.sum(axis=(1, 2))
+    odds = sketch.threshold / (1 - sketch.threshold)
+    return (sketch.above[:, 1] - sketch.above[:, 0] * odds) / n
+
+
+def _shares(sketch: Sketch) -> dict[str, tuple[I64, I64]]:
+    n = sketch.counts.sum(axis=2)
+    fp, tp = sketch.above[:, 0], sketch.above[:, 1]
+    tn, fn = n[:, 0] - fp, n[:, 1] - tp
+    return {
+        "sensitivity": (tp, n[:, 1]),
+        "specificity": (tn, n[:, 0]),
+        "ppv": (tp, tp + fp),
+        "npv": (tn, tn + fn),
+        "advised_share": (tp + fp, n.sum(axis=1)),
+    }

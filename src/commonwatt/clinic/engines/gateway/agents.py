@@ -1,0 +1,229 @@
+"""Pathways of agents: a plan may call only what its pathway lists, and each call is judged anew.
+
+Everything is denied that no rule allows. A human step is an answer that a
+person in the right role signed with their own key, for this plan and this step
+and no other. What an agent says of itself is never evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+import sqlalchemy as sa
+
+from commonwatt.clinic.engines.gateway.gate import ALLOWED, Gate, Prepared, Question, Verdict
+from commonwatt.core.errors import CommonwattError
+from commonwatt.ledger import Draft, LedgerError, Signer
+from commonwatt.ledger.actors import find
+from commonwatt.ledger.errors import ActorError
+from commonwatt.ledger.keys import actor_id_of, holds
+from commonwatt.ledger.store import entries_on
+
+CALL: Final = "agent.call"
+RULES: Final = (
+    "agent.malformed",
+    "agent.budget-spent",
+    "agent.tool-not-listed",
+    "agent.human-step-missing",
+    "agent.signature-false",
+    "agent.signer-unknown",
+    "agent.signer-wrong-role",
+    "agent.statement-used",
+)
+_UNCOUNTED: Final = ("agent.malformed", "agent.budget-spent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pathway:
+    """What a committee allowed agents to do.
+
+    Args:
+        name: Of the pathway.
+        deployments: What may be called.
+        needs_human: Before which of them a signed human step stands.
+        roles: Who may take a human step.
+        most_calls: Calls that one plan may make.
+    """
+
+    name: str
+    deployments: frozenset[str]
+    needs_human: frozenset[str]
+    roles: frozenset[str]
+    most_calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A person's signed answer to one step of one plan."""
+
+    plan_id: str
+    step: int
+    answer: str
+    public_key: bytes
+    signature: bytes
+
+
+def statement_message(plan_id: str, step: int, answer: str) -> bytes:
+    """Return what a person signs."""
+    parts = (f"{len(plan_id)}:{plan_id}", str(step), f"{len(answer)}:{answer}")
+    return ("commonwatt human step v1\n" + "\n".join(parts)).encode()
+
+
+def sign_statement(plan_id: str, step: int, answer: str, by: Signer) -> Statement:
+    """Return the answer signed by `by`."""
+    signature = by.sign(statement_message(plan_id, step, answer))
+    return Statement(
+        plan_id=plan_id, step=step, answer=answer, public_key=by.public_key, signature=signature
+    )
+
+
+class Runner:
+    """One plan of an agent on its way through a pathway.
+
+    A plan goes on where the record says that it stopped: a new runner of the same
+    plan has neither its calls back nor its signatures.
+    """
+
+    def __init__(self, gate: Gate, pathway: Pathway, plan_id: str) -> None:
+        self.gate, self.pathway, self.plan_id = gate, pathway, plan_id
+        self.calls, self.steps, self._seen, self._taken = 0, 0, 0, ""
+        self._used = set[str]()
+        with gate.desk.ledger.reading() as connection:
+            self._catch_up(connection)
+
+    def _catch_up(self, connection: sa.Connection) -> set[str]:
+        """Take in what this pathway's runners put on record since; return what they signed."""
+        signed = set[str]()
+        subject = f"pathway/{self.pathway.name}"
+        for entry in entries_on(connection, self._seen, kind=CALL, subject=subject):
+            self._seen = entry.index + 1
+            signed.add(str(entry.body.get("statement", "")))
+            if entry.body["plan"] == self.plan_id[:200]:
+                self.steps = max(self.steps, int(entry.body["step"]) + 1)
+                self.calls += entry.body["rule"] not in _UNCOUNTED
+        self._used |= signed
+        return signed
+
+    def run(
+        self, steps: Sequence[Any], statements: Mapping[int, Statement], *, at: datetime
+    ) -> list[Verdict]:
+        """Return a verdict for each step, and stop at the first refusal."""
+        verdicts: list[Verdict] = []
+        for number, step in enumerate(steps):
+            verdicts.append(self.call(number, step, statements.get(number), at=at))
+            if not verdicts[-1].allowed:
+                break
+        return verdicts
+
+    def call(self, number: int, step: Any, statement: Statement | None, *, at: datetime) -> Verdict:
+        """Return the verdict on one step; the call is on record whatever it is."""
+        self._taken = ""
+        judged = self._judge(number, step, statement)
+        desk = self.gate.desk
+        with desk.transaction() as tx:
+            late = self._late(tx, judged)
+            if isinstance(late, Verdict):
+                verdict = self._refused(tx, number, late, at)
+            else:
+                verdict = self._settled(tx, number, late, at)
+            self._seen = desk.registry.seen
+        return verdict
+
+    def _refused(self, tx: sa.Connection, number: int, verdict: Verdict, at: datetime) -> Verdict:
+        """Put a call that the pathway refuses on record."""
+        desk, drafts = self.gate.desk, [self._draft(number, verdict)]
+        desk.registry.apply(desk.ledger.append(tx, drafts, by=self.gate.by, at=at))
+        return verdict
+
+    def _late(self, tx: sa.Connection, judged: Verdict | Prepared) -> Verdict | Prepared:
+        """Refuse what another runner of the same plan has used up since it was judged."""
+        signed = self._catch_up(tx)
+        if isinstance(judged, Verdict):
+            return judged
+        deployment = judged.question.deployment
+        if self._taken and self._taken in signed:
+            return Verdict(rule="agent.statement-used", deployment=deployment)
+        if self.calls > self.pathway.most_calls:
+            return Verdict(rule="agent.budget-spent", deployment=deployment)
+        return judged
+
+    def _settled(self, tx: sa.Connection, number: int, prepared: Prepared, at: datetime) -> Verdict:
+        """Put the gate's answer and the call under one signature on record."""
+        outcome = self.gate.settle_on(
+            tx, prepared, at=at, note=lambda verdict: [self._draft(number, verdict)]
+        )
+        if isinstance(outcome, CommonwattError):
+            raise outcome
+        return outcome
+
+    def _draft(self, number: int, verdict: Verdict) -> Draft:
+        body: dict[str, Any] = {"plan": self.plan_id[:200], "step": number, "rule": verdict.rule}
+        if self._taken:
+            body["statement"] = self._taken
+        return Draft(kind=CALL, subject=f"pathway/{self.pathway.name}", body=body)
+
+    def _judge(self, number: int, step: Any, statement: Statement | None) -> Verdict | Prepared:
+        """Return the rule of the pathway that a step breaks, or the gate's question."""
+        call = _well_formed(step)
+        if call is None:
+            return Verdict(rule="agent.malformed", deployment="")
+        deployment, encounter, facts = call
+        if self.calls >= self.pathway.most_calls:
+            return Verdict(rule="agent.budget-spent", deployment=deployment)
+        self.calls += 1
+        if deployment not in self.pathway.deployments:
+            return Verdict(rule="agent.tool-not-listed", deployment=deployment)
+        if deployment in self.pathway.needs_human:
+            fault = self._human_fault(number, statement)
+            if fault:
+                return Verdict(rule=fault, deployment=deployment)
+        question = Question(
+            deployment=deployment, encounter_id=encounter, facts=facts, asker="agent"
+        )
+        return self.gate.prepare(question)
+
+    def _human_fault(self, number: int, statement: Statement | None) -> str:
+        """Return the rule that a human step breaks; empty if it stands."""
+        if statement is None or (statement.plan_id, statement.step) != (self.plan_id, number):
+            return "agent.human-step-missing"
+        message = statement_message(statement.plan_id, statement.step, statement.answer)
+        if not holds(statement.public_key, statement.signature, message):
+            return "agent.signature-false"
+        name = hashlib.sha256(message + statement.public_key).hexdigest()
+        if name in self._used:
+            return "agent.statement-used"
+        fault = self._signer_fault(statement)
+        if not fault:
+            self._used.add(name)
+            self._taken = name
+        return fault
+
+    def _signer_fault(self, statement: Statement) -> str:
+        try:
+            with self.gate.desk.ledger.reading() as connection:
+                actor = find(connection, actor_id_of(statement.public_key))
+        except (ActorError, LedgerError):
+            return "agent.signer-unknown"
+        if actor.revoked_in is not None:
+            return "agent.signer-unknown"
+        return "" if actor.person.role in self.pathway.roles else "agent.signer-wrong-role"
+
+
+def _well_formed(step: Any) -> tuple[str, str, dict[str, str]] | None:
+    if not isinstance(step, dict):
+        return None
+    given = cast("dict[Any, Any]", step)
+    if set(given) != {"deployment", "encounter", "facts"} or not isinstance(given["facts"], dict):
+        return None
+    facts = cast("dict[Any, Any]", given["facts"])
+    texts = [given["deployment"], given["encounter"], *facts, *facts.values()]
+    if not all(isinstance(text, str) and len(text) <= 500 for text in texts):
+        return None
+    return given["deployment"], given["encounter"], facts
+
+
+assert ALLOWED not in RULES

@@ -1,0 +1,368 @@
+"""The gate: deny unless every rule lets the call through, and name the first that does not.
+
+Order of the rules, as `RULES` has it: is it live at this site; does all still hold
+that must be true first (approval, ruling, evidence); are the facts there; is the
+encounter inside the guide's indications and outside its contraindications; was the
+patient told; does the lot say that the doctor gives an own estimate first. Then the
+model is asked, and its advice is on record before anybody is shown it. The model is
+asked outside the transaction, so that a slow one holds up nobody; what was judged
+before is judged again inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, Protocol
+
+import sqlalchemy as sa
+
+from commonwatt.clinic.domain.errors import AdviceRefused
+from commonwatt.clinic.domain.rules.predicate import Compare, Predicate, leaves
+from commonwatt.clinic.engines.gateway.guides import Guide, load_guide
+from commonwatt.clinic.engines.gateway.lottery import Sample
+from commonwatt.clinic.io.registry import (
+    PRECONDITIONS,
+    Desk,
+    Status,
+    fault_of_deployment,
+    permitted_routes,
+)
+from commonwatt.core.errors import CommonwattError
+from commonwatt.core.messages import LANGUAGES, Message
+from commonwatt.ledger import Draft, Signer
+from commonwatt.ledger.entries import LONGEST_NAME
+
+RULES: Final = (
+    "gate.unknown-deployment",
+    "gate.wrong-site",
+    "gate.not-live",
+    *(row.rule for row in PRECONDITIONS),
+    "gate.missing-fact",
+    "gate.outside-indications",
+    "gate.contraindicated",
+    "gate.not-disclosed",
+    "gate.no-model",
+    "gate.own-estimate-first",
+    "gate.model-failed",
+)
+ALLOWED: Final = "gate.allowed"
+REFUSAL: Final = "gate.refusal"
+_ASKED: Final = Message("Give your own estimate first; then the advice is shown.")
+
+
+class Model(Protocol):
+    """Whatever gives a score: a local function, or an adapter to a server."""
+
+    def __call__(self, facts: Mapping[str, str]) -> float:
+        """Return the chance of the event, 0 to 1."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the gate says; `score` and `advice` only where it is allowed and shown."""
+
+    rule: str
+    deployment: str
+    detail: str = ""
+    words: Mapping[str, str] = field(default_factory=dict[str, str])
+    score: float | None = None
+    advice: str = ""
+    sign_off: bool = False
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the model may advise."""
+        return self.rule == ALLOWED
+
+    def check(self) -> None:
+        """Refuse a verdict that lets nothing through.
+
+        Raises:
+            AdviceRefused: The rule is named, with what to tell whoever asked.
+        """
+        if not self.allowed:
+            rule = f"{self.rule} ({self.detail})" if self.detail else self.rule
+            raise AdviceRefused(self.deployment, rule=rule, words=self.words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What somebody at the bedside, or an agent, wants to know.
+
+    Args:
+        deployment: Which model, as `deployment/…`.
+        encounter_id: The hospital's name of the encounter; it never reaches the record.
+        facts: What the guide asks for.
+        own_estimate: The doctor's own, given before the advice.
+        asker: `clinician`, who is shown the advice, or `agent`.
+    """
+
+    deployment: str
+    encounter_id: str
+    facts: Mapping[str, str]
+    own_estimate: float | None = None
+    asker: str = "clinician"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A question, and the model's answer to it where it was let through."""
+
+    question: Question
+    encounter: str
+    score: float | None = None
+    failed: str = ""
+
+
+Outcome = Verdict | CommonwattError
+Note = Callable[[Verdict], Sequence[Draft]]
+
+
+def _no_note(_: Verdict) -> Sequence[Draft]:
+    return ()
+
+
+class Gate:
+    """The gate of one site.
+
+    Args:
+        desk: The door to the registry.
+        site: Whose deployments may be asked.
+        models: What runs, by deployment.
+        by: The gateway's key.
+        salt: Hides the hospital's names of encounters.
+        sample: On which encounters the doctor is asked first; `None` never asks.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        site: str,
+        models: Mapping[str, Model],
+        *,
+        by: Signer,
+        salt: bytes,
+        sample: Sample | None = None,
+    ) -> None:
+        self.desk, self.site, self.models, self.by, self._salt = desk, site, models, by, salt
+        self.sample = sample
+        permitted_routes()  # reads the rules now, so that the first patient does not wait for it
+
+    def opaque(self, encounter_id: str) -> str:
+        """Return the name under which an encounter is on record; it cannot be turned back."""
+        return hashlib.sha256(self._salt + encounter_id.encode()).hexdigest()[:20]
+
+    def check(self, deployment: str, encounter: str, facts: Mapping[str, str]) -> Verdict:
+        """Return whether the model may be asked; nothing is written."""
+        fault = self.standing(deployment)
+        if fault:
+            return fault
+        registry = self.desk.registry
+        record = registry.records[deployment]
+        guide = load_guide(record.body["guide"])
+        outside = outside_guide(guide, facts)
+        if outside:
+            rule, detail, words = outside
+            return Verdict(rule=rule, deployment=deployment, detail=detail, words=words)
+        if (deployment, encounter) not in registry.disclosed and record.body["mode"] != "shadow":
+            return Verdict(rule="gate.not-disclosed", deployment=deployment, words=guide.notice)
+        if deployment not in self.models:
+            return Verdict(rule="gate.no-model", deployment=deployment)
+        return Verdict(rule=ALLOWED, deployment=deployment)
+
+    def standing(self, deployment: str) -> Verdict | None:
+        """Return the refusal of whatever is asked of this deployment; `None` if it may advise.
+
+        Nothing that held at an earlier question counts: an approval may be withdrawn
+        between two patients.
+        """
+        registry = self.desk.registry
+        record = registry.records.get(deployment)
+        if record is None or record.kind != "deployment":
+            return Verdict(rule="gate.unknown-deployment", deployment=deployment)
+        if record.body["site"] != self.site:
+            return Verdict(rule="gate.wrong-site", deployment=deployment)
+        if registry.status(deployment) is not Status.LIVE:
+            return Verdict(rule="gate.not-live", deployment=deployment)
+        fault = fault_of_deployment(registry, record)
+        if fault is None:
+            return None
+        words = {language: fault.sentence.say(language) for language in LANGUAGES}
+        return Verdict(rule=fault.rule, deployment=deployment, detail=fault.where, words=words)
+
+    def ask(
+        self,
+        deployment: str,
+        encounter_id: str,
+        facts: Mapping[str, str],
+        *,
+        at: datetime,
+        own_estimate: float | None = None,
+        asker: str = "clinician",
+    ) -> Verdict:
+        """Return the model's advice, or the rule that refuses it; either is on record first."""
+        question = Question(
+            deployment=deployment,
+            encounter_id=encounter_id,
+            facts=facts,
+            own_estimate=own_estimate,
+            asker=asker,
+        )
+        [outcome] = self.settle([self.prepare(question)], at=at)
+        if isinstance(outcome, CommonwattError):
+            raise outcome
+        return outcome
+
+    def prepare(self, question: Question) -> Prepared:
+        """Judge a question and ask the model; nothing is written and nobody is made to wait."""
+        prepared = Prepared(question=question, encounter=self.opaque(question.encounter_id))
+        return self._scored(prepared) if self._judge(prepared).allowed else prepared
+
+    def settle(self, prepared: Sequence[Prepared], *, at: datetime) -> list[Outcome]:
+        """Put the answers to some questions on record in one transaction, and return them.
+
+        Each is judged anew on the newest state; a question that cannot be kept is
+        answered by its error and leaves the others alone.
+        """
+        with self.desk.transaction() as tx:
+            return [self.settle_on(tx, one, at=at) for one in prepared]
+
+    def settle_on(
+        self, tx: sa.Connection, prepared: Prepared, *, at: datetime, note: Note = _no_note
+    ) -> Outcome:
+        """Put one answer on record in the caller's transaction of the desk, and return it.
+
+        `note` says what else stands under the same signature, once the answer is known.
+        """
+        verdict = self._judge(prepared)
+        if verdict.allowed and prepared.score is None and not prepared.failed:
+            prepared = self._scored(prepared)  # let through only by what was written meanwhile
+        if verdict.allowed and prepared.failed:
+            verdict = Verdict(
+                rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
+            )
+        try:
+            if verdict.allowed:
+                return self._advise(tx, prepared, at, note)
+            self._note_refusal(tx, verdict, prepared.encounter, at, note)
+        except CommonwattError as error:
+            return error
+        return verdict
+
+    def _judge(self, prepared: Prepared) -> Verdict:
+        question = prepared.question
+        verdict = self.check(question.deployment, prepared.encounter, question.facts)
+        if verdict.allowed and question.own_estimate is None and self._asks_first(prepared):
+            words = {language: _ASKED.say(language) for language in LANGUAGES}
+            rule = "gate.own-estimate-first"
+            return Verdict(rule=rule, deployment=question.deployment, words=words)
+        return verdict
+
+    def _asks_first(self, prepared: Prepared) -> bool:
+        """Return whether the lot fell on this encounter; agents and shadows are shown nothing."""
+        question = prepared.question
+        if self.sample is None or question.asker != "clinician":
+            return False
+        shadow = self.desk.registry.records[question.deployment].body["mode"] == "shadow"
+        return not shadow and self.sample.drawn(question.deployment, prepared.encounter)
+
+    def _scored(self, prepared: Prepared) -> Prepared:
+        question = prepared.question
+        try:
+            score = float(self.models[question.deployment](question.facts))
+        except Exception as error:  # whatever goes wrong in a model, the gate answers
+            return replace(prepared, failed=type(error).__name__)
+        return (
+            replace(prepared, score=score)
+            if 0 <= score <= 1
+            else replace(prepared, failed="no score from 0 to 1")
+        )
+
+    def _advise(self, tx: sa.Connection, prepared: Prepared, at: datetime, note: Note) -> Verdict:
+        deployment, score = prepared.question.deployment, prepared.score
+        record = self.desk.registry.records[deployment]
+        guide, shown = load_guide(record.body["guide"]), record.body["mode"] != "shadow"
+        name = f"{prepared.encounter}-{self.desk.registry.seen}"
+        body = self._advice_body(prepared, shown)
+        said = {
+            language: text.format(score=f"{score:.2f}") for language, text in guide.wording.items()
+        }
+        verdict = Verdict(
+            rule=ALLOWED,
+            deployment=deployment,
+            words=said if shown else {},
+            score=score if shown else None,
+            advice=f"advice/{name}",
+            sign_off=bool(body.get("sign_off")),
+        )
+        self.desk.record(tx, "advice", name, body, by=self.by, at=at, also=note(verdict))
+        return verdict
+
+    def _advice_body(self, prepared: Prepared, shown: bool) -> dict[str, object]:
+        question = prepared.question
+        body: dict[str, object] = {
+            "deployment": question.deployment,
+            "encounter": prepared.encounter,
+            "score": prepared.score,
+            "shown": shown,
+            "asker": question.asker,
+        }
+        if question.own_estimate is not None:
+            body["own_estimate"] = question.own_estimate
+        if self.sample is not None:
+            body["sampled"] = self._asks_first(prepared)
+        if shown and self._wants_sign_off(question.deployment):
+            body["sign_off"] = True
+        return body
+
+    def _wants_sign_off(self, deployment: str) -> bool:
+        """Return whether mode or class asks for a doctor's signed decision."""
+        registry = self.desk.registry
+        record = registry.records[deployment]
+        guide = load_guide(record.body["guide"])
+        classes = registry.classes(deployment) & guide.sign_off_classes
+        return record.body["mode"] in guide.sign_off or bool(classes)
+
+    def _note_refusal(
+        self, tx: sa.Connection, verdict: Verdict, encounter: str, at: datetime, note: Note
+    ) -> None:
+        body = {"rule": verdict.rule, "detail": verdict.detail, "encounter": encounter}
+        body["deployment"] = verdict.deployment[:LONGEST_NAME]
+        draft = Draft(kind=REFUSAL, subject=f"site/{self.site}", body=body)
+        drafts = [draft, *note(verdict)]
+        self.desk.registry.apply(self.desk.ledger.append(tx, drafts, by=self.by, at=at))
+
+
+def outside_guide(
+    guide: Guide, facts: Mapping[str, str]
+) -> tuple[str, str, Mapping[str, str]] | None:
+    """Return rule, detail and words if the encounter is outside the guide, else `None`."""
+    predicates = [guide.indications, *(one.when for one in guide.contraindications)]
+    missing = sorted({name for predicate in predicates for name in _lacking(predicate, facts)})
+    if missing:
+        return "gate.missing-fact", ", ".join(missing), {}
+    if not guide.indications.holds(facts):
+        return "gate.outside-indications", guide.guide_id, {}
+    for one in guide.contraindications:
+        if one.when.holds(facts):
+            return "gate.contraindicated", one.name, one.words
+    return None
+
+
+def _lacking(predicate: Predicate, facts: Mapping[str, str]) -> list[str]:
+    return [
+        leaf.fact
+        for leaf in leaves(predicate)
+        if leaf.fact not in facts or (isinstance(leaf, Compare) and not _number(facts[leaf.fact]))
+    ]
+
+
+def _number(text: str) -> bool:
+    try:
+        return float(text) == float(text)
+    except ValueError:
+        return False

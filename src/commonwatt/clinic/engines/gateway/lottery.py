@@ -1,0 +1,124 @@
+"""On a random sample of encounters the doctor is asked before the model is shown.
+
+    drawn  ⇔  HMAC-SHA256(secret, deployment, encounter) / 2⁶⁴ < share
+
+The draw depends on nothing but a secret and names that are on record, so that
+nobody who lacks the secret can foresee it, asking twice draws the same lot, and
+whoever is told the secret later can draw every lot again. The gate puts a digest
+of the secret on record before its first draw, so that it cannot be chosen later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from commonwatt.clinic.io.registry import Desk
+from commonwatt.ledger import Draft, Entry, Signer
+
+PLEDGE: Final = "gate.sample"
+ADVICE: Final = "clinic.advice"
+_TAG: Final = b"commonwatt own-estimate sample v1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The lot of one site: which encounters' doctors are asked first.
+
+    >>> lot = Sample(secret=b"s" * 32, share=0.25)
+    >>> sum(lot.drawn("deployment/x", str(i)) for i in range(4000))
+    974
+    """
+
+    secret: bytes
+    share: float
+
+    def drawn(self, deployment: str, encounter: str) -> bool:
+        """Return whether the doctor is asked first about this encounter."""
+        message = _TAG + f"{len(deployment)}:{deployment}\n{encounter}".encode()
+        lot = int.from_bytes(hmac.digest(self.secret, message, "sha256")[:8], "big")
+        return lot < self.share * 2.0**64
+
+    def commitment(self) -> str:
+        """Return the digest that binds secret and share without telling the secret."""
+        return hashlib.sha256(_TAG + f"{self.share!r}\n".encode() + self.secret).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What drawing every lot again shows; each fault is the name of a piece of advice.
+
+    Args:
+        lots: Pieces of advice to a clinician whose lot could be drawn again.
+        drawn: Those on which the doctor had to be asked first.
+        shown_first: Drawn, and the record holds no own estimate.
+        marked_wrongly: The mark on record is not what the lot says.
+        sealed: Advice under a pledge whose secret was not given.
+    """
+
+    lots: int
+    drawn: int
+    shown_first: tuple[str, ...]
+    marked_wrongly: tuple[str, ...]
+    sealed: int
+
+
+def pledge(desk: Desk, site: str, sample: Sample, *, by: Signer, at: datetime) -> None:
+    """Put the commitment on record unless it is the one in force already."""
+    body = {"commitment": sample.commitment(), "share": sample.share}
+    past = list(desk.ledger.entries(kind=PLEDGE, subject=f"site/{site}"))
+    if past and past[-1].body == body:
+        return
+    draft = Draft(kind=PLEDGE, subject=f"site/{site}", body=body)
+    with desk.transaction() as tx:
+        desk.registry.apply(desk.ledger.append(tx, [draft], by=by, at=at))
+
+
+def audit(entries: Iterable[Entry], site: str, secrets: Sequence[bytes]) -> Audit:
+    """Return what the entries of a site show once its secrets are told.
+
+    Args:
+        entries: Of the ledger, in order; pledges, deployments and advice are looked at.
+        site: Whose lots are drawn again.
+        secrets: Those told; a secret that fits no pledge draws nothing.
+    """
+    lots: list[tuple[Sample | None, str, Mapping[str, Any]]] = []
+    force: Sample | None = None
+    pledged, here = False, set[str]()
+    for entry in entries:
+        if entry.kind == PLEDGE and entry.subject == f"site/{site}":
+            force, pledged = _told(entry.body, secrets), True
+        elif entry.kind == "clinic.deployment" and entry.body["site"] == site:
+            here.add(entry.subject)
+        elif entry.kind == ADVICE and pledged and _is_look(entry.body, here):
+            lots.append((force, entry.subject, entry.body))
+    return _audited(lots)
+
+
+def _audited(lots: list[tuple[Sample | None, str, Mapping[str, Any]]]) -> Audit:
+    seen = [
+        (name, body, lot.drawn(body["deployment"], body["encounter"]))
+        for lot, name, body in lots
+        if lot
+    ]
+    return Audit(
+        lots=len(seen),
+        drawn=sum(drawn for _, _, drawn in seen),
+        shown_first=tuple(n for n, b, drawn in seen if drawn and "own_estimate" not in b),
+        marked_wrongly=tuple(n for n, b, drawn in seen if drawn != b.get("sampled", False)),
+        sealed=len(lots) - len(seen),
+    )
+
+
+def _is_look(body: Mapping[str, Any], here: set[str]) -> bool:
+    """Return whether a clinician was shown this advice at the site."""
+    return body["deployment"] in here and body["shown"] and body.get("asker") != "agent"
+
+
+def _told(body: Mapping[str, Any], secrets: Sequence[bytes]) -> Sample | None:
+    lots = (Sample(secret=secret, share=body["share"]) for secret in secrets)
+    return next((lot for lot in lots if lot.commitment() == body["commitment"]), None)

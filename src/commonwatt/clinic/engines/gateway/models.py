@@ -1,0 +1,131 @@
+"""What runs behind a deployment: weights in a file, a function, or a server.
+
+Weights are checked against the digest on record. Of a function or a server the
+gateway cannot know what runs; that it is the version on record is taken on trust,
+and `Loaded.checked` says which of the two it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, cast
+
+from commonwatt.clinic.engines.gateway.gate import Model
+from commonwatt.core.errors import InputError
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+
+_WANTED: Final = Message("one of linear = FILE, python = MODULE:FUNCTION, url = ADDRESS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logistic:
+    """A logistic model over numeric facts.
+
+    >>> Logistic(intercept=-1.0, weights={"age_years": 0.02})({"age_years": "50"})
+    0.5
+    """
+
+    intercept: float
+    weights: Mapping[str, float]
+
+    def __call__(self, facts: Mapping[str, str]) -> float:
+        """Return the chance of the event."""
+        x = self.intercept + sum(w * float(facts[name]) for name, w in self.weights.items())
+        return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A model and what is known of it; `remote` ones are not asked on the event loop."""
+
+    model: Model
+    artefact_sha256: str = ""
+    remote: bool = False
+
+    @property
+    def checked(self) -> bool:
+        """Whether its digest could be computed here."""
+        return bool(self.artefact_sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpModel:
+    """A server that answers `{"facts": {…}}` with `{"score": 0.3}`."""
+
+    url: str
+    timeout_s: float = 5.0
+
+    def __call__(self, facts: Mapping[str, str]) -> float:
+        """Return the server's score."""
+        body = json.dumps({"facts": dict(facts)}).encode()
+        request = urllib.request.Request(  # noqa: S310  the operator's own configuration
+            self.url, body, {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310
+            return float(json.load(answer)["score"])
+
+
+def load_model(entry: Mapping[str, Any], folder: Path, where: str) -> Loaded:
+    """Return the model that an entry of a site file names.
+
+    Raises:
+        InputError: The entry names none, or it cannot be loaded.
+    """
+    match dict(entry):
+        case {"linear": str(name), **rest} if not rest:
+            return _linear(folder / name)
+        case {"python": str(name), **rest} if not rest:
+            return Loaded(model=_function(name, where))
+        case {"url": str(url), **rest} if not set(rest) - {"timeout_s"} and _is_http(url):
+            return Loaded(model=HttpModel(url=url, **rest), remote=True)
+        case _:
+            raise InputError(where, wanted=_WANTED)
+
+
+def load_logistic(path: Path) -> Logistic:
+    """Return the logistic model in a JSON file: `{"intercept": 0, "weights": {"fact": 1}}`.
+
+    Raises:
+        InputError: The file holds no such model.
+    """
+    try:
+        file = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+        weights = {str(name): float(weight) for name, weight in file["weights"].items()}
+        return Logistic(intercept=float(file["intercept"]), weights=weights)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        wanted = Message("a JSON file with an intercept and weights by fact")
+        raise InputError(str(path), wanted=wanted) from None
+
+
+def _linear(path: Path) -> Loaded:
+    return Loaded(model=load_logistic(path), artefact_sha256=file_sha256(path))
+
+
+def load_function(name: str, where: str) -> Any:
+    """Return the function that `module:function` names.
+
+    Raises:
+        InputError: There is none.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError):
+        raise InputError(
+            where, found=name, wanted=Message("MODULE:FUNCTION that can be imported")
+        ) from None
+
+
+def _function(name: str, where: str) -> Model:
+    return cast("Model", load_function(name, where))
+
+
+def _is_http(url: str) -> bool:
+    return url.startswith(("http://", "https://"))

@@ -1,0 +1,226 @@
+"""A site file: what one hospital's gateway runs, whom it knows, what its agents may do.
+
+::
+
+    site = "qmh"
+    sample_share = 0.1                    # of encounters on which the doctor is asked first
+
+    [models."deployment/chest"]
+    linear = "chest.json"                 # or python = "module:function", or url = "http://…"
+
+    [clinicians.dr-lee]
+    key = "lee.pem"                       # signs what the doctor decided
+    token_sha256 = "…"                    # of the token that the doctor's client sends
+
+    [pathways.chest]
+    deployments = ["deployment/chest"]
+    needs_human = ["deployment/chest"]
+    roles = ["clinician"]
+    most_calls = 10
+
+The site's one secret, 32 bytes, stands in a file of its own; what hides encounters
+and what draws the lots are derived from it, so that telling the one for an audit
+does not tell the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from commonwatt.clinic.domain.errors import AdviceRefused
+from commonwatt.clinic.engines.gateway.agents import Pathway
+from commonwatt.clinic.engines.gateway.lottery import Sample
+from commonwatt.clinic.engines.gateway.models import Loaded, load_model
+from commonwatt.clinic.io.registry import Registry
+from commonwatt.core.errors import InputError
+from commonwatt.core.messages import Message
+from commonwatt.ledger import Key, Signer
+
+_FIELDS: Final = frozenset({"site", "sample_share", "models", "clinicians", "pathways"})
+_PATHWAY: Final[frozenset[str]] = frozenset({"deployments", "needs_human", "roles", "most_calls"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clinician:
+    """Who may send decisions, and the digest of their client's token."""
+
+    key: Key
+    token_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What a site file says."""
+
+    name: str
+    share: float
+    models: Mapping[str, Loaded]
+    clinicians: Mapping[str, Clinician]
+    pathways: Mapping[str, Pathway]
+
+    def signer_of(self, name: str, token: str) -> Signer | None:
+        """Return the key of a clinician whose client sent the right token."""
+        found = self.clinicians.get(name)
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        if found is None or not hmac.compare_digest(digest, found.token_sha256):
+            return None
+        return found.key
+
+    def pathway(self, name: str) -> Pathway:
+        """Return a pathway.
+
+        Raises:
+            InputError: The file has none of that name.
+        """
+        if name not in self.pathways:
+            raise InputError(f"pathways.{name}", wanted=Message("a pathway of the site file"))
+        return self.pathways[name]
+
+    def check_artefacts(self, registry: Registry) -> None:
+        """Refuse a model whose weights are not those of the version on record.
+
+        Raises:
+            AdviceRefused: The deployment is named.
+            MoveError: There is no such deployment.
+        """
+        for deployment, loaded in self.models.items():
+            version = registry.get(deployment, "deployment").body["version"]
+            on_record = registry.get(version, "version").body["artefact_sha256"]
+            if loaded.checked and loaded.artefact_sha256 != on_record:
+                raise AdviceRefused(deployment, rule="gate.wrong-artefact", words=_OTHER_WEIGHTS)
+
+
+_OTHER_WEIGHTS: Final = {
+    "en": "The model's file is not the version on record.",
+    "zh-Hant": "模型檔案並非紀錄在案的版本。",
+}
+
+
+def load_site(path: Path) -> Site:
+    """Return what a site file says.
+
+    Raises:
+        InputError: It cannot be read, or a value is at fault; its place is named.
+    """
+    try:
+        file = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(str(path), wanted=Message("a site file in TOML")) from None
+    unknown = sorted(set(file) - _FIELDS)
+    if unknown:
+        raise InputError(f"{path}, {unknown[0]}", wanted=_one_of(_FIELDS))
+    share = file.get("sample_share", 0.0)
+    _check(isinstance(share, int | float) and 0 <= share <= 1, path, "sample_share", _SHARE)
+    _check(isinstance(file.get("site"), str), path, "site", Message("the name of a site"))
+    folder = path.parent
+    return Site(
+        name=file["site"],
+        share=float(share),
+        models={
+            name: load_model(entry, folder, f"{path}, models.{name}")
+            for name, entry in _tables(file, "models", path).items()
+        },
+        clinicians={
+            name: _clinician(entry, folder, f"{path}, clinicians.{name}")
+            for name, entry in _tables(file, "clinicians", path).items()
+        },
+        pathways={
+            name: _pathway(name, entry, f"{path}, pathways.{name}")
+            for name, entry in _tables(file, "pathways", path).items()
+        },
+    )
+
+
+_SHARE: Final = Message("a share between 0 and 1")
+
+
+def load_secret(path: Path) -> bytes:
+    """Return the site's secret; a new one is made where there is no file.
+
+    Raises:
+        InputError: The file holds no 32 bytes in hexadecimal.
+    """
+    if not path.exists():
+        mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        with os.fdopen(os.open(path, mode, 0o600), "w", encoding="utf-8") as file:
+            file.write(secrets.token_hex(32) + "\n")
+    return read_secret(path)
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the secret in a file.
+
+    Raises:
+        InputError: There is no file, or it holds no 32 bytes in hexadecimal.
+    """
+    try:
+        secret = bytes.fromhex(path.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        secret = b""
+    if len(secret) != 32:
+        raise InputError(str(path), wanted=Message("32 bytes in hexadecimal"))
+    return secret
+
+
+def salt_of(secret: bytes) -> bytes:
+    """Return what hides the hospital's names of encounters."""
+    return hmac.digest(secret, b"commonwatt encounters", "sha256")
+
+
+def lot_secret(secret: bytes) -> bytes:
+    """Return what draws the lots, and is told when they are audited."""
+    return hmac.digest(secret, b"commonwatt lots", "sha256")
+
+
+def sample_of(site: Site, secret: bytes) -> Sample:
+    """Return the site's lot."""
+    return Sample(secret=lot_secret(secret), share=site.share)
+
+
+def _tables(file: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
+    given: Any = file.get(name, {})
+    tables: dict[str, Any] = {"": None}
+    if isinstance(given, dict):
+        tables = cast("dict[str, Any]", given)
+    for key, entry in tables.items():
+        _check(isinstance(entry, dict), path, f"{name}.{key}", Message("named values"))
+    return tables
+
+
+def _clinician(entry: Mapping[str, Any], folder: Path, where: str) -> Clinician:
+    match dict(entry):
+        case {"key": str(key), "token_sha256": str(token), **rest} if not rest:
+            return Clinician(key=Key.load(folder / key), token_sha256=token)
+        case _:
+            raise InputError(where, wanted=Message("key and token_sha256, and nothing else"))
+
+
+def _pathway(name: str, entry: Mapping[str, Any], where: str) -> Pathway:
+    names = ("deployments", "needs_human", "roles")
+    if sorted(entry) != sorted(_PATHWAY) or not all(_is_names(entry[field]) for field in names):
+        raise InputError(where, wanted=_one_of(_PATHWAY))
+    if type(entry["most_calls"]) is not int or entry["most_calls"] < 1:
+        raise InputError(f"{where}.most_calls", wanted=Message("a whole number, at least 1"))
+    listed: dict[str, frozenset[str]] = {field: frozenset(entry[field]) for field in names}
+    return Pathway(name=name, most_calls=entry["most_calls"], **listed)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in cast("list[Any]", value))
+
+
+def _one_of(values: frozenset[str]) -> Message:
+    return Message("one of {values}", {"values": ", ".join(sorted(values))})
+
+
+def _check(holds: bool, path: Path, field: str, wanted: Message) -> None:
+    if not holds:
+        raise InputError(f"{path}, {field}", wanted=wanted)

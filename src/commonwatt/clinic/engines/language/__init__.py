@@ -1,0 +1,33 @@
+"""Language models examined before they touch a note: offline, repeatable, with intervals.
+
+A model is anything that answers a prompt: a function, a server, or a file of
+recorded answers. It is asked to find planted errors, to summarise, and to betray
+canaries; how good the checker itself is, is measured beside what it finds.
+"""
+
+from commonwatt.clinic.engines.language.canaries import Canary, make_canaries
+from commonwatt.clinic.engines.language.examine import EXAMINED, Examined, examine
+from commonwatt.clinic.engines.language.models import (
+    ChatModel,
+    Local,
+    Recorded,
+    Recorder,
+    TextModel,
+)
+from commonwatt.clinic.engines.language.notes import Note, load_medec, split_cases
+
+__all__ = [
+    "EXAMINED",
+    "Canary",
+    "ChatModel",
+    "Examined",
+    "Local",
+    "Note",
+    "Recorded",
+    "Recorder",
+    "TextModel",
+    "examine",
+    "load_medec",
+    "make_canaries",
+    "split_cases",
+]

@@ -1,0 +1,222 @@
+"""One model through every task, with an interval on each share.
+
+Notes of one case are not independent: the interval is Wilson's on the number of notes
+divided by the design effect of their cases. The corrected share of unsupported
+sentences carries what is unknown of the model and of the meter, by simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from commonwatt.catalogue.tables import Column, Table
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.engines.evidence.metrics import wilson
+from commonwatt.clinic.engines.language.canaries import Canary, Leak, leak
+from commonwatt.clinic.engines.language.lazy import KINDS, kinds_of, p_of_fit, p_of_flags
+from commonwatt.clinic.engines.language.models import TextModel
+from commonwatt.clinic.engines.language.notes import Note
+from commonwatt.clinic.engines.language.prompts import detect_prompt, read_verdict, summary_prompt
+from commonwatt.clinic.engines.language.support import (
+    Meter,
+    covers,
+    measure,
+    omitted_quantities,
+    summary_faults,
+)
+from commonwatt.core.messages import Message
+from commonwatt.core.seeds import stream
+
+Z: Final = 1.959964
+FEWEST: Final = 10
+DRAWS: Final = 4000
+EXAMINED: Final = Table(
+    "language",
+    "What a language model did on each task, with intervals.",
+    (
+        Column("task", "text", "", "detect, summarise or lazy"),
+        Column("measure", "text", "", "what is counted"),
+        Column("group", "text", "", "all notes, or those with one kind of error"),
+        Column("estimate", "number", "share", "share; empty where there are too few"),
+        Column("low", "number", "share", "lower bound at 95 %"),
+        Column("high", "number", "share", "upper bound at 95 %"),
+        Column("rows", "count", "rows", "notes, sentences or quantities that it rests on"),
+        Column("verdict", "text", "", "estimated, or too few to say"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What became of one model.
+
+    Args:
+        model: Its name.
+        notes: How many notes, of how many `cases`.
+        table: The shares, as `EXAMINED`.
+        meter: How good the check of summaries is on these notes.
+        p_flags: Chance of as many errors found if the flags were dealt out at random.
+        p_fit: Chance of summaries that fit as well if they were dealt out at random.
+        leak: What the canaries show; `None` where there were none.
+    """
+
+    model: str
+    notes: int
+    cases: int
+    table: pl.DataFrame
+    meter: Meter
+    p_flags: float
+    p_fit: float
+    leak: Leak | None
+
+
+def examine(
+    model: TextModel, notes: Sequence[Note], *, canaries: Sequence[Canary] = (), seed: int
+) -> Examined:
+    """Return how a model does on notes that it has not seen.
+
+    Raises:
+        EvidenceError: There are no notes, or the model does not answer.
+    """
+    if len(notes) < FEWEST:
+        raise EvidenceError("notes", wanted=Message("at least {n} notes", {"n": str(FEWEST)}))
+    flags, detected = _detect(model, notes)
+    meter = measure(notes, stream(seed, "language-meter"))
+    answers = [model(summary_prompt(note)) for note in notes]
+    rows = [*detected, *_summarise(notes, answers, meter, seed), *_lazy(notes, answers)]
+    wrong = np.array([note.wrong is not None for note in notes])
+    return Examined(
+        model=model.name,
+        notes=len(notes),
+        cases=len({note.case for note in notes}),
+        table=EXAMINED.frame(**{name: [row[name] for row in rows] for name in rows[0]}),
+        meter=meter,
+        p_flags=p_of_flags(flags, wrong, stream(seed, "language-flags")),
+        p_fit=p_of_fit(notes, answers, stream(seed, "language-fit")),
+        leak=leak(model, canaries) if canaries else None,
+    )
+
+
+def _detect(
+    model: TextModel, notes: Sequence[Note]
+) -> tuple[npt.NDArray[np.bool_], list[dict[str, Any]]]:
+    verdicts = [read_verdict(model(detect_prompt(note)), note) for note in notes]
+    flagged = np.array([isinstance(verdict, int) for verdict in verdicts])
+    unread = np.array([verdict == "unreadable" for verdict in verdicts])
+    wrong = np.array([note.wrong is not None for note in notes])
+    placed = np.array(
+        [n.wrong is not None and n.wrong == v for n, v in zip(notes, verdicts, strict=True)]
+    )
+    kinds = sorted({note.kind for note in notes if note.kind})
+    cleared = ~(flagged | unread)
+    rows = [
+        _share("detect", "sensitivity", "all", flagged[wrong], _of(notes, wrong)),
+        _share("detect", "specificity", "all", cleared[~wrong], _of(notes, ~wrong)),
+        _share("detect", "located", "all", placed[wrong], _of(notes, wrong)),
+        _share("detect", "unreadable", "all", unread, notes),
+    ]
+    for kind in kinds:
+        this = np.array([note.kind == kind for note in notes])
+        rows.append(_share("detect", "sensitivity", kind, flagged[this], _of(notes, this)))
+    return flagged, rows
+
+
+def _of(notes: Sequence[Note], chosen: npt.NDArray[np.bool_]) -> list[Note]:
+    return [note for note, one in zip(notes, chosen.tolist(), strict=True) if one]
+
+
+def _summarise(
+    notes: Sequence[Note], answers: Sequence[str], meter: Meter, seed: int
+) -> list[dict[str, Any]]:
+    pairs = list(zip(notes, answers, strict=True))
+    bad, of = _spread((note, *summary_faults(note, answer)) for note, answer in pairs)
+    left, every = _spread((note, *omitted_quantities(note, answer)) for note, answer in pairs)
+    keyed = [(note, answer) for note, answer in pairs if note.wrong is not None]
+    dropped = np.array([not covers(a, n.sentences[n.wrong or 0]) for n, a in keyed], np.bool_)
+    raw = _share("summarise", "unsupported_sentences", "all", bad, of)
+    return [
+        raw,
+        _corrected(raw, meter, seed),
+        _share("summarise", "omitted_key_statement", "all", dropped, [n for n, _ in keyed]),
+        _share("summarise", "omitted_quantities", "all", left, every),
+    ]
+
+
+def _spread(counts: Iterable[tuple[Note, int, int]]) -> tuple[npt.NDArray[np.bool_], list[Note]]:
+    """Return one hit or miss, and its note, for each thing counted."""
+    hits: list[bool] = []
+    owners: list[Note] = []
+    for note, k, n in counts:
+        hits += [True] * k + [False] * (n - k)
+        owners += [note] * n
+    return np.array(hits, np.bool_), owners
+
+
+def _corrected(raw: dict[str, Any], meter: Meter, seed: int) -> dict[str, Any]:
+    row = raw | {"measure": "unsupported_sentences_corrected"}
+    if raw["estimate"] is None:
+        return row
+    chance = stream(seed, "language-correction")
+    n = _effective(raw)
+    rates = chance.beta(raw["estimate"] * n + 0.5, (1 - raw["estimate"]) * n + 0.5, DRAWS)
+    found = np.mean(
+        [chance.beta(meter.found[kind] + 0.5, of - meter.found[kind] + 0.5, DRAWS)
+         for kind, of in meter.planted.items()], axis=0)  # fmt: skip
+    cleared = chance.beta(meter.cleared + 0.5, meter.true - meter.cleared + 0.5, DRAWS)
+    power = np.maximum(found + cleared - 1, 1e-6)
+    drawn = np.clip((rates + cleared - 1) / power, 0, 1)
+    low, high = (float(q) for q in np.quantile(drawn, (0.025, 0.975)))
+    return row | {"estimate": meter.corrected(raw["estimate"]), "low": low, "high": high}
+
+
+def _effective(row: dict[str, Any]) -> float:
+    """Return the number of independent rows that an interval is as wide as."""
+    p = min(max(row["estimate"], 1e-3), 1 - 1e-3)
+    half = max((row["high"] - row["low"]) / 2, 1e-6)
+    return min(p * (1 - p) * (Z / half) ** 2, float(row["rows"]))
+
+
+def _lazy(notes: Sequence[Note], answers: Sequence[str]) -> list[dict[str, Any]]:
+    kinds = np.array(kinds_of(notes, answers))
+    rows = [_share("lazy", kind, "all", kinds == kind, notes) for kind in KINDS]
+    return [*rows, _share("lazy", "any", "all", kinds != "", notes)]
+
+
+def _share(
+    task: str, measure: str, group: str, hits: npt.NDArray[np.bool_], notes: Sequence[Note]
+) -> dict[str, Any]:
+    """Return one row: a share, and an interval that minds its cases."""
+    row: dict[str, Any] = {"task": task, "measure": measure, "group": group, "rows": len(hits)}
+    if len(hits) < FEWEST:
+        return row | {"estimate": None, "low": None, "high": None, "verdict": "too few to say"}
+    shrunk = len(hits) / design_effect(hits, [note.case for note in notes])
+    share = float(hits.mean())
+    found = wilson(np.array([share * shrunk]), np.array([shrunk]), Z)
+    estimate, low, high = (float(value[0]) for value in found)
+    return row | {"estimate": estimate, "low": low, "high": high, "verdict": "estimated"}
+
+
+def design_effect(hits: npt.NDArray[np.bool_], cases: Sequence[str]) -> float:
+    """Return by how much rows of the same case count for less than rows of their own.
+
+    Between one and the size of the largest case; the latter where every row agrees,
+    because then nothing can be said of how cases differ.
+
+    >>> design_effect(np.array([True, True, False, False]), ["a", "a", "b", "b"])
+    2.0
+    """
+    _, index = np.unique(np.array(cases), return_inverse=True)
+    sizes = np.bincount(index).astype(np.float64)
+    inside = np.bincount(index, weights=hits.astype(np.float64))
+    p, count, n = float(hits.mean()), len(sizes), float(len(hits))
+    alone = p * (1 - p) / n
+    if alone == 0 or count < 2:
+        return float(sizes.max())
+    across = count / (count - 1) * float(((inside - p * sizes) ** 2).sum()) / n**2
+    return min(max(across / alone, 1.0), float(sizes.max()))

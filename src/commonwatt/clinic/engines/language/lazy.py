@@ -1,0 +1,93 @@
+"""Answers that were given without reading: empty, refused, echoed, the same for everybody.
+
+Whether answers hang on their notes at all is a permutation test: dealt out to other
+notes they must fit worse. A model that answers the same whatever it is shown cannot
+pass it, however plausible its answer sounds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.clinic.engines.language.notes import Note
+from commonwatt.clinic.engines.language.terms import said
+
+KINDS: Final = ("empty", "refusal", "echo", "canned")
+_REFUSAL: Final = re.compile(
+    r"\b(?:i(?:'m| am) (?:sorry|unable)|i can(?:not|'t)|as an ai|as a language model|unable to"
+    r" (?:help|assist|summari[sz]e))\b",
+    re.I,
+)
+_ECHO: Final = 0.9  # of the note's words, in an answer that is as long as the note
+ROUNDS: Final = 999
+
+
+def kinds_of(notes: Sequence[Note], answers: Sequence[str]) -> list[str]:
+    """Return, for each answer, the first kind of laziness that it shows; empty if none.
+
+    >>> note = Note(note_id="n", case="c", sentences={0: "A cough."}, wrong=None, kind="")
+    >>> kinds_of([note, note], ["", "I am sorry, no."])
+    ['empty', 'refusal']
+    """
+    cases: dict[str, set[str]] = {}
+    for note, answer in zip(notes, answers, strict=True):
+        cases.setdefault(_plain(answer), set()).add(note.case)
+    return [
+        _kind(note, answer, len(cases[_plain(answer)]))
+        for note, answer in zip(notes, answers, strict=True)
+    ]
+
+
+def _kind(note: Note, answer: str, cases: int) -> str:
+    if not said(answer).terms:
+        return "empty"
+    if _REFUSAL.search(answer):
+        return "refusal"
+    if cases > 1:
+        return "canned"
+    return "echo" if _echoes(note, answer) else ""
+
+
+def _echoes(note: Note, answer: str) -> bool:
+    words, copied = note.text.lower().split(), set(answer.lower().split())
+    kept = sum(word in copied for word in words)
+    return len(words) > 60 and kept >= _ECHO * len(words)
+
+
+def p_of_fit(notes: Sequence[Note], answers: Sequence[str], chance: np.random.Generator) -> float:
+    """Return the chance that answers dealt out anew fit their notes as well as these do."""
+    own = [said(note.text).terms for note in notes]
+    told = [said(answer).terms for answer in answers]
+    fit = np.array([[len(a & n) / max(len(a), 1) for n in own] for a in told])
+    return permutation_p(lambda order: float(fit[np.arange(len(order)), order].mean()),
+                         len(notes), chance)  # fmt: skip
+
+
+def p_of_flags(
+    flagged: npt.NDArray[np.bool_], wrong: npt.NDArray[np.bool_], chance: np.random.Generator
+) -> float:
+    """Return the chance that flags dealt out anew find as many errors as these do."""
+    return permutation_p(lambda order: float((flagged[order] & wrong).sum()), len(wrong), chance)
+
+
+def permutation_p(
+    statistic: Callable[[npt.NDArray[np.int64]], float], count: int, chance: np.random.Generator
+) -> float:
+    """Return the one-sided p-value of the order as it is among `ROUNDS` random orders.
+
+    >>> fit = np.eye(6)
+    >>> permutation_p(lambda o: float(fit[np.arange(6), o].sum()), 6, np.random.default_rng(1))
+    0.002
+    """
+    seen = statistic(np.arange(count))
+    as_good = sum(statistic(chance.permutation(count)) >= seen - 1e-12 for _ in range(ROUNDS))
+    return (1 + as_good) / (1 + ROUNDS)
+
+
+def _plain(answer: str) -> str:
+    return " ".join(answer.lower().split())

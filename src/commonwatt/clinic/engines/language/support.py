@@ -1,0 +1,146 @@
+"""Whether a summary is true to its note, and how well that can be told.
+
+A sentence is unsupported if it holds a quantity that the note does not, denies what
+the note affirms (or the other way round), or if more than `MOST_NEW` of its terms
+are nowhere in the note. The meter plants such sentences into true extracts and counts
+how many are found; the rate is then corrected for both kinds of mistake.
+
+Source of the correction: Rogan and Gladen (1978), American Journal of Epidemiology 107, 71.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from commonwatt.clinic.engines.language.notes import Note
+from commonwatt.clinic.engines.language.terms import Said, said, sentences_of
+
+MOST_NEW: Final = 1 / 3
+COVERED: Final = 0.6
+PLANTS: Final[tuple[str, ...]] = ("foreign", "quantity", "sign")
+
+
+def unsupported(sentence: str, note: Said) -> bool:
+    """Return whether a sentence says something that the note does not.
+
+    >>> unsupported("Blood pressure 120/80.", said("The blood pressure is 120/70 mm Hg."))
+    True
+    """
+    one = said(sentence)
+    if one.quantities - note.quantities:
+        return True
+    flipped = (one.denied & (note.affirmed - note.denied)) | (
+        one.affirmed & (note.denied - note.affirmed)
+    )
+    new = one.terms - note.terms
+    return bool(flipped) or len(new) > MOST_NEW * max(len(one.terms), 1)
+
+
+def covers(summary: str, sentence: str) -> bool:
+    """Return whether a summary keeps at least `COVERED` of what a sentence says."""
+    one, kept = said(sentence), said(summary)
+    every = len(one.quantities) + len(one.terms)
+    held = len(one.quantities & kept.quantities) + len(one.terms & kept.terms)
+    return held >= COVERED * every
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """How good the check itself is, from sentences whose truth is known.
+
+    Args:
+        found: Planted sentences that were called unsupported, by kind of plant.
+        planted: Planted sentences, by kind.
+        cleared: True sentences that were called supported.
+        true: True sentences.
+    """
+
+    found: dict[str, int]
+    planted: dict[str, int]
+    cleared: int
+    true: int
+
+    @property
+    def sensitivity(self) -> float:
+        """Share of planted sentences found, each kind counting the same."""
+        shares = [self.found[kind] / n for kind, n in self.planted.items() if n]
+        return float(np.mean(shares)) if shares else float("nan")
+
+    @property
+    def specificity(self) -> float:
+        """Share of true sentences cleared."""
+        return self.cleared / self.true if self.true else float("nan")
+
+    def corrected(self, rate: float) -> float:
+        """Return the rate of unsupported sentences, corrected for the meter's mistakes."""
+        power = self.sensitivity + self.specificity - 1
+        if not power > 0:
+            return float("nan")
+        return min(max((rate + self.specificity - 1) / power, 0.0), 1.0)
+
+
+def measure(notes: Sequence[Note], chance: np.random.Generator) -> Meter:
+    """Return how well planted sentences are told from true ones on these notes.
+
+    A true sentence is reworded as a faithful summary would: its clauses change places.
+    """
+    found: dict[str, int] = dict.fromkeys(PLANTS, 0)
+    planted: dict[str, int] = dict.fromkeys(PLANTS, 0)
+    cleared = true = 0
+    for i, note in enumerate(notes):
+        whole, parts = said(note.text), list(note.sentences.values())
+        sentence = parts[int(chance.integers(len(parts)))]
+        true += 1
+        cleared += not unsupported(reworded(sentence), whole)
+        for kind, plant in _plants(sentence, notes, i, chance).items():
+            planted[kind] += 1
+            found[kind] += unsupported(plant, whole)
+    return Meter(found=found, planted=planted, cleared=cleared, true=true)
+
+
+def reworded(sentence: str) -> str:
+    """Return a sentence with its clauses in another order.
+
+    >>> reworded("He has fever, no cough.")
+    'no cough, He has fever'
+    """
+    clauses = sentence.rstrip(".").split(", ")
+    return ", ".join(reversed(clauses))
+
+
+def _plants(
+    sentence: str, notes: Sequence[Note], i: int, chance: np.random.Generator
+) -> dict[str, str]:
+    """Return what a careless summary might say instead of `sentence`."""
+    made: dict[str, str] = {}
+    others = [note for note in notes if note.case != notes[i].case]
+    if others:
+        other = list(others[int(chance.integers(len(others)))].sentences.values())
+        made["foreign"] = other[int(chance.integers(len(other)))]
+    if digits := re.search(r"\d+", sentence):
+        changed = str(int(digits[0]) + 1 + int(chance.integers(8)))
+        made["quantity"] = sentence[: digits.start()] + changed + sentence[digits.end() :]
+    one = said(sentence)
+    if one.denied:
+        made["sign"] = re.sub(r"\b(no|not|denies|without|negative for)\b", "", sentence, flags=re.I)
+    elif one.affirmed:
+        made["sign"] = f"No {sentence[0].lower()}{sentence[1:]}"
+    return made
+
+
+def summary_faults(note: Note, summary: str) -> tuple[int, int]:
+    """Return how many sentences of a summary are unsupported, of how many."""
+    whole = said(note.text)
+    parts = [part for part in sentences_of(summary) if said(part).terms or said(part).quantities]
+    return sum(unsupported(part, whole) for part in parts), len(parts)
+
+
+def omitted_quantities(note: Note, summary: str) -> tuple[int, int]:
+    """Return how many of a note's quantities a summary leaves out, of how many."""
+    every = said(note.text).quantities
+    return len(every - said(summary).quantities), len(every)

@@ -1,0 +1,60 @@
+"""Watch day by day, from sketches: no row leaves a hospital.
+
+Within a day the order of rows does not matter, because ratios multiply. A
+score is known only to half a bin, so the band is widened by as much and the
+bound holds as it does for rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.clinic.domain.errors import MonitorError
+from commonwatt.clinic.engines.evidence.sketch import BINS, STEP, centres
+from commonwatt.clinic.engines.monitor.plan import MonitorPlan, log_ratios
+from commonwatt.clinic.engines.monitor.rows import NEVER, Watched, watched
+from commonwatt.core.messages import Message
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+
+def watch_days(counts: npt.ArrayLike, plan: MonitorPlan) -> Watched:
+    """Return what a monitor over daily sketches says.
+
+        M_0 = r,   M_d = (M_{d−1} + n_d) · L_d,   E M_d ≤ r + rows up to d
+
+    Args:
+        counts: Rows by day, stream, label and bin, shape (days, streams, 2, BINS).
+        plan: What was agreed; the horizon is in rows.
+
+    Raises:
+        MonitorError: The counts are not of this shape.
+    """
+    n = np.asarray(counts, np.float64)
+    if n.ndim != 4 or n.shape[2:] != (2, BINS):
+        raise MonitorError("sketch", wanted=Message("counts by day, stream, label and bin"))
+    zero, one = log_ratios(centres(), plan, slack=STEP / 2)
+    zero[:, [0, -1]] = one[:, [0, -1]] = 0.0  # the outermost bins have no width that is known
+    gain = n[:, :, 0] @ zero.T + n[:, :, 1] @ one.T  # (days, streams, alternatives)
+    with np.errstate(divide="ignore"):
+        shares = np.log(np.array([weight for _, _, weight in plan.alternatives]))
+    limit = np.log(plan.limit(n.shape[1]))
+    alarm, peak = _walk(gain, n.sum(axis=(2, 3)), shares, limit, plan.head_start)
+    return watched(alarm, peak, n.sum(axis=(0, 3)).astype(np.int64), plan)
+
+
+def _walk(gain: F64, rows: F64, shares: F64, limit: float, head: float) -> tuple[I64, F64]:
+    """Return the day of each stream's alarm and its largest statistic over the limit."""
+    days, streams, k = gain.shape
+    with np.errstate(divide="ignore"):
+        state = np.full((streams, k), np.log(np.float64(head)))
+    alarm, peak = np.full(streams, NEVER, np.int64), np.full(streams, -np.inf)
+    for day in range(days):
+        with np.errstate(divide="ignore"):
+            state = np.logaddexp(state, np.log(rows[day])[:, None]) + gain[day]
+        total = np.logaddexp.reduce(state + shares, axis=1)
+        peak = np.where(alarm == NEVER, np.maximum(peak, total), peak)
+        alarm = np.where((alarm == NEVER) & (total >= limit), day, alarm)
+    return alarm, np.exp(np.minimum(peak - limit, 700.0))

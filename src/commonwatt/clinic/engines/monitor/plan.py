@@ -1,0 +1,103 @@
+"""What a monitor promises, and against which changes it watches.
+
+Null hypothesis: at every score p the chance of the event lies within the band
+that the clinicians set, logit⁻¹(logit p ± δ). For an alternative q the
+likelihood ratio against the nearest chance p₀ in the band has expectation at
+most 1 whatever the truth in the band, because it rises with the label when
+q > p₀ and falls when q < p₀. The Shiryaev-Roberts sum of such ratios
+
+    M_0 = r,   M_t = (M_{t−1} + 1) · L_t,   E M_t ≤ t + r
+
+is an e-detector, and so is a weighted mean of several. Therefore
+P(M reaches (T + r) S / α within T rows in any of S streams) ≤ α.
+
+The head start r costs a fiftieth of the limit and finds a model that is wrong
+from its first day in two thirds of the rows; it dies out in a model that is right.
+
+Source: Shin, Ramdas and Rinaldo (2024), "E-detectors: a nonparametric framework
+for sequential change detection", New England J. Stat. Data Sci.; the head start
+is that of Moustakides, Polunchenko and Tartakovsky (2011), "A numerical approach
+to performance analysis of quickest change-point detection procedures", Stat. Sinica 21.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.clinic.domain.errors import MonitorError
+from commonwatt.core.messages import Message
+
+F64 = npt.NDArray[np.float64]
+
+# Shift and slope of logit P(event) against logit score, about the plan's middle.
+# The third number is the share of the error that is spent on it.
+ALTERNATIVES: Final[tuple[tuple[float, float, float], ...]] = (
+    (0.5, 1.0, 0.08), (-0.5, 1.0, 0.08), (1.0, 1.0, 0.2), (-1.0, 1.0, 0.08), (2.0, 1.0, 0.04),
+    (0.0, 0.5, 0.36), (0.0, 0.25, 0.04), (0.0, 1.6, 0.04), (0.5, 0.6, 0.04), (-0.5, 0.6, 0.04),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorPlan:
+    """What the clinicians and the committee agreed.
+
+    Args:
+        band: Half width of what is tolerated, on the logit scale.
+        alpha: Bound on the probability of any false alarm within the horizon.
+        horizon: Rows that the bound is for, in the busiest stream.
+        middle: Logit about which slopes turn: that of the event rate at approval.
+        alternatives: Shift, slope and weight of each change that is watched for.
+        fewest: Events and non-events below which a stream that is quiet says nothing.
+        head_start_share: Rows of evidence that each stream begins with, over the horizon.
+    """
+
+    band: float = 0.1
+    alpha: float = 0.1
+    horizon: int = 50_000
+    middle: float = 0.0
+    alternatives: tuple[tuple[float, float, float], ...] = ALTERNATIVES
+    fewest: int = 10
+    head_start_share: float = 0.02
+
+    def __post_init__(self) -> None:
+        """Refuse a plan that promises nothing or everything."""
+        weights = [weight for _, _, weight in self.alternatives]
+        good = self.band >= 0 and 0 < self.alpha < 1 and self.horizon >= 1
+        good = good and self.head_start_share >= 0
+        if not (good and min(weights, default=-1) >= 0 and abs(sum(weights) - 1) < 1e-9):
+            raise MonitorError(
+                "plan",
+                wanted=Message("band 0 or more, alpha between 0 and 1, weights that add up to 1"),
+            )
+
+    @property
+    def head_start(self) -> float:
+        """The statistic before the first row [rows]."""
+        return self.head_start_share * self.horizon
+
+    def limit(self, streams: int) -> float:
+        """Return what the statistic of each of `streams` streams must reach."""
+        return (self.horizon + self.head_start) * streams / self.alpha
+
+
+def log_ratios(x: F64, plan: MonitorPlan, *, slack: float = 0.0) -> tuple[F64, F64]:
+    """Return the logarithms of the ratios for label 0 and 1, shape (alternatives, scores).
+
+    Args:
+        x: Logits of scores, shape (scores,).
+        plan: The plan.
+        slack: How far the logit of a score may lie from `x`, which widens the band.
+    """
+    shift = np.array([a for a, _, _ in plan.alternatives])[:, None]
+    slope = np.array([b for _, b, _ in plan.alternatives])[:, None]
+    q = plan.middle + shift + slope * (x - plan.middle)
+    p0 = np.clip(q, x - plan.band - slack, x + plan.band + slack)
+    return _log_sigmoid(-q) - _log_sigmoid(-p0), _log_sigmoid(q) - _log_sigmoid(p0)
+
+
+def _log_sigmoid(x: F64) -> F64:
+    return -np.logaddexp(0.0, -x)

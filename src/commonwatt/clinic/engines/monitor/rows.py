@@ -1,0 +1,142 @@
+"""Watch row by row: overall, by subgroup and by site at once.
+
+Rows are in the order in which labels became known. That order must not depend
+on the label itself; where events are known sooner than non-events, let every
+row wait for the same time before it is passed on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.clinic.domain.errors import MonitorError
+from commonwatt.clinic.engines.monitor.plan import MonitorPlan
+from commonwatt.core.jit import njit
+from commonwatt.core.messages import Message
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+NEVER = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What a monitor says, stream by stream.
+
+    Args:
+        alarm_at: Row (or day) of the alarm, or `NEVER`, shape (streams,).
+        statistic: Largest value of the statistic over its limit, shape (streams,).
+        rows: Rows seen, shape (streams,).
+        events: Events seen, shape (streams,).
+        verdicts: alarm, quiet, or too few, one a stream.
+        bound: Probability of any false alarm that is guaranteed not to be passed.
+    """
+
+    alarm_at: I64
+    statistic: F64
+    rows: I64
+    events: I64
+    verdicts: tuple[str, ...]
+    bound: float
+
+
+def watch(
+    score: npt.ArrayLike,
+    label: npt.ArrayLike,
+    streams: npt.ArrayLike,
+    plan: MonitorPlan,
+    *,
+    count: int,
+) -> Watched:
+    """Return what a monitor over rows says.
+
+    Args:
+        score: Probability that the model gave, strictly between 0 and 1, shape (rows,).
+        label: Whether the event came, shape (rows,).
+        streams: The streams that each row belongs to (overall, subgroup, site …),
+            shape (rows, streams of a row).
+        plan: What was agreed.
+        count: How many streams there are.
+
+    Raises:
+        MonitorError: A score, label or stream is out of bounds.
+    """
+    s = np.ascontiguousarray(score, np.float64)
+    y = np.ascontiguousarray(label, np.int8)
+    of = np.ascontiguousarray(streams, np.int32)
+    _check(s, y, of, count)
+    tilt = np.array(plan.alternatives, np.float64)
+    state = np.full((count, len(tilt)), plan.head_start)
+    alarm = np.full(count, NEVER, np.int64)
+    peak = np.zeros(count)
+    seen = np.zeros((count, 2), np.int64)
+    _run(s, y, of, tilt, plan.band, plan.middle, plan.limit(count), state, alarm, peak, seen)
+    return watched(alarm, peak / plan.limit(count), seen, plan)
+
+
+def watched(alarm: I64, statistic: F64, seen: I64, plan: MonitorPlan) -> Watched:
+    """Return the answer with a verdict for each stream."""
+    few = seen.min(axis=1) < plan.fewest
+    verdicts = np.where(alarm != NEVER, "alarm", np.where(few, "too few", "quiet"))
+    return Watched(
+        alarm_at=alarm,
+        statistic=statistic,
+        rows=seen.sum(axis=1),
+        events=seen[:, 1],
+        verdicts=tuple(str(verdict) for verdict in verdicts),
+        bound=plan.alpha,
+    )
+
+
+def _check(s: F64, y: npt.NDArray[np.int8], of: npt.NDArray[np.int32], count: int) -> None:
+    good = (s > 0) & (s < 1) & (y >= 0) & (y <= 1)
+    if of.shape[:1] != s.shape or len(y) != len(s):
+        raise MonitorError("rows", wanted=Message("as many labels and groups as scores"))
+    good &= ((of >= 0) & (of < count)).all(axis=1)
+    if not good.all():
+        raise MonitorError(
+            f"row {int(np.argmin(good)):,}",
+            wanted=Message("a score between 0 and 1, a label 0 or 1, a known group"),
+        )
+
+
+@njit(cache=True)
+def _run(
+    score: F64,
+    label: Any,
+    streams: Any,
+    tilt: F64,
+    band: float,
+    middle: float,
+    limit: float,
+    state: F64,
+    alarm: I64,
+    peak: F64,
+    seen: I64,
+) -> None:
+    k = len(tilt)
+    ratio = np.empty(k)
+    for i in range(len(score)):
+        x = np.log(score[i] / (1.0 - score[i]))
+        for j in range(k):
+            q = middle + tilt[j, 0] + tilt[j, 1] * (x - middle)
+            p0 = min(max(q, x - band), x + band)
+            if label[i] == 1:
+                ratio[j] = (1.0 + np.exp(-p0)) / (1.0 + np.exp(-q))
+            else:
+                ratio[j] = (1.0 + np.exp(p0)) / (1.0 + np.exp(q))
+        for g in streams[i]:
+            seen[g, label[i]] += 1
+            if alarm[g] >= 0:
+                continue
+            total = 0.0
+            for j in range(k):
+                state[g, j] = (state[g, j] + 1.0) * ratio[j]
+                total += tilt[j, 2] * state[g, j]
+            peak[g] = max(peak[g], total)
+            if total >= limit:
+                alarm[g] = i

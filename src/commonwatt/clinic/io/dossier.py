@@ -1,0 +1,194 @@
+"""The dossier of a version: everything on record about it, on one page.
+
+Each record stands with its entry, so that whoever doubts it can ask the ledger for a
+proof. What the records amount to stands first: where the version is, who approved it,
+how doctors decided, and what is still owed.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, cast
+
+from commonwatt.clinic.domain.registry.state import Duty, Record, Registry
+from commonwatt.core.messages import Message, translate
+
+_HEADINGS = {
+    "product": "Product",
+    "version": "Version",
+    "intended-use": "Intended use",
+    "ruling": "Rulings",
+    "evidence": "Evidence on record",
+    "determination": "Determinations",
+    "deployment": "Deployments",
+    "event": "Events",
+}
+_STYLE: Final = (
+    "body{font:16px/1.5 'Noto Sans','Noto Sans TC','Noto Sans CJK TC','PingFang TC',"
+    "'Microsoft JhengHei',sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "th{text-align:left;vertical-align:top;padding:0 1rem .2rem 0;font-weight:normal;color:#555}"
+    "td{vertical-align:top;padding:0 1rem .2rem 0;overflow-wrap:anywhere}"
+    "h3{margin-bottom:.2rem}thead th{border-bottom:1px solid #ccc}"
+    "@page{size:A4;margin:18mm;@bottom-right{content:counter(page) ' / ' counter(pages);"
+    "font-size:9pt;color:#555}}"
+    "@media print{body{font-size:10pt;margin:0;padding:0}h2,h3{break-after:avoid}}"
+)
+
+
+def dossier_records(registry: Registry, version: str) -> dict[str, list[Record]]:
+    """Return the records that belong to a version, by kind, in the order of the ledger.
+
+    Raises:
+        MoveError: There is no such version.
+    """
+    this = registry.get(version, "version")
+    product = this.body["product"]
+    uses = {
+        n
+        for n in registry.by_kind["intended-use"]
+        if registry.records[n].body["product"] == product
+    }
+    placed = {
+        n for n in registry.by_kind["deployment"] if registry.records[n].body["version"] == version
+    }
+    chosen: dict[str, Callable[[Record], bool]] = {
+        "product": lambda r: r.name == product,
+        "version": lambda r: r.name == version,
+        "intended-use": lambda r: r.name in uses,
+        "ruling": lambda r: r.body["intended_use"] in uses,
+        "evidence": lambda r: r.body["version"] == version,
+        "determination": lambda r: r.body["version"] == version,
+        "deployment": lambda r: r.name in placed,
+        "event": lambda r: r.body["deployment"] in placed,
+    }
+    return {
+        kind: [r for r in _of_kind(registry, kind) if belongs(r)]
+        for kind, belongs in chosen.items()
+    }
+
+
+def dossier_html(
+    registry: Registry, version: str, *, language: str, duties: Iterable[Duty] = ()
+) -> str:
+    """Return the dossier as one page in the reader's language.
+
+    Args:
+        registry: What is on record.
+        version: Of which version.
+        language: Of headings and labels; what is on record stays as it was written.
+        duties: Of every incident on record; those of this version are shown.
+
+    Raises:
+        MoveError: There is no such version.
+    """
+    title = f"{translate('Dossier', language)}: {html.escape(version)}"
+    found = dossier_records(registry, version)
+    parts = [_standing(registry, found["deployment"], language), _duties(found, duties, language)]
+    parts += [_block(kind, records, language) for kind, records in found.items()]
+    lang = "zh-Hant" if language == "zh-Hant" else "en"
+    seen = Message("As on record up to entry {index}.", {"index": f"{registry.seen - 1:,}"})
+    return (
+        f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style><h1>{title}</h1><p>{html.escape(seen.say(language))}</p>"
+        f"{''.join(parts)}</html>\n"
+    )
+
+
+def label(name: str, language: str) -> str:
+    """Return what a field of a record is called on the page.
+
+    >>> label("artefact_sha256", "en"), label("artefact_sha256", "zh-Hant")
+    ('artefact sha256', '成品 SHA-256')
+    """
+    return translate(name.replace("_", " "), language)
+
+
+def _standing(registry: Registry, placed: list[Record], language: str) -> str:
+    headings = ("deployment", "site", "status", "approved by", "undisclosed", "decisions")
+    rows = [_stands(registry, record, language) for record in placed]
+    return _section("Where it stands", _grid(headings, rows, language), bool(rows), language)
+
+
+def _stands(registry: Registry, record: Record, language: str) -> list[str]:
+    approved = registry.approver(record.name)
+    by = "–"
+    if approved:
+        by = f"{approved.actor_id} ({translate('entry', language)} {approved.index:,})"
+    decided = registry.overrides(record.name)
+    decisions = ", ".join(
+        f"{translate(outcome, language)} {sum(row.values()):,}" for outcome, row in decided.items()
+    )
+    status = translate(str(registry.status(record.name)), language)
+    lacking = f"{len(registry.undisclosed(record.name)):,}"
+    return [record.name, record.body["site"], status, by, lacking, decisions or "–"]
+
+
+def _duties(found: Mapping[str, list[Record]], duties: Iterable[Duty], language: str) -> str:
+    ours = {record.name for record in found["event"]}
+    rows = [
+        [one.event, one.jurisdiction, one.severity, f"{one.due_at:%Y-%m-%d %H:%M%z}", one.rule]
+        for one in duties
+        if one.event in ours
+    ]
+    grid = _grid(("event", "jurisdiction", "severity", "due at", "rule"), rows, language)
+    return _section("Who must be told by when", grid, bool(rows), language)
+
+
+def _section(heading: str, body: str, filled: bool, language: str) -> str:
+    nothing = f"<p>{html.escape(translate('Nothing on record.', language))}</p>"
+    return f"<h2>{html.escape(translate(heading, language))}</h2>{body if filled else nothing}"
+
+
+def _of_kind(registry: Registry, kind: str) -> Iterable[Record]:
+    return (registry.records[name] for name in registry.by_kind[kind])
+
+
+def _block(kind: str, records: list[Record], language: str) -> str:
+    body = "".join(_one(record, language) for record in records)
+    return _section(_HEADINGS[kind], body, bool(records), language)
+
+
+def _one(record: Record, language: str) -> str:
+    entry = f"{translate('entry', language)} {record.index:,}, {record.at.isoformat()}"
+    caption = f"{html.escape(record.name)} ({html.escape(entry)})"
+    return f"<h3>{caption}</h3>{_named(record.body, language)}"
+
+
+def _named(values: Mapping[str, Any], language: str) -> str:
+    rows = (
+        f"<th>{html.escape(label(str(name), language))}</th><td>{_shown(value, language)}</td>"
+        for name, value in values.items()
+    )
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+
+
+def _shown(value: Any, language: str) -> str:
+    """Return a value as a person reads it: maps and lists of maps become tables."""
+    if isinstance(value, dict):
+        return _named(cast("dict[str, Any]", value), language) if value else "–"
+    if isinstance(value, list):
+        return _listed(cast("list[Any]", value), language)
+    if value is None:
+        return "–"
+    return html.escape(str(value))
+
+
+def _listed(values: list[Any], language: str) -> str:
+    if values and all(isinstance(value, dict) for value in values):
+        headings = list(dict.fromkeys(name for value in values for name in value))
+        rows = [[_plain(value.get(name)) for name in headings] for value in values]
+        return _grid(headings, rows, language)
+    return ", ".join(_shown(value, language) for value in values) or "–"
+
+
+def _plain(value: Any) -> str:
+    return "–" if value is None else str(value)
+
+
+def _grid(headings: Iterable[str], rows: Iterable[list[str]], language: str) -> str:
+    head = "".join(f"<th>{html.escape(label(name, language))}</th>" for name in headings)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,233 @@
+"""A version's record as HL7 FHIR R5, and a check of whatever claims to be such a bundle.
+
+FHIR has a place for the product (DeviceDefinition), the version (Device) and what went
+wrong (AdverseEvent, about a Group, because no patient is on record here). The check is
+a table of what R5 requires of these four, read off their definitions; it is not a full
+validator, and says nothing of profiles.
+
+Source: HL7 FHIR Release 5 (5.0.0), Bundle, Device, DeviceDefinition, AdverseEvent, Group.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from commonwatt.clinic.domain.registry.state import Record, Registry
+from commonwatt.clinic.io.dossier import dossier_records
+
+_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_INSTANT: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?")
+BASE: Final = "urn:commonwatt:"
+
+
+def fhir_bundle(registry: Registry, version: str) -> dict[str, Any]:
+    """Return a FHIR R5 collection for a version.
+
+    Raises:
+        MoveError: There is no such version.
+    """
+    found = dossier_records(registry, version)
+    product, this = found["product"][0], found["version"][0]
+    incidents = [r for r in found["event"] if r.body["type"] == "incident"]
+    sites = {r.name: r.body["site"] for r in found["deployment"]}
+    resources = [_definition(product), _device(this, product)]
+    resources += [_group(site) for site in sorted({sites[r.body["deployment"]] for r in incidents})]
+    resources += [_adverse_event(r, this, sites[r.body["deployment"]]) for r in incidents]
+    return {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"fullUrl": f"{BASE}{_path(one)}", "resource": one} for one in resources],
+    }
+
+
+def _definition(product: Record) -> dict[str, Any]:
+    name = {"name": product.body["name"], "type": "registered-name"}
+    made = {"resourceType": "DeviceDefinition", "id": fhir_id(product.name), "deviceName": [name]}
+    code = product.body.get("code")
+    return made | ({"identifier": [{"value": code}]} if code else {})
+
+
+def _device(version: Record, product: Record) -> dict[str, Any]:
+    return {
+        "resourceType": "Device",
+        "id": fhir_id(version.name),
+        "identifier": [{"system": "urn:sha256", "value": version.body["artefact_sha256"]}],
+        "definition": {"reference": {"reference": f"DeviceDefinition/{fhir_id(product.name)}"}},
+        "status": "active",
+        "manufacturer": product.body["manufacturer"],
+        "name": [{"value": product.body["name"], "type": "registered-name"}],
+        "version": [{"value": version.name.removeprefix("version/")}],
+    }
+
+
+def _group(site: str) -> dict[str, Any]:
+    told = f"Patients of {site}; the record names no patient."
+    return {
+        "resourceType": "Group",
+        "id": fhir_id(f"patients/{site}"),
+        "type": "person",
+        "membership": "definitional",
+        "description": told,
+    }
+
+
+def _adverse_event(record: Record, version: Record, site: str) -> dict[str, Any]:
+    return {
+        "resourceType": "AdverseEvent",
+        "id": fhir_id(record.name),
+        "status": "completed",
+        "actuality": "actual",
+        "code": {"text": record.body["code"]},
+        "subject": {"reference": f"Group/{fhir_id(f'patients/{site}')}"},
+        "recordedDate": record.at.isoformat(),
+        "seriousness": {"text": record.body["severity"]},
+        "suspectEntity": [{"instanceReference": {"reference": f"Device/{fhir_id(version.name)}"}}],
+    }
+
+
+def fhir_id(name: str) -> str:
+    """Return a name of letters, digits, dots and dashes, at most 64 of them.
+
+    A name that had to be changed keeps a digest of what it was, so that two stay two.
+
+    >>> fhir_id("v1.2"), fhir_id("event/e_1")
+    ('v1.2', 'event-e-1-237b7cf3')
+    """
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in name)
+    if plain == name and len(name) <= 64:
+        return name
+    return f"{plain[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _path(resource: Mapping[str, Any]) -> str:
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One element: its path, how often it must stand there, and what it may be."""
+
+    path: str
+    least: int
+    fits: Callable[[Any], bool]
+
+
+def _one_of(*codes: str) -> Callable[[Any], bool]:
+    return lambda value: value in codes
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _instant(value: Any) -> bool:
+    return isinstance(value, str) and bool(_INSTANT.fullmatch(value))
+
+
+def _map(value: Any) -> bool:
+    return isinstance(value, dict) and bool(cast("dict[str, Any]", value))
+
+
+_NAMES: Final = _one_of("registered-name", "user-friendly-name", "patient-reported-name")
+_RULES: Final[Mapping[str, tuple[_Rule, ...]]] = {
+    "DeviceDefinition": (
+        _Rule("deviceName.name", 1, _text),
+        _Rule("deviceName.type", 1, _NAMES),
+        _Rule("identifier.value", 0, _text),
+    ),
+    "Device": (
+        _Rule("identifier.value", 1, _text),
+        _Rule("status", 0, _one_of("active", "inactive", "entered-in-error")),
+        _Rule("manufacturer", 0, _text),
+        _Rule("name.value", 0, _text),
+        _Rule("name.type", 0, _NAMES),
+        _Rule("version.value", 1, _text),
+        _Rule("definition.reference.reference", 0, _text),
+    ),
+    "Group": (
+        _Rule("type", 1, _one_of("person", "animal", "practitioner", "device", "careteam",
+                                 "healthcareservice", "location", "organization",
+                                 "relatedperson", "specimen")),
+        _Rule("membership", 1, _one_of("definitional", "enumerated")),
+    ),
+    "AdverseEvent": (
+        _Rule("status", 1, _one_of("in-progress", "completed", "entered-in-error", "unknown")),
+        _Rule("actuality", 1, _one_of("actual", "potential")),
+        _Rule("subject", 1, _map),
+        _Rule("subject.reference", 1, _text),
+        _Rule("recordedDate", 0, _instant),
+        _Rule("code.text", 0, _text),
+        _Rule("suspectEntity.instanceReference.reference", 0, _text),
+    ),
+}  # fmt: skip
+
+
+def fhir_faults(bundle: Any) -> list[str]:
+    """Return everything that R5 forbids in a bundle, each with its place; empty if nothing.
+
+    >>> fhir_faults({"resourceType": "Bundle", "type": "collection", "entry": []})
+    []
+    """
+    given = _as_map(bundle)
+    if given.get("resourceType") != "Bundle" or given.get("type") != "collection":
+        return ["Bundle.type: not a collection"]
+    listed: Any = given.get("entry", [])
+    given_list = cast("list[Any]", listed) if isinstance(listed, list) else [None]
+    entries = [_as_map(one) for one in given_list]
+    resources = [_as_map(entry.get("resource")) for entry in entries]
+    faults = [f"entry {i}: no resource" for i, one in enumerate(resources) if not one]
+    known = {_path(one) for one in resources if "resourceType" in one and "id" in one}
+    if len({str(entry.get("fullUrl")) for entry in entries}) < len(entries):
+        faults.append("Bundle.entry.fullUrl: not one of its own for each")
+    for one in filter(None, resources):
+        faults += [f"{one.get('resourceType')}: {fault}" for fault in _faults(one, known)]
+    return faults
+
+
+def _as_map(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _faults(resource: Mapping[str, Any], known: set[str]) -> Iterator[str]:
+    rules = _RULES.get(str(resource.get("resourceType")))
+    if rules is None:
+        yield "of a kind that is not exported"
+        return
+    if not _ID.fullmatch(str(resource.get("id", ""))):
+        yield "id: not 1 to 64 letters, digits, dots and dashes"
+    for rule in rules:
+        values = list(_at(resource, rule.path.split(".")))
+        if len(values) < rule.least:
+            yield f"{rule.path}: missing"
+        if not all(rule.fits(value) for value in values):
+            yield f"{rule.path}: not of the form"
+    for reference in _references(resource):
+        if reference not in known:
+            yield f"reference {reference}: not in the bundle"
+
+
+def _at(value: Any, path: list[str]) -> Iterator[Any]:
+    """Yield what stands at a path; a list stands for each of its members."""
+    if isinstance(value, list):
+        for one in cast("list[Any]", value):
+            yield from _at(one, path)
+    elif not path:
+        yield value
+    elif isinstance(value, dict) and path[0] in value:
+        yield from _at(cast("dict[str, Any]", value)[path[0]], path[1:])
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for one in cast("list[Any]", value):
+            yield from _references(one)
+    elif isinstance(value, dict):
+        for name, one in cast("dict[str, Any]", value).items():
+            if name == "reference" and isinstance(one, str):
+                yield one
+            else:
+                yield from _references(one)

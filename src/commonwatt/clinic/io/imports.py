@@ -1,0 +1,267 @@
+"""Public records brought in: CHAI model cards, FDA's list of AI devices, adverse event reports.
+
+What a card says in prose is read by word lists into suggested facts, which a
+person confirms; what it says against itself, or leaves out, is listed.
+
+Sources: Coalition for Health AI, Applied Model Card schema 0.2; US FDA,
+Artificial Intelligence-Enabled Medical Devices; MAUDE.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+from xml.etree import ElementTree
+
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.core.messages import Message
+
+_AGE: Final = re.compile(r"(?:aged?|≥|>=)\s*(\d{1,3})(?:\s*(?:and older|and above|years))", re.I)
+_CRITICAL: Final = (
+    "dissection", "hemorrhage", "haemorrhage", "embolism", "occlusion", "pneumothorax",
+    "aneurysm", "free gas", "free air", "stroke", "sepsis", "endotracheal", "midline shift",
+    "fracture of the cervical", "cervical spine",
+)  # fmt: skip
+_DIAGNOSE: Final = ("diagnose", "detects and diagnoses", "autonomous", "replaces")
+_DRIVE: Final = (
+    "triage",
+    "prioriti",
+    "flagging",
+    "notification",
+    "detection",
+    "quantif",
+    "risk score",
+)
+_GENERATIVE: Final = ("language model", "generative", "llm", "large language", "slm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A model card: its fields by path, and the facts that it suggests."""
+
+    name: str
+    developer: str
+    version: str
+    fields: Mapping[str, str]
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFault:
+    """Something that a card says against itself, or does not say."""
+
+    rule: str
+    fields: tuple[str, ...]
+    found: str
+
+
+def load_card(path: Path) -> Card:
+    """Return a CHAI applied model card.
+
+    Raises:
+        EvidenceError: The file is no such card.
+    """
+    return parse_card(path.read_bytes(), str(path))
+
+
+def parse_card(data: bytes, where: str) -> Card:
+    """Return the card in `data`; a document type, which could pull in files, is refused.
+
+    Raises:
+        EvidenceError: It is no applied model card.
+    """
+    try:
+        if b"<!DOCTYPE" in data.upper():
+            raise ElementTree.ParseError
+        root = ElementTree.fromstring(data)  # noqa: S314  no document type, so no entities
+    except ElementTree.ParseError:
+        raise EvidenceError(where, wanted=Message("an applied model card in XML")) from None
+    fields = _fields(root)
+    if "BasicInfo/ModelName" not in fields:
+        raise EvidenceError(where, wanted=Message("an applied model card in XML"))
+    return Card(
+        name=fields["BasicInfo/ModelName"],
+        developer=fields.get("BasicInfo/ModelDeveloper", ""),
+        version=fields.get("ReleaseInfo/ReleaseVersion", ""),
+        fields=fields,
+        facts=suggested_facts(fields),
+    )
+
+
+def _fields(root: ElementTree.Element) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+
+    def walk(node: ElementTree.Element, path: str) -> None:
+        for child in node:
+            name = f"{path}/{child.tag.rpartition('}')[2]}".lstrip("/")
+            if child.text and child.text.strip():
+                found.setdefault(name, []).append(" ".join(child.text.split()))
+            walk(child, name)
+
+    walk(root, "")
+    return {name: "\n".join(texts) for name, texts in found.items()}
+
+
+def suggested_facts(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the facts that the words of a card suggest; a person confirms them."""
+    use = _said(fields, "ModelName", "Summary", "IntendedUse", "PrimaryIntendedUsers")
+    significance = "inform"
+    if _any(use, _DRIVE):
+        significance = "drive"
+    elif _any(use, _DIAGNOSE):
+        significance = "diagnose"
+    generative = _any(use, _GENERATIVE)
+    return {
+        "significance": significance,
+        "condition": "critical" if _any(use, _CRITICAL) else "serious",
+        "autonomy": "confirms" if generative else "informs",
+        "change": "locked",
+        "technique": "generative" if generative else "deep",
+        "offering": "product",
+        "user": "clinician",
+        "input": "image" if re.search(r"\bCT\b|x-ray|image|radiolog", use, re.I) else "record",
+    }
+
+
+def card_faults(card: Card, category: str) -> list[CardFault]:
+    """Return what is wrong with a card, given its recomputed IMDRF category."""
+    checks = (_ages(card), _risk(card, category), *_missing(card))
+    return [fault for fault in checks if fault]
+
+
+def _ages(card: Card) -> CardFault | None:
+    ages = {
+        name: {int(age) for age in _AGE.findall(text)}
+        for name, text in card.fields.items()
+        if name.startswith("UsesAndDirections/")
+    }
+    stated = {name: values for name, values in ages.items() if values}
+    every = set[int]().union(*stated.values())
+    if len(every) < 2:
+        return None
+    said = "; ".join(f"{name}: {', '.join(map(str, sorted(v)))}" for name, v in stated.items())
+    return CardFault(rule="card.ages-contradict", fields=tuple(stated), found=said)
+
+
+def _risk(card: Card, category: str) -> CardFault | None:
+    for name, text in card.fields.items():
+        if "risk" in name.lower() and text.lower().startswith("low") and category in ("III", "IV"):
+            found = f"{text[:80]}; IMDRF category {category}"
+            return CardFault(rule="card.risk-understated", fields=(name,), found=found)
+    return None
+
+
+def _missing(card: Card) -> list[CardFault]:
+    found: list[CardFault] = []
+    for name, text in card.fields.items():
+        short = text.strip().rstrip(".").lower()
+        if "consent" in name.lower() and short in ("n/a", "none", "na", "not applicable"):
+            found.append(CardFault(rule="card.no-disclosure", fields=(name,), found=text[:80]))
+        if "bias" in name.lower() and short in ("none", "n/a", "none known"):
+            found.append(CardFault(rule="card.no-known-bias", fields=(name,), found=text[:80]))
+    return found
+
+
+def _said(fields: Mapping[str, str], *names: str) -> str:
+    return " ".join(text for key, text in fields.items() if any(name in key for name in names))
+
+
+def _any(text: str, words: Sequence[str]) -> bool:
+    return any(word in text.lower() for word in words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FdaDevice:
+    """One authorisation of FDA's list; the class is that of its route."""
+
+    submission_id: str
+    device: str
+    company: str
+    panel: str
+    product_code: str
+    decided_on: str
+    route: str
+    klass: str
+
+
+_ROUTES: Final = {"K": ("510(k)", "II"), "D": ("De Novo", "II"), "P": ("PMA", "III")}
+
+
+def load_fda_devices(path: Path) -> list[FdaDevice]:
+    """Return FDA's list of AI-enabled devices.
+
+    The list gives no intended use. The class is therefore read off the route:
+    PMA is class III, De Novo and 510(k) class II, which a few 510(k) of class I
+    would contradict.
+
+    Raises:
+        EvidenceError: The file is not that list.
+    """
+    try:
+        rows = cast("list[dict[str, Any]]", json.loads(_text(path)))
+        return [_fda_device(row) for row in rows]
+    except (ValueError, KeyError, TypeError):
+        raise EvidenceError(str(path), wanted=Message("FDA's list of AI devices")) from None
+
+
+def _fda_device(row: Mapping[str, Any]) -> FdaDevice:
+    route, klass = _ROUTES[row["submission_id"][0]]
+    return FdaDevice(
+        submission_id=row["submission_id"],
+        device=row["device"],
+        company=row["company"],
+        panel=row["panel"],
+        product_code=row["code"],
+        decided_on=str(row.get("decision_date_openfda") or row["date"]),
+        route=route,
+        klass=klass,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdverseEvent:
+    """One report: only what is needed to count and to see what is missing."""
+
+    report: str
+    device: str
+    severity: str
+    missing: tuple[str, ...]
+
+
+_SEVERITY: Final = {"D": "death", "IN": "serious", "M": "other"}
+_WATCHED: Final = ("date_of_event", "event_location", "reporter_occupation_code")
+
+
+def load_adverse_events(path: Path) -> list[AdverseEvent]:
+    """Return adverse event reports, each with the fields that it leaves empty.
+
+    Raises:
+        EvidenceError: The file holds no such reports.
+    """
+    try:
+        return [
+            AdverseEvent(
+                report=row["mdr_report_key"],
+                device=row["idnumber"],
+                severity=_SEVERITY.get(row["event_type"], "other"),
+                missing=tuple(name for name in _WATCHED if not row[name].strip()),
+            )
+            for row in csv.DictReader(io.StringIO(_text(path)))
+        ]
+    except KeyError:
+        raise EvidenceError(str(path), wanted=Message("adverse event reports")) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    except (OSError, UnicodeDecodeError, EOFError) as error:
+        raise EvidenceError(str(path), found=type(error).__name__) from None

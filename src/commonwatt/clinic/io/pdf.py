@@ -1,0 +1,51 @@
+"""A page as PDF, with every letter that it holds.
+
+A letter for which this machine has no font would stand there as an empty box, and a
+dossier with empty boxes is a dossier with holes; it is refused instead.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.core.errors import MissingExtraError
+from commonwatt.core.messages import Message
+
+
+def pdf_of(page: str) -> bytes:
+    """Return a page of HTML as PDF; the same page and fonts give the same bytes.
+
+    Raises:
+        MissingExtraError: WeasyPrint is not installed.
+        EvidenceError: This machine has no font for some of the letters.
+    """
+    weasyprint = _weasyprint()
+    document: Any = weasyprint.HTML(string=page, url_fetcher=_refuse).render()
+    made = document.write_pdf()
+    missing = {letter for font in document.fonts.values() for letter in font.missing}
+    if missing:
+        gaps = {"count": str(len(missing)), "first": f"U+{min(missing):04X}"}
+        raise EvidenceError(
+            "PDF",
+            found=Message("no font for {count} of the letters, {first} first", gaps),
+            remedy=Message("Install a font that has them, such as Noto Sans CJK."),
+        )
+    return made
+
+
+def _weasyprint() -> Any:
+    try:
+        return import_module("weasyprint")
+    except (ModuleNotFoundError, OSError):  # OSError: Pango is not there
+        raise MissingExtraError(
+            "PDF",
+            found=Message("this optional part is not installed"),
+            remedy=Message("Install it with: pip install {name}", {"name": "commonwatt[pdf]"}),
+        ) from None
+
+
+def _refuse(url: str, *_: Any, **__: Any) -> Any:
+    """Fetch nothing: a dossier carries all that it shows."""
+    raise ValueError(url[:60])

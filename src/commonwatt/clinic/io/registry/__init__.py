@@ -1,0 +1,46 @@
+"""The registry: twelve kinds of record, each an entry in the ledger.
+
+Nothing is ever overwritten; what is live, who approved it and who must be told
+are folds over the entries. Every change goes through the `Desk`, which checks
+it and writes it in one transaction.
+"""
+
+from commonwatt.clinic.domain.registry.lifecycle import (
+    MAY_MOVE,
+    MOVES,
+    Status,
+    can_move,
+    check_move,
+)
+from commonwatt.clinic.domain.registry.plan import Change, ChangePlan, can_change, check_change
+from commonwatt.clinic.domain.registry.preconditions import (
+    PRECONDITIONS,
+    Fault,
+    fault_of_deployment,
+    permitted_routes,
+)
+from commonwatt.clinic.domain.registry.records import FIELDS, MAY_RECORD, check_record
+from commonwatt.clinic.domain.registry.state import Live, Registry
+from commonwatt.clinic.io.registry.entry_writer import Desk
+
+__all__ = [
+    "FIELDS",
+    "MAY_MOVE",
+    "MAY_RECORD",
+    "MOVES",
+    "PRECONDITIONS",
+    "Change",
+    "ChangePlan",
+    "Desk",
+    "Fault",
+    "Live",
+    "Registry",
+    "Status",
+    "can_change",
+    "can_move",
+    "check_change",
+    "check_move",
+    "check_record",
+    "fault_of_deployment",
+    "permitted_routes",
+]

@@ -1,0 +1,1 @@
+"""What a face asks about medical models: classify, register, approve, monitor, explain."""

@@ -1,0 +1,177 @@
+"""Charts of the clinic: over time, by site, by subgroup, by voice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
+
+from commonwatt.core.messages import translate
+from commonwatt.report.theme import ALARM, scale, sized, svg
+
+# SciPy ships no complete types; what is used of it is small.
+stats: Any = untyped_stats
+_SOFT = "#888"
+
+
+def over_time(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> str:
+    """Return observed over expected by day and model, with a line at each alarm.
+
+    Args:
+        points: Columns model, day and o_over_e.
+        alarms: Columns model and day.
+        language: Of the axis titles.
+    """
+    title = translate("Observed over expected", language)
+    dots = _lines(points, "o_over_e", title, language).mark_point(size=18, filled=True)
+    told = translate("Observed over expected by day", language)
+    return svg(sized(dots + _rule(alarms)), description=told)
+
+
+def evidence_path(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> str:
+    """Return how far each monitor's evidence has come to its limit, on a logarithmic scale.
+
+    Args:
+        points: Columns model, day and over_limit, which is above one in alarm.
+        alarms: Columns model and day.
+        language: Of the axis titles.
+    """
+    title = translate("Evidence over its limit", language)
+    lines = _lines(points, "over_limit", title, language, log=True).mark_line()
+    limit = alt.Chart(pl.DataFrame({"over_limit": [1.0]})).mark_rule(color=_SOFT)
+    told = translate("Evidence against each model by day, and the limit of its alarm", language)
+    drawn = lines + limit.encode(y="over_limit:Q") + _rule(alarms)
+    return svg(sized(drawn), description=told)
+
+
+def _lines(
+    points: pl.DataFrame, column: str, title: str, language: str, *, log: bool = False
+) -> Any:
+    models = points["model"].unique(maintain_order=True).to_list()
+    return alt.Chart(points).encode(
+        x=alt.X("day:Q", title=translate("Day", language)),
+        y=alt.Y(f"{column}:Q", title=title, scale=alt.Scale(type="log" if log else "linear")),
+        color=alt.Color("model:N", title=None, scale=scale(models)),
+    )
+
+
+def _rule(alarms: pl.DataFrame) -> Any:
+    return alt.Chart(alarms).mark_rule(color=ALARM, strokeDash=[4, 3]).encode(x="day:Q")
+
+
+def funnel(points: pl.DataFrame, language: str) -> str:
+    """Return observed over expected of each site against its expected events.
+
+    A site beyond the outer curves, which is named, is one in five hundred by chance
+    alone, if the model is right there; the inner curves are one in twenty. Limits are
+    exact Poisson.
+
+    Args:
+        points: Columns model, site, expected and o_over_e.
+        language: Of the axis titles.
+    """
+    models = points["model"].unique(maintain_order=True).to_list()
+    log = alt.Scale(type="log", nice=False, padding=12)
+    x = alt.X("expected:Q", title=translate("Expected events", language), scale=log)
+    title = translate("Observed over expected", language)
+    y: Any = alt.Y("o_over_e:Q", title=title, scale=alt.Scale(zero=False))
+    colour: Any = alt.Color("model:N", title=None, scale=scale(models))
+    dots = alt.Chart(points).mark_point(size=40, filled=True).encode(x=x, y=y, color=colour)
+    names = alt.Chart(beyond(points)).mark_text(dx=8, align="left", fontSize=11)
+    limits = funnel_limits(points["expected"].to_list())
+    dash: Any = alt.StrokeDash("level:N", legend=None, scale=alt.Scale(range=[[4, 3], [1, 0]]))
+    curves = alt.Chart(limits).mark_line(color=_SOFT, strokeWidth=1)
+    edges = curves.encode(x=x, y=y, detail="side:N", strokeDash=dash)
+    told = translate("Observed over expected by site, with limits of chance", language)
+    return svg(sized(edges + dots + names.encode(x=x, y=y, text="site:N")), description=told)
+
+
+def beyond(points: pl.DataFrame) -> pl.DataFrame:
+    """Return the sites that lie outside the outer limits.
+
+    >>> given = pl.DataFrame({"expected": [100.0, 100.0], "o_over_e": [1.1, 1.5]})
+    >>> beyond(given)["o_over_e"].to_list()
+    [1.5]
+    """
+    low, high = (_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999))
+    found = points["o_over_e"].to_numpy()
+    return points.filter(pl.Series((found < low) | (found > high)))
+
+
+def _limit(expected: Any, tail: float) -> Any:
+    return stats.poisson.ppf(tail, expected) / expected
+
+
+def funnel_limits(expected: Sequence[float]) -> pl.DataFrame:
+    """Return exact Poisson limits of observed over expected at 95 % and 99.8 %.
+
+    >>> found = funnel_limits([10.0, 100.0])
+    >>> found.filter(level="99.8 %", side="high", expected=100.0)["o_over_e"].round(2).to_list()
+    [1.32]
+    """
+    reach = np.geomspace(max(min(expected), 0.5), max(*expected, 1.0), 60)
+    at = np.unique(np.concatenate([reach, np.asarray(expected, np.float64)]))
+    parts = [
+        pl.DataFrame({"expected": at, "o_over_e": _limit(at, tail)}).with_columns(
+            level=pl.lit(level), side=pl.lit(side)
+        )
+        for level, tails in (("95 %", (0.025, 0.975)), ("99.8 %", (0.001, 0.999)))
+        for side, tail in zip(("low", "high"), tails, strict=True)
+    ]
+    return pl.concat(parts)
+
+
+def subgroups(estimates: pl.DataFrame, language: str) -> str:
+    """Return AUC and observed over expected of each group with intervals, side by side.
+
+    Groups with too few events are named and left empty, so that nobody takes a gap for
+    a good result.
+
+    Args:
+        estimates: Columns group, metric, estimate, low, high, and verdict.
+        language: Of the axis titles.
+    """
+    titles = {"auc": "AUC", "o_over_e": translate("Observed over expected", language)}
+    groups = estimates["group"].unique(maintain_order=True).to_list()
+    few = translate("too few to say", language)
+    panels = [
+        _panel(estimates.filter(pl.col("metric") == metric), title, groups, few)
+        for metric, title in titles.items()
+    ]
+    told = translate("How well the model does in each group, with intervals", language)
+    return svg(alt.hconcat(*panels), description=told)
+
+
+def _panel(rows: pl.DataFrame, title: str, groups: list[str], few: str) -> Any:
+    y: Any = alt.Y("group:N", title=None, sort=groups, axis=alt.Axis(labelLimit=220))
+    chart = alt.Chart(rows.filter(pl.col("estimate").is_not_null()))
+    axis = alt.Axis(tickCount=5)
+    x = alt.X("estimate:Q", title=title, scale=alt.Scale(zero=False), axis=axis)
+    dots = chart.mark_point(filled=True, size=40).encode(x=x, y=y)
+    bars = chart.mark_rule().encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y)
+    missing = alt.Chart(rows.filter(pl.col("estimate").is_null()))
+    words = missing.mark_text(align="left", color=_SOFT, fontSize=10, text=few)
+    return (bars + dots + words.encode(y=y, x=alt.value(4))).properties(
+        width=230, height=22 * max(len(groups), 2)
+    )
+
+
+def voices(estimates: pl.DataFrame, language: str) -> str:
+    """Return the AUC of model, doctor and both, with intervals.
+
+    Args:
+        estimates: Columns voice, estimate, low and high.
+        language: Of the description.
+    """
+    names = estimates["voice"].to_list()
+    y: Any = alt.Y("voice:N", title=None, sort=names)
+    chart = alt.Chart(estimates)
+    x = alt.X("estimate:Q", title="AUC", scale=alt.Scale(zero=False))
+    bars = chart.mark_rule().encode(x=alt.X("low:Q", title="AUC"), x2="high:Q", y=y)
+    dots = chart.mark_point(filled=True, size=50).encode(x=x, y=y)
+    told = translate("AUC of the model, of the doctor, and of both together", language)
+    return svg(sized(bars + dots, height=110), description=told)

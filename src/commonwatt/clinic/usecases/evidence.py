@@ -1,0 +1,103 @@
+"""Evidence from a table of scores and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.engines.evidence import (
+    evaluate,
+    joint,
+    net_benefit,
+    recalibrate,
+    sketch_of,
+)
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+
+
+def evidence_answer(
+    path: Path, *, score: str, label: str, by: Sequence[str], threshold: float
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Return what a table says of a model, overall and by each column in `by`.
+
+    Raises:
+        EvidenceError: The table cannot be read, or lacks a column.
+    """
+    frame = read_table(path, [score, label, *by])
+    scores, labels = frame[score].to_numpy(), frame[label].cast(pl.Int8).to_numpy()
+    whole = sketch_of(scores, labels, threshold=threshold)
+    tables = [evaluate(whole, ["all"])]
+    for column in by:
+        codes = frame[column].cast(pl.String).fill_null("unknown")
+        names = codes.unique().sort().to_list()
+        group = codes.replace_strict(names, list(range(len(names)))).to_numpy()
+        made = sketch_of(scores, labels, group, groups=len(names), threshold=threshold)
+        tables.append(evaluate(made, [f"{column} = {name}" for name in names]))
+    answer = {
+        "dataset_sha256": file_sha256(path),
+        "rows": frame.height,
+        "threshold": threshold,
+        "net_benefit": float(net_benefit(whole)[0]),
+        "recalibration": asdict(recalibrate(whole)),
+    }
+    return answer, pl.concat(tables)
+
+
+def evidence_figures(
+    path: Path, estimates: pl.DataFrame, *, score: str, label: str, site: str, language: str
+) -> dict[str, str]:
+    """Return the panel of subgroups and, where there is a column of sites, their funnel.
+
+    Raises:
+        EvidenceError: The table lacks a column.
+    """
+    from commonwatt.clinic.usecases.charts import funnel, subgroups
+
+    made = {"subgroups.svg": subgroups(estimates, language)}
+    if site:
+        frame = read_table(path, [score, label, site])
+        sites = frame.group_by(pl.col(site).cast(pl.String).fill_null("unknown").alias("site"))
+        points = (
+            sites.agg(expected=pl.col(score).sum(), observed=pl.col(label).cast(pl.Int64).sum())
+            .filter(pl.col("expected") > 0)
+            .with_columns(o_over_e=pl.col("observed") / pl.col("expected"), model=pl.lit(path.stem))
+            .sort("site")
+        )
+        made["funnel.svg"] = funnel(points, language)
+    return made
+
+
+def joint_answer(path: Path, *, model: str, doctor: str, label: str) -> dict[str, Any]:
+    """Return how model, doctor and both do on the same patients.
+
+    Raises:
+        EvidenceError: The table cannot be read, or lacks a column.
+    """
+    frame = read_table(path, [model, label, doctor]).drop_nulls()
+    scores, own = frame[model].to_numpy(), frame[doctor].to_numpy()
+    return asdict(joint(scores, own, frame[label].cast(pl.Int8).to_numpy()))
+
+
+def read_table(path: Path, columns: list[str]) -> pl.DataFrame:
+    """Return some columns of a CSV or Parquet file, without rows that lack score or label.
+
+    Raises:
+        EvidenceError: The file cannot be read, or lacks a column.
+    """
+    try:
+        read = pl.read_parquet if path.suffix in (".parquet", ".pq") else pl.read_csv
+        frame = read(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise EvidenceError(str(path), found=type(error).__name__) from None
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise EvidenceError(
+            str(path), wanted=Message("the columns {names}", {"names": ", ".join(missing)})
+        )
+    return frame.select(columns).drop_nulls(columns[:2])

@@ -1,0 +1,109 @@
+"""Explanations from a table of cases and a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from commonwatt.catalogue.tables import Column, Table
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.engines.explain import additive_parts, importance, sampled_shapley
+from commonwatt.clinic.engines.explain.shapley import Score
+from commonwatt.clinic.engines.gateway.models import Logistic, load_function, load_logistic
+from commonwatt.clinic.usecases.evidence import read_table
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.core.seeds import stream
+
+F64 = npt.NDArray[np.float64]
+CASE: Final = Table(
+    "explained",
+    "What each column adds for one case.",
+    (
+        Column("column", "text", "", "the column"),
+        Column("adds", "number", "", "what it adds to the logit or the score"),
+        Column("error", "number", "", "standard error; zero where it is exact"),
+    ),
+)
+BACKGROUND: Final = 100  # rows that stand for what is not known
+
+
+def explain_answer(
+    path: Path,
+    *,
+    linear: Path | None,
+    python: str,
+    columns: Sequence[str],
+    label: str,
+    row: int | None,
+    seed: int,
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Return what each column is worth to a model, or what it adds in one row.
+
+    Values of a row are never told, only what they add.
+
+    Raises:
+        EvidenceError: The table lacks a column, or a column is not of numbers.
+        UsageError: Not exactly one model is given, or no columns for a function.
+    """
+    if bool(linear) == bool(python):
+        raise UsageError("clinic explain", wanted=Message("exactly one of --linear and --python"))
+    model = load_logistic(linear) if linear else load_function(python, "--python")
+    names = list(model.weights) if isinstance(model, Logistic) else list(columns)
+    if not names:
+        raise UsageError("--column", wanted=Message("the columns that the function reads"))
+    rows, y = _table(path, names, label)
+    if row is not None:
+        return _one(model, names, rows, row, seed)
+    score = scorer(model, names)
+    frame = importance(score, rows, y, names, stream(seed, "importance"))
+    return {"kind": "global", "rows": len(rows), "columns": frame.to_dicts()}, frame
+
+
+def _table(path: Path, names: list[str], label: str) -> tuple[F64, npt.NDArray[np.int8]]:
+    frame = read_table(path, [*names, label]).drop_nulls()
+    try:
+        numbers = frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
+        return numbers, frame[label].cast(pl.Int8).to_numpy()
+    except pl.exceptions.PolarsError:
+        raise EvidenceError(str(path), wanted=Message("columns of numbers")) from None
+
+
+def _one(
+    model: Any, names: list[str], rows: F64, row: int, seed: int
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    if not 0 <= row < len(rows):
+        raise EvidenceError(f"row {row:,}", wanted=Message("the number of a row"))
+    if isinstance(model, Logistic):
+        weights = np.array([model.weights[name] for name in names])
+        found = additive_parts(model.intercept, weights, rows.mean(axis=0), rows[row])
+        added, errors, scale = found.parts, np.zeros(len(names)), "logit"
+        base, whole = found.base, found.logit
+    else:
+        chance = stream(seed, "shapley")
+        background = rows[chance.choice(len(rows), min(BACKGROUND, len(rows)), replace=False)]
+        shares = sampled_shapley(scorer(model, names), background, rows[row], chance)
+        added, errors, scale = shares.shares, shares.errors, "score"
+        base, whole = shares.base, shares.score
+    order = np.lexsort((np.arange(len(names)), -np.abs(added)))
+    frame = CASE.frame(column=[names[i] for i in order], adds=added[order], error=errors[order])
+    answer = {"kind": "case", "row": row, "scale": scale, "base": base, "whole": whole}
+    return answer | {"columns": frame.to_dicts()}, frame
+
+
+def scorer(model: Any, names: Sequence[str]) -> Score:
+    """Return a model of named facts as one of rows of numbers."""
+    if isinstance(model, Logistic):
+        weights = np.array([model.weights[name] for name in names])
+        return lambda rows: 1 / (1 + np.exp(-np.clip(model.intercept + rows @ weights, -700, 700)))
+
+    def each(rows: F64) -> F64:
+        facts = (dict(zip(names, map(repr, row), strict=True)) for row in rows.tolist())
+        return np.array([float(model(one)) for one in facts])
+
+    return each

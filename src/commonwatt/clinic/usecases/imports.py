@@ -1,0 +1,88 @@
+"""Public records from outside: model cards and their faults, FDA's list, adverse events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from commonwatt.catalogue.tables import Column, Table
+from commonwatt.clinic.domain.rules import classify, load_book
+from commonwatt.clinic.io.imports import (
+    Card,
+    card_faults,
+    load_adverse_events,
+    load_card,
+    load_fda_devices,
+)
+
+CARDS = Table(
+    "cards",
+    "Model cards: the class that their words suggest, and what they say against themselves.",
+    (
+        Column("file", "text", "", "name of the file"),
+        Column("name", "text", "", "as the card has it"),
+        Column("version", "text", "", "as the card has it"),
+        Column("category", "text", "", "IMDRF category recomputed from the suggested facts"),
+        Column("rule", "text", "", "fault that was found; empty where there is none"),
+        Column("found", "text", "", "what the card says"),
+    ),
+)
+
+
+def import_answer(paths: Sequence[Path], on: date) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Return what some public records hold; the kind of each is read off its name.
+
+    Args:
+        paths: CHAI model cards (.xml), FDA's list (.json), adverse event reports (.csv);
+            the last two may be gzipped.
+        on: The day whose law classifies the cards.
+
+    Raises:
+        EvidenceError: A file is not of its kind.
+    """
+    kinds = {path: path.name.removesuffix(".gz").rpartition(".")[2] for path in paths}
+    cards = {path.name: load_card(path) for path, kind in kinds.items() if kind == "xml"}
+    rows = [row for name, card in cards.items() for row in _card_rows(name, card, on)]
+    answer: dict[str, Any] = {"cards": rows}
+    answer["devices"] = [
+        _devices(path) for path, kind in kinds.items() if kind not in ("xml", "csv")
+    ]
+    answer["events"] = [_events(path) for path, kind in kinds.items() if kind == "csv"]
+    names = [column.name for column in CARDS.columns]
+    return answer, CARDS.frame(**{name: [row[name] for row in rows] for name in names})
+
+
+def _card_rows(file: str, card: Card, on: date) -> list[dict[str, str]]:
+    category = classify(load_book(), card.facts, jurisdiction="imdrf", on=on).verdicts[0].klass
+    head = {"file": file, "name": card.name, "version": card.version, "category": category}
+    faults = card_faults(card, category)
+    return [head | {"rule": f.rule, "found": f.found} for f in faults] or [
+        head | {"rule": "", "found": ""}
+    ]
+
+
+def _devices(path: Path) -> dict[str, Any]:
+    found = load_fda_devices(path)
+    counts = {
+        "routes": Counter(one.route for one in found),
+        "classes": Counter(one.klass for one in found),
+        "panels": Counter(one.panel for one in found),
+    }
+    return {"file": path.name, "devices": len(found)} | {
+        name: dict(count.most_common()) for name, count in counts.items()
+    }
+
+
+def _events(path: Path) -> dict[str, Any]:
+    found = load_adverse_events(path)
+    return {
+        "file": path.name,
+        "reports": len(found),
+        "severities": dict(Counter(one.severity for one in found).most_common()),
+        "left_empty": dict(Counter(name for one in found for name in one.missing).most_common()),
+    }

@@ -1,0 +1,121 @@
+"""Language models from outside: make canaries, examine a model, keep its answers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from commonwatt.clinic.engines.gateway.models import load_function
+from commonwatt.clinic.engines.gateway.site import load_secret
+from commonwatt.clinic.engines.language import (
+    ChatModel,
+    Examined,
+    Local,
+    Note,
+    Recorder,
+    TextModel,
+    examine,
+    load_medec,
+    make_canaries,
+    split_cases,
+)
+from commonwatt.clinic.engines.language.baseline import Baseline
+from commonwatt.clinic.engines.language.canaries import canaries_text, load_canaries
+from commonwatt.clinic.engines.language.models import answers_text, load_answers
+from commonwatt.core.errors import UsageError
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which model is examined, and how it is reached; exactly one way is given.
+
+    Args:
+        url: Of a server with the chat-completions interface.
+        model: The name under which the server knows it.
+        token_env: Name of the environment variable that holds the server's token.
+        python: A function as `module:function`.
+        answers: A file of recorded answers.
+        baseline: Our own n-gram model.
+    """
+
+    url: str = ""
+    model: str = ""
+    token_env: str = ""
+    python: str = ""
+    answers: Path | None = None
+    baseline: bool = False
+
+
+def language_answer(
+    path: Path,
+    asked: Asked,
+    *,
+    held_out: float,
+    canaries: Path | None,
+    first: int | None,
+    seed: int,
+    today: date,
+) -> tuple[dict[str, Any], pl.DataFrame, str]:
+    """Return what became of a model, the table of it, and its answers to be kept.
+
+    Raises:
+        EvidenceError: Notes, canaries or answers cannot be read, or the model does not answer.
+        UsageError: Not exactly one way to the model is given.
+    """
+    learnt, held = split_cases(load_medec(path), held_out)
+    model = Recorder(_model(asked, learnt, seed))
+    planted = load_canaries(canaries) if canaries else []
+    found = examine(model, held[:first], canaries=planted, seed=seed)
+    source = f"MEDEC notes {file_sha256(path)[:12]}, held-out share {held_out:g}, seed {seed}"
+    told = {"model": model.name, "recorded_on": today.isoformat(), "source": source}
+    kept = answers_text(told | {"licence": _LICENCE}, model.answers)
+    return _plain(found) | {"dataset_sha256": file_sha256(path), "seed": seed}, found.table, kept
+
+
+_LICENCE = "that of the model's maker for its answers; prompts are not kept"
+
+
+def _plain(found: Examined) -> dict[str, Any]:
+    return {
+        "model": found.model,
+        "notes": found.notes,
+        "cases": found.cases,
+        "estimates": found.table.to_dicts(),
+        "meter": asdict(found.meter)
+        | {"sensitivity": found.meter.sensitivity, "specificity": found.meter.specificity},
+        "p_flags": found.p_flags,
+        "p_fit": found.p_fit,
+        "leak": asdict(found.leak) | {"leaks": found.leak.leaks} if found.leak else None,
+    }
+
+
+def _model(asked: Asked, learnt: list[Note], seed: int) -> TextModel:
+    ways = [asked.url, asked.python, asked.answers, asked.baseline]
+    if sum(bool(way) for way in ways) != 1:
+        wanted = Message("exactly one of --url, --python, --answers and --baseline")
+        raise UsageError("clinic language", wanted=wanted)
+    if asked.baseline:
+        return Baseline(learnt)
+    if asked.answers:
+        return load_answers(asked.answers)
+    if asked.python:
+        return Local(asked.python, load_function(asked.python, "--python"))
+    token = os.environ.get(asked.token_env, "") if asked.token_env else ""
+    return ChatModel(url=asked.url, model=asked.model or "model", token=token, seed=seed)
+
+
+def canaries_answer(secret_file: Path, count: int) -> tuple[str, str]:
+    """Return canaries to be kept, and the lines to be planted.
+
+    Raises:
+        InputError: The secret cannot be read.
+    """
+    made = make_canaries(load_secret(secret_file), count)
+    return canaries_text(made), "".join(f"{one.line}\n" for one in made)

@@ -1,0 +1,134 @@
+"""Monitoring from a table of scores, labels and days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from commonwatt.clinic.domain.errors import MonitorError
+from commonwatt.clinic.engines.evidence import Sketch, recalibrate
+from commonwatt.clinic.engines.evidence.metrics import FEWEST, auc
+from commonwatt.clinic.engines.evidence.sketch import BINS, sketch_of
+from commonwatt.clinic.engines.monitor import MonitorPlan, Watched, label_free_auc, watch_days
+from commonwatt.clinic.engines.monitor.labelfree import ASSUMPTION
+from commonwatt.clinic.usecases.evidence import read_table
+from commonwatt.core.messages import Message
+
+REFERENCE_DAYS: Final = 7
+
+
+def monitor_answer(
+    path: Path,
+    *,
+    columns: tuple[str, str, str],
+    by: Sequence[str],
+    band: float,
+    alpha: float,
+    horizon: int | None,
+) -> dict[str, Any]:
+    """Return the verdict on each stream: all rows, and each value of each column in `by`.
+
+    Args:
+        path: A CSV or Parquet file.
+        columns: Names of score, label and day.
+        by: Columns whose values are streams of their own.
+        band: What is tolerated, on the logit scale.
+        alpha: Bound on the probability of any false alarm.
+        horizon: Rows that the bound is for.
+
+    Raises:
+        EvidenceError: The table lacks a column or holds a value out of bounds.
+        MonitorError: The plan promises nothing, or a day is not one.
+    """
+    frame = read_table(path, [*columns, *by])
+    days, counts, names = daily_counts(frame, columns, by)
+    events = int(frame[columns[1]].cast(pl.Int64).sum())
+    rate = min(max(events / max(frame.height, 1), 1e-3), 1 - 1e-3)
+    plan = MonitorPlan(
+        band=band,
+        alpha=alpha,
+        horizon=horizon or frame.height,
+        middle=float(np.log(rate / (1 - rate))),
+    )
+    found = watch_days(counts, plan)
+    return {"alpha": alpha, "band": band, "horizon_rows": plan.horizon, "days": len(days)} | {
+        "streams": [_stream(i, name, found, days) for i, name in enumerate(names)],
+        "companion": companion(counts[:, 0]),
+    }
+
+
+def companion(counts: npt.NDArray[np.int64]) -> dict[str, Any] | None:
+    """Return the realised AUC after the first week beside what scores alone would say of it.
+
+    `None` where the first week or what follows it holds too few events.
+
+    Args:
+        counts: Rows by day, label and bin, shape (days, 2, BINS).
+    """
+    before, after = counts[:REFERENCE_DAYS].sum(axis=0), counts[REFERENCE_DAYS:].sum(axis=0)
+    if min(before.sum(axis=1).min(), after.sum(axis=1).min()) < FEWEST:
+        return None
+    none = np.zeros((1, 2), np.int64)
+    line = recalibrate(Sketch(counts=before[None], above=none, score_sum=none[:, 0], threshold=0.5))
+    return {
+        "reference_days": REFERENCE_DAYS,
+        "realised_auc": float(auc(after[None], 0.0)[0][0]),
+        "label_free_auc": label_free_auc(after.sum(axis=0), line),
+        "assumption": ASSUMPTION,
+    }
+
+
+def daily_counts(
+    frame: pl.DataFrame, columns: tuple[str, str, str], by: Sequence[str]
+) -> tuple[list[str], npt.NDArray[np.int64], list[str]]:
+    """Return days, counts by day, stream, label and bin, and the streams' names."""
+    score, label, day = columns
+    dates = frame[day].cast(pl.String)
+    days = dates.unique().sort().to_list()
+    _check_days(days)
+    which_day = dates.replace_strict(days, list(range(len(days)))).to_numpy()
+    blocks: list[npt.NDArray[np.int64]] = []
+    names = ["all"]
+    codes: list[tuple[npt.NDArray[np.int64], int]] = [(np.zeros(frame.height, np.int64), 1)]
+    for column in by:
+        text = frame[column].cast(pl.String).fill_null("unknown")
+        values = text.unique().sort().to_list()
+        codes.append(
+            (text.replace_strict(values, list(range(len(values)))).to_numpy(), len(values))
+        )
+        names += [f"{column} = {value}" for value in values]
+    for code, size in codes:
+        made = sketch_of(
+            frame[score].to_numpy(),
+            frame[label].cast(pl.Int8).to_numpy(),
+            which_day * size + code,
+            groups=len(days) * size,
+        )
+        blocks.append(made.counts.reshape(len(days), size, 2, BINS))
+    return days, np.concatenate(blocks, axis=1), names
+
+
+def _check_days(days: list[str | None]) -> None:
+    for day in days:
+        try:
+            date.fromisoformat(str(day)[:10])
+        except ValueError:
+            raise MonitorError("day", wanted=Message("A date is written YYYY-MM-DD.")) from None
+
+
+def _stream(i: int, name: str, found: Watched, days: list[str]) -> dict[str, Any]:
+    at = int(found.alarm_at[i])
+    return {
+        "stream": name,
+        "verdict": found.verdicts[i],
+        "alarm_on": days[at] if at >= 0 else None,
+        "statistic_over_limit": float(found.statistic[i]),
+        "rows": int(found.rows[i]),
+        "events": int(found.events[i]),
+    }

@@ -1,0 +1,111 @@
+"""What a monitor saw, drawn: calibration and discrimination over time, and its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from commonwatt.catalogue.tables import Column, Table
+from commonwatt.clinic.engines.evidence.metrics import FEWEST, auc
+from commonwatt.clinic.engines.evidence.sketch import centres
+from commonwatt.clinic.engines.monitor import MonitorPlan, watch_days
+from commonwatt.clinic.usecases.charts import evidence_path, over_time
+from commonwatt.clinic.usecases.evidence import read_table
+from commonwatt.clinic.usecases.monitor import daily_counts
+
+I64 = npt.NDArray[np.int64]
+POINTS: Final = 40  # most points of a line
+DRAWN: Final = 9  # streams that are drawn; all are in the table
+OVER_TIME: Final = Table(
+    "over_time",
+    "How each stream did in each stretch of days.",
+    (
+        Column("model", "text", "", "the stream"),
+        Column("day", "count", "days", "last day of the stretch, from the first"),
+        Column("rows", "count", "rows", "rows of the stretch"),
+        Column("events", "count", "rows", "events among them"),
+        Column("o_over_e", "number", "share", "observed over expected; empty without rows"),
+        Column("auc", "number", "share", "AUC; empty where there are too few"),
+        Column("over_limit", "number", "share", "highest evidence so far over its limit"),
+    ),
+)
+
+
+def monitor_figures(
+    path: Path,
+    answer: dict[str, Any],
+    *,
+    columns: tuple[str, str, str],
+    by: Sequence[str],
+    language: str,
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Return how each stream did over time, and its charts.
+
+    Args:
+        path: The table that was monitored.
+        answer: What the monitor said of it.
+        columns: Names of score, label and day.
+        by: Columns whose values are streams of their own.
+        language: Of the charts.
+    """
+    days, counts, names = daily_counts(read_table(path, [*columns, *by]), columns, by)
+    step = -(-len(days) // POINTS)
+    ends = sorted({*range(step, len(days) + 1, step), len(days)})
+    points = OVER_TIME.frame(**_stretches(counts, names, ends, _plan(counts, answer)))
+    alarms = pl.DataFrame(
+        [
+            {"model": one["stream"], "day": days.index(one["alarm_on"])}
+            for one in answer["streams"][:DRAWN]
+            if one["alarm_on"]
+        ],
+        schema={"model": pl.String, "day": pl.Int64},
+    )
+    drawn = points.filter(pl.col("model").is_in(names[:DRAWN]))
+    known = drawn.filter(pl.col("o_over_e").is_not_null())
+    evidence = drawn.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
+    return points, {
+        "over-time.svg": over_time(known, alarms, language),
+        "evidence.svg": evidence_path(evidence, alarms, language),
+    }
+
+
+def _plan(counts: I64, answer: dict[str, Any]) -> MonitorPlan:
+    """Return the plan behind an answer; its middle is the rate of events."""
+    none, some = (int(n) for n in counts[:, 0].sum(axis=(0, 2)))
+    rate = min(max(some / max(none + some, 1), 1e-3), 1 - 1e-3)
+    return MonitorPlan(
+        band=answer["band"],
+        alpha=answer["alpha"],
+        horizon=answer["horizon_rows"],
+        middle=float(np.log(rate / (1 - rate))),
+    )
+
+
+def _stretches(
+    counts: I64, names: Sequence[str], ends: Sequence[int], plan: MonitorPlan
+) -> dict[str, Any]:
+    """Return a column of values for each stretch of each stream, stream by stream."""
+    starts = [0, *ends[:-1]]
+    parts = np.stack([counts[a:b].sum(axis=0) for a, b in zip(starts, ends, strict=True)], axis=1)
+    flat = parts.reshape(-1, *parts.shape[2:])  # (streams × stretches, 2, bins)
+    rows, events = flat.sum(axis=(1, 2)), flat[:, 1].sum(axis=1)
+    expected = flat.sum(axis=1) @ (1 / (1 + np.exp(-centres())))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = events / expected
+    area = auc(flat, 0.0)[0]
+    few = np.minimum(events, rows - events) < FEWEST
+    path = np.stack([watch_days(counts[:end], plan).statistic for end in ends], axis=1)
+    return {
+        "model": [name for name in names for _ in ends],
+        "day": list(ends) * len(names),
+        "rows": rows,
+        "events": events,
+        "o_over_e": pl.Series(np.where(rows > 0, ratio, np.nan), nan_to_null=True),
+        "auc": pl.Series(np.where(few, np.nan, area), nan_to_null=True),
+        "over_limit": path.ravel(),
+    }

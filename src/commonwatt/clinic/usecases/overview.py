@@ -1,0 +1,123 @@
+"""Medical models as a desk shows them: what stands where, its alarms, who must be told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from commonwatt.clinic.domain.registry.state import Record, Registry
+from commonwatt.clinic.io.dossier import dossier_html
+from commonwatt.clinic.io.registry import Desk
+from commonwatt.clinic.usecases.queries import clocks, fold
+from commonwatt.ledger import Ledger, Signer
+
+_KINDS: Final = (
+    "product", "version", "intended-use", "ruling", "determination", "evidence", "deployment",
+    "move", "event",
+)  # fmt: skip
+
+
+def registry_of(ledger: Ledger) -> Registry:
+    """Return the registry without advice, decisions and outcomes, which are many."""
+    return fold(ledger, _KINDS)
+
+
+def deployments(registry: Registry, now: datetime) -> list[dict[str, Any]]:
+    """Return one row a deployment: where, how, since when, and how far it may go next."""
+    return [_row(registry, name, now) for name in registry.by_kind["deployment"]]
+
+
+def _row(registry: Registry, name: str, now: datetime) -> dict[str, Any]:
+    body, moves = registry.records[name].body, registry.moves[name]
+    status = registry.status(name, now)
+    version = registry.records.get(body["version"])
+    return {
+        "deployment": name,
+        "product": version.body.get("product", "") if version else "",
+        "version": body["version"],
+        "site": body["site"],
+        "mode": body["mode"],
+        "threshold": body["threshold"],
+        "status": status.value if status else "",
+        "since": moves[-1].at.isoformat(timespec="minutes"),
+        "alarms": sum(_is_alarm(one, name) for one in _of(registry, "event")),
+    }
+
+
+def _of(registry: Registry, kind: str) -> list[Record]:
+    return [registry.records[name] for name in registry.by_kind[kind]]
+
+
+def _is_alarm(event: Record, deployment: str) -> bool:
+    return event.body["type"] == "signal" and event.body["deployment"] == deployment
+
+
+def events(registry: Registry) -> list[dict[str, Any]]:
+    """Return signals, incidents and actions, the newest first."""
+    return [
+        {
+            "at": one.at.isoformat(timespec="minutes"),
+            "event": one.name,
+            "type": one.body["type"],
+            "severity": one.body["severity"],
+            "deployment": one.body["deployment"],
+            "code": one.body["code"],
+        }
+        for one in reversed(_of(registry, "event"))
+    ]
+
+
+def rulings(registry: Registry) -> list[dict[str, Any]]:
+    """Return which class each intended use was given, where and by which rule set."""
+    return [
+        {
+            "intended_use": one.body["intended_use"],
+            "jurisdiction": one.body["jurisdiction"],
+            "classes": ", ".join(f"{k}: {v}" for k, v in dict(one.body["classes"]).items()),
+            "route": one.body["route"],
+            "rule_set": str(one.body["rule_set_sha256"])[:16],
+            "at": one.at.isoformat(timespec="minutes"),
+        }
+        for one in _of(registry, "ruling")
+    ]
+
+
+def duties(registry: Registry) -> list[dict[str, Any]]:
+    """Return who must be told of incidents by when, soonest first."""
+    return [
+        asdict(one) | {"due_at": one.due_at.isoformat(timespec="minutes")}
+        for one in registry.duties(clocks())
+    ]
+
+
+def report_incident(
+    ledger: Ledger,
+    deployment: str,
+    *,
+    severity: str,
+    jurisdiction: str,
+    code: str,
+    by: Signer,
+    at: datetime,
+) -> list[dict[str, Any]]:
+    """Put an incident on record and return who must be told of it by when.
+
+    Raises:
+        MoveError: The deployment is not on record, or a field is not of the form.
+        ActorError: The signer may not report.
+    """
+    body = {
+        "deployment": deployment, "type": "incident", "severity": severity,
+        "jurisdiction": jurisdiction, "code": code,
+    }  # fmt: skip
+    desk = Desk(ledger)
+    with desk.transaction() as tx:
+        number = len(desk.registry.by_kind["event"]) + 1
+        entry = desk.record(tx, "event", f"incident-{number}", body, by=by, at=at)
+    return [one for one in duties(desk.registry) if one["event"] == entry.subject]
+
+
+def dossier(ledger: Ledger, version: str, language: str) -> str:
+    """Return everything on record about a version, as one page."""
+    return dossier_html(Desk(ledger).registry, version, language=language)

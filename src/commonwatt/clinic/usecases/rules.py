@@ -1,0 +1,71 @@
+"""Use cases of the clinic that its faces share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from commonwatt.clinic.domain.rules import Ruling, check, classify, load_book, moved
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def classify_answer(
+    facts: Mapping[str, str], jurisdictions: Sequence[str], on: date
+) -> dict[str, Any]:
+    """Return class, route and duties of a product in each place."""
+    book = load_book()
+    rulings = [classify(book, facts, jurisdiction=place, on=on) for place in jurisdictions]
+    sources = {rule.rule_id: rule for ruling in rulings for rule in ruling.rules}
+    return {
+        "on": on.isoformat(),
+        "rule_set_sha256": book.digest,
+        "rulings": [ruling_dict(ruling) for ruling in rulings],
+        "rules": {
+            name: {
+                "text": rule.text,
+                "source": rule.source.title,
+                "article": rule.article,
+                "checked": rule.source.checked,
+                "against": rule.source.against,
+                "binding": rule.binding,
+            }
+            for name, rule in sources.items()
+        },
+    }
+
+
+def ruling_dict(ruling: Ruling) -> dict[str, Any]:
+    """Return a ruling as plain values."""
+    return {
+        "jurisdiction": ruling.jurisdiction,
+        "facts": dict(ruling.facts),
+        "classes": [
+            {"scheme": v.scheme, "class": v.klass, "because": v.reasons, "against": v.against}
+            for v in ruling.verdicts
+        ],
+        "gaps": list(ruling.gaps),
+        "route": ruling.route,
+        "route_because": list(ruling.route_reasons),
+        "obligations": {duty: list(rules) for duty, rules in ruling.obligations.items()},
+        "report_within_days": dict(ruling.clocks),
+        "unconfirmed": list(ruling.unconfirmed),
+    }
+
+
+def check_answer(days: Sequence[date], others: Mapping[str, str]) -> dict[str, pl.DataFrame]:
+    """Return gaps, contradictions and unruled services over every combination."""
+    found = check(load_book(), days, others=others)
+    return {
+        "gaps": found.gaps,
+        "contradictions": found.contradictions,
+        "unruled_services": found.unruled_services,
+        "cells": found.cells,
+    }
+
+
+def moved_answer(rule_id: str, valid_from: date, days: Sequence[date]) -> pl.DataFrame:
+    """Return the cells whose class changes when the date of a rule moves."""
+    return moved(load_book(), rule_id, valid_from, days)

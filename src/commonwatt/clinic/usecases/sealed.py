@@ -1,0 +1,171 @@
+"""Third-party evaluation from outside: seal, examine, reveal, confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.engines.evidence.sealed import (
+    Item,
+    Scorer,
+    Signed,
+    Terms,
+    confirm,
+    examine,
+    load_items,
+    load_opened,
+    load_signed,
+    reveal,
+    seal,
+    was_sealed,
+)
+from commonwatt.clinic.engines.gateway.models import HttpModel, load_function, load_logistic
+from commonwatt.clinic.engines.gateway.site import load_secret, read_secret
+from commonwatt.clinic.io.registry import Desk
+from commonwatt.clinic.usecases.registry import with_desk
+from commonwatt.core.errors import UsageError
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+from commonwatt.ledger import Key
+from commonwatt.ledger.actors import find
+
+_HERE = ("127.0.0.1", "::1", "localhost")
+
+
+def seal_answer(items: Path, secret: Path, key_file: Path, terms: Terms) -> Signed:
+    """Return the seal over the items in a file.
+
+    Raises:
+        EvidenceError: The items are not of the form.
+    """
+    return seal(load_items(items), load_secret(secret), terms, by=Key.load(key_file))
+
+
+def examine_answer(
+    items: Path,
+    secret: Path,
+    key_file: Path,
+    sealed: Path,
+    model: tuple[Scorer, str],
+    earlier: Sequence[Path],
+    *,
+    now: datetime,
+) -> Signed:
+    """Return the signed report on a model.
+
+    Args:
+        items: The evaluator's private file.
+        secret: The file that salted them.
+        key_file: The evaluator's key.
+        sealed: The seal.
+        model: What is examined, and its digest.
+        earlier: Reports that the set has answered before.
+        now: The instant whose day is signed.
+
+    Raises:
+        EvidenceError: Items, seal or earlier reports do not belong together.
+    """
+    private: list[Item] = load_items(items)
+    return examine(
+        private,
+        read_secret(secret),
+        load_signed(sealed),
+        model[0],
+        artefact_sha256=model[1],
+        earlier=[load_signed(path) for path in earlier],
+        on=now.date(),
+        by=Key.load(key_file),
+    )
+
+
+def vendor_model(
+    linear: Path | None, python: str, url: str, artefact: Path | None
+) -> tuple[Scorer, str]:
+    """Return what the vendor handed over, and its digest.
+
+    A server must answer on this machine, because an item that is sent elsewhere is seen
+    there. For a function or a server the vendor's file is named for its digest.
+
+    Raises:
+        UsageError: Not exactly one model is given, or its server stands elsewhere.
+    """
+    if sum((bool(linear), bool(python), bool(url))) != 1:
+        wanted = Message("exactly one of --linear, --python and --url")
+        raise UsageError("clinic examine", wanted=wanted)
+    if linear:
+        return load_logistic(linear), file_sha256(linear)
+    if artefact is None:
+        raise UsageError("--artefact", wanted=Message("the file that the vendor handed over"))
+    if python:
+        return load_function(python, "--python"), file_sha256(artefact)
+    if urlsplit(url).hostname not in _HERE:
+        raise UsageError("--url", wanted=Message("a server on this machine"))
+    return HttpModel(url=url), file_sha256(artefact)
+
+
+def keep(
+    where: str, key_file: Path, version: str, name: str, report: Signed, *, now: datetime
+) -> int:
+    """Put a report on record as third-party evidence; return the number of its entry.
+
+    Raises:
+        MoveError: The version is unknown, another artefact, or the evaluator its maker.
+    """
+    key = Key.load(key_file)
+
+    def use(desk: Desk) -> int:
+        on_record = desk.registry.get(version, "version").body["artefact_sha256"]
+        if on_record != report.body["artefact_sha256"]:
+            raise EvidenceError(version, wanted=Message("the artefact that was examined"))
+        with desk.transaction() as tx:
+            body = _record(report, version, find(tx, _actor(key)).person.organisation)
+            return desk.record(tx, "evidence", name, body, by=key, at=now).index
+
+    return with_desk(where, use)
+
+
+def _record(report: Signed, version: str, evaluator: str) -> dict[str, Any]:
+    return {
+        "version": version,
+        "design": "third-party",
+        "dataset_sha256": report.body["root"],
+        "estimates": report.body["estimates"],
+        "evaluator": evaluator,
+        "guideline": "none",
+    }
+
+
+def _actor(key: Key) -> str:
+    from commonwatt.ledger import actor_id_of
+
+    return actor_id_of(key.public_key)
+
+
+def reveal_answer(items: Path, secret: Path, number: int) -> Any:
+    """Return one item with its proof.
+
+    Raises:
+        EvidenceError: There is no such item.
+    """
+    return reveal(load_items(items), read_secret(secret), number)
+
+
+def confirm_answer(report: Path, sealed: Path, opened: Sequence[Path]) -> dict[str, Any]:
+    """Return what a report says, after signature, seal and opened items were checked.
+
+    Raises:
+        EvidenceError: Something does not hold.
+    """
+    found, under = load_signed(report), load_signed(sealed)
+    confirm(found, under)
+    for path in opened:
+        if not was_sealed(load_opened(path), under):
+            raise EvidenceError(str(path), found=Message("not an item of the sealed set"))
+    return {"holds": True, "opened": len(opened), "evaluator": found.public_key} | dict(
+        asdict(found)["body"]
+    )

@@ -1,0 +1,264 @@
+"""The clinic's part of the study report: models, their class, evidence, alarms, open duties."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+import polars as pl
+
+from commonwatt.clinic.domain.rules import load_book
+from commonwatt.clinic.engines.evidence import Joint, evaluate, joint
+from commonwatt.clinic.engines.evidence.metrics import o_over_e
+from commonwatt.clinic.engines.evidence.sketch import UNIT, Sketch
+from commonwatt.clinic.usecases.charts import evidence_path, funnel, over_time, subgroups, voices
+from commonwatt.clinic.usecases.example import EVERY, Example, Watch, example
+from commonwatt.core.messages import Message, translate
+from commonwatt.core.shipped import DATA
+from commonwatt.report import Fact, Figure, Section, Shown
+
+FORECASTS: Final = DATA / "clinic" / "support2" / "forecasts.csv.gz"
+
+
+def clinic_section(*, language: str, seed: int, on: date) -> Section:
+    """Return the section for the report, in the reader's language.
+
+    Args:
+        language: Of every text in it.
+        seed: The programme's seed, from which the synthetic scores are drawn.
+        on: The day whose law applies.
+    """
+    found = example(language=language, seed=seed, on=on)
+    both = worth()
+    return Section(
+        name="clinic",
+        title=translate("Medical models", language),
+        lede=translate(
+            "Whether each model of the programme may be used under the law of the day,"
+            " how well it does, and whether its monitor is quiet.",
+            language,
+        ),
+        facts=_facts(found, both, language),
+        figures=[
+            _over_time(found, language),
+            _evidence(found, language),
+            _subgroups(found, language),
+            _funnel(found, language),
+            _voices(both, language),
+        ],
+        tables=[_table(found, language), _worth_table(both, language)],
+        notes=[translate(note, language) for note in _NOTES],
+    )
+
+
+_NOTES: Final = (
+    "Models and scores of this section are synthetic examples drawn from the seed;"
+    " classes and duties are computed from the rule set.",
+    "Duties of a class rest on the rules named in the classification;"
+    " see `commonwatt clinic classify`.",
+    "The worth of the doctor's own estimate is measured on 7,456 patients of the SUPPORT"
+    " study, whose doctors estimated without seeing the model; both together are the plain"
+    " mean, nothing is fitted.",
+)
+
+
+def worth() -> Joint:
+    """Return what model and doctor of the SUPPORT study foretold, alone and together."""
+    frame = pl.read_csv(FORECASTS)
+    return joint(frame["model"].to_numpy(), frame["doctor"].to_numpy(), frame["alive"].to_numpy())
+
+
+def _facts(found: Example, both: Joint, language: str) -> list[Fact]:
+    book = load_book()
+    unconfirmed = sum(rule.source.checked == "unconfirmed" for rule in book.rules)
+    alarms = sum(one.watched.verdicts[0] == "alarm" for one in found.models)
+    gaps = {"alpha": f"{found.models[0].watched.bound:g}"}
+    bound = Message("guaranteed bound on any false alarm: {alpha}", gaps)
+    gaps = {"model": f"{both.model[0]:.3f}", "doctor": f"{both.doctor[0]:.3f}"}
+    alone = Message("AUC; the model alone {model}, the doctor alone {doctor}", gaps)
+    count = Message("of them unconfirmed: {count}", {"count": str(unconfirmed)})
+    given: list[tuple[str, str, Message | None]] = [
+        (translate("Models", language), str(len(found.models)), None),
+        (translate("Monitors in alarm", language), str(alarms), bound),
+        (translate("Rules of the set", language), str(len(book.rules)), count),
+        (translate("Doctor and model together", language), f"{both.both[0]:.3f}", alone),
+    ]
+    return [
+        Fact(label=label, value=value, note=note.say(language) if note else "")
+        for label, value, note in given
+    ]
+
+
+def _table(found: Example, language: str) -> Shown:
+    headings = (
+        "Model", "Class and route in Hong Kong", "AUC (interval)", "Observed over expected",
+        "Monitor", "Open duties",
+    )  # fmt: skip
+    return Shown(
+        title=translate("Models", language),
+        headings=[translate(heading, language) for heading in headings],
+        rows=[_row(one, language) for one in found.models],
+    )
+
+
+def _row(one: Watch, language: str) -> list[str]:
+    estimates = evaluate(one.total, ["all"])
+    said = {row["metric"]: row for row in estimates.iter_rows(named=True)}
+    classes = ", ".join(verdict.klass for verdict in one.ruling.verdicts) or "–"
+    route = translate(one.ruling.route or "no route stated", language)
+    verdict = translate(one.watched.verdicts[0], language)
+    at = int(one.watched.alarm_at[0])
+    day = f" ({translate('Day', language)} {at})" if at >= 0 else ""
+    return [
+        one.name,
+        f"{classes} · {route}",
+        _interval(said["auc"]),
+        _interval(said["o_over_e"]),
+        verdict + day,
+        ", ".join(one.open_duties) or "–",
+    ]
+
+
+def _interval(row: dict[str, Any]) -> str:
+    if row["estimate"] is None:
+        return "–"
+    return f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+
+
+def _worth_table(both: Joint, language: str) -> Shown:
+    rows = [[name, f"{e:.3f}", f"{low:.3f}–{high:.3f}"]
+            for name, (e, low, high) in _voiced(both, language)]  # fmt: skip
+    for name, (gap, low, high) in (
+        (translate("both together, over the model", language), both.over_model),
+        (translate("both together, over the doctor", language), both.over_doctor),
+    ):
+        rows.append([name, f"{gap:+.3f}", f"{low:+.3f} … {high:+.3f}"])
+    gaps = {"count": f"{both.disagree:,}", "share": f"{both.doctor_right:.1%}"}
+    apart = Message("They disagree on {count}; the doctor is right in {share} of those", gaps)
+    return Shown(
+        title=translate("What recording the doctor's own estimate is worth", language),
+        headings=[translate(word, language) for word in ("Voice", "AUC", "Interval at 95 %")],
+        rows=rows,
+        note=apart.say(language),
+    )
+
+
+def _voiced(both: Joint, language: str) -> list[tuple[str, tuple[float, float, float]]]:
+    return [
+        (translate("model", language), both.model),
+        (translate("doctor", language), both.doctor),
+        (translate("both together", language), both.both),
+    ]
+
+
+def _over_time(found: Example, language: str) -> Figure:
+    points = pl.DataFrame(
+        [
+            {"model": one.name, "day": day, "o_over_e": _ratio(sketch)}
+            for one in found.models
+            for day, sketch in enumerate(one.days)
+        ]
+    )
+    return Figure(
+        name="clinic-over-time",
+        title=translate("Observed over expected by day", language),
+        caption=translate(
+            "Each point is one day of one model; the line marks the day of the alarm.", language
+        ),
+        svg=over_time(points, _alarms(found), language),
+        data=points,
+    )
+
+
+def _evidence(found: Example, language: str) -> Figure:
+    points = pl.DataFrame(
+        [
+            {"model": one.name, "day": EVERY * (i + 1), "over_limit": value}
+            for one in found.models
+            for i, value in enumerate(one.path)
+        ]
+    )
+    drawn = points.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
+    return Figure(
+        name="clinic-evidence",
+        title=translate("Evidence of each monitor", language),
+        caption=translate(
+            "The highest that the evidence against a model has stood, over the limit of its"
+            " alarm; above one it has rung.",
+            language,
+        ),
+        svg=evidence_path(drawn, _alarms(found), language),
+        data=points,
+    )
+
+
+def _alarms(found: Example) -> pl.DataFrame:
+    return pl.DataFrame(
+        [{"model": one.name, "day": int(one.watched.alarm_at[0])} for one in found.models],
+        schema={"model": pl.String, "day": pl.Int64},
+    ).filter(pl.col("day") >= 0)
+
+
+def _subgroups(found: Example, language: str) -> Figure:
+    tables = [
+        evaluate(one.groups, [f"{one.name}: {group}" for group in found.groups])
+        for one in found.models
+    ]
+    wanted = pl.col("metric").is_in(["auc", "o_over_e"])
+    names = ("group", "metric", "estimate", "low", "high", "rows", "events", "verdict")
+    data = pl.concat(tables).filter(wanted).select(names)
+    return Figure(
+        name="clinic-subgroups",
+        title=translate("Groups of patients", language),
+        caption=translate(
+            "Intervals at 95 %; a group with too few events is named and left empty.", language
+        ),
+        svg=subgroups(data, language),
+        data=data,
+    )
+
+
+def _funnel(found: Example, language: str) -> Figure:
+    data = pl.concat([_at_sites(one, found.sites) for one in found.models])
+    return Figure(
+        name="clinic-funnel",
+        title=translate("Sites", language),
+        caption=translate(
+            "By chance alone one site in five hundred lies beyond the outer curves, and one in"
+            " twenty beyond the inner ones.",
+            language,
+        ),
+        svg=funnel(data, language),
+        data=data,
+    )
+
+
+def _at_sites(one: Watch, sites: tuple[str, ...]) -> pl.DataFrame:
+    ratio, _, _ = o_over_e(one.sites, 0.95)
+    expected = one.sites.score_sum / UNIT
+    return pl.DataFrame(
+        {"model": one.name, "site": list(sites), "expected": expected, "o_over_e": ratio}
+    )
+
+
+def _voices(both: Joint, language: str) -> Figure:
+    rows = [
+        {"voice": name, "estimate": e, "low": low, "high": high}
+        for name, (e, low, high) in _voiced(both, language)
+    ]
+    data = pl.DataFrame(rows)
+    return Figure(
+        name="clinic-voices",
+        title=translate("Model, doctor, and both together", language),
+        caption=translate(
+            "AUC for being alive after two months, with intervals at 95 %; what both know"
+            " together is lost where the doctor is not asked before the advice.",
+            language,
+        ),
+        svg=voices(data, language),
+        data=data,
+    )
+
+
+def _ratio(sketch: Sketch) -> float:
+    return float(sketch.counts[0, 1].sum() / max(sketch.score_sum[0] / UNIT, 1e-9))

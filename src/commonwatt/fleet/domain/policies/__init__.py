@@ -1,0 +1,25 @@
+"""Policies: order × place × backfill × preemption, each a pure function of arrays.
+
+A policy is parsed by name (`parse_policy`); `decide` says what it does in a state,
+which may be simulated or live. A new one is a new file and a line in a registry.
+"""
+
+from commonwatt.fleet.domain.policies.backfill import BACKFILLS
+from commonwatt.fleet.domain.policies.decide import Decision, decide
+from commonwatt.fleet.domain.policies.order import ORDERS
+from commonwatt.fleet.domain.policies.place import PLACES
+from commonwatt.fleet.domain.policies.policy import Policy, parse_policy
+from commonwatt.fleet.domain.policies.preempt import PREEMPTS
+from commonwatt.fleet.domain.policies.state import QueueState
+
+__all__ = [
+    "BACKFILLS",
+    "ORDERS",
+    "PLACES",
+    "PREEMPTS",
+    "Decision",
+    "Policy",
+    "QueueState",
+    "decide",
+    "parse_policy",
+]

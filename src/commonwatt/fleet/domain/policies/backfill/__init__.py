@@ -1,0 +1,10 @@
+"""Backfill: who may start out of turn. One file and one line here for each."""
+
+from commonwatt.fleet.domain.policies.backfill import conservative, easy, none
+from commonwatt.fleet.domain.policies.backfill.policy import Backfill
+
+__all__ = ["BACKFILLS", "Backfill"]
+
+BACKFILLS: dict[str, Backfill] = {
+    module.POLICY.name: module.POLICY for module in (none, easy, conservative)
+}

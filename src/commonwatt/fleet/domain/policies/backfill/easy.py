@@ -1,0 +1,80 @@
+"""EASY backfill: the first job gets a promise, others may start if they do not break it.
+
+The promise is of nodes: the earliest instant at which the first job fits, by the
+believed ends of what runs, on the first nodes that have the room by then. A job
+that ends by then may start anywhere; a longer one where the promise leaves room.
+
+Source: Lifka (1995), "The ANL/IBM SP scheduling system", JSSPP. There a promise is of
+    a number of processors; on nodes that number can be there and yet not fit, so
+    that the first job could wait for ever.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.backfill.policy import Backfill
+from commonwatt.fleet.domain.policies.gangs import Piece, place_gang
+from commonwatt.fleet.domain.policies.place import Nodes, first_fit
+from commonwatt.fleet.domain.policies.plan import Plan, copied, shift
+from commonwatt.fleet.domain.policies.state import believed_end_ms, gang_of
+
+
+def fill(plan: Plan) -> None:
+    """Start every later job that does not delay the first."""
+    queue = plan.queue()
+    if len(queue) < 2:
+        return
+    promise = promised(plan, queue[0])
+    if promise is None:
+        return
+    promised_at_ms, then = promise
+    for job in queue[1:]:
+        if not plan.may_start(job):
+            continue
+        left_ms = int(plan.state.believed_ms[job] - plan.state.served_ms[job])
+        in_time = plan.state.now_ms + left_ms <= promised_at_ms
+        pieces = plan.find(job, None if in_time else lean(plan.state.nodes, then))
+        if pieces is not None:
+            plan.start(job, pieces)
+            if not in_time:
+                shift(then, pieces, 1)
+
+
+def promised(plan: Plan, job: int) -> tuple[int, Nodes] | None:
+    """Return when `job` will fit, and the free room then with `job` taken out."""
+    then = copied(plan.state.nodes)
+    ends = sorted((believed_end_ms(plan.state, other), other) for other in plan.state.held)
+    gang = gang_of(plan.state, job)
+    for i, (end_ms, other) in enumerate(ends):
+        shift(then, plan.state.held[other], -1)
+        if i + 1 < len(ends) and ends[i + 1][0] == end_ms:
+            continue
+        pieces = place_gang(gang, then, plan.state.machines, first_fit.POLICY)
+        if pieces is not None:
+            shift(then, tuple(_late(piece, plan.state.nodes, then) for piece in pieces), 1)
+            return end_ms, then
+    return None
+
+
+def lean(now: Nodes, then: Nodes) -> Nodes:
+    """Return the room that is free both now and then."""
+    return now._replace(
+        cpu_milli=np.minimum(now.cpu_milli, then.cpu_milli),
+        memory_mib=np.minimum(now.memory_mib, then.memory_mib),
+        gpu_milli=np.minimum(now.gpu_milli, then.gpu_milli),
+    )
+
+
+def _late(piece: Piece, now: Nodes, then: Nodes) -> Piece:
+    """Return `piece` on GPUs of its node that are busy now, as far as there are any."""
+    share = piece.request.gpu_milli
+    free = np.flatnonzero(then.gpu_milli[piece.node] >= share)
+    busy_first = np.argsort(now.gpu_milli[piece.node][free] >= share, kind="stable")
+    return piece._replace(gpus=tuple(free[busy_first][: len(piece.gpus)].tolist()))
+
+
+POLICY = Backfill(
+    "easy", Message("later jobs may start if the first is not delayed"), fill, "Lifka 1995"
+)

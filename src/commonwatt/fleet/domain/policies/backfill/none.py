@@ -1,0 +1,14 @@
+"""No backfill: the first job that does not fit holds up all behind it."""
+
+from __future__ import annotations
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.backfill.policy import Backfill
+from commonwatt.fleet.domain.policies.plan import Plan
+
+
+def fill(plan: Plan) -> None:  # the form of a fill
+    """Start nothing."""
+
+
+POLICY = Backfill("none", Message("the first job that does not fit holds up the rest"), fill)

@@ -1,0 +1,165 @@
+"""Where a gang could start: the plain rules, over a row per node.
+
+A gang that some permitted node could hold takes one node. A wider one stays in one
+group (same site, GPU type, size and tenant): whole nodes, and one more for what is
+left over. First-fit takes the first nodes, best-fit those with the fewest whole GPUs
+free, worst-fit those with the most; consolidate is best-fit that takes whole nodes
+from the far end of a group, so that wide and narrow gangs do not meet. Shares of
+GPUs and the other policies are left to `policies.place`, one node a job.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from commonwatt.fleet.domain.policies.place import (
+    Nodes,
+    PlacePolicy,
+    Request,
+    Typical,
+    choose,
+    room,
+)
+from commonwatt.fleet.domain.policies.place.state import WHOLE
+from commonwatt.fleet.domain.workload import I64, Bools
+
+
+class Piece(NamedTuple):
+    """What a gang holds on one node."""
+
+    node: int
+    gpus: tuple[int, ...]
+    request: Request
+
+
+class Gang(NamedTuple):
+    """What a job asks.
+
+    Args:
+        request: The whole gang, as if it were to share one node.
+        wide: No permitted node could hold it, so that it must span several.
+        chance: Two numbers in [0, 1) for the policies of chance.
+    """
+
+    request: Request
+    wide: bool
+    chance: tuple[float, float]
+
+
+class Machines(NamedTuple):
+    """What does not change about the nodes.
+
+    Args:
+        group: Group of each node, numbered by first appearance, shape (nodes,).
+        typical: Scale and typical demand, for the policies that weigh them.
+    """
+
+    group: I64
+    typical: Typical
+
+
+WHOLE_GPU_POLICIES = ("first-fit", "best-fit", "worst-fit", "consolidate")
+
+
+def place_gang(
+    gang: Gang, nodes: Nodes, machines: Machines, place: PlacePolicy
+) -> tuple[Piece, ...] | None:
+    """Return the pieces that `gang` would hold, or None where it does not fit now."""
+    request = gang.request
+    if request.gpus == request.cpu_milli == request.memory_mib == 0:
+        return () if nodes.eligible[request.klass].any() else None
+    if gang.wide:
+        return _place_wide(gang, nodes, machines, place)
+    if request.gpus > 0 and request.gpu_milli == WHOLE and place.name in WHOLE_GPU_POLICIES:
+        node = _narrow_node(request, nodes, machines, place.name)
+        return None if node < 0 else (_piece(request, nodes, node),)
+    choice = choose(place, request, nodes, machines.typical, draws=gang.chance)
+    return None if choice is None else (Piece(choice.node, choice.gpus, request),)
+
+
+def whole_gpus(nodes: Nodes) -> I64:
+    """Return how many whole GPUs each node has free, shape (nodes,)."""
+    return (nodes.gpu_milli == WHOLE).sum(axis=1)
+
+
+def _narrow_node(request: Request, nodes: Nodes, machines: Machines, place: str) -> int:
+    candidates = np.flatnonzero(room(request, nodes))
+    if len(candidates) == 0:
+        return -1
+    if place == "first-fit":
+        return int(candidates[0])
+    free = whole_gpus(nodes)[candidates]
+    if place == "worst-fit":
+        return int(candidates[np.argmax(free)])
+    tightest = candidates[free == free.min()]
+    if place == "best-fit":
+        return int(tightest[0])
+    return _consolidated(request, nodes, machines.group, tightest)
+
+
+def _consolidated(request: Request, nodes: Nodes, group: I64, tightest: I64) -> int:
+    own = tightest[group[tightest] == group[tightest].min()]
+    empties_node = nodes.gpus[own[0]] == request.gpus
+    return int(own[-1] if empties_node else own[0])
+
+
+def _place_wide(
+    gang: Gang, nodes: Nodes, machines: Machines, place: PlacePolicy
+) -> tuple[Piece, ...] | None:
+    permitted = nodes.eligible[gang.request.klass]
+    for g in range(int(machines.group.max()) + 1):
+        members = permitted & (machines.group == g)
+        size = int(nodes.gpus[members].max(initial=0))
+        if size > 0:
+            pieces = _place_in_group(gang.request, nodes, machines, place, members, size)
+            if pieces is not None:
+                return pieces
+    return None
+
+
+def _place_in_group(
+    request: Request,
+    nodes: Nodes,
+    machines: Machines,
+    place: PlacePolicy,
+    members: Bools,
+    size: int,
+) -> tuple[Piece, ...] | None:
+    count, rest = divmod(request.gpus, size)
+    whole = np.flatnonzero(members & room(_share(request, size), nodes))
+    if len(whole) < count:
+        return None
+    taken = whole[len(whole) - count :][::-1] if place.name == "consolidate" else whole[:count]
+    pieces = tuple(_piece(_share(request, size), nodes, int(node)) for node in taken)
+    if rest == 0:
+        return pieces
+    others = members.copy()
+    others[taken] = False
+    last = _last_node(_share(request, rest), nodes, machines, place.name, others)
+    return None if last is None else (*pieces, last)
+
+
+def _last_node(
+    request: Request, nodes: Nodes, machines: Machines, place: str, members: Bools
+) -> Piece | None:
+    """Return the piece for what whole nodes leave over."""
+    only = nodes._replace(eligible=members[None, :])
+    name = {"consolidate": "best-fit"}.get(place, place)
+    if name not in WHOLE_GPU_POLICIES:
+        name = "first-fit"
+    node = _narrow_node(request._replace(klass=0), only, machines, name)
+    return None if node < 0 else _piece(request, nodes, node)
+
+
+def _share(request: Request, gpus: int) -> Request:
+    """Return what a gang asks on a node where it has `gpus`: CPU and memory by GPU."""
+    cpu = -(-request.cpu_milli * gpus // request.gpus)
+    memory = -(-request.memory_mib * gpus // request.gpus)
+    return request._replace(cpu_milli=cpu, memory_mib=memory, gpus=gpus)
+
+
+def _piece(request: Request, nodes: Nodes, node: int) -> Piece:
+    free = np.flatnonzero(nodes.gpu_milli[node] >= request.gpu_milli)
+    return Piece(node, tuple(free[: request.gpus].tolist()), request)

@@ -1,0 +1,50 @@
+"""Fair share: the tenant with the smallest dominant share goes first.
+
+Source: Ghodsi et al. (2011), "Dominant Resource Fairness", NSDI, algorithm 1. With
+    quotas each tenant's share is weighed by its quota.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.order.policy import Order
+from commonwatt.fleet.domain.policies.state import QueueState
+from commonwatt.fleet.domain.workload import I64
+
+SCALE = 1 << 30
+
+
+def keys(state: QueueState, jobs: I64) -> I64:
+    """Return the weighed dominant share of each job's tenant, in 2⁻³⁰."""
+    return dominant_shares(state)[state.workload.tenant[jobs]]
+
+
+def dominant_shares(state: QueueState) -> I64:
+    """Return each tenant's largest share of GPUs, CPU or memory, in 2⁻³⁰, shape (tenants,)."""
+    work, fleet = state.workload, state.fleet
+    tenants = len(work.tenant_names)
+    shares = np.zeros(tenants, np.int64)
+    for asked, capacity in (
+        (work.demand_milli(), fleet.capacity_milli),
+        (work.cpu_milli, int(fleet.cpu_milli.sum())),
+        (work.memory_mib, int(fleet.memory_mib.sum())),
+    ):
+        used = np.zeros(tenants, np.int64)
+        np.add.at(used, work.tenant[state.running], asked[state.running])
+        if capacity > 0:
+            shares = np.maximum(shares, used * SCALE // capacity)
+    return shares if state.quota_milli is None else _weighed(shares, state.quota_milli)
+
+
+def _weighed(shares: I64, quota_milli: I64) -> I64:
+    return shares * max(int(quota_milli.max()), 1) // np.maximum(quota_milli, 1)
+
+
+POLICY = Order(
+    "fair-share",
+    Message("the tenant with the smallest dominant share first"),
+    keys,
+    "Ghodsi et al. 2011",
+)

@@ -1,0 +1,41 @@
+"""Best-fit: the node with the least room left, CPU and GPU weighing the same.
+
+Source: the artifact of the FGD paper (Weng et al. 2023) cuts the score to a
+    whole number from 0 to 100; nodes of one score tie.
+"""
+
+from __future__ import annotations
+
+from commonwatt.core.jit import njit
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
+from commonwatt.fleet.domain.policies.place.state import I64, UNBOUND, Nodes, Request, free_milli
+from commonwatt.fleet.domain.policies.place.typical import Typical
+
+CODE = 2
+POLICY = PlacePolicy(
+    "best-fit",
+    CODE,
+    Message("the node with the least CPU and GPU left"),
+    "Weng et al. 2023, artifact",
+)
+
+
+@njit(inner=True)
+def left_share(request: Request, nodes: Nodes, node: int, typical: Typical) -> float:
+    """Return the room left on `node` after `request`: mean of CPU and GPU shares.
+
+    Shares are of the fleet's largest node; unknown CPU counts as none left.
+    """
+    cpu = nodes.cpu_milli[node] - request.cpu_milli
+    if cpu > UNBOUND // 2:
+        cpu = 0
+    gpu = free_milli(nodes, node) - request.gpus * request.gpu_milli
+    return cpu / typical.largest_cpu_milli * 0.5 + gpu / typical.largest_gpu_milli * 0.5
+
+
+@njit(inner=True)
+def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+    """Write 100 × (1 - room left), cut to a whole number, for the nodes `among`."""
+    for node in among:
+        scores[node] = int((1.0 - left_share(request, nodes, node, typical)) * 100.0)

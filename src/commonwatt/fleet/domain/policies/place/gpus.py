@@ -1,0 +1,73 @@
+"""Which GPUs of the chosen node: rules that several place policies share.
+
+Each rule writes the GPUs into `picked` and expects the node to have room.
+Whole GPUs are all alike, so every rule takes the first free ones.
+"""
+
+from __future__ import annotations
+
+from commonwatt.core.jit import njit
+from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, Request
+
+
+@njit(inner=True)
+def pick_first(request: Request, free: I64, picked: I64) -> None:
+    """Pick the first GPUs that have the share free."""
+    count = 0
+    for gpu in range(len(free)):
+        if count < request.gpus and free[gpu] >= request.gpu_milli:
+            picked[count] = gpu
+            count += 1
+
+
+@njit()
+def pick_tightest(request: Request, free: I64, picked: I64) -> None:
+    """Pick the GPUs with the least free share that is enough, the first of equals."""
+    if request.gpu_milli == WHOLE:
+        pick_first(request, free, picked)
+        return
+    floor, after = request.gpu_milli, -1
+    for count in range(request.gpus):
+        best = _least_beyond(free, floor, after)
+        picked[count] = best
+        floor, after = free[best], best
+
+
+@njit(inner=True)
+def _least_beyond(free: I64, floor: int, after: int) -> int:
+    """Return the next GPU by (free share, index) past the pair (`floor`, `after`)."""
+    best = -1
+    for gpu in range(len(free)):
+        beyond = free[gpu] > floor or (free[gpu] == floor and gpu > after)
+        if beyond and (best < 0 or free[gpu] < free[best]):
+            best = gpu
+    return best
+
+
+@njit(inner=True)
+def pick_emptiest(request: Request, free: I64, picked: I64) -> None:
+    """Pick one GPU with the most free share; for several, as `pick_tightest`."""
+    if request.gpu_milli == WHOLE or request.gpus != 1:
+        pick_tightest(request, free, picked)
+        return
+    picked[0] = 0
+    for gpu in range(1, len(free)):
+        if free[gpu] > free[picked[0]]:
+            picked[0] = gpu
+
+
+@njit(inner=True)
+def pick_by_chance(request: Request, free: I64, draw: float, picked: I64) -> None:
+    """Pick one of the GPUs with room, each as likely; for several, as `pick_tightest`."""
+    if request.gpu_milli == WHOLE or request.gpus != 1:
+        pick_tightest(request, free, picked)
+        return
+    count = 0
+    for gpu in range(len(free)):
+        count += free[gpu] >= request.gpu_milli
+    left = int(draw * count)
+    for gpu in range(len(free)):
+        left -= free[gpu] >= request.gpu_milli
+        if left < 0:
+            picked[0] = gpu
+            return

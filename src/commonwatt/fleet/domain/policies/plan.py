@@ -1,0 +1,116 @@
+"""A decision in the making: the state, and what has been decided so far.
+
+Orders, backfill and preemption read and extend a `Plan`; the state that it began
+from is left as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from commonwatt.fleet.domain.policies.gangs import Piece, place_gang
+from commonwatt.fleet.domain.policies.order import Order
+from commonwatt.fleet.domain.policies.place import Nodes, PlacePolicy, move
+from commonwatt.fleet.domain.policies.state import QueueState, gang_of
+from commonwatt.fleet.domain.workload import I64, Bools
+
+
+class Plan:
+    """What to start and what to preempt, built up step by step."""
+
+    def __init__(
+        self, state: QueueState, order: Order, place: PlacePolicy, *, borrow: bool
+    ) -> None:
+        self.state = replace(
+            state,
+            nodes=copied(state.nodes),
+            held=dict(state.held),
+            started_ms=state.started_ms.copy(),
+            served_ms=state.served_ms.copy(),
+        )
+        self.order, self.place, self.borrow = order, place, borrow
+        self.starts: dict[int, tuple[Piece, ...]] = {}
+        self.preempted: list[int] = []
+
+    def queue(self) -> list[int]:
+        """Return the waiting jobs that their quotas let start, in order."""
+        waiting = self.state.waiting
+        if len(waiting) == 0:
+            return []
+        if self.capped:
+            waiting = waiting[self.within_quota(waiting)]
+        keys = self.order.keys(self.state, waiting)
+        return waiting[np.lexsort((waiting, keys))].tolist()
+
+    @property
+    def capped(self) -> bool:
+        """Whether tenants are held to their quotas."""
+        return not self.borrow and self.state.quota_milli is not None
+
+    def may_start(self, job: int) -> bool:
+        """Return whether waiting `job` may start as far as its tenant's quota goes."""
+        return not self.capped or bool(self.within_quota(np.array([job]))[0])
+
+    def within_quota(self, jobs: I64) -> Bools:
+        """Return which `jobs` would keep their tenants within their quotas."""
+        work, quota = self.state.workload, self.state.quota_milli
+        assert quota is not None, "asked only where there are quotas"
+        tenant = work.tenant[jobs]
+        return self.used_milli()[tenant] + work.demand_milli()[jobs] <= quota[tenant]
+
+    def used_milli(self) -> I64:
+        """Return the GPU that each tenant holds [1/1000 GPU], shape (tenants,)."""
+        work, running = self.state.workload, self.state.running
+        used = np.zeros(len(work.tenant_names), np.int64)
+        np.add.at(used, work.tenant[running], work.demand_milli()[running])
+        return used
+
+    def find(self, job: int, nodes: Nodes | None = None) -> tuple[Piece, ...] | None:
+        """Return where `job` fits, on the free room or on `nodes`."""
+        room = self.state.nodes if nodes is None else nodes
+        return place_gang(gang_of(self.state, job), room, self.state.machines, self.place)
+
+    def start(self, job: int, pieces: tuple[Piece, ...]) -> None:
+        """Let `job` start on `pieces`."""
+        shift(self.state.nodes, pieces, 1)
+        self.starts[job] = self.state.held[job] = pieces
+        self.state.started_ms[job] = self.state.now_ms
+        self.state = replace(
+            self.state,
+            waiting=self.state.waiting[self.state.waiting != job],
+            running=np.sort(np.append(self.state.running, job)),
+        )
+
+    def preempt(self, job: int, *, keep_progress: bool) -> None:
+        """Stop running `job` and let it wait again."""
+        shift(self.state.nodes, self.state.held.pop(job), -1)
+        if keep_progress:
+            self.state.served_ms[job] += self.state.now_ms - self.state.started_ms[job]
+        else:
+            self.state.served_ms[job] = 0
+        self.preempted.append(job)
+        self.starts.pop(job, None)
+        self.state = replace(
+            self.state,
+            running=self.state.running[self.state.running != job],
+            waiting=np.sort(np.append(self.state.waiting, job)),
+        )
+
+
+def shift(nodes: Nodes, pieces: tuple[Piece, ...], sign: int) -> None:
+    """Take `pieces` out of the room of `nodes` (sign 1), or give them back (sign -1)."""
+    for piece in pieces:
+        picked = np.array(piece.gpus or (0,), np.int64)
+        move(piece.request, nodes, piece.node, picked, sign)
+
+
+def copied(nodes: Nodes) -> Nodes:
+    """Return a copy of the free room that may be changed."""
+    return nodes._replace(
+        cpu_milli=nodes.cpu_milli.copy(),
+        memory_mib=nodes.memory_mib.copy(),
+        gpu_milli=nodes.gpu_milli.copy(),
+        kinds=nodes.kinds.copy(),
+    )

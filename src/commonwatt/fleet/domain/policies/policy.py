@@ -1,0 +1,79 @@
+"""A policy: an order, a place rule, backfill and preemption, chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.backfill import BACKFILLS, Backfill
+from commonwatt.fleet.domain.policies.order import ORDERS, Order
+from commonwatt.fleet.domain.policies.place import PLACES, PlacePolicy
+from commonwatt.fleet.domain.policies.preempt import PREEMPTS, Preempt
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a queue is run.
+
+    Args:
+        order: Who is first.
+        place: Which node.
+        backfill: Who may start out of turn.
+        preempt: Who must make room.
+        borrow: With quotas, whether a tenant may use more than its own while others leave it.
+        keep_progress: Whether a preempted job goes on where it was (a checkpoint
+            without cost) or begins again.
+    """
+
+    order: Order
+    place: PlacePolicy
+    backfill: Backfill
+    preempt: Preempt
+    borrow: bool = True
+    keep_progress: bool = True
+
+    @property
+    def name(self) -> str:
+        """What tables and plots call it."""
+        parts = [self.order.name, self.place.name]
+        parts += [p.name for p in (self.backfill, self.preempt) if p.name != "none"]
+        return " + ".join(parts)
+
+
+def parse_policy(
+    order: str = "fifo",
+    place: str = "first-fit",
+    backfill: str = "none",
+    preempt: str = "none",
+    *,
+    borrow: bool = True,
+    keep_progress: bool = True,
+) -> Policy:
+    """Return the policy of these names.
+
+    Raises:
+        UsageError: A name is unknown; the error lists the known ones.
+
+    >>> parse_policy("sjf", "best-fit", "easy").name
+    'sjf + best-fit + easy'
+    """
+    return Policy(
+        _named("--order", ORDERS, order),
+        _named("--place", PLACES, place),
+        _named("--backfill", BACKFILLS, backfill),
+        _named("--preemption", PREEMPTS, preempt),
+        borrow,
+        keep_progress,
+    )
+
+
+def _named(option: str, known: Mapping[str, T], name: str) -> T:
+    if name not in known:
+        names = Message("one of {names}", {"names": ", ".join(known)})
+        raise UsageError(option, found=name, wanted=names)
+    return known[name]

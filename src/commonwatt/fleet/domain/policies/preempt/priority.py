@@ -1,0 +1,28 @@
+"""Preemption by urgency: a job may displace running jobs that are less urgent.
+
+Urgency is the order's own: priority as the trace gives it, the remaining time under
+`srtf`, the level of attained service under `las`. The least urgent go first, the
+last started among equals.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.plan import Plan
+from commonwatt.fleet.domain.policies.preempt.policy import Preempt
+
+
+def victims(plan: Plan, job: int) -> list[int]:
+    """Return the running jobs that are less urgent than `job`."""
+    state = plan.state
+    own = plan.order.urgency(state, np.array([job]))[0]
+    urgency = plan.order.urgency(state, state.running)
+    less = urgency > own
+    running, urgency = state.running[less], urgency[less]
+    last = np.lexsort((-running, -state.started_ms[running], -urgency))
+    return running[last].tolist()
+
+
+POLICY = Preempt("priority", Message("less urgent running jobs make room"), victims)

@@ -1,0 +1,35 @@
+"""Quota reclaim: a tenant below its quota takes back what others have borrowed.
+
+Only a job that stays within its tenant's quota may reclaim, and only from tenants
+above theirs, down to their quota; the last started go first.
+
+Source: Kueue documentation, "Cluster Queue: preemption", `reclaimWithinCohort`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.plan import Plan
+from commonwatt.fleet.domain.policies.preempt.policy import Preempt
+
+
+def victims(plan: Plan, job: int) -> list[int]:
+    """Return the running jobs whose GPUs were borrowed and may be reclaimed for `job`."""
+    state = plan.state
+    quota = state.quota_milli
+    if quota is None or not plan.within_quota(np.array([job]))[0]:
+        return []
+    used, demand = plan.used_milli(), state.workload.demand_milli()
+    chosen: list[int] = []
+    last = np.lexsort((-state.running, -state.started_ms[state.running]))
+    for victim in state.running[last].tolist():
+        tenant = state.workload.tenant[victim]
+        if used[tenant] > quota[tenant] and demand[victim] > 0:
+            used[tenant] -= demand[victim]
+            chosen.append(victim)
+    return chosen
+
+
+POLICY = Preempt("reclaim", Message("tenants below quota take back what was borrowed"), victims)

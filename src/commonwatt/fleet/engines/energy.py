@@ -1,0 +1,127 @@
+"""Energy, its cost and its carbon, integrated exactly over what was held when.
+
+A node's GPUs draw their idle power all the time and the step up to busy power for
+the share that is held. A site draws its power usage effectiveness (PUE) times that.
+Price and carbon change by the hour; the hours repeat when a run outlasts the series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import Fleet, Site
+from commonwatt.fleet.domain.result import Result
+from commonwatt.fleet.domain.workload import I64
+from commonwatt.fleet.engines.timeline import Steps, held_by
+
+F64 = npt.NDArray[np.float64]
+HOUR_MS = 3_600_000
+MILLI_GPU_MS_PER_GPU_H = 1000 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteEnergy:
+    """What one site drew.
+
+    Args:
+        it_kwh: Energy of the servers [kWh].
+        idle_kwh: Part of it that idle draw makes up [kWh].
+        overhead_kwh: Cooling and distribution [kWh].
+        energy_kwh: Both [kWh].
+        cost_usd: What it cost [USD].
+        carbon_kg: Carbon of it [kg CO2e].
+        held_gpu_h: GPU time held [GPU-h].
+        held_milli: GPU held over time [1/1000 GPU].
+        hour_kwh: Energy by hour of the run [kWh], shape (hours,).
+    """
+
+    it_kwh: float
+    idle_kwh: float
+    overhead_kwh: float
+    energy_kwh: float
+    cost_usd: float
+    carbon_kg: float
+    held_gpu_h: float
+    held_milli: Steps
+    hour_kwh: F64
+
+
+def energy_used(result: Result, fleet: Fleet, *, from_ms: int, until_ms: int) -> list[SiteEnergy]:
+    """Return what each site drew between two instants, in the order of the sites.
+
+    Raises:
+        IdentityError: Hours do not add up to the whole, or servers and overhead do
+            not add up to the energy: a bug.
+    """
+    return [
+        _site_energy(result, fleet, i, _hours(from_ms, until_ms)) for i in range(len(fleet.sites))
+    ]
+
+
+def _hours(from_ms: int, until_ms: int) -> I64:
+    """Return the instants that cut a run into clock hours, its ends included."""
+    whole = np.arange(from_ms // HOUR_MS + 1, -(-until_ms // HOUR_MS)) * HOUR_MS
+    return np.concatenate([[from_ms], whole, [until_ms]]).astype(np.int64)
+
+
+def _site_energy(result: Result, fleet: Fleet, i: int, cuts: I64) -> SiteEnergy:
+    site, here = fleet.sites[i], fleet.site == i
+    idle_kwh, step_kwh = np.zeros(len(cuts) - 1), np.zeros(len(cuts) - 1)
+    whole_kwh, held = 0.0, np.zeros(len(cuts) - 1, np.int64)
+    for k, kind in enumerate(fleet.gpu_types):
+        mine = here & (fleet.gpu_type == k)
+        gpus = int(fleet.gpus[mine].sum())
+        hours = np.diff(held_by(result, mine.astype(np.int64), 1).until(cuts))
+        held += hours
+        idle_kwh += gpus * kind.idle_w * np.diff(cuts) / HOUR_MS / 1000
+        step_kwh += (kind.busy_w - kind.idle_w) * hours / MILLI_GPU_MS_PER_GPU_H / 1000
+        whole_kwh += gpus * kind.idle_w * int(cuts[-1] - cuts[0]) / HOUR_MS / 1000
+        whole_kwh += (
+            (kind.busy_w - kind.idle_w)
+            * _held_milli_ms(result, mine, cuts)
+            / MILLI_GPU_MS_PER_GPU_H
+        ) / 1000
+    it_kwh = float((idle_kwh + step_kwh).sum())
+    _expect_close("energy by hour", it_kwh, whole_kwh)
+    return _priced(site, cuts, idle_kwh, step_kwh, held, held_by(result, here.astype(np.int64), 1))
+
+
+def _held_milli_ms(result: Result, nodes: npt.NDArray[np.bool_], cuts: I64) -> int:
+    """Return GPU time held on `nodes`, piece by piece rather than hour by hour."""
+    segment, node, milli = result.segments.pieces()
+    own = result.segments
+    ran = np.minimum(own.end_ms, cuts[-1]) - np.maximum(own.start_ms, cuts[0])
+    return int((milli * np.maximum(ran, 0)[segment])[nodes[node]].sum())
+
+
+def _priced(
+    site: Site, cuts: I64, idle_kwh: F64, step_kwh: F64, held: I64, held_milli: Steps
+) -> SiteEnergy:
+    it_kwh = idle_kwh + step_kwh
+    hour_kwh = it_kwh * site.pue
+    hour = cuts[:-1] // HOUR_MS
+    price = site.price_usd_per_mwh[hour % len(site.price_usd_per_mwh)]
+    carbon = site.carbon_g_per_kwh[hour % len(site.carbon_g_per_kwh)]
+    energy_kwh, overhead_kwh = float(hour_kwh.sum()), float((it_kwh * (site.pue - 1)).sum())
+    _expect_close("energy of servers and overhead", float(it_kwh.sum()) + overhead_kwh, energy_kwh)
+    return SiteEnergy(
+        it_kwh=float(it_kwh.sum()),
+        idle_kwh=float(idle_kwh.sum()),
+        overhead_kwh=overhead_kwh,
+        energy_kwh=energy_kwh,
+        cost_usd=float((hour_kwh * price).sum()) / 1000,
+        carbon_kg=float((hour_kwh * carbon).sum()) / 1000,
+        held_gpu_h=int(held.sum()) / MILLI_GPU_MS_PER_GPU_H,
+        held_milli=held_milli,
+        hour_kwh=hour_kwh,
+    )
+
+
+def _expect_close(what: str, ours: float, theirs: float) -> None:
+    if abs(ours - theirs) > 1e-9 * max(abs(ours), abs(theirs), 1e-9):
+        raise IdentityError(what, found=Message("a conservation law that does not close"))

@@ -1,0 +1,395 @@
+"""Why a job waited: reasons over time, who stood in its way, and what would have helped.
+
+The reasons are a closed list. What would have helped is not guessed: each change is
+simulated again, everything else the same.
+
+Source: Kueue's workload conditions, for the idea of a closed list of reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import pairwise
+
+import numpy as np
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import SHARED, Fleet
+from commonwatt.fleet.domain.policies.backfill import BACKFILLS
+from commonwatt.fleet.domain.policies.order import ORDERS
+from commonwatt.fleet.domain.policies.place.state import eligibility
+from commonwatt.fleet.domain.policies.policy import Policy
+from commonwatt.fleet.domain.result import JobState, Result, Segments, exact_sum
+from commonwatt.fleet.domain.workload import I32, I64, Bools, Workload
+from commonwatt.fleet.engines.simulator.setup import Runtime
+from commonwatt.fleet.engines.simulator.simulate import Pool, simulate, take_nodes
+
+
+class Reason(StrEnum):
+    """Why a job waits at an instant; the first that applies."""
+
+    NEVER_FITS = "never-fits"
+    """It asks for more than the nodes that it may use have."""
+    PREEMPTED = "preempted"
+    """It ran before and had to make room."""
+    QUOTA_USED = "quota-used"
+    """Its tenant may not borrow and has used up its quota."""
+    TOO_FEW_FREE = "too-few-free"
+    """Fewer GPUs are free on its nodes than it asks for."""
+    FRAGMENTED = "fragmented"
+    """Enough GPUs are free, but not in the right places."""
+    BEHIND_OTHERS = "behind-others"
+    """It fits, but the order of the queue holds it back."""
+
+
+SAID: dict[Reason, Message] = {
+    Reason.NEVER_FITS: Message("asks for more than its nodes have"),
+    Reason.PREEMPTED: Message("preempted by a job that goes first"),
+    Reason.QUOTA_USED: Message("its tenant's quota is used up"),
+    Reason.TOO_FEW_FREE: Message("too few GPUs are free"),
+    Reason.FRAGMENTED: Message("enough GPUs are free, but not together"),
+    Reason.BEHIND_OTHERS: Message("fits, but jobs ahead of it in the queue go first"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A stretch of the wait with one reason.
+
+    Args:
+        from_ms: Its start [ms].
+        until_ms: Its end [ms].
+        reason: Why the job waited.
+        free_gpus: GPUs free on the nodes that it may use, at the start of the stretch.
+    """
+
+    from_ms: int
+    until_ms: int
+    reason: Reason
+    free_gpus: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocker:
+    """A job that held GPUs which the waiting job could have used.
+
+    Args:
+        job_id: Its name.
+        gpu_hours: GPU time that it held on these nodes during the wait [GPU-h].
+        later: It was submitted after the waiting job.
+    """
+
+    job_id: str
+    gpu_hours: float
+    later: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """A change, and what it would have done.
+
+    Args:
+        change: What is changed.
+        queue_delay_s: Delay of the job with the change [s], None where it never starts.
+        saved_s: How much earlier it would have started [s]; negative: later.
+    """
+
+    change: Message
+    queue_delay_s: float | None
+    saved_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why one job waited.
+
+    Args:
+        job_id: Its name.
+        state: What became of it.
+        queue_delay_s: First start minus submission [s], None where it never started.
+        stretches: Reasons over the wait.
+        blockers: Jobs that held what it needed, the most GPU time first.
+        remedies: Changes that were simulated, the most helpful first.
+    """
+
+    job_id: str
+    state: JobState
+    queue_delay_s: float | None
+    stretches: tuple[Stretch, ...]
+    blockers: tuple[Blocker, ...]
+    remedies: tuple[Remedy, ...]
+
+
+BLOCKERS_TOLD = 10
+
+
+def explain(
+    result: Result,
+    workload: Workload,
+    fleet: Fleet,
+    policy: Policy,
+    job_id: str,
+    *,
+    pool: Pool = "all",
+    seed: int = 0,
+    runtime: Runtime = "oracle",
+    quotas: Mapping[str, float] | None = None,
+) -> Explanation:
+    """Return why `job_id` waited in `result`, which `simulate` gave for the same arguments.
+
+    Raises:
+        UsageError: The workload has no such job.
+    """
+    job = _number(workload, job_id)
+    nodes = _own_nodes(workload, fleet, job, pool)
+    during = _overlapping(result, int(workload.submit_ms[job]), int(result.end_ms[job]))
+    wait = _Wait(during, workload, fleet, policy, job, nodes, quotas)
+    tried = _Tried(workload, fleet, policy, job, pool, seed, runtime, quotas)
+    return Explanation(
+        job_id=job_id,
+        state=JobState(int(result.state[job])),
+        queue_delay_s=_delay_s(result, workload, job),
+        stretches=tuple(wait.stretches()),
+        blockers=tuple(wait.blockers()),
+        remedies=tuple(tried.remedies(_delay_s(result, workload, job), nodes)),
+    )
+
+
+def _number(workload: Workload, job_id: str) -> int:
+    found = (workload.job_id == job_id).arg_true()
+    if len(found) == 0:
+        raise UsageError(job_id, wanted=Message("a job of the trace"))
+    return int(found[0])
+
+
+def _overlapping(result: Result, from_ms: int, until_ms: int) -> Result:
+    """Return `result` with only the segments that overlap a stretch; -1 is its end."""
+    own = result.segments
+    kept = own.end_ms >= from_ms
+    if until_ms >= 0:
+        kept &= own.start_ms <= until_ms
+    number = np.cumsum(kept) - 1
+    further = kept[own.more_segment]
+    segments = Segments(
+        job=own.job[kept],
+        start_ms=own.start_ms[kept],
+        end_ms=own.end_ms[kept],
+        node=own.node[kept],
+        milli=own.milli[kept],
+        more_segment=number[own.more_segment[further]],
+        more_node=own.more_node[further],
+        more_milli=own.more_milli[further],
+    )
+    return replace(result, segments=segments)
+
+
+def _own_nodes(workload: Workload, fleet: Fleet, job: int, pool: Pool) -> Bools:
+    """Return which nodes the job may use at all."""
+    owner = fleet.tenant if pool == "tenant" else np.full(len(fleet), SHARED, np.int32)
+    klass, eligible = eligibility(workload, replace(fleet, tenant=owner))
+    return eligible[klass[job]]
+
+
+def _delay_s(result: Result, workload: Workload, job: int) -> float | None:
+    start_ms = int(result.start_ms[job])
+    return None if start_ms < 0 else (start_ms - int(workload.submit_ms[job])) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """The wait of one job, replayed from the outcome."""
+
+    result: Result
+    workload: Workload
+    fleet: Fleet
+    policy: Policy
+    job: int
+    nodes: Bools
+    quotas: Mapping[str, float] | None
+
+    def stretches(self) -> Iterator[Stretch]:
+        """Return the reasons over the wait, neighbours with one reason joined."""
+        open_at: Stretch | None = None
+        for from_ms, until_ms in self._gaps():
+            for at_ms, end_ms in self._instants(from_ms, until_ms):
+                reason, free = self._reason(at_ms)
+                if open_at and open_at.reason == reason and open_at.until_ms == at_ms:
+                    open_at = replace(open_at, until_ms=end_ms)
+                    continue
+                if open_at:
+                    yield open_at
+                open_at = Stretch(
+                    from_ms=at_ms, until_ms=end_ms, reason=reason, free_gpus=free / 1000
+                )
+        if open_at:
+            yield open_at
+
+    def _gaps(self) -> list[tuple[int, int]]:
+        """Return the stretches between submission and end in which the job did not run."""
+        own = self.result.segments
+        mine = own.job == self.job
+        last = max(int(own.end_ms.max(initial=0)), int(self.workload.submit_ms[self.job]))
+        starts = [*own.start_ms[mine].tolist()]
+        ends = [int(self.workload.submit_ms[self.job]), *own.end_ms[mine].tolist()]
+        if self.result.state[self.job] != JobState.FINISHED:
+            starts.append(last)
+        return [(end, start) for end, start in zip(ends, starts, strict=False) if start > end]
+
+    def _instants(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
+        """Return the pieces of a gap in which nothing starts or ends."""
+        own = self.result.segments
+        at = np.union1d(own.start_ms, own.end_ms)
+        cuts = [from_ms, *at[(at > from_ms) & (at < until_ms)].tolist(), until_ms]
+        yield from pairwise(cuts)
+
+    def _reason(self, at_ms: int) -> tuple[Reason, int]:
+        free = self._free_milli(at_ms)
+        own_free = int(free[self.nodes].sum())
+        if self.result.state[self.job] == JobState.REJECTED:
+            return Reason.NEVER_FITS, own_free
+        if self._ran_before(at_ms):
+            return Reason.PREEMPTED, own_free
+        if self._quota_used(at_ms):
+            return Reason.QUOTA_USED, own_free
+        if own_free < self.workload.demand_milli()[self.job]:
+            return Reason.TOO_FEW_FREE, own_free
+        fits = self._fits(free)
+        return (Reason.BEHIND_OTHERS if fits else Reason.FRAGMENTED), own_free
+
+    def _running(self, at_ms: int) -> Bools:
+        own = self.result.segments
+        return (own.start_ms <= at_ms) & (own.end_ms > at_ms)
+
+    def _free_milli(self, at_ms: int) -> I64:
+        """Return free GPU of each node just after `at_ms` [1/1000 GPU]."""
+        segment, node, milli = self.result.segments.pieces()
+        now = self._running(at_ms)[segment]
+        free = self.fleet.gpus.astype(np.int64) * 1000
+        np.subtract.at(free, node[now], milli[now])
+        return free
+
+    def _ran_before(self, at_ms: int) -> bool:
+        own = self.result.segments
+        return bool(((own.job == self.job) & (own.end_ms <= at_ms)).any())
+
+    def _quota_used(self, at_ms: int) -> bool:
+        if self.quotas is None or self.policy.borrow:
+            return False
+        tenant = int(self.workload.tenant[self.job])
+        jobs = self.result.segments.job[self._running(at_ms)]
+        demand = self.workload.demand_milli()
+        used = exact_sum(demand[jobs[self.workload.tenant[jobs] == tenant]])
+        quota = self.quotas.get(self.workload.tenant_names[tenant], 0) * 1000
+        return bool(used + demand[self.job] > quota)
+
+    def _fits(self, free: I64) -> bool:
+        """Return whether the gang has room by free GPU of its nodes: whole nodes if wide."""
+        need = int(self.workload.demand_milli()[self.job])
+        size = self.fleet.gpus[self.nodes].astype(np.int64) * 1000
+        own = free[self.nodes]
+        if self.workload.single_node[self.job] or (size >= need).any():
+            return bool((own >= need).any())
+        whole = int(own[own == size].sum())
+        return whole + int(own[own < size].max(initial=0)) >= need
+
+    def blockers(self) -> Iterator[Blocker]:
+        """Return the jobs that held most GPU time on the job's nodes during its wait."""
+        segment, node, milli = self.result.segments.pieces()
+        own, held = self.result.segments, np.zeros(len(self.workload), np.int64)
+        for from_ms, until_ms in self._gaps():
+            inside = np.minimum(own.end_ms, until_ms) - np.maximum(own.start_ms, from_ms)
+            time = np.maximum(inside, 0)[segment] * self.nodes[node]
+            np.add.at(held, own.job[segment], time * milli)
+        names: list[str] = self.workload.job_id.to_list()
+        most: list[int] = np.argsort(-held, kind="stable")[:BLOCKERS_TOLD].tolist()
+        for job in most:
+            if held[job] > 0:
+                yield Blocker(
+                    job_id=names[job],
+                    gpu_hours=int(held[job]) / 3.6e9,
+                    later=job > self.job,
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """The same run with one thing changed."""
+
+    workload: Workload
+    fleet: Fleet
+    policy: Policy
+    job: int
+    pool: Pool
+    seed: int
+    runtime: Runtime
+    quotas: Mapping[str, float] | None
+
+    def remedies(self, delay_s: float | None, nodes: Bools) -> list[Remedy]:
+        """Return every change with its effect, the most helpful first."""
+        if delay_s == 0:
+            return []
+        made = [
+            self._remedy(change, delay_s, workload, fleet, policy)
+            for change, workload, fleet, policy in self._changes(nodes)
+        ]
+        return sorted(made, key=_by_delay)
+
+    def _remedy(
+        self,
+        change: Message,
+        delay_s: float | None,
+        workload: Workload,
+        fleet: Fleet,
+        policy: Policy,
+    ) -> Remedy:
+        result = simulate(
+            workload,
+            fleet,
+            policy,
+            pool=self.pool,
+            seed=self.seed,
+            runtime=self.runtime,
+            quotas=self.quotas,
+        )
+        new_s = _delay_s(result, workload, self.job)
+        saved_s = None if new_s is None or delay_s is None else delay_s - new_s
+        return Remedy(change=change, queue_delay_s=new_s, saved_s=saved_s)
+
+    def _changes(self, nodes: Bools) -> Iterator[tuple[Message, Workload, Fleet, Policy]]:
+        work, gpus = self.workload, int(self.workload.gpus[self.job])
+        if gpus > 1:
+            fewer = _changed(work.gpus, self.job, gpus // 2)
+            said = Message("half the GPUs ({gpus})", {"gpus": str(gpus // 2)})
+            yield said, replace(work, gpus=fewer), self.fleet, self.policy
+        first = _changed(work.priority, self.job, int(work.priority.max()) + 1)
+        by_priority = replace(self.policy, order=ORDERS["priority"])
+        alone = _changed(np.zeros_like(work.priority), self.job, 1)
+        if self.policy.order.name == "priority":
+            yield Message("top priority"), replace(work, priority=first), self.fleet, self.policy
+        elif self.policy.order.name == "fifo":
+            yield Message("top priority"), replace(work, priority=alone), self.fleet, by_priority
+        if self.policy.backfill.name == "none":
+            easy = replace(self.policy, backfill=BACKFILLS["easy"])
+            yield Message("EASY backfill"), work, self.fleet, easy
+        if nodes.any():
+            more = _one_more(self.fleet, int(np.flatnonzero(nodes)[-1]))
+            yield Message("one more node like those it may use"), work, more, self.policy
+
+
+def _by_delay(remedy: Remedy) -> float:
+    return float("inf") if remedy.queue_delay_s is None else remedy.queue_delay_s
+
+
+def _changed(column: I32, job: int, value: int) -> I32:
+    new = column.copy()
+    new[job] = value
+    return new
+
+
+def _one_more(fleet: Fleet, like: int) -> Fleet:
+    rows = np.append(np.arange(len(fleet)), like)
+    more = take_nodes(fleet, rows)
+    return replace(more, node_id=(*fleet.node_id, f"{fleet.node_id[like]}+1"))

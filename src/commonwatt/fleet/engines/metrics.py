@@ -1,0 +1,251 @@
+"""Figures of a simulation, by the house's definitions.
+
+Utilisation is GPU time held over GPU time available in a window, by default from the
+first to the last arrival; over the makespan it is a second figure with a name of its
+own. Queue delay is first start minus submission; pending time is all time not
+running; job completion time (JCT) is end minus submission.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from commonwatt.fleet.domain.machines import Fleet
+from commonwatt.fleet.domain.result import JobState, Result
+from commonwatt.fleet.domain.workload import I64, Bools, Workload
+from commonwatt.fleet.engines.energy import energy_used
+from commonwatt.fleet.engines.timeline import Steps, Timeline, timeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long a set of jobs waited.
+
+    Args:
+        jobs: Jobs in the set.
+        jobs_finished: Those that finished; the means are over them.
+        jobs_rejected: Those that can never fit.
+        jobs_waiting: Those that still waited at the end.
+        gpu_hours: GPU time that finished jobs were served [GPU-h].
+        mean_queue_delay_s: Mean of first start minus submission [s].
+        median_queue_delay_s: Median of the same [s].
+        p95_queue_delay_s: Least delay that 95 % of the jobs do not exceed [s].
+        mean_pending_s: Mean of all time not running [s].
+        mean_jct_s: Mean of end minus submission [s].
+        preemptions: Times that jobs were preempted.
+    """
+
+    jobs: int
+    jobs_finished: int
+    jobs_rejected: int
+    jobs_waiting: int
+    gpu_hours: float
+    mean_queue_delay_s: float
+    median_queue_delay_s: float
+    p95_queue_delay_s: float
+    mean_pending_s: float
+    mean_jct_s: float
+    preemptions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteUse:
+    """What one site did.
+
+    Args:
+        gpus: GPUs on the site.
+        jobs: Jobs whose first node was there.
+        gpu_hours: GPU time held there [GPU-h].
+        utilisation_share: GPU time held over available, first to last arrival.
+        energy_kwh: Energy drawn, overhead included, over the makespan [kWh].
+        overhead_kwh: Cooling and distribution of that [kWh].
+        cost_usd: What the energy cost [USD].
+        carbon_kg: Carbon of the energy [kg CO2e].
+    """
+
+    gpus: int
+    jobs: int
+    gpu_hours: float
+    utilisation_share: float
+    energy_kwh: float
+    overhead_kwh: float
+    cost_usd: float
+    carbon_kg: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """Every figure of one simulation.
+
+    Args:
+        gpus: GPUs of the fleet.
+        window_s: First to last arrival [s].
+        makespan_s: First arrival to last end [s].
+        utilisation_share: GPU time held over available in the window.
+        makespan_utilisation_share: The same over the makespan.
+        unallocated_gpu_share: 1 - utilisation in the window.
+        fragmented_gpu_share: GPU time that lay idle while some job waited, over GPU
+            time available in the window: lost to fragmentation and to queue order.
+        mean_queue_length: Mean number of waiting jobs in the window.
+        energy_kwh: Energy drawn over the makespan, overhead included [kWh].
+        cost_usd: What the energy cost [USD].
+        carbon_kg: Carbon of the energy [kg CO2e].
+        all: Waits of all jobs.
+        by_tenant: Waits by tenant.
+        by_site: Use by site.
+    """
+
+    gpus: int
+    window_s: float
+    makespan_s: float
+    utilisation_share: float
+    makespan_utilisation_share: float
+    unallocated_gpu_share: float
+    fragmented_gpu_share: float
+    mean_queue_length: float
+    energy_kwh: float
+    cost_usd: float
+    carbon_kg: float
+    all: Waits
+    by_tenant: dict[str, Waits]
+    by_site: dict[str, SiteUse]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields for `--json`: those of all jobs stand on the first level."""
+        fields = asdict(self)
+        return fields.pop("all") | fields
+
+
+def metrics(result: Result, workload: Workload, fleet: Fleet) -> Metrics:
+    """Return the figures of `result`.
+
+    Raises:
+        IdentityError: The energy balance does not close: a bug.
+
+    >>> from commonwatt.fleet.engines.simulator import simulate
+    >>> from commonwatt.fleet.domain.machines import uniform_fleet
+    >>> from commonwatt.fleet.domain.policies import parse_policy
+    >>> from commonwatt.fleet.domain.workload import workload
+    >>> jobs, fleet = workload([0, 10], [10, 10], [8, 4]), uniform_fleet(1, 8)
+    >>> figures = metrics(simulate(jobs, fleet, parse_policy()), jobs, fleet)
+    >>> figures.utilisation_share, figures.makespan_utilisation_share
+    (1.0, 0.75)
+    """
+    lines = timeline(result, workload)
+    first, last = _window(workload)
+    end = max(int(result.end_ms.max(initial=0)), last)
+    sites = _by_site(result, fleet, (first, last), end)
+    window = _share_held(lines.held_milli, (first, last), fleet.capacity_milli)
+    return Metrics(
+        gpus=int(fleet.gpus.sum()),
+        window_s=(last - first) / 1000,
+        makespan_s=(end - first) / 1000,
+        utilisation_share=window,
+        makespan_utilisation_share=_share_held(
+            lines.held_milli, (first, end), fleet.capacity_milli
+        ),
+        unallocated_gpu_share=1 - window,
+        fragmented_gpu_share=_share_idle_while_waiting(lines, (first, last), fleet.capacity_milli),
+        mean_queue_length=_mean_level(lines.queue, (first, last)),
+        energy_kwh=sum(site.energy_kwh for site in sites.values()),
+        cost_usd=sum(site.cost_usd for site in sites.values()),
+        carbon_kg=sum(site.carbon_kg for site in sites.values()),
+        all=waits(result, workload, np.ones(len(workload), np.bool_)),
+        by_tenant={
+            name: waits(result, workload, workload.tenant == i)
+            for i, name in enumerate(workload.tenant_names)
+        },
+        by_site=sites,
+    )
+
+
+def waits(result: Result, workload: Workload, jobs: Bools) -> Waits:
+    """Return how long `jobs` waited, shape (jobs,)."""
+    done = np.flatnonzero(jobs & (result.state == JobState.FINISHED))
+    submit = workload.submit_ms[done]
+    delay = result.start_ms[done] - submit
+    demand = workload.demand_milli()[done].astype(np.float64)
+    return Waits(
+        jobs=int(jobs.sum()),
+        jobs_finished=len(done),
+        jobs_rejected=int((result.state[jobs] == JobState.REJECTED).sum()),
+        jobs_waiting=int((result.state[jobs] == JobState.WAITING).sum()),
+        gpu_hours=float((demand * workload.runtime_ms[done]).sum()) / 3.6e9,
+        mean_queue_delay_s=_mean_s(delay),
+        median_queue_delay_s=_quantile_s(delay, 0.5),
+        p95_queue_delay_s=_quantile_s(delay, 0.95),
+        mean_pending_s=_mean_s(result.pending_ms[done]),
+        mean_jct_s=_mean_s(result.end_ms[done] - submit),
+        preemptions=int(result.preemptions[jobs].sum()),
+    )
+
+
+def _mean_s(values_ms: I64) -> float:
+    return int(values_ms.sum()) / len(values_ms) / 1000 if len(values_ms) else 0.0
+
+
+def _quantile_s(values_ms: I64, share: float) -> float:
+    if len(values_ms) == 0:
+        return 0.0
+    return float(np.quantile(values_ms, share, method="inverted_cdf")) / 1000
+
+
+def _window(workload: Workload) -> tuple[int, int]:
+    if len(workload) == 0:
+        return 0, 0
+    return int(workload.submit_ms[0]), int(workload.submit_ms[-1])
+
+
+def _between(line: Steps, window: tuple[int, int]) -> int:
+    low, high = line.until(np.array(window, np.int64)).tolist()
+    return high - low
+
+
+def _share_held(held_milli: Steps, window: tuple[int, int], capacity_milli: int) -> float:
+    available = capacity_milli * (window[1] - window[0])
+    return _between(held_milli, window) / available if available else 0.0
+
+
+def _mean_level(line: Steps, window: tuple[int, int]) -> float:
+    length = window[1] - window[0]
+    return _between(line, window) / length if length else 0.0
+
+
+def _share_idle_while_waiting(
+    lines: Timeline, window: tuple[int, int], capacity_milli: int
+) -> float:
+    """Return the share of GPU time that lay idle while at least one job waited."""
+    instants = np.union1d(lines.held_milli.at_ms, lines.queue.at_ms)
+    idle = capacity_milli - _level_at(lines.held_milli, instants)
+    waiting = _level_at(lines.queue, instants) > 0
+    wasted = Steps(at_ms=instants, level=np.where(waiting, idle, 0))
+    return _share_held(wasted, window, capacity_milli)
+
+
+def _level_at(line: Steps, at_ms: I64) -> I64:
+    if len(line.at_ms) == 0:
+        return np.zeros(len(at_ms), np.int64)
+    step = np.searchsorted(line.at_ms, at_ms, side="right") - 1
+    return np.where(step >= 0, line.level[step], 0)
+
+
+def _by_site(result: Result, fleet: Fleet, window: tuple[int, int], end: int) -> dict[str, SiteUse]:
+    used = energy_used(result, fleet, from_ms=window[0], until_ms=end)
+    own = result.segments
+    first_site = np.where(own.node >= 0, fleet.site[own.node], -1)
+    uses: dict[str, SiteUse] = {}
+    for i, (site, energy) in enumerate(zip(fleet.sites, used, strict=True)):
+        gpus = int(fleet.gpus[fleet.site == i].sum())
+        uses[site.name] = SiteUse(
+            gpus=gpus,
+            jobs=len(np.unique(own.job[first_site == i])),
+            gpu_hours=energy.held_gpu_h,
+            utilisation_share=_share_held(energy.held_milli, window, gpus * 1000),
+            energy_kwh=energy.energy_kwh,
+            overhead_kwh=energy.overhead_kwh,
+            cost_usd=energy.cost_usd,
+            carbon_kg=energy.carbon_kg,
+        )
+    return uses

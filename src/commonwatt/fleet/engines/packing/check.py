@@ -1,0 +1,64 @@
+"""The identities that every packing run must close before it is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.place.state import I64, Nodes
+from commonwatt.fleet.engines.packing.kernel import Jobs, Trail
+
+
+def check_conservation(start: Nodes, end: Nodes, order: I64, jobs: Jobs, trail: Trail) -> None:
+    """Raise unless allocated + free = capacity for CPU, memory and every single GPU.
+
+    Recounted from the placements, not from the engine's own sums; and no job may
+    hold one GPU twice, no node may be over-committed.
+
+    Raises:
+        IdentityError: A law does not hold; the result must not be used.
+    """
+    placed = trail.node >= 0
+    node, job = trail.node[placed], order[placed]
+    _close("CPU", start.cpu_milli - _sum(node, jobs.cpu_milli[job], start), end.cpu_milli)
+    _close("memory", start.memory_mib - _sum(node, jobs.memory_mib[job], start), end.memory_mib)
+    _close("GPU", start.gpu_milli - _held(start, order, jobs, trail), end.gpu_milli)
+    allocated = int((jobs.gpus[job] * jobs.gpu_milli[job]).sum())
+    last = int(trail.allocated_milli[-1]) if len(order) else 0
+    _close("allocated GPU", np.array(allocated), np.array(last))
+    for left in (end.cpu_milli, end.memory_mib, end.gpu_milli):
+        _require("room", bool((left >= 0).all()))
+
+
+def _sum(node: I64, amount: I64, nodes: Nodes) -> I64:
+    total = np.zeros(len(nodes.gpus), np.int64)
+    np.add.at(total, node, amount)
+    return total
+
+
+def _held(start: Nodes, order: I64, jobs: Jobs, trail: Trail) -> I64:
+    """Return the share held of each GPU, recounted from the placements."""
+    gpus = jobs.gpus[order]
+    owner = np.repeat(np.arange(len(order)), gpus)
+    used = trail.gpu >= 0
+    _require("placed GPUs", bool((used == (trail.node[owner] >= 0)).all()))
+    owner, gpu = owner[used], trail.gpu[used]
+    pairs = owner * start.gpu_milli.shape[1] + gpu
+    _require("different GPUs", len(np.unique(pairs)) == len(pairs))
+    held = np.zeros_like(start.gpu_milli)
+    np.add.at(held, (trail.node[owner], gpu), jobs.gpu_milli[order[owner]])
+    return held
+
+
+def _close(what: str, expected: I64, found: I64) -> None:
+    _require(what, bool((expected == found).all()))
+
+
+def _require(what: str, holds: bool) -> None:
+    if not holds:
+        raise IdentityError(
+            "packing",
+            found=Message("allocated + free differs from capacity ({what})", {"what": what}),
+            remedy=Message("This is a fault in Commonwatt; the result is withheld."),
+        )

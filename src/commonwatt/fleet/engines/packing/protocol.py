@@ -1,0 +1,159 @@
+"""The arrived-load protocol: jobs arrive in chance order, are placed once, and stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.seeds import stream
+from commonwatt.fleet.domain.machines import F64, Fleet
+from commonwatt.fleet.domain.policies.place import PLACES
+from commonwatt.fleet.domain.policies.place.policy import PlacePolicy, UserPlacePolicy
+from commonwatt.fleet.domain.policies.place.slices import in_slices
+from commonwatt.fleet.domain.policies.place.state import I64, Nodes, eligibility, idle_nodes
+from commonwatt.fleet.domain.policies.place.typical import POPULARITY, Typical, typical_demand
+from commonwatt.fleet.domain.workload import Workload
+from commonwatt.fleet.engines.packing.arrivals import draw_arrivals
+from commonwatt.fleet.engines.packing.check import check_conservation
+from commonwatt.fleet.engines.packing.kernel import Jobs, Trail, blank_memory, blank_trail, pack
+from commonwatt.fleet.engines.packing.result import PackingResult
+from commonwatt.fleet.engines.packing.user_policy import pack_plainly
+
+KEPT_SCORES = 20_000_000  # scores kept between arrivals, 8 bytes each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Everything that a run needs, prepared from fleet, workload and seed.
+
+    Args:
+        jobs: The requests, by row of the workload.
+        order: Rows in order of arrival.
+        nodes: The idle state; its nodes stand in chance order.
+        node_order: Fleet index of each node of `nodes`.
+        typical: Scale and typical demand.
+        draws: Two numbers in [0, 1) per arrival, for the policies of chance.
+        shapes: Number of different shapes.
+    """
+
+    jobs: Jobs
+    order: I64
+    nodes: Nodes
+    node_order: I64
+    typical: Typical
+    draws: F64
+    shapes: int
+
+
+def place_arrived_load(
+    fleet: Fleet,
+    workload: Workload,
+    policy: str | PlacePolicy | UserPlacePolicy,
+    *,
+    load: float,
+    seed: int,
+    popularity: float = POPULARITY,
+) -> PackingResult:
+    """Place jobs up to an arrived load, once each, never releasing any.
+
+    Jobs and nodes stand in an order drawn from the seed, as in the published runs, and
+    the first of equally good nodes wins.
+
+    Args:
+        fleet: The nodes.
+        workload: The jobs; each must fit on one node to be placed.
+        policy: Name of a place policy, the policy, or a user's own.
+        load: GPU demand to arrive, over GPU capacity [share].
+        seed: Seed of the order of jobs and nodes, and of chance.
+        popularity: Share of the jobs that count as typical, most popular first.
+
+    Source: Weng et al. (2023), USENIX ATC, section 6, and its artifact.
+    """
+    chosen = _named(policy) if isinstance(policy, str) else policy
+    workload = in_slices(workload, fleet)
+    scene = set_scene(fleet, workload, load=load, seed=seed, popularity=popularity)
+    end, trail = run_scene(scene, chosen)
+    check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)
+    return PackingResult(
+        policy=chosen.name,
+        load=load,
+        seed=seed,
+        capacity_milli=fleet.capacity_milli,
+        weight=scene.typical.weight,
+        order=scene.order,
+        arrived_milli=workload.demand_milli()[scene.order].cumsum(),
+        trail=_in_fleet_order(trail, scene.node_order),
+        nodes=_reordered(end, np.argsort(scene.node_order)),
+    )
+
+
+def set_scene(
+    fleet: Fleet, workload: Workload, *, load: float, seed: int, popularity: float = POPULARITY
+) -> Scene:
+    """Return the prepared run: who arrives when, on which nodes, with which draws."""
+    klass, eligible = eligibility(workload, fleet)
+    order, node_order = draw_arrivals(fleet, workload, load=load, seed=seed)
+    jobs, shapes = _jobs(workload, klass)
+    return Scene(
+        jobs=jobs,
+        order=order,
+        nodes=_reordered(idle_nodes(fleet, eligible), node_order),
+        node_order=node_order,
+        typical=typical_demand(workload, fleet, popularity),
+        draws=stream(seed, "packing.draws").random((len(order), 2)),
+        shapes=shapes,
+    )
+
+
+def run_scene(scene: Scene, policy: PlacePolicy | UserPlacePolicy) -> tuple[Nodes, Trail]:
+    """Return the state at the end and what happened, leaving the scene as it was."""
+    nodes = copied(scene.nodes)
+    if not isinstance(policy, PlacePolicy):
+        return nodes, pack_plainly(
+            policy, scene.order, scene.jobs, nodes, scene.typical, scene.draws
+        )
+    trail = blank_trail(scene.jobs.gpus[scene.order])
+    kept = min(scene.shapes, KEPT_SCORES // max(len(nodes.gpus), 1))
+    memory = blank_memory(kept, len(scene.order), nodes)
+    pack(policy.code, scene.order, scene.jobs, nodes, scene.typical, scene.draws, memory, trail)
+    return nodes, trail
+
+
+def copied(nodes: Nodes) -> Nodes:
+    """Return a state of its own that may be changed."""
+    return Nodes(**{name: getattr(nodes, name).copy() for name in Nodes._fields})
+
+
+def _named(name: str) -> PlacePolicy:
+    if name not in PLACES:
+        raise UsageError("--place", found=name, wanted=", ".join(PLACES))
+    return PLACES[name]
+
+
+def _jobs(workload: Workload, klass: I64) -> tuple[Jobs, int]:
+    """Return the requests as columns; shapes are numbered by popularity."""
+    gpu_milli = np.where(workload.gpus > 0, workload.gpu_milli, 0).astype(np.int64)
+    asked = np.stack([workload.cpu_milli, workload.gpus.astype(np.int64), gpu_milli], axis=1)
+    _, shape, counts = np.unique(asked, axis=0, return_inverse=True, return_counts=True)
+    rank = np.empty(len(counts), np.int64)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    jobs = Jobs(
+        cpu_milli=workload.cpu_milli.astype(np.int64),
+        memory_mib=workload.memory_mib.astype(np.int64),
+        gpus=workload.gpus.astype(np.int64),
+        gpu_milli=gpu_milli,
+        klass=klass,
+        shape=rank[shape.reshape(-1)],
+    )
+    return jobs, len(counts)
+
+
+def _reordered(nodes: Nodes, order: I64) -> Nodes:
+    columns = {name: getattr(nodes, name)[order].copy() for name in Nodes._fields[:-1]}
+    return Nodes(**columns, eligible=nodes.eligible[:, order].copy())
+
+
+def _in_fleet_order(trail: Trail, node_order: I64) -> Trail:
+    return trail._replace(node=np.where(trail.node >= 0, node_order[trail.node], -1))

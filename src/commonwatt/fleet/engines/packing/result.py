@@ -1,0 +1,122 @@
+"""What a packing run shows: shares by arrived load, the final state, and a digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from commonwatt.catalogue.tables import Column, Table
+from commonwatt.core.hashes import arrays_sha256
+from commonwatt.fleet.domain.machines import F64
+from commonwatt.fleet.domain.policies.place.state import I64, Nodes
+from commonwatt.fleet.engines.packing.kernel import Trail
+
+CURVE: Final = Table(
+    "packing_curve",
+    "Shares of the fleet's GPUs while jobs arrive and none leaves.",
+    (
+        Column("arrived_percent", "count", "%", "GPU demand arrived, over GPU capacity, rounded"),
+        Column("allocated_gpu_share", "number", "1", "Allocated GPU over all GPU"),
+        Column("unallocated_gpu_share", "number", "1", "1 - allocated GPU over all GPU"),
+        Column("fragmented_gpu_share", "number", "1", "Fragmented GPU over all GPU"),
+        Column("fragmented_idle_share", "number", "1", "Fragmented GPU over idle GPU"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackingResult:
+    """A run of the arrived-load protocol.
+
+    Arrivals are in order; nodes are in the fleet's order.
+
+    Args:
+        policy: Name of the place policy.
+        load: GPU demand aimed at, over capacity [share].
+        seed: Seed of the shuffles and draws.
+        capacity_milli: GPU capacity [1/1000 GPU].
+        weight: Typical jobs, the unit in which `trail.fragmented` counts.
+        order: Row of the workload that arrived, shape (arrivals,).
+        arrived_milli: GPU demand arrived so far, shape (arrivals,).
+        trail: Node, GPUs and sums after each arrival.
+        nodes: The state at the end.
+    """
+
+    policy: str
+    load: float
+    seed: int
+    capacity_milli: int
+    weight: int
+    order: I64
+    arrived_milli: I64
+    trail: Trail
+    nodes: Nodes
+
+    @property
+    def jobs(self) -> int:
+        """Jobs that arrived."""
+        return len(self.order)
+
+    @property
+    def jobs_placed(self) -> int:
+        """Jobs that found a node."""
+        return int((self.trail.node >= 0).sum())
+
+    @property
+    def arrived_gpu_share(self) -> float:
+        """GPU demand arrived, over all GPU."""
+        return int(self.arrived_milli[-1]) / self.capacity_milli if self.jobs else 0.0
+
+    @property
+    def allocated_gpu_share(self) -> float:
+        """Allocated GPU over all GPU, at the end."""
+        return int(self.trail.allocated_milli[-1]) / self.capacity_milli if self.jobs else 0.0
+
+    @property
+    def unallocated_gpu_share(self) -> float:
+        """1 - allocated GPU over all GPU, at the arrived load."""
+        return 1.0 - self.allocated_gpu_share
+
+    @property
+    def fragmented_gpu_share(self) -> float:
+        """Fragmented GPU over all GPU, at the arrived load (see `place.typical`)."""
+        unit = self.capacity_milli * self.weight
+        return int(self.trail.fragmented[-1]) / unit if self.jobs else 0.0
+
+    @property
+    def result_sha256(self) -> str:
+        """Digest of every placement and of the final state."""
+        state = {f"nodes.{name}": getattr(self.nodes, name) for name in Nodes._fields}
+        trail = {f"trail.{name}": getattr(self.trail, name) for name in Trail._fields}
+        return arrays_sha256(state | trail | {"order": self.order})
+
+    def curve(self) -> pl.DataFrame:
+        """Return the shares at each 1 % of arrived load, as `CURVE` describes them.
+
+        Each line is the mean over the arrivals whose load rounds to it, as in the
+        published curves; a line without any arrival is left out.
+        """
+        percent = np.rint(100.0 * self.arrived_milli / self.capacity_milli).astype(np.int64)
+        allocated = self.trail.allocated_milli / self.capacity_milli
+        lost = self.trail.fragmented / (self.capacity_milli * self.weight)
+        lines = np.unique(percent)
+        taken = _means(percent, allocated)[lines]
+        return CURVE.frame(
+            arrived_percent=lines,
+            allocated_gpu_share=taken,
+            unallocated_gpu_share=1.0 - taken,
+            fragmented_gpu_share=_means(percent, lost)[lines],
+            fragmented_idle_share=_means(percent, _over(lost, 1.0 - allocated))[lines],
+        )
+
+
+def _means(line: I64, values: F64) -> F64:
+    totals: F64 = np.bincount(line, weights=values).astype(np.float64)
+    return _over(totals, np.bincount(line).astype(np.float64))
+
+
+def _over(part: F64, whole: F64) -> F64:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

@@ -1,0 +1,60 @@
+"""The loop for a user's own place policy in plain Python."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import F64
+from commonwatt.fleet.domain.policies.place.gpus import pick_tightest
+from commonwatt.fleet.domain.policies.place.policy import UserPlacePolicy
+from commonwatt.fleet.domain.policies.place.state import I64, Nodes, Request, fits, move
+from commonwatt.fleet.domain.policies.place.typical import Typical, fragmented
+from commonwatt.fleet.engines.packing.kernel import Jobs, Trail, blank_trail
+
+
+def pack_plainly(
+    policy: UserPlacePolicy, order: I64, jobs: Jobs, nodes: Nodes, typical: Typical, draws: F64
+) -> Trail:
+    """Place the jobs of `order` as `policy` says, changing `nodes`; return what happened.
+
+    The policy names a node; on it, shares go to the tightest GPUs with room.
+
+    Raises:
+        UsageError: The policy named a node that does not exist or has no room.
+    """
+    trail = blank_trail(jobs.gpus[order])
+    picked = np.zeros(nodes.gpu_milli.shape[1], np.int64)
+    lost = sum(_lost(nodes, node, typical) for node in range(len(nodes.gpus)))
+    allocated = 0
+    for i, job in enumerate(order.tolist()):
+        request = Request(*(int(column[job]) for column in jobs[:-1]))
+        node = int(policy.choose(request, nodes, float(draws[i, 0])))
+        _check(policy, request, nodes, node)
+        if node >= 0:
+            lost -= _lost(nodes, node, typical)
+            pick_tightest(request, nodes.gpu_milli[node], picked)
+            move(request, nodes, node, picked, 1)
+            first = int(trail.first_gpu[i])
+            trail.gpu[first : first + request.gpus] = picked[: request.gpus]
+            allocated += request.gpus * request.gpu_milli
+            lost += _lost(nodes, node, typical)
+        trail.node[i], trail.allocated_milli[i], trail.fragmented[i] = node, allocated, lost
+    return trail
+
+
+def _lost(nodes: Nodes, node: int, typical: Typical) -> int:
+    cpu = int(nodes.cpu_milli[node])
+    return int(fragmented(cpu, nodes.gpu_milli[node], int(nodes.gpu_type[node]), typical))
+
+
+def _check(policy: UserPlacePolicy, request: Request, nodes: Nodes, node: int) -> None:
+    if node == -1 or (0 <= node < len(nodes.gpus) and fits(request, nodes, node)):
+        return
+    raise UsageError(
+        policy.name,
+        found=Message("node {node}", {"node": str(node)}),
+        wanted=Message("a node with room for the job, or -1"),
+        remedy=Message("`room(request, nodes)` tells which nodes have room."),
+    )

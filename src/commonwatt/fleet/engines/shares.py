@@ -1,0 +1,68 @@
+"""How many nodes each tenant gets when a fleet is split: in proportion to load."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from commonwatt.core.errors import InfeasibleError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import Fleet, uniform_fleet
+from commonwatt.fleet.domain.workload import I64, Workload
+
+
+def nodes_by_load(workload: Workload, nodes: int, gpus_per_node: int) -> I64:
+    """Return the nodes of each tenant, shape (tenants,).
+
+    Load is GPUs × run time. No tenant gets fewer nodes than its widest gang needs;
+    the others share what is left in proportion to load, the largest remainders
+    rounded up.
+
+    Raises:
+        InfeasibleError: The widest gangs alone need more nodes than there are.
+
+    >>> from commonwatt.fleet.domain.workload import workload
+    >>> tenant, names = np.array([0, 1, 1], np.int32), ("a", "b")
+    >>> jobs = workload([0, 0, 0], [1, 9, 9], [16, 8, 8], tenant=tenant, tenant_names=names)
+    >>> nodes_by_load(jobs, 5, 8)
+    array([2, 3])
+    """
+    load, least = _load(workload), _least(workload, gpus_per_node)
+    if least.sum() > nodes:
+        wanted = Message("at least {count} nodes", {"count": str(int(least.sum()))})
+        raise InfeasibleError("nodes", found=str(nodes), wanted=wanted)
+    fixed = np.zeros(len(load), np.bool_)
+    while True:
+        left = nodes - int(least[fixed].sum())
+        share = np.where(fixed, 0, load) * left / max(float(load[~fixed].sum()), 1e-300)
+        small = ~fixed & (share < least)
+        if not small.any():
+            return np.where(fixed, least, _rounded(share, left))
+        fixed |= small
+
+
+def split_fleet(workload: Workload, nodes: int, gpus_per_node: int) -> Fleet:
+    """Return equal nodes, each of one tenant, by `nodes_by_load`."""
+    count = nodes_by_load(workload, nodes, gpus_per_node)
+    tenant = np.repeat(np.arange(len(count), dtype=np.int32), count)
+    return replace(uniform_fleet(nodes, gpus_per_node), tenant=tenant)
+
+
+def _load(workload: Workload) -> I64:
+    load = np.zeros(len(workload.tenant_names), np.int64)
+    np.add.at(load, workload.tenant, workload.gpus * workload.runtime_ms)
+    return load
+
+
+def _least(workload: Workload, gpus_per_node: int) -> I64:
+    widest = np.zeros(len(workload.tenant_names), np.int64)
+    np.maximum.at(widest, workload.tenant, workload.gpus.astype(np.int64))
+    return -(-widest // gpus_per_node)
+
+
+def _rounded(share: np.ndarray[tuple[int], np.dtype[np.float64]], total: int) -> I64:
+    floor = np.floor(share).astype(np.int64)
+    first = np.argsort(floor - share, kind="stable")[: total - int(floor.sum())]
+    floor[first] += 1
+    return floor

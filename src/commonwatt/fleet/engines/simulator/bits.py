@@ -1,0 +1,91 @@
+"""Sets of small numbers as words of 64 bits, for compiled code.
+
+All words are signed, because mixing signed and unsigned integers turns into
+floating point in NumPy; the sign bit is a bit like any other here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+from numba.cpython.unsafe import numbers  # type: ignore[import-untyped]  # no stubs
+
+from commonwatt.core.jit import njit
+from commonwatt.fleet.domain.workload import I64
+
+_trailing_zeros = cast("Callable[[int], int]", numbers.trailing_zeros)  # pyright: ignore[reportUnknownMemberType]
+_leading_zeros = cast("Callable[[int], int]", numbers.leading_zeros)  # pyright: ignore[reportUnknownMemberType]
+
+# Typed numbers: compiled code would take a plain one for a literal, and compile every
+# function that it is handed to once more.
+ZERO, ONE, NONE, LATER = (cast("int", np.int64(value)) for value in (0, 1, -1, 1 << 62))
+
+
+@njit(inline=True)
+def lowest(word: int) -> int:
+    """Return the place of the lowest bit of a word that is not 0."""
+    return _trailing_zeros(word)
+
+
+@njit(inline=True)
+def highest(word: int) -> int:
+    """Return the place of the highest bit of a word that is not 0."""
+    return 63 - _leading_zeros(word)
+
+
+def tower(size: int) -> tuple[I64, I64]:
+    """Return an empty set over 0..size-1 as a tower of words, and where its floors begin.
+
+    Each bit of a floor says whether a word of the floor below holds anything, so
+    that the least member is found in as many steps as there are floors.
+
+    >>> words, floors = tower(5000)
+    >>> len(words), floors.tolist()
+    (82, [0, 79, 81, 82])
+    """
+    floors = [0]
+    words = max(-(-size // 64), 1)
+    while True:
+        floors.append(floors[-1] + words)
+        if words == 1:
+            break
+        words = -(-words // 64)
+    return np.zeros(floors[-1], np.int64), np.array(floors, np.int64)
+
+
+@njit(bare=True, hot=True)
+def tower_add(words: I64, floors: I64, member: int) -> None:
+    """Add `member` to the set."""
+    for floor in range(len(floors) - 1):
+        at = floors[floor] + (member >> 6)
+        before = words[at]
+        words[at] = before | (ONE << (member & 63))
+        if before != 0:
+            return
+        member >>= 6
+
+
+@njit(bare=True, hot=True)
+def tower_drop(words: I64, floors: I64, member: int) -> None:
+    """Take `member` out of the set."""
+    for floor in range(len(floors) - 1):
+        at = floors[floor] + (member >> 6)
+        words[at] &= ~(ONE << (member & 63))
+        if words[at] != 0:
+            return
+        member >>= 6
+
+
+@njit(bare=True, hot=True)
+def tower_least(words: I64, floors: I64) -> int:
+    """Return the least member, or -1 where the set is empty."""
+    top = len(floors) - 2
+    if words[floors[top]] == 0:
+        return NONE
+    member = ZERO
+    for floor in range(top, -1, -1):
+        at = floors[floor] + member
+        member = (member << 6) | lowest(int(words[at]))
+    return member

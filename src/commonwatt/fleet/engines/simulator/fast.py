@@ -1,0 +1,196 @@
+"""The fast path: sets the compiled kernel up, runs it, and reads its result."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.core.errors import TraceError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES
+from commonwatt.fleet.domain.policies.place.state import WHOLE
+from commonwatt.fleet.domain.result import JobState, Result, Segments
+from commonwatt.fleet.domain.workload import I64
+from commonwatt.fleet.engines.simulator.bits import tower
+from commonwatt.fleet.engines.simulator.estimates import no_estimates
+from commonwatt.fleet.engines.simulator.gangs import Held
+from commonwatt.fleet.engines.simulator.identities import expect
+from commonwatt.fleet.engines.simulator.kernel import (
+    BITS,
+    EASY,
+    FAULTS,
+    MODE,
+    NOBODY,
+    NOTES,
+    PROMISED_TO,
+    TOO_LATE,
+    World,
+    replay,
+)
+from commonwatt.fleet.engines.simulator.nodesets import NodeSets, idle_sets
+from commonwatt.fleet.engines.simulator.releases import no_releases
+from commonwatt.fleet.engines.simulator.setup import Setup, first_state
+from commonwatt.fleet.engines.simulator.shapes import NEVER, Shapes, job_shapes, node_groups
+
+T = TypeVar("T", bound=np.generic)
+
+
+def can_be_fast(setup: Setup) -> bool:
+    """Return whether the compiled kernel serves these inputs at once."""
+    return setup.policy.order.fixed and can_rank(setup)
+
+
+def can_rank(setup: Setup) -> bool:
+    """Return whether the compiled kernel serves these inputs once the order is known."""
+    work, fleet, policy = setup.workload, setup.fleet, setup.policy
+    return (
+        policy.place.name in WHOLE_GPU_POLICIES
+        and policy.backfill.name in ("none", "easy")
+        and policy.preempt.name == "none"
+        and setup.quota_milli is None
+        and bool((work.gpu_milli == WHOLE).all())
+        and not (work.cpu_milli.any() and fleet.cpu_milli.any())
+        and not (work.memory_mib.any() and fleet.memory_mib.any())
+    )
+
+
+def replay_fast(setup: Setup) -> Result:
+    """Return the outcome of `setup` by the compiled kernel."""
+    if setup.policy.order.name == "fifo":
+        jobs = np.arange(len(setup.workload))
+        return _replay(setup, jobs, jobs)
+    return replay_ranked(setup, _keys(setup))
+
+
+def replay_ranked(setup: Setup, keys: I64) -> Result:
+    """Return the outcome of `setup` where the least of `keys`, shape (jobs,), goes first."""
+    return _replay(setup, *_ranks(keys))
+
+
+def _replay(setup: Setup, rank: I64, by_rank: I64) -> Result:
+    world = _world(setup, rank, by_rank)
+    replay(world)
+    if world.note[TOO_LATE]:
+        wanted = Message("submissions and run times that fit in a few thousand years")
+        raise TraceError("runtime", found=Message("a job that ends too late"), wanted=wanted)
+    expect("GPUs of a node", world.note[FAULTS] == 0)
+    idle = world.sets.free == world.sets.size[world.sets.group]
+    expect("GPUs given back", idle[world.sets.node >= 0].all())
+    return _result(setup, world)
+
+
+def _world(setup: Setup, rank: I64, by_rank: I64) -> World:
+    work, easy = setup.workload, setup.policy.backfill.name == "easy"
+    group = node_groups(setup.fleet)
+    shapes = job_shapes(work, setup.fleet, group)
+    sets = idle_sets(group, setup.fleet.gpus.astype(np.int64))
+    queue, floors = tower(len(work))
+    wide_at, places = _room_for_wide(shapes, sets)
+    widest = int(shapes.need.max(initial=1)) + 1
+    note = np.zeros(NOTES, np.int64)
+    note[PROMISED_TO] = NOBODY
+    note[EASY], note[MODE] = easy, setup.policy.place.code
+    note[BITS] = max(len(work) - 1, 1).bit_length()
+    return World(
+        submit=work.submit_ms,
+        runtime=work.runtime_ms,
+        believed=setup.believed_ms,
+        rank=rank,
+        by_rank=by_rank,
+        start=np.full(len(work), -1, np.int64),
+        shapes=shapes,
+        sets=sets,
+        held=Held(np.full(len(work), -1, np.int64), wide_at, np.zeros(places, np.int64)),
+        queue=queue,
+        floors=floors,
+        ends=np.empty(len(work) + 1, np.int64),
+        releases=no_releases(sets, used=easy),
+        estimates=no_estimates(shapes, by_rank, used=easy),
+        lean=sets.many.copy(),
+        promised=np.zeros(widest, np.int64),
+        promised_gpus=np.zeros(widest, np.int64),
+        scratch=np.zeros(widest, np.int64),
+        note=note,
+    )
+
+
+def _ranks(keys: I64) -> tuple[I64, I64]:
+    """Return each job's place in the queue's order, and the job at each place."""
+    jobs = np.arange(len(keys))
+    bits = max(len(jobs) - 1, 1).bit_length()
+    low = int(keys.min(initial=0))
+    if int(keys.max(initial=0)) - low < 1 << (62 - bits):
+        by_rank = np.sort(((keys - low) << bits) | jobs) & ((1 << bits) - 1)
+    else:
+        by_rank = np.argsort(keys, kind="stable")
+    rank = np.empty_like(by_rank)
+    rank[by_rank] = jobs
+    return rank, by_rank
+
+
+def _keys(setup: Setup) -> I64:
+    if setup.policy.order.name == "sjf":
+        return setup.believed_ms
+    state = first_state(setup)
+    return setup.policy.order.keys(state, np.arange(len(setup.workload)))
+
+
+def _room_for_wide(shapes: Shapes, sets: NodeSets) -> tuple[I64, int]:
+    """Return where each wide gang notes its places, and how many places that takes."""
+    smallest = max(int(sets.size[sets.size > 0].min(initial=1 << 30)), 1)
+    most = np.where(shapes.wide == 1, -(-shapes.need // smallest), 0)
+    if not most.any():
+        return np.zeros(0, np.int64), 0
+    counts = np.where(shapes.of_job == NEVER, 0, most[shapes.of_job])
+    ends = np.cumsum(counts)
+    return ends - counts, int(ends[-1])
+
+
+def _result(setup: Setup, world: World) -> Result:
+    work, start = setup.workload, world.start
+    ran = start >= 0
+    end = np.where(ran, start + work.runtime_ms, -1)
+    state = np.where(ran, JobState.FINISHED, JobState.WAITING).astype(np.int32)
+    state[world.shapes.of_job == NEVER] = JobState.REJECTED
+    return Result(
+        start_ms=start,
+        end_ms=end,
+        pending_ms=np.where(ran, start - work.submit_ms, -1),
+        state=state,
+        preemptions=np.zeros(len(work), np.int32),
+        segments=_segments(setup, world, np.flatnonzero(ran)),
+    )
+
+
+def _segments(setup: Setup, world: World, jobs: I64) -> Segments:
+    work, shapes = setup.workload, world.shapes
+    place, gpus = _taken(world.held.place, jobs), _taken(work.gpus, jobs).astype(np.int64)
+    start = _taken(world.start, jobs)
+    wide = np.flatnonzero((shapes.wide == 1)[_taken(shapes.of_job, jobs)])
+    size = world.sets.size[place[wide]]
+    nodes = -(-gpus[wide] // size)
+    segment = np.repeat(wide, nodes)
+    nth = np.arange(len(segment)) - np.repeat(np.cumsum(nodes) - nodes, nodes)
+    at = world.held.wide[world.held.wide_at[jobs[segment]] + nth] if len(wide) else segment
+    held = np.minimum(np.repeat(size, nodes), gpus[segment] - nth * np.repeat(size, nodes))
+    milli = gpus * WHOLE
+    place[wide], milli[wide] = at[nth == 0], size * WHOLE
+    node = np.where(place >= 0, world.sets.node[place], -1)
+    further = nth > 0
+    return Segments(
+        job=jobs,
+        start_ms=start,
+        end_ms=start + _taken(work.runtime_ms, jobs),
+        node=node,
+        milli=milli,
+        more_segment=segment[further],
+        more_node=world.sets.node[at[further]],
+        more_milli=held[further] * WHOLE,
+    )
+
+
+def _taken(column: npt.NDArray[T], jobs: I64) -> npt.NDArray[T]:
+    """Return a copy of the rows `jobs`, which rise; quick where they are all of them."""
+    return column.copy() if len(jobs) == len(column) else column[jobs]

@@ -1,0 +1,158 @@
+"""Whether a gang of whole GPUs fits now, and on which nodes: for compiled code.
+
+The same rules as `policies.gangs`, which says them plainly, over sets of nodes
+by free GPUs instead of a row per node.
+"""
+
+# An element picked by an element of another array reads as an array to the checker.
+# pyright: reportArgumentType=false, reportReturnType=false
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from commonwatt.core.jit import njit
+from commonwatt.fleet.domain.policies.place import best_fit, consolidate, first_fit, worst_fit
+from commonwatt.fleet.domain.workload import I64
+from commonwatt.fleet.engines.simulator.bits import NONE
+from commonwatt.fleet.engines.simulator.nodesets import (
+    NodeSets,
+    first_place,
+    last_place,
+    set_free,
+)
+from commonwatt.fleet.engines.simulator.shapes import Shapes
+
+FIRST, BEST, WORST = first_fit.CODE, best_fit.CODE, worst_fit.CODE
+CONSOLIDATE = consolidate.CODE
+
+
+class Held(NamedTuple):
+    """Which places hold which job.
+
+    Args:
+        place: Place of a gang on one node, or the group of a wide one, shape (jobs,).
+        wide_at: Where a wide gang's places begin in `wide`, shape (jobs,).
+        wide: Places of wide gangs: whole nodes first, then the node of what is left.
+    """
+
+    place: I64
+    wide_at: I64
+    wide: I64
+
+
+@njit(bare=True, hot=True)
+def narrow_fits(count: I64, sets: NodeSets, shapes: Shapes, shape: int) -> bool:
+    """Return whether some node of the shape's groups has room, by `count` of nodes."""
+    need = shapes.need[shape]
+    for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
+        g = shapes.groups[i]
+        for level in range(need, sets.size[g] + 1):
+            if count[g, level] > 0:
+                return True
+    return False
+
+
+@njit(bare=True)
+def wide_group(count: I64, sets: NodeSets, shapes: Shapes, shape: int) -> int:
+    """Return the first group with room for a wide gang, or -1."""
+    need = shapes.need[shape]
+    for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
+        g = shapes.groups[i]
+        if _group_holds(count, g, need // sets.size[g], need % sets.size[g], sets.size[g]):
+            return g
+    return NONE
+
+
+@njit(bare=True)
+def _group_holds(count: I64, g: int, nodes: int, rest: int, size: int) -> bool:
+    whole = count[g, size]
+    if whole < nodes:
+        return False
+    if rest == 0 or whole > nodes:
+        return True
+    for level in range(rest, size):  # noqa: SIM110  # compiled: no generators
+        if count[g, level] > 0:
+            return True
+    return False
+
+
+@njit(bare=True, hot=True)
+def gang_fits(count: I64, sets: NodeSets, shapes: Shapes, shape: int) -> bool:
+    """Return whether a gang of this shape could start, by `count` of nodes."""
+    if shapes.need[shape] == 0:
+        return True
+    if shapes.wide[shape] == 1:
+        return wide_group(count, sets, shapes, shape) >= 0
+    return narrow_fits(count, sets, shapes, shape)
+
+
+@njit(bare=True, hot=True)
+def narrow_place(sets: NodeSets, shapes: Shapes, shape: int, mode: int) -> int:
+    """Return the place that takes a gang of one node under place policy `mode`, or -1."""
+    need = shapes.need[shape]
+    best, best_level, chosen = NONE, NONE, NONE
+    for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
+        g = shapes.groups[i]
+        if mode == FIRST:
+            place = _earliest(sets, g, need)
+        else:
+            level = _level(sets, g, need, mode)
+            place = NONE
+            if level >= 0:
+                far = mode == CONSOLIDATE and level == sets.size[g] and need == sets.size[g]
+                place = last_place(sets, g, level) if far else first_place(sets, g, level)
+        if place < 0:
+            continue
+        node, level = sets.node[place], sets.free[place]
+        if best < 0 or _goes_before(mode, level, node, best_level, best):
+            best, best_level, chosen = node, level, place
+    return chosen
+
+
+@njit(bare=True, hot=True)
+def _goes_before(mode: int, level: int, node: int, other: int, than: int) -> bool:
+    if mode != FIRST and level != other:
+        return (level < other) == (mode != WORST)
+    return mode != CONSOLIDATE and node < than
+
+
+@njit(bare=True)
+def _earliest(sets: NodeSets, g: int, need: int) -> int:
+    best = NONE
+    for level in range(need, sets.size[g] + 1):
+        if sets.many[g, level] > 0:
+            place = first_place(sets, g, level)
+            if best < 0 or place < best:
+                best = place
+    return best
+
+
+@njit(bare=True)
+def _level(sets: NodeSets, g: int, need: int, mode: int) -> int:
+    if mode == WORST:
+        for level in range(sets.size[g], need - 1, -1):
+            if sets.many[g, level] > 0:
+                return level
+        return NONE
+    for level in range(need, sets.size[g] + 1):
+        if sets.many[g, level] > 0:
+            return level
+    return NONE
+
+
+@njit(bare=True)
+def take_wide(sets: NodeSets, held: Held, job: int, g: int, need: int, mode: int) -> None:
+    """Give `job` whole nodes of group `g`, and one more for what is left over."""
+    size, at = sets.size[g], held.wide_at[job]
+    held.place[job] = g
+    for i in range(need // size):
+        place = last_place(sets, g, size) if mode == CONSOLIDATE else first_place(sets, g, size)
+        set_free(sets, place, sets.free[place] - size)
+        held.wide[at + i] = place
+    rest = need % size
+    if rest > 0:
+        level = _level(sets, g, rest, mode)
+        place = _earliest(sets, g, rest) if mode == FIRST else first_place(sets, g, level)
+        set_free(sets, place, sets.free[place] - rest)
+        held.wide[at + need // size] = place

@@ -1,0 +1,111 @@
+"""Conservation laws that every result must obey; a breach is a bug of ours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import Fleet
+from commonwatt.fleet.domain.policies.place.state import WHOLE
+from commonwatt.fleet.domain.result import JobState, Result, Segments, exact_sum
+from commonwatt.fleet.domain.workload import Workload
+
+CHECKED_AGAIN = 200_000  # segments
+
+
+def check_identities(result: Result, workload: Workload, fleet: Fleet) -> None:
+    """Raise where a conservation law does not close, or a job ran where it may not.
+
+    1. Every job is in exactly one final state, and a finished one has run its time.
+    2. GPU time asked = served + lost (rejected) + waiting; GPU time held = served + redone.
+    3. GPU time at a site that a job may not use is nought.
+    4. No node ever holds more than it has; the kernel checks each start and stop,
+       and up to `CHECKED_AGAIN` of them are checked again here from the outcome.
+
+    Raises:
+        IdentityError: One of them does not hold.
+    """
+    _check_states(result, workload)
+    _check_gpu_time(result, workload)
+    expect("GPU time beyond a rule", gpu_time_beyond_rules(result, workload, fleet) == 0)
+    if len(result.segments) <= CHECKED_AGAIN:
+        check_nodes(result.segments, fleet)
+
+
+def gpu_time(result: Result, workload: Workload) -> dict[str, int]:
+    """Return GPU time [milli-GPU ms] asked, served, lost, waiting, held and redone."""
+    demand = workload.demand_milli()
+    asked = demand * workload.runtime_ms
+    own = result.segments
+    held = (own.end_ms - own.start_ms) * demand[own.job]
+    served = exact_sum(asked[result.state == JobState.FINISHED])
+    return {
+        "asked": exact_sum(asked),
+        "served": served,
+        "lost": exact_sum(asked[result.state == JobState.REJECTED]),
+        "waiting": exact_sum(asked[result.state == JobState.WAITING]),
+        "held": exact_sum(held),
+        "redone": exact_sum(held) - served,
+    }
+
+
+def gpu_time_beyond_rules(result: Result, workload: Workload, fleet: Fleet) -> int:
+    """Return the GPU time at sites that a job may not use [milli-GPU ms].
+
+    Read from the bits of each job and the site of each node, not by way of the classes
+    that the engines place by, so that a fault there shows here.
+    """
+    bit_of = {name: 1 << i for i, name in enumerate(workload.site_names)}
+    bits = np.array([bit_of.get(site.name, 0) for site in fleet.sites], np.int64)
+    own = result.segments
+    segment, node, milli = own.pieces()
+    allowed = workload.sites[own.job[segment]]
+    outside = (allowed != 0) & (allowed & bits[fleet.site[node]] == 0)
+    return exact_sum(((own.end_ms - own.start_ms)[segment] * milli)[outside])
+
+
+def _check_states(result: Result, workload: Workload) -> None:
+    done = result.state == JobState.FINISHED
+    expect("states", np.isin(result.state, list(JobState)).all())
+    expect("ends", ((result.end_ms >= 0) == done).all())
+    waited = result.end_ms - workload.submit_ms - result.pending_ms
+    expect("run times", (waited[done] >= workload.runtime_ms[done]).all())
+    expect("waits", (result.start_ms >= workload.submit_ms)[done].all())
+    expect("pending times", (result.pending_ms[done] >= 0).all())
+
+
+def _check_gpu_time(result: Result, workload: Workload) -> None:
+    time = gpu_time(result, workload)
+    expect("GPU time asked", time["asked"] == time["served"] + time["lost"] + time["waiting"])
+    own = result.segments
+    pieces = np.zeros(len(own), np.int64)
+    segment, _, milli = own.pieces()
+    np.add.at(pieces, segment, milli)
+    expect("GPU time held", (pieces == workload.demand_milli()[own.job]).all())
+    ran = np.bincount(own.job, own.end_ms - own.start_ms, minlength=len(workload))
+    once = (result.state == JobState.FINISHED) & (result.preemptions == 0)
+    expect("GPU time served", (ran[once] == workload.runtime_ms[once]).all())
+    expect("GPU time redone", time["redone"] >= 0)
+
+
+def check_nodes(segments: Segments, fleet: Fleet) -> None:
+    """Raise where a node ever held more GPU than it has, by all starts and stops in order.
+
+    Raises:
+        IdentityError: Some node did.
+    """
+    segment, node, milli = segments.pieces()
+    nodes = np.concatenate([node, node])
+    at_ms = np.concatenate([segments.start_ms[segment], segments.end_ms[segment]])
+    change = np.concatenate([milli, -milli])
+    order = np.lexsort((change, at_ms, nodes))
+    held = np.cumsum(change[order])
+    capacity = fleet.gpus.astype(np.int64) * WHOLE
+    expect("GPUs of a node", (held <= capacity[nodes[order]]).all())
+
+
+def expect(what: str, holds: object) -> None:
+    """Raise where a law that must hold does not."""
+    if not holds:
+        raise IdentityError(what, found=Message("a conservation law that does not close"))

@@ -1,0 +1,205 @@
+"""The plain event loop: everything that the compiled kernel does not serve.
+
+Calls `decide` with the simulated state after each event, in the same order of
+events as the kernel.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from commonwatt.fleet.domain.policies.decide import Decision, decide
+from commonwatt.fleet.domain.policies.gangs import Piece
+from commonwatt.fleet.domain.policies.order.qssf import predict_ms
+from commonwatt.fleet.domain.policies.plan import copied, shift
+from commonwatt.fleet.domain.policies.policy import Policy
+from commonwatt.fleet.domain.policies.state import QueueState, believed_end_ms
+from commonwatt.fleet.domain.result import Result
+from commonwatt.fleet.domain.workload import I64
+from commonwatt.fleet.engines.simulator.record import Record
+from commonwatt.fleet.engines.simulator.setup import (
+    FIRST_GUESS_MS,
+    Setup,
+    first_state,
+    never_fits,
+)
+
+RELEASE, SUBMIT, WAKE = 0, 1, 2
+
+Event = tuple[int, int, int, int]  # instant [ms], kind, job, how often it had started
+
+
+class Agenda(Protocol):
+    """Events to come, each an instant with what happens then."""
+
+    def add(self, event: Event) -> None:
+        """Note an event."""
+        ...
+
+    def events(self) -> Iterator[Event]:
+        """Take the events out one by one, the least first, until there are none."""
+        ...
+
+
+class HeapAgenda:
+    """An agenda on a binary heap."""
+
+    def __init__(self) -> None:
+        self._heap: list[Event] = []
+
+    def add(self, event: Event) -> None:
+        """Note an event."""
+        heapq.heappush(self._heap, event)
+
+    def events(self) -> Iterator[Event]:
+        """Take the events out one by one, the least first, until there are none."""
+        while self._heap:
+            yield heapq.heappop(self._heap)
+
+
+def replay_plain(setup: Setup) -> Result:
+    """Return the outcome of `setup`, deciding afresh after each event."""
+    return Replay(setup, HeapAgenda()).run()
+
+
+class Replay:
+    """A replay under way: the state, the events to come, and the record so far."""
+
+    def __init__(self, setup: Setup, agenda: Agenda) -> None:
+        self.policy: Policy = setup.policy
+        self.state: QueueState = first_state(setup)
+        self.record = Record(setup.workload, never_fits(self.state))
+        self.agenda = agenda
+        for job, at_ms in enumerate(setup.workload.submit_ms.tolist()):
+            if not self.record.rejected[job]:
+                agenda.add((at_ms, SUBMIT, job, 0))
+        self.finished: list[int] = []
+        self.alarm_ms = -1
+
+    @classmethod
+    def onward(cls, state: QueueState, policy: Policy, agenda: Agenda) -> Replay:
+        """Return a replay that goes on from `state`, which may be live and is left as it is.
+
+        What runs ends when it is believed to, at the earliest now.
+        """
+        replay = cls.__new__(cls)
+        own = replace(
+            state,
+            nodes=copied(state.nodes),
+            held=dict(state.held),
+            started_ms=state.started_ms.copy(),
+            served_ms=state.served_ms.copy(),
+        )
+        replay.policy, replay.state, replay.agenda = policy, own, agenda
+        replay.record = Record(state.workload, np.zeros(len(state.workload), np.bool_))
+        replay.finished, replay.alarm_ms = [], -1
+        for job, pieces in state.held.items():
+            replay.record.start(job, int(state.started_ms[job]), pieces)
+            agenda.add((max(believed_end_ms(state, job), state.now_ms), RELEASE, job, 1))
+        return replay
+
+    def run(self) -> Result:
+        """Take events until there are none, and return the outcome."""
+        for event in self.agenda.events():
+            self.step(event)
+        return self.record.result()
+
+    def step(self, event: Event) -> Decision | None:
+        """Take one event, and return what was then decided, if anything waited."""
+        at_ms, kind, job, start = event
+        if kind == RELEASE and not self._runs(job, start):
+            return None  # was preempted in the meantime
+        self.state = replace(self.state, now_ms=at_ms)
+        self._take(kind, job)
+        if len(self.state.waiting) == 0:
+            return None
+        decision = decide(self.state, self.policy)
+        self.apply(decision)
+        return decision
+
+    def _runs(self, job: int, start: int) -> bool:
+        """Return whether `job` still runs since the given start of it."""
+        return job in self.state.held and start == self.record.starts_of(job)
+
+    def _take(self, kind: int, job: int) -> None:
+        if kind == RELEASE:
+            self._release(job)
+        elif kind == SUBMIT:
+            self._submit(job)
+
+    def _submit(self, job: int) -> None:
+        if self.policy.order.name == "qssf":
+            self.state.predicted_ms[job] = self._predicted_ms(job)
+        self.state = replace(self.state, waiting=with_job(self.state.waiting, job))
+
+    def _predicted_ms(self, job: int) -> int:
+        work, done = self.state.workload, np.array(self.finished, np.int64)
+        return predict_ms(
+            int(work.user[job]),
+            int(work.group[job]),
+            users=work.user[done].astype(np.int64),
+            groups=work.group[done].astype(np.int64),
+            runtimes_ms=work.runtime_ms[done],
+            default_ms=FIRST_GUESS_MS,
+        )
+
+    def _release(self, job: int) -> None:
+        shift(self.state.nodes, self.state.held.pop(job), -1)
+        self.record.stop(job, self.state.now_ms)
+        self.finished.append(job)
+        self.state = replace(self.state, running=without(self.state.running, job))
+
+    def apply(self, decision: Decision) -> None:
+        """Do what was decided."""
+        for job in decision.preemptions:
+            self._preempt(job)
+        for job, pieces in decision.starts.items():
+            self._start(job, pieces)
+        if self.policy.preempt.name != "none":
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """Look at the queue when keys change next, if no earlier look is due."""
+        wake_ms = self.policy.order.wake(self.state)
+        if wake_ms is not None and not self.state.now_ms < self.alarm_ms <= wake_ms:
+            self.alarm_ms = wake_ms
+            self.agenda.add((wake_ms, WAKE, 0, 0))
+
+    def _preempt(self, job: int) -> None:
+        state = self.state
+        if job not in state.held:
+            return  # started and stopped within one decision
+        shift(state.nodes, state.held.pop(job), -1)
+        ran_ms = state.now_ms - int(state.started_ms[job])
+        state.served_ms[job] = state.served_ms[job] + ran_ms if self.policy.keep_progress else 0
+        self.record.stop(job, state.now_ms, preempted=True)
+        self.state = replace(
+            state, running=without(state.running, job), waiting=with_job(state.waiting, job)
+        )
+
+    def _start(self, job: int, pieces: tuple[Piece, ...]) -> None:
+        state = self.state
+        shift(state.nodes, pieces, 1)
+        state.held[job] = pieces
+        state.started_ms[job] = state.now_ms
+        self.record.start(job, state.now_ms, pieces)
+        end_ms = state.now_ms + int(state.workload.runtime_ms[job] - state.served_ms[job])
+        self.agenda.add((end_ms, RELEASE, job, self.record.starts_of(job)))
+        self.state = replace(
+            state, running=with_job(state.running, job), waiting=without(state.waiting, job)
+        )
+
+
+def with_job(jobs: I64, job: int) -> I64:
+    """Return `jobs`, which are in order, with `job` among them."""
+    return np.insert(jobs, int(np.searchsorted(jobs, job)), job)
+
+
+def without(jobs: I64, job: int) -> I64:
+    """Return `jobs` without `job`."""
+    return jobs[jobs != job]

@@ -1,0 +1,108 @@
+"""The record that plain engines keep while they run, and the result made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from commonwatt.fleet.domain.policies.gangs import Piece
+from commonwatt.fleet.domain.result import JobState, Result, Segments
+from commonwatt.fleet.domain.workload import I64, Bools, Workload
+
+
+class Record:
+    """Starts and stops as they happen.
+
+    Args:
+        workload: The jobs.
+        rejected: Which jobs can never fit, shape (jobs,).
+    """
+
+    def __init__(self, workload: Workload, rejected: Bools) -> None:
+        self.workload, self.rejected = workload, rejected
+        self.rows: list[tuple[int, int, int, tuple[Piece, ...]]] = []
+        self._open: dict[int, tuple[int, tuple[Piece, ...]]] = {}
+        self._starts = [0] * len(workload)
+        self._preempted = np.zeros(len(workload), np.int32)
+        self._end_ms = np.full(len(workload), -1, np.int64)
+
+    def starts_of(self, job: int) -> int:
+        """Return how often `job` has started."""
+        return self._starts[job]
+
+    def start(self, job: int, now_ms: int, pieces: tuple[Piece, ...]) -> None:
+        """Record that `job` starts on `pieces`."""
+        self._open[job] = (now_ms, pieces)
+        self._starts[job] += 1
+
+    def stop(self, job: int, now_ms: int, *, preempted: bool = False) -> None:
+        """Record that `job` stops: preempted, or at its end."""
+        start_ms, pieces = self._open.pop(job)
+        self.rows.append((job, start_ms, now_ms, pieces))
+        if preempted:
+            self._preempted[job] += 1
+        else:
+            self._end_ms[job] = now_ms
+
+    def result(self) -> Result:
+        """Return the result of a replay that has run to its end."""
+        segments = _segments(self.rows)
+        jobs = len(self.workload)
+        start_ms = np.full(jobs, -1, np.int64)
+        start_ms[segments.job[::-1]] = segments.start_ms[::-1]
+        ran_ms = np.zeros(jobs, np.int64)
+        np.add.at(ran_ms, segments.job, segments.end_ms - segments.start_ms)
+        done = self._end_ms >= 0
+        state = np.where(done, JobState.FINISHED, JobState.WAITING).astype(np.int32)
+        state[self.rejected] = JobState.REJECTED
+        pending_ms = np.where(done, self._end_ms - self.workload.submit_ms - ran_ms, -1)
+        return Result(
+            start_ms=start_ms,
+            end_ms=self._end_ms,
+            pending_ms=pending_ms,
+            state=state,
+            preemptions=self._preempted,
+            segments=segments,
+        )
+
+
+def _segments(rows: list[tuple[int, int, int, tuple[Piece, ...]]]) -> Segments:
+    first = [_held(pieces[0]) if pieces else (-1, 0) for *_, pieces in rows]
+    more = [(i, *_held(p)) for i, (*_, pieces) in enumerate(rows) for p in pieces[1:]]
+    return sorted_segments(
+        {
+            "job": _column([row[0] for row in rows]),
+            "start_ms": _column([row[1] for row in rows]),
+            "end_ms": _column([row[2] for row in rows]),
+            "node": _column([node for node, _ in first]),
+            "milli": _column([milli for _, milli in first]),
+            "more_segment": _column([i for i, _, _ in more]),
+            "more_node": _column([node for _, node, _ in more]),
+            "more_milli": _column([milli for _, _, milli in more]),
+        }
+    )
+
+
+def _held(piece: Piece) -> tuple[int, int]:
+    return piece.node, piece.request.gpus * piece.request.gpu_milli
+
+
+def _column(values: list[int]) -> I64:
+    return np.array(values, np.int64)
+
+
+def sorted_segments(columns: Mapping[str, I64]) -> Segments:
+    """Return segments in order of job and start, whatever order they came in."""
+    order = np.lexsort((columns["start_ms"], columns["job"]))
+    new = np.empty_like(order)
+    new[order] = np.arange(len(order))
+    own = ("job", "start_ms", "end_ms", "node", "milli")
+    segment = new[columns["more_segment"]]
+    further = np.argsort(segment, kind="stable")
+    return Segments(
+        **{name: columns[name][order] for name in own},
+        more_segment=segment[further],
+        more_node=columns["more_node"][further],
+        more_milli=columns["more_milli"][further],
+    )

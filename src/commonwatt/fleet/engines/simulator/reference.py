@@ -1,0 +1,59 @@
+"""The slow, obvious twin of the compiled kernel: events on SimPy, decisions by `decide`.
+
+SimPy orders events by (time, priority, number of insertion); a release has its job's
+number as priority and a submission comes after all releases. Used to check the
+kernel job for job, and as a peer in the benchmark; SimPy comes with the development
+tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, cast
+
+from commonwatt.core.errors import MissingExtraError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.result import Result
+from commonwatt.fleet.engines.simulator.loop import Event, Replay
+from commonwatt.fleet.engines.simulator.setup import Setup
+
+try:
+    import simpy
+except ImportError:  # pragma: no cover  # the tests install it
+    simpy = None
+
+
+class SimpyAgenda:
+    """An agenda on SimPy's event queue."""
+
+    def __init__(self, jobs: int) -> None:
+        if simpy is None:  # pragma: no cover  # the tests install it
+            remedy = Message("Install it with `pip install simpy`.")
+            raise MissingExtraError("the twin", found=Message("no SimPy"), remedy=remedy)
+        self._world = simpy.Environment()
+        self._jobs = jobs
+        self._due: list[Event] = []
+
+    def add(self, event: Event) -> None:
+        """Note an event."""
+        at_ms, kind, job, _ = event
+        due: Any = self._world.event()
+        due.callbacks.append(partial(self._take, event))
+        due._ok, due._value = True, None  # as SimPy's own `Timeout` does
+        priority = cast("Any", kind * (self._jobs + 1) + job)
+        self._world.schedule(due, priority, at_ms - self._world.now)
+
+    def _take(self, event: Event, _: object) -> None:
+        self._due.append(event)
+
+    def events(self) -> Iterator[Event]:
+        """Take the events out one by one, the least first, until there are none."""
+        while self._world.peek() != float("inf"):
+            self._world.step()
+            yield self._due.pop()
+
+
+def replay_twin(setup: Setup) -> Result:
+    """Return the outcome of `setup`, deciding afresh after each event of a SimPy world."""
+    return Replay(setup, SimpyAgenda(len(setup.workload))).run()

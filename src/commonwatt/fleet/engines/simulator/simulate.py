@@ -1,0 +1,178 @@
+"""`simulate`: one workload, one fleet, one policy, one outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from commonwatt.core.errors import NodesError, UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import SHARED, Fleet
+from commonwatt.fleet.domain.policies.policy import Policy
+from commonwatt.fleet.domain.result import JobState, Result, Segments
+from commonwatt.fleet.domain.workload import I64, Workload
+from commonwatt.fleet.engines.simulator.fast import can_be_fast, replay_fast
+from commonwatt.fleet.engines.simulator.identities import check_identities
+from commonwatt.fleet.engines.simulator.loop import replay_plain
+from commonwatt.fleet.engines.simulator.predicted import can_be_predicted, replay_predicted
+from commonwatt.fleet.engines.simulator.record import sorted_segments
+from commonwatt.fleet.engines.simulator.setup import Runtime, Setup, believed_ms, chances
+
+Pool = Literal["all", "tenant"]
+
+
+def simulate(
+    workload: Workload,
+    fleet: Fleet,
+    policy: Policy,
+    *,
+    pool: Pool = "all",
+    seed: int = 0,
+    runtime: Runtime = "oracle",
+    quotas: Mapping[str, float] | None = None,
+) -> Result:
+    """Return when and where each job runs.
+
+    Events are taken one at a time: at one instant releases before submissions, each
+    in the order of the workload; the queue is looked at after every event. Equal keys
+    of the order go by submission, then by the order of the workload.
+
+    Args:
+        workload: The jobs.
+        fleet: The machines.
+        policy: How the queue is run.
+        pool: "all" lets every tenant use every node; "tenant" gives each tenant a
+            queue of its own on the nodes that carry its number.
+        seed: Seed of the place policies that draw.
+        runtime: "oracle" lets the scheduler know run times, "none" only estimates.
+        quotas: GPUs that each tenant, by name, may count on; others have none.
+
+    Raises:
+        IdentityError: A conservation law did not close: a bug.
+        NodesError: The pool is by tenant and a node belongs to none.
+        UsageError: A quota names no tenant of the workload.
+
+    >>> from commonwatt.fleet.domain.machines import uniform_fleet
+    >>> from commonwatt.fleet.domain.policies import parse_policy
+    >>> from commonwatt.fleet.domain.workload import workload
+    >>> jobs = workload([0, 1, 2], [10, 10, 10], [6, 4, 2])
+    >>> simulate(jobs, uniform_fleet(1, 8), parse_policy()).start_ms.tolist()
+    [0, 10000, 10000]
+    >>> easy = parse_policy(backfill="easy")
+    >>> simulate(jobs, uniform_fleet(1, 8), easy).start_ms.tolist()
+    [0, 10000, 2000]
+    """
+    if len(workload) and not len(fleet):
+        raise NodesError("nodes", found="0", wanted=Message("at least one node"))
+    setup = Setup(
+        workload=workload,
+        fleet=fleet,
+        policy=policy,
+        believed_ms=believed_ms(workload, runtime),
+        chance=chances(seed, len(workload), policy),
+        quota_milli=_quota_milli(workload, quotas),
+    )
+    result = _by_tenant(setup) if pool == "tenant" else _pooled(setup)
+    check_identities(result, workload, fleet)
+    return result
+
+
+def _quota_milli(workload: Workload, quotas: Mapping[str, float] | None) -> I64 | None:
+    if quotas is None:
+        return None
+    names = workload.tenant_names
+    for name in quotas:
+        if name not in names:
+            known = Message("one of {names}", {"names": ", ".join(names)})
+            raise UsageError("quotas", found=name, wanted=known)
+    return np.array([round(quotas.get(name, 0) * 1000) for name in names], np.int64)
+
+
+def _pooled(setup: Setup) -> Result:
+    shared = np.full(len(setup.fleet), SHARED, np.int32)
+    return _replay(replace(setup, fleet=replace(setup.fleet, tenant=shared)))
+
+
+def _replay(setup: Setup) -> Result:
+    if can_be_fast(setup):
+        return replay_fast(setup)
+    settled = replay_predicted(setup) if can_be_predicted(setup) else None
+    return settled or replay_plain(setup)
+
+
+def _by_tenant(setup: Setup) -> Result:
+    """Replay each tenant's jobs on its own nodes, and put the outcomes together."""
+    owner = setup.fleet.tenant
+    if (owner < 0).any():
+        node = setup.fleet.node_id[int(np.argmax(owner < 0))]
+        raise NodesError(node, found=Message("no tenant"), wanted=Message("a tenant for each node"))
+    tenants = range(len(setup.workload.tenant_names))
+    parts = [
+        _part(setup, np.flatnonzero(setup.workload.tenant == t), np.flatnonzero(owner == t))
+        for t in tenants
+    ]
+    return _joined(len(setup.workload), parts)
+
+
+def _part(setup: Setup, jobs: I64, nodes: I64) -> tuple[I64, I64, Result]:
+    part = replace(
+        setup,
+        workload=setup.workload.take(jobs),
+        fleet=take_nodes(setup.fleet, nodes),
+        believed_ms=setup.believed_ms[jobs],
+        chance=setup.chance[jobs],
+    )
+    return jobs, nodes, _pooled(part)
+
+
+def take_nodes(fleet: Fleet, nodes: I64) -> Fleet:
+    """Return the `nodes` of a fleet, in that order."""
+    return replace(
+        fleet,
+        node_id=tuple(fleet.node_id[int(i)] for i in nodes),
+        site=fleet.site[nodes],
+        gpu_type=fleet.gpu_type[nodes],
+        gpus=fleet.gpus[nodes],
+        cpu_milli=fleet.cpu_milli[nodes],
+        memory_mib=fleet.memory_mib[nodes],
+        tenant=fleet.tenant[nodes],
+    )
+
+
+def _joined(count: int, parts: list[tuple[I64, I64, Result]]) -> Result:
+    """Return one result from those of disjoint jobs and nodes."""
+    whole = Result(
+        start_ms=np.full(count, -1, np.int64),
+        end_ms=np.full(count, -1, np.int64),
+        pending_ms=np.full(count, -1, np.int64),
+        state=np.full(count, JobState.REJECTED, np.int32),
+        preemptions=np.zeros(count, np.int32),
+        segments=_joined_segments(parts),
+    )
+    for jobs, _, result in parts:
+        for name in ("start_ms", "end_ms", "pending_ms", "state", "preemptions"):
+            getattr(whole, name)[jobs] = getattr(result, name)
+    return whole
+
+
+def _joined_segments(parts: list[tuple[I64, I64, Result]]) -> Segments:
+    offsets = np.cumsum([0] + [len(result.segments) for _, _, result in parts])
+    columns: dict[str, list[I64]] = {}
+    for (jobs, nodes, result), offset in zip(parts, offsets[:-1].tolist(), strict=True):
+        own = result.segments
+        columns.setdefault("job", []).append(jobs[own.job])
+        columns.setdefault("node", []).append(_renamed(own.node, nodes))
+        columns.setdefault("more_node", []).append(_renamed(own.more_node, nodes))
+        columns.setdefault("more_segment", []).append(own.more_segment + offset)
+        for name in ("start_ms", "end_ms", "milli", "more_milli"):
+            columns.setdefault(name, []).append(getattr(own, name))
+    return sorted_segments({name: np.concatenate(parts) for name, parts in columns.items()})
+
+
+def _renamed(own: I64, nodes: I64) -> I64:
+    if len(nodes) == 0:
+        return own
+    return np.where(own >= 0, nodes[own], -1)

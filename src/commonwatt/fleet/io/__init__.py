@@ -1,0 +1,1 @@
+"""What the fleet reads: traces of jobs or requests, and node lists."""

@@ -1,0 +1,208 @@
+"""Node lists in, a fleet out: a plain CSV of ours, openb's nodes, and nodes by tenant.
+
+Schemas: openb nodes as its README has them (`sn`, `cpu_milli`, `memory_mib`, `gpu`, `model`).
+The plain list is ours: `gpus` and, where known, `node`, `count`, `gpu_type`, `site`,
+`cpu_milli`, `memory_mib`, `tenant`. Nodes by tenant: `tenant,nodes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from commonwatt.core.errors import InputError, NodesError, cell
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import (
+    ONE_SITE,
+    SHARED,
+    UNNAMED_GPU,
+    Fleet,
+    GpuType,
+    Site,
+    uniform_fleet,
+)
+from commonwatt.fleet.domain.workload import I32, I64
+from commonwatt.fleet.io.traces.draft import codes
+from commonwatt.fleet.io.traces.rows import Rows, check, text, whole
+from commonwatt.fleet.io.traces.source import Source, open_source
+from commonwatt.fleet.io.traces.tabular import columns_of, read_rows, shown_names
+
+OPENB: Final = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
+PLAIN: Final = ("gpus",)
+POOLS: Final = ("tenant", "nodes")
+MOST_NODES: Final = 1_000_000
+_MOST_GPUS: Final = 1024
+_MOST_MILLI: Final = 1_000_000_000
+_MOST_MIB: Final = 1 << 40
+NO_GPU: Final = GpuType(name="none", idle_w=0.0, busy_w=0.0, source="a node without GPUs")
+
+
+def read_nodes(
+    path: Path,
+    *,
+    gpu_types: Mapping[str, GpuType] | None = None,
+    sites: Sequence[Site] = (),
+    tenants: Sequence[str] = (),
+) -> Fleet:
+    """Return the fleet in a node list: openb's, or a plain one with a `gpus` column.
+
+    Args:
+        path: CSV or Parquet; `.gz` and `.zst` are unpacked.
+        gpu_types: Draw of each type by name; an unlisted one draws as `UNNAMED_GPU`.
+        sites: The sites that a `site` column may name; one unnamed site where not given.
+        tenants: The tenants that a `tenant` column may name, in the workload's order.
+
+    Raises:
+        InputError: The file cannot be read, or is no node list.
+        NodesError: A row holds a bad value.
+    """
+    source = open_source(path, NodesError)
+    seen = set(columns_of(source))
+    if set(OPENB) <= seen:
+        rows = _under_our_names(read_rows(source, OPENB))
+    elif set(PLAIN) <= seen:
+        rows = read_rows(source, PLAIN)
+    else:
+        raise _unknown(source)
+    return _fleet(rows, gpu_types or {}, tuple(sites) or (ONE_SITE,), tenants)
+
+
+def read_pools(path: Path, *, gpus_per_node: int, tenants: Sequence[str]) -> Fleet:
+    """Return a fleet in which each tenant has nodes of its own, from `tenant,nodes` rows.
+
+    Args:
+        path: CSV or Parquet with the columns `tenant` and `nodes`.
+        gpus_per_node: GPUs on every node.
+        tenants: The workload's tenants, in its order; each must have a row.
+
+    Raises:
+        NodesError: A tenant is unknown, named twice or missing, or a count is bad.
+    """
+    rows = read_rows(open_source(path, NodesError), POOLS)
+    owner = _indices(rows, "tenant", tenants, Message("a tenant of the trace"))
+    check(rows, "tenant", ~owner.is_first_distinct(), Message("each tenant once"))
+    missing = sorted(set(range(len(tenants))) - set(owner.to_list()))
+    if missing:
+        at = Message("no row for {count} tenants of the trace", {"count": str(len(missing))})
+        raise NodesError(rows.where, found=at, wanted=Message("a row for each of its tenants"))
+    nodes = whole(rows, "nodes", high=MOST_NODES).to_numpy()
+    fleet = uniform_fleet(int(nodes.sum()), gpus_per_node)
+    return replace(fleet, tenant=np.repeat(owner.to_numpy(), nodes).astype(np.int32))
+
+
+def _under_our_names(rows: Rows) -> Rows:
+    theirs = {"node": "sn", "gpus": "gpu", "gpu_type": "model"}
+    frame = rows.frame.rename({name: ours for ours, name in theirs.items()})
+    return replace(rows, frame=frame, spelled=theirs)
+
+
+def _fleet(
+    rows: Rows, gpu_types: Mapping[str, GpuType], sites: tuple[Site, ...], tenants: Sequence[str]
+) -> Fleet:
+    names, _ = codes(_type_names(rows))
+    each = _columns(rows, sites, tenants)
+    nodes = each.select(pl.all().repeat_by("count").explode()).drop("count")
+    return Fleet(
+        node_id=_node_ids(rows, each["count"]),
+        site=_i32(nodes["site"]),
+        gpu_type=_i32(nodes["gpu_type"]),
+        gpus=_i32(nodes["gpus"]),
+        cpu_milli=_i64(nodes["cpu_milli"]),
+        memory_mib=_i64(nodes["memory_mib"]),
+        tenant=_i32(nodes["tenant"]),
+        sites=sites,
+        gpu_types=tuple(_gpu_type(name, gpu_types) for name in names),
+        rtt_ms=np.zeros((len(sites), len(sites))),
+    )
+
+
+def _columns(rows: Rows, sites: tuple[Site, ...], tenants: Sequence[str]) -> pl.DataFrame:
+    zeros = pl.zeros(len(rows), dtype=pl.Int64, eager=True)
+    _, gpu_type = codes(_type_names(rows))
+    names = [site.name for site in sites]
+    has = rows.has
+    return pl.DataFrame(
+        {
+            "gpus": whole(rows, "gpus", high=_MOST_GPUS),
+            "gpu_type": gpu_type,
+            "count": whole(rows, "count", low=1, high=MOST_NODES) if has("count") else zeros + 1,
+            "cpu_milli": _size(rows, "cpu_milli", _MOST_MILLI, zeros),
+            "memory_mib": _size(rows, "memory_mib", _MOST_MIB, zeros),
+            "site": _indices(rows, "site", names, _SITES) if has("site") else zeros,
+            "tenant": _owners(rows, tenants) if has("tenant") else zeros + SHARED,
+        }
+    )
+
+
+_SITES = Message("a site of the programme")
+
+
+def _size(rows: Rows, column: str, high: int, zeros: pl.Series) -> pl.Series:
+    return whole(rows, column, high=high, missing=0) if rows.has(column) else zeros
+
+
+def _type_names(rows: Rows) -> pl.Series:
+    """Return the GPU type of each row; a node without GPUs may leave it out."""
+    if not rows.has("gpu_type"):
+        return pl.Series([UNNAMED_GPU.name]).new_from_index(0, len(rows))
+    gpus = whole(rows, "gpus", high=_MOST_GPUS)
+    names = text(rows, "gpu_type", missing="")
+    check(rows, "gpu_type", (names == "") & (gpus > 0), Message("the type of its GPUs"))
+    return names.set(gpus == 0, NO_GPU.name)
+
+
+def _gpu_type(name: str, known: Mapping[str, GpuType]) -> GpuType:
+    if name == NO_GPU.name:
+        return NO_GPU
+    return known.get(name) or replace(UNNAMED_GPU, name=name)
+
+
+def _owners(rows: Rows, tenants: Sequence[str]) -> pl.Series:
+    is_shared = text(rows, "tenant", missing="") == ""
+    named = replace(rows, frame=rows.frame.filter(~is_shared), row=rows.row.filter(~is_shared))
+    owner = _indices(named, "tenant", tenants, Message("a tenant of the trace, or nothing"))
+    everyone = pl.Series([SHARED], dtype=pl.Int32).new_from_index(0, len(rows))
+    return everyone.scatter((~is_shared).arg_true(), owner)
+
+
+def _indices(rows: Rows, column: str, names: Sequence[str], wanted: Message) -> pl.Series:
+    values = text(rows, column)
+    index = pl.int_range(len(names), eager=True, dtype=pl.Int32)
+    known = pl.Series(names, dtype=pl.String)
+    found = values.replace_strict(known, index, default=None, return_dtype=pl.Int32)
+    check(rows, column, found.is_null(), wanted)
+    return found
+
+
+def _node_ids(rows: Rows, count: pl.Series) -> tuple[str, ...]:
+    if not rows.has("node"):
+        return tuple(f"node-{i:05d}" for i in range(int(count.sum())))
+    names = text(rows, "node")
+    check(rows, "node", ~names.is_first_distinct(), Message("each node once"))
+    pairs = zip(names.to_list(), count.to_list(), strict=True)
+    return tuple(name for node, times in pairs for name in _numbered(node, times))
+
+
+def _numbered(node: str, times: int) -> list[str]:
+    return [node] if times == 1 else [f"{node}-{i:05d}" for i in range(times)]
+
+
+def _unknown(source: Source) -> InputError:
+    return NodesError(
+        cell(source.where, None if source.is_parquet else 1),
+        found=Message("the columns {names}", {"names": shown_names(columns_of(source))}),
+        wanted=Message("a column gpus, or the columns of an openb node list"),
+    )
+
+
+def _i32(values: pl.Series) -> I32:
+    return np.ascontiguousarray(values.cast(pl.Int32).to_numpy())
+
+
+def _i64(values: pl.Series) -> I64:
+    return np.ascontiguousarray(values.cast(pl.Int64).to_numpy())

@@ -1,0 +1,56 @@
+"""Shanghai AI Lab Acme job logs (`trace_seren.csv`, `trace_kalos.csv`), March to August 2023.
+
+Schema: github.com/InternLM/AcmeTrace, README, "Job Trace": `job_id`, `user`, `node_num`, `gpu_num`,
+`cpu_num`, `type`, `state`, `submit_time`, `start_time`, `end_time` [with offset from UTC],
+`duration`, `queue` [s], `gpu_time` [GPU-seconds]; Kalos adds `mem_per_pod_GB` and others. The
+README's own Kalos rows have `duration` counted from submission against its note, so the
+run time here is `end_time` less `start_time` in both.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.joblog import is_zoned, ran, spans
+from commonwatt.fleet.io.traces.rows import MOST_GPUS, Gaps, Rows, number, text, whole
+from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.tabular import read_rows
+
+COLUMNS: Final = (
+    "job_id",
+    "user",
+    "node_num",
+    "gpu_num",
+    "cpu_num",
+    "type",
+    "submit_time",
+    "start_time",
+    "end_time",
+)
+_MIB_PER_GB: Final = 1e9 / (1 << 20)
+
+
+def read(source: Source, gaps: Gaps) -> Draft:
+    """Return the jobs of an Acme log; kinds of work become groups."""
+    rows = ran(read_rows(source, COLUMNS), gaps, "start_time", "end_time")
+    columns = spans(rows, "submit_time", "start_time", "end_time") | {
+        "job_id": text(rows, "job_id"),
+        "gpus": whole(rows, "gpu_num", high=MOST_GPUS),
+        "cpu_milli": (number(rows, "cpu_num", high=1e6) * 1000).round().cast(pl.Int64),
+        "user": text(rows, "user", missing="unknown"),
+        "group": text(rows, "type", missing="unknown"),
+    }
+    if rows.has("mem_per_pod_GB"):
+        columns["memory_mib"] = _memory(rows)
+    zoned = len(rows) > 0 and is_zoned(rows, "submit_time")
+    return Draft(pl.DataFrame(columns), "utc" if zoned else "local")
+
+
+def _memory(rows: Rows) -> pl.Series:
+    """Return the memory of all pods, one on each node [MiB]."""
+    per_pod_gb = number(rows, "mem_per_pod_GB", high=1e6, missing=0)
+    nodes = whole(rows, "node_num", high=MOST_GPUS)
+    return (per_pod_gb * nodes * _MIB_PER_GB).round().cast(pl.Int64)

@@ -1,0 +1,44 @@
+"""Azure LLM inference requests, 2023 and 2024.
+
+Schema: github.com/Azure/AzurePublicDataset, AzureLLMInferenceDataset2023.md: `TIMESTAMP`
+(invocation), `ContextTokens`, `GeneratedTokens`. A Parquet copy may count `t_us`
+microseconds from the first request with `context_tokens` and `generated_tokens`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from commonwatt.fleet.io.traces.requests import Requests, summed
+from commonwatt.fleet.io.traces.rows import LATEST_S, Gaps, instants, milliseconds, whole
+from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.tabular import columns_of, read_rows
+
+PUBLISHED: Final = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+COUNTED: Final = ("t_us", "context_tokens", "generated_tokens")
+MOST_TOKENS: Final = 1_000_000_000
+
+
+def recognises(source: Source) -> bool:
+    """Return whether the header is one of the two."""
+    seen = set(columns_of(source))
+    return set(PUBLISHED) <= seen or set(COUNTED) <= seen
+
+
+def read(source: Source, gaps: Gaps) -> Requests:  # noqa: ARG001 - nothing may be left out
+    """Return the summary of the requests."""
+    is_counted = set(COUNTED) <= set(columns_of(source))
+    at, prompt, output = COUNTED if is_counted else PUBLISHED
+    rows = read_rows(source, (at, prompt, output))
+    if is_counted:
+        at_ms = milliseconds(rows, at, high_s=LATEST_S, per_second=1e6)
+    else:
+        at_ms = instants(rows, at)
+    tokens = {
+        "at_ms": at_ms,
+        "prompt_tokens": whole(rows, prompt, high=MOST_TOKENS),
+        "output_tokens": whole(rows, output, high=MOST_TOKENS),
+    }
+    return summed(pl.DataFrame(tokens))

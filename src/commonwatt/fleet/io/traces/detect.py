@@ -1,0 +1,83 @@
+"""Which format a file is of, by what stands in it."""
+
+from __future__ import annotations
+
+from commonwatt.core.errors import InputError, UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.io.traces.registry import FORMATS, Format
+from commonwatt.fleet.io.traces.rows import shown
+from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.tabular import columns_of, first_line, shown_names
+
+_SEPARATORS = (",", "|", ";", "\t", " ")
+
+
+def format_named(name: str) -> Format:
+    """Return the format that `--format` names.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if name not in FORMATS:
+        names = ", ".join(FORMATS)
+        raise UsageError(
+            "--format", found=shown(name), wanted=Message("one of {names}", {"names": names})
+        )
+    return FORMATS[name]
+
+
+def detect(source: Source) -> Format:
+    """Return the format of `source`.
+
+    Raises:
+        InputError: None fits; the message lists the formats and what was seen.
+    """
+    for form in FORMATS.values():
+        if form.recognises is not None and form.recognises(source):
+            return form
+    for form in FORMATS.values():
+        if form.columns and set(form.columns) <= set(columns_of(source)):
+            return form
+    raise _unknown(source)
+
+
+def _unknown(source: Source) -> InputError:
+    return InputError(
+        source.where,
+        found=_seen(source),
+        wanted=Message("one of the formats {names}", {"names": ", ".join(FORMATS)}),
+        remedy=_advice(source),
+    )
+
+
+def _seen(source: Source) -> Message:
+    if source.is_parquet:
+        return Message(
+            "a Parquet table with the columns {names}", {"names": shown_names(columns_of(source))}
+        )
+    return Message("text that begins {line}", {"line": shown(first_line(source))})
+
+
+def _advice(source: Source) -> Message:
+    if {"sn", "gpu", "model"} <= set(columns_of(source)):
+        return Message("It is a node list; give it with --nodes.")
+    form, separator = _nearest(source)
+    have = set(columns_of(source, separator))
+    missing = [name for name in form.columns if name not in have]
+    if len(missing) == len(form.columns):
+        return Message("Name the format with --format, or describe the columns with --mapping.")
+    values = {"format": form.name, "missing": ", ".join(missing), "separator": shown(separator)}
+    if missing:
+        return Message("It is nearest to {format}, and lacks {missing}.", values)
+    return Message("It is nearest to {format}, but its fields are split by {separator}.", values)
+
+
+def _nearest(source: Source) -> tuple[Format, str]:
+    """Return the format, and the separator, that most of the header fits."""
+    seen = {mark: set(columns_of(source, mark)) for mark in _SEPARATORS}
+    known = [(form, mark) for form in FORMATS.values() if form.columns for mark in _SEPARATORS]
+    return max(known, key=lambda pair: _overlap(pair[0], seen[pair[1]]))
+
+
+def _overlap(form: Format, seen: set[str]) -> float:
+    return len(seen.intersection(form.columns)) / len(form.columns)

@@ -1,0 +1,36 @@
+"""Microsoft ITP training jobs (ElasticFlow's raw traces): one CSV a cluster, or all as one table.
+
+Schema: github.com/microsoft/elasticflow-traces, README, "Schema for raw-traces": `job_id`,
+`submission_time` [s from the start of collection], `duration` [s], `num_gpu`. A joined
+table names the cluster of each job in `cluster`; single files hold none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.rows import LATEST_S, MOST_GPUS, Gaps, milliseconds, text, whole
+from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.tabular import read_rows
+
+COLUMNS: Final = ("submission_time", "duration", "num_gpu")
+
+
+def read(source: Source, gaps: Gaps) -> Draft:
+    """Return the jobs of an ITP table; clusters become tenants."""
+    rows = read_rows(source, COLUMNS)
+    columns = {
+        "submit_ms": milliseconds(rows, "submission_time", high_s=LATEST_S),
+        "runtime_ms": milliseconds(rows, "duration"),
+        "gpus": whole(rows, "num_gpu", low=1, high=MOST_GPUS),
+        "job_id": text(rows, "job_id") if rows.has("job_id") else rows.row.cast(pl.String),
+    }
+    if rows.has("cluster"):
+        columns["tenant"] = text(rows, "cluster")
+    else:
+        gaps.note(Message("The table names no cluster; all its jobs belong to one tenant."))
+    return Draft(pl.DataFrame(columns), "itp", "the start of collection")

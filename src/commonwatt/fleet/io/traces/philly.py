@@ -1,0 +1,37 @@
+"""Microsoft Philly jobs, the cleaned table that several simulators carry.
+
+Schema: README of the copy in github.com/gudiandian/ElasticFlow (pollux traces, philly.csv):
+`timestamp` [submission, Pacific wall clock without a zone], `duration` [s of running],
+`num_gpus`, `gpu_time` [GPU-seconds used, retries included], `vc` [virtual cluster].
+The clock is kept as it reads, so the hour when summer time ends is there twice.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.rows import MOST_GPUS, Gaps, instants, milliseconds, text, whole
+from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.tabular import read_rows
+
+COLUMNS: Final = ("timestamp", "duration", "num_gpus", "vc")
+
+
+def read(source: Source, gaps: Gaps) -> Draft:
+    """Return the jobs of a cleaned Philly table; virtual clusters become tenants."""
+    rows = read_rows(source, COLUMNS)
+    frame = pl.DataFrame(
+        {
+            "submit_ms": instants(rows, "timestamp"),
+            "runtime_ms": milliseconds(rows, "duration"),
+            "gpus": whole(rows, "num_gpus", low=1, high=MOST_GPUS),
+            "tenant": text(rows, "vc"),
+            "job_id": rows.row.cast(pl.String),
+        }
+    )
+    gaps.note(Message("Times are kept on the file's own Pacific wall clock."))
+    return Draft(frame, "local", "(Pacific wall clock)")

@@ -1,0 +1,172 @@
+"""Microsoft Philly, the published log (`cluster_job_log`, JSON), August to December 2017.
+
+Schema: github.com/msr-fiddle/philly-traces, README, "cluster_job_log": a list of jobs with
+`status`, `vc`, `jobid`, `submitted_time`, `user` and `attempts`, each of `start_time`, `end_time`
+and `detail` (`ip`, `gpus`). The README allows jobs without attempts, attempts without times
+and, in a job still running, a last attempt without end. Times are Pacific, as the zones
+PDT and PST in its other files show.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, cast
+
+import polars as pl
+
+from commonwatt.core.errors import InputError, cell
+from commonwatt.core.messages import Message
+from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.rows import YEARS_100_S, Gaps, Rows, check, instants, shown, text
+from commonwatt.fleet.io.traces.source import Source, check_is_text
+
+ZONE: Final = "America/Los_Angeles"
+KEYS: Final = ("vc", "jobid", "attempts", "submitted_time")
+_ATTEMPT: Final = {
+    "job": pl.Int64,
+    "start_time": pl.String,
+    "end_time": pl.String,
+    "gpus": pl.Int64,
+}
+
+
+def recognises(source: Source) -> bool:
+    """Return whether the file opens as a JSON list of objects with `attempts`."""
+    if source.is_parquet:
+        return False
+    head = source.data[: 1 << 20].lstrip()
+    return head.startswith(b"[") and b'"attempts"' in head and b'"jobid"' in head
+
+
+def read(source: Source, gaps: Gaps) -> Draft:
+    """Return the jobs of the log; a job runs for the sum of its attempts."""
+    entries = _entries(source)
+    rows = _with_runs(_jobs(source, entries), _attempts(source, entries), gaps)
+    runs, gpus = pl.col("runs"), pl.col("gpus")
+    rows = _dropped(rows, gaps, runs.fill_null(0) == 0, Message("the job has no attempt"))
+    rows = _dropped(rows, gaps, pl.col("is_open"), Message("the job was still running"))
+    rows = _dropped(rows, gaps, gpus == 0, Message("the job's last attempt names no GPU"))
+    frame = pl.DataFrame(
+        {
+            "submit_ms": instants(rows, "submitted_time", zone=ZONE),
+            "runtime_ms": rows.frame["runtime_ms"],
+            "gpus": rows.frame["gpus"],
+            "job_id": text(rows, "jobid"),
+            "tenant": text(rows, "vc"),
+            "user": text(rows, "user", missing="unknown"),
+        }
+    )
+    return Draft(frame, "utc")
+
+
+def _dropped(rows: Rows, gaps: Gaps, when: pl.Expr, reason: Message) -> Rows:
+    return gaps.drop(rows, rows.frame.select(when.alias("when"))["when"], reason)
+
+
+def _with_runs(rows: Rows, attempts: Rows, gaps: Gaps) -> Rows:
+    """Return the jobs with the time they ran, their GPUs and whether they still run."""
+    each = attempts.frame.with_columns(runtime_ms=_lengths(attempts, gaps))
+    runs = each.group_by("job", maintain_order=True).agg(
+        runs=pl.len().cast(pl.Int64),
+        runtime_ms=pl.col("runtime_ms").sum(),
+        gpus=pl.col("gpus").last(),
+        is_open=pl.col("end_time").last().is_null() & pl.col("start_time").last().is_not_null(),
+    )
+    frame = rows.frame.with_row_index("job").with_columns(pl.col("job").cast(pl.Int64))
+    joined = frame.join(runs, on="job", how="left", maintain_order="left")
+    return Rows(rows.where, joined.with_columns(pl.col("is_open").fill_null(value=False)), rows.row)
+
+
+def _lengths(attempts: Rows, gaps: Gaps) -> pl.Series:
+    """Return how long each attempt ran; one without both times counts nothing [ms]."""
+    start = instants(attempts, "start_time", zone=ZONE, empty_is_null=True)
+    end = instants(attempts, "end_time", zone=ZONE, empty_is_null=True)
+    # In the hour that summer time repeats, an end reads as early as it can without going back.
+    end = end.zip_with((end >= start).fill_null(value=True), _an_hour_later(end))
+    check(attempts, "end_time", end < start, Message("an instant at or after start_time"))
+    check(attempts, "end_time", end - start > YEARS_100_S * 1000, _SOON)
+    is_open = attempts.frame["job"].is_last_distinct() & start.is_not_null() & end.is_null()
+    lost = (start.is_null() | end.is_null()) & ~is_open
+    gaps.fill(attempts, lost, Message("an attempt lacks a time and counts nothing"))
+    return (end - start).fill_null(0)
+
+
+_SOON = Message("an instant less than a hundred years after the start")
+
+
+def _an_hour_later(end: pl.Series) -> pl.Series:
+    local = end.cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(ZONE)
+    clock = local.dt.replace_time_zone(None)
+    later = clock.dt.replace_time_zone(ZONE, ambiguous="latest", non_existent="null")
+    return later.dt.convert_time_zone("UTC").to_physical()
+
+
+def _entries(source: Source) -> list[dict[str, Any]]:
+    check_is_text(source)
+    try:
+        entries = json.loads(source.data)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", None)
+        raise InputError(
+            cell(source.where, line),
+            found=Message("text that is not JSON, or is cut off"),
+            wanted=Message("a whole JSON list of jobs"),
+        ) from error
+    if not isinstance(entries, list) or not entries:
+        found = Message("JSON without a single job")
+        raise source.error(source.where, found=found, wanted=Message("a JSON list of jobs"))
+    return cast("list[dict[str, Any]]", entries)
+
+
+def _jobs(source: Source, entries: list[dict[str, Any]]) -> Rows:
+    for at, entry in enumerate(entries, 1):
+        _check_object(source, at, entry, KEYS)
+    names = ("jobid", "vc", "user", "submitted_time")
+    columns = {name: [_said(entry.get(name)) for entry in entries] for name in names}
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
+    return Rows(source.where, frame, _numbers(len(entries)))
+
+
+def _attempts(source: Source, entries: list[dict[str, Any]]) -> Rows:
+    found: list[tuple[int, str | None, str | None, int]] = []
+    for at, entry in enumerate(entries):
+        for attempt in _list(source, at + 1, "attempts", entry["attempts"]):
+            _check_object(source, at + 1, attempt, ("start_time", "end_time", "detail"))
+            times = _said(attempt["start_time"]), _said(attempt["end_time"])
+            found.append((at, *times, _gpus(source, at + 1, attempt["detail"])))
+    frame = pl.DataFrame(found, schema=_ATTEMPT, orient="row")
+    return Rows(source.where, frame, frame["job"] + 1)
+
+
+def _gpus(source: Source, at: int, detail: object) -> int:
+    servers = _list(source, at, "detail", detail)
+    for server in servers:
+        _check_object(source, at, server, ("gpus",))
+    return sum(len(_list(source, at, "gpus", server["gpus"])) for server in servers)
+
+
+def _list(source: Source, at: int, column: str, value: object) -> list[Any]:
+    if not isinstance(value, list):
+        place = cell(source.where, at, column)
+        raise source.error(place, found=shown(value), wanted=Message("a list"))
+    return cast("list[Any]", value)
+
+
+def _check_object(source: Source, at: int, value: object, keys: tuple[str, ...]) -> None:
+    if not isinstance(value, dict):
+        found, wanted = shown(value), Message("an object with {keys}", {"keys": ", ".join(keys)})
+        raise source.error(cell(source.where, at), found=found, wanted=wanted)
+    for key in keys:
+        if key not in value:
+            place = cell(source.where, at, key)
+            raise source.error(place, found=Message("nothing"), wanted=Message("a value"))
+
+
+def _said(value: object) -> str | None:
+    if value is None or value == "None":
+        return None
+    return str(value).encode(errors="replace").decode()  # half a surrogate pair is no text
+
+
+def _numbers(count: int) -> pl.Series:
+    return pl.int_range(1, count + 1, eager=True, dtype=pl.Int64).alias("row")

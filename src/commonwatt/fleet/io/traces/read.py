@@ -1,0 +1,259 @@
+"""The front door: read one trace, or several on one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from commonwatt.core.errors import UsageError, cell
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.workload import Workload
+from commonwatt.fleet.io.traces.detect import detect, format_named
+from commonwatt.fleet.io.traces.draft import (
+    MOST_NAMES,
+    Draft,
+    is_sorted,
+    join,
+    mask_names,
+    to_workload,
+)
+from commonwatt.fleet.io.traces.mapped import load_mapping, read_mapped
+from commonwatt.fleet.io.traces.requests import Requests
+from commonwatt.fleet.io.traces.rows import Gap, Gaps
+from commonwatt.fleet.io.traces.source import Source, open_source
+
+CLOCKS: Final = ("shared", "start")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceRead:
+    """A trace as it was read.
+
+    Args:
+        path: The file.
+        format: Name of its format.
+        sha256: Digest of the file as it stands on disk.
+        jobs: The jobs; None for a trace of requests.
+        requests: The requests; None for a trace of jobs.
+        dropped: Rows left out, by reason.
+        filled: Rows where a stand-in was used, by reason.
+        notes: What should be said about the whole file.
+    """
+
+    path: Path
+    format: str
+    sha256: str
+    jobs: Workload | None
+    requests: Requests | None
+    dropped: tuple[Gap, ...]
+    filled: tuple[Gap, ...]
+    notes: tuple[Message, ...]
+
+    @property
+    def workload(self) -> Workload:
+        """The jobs.
+
+        Raises:
+            UsageError: The trace holds requests, not jobs.
+        """
+        if self.jobs is None:
+            raise _not_jobs(self.path)
+        return self.jobs
+
+    def sentences(self, language: str = "en") -> list[str]:
+        """Return what should be said of the reading: rows left out, stand-ins, notes."""
+        out = [_counted(_LEFT_OUT, gap, language) for gap in self.dropped]
+        filled = [_counted(_STOOD_IN, gap, language) for gap in self.filled]
+        return out + filled + [note.say(language) for note in self.notes]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what was read and what was not, for `--json`, in English."""
+        rows = len(self.jobs) if self.jobs is not None else None
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "sha256": self.sha256,
+            "jobs": rows,
+            "requests": self.requests.as_dict() if self.requests is not None else None,
+            "dropped": [_plain(gap) for gap in self.dropped],
+            "filled": [_plain(gap) for gap in self.filled],
+            "notes": [str(note) for note in self.notes],
+        }
+
+
+_LEFT_OUT = Message("Rows left out: {count}, the first being row {row}: {reason}")
+_STOOD_IN = Message("Rows read with a stand-in: {count}, the first being row {row}: {reason}")
+
+
+def _counted(form: Message, gap: Gap, language: str) -> str:
+    reason, row = gap.reason.say(language), f"{gap.first_rows[0]:,}"
+    values = {"count": f"{gap.count:,}", "row": row, "reason": reason}
+    return Message(form.text, values).say(language)
+
+
+def _plain(gap: Gap) -> dict[str, object]:
+    return {"reason": str(gap.reason), "rows": gap.count, "first_rows": list(gap.first_rows)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracesRead:
+    """Several traces as one workload.
+
+    Args:
+        workload: The jobs of all of them.
+        reads: Each trace as it was read, in the order given.
+    """
+
+    workload: Workload
+    reads: tuple[TraceRead, ...]
+
+
+def read_trace(
+    path: Path,
+    *,
+    format: str | None = None,  # noqa: A002
+    strict: bool = False,
+    mapping: Path | None = None,
+) -> TraceRead:
+    """Return the trace in `path`.
+
+    Args:
+        path: CSV, Parquet or log; `.gz` and `.zst` are unpacked.
+        format: One of `FORMATS`; found from the content where not given.
+        strict: Refuse any row that is incomplete, rather than count it.
+        mapping: TOML file that says what the columns of a table mean.
+
+    Raises:
+        InputError: The file cannot be read, or is of no known format.
+        TraceError: A row holds a bad value.
+    """
+    return _read(path, format, strict, mapping)[0]
+
+
+def read_traces(
+    paths: Sequence[Path],
+    *,
+    format: str | None = None,  # noqa: A002
+    strict: bool = False,
+    mapping: Path | None = None,
+    clock: str = "shared",
+) -> TracesRead:
+    """Return the traces in `paths` as one workload.
+
+    With several files a job's name gains that of its file, and the jobs of a file
+    that names no tenant belong to a tenant of the file's name.
+
+    Args:
+        paths: The files, at least one.
+        format: As for `read_trace`; the same for all.
+        strict: As for `read_trace`.
+        mapping: As for `read_trace`; the same for all.
+        clock: `shared` keeps the traces' own clock, which must be the same for all;
+            `start` lets every trace begin at 0.
+
+    Raises:
+        UsageError: A trace holds requests, or the traces count on different clocks.
+        InputError: As for `read_trace`.
+    """
+    found = [_read(path, format, strict, mapping) for path in paths]
+    reads = tuple(read for read, _ in found)
+    drafts = [_jobs_of(read, draft) for read, draft in found]
+    if len(reads) == 1:
+        return TracesRead(workload=reads[0].workload, reads=reads)
+    if clock == "shared":
+        _check_one_clock(drafts)
+    else:
+        drafts = [draft.from_zero() for draft in drafts]
+    named = [draft.named(read.path) for draft, read in zip(drafts, reads, strict=True)]
+    return TracesRead(workload=to_workload(join(named)), reads=reads)
+
+
+def _read(
+    path: Path, name: str | None, strict: bool, mapping: Path | None
+) -> tuple[TraceRead, Draft | Requests]:
+    if mapping is not None and name not in (None, "table"):
+        wanted = Message("table, because --mapping describes one")
+        raise UsageError("--format", found=str(name), wanted=wanted)
+    source, gaps = open_source(path), Gaps(strict)
+    if mapping is not None:
+        return _finished(source, "table", read_mapped(source, load_mapping(mapping)), gaps)
+    form = format_named(name) if name else detect(source)
+    return _finished(source, form.name, form.read(source, gaps), gaps)
+
+
+def _finished(
+    source: Source, name: str, found: Draft | Requests, gaps: Gaps
+) -> tuple[TraceRead, Draft | Requests]:
+    if isinstance(found, Draft):
+        _check_some_left(source, found)
+        _check_names_fit(source, found)
+        _note_disorder(found, gaps)
+    read = TraceRead(
+        path=source.path,
+        format=name,
+        sha256=source.sha256,
+        jobs=to_workload(found) if isinstance(found, Draft) else None,
+        requests=found if isinstance(found, Requests) else None,
+        dropped=tuple(gaps.dropped),
+        filled=tuple(gaps.filled),
+        notes=tuple(gaps.notes),
+    )
+    return read, found
+
+
+def _check_some_left(source: Source, draft: Draft) -> None:
+    if not draft.frame.height:
+        raise source.error(
+            source.where,
+            found=Message("no job that ran"),
+            wanted=Message("at least one job with a start and an end"),
+        )
+
+
+def _check_names_fit(source: Source, draft: Draft) -> None:
+    for column in ("gpu_types", "sites"):
+        count = len(mask_names(draft, column))
+        if count > MOST_NAMES:
+            raise source.error(
+                cell(source.where, column=column),
+                found=Message("{count} different names", {"count": f"{count:,}"}),
+                wanted=Message("at most {most} different names", {"most": str(MOST_NAMES)}),
+            )
+
+
+def _note_disorder(draft: Draft, gaps: Gaps) -> None:
+    submit = draft.frame["submit_ms"].to_numpy()
+    if not is_sorted(submit):
+        early = int(np.count_nonzero(submit[1:] < submit[:-1]))
+        gaps.note(
+            Message(
+                "Jobs that stood below a later one: {count}; the jobs were sorted.",
+                {"count": f"{early:,}"},
+            )
+        )
+
+
+def _jobs_of(read: TraceRead, found: Draft | Requests) -> Draft:
+    if isinstance(found, Requests):
+        raise _not_jobs(read.path)
+    return found
+
+
+def _not_jobs(path: Path) -> UsageError:
+    found = Message("requests to a language model")
+    return UsageError(str(path), found=found, wanted=Message("a trace of jobs"))
+
+
+def _check_one_clock(drafts: list[Draft]) -> None:
+    clocks = sorted({draft.clock for draft in drafts})
+    if len(clocks) > 1:
+        raise UsageError(
+            "--trace",
+            found=Message("traces on the clocks {names}", {"names": ", ".join(clocks)}),
+            wanted=Message("traces on one clock"),
+            remedy=Message("Let every trace begin at 0 with --clock start."),
+        )

@@ -1,0 +1,98 @@
+"""The formats, one line each, and how each is known by its content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import commonwatt.fleet.io.traces.acme as acme
+import commonwatt.fleet.io.traces.azure_llm as azure_llm
+import commonwatt.fleet.io.traces.helios as helios
+import commonwatt.fleet.io.traces.itp as itp
+import commonwatt.fleet.io.traces.mapped as mapped
+import commonwatt.fleet.io.traces.mooncake as mooncake
+import commonwatt.fleet.io.traces.openb as openb
+import commonwatt.fleet.io.traces.philly as philly
+import commonwatt.fleet.io.traces.philly_log as philly_log
+import commonwatt.fleet.io.traces.sacct as sacct
+import commonwatt.fleet.io.traces.servegen as servegen
+import commonwatt.fleet.io.traces.swf as swf
+from commonwatt.core.messages import Message
+from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.requests import Requests
+from commonwatt.fleet.io.traces.rows import Gaps
+from commonwatt.fleet.io.traces.source import Source
+
+Reader = Callable[[Source, Gaps], "Draft | Requests"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A published trace format.
+
+    Args:
+        name: As `--format` spells it.
+        meaning: What it is.
+        columns: A table that has them all is of this format; the first that fits wins.
+        read: Its reader.
+        recognises: Knows the format by other signs than its columns.
+    """
+
+    name: str
+    meaning: Message
+    columns: tuple[str, ...]
+    read: Reader
+    recognises: Callable[[Source], bool] | None = None
+
+
+FORMATS: Final[dict[str, Format]] = {
+    form.name: form
+    for form in (
+        Format("openb", Message("Alibaba GPU trace 2023, pods"), openb.COLUMNS, openb.read),
+        Format("philly", Message("Microsoft Philly, cleaned table"), philly.COLUMNS, philly.read),
+        Format(
+            "philly-log",
+            Message("Microsoft Philly, published log"),
+            (),
+            philly_log.read,
+            recognises=philly_log.recognises,
+        ),
+        Format("itp", Message("Microsoft ITP training jobs"), itp.COLUMNS, itp.read),
+        Format("helios", Message("SenseTime Helios job log"), helios.COLUMNS, helios.read),
+        Format("acme", Message("Shanghai AI Lab Acme job log"), acme.COLUMNS, acme.read),
+        Format(
+            "swf", Message("Standard Workload Format 2.2"), (), swf.read, recognises=swf.recognises
+        ),
+        Format(
+            "sacct", Message("Slurm sacct --parsable2"), (), sacct.read, recognises=sacct.recognises
+        ),
+        Format(
+            "table",
+            Message("a table of our names, or of any with --mapping"),
+            mapped.COLUMNS,
+            mapped.read,
+        ),
+        Format(
+            "azure-llm",
+            Message("Azure LLM inference requests"),
+            (),
+            azure_llm.read,
+            recognises=azure_llm.recognises,
+        ),
+        Format(
+            "mooncake",
+            Message("Mooncake requests"),
+            (),
+            mooncake.read,
+            recognises=mooncake.recognises,
+        ),
+        Format(
+            "servegen",
+            Message("ServeGen request rates"),
+            (),
+            servegen.read,
+            recognises=servegen.recognises,
+        ),
+    )
+}

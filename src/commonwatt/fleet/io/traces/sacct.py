@@ -1,0 +1,228 @@
+"""Slurm accounting as `sacct --parsable2 --allusers --format=…` prints it.
+
+Schema: the sacct manual page (slurm.schedmd.com/sacct.html), fields by header: `JobID`
+(`1234`, array task `1234_7`, step `1234.batch`), `Submit`, `Start`, `End` (`Unknown` or `None`
+before they happen), `Elapsed` ([days-]hours:minutes:seconds), `ElapsedRaw` [s], `Timelimit`,
+`TimelimitRaw` [min], `State`, `ReqTRES` and `AllocTRES` (`cpu=8,gres/gpu:a100=2,mem=64G,node=1`).
+Accounts become tenants and job names groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import polars as pl
+
+from commonwatt.core.errors import cell
+from commonwatt.core.messages import Message
+from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.joblog import is_zoned
+from commonwatt.fleet.io.traces.rows import (
+    MOST_GPUS,
+    YEARS_100_S,
+    Gaps,
+    Rows,
+    check,
+    instants,
+    milliseconds,
+    shown,
+    text,
+)
+from commonwatt.fleet.io.traces.source import Source, check_is_text
+from commonwatt.fleet.io.traces.tabular import columns_of, read_rows, shown_names
+
+_ABSENT: Final = ("", "Unknown", "None", "N/A")
+_NEVER: Final = ("PENDING", "REVOKED", "CONFIGURING")
+_GOING_ON: Final = ("RUNNING", "SUSPENDED", "COMPLETING", "RESIZING", "REQUEUED", "STOPPED")
+_CLOCK: Final = r"^(?:(\d{1,5})-)?(\d{1,3}):(\d{2}):(\d{2})(?:\.\d+)?$"
+_MOST_MIB: Final = float(1 << 40)
+_MIB: Final = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1048576.0, "P": 1073741824.0}
+
+
+def recognises(source: Source) -> bool:
+    """Return whether the header names a JobID between vertical bars."""
+    if source.is_parquet:
+        return False
+    columns = columns_of(source, "|")
+    return len(columns) > 1 and not {"JobID", "JobIDRaw"}.isdisjoint(columns)
+
+
+def read(source: Source, gaps: Gaps) -> Draft:
+    """Return the jobs of an accounting listing; job steps are left out."""
+    check_is_text(source)
+    rows = read_rows(source, ("Submit",), separator="|", quote=False)
+    _check_header(rows)
+    rows = _ended(_without_steps(rows, gaps), gaps)
+    columns = _times(rows, gaps) | _resources(rows, gaps)
+    columns["job_id"] = text(rows, _id(rows))
+    for ours, theirs in (("tenant", "Account"), ("user", "User"), ("group", "JobName")):
+        if rows.has(theirs):
+            columns[ours] = text(rows, theirs, missing="unknown")
+    zoned = len(rows) > 0 and is_zoned(rows, "Submit")
+    return Draft(pl.DataFrame(columns), "utc" if zoned else "local", "(the cluster's wall clock)")
+
+
+def _check_header(rows: Rows) -> None:
+    has_time = (
+        rows.has("ElapsedRaw") or rows.has("Elapsed") or (rows.has("Start") and rows.has("End"))
+    )
+    has_size = rows.has("AllocTRES") or rows.has("ReqTRES")
+    if has_time and has_size:
+        return
+    wanted = (
+        Message("AllocTRES or ReqTRES")
+        if has_time
+        else Message("ElapsedRaw, Elapsed, or both Start and End")
+    )
+    found = Message("only the columns {names}", {"names": shown_names(rows.frame.columns)})
+    raise rows.error(cell(rows.where, 1), found=found, wanted=wanted)
+
+
+def _id(rows: Rows) -> str:
+    return "JobID" if rows.has("JobID") else "JobIDRaw"
+
+
+def _without_steps(rows: Rows, gaps: Gaps) -> Rows:
+    is_step = text(rows, _id(rows)).str.contains(".", literal=True)
+    return gaps.skip(rows, is_step, Message("a step of a job that has a line of its own"))
+
+
+def _ended(rows: Rows, gaps: Gaps) -> Rows:
+    state = _first_word(rows, "State")
+    never = state.is_in(_NEVER) | _is_absent(rows, "Start")
+    rows = gaps.drop(rows, never, Message("the job never started"))
+    going_on = _first_word(rows, "State").is_in(_GOING_ON) | _is_absent(rows, "End")
+    return gaps.drop(rows, going_on, Message("the job had not ended"))
+
+
+def _first_word(rows: Rows, column: str) -> pl.Series:
+    if not rows.has(column):
+        return pl.Series([""]).new_from_index(0, len(rows))
+    return rows.frame[column].fill_null("").str.extract(r"^\s*(\S*)")
+
+
+def _is_absent(rows: Rows, column: str) -> pl.Series:
+    if not rows.has(column):
+        return pl.Series([False]).new_from_index(0, len(rows))
+    return rows.frame[column].fill_null("").is_in(_ABSENT)
+
+
+def _times(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
+    submit = instants(rows, "Submit")
+    between = _between(rows, submit)
+    if rows.has("ElapsedRaw"):
+        runtime = milliseconds(rows, "ElapsedRaw")
+    else:
+        runtime = _elapsed(rows) if rows.has("Elapsed") else between
+    return {"submit_ms": submit, "runtime_ms": runtime, "estimate_ms": _limit(rows, runtime, gaps)}
+
+
+def _between(rows: Rows, submit: pl.Series) -> pl.Series:
+    """Return the time from start to end, checked; from submission where there is no start."""
+    start, end = submit, submit
+    if rows.has("Start"):
+        start = end = instants(rows, "Start")
+        check(rows, "Start", start < submit, _after("Submit"))
+    if rows.has("End"):
+        end = instants(rows, "End")
+        check(rows, "End", end < start, _after("Start"))
+        soon = Message("an instant less than a hundred years after the start")
+        check(rows, "End", end - start > YEARS_100_S * 1000, soon)
+    return end - start
+
+
+def _after(column: str) -> Message:
+    return Message("an instant at or after {column}", {"column": column})
+
+
+def _elapsed(rows: Rows) -> pl.Series:
+    elapsed = _clock_ms(rows.frame["Elapsed"])
+    wanted = Message("a length of time such as 1-02:03:04, at most a hundred years")
+    check(rows, "Elapsed", elapsed.is_null() | (elapsed > YEARS_100_S * 1000), wanted)
+    return elapsed
+
+
+def _limit(rows: Rows, runtime: pl.Series, gaps: Gaps) -> pl.Series:
+    """Return the time limit; the manual allows words such as UNLIMITED, which are none."""
+    if rows.has("TimelimitRaw"):
+        limit = rows.frame["TimelimitRaw"].cast(pl.Int64, strict=False) * 60_000
+    elif rows.has("Timelimit"):
+        limit = _clock_ms(rows.frame["Timelimit"])
+    else:
+        return runtime
+    is_none = limit.is_null() | (limit <= 0) | (limit > YEARS_100_S * 1000)
+    gaps.fill(rows, is_none, Message("no time limit; the run time stands in for it"))
+    return runtime.zip_with(is_none, limit)
+
+
+def _clock_ms(values: pl.Series) -> pl.Series:
+    parts = values.str.strip_chars().str.extract_groups(_CLOCK).struct.unnest()
+    days, hours, minutes, seconds = (parts.to_series(i).cast(pl.Int64) for i in range(4))
+    return (((days.fill_null(0) * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
+
+
+def _resources(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
+    asked = "ReqTRES" if rows.has("ReqTRES") else "AllocTRES"
+    used = "AllocTRES" if rows.has("AllocTRES") else "ReqTRES"
+    if asked == used == "AllocTRES":
+        gaps.note(Message("Without ReqTRES the GPU types allocated are taken as those asked for."))
+    tres = rows.frame[used].fill_null("").str.strip_chars()
+    tres = tres.zip_with(tres != "", rows.frame[asked].fill_null("").str.strip_chars())
+    sizes = _distinct(tres, _sizes)
+    gpus = sizes["gpus"]
+    bad = gpus.is_null() | (gpus > MOST_GPUS)
+    _check_tres(rows, used, bad, tres, Message("a count such as gres/gpu=8"))
+    _check_tres(rows, used, sizes["memory_mib"].is_null(), tres, Message("a size such as mem=64G"))
+    types = _distinct(rows.frame[asked].fill_null(""), _types)
+    return {
+        "gpus": gpus,
+        "cpu_milli": sizes["cpu_milli"],
+        "memory_mib": sizes["memory_mib"],
+        "gpu_types": types["gpu_types"],
+    }
+
+
+def _check_tres(rows: Rows, column: str, bad: pl.Series, tres: pl.Series, wanted: Message) -> None:
+    if bad.any():
+        at = bad.arg_max() or 0
+        raise rows.error(rows.place(at, column), found=shown(tres[at]), wanted=wanted)
+
+
+def _distinct(values: pl.Series, work_out: Callable[[pl.Series], pl.DataFrame]) -> pl.DataFrame:
+    """Return `work_out` of each value, worked out once for each spelling."""
+    spellings = values.alias("tres").to_frame()
+    each = spellings.unique(maintain_order=True)
+    each = pl.concat([each, work_out(each["tres"])], how="horizontal")
+    return spellings.join(each, on="tres", how="left", maintain_order="left")
+
+
+def _sizes(tres: pl.Series) -> pl.DataFrame:
+    memory = tres.str.extract_groups(r"(?:^|,)mem=([0-9.]+)([KMGTP]?)(?:,|$)").struct.unnest()
+    per_unit = memory.to_series(1).replace_strict(_MIB, default=1.0, return_dtype=pl.Float64)
+    mib = memory.to_series(0).cast(pl.Float64, strict=False) * per_unit
+    mib = mib.set(~tres.str.contains(r"(?:^|,)mem="), 0.0)
+    cpus = tres.str.extract(r"(?:^|,)cpu=(\d+)(?:,|$)").cast(pl.Int64, strict=False)
+    return pl.DataFrame(
+        {
+            "gpus": _gpus(tres),
+            "cpu_milli": cpus.fill_null(0) * 1000,
+            "memory_mib": mib.set(mib > _MOST_MIB, None).ceil().cast(pl.Int64),
+        }
+    )
+
+
+def _gpus(tres: pl.Series) -> pl.Series:
+    """Return the GPUs: the plain count, or the sum over types where there is none."""
+    plain = tres.str.extract(r"(?:^|,)gres/gpu=(\d+)(?:,|$)").cast(pl.Int64, strict=False)
+    typed = tres.str.extract_all(r"gres/gpu:[^=,]+=\d+(?:,|$)")
+    counts = typed.list.eval(pl.element().str.extract(r"=(\d+)").cast(pl.Int64, strict=False))
+    total = counts.list.sum()
+    unread = tres.str.contains("gres/gpu", literal=True) & (typed.list.len() == 0)
+    return plain.zip_with(plain.is_not_null(), total.set(unread, None))
+
+
+def _types(tres: pl.Series) -> pl.DataFrame:
+    typed = tres.str.extract_all(r"gres/gpu:[^=,]+=")
+    names = typed.list.eval(pl.element().str.extract(r"gres/gpu:([^=,]+)="))
+    return pl.DataFrame({"gpu_types": names.list.join("|")})

@@ -1,0 +1,132 @@
+"""Standard Workload Format of the Parallel Workloads Archive, version 2.2.
+
+Schema: cs.huji.ac.il/labs/parallel/workload/swf.html: lines of 18 numbers between spaces,
+-1 where unknown, comments after `;`. A log may give a job that was swapped out a summary
+line and a line for each partial execution (status 2, 3, 4); the summary holds them all.
+The archive counts processors; here each is a GPU. Groups become tenants, executables groups.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.rows import (
+    LATEST_S,
+    MOST_GPUS,
+    YEARS_100_S,
+    Gaps,
+    Rows,
+    check,
+    number,
+    whole,
+)
+from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.tabular import Body, check_not_empty, first_line, split_rows
+
+FIELDS: Final = (
+    "job_number", "submit_time", "wait_time", "run_time", "allocated_processors",
+    "average_cpu_time", "used_memory", "requested_processors", "requested_time",
+    "requested_memory", "status", "user_id", "group_id", "executable", "queue", "partition",
+    "preceding_job", "think_time",
+)  # fmt: skip
+_PARTIAL: Final = (2, 3, 4)
+_MOST_KIB: Final = 1 << 50
+_UNKNOWN: Final = -1
+
+
+def recognises(source: Source) -> bool:
+    """Return whether the file opens with a `;` comment or a line of 18 numbers."""
+    if source.is_parquet:
+        return False
+    line = first_line(source).strip()
+    numbers = re.fullmatch(r"(-?[0-9.]+\s+){17}-?[0-9.]+", line)
+    return line.startswith(";") or numbers is not None
+
+
+def read(source: Source, gaps: Gaps) -> Draft:
+    """Return the jobs of an SWF log."""
+    rows = split_rows(Body(source, _spaced(source.data), 1, list(FIELDS), " ", quote=False))
+    check_not_empty(rows)
+    rows = _jobs(rows, gaps)
+    processors = _processors(rows)
+    start_s = _unix_start(source.data)
+    columns = {
+        "job_id": rows.frame["job_number"],
+        "submit_ms": _ms(_seconds(rows, "submit_time", LATEST_S, unknown=False)) + start_s * 1000,
+        "runtime_ms": _ms(_seconds(rows, "run_time", YEARS_100_S)),
+        "gpus": processors,
+        "memory_mib": _memory(rows, processors),
+        "user": _named(rows, "user_id"),
+        "tenant": _named(rows, "group_id"),
+        "group": _named(rows, "executable"),
+    }
+    columns["estimate_ms"] = _estimates(rows, columns["runtime_ms"])
+    gaps.note(Message("Processors are read as GPUs."))
+    clock = "utc" if start_s else "swf"
+    return Draft(pl.DataFrame(columns), clock, "the log's zero")
+
+
+def _spaced(data: bytes) -> bytes:
+    """Return the lines with comments emptied and single spaces; no line is added or lost."""
+    if b";" in data:
+        data = re.sub(rb"(?m)^[ \t]*;.*$", b"", data)
+    data = data.replace(b"\t", b" ")
+    while b"  " in data:
+        data = data.replace(b"  ", b" ")
+    data = data.replace(b"\n ", b"\n").replace(b" \n", b"\n")
+    return data.strip(b" ")
+
+
+def _unix_start(data: bytes) -> int:
+    """Return the `UnixStartTime` of the header, 0 where there is none [s since 1970]."""
+    found = re.search(
+        rb"(?m)^[ \t]*;[ \t]*UnixStartTime:[ \t]*([0-9]{1,10})[ \t]*$", data[: 1 << 20]
+    )
+    return int(found[1]) if found else 0
+
+
+def _jobs(rows: Rows, gaps: Gaps) -> Rows:
+    status = whole(rows, "status", low=_UNKNOWN, high=5)
+    rows = gaps.skip(rows, status.is_in(_PARTIAL), Message("a partial execution of a job"))
+    lengths = _seconds(rows, "run_time", YEARS_100_S)
+    rows = gaps.drop(rows, lengths < 0, Message("the run time is unknown"))
+    return gaps.drop(rows, _processors(rows) < 1, Message("the processors are unknown"))
+
+
+def _processors(rows: Rows) -> pl.Series:
+    """Return the processors asked for, or where unknown those allocated."""
+    asked = whole(rows, "requested_processors", low=_UNKNOWN, high=MOST_GPUS)
+    allocated = whole(rows, "allocated_processors", low=_UNKNOWN, high=MOST_GPUS)
+    return asked.zip_with(asked > 0, allocated)
+
+
+def _estimates(rows: Rows, runtime_ms: pl.Series) -> pl.Series:
+    asked = _ms(_seconds(rows, "requested_time", YEARS_100_S))
+    return asked.zip_with(asked > 0, runtime_ms)
+
+
+def _named(rows: Rows, column: str) -> pl.Series:
+    """Return a column of numbers that stand for names, -1 as `unknown`."""
+    return rows.frame[column].replace("-1", "unknown")
+
+
+def _memory(rows: Rows, processors: pl.Series) -> pl.Series:
+    """Return the memory asked for, from KiB a processor [MiB]; 0 where unknown."""
+    each_kib = number(rows, "requested_memory", low=_UNKNOWN, high=_MOST_KIB)
+    return (each_kib.clip(lower_bound=0) * processors / 1024).ceil().cast(pl.Int64)
+
+
+def _seconds(rows: Rows, column: str, high_s: int, *, unknown: bool = True) -> pl.Series:
+    values = number(rows, column, low=_UNKNOWN if unknown else 0, high=high_s)
+    wanted = Message("a number of seconds, or -1 where unknown")
+    check(rows, column, (values < 0) & (values != _UNKNOWN), wanted)
+    return values
+
+
+def _ms(seconds: pl.Series) -> pl.Series:
+    return (seconds * 1000).round().cast(pl.Int64)

@@ -1,0 +1,262 @@
+"""Text and Parquet tables as rows whose place in the file is known."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import polars as pl
+
+from commonwatt.core.errors import InputError, cell
+from commonwatt.core.messages import Message
+from commonwatt.fleet.io.traces.rows import Rows, shown
+from commonwatt.fleet.io.traces.source import Source, check_is_text
+
+
+def columns_of(source: Source, separator: str = ",") -> list[str]:
+    """Return the column names of a table: Parquet's schema, or the first line's fields."""
+    if source.is_parquet:
+        return list(_schema(source))
+    return _fields(first_line(source), separator)
+
+
+def first_line(source: Source) -> str:
+    """Return the first line that is not blank."""
+    start = len(source.data) - len(source.data.lstrip(b"\n"))
+    end = source.data.find(b"\n", start)
+    return source.data[start : end if end >= 0 else None].decode()
+
+
+def read_rows(
+    source: Source, columns: Sequence[str] = (), *, separator: str = ",", quote: bool = True
+) -> Rows:
+    """Return the table in `source`, text as columns of text.
+
+    Args:
+        source: The file.
+        columns: Names that must be there.
+        separator: What stands between two fields of a text table.
+        quote: Fields may stand in double quotes.
+
+    Raises:
+        TraceError: A column is missing or named twice, a row has too many or too
+            few fields, or there is no row.
+    """
+    rows = _parquet_rows(source) if source.is_parquet else _text_rows(source, separator, quote)
+    check_columns(source, rows.frame.columns, columns)
+    check_not_empty(rows)
+    return rows
+
+
+def check_columns(source: Source, found: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raise if one of the columns in `wanted` is missing.
+
+    Raises:
+        TraceError: Names the first missing column and those that are there.
+    """
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise source.error(
+            cell(source.where, None if source.is_parquet else header_row(source), missing[0]),
+            found=Message("only the columns {names}", {"names": shown_names(found)}),
+            wanted=Message("a column named {name}", {"name": missing[0]}),
+        )
+
+
+def shown_names(names: Sequence[str]) -> str:
+    """Return column names for a message, the first dozen of them."""
+    said = ", ".join(shown(name)[1:-1] for name in names[:12])
+    return f"{said}, …" if len(names) > 12 else said
+
+
+def header_row(source: Source) -> int:
+    """Return the row of the header line, counted from 1."""
+    return len(source.data) - len(source.data.lstrip(b"\n")) + 1
+
+
+def _schema(source: Source) -> dict[str, pl.DataType]:
+    with _parquet_faults(source):
+        return dict(pl.read_parquet_schema(io.BytesIO(source.data)))
+
+
+def _parquet_rows(source: Source) -> Rows:
+    with _parquet_faults(source):
+        frame = pl.read_parquet(io.BytesIO(source.data))
+    return Rows(source.where, frame, _count_from(1, frame.height), source.error)
+
+
+class _parquet_faults:  # noqa: N801 - reads as a with-statement
+    """Turns whatever a damaged Parquet file makes its reader raise into one error."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        # The reader may panic on damaged bytes, and its panic is not an Exception.
+        if kind is None or issubclass(kind, KeyboardInterrupt | SystemExit | MemoryError):
+            return
+        raise InputError(
+            self.source.where,
+            found=Message("a damaged Parquet file"),
+            wanted=Message("a whole file; fetch or write it again"),
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The rows of a text table as bytes: what follows the header, and how it is split.
+
+    Args:
+        source: The file.
+        data: Its rows, one newline each.
+        line: Row of the file that they start on.
+        names: Columns.
+        separator: What stands between two fields.
+        quote: Fields may stand in double quotes.
+    """
+
+    source: Source
+    data: bytes
+    line: int
+    names: list[str]
+    separator: str
+    quote: bool
+
+
+def split_rows(body: Body) -> Rows:
+    """Return the rows of `body`, all columns as text, blank lines left out.
+
+    Raises:
+        TraceError: A row has too many or too few fields.
+    """
+    check_is_text(body.source)
+    source, body = body.source, _from_first_row(body)
+    if not body.data:
+        nothing = pl.DataFrame(schema=dict.fromkeys(body.names, pl.String))
+        return Rows(source.where, nothing, _count_from(1, 0), source.error)
+    frame = _parsed(body)
+    return _without_blank_lines(Rows(source.where, frame, _lines(body, frame), source.error), body)
+
+
+def _from_first_row(body: Body) -> Body:
+    """Return the body without leading blank lines, from which fields would be miscounted."""
+    data = body.data.lstrip(b"\n")
+    return replace(body, data=data, line=body.line + len(body.data) - len(data))
+
+
+def check_not_empty(rows: Rows) -> None:
+    """Raise if there is no row.
+
+    Raises:
+        TraceError: There is none.
+    """
+    if not len(rows):
+        found = Message("a header and no rows")
+        raise rows.error(rows.where, found=found, wanted=Message("at least one row"))
+
+
+def _text_rows(source: Source, separator: str, quote: bool) -> Rows:
+    names = _header(source, separator)
+    data, line = _after_header(source)
+    return split_rows(Body(source, data, line, names, separator, quote))
+
+
+def _header(source: Source, separator: str) -> list[str]:
+    names = _fields(first_line(source), separator)
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            place = cell(source.where, header_row(source), shown(name)[1:-1])
+            raise source.error(
+                place, found=Message("the same column twice"), wanted=Message("it once")
+            )
+        seen.add(name)
+    return names
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    fields = next(csv.reader([line], delimiter=separator), list[str]())
+    return [name.strip() for name in fields]
+
+
+def _after_header(source: Source) -> tuple[bytes, int]:
+    """Return what follows the header line, and the row that it starts on."""
+    line = header_row(source)
+    end = source.data.find(b"\n", line - 1)
+    return (source.data[end + 1 :], line + 1) if end >= 0 else (b"", line + 1)
+
+
+def _parsed(body: Body) -> pl.DataFrame:
+    try:
+        frame = pl.read_csv(
+            body.data,
+            has_header=False,
+            schema=dict.fromkeys(body.names, pl.String),
+            separator=body.separator,
+            quote_char='"' if body.quote else None,
+        )
+    except pl.exceptions.PolarsError as error:
+        _check_fields(body)
+        raise body.source.error(
+            body.source.where,
+            found=Message("a table that cannot be split into fields"),
+            wanted=Message("fields between {separator}", {"separator": shown(body.separator)}),
+        ) from error
+    if body.data.count(body.separator.encode()) != (len(body.names) - 1) * frame.height:
+        _check_fields(body)
+    return frame
+
+
+def _check_fields(body: Body) -> None:
+    """Raise for the first row with more or fewer fields than the header."""
+    names = {"count": str(len(body.names))}
+    for line, fields in _records(body):
+        if fields and len(fields) != len(body.names):
+            raise body.source.error(
+                cell(body.source.where, line),
+                found=Message("{count} fields", {"count": str(len(fields))}),
+                wanted=Message("{count} fields, one for each column", names),
+            )
+
+
+def _records(body: Body) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record with the row it starts on, the slow and exact way."""
+    lines = io.StringIO(body.data.decode(), newline="\n")
+    quoting = csv.QUOTE_MINIMAL if body.quote else csv.QUOTE_NONE
+    reader = csv.reader(lines, delimiter=body.separator, quoting=quoting)
+    start = body.line
+    try:
+        for fields in reader:
+            yield start, fields
+            start = body.line + reader.line_num
+    except csv.Error as error:
+        found = Message("a field that is too long, or a quote that is not closed")
+        raise body.source.error(cell(body.source.where, start), found=found) from error
+
+
+def _lines(body: Body, frame: pl.DataFrame) -> pl.Series:
+    breaks = body.data.count(b"\n") + (not body.data.endswith(b"\n"))
+    if breaks == frame.height or not body.quote or b'"' not in body.data:
+        return _count_from(body.line, frame.height)
+    starts = [start for start, _ in _records(body)]
+    return pl.Series("row", starts[: frame.height], dtype=pl.Int64)
+
+
+def _without_blank_lines(rows: Rows, body: Body) -> Rows:
+    is_empty = rows.frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    if not is_empty.any():
+        return rows
+    lines = body.data.split(b"\n")
+    at = cast("list[int]", rows.row.filter(is_empty).to_list())
+    is_blank = [not lines[row - body.line].strip() for row in at]
+    return rows.keep(~is_empty.scatter(is_empty.arg_true(), is_blank))
+
+
+def _count_from(start: int, count: int) -> pl.Series:
+    return pl.int_range(start, start + count, eager=True, dtype=pl.Int64).alias("row")

@@ -1,0 +1,156 @@
+"""Charts of a fleet run: use, queue, waiting by tenant, where energy went, policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from commonwatt.core.messages import translate
+from commonwatt.report.theme import ALARM, scale, sized, svg
+
+
+def use_over_time(use: pl.DataFrame, *, language: str) -> str:
+    """Return allocated GPUs by site over time, with the available GPUs as a line.
+
+    Args:
+        use: Columns `day`, `site`, `allocated_gpus`; one row per bin and site.
+        language: "en" or "zh-Hant".
+    """
+    sites = use["site"].unique(maintain_order=True).to_list()
+    total = use.group_by("day", maintain_order=True).agg(pl.col("available_gpus").sum())
+    areas = (
+        alt.Chart(use)
+        .mark_area(interpolate="step-after", opacity=0.85)
+        .encode(
+            x=_days(language),
+            y=alt.Y("allocated_gpus:Q", title=translate("GPUs", language), stack=True),
+            color=alt.Color("site:N", title=None, scale=scale(sites), sort=sites),
+            order=alt.Order("rank:Q"),
+        )
+    )
+    line = (
+        alt.Chart(total)
+        .mark_line(color="#1c1c1c", strokeDash=[4, 3], strokeWidth=1.2)
+        .encode(x="day:Q", y="available_gpus:Q")
+    )
+    said = translate(
+        "Allocated GPUs by site over time; the dashed line is what was there.", language
+    )
+    return svg(sized(alt.layer(areas, line)), description=said)
+
+
+def queue_over_time(queue: pl.DataFrame, *, language: str) -> str:
+    """Return waiting jobs and the GPUs that they ask for over time.
+
+    Args:
+        queue: Columns `day`, `waiting_jobs`, `waiting_gpus`.
+        language: "en" or "zh-Hant".
+    """
+    long = queue.unpivot(["waiting_jobs", "waiting_gpus"], index="day", variable_name="what")
+    names = {
+        "waiting_jobs": translate("Jobs waiting", language),
+        "waiting_gpus": translate("GPUs that they ask for", language),
+    }
+    long = long.with_columns(pl.col("what").replace_strict(names))
+    order = list(names.values())
+    chart = (
+        alt.Chart(long)
+        .mark_line(interpolate="step-after")
+        .encode(
+            x=_days(language),
+            y=alt.Y("value:Q", title=None),
+            color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
+        )
+    )
+    said = translate("Jobs waiting, and the GPUs that they ask for, over time.", language)
+    return svg(sized(chart), description=said)
+
+
+def waiting_by_tenant(tenants: pl.DataFrame, *, language: str) -> str:
+    """Return the spread of queue delay by tenant: median to 95th percentile, and mean.
+
+    Args:
+        tenants: Columns `tenant`, `p50_h`, `p95_h`, `mean_h`.
+        language: "en" or "zh-Hant".
+    """
+    order = tenants["tenant"].to_list()
+    base = alt.Chart(tenants).encode(y=alt.Y("tenant:N", title=None, sort=order))
+    axis = alt.X("p50_h:Q", title=translate("Queue delay [h]: median to 95th percentile", language))
+    bars = base.mark_bar(height=10, opacity=0.55).encode(x=axis, x2="p95_h:Q")
+    mean = base.mark_point(filled=True, color=ALARM, size=60, opacity=1).encode(x="mean_h:Q")
+    said = translate(
+        "Queue delay by tenant: a bar from median to 95th percentile, a dot at the mean.",
+        language,
+    )
+    return svg(sized(alt.layer(bars, mean), height=max(60, 24 * len(order))), description=said)
+
+
+def energy_by_site(energy: pl.DataFrame, *, language: str) -> str:
+    """Return where the energy went: busy GPUs, idle GPUs and overhead, by site.
+
+    Args:
+        energy: Columns `site`, `busy_mwh`, `idle_mwh`, `overhead_mwh`.
+        language: "en" or "zh-Hant".
+    """
+    names = {
+        "busy_mwh": translate("Busy GPUs", language),
+        "idle_mwh": translate("Idle GPUs", language),
+        "overhead_mwh": translate("Cooling and losses (PUE)", language),
+    }
+    long = energy.unpivot(list(names), index="site", variable_name="what", value_name="mwh")
+    ranks = pl.col("what").replace_strict({name: i for i, name in enumerate(names)})
+    long = long.with_columns(rank=ranks, what=pl.col("what").replace_strict(names))
+    order = list(names.values())
+    chart = (
+        alt.Chart(long)
+        .mark_bar(height=18)
+        .encode(
+            y=alt.Y("site:N", title=None, sort=energy["site"].to_list()),
+            x=alt.X("mwh:Q", title="MWh", stack=True),
+            color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
+            order=alt.Order("rank:Q"),
+        )
+    )
+    said = translate("Energy by site: busy GPUs, idle GPUs, cooling and losses.", language)
+    return svg(sized(chart, height=max(60, 34 * energy.height)), description=said)
+
+
+def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
+    """Return mean and 95th percentile of queue delay by policy, on a logarithmic scale.
+
+    Args:
+        rows: Columns `policy`, `mean_queue_delay_s`, `p95_queue_delay_s`.
+        language: "en" or "zh-Hant".
+    """
+    names = {
+        "mean_queue_delay_s": translate("Mean", language),
+        "p95_queue_delay_s": translate("95th percentile", language),
+    }
+    long = rows.unpivot(list(names), index="policy", variable_name="what", value_name="wait_s")
+    long = long.with_columns(
+        what=pl.col("what").replace_strict(names),
+        wait_h=(pl.col("wait_s") / 3600).clip(lower_bound=1 / 3600),
+    )
+    order = list(names.values())
+    chart = (
+        alt.Chart(long)
+        .mark_point(filled=True, size=80, opacity=0.9)
+        .encode(
+            y=alt.Y("policy:N", title=None, sort=rows["policy"].to_list()),
+            x=alt.X(
+                "wait_h:Q",
+                title=translate("Queue delay [h], logarithmic; a second at the least", language),
+                scale=alt.Scale(type="log"),
+            ),
+            color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
+            shape=alt.Shape("what:N", legend=None, sort=order),
+        )
+    )
+    said = translate("Mean and 95th percentile of queue delay by policy.", language)
+    return svg(sized(chart, height=max(70, 28 * rows.height)), description=said)
+
+
+def _days(language: str) -> Any:
+    return alt.X("day:Q", title=translate("Days from the first submission", language))

@@ -1,0 +1,52 @@
+"""Several policies on the same demand: one table and one plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from commonwatt.catalogue.tables import Column, Table
+from commonwatt.fleet.engines.simulator import Runtime
+from commonwatt.fleet.usecases.charts import policies_compared
+from commonwatt.fleet.usecases.inputs import Inputs
+from commonwatt.fleet.usecases.policy_names import policy_in_a_word
+from commonwatt.fleet.usecases.simulate import FleetRun, run_fleet
+
+COMPARISON = Table(
+    "comparison",
+    "Policies on the same trace and machines.",
+    (
+        Column("policy", "text", "", "order + place + backfill + preemption"),
+        Column("jobs_finished", "count", "", "jobs that finished"),
+        Column("utilisation_share", "number", "1", "GPU time held over available, in the window"),
+        Column("makespan_utilisation_share", "number", "1", "the same over the makespan"),
+        Column("mean_queue_delay_s", "number", "s", "mean of first start minus submission"),
+        Column("p95_queue_delay_s", "number", "s", "95th percentile of the same"),
+        Column("mean_jct_s", "number", "s", "mean of end minus submission"),
+        Column("fragmented_gpu_share", "number", "1", "GPU time idle while some job waited"),
+        Column("energy_kwh", "number", "kWh", "energy drawn, overhead included"),
+        Column("preemptions", "count", "", "times that jobs were preempted"),
+        Column("result_sha256", "text", "", "digest of the schedule"),
+    ),
+)
+
+
+def comparison(
+    inputs: Inputs, words: Sequence[str], *, seed: int = 0, runtime: Runtime = "oracle"
+) -> pl.DataFrame:
+    """Return the figures of each policy, in the order given."""
+    policies = [policy_in_a_word(word) for word in words]
+    return compared([run_fleet(inputs, one, seed=seed, runtime=runtime) for one in policies])
+
+
+def compared(runs: Sequence[FleetRun]) -> pl.DataFrame:
+    """Return one row for each run."""
+    data = [run.data() for run in runs]
+    names = [column.name for column in COMPARISON.columns]
+    return COMPARISON.frame(**{name: [row[name] for row in data] for name in names})
+
+
+def comparison_chart(rows: pl.DataFrame, *, language: str) -> str:
+    """Return the plot of a comparison as SVG."""
+    return policies_compared(rows, language=language)

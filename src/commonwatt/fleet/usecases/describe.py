@@ -1,0 +1,56 @@
+"""What a trace holds, before anything is simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from commonwatt.fleet.domain.workload import Workload
+from commonwatt.fleet.io.traces import TraceRead, read_trace
+
+Row = dict[str, Any]
+
+
+def described(
+    paths: Sequence[Path],
+    *,
+    format: str | None = None,  # noqa: A002
+    mapping: Path | None = None,
+    strict: bool = False,
+) -> list[TraceRead]:
+    """Return each trace as it was read, jobs or requests."""
+    return [read_trace(path, format=format, mapping=mapping, strict=strict) for path in paths]
+
+
+def description(read: TraceRead) -> Row:
+    """Return a trace's summary for `--json`."""
+    found: Row = read.as_dict()
+    if read.jobs is not None:
+        found |= {"summary": jobs_summary(read.jobs)}
+    return found
+
+
+def jobs_summary(jobs: Workload) -> Row:
+    """Return demand, span and names of a trace of jobs.
+
+    `mean_demand_gpus` is GPU time asked over the span from first to last submission.
+    """
+    demand = jobs.demand_milli() / 1000
+    seconds = jobs.runtime_ms / 1000
+    span_s = float(jobs.submit_ms[-1] - jobs.submit_ms[0]) / 1000
+    gpu_hours = float((demand * seconds).sum()) / 3600
+    return {
+        "origin": jobs.origin,
+        "span_s": span_s,
+        "gpu_hours": gpu_hours,
+        "mean_demand_gpus": gpu_hours * 3600 / span_s if span_s else None,
+        "largest_gang_gpus": int(jobs.gpus.max()),
+        "fractional_jobs": int(((jobs.gpu_milli < 1000) & (jobs.gpus > 0)).sum()),
+        "cpu_jobs": int((jobs.gpus == 0).sum()),
+        "median_runtime_s": float(np.median(seconds)),
+        "tenants": len(jobs.tenant_names),
+        "gpu_types": list(jobs.gpu_type_names),
+    }

@@ -1,0 +1,167 @@
+"""From names on a command line to a workload and a fleet that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from commonwatt.core.errors import TableError, UsageError, cell
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import SHARED, Fleet, uniform_fleet
+from commonwatt.fleet.domain.policies.place import in_slices
+from commonwatt.fleet.domain.workload import Workload
+from commonwatt.fleet.engines.simulator.simulate import Pool
+from commonwatt.fleet.io.nodes import read_nodes, read_pools
+from commonwatt.fleet.io.traces import check_fits, read_traces
+from commonwatt.fleet.io.traces.read import TraceRead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the user named.
+
+    Args:
+        traces: Trace files, one or more.
+        format: Their format, or None to find it.
+        mapping: Mapping file of a generic table.
+        strict: Refuse incomplete rows.
+        clock: "shared" or "start", as in `read_traces`.
+        nodes: A number of equal nodes, or a node list.
+        gpus_per_node: GPUs on each of equal nodes.
+        pool: "all": every tenant may use every node; "tenant": its own nodes only.
+        check_fits: Refuse a trace with a job that could never run; the arrived-load
+            protocol counts such jobs instead.
+    """
+
+    traces: tuple[Path, ...]
+    format: str | None = None
+    mapping: Path | None = None
+    strict: bool = False
+    clock: str = "shared"
+    nodes: str
+    gpus_per_node: int | None = None
+    pool: Pool = "all"
+    check_fits: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """A workload and the fleet that it is to run on."""
+
+    workload: Workload
+    fleet: Fleet
+    reads: tuple[TraceRead, ...]
+    files: tuple[Path, ...]
+    pool: Pool
+
+
+def load_inputs(asked: Asked) -> Inputs:
+    """Read what was asked for, and check that every job could ever run.
+
+    Raises:
+        InputError: A file cannot be read, or a row holds a bad value.
+        TraceError: A job asks for more than the fleet has, or for an unknown GPU type.
+        UsageError: The options contradict each other.
+    """
+    read = read_traces(
+        asked.traces,
+        format=asked.format,
+        mapping=asked.mapping,
+        strict=asked.strict,
+        clock=asked.clock,
+    )
+    fleet = load_fleet(asked, read.workload.tenant_names)
+    if asked.check_fits:
+        check_fits(read.workload, fleet, where=", ".join(path.name for path in asked.traces))
+    listed = [Path(asked.nodes)] if not asked.nodes.isdigit() else []
+    mapping = [asked.mapping] if asked.mapping else []
+    return Inputs(
+        workload=in_slices(read.workload, fleet),
+        fleet=fleet,
+        reads=read.reads,
+        files=(*asked.traces, *mapping, *listed),
+        pool=asked.pool,
+    )
+
+
+def load_fleet(asked: Asked, tenants: Sequence[str]) -> Fleet:
+    """Return the fleet that the options describe.
+
+    `--nodes 62 --gpus-per-node 8` are equal nodes; a file with `tenant,nodes` needs
+    `--gpus-per-node`, too; any other node list says all itself.
+    """
+    if asked.nodes.isdigit():
+        return _equal_nodes(asked)
+    path = Path(asked.nodes)
+    if not _is_pools(path):
+        return read_nodes(path, tenants=tenants)
+    fleet = read_pools(path, gpus_per_node=_gpus_per_node(asked), tenants=tenants)
+    if asked.pool == "tenant":
+        return fleet
+    return replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32))
+
+
+def _equal_nodes(asked: Asked) -> Fleet:
+    if asked.pool == "tenant":
+        raise UsageError(
+            "--pool tenant",
+            found=Message("a number of nodes"),
+            wanted=Message("a file with the columns tenant,nodes after --nodes"),
+        )
+    if int(asked.nodes) < 1:
+        raise UsageError("--nodes", found=asked.nodes, wanted=Message("at least 1 node"))
+    return uniform_fleet(int(asked.nodes), _gpus_per_node(asked))
+
+
+def _gpus_per_node(asked: Asked) -> int:
+    if asked.gpus_per_node is None:
+        raise UsageError("--gpus-per-node", wanted=Message("the number of GPUs on each node"))
+    return asked.gpus_per_node
+
+
+def _is_pools(path: Path) -> bool:
+    if path.suffix != ".csv" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.readline(200).decode("utf-8-sig", errors="replace")
+    names = {name.strip().strip('"') for name in head.split(",")}
+    return {"tenant", "nodes"} <= names and "gpus" not in names
+
+
+def load_quotas(path: Path, workload: Workload) -> dict[str, float]:
+    """Return the quota of each tenant [GPUs] from a CSV with `tenant,gpus`.
+
+    Raises:
+        TableError: A column is missing, a tenant is unknown, or a quota is no number.
+    """
+    frame = _quota_frame(path)
+    quotas: dict[str, float] = {}
+    for row, (tenant, gpus) in enumerate(frame.select("tenant", "gpus").iter_rows(), start=2):
+        _check_quota(path, row, tenant, gpus, workload)
+        quotas[tenant] = float(gpus)
+    return quotas
+
+
+def _quota_frame(path: Path) -> pl.DataFrame:
+    try:
+        frame = pl.read_csv(path, schema_overrides={"tenant": pl.String, "gpus": pl.Float64})
+    except (OSError, pl.exceptions.PolarsError) as error:
+        wanted = Message("a CSV file with the columns tenant,gpus")
+        raise TableError(str(path), found=type(error).__name__, wanted=wanted) from None
+    if not {"tenant", "gpus"} <= set(frame.columns):
+        names = Message("columns {names}", {"names": ", ".join(frame.columns)})
+        raise TableError(str(path), found=names, wanted=Message("the columns tenant,gpus"))
+    return frame
+
+
+def _check_quota(path: Path, row: int, tenant: str, gpus: float | None, workload: Workload) -> None:
+    if tenant not in workload.tenant_names:
+        known = Message("one of {names}", {"names": ", ".join(workload.tenant_names)})
+        raise TableError(cell(str(path), row, "tenant"), found=str(tenant)[:40], wanted=known)
+    if gpus is None or not 0 <= gpus < 1e9:
+        wanted = Message("a number of GPUs, 0 or more")
+        raise TableError(cell(str(path), row, "gpus"), found=str(gpus), wanted=wanted)

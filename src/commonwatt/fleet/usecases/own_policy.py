@@ -1,0 +1,56 @@
+"""A user's own queue policy: a class in a Python file, named `FILE.py:CLASS`."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.engines.simulator.user_policy import UserPolicy
+
+MARK = ".py:"
+
+
+def is_own(order: str) -> bool:
+    """Return whether `order` names a file rather than a built-in order.
+
+    >>> is_own("policies/mine.py:LargestFirst"), is_own("sjf")
+    (True, False)
+    """
+    return MARK in order
+
+
+def load_own(order: str) -> UserPolicy:
+    """Return the policy that `FILE.py:CLASS` names; the file is run as it is imported.
+
+    Raises:
+        UsageError: No such file or class, or the class has no `order`.
+    """
+    file, _, name = order.rpartition(":")
+    made = getattr(_module(Path(file)), name, None)
+    policy = made() if isinstance(made, type) else made
+    if not callable(getattr(policy, "order", None)):
+        raise UsageError(
+            "--order",
+            found=order,
+            wanted=Message("a class with order(waiting, now_s), as FILE.py:CLASS"),
+        )
+    return policy  # type: ignore[return-value]  # checked just above
+
+
+def _module(path: Path) -> Any:
+    if not path.is_file():
+        raise UsageError("--order", found=str(path), wanted=Message("a Python file"))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError("--order", found=str(path), wanted=Message("a Python file"))
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        said = Message("{kind} while it was read", {"kind": type(error).__name__})
+        wanted = Message("a Python file that can be imported")
+        raise UsageError(str(path), found=said, wanted=wanted) from error
+    return module

@@ -1,0 +1,50 @@
+"""A whole policy in one word, such as `qssf+consolidate+easy`."""
+
+from __future__ import annotations
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies import (
+    BACKFILLS,
+    ORDERS,
+    PLACES,
+    PREEMPTS,
+    Policy,
+    parse_policy,
+)
+
+_LATER = {"place": PLACES, "backfill": BACKFILLS, "preempt": PREEMPTS}
+
+
+def policy_in_a_word(word: str, *, place: str = "consolidate") -> Policy:
+    """Return the policy of names joined by `+`, the order first, the rest as they come.
+
+    Args:
+        word: For example `fifo`, `sjf+easy` or `priority+best-fit+priority`.
+        place: The place policy where the word names none.
+
+    Raises:
+        UsageError: A name is unknown.
+
+    >>> policy_in_a_word("sjf+easy").name
+    'sjf + consolidate + easy'
+    """
+    order, *rest = [name.strip() for name in word.split("+")]
+    chosen = {"place": place}
+    for name in rest:
+        chosen[_kind_of(name, word)] = name
+    return parse_policy(
+        order, chosen["place"], chosen.get("backfill", "none"), chosen.get("preempt", "none")
+    )
+
+
+def _kind_of(name: str, word: str) -> str:
+    for kind, known in _LATER.items():
+        if name in known:
+            return kind
+    names = [name for known in (ORDERS, *_LATER.values()) for name in known]
+    raise UsageError(
+        "--policy",
+        found=Message("{name} in {word}", {"name": name, "word": word}),
+        wanted=Message("one of {names}", {"names": ", ".join(dict.fromkeys(names))}),
+    )

@@ -1,0 +1,166 @@
+"""Tables behind the plots of a fleet run: use, queue, tenants, energy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from commonwatt.catalogue.tables import Column, Table
+from commonwatt.fleet.domain.workload import I64
+from commonwatt.fleet.engines.energy import energy_used
+from commonwatt.fleet.engines.timeline import held_by, timeline
+from commonwatt.fleet.usecases.simulate import FleetRun
+
+HOUR_MS = 3_600_000
+MOST_BINS = 240  # more than this cannot be told apart at the width of a page
+
+USE = Table(
+    "use",
+    "GPUs allocated by site over time, each the exact mean of its bin.",
+    (
+        Column("day", "number", "d", "start of the bin, from the first submission"),
+        Column("site", "text", "", "site"),
+        Column("rank", "count", "", "position of the site in the programme"),
+        Column("allocated_gpus", "number", "GPU", "mean of GPUs allocated in the bin"),
+        Column("available_gpus", "number", "GPU", "GPUs on the site"),
+    ),
+)
+QUEUE = Table(
+    "queue",
+    "The queue over time, each value the exact mean of its bin.",
+    (
+        Column("day", "number", "d", "start of the bin, from the first submission"),
+        Column("waiting_jobs", "number", "", "mean number of waiting jobs"),
+        Column("waiting_gpus", "number", "GPU", "mean of the GPUs that they ask for"),
+    ),
+)
+TENANTS = Table(
+    "tenants",
+    "Service by tenant.",
+    (
+        Column("tenant", "text", "", "as the programme calls it"),
+        Column("jobs", "count", "", "jobs submitted"),
+        Column("jobs_finished", "count", "", "jobs that finished"),
+        Column("gpu_hours", "number", "GPU-h", "GPU time served"),
+        Column("mean_h", "number", "h", "mean queue delay"),
+        Column("p50_h", "number", "h", "median queue delay"),
+        Column("p95_h", "number", "h", "95th percentile of queue delay"),
+        Column("mean_jct_h", "number", "h", "mean of end minus submission"),
+    ),
+)
+SITES = Table(
+    "sites",
+    "Use, energy, cost and carbon by site, over the makespan.",
+    (
+        Column("site", "text", "", "as the programme calls it"),
+        Column("gpus", "count", "GPU", "GPUs on the site"),
+        Column("jobs", "count", "", "jobs whose first node was there"),
+        Column("gpu_hours", "number", "GPU-h", "GPU time allocated"),
+        Column("utilisation_share", "number", "1", "allocated over available, in the window"),
+        Column("busy_mwh", "number", "MWh", "draw of allocated GPUs"),
+        Column("idle_mwh", "number", "MWh", "draw of GPUs that nobody held"),
+        Column("overhead_mwh", "number", "MWh", "cooling and losses (PUE)"),
+        Column("energy_mwh", "number", "MWh", "all three"),
+        Column("cost_usd", "number", "USD", "energy at the site's price"),
+        Column("carbon_t", "number", "t CO2e", "energy at the grid's carbon intensity"),
+    ),
+)
+
+
+def use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
+    """Return mean allocated GPUs by bin and site; `labels` name the sites in order."""
+    edges = _edges(run)
+    fleet = run.inputs.fleet
+    parts: list[pl.DataFrame] = []
+    for i, label in enumerate(labels):
+        held = np.diff(held_by(run.result, fleet.site.astype(np.int64), i).until(edges))
+        parts.append(
+            USE.frame(
+                day=(edges[:-1] - edges[0]) / (24 * HOUR_MS),
+                site=[label] * (len(edges) - 1),
+                rank=np.full(len(edges) - 1, i),
+                allocated_gpus=held / np.diff(edges) / 1000,
+                available_gpus=np.full(len(edges) - 1, int(fleet.gpus[fleet.site == i].sum())),
+            )
+        )
+    return pl.concat(parts)
+
+
+def queue_table(run: FleetRun) -> pl.DataFrame:
+    """Return mean waiting jobs, and the GPUs that they ask for, by bin."""
+    edges = _edges(run)
+    lines = timeline(run.result, run.inputs.workload)
+    return QUEUE.frame(
+        day=(edges[:-1] - edges[0]) / (24 * HOUR_MS),
+        waiting_jobs=np.diff(lines.queue.until(edges)) / np.diff(edges),
+        waiting_gpus=np.diff(lines.queued_milli.until(edges)) / np.diff(edges) / 1000,
+    )
+
+
+def tenant_table(run: FleetRun, labels: Mapping[str, str]) -> pl.DataFrame:
+    """Return service by tenant, those of most GPU time first."""
+    waits = run.metrics.by_tenant
+    names = sorted(waits, key=lambda name: (-waits[name].gpu_hours, name))
+    rows = [waits[name] for name in names]
+    return TENANTS.frame(
+        tenant=[labels.get(name, name) for name in names],
+        jobs=[row.jobs for row in rows],
+        jobs_finished=[row.jobs_finished for row in rows],
+        gpu_hours=[row.gpu_hours for row in rows],
+        mean_h=[row.mean_queue_delay_s / 3600 for row in rows],
+        p50_h=[row.median_queue_delay_s / 3600 for row in rows],
+        p95_h=[row.p95_queue_delay_s / 3600 for row in rows],
+        mean_jct_h=[row.mean_jct_s / 3600 for row in rows],
+    )
+
+
+def site_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
+    """Return use and energy by site; busy, idle and overhead add up to the energy.
+
+    A held GPU's whole draw counts as busy, a free one's as idle.
+    """
+    fleet = run.inputs.fleet
+    first = int(run.inputs.workload.submit_ms[0])
+    until = first + round(run.metrics.makespan_s * 1000)
+    used = energy_used(run.result, fleet, from_ms=first, until_ms=until)
+    rows = list(run.metrics.by_site.values())
+    idle = [_idle_kwh(run, i, until - first) for i in range(len(rows))]
+    return SITES.frame(
+        site=list(labels),
+        gpus=[row.gpus for row in rows],
+        jobs=[row.jobs for row in rows],
+        gpu_hours=[row.gpu_hours for row in rows],
+        utilisation_share=[row.utilisation_share for row in rows],
+        busy_mwh=[(site.it_kwh - free) / 1000 for site, free in zip(used, idle, strict=True)],
+        idle_mwh=[free / 1000 for free in idle],
+        overhead_mwh=[row.overhead_kwh / 1000 for row in rows],
+        energy_mwh=[row.energy_kwh / 1000 for row in rows],
+        cost_usd=[row.cost_usd for row in rows],
+        carbon_t=[row.carbon_kg / 1000 for row in rows],
+    )
+
+
+def _idle_kwh(run: FleetRun, site: int, length_ms: int) -> float:
+    """Return what GPUs drew while nobody held them [kWh]."""
+    fleet, total = run.inputs.fleet, 0.0
+    segment, node, milli = run.result.segments.pieces()
+    own = run.result.segments
+    held_ms = milli * (own.end_ms - own.start_ms)[segment]
+    for k, kind in enumerate(fleet.gpu_types):
+        mine = (fleet.site == site) & (fleet.gpu_type == k)
+        there = int(fleet.gpus[mine].sum()) * 1000 * length_ms
+        free = there - int(held_ms[mine[node]].sum())
+        total += kind.idle_w * free / 1000 / HOUR_MS / 1000
+    return total
+
+
+def _edges(run: FleetRun) -> I64:
+    """Return the edges of equal bins of whole hours over the makespan [ms]."""
+    first = int(run.inputs.workload.submit_ms[0])
+    length = max(round(run.metrics.makespan_s * 1000), HOUR_MS)
+    hours = max(1, math.ceil(length / HOUR_MS / MOST_BINS))
+    count = math.ceil(length / (hours * HOUR_MS))
+    return first + np.arange(count + 1, dtype=np.int64) * hours * HOUR_MS

@@ -1,0 +1,219 @@
+"""Run a fleet and gather the figures that people quote."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from commonwatt.catalogue.tables import Column, Table
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import Fleet
+from commonwatt.fleet.domain.policies import Policy
+from commonwatt.fleet.domain.workload import Workload
+from commonwatt.fleet.engines.metrics import Metrics, metrics
+from commonwatt.fleet.engines.packing import CURVE, PackingResult, place_arrived_load
+from commonwatt.fleet.engines.simulator import JobState, Result, Runtime, simulate, simulate_user
+from commonwatt.fleet.usecases.inputs import Inputs
+from commonwatt.fleet.usecases.own_policy import load_own
+
+_LITTLE = 1e-3  # of an arrived load: enough to load the kernels
+
+JOBS = Table(
+    "jobs",
+    "What became of every job.",
+    (
+        Column("job_id", "text", "", "name in the trace"),
+        Column("tenant", "text", "", "who submitted it"),
+        Column("gpus", "count", "GPU", "GPUs of the gang"),
+        Column("gpu_milli", "count", "1/1000 GPU", "share of each of them"),
+        Column("submit_s", "number", "s", "submission, from the trace's origin"),
+        Column("start_s", "number", "s", "first start; empty where it never started"),
+        Column("end_s", "number", "s", "end; empty where it did not finish"),
+        Column("queue_delay_s", "number", "s", "first start minus submission"),
+        Column("pending_s", "number", "s", "all time not running"),
+        Column("state", "text", "", "finished, waiting or rejected"),
+        Column("preemptions", "count", "", "times preempted"),
+        Column("site", "text", "", "where it ran, each site once; empty where it never started"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetRun:
+    """One simulation with its figures.
+
+    Args:
+        policy: Name of what decided.
+        inputs: What it ran on.
+        result: When and where each job ran.
+        metrics: The figures.
+        engine_cpu_s: CPU time of the engine alone, compilation and reading left out [s].
+    """
+
+    policy: str
+    inputs: Inputs
+    result: Result
+    metrics: Metrics
+    engine_cpu_s: float
+
+    def data(self) -> dict[str, Any]:
+        """Return every figure for `--json`."""
+        return {
+            "policy": self.policy,
+            "pool": self.inputs.pool,
+            **self.metrics.as_dict(),
+            "engine_cpu_s": self.engine_cpu_s,
+            "jobs_per_cpu_s": _per_second(len(self.result), self.engine_cpu_s),
+            "result_sha256": self.result.sha256,
+            "traces": [read.as_dict() for read in self.inputs.reads],
+        }
+
+
+def run_fleet(
+    inputs: Inputs,
+    policy: Policy,
+    *,
+    seed: int = 0,
+    runtime: Runtime = "oracle",
+    quotas: Mapping[str, float] | None = None,
+) -> FleetRun:
+    """Simulate once and return the figures.
+
+    Two jobs are simulated beforehand, so that loading or compiling the kernels does
+    not count as the engine's time.
+    """
+    _compile(inputs, policy, seed, runtime, quotas)
+    began = time.process_time()
+    result = simulate(
+        inputs.workload,
+        inputs.fleet,
+        policy,
+        pool=inputs.pool,
+        seed=seed,
+        runtime=runtime,
+        quotas=quotas,
+    )
+    spent = time.process_time() - began
+    return FleetRun(
+        policy=policy.name,
+        inputs=inputs,
+        result=result,
+        metrics=metrics(result, inputs.workload, inputs.fleet),
+        engine_cpu_s=spent,
+    )
+
+
+def run_own(inputs: Inputs, order: str) -> FleetRun:
+    """Simulate a user's own policy, named `FILE.py:CLASS`, and return the figures.
+
+    Raises:
+        UsageError: No such policy, or nodes by tenant, which only built-in orders serve.
+    """
+    policy = load_own(order)
+    if inputs.pool != "all":
+        wanted = Message("--pool all, with an order of your own")
+        raise UsageError("--pool", found=inputs.pool, wanted=wanted)
+    began = time.process_time()
+    result = simulate_user(inputs.workload, inputs.fleet, policy)
+    spent = time.process_time() - began
+    return FleetRun(
+        policy=order,
+        inputs=inputs,
+        result=result,
+        metrics=metrics(result, inputs.workload, inputs.fleet),
+        engine_cpu_s=spent,
+    )
+
+
+def run_arrived_load(inputs: Inputs, policy: Policy, *, load: float, seed: int) -> dict[str, Any]:
+    """Run the arrived-load protocol and return its figures for `--json`."""
+    place_arrived_load(inputs.fleet, inputs.workload, policy.place, load=_LITTLE, seed=seed)
+    began = time.process_time()
+    packed = place_arrived_load(inputs.fleet, inputs.workload, policy.place, load=load, seed=seed)
+    return packing_data(packed, time.process_time() - began)
+
+
+def packing_data(packed: PackingResult, engine_cpu_s: float) -> dict[str, Any]:
+    """Return the figures of an arrived-load run; fields of a queue that has none are absent."""
+    return {
+        "protocol": "arrived-load",
+        "policy": packed.policy,
+        "arrived_load": packed.load,
+        "seed": packed.seed,
+        "jobs": packed.jobs,
+        "jobs_placed": packed.jobs_placed,
+        "gpus": packed.capacity_milli // 1000,
+        "arrived_gpu_share": packed.arrived_gpu_share,
+        "allocated_gpu_share": packed.allocated_gpu_share,
+        "unallocated_gpu_share": packed.unallocated_gpu_share,
+        "fragmented_gpu_share": packed.fragmented_gpu_share,
+        "engine_cpu_s": engine_cpu_s,
+        "jobs_per_cpu_s": _per_second(packed.jobs, engine_cpu_s),
+        "result_sha256": packed.result_sha256,
+        "curve": packed.curve().to_dicts(),
+    }
+
+
+def jobs_table(result: Result, workload: Workload, fleet: Fleet) -> pl.DataFrame:
+    """Return what became of every job, in order of submission."""
+    started, ended = result.start_ms >= 0, result.end_ms >= 0
+    names = [state.name.lower() for state in JobState]
+    return JOBS.frame(
+        job_id=workload.job_id,
+        tenant=np.array(workload.tenant_names)[workload.tenant],
+        gpus=workload.gpus,
+        gpu_milli=workload.gpu_milli,
+        submit_s=workload.submit_ms / 1000,
+        start_s=_seconds(result.start_ms, started),
+        end_s=_seconds(result.end_ms, ended),
+        queue_delay_s=_seconds(result.start_ms - workload.submit_ms, started),
+        pending_s=_seconds(result.pending_ms, ended),
+        state=np.array(names)[result.state],
+        preemptions=result.preemptions,
+        site=_sites_of_jobs(result, fleet),
+    )
+
+
+def _sites_of_jobs(result: Result, fleet: Fleet) -> pl.Series:
+    """Return the sites that each job ran at, joined by " + " in the order of the fleet."""
+    segment, node, _ = result.segments.pieces()
+    ran = pl.DataFrame({"job": result.segments.job[segment], "site": fleet.site[node]})
+    order = ran.unique().sort("job", "site")
+    names = pl.Series("name", [site.name for site in fleet.sites], dtype=pl.String)
+    by_job = (
+        order.with_columns(names.gather(order["site"]))
+        .group_by("job", maintain_order=True)
+        .agg(pl.col("name").str.join(" + "))
+    )
+    every = pl.DataFrame({"job": range(len(result))}, schema={"job": pl.Int64})
+    return every.join(by_job, on="job", how="left", maintain_order="left")["name"]
+
+
+def curve_table(data: Mapping[str, Any]) -> pl.DataFrame:
+    """Return the curve of an arrived-load run as a table."""
+    return pl.DataFrame(data["curve"], schema=[column.name for column in CURVE.columns])
+
+
+def _compile(
+    inputs: Inputs,
+    policy: Policy,
+    seed: int,
+    runtime: Runtime,
+    quotas: Mapping[str, float] | None,
+) -> None:
+    few = inputs.workload.take(np.arange(min(2, len(inputs.workload))))
+    simulate(few, inputs.fleet, policy, pool=inputs.pool, seed=seed, runtime=runtime, quotas=quotas)
+
+
+def _seconds(values_ms: np.ndarray, known: np.ndarray) -> pl.Series:
+    return pl.Series(np.where(known, values_ms / 1000, np.nan)).fill_nan(None)
+
+
+def _per_second(count: int, seconds: float) -> float:
+    return count / max(seconds, 1e-9)

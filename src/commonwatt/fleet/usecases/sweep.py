@@ -1,0 +1,181 @@
+"""Many simulations: the product of axes, on a pool of processes or on Ray."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+from importlib import import_module
+from multiprocessing import get_context
+from typing import Any, Final
+
+import polars as pl
+
+from commonwatt.core.errors import MissingExtraError, UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.usecases.inputs import Asked, Inputs, load_inputs
+from commonwatt.fleet.usecases.policy_names import policy_in_a_word
+from commonwatt.fleet.usecases.simulate import run_arrived_load, run_fleet
+
+AXES: Final = {
+    "policy": "a policy in a word, such as sjf+easy",
+    "nodes": "a number of equal nodes, or a node list",
+    "gpus-per-node": "GPUs on each of equal nodes",
+    "pool": "all or tenant",
+    "runtime": "oracle or none",
+    "load": "arrived load, over capacity (the arrived-load protocol)",
+    "seed": "seed of every draw",
+}
+FIGURES: Final = (
+    "jobs",
+    "jobs_finished",
+    "gpus",
+    "utilisation_share",
+    "makespan_utilisation_share",
+    "mean_queue_delay_s",
+    "p95_queue_delay_s",
+    "mean_jct_s",
+    "unallocated_gpu_share",
+    "fragmented_gpu_share",
+    "energy_kwh",
+    "result_sha256",
+)
+
+Point = dict[str, str]
+
+
+def parse_axes(words: Sequence[str]) -> dict[str, list[str]]:
+    """Return axes from words such as `nodes=60,62`; a range of seeds is `seed=1-10`.
+
+    >>> parse_axes(["nodes=60,62", "seed=1-3"])
+    {'nodes': ['60', '62'], 'seed': ['1', '2', '3']}
+    """
+    axes: dict[str, list[str]] = {}
+    for word in words:
+        name, _, values = word.partition("=")
+        if name not in AXES or not values or name in axes:
+            raise UsageError(
+                "--axis",
+                found=word,
+                wanted=Message("NAME=A,B,… once for each of {names}", {"names": ", ".join(AXES)}),
+            )
+        axes[name] = [one for value in values.split(",") for one in _range(name, value)]
+    return axes
+
+
+def sweep(
+    asked: Asked,
+    axes: Mapping[str, Sequence[str]],
+    *,
+    workers: int,
+    on: str = "pool",
+    done: Callable[[int], None] = lambda _: None,
+) -> pl.DataFrame:
+    """Return one row for each point of the product of `axes`, in its order.
+
+    The rows do not depend on the number of workers.
+
+    Args:
+        asked: What every point shares.
+        axes: Values by axis, as text.
+        workers: Processes; 1 runs in this one.
+        on: "pool" or "ray".
+        done: Called with 1 after each point.
+    """
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    rows: list[dict[str, Any]] = []
+    for row in _mapped(asked, points, workers, on):
+        rows.append(row)
+        done(1)
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def run_point(asked: Asked, point: Mapping[str, str]) -> dict[str, Any]:
+    """Return the figures of one point."""
+    policy = policy_in_a_word(point.get("policy", "fifo"))
+    seed = _whole("seed", point.get("seed", "0"))
+    inputs = _inputs(_asked(asked, point))
+    if "load" in point:
+        found = run_arrived_load(inputs, policy, load=_positive("load", point["load"]), seed=seed)
+    else:
+        runtime = point.get("runtime", "oracle")
+        if runtime not in ("oracle", "none"):
+            raise UsageError("--axis runtime", found=runtime, wanted=Message("oracle or none"))
+        found = run_fleet(inputs, policy, seed=seed, runtime=runtime).data()
+    return dict(point) | {name: found.get(name) for name in FIGURES}
+
+
+@lru_cache(maxsize=2)
+def _inputs(asked: Asked) -> Inputs:
+    return load_inputs(asked)
+
+
+def _asked(asked: Asked, point: Mapping[str, str]) -> Asked:
+    per_node = point.get("gpus-per-node")
+    pool = point.get("pool", asked.pool)
+    if pool not in ("all", "tenant"):
+        raise UsageError("--axis pool", found=pool, wanted=Message("all or tenant"))
+    return replace(
+        asked,
+        nodes=point.get("nodes", asked.nodes),
+        gpus_per_node=_whole("gpus-per-node", per_node) if per_node else asked.gpus_per_node,
+        pool=pool,
+        check_fits="load" not in point,
+    )
+
+
+def _mapped(
+    asked: Asked, points: Sequence[Point], workers: int, on: str
+) -> Iterator[dict[str, Any]]:
+    if on == "ray":
+        yield from _on_ray(asked, points, workers)
+    elif workers == 1:
+        yield from (run_point(asked, point) for point in points)
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield from pool.map(run_point, itertools.repeat(asked), points)
+
+
+def _on_ray(asked: Asked, points: Sequence[Point], workers: int) -> Iterator[dict[str, Any]]:
+    ray, pools = _import_ray()
+    if not ray.is_initialized():
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+    with pools.Pool(workers) as pool:
+        yield from pool.starmap(run_point, [(asked, point) for point in points])
+
+
+def _import_ray() -> tuple[Any, Any]:
+    """Return Ray and its process pool, which ship no usable type information."""
+    try:
+        return import_module("ray"), import_module("ray.util.multiprocessing")
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "ray",
+            found=Message("this optional part is not installed"),
+            remedy=Message("Install it with: pip install {name}", {"name": "'commonwatt[ray]'"}),
+        ) from None
+
+
+def _range(name: str, value: str) -> list[str]:
+    low, dash, high = value.partition("-")
+    if name == "seed" and dash and low.isdigit() and high.isdigit() and int(low) <= int(high):
+        return [str(seed) for seed in range(int(low), int(high) + 1)]
+    return [value]
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isdigit():
+        raise UsageError(f"--axis {name}", found=text, wanted=Message("a whole number"))
+    return int(text)
+
+
+def _positive(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 100:
+        raise UsageError(f"--axis {name}", found=text, wanted=Message("a number above 0"))
+    return value

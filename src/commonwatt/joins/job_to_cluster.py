@@ -1,0 +1,85 @@
+"""The joint of sandbox and operate: a caged job as a job of the cluster.
+
+The cluster's engine runs the step that the sandbox prepared, in an environment that
+holds nothing of the caller's; the step proves that machine's isolation before it runs
+foreign code, and the sandbox checks what comes back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.actions import Act, Intent
+from commonwatt.operate.domain.cluster import OVER, Ask
+from commonwatt.operate.domain.errors import EngineError
+from commonwatt.operate.usecases.actions import done
+from commonwatt.operate.usecases.home import Home, engine_of, open_home, opened
+from commonwatt.sandbox.engines.isolation.handover import Elsewhere, Step
+
+TENANT = "sandbox"
+_OVERHEAD_S = 60.0  # to prove a machine's isolation before the job, and to clear away after it
+
+
+def runner(folder: Path, node_folder: Path, *, tenant: str = TENANT) -> Elsewhere:
+    """Return what runs caged jobs on the cluster of the controller at `folder`.
+
+    A controller must be at work there; the jobs wait for their turn like all others.
+
+    Args:
+        folder: Home of the controller.
+        node_folder: Where the machines of the cluster keep locks and stages.
+        tenant: Whose quota the jobs count against.
+    """
+    home = open_home(folder)
+    return Elsewhere(
+        stages=folder / "steps",
+        node_folder=node_folder,
+        start=lambda step: run_step(home, step, tenant=tenant),
+    )
+
+
+def run_step(
+    home: Home,
+    step: Step,
+    *,
+    tenant: str = TENANT,
+    clock: Callable[[], float] = time.time,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Hand a step to the cluster and wait for its end.
+
+    Raises:
+        EngineError: It has not ended by a day after it was handed in.
+    """
+    now_s = clock()
+    ask = ask_of(step, tenant=tenant, now_s=now_s)
+    with opened(home) as store, engine_of(home) as engine:
+        engine.submit(ask)
+        body = {"gpus": ask.gpus, "tenant": tenant, "user": ask.user}
+        done(store, engine, Intent(act=Act.SUBMIT, subject=ask.job_id, body=body), now_s)
+        while engine.observe().jobs[ask.job_id].phase not in OVER:
+            if clock() - now_s > 86400:
+                engine.cancel(ask.job_id, "waited a day")
+                raise EngineError(ask.job_id, found=Message("no end within a day"))
+            pause(home.settings.tick_s)
+
+
+def ask_of(step: Step, *, tenant: str, now_s: float) -> Ask:
+    """Return what a step asks of a cluster: processors and memory, no GPU, no second start."""
+    given = [f"{name}={value}" for name, value in sorted(step.environment.items())]
+    return Ask(
+        job_id=step.stage.name,
+        argv=("/usr/bin/env", "-i", *given, *step.argv),
+        tenant=tenant,
+        user=tenant,
+        group=tenant,
+        gpus=0,
+        cpu_milli=round(step.limits.cpus * 1000),
+        memory_mib=-(-step.limits.memory_bytes // (1 << 20)),
+        estimate_s=step.limits.wall_s + _OVERHEAD_S,
+        submitted_at_s=now_s,
+        preemptible=False,
+    )

@@ -1,0 +1,1 @@
+"""Words of live operation: cluster, requests, actions, state and settings."""

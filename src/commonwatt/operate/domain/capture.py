@@ -1,0 +1,186 @@
+"""A captured state: all that a decision rested on, as one JSON object.
+
+The live controller decides from a capture and keeps it, so that what was decided can be
+decided again, anywhere, from the file alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies import Policy
+from commonwatt.operate.domain.cluster import ON_NODES, JobSeen, NodeSeen, NodeState, Phase, Seen
+from commonwatt.operate.domain.errors import CaptureError
+from commonwatt.operate.domain.requests import ask_json, ask_of, compact, places_json, places_of
+from commonwatt.operate.domain.settings import PolicySettings, Reservation, Settings, policy_of
+
+VERSION = 1
+NO_SITE = "(none permitted)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """One instant of a cluster and what its controller had been told.
+
+    Args:
+        at_s: The instant [s since 1970].
+        nodes: Every node, in the order that breaks ties.
+        jobs: Jobs that wait or hold places, by submission, then by name.
+        served_s: Run time kept from earlier starts, by job [s].
+        predicted_s: Run time predicted from finished jobs, by job [s].
+        parked: Jobs that a person must look at before they are offered again.
+        policy: Names of the policy.
+        quotas: GPUs that each tenant may count on, or None.
+        reservations: Nodes kept for services.
+        seed: Seed of the policies of chance.
+    """
+
+    at_s: float
+    nodes: tuple[NodeSeen, ...]
+    jobs: tuple[JobSeen, ...]
+    served_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    predicted_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    parked: tuple[str, ...] = ()
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    quotas: Mapping[str, float] | None = None
+    reservations: tuple[Reservation, ...] = ()
+    seed: int = 0
+
+    @property
+    def rule(self) -> Policy:
+        """The policy itself."""
+        return policy_of(self.policy)
+
+
+def capture(
+    seen: Seen,
+    settings: Settings,
+    *,
+    served_s: Mapping[str, float] | None = None,
+    predicted_s: Mapping[str, float] | None = None,
+    parked: tuple[str, ...] = (),
+) -> Capture:
+    """Return what a decision on `seen` rests on."""
+    active = [job for job in seen.jobs.values() if job.phase in ON_NODES | {Phase.HELD}]
+    active = [_within_limits(job, settings.tenant_sites) for job in active]
+    active.sort(key=lambda job: (job.ask.submitted_at_s, job.ask.job_id))
+    names = {job.ask.job_id for job in active}
+    return Capture(
+        at_s=seen.at_s,
+        nodes=seen.nodes,
+        jobs=tuple(active),
+        served_s={k: v for k, v in (served_s or {}).items() if k in names},
+        predicted_s={k: v for k, v in (predicted_s or {}).items() if k in names},
+        parked=tuple(sorted(set(parked) & names)),
+        policy=settings.policy,
+        quotas=settings.quotas,
+        reservations=settings.reservations,
+        seed=settings.seed,
+    )
+
+
+def _within_limits(job: JobSeen, tenant_sites: Mapping[str, tuple[str, ...]]) -> JobSeen:
+    """Return the job held to its tenant's sites: the policy and the hard rules read the same.
+
+    A job that asks for sites of which its tenant may use none must not fall back to all
+    sites, which an empty tuple means; it asks for a site that no cluster has.
+    """
+    allowed = tenant_sites.get(job.ask.tenant)
+    if allowed is None:
+        return job
+    sites = tuple(name for name in job.ask.sites or allowed if name in allowed)
+    return replace(job, ask=replace(job.ask, sites=sites or (NO_SITE,)))
+
+
+def capture_text(captured: Capture) -> str:
+    """Return a capture as one line of JSON, whole: `parse_capture` gives the same back."""
+    return compact(
+        {
+            "version": VERSION,
+            "at_s": captured.at_s,
+            "nodes": [asdict(node) for node in captured.nodes],
+            "jobs": [_job_json(job) for job in captured.jobs],
+            "served_s": dict(captured.served_s),
+            "predicted_s": dict(captured.predicted_s),
+            "parked": captured.parked,
+            "policy": captured.policy.model_dump(),
+            "quotas": None if captured.quotas is None else dict(captured.quotas),
+            "reservations": [each.model_dump() for each in captured.reservations],
+            "seed": captured.seed,
+        }
+    )
+
+
+def parse_capture(text: str, where: str = "capture") -> Capture:
+    """Return the capture that a line of JSON holds.
+
+    Raises:
+        CaptureError: It is none, or of a later version.
+    """
+    try:
+        data = cast("dict[str, Any]", json.loads(text))
+        if data["version"] != VERSION:
+            raise CaptureError(
+                where,
+                found=Message("version {version}", {"version": str(data["version"])}),
+                wanted=Message("version {version}", {"version": str(VERSION)}),
+            )
+        return _captured(data)
+    except (ValueError, KeyError, TypeError) as error:
+        wanted = Message("a captured state, as `operate capture` writes it")
+        raise CaptureError(where, found=type(error).__name__, wanted=wanted) from None
+
+
+def load_capture(path: Path) -> Capture:
+    """Return the capture in a file.
+
+    Raises:
+        CaptureError: The file cannot be read, or holds none.
+    """
+    try:
+        return parse_capture(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        wanted = Message("a captured state, as `operate capture` writes it")
+        raise CaptureError(str(path), found=type(error).__name__, wanted=wanted) from None
+
+
+def _captured(data: dict[str, Any]) -> Capture:
+    return Capture(
+        at_s=float(data["at_s"]),
+        nodes=tuple(NodeSeen(**(n | {"state": NodeState(n["state"])})) for n in data["nodes"]),
+        jobs=tuple(_job_of(row) for row in data["jobs"]),
+        served_s=data["served_s"],
+        predicted_s=data["predicted_s"],
+        parked=tuple(data["parked"]),
+        policy=PolicySettings(**data["policy"]),
+        quotas=data["quotas"],
+        reservations=tuple(Reservation(**row) for row in data["reservations"]),
+        seed=data["seed"],
+    )
+
+
+def _job_json(job: JobSeen) -> dict[str, Any]:
+    """Return what a decision needs of a job: what it runs, and with which environment, stays."""
+    ask = {k: v for k, v in ask_json(job.ask).items() if k not in ("argv", "env")}
+    return {
+        "ask": ask,
+        "phase": job.phase.value,
+        "places": places_json(job.places),
+        "starts": job.starts,
+        "started_at_s": job.started_at_s,
+    }
+
+
+def _job_of(row: dict[str, Any]) -> JobSeen:
+    return JobSeen(
+        ask=ask_of(row["ask"]),
+        phase=Phase(row["phase"]),
+        places=places_of(row["places"]),
+        starts=row["starts"],
+        started_at_s=row["started_at_s"],
+    )

@@ -1,0 +1,115 @@
+"""Where a node in care may stand, where it may go from there, and who may move it.
+
+::
+
+    IN_SERVICE ──▶ WATCHED ──▶ REPORTED          in service
+        ▲ │           │           │
+        │ └───────────┴───────────┴──▶ DRAINED ──▶ RESET ──▶ REBOOT ──▶ TEST
+        │                                 │          └─────────┴──────────┤
+        └──── PROBATION ◀─────────────────┼──────────────────── passed ───┤
+                  └── relapse ──▶ DRAINED └──────▶ HANDED_OVER ◀─ failed ─┘
+
+Out of `DRAINED` or `TEST` straight back into service only an operator moves a node,
+which is how an automatic drain is undone. From `HANDED_OVER` only an operator moves it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.care.errors import CareMoveError
+
+
+class Stage(StrEnum):
+    """Where a node stands with care."""
+
+    IN_SERVICE = "in-service"
+    WATCHED = "watched"
+    """In service; something was odd."""
+    REPORTED = "reported"
+    """In service; a person was told."""
+    DRAINED = "drained"
+    """Takes no new job; where the fault is fatal its jobs were requeued."""
+    RESET = "reset"
+    REBOOT = "reboot"
+    TEST = "test"
+    PROBATION = "probation"
+    """Back in service; a relapse counts double."""
+    HANDED_OVER = "handed-over"
+    """Out of service, for a person to repair."""
+
+
+CARE: Final = "care"
+OPERATOR: Final = "operator"
+
+MOVES: Final[dict[Stage, frozenset[Stage]]] = {
+    Stage.IN_SERVICE: frozenset({Stage.WATCHED, Stage.DRAINED}),
+    Stage.WATCHED: frozenset({Stage.IN_SERVICE, Stage.REPORTED, Stage.DRAINED}),
+    Stage.REPORTED: frozenset({Stage.IN_SERVICE, Stage.DRAINED}),
+    Stage.DRAINED: frozenset(
+        {Stage.RESET, Stage.REBOOT, Stage.TEST, Stage.HANDED_OVER, Stage.IN_SERVICE}
+    ),
+    Stage.RESET: frozenset({Stage.TEST, Stage.HANDED_OVER}),
+    Stage.REBOOT: frozenset({Stage.TEST, Stage.HANDED_OVER}),
+    Stage.TEST: frozenset(
+        {Stage.PROBATION, Stage.RESET, Stage.REBOOT, Stage.HANDED_OVER, Stage.IN_SERVICE}
+    ),
+    Stage.PROBATION: frozenset({Stage.IN_SERVICE, Stage.DRAINED, Stage.HANDED_OVER}),
+    Stage.HANDED_OVER: frozenset({Stage.TEST, Stage.IN_SERVICE}),
+}
+"""Every move there is."""
+
+_BOTH: Final = frozenset({CARE, OPERATOR})
+_PERSON: Final = frozenset({OPERATOR})
+ONLY_A_PERSON: Final = frozenset(
+    {
+        (Stage.DRAINED, Stage.IN_SERVICE),
+        (Stage.TEST, Stage.IN_SERVICE),
+        (Stage.HANDED_OVER, Stage.TEST),
+        (Stage.HANDED_OVER, Stage.IN_SERVICE),
+    }
+)
+"""Moves that care itself never makes."""
+
+OUT_OF_SERVICE: Final = frozenset(
+    {Stage.DRAINED, Stage.RESET, Stage.REBOOT, Stage.TEST, Stage.HANDED_OVER}
+)
+"""Stages in which a node takes no job."""
+
+
+def may_move(origin: Stage, to: Stage) -> frozenset[str]:
+    """Return the roles that may make a move of the table."""
+    return _PERSON if (origin, to) in ONLY_A_PERSON else _BOTH
+
+
+def can_move(origin: Stage, to: Stage, role: str) -> bool:
+    """Return whether `role` may move a node so.
+
+    >>> can_move(Stage.DRAINED, Stage.IN_SERVICE, CARE)
+    False
+    >>> can_move(Stage.DRAINED, Stage.IN_SERVICE, OPERATOR)
+    True
+    """
+    return to in MOVES[origin] and role in may_move(origin, to)
+
+
+def check_move(node: str, origin: Stage, to: Stage, role: str) -> None:
+    """Refuse a move that is not in the table or not for this role.
+
+    Raises:
+        CareMoveError: It is not; the moves that are possible are named.
+    """
+    if can_move(origin, to, role):
+        return
+    possible = sorted(str(stage) for stage in MOVES[origin] if can_move(origin, stage, role))
+    raise CareMoveError(
+        f"node {node}",
+        found=Message("{origin} to {to} by {role}", _names(origin, to, role)),
+        wanted=Message("a move to {stages}", {"stages": ", ".join(possible) or "-"}),
+    )
+
+
+def _names(origin: Stage, to: Stage, role: str) -> dict[str, str]:
+    return {"origin": str(origin), "to": str(to), "role": role}

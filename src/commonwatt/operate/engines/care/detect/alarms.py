@@ -1,0 +1,154 @@
+"""Alarms: from a score to episodes, at a threshold that ordinary days afford.
+
+The threshold is one for all nodes of a fleet, in units of each node's own high quantile
+on ordinary days: a quiet node may then be heard at a low score, and a few noisy nodes
+spend the fleet's budget of alarms where alone they would have raised their own bar.
+
+Ordinary days hold unlabelled incidents. An alarm budget for them is therefore the
+budget of false alarms plus the incidents that the operator reckons with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.operate.engines.care.detect.vus import intervals
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+UNIT: Final = 0.97
+"""Quantile of a node's ordinary days that is its unit."""
+_STEPS: Final = np.geomspace(20.0, 0.8, 400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmBudget:
+    """How often an alarm may be raised.
+
+    Args:
+        false_per_day: False episodes that each machine may raise [1/day].
+        incidents_per_day: True incidents reckoned with on ordinary days [1/day].
+        quiet: Steps without an alarm after which an episode is over.
+        day: Steps of a day.
+    """
+
+    false_per_day: float = 0.1
+    incidents_per_day: float = 0.3
+    quiet: int = 60
+    day: int = 1440
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How alarms stand against labels; nothing is point-adjusted.
+
+    Args:
+        incidents: Labelled intervals.
+        found: Of these, those with an alarm inside.
+        minutes: Labelled steps.
+        minutes_found: Of these, those with an alarm.
+        false_episodes: Alarm episodes without any labelled step.
+        days: Length of the labelled record [machine-days].
+    """
+
+    incidents: int
+    found: int
+    minutes: int
+    minutes_found: int
+    false_episodes: int
+    days: float
+
+    @property
+    def recall(self) -> float:
+        """Share of the incidents that were found."""
+        return self.found / self.incidents if self.incidents else 1.0
+
+    @property
+    def minutes_recall(self) -> float:
+        """Share of the labelled steps that had an alarm."""
+        return self.minutes_found / self.minutes if self.minutes else 1.0
+
+    @property
+    def false_per_day(self) -> float:
+        """False episodes per machine-day."""
+        return self.false_episodes / self.days if self.days else 0.0
+
+    def __add__(self, other: Judgement) -> Judgement:
+        return Judgement(
+            incidents=self.incidents + other.incidents,
+            found=self.found + other.found,
+            minutes=self.minutes + other.minutes,
+            minutes_found=self.minutes_found + other.minutes_found,
+            false_episodes=self.false_episodes + other.false_episodes,
+            days=self.days + other.days,
+        )
+
+
+def episodes(alarm: Bools, *, quiet: int) -> list[tuple[int, int]]:
+    """Return first and last step of each episode; shorter silences do not end one.
+
+    >>> episodes(np.array([1, 0, 1, 0, 0, 0, 1], dtype=bool), quiet=2)
+    [(0, 2), (6, 6)]
+    """
+    at = np.flatnonzero(alarm)
+    if not len(at):
+        return []
+    cuts = np.flatnonzero(np.diff(at) > quiet)
+    starts, ends = at[np.r_[0, cuts + 1]], at[np.r_[cuts, len(at) - 1]]
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def calibrate(ordinary: Mapping[str, Floats], budget: AlarmBudget) -> dict[str, float]:
+    """Return each node's threshold: its unit times one factor for the fleet.
+
+    The factor is the lowest at which the ordinary days of all nodes together hold no
+    more episodes than the budget grants.
+
+    Args:
+        ordinary: Scores of ordinary days, by node.
+        budget: What may be raised.
+    """
+    units = {name: unit_of(score) for name, score in ordinary.items()}
+    days = sum(len(score) for score in ordinary.values()) / budget.day
+    granted = days * (budget.false_per_day + budget.incidents_per_day)
+    scaled = [score / units[name] for name, score in ordinary.items()]
+    factor = float(_STEPS[0])
+    for lower in _STEPS.tolist():
+        if _raised(scaled, lower, budget.quiet) > granted:
+            break
+        factor = lower
+    return {name: factor * unit for name, unit in units.items()}
+
+
+def unit_of(score: Floats) -> float:
+    """Return a node's unit of alarm: a high quantile of its ordinary days."""
+    return max(float(np.quantile(score, UNIT)), 1e-9)
+
+
+def _raised(scaled: Sequence[Floats], factor: float, quiet: int) -> int:
+    return sum(len(episodes(score > factor, quiet=quiet)) for score in scaled)
+
+
+def judge(alarm: Bools, label: npt.NDArray[np.integer], budget: AlarmBudget) -> Judgement:
+    """Return how `alarm` stands against `label`, both of shape (n,)."""
+    starts, ends = intervals(label)
+    inside = np.concatenate(([0], np.cumsum(alarm)))
+    labelled = np.concatenate(([0], np.cumsum(label != 0)))
+    found = int(np.count_nonzero(inside[ends + 1] > inside[starts]))
+    false = [
+        (a, b) for a, b in episodes(alarm, quiet=budget.quiet) if labelled[b + 1] == labelled[a]
+    ]
+    return Judgement(
+        incidents=len(starts),
+        found=found,
+        minutes=int(labelled[-1]),
+        minutes_found=int(np.count_nonzero(alarm & (label != 0))),
+        false_episodes=len(false),
+        days=len(label) / budget.day,
+    )

@@ -1,0 +1,81 @@
+"""The live side of peer comparison: what is scraped at each look becomes peer scores."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.operate.domain.care.findings import Sample
+from commonwatt.operate.domain.cluster import Phase, Seen
+from commonwatt.operate.engines.care.detect.peers import peer_scores, suspects
+
+SIGNALS: Final = (
+    "DCGM_FI_DEV_SM_CLOCK",
+    "DCGM_FI_DEV_POWER_USAGE",
+    "DCGM_FI_DEV_GPU_UTIL",
+    "DCGM_FI_DEV_GPU_TEMP",
+)
+"""What the nodes of one gang should have alike."""
+_FEWEST = 4
+_Rows = deque[npt.NDArray[np.float64]]
+
+
+class PeerWatch:
+    """Compares the nodes of each running gang over the last few looks.
+
+    Args:
+        window: Looks over which a node must differ.
+        limit: Distance from its gang from which a node is named.
+        signals: What is compared.
+    """
+
+    def __init__(
+        self, *, window: int = 8, limit: float = 6.0, signals: Sequence[str] = SIGNALS
+    ) -> None:
+        self.window, self.limit, self.signals = window, limit, tuple(signals)
+        self._rows: dict[tuple[str, int], _Rows] = {}
+
+    def look(self, samples: Iterable[Sample], seen: Seen) -> list[Sample]:
+        """Take in what a look read and return a `peer_score` for each suspect."""
+        means = _means(samples, self.signals)
+        gangs = {
+            (name, job.starts): sorted({place.node for place in job.places})
+            for name, job in seen.jobs.items()
+            if job.phase is Phase.RUNNING and len(job.places) >= _FEWEST
+        }
+        self._rows = {key: self._rows.get(key, _Rows(maxlen=self.window)) for key in gangs}
+        found: list[Sample] = []
+        for key, nodes in gangs.items():
+            self._rows[key].append(_row(means, nodes, self.signals))
+            found += self._suspects(self._rows[key], nodes, seen.at_s)
+        return found
+
+    def _suspects(self, rows: _Rows, nodes: Sequence[str], at_s: float) -> list[Sample]:
+        values = np.array(rows)
+        known = ~np.isnan(values).all(axis=1).any(axis=0)  # read of some node at every look
+        if len(rows) < self.window or not known.any():
+            return []
+        scores = peer_scores(values[:, :, known], window=self.window)
+        return [
+            Sample(at_s, nodes[int(i)], "peer_score", float(scores[-1, int(i)]))
+            for i in suspects(scores, limit=self.limit)
+        ]
+
+
+def _means(samples: Iterable[Sample], signals: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Return the mean over devices of each signal of each node."""
+    read: dict[tuple[str, str], list[float]] = {}
+    for sample in samples:
+        if sample.signal in signals:
+            read.setdefault((sample.node, sample.signal), []).append(sample.value)
+    return {key: sum(values) / len(values) for key, values in read.items()}
+
+
+def _row(
+    means: Mapping[tuple[str, str], float], nodes: Sequence[str], signals: Sequence[str]
+) -> npt.NDArray[np.float64]:
+    return np.array([[means.get((node, s), np.nan) for s in signals] for node in nodes])

@@ -1,0 +1,232 @@
+"""Rules: a signal that passes a test so often within a window is a finding.
+
+A single flap, spike or correctable error is no finding unless its rule says so. A node
+that fell silent is one, too: no news is not good news.
+
+Sources: NVIDIA, "XID Errors", catalogue and actions; NVIDIA, "DCGM field identifiers";
+    the counts and windows are our own defaults, to be set for each fleet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from commonwatt.operate.domain.care.findings import Component, Finding, Sample, Severity
+
+
+class Test(StrEnum):
+    """What makes a sample count."""
+
+    ABOVE = "above"
+    BELOW = "below"
+    RISE = "rise"
+    """It is higher than the sample before it of the same device, as an error counter."""
+    DROP = "drop"
+    """It is lower than the sample before it of the same device, as a link that went down."""
+    CODE = "code"
+    """It is one of the codes, and another one than before."""
+    SILENCE = "silence"
+    """Nothing was heard from the node for the whole window; the signal says of what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """So many samples that pass a test within a window are a finding.
+
+    Args:
+        name: Name of the rule.
+        signal: Which signal.
+        test: What makes a sample count.
+        limit: Bound of the tests above and below.
+        codes: Codes of the test code.
+        count: How many must count.
+        window_s: Within how long [s].
+        component: Which part is then at fault.
+        severity: How bad that is.
+    """
+
+    name: str
+    signal: str
+    test: Test
+    limit: float = 0.0
+    codes: frozenset[int] = frozenset()
+    count: int = 1
+    window_s: float = 60.0
+    component: Component = Component.UNKNOWN
+    severity: Severity = Severity.SUSPECT
+
+
+FATAL_XIDS: Final = frozenset({46, 48, 61, 62, 64, 74, 79, 95, 109, 110, 119, 120, 136, 140, 143})
+"""Codes after which a GPU must be reset or exchanged."""
+APPLICATION_XIDS: Final = frozenset({13, 31, 43, 45})
+"""Codes that a faulty program causes on a sound GPU."""
+XID: Final = "DCGM_FI_DEV_XID_ERRORS"
+HEARD: Final = "heard"
+"""Signal of the rules of silence: any sample of the node."""
+
+DEFAULT_RULES: Final = (
+    Rule(name="xid-fatal", signal=XID, test=Test.CODE, codes=FATAL_XIDS,
+         component=Component.GPU, severity=Severity.FATAL),
+    Rule(name="xid-application", signal=XID, test=Test.CODE, codes=APPLICATION_XIDS, count=3,
+         window_s=3600.0, component=Component.SOFTWARE, severity=Severity.SUSPECT),
+    Rule(name="ecc-double-bit", signal="DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", test=Test.RISE,
+         component=Component.MEMORY, severity=Severity.FATAL),
+    Rule(name="row-remap-failed", signal="DCGM_FI_DEV_ROW_REMAP_FAILURE", test=Test.ABOVE,
+         component=Component.MEMORY, severity=Severity.FATAL),
+    Rule(name="ecc-single-bit-burst", signal="DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", test=Test.RISE,
+         count=10, window_s=3600.0, component=Component.MEMORY, severity=Severity.DEGRADED),
+    Rule(name="gpu-hot", signal="DCGM_FI_DEV_GPU_TEMP", test=Test.ABOVE, limit=90.0, count=5,
+         window_s=300.0, component=Component.COOLING, severity=Severity.DEGRADED),
+    Rule(name="link-flapping", signal="link_up", test=Test.DROP, count=3, window_s=3600.0,
+         component=Component.LINK, severity=Severity.DEGRADED),
+    Rule(name="link-down", signal="link_up", test=Test.BELOW, limit=0.5, count=4, window_s=75.0,
+         component=Component.LINK, severity=Severity.FATAL),
+    Rule(name="check-failed", signal="check_failed", test=Test.ABOVE, component=Component.HOST,
+         severity=Severity.FATAL),
+    Rule(name="slower-than-peers", signal="peer_score", test=Test.ABOVE, limit=6.0, count=3,
+         window_s=1800.0, component=Component.UNKNOWN, severity=Severity.DEGRADED),
+    Rule(name="unusual", signal="anomaly_score", test=Test.ABOVE, limit=1.0, count=3,
+         window_s=600.0, component=Component.UNKNOWN, severity=Severity.SUSPECT),
+    Rule(name="silent", signal=HEARD, test=Test.SILENCE, window_s=300.0,
+         component=Component.MONITOR, severity=Severity.SUSPECT),
+)  # fmt: skip
+"""Rules that are used unless a fleet has its own."""
+
+_SHOWN = 3
+_Key = tuple[str, str]
+
+
+class RuleBook:
+    """Counts samples under rules; holds no more than each rule's count of each node."""
+
+    def __init__(self, rules: Sequence[Rule] = DEFAULT_RULES) -> None:
+        self.rules = tuple(rules)
+        self._of_signal: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            self._of_signal.setdefault(rule.signal, []).append(rule)
+        self._before: dict[tuple[str, str, str], float] = {}
+        self._counted: dict[_Key, deque[Sample]] = {}
+        self._heard: dict[str, float] = {}
+
+    def expect(self, nodes: Iterable[str], at_s: float) -> None:
+        """Say which nodes ought to be heard from, so that one that never spoke is missed."""
+        for node in nodes:
+            self._heard.setdefault(node, at_s)
+
+    def forget(self, node: str) -> None:
+        """Drop what counted against a node, as after a repair; silence goes on counting."""
+        for rule in self.rules:
+            self._counted.pop((rule.name, node), None)
+
+    def observe(self, samples: Iterable[Sample]) -> list[Finding]:
+        """Take samples in, in order of time, and return what became a finding by them."""
+        return [finding for sample in samples for finding in self._observe(sample)]
+
+    def silent(self, at_s: float) -> list[Finding]:
+        """Return the nodes that were not heard from for the window of a rule of silence."""
+        rules = [rule for rule in self.rules if rule.test is Test.SILENCE]
+        return [
+            _silence(rule, node, last_s, at_s)
+            for rule in rules
+            for node, last_s in self._heard.items()
+            if at_s - last_s >= rule.window_s
+        ]
+
+    def heard_at(self, node: str) -> float | None:
+        """Return when a node was last heard from."""
+        return self._heard.get(node)
+
+    def _observe(self, sample: Sample) -> list[Finding]:
+        self._heard[sample.node] = max(sample.at_s, self._heard.get(sample.node, sample.at_s))
+        rules = self._of_signal.get(sample.signal)
+        if not rules:
+            return []
+        key = (sample.node, sample.device, sample.signal)
+        before = self._before.get(key)
+        self._before[key] = sample.value
+        found = [self._count(rule, sample) for rule in rules if counts(rule, sample, before)]
+        return [finding for finding in found if finding]
+
+    def _count(self, rule: Rule, sample: Sample) -> Finding | None:
+        counted = self._counted.setdefault((rule.name, sample.node), deque(maxlen=rule.count))
+        counted.append(sample)
+        full = len(counted) == rule.count
+        if not full or sample.at_s - counted[0].at_s > rule.window_s:
+            return None
+        return _finding(rule, tuple(counted))
+
+
+def counts(rule: Rule, sample: Sample, before: float | None) -> bool:
+    """Return whether a sample passes a rule's test, given the one before it."""
+    match rule.test:
+        case Test.ABOVE:
+            return sample.value > rule.limit
+        case Test.BELOW:
+            return sample.value < rule.limit
+        case Test.RISE:
+            return before is not None and sample.value > before
+        case Test.DROP:
+            return before is not None and sample.value < before
+        case Test.CODE:
+            return int(sample.value) in rule.codes and sample.value != before
+        case Test.SILENCE:
+            return False
+
+
+def findings_slow(rules: Sequence[Rule], samples: Sequence[Sample]) -> list[Finding]:
+    """Return what a `RuleBook` finds, recounted from the start at every sample: its twin."""
+    found: list[Finding] = []
+    for i, sample in enumerate(samples):
+        for rule in rules:
+            if sample.signal == rule.signal and _counts_at(rule, samples, i):
+                recent = [
+                    s
+                    for j, s in enumerate(samples[: i + 1])
+                    if s.node == sample.node
+                    and s.signal == rule.signal
+                    and _counts_at(rule, samples, j)
+                ][-rule.count :]
+                lasted_s = sample.at_s - recent[0].at_s
+                if len(recent) == rule.count and lasted_s <= rule.window_s:
+                    found.append(_finding(rule, tuple(recent)))
+    return found
+
+
+def _counts_at(rule: Rule, samples: Sequence[Sample], i: int) -> bool:
+    one = samples[i]
+    earlier = [
+        s.value
+        for s in samples[:i]
+        if (s.node, s.device, s.signal) == (one.node, one.device, one.signal)
+    ]
+    return counts(rule, one, earlier[-1] if earlier else None)
+
+
+def _finding(rule: Rule, counted: tuple[Sample, ...]) -> Finding:
+    shown = [f"{s.signal}={s.value:g}" + (f" at {s.device}" if s.device else "") for s in counted]
+    return Finding(
+        node=counted[-1].node,
+        component=rule.component,
+        severity=rule.severity,
+        rule=rule.name,
+        first_s=counted[0].at_s,
+        last_s=counted[-1].at_s,
+        count=len(counted),
+        evidence=tuple(shown[-_SHOWN:]),
+    )
+
+
+def _silence(rule: Rule, node: str, last_s: float, at_s: float) -> Finding:
+    return Finding(
+        node=node,
+        component=rule.component,
+        severity=rule.severity,
+        rule=rule.name,
+        first_s=last_s,
+        last_s=at_s,
+        evidence=(f"nothing heard for {at_s - last_s:.0f} s",),
+    )

@@ -1,0 +1,199 @@
+"""A cluster that exists in memory: nodes that break, gangs that start over.
+
+It is an engine (`operate.engines.protocol`) and a workshop at once, with a clock that
+its user sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.cluster import (
+    ON_NODES,
+    Ask,
+    JobSeen,
+    NodeSeen,
+    NodeState,
+    Phase,
+    Place,
+    Seen,
+)
+from commonwatt.operate.domain.errors import EngineError, UnknownError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """How long things take on the simulated cluster [s].
+
+    Args:
+        reboot_s: From reboot to back.
+        test_s: A test.
+    """
+
+    reboot_s: float = 300.0
+    test_s: float = 180.0
+
+
+@dataclass(slots=True, kw_only=True)
+class SimCluster:
+    """Nodes and jobs in memory.
+
+    Args:
+        names: Nodes, in their fixed order.
+        timings: How long things take.
+        now_s: The instant; its user sets it.
+        broken: Nodes that are truly at fault, with the first aid that heals them;
+            none heals what needs a person.
+        deaf: Nodes that ignore `resume`, as a node does that its engine still holds.
+    """
+
+    names: Sequence[str]
+    timings: Timings = field(default_factory=Timings)
+    gpus: int = 8
+    now_s: float = 0.0
+    broken: dict[str, frozenset[Stage]] = field(default_factory=dict[str, frozenset[Stage]])
+    deaf: set[str] = field(default_factory=set[str])
+    jobs: dict[str, JobSeen] = field(default_factory=dict[str, JobSeen])
+    acts: list[tuple[float, str, str]] = field(default_factory=list[tuple[float, str, str]])
+    name: str = "simulated"
+    _nodes: dict[str, NodeSeen] = field(default_factory=dict[str, NodeSeen])
+    _until: dict[str, float] = field(default_factory=dict[str, float])
+    _tests: dict[str, float] = field(default_factory=dict[str, float])
+    _shown: tuple[NodeSeen, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self._nodes = {name: NodeSeen(name=name, gpus=self.gpus) for name in self.names}
+
+    def observe(self) -> Seen:
+        """Return every node and job as they stand now."""
+        for node in [n for n, until_s in self._until.items() if until_s <= self.now_s]:
+            back_s = self._until.pop(node)
+            self._set(node, state=NodeState.DRAINED, boot_at_s=back_s)
+        if self._shown is None:
+            self._shown = tuple(self._nodes.values())
+        return Seen(at_s=self.now_s, nodes=self._shown, jobs=dict(self.jobs))
+
+    def submit(self, ask: Ask) -> None:
+        """Take a job and hold it."""
+        self.jobs.setdefault(ask.job_id, JobSeen(ask=ask, phase=Phase.HELD))
+
+    def start(self, job_id: str, places: Sequence[Place]) -> None:
+        """Start a held job on nodes that are up."""
+        job = self._job(job_id)
+        if job.phase is not Phase.HELD:
+            return
+        for place in places:
+            if self._node(place.node).state is not NodeState.UP:
+                raise EngineError(place.node, wanted=Message("a node that is up"))
+        self.jobs[job_id] = replace(
+            job,
+            phase=Phase.RUNNING,
+            places=tuple(places),
+            starts=job.starts + 1,
+            started_at_s=self.now_s,
+        )
+
+    def warn(self, job_id: str) -> None:
+        """Do nothing: simulated jobs save nothing at a warning."""
+        self._job(job_id)
+
+    def requeue(self, job_id: str, reason: str) -> None:
+        """Stop a job and hold it again."""
+        job = self._job(job_id)
+        if job.phase in ON_NODES:
+            self.jobs[job_id] = replace(job, phase=Phase.HELD, places=(), reason=reason)
+            self._emptied_by(job)
+
+    def cancel(self, job_id: str, reason: str) -> None:
+        """End a job for good."""
+        job = self._job(job_id)
+        self.jobs[job_id] = replace(job, phase=Phase.CANCELLED, places=(), reason=reason)
+        self._emptied_by(job)
+
+    def drain(self, node: str, reason: str) -> None:
+        """Let a node take nothing new."""
+        if self._node(node).state is NodeState.UP:
+            self._note(node, "drain")
+            self._set(node, state=self._emptied(node), reason=reason)
+
+    def down(self, node: str, reason: str) -> None:
+        """Give a node up: its jobs are held again."""
+        self._note(node, "down")
+        self._set(node, state=NodeState.DOWN, reason=reason)
+        for job_id, job in self.jobs.items():
+            if any(place.node == node for place in job.places):
+                self.requeue(job_id, reason)
+
+    def resume(self, node: str) -> None:
+        """Let a node take jobs again, unless it is deaf."""
+        self._note(node, "resume")
+        if node not in self.deaf:
+            self._set(node, state=NodeState.UP, reason="")
+
+    def reboot(self, node: str, reason: str) -> None:
+        """Restart an empty node; it comes back drained."""
+        if self._busy(node):
+            raise EngineError(node, found=Message("jobs on it"), wanted=Message("an empty node"))
+        self._note(node, "reboot")
+        self._set(node, state=NodeState.REBOOTING, reason=reason)
+        self._until[node] = self.now_s + self.timings.reboot_s
+        self._heal(node, Stage.REBOOT)
+
+    def close(self) -> None:
+        """Let go."""
+
+    def reset(self, node: str) -> None:
+        """Reset a node's devices, at once."""
+        self._note(node, "reset")
+        self._heal(node, Stage.RESET)
+        self._set(node, state=NodeState.DRAINED)
+
+    def begin_test(self, node: str) -> None:
+        """Begin a test, which ends after a while."""
+        if self._tests.get(node, -1.0) <= self.now_s:
+            self._note(node, "test")
+            self._tests[node] = self.now_s + self.timings.test_s
+            self._set(node, state=NodeState.DRAINED)
+
+    def tested(self, node: str) -> bool | None:
+        """Return whether a node is sound, once its test has ended."""
+        ends_s = self._tests.get(node)
+        if ends_s is None or ends_s > self.now_s:
+            return None
+        return node not in self.broken
+
+    def _heal(self, node: str, aid: Stage) -> None:
+        if aid in self.broken.get(node, frozenset()):
+            del self.broken[node]
+
+    def _emptied(self, node: str) -> NodeState:
+        return NodeState.DRAINING if self._busy(node) else NodeState.DRAINED
+
+    def _emptied_by(self, job: JobSeen) -> None:
+        for place in job.places:
+            if self._nodes[place.node].state is NodeState.DRAINING:
+                self._set(place.node, state=self._emptied(place.node))
+
+    def _busy(self, node: str) -> bool:
+        return any(p.node == node for job in self.jobs.values() for p in job.places)
+
+    def _note(self, node: str, what: str) -> None:
+        self._node(node)
+        self.acts.append((self.now_s, node, what))
+
+    def _node(self, node: str) -> NodeSeen:
+        if node not in self._nodes:
+            raise UnknownError(f"node {node}", wanted=Message("a node of this cluster"))
+        return self._nodes[node]
+
+    def _job(self, job_id: str) -> JobSeen:
+        if job_id not in self.jobs:
+            raise UnknownError(f"job {job_id}", wanted=Message("a job of this cluster"))
+        return self.jobs[job_id]
+
+    def _set(self, node: str, **changes: object) -> None:
+        self._nodes[node] = replace(self._node(node), **changes)  # pyright: ignore[reportArgumentType]
+        self._shown = None

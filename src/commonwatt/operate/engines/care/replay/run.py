@@ -1,0 +1,344 @@
+"""The replay: faults strike, telemetry tells, care acts, a gang starts over.
+
+The caretaker, its rules and its policy are those of the live cluster. The gang is one
+job over many nodes that stops when any of them fails; it keeps the work up to its last
+save. Every second of its life is put into one account, and the accounts must add up.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message
+from commonwatt.core.seeds import stream
+from commonwatt.operate.domain.care.findings import Finding, Sample
+from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.cluster import Ask, NodeState, Phase, Place
+from commonwatt.operate.engines.care.caretaker import Caretaker, Step
+from commonwatt.operate.engines.care.checkpoints import daly_interval
+from commonwatt.operate.engines.care.detect.rules import DEFAULT_RULES, XID, RuleBook, Test
+from commonwatt.operate.engines.care.operator import Desk
+from commonwatt.operate.engines.care.replay.cluster import SimCluster
+from commonwatt.operate.engines.care.replay.faults import DAY_S, Fault
+from commonwatt.operate.engines.care.replay.setting import Setting
+from commonwatt.operate.engines.care.replay.signs import noise, signs_of, signs_of_noise
+from commonwatt.operate.io.care.journal import MemoryJournal
+
+_JOB = "gang"
+_REPAIRING = frozenset({Stage.DRAINED, Stage.RESET, Stage.REBOOT, Stage.TEST})
+_IDLE_LOOK_S = 1800.0
+_REPAIR_LOOK_S = 30.0
+_AGAIN_S = 120.0
+"""Longer than any fault takes to become a finding."""
+
+
+@dataclass(slots=True)
+class Account:
+    """Where the gang's time went [s]."""
+
+    kept: float = 0.0
+    """Work that was saved."""
+    saving: float = 0.0
+    lost: float = 0.0
+    """Work since the last save before an interruption."""
+    isolating: float = 0.0
+    """From the first moment of a fault until its node was out."""
+    restarting: float = 0.0
+    waiting: float = 0.0
+    """For enough sound nodes."""
+
+    def total(self) -> float:
+        """Return the sum of all accounts."""
+        parts = (self.kept, self.saving, self.lost, self.isolating, self.restarting, self.waiting)
+        return sum(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a replay shows.
+
+    Args:
+        account: Where the gang's time went.
+        wall_s: Length of the replay [s].
+        save_every_s: Work between two saves [s].
+        interruptions: Times that the gang was stopped.
+        isolation_s: From each fault that stopped the gang until its node was out [s].
+        drains: Nodes that care took out.
+        false_drains: Of these, nodes with nothing wrong.
+        node_days: Length times nodes [days].
+        handed_over: Nodes that went to a person.
+        moves: Moves of care by the stage they led to.
+        mean_out: Nodes out of service, mean over the looks.
+    """
+
+    account: Account
+    wall_s: float
+    save_every_s: float
+    interruptions: int
+    isolation_s: tuple[float, ...]
+    drains: int
+    false_drains: int
+    node_days: float
+    handed_over: int
+    moves: dict[str, int]
+    mean_out: float
+
+    @property
+    def ettr(self) -> float:
+        """Effective training time: kept work over wall time."""
+        return self.account.kept / self.wall_s
+
+    @property
+    def false_drains_per_1000_node_days(self) -> float:
+        """Nodes drained with nothing wrong, per thousand node-days."""
+        return 1000 * self.false_drains / self.node_days
+
+
+def replay(faults: Sequence[Fault], setting: Setting, *, save_every_s: float = 0.0) -> Outcome:
+    """Return what becomes of a gang under these faults and this care.
+
+    Args:
+        faults: What strikes, in order of time.
+        setting: The fleet and how fast things go.
+        save_every_s: Work between two saves [s]; 0 takes Daly's advice for the faults.
+
+    Raises:
+        IdentityError: The gang's accounts do not add up to the wall time.
+    """
+    stops = sum(fault.symptom.stops for fault in faults)
+    mtbf_s = setting.days * DAY_S / max(stops, 1)
+    made = _Replay(setting, save_every_s or daly_interval(setting.save_s, mtbf_s))
+    made.strike(faults)
+    return made.run()
+
+
+@dataclass(order=True, slots=True)
+class _Event:
+    at_s: float
+    number: int
+    kind: str = field(compare=False)
+    node: int = field(compare=False, default=-1)
+    fault: Fault | None = field(compare=False, default=None)
+    samples: tuple[Sample, ...] = field(compare=False, default=())
+
+
+class _Replay:
+    """One replay under way."""
+
+    def __init__(self, setting: Setting, save_every_s: float) -> None:
+        self.setting, self.save_every_s = setting, save_every_s
+        self.names = [f"n{i:05d}" for i in range(setting.nodes)]
+        self.number_of = {name: i for i, name in enumerate(self.names)}
+        self.cluster = SimCluster(names=self.names, timings=setting.timings, gpus=setting.gpus)
+        rules = [rule for rule in DEFAULT_RULES if rule.test is not Test.SILENCE]
+        self.rules, journal = RuleBook(rules), MemoryJournal()
+        self.care = Caretaker(self.cluster, journal, policy=setting.policy,
+                              workshop=self.cluster, rules=self.rules)  # fmt: skip
+        self.desk = Desk(self.cluster, journal, self.cluster)
+        self.phase = stream(setting.seed, "care.phases").random(setting.nodes)
+        self.events: list[_Event] = []
+        self.queued = 0
+        self.look_at_s = math.inf
+        self.active: dict[str, Fault] = {}
+        self.findings: list[Finding] = []
+        self.account, self.isolation_s = Account(), list[float]()
+        self.since_s, self.state = 0.0, "waiting"
+        self.members: frozenset[str] = frozenset()
+        self.moves: Counter[str] = Counter()
+        self.false_drains = self.interruptions = self.looks = self.out_sum = 0
+
+    def strike(self, faults: Sequence[Fault]) -> None:
+        """Queue what will happen."""
+        for fault in faults:
+            self._queue(fault.at_s, "fault", node=fault.node, fault=fault)
+        for count, (at_s, node, kind) in enumerate(noise(self.setting), start=1):
+            samples = signs_of_noise(kind, self.names[node], at_s, count)
+            self._queue(at_s, "sign", samples=tuple(samples))
+
+    def run(self) -> Outcome:
+        """Return the outcome after the last day."""
+        end_s = self.setting.days * DAY_S
+        self.cluster.submit(Ask(job_id=_JOB, argv=("train",), gpus=self.setting.gang))
+        self._look(0.0)
+        while True:
+            at_s = min(self.events[0].at_s if self.events else math.inf, self.look_at_s)
+            if at_s >= end_s:
+                break
+            if self.look_at_s <= at_s:
+                self._look(self.look_at_s)
+            else:
+                self._happen(heapq.heappop(self.events))
+        self._to("over", end_s)
+        return self._outcome(end_s)
+
+    def _queue(self, at_s: float, kind: str, **given: object) -> None:
+        event = _Event(at_s, self.queued, kind, **given)  # pyright: ignore[reportArgumentType]
+        self.queued += 1
+        heapq.heappush(self.events, event)
+
+    def _happen(self, event: _Event) -> None:
+        match event.kind:
+            case "fault":
+                self._fault(event)
+            case "sign":
+                self._sign(event)
+            case "repaired":
+                self._repaired(self.names[event.node], event.at_s)
+            case "work" if self.state == "restarting":
+                self._to("working", event.at_s)
+            case "crashed" if self.state == "crashed":
+                self.cluster.requeue(_JOB, "crashed")
+                self._look_by(event.at_s)
+            case _:
+                pass
+
+    def _fault(self, event: _Event) -> None:
+        fault = event.fault
+        if fault is None:
+            return
+        if fault.node < 0:
+            if self.state == "working":
+                self._interrupt("crashed", event.at_s)
+                self._queue(event.at_s + self.setting.crash_s, "crashed")
+            return
+        name = self.names[fault.node]
+        if name in self.active:
+            return
+        self.active[name] = fault
+        self.cluster.broken[name] = fault.heals
+        for sample in signs_of(fault, name, float(self.phase[fault.node]), self.setting):
+            self._queue(sample.at_s, "sign", samples=(sample,))
+        if fault.symptom.stops and name in self.members and self.state != "stalled":
+            self._interrupt("stalled", event.at_s)
+
+    def _interrupt(self, state: str, at_s: float) -> None:
+        self.interruptions += 1
+        self._to(state, at_s)
+
+    def _sign(self, event: _Event) -> None:
+        found = self.rules.observe(event.samples)
+        if found:
+            self.findings += found
+            self._look_by(max(finding.last_s for finding in found))
+
+    def _look_by(self, at_s: float) -> None:
+        period = self.setting.look_s
+        self.look_at_s = min(self.look_at_s, math.ceil(at_s / period) * period)
+
+    def _look(self, at_s: float) -> None:
+        """Let care look, and then the gang start if it can."""
+        self.cluster.now_s = at_s
+        cases = self.care.book.cases
+        self.rules.observe(
+            Sample(at_s, node, "heard", 1.0) for node, c in cases.items() if c.stage is Stage.TEST
+        )
+        self._tell_again(at_s)
+        findings, self.findings = self.findings, []
+        for step in self.care.step(findings):
+            self._note(step)
+        healed = [name for name in self.active if name not in self.cluster.broken]
+        for name in healed:
+            del self.active[name]
+        self._gang(at_s)
+        self.looks += 1
+        self.out_sum += len(cases)
+        repairing = any(case.stage in _REPAIRING for case in cases.values())
+        repairing |= self.state == "stalled"
+        self.look_at_s = at_s + (_REPAIR_LOOK_S if repairing else _IDLE_LOOK_S)
+
+    def _tell_again(self, at_s: float) -> None:
+        """Let telemetry show faults for as long as they last on a node that is up."""
+        for name, fault in self.active.items():
+            if name not in self.care.book.cases and at_s - fault.at_s > _AGAIN_S:
+                again = replace(fault, at_s=at_s - _AGAIN_S)
+                phase = float(self.phase[fault.node])
+                self.rules.observe([Sample(again.at_s, name, XID, 0.0, "0")])
+                self.findings += self.rules.observe(signs_of(again, name, phase, self.setting))
+
+    def _note(self, step: Step) -> None:
+        if step.held:
+            self.moves[f"held for {step.held}"] += 1
+            return
+        self.moves[str(step.to)] += 1
+        fault = self.active.get(step.node)
+        if step.to is Stage.DRAINED:
+            self.false_drains += fault is None
+            if fault and fault.symptom.stops and step.node in self.members:
+                self.isolation_s.append(step.at_s - fault.at_s)
+        if step.to is Stage.TEST:
+            self.rules.observe([Sample(step.at_s, step.node, XID, 0.0, "0")])
+        if step.to is Stage.HANDED_OVER:
+            repair_s = fault.repair_s if fault else self.setting.policy.test_s
+            self._queue(step.at_s + repair_s, "repaired", node=self.number_of[step.node])
+
+    def _repaired(self, name: str, at_s: float) -> None:
+        self.cluster.now_s = at_s
+        self.cluster.broken.pop(name, None)
+        self.active.pop(name, None)
+        self.rules.observe([Sample(at_s, name, XID, 0.0, "0")])
+        self.desk.move(name, Stage.TEST, reason="repaired", now_s=at_s)
+        self._look_by(at_s)
+
+    def _gang(self, at_s: float) -> None:
+        """Start the gang where it is held and enough nodes are up."""
+        if self.cluster.jobs[_JOB].phase is not Phase.HELD:
+            return
+        self._to("waiting", at_s)
+        up = [n.name for n in self.cluster.observe().nodes if n.state is NodeState.UP]
+        if len(up) < self.setting.gang:
+            self.members = frozenset()
+            return
+        chosen = up[: self.setting.gang]
+        self.cluster.start(_JOB, [Place(node=name) for name in chosen])
+        self.members = frozenset(chosen)
+        self._to("restarting", at_s)
+        if any(n in self.members and f.symptom.stops for n, f in self.active.items()):
+            self._interrupt("stalled", at_s)
+        else:
+            self._queue(at_s + self.setting.restart_s, "work")
+
+    def _to(self, state: str, at_s: float) -> None:
+        """Book the time of the state that ends now."""
+        spent_s = at_s - self.since_s
+        if self.state == "working":
+            self._book_work(spent_s)
+        elif self.state in ("stalled", "crashed"):
+            self.account.isolating += spent_s
+        elif self.state == "restarting":
+            self.account.restarting += spent_s
+        else:
+            self.account.waiting += spent_s
+        self.state, self.since_s = state, at_s
+
+    def _book_work(self, spent_s: float) -> None:
+        rounds = math.floor(spent_s / (self.save_every_s + self.setting.save_s))
+        kept, saving = rounds * self.save_every_s, rounds * self.setting.save_s
+        self.account.kept += kept
+        self.account.saving += saving
+        self.account.lost += spent_s - kept - saving
+
+    def _outcome(self, end_s: float) -> Outcome:
+        if abs(self.account.total() - end_s) > 1e-6 * end_s:
+            raise IdentityError(
+                "replay",
+                found=f"{self.account.total():.3f} s",
+                wanted=Message("accounts that add up to {wall} s", {"wall": f"{end_s:.3f}"}),
+            )
+        return Outcome(
+            account=self.account,
+            wall_s=end_s,
+            save_every_s=self.save_every_s,
+            interruptions=self.interruptions,
+            isolation_s=tuple(self.isolation_s),
+            drains=self.moves[str(Stage.DRAINED)],
+            false_drains=self.false_drains,
+            node_days=self.setting.nodes * self.setting.days,
+            handed_over=self.moves[str(Stage.HANDED_OVER)],
+            moves=dict(sorted(self.moves.items())),
+            mean_out=self.out_sum / max(self.looks, 1),
+        )

@@ -1,0 +1,109 @@
+"""Hard rules, checked once more before anything is done, whatever the policy said.
+
+Residency, GPU type, quota and gang are never bent: a decision that bends one is a bug
+of the policy, and none of it is carried out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies.decide import Decision
+from commonwatt.fleet.domain.policies.gangs import Piece
+from commonwatt.operate.domain.capture import Capture
+from commonwatt.operate.domain.cluster import ON_NODES, Ask, NodeSeen, NodeState, Phase, Seen
+from commonwatt.operate.engines.snapshot import View
+
+
+def check_decision(decision: Decision, seen: View, captured: Capture) -> None:
+    """Raise if a start breaks a hard rule.
+
+    Raises:
+        IdentityError: A rule is broken: a bug, and nothing is done.
+    """
+    for job, pieces in decision.starts.items():
+        ask = captured.jobs[job].ask
+        nodes = [captured.nodes[piece.node] for piece in pieces]
+        for node in nodes:
+            _expect(ask.job_id, "health", node.state == NodeState.UP)
+            _expect(ask.job_id, "residency", not ask.sites or node.site in ask.sites)
+            suits = ask.gpus == 0 or not ask.gpu_types or node.gpu_type in ask.gpu_types
+            _expect(ask.job_id, "GPU type", suits)
+            _expect(ask.job_id, "reservation", not _kept_from(ask, node, captured))
+        _expect(ask.job_id, "gang", _is_whole(ask, pieces))
+        _expect(ask.job_id, "one node", not ask.single_node or len(pieces) <= 1)
+    for job in decision.preemptions:
+        ask = captured.jobs[job].ask
+        runs = captured.jobs[job].phase in ON_NODES  # or was started and stopped in one decision
+        _expect(ask.job_id, "preemption", ask.preemptible or not runs)
+    _check_quotas(decision, seen, captured)
+
+
+def overcommitted(seen: Seen) -> list[str]:
+    """Return the nodes on which jobs that run hold more GPU than there is."""
+    free = _free_milli(seen)
+    return [node.name for node in seen.nodes if free[node.name] < 0]
+
+
+def crowded_out(seen: Seen) -> list[str]:
+    """Return the starting jobs whose places what runs has taken meanwhile.
+
+    An engine that spreads a gang over its nodes by itself may take a GPU that was
+    meant for another start.
+    """
+    free, found = _free_milli(seen), list[str]()
+    for name, job in seen.jobs.items():
+        if job.phase != Phase.STARTING:
+            continue
+        asked = {place.node: len(place.gpus) * place.gpu_milli for place in job.places}
+        if any(free.get(node, 0) < milli for node, milli in asked.items()):
+            found.append(name)
+            continue
+        for node, milli in asked.items():
+            free[node] -= milli
+    return found
+
+
+def _free_milli(seen: Seen) -> dict[str, int]:
+    """Return the GPU of each node that nothing running holds [1/1000 GPU]."""
+    free = {node.name: node.gpus * 1000 for node in seen.nodes}
+    for job in seen.jobs.values():
+        for place in job.places if job.phase == Phase.RUNNING else ():
+            if place.node in free:
+                free[place.node] -= len(place.gpus) * place.gpu_milli
+    return free
+
+
+def _is_whole(ask: Ask, pieces: tuple[Piece, ...]) -> bool:
+    return sum(piece.request.gpus for piece in pieces) == ask.gpus
+
+
+def _kept_from(ask: Ask, node: NodeSeen, captured: Capture) -> bool:
+    return any(
+        node.name in each.nodes
+        and ask.tenant != each.tenant
+        and each.from_s <= captured.at_s < each.until_s
+        for each in captured.reservations
+    )
+
+
+def _check_quotas(decision: Decision, seen: View, captured: Capture) -> None:
+    """Without borrowing no tenant may hold more than its quota after the decision."""
+    state = seen.state
+    if state.quota_milli is None or captured.policy.borrow or not decision.starts:
+        return
+    stays = np.setdiff1d(state.running, np.array(decision.preemptions, np.int64))
+    after = np.union1d(stays, np.array(list(decision.starts), np.int64))
+    used = np.zeros(len(state.quota_milli), np.int64)
+    np.add.at(used, state.workload.tenant[after], state.workload.demand_milli()[after])
+    started = state.workload.tenant[np.array(list(decision.starts), np.int64)]
+    _expect("tenants", "quota", bool((used <= state.quota_milli)[started].all()))
+
+
+def _expect(where: str, rule: str, holds: bool) -> None:
+    if not holds:
+        raise IdentityError(
+            where, found=Message("a decision that breaks the rule of {rule}", {"rule": rule})
+        )

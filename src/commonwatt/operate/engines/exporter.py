@@ -1,0 +1,127 @@
+"""Figures for Prometheus, on the loopback address only."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import TracebackType
+from typing import Any, Self
+
+from commonwatt.core.errors import MissingExtraError
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.cluster import ON_NODES, NodeState, Phase
+from commonwatt.operate.engines.controller import Tick
+
+
+class Endpoint:
+    """Serves the figures of a controller at `http://127.0.0.1:PORT/metrics`.
+
+    Raises:
+        MissingExtraError: The Prometheus client is not installed.
+
+    Args:
+        port: The port; 0 takes a free one, which `port` then names.
+    """
+
+    def __init__(self, port: int) -> None:
+        client = _client()
+        self._registry = client.CollectorRegistry()
+        self._gauges = {
+            name: client.Gauge(f"commonwatt_{name}", about, labels, registry=self._registry)
+            for name, (about, labels) in GAUGES.items()
+        }
+        self._counters = {
+            name: client.Counter(f"commonwatt_{name}", about, labels, registry=self._registry)
+            for name, (about, labels) in COUNTERS.items()
+        }
+        self._server, self._thread = client.start_http_server(
+            port, addr="127.0.0.1", registry=self._registry
+        )
+        self.port: int = self._server.server_port
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def show(self, tick: Tick, tick_s: float) -> None:
+        """Show what a tick found and did.
+
+        Args:
+            tick: The tick.
+            tick_s: How long it took [s].
+        """
+        for name, values in figures(tick).items():
+            gauge = self._gauges[name]
+            gauge.clear()
+            for labels, value in values.items():
+                (gauge.labels(*labels) if labels else gauge).set(value)
+        self._gauges["tick_seconds"].set(tick_s)
+        for intent in tick.done:
+            self._counters["acts"].labels(intent.act.value).inc()
+        for intent, _ in tick.refused:
+            self._counters["refused_acts"].labels(intent.act.value).inc()
+        self._counters["overcommitted_nodes"].inc(len(tick.overcommitted))
+
+
+GAUGES: dict[str, tuple[str, list[str]]] = {
+    "nodes": ("Nodes by state", ["state"]),
+    "gpus": ("GPUs of nodes that are up", []),
+    "gpus_allocated": ("GPUs that jobs hold, by tenant", ["tenant"]),
+    "jobs": ("Jobs that wait or hold places, by phase and tenant", ["phase", "tenant"]),
+    "waiting_jobs": ("Waiting jobs by reason", ["reason"]),
+    "tick_seconds": ("Length of the last tick", []),
+}
+COUNTERS: dict[str, tuple[str, list[str]]] = {
+    "acts": ("Acts that the engine took", ["act"]),
+    "refused_acts": ("Acts that the engine refused", ["act"]),
+    "overcommitted_nodes": ("Nodes seen to hold more than they have", []),
+}
+
+
+def figures(tick: Tick) -> dict[str, dict[tuple[str, ...], float]]:
+    """Return the figures of a tick, by name and labels."""
+    nodes: dict[tuple[str, ...], float] = {(state.value,): 0.0 for state in NodeState}
+    for node in tick.seen.nodes:
+        nodes[(node.state.value,)] += 1
+    jobs: dict[tuple[str, ...], float] = {}
+    held: dict[tuple[str, ...], float] = {}
+    for job in tick.seen.jobs.values():
+        if job.phase in ON_NODES | {Phase.HELD}:
+            _add(jobs, (job.phase.value, job.ask.tenant), 1)
+        if job.phase in ON_NODES:
+            gpus = sum(len(place.gpus) * place.gpu_milli / 1000 for place in job.places)
+            _add(held, (job.ask.tenant,), gpus)
+    waits: dict[tuple[str, ...], float] = {}
+    for why in tick.waits.values():
+        _add(waits, (why.value,), 1)
+    up = sum(node.gpus for node in tick.seen.nodes if node.state == NodeState.UP)
+    return {
+        "nodes": nodes,
+        "gpus": {(): float(up)},
+        "gpus_allocated": held,
+        "jobs": jobs,
+        "waiting_jobs": waits,
+    }
+
+
+def _add(sums: dict[tuple[str, ...], float], labels: tuple[str, ...], value: float) -> None:
+    sums[labels] = sums.get(labels, 0.0) + value
+
+
+def _client() -> Any:
+    try:
+        return import_module("prometheus_client")
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "prometheus_client",
+            found=Message("this optional part is not installed"),
+            remedy=Message("Install it with: pip install {name}", {"name": "commonwatt[operate]"}),
+        ) from None

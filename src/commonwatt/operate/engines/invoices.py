@@ -1,0 +1,87 @@
+"""An invoice per tenant: lines by GPU type, by the tariff, in whole minor units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from commonwatt.operate.domain.settings import Settings
+from commonwatt.operate.domain.state import JobRow, Use
+from commonwatt.operate.engines.meter import price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """GPU time of one type at one price.
+
+    Args:
+        gpu_type: The type.
+        gpu_h: GPU-hours in the period.
+        price_per_gpu_h: What one costs.
+        amount_minor: What they cost together, in minor units (cents), rounded half to even.
+    """
+
+    gpu_type: str
+    gpu_h: float
+    price_per_gpu_h: float
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice:
+    """What one tenant owes for a period."""
+
+    tenant: str
+    currency: str
+    from_s: float
+    until_s: float
+    lines: tuple[Line, ...]
+
+    @property
+    def total_minor(self) -> int:
+        """The sum of the lines, in minor units."""
+        return sum(line.amount_minor for line in self.lines)
+
+
+def invoices(
+    rows: Mapping[str, JobRow],
+    uses: Sequence[Use],
+    settings: Settings,
+    *,
+    from_s: float,
+    until_s: float,
+) -> list[Invoice]:
+    """Return the invoice of each tenant for GPU time between two instants.
+
+    Time is cut at the ends of the period, so that periods add up to the whole.
+    """
+    used: dict[str, dict[str, float]] = {}
+    for use in uses:
+        own = used.setdefault(rows[use.job_id].ask.tenant, {})
+        own[use.gpu_type] = own.get(use.gpu_type, 0.0) + _gpu_h(use, from_s, until_s)
+    return [
+        Invoice(
+            tenant=tenant,
+            currency=settings.tariff.currency,
+            from_s=from_s,
+            until_s=until_s,
+            lines=tuple(_line(tenant, kind, h, settings) for kind, h in sorted(own.items()) if h),
+        )
+        for tenant, own in sorted(used.items())
+    ]
+
+
+def _gpu_h(use: Use, from_s: float, until_s: float) -> float:
+    end_s = until_s if use.until_s is None else min(use.until_s, until_s)
+    span_s = max(end_s - max(use.from_s, from_s), 0.0)
+    return span_s * use.gpus * use.gpu_milli / 3.6e6
+
+
+def _line(tenant: str, gpu_type: str, gpu_h: float, settings: Settings) -> Line:
+    each = price(tenant, gpu_type, settings)
+    return Line(
+        gpu_type=gpu_type,
+        gpu_h=gpu_h,
+        price_per_gpu_h=each,
+        amount_minor=round(gpu_h * each * 100),
+    )

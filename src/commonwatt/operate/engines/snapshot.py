@@ -1,0 +1,349 @@
+"""From a captured cluster to the arrays that policies read: the same for live and replay.
+
+Nodes that are not up take nothing, whatever runs on them counts as held. A gang that
+could not start even if all nodes in use were idle is left out, so that it does not hold
+up the queue while a node is away; it comes back with the node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from commonwatt.core.seeds import stream
+from commonwatt.fleet.domain.machines import ONE_SITE, SHARED, UNNAMED_GPU, Fleet
+from commonwatt.fleet.domain.policies.decide import Decision
+from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES, Piece
+from commonwatt.fleet.domain.policies.place import Nodes, Request, eligibility, request_of
+from commonwatt.fleet.domain.policies.plan import Plan, copied, shift
+from commonwatt.fleet.domain.policies.state import QueueState
+from commonwatt.fleet.domain.workload import I64, Bools, Workload
+from commonwatt.fleet.engines.simulator.setup import Setup, first_state, never_fits
+from commonwatt.operate.domain.capture import Capture
+from commonwatt.operate.domain.cluster import ON_NODES, JobSeen, NodeState, Phase, Place
+
+
+class Why(StrEnum):
+    """Why a job waits: the closed list."""
+
+    TOO_LARGE = "too-large"
+    """Asks for more than the cluster has, or for what it has not."""
+    NODES = "nodes"
+    """Would fit, were all nodes in use."""
+    PARKED = "parked"
+    """Was refused too often; a person must look."""
+    QUOTA = "quota"
+    ROOM = "room"
+    TURN = "turn"
+    """Has room now, but others go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A queue state, and what its numbers stand for.
+
+    Args:
+        state: What the policy sees.
+        names: Name of each job of the workload.
+        whole: Free room counting every job that holds any, shape of `state.nodes`.
+        left_out: Jobs that the policy is not offered, and why.
+    """
+
+    state: QueueState
+    names: tuple[str, ...]
+    whole: Nodes
+    left_out: dict[str, Why]
+
+
+def view(captured: Capture) -> View:
+    """Return what the policy sees of `captured`."""
+    work, fleet = _workload(captured), _fleet(captured)
+    policy = captured.rule
+    setup = Setup(
+        workload=work,
+        fleet=fleet,
+        policy=policy,
+        believed_ms=work.estimate_ms,
+        chance=_chances(captured, policy.place.name),
+        quota_milli=_quota_milli(captured, work),
+    )
+    idle = first_state(setup)
+    too_large = never_fits(idle)
+    state = _with_health(idle, captured)
+    away = never_fits(state) & ~too_large
+    left_out = _left_out(captured, too_large, away)
+    names = tuple(job.ask.job_id for job in captured.jobs)
+    return _filled(state, captured, names, left_out, preempts=policy.preempt.name != "none")
+
+
+def said(decision: Decision, seen: View) -> dict[str, object]:
+    """Return a decision by names rather than numbers, as logs keep it."""
+    names, nodes = seen.names, seen.state.fleet.node_id
+    return {
+        "preempt": [names[job] for job in decision.preemptions],
+        "start": {
+            names[job]: [[nodes[piece.node], list(piece.gpus)] for piece in pieces]
+            for job, pieces in decision.starts.items()
+        },
+    }
+
+
+def places(pieces: tuple[Piece, ...], seen: View) -> tuple[Place, ...]:
+    """Return the pieces of a start as an engine takes them."""
+    nodes = seen.state.fleet.node_id
+    return tuple(
+        Place(
+            nodes[piece.node],
+            piece.gpus,
+            piece.request.gpu_milli,
+            piece.request.cpu_milli,
+            piece.request.memory_mib,
+        )
+        for piece in pieces
+    )
+
+
+def fits_now(pieces: tuple[Piece, ...], whole: Nodes) -> bool:
+    """Return whether `pieces` find their room in `whole`, which is then taken."""
+    for piece in pieces:
+        request, node = piece.request, piece.node
+        free = [whole.gpu_milli[node, gpu] >= request.gpu_milli for gpu in piece.gpus]
+        if not all(free):
+            return False
+        if whole.cpu_milli[node] < request.cpu_milli:
+            return False
+        if whole.memory_mib[node] < request.memory_mib:
+            return False
+    shift(whole, pieces, 1)
+    return True
+
+
+def reasons(seen: View, decision: Decision, captured: Capture) -> dict[str, Why]:
+    """Return why each job waits that `decision` does not start."""
+    policy = captured.rule
+    plan = Plan(seen.state, policy.order, policy.place, borrow=policy.borrow)
+    found = dict(seen.left_out)
+    for job, pieces in decision.starts.items():
+        if plan.find(job) is not None:
+            plan.start(job, pieces)
+    for job in seen.state.waiting.tolist():
+        if job in decision.starts:
+            continue
+        if not plan.may_start(job):
+            found[seen.names[job]] = Why.QUOTA
+        else:
+            found[seen.names[job]] = Why.ROOM if plan.find(job) is None else Why.TURN
+    return found
+
+
+def _workload(captured: Capture) -> Workload:
+    asks = [job.ask for job in captured.jobs]
+    tenants = sorted({ask.tenant for ask in asks} | set(captured.quotas or {}))
+    users, groups = sorted({ask.user for ask in asks}), sorted({ask.group for ask in asks})
+    types = sorted({name for ask in asks for name in ask.gpu_types})
+    sites = sorted({name for ask in asks for name in ask.sites})
+    estimate = _ms([ask.estimate_s for ask in asks])
+    return Workload(
+        job_id=pl.Series("job_id", [ask.job_id for ask in asks], dtype=pl.String),
+        submit_ms=_ms([ask.submitted_at_s for ask in asks]),
+        runtime_ms=estimate,
+        estimate_ms=estimate,
+        gpus=np.array([ask.gpus for ask in asks], np.int32),
+        gpu_milli=np.array([ask.gpu_milli for ask in asks], np.int32),
+        cpu_milli=np.array([ask.cpu_milli for ask in asks], np.int64),
+        memory_mib=np.array([ask.memory_mib for ask in asks], np.int64),
+        single_node=np.array([ask.single_node for ask in asks], np.bool_),
+        gpu_types=_masks([ask.gpu_types for ask in asks], types),
+        sites=_masks([ask.sites for ask in asks], sites),
+        tenant=np.array([tenants.index(ask.tenant) for ask in asks], np.int32),
+        user=np.array([users.index(ask.user) for ask in asks], np.int32),
+        group=np.array([groups.index(ask.group) for ask in asks], np.int32),
+        priority=np.array([ask.priority for ask in asks], np.int32),
+        gpu_type_names=tuple(types),
+        site_names=tuple(sites),
+        tenant_names=tuple(tenants),
+        user_names=tuple(users),
+        group_names=tuple(groups),
+        origin="1970",
+    )
+
+
+def _ms(seconds: list[float]) -> I64:
+    return np.rint(np.array(seconds, np.float64) * 1000).astype(np.int64)
+
+
+def _masks(named: list[tuple[str, ...]], names: list[str]) -> I64:
+    return np.array([sum(1 << names.index(n) for n in each) for each in named], np.int64)
+
+
+def _fleet(captured: Capture) -> Fleet:
+    nodes = captured.nodes
+    types = sorted({node.gpu_type for node in nodes})
+    sites = sorted({node.site for node in nodes})
+    return Fleet(
+        node_id=tuple(node.name for node in nodes),
+        site=np.array([sites.index(node.site) for node in nodes], np.int32),
+        gpu_type=np.array([types.index(node.gpu_type) for node in nodes], np.int32),
+        gpus=np.array([node.gpus for node in nodes], np.int32),
+        cpu_milli=np.array([node.cpu_milli for node in nodes], np.int64),
+        memory_mib=np.array([node.memory_mib for node in nodes], np.int64),
+        tenant=np.full(len(nodes), SHARED, np.int32),
+        sites=tuple(replace(ONE_SITE, name=name) for name in sites),
+        gpu_types=tuple(replace(UNNAMED_GPU, name=name) for name in types),
+        rtt_ms=np.zeros((len(sites), len(sites))),
+    )
+
+
+def _chances(captured: Capture, place: str) -> npt.NDArray[np.float64]:
+    """Return two numbers a job, which stay the same for as long as it waits."""
+    if place in WHOLE_GPU_POLICIES:
+        return np.broadcast_to(np.float64(0.0), (len(captured.jobs), 2))
+    drawn = [stream(captured.seed, job.ask.job_id).random(2) for job in captured.jobs]
+    return np.array(drawn, np.float64).reshape(-1, 2)
+
+
+def _quota_milli(captured: Capture, work: Workload) -> I64 | None:
+    if captured.quotas is None:
+        return None
+    gpus = [captured.quotas.get(name, 0.0) for name in work.tenant_names]
+    return np.rint(np.array(gpus, np.float64) * 1000).astype(np.int64)
+
+
+def _with_health(idle: QueueState, captured: Capture) -> QueueState:
+    """Return `idle` with nodes out of use, or kept for a service, barred to whom they are."""
+    up = np.array([node.state == NodeState.UP for node in captured.nodes], np.bool_)
+    klass, eligible = eligibility(idle.workload, idle.fleet)
+    barred = _barred(captured)
+    if barred.any():
+        rows = np.unique(np.concatenate([klass[:, None], barred], axis=1), axis=0)
+        keys = {tuple(row): i for i, row in enumerate(rows.tolist())}
+        both = np.concatenate([klass[:, None], barred], axis=1).tolist()
+        klass = np.array([keys[tuple(row)] for row in both], np.int64)
+        eligible = eligible[rows[:, 0]] & ~_closed(captured, rows[:, 1:])
+    nodes = idle.nodes._replace(eligible=eligible & up)
+    return replace(idle, klass=klass, nodes=nodes)
+
+
+def _barred(captured: Capture) -> I64:
+    """Return whether each reservation bars each job, shape (jobs, reservations)."""
+    rows = [
+        [
+            job.ask.tenant != each.tenant
+            and captured.at_s < each.until_s
+            and captured.at_s + _left_s(job, captured) > each.from_s
+            for each in captured.reservations
+        ]
+        for job in captured.jobs
+    ]
+    return np.array(rows, np.int64).reshape(len(captured.jobs), len(captured.reservations))
+
+
+def _left_s(job: JobSeen, captured: Capture) -> float:
+    return job.ask.estimate_s - captured.served_s.get(job.ask.job_id, 0.0)
+
+
+def _closed(captured: Capture, barred: I64) -> Bools:
+    """Return which nodes are closed to each row of `barred`, shape (rows, nodes)."""
+    kept = np.array(
+        [[node.name in each.nodes for node in captured.nodes] for each in captured.reservations],
+        np.int64,
+    )
+    return (barred @ kept) > 0
+
+
+def _left_out(captured: Capture, too_large: Bools, away: Bools) -> dict[str, Why]:
+    found: dict[str, Why] = {}
+    for i, job in enumerate(captured.jobs):
+        if job.phase != Phase.HELD:
+            continue
+        if too_large[i]:
+            found[job.ask.job_id] = Why.TOO_LARGE
+        elif away[i]:
+            found[job.ask.job_id] = Why.NODES
+        elif job.ask.job_id in captured.parked:
+            found[job.ask.job_id] = Why.PARKED
+    return found
+
+
+def _filled(
+    state: QueueState,
+    captured: Capture,
+    names: tuple[str, ...],
+    left_out: dict[str, Why],
+    *,
+    preempts: bool,
+) -> View:
+    """Return the view with what runs, what waits and what room is left."""
+    nodes, held, fixed = copied(state.nodes), dict[int, tuple[Piece, ...]](), list[int]()
+    where = {name: i for i, name in enumerate(state.fleet.node_id)}
+    on_nodes = [i for i, job in enumerate(captured.jobs) if job.phase in ON_NODES]
+    # what runs says which GPUs it has; what is starting takes those that are left
+    for i in sorted(on_nodes, key=lambda i: captured.jobs[i].phase != Phase.RUNNING):
+        held[i] = _held(state, nodes, captured.jobs[i], i, where)
+        if preempts and not captured.jobs[i].ask.preemptible:
+            fixed.append(i)
+    running = np.array([i for i in on_nodes if i not in fixed], np.int64)
+    waiting = [
+        i
+        for i, job in enumerate(captured.jobs)
+        if job.phase == Phase.HELD and names[i] not in left_out
+    ]
+    started = np.zeros(len(names), np.int64)
+    for i in on_nodes:
+        started[i] = round((captured.jobs[i].started_at_s or captured.at_s) * 1000)
+    filled = replace(
+        state,
+        now_ms=round(captured.at_s * 1000),
+        waiting=np.array(waiting, np.int64),
+        running=running,
+        started_ms=np.minimum(started, round(captured.at_s * 1000)),
+        served_ms=_ms([captured.served_s.get(name, 0.0) for name in names]),
+        predicted_ms=_ms([captured.predicted_s.get(name, 3600.0) for name in names]),
+        held={i: pieces for i, pieces in sorted(held.items()) if i not in fixed},
+        nodes=nodes,
+        quota_milli=_quota_left(state, fixed),
+    )
+    return View(filled, names, copied(nodes), left_out)
+
+
+def _held(
+    state: QueueState, nodes: Nodes, job: JobSeen, i: int, where: dict[str, int]
+) -> tuple[Piece, ...]:
+    """Return what a job holds, and take it out of the room of `nodes`."""
+    asked = request_of(state.workload, i, state.klass)
+    pieces: list[Piece] = []
+    for place in job.places:
+        if place.node not in where:
+            continue
+        node = where[place.node]
+        milli = place.gpu_milli if place.gpus else 0
+        gpus = _free_gpus(nodes, node, place)
+        request = Request(
+            place.cpu_milli, place.memory_mib, len(gpus), milli or asked.gpu_milli, asked.klass
+        )
+        pieces.append(Piece(node, gpus, request))
+    shift(nodes, tuple(pieces), 1)
+    return tuple(pieces)
+
+
+def _free_gpus(nodes: Nodes, node: int, place: Place) -> tuple[int, ...]:
+    """Return the GPUs that a place names, or as many others where those are taken."""
+    size = nodes.gpu_milli.shape[1]
+    free = [g for g in range(size) if nodes.gpu_milli[node, g] >= place.gpu_milli]
+    named = [g for g in place.gpus if g in free]
+    others = [g for g in free if g not in named]
+    return tuple(sorted((named + others)[: len(place.gpus)]))
+
+
+def _quota_left(state: QueueState, fixed: list[int]) -> I64 | None:
+    """Return the quotas less what jobs hold that may not be preempted."""
+    if state.quota_milli is None or not fixed:
+        return state.quota_milli
+    used = np.zeros(len(state.quota_milli), np.int64)
+    jobs = np.array(fixed, np.int64)
+    np.add.at(used, state.workload.tenant[jobs], state.workload.demand_milli()[jobs])
+    return np.maximum(state.quota_milli - used, 0)

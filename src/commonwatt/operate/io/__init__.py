@@ -1,0 +1,1 @@
+"""What live operation reads and writes: cluster backends, the store, journal and telemetry."""

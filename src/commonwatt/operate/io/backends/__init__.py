@@ -1,0 +1,5 @@
+"""Engines: what can hold jobs and run them on nodes.
+
+Each speaks one small protocol (`protocol.Engine`). The controller never learns which
+one it drives; what an engine cannot do, it says.
+"""

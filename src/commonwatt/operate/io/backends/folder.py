@@ -1,0 +1,109 @@
+"""A folder that remembers jobs, their attempts and marked nodes, for engines that cannot.
+
+::
+
+    jobs/NAME/ask.json          what was asked; there from submission on
+    jobs/NAME/cancelled         ended for good; holds the reason
+    jobs/NAME/N/                attempt N
+    jobs/NAME/N/claim/          made once: by the wrapper that runs it, or by who gives it up
+    jobs/NAME/N/places.json     where
+    jobs/NAME/N/stopped         stopped by us: the job is held again; holds the reason
+    jobs/NAME/N/process         process id and its start in clock ticks
+    jobs/NAME/N/exit            exit code and instant, written whole or not at all
+    nodes/NAME                  state and reason of a node that was taken out
+
+Files appear whole, by a rename, so that whoever is killed leaves nothing half written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.cluster import Ask, NodeState
+from commonwatt.operate.domain.errors import UnknownError
+from commonwatt.operate.domain.requests import ask_json, ask_of, check_ask, compact, parsed
+
+
+class JobFolder:
+    """Jobs and marks under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._asks: dict[str, Ask] = {}
+        for name in ("jobs", "nodes"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+
+    def submit(self, ask: Ask) -> None:
+        """Keep `ask`; one of that name that is there stays as it is."""
+        check_ask(ask)
+        home = self.home(ask.job_id)
+        home.mkdir(exist_ok=True)
+        if not (home / "ask.json").exists():
+            write_whole(home / "ask.json", compact(ask_json(ask)))
+
+    def names(self) -> Iterator[str]:
+        """Give the name of every job, in order of names."""
+        yield from sorted(entry.name for entry in os.scandir(self.root / "jobs"))
+
+    def ask(self, job_id: str) -> Ask | None:
+        """Return what a job asks; None where its submission was cut short.
+
+        Read once: an ask does not change.
+        """
+        if job_id not in self._asks:
+            path = self.home(job_id) / "ask.json"
+            if not path.exists():
+                return None
+            self._asks[job_id] = ask_of(parsed(path.read_text()))
+        return self._asks[job_id]
+
+    def forget(self, job_id: str) -> None:
+        """Drop what is remembered of a job whose folder is gone."""
+        self._asks.pop(job_id, None)
+
+    def known(self, job_id: str) -> Path:
+        """Return the folder of a job that was submitted.
+
+        Raises:
+            UnknownError: There is no such job.
+        """
+        home = self.home(job_id)
+        if not (home / "ask.json").exists():
+            raise UnknownError(f"job {job_id}", wanted=Message("a job that was submitted"))
+        return home
+
+    def home(self, job_id: str) -> Path:
+        """Return the folder of a job."""
+        return self.root / "jobs" / job_id
+
+    def attempts(self, job_id: str) -> int:
+        """Return how often a job was started."""
+        numbers = [int(e.name) for e in os.scandir(self.home(job_id)) if e.name.isdigit()]
+        return max(numbers, default=0)
+
+    def mark(self, node: str, state: NodeState, reason: str) -> None:
+        """Note that a node is out of use."""
+        write_whole(self.root / "nodes" / node, f"{state.value}\n{reason}")
+
+    def unmark(self, node: str) -> None:
+        """Note that a node is in use."""
+        (self.root / "nodes" / node).unlink(missing_ok=True)
+
+    def marks(self) -> dict[str, tuple[NodeState, str]]:
+        """Return state and reason of every node that was taken out."""
+        found: dict[str, tuple[NodeState, str]] = {}
+        for entry in os.scandir(self.root / "nodes"):
+            if not entry.name.endswith(".new"):
+                state, _, reason = Path(entry.path).read_text().partition("\n")
+                found[entry.name] = (NodeState(state), reason)
+        return found
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Let `path` hold `text`, or what it held before, and nothing between."""
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    new.write_text(text)
+    new.replace(path)

@@ -1,0 +1,336 @@
+"""Jobs on a Ray cluster: a placement group holds the GPUs, an agent on the node runs the program.
+
+Each raylet that is to be used offers the custom resource `node-NAME` (1.0), by which
+bundles and agents are pinned. Placement groups and agents are detached, in a namespace
+of their own, so that they outlive the controller; `ray stop` is never called. A gang's
+program starts once, on its first node.
+
+An agent runs programs as its children, which the kernel ends with it: a killed raylet
+leaves nothing behind, and its jobs are held again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from commonwatt.core.errors import MissingExtraError
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.cluster import Ask, NodeSeen, NodeState, Place
+from commonwatt.operate.domain.errors import EngineError
+from commonwatt.operate.domain.requests import (
+    compact,
+    parsed,
+    parsed_rows,
+    places_json,
+    places_of,
+)
+from commonwatt.operate.io.backends.attempt import StepSeen
+from commonwatt.operate.io.backends.folder import write_whole
+from commonwatt.operate.io.backends.folder_backend import DAY_S, FolderEngine
+
+NAMESPACE: Final = "commonwatt-operate"
+PINNED: Final = "node-"
+_WAIT_S: Final = 20.0  # how long Ray may take to give what is known to be free
+_LOST_S: Final = 30.0  # after which an attempt that no agent knows of is given up
+
+
+class RayRunner:
+    """Runs attempts on a Ray cluster.
+
+    Args:
+        address: Where the head answers, `host:port`.
+        root: Where the nodes that were once seen are remembered.
+        sites: Where each node stands, by name.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        EngineError: No cluster answers.
+    """
+
+    name = "ray"
+
+    def __init__(self, address: str, root: Path, sites: Mapping[str, str]) -> None:
+        self.ray = _ray()
+        self.sites, self._known = dict(sites), root / "known-nodes"
+        self._agents: dict[str, Any] = {}
+        self._reports: dict[str, dict[str, list[float]]] = {}
+        try:
+            self.ray.init(
+                address=address,
+                namespace=NAMESPACE,
+                log_to_driver=False,
+                logging_level="error",
+                configure_logging=False,
+            )
+        except ConnectionError:
+            raise EngineError(
+                address,
+                found=Message("no answer ({kind})", {"kind": "ConnectionError"}),
+                wanted=Message("a Ray cluster that answers"),
+            ) from None
+        self.warm()
+
+    def nodes(self) -> tuple[NodeSeen, ...]:
+        """Return every node that was ever seen; one that is away is down."""
+        alive = self._alive()
+        known = self._remembered() | alive
+        if known != self._remembered():
+            write_whole(self._known, compact(known))
+        return tuple(
+            NodeSeen(
+                name=name,
+                gpus=gpus,
+                site=self.sites.get(name, "site"),
+                state=NodeState.UP if name in alive else NodeState.DOWN,
+                reason="" if name in alive else "its raylet does not answer",
+            )
+            for name, gpus in sorted(known.items())
+        )
+
+    def launch(
+        self, attempt: Path, ask: Ask, places: Sequence[Place], given: Mapping[str, str]
+    ) -> None:
+        """Take the attempt's places, and have the first node's agent run it."""
+        try:
+            attempt.mkdir()
+        except FileExistsError:
+            return
+        (attempt / "places.json").write_text(compact(places_json(tuple(places))))
+        group, agent = self._group(attempt, places), self._agent(places[0].node)
+        if group is None or agent is None:
+            self._drop_group(attempt)
+            write_whole(attempt / "lost", "was not taken")
+            raise EngineError(
+                places[0].node,
+                found=Message("no room, or no answer"),
+                wanted=Message("a node with the room that was planned"),
+            )
+        # not waited for: the next look tells whether the agent has it
+        agent.run.remote(_key(attempt), list(ask.argv), {**ask.env, **given})
+
+    def warm(self) -> None:
+        """Bring up the agents of all nodes and wait for them, which takes seconds."""
+        self._ask(sorted(self._alive()))
+
+    def look(self, attempts: Sequence[Path], now_s: float) -> dict[Path, StepSeen]:
+        """Return how attempts stand, by what the agents report."""
+        nodes = {attempt: _first_node(attempt) for attempt in attempts}
+        asked = {node for a, node in nodes.items() if node and not (a / "exit").exists()}
+        self._reports = self._ask(sorted(asked))
+        return {a: self._step(a, node, now_s) for a, node in nodes.items()}
+
+    def tell(self, attempt: Path, number: signal.Signals) -> None:
+        """Have the agent send a signal to the program and what it started."""
+        node = _first_node(attempt)
+        agent = self._agent(node) if node else None
+        if agent is not None:
+            self._get(agent.tell.remote(_key(attempt), int(number)))
+
+    def close(self) -> None:
+        """Leave the cluster; agents and placement groups stay."""
+        self.ray.shutdown()
+
+    def _step(self, attempt: Path, node: str, now_s: float) -> StepSeen:
+        done = attempt / "exit"
+        if done.exists():
+            code, started_s, ended_s = json.loads(done.read_text())
+            return StepSeen(False, code, started_s, ended_s)
+        began_s = attempt.stat().st_mtime
+        report = self._reports.get(node)
+        if (attempt / "lost").exists():
+            return StepSeen(False, None, began_s, began_s)
+        if report is None:
+            alive = node in self._alive() and now_s - began_s < _LOST_S
+        else:
+            alive = _key(attempt) in report or now_s - began_s < _LOST_S
+        return self._reported(attempt, report, alive, began_s, now_s)
+
+    def _reported(
+        self,
+        attempt: Path,
+        report: dict[str, list[float]] | None,
+        alive: bool,
+        began_s: float,
+        now_s: float,
+    ) -> StepSeen:
+        """Return a step by an agent's report; note its end, and give its places back."""
+        own = (report or {}).get(_key(attempt))
+        if own is None:
+            if not alive:
+                write_whole(attempt / "lost", "no agent knows of it")
+                self._drop_group(attempt)
+            return StepSeen(alive, None, began_s, 0.0 if alive else now_s)
+        started_s, ended_s, code = own
+        if not ended_s:
+            return StepSeen(True, None, started_s, 0.0)
+        write_whole(attempt / "exit", json.dumps([int(code), started_s, ended_s]))
+        self._drop_group(attempt)
+        return StepSeen(False, int(code), started_s, ended_s)
+
+    def _alive(self) -> dict[str, int]:
+        """Return the GPUs of each node that answers, by name."""
+        found: dict[str, int] = {}
+        for node in self.ray.nodes():
+            names = [r for r in node["Resources"] if r.startswith(PINNED)]
+            if node["Alive"] and names:
+                found[names[0].removeprefix(PINNED)] = int(node["Resources"].get("GPU", 0))
+        return found
+
+    def _remembered(self) -> dict[str, int]:
+        return parsed(self._known.read_text()) if self._known.exists() else {}
+
+    def _group(self, attempt: Path, places: Sequence[Place]) -> Any:
+        bundles = [
+            {f"{PINNED}{place.node}": 0.0001}
+            | ({"GPU": len(place.gpus) * place.gpu_milli / 1000} if place.gpus else {})
+            for place in places
+        ]
+        groups = import_module("ray.util.placement_group")
+        group = groups.placement_group(
+            bundles, strategy="PACK", name=_key(attempt), lifetime="detached"
+        )
+        return group if group.wait(_WAIT_S) else None
+
+    def _drop_group(self, attempt: Path) -> None:
+        util = import_module("ray.util")
+        try:
+            util.remove_placement_group(util.get_placement_group(_key(attempt)))
+        except ValueError:
+            return  # it was dropped before
+
+    def _agent(self, node: str) -> Any:
+        """Return the agent of a node, brought up where there is none; None if it is away."""
+        if node not in self._alive():
+            self._agents.pop(node, None)
+            return None
+        if node not in self._agents:
+            made = self.ray.remote(agent_class()).options(
+                name=f"agent-{node}",
+                namespace=NAMESPACE,
+                lifetime="detached",
+                get_if_exists=True,
+                num_cpus=0,
+                num_gpus=0,
+                resources={f"{PINNED}{node}": 0.0001},
+                max_restarts=0,
+            )
+            self._agents[node] = made.remote()
+        return self._agents[node]
+
+    def _ask(self, nodes: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+        asked = {node: agent.poll.remote() for node in nodes if (agent := self._agent(node))}
+        found: dict[str, dict[str, list[float]]] = {}
+        for node, reply in asked.items():
+            report = self._get(reply)
+            if report is None:
+                self._agents.pop(node, None)  # it died, with what it ran
+                report = {}
+            found[node] = report
+        return found
+
+    def _get(self, reply: Any) -> Any:
+        """Return an agent's answer, None where it died or does not answer."""
+        try:
+            return self.ray.get(reply, timeout=_WAIT_S)
+        except self.ray.exceptions.RayError:
+            return None
+
+
+class RayEngine(FolderEngine):
+    """Drives one Ray cluster.
+
+    Args:
+        address: Where the head answers, `host:port`.
+        root: Where jobs are remembered.
+        clock: Returns the instant [s since 1970].
+        sites: Where each node stands, by name.
+        keep_s: How long a job that is over is remembered [s].
+    """
+
+    def __init__(
+        self,
+        address: str,
+        root: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        sites: Mapping[str, str] | None = None,
+        keep_s: float = DAY_S,
+    ) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        super().__init__(root, RayRunner(address, root, sites or {}), clock, keep_s=keep_s)
+
+
+def agent_class() -> Any:
+    """Return the class of agents, made here so that nodes need not have Commonwatt."""
+
+    class Agent:
+        """Runs programs as children of its own."""
+
+        def __init__(self) -> None:
+            self.steps: dict[str, list[Any]] = {}
+
+        def run(self, key: str, argv: list[str], env: dict[str, str]) -> bool:
+            """Start a program, unless it was started under this key before."""
+
+            def end_with_agent() -> None:
+                ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: prctl(2)
+
+            if key not in self.steps:
+                child = subprocess.Popen(  # noqa: S603  # running what was asked is its purpose
+                    argv,
+                    env={**os.environ, **env},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                    preexec_fn=end_with_agent,  # noqa: PLW1509  # the agent has one thread
+                )
+                self.steps[key] = [child, time.time(), 0.0, 0]
+            return True
+
+        def poll(self) -> dict[str, list[float]]:
+            """Return start, end and code of each program; end is 0 while it runs."""
+            for step in self.steps.values():
+                code = step[0].poll()
+                if code is not None and not step[2]:
+                    step[2], step[3] = time.time(), 128 - code if code < 0 else code
+            return {key: [step[1], step[2], step[3]] for key, step in self.steps.items()}
+
+        def tell(self, key: str, number: int) -> bool:
+            """Send a signal to a program and what it started."""
+            step = self.steps.get(key)
+            if step is not None and step[0].poll() is None:
+                os.killpg(step[0].pid, number)
+            return True
+
+    return Agent
+
+
+def _key(attempt: Path) -> str:
+    return f"{attempt.parent.name}#{attempt.name}"
+
+
+def _first_node(attempt: Path) -> str:
+    written = attempt / "places.json"
+    places = places_of(parsed_rows(written.read_text())) if written.exists() else ()
+    return places[0].node if places else ""
+
+
+def _ray() -> Any:
+    try:
+        return import_module("ray")
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "ray",
+            found=Message("this optional part is not installed"),
+            remedy=Message("Install it with: pip install {name}", {"name": "commonwatt[ray]"}),
+        ) from None

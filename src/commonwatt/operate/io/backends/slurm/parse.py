@@ -1,0 +1,160 @@
+"""What `scontrol -o -d` says, read into plain values; the forms of 22.05 and of 24.11.
+
+Sources: Slurm documentation, `scontrol` manual page, "show job" and "show node";
+`slurm.conf` manual page, "hostlist expressions".
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import lru_cache
+
+from commonwatt.operate.domain.cluster import NodeSeen, NodeState, Place
+
+_FIELD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9/:&_-]*)=(\S*)")
+_DETAIL = re.compile(r"\sNodes=(\S+) CPU_IDs=\S* Mem=\S* GRES=(\S*)")
+_GRES = re.compile(r"gpu(?::[A-Za-z][\w.-]*)?:(\d+)\(IDX:([\d,-]*)\)")
+_COUNT = re.compile(r"gpu(?::([A-Za-z][\w.-]*))?[:=](\d+)")
+_BRACKETS = re.compile(r"([^,\[]*)\[([^\]]*)\]([^,]*)|([^,]+)")
+_REASON = re.compile(r"\sReason=(.*?)(?: \[\S+@[^\]]*\])?\s*(?:Comment=.*)?$")
+_RESUMES = frozenset({"IDLE", "MIXED", "ALLOCATED", "COMPLETING"})
+
+
+def fields(line: str) -> dict[str, str]:
+    """Return the fields of one line; where a name recurs, the first counts.
+
+    >>> fields("JobId=7 JobState=RUNNING Reason=None")["JobState"]
+    'RUNNING'
+    """
+    found: dict[str, str] = {}
+    for name, value in _FIELD.findall(line):
+        found.setdefault(name, value)
+    return found
+
+
+@lru_cache(4096)
+def hosts(expression: str) -> tuple[str, ...]:
+    """Return the names of a host list.
+
+    >>> hosts("n[000-002,7],login")
+    ('n000', 'n001', 'n002', 'n7', 'login')
+    """
+    if expression in ("", "(null)"):
+        return ()
+    found: list[str] = []
+    for before, inside, after, plain in _BRACKETS.findall(expression):
+        found += [plain] if plain else [f"{before}{n}{after}" for n in _numbers(inside)]
+    return tuple(found)
+
+
+def _numbers(ranges: str) -> list[str]:
+    found: list[str] = []
+    for part in ranges.split(","):
+        low, dash, high = part.partition("-")
+        last = int(high) if dash else int(low)
+        found += [f"{n:0{len(low)}d}" for n in range(int(low), last + 1)]
+    return found
+
+
+def places(line: str) -> tuple[Place, ...]:
+    """Return what a running job holds, node by node.
+
+    >>> held = places("JobId=1 Nodes=n[1-2] CPU_IDs=0 Mem=0 GRES=gpu:a100:2(IDX:0,3) MinCPUs=1")
+    >>> [(place.node, place.gpus) for place in held]
+    [('n1', (0, 3)), ('n2', (0, 3))]
+    """
+    return tuple(
+        Place(node, _indices(gres))
+        for names, gres in _DETAIL.findall(line)
+        for node in hosts(names)
+    )
+
+
+def _indices(gres: str) -> tuple[int, ...]:
+    found: list[int] = []
+    for _, ranges in _GRES.findall(gres):
+        if ranges:
+            found += [int(n) for n in _numbers(ranges)]
+    return tuple(sorted(found))
+
+
+def gpus_asked(job: dict[str, str]) -> int:
+    """Return the GPUs of a whole job, however they were asked for.
+
+    >>> gpus_asked({"TresPerJob": "gres/gpu:4"}), gpus_asked({"TresPerNode": "gres:gpu:a100:2"})
+    (4, 2)
+    """
+    for name in ("TresPerJob", "TresPerNode", "TresPerTask"):
+        match = _COUNT.search(job.get(name, ""))
+        if match:
+            nodes = int(job.get("NumNodes", "1").partition("-")[0] or 1)
+            tasks = int(job.get("NumTasks", "1").partition("-")[0] or 1)
+            factor = {"TresPerNode": nodes, "TresPerTask": tasks}.get(name, 1)
+            return int(match[2]) * factor
+    return 0
+
+
+@lru_cache(8192)
+def instant_s(text: str) -> float:
+    """Return an instant [s since 1970], 0 where Slurm knows none.
+
+    Slurm writes the local time of the machine that asks, to the second.
+    """
+    if not text[:1].isdigit():
+        return 0.0
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").astimezone().timestamp()
+
+
+def exit_code(text: str) -> int | None:
+    """Return the exit code of `ExitCode=code:signal`, 128 and the signal for a signal.
+
+    >>> exit_code("3:0"), exit_code("0:15")
+    (3, 143)
+    """
+    code, _, number = text.partition(":")
+    if not code.isdigit():
+        return None
+    return 128 + int(number) if number not in ("", "0") else int(code)
+
+
+def node(line: str) -> NodeSeen:
+    """Return one node of `show node`.
+
+    >>> node("NodeName=n1 CPUTot=64 Gres=gpu:8 RealMemory=1024 State=IDLE+DRAIN").state
+    <NodeState.DRAINED: 'drained'>
+    """
+    found = fields(line)
+    counts = _COUNT.findall(found.get("Gres", ""))
+    reason = _REASON.search(line)
+    return NodeSeen(
+        name=found["NodeName"],
+        gpus=sum(int(count) for _, count in counts),
+        gpu_type=next((kind for kind, _ in counts if kind), "any"),
+        cpu_milli=0,
+        memory_mib=0,
+        state=node_state(found.get("State", "UNKNOWN")),
+        reason=reason[1] if reason else "",
+        boot_at_s=instant_s(found.get("SlurmdStartTime", "")),
+    )
+
+
+@lru_cache(512)
+def node_state(text: str) -> NodeState:
+    """Return a node's state from Slurm's base state and flags.
+
+    >>> [node_state(state).value for state in ("MIXED", "IDLE*", "MIXED+DRAIN", "IDLE+REBOOT")]
+    ['up', 'down', 'draining', 'rebooting']
+    """
+    base, *flags = re.split(r"\+", text)
+    silent = base.endswith(("*", "~", "#", "%", "$", "@", "^", "!", "-"))
+    base = base.rstrip("*~#%$@^!-")
+    named = {flag.rstrip("*~#%$@^!-") for flag in flags}
+    if named & {"REBOOT", "REBOOT_ISSUED", "REBOOT_REQUESTED"} or base.startswith("REBOOT"):
+        return NodeState.REBOOTING
+    if base in ("DOWN", "FAIL", "UNKNOWN", "FUTURE") or silent or "NOT_RESPONDING" in named:
+        return NodeState.DOWN
+    if "DRAIN" in named or base in ("DRAINED", "DRAINING"):
+        empty = base in ("IDLE", "DRAINED") and "COMPLETING" not in named
+        return NodeState.DRAINED if empty else NodeState.DRAINING
+    return NodeState.UP if base in _RESUMES else NodeState.DOWN

@@ -1,0 +1,125 @@
+"""One long-lived `scontrol` that is asked question after question."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.errors import EngineError
+
+PROMPT = b"scontrol: "
+_FAULTS = ("error:", "slurm_load")
+
+
+class Scontrol:
+    """A running `scontrol`, started anew when it has died.
+
+    Args:
+        env: Its environment; `SLURM_CONF` says which cluster.
+        wait_s: How long an answer may take [s].
+    """
+
+    def __init__(self, env: Mapping[str, str], wait_s: float = 30.0) -> None:
+        self.env, self.wait_s = dict(env), wait_s
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def ask(self, question: str) -> str:
+        """Return what `scontrol` answers.
+
+        Raises:
+            EngineError: It does not answer, or refuses.
+        """
+        body = self._answer(question).partition("\n")[2]  # the first line repeats the question
+        first = body.lstrip().partition("\n")[0]
+        if any(fault in first for fault in _FAULTS):
+            raise EngineError(f"scontrol {_verb(question)}", found=first[:300])
+        return body
+
+    def tell(self, order: str) -> None:
+        """Have `scontrol` do something, which it does without a word.
+
+        Raises:
+            EngineError: It does not answer, or has something to say.
+        """
+        said = self._answer(order).partition("\n")[2].strip()
+        if said:
+            raise EngineError(f"scontrol {_verb(order)}", found=said.splitlines()[0][:300])
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            for pipe in (self._child.stdin, self._child.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._child = None
+
+    def _answer(self, question: str) -> str:
+        child = self._running()
+        assert child.stdin is not None
+        try:
+            child.stdin.write(f"{question}\n".encode())
+            return self._until_prompt(child).decode(errors="replace")
+        except (OSError, TimeoutError) as error:
+            self.close()
+            raise EngineError(
+                f"scontrol {_verb(question)}",
+                found=Message("no answer ({kind})", {"kind": type(error).__name__}),
+                wanted=Message("a Slurm control daemon that answers"),
+            ) from None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self.close()
+            self._child = subprocess.Popen(  # noqa: S603  # no word of it comes from outside
+                [program("scontrol"), "--oneliner", "--details"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self.env,
+                bufsize=0,
+            )
+        return self._child
+
+    def _until_prompt(self, child: subprocess.Popen[bytes]) -> bytes:
+        """Read on until the prompt stands at the end: `scontrol` then waits again.
+
+        The first answer is led in by a prompt of its own, before the question.
+        """
+        assert child.stdout is not None
+        until, heard = time.monotonic() + self.wait_s, bytearray()
+        while not (heard.endswith(b"\n" + PROMPT) and len(heard) > len(PROMPT)):
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([child.stdout], [], [], left)[0]:
+                raise TimeoutError
+            piece = os.read(child.stdout.fileno(), 1 << 18)
+            if not piece:
+                raise BrokenPipeError
+            heard += piece
+        return bytes(heard[: -len(PROMPT)])
+
+
+def _verb(question: str) -> str:
+    return " ".join(question.split()[:2])
+
+
+def program(name: str) -> str:
+    """Return where a program of Slurm lies.
+
+    Raises:
+        EngineError: It is not installed.
+    """
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if found is None:
+        raise EngineError(
+            name,
+            found=Message("not installed"),
+            remedy=Message("Install Slurm's client programs (slurm-client) on this machine."),
+        )
+    return found

@@ -1,0 +1,148 @@
+"""What a move does to the cluster; every act may be repeated without harm."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Sequence
+from typing import Protocol
+
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.care.cases import Case
+from commonwatt.operate.domain.care.findings import Severity
+from commonwatt.operate.domain.care.lifecycle import OUT_OF_SERVICE, Stage
+from commonwatt.operate.domain.cluster import Engine
+from commonwatt.operate.domain.errors import EngineError
+
+MARK = "care: "
+"""How the reason begins that care gives an engine, so that it knows its own drains."""
+
+
+class Workshop(Protocol):
+    """Who can reset and test a node; an engine cannot."""
+
+    def reset(self, node: str) -> None:
+        """Reset the devices of an empty node.
+
+        Raises:
+            EngineError: It cannot be done.
+        """
+        ...
+
+    def begin_test(self, node: str) -> None:
+        """Begin a test of an empty node; one that runs already is left alone."""
+        ...
+
+    def tested(self, node: str) -> bool | None:
+        """Return whether the test passed; None while it runs or if none was begun."""
+        ...
+
+
+class NoWorkshop:
+    """A fleet without means to reset or test: a reset does nothing, no test ends.
+
+    A node then waits until its test is overdue and goes to a person, because nobody
+    has shown that it is sound.
+    """
+
+    def reset(self, node: str) -> None:
+        """Do nothing."""
+
+    def begin_test(self, node: str) -> None:
+        """Do nothing."""
+
+    def tested(self, node: str) -> bool | None:
+        """Return None: nothing was shown."""
+        del node
+        return None
+
+
+class CommandWorkshop:
+    """Resets and tests by commands of the operator's, `{node}` in them for the node.
+
+    Args:
+        reset: Command line that resets a node's devices; waited for.
+        test: Command line that returns 0 if the node is sound; runs beside.
+        reset_s: Longest a reset may take [s].
+    """
+
+    def __init__(self, *, reset: str, test: str, reset_s: float = 120.0) -> None:
+        self._reset, self._test, self._reset_s = reset, test, reset_s
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def reset(self, node: str) -> None:
+        """Run the command that resets.
+
+        Raises:
+            EngineError: It returned something else than 0, or took too long.
+        """
+        try:
+            subprocess.run(  # noqa: S603  the operator's own command, without a shell
+                _filled(self._reset, node),
+                check=True,
+                capture_output=True,
+                timeout=self._reset_s,
+                stdin=subprocess.DEVNULL,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise EngineError(
+                node, found=type(error).__name__, wanted=Message("a reset that succeeds")
+            ) from None
+
+    def begin_test(self, node: str) -> None:
+        """Start the command that tests."""
+        if node in self._running and self._running[node].poll() is None:
+            return
+        try:
+            self._running[node] = subprocess.Popen(  # noqa: S603  as above
+                _filled(self._test, node),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise EngineError(
+                node, found=type(error).__name__, wanted=Message("a test that can be started")
+            ) from None
+
+    def tested(self, node: str) -> bool | None:
+        """Return whether the command returned 0; None while it runs."""
+        running = self._running.get(node)
+        code = running.poll() if running else None
+        return None if code is None else code == 0
+
+
+def act(engine: Engine, workshop: Workshop, case: Case, reason: str) -> None:
+    """Bring about what a case's stage means.
+
+    Raises:
+        EngineError: The engine or the workshop refuses.
+    """
+    said = MARK + reason
+    match case.stage:
+        case Stage.DRAINED | Stage.HANDED_OVER:
+            fatal = case.stage is Stage.DRAINED and case.severity is Severity.FATAL
+            (engine.down if fatal else engine.drain)(case.node, said)
+        case Stage.RESET:
+            workshop.reset(case.node)
+        case Stage.REBOOT:
+            engine.reboot(case.node, said)
+        case Stage.TEST:
+            workshop.begin_test(case.node)
+        case Stage.PROBATION | Stage.IN_SERVICE:
+            engine.resume(case.node)
+        case Stage.WATCHED | Stage.REPORTED:
+            pass
+
+
+def needs_act(origin: Stage, to: Stage) -> bool:
+    """Return whether a move changes anything on the cluster.
+
+    >>> needs_act(Stage.WATCHED, Stage.IN_SERVICE), needs_act(Stage.TEST, Stage.PROBATION)
+    (False, True)
+    """
+    return to in OUT_OF_SERVICE or origin in OUT_OF_SERVICE
+
+
+def _filled(command: str, node: str) -> Sequence[str]:
+    return [word.replace("{node}", node) for word in shlex.split(command)]

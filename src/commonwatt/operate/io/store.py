@@ -1,0 +1,181 @@
+"""The controller's memory: rows, uses, intents and decisions, beside the ledger.
+
+A decision, its intents and their ledger entries are one transaction: there is no act
+without its entry, and no entry without the state that it rested on.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+import commonwatt.operate.io.schema as schema
+from commonwatt.ledger import Ledger, Signer
+from commonwatt.ledger.store import read_head
+from commonwatt.operate.domain.actions import Act, Intent, IntentState
+from commonwatt.operate.domain.cluster import Phase
+from commonwatt.operate.domain.requests import ask_json, ask_of, compact, parsed
+from commonwatt.operate.domain.state import Changes, JobRow, Use
+
+ROLE = frozenset({"controller", "operator"})
+
+
+class Store:
+    """Reads and writes one controller's database.
+
+    Args:
+        ledger: The ledger in the same database.
+        signer: The key that answers for what is done.
+    """
+
+    def __init__(self, ledger: Ledger, signer: Signer) -> None:
+        self.ledger, self.signer = ledger, signer
+        with ledger.transaction() as tx:
+            schema.metadata.create_all(tx)
+
+    def rows(self) -> dict[str, JobRow]:
+        """Return every job remembered, by name."""
+        with self.ledger.reading() as tx:
+            found = tx.execute(sa.select(schema.jobs)).mappings().all()
+        return {row["job_id"]: _row(row) for row in found}
+
+    def open_starts(self) -> dict[str, int]:
+        """Return the start whose use is open, by job."""
+        where = schema.uses.c.until_s.is_(None)
+        with self.ledger.reading() as tx:
+            found = tx.execute(sa.select(schema.uses).where(where)).mappings().all()
+        return {row["job_id"]: row["starts"] for row in found}
+
+    def uses(self) -> list[Use]:
+        """Return every use, in order of its beginning."""
+        order = (schema.uses.c.from_s, schema.uses.c.position)
+        with self.ledger.reading() as tx:
+            found = tx.execute(sa.select(schema.uses).order_by(*order)).mappings().all()
+        return [Use(**{k: v for k, v in row.items() if k != "position"}) for row in found]
+
+    def intents(self, state: IntentState | None = None) -> list[tuple[Intent, IntentState]]:
+        """Return the intents in a state, or all, in order."""
+        query = sa.select(schema.intents).order_by(schema.intents.c.position)
+        if state is not None:
+            query = query.where(schema.intents.c.state == state.value)
+        with self.ledger.reading() as tx:
+            found = tx.execute(query).mappings().all()
+        return [(_intent(row), IntentState(row["state"])) for row in found]
+
+    def decisions(self) -> Iterable[tuple[int, dict[str, Any], str]]:
+        """Give tick, decision and captured state of every decision kept, in order."""
+        query = sa.select(schema.decisions).order_by(schema.decisions.c.tick)
+        with self.ledger.reading() as tx:
+            for row in tx.execute(query).mappings():
+                yield row["tick"], parsed(row["decision"]), zlib.decompress(row["capture"]).decode()
+
+    def last_capture(self) -> str:
+        """Return the state that the newest decision rested on; "" before the first."""
+        table = schema.decisions
+        newest = sa.select(table.c.capture).order_by(table.c.tick.desc()).limit(1)
+        with self.ledger.reading() as tx:
+            found = tx.execute(newest).scalar()
+        return zlib.decompress(found).decode() if found else ""
+
+    def last_tick(self) -> int:
+        """Return the number of the last decision kept; 0 before the first."""
+        with self.ledger.reading() as tx:
+            return tx.execute(sa.select(sa.func.max(schema.decisions.c.tick))).scalar() or 0
+
+    def write(
+        self,
+        at_s: float,
+        changes: Changes,
+        *,
+        intents: Sequence[Intent] = (),
+        decision: tuple[int, Mapping[str, Any], str] | None = None,
+        keep: int = 100_000,
+    ) -> list[Intent]:
+        """Write one tick whole; return the intents with their numbers."""
+        with self.ledger.transaction() as tx:
+            _write_changes(tx, changes)
+            if decision is not None:
+                _write_decision(tx, at_s, decision, keep)
+            numbered = [_write_intent(tx, at_s, intent) for intent in intents]
+            if numbered:
+                self._record(tx, numbered, at_s)
+        return numbered
+
+    def settle(self, settled: Sequence[tuple[Intent, IntentState, str]]) -> None:
+        """Mark intents as done, refused or dropped, with what the engine answered."""
+        with self.ledger.transaction() as tx:
+            for intent, state, answer in settled:
+                change = sa.update(schema.intents).values(state=state.value, answer=answer[:500])
+                tx.execute(change.where(schema.intents.c.position == intent.position))
+
+    def _record(self, tx: sa.Connection, intents: Sequence[Intent], at_s: float) -> None:
+        drafts = [intent.draft() for intent in intents]
+        at = max(datetime.fromtimestamp(at_s, UTC), _last_at(tx))
+        self.ledger.append(tx, drafts, by=self.signer, at=at, roles=ROLE)
+
+
+def _last_at(tx: sa.Connection) -> datetime:
+    """Return the instant of the last entry: a person may have acted since the look."""
+    text = read_head(tx).at
+    if not text:
+        return datetime.fromtimestamp(0, UTC)
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
+
+
+def _write_changes(tx: sa.Connection, changes: Changes) -> None:
+    for row in changes.rows:
+        values = _columns(row)
+        gone = sa.delete(schema.jobs).where(schema.jobs.c.job_id == row.ask.job_id)
+        tx.execute(gone)
+        tx.execute(sa.insert(schema.jobs), [values])
+    if changes.opened:
+        tx.execute(sa.insert(schema.uses), [asdict(use) for use in changes.opened])
+    for (job_id, starts), until_s in changes.closed.items():
+        which = (schema.uses.c.job_id == job_id) & (schema.uses.c.starts == starts)
+        still = schema.uses.c.until_s.is_(None)
+        tx.execute(sa.update(schema.uses).where(which & still).values(until_s=until_s))
+
+
+def _write_decision(
+    tx: sa.Connection, at_s: float, decision: tuple[int, Mapping[str, Any], str], keep: int
+) -> None:
+    tick, told, captured = decision
+    values: dict[str, Any] = {"tick": tick, "at_s": at_s, "decision": compact(told)}
+    values["capture"] = zlib.compress(captured.encode(), 1)
+    tx.execute(sa.insert(schema.decisions), [values])
+    if tick > keep:
+        tx.execute(sa.delete(schema.decisions).where(schema.decisions.c.tick <= tick - keep))
+
+
+def _write_intent(tx: sa.Connection, at_s: float, intent: Intent) -> Intent:
+    values = {"at_s": at_s, "act": intent.act.value, "subject": intent.subject}
+    values |= {"body": compact(intent.body), "state": IntentState.OPEN.value, "answer": ""}
+    made = tx.execute(sa.insert(schema.intents).values(**values))
+    assert made.inserted_primary_key is not None
+    return replace(intent, position=made.inserted_primary_key[0])
+
+
+def _columns(row: JobRow) -> dict[str, Any]:
+    names = [c.name for c in schema.jobs.columns if c.name not in ("job_id", "ask", "phase")]
+    values: dict[str, Any] = {name: getattr(row, name) for name in names}
+    ask = ask_json(replace(row.ask, env={}))
+    return values | {"job_id": row.ask.job_id, "ask": compact(ask), "phase": row.phase.value}
+
+
+def _row(row: sa.RowMapping) -> JobRow:
+    values = {k: v for k, v in row.items() if k not in ("job_id", "ask", "phase")}
+    return JobRow(ask=ask_of(parsed(row["ask"])), phase=Phase(row["phase"]), **values)
+
+
+def _intent(row: sa.RowMapping) -> Intent:
+    return Intent(
+        act=Act(row["act"]),
+        subject=row["subject"],
+        body=parsed(row["body"]),
+        position=row["position"],
+    )

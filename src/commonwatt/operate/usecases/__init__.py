@@ -1,0 +1,1 @@
+"""What a face asks of a live cluster: set up, start, look, submit, drain, meter, care."""

@@ -1,0 +1,177 @@
+"""Use cases of care that touch no cluster: judge telemetry, replay faults, advise."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from commonwatt.core.errors import UsageError
+from commonwatt.core.messages import Message
+from commonwatt.operate.domain.care.errors import CareSettingsError, TelemetryError
+from commonwatt.operate.engines.care.checkpoints import advise
+from commonwatt.operate.engines.care.detect.alarms import AlarmBudget, calibrate, episodes, judge
+from commonwatt.operate.engines.care.detect.learned import alarming, ranking
+from commonwatt.operate.engines.care.detect.vus import vus_pr
+from commonwatt.operate.engines.care.lemons import LemonRule, lemons
+from commonwatt.operate.engines.care.replay.faults import Fault, faults_of_counts, faults_of_trace
+from commonwatt.operate.engines.care.replay.run import Outcome, replay
+from commonwatt.operate.engines.care.replay.setting import Setting
+from commonwatt.operate.io.care.telemetry.table import NodeSeries, load_series
+
+WINDOW = 100
+"""Longest buffer of VUS-PR, in steps."""
+
+
+def detect_answer(
+    ordinary: Path, later: Path, *, day: int, budget: AlarmBudget
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Return the alarm episodes of one node's later days, learned from its ordinary ones.
+
+    Where the later table has a column `label`, the alarms are judged by it; the
+    detectors never see it.
+
+    Raises:
+        TelemetryError: A table cannot be read, or their metrics differ.
+    """
+    first, second = load_series(ordinary), load_series(later)
+    if first.metrics != second.metrics:
+        raise TelemetryError(str(later), wanted=Message("the same metrics as on ordinary days"))
+    before, after = alarming(day=day).score(first.values, second.values)
+    threshold = calibrate({"node": before}, budget)["node"]
+    found = episodes(after > threshold, quiet=budget.quiet)
+    rows = [_episode(after, second, first, start, end) for start, end in found]
+    answer: dict[str, Any] = {
+        "steps": len(after),
+        "metrics": len(first.metrics),
+        "threshold": threshold,
+        "episodes": rows,
+        "judged": _judged(first, second, after > threshold, day, budget),
+    }
+    scores = {"step": np.arange(len(after)), "score": after, "alarm": after > threshold}
+    return answer, pl.DataFrame(scores)
+
+
+def _episode(
+    score: np.ndarray[Any, np.dtype[np.float64]],
+    later: NodeSeries,
+    ordinary: NodeSeries,
+    start: int,
+    end: int,
+) -> dict[str, Any]:
+    """Return an episode with the metrics that moved most, as its evidence."""
+    spread = np.maximum(ordinary.values.std(axis=0), 0.01)
+    moved = np.abs(later.values[start : end + 1].mean(axis=0) - ordinary.values.mean(axis=0))
+    most = np.argsort(-moved / spread, kind="stable")[:3]
+    return {
+        "first_step": start,
+        "last_step": end,
+        "peak": float(score[start : end + 1].max()),
+        "metrics": [later.metrics[i] for i in most.tolist()],
+    }
+
+
+def _judged(
+    ordinary: NodeSeries,
+    later: NodeSeries,
+    alarm: np.ndarray[Any, np.dtype[np.bool_]],
+    day: int,
+    budget: AlarmBudget,
+) -> dict[str, Any] | None:
+    if later.label is None or not later.label.any():
+        return None
+    _, ranked = ranking(day=day).score(ordinary.values, later.values)
+    judged = judge(alarm, later.label, budget)
+    return {
+        "vus_pr": vus_pr(later.label, ranked, window=WINDOW),
+        "recall_share": judged.recall,
+        "minutes_recall_share": judged.minutes_recall,
+        "false_episodes_per_day": judged.false_per_day,
+    }
+
+
+def replay_answer(
+    faults: Path, setting: Setting, *, watched: int, counts_days: float
+) -> dict[str, Any]:
+    """Return what becomes of a gang under recorded faults and the care of the live cluster.
+
+    Args:
+        faults: Histories of nodes, or counts by cause (a column `cause` and one of counts).
+        setting: The fleet and how fast things go.
+        watched: Nodes that the histories watched, those without faults included.
+        counts_days: Over how many days the counts were taken.
+
+    Raises:
+        CareSettingsError: The table is of neither kind.
+    """
+    strikes = _strikes(faults, setting, watched, counts_days)
+    outcome = replay(strikes, setting)
+    return {"faults": len(strikes), **outcome_dict(outcome)}
+
+
+def _strikes(path: Path, setting: Setting, watched: int, counts_days: float) -> list[Fault]:
+    frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+    if "cause" not in frame.columns:
+        return faults_of_trace(
+            path, nodes=setting.nodes, days=setting.days, watched=watched, seed=setting.seed
+        )
+    numbers = [name for name, kind in frame.schema.items() if kind.is_integer()]
+    if not numbers:
+        raise CareSettingsError(str(path), wanted=Message("a column of counts"))
+    scale = setting.days / counts_days
+    counts = {str(c): round(n * scale) for c, n in frame.select("cause", numbers[0]).rows()}
+    return faults_of_counts(counts, nodes=setting.nodes, days=setting.days, seed=setting.seed)
+
+
+def outcome_dict(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as plain values; shares are of wall time."""
+    isolation = np.array(outcome.isolation_s or (0.0,))
+    shares = {f"{k}_share": v / outcome.wall_s for k, v in asdict(outcome.account).items()}
+    return {
+        "ettr_share": outcome.ettr,
+        **{name: float(share) for name, share in shares.items()},
+        "save_every_s": outcome.save_every_s,
+        "interruptions": outcome.interruptions,
+        "isolation_median_s": float(np.median(isolation)),
+        "isolation_p95_s": float(np.quantile(isolation, 0.95)),
+        "isolation_longest_s": float(isolation.max()),
+        "drains": outcome.drains,
+        "false_drains": outcome.false_drains,
+        "false_drains_per_1000_node_days": outcome.false_drains_per_1000_node_days,
+        "handed_over": outcome.handed_over,
+        "mean_nodes_in_care": outcome.mean_out,
+        "moves": outcome.moves,
+    }
+
+
+def lemons_answer(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any]:
+    """Return the lemons in a history of faults with a column `node`.
+
+    Raises:
+        CareSettingsError: There is no such column, or fewer nodes are said than failed.
+    """
+    frame = pl.read_parquet(faults) if faults.suffix == ".parquet" else pl.read_csv(faults)
+    if "node" not in frame.columns:
+        raise CareSettingsError(str(faults), wanted=Message("a column node"))
+    counts = {str(node): int(n) for node, n in frame.group_by("node").len().sort("node").rows()}
+    if nodes < len(counts):
+        raise UsageError("--nodes", found=str(nodes), wanted=Message("all nodes of the fleet"))
+    found = lemons(counts, nodes, rule)
+    return {"nodes": nodes, "faults": frame.height, "lemons": [asdict(one) for one in found]}
+
+
+def checkpoint_answer(
+    *, nodes: int, faults_per_1000_node_days: float, save_s: float, restart_s: float
+) -> dict[str, Any]:
+    """Return how often a gang should save its work.
+
+    Raises:
+        CareSettingsError: A number is not positive.
+    """
+    if faults_per_1000_node_days <= 0:
+        raise CareSettingsError("faults", wanted=Message("a number above 0"))
+    node_mtbf_s = 1000 * 86_400 / faults_per_1000_node_days
+    return asdict(advise(nodes=nodes, node_mtbf_s=node_mtbf_s, save_s=save_s, restart_s=restart_s))

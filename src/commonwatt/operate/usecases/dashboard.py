@@ -1,0 +1,41 @@
+"""A Grafana dashboard of the controller's figures, made from their table."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from commonwatt.operate.engines.exporter import COUNTERS, GAUGES
+
+
+def grafana() -> str:
+    """Return the dashboard as JSON: one panel a figure, counters as rates."""
+    figures = {f"commonwatt_{k}": v for k, v in GAUGES.items()}
+    rates = {f"rate(commonwatt_{k}_total[5m])": v for k, v in COUNTERS.items()}
+    panels = [
+        _panel(i, query, about, labels)
+        for i, (query, (about, labels)) in enumerate((figures | rates).items())
+    ]
+    return json.dumps(
+        {
+            "title": "Commonwatt operate",
+            "uid": "commonwatt-operate",
+            "schemaVersion": 39,
+            "refresh": "10s",
+            "time": {"from": "now-6h", "to": "now"},
+            "panels": panels,
+        },
+        indent=2,
+    )
+
+
+def _panel(i: int, query: str, about: str, labels: list[str]) -> dict[str, Any]:
+    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return {
+        "id": i + 1,
+        "type": "timeseries",
+        "title": about,
+        "datasource": {"type": "prometheus", "uid": "${DS_PROMETHEUS}"},
+        "gridPos": {"h": 8, "w": 12, "x": 12 * (i % 2), "y": 8 * (i // 2)},
+        "targets": [{"expr": query, "legendFormat": legend or about, "refId": "A"}],
+    }

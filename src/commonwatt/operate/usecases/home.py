@@ -1,0 +1,180 @@
+"""The folder of one controller, and what is opened from it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import assert_never
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.machines import Fleet
+from commonwatt.fleet.io.nodes import read_nodes
+from commonwatt.ledger import Key, Ledger, Person
+from commonwatt.ledger.usecases import key_at
+from commonwatt.operate.domain.cluster import Engine, NodeSeen
+from commonwatt.operate.domain.errors import ControlError
+from commonwatt.operate.domain.settings import Settings, load_settings, parse_settings
+from commonwatt.operate.io.backends.local import LocalEngine
+from commonwatt.operate.io.store import Store
+
+SETTINGS, DATABASE, KEY, REGISTRAR = "control.toml", "operate.db", "controller.pem", "registrar.pem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """One controller's folder.
+
+    Args:
+        folder: Where it is.
+        settings: What the operator decided beforehand.
+    """
+
+    folder: Path
+    settings: Settings
+
+
+def open_home(folder: Path) -> Home:
+    """Return the home in `folder`.
+
+    Raises:
+        ControlError: There is no home, or its settings cannot be read.
+    """
+    if not (folder / SETTINGS).exists():
+        raise ControlError(
+            str(folder),
+            found=Message("no home of a controller"),
+            remedy=Message("Make one with: commonwatt operate init FOLDER"),
+        )
+    return Home(folder=folder, settings=load_settings(folder / SETTINGS))
+
+
+def make_home(folder: Path, settings: str, *, now: datetime) -> Home:
+    """Make a home: settings, keys, ledger; the controller signs in a role of its own.
+
+    Raises:
+        ControlError: There is a home already, or the settings cannot be read.
+    """
+    if (folder / SETTINGS).exists():
+        raise ControlError(str(folder), found=Message("a home of a controller already"))
+    parsed = parse_settings(settings, SETTINGS)
+    folder.mkdir(parents=True, exist_ok=True)
+    registrar, _ = key_at(folder / REGISTRAR)
+    controller, _ = key_at(folder / KEY)
+    with _ledger(folder) as ledger:
+        if ledger.head().size == 0:
+            ledger.found(registrar, _person("registrar"), at=now)
+            with ledger.transaction() as tx:
+                ledger.enrol(tx, _person("controller"), controller.public_key, by=registrar, at=now)
+    (folder / SETTINGS).write_text(settings, encoding="utf-8")
+    return Home(folder=folder, settings=parsed)
+
+
+@contextmanager
+def opened(home: Home) -> Generator[Store]:
+    """Give the memory of a home."""
+    with _ledger(home.folder) as ledger:
+        yield Store(ledger, Key.load(home.folder / KEY))
+
+
+@contextmanager
+def engine_of(home: Home, *, clock: Callable[[], float] = time.time) -> Generator[Engine]:
+    """Give the engine that a home's settings name."""
+    engine = _engine(home, clock)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextmanager
+def alone(home: Home) -> Generator[None]:
+    """Hold the home's lock, which a killed controller gives back by itself.
+
+    Raises:
+        ControlError: Another controller is at work here.
+    """
+    with (home.folder / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ControlError(
+                str(home.folder),
+                found=Message("another controller at work here"),
+                wanted=Message("one controller a cluster"),
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def this_machine(nodes: Path | None) -> tuple[NodeSeen, ...]:
+    """Return the nodes of a node list, or this machine as one node without GPUs.
+
+    Nodes of a list are parts of this machine: their GPUs are numbers handed to jobs.
+    """
+    if nodes is None:
+        name = os.uname().nodename or "localhost"
+        cores = os.cpu_count() or 1
+        return (NodeSeen(name=name, gpus=0, cpu_milli=cores * 1000),)
+    return seen_nodes(read_nodes(nodes))
+
+
+def seen_nodes(fleet: Fleet) -> tuple[NodeSeen, ...]:
+    """Return the nodes of a fleet as an engine sees them."""
+    return tuple(
+        NodeSeen(
+            name=fleet.node_id[i],
+            gpus=int(fleet.gpus[i]),
+            gpu_type=fleet.gpu_types[int(fleet.gpu_type[i])].name,
+            site=fleet.sites[int(fleet.site[i])].name,
+            cpu_milli=int(fleet.cpu_milli[i]),
+            memory_mib=int(fleet.memory_mib[i]),
+        )
+        for i in range(len(fleet))
+    )
+
+
+def _engine(home: Home, clock: Callable[[], float]) -> Engine:
+    folder, settings = home.folder / "engine", home.settings
+    match settings.engine:
+        case "slurm":
+            from commonwatt.operate.io.backends.slurm import SlurmEngine
+
+            return SlurmEngine(
+                settings.slurm.conf,
+                partition=settings.slurm.partition,
+                output=settings.slurm.output,
+                clock=clock,
+                sites=settings.node_sites,
+            )
+        case "ray":
+            from commonwatt.operate.io.backends.ray import RayEngine
+
+            address = settings.ray.address
+            return RayEngine(address, folder, clock=clock, sites=settings.node_sites)
+        case "local":
+            listed = home.folder / "nodes.csv"
+            return LocalEngine(folder, this_machine(listed if listed.exists() else None), clock)
+        case _:
+            assert_never(settings.engine)
+
+
+def _person(role: str) -> Person:
+    return Person(name="commonwatt operate", role=role, organisation="operator", device="host")
+
+
+@contextmanager
+def _ledger(folder: Path) -> Generator[Ledger]:
+    ledger = Ledger.open(folder / DATABASE, origin="operate")
+    try:
+        yield ledger
+    finally:
+        ledger.engine.dispose()

@@ -1,0 +1,165 @@
+"""A live cluster as a desk shows it: what its controller last saw, did and metered.
+
+Read from the controller's memory alone, so that a look never asks the cluster anything.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from commonwatt.operate.domain.actions import Act
+from commonwatt.operate.domain.capture import Capture, parse_capture
+from commonwatt.operate.domain.cluster import ON_NODES, NodeState, Phase
+from commonwatt.operate.domain.state import JobRow, Use
+from commonwatt.operate.engines.meter import by_tenant, meter
+from commonwatt.operate.io.store import Store
+from commonwatt.operate.usecases.actions import act
+from commonwatt.operate.usecases.home import open_home, opened
+
+_BINS: Final = 300
+_ACTS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One look.
+
+    Args:
+        engine: Which engine runs the cluster.
+        seen_at: When the controller last wrote down a decision, or "" before the first.
+        gpus: GPUs of nodes that take jobs.
+        held_gpus: GPUs that running jobs hold.
+        nodes: One row a node.
+        jobs: One row a job that waits or runs.
+        use: Held GPUs by tenant over time, in equal bins.
+        tenants: What each tenant has used.
+        acts: What was done, the newest first.
+    """
+
+    engine: str
+    seen_at: str
+    gpus: int
+    held_gpus: int
+    nodes: list[dict[str, Any]]
+    jobs: list[dict[str, Any]]
+    use: list[dict[str, Any]]
+    tenants: list[dict[str, Any]]
+    acts: list[dict[str, Any]]
+
+
+def board(folder: Path, now: datetime) -> Board:
+    """Return how a cluster stands by its controller's memory.
+
+    Raises:
+        ControlError: There is no home of a controller in the folder.
+    """
+    home = open_home(folder)
+    with opened(home) as store:
+        rows, uses, last = store.rows(), store.uses(), _last(store)
+        intents = store.intents()
+    running = [row for row in rows.values() if row.phase in ON_NODES]
+    metered = meter(rows, uses, home.settings, now_s=now.timestamp())
+    up = [node for node in (last.nodes if last else ()) if node.state is NodeState.UP]
+    return Board(
+        engine=home.settings.engine,
+        seen_at=_text(last.at_s) if last else "",
+        gpus=sum(node.gpus for node in up),
+        held_gpus=sum(row.ask.gpus for row in running),
+        nodes=_nodes(last, rows, uses),
+        jobs=[_job(row, now) for row in rows.values() if row.phase in ON_NODES | {Phase.HELD}],
+        use=_over_time(rows, uses, now.timestamp()),
+        tenants=[{"tenant": name} | sums for name, sums in by_tenant(metered).items()],
+        acts=[
+            {"act": intent.act.value, "subject": intent.subject, "state": state.value}
+            for intent, state in reversed(intents[-_ACTS:])
+        ],
+    )
+
+
+def drain(folder: Path, node: str, reason: str) -> None:
+    """Let a node take nothing new; recorded in the controller's ledger.
+
+    Raises:
+        UnknownError: There is no such node.
+        EngineError: The engine refuses.
+    """
+    act(open_home(folder), Act.DRAIN, node, reason, now_s=time.time())
+
+
+def resume(folder: Path, node: str, reason: str) -> None:
+    """Let a node take jobs again; recorded in the controller's ledger.
+
+    Raises:
+        UnknownError: There is no such node.
+        EngineError: The engine refuses.
+    """
+    act(open_home(folder), Act.RESUME, node, reason, now_s=time.time())
+
+
+def _last(store: Store) -> Capture | None:
+    newest = store.last_capture()
+    return parse_capture(newest) if newest else None
+
+
+def _nodes(last: Capture | None, rows: dict[str, JobRow], uses: list[Use]) -> list[dict[str, Any]]:
+    held: dict[str, int] = {}
+    for use in uses:
+        if use.until_s is None and rows[use.job_id].phase in ON_NODES:
+            held[use.node] = held.get(use.node, 0) + use.gpus
+    return [
+        {
+            "node": node.name,
+            "site": node.site,
+            "gpu_type": node.gpu_type,
+            "gpus": node.gpus,
+            "held_gpus": held.get(node.name, 0),
+            "state": node.state.value,
+            "reason": node.reason,
+        }
+        for node in (last.nodes if last else ())
+    ]
+
+
+def _job(row: JobRow, now: datetime) -> dict[str, Any]:
+    since = row.last_start_s or row.ask.submitted_at_s
+    return {
+        "job": row.ask.job_id,
+        "tenant": row.ask.tenant,
+        "gpus": row.ask.gpus,
+        "phase": row.phase.value,
+        "starts": row.starts,
+        "since": _text(since),
+        "for_s": round(now.timestamp() - since, 1),
+    }
+
+
+def _over_time(rows: dict[str, JobRow], uses: list[Use], now_s: float) -> list[dict[str, Any]]:
+    """Return the mean of held GPUs in each bin, by tenant; the area is the GPU time."""
+    if not uses:
+        return []
+    first = min(use.from_s for use in uses)
+    edges = np.linspace(first, max(now_s, first + 1.0), _BINS + 1)
+    width = edges[1] - edges[0]
+    means: dict[str, Any] = {}
+    for use in uses:
+        tenant = rows[use.job_id].ask.tenant
+        until = now_s if use.until_s is None else use.until_s
+        inside = np.clip(until, edges[:-1], edges[1:]) - np.clip(use.from_s, edges[:-1], edges[1:])
+        mean = means.setdefault(tenant, np.zeros(_BINS))
+        mean += use.gpus * use.gpu_milli / 1000 * np.maximum(inside, 0.0) / width
+    hours = (edges[:-1] - first) / 3600
+    return [
+        {"hour": float(hour), "tenant": tenant, "held_gpus": float(value)}
+        for tenant, mean in sorted(means.items())
+        for hour, value in zip(hours, mean, strict=True)
+    ]
+
+
+def _text(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")

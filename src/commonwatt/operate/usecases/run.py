@@ -1,0 +1,110 @@
+"""Keep a controller at work: tick after tick, until told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from commonwatt.operate.domain.cluster import OVER, Phase
+from commonwatt.operate.domain.errors import EngineError
+from commonwatt.operate.engines.controller import Controller, Tick
+from commonwatt.operate.engines.exporter import Endpoint
+from commonwatt.operate.usecases.home import Home, alone, engine_of, opened
+
+PATIENCE = 60  # ticks in a row that an engine may fail to answer
+
+
+def start(
+    home: Home,
+    *,
+    once: bool = False,
+    until_idle: bool = False,
+    each: Callable[[Tick], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Run the controller of a home; return what it did in all.
+
+    Args:
+        home: The home.
+        once: Tick once and leave.
+        until_idle: Leave when no job waits or runs.
+        each: Called after each tick.
+
+    Raises:
+        ControlError: Another controller is at work here.
+        EngineError: The engine has not answered for many ticks in a row.
+    """
+    done: dict[str, Any] = {"ticks": 0, "acts": 0, "refused": 0, "overcommitted": 0}
+    with ExitStack() as stack:
+        stack.enter_context(alone(home))
+        store = stack.enter_context(opened(home))
+        engine = stack.enter_context(engine_of(home))
+        stopped = stack.enter_context(_until_told())
+        port = home.settings.metrics_port
+        endpoint = stack.enter_context(Endpoint(port)) if port is not None else None
+        control = Controller(engine, store, home.settings, explain=endpoint is not None)
+        recovered = control.recover()
+        done["recovered"] = {intent.subject: state.value for intent, state in recovered}
+        for tick, tick_s in _ticks(control, stopped, patience=1 if once else PATIENCE):
+            _count(done, tick)
+            each(tick)
+            if endpoint is not None:
+                endpoint.show(tick, tick_s)
+            if once or (until_idle and _is_idle(tick)):
+                break
+    return done
+
+
+def _ticks(
+    control: Controller, stopped: threading.Event, *, patience: int
+) -> Generator[tuple[Tick, float]]:
+    """Give tick after tick with how long it took [s]; an engine may fail to answer for a while."""
+    failures, every_s = 0, control.settings.tick_s
+    while not stopped.is_set():
+        began = time.monotonic()
+        try:
+            tick, failures = control.tick(), 0
+        except EngineError:
+            failures += 1
+            if failures >= patience:
+                raise
+        else:
+            yield tick, time.monotonic() - began
+        stopped.wait(max(every_s - (time.monotonic() - began), 0.0))
+
+
+@contextmanager
+def _until_told() -> Generator[threading.Event]:
+    """Give an event that SIGTERM and SIGINT set, if this is the main thread."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        del number, frame
+        stopped.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield stopped
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _count(done: dict[str, Any], tick: Tick) -> None:
+    done["ticks"] += 1
+    done["acts"] += len(tick.done)
+    done["refused"] += len(tick.refused)
+    done["overcommitted"] += len(tick.overcommitted)
+    phases = [job.phase for job in tick.seen.jobs.values()]
+    done["jobs"] = {phase.value: phases.count(phase) for phase in Phase if phase in phases}
+
+
+def _is_idle(tick: Tick) -> bool:
+    return all(job.phase in OVER for job in tick.seen.jobs.values())

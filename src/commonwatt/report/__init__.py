@@ -1,0 +1,9 @@
+"""A report: one HTML page that carries everything, readable on screen and paper.
+
+Wings hand over `Section`s; `render` writes the page in the reader's language.
+"""
+
+from commonwatt.report.model import Came, Fact, Figure, Report, Section, Shown
+from commonwatt.report.render import render
+
+__all__ = ["Came", "Fact", "Figure", "Report", "Section", "Shown", "render"]

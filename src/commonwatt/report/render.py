@@ -1,0 +1,50 @@
+"""From sections to one HTML page with nothing outside itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+import polars as pl
+
+from commonwatt.core.messages import translate
+from commonwatt.report.model import Report
+
+
+def render(report: Report) -> str:
+    """Return the report as HTML: no script, no network, one file."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("commonwatt.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def word(text: str) -> str:
+        return translate(text, report.language)
+
+    page = environment.get_template("report.html")
+    known = {one.name for one in report.origins}
+    return page.render(report=report, t=word, cells=_cells, known=known, anchor=anchor)
+
+
+def anchor(name: str) -> str:
+    """Return the anchor of a figure's origin.
+
+    >>> anchor("input.my trace.csv")
+    'of-input.my_trace.csv'
+    """
+    return "of-" + "_".join(name.split())
+
+
+def _cells(frame: pl.DataFrame) -> list[list[str]]:
+    return [[_cell(value) for value in row] for row in frame.iter_rows()]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

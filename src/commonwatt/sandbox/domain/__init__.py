@@ -1,0 +1,1 @@
+"""Words of the sandbox: a job, the states of a project, findings, what an import reports."""

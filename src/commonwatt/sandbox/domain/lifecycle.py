@@ -1,0 +1,106 @@
+"""Which states there are, which moves lead between them, and who may make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import RoomError
+
+
+class Role(StrEnum):
+    """What a person is in a room, as enrolled in the ledger."""
+
+    CUSTODIAN = "data-custodian"
+    LEAD = "project-lead"
+    RESEARCHER = "researcher"
+    CHECKER = "output-checker"
+    AUDITOR = "auditor"
+
+
+class RoomState(StrEnum):
+    """A room is open for work, closed, or its data are deleted."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    DELETED = "deleted"
+
+
+class DatasetState(StrEnum):
+    """A dataset may be used by jobs only once its risk report is signed."""
+
+    IMPORTED = "imported"
+    DEIDENTIFIED = "de-identified"
+    SIGNED = "signed"
+    DELETED = "deleted"
+
+
+class OutputState(StrEnum):
+    """An output leaves only along waiting, approved, released."""
+
+    STOPPED = "stopped"
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    RELEASED = "released"
+
+
+ROOM_MOVES: Final[dict[RoomState, frozenset[RoomState]]] = {
+    RoomState.OPEN: frozenset({RoomState.CLOSED}),
+    RoomState.CLOSED: frozenset({RoomState.OPEN, RoomState.DELETED}),
+    RoomState.DELETED: frozenset(),
+}
+DATASET_MOVES: Final[dict[DatasetState, frozenset[DatasetState]]] = {
+    DatasetState.IMPORTED: frozenset({DatasetState.DELETED}),
+    DatasetState.DEIDENTIFIED: frozenset({DatasetState.SIGNED, DatasetState.DELETED}),
+    DatasetState.SIGNED: frozenset({DatasetState.DELETED}),
+    DatasetState.DELETED: frozenset(),
+}
+OUTPUT_MOVES: Final[dict[OutputState, frozenset[OutputState]]] = {
+    OutputState.STOPPED: frozenset(),
+    OutputState.WAITING: frozenset({OutputState.APPROVED, OutputState.REJECTED}),
+    OutputState.APPROVED: frozenset({OutputState.RELEASED, OutputState.REJECTED}),
+    OutputState.REJECTED: frozenset(),
+    OutputState.RELEASED: frozenset(),
+}
+
+MAY: Final[dict[str, frozenset[str]]] = {
+    "open": frozenset({Role.CUSTODIAN}),
+    "close": frozenset({Role.CUSTODIAN}),
+    "import": frozenset({Role.CUSTODIAN}),
+    "deidentify": frozenset({Role.CUSTODIAN}),
+    "sign-risk": frozenset({Role.CUSTODIAN}),
+    "delete": frozenset({Role.CUSTODIAN}),
+    "delete-room": frozenset({Role.CUSTODIAN}),
+    "opt-out": frozenset({Role.CUSTODIAN}),
+    "lane": frozenset({Role.CUSTODIAN}),
+    "grant-budget": frozenset({Role.CUSTODIAN}),
+    "submit": frozenset({Role.RESEARCHER, Role.LEAD}),
+    "ask": frozenset({Role.RESEARCHER, Role.LEAD}),
+    "twin": frozenset({Role.RESEARCHER, Role.LEAD}),
+    "vote": frozenset({Role.CHECKER}),
+    "release": frozenset({Role.CUSTODIAN}),
+}
+"""Who may make a step. An auditor may make none, and reads everything in the ledger."""
+
+VOTES_NEEDED: Final = 2
+
+
+S = TypeVar("S", bound=StrEnum)
+
+
+def check_move(state: S, to: S, moves: Mapping[S, frozenset[S]], where: str) -> None:
+    """Raise unless the table of moves leads from `state` to `to`.
+
+    Raises:
+        RoomError: It does not; the error names the moves that exist.
+    """
+    allowed = moves[state]
+    if to not in allowed:
+        raise RoomError(
+            where,
+            found=Message("{state}, from which {to} cannot follow", {"state": state, "to": to}),
+            wanted=Message("one of {moves}", {"moves": ", ".join(sorted(allowed)) or "–"}),
+        )

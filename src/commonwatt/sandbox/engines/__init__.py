@@ -1,0 +1,4 @@
+"""How the sandbox computes: de-identification, risk, isolation, airlock, privacy, synthesis.
+
+The modules that guard a promise to patients are named in `docs/explanation/sandbox-promises.md`.
+"""

@@ -1,0 +1,310 @@
+"""Automatic checks of an output; each stop says the rule and where it broke.
+
+Sources: Griffiths et al. (2019), Handbook on Statistical Disclosure Control
+for Outputs (thresholds, dominance, degrees of freedom); NHS England's rule of
+suppressing counts of 7 or fewer and rounding the rest to 5, as defaults.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.engines.airlock.images import picture_faults
+from commonwatt.sandbox.engines.airlock.models import FORMAT, ModelError, parse_model
+from commonwatt.sandbox.engines.airlock.tables import (
+    Table,
+    labelled_counts,
+    leaves,
+    parse_number,
+    read_csv,
+    read_json,
+)
+from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
+from commonwatt.sandbox.engines.deidentify.text import find_identifiers
+from commonwatt.sandbox.engines.isolation.collect import Output
+
+_EXTREME: Final = re.compile(
+    r"(?i)(^|_)(min|max|minimum|maximum|smallest|largest|oldest|youngest|range)$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRules:
+    """What a room allows out; the defaults are the strict ones in common use.
+
+    Args:
+        smallest_count: Counts of people above zero and below this are stopped.
+        round_to: Counts must be multiples of this.
+        largest_rows: Longest table.
+        largest_bytes: Largest file [B].
+        dominance_share: Most that the largest `dominance_people` may hold of a total.
+        dominance_people: See above.
+        residual_degrees: Fewest residual degrees of freedom of a model.
+        longest_text: Most characters of prose.
+        longest_list: Longest list of values in JSON that are no counts.
+    """
+
+    smallest_count: int = 8
+    round_to: int = 5
+    largest_rows: int = 500
+    largest_bytes: int = 1 << 20
+    dominance_share: float = 0.90
+    dominance_people: int = 2
+    residual_degrees: int = 10
+    longest_text: int = 20_000
+    longest_list: int = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why an output may not leave: a rule's name and a sentence without values."""
+
+    rule: str
+    why: Message
+
+
+def check_output(output: Output, rules: OutputRules | None = None) -> list[Stop]:
+    """Return every reason to stop `output`; none means it may go to the reviewers."""
+    rules = rules or OutputRules()
+    data = output.path.read_bytes()
+    if len(data) > rules.largest_bytes:
+        return [_stop("size", "The file is larger than {limit} bytes.", limit=rules.largest_bytes)]
+    reader = {
+        Kind.CSV: _check_csv, Kind.JSON: _check_json, Kind.TEXT: _check_text,
+        Kind.MODEL: _check_model_file,
+    }  # fmt: skip
+    if output.kind is Kind.PNG:
+        return [Stop("picture", fault) for fault in picture_faults(data)]
+    return reader[output.kind](data, rules)
+
+
+def _check_csv(data: bytes, rules: OutputRules) -> list[Stop]:
+    table = read_csv(data)
+    if table is None:
+        return [_stop("shape", "The table has no rows, or rows of different length.")]
+    checks: Sequence[Callable[[Table, OutputRules], list[Stop]]] = (
+        _identifying_columns, _hidden_identifiers, _row_records, _small_counts, _unrounded,
+        _degrees_of_freedom, _dominance, _extremes,
+    )  # fmt: skip
+    return [stop for check in checks for stop in check(table, rules)]
+
+
+def _identifying_columns(table: Table, rules: OutputRules) -> list[Stop]:
+    del rules
+    return [
+        _stop("identifier", "Column {column} is named like an identifier.", column=i + 1)
+        for i in table.identifiers
+    ]
+
+
+def _hidden_identifiers(table: Table, rules: OutputRules) -> list[Stop]:
+    del rules
+    return _identifiers_among([cell for row in (table.header, *table.rows) for cell in row])
+
+
+def _row_records(table: Table, rules: OutputRules) -> list[Stop]:
+    """A table of many rows without a count describes people one by one."""
+    if len(table.rows) > rules.largest_rows:
+        return [_stop("records", "The table has more than {n} rows.", n=rules.largest_rows)]
+    if table.counts or len(table.rows) <= 25 or _is_model(table):
+        return []
+    return [_stop("records", "More than 25 rows and no column that counts people: single records?")]
+
+
+def _small_counts(table: Table, rules: OutputRules) -> list[Stop]:
+    stops: list[Stop] = []
+    for index in table.counts:
+        counts = table.numbers(index) or []
+        small = sum(0 < abs(count) < rules.smallest_count for count in counts)
+        if small:
+            stops.append(
+                _stop(
+                    "small counts", "{n} cells of column {column} count fewer than {limit} people.",
+                    n=small, column=index + 1, limit=rules.smallest_count,
+                )
+            )  # fmt: skip
+    return stops
+
+
+def _unrounded(table: Table, rules: OutputRules) -> list[Stop]:
+    stops: list[Stop] = []
+    for index in table.counts:
+        counts = table.numbers(index) or []
+        if any(count % rules.round_to for count in counts):
+            stops.append(
+                _stop(
+                    "rounding", "Counts in column {column} are not rounded to {base}.",
+                    column=index + 1, base=rules.round_to,
+                )
+            )  # fmt: skip
+    return stops
+
+
+def _degrees_of_freedom(table: Table, rules: OutputRules) -> list[Stop]:
+    names = [name.strip().lower() for name in table.header]
+    for wanted in ("df_resid", "residual_df", "dof", "df"):
+        if wanted in names:
+            values = table.numbers(names.index(wanted)) or []
+            if any(value < rules.residual_degrees for value in values):
+                return [
+                    _stop(
+                        "degrees of freedom", "A model has fewer than {n} residual degrees.",
+                        n=rules.residual_degrees,
+                    )
+                ]  # fmt: skip
+    return []
+
+
+def _dominance(table: Table, rules: OutputRules) -> list[Stop]:
+    """Totals need, beside them, the share held by the largest contributors."""
+    names = [name.strip().lower() for name in table.header]
+    totals = [name for name in names if re.search(r"(^|_)(sum|total_.+|amount|cost)s?$", name)]
+    if not totals:
+        return []
+    wanted = f"top{rules.dominance_people}_share"
+    if wanted not in names:
+        return [_stop("dominance", "A total stands without the column {name}.", name=wanted)]
+    shares = table.numbers(names.index(wanted)) or []
+    if any(share > rules.dominance_share for share in shares):
+        return [
+            _stop(
+                "dominance", "The largest {n} people hold more than {share} of a total.",
+                n=rules.dominance_people, share=f"{rules.dominance_share:.0%}",
+            )
+        ]  # fmt: skip
+    return []
+
+
+def _extremes(table: Table, rules: OutputRules) -> list[Stop]:
+    del rules
+    named = [name for name in table.header if _EXTREME.search(name.strip())]
+    labels = [cell for i in table.categories for cell in table.column(i)]
+    if named or any(_EXTREME.search(label.strip()) for label in labels):
+        return [_stop("extremes", "A minimum or maximum is the value of one person.")]
+    return []
+
+
+def _is_model(table: Table) -> bool:
+    names = {name.strip().lower() for name in table.header}
+    return bool(names & {"coefficient", "coef", "estimate", "odds_ratio", "std_err", "se"})
+
+
+def _check_json(data: bytes, rules: OutputRules) -> list[Stop]:
+    found = leaves(read_json(data))
+    words = [word for path, value in found for word in (*path.split("."), str(value))]
+    stops = _identifiers_among(words)
+    if len(found) > rules.largest_rows:
+        stops.append(_stop("records", "More than {n} values.", n=rules.largest_rows))
+    if _longest_list(read_json(data)) > rules.longest_list and not labelled_counts(data, Kind.JSON):
+        why = "A list of more than {n} values without counts: single records, or a model?"
+        stops.append(_stop("records", why, n=rules.longest_list))
+    for path, value in found:
+        stops += _check_leaf(path, value, rules)
+    return stops + _check_model(found, rules)
+
+
+def _longest_list(value: Any) -> int:
+    if isinstance(value, dict):
+        return max(map(_longest_list, cast("dict[str, Any]", value).values()), default=0)
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        return max([len(items), *map(_longest_list, items)])
+    return 0
+
+
+def _check_leaf(path: str, value: Any, rules: OutputRules) -> list[Stop]:
+    name = path.rsplit(".", 1)[-1]
+    table = Table((name,), ((str(value),),))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _identifying_columns(table, rules)
+    checks = (_identifying_columns, _small_counts, _unrounded, _degrees_of_freedom, _extremes)
+    return [stop for check in checks for stop in check(table, rules)]
+
+
+def _check_model(found: list[tuple[str, Any]], rules: OutputRules) -> list[Stop]:
+    """Stop models that keep training rows: neighbours, support vectors, deep trees."""
+    del rules
+    kept = re.compile(r"(?i)(support_vectors|training_data|x_train|fit_x|dual_coef|samples)")
+    if any(kept.search(path) for path, _ in found):
+        return [_stop("model", "The model carries rows that it was trained on.")]
+    return []
+
+
+def _check_model_file(data: bytes, rules: OutputRules) -> list[Stop]:
+    """Read a model; whether it remembers people is asked where its rows are known."""
+    del rules
+    try:
+        model = parse_model(data)
+    except ModelError as fault:
+        why = "The file is no model of the form {form}: {part}."
+        return [_stop("shape", why, form=FORMAT, part=fault.args[0])]
+    return _identifiers_among(model.features)
+
+
+def _check_text(data: bytes, rules: OutputRules) -> list[Stop]:
+    text = data.decode("utf-8")
+    stops = _identifiers_in(text)
+    if len(text) > rules.longest_text:
+        stops.append(_stop("size", "More than {n} characters of text.", n=rules.longest_text))
+    if _looks_like_rows(text):
+        stops.append(_stop("records", "The text holds lines of values like a table of records."))
+    if _looks_encoded(text):
+        stops.append(_stop("encoded", "The text holds a long stretch that no language writes."))
+    return stops
+
+
+def _looks_like_rows(text: str) -> bool:
+    """Return whether many lines hold several numbers or fields each."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    dense = sum(
+        len(re.findall(r"-?\d+(?:\.\d+)?", line)) >= 3 or line.count(",") >= 4 for line in lines
+    )
+    return dense > 10 and dense > len(lines) / 3
+
+
+def _looks_encoded(text: str) -> bool:
+    return bool(re.search(r"[A-Za-z0-9+/=_-]{80,}|(?:[0-9a-f]{2}[ :]){24,}", text))
+
+
+def _identifiers_in(text: str) -> list[Stop]:
+    return _named(find_identifiers(text))
+
+
+def _identifiers_among(cells: Iterable[str]) -> list[Stop]:
+    """Look at each cell once, on a line of its own; numbers only for the shapes of identifiers.
+
+    Beside each other cells make no sentence, and would be read as one.
+    """
+    lines = list(dict.fromkeys(cell.strip() for cell in cells))
+    words = [line for line in lines if parse_number(line) is None]
+    found = [one for line in words for one in find_identifiers(line) if not _is_a_word(line, one)]
+    return _named([*found, *find_patterns("\n".join(lines))])
+
+
+def _is_a_word(line: str, found: Finding) -> bool:
+    """Return whether a name is one Latin word alone: West, Page and Grace are words, too."""
+    text = line[found.start : found.end].strip()
+    return found.label is Label.NAME and text.isascii() and len(text.split()) == 1
+
+
+def _named(found: Iterable[Finding]) -> list[Stop]:
+    kinds = sorted({one.label.value for one in found} - _WEAK)
+    if not kinds:
+        return []
+    return [_stop("identifier", "It holds what looks like: {kinds}.", kinds=", ".join(kinds))]
+
+
+_WEAK: Final = frozenset(
+    {"DATE", "HOSPITAL", "AGE_OVER_89", "URL", "OTHER_NUMBER", "ADDRESS", "PLACE", "ORGANISATION"}
+)
+"""Kinds that honest results name, too; the reviewers see them."""
+
+
+def _stop(rule: str, text: str, **values: object) -> Stop:
+    return Stop(rule, Message(text, {name: str(value) for name, value in values.items()}))

@@ -1,0 +1,103 @@
+"""Could a new output, subtracted from what was released before, show a person?
+
+Each released count was made from a set of people. The guard keeps, in the
+room, which people stood in each released cell, as bits that no researcher can
+read, and tests the sets themselves, however the counts were rounded: two cells
+whose sets differ by one to seven people tell about those people, and so does
+every combination of cells that cancels all others (`equations`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.sandbox.engines.airlock.equations import few_alone
+
+Bits = npt.NDArray[np.uint8]
+_SMALLEST: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A new cell and old ones that together tell about too few people."""
+
+    new: str
+    old: str
+    few: int
+
+
+class Guard:
+    """Everything released from a room, as sets of people.
+
+    Args:
+        people: The room's people; their order is the order of the bits.
+        smallest: Fewest people in whom cells may differ.
+    """
+
+    def __init__(self, people: Iterable[str], *, smallest: int = _SMALLEST) -> None:
+        self._place = {person: i for i, person in enumerate(people)}
+        self._smallest = smallest
+        self._names: list[str] = []
+        self._sets = np.zeros((0, (len(self._place) + 7) // 8), np.uint8)
+
+    def bits(self, people: Iterable[str]) -> Bits:
+        """Return a set of people as bits."""
+        flags = np.zeros(len(self._place), np.uint8)
+        flags[[self._place[person] for person in people]] = 1
+        return np.packbits(flags)
+
+    def remember(self, cells: Mapping[str, Bits]) -> None:
+        """Add the cells of an output that was released."""
+        for name, bits in cells.items():
+            self._names.append(name)
+            self._sets = np.vstack([self._sets, bits])
+
+    def check(self, cells: Mapping[str, Bits]) -> list[Pair]:
+        """Return every way found in which cells, new with old or new with new, tell too much."""
+        names, sets = list(self._names), self._sets
+        pairs: list[Pair] = []
+        for name, bits in cells.items():
+            pairs += self._pairs(name, bits, names, sets)
+            names.append(name)
+            sets = np.vstack([sets, bits])
+        return pairs or self._combinations(names, sets)
+
+    def _pairs(self, name: str, bits: Bits, names: list[str], sets: Bits) -> list[Pair]:
+        few = np.bitwise_count(sets ^ bits).sum(axis=1, dtype=np.int64)
+        near = np.flatnonzero((few > 0) & (few < self._smallest))
+        return [Pair(new=name, old=names[i], few=int(few[i])) for i in near]
+
+    def _combinations(self, names: list[str], sets: Bits) -> list[Pair]:
+        """Return combinations in which a new cell has a part; equal cells are one equation."""
+        first = sorted(map(int, np.unique(sets, axis=0, return_index=True)[1]))
+        old = sum(i < len(self._names) for i in first)
+        if old == len(first):
+            return []
+        members = np.unpackbits(sets[first], axis=1, count=len(self._place)).astype(bool)
+        told = [names[i] for i in first]
+        return [
+            Pair(
+                new=" + ".join(told[i] for i in found.cells if i >= old),
+                old=" + ".join(told[i] for i in found.cells if i < old),
+                few=found.people,
+            )
+            for found in few_alone(members, self._smallest)
+            if max(found.cells) >= old
+        ]
+
+
+def can_recover(first: Iterable[str], second: Iterable[str], *, smallest: int = _SMALLEST) -> bool:
+    """Return whether two released counts tell about fewer than `smallest` people.
+
+    The slow, obvious twin of `Guard.check` for two cells.
+
+    >>> can_recover(map(str, range(5000)), map(str, range(4999)))
+    True
+    """
+    few = len(set(first) ^ set(second))
+    return 0 < few < smallest

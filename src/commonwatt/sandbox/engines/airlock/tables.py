@@ -1,0 +1,210 @@
+"""Read an output table as cells that describe people.
+
+A researcher declares what a table holds; the checks do not trust the
+declaration further than it makes them stricter. A column is a category, a
+count of people, or a statistic over so many people.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from commonwatt.sandbox.domain.job import Kind
+
+_COUNT_NAMES: Final = re.compile(
+    r"(?i)^(n|nobs|count|counts|freq|frequency|number|patients|people|persons|cases|events|deaths|admissions|visits|readmissions|controls|rows|"
+    r"total|size|n_.*|.*_(n|count|counts|patients|people|persons|cases|events|deaths))$"
+)
+_OTHER_WHOLE: Final = re.compile(
+    r"(?i)(^|_)(year|month|week|day|hour|date|age|band|bin|decile|quantile|percentile|quartile|"
+    r"group|level|grade|stage|code|lag|visit|follow_up|term|arm|cluster|fold|seed|"
+    r"version|epoch|epochs|iterations|df|dof|df_resid|df_model|residual_df|sum|sums|total_[a-z]+|"
+    r"amount|cost|costs|mean|median|sd|std|var|share|rate|ratio|coef|coefficient|estimate|"
+    r"odds_ratio|se|std_err|p|p_value|auc|brier|accuracy|precision|recall|sensitivity|"
+    r"specificity|f1|loss|intercept|min|max|minimum|maximum|smallest|largest|"
+    r"oldest|youngest|range|alpha|beta|threshold|cutoff|epsilon|lower|upper|ci_low|ci_high)$"
+)
+"""Names of whole numbers that are no counts; any other column of whole numbers is taken for one."""
+_IDENTIFIER_NAMES: Final = re.compile(
+    r"(?i)(^|_)(id|identifier|patient_id|person_id|mrn|hkid|name|phone|email|address|dob|birth_on|token)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text cells: header and rows."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def column(self, index: int) -> list[str]:
+        """Return one column's cells."""
+        return [row[index] for row in self.rows]
+
+    def numbers(self, index: int) -> list[float] | None:
+        """Return a column as numbers, or None if a filled cell is none."""
+        cells = [cell for cell in self.column(index) if cell.strip()]
+        parsed = [parse_number(cell) for cell in cells]
+        return None if None in parsed or not parsed else [cast("float", value) for value in parsed]
+
+    @property
+    def counts(self) -> list[int]:
+        """Return the columns of whole numbers, but for those that are named as something else.
+
+        A count under another name would pass the guard, so the name must speak for it.
+        """
+        return [
+            i
+            for i, name in enumerate(self.header)
+            if self._is_whole(i)
+            and (_COUNT_NAMES.match(name.strip()) or not _OTHER_WHOLE.search(name.strip()))
+        ]
+
+    @property
+    def identifiers(self) -> list[int]:
+        """Return the columns whose names say that they identify a person."""
+        return [i for i, name in enumerate(self.header) if _IDENTIFIER_NAMES.search(name.strip())]
+
+    @property
+    def categories(self) -> list[int]:
+        """Return the columns that hold no numbers."""
+        return [i for i in range(len(self.header)) if self.numbers(i) is None]
+
+    def _is_whole(self, index: int) -> bool:
+        values = self.numbers(index)
+        return values is not None and all(value == int(value) for value in values)
+
+
+def parse_number(cell: str) -> float | None:
+    """Return the number in a cell, or None.
+
+    >>> parse_number("1,234"), parse_number("<8"), parse_number("nan")
+    (1234.0, None, None)
+    """
+    try:
+        value = float(cell.replace(",", "").strip())
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def read_csv(data: bytes) -> Table | None:
+    """Return a CSV as a table, or None if its rows are ragged or it has none."""
+    rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8"))) if row]
+    if len(rows) < 2 or len({len(row) for row in rows}) != 1:
+        return None
+    return Table(tuple(rows[0]), tuple(tuple(row) for row in rows[1:]))
+
+
+def read_json(data: bytes) -> Any:
+    """Return what a JSON output holds."""
+    return json.loads(data)
+
+
+def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Return every leaf of a JSON value with its path.
+
+    >>> leaves({"a": [1, {"n": 2}]})
+    [('a.0', 1), ('a.1.n', 2)]
+    """
+    if isinstance(value, dict):
+        found = cast("dict[str, Any]", value)
+        return [
+            leaf for key, one in found.items() for leaf in leaves(one, f"{path}.{key}".strip("."))
+        ]
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        return [
+            leaf for i, one in enumerate(items) for leaf in leaves(one, f"{path}.{i}".strip("."))
+        ]
+    return [(path, value)]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One count with what stands beside it.
+
+    Args:
+        value: The count.
+        beside: The other cells of its row or object, by column.
+        path: The keys that lead to it in JSON, without list positions and its own name.
+    """
+
+    value: float
+    beside: dict[str, str]
+    path: tuple[str, ...] = ()
+
+    def label(self, by: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Return the label of its cell in a table split by `by`, or None if it has none.
+
+        In JSON the label stands beside the count or is the path to it.
+
+        >>> Labelled(30.0, {}, ("female",)).label(("gender",))
+        ('female',)
+        """
+        if all(column in self.beside for column in by):
+            return tuple(self.beside[column] for column in by)
+        return self.path if len(self.path) == len(by) else None
+
+
+def labelled_counts(data: bytes, kind: Kind) -> dict[str, list[Labelled]]:
+    """Return every count of people in a CSV or JSON output, by the name of its column.
+
+    >>> found = labelled_counts(b'{"cells": [{"sex": "F", "n": 500}]}', Kind.JSON)
+    >>> [one.label(("sex",)) for one in found["n"]]
+    [('F',)]
+    """
+    found: dict[str, list[Labelled]] = {}
+    if kind is Kind.JSON:
+        _walk(read_json(data), (), found)
+        return found
+    table = read_csv(data)
+    for index in table.counts if table else ():
+        assert table is not None
+        found[table.header[index]] = [
+            Labelled(value, dict(zip(table.header, row, strict=True)))
+            for row in table.rows
+            if (value := parse_number(row[index])) is not None
+        ]
+    return found
+
+
+def _walk(value: Any, path: tuple[str, ...], found: dict[str, list[Labelled]]) -> None:
+    if isinstance(value, list):
+        for one in cast("list[Any]", value):
+            _walk(one, path, found)
+    if not isinstance(value, dict):
+        return
+    inner = cast("dict[str, Any]", value)
+    beside = {key: str(one) for key, one in inner.items() if not isinstance(one, dict | list)}
+    for key, one in inner.items():
+        if is_count(key, one):
+            number = parse_number(str(one)) or 0.0
+            found.setdefault(key, []).append(Labelled(number, beside, path))
+        elif isinstance(one, list) and _COUNT_NAMES.match(key):
+            _walk_list(key, cast("list[Any]", one), path, found)
+        else:
+            _walk(one, (*path, key), found)
+
+
+def _walk_list(
+    key: str, values: list[Any], path: tuple[str, ...], found: dict[str, list[Labelled]]
+) -> None:
+    """Take a bare list that is named like a count; its cells have no labels."""
+    for one in values:
+        if is_count(key, one):
+            number = parse_number(str(one)) or 0.0
+            found.setdefault(key, []).append(Labelled(number, {}, (*path, key, "")))
+        else:
+            _walk(one, (*path, key), found)
+
+
+def is_count(name: str, value: Any) -> bool:
+    """Return whether a JSON value is named like a count of people and is a whole number."""
+    return bool(Table((name,), ((str(value),),)).counts)

@@ -1,0 +1,174 @@
+"""Lay out bait, run every attack in a cage, and judge by the bait.
+
+An attack counts as stopped only when it met the sign of the layer that should
+stop it, printed no success, carried no secret out, and left the bait untouched.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from commonwatt.sandbox.domain.job import MEGABYTE, Job, Limits
+from commonwatt.sandbox.engines.attacks.programs import ATTACKS, PRELUDE, Attack
+from commonwatt.sandbox.engines.isolation.node import Ended, Node
+
+LIMITS: Final = Limits(
+    wall_s=3.0,
+    cpu_s=10,
+    memory_bytes=192 * MEGABYTE,
+    processes=64,
+    output_bytes=4 * MEGABYTE,
+    output_files=64,
+    scratch_bytes=8 * MEGABYTE,
+    log_bytes=MEGABYTE,
+    cpus=1.0,
+)
+"""Tight enough that every bomb is over in a moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one attack; `met` are the signs that were seen."""
+
+    attack: Attack
+    stopped: bool
+    met: frozenset[str]
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bait:
+    """Things of the host that no attack may reach."""
+
+    secret: str
+    folder: Path
+    abstract: str
+    pid: int
+    victim: subprocess.Popen[bytes]
+    listeners: tuple[socket.socket, ...]
+
+    @property
+    def gaps(self) -> dict[str, str]:
+        """Return what the programs call their bait."""
+        return {
+            "secret": self.secret,
+            "secret_file": str(self.folder / "secret"),
+            "other_room": str(self.folder / "rooms" / "other" / "rows"),
+            "socket_file": str(self.folder / "socket"),
+            "abstract": self.abstract,
+            "pid": str(self.pid),
+        }
+
+    def untouched(self) -> bool:
+        """Return whether every bait is as it was laid out."""
+        return (
+            self.victim.poll() is None
+            and all(self._kept(name) for name in ("secret", "rooms/other/rows", "rows"))
+            and not any(_was_reached(listener) for listener in self.listeners)
+        )
+
+    def _kept(self, name: str) -> bool:
+        return (self.folder / name).read_text(encoding="ascii") == self.secret
+
+
+def judge(node: Node, folder: Path, attacks: Sequence[Attack] = ATTACKS) -> Iterator[Verdict]:
+    """Run `attacks` one after the other on `node` and yield a verdict for each.
+
+    Args:
+        node: Where they run, exactly as jobs do.
+        folder: An empty folder for the bait, open to all users for passing.
+        attacks: Which ones; all by default.
+    """
+    with lay_bait(folder) as bait:
+        for attack in attacks:
+            ended = node.run(as_job(attack, bait), to=folder)
+            yield verdict(attack, ended, bait)
+
+
+def as_job(attack: Attack, bait: Bait) -> Job:
+    """Return the job that carries an attack out against `bait`."""
+    code = PRELUDE + attack.program
+    for name, value in bait.gaps.items():
+        code = code.replace("{{" + name + "}}", value)
+    rows = bait.folder / "rows"
+    return Job(code=code, inputs={"rows": rows}, outputs=attack.outputs, limits=LIMITS)
+
+
+def verdict(attack: Attack, ended: Ended, bait: Bait) -> Verdict:
+    """Judge one attack by what it met and what became of the bait."""
+    met = signs(ended)
+    log = ended.log.decode("utf-8", "replace")
+    taken = [output.path.read_bytes() for output in ended.outputs]
+    stopped = (
+        bool(met & attack.signs)
+        and "ESCAPED" not in log
+        and bait.secret not in log
+        and not any(bait.secret.encode() in data for data in taken)
+        and bait.untouched()
+    )
+    return Verdict(attack=attack, stopped=stopped, met=met, wall_s=ended.wall_s)
+
+
+def signs(ended: Ended) -> frozenset[str]:
+    """Return every sign that a job's end shows."""
+    found = {ended.ending.value, *(refusal.value for refusal in ended.refusals)}
+    for line in ended.log.decode("utf-8", "replace").splitlines():
+        if line.startswith("STOPPED "):
+            found.add(line.removeprefix("STOPPED ").strip())
+    if ended.log_cut:
+        found.add("LOG-CUT")
+    number = -ended.exit_code if ended.exit_code < 0 else ended.exit_code - 128
+    if number in set(signal.Signals):
+        found.add(signal.Signals(number).name)
+    return frozenset(found)
+
+
+@contextmanager
+def lay_bait(folder: Path) -> Generator[Bait]:
+    """Yield bait in `folder`; take it all away afterwards."""
+    secret = secrets.token_hex(16)
+    abstract = f"commonwatt-{secrets.token_hex(4)}"
+    (folder / "rooms" / "other").mkdir(parents=True)
+    for name in ("secret", "rooms/other/rows", "rows"):
+        (folder / name).write_text(secret, encoding="ascii")
+        (folder / name).chmod(0o644)
+    with ExitStack() as stack:
+        listeners = tuple(
+            stack.enter_context(_listen(address))
+            for address in ("\0" + abstract, str(folder / "socket"))
+        )
+        victim = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"],
+            env={"SECRET": secret},
+        )
+        stack.callback(victim.wait)
+        stack.callback(victim.kill)
+        yield Bait(
+            secret=secret, folder=folder, abstract=abstract, pid=victim.pid,
+            victim=victim, listeners=listeners,
+        )  # fmt: skip
+
+
+def _listen(address: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    listener.setblocking(False)
+    return listener
+
+
+def _was_reached(listener: socket.socket) -> bool:
+    try:
+        listener.accept()[0].close()
+    except BlockingIOError:
+        return False
+    return True

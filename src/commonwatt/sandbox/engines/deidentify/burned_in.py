@@ -1,0 +1,303 @@
+"""Find text that was burned into an image, and blank all but what is known to be harmless.
+
+Text is what stands out in thin strokes from its surroundings. Each line of it
+is read by tesseract; a line that reads as a technical mark (a side, a scale, a
+setting with its number) stays. Whatever reads as anything else, or as nothing,
+is blanked: a name that nobody could read is still a name.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.sandbox.engines.deidentify.marks import (
+    agrees_with_header,
+    is_harmless,
+    is_part_of_mark,
+)
+
+_STROKE: Final = 9
+"""Widest stroke of text that is looked for [pixels]."""
+_SURE: Final = 3
+"""Letters and digits of a mark that one reading is enough for."""
+_CONTRAST: Final = 32.0
+_GAP: Final = 11
+"""Widest gap within a line [pixels]."""
+_ZOOM: Final = 4
+_HEM: Final = 5
+"""How far beyond a line is blanked: commas and hooks stand out less than letters [pixels]."""
+_MARGIN: Final = 24
+_LOWEST: Final = 5
+_TALLEST: Final = 60
+
+_ONE_LETTER: Final = 1.75
+"""Widest a line may be, for its height, and still be too short for a name."""
+_ALONE: Final = 3.0
+_SHORT: Final = 16
+_WORD_GAP: Final = 1.4
+_SAME_HEIGHT: Final = 1.8
+_WIDEST_LETTER: Final = 1.6
+
+Grey = npt.NDArray[np.float64]
+Place = tuple[slice, slice]
+"""Rows and columns of a line."""
+Ink = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A line of text: left, top, right, bottom in pixels, and whether it may stay."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    harmless: bool
+
+
+def find_text(image: npt.NDArray[Any], header: frozenset[str] = frozenset()) -> list[Box]:
+    """Return every line of burned-in text in a picture of one channel.
+
+    Args:
+        image: The picture.
+        header: Words of the file's header that tell who is shown.
+
+    Raises:
+        DeidentifyError: Tesseract is not installed.
+    """
+    program = shutil.which("tesseract")
+    if program is None:
+        raise DeidentifyError(
+            "tesseract",
+            found=Message("no such program"),
+            remedy=Message("Install it: apt install tesseract-ocr"),
+        )
+    grey = _as_bytes(image)
+    light, dark = _strokes(grey)
+    found = _boxes(light, grey, program, header)
+    # Gaps between light letters look like dark text, so dark text is what lies elsewhere.
+    for box in found:
+        dark[max(0, box.top - 3) : box.bottom + 3, max(0, box.left - 3) : box.right + 3] = 0
+    return found + _boxes(dark, 255.0 - grey, program, header)
+
+
+def _boxes(strokes: Grey, grey: Grey, program: str, header: frozenset[str]) -> list[Box]:
+    places = _lines(strokes)
+    readings = _read(strokes, grey, places, program, header)
+    told = [_says(texts, place, header) for texts, place in zip(readings, places, strict=True)]
+    return [
+        Box(
+            columns.start, rows.start, columns.stop, rows.stop,
+            told[i] == "mark" or (told[i] == "letter" and _is_alone(i, places, told)),
+        )
+        for i, (rows, columns) in enumerate(places)
+    ]  # fmt: skip
+
+
+def _says(texts: list[str], place: Place, header: frozenset[str]) -> str:
+    """Return `mark`, `letter` (too short for a name) or `unknown`, from all readings of a line."""
+    if any(agrees_with_header(text, header) for text in texts):
+        return "unknown"
+    # Two letters may be a name of two characters misread, so readings must agree on them.
+    fitting = [text for text in texts if _fits(text, place)]
+    if len(fitting) > 1 or any(_letters(text) >= _SURE for text in fitting):
+        return "mark"
+    if _width(place) <= _ONE_LETTER * _height(place):
+        return "mark" if fitting else "letter"
+    return (
+        "mark"
+        if any(texts.count(text) > 1 and is_part_of_mark(text) for text in texts)
+        else "unknown"
+    )
+
+
+def _fits(text: str, place: Place) -> bool:
+    """Return whether a line is harmless and no wider than its letters: 張偉 can read as `A`."""
+    letters = len(text.replace(" ", ""))
+    gaps = text.count(" ")
+    most = (_WIDEST_LETTER * letters + _WORD_GAP * gaps) * _height(place)
+    return is_harmless(text) and _width(place) <= most
+
+
+def _is_alone(index: int, places: list[Place], told: list[str]) -> bool:
+    """Return whether a letter has nothing beside it but marks, so that it begins no name."""
+    rows, columns = places[index]
+    reach = _ALONE * _height(places[index])
+    return not any(
+        told[i] != "mark"
+        and min(rows.stop, others.stop) - max(rows.start, others.start) > 0
+        and max(columns.start, across.start) - min(columns.stop, across.stop) <= reach
+        for i, (others, across) in enumerate(places)
+        if i != index
+    )
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
+
+
+def _width(place: Place) -> int:
+    return place[1].stop - place[1].start
+
+
+def _height(place: Place) -> int:
+    return place[0].stop - place[0].start
+
+
+def blank(image: npt.NDArray[Any], boxes: list[Box]) -> npt.NDArray[Any]:
+    """Return a copy of `image`, shape (…, rows, columns[, channels]), without harmful lines.
+
+    Where the hem of one reaches into a harmless line, that line stays whole.
+    """
+    done = image.copy()
+    rows_axis = -3 if done.ndim >= 3 and done.shape[-1] in (3, 4) else -2
+    lowest = done.min()
+    for box in boxes:
+        if box.harmless:
+            continue
+        rows = slice(max(0, box.top - _HEM), box.bottom + _HEM)
+        columns = slice(max(0, box.left - _HEM), box.right + _HEM)
+        where = (..., rows, columns, slice(None)) if rows_axis == -3 else (..., rows, columns)
+        done[where] = lowest
+    for box in boxes:
+        if box.harmless:
+            rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+            where = (..., rows, columns, slice(None)) if rows_axis == -3 else (..., rows, columns)
+            done[where] = image[where]
+    return done
+
+
+def _as_bytes(image: npt.NDArray[Any]) -> Grey:
+    grey = image.astype(float)
+    low, high = float(grey.min()), float(grey.max())
+    return (grey - low) * (255.0 / (high - low)) if high > low else grey * 0.0
+
+
+def _strokes(grey: Grey) -> tuple[Grey, Grey]:
+    """Return how far each pixel stands out as a thin stroke does: lighter, and darker."""
+    ndimage = cast("Any", import_module("scipy.ndimage"))
+    light = grey - cast("Grey", ndimage.grey_opening(grey, size=(_STROKE, _STROKE)))
+    dark = cast("Grey", ndimage.grey_closing(grey, size=(_STROKE, _STROKE))) - grey
+    return light, dark
+
+
+def _lines(strokes: Grey) -> list[Place]:
+    """Return the places of lines, from the top."""
+    ndimage = cast("Any", import_module("scipy.ndimage"))
+    marks = strokes > _CONTRAST
+    joined = ndimage.binary_closing(np.pad(marks, _GAP), structure=np.ones((1, _GAP)))[
+        _GAP:-_GAP, _GAP:-_GAP
+    ]
+    labelled = ndimage.label(joined, structure=np.ones((3, 3)))[0]
+    found = cast("list[Place]", ndimage.find_objects(labelled))
+    tall = [place for place in found if _LOWEST <= _height(place) <= _TALLEST]
+    return sorted(_joined(tall), key=lambda place: (place[0].start, place[1].start))
+
+
+def _joined(places: list[Place]) -> list[Place]:
+    """Return places with the words of a line put together, from left to right."""
+    lines: list[Place] = []
+    for place in sorted(places, key=lambda one: (one[1].start, one[0].start)):
+        before = next((i for i, line in enumerate(lines) if _goes_on(line, place)), None)
+        if before is None:
+            lines.append(place)
+        else:
+            lines[before] = _around(lines[before], place)
+    return lines
+
+
+def _goes_on(line: Place, word: Place) -> bool:
+    """Return whether a word stands on a line, next to what is there already."""
+    tall, small = max(_height(line), _height(word)), min(_height(line), _height(word))
+    shared = min(line[0].stop, word[0].stop) - max(line[0].start, word[0].start)
+    gap = word[1].start - line[1].stop
+    return tall <= _SAME_HEIGHT * small and shared >= 0.6 * small and gap <= _WORD_GAP * tall
+
+
+def _around(one: Place, other: Place) -> Place:
+    rows, columns = (
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return rows, columns
+
+
+def _read(
+    strokes: Grey, grey: Grey, places: list[Place], program: str, header: frozenset[str]
+) -> list[list[str]]:
+    """Return what each line reads as: all from one page, then alone what that left unclear."""
+    if not places:
+        return []
+    inks = [_ink(strokes, place) for place in places]
+    first = _by_line(*_page(inks, program))
+    return [
+        [text, *_again([ink, _ink(grey, place)], program)]
+        if _is_unclear(text, place, header)
+        else [text]
+        for text, ink, place in zip(first, inks, places, strict=True)
+    ]
+
+
+def _is_unclear(text: str, place: Place, header: frozenset[str]) -> bool:
+    """Return whether a line short enough for a mark was read as none, and as no one's name."""
+    short = _ONE_LETTER * _height(place) < _width(place) <= _SHORT * _height(place)
+    clear = is_harmless(text) and _letters(text) >= _SURE
+    return short and not clear and not agrees_with_header(text, header)
+
+
+def _again(inks: list[Ink], program: str) -> list[str]:
+    """Return further readings of one line: of its strokes, of the picture."""
+    return [_by_line(_tesseract(ink, program, "7"), [0])[0] for ink in inks]
+
+
+def _page(inks: list[Ink], program: str) -> tuple[str, list[int]]:
+    """Return what a page of all lines reads as, and where each line begins on it."""
+    width = max(ink.shape[1] for ink in inks)
+    page = [np.pad(ink, ((0, 0), (0, width - ink.shape[1])), constant_values=255) for ink in inks]
+    tops: list[int] = np.cumsum([0, *(len(ink) for ink in page[:-1])]).tolist()
+    return _tesseract(np.vstack(page), program, "6"), tops
+
+
+def _ink(strokes: Grey, place: Place) -> Ink:
+    """Return a line enlarged, dark on white, at its own full contrast, with a margin."""
+    ndimage = cast("Any", import_module("scipy.ndimage"))
+    rows, columns = place
+    crop = strokes[
+        max(0, rows.start - 2) : rows.stop + 2, max(0, columns.start - 2) : columns.stop + 2
+    ]
+    large = cast("Grey", ndimage.zoom(crop - crop.min(), _ZOOM, order=3))
+    strong = np.clip(large / max(float(np.percentile(large, 97)), 1.0), 0.0, 1.0)
+    ink = (255 * (1 - np.clip((strong - 0.25) / 0.5, 0.0, 1.0))).astype(np.uint8)
+    return np.pad(ink, _MARGIN, constant_values=255)
+
+
+def _tesseract(page: Ink, program: str, mode: str) -> str:
+    head = f"P5 {page.shape[1]} {page.shape[0]} 255\n".encode()
+    done = subprocess.run(  # noqa: S603  a fixed program, no shell
+        [program, "stdin", "stdout", "--psm", mode, "-l", "eng", "tsv"],
+        input=head + page.tobytes(),
+        capture_output=True,
+        check=False,
+        timeout=120,
+        env={"OMP_THREAD_LIMIT": "1"},
+    )
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _by_line(tsv: str, tops: list[int]) -> list[str]:
+    """Return the words of a page by the line that their middle lies in."""
+    words: list[list[str]] = [[] for _ in tops]
+    for row in tsv.splitlines()[1:]:
+        cells = row.split("\t")
+        if len(cells) == 12 and cells[0] == "5" and cells[11].strip():
+            middle = int(cells[7]) + int(cells[9]) / 2
+            words[int(np.searchsorted(tops, middle, side="right")) - 1].append(cells[11])
+    return [" ".join(line) for line in words]

@@ -1,0 +1,91 @@
+"""Our recognisers inside Presidio, and Presidio's inside ours.
+
+Presidio is optional and never imported unless asked for. `as_presidio_recognizer`
+gives its analyzer one more recogniser; `from_presidio` lets a site that has tuned an
+analyzer, with a language model of its own choice, add it to `find_identifiers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Any, Final, cast
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.engines.deidentify.text import Recogniser, find_identifiers
+
+ENTITIES: Final = {
+    Label.NAME: "PERSON", Label.HKID: "HK_ID", Label.CNID: "CN_ID", Label.TWID: "TW_ID",
+    Label.PHONE: "PHONE_NUMBER", Label.EMAIL: "EMAIL_ADDRESS", Label.MRN: "MEDICAL_RECORD",
+    Label.DATE: "DATE_TIME", Label.AGE_OVER_89: "AGE", Label.ADDRESS: "LOCATION",
+    Label.PLACE: "LOCATION", Label.HOSPITAL: "ORGANIZATION", Label.ORGANISATION: "ORGANIZATION",
+    Label.OTHER_NUMBER: "ID", Label.URL: "URL",
+}  # fmt: skip
+"""What Presidio calls each kind of identifier."""
+
+_LABELS: Final = {name: label for label, name in reversed(ENTITIES.items())} | {
+    "CREDIT_CARD": Label.OTHER_NUMBER,
+    "IBAN_CODE": Label.OTHER_NUMBER,
+    "US_SSN": Label.OTHER_NUMBER,
+    "IP_ADDRESS": Label.OTHER_NUMBER,
+}
+_SCORE: Final = 0.9
+
+
+def as_presidio_recognizer(language: str = "en") -> Any:
+    """Return an `EntityRecognizer` that finds what `find_identifiers` finds.
+
+    Raises:
+        DeidentifyError: Presidio is not installed.
+    """
+    analyzer = _presidio()
+
+    class _Recognizer(analyzer.EntityRecognizer):  # pyright: ignore[reportUntypedBaseClass, reportGeneralTypeIssues]
+        """Commonwatt's recognisers, as Presidio calls them."""
+
+        def load(self) -> None:
+            """Need nothing: lists and weights are read at first use."""
+
+        def analyze(self, text: str, entities: Sequence[str], nlp_artifacts: Any) -> list[Any]:
+            """Return what was found of the kinds in `entities`."""
+            del nlp_artifacts
+            return [
+                analyzer.RecognizerResult(ENTITIES[one.label], one.start, one.end, _SCORE)
+                for one in find_identifiers(text)
+                if ENTITIES[one.label] in entities
+            ]
+
+    make = cast("Any", _Recognizer)
+    return make(
+        supported_entities=sorted(set(ENTITIES.values())),
+        name="Commonwatt",
+        supported_language=language,
+    )
+
+
+def from_presidio(analyzer: Any, language: str = "en") -> Recogniser:
+    """Return a recogniser that asks a site's own `AnalyzerEngine`.
+
+    Kinds that Presidio names and we do not are told as other numbers.
+    """
+
+    def find(text: str, /) -> Iterable[Finding]:
+        results = cast("list[Any]", analyzer.analyze(text=text, language=language))
+        for one in results:
+            label = _LABELS.get(str(one.entity_type), Label.OTHER_NUMBER)
+            yield Finding(int(one.start), int(one.end), label)
+
+    return find
+
+
+def _presidio() -> Any:
+    try:
+        return import_module("presidio_analyzer")
+    except ImportError:
+        raise DeidentifyError(
+            "presidio-analyzer",
+            found=Message("not installed"),
+            remedy=Message("Install it: pip install presidio-analyzer"),
+        ) from None

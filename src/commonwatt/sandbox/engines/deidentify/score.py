@@ -1,0 +1,70 @@
+"""How well identifiers are found in notes whose truth is known.
+
+An identifier counts as found when every letter and digit of it is masked, whatever
+kind it was taken for; half a name is still a name. What a site measures on notes of
+its own with this says more than any figure of ours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from commonwatt.sandbox.engines.deidentify.text import Recogniser
+
+Truth = tuple[int, int, str]
+"""Where an identifier begins and ends, and its kind in the words of its source."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What was found and what was masked for nothing.
+
+    Args:
+        found: Identifiers found, by kind.
+        there: Identifiers that were there, by kind.
+        clean: Characters that belong to no identifier.
+        clean_masked: How many of them were masked.
+    """
+
+    found: Mapping[str, int]
+    there: Mapping[str, int]
+    clean: int
+    clean_masked: int
+
+    def recall(self, *kinds: str) -> float:
+        """Return the share found of the named kinds, or of all."""
+        chosen = [kind for kind in self.there if not kinds or kind in kinds]
+        there = sum(self.there[kind] for kind in chosen)
+        return sum(self.found[kind] for kind in chosen) / there if there else 1.0
+
+    @property
+    def clean_masked_share(self) -> float:
+        """Return the share of clean characters that were masked."""
+        return self.clean_masked / self.clean if self.clean else 0.0
+
+
+def score(notes: Iterable[tuple[str, Sequence[Truth]]], find: Recogniser) -> Score:
+    """Return how well `find` does on notes and their truth.
+
+    >>> from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
+    >>> told = score([("Mail a@b.org, Ann", [(5, 12, "EMAIL"), (14, 17, "NAME")])], find_patterns)
+    >>> told.recall("EMAIL"), told.recall("NAME"), told.clean_masked
+    (1.0, 0.0, 0)
+    """
+    found: Counter[str] = Counter()
+    there: Counter[str] = Counter()
+    clean = wrong = 0
+    for text, truth in notes:
+        masked = {at for one in find(text) for at in range(one.start, one.end)}
+        secret = {at for start, end, _ in truth for at in range(start, end)}
+        clean += len(text) - len(secret)
+        wrong += len(masked - secret)
+        for start, end, kind in truth:
+            there[kind] += 1
+            found[kind] += all(at in masked for at in range(start, end) if text[at].isalnum())
+    return Score(
+        found={kind: found[kind] for kind in there}, there=dict(there), clean=clean,
+        clean_masked=wrong,
+    )  # fmt: skip

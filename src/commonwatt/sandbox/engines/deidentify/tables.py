@@ -1,0 +1,323 @@
+"""De-identify the tables of a dataset by a treatment for each column.
+
+A column that no treatment names is dropped: forgetting one costs data, never
+a person. Tokens are keyed hashes, so the same person has the same token in
+every table of a room and another in every other room. All dates of a person
+move by the same whole number of weeks, so every interval is kept exactly.
+
+Source: HIPAA Safe Harbor, 45 CFR 164.514(b)(2), for the list of identifiers;
+    Hripcsak et al. (2016), JAMIA 23(6), for shift of dates by person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.sandbox.domain.import_report import TableReport
+from commonwatt.sandbox.engines.deidentify.text import mask_text
+from commonwatt.sandbox.io.imports.dataset import Dataset, publish
+
+MOST_WEEKS: Final = 52
+"""Farthest that a person's dates move, back or forth [weeks]."""
+_BAND_YEARS: Final = 5
+_OLDEST: Final = 89
+_RARE: Final = 5
+
+
+class Treatment(StrEnum):
+    """What happens to a column."""
+
+    KEEP = "keep"
+    DROP = "drop"
+    TOKEN = "token"  # noqa: S105  a treatment, no secret
+    SHIFT = "shift"
+    BIRTH_BAND = "birth band"
+    AREA = "area"
+    RARE = "rare"
+    TEXT = "text"
+
+
+class DateGrain(StrEnum):
+    """How coarsely shifted dates are told; only exact ones keep intervals exactly."""
+
+    EXACT = "exactly"
+    WEEK = "by week"
+    MONTH = "by month"
+    QUARTER = "by quarter"
+    YEAR = "by year"
+
+
+_EVERY: Final = {
+    DateGrain.WEEK: "1w",
+    DateGrain.MONTH: "1mo",
+    DateGrain.QUARTER: "1q",
+    DateGrain.YEAR: "1y",
+}
+_KEEP, _TOKEN, _SHIFT = Treatment.KEEP, Treatment.TOKEN, Treatment.SHIFT
+_CODED: Final = {"code_system": _KEEP, "code_code": Treatment.RARE}
+_PERSON: Final = {"id": _TOKEN, "patient_id": _TOKEN, "encounter_id": _TOKEN, "status": _KEEP}
+
+FHIR_POLICY: Final[dict[str, dict[str, Treatment]]] = {
+    "Patient": _PERSON | {
+        "gender": _KEEP, "birth_on": Treatment.BIRTH_BAND, "died_at": _SHIFT, "race": _KEEP,
+        "ethnicity": _KEEP, "marital_code": _KEEP, "postal_code": Treatment.AREA,
+    },
+    "Observation": _PERSON | _CODED | {
+        "effective_at": _SHIFT, "value_number": _KEEP, "value_unit": _KEEP, "value_code": _KEEP,
+        "value_text": Treatment.TEXT, "component_codes": _KEEP, "component_numbers": _KEEP,
+    },
+    "Encounter": _PERSON | {
+        "class_code": _KEEP, "type_system": _KEEP, "type_code": Treatment.RARE,
+        "start_at": _SHIFT, "end_at": _SHIFT,
+    },
+    "Condition": _PERSON | _CODED | {
+        "clinical_status": _KEEP, "onset_at": _SHIFT, "abatement_at": _SHIFT,
+        "recorded_at": _SHIFT,
+    },
+    "MedicationRequest": _PERSON | _CODED | {"authored_at": _SHIFT},
+    "Procedure": _PERSON | _CODED | {"performed_at": _SHIFT},
+    "Immunization": _PERSON | _CODED | {"occurred_at": _SHIFT},
+    "AllergyIntolerance": _PERSON | _CODED | {"criticality": _KEEP, "recorded_at": _SHIFT},
+    "DiagnosticReport": _PERSON | _CODED | {"effective_at": _SHIFT},
+    "CarePlan": _PERSON | {"start_at": _SHIFT},
+    "Goal": _PERSON | {"start_at": _SHIFT},
+    "ImagingStudy": _PERSON | {"start_at": _SHIFT},
+}  # fmt: skip
+"""Organisations and practitioners name people and places, so they are left out whole."""
+
+IMAGE_POLICY: Final[dict[str, dict[str, Treatment]]] = {
+    "Image": {
+        "id": _KEEP, "patient_id": _TOKEN, "study_id": _KEEP, "series_id": _KEEP,
+        "modality": _KEEP, "body_part": Treatment.RARE, "view_position": Treatment.RARE,
+        "laterality": _KEEP, "studied_on": _SHIFT, "rows": _KEEP, "columns": _KEEP,
+        "frames": _KEEP, "bits": _KEEP, "photometric": _KEEP,
+    },
+    "ImageFile": {"id": _KEEP, "patient_id": _TOKEN, "dicom": _KEEP},
+}  # fmt: skip
+"""Files were cleaned, and links between images made keyed ones, when they were imported."""
+
+POLICY: Final = FHIR_POLICY | IMAGE_POLICY
+
+QUASI_IDENTIFIERS: Final = (
+    "postal_code",
+    "marital_code",
+    "ethnicity",
+    "race",
+    "birth_band",
+    "gender",
+)
+"""What an acquaintance could know, the first to be given up first."""
+
+
+def deidentify(
+    dataset: Dataset,
+    store: Path,
+    name: str,
+    *,
+    key: bytes,
+    leave_out: Iterable[str] = (),
+    policy: Mapping[str, Mapping[str, Treatment]] = POLICY,
+    k: int = 5,
+    dates: DateGrain = DateGrain.EXACT,
+) -> Dataset:
+    """Write a de-identified copy of `dataset` under a new name.
+
+    Args:
+        dataset: What was imported.
+        store: The room's folder of datasets.
+        name: Of the copy.
+        key: The room's secret, at least 32 bytes; whoever has it can undo the shift.
+        leave_out: Patients who opted out, by their id in `dataset`.
+        policy: Treatments by table and column; what is not named is dropped.
+        k: Fewest people who must share their quasi-identifiers.
+        dates: How coarsely dates are told; exact ones keep every interval and with it
+            a fingerprint, coarser ones are for copies that more people see.
+
+    Raises:
+        DeidentifyError: The key is short, or the dataset has no table in the policy.
+    """
+    if len(key) < 32:
+        raise DeidentifyError("key", wanted=Message("a secret of at least 32 bytes"))
+    tables = sorted(set(policy) & set(dataset.tables))
+    if not tables:
+        raise DeidentifyError(dataset.name, wanted=Message("a table that the policy names"))
+    gone = pl.Series("patient_id", sorted(leave_out), dtype=pl.String)
+
+    def fill(draft: Path) -> list[TableReport]:
+        return [
+            _treat_table(dataset, table, policy[table], draft, key=key, gone=gone, k=k, dates=dates)
+            for table in tables
+        ]
+
+    return publish(store, name, f"{dataset.form} de-identified", fill)
+
+
+def _treat_table(
+    dataset: Dataset,
+    table: str,
+    treatments: Mapping[str, Treatment],
+    draft: Path,
+    *,
+    key: bytes,
+    gone: pl.Series,
+    k: int,
+    dates: DateGrain,
+) -> TableReport:
+    frame = pl.read_parquet(dataset.table(table))
+    read = frame.height
+    frame = frame.filter(~pl.col("patient_id").is_in(gone.implode()))
+    treated = treat(frame, treatments, key, dates=dates)
+    if table == "Patient":
+        treated = enforce_k(treated, [c for c in QUASI_IDENTIFIERS if c in treated.columns], k)
+    treated = treated.sort(treated.columns[0]) if "id" in treated.columns else treated
+    treated.write_parquet(draft / f"{table}.parquet", compression="zstd")
+    return TableReport(table=table, source=dataset.name, read=read, kept=treated.height)
+
+
+def treat(
+    frame: pl.DataFrame,
+    treatments: Mapping[str, Treatment],
+    key: bytes,
+    *,
+    dates: DateGrain = DateGrain.EXACT,
+) -> pl.DataFrame:
+    """Return `frame` with every column treated, and those not named dropped.
+
+    Needs a column `patient_id`, by which dates are shifted.
+    """
+    shift = pl.Series("shift", _shifts(frame["patient_id"], key), dtype=pl.Duration("us"))
+    columns = [
+        treated
+        for column in frame.columns
+        if (treated := _treat(frame[column], treatments.get(column, Treatment.DROP), key, shift))
+        is not None
+    ]
+    shifted = {name for name, done in treatments.items() if done is Treatment.SHIFT}
+    return pl.DataFrame(
+        [coarsened(column, dates) if column.name in shifted else column for column in columns]
+    )
+
+
+def coarsened(dates: pl.Series, grain: DateGrain) -> pl.Series:
+    """Return dates moved back to the first day of their week, month, quarter or year.
+
+    >>> from datetime import date
+    >>> coarsened(pl.Series([date(2024, 5, 17)]), DateGrain.MONTH).to_list()
+    [datetime.date(2024, 5, 1)]
+    """
+    return dates if grain is DateGrain.EXACT else dates.dt.truncate(_EVERY[grain])
+
+
+def _treat(  # noqa: PLR0911  one line a treatment
+    column: pl.Series, treatment: Treatment, key: bytes, shift: pl.Series
+) -> pl.Series | None:
+    match treatment:
+        case Treatment.KEEP:
+            return column
+        case Treatment.DROP:
+            return None
+        case Treatment.TOKEN:
+            return _mapped(column, lambda value: token(key, value))
+        case Treatment.SHIFT:
+            return column + shift
+        case Treatment.BIRTH_BAND:
+            return _birth_band(column)
+        case Treatment.AREA:
+            return column.str.slice(0, 2)
+        case Treatment.RARE:
+            return _without_rare(column)
+        case Treatment.TEXT:
+            return _mapped(column, mask_text)
+
+
+def token(key: bytes, value: str) -> str:
+    """Return the token of an identifier: the same in one room, unlinkable across rooms.
+
+    >>> token(bytes(32), "p1") == token(bytes(32), "p1") != token(b"1" * 32, "p1")
+    True
+    """
+    return hmac.digest(key, b"token:" + value.encode(), hashlib.sha256).hex()[:24]
+
+
+def shift_weeks(key: bytes, person: str) -> int:
+    """Return a person's secret shift: 1 to 52 weeks, back or forth, never none."""
+    number = int.from_bytes(hmac.digest(key, b"shift:" + person.encode(), hashlib.sha256)[:8])
+    step = number % (2 * MOST_WEEKS)
+    return step - MOST_WEEKS if step < MOST_WEEKS else step - MOST_WEEKS + 1
+
+
+def _shifts(people: pl.Series, key: bytes) -> list[int | None]:
+    week_us = 7 * 86_400 * 1_000_000
+    by_person = {
+        person: None if person is None else shift_weeks(key, person) * week_us
+        for person in people.unique().to_list()
+    }
+    return [by_person[person] for person in people.to_list()]
+
+
+def _mapped(column: pl.Series, change: Callable[[str], str]) -> pl.Series:
+    """Return `column` with each distinct value changed once."""
+    values = column.cast(pl.String).unique().drop_nulls().sort()
+    changed = pl.Series([change(value) for value in values.to_list()], dtype=pl.String)
+    return column.cast(pl.String).replace_strict(values, changed, default=None).alias(column.name)
+
+
+def _birth_band(column: pl.Series) -> pl.Series:
+    """Return the first year of a band of five; the oldest share one band.
+
+    The oldest are told apart from the latest birth in the table, not from today,
+    so that the same table always gives the same bands.
+    """
+    years = column.dt.year()
+    latest = years.max()
+    oldest = (int(latest) if isinstance(latest, int) else 0) - _OLDEST
+    band = (years // _BAND_YEARS) * _BAND_YEARS
+    first = (oldest // _BAND_YEARS) * _BAND_YEARS
+    return band.clip(lower_bound=first).cast(pl.Int32).alias("birth_band")
+
+
+def _without_rare(column: pl.Series) -> pl.Series:
+    """Return `column` with values of fewer than five rows replaced by `other`."""
+    counts = column.value_counts(name="rows")
+    common = counts.filter(pl.col("rows") >= _RARE)[column.name]
+    rare = column.is_not_null() & ~column.is_in(common.implode())
+    return pl.select(pl.when(rare).then(pl.lit("other")).otherwise(column).alias(column.name))[
+        column.name
+    ]
+
+
+def enforce_k(frame: pl.DataFrame, quasi: list[str], k: int) -> pl.DataFrame:
+    """Return `frame` in which at least `k` rows share every combination of `quasi`.
+
+    Rows in small classes give up one column after the other, in the order of
+    `quasi`; a remainder smaller than `k` pulls in the next smallest class.
+
+    >>> t = pl.DataFrame({"area": ["a", "a", "b"], "sex": ["F", "F", "M"]})
+    >>> enforce_k(t, ["area", "sex"], 2).rows()
+    [(None, None), (None, None), (None, None)]
+    """
+    for column in quasi:
+        small = _class_sizes(frame, quasi) < k
+        keep = pl.when(pl.Series(small)).then(None).otherwise(pl.col(column))
+        frame = frame.with_columns(keep.alias(column))
+    while (sizes := _class_sizes(frame, quasi)).len() and int(sizes.min()) < k <= frame.height:  # pyright: ignore[reportArgumentType]
+        blank = pl.Series(frame.select(pl.all_horizontal(pl.col(quasi).is_null())).to_series())
+        smallest = sizes.filter(~blank).min()
+        chosen = (sizes < k) | (sizes == smallest)
+        cleared = [pl.when(chosen).then(None).otherwise(pl.col(c)).alias(c) for c in quasi]
+        frame = frame.with_columns(cleared)
+    return frame
+
+
+def _class_sizes(frame: pl.DataFrame, quasi: list[str]) -> pl.Series:
+    """Return for each row how many rows share its quasi-identifiers."""
+    return frame.select(pl.len().over(quasi)).to_series()

@@ -1,0 +1,94 @@
+"""Free text without the identifiers in it.
+
+Shapes and check digits find numbers, rules find Chinese names, and a small tagger
+with weights of our own finds what only its surroundings give away. None of them
+needs a network or weights of others. A site that has a model of its own passes it
+as a further recogniser, or names it for `load_recogniser`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Final, Protocol, cast
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import DeidentifyError
+from commonwatt.sandbox.domain.findings import Finding, Label, beside, mask, merge
+from commonwatt.sandbox.engines.deidentify.names import find_chinese_names
+from commonwatt.sandbox.engines.deidentify.patterns import find_patterns, is_lot
+from commonwatt.sandbox.engines.deidentify.tagger import find_tagged, own_weights
+from commonwatt.sandbox.engines.deidentify.tokens import tokenise
+
+_EPONYM: Final = re.compile(
+    r"(?:['’]s)?\s(?:disease|syndrome|lymphoma|cyst|sign|palsy|thyroiditis|fracture|test|ulcer"
+    r"|score|criteria|catheter|tumou?r|sarcoma|reflex|contracture|o?esophagus|hernia|nodes?"
+    r"|phenomenon|chorea|an(?:a)?emia|dementia|encephalopathy|granulomatosis|stain|agar|arteritis"
+    r"|manoeuvre|maneuver|procedure|purpura|psychosis)\b"
+)
+_FEWEST_DIGITS: Final = 5
+_NUMBERS: Final = frozenset({Label.MRN, Label.OTHER_NUMBER, Label.PHONE})
+
+
+class Recogniser(Protocol):
+    """Finds identifiers in a text; a model of a site's own is one."""
+
+    def __call__(self, text: str, /) -> Iterable[Finding]:
+        """Return what was found, in code points of `text`, in any order."""
+        ...
+
+
+def find_identifiers(text: str, *, more: Sequence[Recogniser] = ()) -> list[Finding]:
+    """Return what in `text` could say who a person is, in order, without overlap.
+
+    >>> [found.label.value for found in find_identifiers("Dr Chan saw A123456(3)")]
+    ['NAME', 'HKID']
+    """
+    shaped = find_patterns(text)
+    named = find_chinese_names(text)
+    tokens = tokenise(text, shaped, named)
+    tagged = (one for one in find_tagged(tokens, own_weights()) if not _is_no_one(text, one))
+    # What rules found keeps its kind, whatever the tagger takes its surroundings for.
+    found = beside(merge([*shaped, *named]), tagged)
+    for recogniser in more:
+        found = merge([*found, *recogniser(text)])
+    return found
+
+
+def _is_no_one(text: str, found: Finding) -> bool:
+    """Return whether a find is goods, a plain count, or a disease named after someone."""
+    if found.label in _NUMBERS:
+        digits = sum(map(str.isdigit, text[found.start : found.end]))
+        return digits < _FEWEST_DIGITS or is_lot(text, found.start, found.end)
+    return found.label is Label.NAME and bool(_EPONYM.match(text, found.end))
+
+
+def mask_text(text: str, *, more: Sequence[Recogniser] = ()) -> str:
+    """Return `text` with every identifier replaced by its kind.
+
+    >>> mask_text("病人陳大文，身份證A123456(3)。黃疸三天。")
+    '病人[NAME]，身份證[HKID]。黃疸三天。'
+    """
+    return mask(text, find_identifiers(text, more=more))
+
+
+def load_recogniser(place: str) -> Recogniser:
+    """Return a site's own recogniser, named as `module:function`.
+
+    >>> load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")("a@b.org")
+    [Finding(start=0, end=7, label=<Label.EMAIL: 'EMAIL'>)]
+
+    Raises:
+        DeidentifyError: There is no such module or no such function in it.
+    """
+    module, _, name = place.partition(":")
+    try:
+        found = cast("object", getattr(import_module(module), name))
+    except (ImportError, AttributeError, ValueError):
+        raise DeidentifyError(
+            place,
+            found=Message("nothing of that name"),
+            wanted=Message("a function, as `module:function`"),
+        ) from None
+    return cast("Recogniser", found)

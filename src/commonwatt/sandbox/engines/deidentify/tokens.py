@@ -1,0 +1,223 @@
+"""Text as tokens, each with the few numbers that the tagger looks at.
+
+Words of letters, runs of digits and marks are tokens; a Chinese character is one
+by itself. Of each token the tagger sees the word, its shape, what lists it stands
+in, how it begins and ends, what is before it, and a coarse class of all these.
+What a recogniser of shapes has found already (an e-mail address, a date) is seen as
+its kind, so that what stands beside it is learned for all such at once.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.sandbox.domain.findings import Finding
+from commonwatt.sandbox.engines.deidentify.lists import names_of
+
+COLUMNS: Final = ("word", "shape", "lists", "begin", "end", "before", "kind")
+
+_HAN: Final = "㐀-䶿一-鿿豈-﫿"
+_LETTER: Final = r"A-Za-zªµºÀ-ÖØ-öø-῿぀-ヿ가-힣"
+_TOKEN: Final = re.compile(rf"[{_LETTER}]+(?:['’](?!s\b)[{_LETTER}]+)*|\d+|[{_HAN}]|\n|[^\s]")
+_MEDICAL: Final = 1 << 20
+_CUE: Final = 1 << 21
+_HINT: Final = 0x5BD1E995
+_WORDS: Final = {
+    1 << 10: "hospital clinic infirmary hospice sanatorium polyclinic home lodge",
+    1 << 11: "inc ltd llc plc corp corporation company co group bank university college gmbh ag"
+    " holdings partners systems industries institute foundation association council museum"
+    " insurance airlines press media solutions services technologies orchestra club",
+    1 << 12: "street st road rd avenue ave lane ln drive dr court ct place way close crescent"
+    " terrace boulevard blvd square parkway highway row grove gardens flat room suite apt unit"
+    " floor block box apo fpo dpo rue calle via strasse estate village building house",
+    1 << 13: "january february march april may june july august september october november"
+    " december jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday"
+    " thursday friday saturday sunday",
+    1 << 14: "mr mrs ms miss dr prof professor sir madam mx nurse sister doctor",
+    1 << 15: "disease syndrome lymphoma sign palsy test score stage criteria catheter fracture"
+    " cyst tumour tumor sarcoma reflex scale contracture hernia node nodes phenomenon chorea"
+    " anaemia stain solution grade position procedure virus body thyroiditis arteritis joint"
+    " tear encephalopathy psychosis pattern protein cells dementia oesophagus purpura",
+}
+_LISTS: Final = (
+    ("given-world.txt", 1), ("surnames-world.txt", 2), ("places-world.txt", 4),
+    ("words-en.txt", 8), ("surnames-en.txt", 16), ("given-en.txt", 1), ("streets-world.txt", 32),
+)  # fmt: skip
+_SURNAME_ZH: Final = 64
+_GIVEN_ZH: Final = 128
+_PLACE_ZH: Final = 256
+_CAPITALISED: Final = 512
+_ROAD_CHARACTERS: Final = frozenset(
+    "道街路里巷弄坊圍围徑径邨村苑段號号樓楼座室廈厦閣阁棟栋幢區区市縣县省鎮镇鄉乡"
+)
+_NAMES: Final = 1 | 2 | 16
+
+Atoms = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens of one text.
+
+    Args:
+        text: The text.
+        flat: Whether all its letters are small, or all are capitals.
+        starts: Where each begins, in code points.
+        ends: Where each ends.
+        atoms: What the tagger sees, shape (tokens, columns).
+    """
+
+    text: str
+    flat: bool
+    starts: list[int]
+    ends: list[int]
+    atoms: Atoms
+
+
+def tokenise(
+    text: str,
+    known: Iterable[Finding] = (),
+    hints: Iterable[Finding] = (),
+    *,
+    unlisted: bool = False,
+) -> Tokens:
+    """Return the tokens of `text`.
+
+    Args:
+        text: Any text.
+        known: What recognisers of shapes found.
+        hints: What rules take for names; the tagger learned how far to trust them.
+        unlisted: See no list of names, as if all were new; for training.
+    """
+    spans = [match.span() for match in _TOKEN.finditer(text)]
+    starts, ends = [start for start, _ in spans], [end for _, end in spans]
+    marks = _phrases(text)
+    flat = "l" if text.islower() else "U" if text.isupper() else ""
+    rows: list[tuple[int, ...]] = []
+    last = 0
+    for start, end in spans:
+        row = _seen(text[start:end], flat, unlisted)
+        if start in marks:
+            row = (row[0], row[1], row[2] | marks[start], *row[3:])
+        rows.append(
+            (*row[:5], 0 if start == last else 2 if "\n" in text[last:start] else 1, row[5])
+        )
+        last = end
+    atoms = np.array(rows, dtype=np.uint32).reshape(-1, len(COLUMNS))
+    for found in known:
+        first, stop = np.searchsorted(starts, found.start), np.searchsorted(starts, found.end)
+        atoms[first:stop, 0] = _hashed(f"<{found.label}>")
+    for found in hints:
+        first, stop = np.searchsorted(starts, found.start), np.searchsorted(starts, found.end)
+        atoms[first:stop, 6] ^= _HINT
+    return Tokens(text, bool(flat), starts, ends, atoms)
+
+
+def _hashed(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass")) or 1
+
+
+@lru_cache(maxsize=1 << 16)
+def _seen(token: str, flat: str, unlisted: bool) -> tuple[int, ...]:
+    """Return word, shape, lists, begin, end and kind of one token."""
+    word = token.lower()
+    if token.isdigit():
+        word = "9" * min(len(token), 12)
+    lists = _in_lists(token, word)
+    if unlisted:
+        lists &= ~(_NAMES | 4 | 32)
+    shape = _shape(token)
+    if flat and token.isalpha() and not _is_han(token):
+        shape += flat  # capitals tell nothing where a text has none or no others
+    kind = _hashed(f"{shape[:3]}|{lists & (1 | 2 | 4 | 8 | 16 | _SURNAME_ZH | _GIVEN_ZH)}")
+    begin, end = _hashed("<" + word[:3]), _hashed(word[-3:] + ">")
+    return _hashed(word), _hashed(shape), lists | 1 << 31, begin, end, kind
+
+
+def _shape(token: str) -> str:
+    """Return the look of a token: `Xx`, `X`, `x`, digits by their number, a mark as itself."""
+    if token.isdigit():
+        return f"9{min(len(token), 12)}" + (
+            "y" if len(token) == 4 and token[:2] in ("19", "20") else ""
+        )
+    if not token[0].isalpha():
+        return token
+    if _is_han(token):
+        return "han"
+    if token.isupper():
+        return f"X{min(len(token), 5)}"
+    if token[0].isupper():
+        return (
+            "XxX"
+            if any(char.isupper() for char in token[1:])
+            else "Xx"
+            if len(token) > 2
+            else "Xx2"
+        )
+    return "x" if token.islower() else "xX"
+
+
+def _is_han(token: str) -> bool:
+    return "㐀" <= token[0] <= "鿿" or "豈" <= token[0] <= "﫿"
+
+
+def _in_lists(token: str, word: str) -> int:
+    if _is_han(token):
+        return (
+            _SURNAME_ZH * (token in names_of("surnames-zh.txt"))
+            | _GIVEN_ZH * (token in names_of("given-zh.txt"))
+            | _PLACE_ZH * (token in _ROAD_CHARACTERS)
+        )
+    return _latin_lists().get(word, 0) or _ending_lists(word)
+
+
+def _ending_lists(word: str) -> int:
+    """Return the lists of a common word in a simple ending."""
+    listed = _latin_lists()
+    for ending in ("s", "ed", "ing", "es", "ly"):
+        if word.endswith(ending) and listed.get(word.removesuffix(ending), 0) & 8:
+            return 8
+    return 0
+
+
+@cache
+def _latin_lists() -> dict[str, int]:
+    found: dict[str, int] = {}
+    for file, bit in _LISTS:
+        for name in names_of(file):
+            word = name.lower()
+            found[word] = found.get(word, 0) | bit
+    for name in names_of("capitalised-en.txt"):
+        found[name.lower()] = found.get(name.lower(), 0) | _CAPITALISED | 8
+    for bit, words in _WORDS.items():
+        for word in words.split():
+            found[word] = found.get(word, 0) | bit
+    return found
+
+
+@cache
+def _phrase_pattern() -> re.Pattern[str]:
+    """Return the pattern of Chinese words that are no name, and of cues beside names."""
+    medical = sorted(names_of("words-zh.txt"), key=lambda word: (-len(word), word))
+    cues = sorted(names_of("cues-zh.txt"), key=lambda word: (-len(word), word))
+    return re.compile(f"(?P<medical>{'|'.join(medical)})|(?P<cue>{'|'.join(cues)})")
+
+
+def _phrases(text: str) -> dict[int, int]:
+    """Return marks by position, for characters that belong to a known Chinese word."""
+    marks: dict[int, int] = {}
+    if text.isascii():
+        return marks
+    for match in _phrase_pattern().finditer(text):
+        bit = _MEDICAL if match.lastgroup == "medical" else _CUE
+        for at in range(match.start(), match.end()):
+            marks[at] = bit
+    return marks

@@ -1,0 +1,172 @@
+"""Documents written from our own templates, with the truth about their identifiers."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from commonwatt.core.seeds import stream
+from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.engines.deidentify.lists import templates_folder
+from commonwatt.sandbox.engines.deidentify.training.fillers import fillers
+from commonwatt.sandbox.engines.deidentify.training.grammar import (
+    Choice,
+    Grammar,
+    Piece,
+    parse_rules,
+    parse_template,
+)
+
+LABELS: Final = {
+    **dict.fromkeys(("person", "given", "surname", "zh", "zhs", "zhen", "drname"), Label.NAME),
+    **dict.fromkeys(("hkname", "cnname", "world", "hanname", "anyname"), Label.NAME),
+    **dict.fromkeys(("address", "addresslines", "street", "crossing"), Label.ADDRESS),
+    **dict.fromkeys(("hkaddress", "addr"), Label.ADDRESS),
+    **dict.fromkeys(("zip", "city", "country", "citycap"), Label.PLACE),
+    **dict.fromkeys(("org", "orgcap"), Label.ORGANISATION),
+    **dict.fromkeys(("hospital", "hosp", "oah"), Label.HOSPITAL),
+    **dict.fromkeys(("date", "year"), Label.DATE),
+    "phone": Label.PHONE,
+    **dict.fromkeys(("mrn", "id", "hkid", "cnid", "twid", "anyid"), Label.MRN),
+    **dict.fromkeys(("card", "iban", "ssn", "ip"), Label.OTHER_NUMBER),
+    "email": Label.EMAIL,
+    "url": Label.URL,
+    "old": Label.AGE_OVER_89,
+}  # fmt: skip
+"""The kind of identifier that fills a slot."""
+
+_FAMILIES: Final = (
+    ("en.txt", "fillers-en.txt"),
+    ("clinical-en.txt", "fillers-en.txt"),
+    ("zh.txt", "fillers-zh.txt"),
+    ("prose-named.txt", "fillers-en.txt"),
+)
+_SHARES: Final = (0.34, 0.52, 0.86)
+"""Where the share of one family ends and the next begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text, its identifiers, and the templates that wrote it."""
+
+    text: str
+    findings: tuple[Finding, ...]
+    templates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Templates of one family and the grammar of their slots."""
+
+    name: str
+    templates: tuple[Choice, ...]
+    grammar: Grammar
+    both_scripts: bool
+
+
+@cache
+def sources(low: float, high: float) -> tuple[Source, ...]:
+    """Return all families, with names drawn from a part of each list."""
+    return tuple(_source(templates, rules, (low, high)) for templates, rules in _FAMILIES)
+
+
+def _source(templates: str, rules: str, share: tuple[float, float]) -> Source:
+    folder = templates_folder()
+    shared, digits = parse_rules((folder / "common.txt").read_text(encoding="utf-8"))
+    own, more = parse_rules((folder / rules).read_text(encoding="utf-8"))
+    grammar = Grammar(shared | own, digits | more, fillers(share), frozenset(LABELS))
+    lines = (folder / templates).read_text(encoding="utf-8").splitlines()
+    parsed = tuple(parse_template(line) for line in lines)
+    return Source(templates.removesuffix(".txt"), parsed, grammar, templates == "zh.txt")
+
+
+def is_held_out(template: int) -> bool:
+    """Return whether a template is for testing only: every fifth is."""
+    return template % 5 == 4
+
+
+def documents(
+    count: int, seed: int, *, held_out: bool, names: tuple[float, float] = (0.0, 0.8)
+) -> Iterator[Document]:
+    """Yield documents from templates for training, or from those held out."""
+    chance = random.Random(int(stream(seed, "documents").integers(2**63)))  # noqa: S311  no secret
+    families = sources(*names)
+    for _ in range(count):
+        source = families[bisect(_SHARES, chance.random())]
+        chosen = [i for i in range(len(source.templates)) if is_held_out(i) == held_out]
+        yield _document(source, chosen, chance)
+
+
+def _document(source: Source, chosen: list[int], chance: random.Random) -> Document:
+    pieces: list[Piece] = []
+    used: list[str] = []
+    for _ in range(1 + int(4 * chance.random() ** 2)):
+        if pieces:
+            pieces.append(
+                (
+                    chance.choice(
+                        ("\n", " ", " ", "\n\n") if not source.both_scripts else ("\n", "", " ")
+                    ),
+                    "",
+                )
+            )
+        index = chosen[int(chance.random() * len(chosen))]
+        pieces += _as_sentence(source.grammar.write(source.templates[index], chance), chance)
+        used.append(f"{source.name}:{index}")
+    text, findings = _joined(_restyled(pieces, source, chance))
+    return Document(text, findings, tuple(used))
+
+
+def _restyled(pieces: list[Piece], source: Source, chance: random.Random) -> list[Piece]:
+    """Return pieces in simplified characters, small letters or capitals, now and then."""
+    roll = chance.random()
+    if source.both_scripts:
+        return [(simplified(text), kind) for text, kind in pieces] if roll < 0.4 else pieces
+    if roll < 0.07:
+        return [(text.lower(), kind) for text, kind in pieces]
+    if roll < 0.1:
+        return [(text.upper(), kind) for text, kind in pieces]
+    return pieces
+
+
+def _as_sentence(pieces: list[Piece], chance: random.Random) -> list[Piece]:
+    """Return pieces that mostly begin with a capital letter."""
+    if not pieces or chance.random() < 0.25:
+        return pieces
+    text, kind = pieces[0]
+    return [(text[:1].upper() + text[1:], kind), *pieces[1:]]
+
+
+def _joined(pieces: list[Piece]) -> tuple[str, tuple[Finding, ...]]:
+    text = ""
+    findings: list[Finding] = []
+    for part, kind in pieces:
+        if kind and part.strip():
+            label = LABELS[kind]
+            start = len(text) + len(part) - len(part.lstrip())
+            end = len(text) + len(part.rstrip())
+            last = findings[-1] if findings else None
+            if last and last.label is label and not text[last.end : start].strip():
+                start = findings.pop().start
+            findings.append(Finding(start, end, label))
+        text += part
+    return text, tuple(findings)
+
+
+@cache
+def _pairs() -> Mapping[int, int]:
+    old, new = (templates_folder() / "simplified.txt").read_text(encoding="utf-8").splitlines()
+    return str.maketrans(old, new)
+
+
+def simplified(text: str) -> str:
+    """Return `text` in simplified characters.
+
+    >>> simplified("醫院")
+    '医院'
+    """
+    return text.translate(_pairs())

@@ -1,0 +1,192 @@
+"""What stands in slots and no list of alternatives can say: names, numbers that check out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import cache
+
+from commonwatt.sandbox.engines.deidentify.lists import names_of, templates_folder
+from commonwatt.sandbox.engines.deidentify.numbers import (
+    is_hkid,
+    is_mainland_id,
+    is_taiwan_id,
+    passes_luhn,
+)
+from commonwatt.sandbox.engines.deidentify.training.grammar import Filler
+
+_MADE_UP_SHARE = 0.2
+_UNLISTED_CHARACTER_SHARE = 0.15
+
+
+def fillers(share: tuple[float, float]) -> dict[str, Filler]:
+    """Return the functions that fill slots.
+
+    Args:
+        share: The part of each list of names to draw from, such as (0.0, 0.8), so
+            that names for testing are others than names for training.
+    """
+
+    def part(file: str) -> list[str]:
+        listed = sorted(names_of(file), key=_scatter)
+        return listed[int(share[0] * len(listed)) : int(share[1] * len(listed))]
+
+    given, surnames = part("given-world.txt"), part("surnames-world.txt")
+    places = part("places-world.txt")
+    hong_kong, characters = part("surnames-en.txt"), part("given-zh.txt")
+    families = sorted(names_of("surnames-zh.txt"))
+    common = [word for word in sorted(names_of("words-en.txt")) if 3 <= len(word) <= 9]
+    jobs = (templates_folder() / "jobs.txt").read_text(encoding="utf-8").splitlines()
+    prose = (templates_folder() / "prose.txt").read_text(encoding="utf-8").splitlines()
+    return {
+        "given": _made_up(given),
+        "surname": _made_up(surnames),
+        "placeword": _made_up(places),
+        "streetname": _made_up(part("streets-world.txt")),
+        "hksurname": _one_of(hong_kong),
+        "plain": _one_of(common),
+        "jobtitle": _one_of([job.split(",")[0].split("/")[0] for job in jobs]),
+        "prose": _one_of(prose),
+        "fragment": _fragment(prose),
+        "headline": _headline(prose),
+        "word": _one_of(common),
+        "wordnoun": _one_of(common),
+        "initial": _one_of("ABCDEFGHIJKLMNOPRSTVW"),
+        "letter": _one_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+        "surnamezh": _one_of([name for name in families if len(name) == 1]),
+        "hanname": _chinese_name(families, characters),
+        "n89": lambda chance: str(chance.randint(1, 89)),
+        "n99": lambda chance: str(chance.randint(1, 99)),
+        "n999": lambda chance: str(chance.randint(1, 999)),
+        "n9999": lambda chance: str(chance.randint(100, 9999)),
+        "hkidraw": _hong_kong_id,
+        "hkid": _hong_kong_layout,
+        "cnidraw": _mainland_id,
+        "cnid": _mainland_id,
+        "twid": _taiwan_id,
+        "luhn16": lambda chance: _card(chance, 16),
+        "luhn15": lambda chance: _card(chance, 15),
+        "luhn13": lambda chance: _card(chance, 13),
+        "luhn16s": lambda chance: _in_fours(_card(chance, 16)),
+    }
+
+
+def _scatter(name: str) -> int:
+    """Return a number that puts names in an order of no meaning, the same each time."""
+    number = 0
+    for char in name:
+        number = (number * 1_000_003 + ord(char)) % 2_147_483_647
+    return number * 48_271 % 2_147_483_647
+
+
+def _one_of(options: Sequence[str]) -> Filler:
+    return lambda chance: options[int(chance.random() * len(options))]
+
+
+def _fragment(prose: Sequence[str]) -> Filler:
+    """Return a filler of two to seven words from the middle of a sentence."""
+
+    def fill(chance: random.Random) -> str:
+        words = chance.choice(prose).rstrip(".?!").split()
+        first = chance.randint(1, max(1, len(words) - 4))
+        return " ".join(words[first : first + chance.randint(2, 7)]).strip(" ,;:-") or "and so on"
+
+    return fill
+
+
+def _headline(prose: Sequence[str]) -> Filler:
+    """Return a filler of two to seven words with capital letters, as titles have them."""
+    fragment = _fragment(prose)
+    small = frozenset(("of", "the", "a", "an", "in", "and", "to", "for", "on", "at", "by"))
+
+    def fill(chance: random.Random) -> str:
+        some = small if chance.random() < 0.6 else frozenset[str]()
+        return " ".join(
+            word if word in some and i else word[:1].upper() + word[1:]
+            for i, word in enumerate(fragment(chance).split())
+        )
+
+    return fill
+
+
+def _made_up(listed: Sequence[str]) -> Filler:
+    """Return a filler that draws a listed name, or joins the halves of two."""
+    pick = _one_of(listed)
+
+    def fill(chance: random.Random) -> str:
+        first = pick(chance)
+        if chance.random() >= _MADE_UP_SHARE:
+            return first
+        second = pick(chance)
+        return (first[: 1 + len(first) // 2] + second[len(second) // 2 :]).capitalize()
+
+    return fill
+
+
+@cache
+def _any_characters() -> str:
+    """Return the common characters of both scripts that have a place in older standards."""
+    rows = [bytes((high, low)) for high in range(0xA4, 0xB0) for low in range(0x40, 0x7F)]
+    return "".join(row.decode("big5", "ignore") for row in rows)
+
+
+def _chinese_name(families: Sequence[str], characters: Sequence[str]) -> Filler:
+    single = [name for name in families if len(name) == 1]
+    double = [name for name in families if len(name) == 2]
+
+    def fill(chance: random.Random) -> str:
+        family = chance.choice(double if chance.random() < 0.04 else single)
+        count = 1 if chance.random() < 0.2 else 2
+        return family + "".join(_character(chance, characters) for _ in range(count))
+
+    return fill
+
+
+def _character(chance: random.Random, listed: Sequence[str]) -> str:
+    if chance.random() < _UNLISTED_CHARACTER_SHARE:
+        return chance.choice(_any_characters())
+    return chance.choice(listed)
+
+
+def _digits(chance: random.Random, count: int) -> str:
+    return "".join(str(int(chance.random() * 10)) for _ in range(count))
+
+
+def _hong_kong_id(chance: random.Random) -> str:
+    letters = chance.choice("ABCDEFGHKLMNPRSTVWYZ")
+    if chance.random() < 0.1:
+        letters = "X" + letters
+    head = letters + _digits(chance, 6)
+    return head + next(check for check in "0123456789A" if is_hkid(head + check))
+
+
+def _hong_kong_layout(chance: random.Random) -> str:
+    plain = _hong_kong_id(chance)
+    head, digits, check = plain[:-7], plain[-7:-1], plain[-1]
+    layouts = (
+        f"{head}{digits}({check})", f"{head}{digits}（{check}）", f"{head}{digits}{check}",
+        f"{head} {digits}({check})", f"{head} {digits} ({check})", f"{head}{digits}-{check}",
+        f"{head.lower()}{digits}({check.lower()})", f"{head}-{digits}({check})",
+        f"{head}{digits[:3]} {digits[3:]}({check})", f"{head}{digits} {check}",
+    )  # fmt: skip
+    return chance.choice(layouts)
+
+
+def _mainland_id(chance: random.Random) -> str:
+    born = f"{chance.randint(1930, 2022)}{chance.randint(1, 12):02}{chance.randint(1, 28):02}"
+    head = f"{chance.randint(11, 65)}{_digits(chance, 4)}{born}{_digits(chance, 3)}"
+    return head + next(check for check in "0123456789X" if is_mainland_id(head + check))
+
+
+def _taiwan_id(chance: random.Random) -> str:
+    head = chance.choice("ABCDEFGHJKLMNPQRSTUVXYWZIO") + chance.choice("12") + _digits(chance, 7)
+    return head + next(check for check in "0123456789" if is_taiwan_id(head + check))
+
+
+def _card(chance: random.Random, length: int) -> str:
+    head = chance.choice("3456") + _digits(chance, length - 2)
+    return head + next(check for check in "0123456789" if passes_luhn(head + check))
+
+
+def _in_fours(digits: str) -> str:
+    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))

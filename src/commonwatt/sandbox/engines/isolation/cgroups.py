@@ -1,0 +1,202 @@
+"""Limits on memory, processes and processor time of a whole job.
+
+Both generations of control groups are driven through the same three moves:
+make a group, let the launcher join it, remove it. Groups are made below the
+caller's own group, so that a limit set on the caller still holds.
+
+Sources: Linux `Documentation/admin-guide/cgroup-v1/`, `cgroup-v2.rst`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import IsolationError
+from commonwatt.sandbox.domain.job import Limits
+
+ROOT: Final = Path("/sys/fs/cgroup")
+_PERIOD_US: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The folders of one job's control group, one a controller in version 1."""
+
+    folders: dict[str, Path]
+
+    @property
+    def procs(self) -> list[str]:
+        """Return the files into which a process writes 0 to join."""
+        return [str(folder / "cgroup.procs") for folder in dict.fromkeys(self.folders.values())]
+
+    def pids(self) -> list[int]:
+        """Return the processes that live in the group."""
+        text = (self.folders["pids"] / "cgroup.procs").read_text(encoding="ascii")
+        return [int(word) for word in text.split()]
+
+    def memory_peak_bytes(self) -> int:
+        """Return the most memory that the job held at once."""
+        for name in ("memory.max_usage_in_bytes", "memory.peak"):
+            path = self.folders["memory"] / name
+            if path.exists():
+                return int(path.read_text(encoding="ascii"))
+        return 0
+
+    def cpu_s(self) -> float | None:
+        """Return the processor time that the whole job used, where it is counted [s]."""
+        if folder := self.folders.get("cpuacct"):
+            return int((folder / "cpuacct.usage").read_text(encoding="ascii")) / 1e9
+        folder = self.folders.get("cpu")
+        if folder is None or not (folder / "cgroup.controllers").exists():
+            return None
+        fields = dict(
+            line.split() for line in (folder / "cpu.stat").read_text("ascii").splitlines()
+        )
+        return int(fields["usage_usec"]) / 1e6
+
+    def ran_out_of_memory(self) -> bool:
+        """Return whether the kernel killed a process of the group for memory."""
+        for name in ("memory.oom_control", "memory.events"):
+            path = self.folders["memory"] / name
+            if path.exists():
+                fields = dict(line.split() for line in path.read_text("ascii").splitlines())
+                return int(fields.get("oom_kill", "0")) > 0
+        return False
+
+    def kill(self, patience_s: float = 10.0) -> None:
+        """Kill every process in the group and wait until it is empty.
+
+        Raises:
+            IsolationError: A process outlived SIGKILL for `patience_s`.
+        """
+        deadline = time.monotonic() + patience_s
+        if (switch := self.folders["pids"] / "cgroup.kill").exists():
+            switch.write_text("1", encoding="ascii")  # version 2 kills forks in flight, too
+        while alive := self.pids():
+            for pid in alive:
+                _kill(pid)
+            if time.monotonic() > deadline:
+                raise IsolationError("cgroup", found=Message("a job that cannot be killed"))
+            time.sleep(0.002)
+
+    def remove(self) -> None:
+        """Remove the empty group."""
+        for folder in dict.fromkeys(self.folders.values()):
+            if folder.exists():
+                folder.rmdir()
+
+
+def make_group(name: str, limits: Limits, *, root: Path = ROOT) -> Group:
+    """Make a control group with `limits` and return it.
+
+    Raises:
+        IsolationError: The machine offers no control of memory or processes.
+    """
+    unified = (root / "cgroup.controllers").exists()
+    parents = _unified_parent(root) if unified else _legacy_parents(root)
+    for need in ("memory", "pids"):
+        if need not in parents:
+            raise IsolationError(
+                f"cgroup {need}",
+                found=Message("no such controller"),
+                wanted=Message("control groups that limit memory and processes"),
+            )
+    group = Group({key: parent / f"commonwatt-{name}" for key, parent in parents.items()})
+    try:
+        for folder in dict.fromkeys(group.folders.values()):
+            folder.mkdir()
+        for key, settings in _settings(limits, unified=unified).items():
+            if key in group.folders:
+                _write(group.folders[key], settings)
+    except OSError as error:
+        group.remove()
+        raise IsolationError(
+            "cgroup", found=os.strerror(error.errno or 0), wanted=Message("a limit that holds")
+        ) from None
+    return group
+
+
+def sweep_groups(*, root: Path = ROOT) -> None:
+    """Remove the empty groups of runners that were killed before they could."""
+    unified = (root / "cgroup.controllers").exists()
+    parents = {root / "commonwatt"} if unified else set(_legacy_parents(root).values())
+    for folder in (one for parent in parents for one in parent.glob("commonwatt-*-*")):
+        if not is_running(folder.name.removeprefix("commonwatt-")):
+            with suppress(OSError):  # its last process is still dying; the next sweep gets it
+                folder.rmdir()
+
+
+def is_running(name: str) -> bool:
+    """Return whether the runner that a job's name begins with is alive.
+
+    >>> is_running(f"{os.getpid()}-0")
+    True
+    """
+    return Path("/proc", name.split("-", maxsplit=1)[0]).exists()
+
+
+def _settings(limits: Limits, *, unified: bool) -> dict[str, dict[str, str]]:
+    quota = int(limits.cpus * _PERIOD_US)
+    if unified:
+        return {
+            "memory": {"memory.max": str(limits.memory_bytes), "memory.swap.max": "0"},
+            "pids": {"pids.max": str(limits.processes)},
+            "cpu": {"cpu.max": f"{quota} {_PERIOD_US}"},
+        }
+    return {
+        "memory": {
+            "memory.limit_in_bytes": str(limits.memory_bytes),
+            "memory.memsw.limit_in_bytes": str(limits.memory_bytes),
+        },
+        "pids": {"pids.max": str(limits.processes)},
+        "cpu": {"cpu.cfs_period_us": str(_PERIOD_US), "cpu.cfs_quota_us": str(quota)},
+    }
+
+
+def _write(folder: Path, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        optional = "swap" in name or "memsw" in name
+        if optional and not (folder / name).exists():
+            continue  # a machine without swap has no such file and needs none
+        (folder / name).write_text(value, encoding="ascii")
+
+
+def _legacy_parents(root: Path) -> dict[str, Path]:
+    parents: dict[str, Path] = {}
+    for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            folder = root / controller / path.lstrip("/")
+            if controller in ("memory", "pids", "cpu", "cpuacct") and folder.is_dir():
+                parents[controller] = folder
+    return parents
+
+
+def _unified_parent(root: Path) -> dict[str, Path]:
+    """Return the group of all jobs in version 2, with its controllers switched on.
+
+    A group with processes of its own may not hand controllers down, so jobs live
+    under a group of their own beside the caller's.
+    """
+    parent = root / "commonwatt"
+    offered = set((root / "cgroup.controllers").read_text(encoding="ascii").split())
+    wanted = sorted(offered & {"memory", "pids", "cpu"})
+    switch = " ".join(f"+{controller}" for controller in wanted)
+    parent.mkdir(exist_ok=True)
+    for folder in (root, parent):
+        (folder / "cgroup.subtree_control").write_text(switch, encoding="ascii")
+    return dict.fromkeys(wanted, parent)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

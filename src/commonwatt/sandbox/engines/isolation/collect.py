@@ -1,0 +1,148 @@
+"""Bring declared outputs out of a dead job's folder, and nothing else.
+
+The folder was written by foreign code, so it is hostile: nothing in it is
+followed, opened blockingly, trusted for its size or named in a message. Only
+regular files with one link, a declared name, the declared kind and an honest
+size are copied; the copy is named by the SHA-256 of the bytes that were read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
+
+_PIECE: Final = 1 << 20
+
+
+class Refusal(StrEnum):
+    """Why a thing in the output folder stayed there."""
+
+    UNDECLARED = "undeclared name"
+    NOT_A_FILE = "not a regular file"
+    LINKED = "more than one link"
+    SPARSE = "holes, larger than what is stored"
+    TOO_LARGE = "larger than allowed"
+    WRONG_KIND = "bytes that are not of the declared kind"
+    TRIMMED = "words riding in a picture, taken out"
+    CHANGED = "changed while it was read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One collected file; `path` lies in the room and is not yet released.
+
+    `trimmed` says that words riding in a picture were taken out.
+    """
+
+    name: str
+    kind: Kind
+    sha256: str
+    size_bytes: int
+    path: Path
+    trimmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What came out, and how often each reason kept something in."""
+
+    outputs: tuple[Output, ...]
+    refusals: dict[Refusal, int]
+
+
+def collect(folder_fd: int, declared: Mapping[str, Kind], to: Path, *, limit: int) -> Collection:
+    """Copy the declared outputs from `folder_fd` to the folder `to`.
+
+    Args:
+        folder_fd: The job's output folder; no process may still write to it.
+        declared: Kinds by name.
+        to: An existing folder of the room that only the custodian reads.
+        limit: Most bytes of one file [B].
+    """
+    outputs: list[Output] = []
+    refusals: dict[Refusal, int] = {}
+    root = os.open(
+        ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd
+    )
+    try:
+        for name in sorted(os.listdir(root)):
+            found = _take(root, name, declared, to, limit)
+            if isinstance(found, Refusal):
+                refusals[found] = refusals.get(found, 0) + 1
+            else:
+                outputs.append(found)
+                if found.trimmed:
+                    refusals[Refusal.TRIMMED] = refusals.get(Refusal.TRIMMED, 0) + 1
+    finally:
+        os.close(root)
+    return Collection(tuple(outputs), refusals)
+
+
+def _take(
+    root: int, name: str, declared: Mapping[str, Kind], to: Path, limit: int
+) -> Output | Refusal:
+    if name not in declared:
+        return Refusal.UNDECLARED
+    before = os.stat(name, dir_fd=root, follow_symlinks=False)
+    if refusal := _fault(before, limit):
+        return refusal
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    fd = os.open(name, flags, dir_fd=root)
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        opened = os.fstat(fd)
+        if (opened.st_ino, opened.st_dev, opened.st_size) != (
+            before.st_ino, before.st_dev, before.st_size,
+        ):  # fmt: skip
+            return Refusal.CHANGED
+        data = _read(file.fileno(), limit)
+    if len(data) != before.st_size:
+        return Refusal.CHANGED
+    clean = as_kind(data, declared[name])
+    if clean is None:
+        return Refusal.WRONG_KIND
+    return _keep(name, declared[name], clean, to, trimmed=len(clean) < len(data))
+
+
+def _fault(status: os.stat_result, limit: int) -> Refusal | None:
+    if not stat.S_ISREG(status.st_mode):
+        return Refusal.NOT_A_FILE
+    if status.st_nlink != 1:
+        return Refusal.LINKED
+    if status.st_size > limit:
+        return Refusal.TOO_LARGE
+    if status.st_blocks * 512 < status.st_size:
+        return Refusal.SPARSE
+    return None
+
+
+def _read(fd: int, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    left = limit + 1
+    while left > 0 and (piece := os.read(fd, min(_PIECE, left))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def _keep(name: str, kind: Kind, data: bytes, to: Path, *, trimmed: bool) -> Output:
+    digest = hashlib.sha256(data).hexdigest()
+    path = to / digest
+    draft = to / f".{digest}.draft"
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    return Output(
+        name=name, kind=kind, sha256=digest, size_bytes=len(data), path=path, trimmed=trimmed
+    )

@@ -1,0 +1,190 @@
+"""A caged job as a command, for an engine that starts it on another machine.
+
+`prepare_step` writes a job into a folder that both machines see and returns the
+exact command and environment; Slurm runs it as `srun --export=NONE … argv`, as
+root of the machine, because each job gets a user id of its own there. The
+command proves that machine's isolation, runs the job in the same cage as
+always, and leaves what was collected and how it ended. `collect_step` reads
+that, believes no byte without its digest and its kind, and returns the same
+`Ended` as `Node.run`. `Elsewhere` is both as a runner for `Room.submit`.
+
+The engine's own limits (`srun --mem --cpus-per-task --time`) come on top and
+must not be below the job's. The folder holds no record, only paths of tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import IsolationError
+from commonwatt.sandbox.domain.job import Job, Kind, Language, Limits
+from commonwatt.sandbox.engines.isolation.collect import Output, Refusal
+from commonwatt.sandbox.engines.isolation.node import Ended, Ending, open_node
+from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
+from commonwatt.sandbox.engines.isolation.runtime import Runtime
+
+_JOB, _ENDED, _LOG, _OUTPUTS = "job.json", "ended.json", "log", "outputs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What an engine needs to start a caged job.
+
+    Args:
+        argv: The command, whole.
+        environment: Its whole environment; nothing of the caller's is wanted.
+        stage: The folder that both machines see.
+        limits: What the engine must grant at least.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    stage: Path
+    limits: Limits
+
+
+def prepare_step(job: Job, stage: Path, node_folder: Path) -> Step:
+    """Write `job` into the new folder `stage` and return the command that runs it.
+
+    Args:
+        job: What to run; its inputs must lie where both machines see them.
+        stage: Does not exist yet; only its owner may enter.
+        node_folder: Where the other machine keeps locks and stages.
+    """
+    stage.mkdir(mode=0o700, parents=True)
+    (stage / _OUTPUTS).mkdir(mode=0o700)
+    inputs = {
+        name: {"path": str(path.resolve()), "sha256": file_sha256(path)}
+        for name, path in job.inputs.items()
+    }
+    facts = {
+        "code": job.code, "language": job.language.value, "inputs": inputs,
+        "outputs": job.outputs, "limits": asdict(job.limits),
+    }  # fmt: skip
+    (stage / _JOB).write_text(json.dumps(facts), encoding="utf-8")
+    argv = (sys.executable, "-I", "-m", __name__, str(stage), str(node_folder))
+    return Step(
+        argv=argv, environment={"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}, stage=stage,
+        limits=job.limits,
+    )  # fmt: skip
+
+
+def collect_step(step: Step, to: Path) -> Ended:
+    """Return how a step ended, with its outputs checked again and moved into `to`.
+
+    Raises:
+        IsolationError: The step left no end, or other bytes than it says.
+    """
+    try:
+        facts: dict[str, Any] = json.loads((step.stage / _ENDED).read_bytes())
+        log = (step.stage / _LOG).read_bytes()
+    except (OSError, ValueError):
+        raise IsolationError(
+            "step", found=Message("no end on record"), wanted=Message("a step that ran to its end")
+        ) from None
+    outputs = tuple(_fetch(step.stage, given, to) for given in facts.pop("outputs"))
+    refusals = {Refusal(name): count for name, count in facts.pop("refusals").items()}
+    ending = Ending(facts.pop("ending"))
+    return Ended(ending=ending, outputs=outputs, refusals=refusals, log=log, **facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A runner whose jobs another engine starts.
+
+    Args:
+        stages: A folder that both machines see.
+        node_folder: Where the other machine keeps locks and stages.
+        start: Starts a step and returns when it has ended, well or not.
+        runtime: What jobs run on there.
+    """
+
+    stages: Path
+    node_folder: Path
+    start: Callable[[Step], object]
+    runtime: Runtime = field(default_factory=Runtime)
+
+    def environment(self, language: Language) -> Mapping[str, str]:
+        """Return what jobs run on, by name."""
+        return self.runtime.record(language)
+
+    def run(self, job: Job, *, to: Path) -> Ended:
+        """Run `job` elsewhere and collect its outputs into the folder `to`."""
+        step = prepare_step(job, self.stages / f"step-{secrets.token_hex(6)}", self.node_folder)
+        try:
+            self.start(step)
+            return collect_step(step, to)
+        finally:
+            shutil.rmtree(step.stage)
+
+
+def _fetch(stage: Path, given: Mapping[str, Any], to: Path) -> Output:
+    """Return one output, if its bytes are those that the step named, of their kind."""
+    kind = Kind(given["kind"])
+    fd = os.open(stage / _OUTPUTS / str(given["sha256"]), os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(fd, "rb") as file:
+        data = file.read()
+    if hashlib.sha256(data).hexdigest() != given["sha256"] or as_kind(data, kind) != data:
+        raise IsolationError("step", found=Message("bytes other than those collected"))
+    path = to / str(given["sha256"])
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_bytes(data)
+    draft.chmod(0o600)
+    draft.replace(path)
+    return Output(
+        name=str(given["name"]), kind=kind, sha256=str(given["sha256"]), size_bytes=len(data),
+        path=path, trimmed=bool(given["trimmed"]),
+    )  # fmt: skip
+
+
+def _read_job(stage: Path) -> Job:
+    """Return the job of a stage, if its inputs are the bytes that were meant.
+
+    Raises:
+        IsolationError: An input is not.
+    """
+    facts: dict[str, Any] = json.loads((stage / _JOB).read_text(encoding="utf-8"))
+    inputs = {name: Path(one["path"]) for name, one in facts["inputs"].items()}
+    for name, path in inputs.items():
+        if file_sha256(path) != facts["inputs"][name]["sha256"]:
+            raise IsolationError(name, found=Message("bytes other than those meant"))
+    return Job(
+        code=facts["code"], inputs=inputs, language=Language(facts["language"]),
+        outputs={name: Kind(kind) for name, kind in facts["outputs"].items()},
+        limits=Limits(**facts["limits"]),
+    )  # fmt: skip
+
+
+def _run(stage: Path, node_folder: Path) -> None:
+    """Do a step on this machine; the end is written last."""
+    ended = open_node(node_folder).run(_read_job(stage), to=stage / _OUTPUTS)
+    (stage / _LOG).write_bytes(ended.log)
+    facts = {
+        "ending": ended.ending.value, "exit_code": ended.exit_code, "wall_s": ended.wall_s,
+        "cpu_s": ended.cpu_s, "memory_peak_bytes": ended.memory_peak_bytes,
+        "refusals": {refusal.value: count for refusal, count in ended.refusals.items()},
+        "log_cut": ended.log_cut,
+        "outputs": [
+            {"name": one.name, "kind": one.kind.value, "sha256": one.sha256,
+             "trimmed": one.trimmed}
+            for one in ended.outputs
+        ],
+    }  # fmt: skip
+    draft = stage / f".{_ENDED}.draft"
+    draft.write_text(json.dumps(facts), encoding="utf-8")
+    draft.replace(stage / _ENDED)
+
+
+if __name__ == "__main__":
+    _run(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,311 @@
+"""One machine that runs jobs in a cage, having proved that the cage holds.
+
+The layers, from the outside in: a user id that owns nothing, a control group,
+a private mount table that shows only run time, code and inputs, bubblewrap's
+namespaces without capabilities, a system call filter, limits per process, and
+at the end the output collector. `prove` names the promise that each keeps.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import IsolationError
+from commonwatt.sandbox.domain.job import Job, Language, Limits
+from commonwatt.sandbox.engines.isolation.cgroups import (
+    Group,
+    is_running,
+    make_group,
+    sweep_groups,
+)
+from commonwatt.sandbox.engines.isolation.collect import Output, Refusal, collect
+from commonwatt.sandbox.engines.isolation.mounts import make_memory_folder
+from commonwatt.sandbox.engines.isolation.probe import PROBE, check_probe
+from commonwatt.sandbox.engines.isolation.runtime import Runtime, program_place
+from commonwatt.sandbox.engines.isolation.supervise import Driven, drive
+
+_FIRST_UID: Final = 1_879_000_000
+_UIDS: Final = 256
+_CAGE: Final = (
+    "--unshare-user --unshare-all --disable-userns --die-with-parent"
+    " --new-session --clearenv --cap-drop ALL"
+)
+_INSIDE_UID: Final = "1000"
+_SCRATCH_INODES: Final = 4096
+_TOOLS: Final = Path(__file__).with_name("inside")
+"""What a job may import, shown as `/opt/room`."""
+
+
+class Ending(StrEnum):
+    """How a job ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    OUT_OF_MEMORY = "out of memory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What is known of a job that ran; holds no value of a record.
+
+    Args:
+        exit_code: Of the program; negative is the signal that ended it.
+        log: Kept beginning of standard output and error. It was written by
+            foreign code beside records: it stays in the room.
+    """
+
+    ending: Ending
+    exit_code: int
+    wall_s: float
+    cpu_s: float
+    memory_peak_bytes: int
+    outputs: tuple[Output, ...]
+    refusals: dict[Refusal, int]
+    log: bytes
+    log_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine whose isolation was proved; make one with `open_node`."""
+
+    folder: Path
+    runtime: Runtime
+    bubblewrap: Path
+
+    def environment(self, language: Language) -> Mapping[str, str]:
+        """Return what jobs run on, by name, so that a run can be repeated."""
+        return self.runtime.record(language)
+
+    def run(self, job: Job, *, to: Path) -> Ended:
+        """Run `job` to its end and collect its outputs into the folder `to`.
+
+        Raises:
+            IsolationError: A layer could not be put in place; nothing ran.
+        """
+        with ExitStack() as stack:
+            uid = stack.enter_context(_claim_uid(self.folder))
+            cage = stack.enter_context(_cage(self, job, uid))
+            driven = drive(cage.plan, cage.folders, cage.group, job.limits)
+            found = collect(cage.folders["out"], job.outputs, to, limit=job.limits.output_bytes)
+            return Ended(
+                ending=_ending(driven, cage.group),
+                exit_code=driven.exit_code,
+                wall_s=driven.wall_s,
+                cpu_s=cage.group.cpu_s() or driven.cpu_s,
+                memory_peak_bytes=cage.group.memory_peak_bytes(),
+                outputs=found.outputs,
+                refusals=found.refusals,
+                log=driven.log,
+                log_cut=driven.log_cut,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Cage:
+    """Everything that stands before the first process of a job."""
+
+    group: Group
+    folders: dict[str, int]
+    plan: dict[str, Any]
+
+
+def _ending(driven: Driven, group: Group) -> Ending:
+    if group.ran_out_of_memory():
+        return Ending.OUT_OF_MEMORY
+    if driven.timed_out:
+        return Ending.TIMED_OUT
+    return Ending.DONE if driven.exit_code == 0 else Ending.FAILED
+
+
+def open_node(folder: Path, *, runtime: Runtime | None = None) -> Node:
+    """Prove that this machine can cage a job, and return it as a node.
+
+    A probe runs exactly as jobs will and reports what it can see and do.
+
+    Args:
+        folder: Where the node keeps locks and stages; made if need be. Every
+            folder above it must be open to all users for passing through.
+        runtime: The programs that jobs may use; by default our own.
+
+    Raises:
+        IsolationError: A promise cannot be kept here; nothing else will run.
+    """
+    if os.geteuid() != 0:
+        raise IsolationError(
+            "node",
+            found=Message("an ordinary user"),
+            wanted=Message("root, who alone can give each job a user id of its own"),
+        )
+    (folder / "stage").mkdir(parents=True, exist_ok=True)
+    _sweep(folder / "stage")
+    node = Node(folder, runtime or Runtime(), find_bubblewrap())
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        ended = node.run(Job(code=PROBE, limits=Limits(wall_s=30.0)), to=Path(place))
+    check_probe(ended.log)
+    return node
+
+
+def _sweep(stages: Path) -> None:
+    """Remove what runners left that were killed."""
+    sweep_groups()
+    for path in stages.iterdir():
+        if not is_running(path.name):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
+
+
+def find_bubblewrap() -> Path:
+    """Return the path of bubblewrap.
+
+    Raises:
+        IsolationError: It is not installed.
+    """
+    found = shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin")
+    if found is None:
+        raise IsolationError(
+            "bwrap",
+            found=Message("no such program"),
+            remedy=Message("Install it: apt install bubblewrap"),
+        )
+    return Path(found)
+
+
+@contextmanager
+def _claim_uid(folder: Path) -> Generator[int]:
+    """Yield a user id that no other job on this machine has, by a lock on a file."""
+    locks = folder / "uids"
+    locks.mkdir(exist_ok=True)
+    for slot in range(_UIDS):
+        fd = os.open(locks / str(slot), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            continue
+        try:
+            yield _FIRST_UID + slot
+        finally:
+            os.close(fd)
+        return
+    raise IsolationError(
+        str(folder), found=Message("{count} jobs already running", {"count": str(_UIDS)})
+    )
+
+
+@contextmanager
+def _cage(node: Node, job: Job, uid: int) -> Generator[_Cage]:
+    name = f"{os.getpid()}-{uid - _FIRST_UID}"
+    stage = node.folder / "stage" / name
+    stage.mkdir(parents=True, exist_ok=True)
+    program = node.folder / "stage" / f"{name}.program"
+    with ExitStack() as stack:
+        stack.callback(stage.rmdir)
+        program.write_text(job.code, encoding="utf-8")
+        program.chmod(0o444)
+        stack.callback(program.unlink)
+        group = make_group(name, job.limits)
+        stack.callback(group.remove)
+        stack.callback(group.kill)
+        folders = _memory_folders(job.limits, uid)
+        for fd in folders.values():
+            stack.callback(os.close, fd)
+        plan = _plan(node, job, uid, stage=stage, program=program, group=group)
+        yield _Cage(group, folders, plan)
+
+
+def _memory_folders(limits: Limits, uid: int) -> dict[str, int]:
+    sizes = {
+        "out": (limits.output_bytes, limits.output_files),
+        "tmp": (limits.scratch_bytes, _SCRATCH_INODES),
+        "shm": (limits.scratch_bytes, _SCRATCH_INODES),
+    }
+    return {
+        name: make_memory_folder(size_bytes=size, inodes=inodes, uid=uid)
+        for name, (size, inodes) in sizes.items()
+    }
+
+
+def _plan(
+    node: Node, job: Job, uid: int, *, stage: Path, program: Path, group: Group
+) -> dict[str, Any]:
+    shown = {"python": node.runtime.prefix, "site": node.runtime.site, "room": _TOOLS}
+    shown |= {"program": program}
+    shown |= {f"in-{name}": path for name, path in job.inputs.items()}
+    for path in shown.values():
+        _check_plain(path)
+    return {
+        "stage": str(stage),
+        "uid": uid,
+        "cgroup_procs": group.procs,
+        "binds": [{"source": str(path), "name": name} for name, path in shown.items()],
+        "rlimits": _rlimits(job.limits),
+        "argv": _argv(node, job, stage),
+        "command": node.runtime.command(job.language),
+    }
+
+
+def _rlimits(limits: Limits) -> dict[str, int]:
+    return {
+        "RLIMIT_CORE": 0,
+        "RLIMIT_CPU": limits.cpu_s,
+        "RLIMIT_FSIZE": max(limits.output_bytes, limits.scratch_bytes),
+        "RLIMIT_MEMLOCK": 65536,
+        "RLIMIT_MSGQUEUE": 0,
+        "RLIMIT_NICE": 0,
+        "RLIMIT_NOFILE": 1024,
+        "RLIMIT_NPROC": limits.processes,
+        "RLIMIT_RTPRIO": 0,
+        "RLIMIT_SIGPENDING": 1024,
+    }
+
+
+def _argv(node: Node, job: Job, stage: Path) -> list[str]:
+    argv = [str(node.bubblewrap), *_CAGE.split(), "--hostname", "room"]
+    argv += ["--uid", _INSIDE_UID, "--gid", _INSIDE_UID]
+    argv += _system_libraries()
+    argv += ["--ro-bind", str(stage / "python"), str(node.runtime.prefix)]
+    argv += ["--ro-bind", str(stage / "site"), "/opt/site"]
+    argv += ["--ro-bind", str(stage / "room"), "/opt/room"]
+    argv += ["--ro-bind", str(stage / "program"), program_place(job.language)]
+    argv += node.runtime.shown(job.language)
+    for name in job.inputs:
+        argv += ["--ro-bind", str(stage / f"in-{name}"), f"/data/{name}"]
+    argv += ["--proc", "/proc", "--dev", "/dev"]
+    for name, place in (("out", "/out"), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108
+        argv += ["--bind", str(stage / name), place]
+    argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108
+    for key, value in node.runtime.variables(job.language, job.limits).items():
+        argv += ["--setenv", key, value]
+    return argv
+
+
+def _system_libraries() -> list[str]:
+    argv = ["--ro-bind", "/usr/lib", "/usr/lib"]
+    for place in ("/usr/lib64", "/lib", "/lib64"):
+        path = Path(place)
+        if path.is_symlink():
+            argv += ["--symlink", str(path.readlink()), place]
+        elif path.exists():
+            argv += ["--ro-bind", place, place]
+    return [*argv, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+
+
+def _check_plain(path: Path) -> None:
+    if path.is_symlink() or not (path.is_file() or path.is_dir()):
+        raise IsolationError(
+            str(path.name), wanted=Message("a file or folder that exists and is no link")
+        )

@@ -1,0 +1,235 @@
+"""Start a cage, look at it, let the job begin, and wait for its end.
+
+Bubblewrap stops before the job's first instruction and says which namespaces
+it made; the gate opens only when each differs from our own. After the end no
+process of the job is left, so what it wrote can no longer change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import commonwatt.sandbox.engines.isolation.launch as launch
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import IsolationError
+from commonwatt.sandbox.domain.job import Limits
+from commonwatt.sandbox.engines.isolation.cgroups import Group
+from commonwatt.sandbox.engines.isolation.seccomp import filter_program
+
+_NAMESPACES: Final = {
+    "net": "network", "pid": "processes", "mnt": "files", "ipc": "shared memory",
+    "uts": "host name", "cgroup": "control groups",
+}  # fmt: skip
+_PIECE: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driven:
+    """How the first process of a cage ended, and the start of what it printed."""
+
+    exit_code: int
+    wall_s: float
+    cpu_s: float
+    timed_out: bool
+    log: bytes
+    log_cut: bool
+
+
+def drive(
+    plan: Mapping[str, Any], folders: Mapping[str, int], group: Group, limits: Limits
+) -> Driven:
+    """Run the cage that `plan` describes to its end.
+
+    Args:
+        plan: What `launch` reads, without descriptors.
+        folders: Descriptors of folders in memory, by the name in the plan.
+        group: The control group that the plan joins; empty again at the end.
+        limits: Of time and of log.
+
+    Raises:
+        IsolationError: The cage could not be built, or shares a namespace with
+            us; the job's code did not run.
+    """
+    started = time.monotonic()
+    with ExitStack() as stack:
+        info, info_inside = _pipe(stack)
+        gate_inside, gate = _pipe(stack)
+        seccomp = _memory_file(stack, filter_program())
+        inside = {"--seccomp": seccomp, "--info-fd": info_inside, "--block-fd": gate_inside}
+        whole = _memory_file(stack, json.dumps(_with_fds(plan, folders, inside)).encode())
+        process = _spawn((whole, *folders.values(), *inside.values()))
+        try:
+            _replace_by_nothing(info_inside)
+            watch = _Watch(process, limits, started)
+            watch.attend(info, gate)
+        finally:
+            group.kill()
+            _, status, use = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        watch.drain()
+        if not watch.released:
+            raise _not_built(watch)
+        return Driven(
+            exit_code=process.returncode,
+            wall_s=time.monotonic() - started,
+            cpu_s=use.ru_utime + use.ru_stime,
+            timed_out=watch.timed_out,
+            log=bytes(watch.log),
+            log_cut=watch.log_cut,
+        )
+
+
+class _Watch:
+    """What is seen of a running cage from outside."""
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, started: float) -> None:
+        assert process.stdout is not None
+        self.output = process.stdout
+        os.set_blocking(self.output.fileno(), False)
+        self.log, self.log_cut, self._keep = bytearray(), False, limits.log_bytes
+        self.released = self.timed_out = False
+        self._pid, self._deadline = process.pid, started + limits.wall_s
+        self._info = bytearray()
+
+    def attend(self, info: int, gate: int) -> None:
+        """Read what comes until the first process ends or time is up."""
+        ended = os.pidfd_open(self._pid)
+        try:
+            with selectors.DefaultSelector() as selector:
+                for fd in (info, self.output.fileno(), ended):
+                    selector.register(fd, selectors.EVENT_READ)
+                while not self._step(selector, info, gate, ended):
+                    pass
+        finally:
+            os.close(ended)
+
+    def _step(self, selector: selectors.BaseSelector, info: int, gate: int, ended: int) -> bool:
+        """Handle what is ready; return whether the watch is over."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            self.timed_out = True
+            return True
+        ready = {key.fd for key, _ in selector.select(left)}
+        if info in ready and not self._inform(info, gate):
+            selector.unregister(info)
+        output = self.output.fileno()
+        if output in ready and not self._read_output():
+            selector.unregister(output)
+        return ended in ready
+
+    def _inform(self, info: int, gate: int) -> bool:
+        """Collect bubblewrap's report; at its end check it and open the gate."""
+        if piece := os.read(info, _PIECE):
+            self._info += piece
+            return True
+        if self._info:
+            check_namespaces(json.loads(self._info))
+            os.write(gate, b"1")
+            self.released = True
+        return False
+
+    def _read_output(self) -> bool:
+        try:
+            piece = os.read(self.output.fileno(), _PIECE)
+        except BlockingIOError:
+            return True
+        room = self._keep - len(self.log)
+        self.log += piece[:room]
+        self.log_cut = self.log_cut or len(piece) > room
+        return bool(piece)
+
+    def drain(self) -> None:
+        """Read what the dead left in the pipe, and close it."""
+        while True:
+            try:
+                piece = os.read(self.output.fileno(), _PIECE)
+            except BlockingIOError:
+                break
+            if not piece:
+                break
+            room = self._keep - len(self.log)
+            self.log += piece[:room]
+            self.log_cut = self.log_cut or len(piece) > room
+        self.output.close()
+
+
+def check_namespaces(report: Mapping[str, Any], ours: Path = Path("/proc/self/ns")) -> None:
+    """Raise unless every namespace in bubblewrap's report differs from our own.
+
+    Raises:
+        IsolationError: A namespace is shared, or not reported.
+    """
+    for name, meaning in _NAMESPACES.items():
+        theirs = report.get(f"{name}-namespace")
+        if theirs is None or theirs == (ours / name).stat().st_ino:
+            raise IsolationError(
+                f"{name} namespace",
+                found=Message("a job that would share the machine's {what}", {"what": meaning}),
+                wanted=Message("a namespace of its own"),
+            )
+
+
+def _not_built(watch: _Watch) -> IsolationError:
+    """Say why the cage failed; only our own tools have written so far."""
+    lines = bytes(watch.log).decode("utf-8", "replace").strip().splitlines()
+    return IsolationError(
+        "bubblewrap",
+        found=lines[-1] if lines else Message("no report before the time limit"),
+        wanted=Message("a cage around the job; nothing was run"),
+    )
+
+
+def _with_fds(
+    plan: Mapping[str, Any], folders: Mapping[str, int], inside: Mapping[str, int]
+) -> dict[str, Any]:
+    options = [word for name, fd in inside.items() for word in (name, str(fd))]
+    return {
+        **plan,
+        "mounts": [{"fd": fd, "name": name} for name, fd in folders.items()],
+        "keep_fds": list(inside.values()),
+        "argv": [*plan["argv"], *options, "--", *plan["command"]],
+    }
+
+
+def _spawn(fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  our own launcher, no shell
+        [sys.executable, "-I", "-S", launch.__file__, str(fds[0])],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=fds,
+        start_new_session=True,
+        env={},
+    )
+
+
+def _pipe(stack: ExitStack) -> tuple[int, int]:
+    read, write = os.pipe()
+    stack.callback(os.close, read)
+    stack.callback(os.close, write)
+    return read, write
+
+
+def _memory_file(stack: ExitStack, data: bytes) -> int:
+    fd = os.memfd_create("commonwatt", os.MFD_CLOEXEC)
+    stack.callback(os.close, fd)
+    os.write(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _replace_by_nothing(fd: int) -> None:
+    """Give up our end of a pipe but keep its number, which is closed later."""
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)

@@ -1,0 +1,158 @@
+"""Attackers who try to find people again, stated in full.
+
+An attacker knows things about everybody in the dataset and claims a person
+only when exactly one released record fits. The success rate is the share of
+people claimed rightly; guessing among several is reported apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+
+from commonwatt.sandbox.engines.deidentify.tables import MOST_WEEKS, DateGrain, coarsened
+
+MOST_ATTACKED: Final = 5_000
+"""People whose diaries are tried; each with every shift, against all records."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack:
+    """How an attack ended.
+
+    Args:
+        knows: What the attacker knew of every person.
+        people: People attacked.
+        claimed_share: Share for whom exactly one record fitted.
+        success_share: Share claimed, and rightly.
+        guess_share: Expected share of right guesses among the records that fit best.
+    """
+
+    knows: str
+    people: int
+    claimed_share: float
+    success_share: float
+    guess_share: float
+
+
+def link(
+    known: pl.DataFrame, released: pl.DataFrame, on: Sequence[str], truth: pl.DataFrame
+) -> Attack:
+    """Attack `released` with `known` by equality of the columns `on`.
+
+    A released value that is missing fits everyone: the attacker knows that
+    values may have been withheld.
+
+    Args:
+        known: One row a person, with `person` and the columns `on`.
+        released: One row a record, with `record` and the columns `on`.
+        on: What the attacker knows of everybody.
+        truth: `person` and the `record` that is theirs; used to score only.
+    """
+    own = truth.join(known, on="person").join(released, on="record", suffix="_released")
+    agrees = [pl.col(f"{c}_released").is_null() | pl.col(f"{c}_released").eq(pl.col(c)) for c in on]
+    right = own.filter(pl.all_horizontal(agrees)).select("person")
+    fitting = _fitting(known, released, on)
+    return _scored(fitting, right, people=known.height, knows=", ".join(on))
+
+
+def _scored(fitting: pl.DataFrame, right: pl.DataFrame, *, people: int, knows: str) -> Attack:
+    """Return how an attack ended.
+
+    Args:
+        fitting: `person` and how many records were found `fitting`, at least one.
+        right: `person` of those whose own record is among these.
+        people: People attacked.
+        knows: What the attacker knew.
+    """
+    ours = fitting.join(right, on="person", how="semi")
+    return Attack(
+        knows=knows,
+        people=people,
+        claimed_share=fitting.filter(pl.col("fitting") == 1).height / max(people, 1),
+        success_share=ours.filter(pl.col("fitting") == 1).height / max(people, 1),
+        guess_share=float((1 / ours["fitting"]).sum()) / max(people, 1),
+    )
+
+
+def _fitting(known: pl.DataFrame, released: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+    """Count for each person the records that contradict them in no column.
+
+    Counted by value, never pair by pair: where everybody is alike there are as many
+    pairs as the square of the people.
+    """
+    shown = {f"{column}_shown": pl.col(column).is_not_null() for column in on}
+    parts = released.with_columns(**shown).partition_by(list(shown), as_dict=True)
+    found: list[pl.DataFrame] = []
+    for pattern, part in parts.items():
+        present = [column for column, is_shown in zip(on, pattern, strict=True) if is_shown]
+        if present:
+            counts = part.group_by(present).agg(pl.len().alias("fitting"))
+            found.append(known.join(counts, on=present, how="inner").select("person", "fitting"))
+        else:
+            found.append(known.select("person", fitting=pl.lit(part.height, pl.UInt32)))
+    return pl.concat(found).group_by("person").agg(pl.col("fitting").sum())
+
+
+def link_by_diary(
+    known: pl.DataFrame,
+    released: pl.DataFrame,
+    truth: pl.DataFrame,
+    *,
+    visits: int,
+    grain: DateGrain = DateGrain.EXACT,
+    shifted: bool = True,
+) -> Attack:
+    """Attack with the dates of each person's first `visits` visits.
+
+    The rules of de-identification are public, so the attacker tries every shift
+    that a person's dates may have had, writes the diary as the release would, and
+    looks for records that begin with it. What this finds at exact dates is why such
+    data stays in a room.
+
+    Args:
+        known: `person` and `at`, one row a visit.
+        released: `record` and `at`, one row a visit.
+        truth: `person` and `record`.
+        visits: How many of the earliest visits the attacker knows.
+        grain: How coarsely the release tells dates.
+        shifted: Whether dates were shifted; the attacker knows.
+    """
+    weeks = [step for step in range(-MOST_WEEKS, MOST_WEEKS + 1) if step] if shifted else [0]
+    shifts = pl.DataFrame({"shift": [timedelta(weeks=step) for step in weeks]})
+    enough = _some(_first_visits(known, "person", visits))
+    tried = enough.join(shifts, how="cross").with_columns(at=pl.col("at") + pl.col("shift"))
+    theirs = _diary(tried, ["person", "shift"], grain).select("person", "diary").unique()
+    ours = _diary(_first_visits(released, "record", visits), ["record"], grain)
+    pairs = theirs.join(ours, on="diary", how="inner").select("person", "record").unique()
+    return _scored(
+        pairs.group_by("person").agg(pl.len().alias("fitting")),
+        pairs.join(truth, on=["person", "record"], how="semi"),
+        people=enough["person"].n_unique(),
+        knows=f"dates of the first {visits} visits, told {grain}",
+    )  # fmt: skip
+
+
+def _some(visits: pl.DataFrame) -> pl.DataFrame:
+    """Return the visits of at most so many people, spread evenly over their keys."""
+    people = visits["person"].unique().sort()
+    every = -(-people.len() // MOST_ATTACKED) or 1
+    return visits.filter(pl.col("person").is_in(people.gather_every(every).implode()))
+
+
+def _first_visits(visits: pl.DataFrame, key: str, count: int) -> pl.DataFrame:
+    """Return the earliest visits of everybody who has `count` of them."""
+    dated = visits.drop_nulls("at").sort(key, "at")
+    first = dated.filter(pl.int_range(pl.len()).over(key) < count)
+    return first.filter(pl.len().over(key) == count)
+
+
+def _diary(visits: pl.DataFrame, key: list[str], grain: DateGrain) -> pl.DataFrame:
+    """Return the dates of each key's visits, as the release tells them, as one text."""
+    days = coarsened(visits["at"], grain).dt.date().cast(pl.String)
+    told = visits.with_columns(days.alias("day")).sort(*key, "day")
+    return told.group_by(key, maintain_order=True).agg(pl.col("day").str.join(",").alias("diary"))

@@ -1,0 +1,114 @@
+"""The risk report that a custodian reads and signs before a dataset is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+import polars as pl
+
+from commonwatt.sandbox.engines.deidentify.tables import (
+    FHIR_POLICY,
+    QUASI_IDENTIFIERS,
+    DateGrain,
+    token,
+    treat,
+)
+from commonwatt.sandbox.engines.risk.attack import Attack, link, link_by_diary
+from commonwatt.sandbox.engines.risk.measures import Risk, measure
+from commonwatt.sandbox.io.imports.dataset import Dataset
+
+_KNOWN_RAW = ("birth_on", "gender", "race", "ethnicity", "marital_code", "postal_code")
+_VISITS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskReport:
+    """Measures and attacks on one dataset, before and after.
+
+    Args:
+        before: The neighbour, who knows birth date, sex, race, ethnicity, marital
+            state and postal code, on the data as imported.
+        after: The same attacker on the de-identified data.
+        diary: One who knows the dates of three visits, on the de-identified data.
+        diary_before: The same attacker on the data as imported.
+        diary_coarser: The same attacker, were the de-identified dates told by week,
+            month, quarter and year.
+    """
+
+    dataset: str
+    risk: Risk
+    before: Attack
+    after: Attack
+    diary: Attack | None
+    diary_before: Attack | None
+    diary_coarser: tuple[Attack, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest under which the custodian signs."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
+    """Measure and attack a de-identified FHIR dataset.
+
+    Args:
+        raw: The dataset as imported, which plays the attacker's knowledge.
+        released: Its de-identified copy.
+        key: The room's secret, used to score the attack only.
+    """
+    people = pl.read_parquet(raw.table("Patient"))
+    records = pl.read_parquet(released.table("Patient"))
+    quasi = [column for column in QUASI_IDENTIFIERS if column in records.columns]
+    truth = pl.DataFrame(
+        {
+            "person": people["patient_id"],
+            "record": [token(key, person) for person in people["patient_id"].to_list()],
+        }
+    )
+    known = people.rename({"patient_id": "person"})
+    same = pl.DataFrame({"person": people["patient_id"], "record": people["patient_id"]})
+    raw_records = people.rename({"patient_id": "record"})
+    return RiskReport(
+        dataset=released.name,
+        risk=measure(records, quasi),
+        before=link(known, raw_records, _KNOWN_RAW, same),
+        after=link(_as_released(known), records.rename({"patient_id": "record"}), quasi, truth),
+        diary=_diary(raw, released, truth),
+        diary_before=_diary(raw, raw, same, shifted=False),
+        diary_coarser=_coarser(raw, released, truth),
+    )
+
+
+def _as_released(known: pl.DataFrame) -> pl.DataFrame:
+    """Return the attacker's knowledge in the form of the release, whose rules are public."""
+    shown = treat(known.rename({"person": "patient_id"}), FHIR_POLICY["Patient"], bytes(32))
+    return shown.drop("patient_id").with_columns(person=known["person"])
+
+
+def _diary(
+    raw: Dataset,
+    released: Dataset,
+    truth: pl.DataFrame,
+    *,
+    grain: DateGrain = DateGrain.EXACT,
+    shifted: bool = True,
+) -> Attack | None:
+    if "Encounter" not in raw.rows or "Encounter" not in released.rows:
+        return None
+    columns = [pl.col("patient_id"), pl.col("start_at").alias("at")]
+    known = pl.read_parquet(raw.table("Encounter")).select(columns)
+    ours = pl.read_parquet(released.table("Encounter")).select(columns)
+    return link_by_diary(
+        known.rename({"patient_id": "person"}), ours.rename({"patient_id": "record"}), truth,
+        visits=_VISITS, grain=grain, shifted=shifted,
+    )  # fmt: skip
+
+
+def _coarser(raw: Dataset, released: Dataset, truth: pl.DataFrame) -> tuple[Attack, ...]:
+    grains = [grain for grain in DateGrain if grain is not DateGrain.EXACT]
+    found = (_diary(raw, released, truth, grain=grain) for grain in grains)
+    return tuple(attack for attack in found if attack is not None)

@@ -1,0 +1,234 @@
+"""A dummy twin: tables of the same shape in which nobody stands.
+
+A researcher writes and tests code on the twin, outside, and runs it inside on
+the data. Each column is drawn on its own from a histogram that was released
+under differential privacy, so the twin looks right column by column and holds
+no relation between columns, no record and no person. Columns without a domain
+are there with the data's type, and empty.
+
+The categories and bounds are fixed by a schema, not read from the data,
+because a rare category that appears in a twin would tell of a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.core.seeds import stream
+from commonwatt.sandbox.domain.errors import BudgetError
+from commonwatt.sandbox.engines.privacy.measures import check_epsilon, histogram, limit_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """A column that holds one of a fixed set of values."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A column of numbers between fixed bounds, seen in `bins` equal steps."""
+
+    lowest: float
+    highest: float
+    bins: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """A column of dates or times between fixed bounds, seen in `bins` equal steps."""
+
+    first: datetime
+    last: datetime
+    bins: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A column of identifiers: made up, and costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A column that names a person: made up, the same people in every table, costs nothing."""
+
+
+Domain = Categories | Range | Moments | Token | Person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinTable:
+    """How one table of a twin is made.
+
+    Args:
+        domains: What each column may hold, fixed without looking at the data.
+        rows: How many rows to make; chosen freely, not the number of the data's.
+        rows_a_person: Most rows of one person that are looked at.
+        person: The column of the data that names a person.
+    """
+
+    domains: Mapping[str, Domain]
+    rows: int = 500
+    rows_a_person: int = 1
+    person: str = "patient_id"
+
+    @property
+    def looks(self) -> int:
+        """Return how many columns look at the data, and so cost."""
+        return sum(not isinstance(domain, Token | Person) for domain in self.domains.values())
+
+
+def make_twins(
+    frames: Mapping[str, pl.DataFrame],
+    tables: Mapping[str, TwinTable],
+    *,
+    epsilon: float,
+    seed: int,
+) -> dict[str, pl.DataFrame]:
+    """Return the twins of tables that belong together; they cost `epsilon` in all.
+
+    Args:
+        frames: The data by table.
+        tables: How to make each twin.
+        epsilon: What all of it costs, shared evenly between the columns that look.
+        seed: For drawing from the released histograms; it guards no secret.
+
+    Raises:
+        BudgetError: Epsilon is not above zero, or a column is not in the data.
+    """
+    check_epsilon(epsilon)
+    share = epsilon / max(1, sum(table.looks for table in tables.values()))
+    people = max((table.rows for table in tables.values() if table.rows_a_person == 1), default=500)
+    return {
+        name: _table(frames[name], table, share, seed=seed, name=name, people=people)
+        for name, table in sorted(tables.items())
+    }
+
+
+def make_twin(
+    frame: pl.DataFrame,
+    domains: Mapping[str, Domain],
+    *,
+    rows: int,
+    epsilon: float,
+    seed: int,
+) -> pl.DataFrame:
+    """Return the twin of one table of one row a person, only with the columns of `domains`."""
+    table = TwinTable(domains=domains, rows=rows)
+    made = make_twins({"rows": frame}, {"rows": table}, epsilon=epsilon, seed=seed)
+    return made["rows"].select(list(domains))
+
+
+def _table(
+    frame: pl.DataFrame, table: TwinTable, share: float, *, seed: int, name: str, people: int
+) -> pl.DataFrame:
+    if missing := sorted(set(table.domains) - set(frame.columns)):
+        raise BudgetError(
+            "twin",
+            found=Message("{count} columns that the data lack", {"count": str(len(missing))}),
+            wanted=Message("columns of the data"),
+        )
+    if table.person in frame.columns:
+        frame = limit_rows(frame, table.person, table.rows_a_person)
+    elif table.looks:
+        raise BudgetError("twin", wanted=Message("a table whose rows name a person"))
+    columns = [
+        _column(frame[column], table, share, stream(seed, f"{name}.{column}"), people)
+        for column in frame.columns
+    ]
+    return pl.DataFrame(columns)
+
+
+def _column(
+    column: pl.Series, table: TwinTable, share: float, chance: np.random.Generator, people: int
+) -> pl.Series:
+    rows, name = table.rows, column.name
+    domain = table.domains.get(name)
+    draw = _Draw(rows, share, chance, table.rows_a_person)
+    match domain:
+        case None:
+            return pl.Series(name, [None] * rows, dtype=column.dtype)
+        case Token():
+            made_up = [f"{number:024x}" for number in chance.integers(2**62, size=rows)]
+            return pl.Series(name, made_up).cast(pl.String)
+        case Person():
+            return pl.Series(name, _people(rows, people, table, chance))
+        case Categories(values):
+            return _categories(column, values, draw)
+        case Range(lowest, highest, bins):
+            numbers = column.cast(pl.Float64, strict=False)
+            return _numbers(numbers, lowest, highest, bins, draw).cast(column.dtype, strict=False)
+        case Moments(first, last, bins):
+            return _moments(column, first, last, bins, draw)
+
+
+def _people(rows: int, people: int, table: TwinTable, chance: np.random.Generator) -> list[str]:
+    """Return made-up people: each once where a table has a row a person, else by chance."""
+    alone = table.rows_a_person == 1
+    who = np.arange(rows) if alone else chance.integers(0, people, rows)
+    return [f"twin{number:020d}" for number in who]
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """Rows drawn from noisy counts."""
+
+    rows: int
+    epsilon: float
+    chance: np.random.Generator
+    rows_a_person: int
+
+    def cells(self, counts: list[int]) -> npt.NDArray[np.int64]:
+        """Return a cell for each row."""
+        noisy = histogram(counts, rows_a_person=self.rows_a_person).answer(self.epsilon).values
+        weights = np.maximum(np.array(noisy), 0.0)
+        if weights.sum() == 0:
+            weights = np.ones(len(counts))
+        return self.chance.choice(len(counts), size=self.rows, p=weights / weights.sum())
+
+
+def _categories(column: pl.Series, values: tuple[str, ...], draw: _Draw) -> pl.Series:
+    words = column.cast(pl.String)
+    counts = [int((words == value).sum()) for value in values]
+    drawn = draw.cells([*counts, column.null_count()])
+    made: list[str | None] = [*values, None]
+    return pl.Series(column.name, [made[i] for i in drawn], dtype=pl.String).cast(
+        column.dtype, strict=False
+    )
+
+
+def _numbers(column: pl.Series, lowest: float, highest: float, bins: int, draw: _Draw) -> pl.Series:
+    """Return numbers spread evenly within drawn bins; an empty cell is a bin of its own."""
+    numbers = column.drop_nulls().drop_nans().clip(lowest, highest).to_numpy()
+    counts = np.histogram(numbers, np.linspace(lowest, highest, bins + 1))[0].tolist()
+    drawn = draw.cells([*counts, column.null_count()])
+    width = (highest - lowest) / bins
+    values = lowest + width * (drawn + draw.chance.random(draw.rows))
+    blank = pl.Series(drawn == bins)
+    series = pl.Series(column.name, values)
+    return pl.select(pl.when(~blank).then(series).alias(column.name))[column.name]
+
+
+def _moments(
+    column: pl.Series, first: datetime, last: datetime, bins: int, draw: _Draw
+) -> pl.Series:
+    kind = column.dtype
+    seconds = column.cast(pl.Datetime("us"), strict=False).dt.epoch("s").cast(pl.Float64)
+    bounds = [_utc(at).timestamp() for at in (first, last)]
+    drawn = _numbers(seconds, bounds[0], bounds[1], bins, draw)
+    moments = (drawn * 1_000_000).cast(pl.Int64).cast(pl.Datetime("us"))
+    if isinstance(kind, pl.Datetime) and kind.time_zone:
+        moments = moments.dt.replace_time_zone(kind.time_zone)
+    return moments.cast(kind, strict=False).alias(column.name)
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

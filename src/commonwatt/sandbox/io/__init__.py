@@ -1,0 +1,1 @@
+"""What the sandbox reads and writes: imports of records, and the store of projects."""

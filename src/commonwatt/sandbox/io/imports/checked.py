@@ -1,0 +1,116 @@
+"""Part what was checked: kept rows into the store, broken ones aside.
+
+A reader fills a table `checked` in DuckDB: the columns to keep, `record` (its
+place in the source) and `reason` (the rule it broke, or nothing). Everything
+here streams from DuckDB to files, so memory does not grow with the records,
+however many of them are broken.
+"""
+
+# ruff: noqa: S608  the names in the SQL are ours, and values are quoted by `literal`
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from commonwatt.sandbox.domain.import_report import TableReport, check_whole
+
+WORK: Final = "work"
+"""Folder in a draft for what the finished dataset does not hold."""
+
+
+@contextmanager
+def connection(
+    spill: Path, *, memory_mb: int = 768, threads: int = 2
+) -> Generator[duckdb.DuckDBPyConnection]:
+    """Yield a database in memory that spills into `spill` beyond `memory_mb`."""
+    settings = {
+        "memory_limit": f"{memory_mb}MB", "threads": threads, "temp_directory": str(spill),
+        "autoinstall_known_extensions": False, "autoload_known_extensions": False,
+        "TimeZone": "UTC",
+    }  # fmt: skip
+    base = duckdb.connect()
+    try:
+        for name, value in settings.items():
+            base.execute(f"SET {name} = {literal(str(value))}")
+        yield base
+    finally:
+        base.close()
+
+
+def settle(
+    base: duckdb.DuckDBPyConnection,
+    table: str,
+    *,
+    source: str,
+    columns: Iterable[str],
+    rules: Iterable[str],
+    to: Path,
+) -> TableReport:
+    """Write the kept rows of `checked` to `to`, note the others beside it, and count all."""
+    chosen = ", ".join(columns)
+    copy(base, f"SELECT {chosen} FROM checked WHERE reason IS NULL", to)
+    counts = dict.fromkeys(rules, 0)
+    found = base.execute("SELECT reason, count(*) FROM checked GROUP BY reason").fetchall()
+    counts |= {reason: count for reason, count in found if reason is not None}
+    read = sum(count for _, count in found)
+    aside = _set_aside(base, table, to.parent / WORK) if any(counts.values()) else None
+    base.execute("DROP TABLE checked")
+    kept = next((count for reason, count in found if reason is None), 0)
+    return check_whole(
+        TableReport(table=table, source=source, read=read, kept=kept, rules=counts, aside=aside)
+    )
+
+
+def _set_aside(base: duckdb.DuckDBPyConnection, table: str, work: Path) -> Path:
+    path = work / f"{table}.aside.parquet"
+    copy(
+        base,
+        f'SELECT {literal(table)} AS "table", record, reason FROM checked'
+        " WHERE reason IS NOT NULL ORDER BY record",
+        path,
+    )
+    return path
+
+
+def mark(base: duckdb.DuckDBPyConnection, reason: str, condition: str) -> None:
+    """Give `reason` to rows of `checked` that broke no rule yet and meet a SQL condition."""
+    base.execute(
+        f"UPDATE checked SET reason = ? WHERE reason IS NULL AND ({condition})",
+        [reason],
+    )
+
+
+def mark_duplicates(base: duckdb.DuckDBPyConnection, key: str, reason: str) -> None:
+    """Give `reason` to all but the first of the rows of `checked` with the same `key`."""
+    column = f'"{key}"'
+    base.execute(
+        f"UPDATE checked SET reason = ? FROM (SELECT {column} AS twice, min(record) AS first"
+        " FROM checked WHERE reason IS NULL GROUP BY twice HAVING count(*) > 1) AS seen"
+        f" WHERE checked.{column} = seen.twice AND checked.record > seen.first"
+        " AND reason IS NULL",
+        [reason],
+    )
+
+
+def copy(base: duckdb.DuckDBPyConnection, query: str, to: Path) -> None:
+    """Write what `query` returns into the Parquet file `to`."""
+    base.execute(f"COPY ({query}) TO {literal(str(to))} (FORMAT parquet, COMPRESSION zstd)")
+
+
+def literal(text: str) -> str:
+    """Return `text` as a string in SQL.
+
+    >>> literal("O'Hara")
+    "'O''Hara'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def without_content(error: Exception) -> Exception:
+    """Return the kind of an error only; DuckDB's own words may quote a record."""
+    return RuntimeError(type(error).__name__)

@@ -1,0 +1,294 @@
+"""A dataset in a room: Parquet tables under one folder that appears whole.
+
+Everything is written into a draft beside the final name; the manifest, with
+the SHA-256 of every file, comes last; one rename makes the dataset exist. A
+process killed at any moment leaves either no dataset or a complete one, and
+drafts are swept at the next import.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import polars as pl
+
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import ImportFaultError, RoomError
+from commonwatt.sandbox.domain.fhir import RESOURCES
+from commonwatt.sandbox.domain.import_report import QUARANTINE, TableReport
+from commonwatt.sandbox.io.imports.checked import WORK, connection, copy, literal
+from commonwatt.sandbox.io.imports.ndjson import read_resource, unpack_bundles
+from commonwatt.sandbox.io.imports.plain import Field, Plain
+from commonwatt.sandbox.io.imports.shapes import add_other_shape
+from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_tables, read_table
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_MANIFEST: Final = "manifest.json"
+_OTHER: Final = "Other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A complete dataset.
+
+    Args:
+        name: In its room.
+        form: Of what was imported, such as `fhir-r4`.
+        folder: Where its tables are.
+        files: Its files with their SHA-256.
+        rows: Rows kept by table, of what was imported.
+        set_aside: Records set aside by table and rule, where there are any.
+        rules: For every table every rule that was tried, with the records it set aside.
+        derived: Rows by table of the other shape: OMOP beside FHIR, or FHIR beside OMOP.
+        sealed: Tables whose rows nobody is handed, not even a job.
+    """
+
+    name: str
+    form: str
+    folder: Path
+    files: dict[str, str]
+    rows: dict[str, int]
+    set_aside: dict[str, dict[str, int]]
+    rules: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    derived: dict[str, int] = field(default_factory=dict[str, int])
+    sealed: list[str] = field(default_factory=list[str])
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Return the rows of every table that may be handed out, in either shape."""
+        all_rows = self.rows | self.derived
+        return {
+            name: rows
+            for name, rows in all_rows.items()
+            if name not in self.sealed and f"{name}.parquet" in self.files
+        }
+
+    def table(self, name: str) -> Path:
+        """Return the path of a table.
+
+        Raises:
+            RoomError: The dataset has no such table, or its rows are handed to nobody.
+        """
+        if name in self.sealed:
+            raise RoomError(
+                self.name,
+                found=Message("a table of single genotypes"),
+                wanted=Message("counts over enough people, made from it"),
+            )
+        if f"{name}.parquet" not in self.files:
+            raise RoomError(
+                self.name,
+                found=Message("no table of that name"),
+                wanted=Message("one of {names}", {"names": ", ".join(sorted(self.tables))}),
+            )
+        return self.folder / f"{name}.parquet"
+
+
+def import_fhir(sources: Sequence[Path], store: Path, name: str) -> Dataset:
+    """Import FHIR R4: NDJSON files named by resource type, or bundles.
+
+    A `concept` table of OMOP's vocabulary among the sources lets codes be mapped.
+
+    Args:
+        sources: Files or folders of them; `.zst` and `.gz` are read as they are.
+        store: The room's folder of datasets.
+        name: Of the new dataset: small letters, digits and hyphens.
+    """
+    return publish(store, name, "fhir-r4", lambda draft: _fhir(list_files(sources), draft))
+
+
+def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
+    """Import OMOP CDM 5.4: CSV or Parquet files named by table."""
+    tables = omop_tables()
+    found = {stem(path).lower(): path for path in list_files(sources)}
+    known = {table: path for table, path in found.items() if table in tables}
+    return publish(store, name, "omop-5.4", lambda draft: _read_omop(known, draft))
+
+
+def import_csv(source: Path, fields: Sequence[Field] | Plain, store: Path, name: str) -> Dataset:
+    """Import one plain CSV or Parquet file, held to `fields`."""
+    plain = fields if isinstance(fields, Plain) else Plain(fields=tuple(fields))
+
+    def read(draft: Path) -> list[TableReport]:
+        with connection(_work(draft)) as base:
+            return [read_table(base, "rows", plain, source, draft / "rows.parquet")]
+
+    return publish(store, name, "csv", read)
+
+
+def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
+    """Return the dataset in `folder`; with `check`, only if every byte is as imported.
+
+    Raises:
+        RoomError: No complete dataset is there, or a file was changed.
+    """
+    manifest = folder / _MANIFEST
+    if not manifest.is_file():
+        raise RoomError(folder.name, wanted=Message("a dataset that was imported to its end"))
+    facts: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    dataset = Dataset(folder=folder, **facts)
+    for file, digest in dataset.files.items() if check else ():
+        if file_sha256(folder / file) != digest:
+            raise RoomError(
+                f"{folder.name}/{file}", found=Message("bytes other than those imported")
+            )
+    return dataset
+
+
+def delete_dataset(dataset: Dataset) -> dict[str, str]:
+    """Remove a dataset; return the SHA-256 of each file that is gone, for the ledger.
+
+    The folder is first renamed, so that no half of it is ever usable.
+    """
+    grave = dataset.folder.with_name(f".deleted-{dataset.name}")
+    dataset.folder.rename(grave)
+    for file in grave.iterdir():
+        with file.open("r+b") as opened:
+            opened.write(bytes(file.stat().st_size))
+            os.fsync(opened.fileno())
+    shutil.rmtree(grave)
+    return dataset.files
+
+
+def publish(
+    store: Path,
+    name: str,
+    form: str,
+    read: Callable[[Path], list[TableReport]],
+    *,
+    sealed: Sequence[str] = (),
+) -> Dataset:
+    """Let `read` fill a draft with Parquet tables, and make it a dataset by one rename.
+
+    Args:
+        store: The room's folder of datasets.
+        name: Of the new dataset.
+        form: What it was made from.
+        read: Fills the draft that it is given, and reports on each table.
+        sealed: Tables whose rows nobody is to be handed.
+
+    Raises:
+        ImportFaultError: The name is taken or not plain, or no table came.
+    """
+    if not _NAME.fullmatch(name):
+        raise ImportFaultError("dataset", wanted=Message("a name of small letters, digits, -"))
+    if (store / name).exists():
+        raise ImportFaultError(name, found=Message("a dataset of that name already"))
+    store.mkdir(parents=True, exist_ok=True)
+    store.chmod(0o700)
+    draft = store / f".draft-{name}"
+    if draft.exists():
+        shutil.rmtree(draft)  # left by an import that was killed
+    draft.mkdir()
+    reports = read(draft)
+    if not any(report.kept or report.table != _OTHER for report in reports):
+        raise ImportFaultError(name, wanted=Message("at least one file of a known table"))
+    _finish(draft, name, form, reports, sealed)
+    draft.rename(store / name)
+    _sync(store)
+    return load_dataset(store / name)
+
+
+def _finish(
+    draft: Path, name: str, form: str, reports: list[TableReport], sealed: Sequence[str]
+) -> None:
+    with connection(_work(draft)) as base:
+        derived = add_other_shape(base, draft)
+        _gather_aside(base, draft, reports)
+    shutil.rmtree(draft / WORK)
+    files = sorted(draft.glob("*.parquet"))
+    for file in files:
+        file.chmod(0o644)  # a job's user reads it; the folder above keeps everyone else out
+        _sync(file)
+    facts = {
+        "name": name,
+        "form": form,
+        "files": {file.name: file_sha256(file) for file in files},
+        "rows": {report.table: report.kept for report in reports},
+        "set_aside": {report.table: report.reasons for report in reports if report.reasons},
+        "rules": {report.table: dict(report.rules) for report in reports},
+        "derived": derived,
+        "sealed": list(sealed),
+    }
+    manifest = draft / _MANIFEST
+    manifest.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    _sync(manifest)
+    _sync(draft)
+
+
+def _gather_aside(base: duckdb.DuckDBPyConnection, draft: Path, reports: list[TableReport]) -> None:
+    """Bring the records that the tables set aside into one file."""
+    parts = [literal(str(report.aside)) for report in reports if report.aside]
+    to = draft / "quarantine.parquet"
+    if parts:
+        copy(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)  # noqa: S608
+    else:
+        pl.DataFrame(schema=QUARANTINE).write_parquet(to)
+
+
+def _work(draft: Path) -> Path:
+    work = draft / WORK
+    work.mkdir(exist_ok=True)
+    return work
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def _fhir(sources: list[Path], draft: Path) -> list[TableReport]:
+    work = _work(draft)
+    lines = [path for path in sources if ".ndjson" in path.name]
+    bundles = [path for path in sources if path not in lines and ".json" in path.name]
+    other: list[TableReport] = []
+    if bundles:
+        unpacked, left = unpack_bundles(bundles, work / "bundles")
+        lines += unpacked
+        other = [left] if left.read else []
+    vocabulary = {stem(path).lower(): path for path in sources if stem(path).lower() in VOCABULARY}
+    with connection(work) as base:
+        reports = [
+            read_resource(base, resource, found, draft / f"{name}.parquet")
+            for name, resource in RESOURCES.items()
+            if (found := [path for path in lines if stem(path) == name])
+        ]
+    return reports + _read_omop(vocabulary, draft) + other
+
+
+def _read_omop(found: dict[str, Path], draft: Path) -> list[TableReport]:
+    tables = omop_tables()
+    with connection(_work(draft)) as base:
+        return [
+            read_table(base, table, Plain(fields=tables[table]), path, draft / f"{table}.parquet")
+            for table, path in sorted(found.items())
+        ]
+
+
+def list_files(sources: Sequence[Path]) -> list[Path]:
+    """Return the files that are named, and those in the folders that are named.
+
+    Raises:
+        ImportFaultError: A source does not exist.
+    """
+    found: list[Path] = []
+    for source in sources:
+        if not source.exists():
+            raise ImportFaultError(source.name, found=Message("no such file or folder"))
+        found += sorted(source.iterdir()) if source.is_dir() else [source]
+    return [path for path in found if path.is_file() and path.suffix != ".md"]
+
+
+def stem(path: Path) -> str:
+    """Return a file's name up to its first dot: `Patient.ndjson.zst` is `Patient`."""
+    return path.name.split(".")[0]

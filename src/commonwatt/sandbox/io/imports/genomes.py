@@ -1,0 +1,404 @@
+"""Genomes in a room: single genotypes stay sealed, only counts over many people come out.
+
+An import keeps the variants and, sealed, who has which alleles: no door of a
+dataset hands a sealed table to a job, a question or a person. What can be used
+is made here: how often each allele occurs among at least so many people, with
+small cells withheld, in all people and in each group of a phenotype. Where one
+group's cell is withheld the other groups' are, too, so that no subtraction
+brings it back.
+
+Counts over many people still tell whoever holds a person's genome whether that
+person is among them (Homer et al.); they stay in the room and pass the airlock.
+
+Sources: Homer et al. (2008), PLoS Genetics 4(8) e1000167; NIH Genomic Data
+    Sharing Policy, on aggregate data.
+"""
+
+# ruff: noqa: S608  the names in the SQL are ours, and values are quoted by `literal`
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import ImportFaultError, RoomError
+from commonwatt.sandbox.domain.import_report import QUARANTINE, TableReport, check_whole
+from commonwatt.sandbox.io.imports.checked import WORK, connection, copy, literal
+from commonwatt.sandbox.io.imports.compressed import open_packed
+from commonwatt.sandbox.io.imports.dataset import Dataset, list_files, publish
+from commonwatt.sandbox.io.imports.plain import Field, Plain
+from commonwatt.sandbox.io.imports.tables import read_table
+from commonwatt.sandbox.io.imports.vcf import RULES, Broken, Site, read_header, read_sites
+
+FORM: Final = "vcf-4"
+SEALED: Final = ("Genotype", "Sample")
+LEAST_PEOPLE: Final = 20
+SMALLEST_CELL: Final = 8
+_CELLS_AT_ONCE: Final = 500_000
+EVERYONE: Final = "everyone"
+
+_VARIANT: Final = pl.Schema({
+    "variant_id": pl.Int64, "chrom": pl.String, "pos": pl.Int64, "name": pl.String,
+    "ref": pl.String, "alts": pl.List(pl.String), "qual": pl.Float64, "passed": pl.Boolean,
+})  # fmt: skip
+_GENOTYPE: Final = pl.Schema({
+    "variant_id": pl.Int64, "patient_id": pl.String, "allele_1": pl.Int16,
+    "allele_2": pl.Int16, "phased": pl.Boolean,
+})  # fmt: skip
+
+
+def import_vcf(sources: Sequence[Path], store: Path, name: str) -> Dataset:
+    """Import VCF 4 files of the same samples, plain or gzip; each sample is a patient.
+
+    A CSV file among the sources whose first column is `sample` gives each sample
+    a group by its second column, such as case and control.
+
+    Raises:
+        ImportFaultError: A file is no VCF 4, or the files' samples differ.
+    """
+    files = list_files(sources)
+    genomes = [path for path in files if ".vcf" in path.name.lower()]
+    groups = [path for path in files if path.suffix == ".csv" and _first_column(path) == "sample"]
+    if not genomes or len(groups) > 1:
+        raise ImportFaultError(
+            name,
+            found=Message("{count} files of variants", {"count": str(len(genomes))}),
+            wanted=Message("VCF files, and at most one table of groups"),
+        )
+    return publish(
+        store, name, FORM, lambda draft: _read(genomes, groups, draft), sealed=SEALED
+    )  # fmt: skip
+
+
+def _first_column(path: Path) -> str:
+    return next(iter(_header(path)), "").lower()
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return next(csv.reader(file), list[str]())
+
+
+def _read(genomes: list[Path], groups: list[Path], draft: Path) -> list[TableReport]:
+    samples = _samples_of(genomes)
+    parts = _Parts(draft / WORK)
+    for path in genomes:
+        _read_one(path, samples, parts)
+    parts.flush()
+    with connection(draft / WORK) as base:
+        parts.join(base, draft)
+        reports = [_group_report(base, samples, groups, draft)]
+    rules = dict.fromkeys(RULES, 0) | parts.reasons
+    variants = TableReport(
+        table="Variant", source=", ".join(path.name for path in genomes), read=parts.read,
+        kept=parts.kept, rules=rules, aside=draft / WORK / "Variant.aside.parquet",
+    )  # fmt: skip
+    kept = parts.kept * len(samples)
+    cells = TableReport(table="Genotype", source=variants.source, read=kept, kept=kept)
+    return [check_whole(variants), cells, *reports]
+
+
+def _samples_of(genomes: list[Path]) -> list[str]:
+    found: list[str] = []
+    for number, path in enumerate(genomes):
+        with open_packed(path) as file:
+            samples = read_header(file, path.name)
+        if number and samples != found:
+            raise ImportFaultError(
+                path.name,
+                found=Message("samples other than those of the first file"),
+                wanted=Message("the same samples in the same order"),
+            )
+        found = samples
+    return found
+
+
+def _read_one(path: Path, samples: list[str], parts: _Parts) -> None:
+    with open_packed(path) as file:
+        read_header(file, path.name)
+        for found in read_sites(file, len(samples)):
+            parts.add(found, samples)
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Rows on their way to disk, a bounded number at a time."""
+
+    work: Path
+    read: int = 0
+    kept: int = 0
+    reasons: dict[str, int] = field(default_factory=dict[str, int])
+    sites: list[Site] = field(default_factory=list[Site])
+    samples: list[str] = field(default_factory=list[str])
+    aside: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self.work.mkdir(exist_ok=True)
+
+    def add(self, found: Site | Broken, samples: list[str]) -> None:
+        """Take one record; write what is waiting when that has grown."""
+        self.read += 1
+        self.samples = samples
+        if isinstance(found, Broken):
+            self.reasons[found.reason] = self.reasons.get(found.reason, 0) + 1
+            self.aside.append(("Variant", self.read, found.reason))
+        else:
+            self.kept += 1
+            self.sites.append(found)
+        if len(self.sites) * (len(samples) + 10) + len(self.aside) >= _CELLS_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting as the next part of each table."""
+        first = self.kept - len(self.sites) + 1
+        tables = {
+            "Variant": _variants(self.sites, first),
+            "Genotype": _genotypes(self.sites, self.samples, first),
+            "aside": pl.DataFrame(self.aside, schema=QUARANTINE, orient="row"),
+        }
+        for table, rows in tables.items():
+            rows.write_parquet(self.work / f"{table}.{self.number:06}.part")
+        self.number += 1
+        self.sites, self.aside = [], []
+
+    def join(self, base: duckdb.DuckDBPyConnection, draft: Path) -> None:
+        """Make one file of the parts of each table."""
+        places = {"Variant": draft / "Variant.parquet", "Genotype": draft / "Genotype.parquet",
+                  "aside": self.work / "Variant.aside.parquet"}  # fmt: skip
+        for table, to in places.items():
+            parts = [literal(str(path)) for path in sorted(self.work.glob(f"{table}.*.part"))]
+            copy(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)
+
+
+def _variants(sites: list[Site], first: int) -> pl.DataFrame:
+    rows = [
+        (first + i, one.chrom, one.pos, one.name or None, one.ref, list(one.alts), one.qual,
+         one.passed)
+        for i, one in enumerate(sites)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=_VARIANT, orient="row")
+
+
+def _genotypes(sites: list[Site], samples: list[str], first: int) -> pl.DataFrame:
+    cells = [cell for one in sites for cell in one.genotypes]
+    numbers = range(first, first + len(sites))
+    columns = {
+        "variant_id": [number for number in numbers for _ in samples],
+        "patient_id": samples * len(sites),
+        "allele_1": [cell[0] for cell in cells],
+        "allele_2": [cell[1] for cell in cells],
+        "phased": [cell[2] for cell in cells],
+    }
+    return pl.DataFrame(columns, schema=_GENOTYPE)
+
+
+def _group_report(
+    base: duckdb.DuckDBPyConnection, samples: list[str], groups: list[Path], draft: Path
+) -> TableReport:
+    """Write the table of samples, with the group of each where one is given."""
+    to = draft / "Sample.parquet"
+    known = pl.DataFrame({"patient_id": samples}, schema={"patient_id": pl.String})
+    if not groups:
+        known.with_columns(group=pl.lit(None, dtype=pl.String)).write_parquet(to)
+        return TableReport(table="Sample", source="", read=len(samples), kept=len(samples))
+    first, second = (*_header(groups[0]), "", "")[:2]
+    plain = Plain(fields=(
+        Field(name="patient_id", kind="text", required=True, unique=True, column=first,
+              choices=tuple(samples)),
+        Field(name="group", kind="text", required=True, longest=40, column=second),
+    ))  # fmt: skip
+    report = read_table(base, "Sample", plain, groups[0], to)
+    given = pl.read_parquet(to)
+    known.join(given, on="patient_id", how="left", maintain_order="left").write_parquet(to)
+    return report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenomeReport:
+    """What was made of genomes, and under which rule; the custodian signs its digest.
+
+    Args:
+        dataset: The dataset of counts.
+        people: People counted, without those who opted out.
+        groups: How many people stand in each group.
+        least_people: Fewest people of whom an allele is counted.
+        smallest_cell: Fewest carriers, and fewest others, that are told.
+        cells: Counts that were to be told.
+        withheld: Of those, counts that are not told because they are small, or
+            because a small one could be worked out from them.
+    """
+
+    dataset: str
+    people: int
+    groups: dict[str, int]
+    least_people: int
+    smallest_cell: int
+    cells: int
+    withheld: int
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest under which the custodian signs."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def people_of(dataset: Dataset) -> list[str]:
+    """Return the people of a genomic dataset, for the custodian's side only."""
+    return pl.read_parquet(_sealed(dataset, "Sample"))["patient_id"].to_list()
+
+
+def _sealed(dataset: Dataset, table: str) -> Path:
+    """Return a sealed table; of all code only this module opens one."""
+    return dataset.folder / f"{table}.parquet"
+
+
+def count_alleles(
+    dataset: Dataset,
+    store: Path,
+    name: str,
+    *,
+    leave_out: Iterable[str] = (),
+    least_people: int = LEAST_PEOPLE,
+    smallest_cell: int = SMALLEST_CELL,
+) -> tuple[Dataset, GenomeReport]:
+    """Make the dataset `name`, which tells how often alleles occur and nothing of a person.
+
+    Args:
+        dataset: An imported VCF.
+        store: The room's folder of datasets.
+        name: Of the new dataset; its one table is `AlleleCount`.
+        leave_out: People who opted out.
+        least_people: Fewest people in every group; with fewer nothing is made.
+        smallest_cell: Fewest carriers, and fewest others, that are told.
+
+    Raises:
+        RoomError: A group is too small.
+    """
+    if dataset.form != FORM:
+        raise RoomError(dataset.name, wanted=Message("a dataset of genomes, as imported"))
+    found: list[GenomeReport] = []
+
+    def fill(draft: Path) -> list[TableReport]:
+        work = draft / WORK
+        work.mkdir()
+        with connection(work) as base:
+            groups = _choose(base, dataset, leave_out)
+            _check_groups(dataset, groups, least_people)
+            _count(base, dataset, least_people, smallest_cell)
+            copy(base, _TOLD, draft / "AlleleCount.parquet")
+            cells, told = base.execute(
+                "SELECT count(*), count(*) FILTER (shown) FROM judged"
+            ).fetchall()[0]
+        found.append(
+            GenomeReport(
+                dataset=name, people=sum(groups.values()), groups=groups,
+                least_people=least_people, smallest_cell=smallest_cell, cells=cells,
+                withheld=cells - told,
+            )
+        )  # fmt: skip
+        return [TableReport(table="AlleleCount", source=dataset.name, read=cells, kept=cells)]
+
+    made = publish(store, name, f"{FORM} counts", fill)
+    return made, found[0]
+
+
+def _choose(
+    base: duckdb.DuckDBPyConnection, dataset: Dataset, leave_out: Iterable[str]
+) -> dict[str, int]:
+    """Make the table `chosen` of people and groups; return how many stand in each group."""
+    gone = ", ".join(literal(person) for person in sorted(leave_out)) or "''"
+    base.execute(
+        "CREATE TEMP TABLE chosen AS SELECT patient_id,"
+        ' coalesce("group", \'unknown\') AS "group"'
+        f" FROM read_parquet({literal(str(_sealed(dataset, 'Sample')))})"
+        f" WHERE patient_id NOT IN ({gone})"
+    )
+    rows = base.execute('SELECT "group", count(*) FROM chosen GROUP BY 1 ORDER BY 1').fetchall()
+    return dict(rows)
+
+
+def _check_groups(dataset: Dataset, groups: dict[str, int], least: int) -> None:
+    small = sum(people < least for people in groups.values())
+    if small or not groups:
+        raise RoomError(
+            dataset.name,
+            found=Message(
+                "{count} groups of fewer than {least} people",
+                {"count": str(small), "least": str(least)},
+            ),
+            wanted=Message("at least {least} people in every group", {"least": str(least)}),
+        )
+
+
+def _count(base: duckdb.DuckDBPyConnection, dataset: Dataset, least: int, smallest: int) -> None:
+    """Make the table `judged`: every cell, and whether it may be told."""
+    base.execute(
+        'CREATE TEMP TABLE seen AS SELECT g.*, c."group"'
+        f" FROM read_parquet({literal(str(_sealed(dataset, 'Genotype')))}) g"
+        " JOIN chosen c ON c.patient_id = g.patient_id"
+        " WHERE g.allele_1 IS NOT NULL OR g.allele_2 IS NOT NULL"
+    )
+    base.execute(_CALLED)
+    base.execute(_CARRIED)
+    base.execute(
+        f"CREATE TEMP TABLE cells AS {_CELLS}",
+        {"file": str(dataset.folder / "Variant.parquet"), "everyone": EVERYONE},
+    )
+    base.execute(_JUDGED, {"least": least, "smallest": smallest})
+
+
+_CALLED: Final = """
+CREATE TEMP TABLE called AS
+SELECT variant_id, "group", grouping("group") AS all_groups, count(*) AS people,
+       sum((allele_1 IS NOT NULL)::INT + (allele_2 IS NOT NULL)::INT) AS allele_number
+FROM seen GROUP BY GROUPING SETS ((variant_id), (variant_id, "group"))
+"""
+_CARRIED: Final = """
+CREATE TEMP TABLE carried AS
+SELECT variant_id, "group", grouping("group") AS all_groups, allele,
+       sum(dose) AS allele_count, count(*) AS carriers
+FROM (SELECT variant_id, "group", allele_1 AS allele,
+             CASE WHEN allele_2 = allele_1 THEN 2 ELSE 1 END AS dose
+      FROM seen WHERE allele_1 > 0
+      UNION ALL
+      SELECT variant_id, "group", allele_2, 1
+      FROM seen WHERE allele_2 > 0 AND allele_2 IS DISTINCT FROM allele_1)
+GROUP BY GROUPING SETS ((variant_id, allele), (variant_id, allele, "group"))
+"""
+_CELLS: Final = """
+SELECT v.*, g."group", g.all_groups, coalesce(c.people, 0) AS people,
+       coalesce(c.allele_number, 0) AS allele_number,
+       coalesce(k.allele_count, 0) AS allele_count, coalesce(k.carriers, 0) AS carriers
+FROM (SELECT variant_id, chrom, pos, name, ref, unnest(alts) AS alt,
+             unnest(range(1, len(alts) + 1)) AS allele FROM read_parquet($file)) v
+CROSS JOIN (SELECT DISTINCT "group", 0 AS all_groups FROM chosen
+            UNION ALL SELECT $everyone, 1) g
+LEFT JOIN called c ON c.variant_id = v.variant_id AND c.all_groups = g.all_groups
+     AND coalesce(c."group", $everyone) = g."group"
+LEFT JOIN carried k ON k.variant_id = v.variant_id AND k.all_groups = g.all_groups
+     AND coalesce(k."group", $everyone) = g."group" AND k.allele = v.allele
+"""
+_JUDGED: Final = """
+CREATE TEMP TABLE judged AS
+SELECT *, fine AND bool_and(fine) OVER (PARTITION BY variant_id, allele, all_groups) AS shown
+FROM (SELECT *, people >= $least AND carriers NOT BETWEEN 1 AND $smallest - 1
+             AND people - carriers NOT BETWEEN 1 AND $smallest - 1 AS fine FROM cells)
+"""
+_TOLD: Final = """
+SELECT chrom, pos, name, ref, alt, "group", CASE WHEN shown THEN people END AS people,
+       CASE WHEN shown THEN allele_number END::BIGINT AS allele_number,
+       CASE WHEN shown THEN allele_count END::BIGINT AS allele_count,
+       CASE WHEN shown THEN allele_count / allele_number END AS frequency,
+       NOT shown AS withheld
+FROM judged ORDER BY variant_id, allele, all_groups DESC, "group"
+"""

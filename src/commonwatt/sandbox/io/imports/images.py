@@ -1,0 +1,237 @@
+"""DICOM folders as a dataset: a table of images, their cleaned files, their patients.
+
+What identifies a person in tags and pixels is removed before anything is
+stored: `clean`, which the caller gives, writes a de-identified copy of each
+file, and only that copy is kept. An image that cannot be cleaned is set aside.
+
+Source: DICOM PS3.3, C.7.1.1 (patient), C.7.2.1 (study), C.12.1 (instance).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, cast
+
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import DeidentifyError, ImportFaultError
+from commonwatt.sandbox.domain.fhir import RESOURCES
+from commonwatt.sandbox.domain.import_report import QUARANTINE, TableReport, check_whole
+from commonwatt.sandbox.io.imports.checked import WORK
+from commonwatt.sandbox.io.imports.dataset import Dataset, publish
+from commonwatt.sandbox.io.imports.to_fhir import column_kind
+
+FORM: Final = "dicom"
+Clean = Callable[[Path, Path], object]
+"""Writes a de-identified copy of the first path to the second, or raises DeidentifyError."""
+
+RULES: Final = (
+    "no DICOM file", "no image", "patient missing", "SOPInstanceUID malformed",
+    "StudyInstanceUID malformed", "Modality missing", "PatientSex not of the value set",
+    "PatientBirthDate is no date", "PatientBirthDate out of range", "StudyDate is no date",
+    "image seen before", "patient described otherwise before",
+    "pixels cannot be decoded and cleaned",
+)  # fmt: skip
+_UID: Final = re.compile(r"(?=.{1,64}$)(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
+_GENDERS: Final = {"M": "male", "F": "female", "O": "other", "": None}
+_BYTES_AT_ONCE: Final = 32 << 20
+_ROWS_A_GROUP: Final = 16  # files are large, and a reader holds a whole group
+
+_IMAGE: Final = pl.Schema({
+    "id": pl.String, "patient_id": pl.String, "study_id": pl.String, "series_id": pl.String,
+    "modality": pl.String, "body_part": pl.String, "view_position": pl.String,
+    "laterality": pl.String, "studied_on": pl.Date, "rows": pl.Int64, "columns": pl.Int64,
+    "frames": pl.Int64, "bits": pl.Int64, "photometric": pl.String,
+})  # fmt: skip
+_FILE: Final = pl.Schema({"id": pl.String, "patient_id": pl.String, "dicom": pl.Binary})
+_TYPES: Final = {"DATE": pl.Date, "TIMESTAMPTZ": pl.Datetime("us", "UTC"), "VARCHAR": pl.String}
+
+
+def import_dicom(sources: Sequence[Path], store: Path, name: str, *, clean: Clean) -> Dataset:
+    """Import DICOM images as the tables `Patient`, `Image` and `ImageFile`.
+
+    Args:
+        sources: Files, and folders that are searched to any depth.
+        store: The room's folder of datasets.
+        name: Of the new dataset.
+        clean: De-identifies a file; see `sandbox.deidentify.dicom`.
+    """
+    files = list(_walk(sources))
+    return publish(store, name, FORM, lambda draft: _read(files, draft, clean))
+
+
+def _walk(sources: Sequence[Path]) -> Iterator[Path]:
+    for source in sources:
+        if not source.exists():
+            raise ImportFaultError(source.name, found=Message("no such file or folder"))
+        found = sorted(source.rglob("*")) if source.is_dir() else [source]
+        yield from (path for path in found if path.is_file() and path.suffix != ".md")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Person:
+    gender: str | None
+    birth_on: date | None
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Images on their way to disk, a bounded number of bytes at a time."""
+
+    work: Path
+    clean: Clean
+    people: dict[str, _Person] = field(default_factory=dict[str, _Person])
+    seen: set[str] = field(default_factory=set[str])
+    images: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    aside: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
+    held: int = 0
+    parts: int = 0
+
+    def take(self, record: int, path: Path) -> None:
+        """Read, check and clean one file, or set it aside."""
+        try:
+            self._keep(path)
+        except _Fault as fault:
+            self.aside.append(("Image", record, fault.reason))
+
+    def _keep(self, path: Path) -> None:
+        tags = _tags(path)
+        person = _text(tags, "PatientID") or _text(tags, "StudyInstanceUID")
+        about = _check(tags, person)
+        uid = _text(tags, "SOPInstanceUID")
+        _need(uid not in self.seen, "image seen before")
+        known = self.people.get(person, about)
+        _need(known == about, "patient described otherwise before")
+        cleaned = self.work / "cleaned.dcm"
+        try:
+            self.clean(path, cleaned)
+        except DeidentifyError:
+            raise _Fault("pixels cannot be decoded and cleaned") from None
+        row = _row(_tags(cleaned), person, _date(_text(tags, "StudyDate")))
+        data = cleaned.read_bytes()
+        self.seen.add(uid)
+        self.people[person] = about
+        self.images.append(row)
+        self.files.append({"id": row["id"], "patient_id": person, "dicom": data})
+        self.held += len(data)
+        if self.held >= _BYTES_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the files that are waiting as the next part."""
+        part = self.work / f"files.{self.parts:06}.parquet"
+        pl.DataFrame(self.files, schema=_FILE).write_parquet(part, row_group_size=_ROWS_A_GROUP)
+        self.files, self.held, self.parts = [], 0, self.parts + 1
+
+
+class _Fault(Exception):  # noqa: N818  a fault of the data, not an error of ours
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+def _need(holds: object, reason: str) -> None:
+    if not holds:
+        raise _Fault(reason)
+
+
+def _read(files: list[Path], draft: Path, clean: Clean) -> list[TableReport]:
+    work = draft / WORK
+    work.mkdir()
+    reader = _Reader(work, clean)
+    for record, path in enumerate(files, start=1):
+        reader.take(record, path)
+    reader.flush()
+    pl.scan_parquet(work / "files.*.parquet").sink_parquet(
+        draft / "ImageFile.parquet", row_group_size=_ROWS_A_GROUP, maintain_order=True
+    )
+    pl.DataFrame(reader.images, schema=_IMAGE).write_parquet(draft / "Image.parquet")
+    _patients(reader.people).write_parquet(draft / "Patient.parquet")
+    aside = work / "Image.aside.parquet"
+    pl.DataFrame(reader.aside, schema=QUARANTINE, orient="row").write_parquet(aside)
+    reasons = [reason for _, _, reason in reader.aside]
+    kept, people = len(reader.images), len(reader.people)
+    images = TableReport(
+        table="Image", source="DICOM", read=len(files), kept=kept, aside=aside,
+        rules={rule: reasons.count(rule) for rule in RULES},
+    )  # fmt: skip
+    return [
+        check_whole(images),
+        TableReport(table="ImageFile", source="DICOM", read=kept, kept=kept),
+        TableReport(table="Patient", source="DICOM", read=people, kept=people),
+    ]
+
+
+def _tags(path: Path) -> Any:
+    pydicom = cast("Any", import_module("pydicom"))
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=False, defer_size=1 << 16)
+    except Exception:  # a broken file may fail in any way inside the reader
+        raise _Fault("no DICOM file") from None
+
+
+def _text(tags: Any, keyword: str) -> str:
+    try:
+        return str(tags.get(keyword, "") or "").strip()
+    except Exception:  # a value that its own type cannot hold
+        return "\0"
+
+
+def _check(tags: Any, person: str) -> _Person:
+    _need("PixelData" in tags, "no image")
+    _need(person and person != "\0", "patient missing")
+    _need(_UID.fullmatch(_text(tags, "SOPInstanceUID")), "SOPInstanceUID malformed")
+    study = _text(tags, "StudyInstanceUID")
+    _need(not study or _UID.fullmatch(study), "StudyInstanceUID malformed")
+    _need(_text(tags, "Modality"), "Modality missing")
+    sex, birth = _text(tags, "PatientSex"), _text(tags, "PatientBirthDate")
+    _need(sex in _GENDERS, "PatientSex not of the value set")
+    _need(not birth or _date(birth), "PatientBirthDate is no date")
+    _need(not birth or "1850" <= birth[:4] <= "2100", "PatientBirthDate out of range")
+    day = _text(tags, "StudyDate")
+    _need(not day or _date(day), "StudyDate is no date")
+    return _Person(gender=_GENDERS[sex], birth_on=_date(birth))
+
+
+def _date(text: str) -> date | None:
+    """Return a day as DICOM writes it, or nothing.
+
+    >>> _date("20250802"), _date("2025")
+    (datetime.date(2025, 8, 2), None)
+    """
+    if not re.fullmatch(r"\d{8}", text):
+        return None
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def _row(tags: Any, person: str, day: date | None) -> dict[str, Any]:
+    """Return the row of a cleaned file; `day` moves with the other dates of its patient later."""
+    return {
+        "id": _text(tags, "SOPInstanceUID"), "patient_id": person,
+        "study_id": _text(tags, "StudyInstanceUID"), "series_id": _text(tags, "SeriesInstanceUID"),
+        "modality": _text(tags, "Modality"), "body_part": _text(tags, "BodyPartExamined"),
+        "view_position": _text(tags, "ViewPosition"),
+        "laterality": _text(tags, "Laterality") or _text(tags, "ImageLaterality"),
+        "studied_on": day, "rows": int(tags.Rows), "columns": int(tags.Columns),
+        "frames": int(tags.get("NumberOfFrames", 1) or 1), "bits": int(tags.BitsAllocated),
+        "photometric": _text(tags, "PhotometricInterpretation"),
+    }  # fmt: skip
+
+
+def _patients(people: dict[str, _Person]) -> pl.DataFrame:
+    """Return the patients with the columns of a FHIR import, of which images know four."""
+    rows = [
+        {"id": who, "patient_id": who, "gender": one.gender, "birth_on": one.birth_on}
+        for who, one in sorted(people.items())
+    ]
+    schema = {name: _TYPES[column_kind(name)] for name in RESOURCES["Patient"].columns}
+    return pl.DataFrame(rows, schema=schema)

@@ -1,0 +1,134 @@
+"""FHIR files into Parquet, inside DuckDB and in bounded memory.
+
+A line that is no JSON object reads as a row of nothing, which the first rule
+of every resource catches; so one pass reads, checks, keeps and sets aside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, cast
+
+import duckdb
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import ImportFaultError
+from commonwatt.sandbox.domain.fhir import RESOURCES, Resource
+from commonwatt.sandbox.domain.import_report import QUARANTINE, TableReport
+from commonwatt.sandbox.io.imports.checked import (
+    literal,
+    mark,
+    mark_duplicates,
+    settle,
+    without_content,
+)
+from commonwatt.sandbox.io.imports.compressed import check_packed, open_packed
+
+_LARGEST_RECORD: Final = 64 << 20
+_OTHER: Final = "Other"
+_NO_BUNDLE: Final = "no bundle"
+_NOT_KEPT: Final = "type not kept"
+
+DUPLICATE: Final = "id seen before"
+ORPHAN: Final = "patient not in this dataset"
+
+
+def read_resource(
+    base: duckdb.DuckDBPyConnection, resource: Resource, sources: list[Path], to: Path
+) -> TableReport:
+    """Read NDJSON files of one resource type into the Parquet file `to`.
+
+    Where patients stand beside `to`, records of other patients are set aside.
+
+    Raises:
+        ImportFaultError: A file cannot be read at all.
+    """
+    for source in sources:
+        check_packed(source)
+    try:
+        base.execute(_checked(resource, sources))
+    except duckdb.Error as error:
+        raise ImportFaultError(
+            sources[0].name,
+            found=Message("a file that cannot be read as lines of JSON"),
+            wanted=Message("one JSON object a line, in UTF-8"),
+        ) from without_content(error)
+    mark_duplicates(base, "id", DUPLICATE)
+    rules = [*dict.fromkeys(rule.reason for rule in resource.rules), DUPLICATE]
+    patients = to.with_name("Patient.parquet")
+    if "patient_id" in resource.columns and patients != to and patients.exists():
+        known = f"SELECT patient_id FROM read_parquet({literal(str(patients))})"  # noqa: S608
+        mark(base, ORPHAN, f"patient_id IS NOT NULL AND patient_id NOT IN ({known})")
+        rules.append(ORPHAN)
+    names = ", ".join(path.name for path in sources)
+    return settle(base, resource.name, source=names, columns=resource.columns, rules=rules, to=to)
+
+
+def _checked(resource: Resource, sources: list[Path]) -> str:
+    fields = ", ".join(f'"{name}": {literal(kind)}' for name, kind in resource.fields.items())
+    whens = " ".join(f"WHEN {rule.broken} THEN {literal(rule.reason)}" for rule in resource.rules)
+    columns = ", ".join(f"{sql} AS {name}" for name, sql in resource.columns.items())
+    files = ", ".join(literal(str(path)) for path in sources)
+    return (
+        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {columns}, CASE {whens} END AS reason,"  # noqa: S608
+        f" row_number() OVER () AS record FROM read_json([{files}], format='newline_delimited',"
+        f" ignore_errors=true, maximum_object_size={_LARGEST_RECORD}, columns={{{fields}}})"
+    )
+
+
+def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableReport]:
+    """Split bundles into NDJSON files by resource type under `to`.
+
+    One bundle is held in memory at a time. `urn:uuid:` references keep their
+    id, which is all that the tables use.
+
+    Returns:
+        The files, and a report of what has no table: bundles that are none, and
+        resources of other types, each set aside by its place.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    other: list[tuple[str, int, str]] = []
+    read = 0
+    for source in sources:
+        files: dict[str, list[str]] = {}
+        for resource in _entries(source):
+            read += 1
+            kind = resource.get("resourceType") if resource else None
+            if isinstance(kind, str) and kind in RESOURCES:
+                files.setdefault(kind, []).append(json.dumps(resource, ensure_ascii=False))
+            else:
+                other.append((_OTHER, read, _NO_BUNDLE if resource is None else _NOT_KEPT))
+        _append(files, to)
+    return sorted(to.glob("*.ndjson")), _left(other, to)
+
+
+def _left(other: list[tuple[str, int, str]], to: Path) -> TableReport:
+    aside = to / f"{_OTHER}.aside.parquet"
+    pl.DataFrame(other, schema=QUARANTINE, orient="row").write_parquet(aside)
+    reasons = [reason for _, _, reason in other]
+    return TableReport(
+        table=_OTHER, source="bundles", read=len(other), kept=0, aside=aside,
+        rules={rule: reasons.count(rule) for rule in (_NO_BUNDLE, _NOT_KEPT)},
+    )  # fmt: skip
+
+
+def _entries(source: Path) -> Iterator[dict[str, Any] | None]:
+    """Yield the resources of a bundle, or None once for what is no bundle."""
+    try:
+        with open_packed(source) as file:
+            entries: list[Any] = json.loads(file.read())["entry"]
+        resources = [entry["resource"] for entry in entries]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        yield None
+        return
+    for resource in resources:
+        yield cast("dict[str, Any]", resource) if isinstance(resource, dict) else {}
+
+
+def _append(files: dict[str, list[str]], to: Path) -> None:
+    for kind, lines in files.items():
+        with (to / f"{kind}.ndjson").open("a", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in lines)

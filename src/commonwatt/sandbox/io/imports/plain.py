@@ -1,0 +1,270 @@
+"""How a plain table is written and what its cells may hold, and a first guess at both.
+
+A custodian writes the schema as JSON, takes one that is shipped for a public
+data set, or starts from a guess: `infer_schema` looks at a file and proposes
+kinds. A guess never proposes bounds or choices from single people's cells.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from commonwatt.core.messages import Message
+from commonwatt.core.shipped import DATA
+from commonwatt.sandbox.domain.errors import ImportFaultError
+from commonwatt.sandbox.io.imports.checked import literal, without_content
+from commonwatt.sandbox.io.imports.compressed import open_packed
+
+SCHEMAS: Final = DATA / "sandbox" / "schemas"
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+TYPES: Final = {
+    "integer": "BIGINT", "float": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMP",
+    "text": "VARCHAR", "flag": "BOOLEAN",
+}  # fmt: skip
+_GUESSES: Final = ("integer", "float", "date", "datetime")
+_MISSING: Final = ("", "?", "NA", "NULL", "null", "NaN", "nan", "N/A")
+
+
+def cast_text(cell: str, kind: str) -> str:
+    """Return SQL for the value of a text, nothing where it is none of that kind.
+
+    Exporters write whole numbers as `63.0` and dates as the first second of a day;
+    any other fraction or time would be lost, so it is none.
+    """
+    match kind:
+        case "integer":
+            text = f"regexp_extract({cell}, '^([+-]?[0-9]+)(\\.0+)?$', 1)"
+        case "date":
+            text = f"regexp_extract({cell}, '^(.{{8,10}}?)([ T]00:00(:00(\\.0+)?)?)?$', 1)"
+        case _:
+            text = cell
+    return f"TRY_CAST({text} AS {TYPES[kind]})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field: `kind` is integer, float, date, datetime, text or flag.
+
+    Args:
+        name: In the store.
+        kind: What its cells hold.
+        required: No cell may be empty.
+        unique: No two cells may be equal.
+        longest: Most characters of a text; None for no limit.
+        choices: The only values allowed; empty for any.
+        lowest: Least value of a number; None for no limit.
+        highest: Greatest value of a number; None for no limit.
+        column: Its name in the file, where that is another.
+    """
+
+    name: str
+    kind: str
+    required: bool = False
+    unique: bool = False
+    longest: int | None = None
+    choices: tuple[str, ...] = ()
+    lowest: float | None = None
+    highest: float | None = None
+    column: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in TYPES or not NAME.fullmatch(self.name):
+            raise ImportFaultError(
+                self.name,
+                found=Message("a field of kind {kind}", {"kind": self.kind}),
+                wanted=Message("a plain name and one of {kinds}", {"kinds": ", ".join(TYPES)}),
+            )
+
+    @property
+    def heading(self) -> str:
+        """Return the field's column in the file, in small letters."""
+        return (self.column or self.name).lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plain:
+    """How a plain table is written.
+
+    Args:
+        fields: In the file's order where it has no header.
+        header: Whether the first line names the columns.
+        missing: Marks that stand for nothing, beside the empty cell.
+        delimiter: Between cells.
+    """
+
+    fields: tuple[Field, ...]
+    header: bool = True
+    missing: tuple[str, ...] = ()
+    delimiter: str = ","
+
+    def headings(self, source: Path) -> list[str]:
+        """Return the names of the columns of `source`, no two alike."""
+        if not self.header:
+            return [field.heading for field in self.fields]
+        with open_packed(source) as file:
+            text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
+            try:
+                row = next(csv.reader(text, delimiter=self.delimiter), list[str]())
+            except csv.Error:
+                row = list[str]()
+            text.detach()
+        return _unlike(row)
+
+    def reader(self, source: Path, *, lenient: bool = False) -> str:
+        """Return SQL that reads `source` with every cell as text.
+
+        Nothing of the file is left for the database to guess: it would skip lines
+        that look odd to it. With `lenient` it skips rows that are not in order.
+        """
+        path = literal(str(source))
+        if source.suffix == ".parquet":
+            return f"read_parquet({path})"
+        marks = ", ".join(literal(mark) for mark in ("", *self.missing))
+        named = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.headings(source))
+        return (
+            f"read_csv({path}, auto_detect=false, header={self.header}, columns={{{named}}},"
+            f" delim={literal(self.delimiter)}, quote='\"', escape='\"', nullstr=[{marks}],"
+            f" ignore_errors={lenient}, max_line_size=16777216)"
+        )
+
+
+def _unlike(names: Sequence[str]) -> list[str]:
+    """Return the names, those that are empty or come again told apart.
+
+    >>> _unlike(["a", "", "A"])
+    ['a', 'column1', 'A_1']
+    """
+    plain = [name.strip() or f"column{i}" for i, name in enumerate(names)]
+    before = [
+        [one.lower() for one in plain[:i]].count(name.lower()) for i, name in enumerate(plain)
+    ]
+    return [f"{name}_{n}" if n else name for name, n in zip(plain, before, strict=True)]
+
+
+def load_schema(schema: str | Path) -> Plain:
+    """Return the schema in a JSON file, or the shipped one of that name.
+
+    The file holds a list of fields, or an object with `fields` and how the table
+    is written: `header`, `missing`, `delimiter`.
+
+    Raises:
+        ImportFaultError: The file is no schema.
+    """
+    path = SCHEMAS / f"{schema}.json" if str(schema) in shipped_schemas() else Path(schema)
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        facts: dict[str, Any] = {"fields": found} if isinstance(found, list) else found
+        fields = tuple(_field(row) for row in facts["fields"])
+        written = {key: facts[key] for key in ("header", "delimiter") if key in facts}
+        return Plain(fields=fields, missing=tuple(facts.get("missing", ())), **written)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ImportFaultError(
+            path.name,
+            found=type(error).__name__,
+            wanted=Message("a JSON list of fields with name, kind and required"),
+            remedy=Message(
+                "Shipped schemas: {names}.", {"names": ", ".join(sorted(shipped_schemas()))}
+            ),
+        ) from None
+
+
+def shipped_schemas() -> set[str]:
+    """Return the names of the schemas that come with Commonwatt.
+
+    >>> "uci-heart" in shipped_schemas()
+    True
+    """
+    return {path.stem for path in SCHEMAS.glob("*.json")}
+
+
+def _field(row: Mapping[str, Any]) -> Field:
+    facts: dict[str, Any] = {**row, "choices": tuple(row.get("choices", ()))}
+    return Field(**facts)
+
+
+def infer_schema(source: Path, *, rows: int = 100_000) -> Plain:
+    """Return a guess at the schema of a table with a header, from its first `rows` rows.
+
+    A column is whole numbers, numbers, dates, instants or text, whichever is the
+    narrowest that all its cells are; nothing is required or unique.
+
+    Raises:
+        ImportFaultError: The file cannot be read as a table.
+    """
+    blank = Plain(fields=(), missing=_MISSING)
+    try:
+        with duckdb.connect() as base:
+            base.execute(f"CREATE TEMP TABLE seen AS SELECT COLUMNS(*)::VARCHAR FROM"  # noqa: S608
+                         f" {blank.reader(source, lenient=True)} LIMIT {rows}")  # fmt: skip
+            columns = [str(column[0]) for column in base.execute("FROM seen").description or []]
+            kinds = [_kind(base, column) for column in columns]
+    except duckdb.Error as error:
+        raise ImportFaultError(
+            source.name,
+            found=Message("a file that cannot be read as a table"),
+            wanted=Message("CSV with a header or Parquet, in UTF-8"),
+        ) from without_content(error)
+    names = _plain_names(columns)
+    fields = tuple(
+        Field(name=name, kind=kind, column=column)
+        for name, kind, column in zip(names, kinds, columns, strict=True)
+    )
+    return Plain(fields=fields, missing=_MISSING)
+
+
+def _kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
+    cell = '"' + column.replace('"', '""') + '"'
+    for kind in _GUESSES:
+        code = f"regexp_matches({cell}, '^[+-]?0[0-9]')"  # 007 is a name, not the number 7
+        no = f"{cell} IS NOT NULL AND ({cast_text(cell, kind)} IS NULL OR {code})"
+        wrong = f"count(*) FILTER ({no})"
+        found = base.execute(f"SELECT {wrong}, count({cell}) FROM seen").fetchone()  # noqa: S608
+        assert found is not None
+        if found[0] == 0 and found[1] > 0:
+            return kind
+    return "text"
+
+
+def _plain_names(columns: Sequence[str]) -> list[str]:
+    """Return a plain name for each column, no two alike.
+
+    >>> _plain_names(["Age (y)", "age y", "2h", "年齡"])
+    ['age_y', 'age_y_2', 'c_2h', 'c']
+    """
+    names: list[str] = []
+    for column in columns:
+        name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
+        name = name if NAME.fullmatch(name) else f"c_{name}".rstrip("_")[:60]
+        tail = sum(other == name or other.startswith(f"{name}_") for other in names)
+        names.append(f"{name}_{tail + 1}" if name in names else name)
+    return names
+
+
+def as_json(plain: Plain) -> str:
+    """Return a schema as the JSON that `load_schema` reads."""
+    rows = [
+        {key: value for key, value in _facts(field).items() if value or isinstance(value, float)}
+        for field in plain.fields
+    ]
+    facts = {"header": plain.header, "delimiter": plain.delimiter, "missing": plain.missing}
+    return json.dumps(facts | {"fields": rows}, indent=1, ensure_ascii=False)
+
+
+def _facts(field: Field) -> dict[str, Any]:
+    names = ("name", "kind", "required", "unique", "longest", "choices", "lowest", "highest",
+             "column")  # fmt: skip
+    facts: dict[str, Any] = {name: getattr(field, name) for name in names}
+    return facts | {name: _bound(facts[name]) for name in ("lowest", "highest")}
+
+
+def _bound(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,187 @@
+"""Tables of OMOP CDM 5.4 and plain CSV, held to a specification.
+
+A specification is a list of fields with type and whether each is required; for
+OMOP it is the standard's own, for a plain file the custodian writes it. Every
+cell is read as text, checked, then converted, so that a bad one sets aside its
+row and nothing else.
+
+Source: OHDSI, OMOP Common Data Model v5.4, `OMOP_CDMv5.4_Field_Level.csv`.
+"""
+
+# ruff: noqa: S608  the names in the SQL are ours, and values are quoted by `literal`
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.core.shipped import DATA
+from commonwatt.sandbox.domain.errors import ImportFaultError
+from commonwatt.sandbox.domain.import_report import TableReport
+from commonwatt.sandbox.io.imports.checked import (
+    WORK,
+    literal,
+    mark_duplicates,
+    settle,
+    without_content,
+)
+from commonwatt.sandbox.io.imports.compressed import check_packed
+from commonwatt.sandbox.io.imports.lenient_csv import FAULT, NO_TEXT, QUOTES, RAGGED, read_loosely
+from commonwatt.sandbox.io.imports.plain import Field, Plain, cast_text
+
+_SPECIFICATION: Final = DATA / "sandbox" / "omop-5.4" / "fields.csv"
+VOCABULARY: Final = ("concept", "concept_relationship")
+"""OMOP's tables that say which concept a code of a terminology is."""
+
+
+@cache
+def omop_tables() -> dict[str, tuple[Field, ...]]:
+    """Return the fields of every OMOP table, in the standard's order."""
+    rows = pl.read_csv(_SPECIFICATION, infer_schema=False)
+    tables: dict[str, list[Field]] = {}
+    for row in rows.iter_rows(named=True):
+        kind, longest = _omop_kind(row["datatype"])
+        tables.setdefault(row["table"], []).append(
+            Field(
+                name=row["field"],
+                kind=kind,
+                required=row["required"].strip().lower() == "yes",
+                unique=row["primary_key"].strip().lower() == "yes",
+                longest=longest,
+            )
+        )
+    return {name: tuple(fields) for name, fields in tables.items()}
+
+
+def _omop_kind(datatype: str) -> tuple[str, int | None]:
+    """Return kind and longest text of one of the standard's type names.
+
+    >>> _omop_kind("varchar(50)"), _omop_kind("Integer")
+    (('text', 50), ('integer', None))
+    """
+    name = datatype.strip().lower()
+    if found := re.fullmatch(r"varchar\((\d+|max)\)", name):
+        return "text", None if found[1] == "max" else int(found[1])
+    return name, None
+
+
+def read_table(
+    base: duckdb.DuckDBPyConnection,
+    name: str,
+    plain: Plain,
+    source: Path,
+    to: Path,
+) -> TableReport:
+    """Read the CSV or Parquet file `source` into `to`, setting broken rows aside.
+
+    Raises:
+        ImportFaultError: The file lacks a required column or cannot be read.
+    """
+    try:
+        header = _load(base, plain, source, to.parent / WORK / f"{name}.loose")
+        chosen = _matched(source, header, plain.fields)
+        _check(base, chosen)
+    except duckdb.Error as error:
+        raise ImportFaultError(
+            source.name,
+            found=Message("a file that cannot be read as a table"),
+            wanted=Message("CSV with a header or Parquet, in UTF-8"),
+        ) from without_content(error)
+    rules = [RAGGED, QUOTES, NO_TEXT]
+    rules += [rule for column, field in chosen.items() for rule, _ in _rules(column, field)]
+    rules += [_twice(field) for field in chosen.values() if field.unique]
+    columns = [f'"{field.name}"' for field in chosen.values()]
+    report = settle(base, name, source=source.name, columns=columns, rules=rules, to=to)
+    base.execute("DROP TABLE raw")
+    return report
+
+
+def _load(
+    base: duckdb.DuckDBPyConnection, plain: Plain, source: Path, work: Path
+) -> dict[str, str]:
+    """Read every cell as text into `raw`; return the columns by lower-case name."""
+    check_packed(source)
+    make = "CREATE OR REPLACE TEMP TABLE raw AS SELECT COLUMNS(*)::VARCHAR,"
+    number = "row_number() OVER () AS record_of_file"
+    try:
+        base.execute(f"{make} NULL::VARCHAR AS {FAULT}, {number} FROM {plain.reader(source)}")
+    except duckdb.Error:
+        if source.suffix == ".parquet":
+            raise
+        parts = ", ".join(literal(str(part)) for part in read_loosely(source, plain, work))
+        base.execute(f"{make} {number} FROM read_parquet([{parts}])")
+    described = base.execute("SELECT * FROM raw LIMIT 0").description or []
+    return {str(column[0]).lower(): str(column[0]) for column in described}
+
+
+def _matched(
+    source: Path, header: Mapping[str, str], fields: tuple[Field, ...]
+) -> dict[str, Field]:
+    missing = [field.heading for field in fields if field.required and field.heading not in header]
+    if missing:
+        raise ImportFaultError(
+            source.name,
+            found=Message("{count} columns", {"count": str(len(header) - 2)}),
+            wanted=Message("also the columns {names}", {"names": ", ".join(missing)}),
+        )
+    return {header[field.heading]: field for field in fields if field.heading in header}
+
+
+def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, Field]) -> None:
+    values = ", ".join(
+        f'{_value(column, field)} AS "{field.name}"' for column, field in chosen.items()
+    )
+    whens = " ".join(
+        f"WHEN {broken} THEN {literal(reason)}"
+        for column, field in chosen.items()
+        for reason, broken in _rules(column, field)
+    )
+    base.execute(
+        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {values}, record_of_file AS record,"
+        f" CASE WHEN {FAULT} IS NOT NULL THEN {FAULT} {whens} END AS reason FROM raw"
+    )
+    for field in chosen.values():
+        if field.unique:
+            mark_duplicates(base, field.name, _twice(field))
+
+
+def _twice(field: Field) -> str:
+    return f"{field.name} seen before"
+
+
+def _cell(column: str) -> str:
+    quoted = '"' + column.replace('"', '""') + '"'
+    return f"nullif({quoted}, '')"
+
+
+def _value(column: str, field: Field) -> str:
+    cell = _cell(column)
+    return cell if field.kind == "text" else cast_text(cell, field.kind)
+
+
+def _rules(column: str, field: Field) -> list[tuple[str, str]]:
+    cell, value, name = _cell(column), _value(column, field), field.name
+    rules: list[tuple[str, str]] = []
+    if field.required:
+        rules.append((f"{name} missing", f"{cell} IS NULL"))
+    if field.kind != "text":
+        rules.append((f"{name} is no {field.kind}", f"{cell} IS NOT NULL AND {value} IS NULL"))
+    if field.kind == "float":
+        rules.append((f"{name} is not finite", f"NOT isfinite({value})"))
+    if field.longest is not None:
+        rules.append((f"{name} too long", f"length({cell}) > {field.longest}"))
+    if field.choices:
+        known = ", ".join(literal(choice) for choice in field.choices)
+        rules.append((f"{name} not of its choices", f"NOT coalesce({cell} IN ({known}), true)"))
+    if field.lowest is not None:
+        rules.append((f"{name} too small", f"{value} < {field.lowest}"))
+    if field.highest is not None:
+        rules.append((f"{name} too large", f"{value} > {field.highest}"))
+    return rules

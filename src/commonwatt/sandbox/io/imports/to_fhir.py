@@ -1,0 +1,256 @@
+"""FHIR-shaped tables made from OMOP ones, with the columns that a FHIR import has.
+
+A patient's id is OMOP's `person_id` as text. A code comes from the vocabulary
+where it was imported, else from `…_source_value`. What OMOP does not say, such
+as a status, is left empty.
+
+Source: OHDSI, OMOP Common Data Model v5.4; HL7 FHIR R4 (v4.0.1).
+"""
+
+# ruff: noqa: S608  the names in the SQL are ours, and values are quoted by `literal`
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import polars as pl
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.fhir import RESOURCES
+from commonwatt.sandbox.io.imports.checked import copy, literal
+from commonwatt.sandbox.io.imports.plain import TYPES
+from commonwatt.sandbox.io.imports.tables import omop_tables
+from commonwatt.sandbox.io.imports.terms import (
+    ETHNICITIES,
+    GENDERS,
+    OF_ADMINISTRATION,
+    RACES,
+    SYSTEMS,
+    VISITS,
+    back,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How rows of an OMOP table become rows of a FHIR table.
+
+    Args:
+        resource: FHIR table.
+        table: OMOP table.
+        key: Its column that names a row.
+        concept: Column of the standard concept; empty where the table has no code.
+        source: Column of the code as it stood at the source.
+        columns: FHIR columns as SQL over the OMOP ones.
+        where: Which rows; all if empty.
+    """
+
+    resource: str
+    table: str
+    key: str
+    concept: str = ""
+    source: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    where: str = ""
+
+
+_GIVEN: Final = f"drug_type_concept_id = {OF_ADMINISTRATION}"
+_VALUE: Final = {"value_number": "value_as_number", "value_unit": "unit_source_value"}
+
+
+def _since(day: str, instant: str) -> str:
+    """Return SQL for an instant: the time if it is known, else the start of the day."""
+    return f"CAST(coalesce({instant}, CAST({day} AS TIMESTAMP)) AS TIMESTAMPTZ)"
+
+
+VIEWS: Final = (
+    View(resource="Encounter", table="visit_occurrence", key="visit_occurrence_id", columns={
+        "class_code": back("visit_concept_id", VISITS), "type_code": "visit_source_value",
+        "start_at": _since("visit_start_date", "visit_start_datetime"),
+        "end_at": _since("visit_end_date", "visit_end_datetime")}),
+    View(resource="Condition", table="condition_occurrence", key="condition_occurrence_id",
+         concept="condition_concept_id", source="condition_source_value", columns={
+        "onset_at": _since("condition_start_date", "condition_start_datetime"),
+        "abatement_at": _since("condition_end_date", "condition_end_datetime")}),
+    View(resource="MedicationRequest", table="drug_exposure", key="drug_exposure_id",
+         concept="drug_concept_id", source="drug_source_value", where=f"NOT ({_GIVEN})", columns={
+        "authored_at": _since("drug_exposure_start_date", "drug_exposure_start_datetime")}),
+    View(resource="Immunization", table="drug_exposure", key="drug_exposure_id",
+         concept="drug_concept_id", source="drug_source_value", where=_GIVEN, columns={
+        "occurred_at": _since("drug_exposure_start_date", "drug_exposure_start_datetime")}),
+    View(resource="Procedure", table="procedure_occurrence", key="procedure_occurrence_id",
+         concept="procedure_concept_id", source="procedure_source_value", columns={
+        "performed_at": _since("procedure_date", "procedure_datetime")}),
+    View(resource="Observation", table="measurement", key="measurement_id",
+         concept="measurement_concept_id", source="measurement_source_value", columns=_VALUE | {
+        "effective_at": _since("measurement_date", "measurement_datetime")}),
+    View(resource="Observation", table="observation", key="observation_id",
+         concept="observation_concept_id", source="observation_source_value", columns=_VALUE | {
+        "value_text": "value_as_string",
+        "effective_at": _since("observation_date", "observation_datetime")}),
+)  # fmt: skip
+
+
+class Shelf:
+    """The OMOP tables of a draft; a column that one lacks reads as nothing."""
+
+    def __init__(self, draft: Path) -> None:
+        self.draft = draft
+
+    def has(self, table: str) -> bool:
+        """Return whether the draft holds `table`."""
+        return self.path(table).exists()
+
+    def path(self, table: str) -> Path:
+        """Return where `table` is or would be."""
+        return self.draft / f"{table}.parquet"
+
+    def rows(self, table: str) -> str:
+        """Return SQL for `table` with every column of the standard and none beside."""
+        found = pl.read_parquet_schema(self.path(table))
+        columns = [
+            f'"{one.name}"' if one.name in found else f'NULL::{TYPES[one.kind]} AS "{one.name}"'
+            for one in omop_tables()[table]
+        ]
+        return f"(SELECT {', '.join(columns)} FROM read_parquet({literal(str(self.path(table)))}))"
+
+
+def make_fhir(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
+    """Add FHIR-shaped tables beside the OMOP tables in `draft`; return their rows by table.
+
+    Raises:
+        IdentityError: A row was lost or came twice.
+    """
+    shelf = Shelf(draft)
+    _make_terms(base, shelf)
+    made = {"Patient": _make_patients(base, shelf)}
+    for resource in dict.fromkeys(view.resource for view in VIEWS):
+        views = [view for view in VIEWS if view.resource == resource and shelf.has(view.table)]
+        if views:
+            made[resource] = _make(base, shelf, resource, views)
+    return made
+
+
+def _make_terms(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
+    """Make the table `terms`: system and code of each concept."""
+    base.execute(
+        "CREATE OR REPLACE TEMP TABLE terms"
+        " (concept_id BIGINT, system VARCHAR, code VARCHAR, name VARCHAR)"
+    )
+    if not shelf.has("concept"):
+        return
+    names = ", ".join(f"({literal(url)}, {literal(name)})" for url, name in SYSTEMS.items())
+    base.execute(
+        "INSERT INTO terms SELECT c.concept_id, coalesce(n.system, c.vocabulary_id),"
+        f" c.concept_code, c.concept_name FROM {shelf.rows('concept')} c"
+        f" LEFT JOIN (VALUES {names}) n(system, vocabulary) ON n.vocabulary = c.vocabulary_id"
+        " WHERE c.concept_id <> 0"
+    )
+
+
+def _make_patients(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> int:
+    died = "SELECT NULL::BIGINT AS person_id, NULL::TIMESTAMPTZ AS died_at WHERE false"
+    if shelf.has("death"):
+        when = _since("death_date", "death_datetime")
+        died = (
+            f"SELECT person_id, min({when}) AS died_at FROM {shelf.rows('death')}"
+            " GROUP BY person_id"
+        )
+    places = "SELECT NULL::BIGINT AS location_id, NULL::VARCHAR AS city, NULL::VARCHAR AS state,"
+    places += " NULL::VARCHAR AS zip WHERE false"
+    if shelf.has("location"):
+        places = f"SELECT location_id, city, state, zip FROM {shelf.rows('location')}"
+    columns = {
+        "id": "CAST(p.person_id AS VARCHAR)", "patient_id": "CAST(p.person_id AS VARCHAR)",
+        "gender": back("p.gender_concept_id", GENDERS),
+        "birth_on": "make_date(p.year_of_birth, coalesce(p.month_of_birth, 1),"
+                    " coalesce(p.day_of_birth, 1))",
+        "died_at": "d.died_at", "identifiers": "p.person_source_value",
+        "city": "l.city", "state": "l.state", "postal_code": "l.zip",
+        "race": f"coalesce({back('p.race_concept_id', RACES)}, p.race_source_value)",
+        "ethnicity": f"coalesce({back('p.ethnicity_concept_id', ETHNICITIES)},"
+                     " p.ethnicity_source_value)",
+    }  # fmt: skip
+    query = (
+        f"SELECT {_filled('Patient', columns)} FROM {shelf.rows('person')} p"
+        f" LEFT JOIN ({died}) d USING (person_id) LEFT JOIN ({places}) l USING (location_id)"
+        " ORDER BY p.person_id"
+    )
+    copy(base, query, shelf.path("Patient"))
+    return _same(base, shelf, "Patient", ["person"], "")
+
+
+def _make(base: duckdb.DuckDBPyConnection, shelf: Shelf, resource: str, views: list[View]) -> int:
+    union = " UNION ALL ".join(_select(shelf, view) for view in views)
+    copy(base, f"SELECT * FROM ({union}) ORDER BY ALL", shelf.path(resource))
+    where = views[0].where
+    return _same(base, shelf, resource, [view.table for view in views], where)
+
+
+def _select(shelf: Shelf, view: View) -> str:
+    columns = {
+        "id": f"'{view.table}-' || o.{view.key}", "patient_id": "CAST(o.person_id AS VARCHAR)",
+        "encounter_id": "'visit_occurrence-' || o.visit_occurrence_id",
+        **view.columns,
+    }  # fmt: skip
+    joined = ""
+    if view.concept:
+        columns |= {
+            "code_system": "t.system",
+            "code_code": f"coalesce(t.code, CAST(o.{view.source} AS VARCHAR))",
+        }
+        joined = f" LEFT JOIN terms t ON t.concept_id = o.{view.concept}"
+    if view.table == "observation":
+        columns |= {"value_code": "v.code"}
+        joined += " LEFT JOIN terms v ON v.concept_id = o.value_as_concept_id"
+    where = f" WHERE {view.where}" if view.where else ""
+    filled = _filled(view.resource, columns)
+    return f"SELECT {filled} FROM {shelf.rows(view.table)} o{joined}{where}"
+
+
+def _filled(resource: str, columns: Mapping[str, str]) -> str:
+    """Return the columns of a FHIR table, those that are not given as nothing."""
+    return ", ".join(
+        f'{columns[name]} AS "{name}"'
+        if name in columns
+        else f'NULL::{column_kind(name)} AS "{name}"'
+        for name in RESOURCES[resource].columns
+    )
+
+
+def column_kind(column: str) -> str:
+    """Return the type of a column of the FHIR tables.
+
+    >>> column_kind("birth_on"), column_kind("gender")
+    ('DATE', 'VARCHAR')
+    """
+    kinds = {"component_codes": "VARCHAR[]", "component_numbers": "DOUBLE[]",
+             "value_number": "DOUBLE"}  # fmt: skip
+    if column in kinds:
+        return kinds[column]
+    return {"_at": "TIMESTAMPTZ", "_on": "DATE"}.get(column[-3:], "VARCHAR")
+
+
+def _same(
+    base: duckdb.DuckDBPyConnection, shelf: Shelf, resource: str, tables: list[str], where: str
+) -> int:
+    """Return the rows of what was made, which are as many as those of its sources."""
+    condition = f" WHERE {where}" if where else ""
+    queries = [f"SELECT count(*) FROM {shelf.rows(table)}{condition}" for table in tables]
+    wanted = base.execute("SELECT (" + ") + (".join(queries) + ")").fetchone()
+    place = literal(str(shelf.path(resource)))
+    made = base.execute(f"SELECT count(*) FROM read_parquet({place})").fetchone()
+    if made is None or wanted is None or made[0] != wanted[0]:
+        raise IdentityError(
+            resource,
+            found=Message("{count} rows", {"count": str(made and made[0])}),
+            wanted=Message(
+                "{count}, one for each of its source", {"count": str(wanted and wanted[0])}
+            ),
+        )
+    return int(made[0])

@@ -1,0 +1,1 @@
+"""Rows and files of projects, written on the caller's connection so that moves are whole."""

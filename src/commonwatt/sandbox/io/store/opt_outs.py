@@ -1,0 +1,118 @@
+"""People who said no, and every use that must not see them.
+
+An opt-out has a scope. A room has one, too: what its project does. Whoever
+opted out of that, of research at large or of everything is left out of every
+job and every question from the moment the opt-out is on record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import sqlalchemy as sa
+
+import commonwatt.sandbox.io.store.schema as schema
+
+
+class Scope(StrEnum):
+    """What a person can opt out of."""
+
+    ALL = "all"
+    RESEARCH = "research"
+    AI_TRAINING = "ai-training"
+    GENOMICS = "genomics"
+
+
+def reaches(opted_out: Scope, use: Scope) -> bool:
+    """Return whether an opt-out keeps a person out of a use.
+
+    >>> reaches(Scope.RESEARCH, Scope.GENOMICS), reaches(Scope.GENOMICS, Scope.AI_TRAINING)
+    (True, False)
+    """
+    return opted_out in (Scope.ALL, Scope.RESEARCH) or opted_out is use
+
+
+def record(tx: sa.Connection, room: str, person: str, scope: Scope, *, out: bool) -> None:
+    """Put on record that a person opted out of `scope`, or took that back."""
+    row = {"room": room, "person": person, "scope": scope.value, "out": out}
+    tx.execute(schema.opt_outs.insert().values(row))
+
+
+def left_out(tx: sa.Connection, room: str, use: Scope) -> frozenset[str]:
+    """Return the people whom a use must not see, by their tokens in the room."""
+    columns = (schema.opt_outs.c.person, schema.opt_outs.c.scope, schema.opt_outs.c.out)
+    query = (
+        sa.select(*columns).where(schema.opt_outs.c.room == room).order_by(schema.opt_outs.c.number)
+    )
+    last = {(row.person, row.scope): row.out for row in tx.execute(query)}
+    return frozenset(
+        person for (person, scope), out in last.items() if out and reaches(Scope(scope), use)
+    )
+
+
+PERSON_COLUMNS: Final = ("patient_id", "person_id")
+"""Columns that name a person, in FHIR's tables and in OMOP's."""
+
+
+def person_column(table: Path) -> str | None:
+    """Return the column of a table that names a person, or None."""
+    columns = pl.read_parquet_schema(table)
+    return next((name for name in PERSON_COLUMNS if name in columns), None)
+
+
+def people_of(tables: Iterable[Path]) -> frozenset[str]:
+    """Return everybody who has a row in one of `tables`."""
+    found: set[str] = set()
+    for table in tables:
+        if column := person_column(table):
+            rows = pl.scan_parquet(table).select(pl.col(column).cast(pl.String).unique())
+            found |= set(rows.collect().to_series().drop_nulls())
+    return frozenset(found)
+
+
+def view(table: Path, people: frozenset[str], views: Path) -> Path:
+    """Return a table without `people`: itself, or a filtered copy made once.
+
+    The copy's name is a digest of the people and of the table's place, so a
+    later opt-out never meets an earlier copy.
+    """
+    column = person_column(table) if people else None
+    if column is None:
+        return table
+    gone = pl.Series(sorted(people)).implode()
+    rows = pl.scan_parquet(table).filter(~pl.col(column).cast(pl.String).is_in(gone))
+    words = [str(table), *sorted(people)]
+    return keep_view(views, words, lambda draft: rows.collect().write_parquet(draft))
+
+
+def as_csv(table: Path, views: Path) -> Path:
+    """Return a table as CSV, for programs that read no Parquet; lists become JSON text."""
+    return keep_view(views, ["csv", str(table)], lambda draft: _plain(table).write_csv(draft))
+
+
+def keep_view(views: Path, words: Iterable[str], write: Callable[[Path], object]) -> Path:
+    """Return the copy that `words` name, written now if it is not there."""
+    copy = views / hashlib.sha256("\n".join(words).encode()).hexdigest()
+    if not copy.exists():
+        views.mkdir(exist_ok=True)
+        draft = views / f".{copy.name}.{secrets.token_hex(4)}.draft"
+        write(draft)
+        draft.chmod(0o644)
+        draft.replace(copy)
+    return copy
+
+
+def _plain(table: Path) -> pl.DataFrame:
+    frame = pl.read_parquet(table)
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    return frame.with_columns(
+        pl.Series(name, [json.dumps(value) for value in frame[name].to_list()], dtype=pl.String)
+        for name in nested
+    )

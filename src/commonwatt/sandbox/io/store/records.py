@@ -1,0 +1,262 @@
+"""The rows of a room: found, added and changed on the caller's connection.
+
+Every function takes the connection of a transaction that the caller opened, so
+that a row and the ledger entry that explains it are kept together or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+import commonwatt.sandbox.io.store.opt_outs as consent
+import commonwatt.sandbox.io.store.schema as schema
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import RoomError
+from commonwatt.sandbox.domain.lifecycle import DatasetState, OutputState, RoomState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One use of people's rows: a job, a question, a twin."""
+
+    name: str
+    step: str
+    actor: str
+    dataset: str
+    tables: tuple[str, ...]
+    people: frozenset[str]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is kept of one output: its state, why it was stopped, whom its cells count."""
+
+    sha256: str
+    name: str
+    kind: str
+    job: str
+    author: str
+    state: OutputState
+    stops: tuple[tuple[str, str], ...] = ()
+
+
+def add_room(tx: sa.Connection, row: Mapping[str, str]) -> None:
+    """Add a room; raise if there is one of that name.
+
+    Raises:
+        RoomError: There is.
+    """
+    if _room(tx, row["room"]) is not None:
+        raise RoomError(row["room"], found=Message("a room of that name already"))
+    tx.execute(schema.rooms.insert().values(dict(row)))
+
+
+def room(tx: sa.Connection, name: str) -> sa.Row[Any]:
+    """Return a room's row.
+
+    Raises:
+        RoomError: There is no such room.
+    """
+    row = _room(tx, name)
+    if row is None:
+        raise RoomError(name, found=Message("no such room"))
+    return row
+
+
+def set_room(tx: sa.Connection, name: str, state: RoomState) -> None:
+    """Change a room's state."""
+    this = schema.rooms.c.room == name
+    tx.execute(schema.rooms.update().where(this).values(state=state.value))
+
+
+def scope(tx: sa.Connection, name: str) -> consent.Scope:
+    """Return what a room's project does."""
+    return consent.Scope(room(tx, name).scope)
+
+
+def add_dataset(
+    tx: sa.Connection, name: str, dataset: str, state: DatasetState, *, source: str, risk: str = ""
+) -> None:
+    """Add a dataset of a room."""
+    row = {"room": name, "dataset": dataset, "state": state.value,
+           "source": source, "risk_sha256": risk}  # fmt: skip
+    tx.execute(schema.datasets.insert().values(row))
+
+
+def dataset(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
+    """Return a dataset's row.
+
+    Raises:
+        RoomError: The room has no such dataset.
+    """
+    table = schema.datasets
+    query = sa.select(table).where(table.c.room == name, table.c.dataset == which)
+    row = tx.execute(query).first()
+    if row is None:
+        raise RoomError(which, found=Message("no such dataset in this room"))
+    return row
+
+
+def set_dataset(tx: sa.Connection, name: str, which: str, state: DatasetState) -> None:
+    """Change a dataset's state."""
+    table = schema.datasets
+    this = (table.c.room == name, table.c.dataset == which)
+    tx.execute(table.update().where(*this).values(state=state.value))
+
+
+def add_output(
+    tx: sa.Connection, name: str, kept: Kept, cells: Mapping[str, Iterable[str]]
+) -> None:
+    """Add an output and its cells; the same bytes offered again keep their state."""
+    if find_output(tx, name, kept.sha256) is not None:
+        return
+    row = {
+        "room": name, "output": kept.sha256, "job": kept.job, "name": kept.name,
+        "kind": kept.kind, "author": kept.author, "state": kept.state.value,
+        "stops": json.dumps([{"rule": rule, "why": why} for rule, why in kept.stops]),
+    }  # fmt: skip
+    tx.execute(schema.outputs.insert().values(row))
+    rows = [
+        {"room": name, "output": kept.sha256, "cell": cell, "people": json.dumps(sorted(people))}
+        for cell, people in cells.items()
+    ]
+    if rows:
+        tx.execute(schema.cells.insert(), rows)
+
+
+def find_output(tx: sa.Connection, name: str, output: str) -> sa.Row[Any] | None:
+    """Return an output's row, or None."""
+    table = schema.outputs
+    query = sa.select(table).where(table.c.room == name, table.c.output == output)
+    return tx.execute(query).first()
+
+
+def output(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
+    """Return an output's row.
+
+    Raises:
+        RoomError: The room has no such output.
+    """
+    row = find_output(tx, name, which)
+    if row is None:
+        raise RoomError(which[:12], found=Message("no such output in this room"))
+    return row
+
+
+def set_output(tx: sa.Connection, name: str, which: str, state: OutputState) -> None:
+    """Change an output's state."""
+    table = schema.outputs
+    this = (table.c.room == name, table.c.output == which)
+    tx.execute(table.update().where(*this).values(state=state.value))
+
+
+def votes(tx: sa.Connection, name: str, which: str) -> dict[str, bool]:
+    """Return who voted how on an output."""
+    table = schema.votes
+    query = sa.select(table).where(table.c.room == name, table.c.output == which)
+    return {row.checker: row.approves for row in tx.execute(query)}
+
+
+def add_vote(tx: sa.Connection, name: str, which: str, checker: str, *, approves: bool) -> None:
+    """Add a vote."""
+    row = {"room": name, "output": which, "checker": checker, "approves": approves}
+    tx.execute(schema.votes.insert().values(row))
+
+
+def cells_of(tx: sa.Connection, name: str, which: str) -> dict[str, list[str]]:
+    """Return the people whom each cell of an output counts."""
+    table = schema.cells
+    query = sa.select(table).where(table.c.room == name, table.c.output == which)
+    return {row.cell: json.loads(row.people) for row in tx.execute(query)}
+
+
+def released_cells(tx: sa.Connection, name: str) -> dict[str, list[str]]:
+    """Return the people behind every cell that ever left the room."""
+    out, cell = schema.outputs, schema.cells
+    query = (
+        sa.select(cell.c.output, cell.c.cell, cell.c.people)
+        .join(out, (out.c.room == cell.c.room) & (out.c.output == cell.c.output))
+        .where(cell.c.room == name, out.c.state == OutputState.RELEASED.value)
+        .order_by(cell.c.output, cell.c.cell)
+    )
+    return {f"{row.output}/{row.cell}": json.loads(row.people) for row in tx.execute(query)}
+
+
+def add_use(tx: sa.Connection, name: str, use: Use) -> None:
+    """Put on record who used which people's rows when."""
+    digest = hashlib.sha256("\n".join(sorted(use.people)).encode()).hexdigest()
+    row = {
+        "room": name, "use": use.name, "step": use.step, "actor": use.actor,
+        "dataset": use.dataset, "tables": json.dumps(sorted(use.tables)),
+        "people": len(use.people), "people_sha256": digest, "at": use.at.isoformat(),
+    }  # fmt: skip
+    tx.execute(schema.uses.insert().values(row))
+
+
+def add_model(
+    tx: sa.Connection, name: str, which: str, dataset: str, people: Iterable[str], auc: float
+) -> None:
+    """Put on record whom a model was trained on, once."""
+    table = schema.models
+    known = sa.select(table.c.output).where(table.c.room == name, table.c.output == which)
+    if tx.execute(known).first() is None:
+        row = {"room": name, "output": which, "dataset": dataset,
+               "people": json.dumps(sorted(people)), "attack_auc": auc}  # fmt: skip
+        tx.execute(table.insert().values(row))
+
+
+def models(tx: sa.Connection, name: str) -> list[dict[str, Any]]:
+    """Return every model of a room, with how many of its people said no since.
+
+    Opt-outs are looked up now and not copied, so the answer holds from the moment
+    an opt-out is on record.
+    """
+    gone = consent.left_out(tx, name, scope(tx, name))
+    table = schema.models
+    rows = tx.execute(sa.select(table).where(table.c.room == name).order_by(table.c.output))
+    return [_model(row, gone) for row in rows]
+
+
+def model(tx: sa.Connection, name: str, which: str) -> dict[str, Any] | None:
+    """Return one model as `models` does, or None if the output is none."""
+    return next((one for one in models(tx, name) if one["output"] == which), None)
+
+
+def lane(tx: sa.Connection, name: str) -> int:
+    """Return the most that one answer may cost to leave unseen, in millionths; 0 if closed."""
+    table = schema.lanes
+    row = tx.execute(sa.select(table.c.largest_micro).where(table.c.room == name)).first()
+    return int(row.largest_micro) if row else 0
+
+
+def set_lane(tx: sa.Connection, name: str, largest_micro: int) -> None:
+    """Open or close (0) the fast lane."""
+    table = schema.lanes
+    tx.execute(table.delete().where(table.c.room == name))
+    tx.execute(table.insert().values(room=name, largest_micro=largest_micro))
+
+
+def rows_of(tx: sa.Connection, name: str, table: sa.Table) -> list[dict[str, Any]]:
+    """Return a room's rows of a table, in the order of its key."""
+    query = sa.select(table).where(table.c.room == name).order_by(*table.primary_key)
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def _room(tx: sa.Connection, name: str) -> sa.Row[Any] | None:
+    return tx.execute(sa.select(schema.rooms).where(schema.rooms.c.room == name)).first()
+
+
+def _model(row: sa.Row[Any], gone: frozenset[str]) -> dict[str, Any]:
+    people: list[str] = json.loads(row.people)
+    return {
+        "output": row.output, "dataset": row.dataset, "trained_on_people": len(people),
+        "attack_auc": row.attack_auc, "opted_out_since": len(gone.intersection(people)),
+    }  # fmt: skip

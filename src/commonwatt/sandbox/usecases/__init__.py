@@ -1,0 +1,1 @@
+"""What a face asks of a data project: import, risk, submit, review, release, budget."""

@@ -1,0 +1,120 @@
+"""What every move of a room is made of: one transaction, one entry, one check of who and when."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+import commonwatt.sandbox.io.store.opt_outs as consent
+import commonwatt.sandbox.io.store.records as records
+from commonwatt.core.messages import Message
+from commonwatt.ledger import Draft, Ledger, Signer, actor_id_of
+from commonwatt.ledger.store import lock_head
+from commonwatt.sandbox.domain.errors import RoleError, RoomError
+from commonwatt.sandbox.domain.lifecycle import MAY, DatasetState, RoomState
+from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
+
+KEY: Final = "room.key"
+_LONG_STEP: Final = timedelta(days=1)
+
+
+class RoomBase:
+    """A room's place, its secret, and the parts of its moves."""
+
+    def __init__(self, ledger: Ledger, folder: Path, name: str) -> None:
+        self.ledger, self.folder, self.name = ledger, folder, name
+
+    @property
+    def store(self) -> Path:
+        """Return the folder of datasets."""
+        return self.folder / "datasets"
+
+    @property
+    def key(self) -> bytes:
+        """Return the room's secret.
+
+        Raises:
+            RoomError: The room was deleted, and its secret with it.
+        """
+        try:
+            return (self.folder / KEY).read_bytes()
+        except FileNotFoundError:
+            raise RoomError(self.name, found=Message("a room without its key")) from None
+
+    def left_out(self) -> frozenset[str]:
+        """Return the tokens of those whom no use of this room may see now."""
+        with self.ledger.reading() as tx:
+            return self.gone(tx)
+
+    @contextmanager
+    def moving(self) -> Generator[sa.Connection]:
+        """Give a transaction that waits until no other move is under way."""
+        with self.ledger.transaction() as tx:
+            lock_head(tx)
+            yield tx
+
+    def enter(
+        self,
+        tx: sa.Connection,
+        step: str,
+        body: Mapping[str, Any],
+        *,
+        by: Signer,
+        at: datetime,
+        of: str = "",
+    ) -> None:
+        """Put a step on record, not before the entry of a step that overtook it."""
+        subject = f"room/{self.name}" + (f"/{of}" if of else "")
+        draft = Draft(kind=f"sandbox.{step}", subject=subject, body=dict(body))
+        last = lock_head(tx).at
+        if last and timedelta() < datetime.fromisoformat(last) - at < _LONG_STEP:
+            at = datetime.fromisoformat(last)
+        self.ledger.append(tx, [draft], by=by, at=at, roles=MAY[step])
+
+    def check(self, by: Signer, at: datetime, step: str) -> None:
+        """Raise unless the room is open today and `by` may make `step`."""
+        with self.ledger.reading() as tx:
+            found = records.room(tx, self.name)
+        if found.state != RoomState.OPEN.value:
+            raise RoomError(self.name, found=Message("a room that is not open"))
+        if at.date().isoformat() > found.expires_on:
+            raise RoomError(self.name, found=Message("a room that expired"))
+        actor = actor_id_of(by.public_key)
+        active = (one for one in self.ledger.actors() if one.revoked_in is None)
+        roles = {one.actor_id: one.person.role for one in active}
+        if roles.get(actor) not in MAY[step]:
+            raise RoleError(
+                f"{self.name}, {step}",
+                found=Message("role {role}", {"role": roles.get(actor, "–")}),
+                wanted=Message("one of {roles}", {"roles": ", ".join(sorted(MAY[step]))}),
+            )
+
+    def check_exists(self) -> None:
+        """Raise unless the room exists."""
+        with self.ledger.reading() as tx:
+            records.room(tx, self.name)
+
+    def gone(self, tx: sa.Connection) -> frozenset[str]:
+        """Return the tokens of those whom no use of this room may see, as `tx` sees it."""
+        return consent.left_out(tx, self.name, records.scope(tx, self.name))
+
+    def dataset(self, name: str, states: set[DatasetState]) -> Dataset:
+        """Return a dataset that is in one of `states`.
+
+        Raises:
+            RoomError: It is in another.
+        """
+        with self.ledger.reading() as tx:
+            state = records.dataset(tx, self.name, name).state
+        if state not in states:
+            raise RoomError(
+                name,
+                found=Message("a dataset that is {state}", {"state": state}),
+                wanted=Message("one that is {state}", {"state": ", ".join(sorted(states))}),
+            )
+        return load_dataset(self.store / name)

@@ -1,0 +1,98 @@
+"""What people hand to a room and what it hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import commonwatt.sandbox.io.store.opt_outs as consent
+from commonwatt.core.messages import Message
+from commonwatt.sandbox.domain.errors import RoomError
+from commonwatt.sandbox.domain.job import Job, Kind, Language, Limits
+from commonwatt.sandbox.domain.lifecycle import OutputState
+from commonwatt.sandbox.engines.airlock.checks import Stop
+from commonwatt.sandbox.engines.airlock.cohort import Cohort
+from commonwatt.sandbox.engines.airlock.training import Training
+from commonwatt.sandbox.engines.isolation.node import Ended
+from commonwatt.sandbox.engines.privacy.measures import Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a room is for; fixed when it opens."""
+
+    name: str
+    purpose: str
+    legal_basis: str
+    scope: consent.Scope
+    expires_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A job as a researcher hands it in.
+
+    Args:
+        dataset: A signed dataset of the room.
+        tables: Tables to read, which the job sees as `/data/<table in small letters>`.
+        cohorts: The people that an output counts, by output, or by `output:column`
+            where it has several columns of counts.
+        training: What a model learns from, seen as `/data/train`; the job then sees
+            no row of the people whom the room keeps back.
+    """
+
+    code: str
+    dataset: str
+    tables: tuple[str, ...]
+    outputs: dict[str, Kind]
+    cohorts: dict[str, Cohort] = field(default_factory=dict[str, Cohort])
+    training: Training | None = None
+    language: Language = Language.PYTHON
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if len({table.lower() for table in self.tables}) < len(self.tables):
+            raise RoomError(
+                self.dataset,
+                found=Message("two tables that a job would see under one name"),
+                wanted=Message("tables whose names differ by more than capitals"),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """How a job ended, and what the checks said of each output."""
+
+    job: str
+    ended: Ended
+    states: dict[str, OutputState]
+    stops: dict[str, list[Stop]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question that was paid for.
+
+    Args:
+        output: The SHA-256 of the answer's bytes.
+        state: Released where the fast lane covers it, else waiting for votes.
+        answer: The answer, if it is released.
+    """
+
+    output: str
+    state: OutputState
+    answer: Answer | None
+
+
+class Runner(Protocol):
+    """Whatever runs a job isolated: a `Node`, or an engine that starts one elsewhere."""
+
+    def run(self, job: Job, *, to: Path) -> Ended:
+        """Run a job to its end and collect its outputs into the folder `to`."""
+        ...
+
+    def environment(self, language: Language) -> Mapping[str, str]:
+        """Return what jobs run on, by name, so that a run can be repeated."""
+        ...

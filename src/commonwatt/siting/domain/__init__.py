@@ -1,0 +1,1 @@
+"""Words of siting: cost inputs and their distributions, cooling, the placement problem."""

@@ -1,0 +1,1 @@
+"""How siting computes: the levelised cost, its chances and drivers, and the placement."""

@@ -1,0 +1,299 @@
+"""What limits cost, and which of them cannot hold together.
+
+A set of limits that cannot hold is made small by a deletion filter (Chinneck and
+Dravnieks 1991): drop one limit after another, and keep only those without which the
+rest can be met. What remains is irreducible; several orders are tried and the
+smallest set wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from commonwatt.core.errors import InfeasibleError
+from commonwatt.core.messages import Message, translate
+from commonwatt.siting.domain.placement import DAY, Plan, Problem, carbon_of
+from commonwatt.siting.engines.place.dayflow import solve_day
+from commonwatt.siting.engines.place.decompose import Days, cut_into_days, day_cost, solve_by_days
+
+UNLIMITED: Final = 1e12
+
+
+class Rule(StrEnum):
+    """What kind of limit."""
+
+    LATENCY = "latency"
+    RESIDENCY = "residency"
+    TYPE = "type"
+    SIZE = "size"
+    CARBON = "carbon"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Limit:
+    """One limit: a rule, and the class or pool that it binds (-1 for all)."""
+
+    rule: Rule
+    index: int
+
+    def named(self, problem: Problem) -> Message:
+        """Return the limit in words."""
+        match self.rule:
+            case Rule.LATENCY:
+                text = Message("the latency limit of {name}", _class(problem, self.index))
+            case Rule.RESIDENCY:
+                text = Message("the data residency of {name}", _class(problem, self.index))
+            case Rule.TYPE:
+                text = Message("the GPU type of {name}", _class(problem, self.index))
+            case Rule.SIZE:
+                name = problem.pool_names[self.index]
+                most = f"{problem.max_size[self.index]:,.0f}"
+                text = Message(
+                    "the largest size of {name}, {most} GPUs", {"name": name, "most": most}
+                )
+            case Rule.CARBON:
+                cap = f"{problem.carbon_cap_kg / 1000:,.1f}"
+                text = Message("the carbon cap of {cap} t", {"cap": cap})
+        return text
+
+
+def _class(problem: Problem, index: int) -> dict[str, str]:
+    return {"name": problem.class_names[index]}
+
+
+def smallest_conflict(problem: Problem) -> tuple[Limit, ...]:
+    """Return a smallest set of limits that cannot hold together; empty if all can."""
+    limits = _all_limits(problem)
+    if _can_hold(problem, limits):
+        return ()
+    found = [_filter(problem, order) for order in _orders(limits)]
+    return min(found, key=lambda each: (len(each), each))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Message):
+    """A sentence whose gap `names` is a list of messages, each said in the same language."""
+
+    parts: tuple[Message, ...] = ()
+
+    def say(self, language: str) -> str:
+        """Return the sentence with its list in `language`."""
+        names = "; ".join(part.say(language) for part in self.parts)
+        return translate(self.text, language).format(names=names)
+
+    def __str__(self) -> str:
+        return self.say("en")
+
+
+def check_feasible(problem: Problem) -> None:
+    """Raise if the limits cannot all hold, naming the smallest set that cannot.
+
+    Raises:
+        InfeasibleError: With the limits in words.
+    """
+    conflict = smallest_conflict(problem)
+    if conflict:
+        named = tuple(each.named(problem) for each in conflict)
+        raise InfeasibleError(
+            "siting.place",
+            found=Listed("limits that cannot hold together: {names}", parts=named),
+            remedy=Message("Loosen any one of them."),
+        )
+
+
+def can_be_met(problem: Problem) -> bool:
+    """Return whether some plan keeps all limits."""
+    return _can_hold(problem, _all_limits(problem))
+
+
+def _all_limits(problem: Problem) -> list[Limit]:
+    classes, pools, _ = problem.shape
+    out = [
+        Limit(rule, k)
+        for rule, table in (
+            (Rule.LATENCY, problem.latency_ok),
+            (Rule.RESIDENCY, problem.residency_ok),
+            (Rule.TYPE, problem.type_ok),
+        )
+        for k in range(classes)
+        if not table[k].all() and problem.demand[k].any()
+    ]
+    out += [Limit(Rule.SIZE, j) for j in range(pools)]
+    return out + ([Limit(Rule.CARBON, -1)] if np.isfinite(problem.carbon_cap_kg) else [])
+
+
+def _orders(limits: Sequence[Limit]) -> list[list[Limit]]:
+    """Return the orders in which limits are tried, the last to go standing last."""
+    sizes = [each for each in limits if each.rule is Rule.SIZE]
+    rest = [each for each in limits if each.rule is not Rule.SIZE]
+    return [sizes + rest, rest + sizes, sizes[::-1] + rest[::-1], rest[::-1] + sizes[::-1]]
+
+
+def _filter(problem: Problem, order: list[Limit]) -> tuple[Limit, ...]:
+    kept = list(order)
+    for part in _chunks(order):
+        tried = [each for each in kept if each not in part]
+        if not _can_hold(problem, tried):
+            kept = tried
+    for each in list(kept):
+        tried = [other for other in kept if other != each]
+        if not _can_hold(problem, tried):
+            kept = tried
+    return tuple(sorted(kept))
+
+
+def _chunks(order: list[Limit]) -> list[list[Limit]]:
+    size = max(1, len(order) // 8)
+    return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+def _can_hold(problem: Problem, limits: Sequence[Limit]) -> bool:
+    kept = _with_only(problem, limits)
+    if (kept.demand.any(axis=1) & ~kept.allowed.any(axis=1)).any():
+        return False
+    days = cut_into_days(kept)
+    capped = Limit(Rule.CARBON, -1) in limits
+    least = 0.0
+    for day in _fullest_first(days):
+        unserved, carbon = _least_carbon(days, int(day))
+        least += carbon
+        if unserved > 1e-7 * max(1.0, float(kept.demand.max())):
+            return False
+        if capped and least > kept.carbon_cap_kg * (1 + 1e-9):
+            return False
+    return True
+
+
+def _with_only(problem: Problem, limits: Sequence[Limit]) -> Problem:
+    """Return the problem with every limit dropped that is not among `limits`."""
+    tables = {
+        Rule.LATENCY: problem.latency_ok.copy(),
+        Rule.RESIDENCY: problem.residency_ok.copy(),
+        Rule.TYPE: problem.type_ok.copy(),
+    }
+    kept, size = set(limits), problem.max_size.copy()
+    for rule, table in tables.items():
+        for k in range(len(table)):
+            if Limit(rule, k) not in kept:
+                table[k] = True
+    for j in range(len(size)):
+        if Limit(Rule.SIZE, j) not in kept:
+            size[j] = UNLIMITED
+    return replace(
+        problem, latency_ok=tables[Rule.LATENCY], residency_ok=tables[Rule.RESIDENCY],
+        type_ok=tables[Rule.TYPE], max_size=size, run_usd=problem.carbon_kg,
+        move_usd=np.zeros_like(problem.move_usd),
+    )  # fmt: skip
+
+
+def _fullest_first(days: Days) -> list[int]:
+    load = days.demand.sum(axis=1).reshape(-1, DAY).max(axis=1)
+    return np.argsort(-load, kind="stable").tolist()
+
+
+def _least_carbon(days: Days, day: int) -> tuple[float, float]:
+    classes, pools, _ = days.problem.shape
+    flow, mu = np.zeros((DAY, classes, pools)), np.zeros((DAY, pools))
+    part, cost = slice(day * DAY, (day + 1) * DAY), day_cost(days, day)
+    unserved = solve_day(
+        cost, days.demand[part], days.reach, days.counts, days.room[part],
+        days.problem.max_size, 1e9, flow, mu,
+    )  # fmt: skip
+    return unserved, float((cost * flow).sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a rule costs over the hours planned.
+
+    Args:
+        rule: Which rule, or the last GPU of a pool.
+        what: In words.
+        usd: What the plan would save without it [USD]; at least the first, at most
+            the second, as both plans are only known to their gaps.
+        share: The middle of that over the cost of the plan.
+    """
+
+    rule: Rule
+    what: Message
+    usd: tuple[float, float]
+    share: float
+
+
+def price_of_limits(problem: Problem, plan: Plan, *, gap: float = 1e-4) -> list[Price]:
+    """Return what latency limits, residency rules and GPU types cost, each dropped alone."""
+    out: list[Price] = []
+    for rule, table in (
+        (Rule.LATENCY, "latency_ok"),
+        (Rule.RESIDENCY, "residency_ok"),
+        (Rule.TYPE, "type_ok"),
+    ):
+        if getattr(problem, table).all():
+            continue
+        freed = replace(problem, **{table: np.ones_like(getattr(problem, table))})
+        without = solve_by_days(freed, gap=gap)
+        low = max(0.0, plan.bound_usd - without.cost_usd)
+        high = max(0.0, plan.cost_usd - without.bound_usd)
+        out.append(_priced(rule, low, high, plan))
+    return out
+
+
+def _priced(rule: Rule, low: float, high: float, plan: Plan) -> Price:
+    share = (low + high) / 2 / plan.cost_usd
+    values = {"low": f"{low:,.0f}", "high": f"{high:,.0f}", "share": f"{100 * share:.1f}"}
+    texts: dict[Rule, Callable[[], Message]] = {
+        Rule.LATENCY: lambda: Message(
+            "The latency limits together cost {low} to {high} USD, {share} percent of the plan.",
+            values,
+        ),
+        Rule.RESIDENCY: lambda: Message(
+            "The rules on where data may go cost {low} to {high} USD, {share} percent of the plan.",
+            values,
+        ),
+        Rule.TYPE: lambda: Message(
+            "Binding classes to GPU types costs {low} to {high} USD, {share} percent of the plan.",
+            values,
+        ),
+    }
+    return Price(rule=rule, what=texts[rule](), usd=(low, high), share=share)
+
+
+def price_of_last_gpu(problem: Problem, plan: Plan) -> list[Price]:
+    """Return, for every pool that is built, what its last GPU costs and saves."""
+    out: list[Price] = []
+    for j in np.flatnonzero(plan.size > 1e-6):
+        worth, cost = float(plan.capacity_usd[j].sum()), float(problem.size_usd[j])
+        full = int((plan.capacity_usd[j] > 1e-9).sum())
+        text = Message(
+            "The last GPU of {name} costs {cost} USD and saves {worth} USD, "
+            "in {full} of {hours} hours when the pool is full.",
+            {
+                "name": problem.pool_names[j],
+                "cost": f"{cost:,.2f}",
+                "worth": f"{worth:,.2f}",
+                "full": f"{full:,}",
+                "hours": f"{problem.shape[2]:,}",
+            },
+        )
+        out.append(
+            Price(rule=Rule.SIZE, what=text, usd=(worth, worth), share=worth / plan.cost_usd)
+        )
+    return out
+
+
+def price_of_carbon(problem: Problem, plan: Plan, usd_per_t: float) -> Message:
+    """Return the carbon of a plan and what its price adds, in words."""
+    tonnes = carbon_of(problem, plan.load) / 1000
+    return Message(
+        "The load emits {tonnes} t; at {price} USD/t that is {usd} USD of the plan.",
+        {
+            "tonnes": f"{tonnes:,.1f}",
+            "price": f"{usd_per_t:g}",
+            "usd": f"{tonnes * usd_per_t:,.0f}",
+        },
+    )

@@ -1,0 +1,1 @@
+"""What siting reads: the library of dated cells, and hourly series of regions."""

@@ -1,0 +1,196 @@
+"""Hourly price, carbon and weather of regions, and how far apart they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.core.shipped import DATA as SHIPPED
+from commonwatt.siting.domain.errors import NetworkError, SeriesError
+
+F64 = npt.NDArray[np.float64]
+DATA: Final = SHIPPED / "siting" / "regions"
+YEARS: Final = (2023,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """Regions with their hours.
+
+    Args:
+        names: The regions.
+        zones: Their grid zones.
+        price_usd_per_mwh: Wholesale price, shape (R, T).
+        carbon_g_per_kwh: Operational carbon, shape (R, T).
+        temp_c: Air temperature; NaN where unknown, shape (R, T).
+        rh_pct: Relative humidity; NaN where unknown, shape (R, T).
+        rtt_ms: Round-trip time, shape (R, R).
+    """
+
+    names: tuple[str, ...]
+    zones: tuple[str, ...]
+    price_usd_per_mwh: F64
+    carbon_g_per_kwh: F64
+    temp_c: F64
+    rh_pct: F64
+    rtt_ms: F64
+
+    def hours(self, first: int, count: int) -> Market:
+        """Return the same regions over `count` hours from hour `first`."""
+        part = slice(first, first + count)
+        return Market(
+            names=self.names, zones=self.zones, rtt_ms=self.rtt_ms,
+            price_usd_per_mwh=self.price_usd_per_mwh[:, part],
+            carbon_g_per_kwh=self.carbon_g_per_kwh[:, part],
+            temp_c=self.temp_c[:, part], rh_pct=self.rh_pct[:, part],
+        )  # fmt: skip
+
+
+def load_market(year: int = 2023, folder: Path = DATA) -> Market:
+    """Return the regions of `year`.
+
+    Raises:
+        SeriesError: There is no table for that year, or an hour of it is missing.
+
+    >>> market = load_market()
+    >>> len(market.names), market.price_usd_per_mwh.shape[1]
+    (13, 8760)
+    """
+    path = folder / f"regions_{year}.parquet"
+    if not path.exists():
+        raise SeriesError(
+            str(year),
+            found=Message("no hourly table for that year"),
+            wanted=Message("one of {years}", {"years": ", ".join(map(str, YEARS))}),
+        )
+    frame = pl.read_parquet(path)
+    names = tuple(frame["region"].unique(maintain_order=True).to_list())
+    return Market(
+        names=names,
+        zones=tuple(frame["zone"].unique(maintain_order=True).to_list()),
+        price_usd_per_mwh=_matrix(frame, "price_usd_per_mwh", len(names)),
+        carbon_g_per_kwh=_matrix(frame, "carbon_g_per_kwh", len(names)),
+        temp_c=_matrix(frame, "temp_c", len(names), holes=True),
+        rh_pct=_matrix(frame, "rh_pct", len(names), holes=True),
+        rtt_ms=load_rtt(folder / "rtt_ms.csv", names),
+    )
+
+
+# Names that price and carbon files give to the zone of a cloud region.
+ALIASES: Final = {"DE": "DE-LU", "BR-CS": "BR-SP", "CL-SEN": "CL-SIC", "IN-MH": "IN-WE"}
+
+
+def read_market(folder: Path, year: int, *, leave_out: Sequence[str] = ()) -> Market:
+    """Return the regions of a folder of yearly files.
+
+    The folder holds `energy/price_usd_per_mwh_YEAR.csv.gz` (a column per zone),
+    `energy/carbon_g_per_kwh_YEAR.csv.gz` (`ZONE|direct`), `weather/weather_YEAR.csv.gz`
+    (`ZONE|temp_c`, `ZONE|rh_pct`; may be absent) and `latency/gcp_region_to_grid_zone.csv`
+    with `latency/gcp_rtt_ms.csv`. Regions are those with price and carbon, one per zone.
+
+    Args:
+        folder: The folder.
+        year: Year in the names of the files.
+        leave_out: Zones not to use.
+
+    Raises:
+        SeriesError: A file is missing, or a zone has missing hours and is not left out.
+    """
+    price = _yearly(folder / "energy" / f"price_usd_per_mwh_{year}.csv.gz")
+    carbon = _yearly(folder / "energy" / f"carbon_g_per_kwh_{year}.csv.gz")
+    weather = folder / "weather" / f"weather_{year}.csv.gz"
+    air = _yearly(weather) if weather.exists() else pl.DataFrame()
+    zones = _zones(folder / "latency" / "gcp_region_to_grid_zone.csv", price, carbon, leave_out)
+    names = tuple(zones.values())
+    return Market(
+        names=names,
+        zones=tuple(zones),
+        price_usd_per_mwh=np.array([_hours(price, zone, zone) for zone in zones]),
+        carbon_g_per_kwh=np.array([_hours(carbon, f"{zone}|direct", zone) for zone in zones]),
+        temp_c=np.array([_or_nan(air, f"{zone}|temp_c", price.height) for zone in zones]),
+        rh_pct=np.array([_or_nan(air, f"{zone}|rh_pct", price.height) for zone in zones]),
+        rtt_ms=load_rtt(folder / "latency" / "gcp_rtt_ms.csv", names),
+    )
+
+
+def _yearly(path: Path) -> pl.DataFrame:
+    if not path.exists():
+        raise SeriesError(str(path), found=Message("no such file"))
+    return pl.read_csv(path, infer_schema_length=None)
+
+
+def _zones(
+    path: Path, price: pl.DataFrame, carbon: pl.DataFrame, leave_out: Sequence[str]
+) -> dict[str, str]:
+    zones: dict[str, str] = {}
+    for row in _yearly(path).to_dicts():
+        zone = ALIASES.get(str(row["grid_zone"]), str(row["grid_zone"]))
+        known = zone in price.columns and f"{zone}|direct" in carbon.columns
+        if known and zone not in zones and zone not in leave_out:
+            zones[zone] = str(row["gcp_region"])
+    return zones
+
+
+def _hours(frame: pl.DataFrame, column: str, zone: str) -> F64:
+    values = frame[column].cast(pl.Float64).to_numpy()
+    missing = int((~np.isfinite(values)).sum())
+    if missing:
+        raise SeriesError(
+            zone,
+            found=Message("{count} missing hours", {"count": str(missing)}),
+            wanted=Message("every hour"),
+            remedy=Message("Leave the zone out: --leave-out {zone}", {"zone": zone}),
+        )
+    return values
+
+
+def _or_nan(frame: pl.DataFrame, column: str, hours: int) -> F64:
+    if column not in frame.columns:
+        return np.full(hours, np.nan)
+    return frame[column].cast(pl.Float64).to_numpy()
+
+
+def load_rtt(path: Path, names: tuple[str, ...]) -> F64:
+    """Return the round-trip time between `names` [ms], shape (R, R).
+
+    Raises:
+        NetworkError: A pair was never measured: the regions are not connected.
+    """
+    place = {name: index for index, name in enumerate(names)}
+    table = np.full((len(names), len(names)), np.nan)
+    np.fill_diagonal(table, 0.0)
+    frame = pl.read_csv(path)
+    for row in frame.to_dicts():
+        one, other = str(row["from_region"]), str(row["to_region"])
+        if one in place and other in place:
+            table[place[one], place[other]] = float(row["rtt_ms"])
+    check_connected(table, names)
+    return table
+
+
+def check_connected(rtt_ms: F64, names: tuple[str, ...]) -> None:
+    """Raise if a pair of regions has no round-trip time."""
+    holes = np.argwhere(np.isnan(rtt_ms))
+    if len(holes):
+        one, other = names[int(holes[0, 0])], names[int(holes[0, 1])]
+        raise NetworkError(
+            f"{one} → {other}",
+            found=Message(
+                "no round-trip time; {count} pairs have none", {"count": str(len(holes))}
+            ),
+            wanted=Message("a measured time for every pair"),
+        )
+
+
+def _matrix(frame: pl.DataFrame, column: str, regions: int, *, holes: bool = False) -> F64:
+    values = frame[column].to_numpy().astype(np.float64)
+    if len(values) % regions or (not holes and not np.isfinite(values).all()):
+        raise SeriesError(column, found=Message("a missing hour"), wanted=Message("every hour"))
+    return values.reshape(regions, -1)

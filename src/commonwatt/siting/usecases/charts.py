@@ -1,0 +1,142 @@
+"""Charts of the siting wing: stacked cost, tornado, bands, break-even map, load by hour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from commonwatt.core.messages import translate
+from commonwatt.report.theme import BAND, scale, sized, svg
+from commonwatt.siting.engines.cost.model import PARTS
+
+Rows = list[dict[str, Any]]
+BARS = 12
+
+
+def cost_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+    """Return the charts of `siting cost` as SVG files by name."""
+    files = {
+        "cost_by_site.svg": stack_chart(answer["parts"], language),
+        "cost_bands.svg": band_chart(answer["sites"], language),
+    }
+    for site in [row["site"] for row in answer["sites"]]:
+        bars = [row for row in answer["tornado"] if row["site"] == site]
+        files[f"tornado_{site}.svg"] = tornado_chart(bars, language)
+    return files
+
+
+def stack_chart(rows: Rows, language: str = "en") -> str:
+    """Return the cost of a GPU-hour by site, stacked by part, at the medians."""
+    shown = [row | {"said": translate(row["part"], language)} for row in rows]
+    parts = list(dict.fromkeys([*PARTS, *(row["part"] for row in rows)]))
+    names = [translate(part, language) for part in parts]
+    order = {part: index for index, part in enumerate(parts)}
+    frame = pl.DataFrame([row | {"order": order[row["part"]]} for row in shown])
+    chart = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("usd_per_gpu_hour:Q", title=translate("USD per useful GPU-hour", language)),
+            y=alt.Y("site:N", sort=None, title=None),
+            color=alt.Color("said:N", scale=scale(names), title=None, sort=names),
+            order=alt.Order("order:Q"),
+        )
+    )
+    said = translate("Cost of a useful GPU-hour by site and part, at the medians.", language)
+    return svg(sized(chart), description=said)
+
+
+def band_chart(rows: Rows, language: str = "en") -> str:
+    """Return the 5th to 95th percentile and the median of the cost by site."""
+    base = alt.Chart(pl.DataFrame(rows))
+    y = alt.Y("site:N", sort=None, title=None)
+    title = translate("USD per useful GPU-hour", language)
+    bars = base.mark_bar(opacity=0.35, color=BAND, height=14).encode(
+        x=alt.X("p5_usd_per_gpu_hour:Q", title=title), x2="p95_usd_per_gpu_hour:Q", y=y
+    )
+    ticks = base.mark_tick(color=BAND, thickness=3, size=18).encode(
+        x=alt.X("p50_usd_per_gpu_hour:Q", title=title), y=y
+    )
+    said = "; ".join(
+        f"{row['site']} {row['p5_usd_per_gpu_hour']:.2f} – {row['p50_usd_per_gpu_hour']:.2f} – "
+        f"{row['p95_usd_per_gpu_hour']:.2f}"
+        for row in rows
+    )
+    return svg(sized(alt.layer(bars, ticks)), description=said)
+
+
+def tornado_chart(rows: Rows, language: str = "en") -> str:
+    """Return how far each input moves the cost, widest first."""
+    shown = [
+        row
+        | {
+            "input": translate(row["input"].replace("_", " "), language),
+            "low": min(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
+            "high": max(row["cost_at_p5_usd_per_gpu_hour"], row["cost_at_p95_usd_per_gpu_hour"]),
+        }
+        for row in rows[:BARS]
+    ]
+    chart = (
+        alt.Chart(pl.DataFrame(shown))
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "low:Q",
+                title=translate("USD per useful GPU-hour", language),
+                scale=alt.Scale(zero=False),
+            ),
+            x2="high:Q",
+            y=alt.Y("input:N", sort=[row["input"] for row in shown], title=None),
+        )
+    )
+    said = ", ".join(f"{row['input']} {row['swing_usd_per_gpu_hour']:.2f}" for row in shown[:6])
+    return svg(sized(chart, height=260), description=f"{rows[0]['site']}: {said}")
+
+
+def map_chart(rows: Rows, one: str, other: str, language: str = "en") -> str:
+    """Return where `one` is cheaper than `other`, by use and chip price."""
+    colour = alt.Color(
+        "cost_ratio:Q",
+        scale=alt.Scale(scheme="blueorange", domainMid=1.0),
+        title=translate("cost ratio", language),
+    )
+    chart = (
+        alt.Chart(pl.DataFrame(rows))
+        .mark_rect()
+        .encode(
+            x=alt.X("utilisation_share:O", title=translate("utilisation", language)),
+            y=alt.Y(
+                "hardware_price_ratio:O",
+                sort="descending",
+                title=translate("hardware price over the US price", language),
+            ),
+            color=colour,
+        )
+    )
+    said = f"{one} / {other}"
+    return svg(sized(chart, height=300), description=said)
+
+
+def place_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+    """Return the charts of `siting place` as SVG files by name."""
+    return {"load_by_hour.svg": load_chart(answer["hourly"], language)}
+
+
+def load_chart(rows: Rows, language: str = "en") -> str:
+    """Return the load of each pool, hour by hour, of the first two weeks."""
+    shown = [row for row in rows if row["hour"] < 336]
+    names = list(dict.fromkeys(row["pool"] for row in shown))
+    chart = (
+        alt.Chart(pl.DataFrame(shown))
+        .mark_area()
+        .encode(
+            x=alt.X("hour:Q", title=translate("hour", language), scale=alt.Scale(nice=False)),
+            y=alt.Y("load_gpus:Q", stack=True, title=translate("GPUs in use", language)),
+            color=alt.Color("pool:N", scale=scale(names), title=None, legend=alt.Legend(columns=4)),
+        )
+    )
+    said = translate("Where the load runs, hour by hour.", language)
+    return svg(sized(chart, height=260), description=said)

@@ -1,0 +1,373 @@
+"""Which sites to open for given classes of load, on real prices and carbon."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from commonwatt.core.errors import InfeasibleError, TableError, UsageError, cell
+from commonwatt.core.messages import Message
+from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, pue_of
+from commonwatt.siting.domain.cost_inputs import PLACE
+from commonwatt.siting.domain.placement import F64, Plan, Problem, carbon_of
+from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part
+from commonwatt.siting.engines.place.decompose import solve_by_days
+from commonwatt.siting.engines.place.exact import solve_exact
+from commonwatt.siting.engines.place.explain import (
+    check_feasible,
+    price_of_carbon,
+    price_of_last_gpu,
+    price_of_limits,
+)
+from commonwatt.siting.engines.place.rolling import (
+    at_home,
+    case_of,
+    ceiling,
+    day_ahead,
+    hindsight,
+)
+from commonwatt.siting.io.cells import DATA, load_cells, site_cells
+from commonwatt.siting.io.series import Market, load_market, read_market
+
+Row = dict[str, Any]
+TRANSFER_USD_PER_GB: Final = 0.08  # Google Cloud price list via SustainCluster: 0.02 to 0.14
+EXACT_HOURS: Final = 168
+STAND_IN: Final = "eu-germany"  # cost of building of a region that the table does not name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceChoices:
+    """What a user may choose.
+
+    Args:
+        year: Year of prices and carbon.
+        folder: Folder of yearly files instead of the shipped year, see `read_market`.
+        leave_out: Grid zones not to use.
+        first_hour: Hour of that year to start at.
+        hours: Hours to place, whole days.
+        carbon_usd_per_t: Price put on carbon.
+        carbon_cap_t: Carbon over all hours at most; None for none.
+        unit_gpus: Step of sizes [GPU]; 0 for any size.
+        open_usd_per_year: Cost of opening a site at all.
+        max_gpus: Largest pool [H100-equivalents].
+        types: GPU types that may be bought.
+        cooling: Cooling of every site.
+        gap: Gap to prove.
+        explain: Also price the limits, which solves the problem again without each.
+    """
+
+    year: int = 2023
+    folder: Path | None = None
+    leave_out: tuple[str, ...] = ()
+    first_hour: int = 0
+    hours: int = EXACT_HOURS
+    carbon_usd_per_t: float = 50.0
+    carbon_cap_t: float | None = None
+    unit_gpus: float = 0.0
+    open_usd_per_year: float = 0.0
+    max_gpus: float = 20_000.0
+    types: tuple[str, ...] = ("H100",)
+    cooling: Cooling = Cooling.ECONOMISER
+    gap: float = 1e-4
+    explain: bool = True
+
+
+def place_answer(
+    classes: Path | Sequence[Row] | None = None, choices: PlaceChoices | None = None
+) -> Row:
+    """Return the whole answer of `siting place`.
+
+    Args:
+        classes: A file of classes, or its rows with numbers as numbers; the shipped
+            example by default.
+        choices: What else may be chosen.
+
+    Raises:
+        InfeasibleError: With the smallest set of limits that cannot hold together.
+    """
+    chosen = choices or PlaceChoices()
+    market = open_market(chosen.year, chosen.folder, chosen.leave_out)
+    if classes is None or isinstance(classes, Path):
+        classes = read_classes(classes or DATA / "classes.csv")
+    problem = build_problem(market, classes, chosen)
+    plan = solve(problem, chosen)
+    words = [price.what for price in price_of_last_gpu(problem, plan)]
+    if chosen.explain:
+        words = [price.what for price in price_of_limits(problem, plan, gap=chosen.gap)] + words
+    words.append(price_of_carbon(problem, plan, chosen.carbon_usd_per_t))
+    return {
+        "year": chosen.year,
+        "hours": chosen.hours,
+        **plan_rows(problem, plan),
+        "limits": words,
+    }
+
+
+def open_market(year: int, folder: Path | None, leave_out: Sequence[str] = ()) -> Market:
+    """Return the shipped market of a year, or that of a folder of yearly files."""
+    if folder is None:
+        return load_market(year)
+    return read_market(folder, year, leave_out=leave_out)
+
+
+def solve(problem: Problem, choices: PlaceChoices) -> Plan:
+    """Return a plan, exact where the horizon is short, with conflicts named."""
+    short = choices.hours <= EXACT_HOURS or np.isfinite(problem.carbon_cap_kg)
+    try:
+        if short:
+            return solve_exact(problem, gap=choices.gap)
+        return solve_by_days(problem, gap=choices.gap)
+    except InfeasibleError:
+        check_feasible(problem)
+        raise
+
+
+def read_classes(path: Path) -> list[Row]:
+    """Return the classes of a CSV file.
+
+    Raises:
+        TableError: A column is missing or a value is not a number.
+    """
+    wanted = (
+        "class", "origin", "gpus", "latency_ms", "residency", "types", "defer_h", "gb_per_gpu_hour",
+    )  # fmt: skip
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows: list[Row] = list(csv.DictReader(file))
+    except OSError as error:
+        raise TableError(str(path), found=Message("no readable file")) from error
+    if not rows or any(name not in rows[0] for name in wanted):
+        raise TableError(
+            path.name, wanted=Message("the columns {names}", {"names": ", ".join(wanted)})
+        )
+    for number, row in enumerate(rows, start=2):
+        for name in ("gpus", "latency_ms", "defer_h", "gb_per_gpu_hour"):
+            row[name] = _number(row[name], cell(path.name, number, name))
+    return rows
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise TableError(
+            where, found=repr(text), wanted=Message("a number, not negative")
+        ) from error
+    if not value >= 0:
+        raise TableError(where, found=repr(text), wanted=Message("a number, not negative"))
+    return value
+
+
+def build_problem(market: Market, classes: Sequence[Row], choices: PlaceChoices) -> Problem:
+    """Return the arrays of a placement on a market's hours."""
+    window = market.hours(choices.first_hour, choices.hours)
+    types = _types(choices.types)
+    sites, pools = list(market.names), [(s, t) for s in range(len(market.names)) for t in types]
+    origin = [_region(market, str(row["origin"])) for row in classes]
+    shape = _shape(choices.first_hour + choices.hours)[choices.first_hour :]
+    power, carbon = _power(window, pools, choices)
+    share = choices.hours / HOURS
+    cap = np.inf if choices.carbon_cap_t is None else choices.carbon_cap_t * 1000
+    return Problem(
+        class_names=tuple(str(row["class"]) for row in classes),
+        pool_names=tuple(f"{sites[s]} {t['type']}" for s, t in pools),
+        site_names=tuple(sites),
+        site=np.array([s for s, _ in pools], dtype=np.int64),
+        demand=np.array([row["gpus"] * shape for row in classes]),
+        draw=np.full(len(classes), 1.0),
+        run_usd=power,
+        move_usd=_transfer(classes, origin, pools),
+        carbon_kg=carbon,
+        latency_ok=np.array(
+            [[s == o or window.rtt_ms[o, s] <= row["latency_ms"] for s, _ in pools]
+             for row, o in zip(classes, origin, strict=True)]
+        ),
+        residency_ok=np.array(
+            [[_may(row["residency"], sites[s]) for s, _ in pools] for row in classes]
+        ),
+        type_ok=np.array([[_may(row["types"], t["type"]) for _, t in pools] for row in classes]),
+        defer_h=np.array([int(row["defer_h"]) for row in classes], dtype=np.int64),
+        size_usd=np.array([yearly_usd(sites[s], t) * share for s, t in pools]),
+        open_usd=np.full(len(sites), choices.open_usd_per_year * share),
+        unit=np.full(len(pools), choices.unit_gpus),
+        max_size=np.full(len(pools), choices.max_gpus),
+        carbon_cap_kg=cap,
+    )  # fmt: skip
+
+
+def _shape(hours: int) -> F64:
+    """Return the shipped load shape, repeated where a year is longer, shape (hours,)."""
+    shape = pl.read_parquet(DATA / "regions" / "shape.parquet")["load_ratio"].to_numpy()
+    return np.resize(shape.astype(np.float64), hours)
+
+
+def yearly_usd(region: str, gpu: Mapping[str, Any]) -> float:
+    """Return the yearly cost of one H100-equivalent in a region, energy left out [USD]."""
+    cells = site_cells(load_cells(), site_of(region))
+    x = cells.medians()
+    x[PLACE["server_usd_per_gpu"]] = gpu["server_usd_per_gpu"]
+    x[PLACE["it_kw_per_gpu"]] = gpu["it_kw_per_gpu"]
+    x[PLACE["utilisation_share"]] = 1.0
+    parts = lcoc_by_part(x)
+    return HOURS * (sum(parts.values()) - parts["energy"]) / gpu["speed"]
+
+
+def site_of(region: str) -> str:
+    """Return the library site whose cost of building stands for a region."""
+    with (DATA / "site_of_region.csv").open(encoding="utf-8", newline="") as file:
+        table = {row["region"]: row["site"] for row in csv.DictReader(file)}
+    return table.get(region, STAND_IN)
+
+
+def _types(names: Sequence[str]) -> list[Row]:
+    with (DATA / "gpu_types.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["type"]: row for row in csv.DictReader(file)}
+    unknown = [name for name in names if name not in rows]
+    if unknown:
+        raise UsageError(
+            unknown[0],
+            found=Message("no such GPU type"),
+            wanted=Message("one of {names}", {"names": ", ".join(rows)}),
+        )
+    base = float(rows["H100"]["peak_bf16_pflops"])
+    numbers = ("peak_bf16_pflops", "server_usd_per_gpu", "it_kw_per_gpu")
+    return [
+        {"type": name, "speed": float(rows[name]["peak_bf16_pflops"]) / base}
+        | {key: float(rows[name][key]) for key in numbers}
+        for name in names
+    ]
+
+
+def _region(market: Market, name: str) -> int:
+    if name not in market.names:
+        raise UsageError(
+            name,
+            found=Message("no such region"),
+            wanted=Message("one of {names}", {"names": ", ".join(market.names)}),
+        )
+    return market.names.index(name)
+
+
+def _may(names: str, name: str) -> bool:
+    return not names or name in names.split("|")
+
+
+def _power(
+    window: Market, pools: Sequence[tuple[int, Row]], choices: PlaceChoices
+) -> tuple[F64, F64]:
+    """Return cost and carbon of one H100-equivalent for one hour, each shape (J, T)."""
+    busy = 0.72  # draw over rating, as in the library
+    cost: list[F64] = []
+    carbon: list[F64] = []
+    for s, gpu in pools:
+        pue = pue_of(window.temp_c[s], window.rh_pct[s], choices.cooling)
+        kwh = gpu["it_kw_per_gpu"] * busy * pue / gpu["speed"]
+        kg = window.carbon_g_per_kwh[s] / 1000 * kwh
+        tariff = window.price_usd_per_mwh[s] / 1000 + ADDER_USD_PER_KWH
+        cost.append(kwh * tariff + kg / 1000 * choices.carbon_usd_per_t)
+        carbon.append(kg)
+    return np.array(cost), np.array(carbon)
+
+
+def _transfer(
+    classes: Sequence[Row], origin: Sequence[int], pools: Sequence[tuple[int, Row]]
+) -> F64:
+    return np.array(
+        [
+            [0.0 if s == o else row["gb_per_gpu_hour"] * TRANSFER_USD_PER_GB for s, _ in pools]
+            for row, o in zip(classes, origin, strict=True)
+        ]
+    )
+
+
+def _site_rows(problem: Problem, plan: Plan) -> list[Row]:
+    use = plan.load.sum(axis=0)
+    out: list[Row] = []
+    for j in np.flatnonzero(plan.size > 1e-6):
+        carbon = float(
+            (np.einsum("k,kt->t", problem.draw, plan.load[:, j]) * problem.carbon_kg[j]).sum()
+        )
+        out.append(
+            {
+                "pool": problem.pool_names[j],
+                "h100_equivalents": float(plan.size[j]),
+                "mean_use_share": float(use[j].mean() / plan.size[j]),
+                "size_usd": float(plan.size[j] * problem.size_usd[j]),
+                "running_usd": float((use[j] * problem.run_usd[j]).sum()),
+                "carbon_t": carbon / 1000,
+                "last_gpu_saves_usd": float(plan.capacity_usd[j].sum()),
+                "last_gpu_costs_usd": float(problem.size_usd[j]),
+            }
+        )
+    return out
+
+
+def _class_rows(problem: Problem, plan: Plan) -> list[Row]:
+    total = np.maximum(plan.load.sum(axis=(1, 2)), 1e-12)
+    return [
+        {
+            "class": problem.class_names[k],
+            "pool": problem.pool_names[j],
+            "share": float(plan.load[k, j].sum() / total[k]),
+        }
+        for k, j in np.argwhere(plan.load.sum(axis=2) > 1e-6 * total[:, None])
+    ]
+
+
+def _hourly_rows(problem: Problem, plan: Plan) -> list[Row]:
+    use = plan.load.sum(axis=0)
+    return [
+        {"hour": int(t), "pool": problem.pool_names[j], "load_gpus": float(use[j, t])}
+        for j in np.flatnonzero(plan.size > 1e-6)
+        for t in range(use.shape[1])
+    ]
+
+
+def day_ahead_rows(
+    limits_ms: Sequence[float],
+    *,
+    year: int = 2023,
+    carbon_usd_per_t: float = 50.0,
+    folder: Path | None = None,
+    leave_out: Sequence[str] = (),
+) -> list[Row]:
+    """Return, by latency limit, what day-ahead planning saves beside hindsight."""
+    market = open_market(year, folder, leave_out)
+    shape = _shape(market.price_usd_per_mwh.shape[1])
+    return [_day_ahead_row(market, ms, shape, carbon_usd_per_t) for ms in limits_ms]
+
+
+def _day_ahead_row(market: Market, ms: float, shape: F64, carbon_usd_per_t: float) -> Row:
+    case = case_of(market, ms, shape=shape, carbon_usd_per_t=carbon_usd_per_t)
+    home, ahead, behind = at_home(case), day_ahead(case), hindsight(case)
+    return {
+        "latency_limit_ms": ms,
+        "price_ceiling_share": ceiling(market, ms, market.price_usd_per_mwh),
+        "carbon_ceiling_share": ceiling(market, ms, market.carbon_g_per_kwh),
+        "hindsight_saves_cost_share": 1 - behind.objective_usd / home.objective_usd,
+        "day_ahead_saves_cost_share": 1 - ahead.objective_usd / home.objective_usd,
+        "hindsight_saves_carbon_share": 1 - behind.carbon_t / home.carbon_t,
+        "day_ahead_saves_carbon_share": 1 - ahead.carbon_t / home.carbon_t,
+        "cost_over_hindsight_share": ahead.objective_usd / behind.objective_usd - 1,
+        "carbon_over_hindsight_share": ahead.carbon_t / behind.carbon_t - 1,
+        "load_beyond_limit_mwh": ahead.far,
+    }
+
+
+def plan_rows(problem: Problem, plan: Plan) -> Row:
+    """Return a plan's cost, proof, sites, classes and hours."""
+    return {
+        "cost_usd": plan.cost_usd,
+        "bound_usd": plan.bound_usd,
+        "gap_share": plan.gap,
+        "carbon_t": carbon_of(problem, plan.load) / 1000,
+        "sites": _site_rows(problem, plan),
+        "classes": _class_rows(problem, plan),
+        "hourly": _hourly_rows(problem, plan),
+    }

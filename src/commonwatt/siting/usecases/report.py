@@ -1,0 +1,273 @@
+"""The siting wing's part of a report: cost by site with bands and drivers, and the placement.
+
+`cost_body` and `place_body` are the parts that every report shares; a page of `siting` and
+the study put their own title and opening words on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from commonwatt.core.messages import Message, translate
+from commonwatt.report import Fact, Figure, Report, Section, Shown, render
+from commonwatt.siting.usecases.charts import band_chart, load_chart, stack_chart, tornado_chart
+
+Row = Mapping[str, Any]
+
+
+def cost_section(answer: Mapping[str, Any], language: str) -> Section:
+    """Return cost by site, from the answer of `cost_answer`."""
+    marked = str(max(row["cells_not_official"] for row in answer["sites"]))
+    lede = Message(
+        "Levelised cost per useful GPU-hour in USD of {year}, with its 90 percent interval.",
+        {"year": str(answer["price_year"])},
+    )
+    note = Message(
+        "{marked} of {cells} inputs are estimates, press figures or remembered; "
+        "their sources are in the table of cells.",
+        {"marked": marked, "cells": str(answer["sites"][0]["cells"])},
+    )
+    return replace(
+        cost_body(answer, language),
+        name="siting-cost",
+        title=translate("What a GPU-hour costs", language),
+        lede=lede.say(language),
+        notes=[note.say(language)],
+    )
+
+
+def cost_body(answer: Mapping[str, Any], language: str) -> Section:
+    """Return facts, figures and table of a cost answer, without opening words."""
+    return Section(
+        name="cost",
+        title="",
+        lede="",
+        facts=[_cost_fact(row, language) for row in answer["sites"]],
+        figures=_cost_figures(answer, language),
+        tables=[_cost_table(answer["sites"], language)],
+    )
+
+
+def _cost_fact(row: Row, language: str) -> Fact:
+    low, high = row["p5_usd_per_gpu_hour"], row["p95_usd_per_gpu_hour"]
+    note = Message("90 % interval {low} to {high}", {"low": f"{low:.2f}", "high": f"{high:.2f}"})
+    return Fact(
+        label=row["site"],
+        value=f"USD {row['p50_usd_per_gpu_hour']:.2f}",
+        note=note.say(language),
+        of=_cost_of(row),
+    )
+
+
+def _cost_of(row: Row) -> str:
+    return f"cost.{row.get('name', row['site'])}.usd_per_gpu_hour"
+
+
+def _cost_figures(answer: Mapping[str, Any], language: str) -> list[Figure]:
+    first = answer["sites"][0]["site"]
+    bars = [row for row in answer["tornado"] if row["site"] == first]
+    drawn = [
+        (
+            "bands",
+            "sites",
+            Message("Cost by site, with its band"),
+            Message("5th to 95th percentile of correlated draws; the tick is the median."),
+            band_chart(answer["sites"], language),
+            answer["sites"],
+        ),
+        (
+            "stack",
+            "parts",
+            Message("What the cost consists of"),
+            Message("At the median of every input."),
+            stack_chart(answer["parts"], language),
+            answer["parts"],
+        ),
+        (
+            "tornado",
+            "tornado",
+            Message("What moves the cost at {site}", {"site": first}),
+            Message("Each input at its 5th and 95th percentile, the others at the median."),
+            tornado_chart(bars, language),
+            bars,
+        ),
+    ]
+    return [
+        Figure(
+            name=f"cost-{name}", title=title.say(language), caption=caption.say(language),
+            svg=svg, data=pl.DataFrame(rows, infer_schema_length=None), of=f"table.cost_{table}",
+        )
+        for name, table, title, caption, svg, rows in drawn
+    ]  # fmt: skip
+
+
+def _cost_table(rows: list[Row], language: str) -> Shown:
+    headings = [
+        Message("Site"),
+        Message("Utilisation"),
+        Message("USD per GPU-hour, median"),
+        Message("90 % interval"),
+        Message("USD per effective PFLOP-hour, median"),
+        Message("Inputs not official"),
+    ]
+    return Shown(
+        title=translate("Cost by site", language),
+        headings=[heading.say(language) for heading in headings],
+        rows=[_cost_cells(row) for row in rows],
+        note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak.").say(language),
+        of="table.cost_sites",
+        cells_of=[["", "", _cost_of(row), "", "", ""] for row in rows],
+    )
+
+
+def _cost_cells(row: Row) -> list[str]:
+    return [
+        row["site"],
+        f"{row['utilisation_share']:.1%}",
+        f"{row['p50_usd_per_gpu_hour']:.2f}",
+        f"{row['p5_usd_per_gpu_hour']:.2f} – {row['p95_usd_per_gpu_hour']:.2f}",
+        f"{row['p50_usd_per_effective_pflop_hour']:.2f}",
+        f"{row['cells_not_official']} / {row['cells']}",
+    ]
+
+
+def contest_section(answer: Mapping[str, Any], language: str) -> Section:
+    """Return two sites set against each other, from the answer of `contest_answer`."""
+    heads = ("contest", answer["one"], answer["other"], "ratio", "P(cheaper)")
+    return Section(
+        name="siting-contest",
+        title=f"{answer['other']} / {answer['one']}",
+        lede=translate(
+            "Cost of a useful GPU-hour in USD, median with its 90 percent interval.", language
+        ),
+        figures=[
+            Figure(
+                name="contest-drivers",
+                title=translate("What drives it", language),
+                caption=answer["other"],
+                svg=tornado_chart(answer["tornado"], language),
+                data=pl.DataFrame(answer["tornado"]),
+            )
+        ],
+        tables=[
+            Shown(
+                title=translate("contest", language),
+                headings=[translate(head, language) for head in heads],
+                rows=[_contest_cells(row, language) for row in answer["contest"]],
+            )
+        ],
+    )
+
+
+def _contest_cells(row: Mapping[str, Any], language: str) -> list[str]:
+    forms = ("one_{}_usd_per_gpu_hour", "other_{}_usd_per_gpu_hour", "ratio_{}")
+    bands = [[row[form.format(part)] for part in ("p5", "p50", "p95")] for form in forms]
+    return [
+        translate(row["contest"], language),
+        *(f"{mid:.2f} ({low:.2f}–{high:.2f})" for low, mid, high in bands),
+        f"{100 * row['other_cheaper_share']:.0f} %",
+    ]
+
+
+def place_section(answer: Mapping[str, Any], language: str) -> Section:
+    """Return the placement, from the answer of `place_answer`."""
+    lede = Message(
+        "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
+        "{carbon} t of CO2.",
+        {
+            "cost": f"{answer['cost_usd']:,.0f}",
+            "hours": f"{answer['hours']:,}",
+            "gap": f"{100 * answer['gap_share']:.3g}",
+            "carbon": f"{answer['carbon_t']:,.1f}",
+        },
+    )
+    return replace(
+        place_body(answer, language),
+        name="siting-place",
+        title=translate("Where to build and what runs where", language),
+        lede=lede.say(language),
+    )
+
+
+def place_body(answer: Mapping[str, Any], language: str) -> Section:
+    """Return facts, figure and tables of a placement, without opening words."""
+    words: list[Message] = answer["limits"]
+    return Section(
+        name="placement",
+        title="",
+        lede="",
+        facts=[_place_fact(row, language) for row in answer["sites"]],
+        figures=[_place_figure(answer, language)],
+        tables=[_place_table(answer["sites"], language), _where_table(answer, language)],
+        notes=[word.say(language) for word in words],
+    )
+
+
+def _place_fact(row: Row, language: str) -> Fact:
+    note = Message("used {share} % of the time", {"share": f"{100 * row['mean_use_share']:.0f}"})
+    return Fact(
+        label=row["pool"],
+        value=f"{row['h100_equivalents']:,.0f} GPU",
+        note=note.say(language),
+        of="table.place_sites",
+    )
+
+
+def _place_figure(answer: Mapping[str, Any], language: str) -> Figure:
+    return Figure(
+        name="placement-hours",
+        title=translate("Load by hour", language),
+        caption=translate("Where the load runs, hour by hour.", language),
+        svg=load_chart(answer["hourly"], language),
+        data=pl.DataFrame(answer["sites"], infer_schema_length=None),
+        of="table.place_hourly",
+    )
+
+
+def _place_table(rows: list[Row], language: str) -> Shown:
+    heads = ("pool", "GPUs", "mean use", "size USD", "running USD", "CO2 t")
+    return Shown(
+        title=translate("Sites and sizes", language),
+        headings=[translate(head, language) for head in heads],
+        rows=[
+            [
+                row["pool"], f"{row['h100_equivalents']:,.0f}",
+                f"{100 * row['mean_use_share']:.0f} %", f"{row['size_usd']:,.0f}",
+                f"{row['running_usd']:,.0f}", f"{row['carbon_t']:,.1f}",
+            ]
+            for row in rows
+        ],
+        of="table.place_sites",
+    )  # fmt: skip
+
+
+def _where_table(answer: Mapping[str, Any], language: str) -> Shown:
+    headings = [Message("Tenant"), Message("Site"), Message("Share of its load")]
+    return Shown(
+        title=Message("Who runs where").say(language),
+        headings=[heading.say(language) for heading in headings],
+        rows=[[row["class"], row["pool"], f"{row['share']:.1%}"] for row in answer["classes"]],
+        of="table.place_classes",
+    )
+
+
+def page(section: Section, answer: Mapping[str, Any], language: str) -> str:
+    """Return one section as an HTML page with its seed and definitions."""
+    kept = (
+        "case", "seed", "draws", "price_year", "precision", "achieved_share", "year", "hours",
+        "gap_share",
+    )  # fmt: skip
+    birth = Shown(
+        title=translate("How this page came about", language),
+        headings=["", ""],
+        rows=[[name, str(answer[name])] for name in kept if name in answer],
+    )
+    report = Report(
+        title=section.title, language=language, summary=section.lede, sections=[section],
+        birth=birth,
+    )  # fmt: skip
+    return render(report)

@@ -1,0 +1,375 @@
+"""The alternatives of a programme side by side, and what would change the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from commonwatt.core.messages import Message, translate
+from commonwatt.report import Fact, Figure, Section, Shown
+from commonwatt.runs import Stages
+from commonwatt.siting.engines.cost.chance import summary
+from commonwatt.study.break_even import Crossing, crossings
+from commonwatt.study.charts import trade_off_chart
+from commonwatt.study.mix import Mix, mix_of
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.result import Outline, outline
+from commonwatt.study.stages.fleet import metrics_of
+from commonwatt.study.stages.funding import money_said, need_of, planned_debt, with_running
+from commonwatt.study.stages.sites import input_said, number_said, owner_label
+
+DRAWS = 20_000
+SHOWN = 12
+Row = dict[str, Any]
+Tell = Callable[[Message], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One alternative, as far as it was computed."""
+
+    name: str
+    label: str
+    outline: Outline
+    mix: Mix
+    row: Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """The alternatives side by side.
+
+    Args:
+        options: One for each, in the order of the file.
+        crossings: What would change the cheaper of the two best, nearest first.
+        best: Name of the cheapest.
+        second: Name of the next.
+        best_cheaper_share: Draws in which the cheapest of the medians is the cheaper.
+    """
+
+    options: list[Option]
+    crossings: list[Row]
+    best: str
+    second: str
+    best_cheaper_share: float
+
+    @property
+    def rows(self) -> list[Row]:
+        """The figures of each alternative, in the order of the file."""
+        return [one.row for one in self.options]
+
+
+def contest(programme: Programme, stages: Stages, tell: Tell) -> Contest | None:
+    """Return the alternatives of a programme side by side, or None where it has under two."""
+    if len(programme.file.alternatives) < 2:
+        return None
+    tell(Message("Setting the alternatives side by side"))
+    found = [
+        one
+        for name in programme.file.alternatives
+        if (one := _option(programme, name, stages, tell))
+    ]
+    if len(found) < 2:
+        return None
+    seed = programme.file.seed
+    first, second = sorted(found, key=lambda one: (one.mix.cost(), one.name))[:2]
+    cheaper = first.mix.drawn(DRAWS, seed) < second.mix.drawn(DRAWS, seed)
+    return Contest(
+        options=found,
+        crossings=[_crossing_row(one, programme) for one in crossings(first.mix, second.mix)],
+        best=first.name,
+        second=second.name,
+        best_cheaper_share=float(cheaper.mean()),
+    )
+
+
+def _option(programme: Programme, name: str, stages: Stages, tell: Tell) -> Option | None:
+    found = outline(programme.alternative(name), stages, tell)
+    if found.sites is None:
+        return None
+    label, mix = str(programme.file.alternatives[name].label), mix_of(found.sites)
+    row = {"name": name, "alternative": label} | _row(found, mix, programme.file.seed)
+    return Option(name=name, label=label, outline=found, mix=mix, row=row)
+
+
+def _row(found: Outline, mix: Mix, seed: int) -> Row:
+    figures = metrics_of(found.fleet)
+    drawn = summary(mix.drawn(DRAWS, seed))
+    return {
+        "gpus": figures.gpus,
+        "cost_usd_per_gpu_hour": mix.cost(),
+        "cost_p5_usd_per_gpu_hour": drawn.p5,
+        "cost_p95_usd_per_gpu_hour": drawn.p95,
+        "utilisation_share": figures.utilisation_share,
+        "mean_queue_delay_h": figures.all.mean_queue_delay_s / 3600,
+        "mean_rtt_ms": found.fleet.data["mean_rtt_ms"],
+        "carbon_g_per_gpu_hour": _carbon(found),
+        "capital_usd_mn": sum(row["capital_usd_mn"] for row in found.capital),
+        "running_usd_mn_a_year": sum(row["running_usd_mn_a_year"] for row in found.capital),
+    } | _debt(found)
+
+
+def _carbon(found: Outline) -> float:
+    """Return the carbon of a GPU-hour in the window, idle draw included [g]."""
+    rows = [row for row in found.fleet.data["measured"] if row["held_gpu_h"]]
+    grams = sum(row["carbon_g_per_gpu_hour"] * row["held_gpu_h"] for row in rows)
+    return grams / max(sum(row["held_gpu_h"] for row in rows), 1e-12)
+
+
+def _debt(found: Outline) -> Row:
+    """Return what it does to the public debt, where the programme says who borrows."""
+    part = found.programme.file.funding
+    if part is None:
+        return {}
+    need = need_of(found.capital, part)
+    return {
+        "borrowing_bn": sum(need.values()),
+        "debt_gdp_share": planned_debt(need, part),
+        "debt_running_borrowed_gdp_share": planned_debt(
+            with_running(need, found.capital, part), part
+        ),
+    }
+
+
+def _crossing_row(one: Crossing, programme: Programme) -> Row:
+    change = None if one.flips_at is None or not one.median else one.flips_at / one.median - 1
+    return {
+        "input": one.input.name,
+        "site": owner_label(one.input.key, programme.file.sites),
+        "unit": one.input.unit,
+        "p5": one.low,
+        "median": one.median,
+        "p95": one.high,
+        "flips_at": one.flips_at,
+        "change_share": change,
+        "within_range": one.within,
+        "source": one.input.source,
+        "confidence": one.input.confidence,
+        "key": one.input.key,
+    }
+
+
+def contest_tables(found: Contest) -> dict[str, pl.DataFrame]:
+    """Return the tables of the alternatives."""
+    return {
+        "alternatives": pl.DataFrame(found.rows, infer_schema_length=None),
+        "alternatives_break_even": pl.DataFrame(found.crossings, infer_schema_length=None),
+    }
+
+
+def contest_facts(found: Contest) -> Row:
+    """Return the figures that people quote of the alternatives."""
+    return {
+        "alternative_cheapest": found.best,
+        "alternative_cheaper_share": found.best_cheaper_share,
+        "alternative_cost_usd_per_gpu_hour": {
+            row["name"]: row["cost_usd_per_gpu_hour"] for row in found.rows
+        },
+    }
+
+
+def contest_section(
+    found: Contest, rows: list[Row], breaks: list[Row], currency: str, language: str
+) -> Section:
+    """Return the report's section on the alternatives.
+
+    Args:
+        found: The alternatives.
+        rows: Their rows with labels in the reader's language.
+        breaks: The crossings, likewise.
+        currency: Of the borrowing; empty where nobody borrows.
+        language: The reader's language.
+    """
+    return Section(
+        name="alternatives",
+        title=translate("Choose: the alternatives side by side", language),
+        lede=_lede(found, rows, breaks, language),
+        facts=[_fact(row, language) for row in rows],
+        figures=[
+            Figure(
+                name="alternatives-trade-offs",
+                title=translate("Trade-offs", language),
+                caption=translate(
+                    "Each panel is one criterion on its own scale; shorter is better in all "
+                    "but utilisation.", language,
+                ),
+                svg=trade_off_chart(rows, language),
+                data=pl.DataFrame(rows, infer_schema_length=None).drop("name"),
+                of="table.alternatives",
+            )
+        ],
+        tables=[_shown(rows, currency, language), _breaks_shown(breaks, language)],
+        notes=[_note(language)],
+    )  # fmt: skip
+
+
+def _note(language: str) -> str:
+    return Message(
+        "The cost is that of a useful GPU-hour, sites weighted by the GPU time that they served, "
+        "at the medians; the interval draws all inputs, shared ones once for all sites. Debt "
+        "counts the capital alone, or with every year's running cost borrowed as well, so that "
+        "renting and building can be compared. What would change the answer moves one input at a "
+        "time; use and energy stay as measured."
+    ).say(language)
+
+
+def _label(rows: list[Row], name: str) -> str:
+    return next(row["alternative"] for row in rows if row["name"] == name)
+
+
+def _lede(found: Contest, rows: list[Row], breaks: list[Row], language: str) -> str:
+    cost = {row["name"]: f"{row['cost_usd_per_gpu_hour']:.2f}" for row in rows}
+    cheapest = Message(
+        "Cheapest per useful GPU-hour is “{best}” at USD {low}, before “{second}” at USD {high}; "
+        "it stays ahead in {share} of draws.",
+        {
+            "best": _label(rows, found.best),
+            "low": cost[found.best],
+            "second": _label(rows, found.second),
+            "high": cost[found.second],
+            "share": f"{found.best_cheaper_share:.0%}",
+        },
+    )
+    return f"{cheapest.say(language)} {answer_changes(breaks, language)}"
+
+
+def answer_changes(breaks: list[Row], language: str) -> str:
+    """Return which input would have to change for the answer to change, in a sentence."""
+    nearest = breaks[0] if breaks else None
+    if nearest is None or nearest["flips_at"] is None:
+        return translate("No single input changes this answer, however far it moves.", language)
+    values = {
+        "input": input_said(nearest["input"], language),
+        "site": translate(nearest["site"], language),
+        "from": number_said(nearest["median"]),
+        "to": number_said(nearest["flips_at"]),
+        "unit": nearest["unit"],
+        "low": number_said(nearest["p5"]),
+        "high": number_said(nearest["p95"]),
+        "count": str(sum(row["within_range"] for row in breaks)),
+        "all": str(len(breaks)),
+    }
+    if nearest["within_range"]:
+        return Message(
+            "{count} of {all} inputs change the answer alone within their own range; the nearest "
+            "is {input} ({site}), if it goes from {from} to {to} {unit} (range {low} to {high}).",
+            values,
+        ).say(language)
+    return Message(
+        "None of {all} inputs changes the answer alone within its own range; the nearest is "
+        "{input} ({site}), which would have to go from {from} to {to} {unit}, outside its range "
+        "of {low} to {high}.",
+        values,
+    ).say(language)
+
+
+def _fact(row: Row, language: str) -> Fact:
+    low, high = row["cost_p5_usd_per_gpu_hour"], row["cost_p95_usd_per_gpu_hour"]
+    note = Message("90 % interval {low} to {high}", {"low": f"{low:.2f}", "high": f"{high:.2f}"})
+    return Fact(
+        label=row["alternative"],
+        value=f"USD {row['cost_usd_per_gpu_hour']:.2f}",
+        note=note.say(language),
+        of=f"alternative.{row['name']}.cost_usd_per_gpu_hour",
+    )
+
+
+_HEADINGS = (
+    Message("Alternative"),
+    Message("USD per GPU-hour"),
+    Message("Utilisation"),
+    Message("Mean wait [h]"),
+    Message("Round trip [ms]"),
+    Message("Carbon [g per GPU-hour]"),
+    Message("Capital [USD mn]"),
+    Message("Running cost [USD mn a year]"),
+)
+_DEBT_HEADINGS = (
+    Message("Borrowing"),
+    Message("Debt [% of GDP]"),
+    Message("Debt if running cost is borrowed, too [% of GDP]"),
+)
+
+
+def _shown(rows: list[Row], currency: str, language: str) -> Shown:
+    borrowed = "borrowing_bn" in rows[0]
+    headings = [*_HEADINGS, *(_DEBT_HEADINGS if borrowed else ())]
+    return Shown(
+        title=translate("Side by side", language),
+        headings=[heading.say(language) for heading in headings],
+        rows=[_cells(row) + (_debt_cells(row, currency) if borrowed else []) for row in rows],
+        of="table.alternatives",
+        cells_of=[_cells_of(row["name"], len(headings)) for row in rows],
+    )
+
+
+def _cells_of(name: str, width: int) -> list[str]:
+    known = [
+        "cost_usd_per_gpu_hour", "utilisation_share", "mean_queue_delay_h", "mean_rtt_ms",
+        "carbon_g_per_gpu_hour", "capital_usd_mn", "running_usd_mn_a_year", "borrowing_bn",
+        "debt_gdp_share", "debt_running_borrowed_gdp_share",
+    ]  # fmt: skip
+    return ["", *(f"alternative.{name}.{figure}" for figure in known)][:width]
+
+
+def _cells(row: Row) -> list[str]:
+    rtt = row["mean_rtt_ms"]
+    return [
+        row["alternative"],
+        f"{row['cost_usd_per_gpu_hour']:.2f}",
+        f"{row['utilisation_share']:.1%}",
+        f"{row['mean_queue_delay_h']:.2f}",
+        "–" if rtt is None else f"{rtt:.1f}",
+        f"{row['carbon_g_per_gpu_hour']:,.0f}",
+        f"{row['capital_usd_mn']:,.1f}",
+        f"{row['running_usd_mn_a_year']:,.1f}",
+    ]
+
+
+def _debt_cells(row: Row, currency: str) -> list[str]:
+    return [
+        f"{currency} {money_said(row['borrowing_bn'])}",
+        f"{row['debt_gdp_share']:.2%}",
+        f"{row['debt_running_borrowed_gdp_share']:.2%}",
+    ]
+
+
+def _breaks_shown(breaks: list[Row], language: str) -> Shown:
+    headings = [
+        Message("Input"),
+        Message("Site"),
+        Message("Unit"),
+        Message("Median"),
+        Message("Range, 5th to 95th percentile"),
+        Message("The answer changes at"),
+        Message("Change"),
+        Message("Within its range"),
+    ]
+    return Shown(
+        title=translate("What would change the answer", language),
+        headings=[heading.say(language) for heading in headings],
+        rows=[_break_cells(row, language) for row in breaks[:SHOWN]],
+        of="table.alternatives_break_even",
+        note=Message(
+            "The {shown} nearest of {all} inputs; the whole list is the table "
+            "alternatives_break_even.",
+            {"shown": str(min(SHOWN, len(breaks))), "all": str(len(breaks))},
+        ).say(language),
+    )
+
+
+def _break_cells(row: Row, language: str) -> list[str]:
+    flips = row["flips_at"]
+    return [
+        input_said(row["input"], language),
+        translate(row["site"], language),
+        row["unit"],
+        number_said(row["median"]),
+        f"{number_said(row['p5'])} – {number_said(row['p95'])}",
+        "–" if flips is None else number_said(flips),
+        "–" if row["change_share"] is None else f"{row['change_share']:+.0%}",
+        translate("yes" if row["within_range"] else "no", language),
+    ]

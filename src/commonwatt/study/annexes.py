@@ -1,0 +1,83 @@
+"""The state of the example data room and of the example models, as sections of the report.
+
+Both are imported only when a programme asks for them: they need more than the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import polars as pl
+
+from commonwatt.core.errors import CommonwattError
+from commonwatt.core.messages import Message
+from commonwatt.report import Section
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.programme.schema import ModelsPart, RoomsPart
+
+Tell = Callable[[Message], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A section that stands beside the money, and its tables."""
+
+    section: Section
+    tables: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+
+
+def sides(programme: Programme, language: str, tell: Tell) -> Iterator[Side]:
+    """Yield the sections on data rooms and models that the programme asks for."""
+    rooms, models = programme.file.rooms, programme.file.models
+    if rooms is not None and rooms.example:
+        tell(Message("Walking the example data room"))
+        yield _room(rooms, language)
+    if models is not None and models.examples:
+        tell(Message("Looking at the medical models"))
+        yield _models(models, programme.file.seed, language)
+
+
+def _room(part: RoomsPart, language: str) -> Side:
+    """Return the example room; where this machine cannot hold one, a section that says so."""
+    try:
+        from commonwatt.sandbox.usecases.example import tell_example
+
+        now = datetime(part.on.year, part.on.month, part.on.day, tzinfo=UTC)
+        section, tables = tell_example(language, now=now)
+    except (CommonwattError, ModuleNotFoundError, OSError) as error:
+        return Side(section=_missing(_room_title(), "sandbox", error, language))
+    return Side(section=_linked(section, next(iter(tables), "")), tables=tables)
+
+
+def _models(part: ModelsPart, seed: int, language: str) -> Side:
+    try:
+        from commonwatt.clinic.usecases.section import clinic_section
+
+        section = clinic_section(language=language, seed=seed, on=part.on)
+    except (CommonwattError, ModuleNotFoundError, OSError) as error:
+        return Side(section=_missing(Message("Medical models"), "clinic", error, language))
+    tables = {figure.name.replace("-", "_"): figure.data for figure in section.figures}
+    return Side(section=_linked(section, next(iter(tables), "")), tables=tables)
+
+
+def _linked(section: Section, table: str) -> Section:
+    """Return the section with every figure that names no origin led to its table."""
+    of = f"table.{table}"
+    return replace(
+        section,
+        facts=[replace(fact, of=fact.of or of) for fact in section.facts],
+        tables=[replace(shown, of=shown.of or of) for shown in section.tables],
+        figures=[replace(figure, of=figure.of or of) for figure in section.figures],
+    )
+
+
+def _room_title() -> Message:
+    return Message("Use data without seeing it: a data room")
+
+
+def _missing(title: Message, name: str, error: Exception, language: str) -> Section:
+    why = error.say(language) if isinstance(error, CommonwattError) else type(error).__name__
+    lede = Message("This section could not be made on this machine: {why}", {"why": why})
+    return Section(name=name, title=title.say(language), lede=lede.say(language))

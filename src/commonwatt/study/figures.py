@@ -1,0 +1,495 @@
+"""Where every figure of a study comes from: nodes for the run's manifest and for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message, translate
+from commonwatt.report import Came
+from commonwatt.study.alternatives import Contest, Option
+from commonwatt.study.origins import KINDS, Node
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.programme.schema import SeriesPart, SitePart
+from commonwatt.study.result import Picture
+from commonwatt.study.stages.funding import money_said
+from commonwatt.study.stages.sites import MEASURED, Costed, number_said, owner_label
+from commonwatt.treasury.usecases.answers import open_country
+
+SCHEDULE = "table.fleet_jobs"
+CAPITAL = (
+    "server_usd_per_gpu", "hardware_price_ratio", "network_usd_per_gpu", "it_kw_per_gpu",
+    "shell_usd_per_kw", "land_usd_per_kw",
+)  # fmt: skip
+TABLES = {  # prefix of a table's name: its kind
+    "fleet_sites": "energy", "fleet_tenants": "delay", "fleet_use": "utilisation",
+    "fleet_queue": "delay", "fleet_": "schedule", "cost_": "cost", "place_": "plan",
+    "funding_capital": "capital", "funding_fan": "fan", "funding_": "debt",
+    "alternatives_break_even": "break-even", "alternatives": "mix", "what_if": "compared",
+}  # fmt: skip
+SHIPPED_EXAMPLES = {
+    "rooms": "shipped example room, data/sandbox/example: synthetic patients, see its README",
+    "models": "shipped example models, data/clinic/example_models.yaml: made up, drawn by the seed",
+}
+Tables = Mapping[str, pl.DataFrame]
+
+
+def figures_of(
+    programme: Programme, drawn: Picture, compared: Contest | None, tables: Tables
+) -> list[Node]:
+    """Return every figure and every input of a study; inputs of a node are among them."""
+    options = compared.options if compared else []
+    nodes = [
+        *_files(programme),
+        *_stated(programme),
+        *_fleet(programme, drawn),
+        *_cells(
+            programme, [drawn.outline.sites or [], *(one.outline.sites or [] for one in options)]
+        ),
+        *_costs(drawn),
+        *_placed(programme, drawn),
+        *_funded(programme, drawn),
+        *(node for one in options for node in _alternative(programme, one)),
+    ]
+    unique = {node.name: node for node in nodes}
+    for node in _table_nodes(tables, unique):
+        unique[node.name] = node
+    return [_with_known(node, unique) for node in unique.values()]
+
+
+def came(nodes: list[Node], words: Mapping[str, str], language: str) -> list[Came]:
+    """Return the nodes as the report shows them."""
+    labels = {node.name: _label(node, words, language) for node in nodes}
+    return [
+        Came(
+            name=node.name,
+            label=labels[node.name],
+            shown=node.shown,
+            formula=KINDS[node.kind].formula.say(language) if node.kind else "",
+            made_by=KINDS[node.kind].made_by if node.kind else "",
+            source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),
+            inputs=[(name, labels[name]) for name in node.inputs],
+        )
+        for node in nodes
+    ]
+
+
+def _label(node: Node, words: Mapping[str, str], language: str) -> str:
+    values = {
+        key: words.get(value) or translate(value, language)
+        for key, value in node.label.values.items()
+    }
+    return Message(node.label.text, values).say(language)
+
+
+def _with_known(node: Node, known: Mapping[str, Node]) -> Node:
+    """Return the node without inputs that this programme does not have."""
+    return replace(node, inputs=[name for name in node.inputs if name in known])
+
+
+def _files(programme: Programme) -> Iterator[Node]:
+    source = programme.file.demand.source
+    for path in programme.inputs:
+        digest = f"sha256 {file_sha256(path)}"
+        told = f"{source}; {digest}" if path == programme.trace and source else digest
+        yield Node(
+            name=f"input.{path.name}",
+            label=Message("The file {name}", {"name": path.name}),
+            shown=path.name,
+            source=told,
+        )
+
+
+def _stated(programme: Programme) -> Iterator[Node]:
+    """Yield what the programme file itself states, with the sources that it names."""
+    file = programme.file
+    yield Node(
+        name="programme.policy",
+        label=Message("Policy"),
+        shown=" + ".join(
+            [file.policy.order, file.policy.place, file.policy.backfill, file.policy.preemption]
+        ),
+        source=programme.path.name,
+    )
+    for gpu in file.gpus:
+        for key, value in (("idle", gpu.idle), ("busy", gpu.busy)):
+            yield Node(
+                name=f"programme.gpus.{gpu.name}.{key}",
+                label=Message("Draw of {gpu}, {state}", {"gpu": gpu.name, "state": key}),
+                value=value,
+                shown=f"{value:g} W",
+                source=gpu.source,
+            )
+    for site in file.sites:
+        yield from _site_stated(site)
+    for link in file.latency:
+        yield Node(
+            name=f"programme.latency.{'-'.join(link.between)}",
+            label=Message(
+                "Round trip {one} to {other}",
+                dict(zip(("one", "other"), link.between, strict=True)),
+            ),
+            value=link.rtt,
+            shown=f"{link.rtt:g} ms",
+            source=link.source or programme.path.name,
+        )
+    for key, part in (("rooms", file.rooms), ("models", file.models)):
+        if part is not None:
+            yield Node(
+                name=f"programme.{key}",
+                label=Message("Examples shown: {key}", {"key": key}),
+                shown=f"{part.on}",
+                source=SHIPPED_EXAMPLES[key],
+            )
+    if file.funding is not None:
+        for key in ("scale", "currency_per_usd", "first_year", "build_years"):
+            value = getattr(file.funding, key)
+            yield Node(
+                name=f"programme.funding.{key}",
+                label=Message("Funding: {key}", {"key": key}),
+                value=value,
+                shown=f"{value:g}",
+                source=file.funding.source,
+            )
+
+
+def _site_stated(site: SitePart) -> Iterator[Node]:
+    stated = {"gpus": f"{site.gpus:,}", "pue": f"{site.pue:g}"}
+    stated["power_price"] = _hourly(site.power_price, "USD/MWh")
+    stated["carbon"] = _hourly(site.carbon, "g/kWh")
+    for key, shown in stated.items():
+        yield Node(
+            name=f"programme.sites.{site.name}.{key}",
+            label=Message("{site}: {key}", {"site": str(site.title), "key": key}),
+            shown=shown,
+            source=site.source,
+        )
+
+
+def _hourly(part: float | SeriesPart, unit: str) -> str:
+    return f"{part.file}: {part.column}" if isinstance(part, SeriesPart) else f"{part:g} {unit}"
+
+
+def _fleet(programme: Programme, drawn: Picture) -> Iterator[Node]:
+    kept, gpus = drawn.outline.fleet.data, programme.file.gpus
+    watts = [f"programme.gpus.{gpu.name}.{key}" for gpu in gpus for key in ("idle", "busy")]
+    sites = [f"programme.sites.{site.name}" for site in programme.built]
+    inputs = {
+        "gpus": [f"{site}.gpus" for site in sites],
+        "energy_kwh": [SCHEDULE, *watts, *(f"{site}.pue" for site in sites)],
+        "energy_cost_usd": ["fleet.energy_kwh", *(f"{site}.power_price" for site in sites)],
+        "carbon_kg": ["fleet.energy_kwh", *(f"{site}.carbon" for site in sites)],
+        "mean_rtt_ms": [SCHEDULE, *_links(programme)],
+    }
+    for key, label, value, shown, kind in [*_service_rows(kept), *_energy_rows(kept["metrics"])]:
+        yield Node(
+            name=f"fleet.{key}", label=label, value=value, shown=shown, kind=kind,
+            inputs=inputs.get(key, [SCHEDULE]),
+            table="fleet_sites" if kind in ("energy", "bill", "carbon") else "fleet_jobs",
+        )  # fmt: skip
+    yield from _measured("fleet", drawn.outline.sites or [], kept["measured"], watts)
+
+
+def _links(programme: Programme) -> list[str]:
+    return [f"programme.latency.{'-'.join(link.between)}" for link in programme.file.latency]
+
+
+Told = tuple[str, Message, Any, str, str]  # name, label, value, value as shown, kind
+
+
+def _service_rows(kept: Mapping[str, Any]) -> list[Told]:
+    """Return use and waits as the report shows them."""
+    figures, rtt = kept["metrics"], kept["mean_rtt_ms"]
+    everyone = figures["all"]
+    use, makespan = figures["utilisation_share"], figures["makespan_utilisation_share"]
+    mean, late = everyone["mean_queue_delay_s"], everyone["p95_queue_delay_s"]
+    idle = figures["fragmented_gpu_share"]
+    return [
+        ("jobs", Message("Jobs"), everyone["jobs"], f"{everyone['jobs']:,}", "schedule"),
+        ("gpus", Message("GPUs"), figures["gpus"], f"{figures['gpus']:,}", "schedule"),
+        ("utilisation_share", Message("Utilisation, first to last arrival"), use, f"{use:.1%}",
+         "utilisation"),
+        ("makespan_utilisation_share", Message("Utilisation, makespan"), makespan,
+         f"{makespan:.1%}", "makespan"),
+        ("mean_queue_delay_s", Message("Queue delay, mean"), mean, f"{mean / 3600:.2f} h", "delay"),
+        ("p95_queue_delay_s", Message("Queue delay, 95th percentile"), late,
+         f"{late / 3600:.2f} h", "delay"),
+        ("fragmented_gpu_share", Message("Idle while jobs waited"), idle, f"{idle:.1%}", "idle"),
+        ("mean_rtt_ms", Message("Round trip [ms]"), rtt, "–" if rtt is None else f"{rtt:.1f} ms",
+         "rtt"),
+    ]  # fmt: skip
+
+
+def _energy_rows(figures: Mapping[str, Any]) -> list[Told]:
+    """Return energy, its bill and its carbon as the report shows them."""
+    energy, bill, carbon = (figures[key] for key in ("energy_kwh", "cost_usd", "carbon_kg"))
+    return [
+        ("energy_kwh", Message("Energy, overhead included"), energy, f"{energy / 1000:,.0f} MWh",
+         "energy"),
+        ("energy_cost_usd", Message("Power bill"), bill, f"USD {bill:,.0f}", "bill"),
+        ("carbon_kg", Message("Carbon"), carbon, f"{carbon / 1000:,.0f} t CO₂e", "carbon"),
+    ]  # fmt: skip
+
+
+def _measured(
+    above: str, sites: list[Costed], rows: list[dict[str, Any]], watts: list[str]
+) -> Iterator[Node]:
+    """Yield the use and the energy that the cost of each site was computed with."""
+    for one, row in zip(sites, rows, strict=False):
+        site = {"site": str(one.site.title)}
+        yield Node(
+            name=f"{above}.site.{one.site.name}.utilisation_share",
+            label=Message("Utilisation at {site}", site),
+            value=row["utilisation_share"],
+            shown=f"{row['utilisation_share']:.1%}",
+            kind="utilisation",
+            table="fleet_sites" if above == "fleet" else "",
+            inputs=[SCHEDULE],
+        )
+        kwh = row["kwh_per_gpu_hour"]
+        yield Node(
+            name=f"{above}.site.{one.site.name}.kwh_per_gpu_hour",
+            label=Message("IT energy of a GPU-hour at {site}", site),
+            value=kwh,
+            shown="–" if kwh is None else f"{kwh:.3f} kWh",
+            kind="kwh",
+            inputs=[SCHEDULE, *watts],
+        )
+
+
+def _cells(programme: Programme, groups: list[list[Costed]]) -> Iterator[Node]:
+    """Yield every sourced input of every site, once for each key."""
+    found = {one.key: one for group in groups for site in group for one in site.inputs()}
+    for item in found.values():
+        if item.source == MEASURED:
+            continue
+        low, mid, high = (number_said(item.value.quantile(q)) for q in (0.05, 0.5, 0.95))
+        spread = "" if low == high else f" ({low} – {high})"
+        owner = owner_label(item.key, programme.file.sites)
+        words = {"input": item.name.replace("_", " "), "site": owner}
+        yield Node(
+            name=f"cell.{item.key}",
+            label=Message("{input}, every site", {"input": words["input"]})
+            if owner == "all"
+            else Message("{input}, {site}", words),
+            value=item.value.quantile(0.5),
+            shown=f"{mid}{spread} {item.unit}",
+            table="cost_cells",
+            source=item.source,
+            dated=item.dated,
+            confidence=item.confidence,
+        )
+
+
+def _inputs_of(above: str, one: Costed) -> list[str]:
+    """Return the names of everything that the cost of a site was computed from."""
+    keys = [f"cell.{item.key}" for item in one.inputs() if item.source != MEASURED]
+    name = one.site.name
+    kwh = [f"{above}.site.{name}.kwh_per_gpu_hour"] if one.cells is not None else []
+    own = [f"programme.sites.{name}.power_price", f"programme.sites.{name}.pue"]
+    return [f"{above}.site.{name}.utilisation_share", *kwh, *(own if kwh else []), *keys]
+
+
+def _costs(drawn: Picture) -> Iterator[Node]:
+    if drawn.cost is None or drawn.outline.sites is None:
+        return
+    for one, row in zip(drawn.outline.sites, drawn.cost.data["sites"], strict=True):
+        value = row["p50_usd_per_gpu_hour"]
+        yield Node(
+            name=f"cost.{one.site.name}.usd_per_gpu_hour",
+            label=Message("Cost of a useful GPU-hour at {site}", {"site": str(one.site.title)}),
+            value=value,
+            shown=f"USD {value:.2f}",
+            kind="cost" if one.cells is not None else "rent",
+            table="cost_sites",
+            inputs=_inputs_of("fleet", one),
+        )
+
+
+def _placed(programme: Programme, drawn: Picture) -> Iterator[Node]:
+    if drawn.place is None:
+        return
+    plan, sites = drawn.place.data, [site.name for site in programme.built]
+    stated = [
+        f"programme.sites.{n}.{key}" for n in sites for key in ("pue", "power_price", "carbon")
+    ]
+    inputs = ["table.fleet_load", *stated, *(f"cost.{name}.usd_per_gpu_hour" for name in sites)]
+    rows = (
+        ("cost_usd", Message("Cost of the plan"), f"USD {plan['cost_usd']:,.0f}"),
+        ("carbon_t", Message("Carbon of the plan"), f"{plan['carbon_t']:,.1f} t"),
+        ("gap_share", Message("Proved gap of the plan"), f"{100 * plan['gap_share']:.3f} %"),
+    )
+    for key, label, shown in rows:
+        yield Node(
+            name=f"place.{key}", label=label, value=plan[key], shown=shown, kind="plan",
+            table="place_sites", inputs=inputs,
+        )  # fmt: skip
+
+
+def _capital(above: str, row: Mapping[str, Any], one: Costed) -> Node:
+    name = row["name"]
+    keys = {item.name: f"cell.{item.key}" for item in one.inputs()}
+    cells = [keys[key] for key in CAPITAL if key in keys]
+    return Node(
+        name=f"{above}.{name}.capital_usd_mn",
+        label=Message("Capital at {site}", {"site": row["site"]}),
+        value=row["capital_usd_mn"],
+        shown=f"USD {row['capital_usd_mn']:,.1f} mn",
+        kind="capital",
+        table="funding_capital" if above == "funding" else "",
+        inputs=[f"programme.sites.{name}.gpus", "programme.funding.scale", *cells],
+    )
+
+
+def _funded(programme: Programme, drawn: Picture) -> Iterator[Node]:
+    part = programme.file.funding
+    if drawn.funding is None or part is None or drawn.outline.sites is None:
+        return
+    paid, rows = drawn.funding.data, drawn.outline.capital
+    yield from _country(part.country, paid)
+    capital = [_capital("funding", r, s) for r, s in zip(rows, drawn.outline.sites, strict=True)]
+    yield from capital
+    yield Node(
+        name="funding.capital_bn",
+        label=Message("Capital need"),
+        value=paid["total_bn"],
+        shown=f"{paid['currency']} {money_said(paid['total_bn'])}",
+        kind="need",
+        table="funding_years",
+        inputs=[*(node.name for node in capital), "programme.funding.currency_per_usd",
+                "programme.funding.first_year", "programme.funding.build_years"],
+    )  # fmt: skip
+    yield from _debts(paid)
+
+
+def _country(name: str, paid: Mapping[str, Any]) -> Iterator[Node]:
+    """Yield the country's accounts, and each source that its files name."""
+    sources = open_country(name).sources
+    for key, title in sources.items():
+        yield Node(
+            name=f"country.sources.{key}",
+            label=Message("Source {name}", {"name": key}),
+            shown=title,
+            source=title,
+        )
+    yield Node(
+        name="country.accounts",
+        label=Message("Accounts, bonds and outlook of {name}", {"name": paid["country"]}),
+        shown=paid["country"],
+        source=f"{paid['gdp_vintage']}; {paid['debt_basis']}",
+        inputs=[f"country.sources.{key}" for key in sources],
+    )
+
+
+def _debts(paid: Mapping[str, Any]) -> Iterator[Node]:
+    last, year = paid["years"][-1], {"year": paid["years"][-1]["fiscal_year"]}
+    rows: list[tuple[str, Message, Any, str, bool]] = [
+        ("debt_with_gdp_share", Message("Debt over GDP in {year}, planned, with it", year),
+         last["debt_with_gdp_share"], "debt", True),
+        ("debt_without_gdp_share", Message("Debt over GDP in {year}, planned, without it", year),
+         last["debt_without_gdp_share"], "debt", False),
+        ("fan_with_gdp_share", Message("Debt over GDP in {year}, median with it", year),
+         paid["fan_with"][-1]["q50"], "fan", True),
+        ("fan_without_gdp_share", Message("Debt over GDP in {year}, median without it", year),
+         paid["fan_without"][-1]["q50"], "fan", False),
+        ("ceiling_probability", Message("Chance of debt over its ceiling in {year}", year),
+         paid["chances_with"][-1].get("debt_over_ceiling_probability"), "ceiling", True),
+    ]  # fmt: skip
+    for key, label, value, kind, with_it in rows:
+        if value is None:
+            continue
+        yield Node(
+            name=f"funding.{key}",
+            label=label,
+            value=value,
+            shown=f"{100 * value:.1f} %" if kind == "ceiling" else f"{100 * value:.2f} %",
+            kind=kind,
+            table="funding_years" if kind == "debt" else "funding_fan_with",
+            inputs=["country.accounts", *(["funding.capital_bn"] if with_it else [])],
+        )
+
+
+def _alternative(programme: Programme, one: Option) -> Iterator[Node]:
+    above, sites = f"alternative.{one.name}", one.outline.sites or []
+    gpus = programme.file.gpus
+    watts = [f"programme.gpus.{gpu.name}.{key}" for gpu in gpus for key in ("idle", "busy")]
+    yield Node(
+        name=f"{above}.change",
+        label=Message("What “{name}” changes", {"name": one.label}),
+        shown="; ".join(programme.file.alternatives[one.name].change) or "–",
+        source=programme.path.name,
+    )
+    yield from _measured(above, sites, one.outline.fleet.data["measured"], watts)
+    for row, site in zip(one.outline.capital, sites, strict=True):
+        yield _capital(above, row, site)
+    cost = [name for site in sites for name in _inputs_of(above, site)]
+    capital = [f"{above}.{row['name']}.capital_usd_mn" for row in one.outline.capital]
+    demand = ["input." + path.name for path in programme.inputs[:2]]
+    carbon = [f"programme.sites.{site.site.name}.carbon" for site in sites]
+    kinds = {
+        "cost_usd_per_gpu_hour": ("mix", cost),
+        "utilisation_share": ("utilisation", demand),
+        "mean_queue_delay_h": ("delay", demand),
+        "mean_rtt_ms": ("rtt", [*demand, *_links(programme)]),
+        "carbon_g_per_gpu_hour": ("mix-carbon", [*demand, *watts, *carbon]),
+        "capital_usd_mn": ("capital", capital),
+        "running_usd_mn_a_year": ("running", [*cost, "programme.funding.scale"]),
+        "borrowing_bn": ("need", [*capital, "programme.funding.currency_per_usd"]),
+        "debt_gdp_share": ("debt", ["country.accounts", f"{above}.borrowing_bn"]),
+        "debt_running_borrowed_gdp_share": (
+            "debt",
+            ["country.accounts", f"{above}.borrowing_bn", f"{above}.running_usd_mn_a_year"],
+        ),
+    }
+    for key, (kind, inputs) in kinds.items():
+        if key not in one.row:
+            continue
+        value = one.row[key]
+        yield Node(
+            name=f"{above}.{key}",
+            label=Message("“{name}”: {key}", {"name": one.label, "key": key.replace("_", " ")}),
+            value=value,
+            shown="–" if value is None else f"{value:,.4g}",
+            kind=kind,
+            table="alternatives",
+            inputs=[f"{above}.change", *inputs],
+        )
+
+
+def _table_nodes(tables: Tables, known: Mapping[str, Node]) -> Iterator[Node]:
+    """Yield a node for each table of the run, from the figures of its wing."""
+    files = [name for name in known if name.startswith("input.")]
+    yield from (
+        Node(
+            name=f"table.{name}",
+            label=Message("The table {name}", {"name": name}),
+            shown=f"{frame.height:,} × {frame.width}",
+            kind=_kind(name),
+            table=name,
+            inputs=_table_inputs(name, files, known),
+        )
+        for name, frame in tables.items()
+    )
+
+
+def _kind(table: str) -> str:
+    return next((kind for start, kind in TABLES.items() if table.startswith(start)), "room")
+
+
+def _table_inputs(table: str, files: list[str], known: Mapping[str, Node]) -> list[str]:
+    wing = table.split("_", maxsplit=1)[0]
+    if wing == "fleet":
+        sites = [name for name in known if name.startswith("programme.sites.")]
+        return [*files, "programme.policy", *sites]
+    starts = {
+        "cost": "cost.",
+        "place": "place.",
+        "funding": "funding.",
+        "alternatives": "alternative.",
+    }
+    start = starts.get(wing)
+    return [name for name in known if name.startswith(start)] if start else files

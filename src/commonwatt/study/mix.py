@@ -1,0 +1,106 @@
+"""The cost of a GPU-hour over several sites, each weighted by the GPU time that it served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
+
+from commonwatt.core.seeds import stream
+from commonwatt.siting.engines.cost.chance import costs_of
+from commonwatt.siting.engines.cost.model import lcoc
+from commonwatt.study.stages.sites import Costed, Sourced, column_of, rented
+
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One site of a mix, ready to be costed many times.
+
+    Args:
+        site: The site.
+        weight: Its share of the GPU time of the mix.
+        base: Medians of its inputs, in the order of the cost model; its price where rented.
+        place: Place of each key in `base`.
+    """
+
+    site: Costed
+    weight: float
+    base: F64
+    place: dict[str, int]
+
+    def cost(self, moved: Mapping[str, float]) -> float:
+        """Return the cost of a useful GPU-hour with some inputs moved [USD]."""
+        x = self.base
+        for key, value in moved.items():
+            if key in self.place:
+                x = x.copy()
+                x[self.place[key]] = value
+        return lcoc(x) if self.site.cells is not None else self._rented(float(x[0]))
+
+    def _rented(self, price: float) -> float:
+        return rented(price, self.site.site, self.site.use)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """Several sites as one."""
+
+    parts: tuple[Part, ...]
+
+    def cost(self, moved: Mapping[str, float] | None = None) -> float:
+        """Return the mean cost of a useful GPU-hour, some inputs moved [USD].
+
+        Args:
+            moved: Values by key; a key that several sites share moves at all of them.
+        """
+        return sum(part.weight * part.cost(moved or {}) for part in self.parts)
+
+    def inputs(self) -> dict[str, Sourced]:
+        """Return every input of every site, by key."""
+        return {one.key: one for part in self.parts for one in part.site.inputs()}
+
+    def drawn(self, draws: int, seed: int) -> F64:
+        """Return the mean cost in each draw of all inputs [USD], shape (draws,).
+
+        A key is drawn from a stream of its own, so that two mixes that share an input
+        share its draws, too.
+        """
+        return np.sum([p.weight * _drawn(p.site, draws, seed) for p in self.parts], axis=0)
+
+
+def mix_of(sites: list[Costed]) -> Mix:
+    """Return the sites as a mix; those that served nothing count by their GPUs alone."""
+    hours = np.array([site.gpu_hours for site in sites])
+    weights = hours / hours.sum() if hours.sum() else np.full(len(sites), 1 / len(sites))
+    return Mix(
+        parts=tuple(_part(site, float(w)) for site, w in zip(sites, weights, strict=True) if w > 0)
+    )
+
+
+def _part(site: Costed, weight: float) -> Part:
+    inputs = list(site.inputs())
+    return Part(
+        site=site,
+        weight=weight,
+        base=np.array([one.value.quantile(0.5) for one in inputs]),
+        place={one.key: i for i, one in enumerate(inputs)},
+    )
+
+
+def _drawn(site: Costed, draws: int, seed: int) -> F64:
+    scores = {one.key: _scores(one.key, draws, seed) for one in site.inputs()}
+    if site.cells is None:
+        rent = next(site.inputs())
+        shares = np.asarray(ndtr(scores[rent.key].astype(np.float64)), dtype=np.float64)
+        return rent.value.quantiles(shares) * rented(1.0, site.site, site.use)
+    columns = {column_of(one): scores[one.key] for one in site.inputs()}
+    return costs_of(site.cells, np.stack([columns[i] for i in range(len(columns))], axis=1))
+
+
+def _scores(key: str, draws: int, seed: int) -> npt.NDArray[np.float32]:
+    return stream(seed, f"study.mix.{key}").standard_normal(draws, dtype=np.float32)

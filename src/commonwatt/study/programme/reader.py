@@ -1,0 +1,358 @@
+"""A programme as the engines see it, and how it is loaded."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+
+from commonwatt.core.errors import ProgrammeError, TableError, cell
+from commonwatt.core.messages import Message
+from commonwatt.core.shipped import DATA
+from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
+from commonwatt.fleet.domain.workload import Bools, Workload
+from commonwatt.study.programme.changes import Document, changed
+from commonwatt.study.programme.localised import Words
+from commonwatt.study.programme.references import reference_faults
+from commonwatt.study.programme.schema import (
+    PolicyPart,
+    ProgrammeFile,
+    SeriesPart,
+    SitePart,
+    TenantPart,
+    parse_programme,
+)
+
+SHIPPED = "shipped:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programme:
+    """A programme: its file, checked, and the files that it names.
+
+    Args:
+        file: What the user wrote, with the changes made.
+        changes: Changes that were made to the file, in order.
+        path: Where it stands.
+        trace: Path of the demand trace.
+        mapping: Path of its mapping file, if any.
+        inputs: Every file that has a say, the programme first.
+        built: Sites that have nodes, as the file spells them.
+        sites: The same sites with their hourly series.
+        gpu_types: GPU types in the order of the file.
+    """
+
+    file: ProgrammeFile
+    path: Path
+    trace: Path
+    mapping: Path | None
+    inputs: tuple[Path, ...]
+    built: tuple[SitePart, ...]
+    sites: tuple[Site, ...]
+    gpu_types: tuple[GpuType, ...]
+    changes: tuple[str, ...] = ()
+
+    def alternative(self, name: str) -> Programme:
+        """Return the programme with one of its alternatives made.
+
+        Raises:
+            ProgrammeError: The alternative's changes leave faults; all are listed.
+        """
+        return load_programme(self.path, [*self.changes, *self.file.alternatives[name].change])
+
+    def fleet(self) -> Fleet:
+        """Return the nodes, site by site in the order of the file; every tenant may use them."""
+        rows = [(s, pool) for s, site in enumerate(self.built) for pool in site.pools]
+        counts = np.array([pool.nodes for _, pool in rows])
+
+        def column(values: Sequence[int], kind: type[np.generic]) -> np.ndarray:
+            return np.repeat(np.array(values, dtype=kind), counts)
+
+        pools = [pool for _, pool in rows]
+        gpu_index = {gpu.name: i for i, gpu in enumerate(self.gpu_types)}
+        return Fleet(
+            node_id=tuple(_node_names(self.built)),
+            site=column([s for s, _ in rows], np.int32),
+            gpu_type=column([gpu_index[pool.gpu] for pool in pools], np.int32),
+            gpus=column([pool.gpus_per_node for pool in pools], np.int32),
+            cpu_milli=column([round(pool.cpu_cores * 1000) for pool in pools], np.int64),
+            memory_mib=column([round(pool.memory_gib * 1024) for pool in pools], np.int64),
+            tenant=np.full(int(counts.sum()), SHARED, np.int32),
+            sites=self.sites,
+            gpu_types=self.gpu_types,
+            rtt_ms=self.round_trips()[self._places(self.built)],
+        )
+
+    def round_trips(self) -> F64:
+        """Return the round trip from every place of the file to each built site [ms].
+
+        NaN where the file names none, shape (places, built sites).
+        """
+        return _round_trips(self.file)[:, self._places(self.built)]
+
+    def origins(self, tenant_names: Sequence[str]) -> list[int]:
+        """Return the place that each tenant works from; the first of the file by default."""
+        place = {site.name: i for i, site in enumerate(self.file.sites)}
+        parts = self.tenant_parts(tenant_names)
+        return [place[part.origin] if part.origin else 0 for part in parts]
+
+    def _places(self, parts: Sequence[SitePart]) -> list[int]:
+        place = {site.name: i for i, site in enumerate(self.file.sites)}
+        return [place[part.name] for part in parts]
+
+    def quotas(self, tenant_names: Sequence[str]) -> dict[str, float] | None:
+        """Return the quota of each tenant that has one [GPUs]; None where nobody has."""
+        quota = {
+            tenant.name: float(tenant.quota_gpus)
+            for tenant in self.file.tenants
+            if tenant.quota_gpus is not None and tenant.name in tenant_names
+        }
+        return quota or None
+
+    def within_limits(self, workload: Workload) -> Workload:
+        """Return the jobs with the sites that their tenant's limits let them run at."""
+        masks = np.array(self.site_masks(workload.tenant_names), dtype=np.int64)
+        names = tuple(site.name for site in self.sites)
+        return replace(workload, sites=masks[workload.tenant], site_names=names)
+
+    def resident_sites(self, tenant_names: Sequence[str]) -> Bools:
+        """Return where each tenant's data may go, shape (tenants, built sites)."""
+        sites = [site.name for site in self.sites]
+        parts = self.tenant_parts(tenant_names)
+        rows = [[not part.sites or name in part.sites for name in sites] for part in parts]
+        return np.array(rows, np.bool_).reshape(len(parts), len(sites))
+
+    def near_sites(self, tenant_names: Sequence[str]) -> Bools:
+        """Return where each tenant's limit on the round trip holds, shape (tenants, built sites).
+
+        A round trip that the file does not give is no proof that a limit holds.
+        """
+        rtt_ms = self.round_trips()[self.origins(tenant_names)]
+        parts = self.tenant_parts(tenant_names)
+        limits = [np.inf if part.latency is None else part.latency for part in parts]
+        free = [[part.latency is None] for part in parts]
+        return (rtt_ms <= np.array(limits)[:, None]) | np.array(free, np.bool_)
+
+    def site_masks(self, tenant_names: Sequence[str]) -> list[int]:
+        """Return the sites that each tenant's jobs may run at, as bits; 0: no limit is named.
+
+        Residency and latency are one mask, which the schedule, the alternatives and the
+        placement all read: a limit that only one of them kept would be no limit.
+        """
+        allowed = self.resident_sites(tenant_names) & self.near_sites(tenant_names)
+        return [
+            sum(1 << i for i in np.flatnonzero(row).tolist())
+            if part.sites or part.latency is not None
+            else 0
+            for part, row in zip(self.tenant_parts(tenant_names), allowed, strict=True)
+        ]
+
+    def tenant_labels(self, tenant_names: Sequence[str]) -> list[str]:
+        """Return what tables call each tenant of the trace."""
+        label = {tenant.name: tenant.label for tenant in self.file.tenants}
+        return [str(label.get(name) or name) for name in tenant_names]
+
+    def unnamed_tenants(self, tenant_names: Sequence[str]) -> list[str]:
+        """Return the tenants of the file that no job of the trace belongs to."""
+        return [part.name for part in self.file.tenants if part.name not in tenant_names]
+
+    def tenant_parts(self, tenant_names: Sequence[str]) -> list[TenantPart]:
+        """Return what the file says of each tenant of the trace; nothing said, no limits."""
+        said = {tenant.name: tenant for tenant in self.file.tenants}
+        return [said.get(name) or TenantPart.model_construct(name=name) for name in tenant_names]
+
+    def site_labels(self) -> list[str]:
+        """Return what tables call each built site."""
+        return [str(site.title) for site in self.built]
+
+    def words(self, language: str) -> dict[str, str]:
+        """Return how the report says each label of the tables."""
+        named: list[Words] = [site.title for site in self.file.sites]
+        named += [tenant.label for tenant in self.file.tenants if tenant.label]
+        named += [part.label for part in self.file.alternatives.values()]
+        return {str(label): label.say(language) for label in named}
+
+    def policies(self) -> list[PolicyPart]:
+        """Return the policy of the programme, then those to compare it with."""
+        return [self.file.policy, *self.file.compare]
+
+
+def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
+    """Read a programme file, or a shipped programme by its bare name.
+
+    Args:
+        name: The file or the name.
+        changes: Changes to make before it is checked, as `scenario.changes` reads them.
+
+    Raises:
+        ProgrammeError: The file cannot be read, or holds faults; all are listed.
+    """
+    path = find_programme(name)
+    file = _parse(path, changes)
+    _check_references(path, file)
+    trace = _beside(path, file.demand.trace, "demand.trace")
+    mapping = _beside(path, file.demand.mapping, "demand.mapping") if file.demand.mapping else None
+    built = tuple(file.built())
+    series = [p for site in built for p in (site.power_price, site.carbon)]
+    series_files = [_beside(path, p.file, "sites") for p in series if isinstance(p, SeriesPart)]
+    return Programme(
+        file=file,
+        path=path,
+        trace=trace,
+        mapping=mapping,
+        inputs=tuple(dict.fromkeys([path, trace, *([mapping] if mapping else []), *series_files])),
+        built=built,
+        sites=tuple(_site(path, site) for site in built),
+        gpu_types=tuple(
+            GpuType(
+                name=gpu.name,
+                idle_w=gpu.idle,
+                busy_w=gpu.busy,
+                memory_gib=gpu.memory_gib,
+                slices=gpu.slices,
+                source=gpu.source,
+            )
+            for gpu in file.gpus
+        ),
+        changes=tuple(changes),
+    )
+
+
+def shipped_programmes() -> list[str]:
+    """Return the names of the programmes that come with the package."""
+    return sorted(path.stem for path in (DATA / "programmes").glob("*.toml"))
+
+
+def find_programme(name: str | Path) -> Path:
+    """Return the path of a programme file or of a shipped programme."""
+    path = Path(name)
+    shipped = DATA / "programmes" / f"{name}.toml"
+    if not path.exists() and shipped.exists():
+        return shipped
+    if not path.is_file():
+        raise ProgrammeError(
+            str(name),
+            found=Message("no such file"),
+            wanted=Message(
+                "a programme file (TOML) or one of: {names}",
+                {"names": ", ".join(shipped_programmes())},
+            ),
+        )
+    return path
+
+
+def _parse(path: Path, changes: Sequence[str]) -> ProgrammeFile:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_programme(_with_changes(path, document, changes))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProgrammeError(path.name, found=str(error), wanted=Message("TOML in UTF-8")) from None
+    except OSError as error:
+        raise ProgrammeError(path.name, found=str(error.strerror)) from None
+    except ValidationError as error:
+        faults = [f"{_dotted(e['loc'])}: {_fault(e['msg'], e['input'])}" for e in error.errors()]
+        raise _faulty(path, faults) from None
+
+
+def _with_changes(path: Path, document: Document, changes: Sequence[str]) -> Document:
+    try:
+        return changed(document, changes)
+    except ValueError as error:
+        raise ProgrammeError(
+            path.name,
+            found=Message("the change {error}", {"error": str(error)}),
+            wanted=Message("a change such as sites.west.power_price=+50% or fleet.order=qssf"),
+        ) from None
+
+
+def _dotted(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place if not str(part).startswith("function-"))
+
+
+def _fault(message: str, found: object) -> str:
+    said = message.removeprefix("Value error, ")
+    plain = isinstance(found, str | int | float) and repr(found) not in said
+    return f"{said} (found {str(found)[:40]!r})" if plain else said
+
+
+def _faulty(path: Path, faults: list[str]) -> ProgrammeError:
+    return ProgrammeError(
+        path.name,
+        found=Message(
+            "{count} faults:\n{faults}",
+            {"count": str(len(faults)), "faults": "\n".join(f"  {fault}" for fault in faults)},
+        ),
+    )
+
+
+def _check_references(path: Path, file: ProgrammeFile) -> None:
+    faults = reference_faults(file)
+    if faults:
+        raise _faulty(path, faults)
+
+
+def _beside(path: Path, name: str, where: str) -> Path:
+    found = DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else path.parent / name
+    if not found.is_file():
+        raise ProgrammeError(
+            f"{path.name}, {where}",
+            found=Message("no such file: {name}", {"name": name}),
+            wanted=Message('a file beside the programme, or "shipped:NAME"'),
+        )
+    return found
+
+
+def _site(path: Path, part: SitePart) -> Site:
+    return Site(
+        name=part.name,
+        region=part.region,
+        pue=part.pue,
+        price_usd_per_mwh=_series(path, f"sites.{part.name}.power_price", part.power_price),
+        carbon_g_per_kwh=_series(path, f"sites.{part.name}.carbon", part.carbon),
+    )
+
+
+def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
+    if not isinstance(part, SeriesPart):
+        return np.array([part])
+    found = _beside(path, part.file, where)
+    frame = pl.read_parquet(found) if found.suffix == ".parquet" else pl.read_csv(found)
+    if part.column not in frame.columns:
+        raise TableError(
+            cell(found.name, column=part.column),
+            found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
+            wanted=Message("an hourly column of that name"),
+        )
+    values = frame[part.column].cast(pl.Float64, strict=False).to_numpy()
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise TableError(
+            cell(found.name, int(bad[0]) + 1, part.column),
+            found=Message("no finite number"),
+            wanted=Message("a value for every hour"),
+        )
+    return values.astype(np.float64) * part.times
+
+
+def _node_names(sites: Sequence[SitePart]) -> list[str]:
+    names: list[str] = []
+    for site in sites:
+        width = len(str(sum(pool.nodes for pool in site.pools)))
+        total = sum(pool.nodes for pool in site.pools)
+        names += [f"{site.name}-{i:0{width}d}" for i in range(total)]
+    return names
+
+
+def _round_trips(file: ProgrammeFile) -> F64:
+    index = {site.name: i for i, site in enumerate(file.sites)}
+    rtt = np.full((len(index), len(index)), np.nan)
+    np.fill_diagonal(rtt, 0.0)
+    for link in file.latency:
+        a, b = (index[name] for name in link.between)
+        rtt[a, b] = rtt[b, a] = link.rtt
+    return rtt

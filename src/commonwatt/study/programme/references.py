@@ -1,0 +1,84 @@
+"""Names that a programme file uses must be declared in it, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from commonwatt.study.programme.schema import ProgrammeFile
+
+_MOST_SITES = 62  # site masks are bits of a signed 64-bit number
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A name used at `where`, which must be one of `known`."""
+
+    where: str
+    name: str
+    known: list[str]
+
+
+def reference_faults(file: ProgrammeFile) -> list[str]:
+    """Return a sentence for every name declared twice or used but not declared."""
+    faults = [*_twice(file), *_undeclared(file)]
+    faults += [] if faults else _out_of_reach(file)  # a limit is asked of names that are known
+    if len(file.sites) > _MOST_SITES:
+        faults.append(f"sites: {len(file.sites)} sites, want at most {_MOST_SITES}")
+    return faults
+
+
+def _twice(file: ProgrammeFile) -> Iterator[str]:
+    for table in ("gpus", "sites", "tenants"):
+        names = [part.name for part in getattr(file, table)]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield f"{table}.{i}.name: {name!r} is named twice"
+
+
+def _undeclared(file: ProgrammeFile) -> Iterator[str]:
+    for use in _uses(file):
+        if use.name not in use.known:
+            known = ", ".join(use.known) or "none"
+            yield f"{use.where}: {use.name!r} is not declared; known: {known}"
+
+
+def _uses(file: ProgrammeFile) -> Iterator[_Use]:
+    gpus = [gpu.name for gpu in file.gpus]
+    sites = [site.name for site in file.sites]
+    built = [site.name for site in file.built()]
+    for i, tenant in enumerate(file.tenants):
+        if tenant.sites and set(tenant.sites) <= set(sites) and not set(tenant.sites) & set(built):
+            yield _Use(f"tenants.{i}.sites", ", ".join(tenant.sites), built)
+        yield from (_Use(f"tenants.{i}.sites", site, sites) for site in tenant.sites)
+        if tenant.origin is not None:
+            yield _Use(f"tenants.{i}.origin", tenant.origin, sites)
+    for i, link in enumerate(file.latency):
+        yield from (_Use(f"latency.{i}.between", site, sites) for site in link.between)
+    for i, site in enumerate(file.sites):
+        for j, pool in enumerate(site.pools):
+            yield _Use(f"sites.{i}.pools.{j}.gpu", pool.gpu, gpus)
+
+
+def _out_of_reach(file: ProgrammeFile) -> Iterator[str]:
+    """Yield a sentence for each latency limit that cannot be asked, or that no site keeps."""
+    rtt_ms = {frozenset(link.between): link.rtt for link in file.latency}
+    for i, tenant in enumerate(file.tenants):
+        if tenant.latency is None:
+            continue
+        where, origin = f"tenants.{i}.latency", tenant.origin or file.sites[0].name
+        may = [s.name for s in file.built() if not tenant.sites or s.name in tenant.sites]
+        away_ms = {s: 0.0 if s == origin else rtt_ms.get(frozenset({origin, s})) for s in may}
+        unknown = [name for name, rtt in away_ms.items() if rtt is None]
+        known = {name: rtt for name, rtt in away_ms.items() if rtt is not None}
+        if unknown:
+            yield (
+                f"{where}: the round trip between {origin!r} and {unknown[0]!r} is not given; "
+                f"want a [[latency]] table, or sites without {unknown[0]!r}"
+            )
+        elif min(known.values()) > tenant.latency:
+            name, rtt = min(known.items(), key=lambda item: item[1])
+            yield (
+                f"{where}: no built site lies within {tenant.latency:g} ms of {origin!r}; "
+                f"the nearest, {name!r}, is {rtt:g} ms away"
+            )

@@ -1,0 +1,284 @@
+"""The programme file as it is spelled: one pydantic model a table of the TOML.
+
+Each field has a default or is required, a unit in its type, bounds, and a
+sentence; `commonwatt scenario` pages and forms are printed from these models.
+They stop here: engines see the frozen objects of `programme`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from commonwatt.siting.domain.cost_inputs import NAMES, input_named
+from commonwatt.study.programme.localised import Text, Words
+from commonwatt.study.programme.quantities import (
+    GramsPerKwh,
+    Milliseconds,
+    UsdPerGpuHour,
+    UsdPerMwh,
+    Watts,
+)
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=60)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """A table of the file; an unknown key is a fault, not a comment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DemandPart(Part):
+    """Where the jobs come from."""
+
+    trace: str = Field(description='A trace file beside this one, or "shipped:NAME".')
+    format: str | None = Field(None, description="Trace format; found by itself when absent.")
+    mapping: str | None = Field(None, description="Mapping file of a generic trace.")
+    tenants: list[str] = Field(
+        default_factory=list[str], description="Only these tenants' jobs; none named: all."
+    )
+    source: str = Field("", description="Where the trace comes from and what it stands for.")
+
+
+class TenantPart(Part):
+    """Who submits, and what share of the fleet is theirs."""
+
+    name: Name = Field(description="As the trace spells it.")
+    label: Text | None = Field(None, description="As the report shows it.")
+    quota_gpus: int | None = Field(None, ge=0, description="GPUs it may always have.")
+    sites: list[Name] = Field(
+        default_factory=list[str], description="Sites its data may go to; none named: all."
+    )
+    origin: Name | None = Field(None, description="Site it works from; the first when absent.")
+    latency: Milliseconds | None = Field(
+        None, description="Longest round trip from there that its placement allows."
+    )
+    defer_h: int = Field(0, ge=0, le=24, description="Hours that its load may wait in a plan.")
+
+
+class GpuPart(Part):
+    """A model of GPU."""
+
+    name: Name
+    idle: Watts = Field(description="Draw of an idle GPU with its share of the server.")
+    busy: Watts = Field(description="Draw of an allocated GPU with its share of the server.")
+    memory_gib: float = Field(0.0, ge=0)
+    slices: int = Field(0, ge=0, le=7, description="Parts of a MIG-like device; 0: free shares.")
+    source: str = Field(description="Where the draw comes from, with its date.")
+
+
+class PoolPart(Part):
+    """Equal nodes of a site."""
+
+    nodes: int = Field(ge=0, le=1_000_000, description="0: only alternatives build it.")
+    gpus_per_node: int = Field(ge=0, le=64)
+    gpu: Name
+    cpu_cores: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
+    memory_gib: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
+
+
+class SeriesPart(Part):
+    """An hourly series in a file."""
+
+    file: str = Field(description='CSV or Parquet beside this file, or "shipped:NAME".')
+    column: str
+    times: float = Field(1.0, ge=0, description="Factor on every hour, as in a what-if.")
+
+
+class CellPart(Part):
+    """An input of the cost model that the programme knows better than the library."""
+
+    value: float | None = Field(None, description="Most likely, in the unit of the input's name.")
+    low: float | None = Field(None, description="Least; the value when absent.")
+    high: float | None = Field(None, description="Most; the value when absent.")
+    times: float = Field(1.0, ge=0, description="Factor, on the library's cell when no value.")
+    source: str = Field("", description="Where it comes from, with its date.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        low, value, high = self.spread()
+        if self.value is None and not (self.low is None and self.high is None):
+            raise ValueError("low and high need a value between them")
+        if not low <= value <= high:
+            raise ValueError(f"want low, value, high in order, found {low}, {value}, {high}")
+        return self
+
+    def spread(self) -> tuple[float, float, float]:
+        """Return low, value and high, times the factor; zeros where no value is given."""
+        value = self.value or 0.0
+        low = value if self.low is None else self.low
+        high = value if self.high is None else self.high
+        return low * self.times, value * self.times, high * self.times
+
+
+class RentPart(Part):
+    """GPUs rented by the hour: nothing is built, power and building are in the price."""
+
+    price: UsdPerGpuHour
+    low: UsdPerGpuHour | None = Field(None, description="Least; the price when absent.")
+    high: UsdPerGpuHour | None = Field(None, description="Most; the price when absent.")
+    paid: Literal["reserved", "used"] = Field(
+        "reserved", description="Every hour is paid, or only the hours that are used."
+    )
+    source: str = Field(description="Where the price comes from, with its date.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        low, high = self.spread()
+        if not low <= self.price <= high:
+            raise ValueError(f"want low, price, high in order, found {low}, {self.price}, {high}")
+        return self
+
+    def spread(self) -> tuple[float, float]:
+        """Return the least and the most of the price."""
+        low = self.price if self.low is None else self.low
+        return low, self.price if self.high is None else self.high
+
+
+class SitePart(Part):
+    """A place with nodes."""
+
+    name: Name
+    label: Text | None = None
+    region: str = Field(description="Grid zone or country of price and carbon.")
+    pue: float = Field(ge=1, le=4, description="Facility draw over IT draw.")
+    power_price: UsdPerMwh | SeriesPart = Field(description="Flat tariff or hourly series.")
+    carbon: GramsPerKwh | SeriesPart = Field(description="Carbon intensity of the grid.")
+    source: str = Field(description="Where these figures come from, with dates.")
+    cost_cells: str | None = Field(
+        None, description="Site of the cost library whose cells stand for this one."
+    )
+    cells: dict[str, CellPart] = Field(
+        default_factory=dict[str, CellPart], description="Inputs that differ from the library."
+    )
+    price_range: Annotated[list[UsdPerMwh], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Least and most of the power price; the library's spread when absent."
+    )
+    pue_range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Least and most of the PUE; no spread when absent."
+    )
+    rent: RentPart | None = Field(None, description="Rented: nothing is built there.")
+    pools: list[PoolPart] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known_cells(self) -> Self:
+        for name, cell in self.cells.items():
+            if name not in NAMES:
+                raise ValueError(f"cells.{name} is no input of the cost model")
+            low, _, high = cell.spread()
+            known = input_named(name)
+            if cell.value is not None and not known.low <= low <= high <= known.high:
+                raise ValueError(f"cells.{name}: want {known.low} to {known.high} {known.unit}")
+        if self.rent is not None and self.cost_cells is not None:
+            raise ValueError("want rent or cost_cells, not both")
+        return self
+
+    @property
+    def title(self) -> Words:
+        """What the report calls it."""
+        return self.label or Words(self.name)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all its pools."""
+        return sum(pool.nodes * pool.gpus_per_node for pool in self.pools)
+
+
+class PolicyPart(Part):
+    """How jobs are ordered, placed, backfilled and preempted."""
+
+    order: str = "fifo"
+    place: str = "consolidate"
+    backfill: str = "none"
+    preemption: str = "none"
+
+
+class LatencyPart(Part):
+    """Round-trip time between two sites."""
+
+    between: Annotated[list[Name], Field(min_length=2, max_length=2)]
+    rtt: Milliseconds
+    source: str = Field("", description="Where it comes from, with its date.")
+
+
+class FundingPart(Part):
+    """Who borrows for it, and how much larger it is than the slice simulated."""
+
+    country: str = Field(description="A shipped country, such as hongkong, or a country file.")
+    currency_per_usd: float = Field(gt=0, description="Exchange rate for the capital cost.")
+    scale: float = Field(1.0, gt=0, description="GPUs built for each GPU simulated.")
+    first_year: int = Field(ge=1990, le=2100, description="Calendar year the building starts.")
+    build_years: int = Field(3, ge=1, le=15)
+    steepness: float = Field(2.0, ge=1, le=10, description="Of the construction S-curve.")
+    years: int = Field(10, ge=1, le=40, description="Years of the debt path.")
+    paths: int = Field(20_000, ge=100, le=1_000_000, description="Stochastic paths.")
+    source: str = Field(description="Where scale, rate and years come from.")
+
+
+class RoomsPart(Part):
+    """Data rooms whose state the report shows."""
+
+    example: bool = Field(False, description="Walk the shipped example room on made-up patients.")
+    on: date = Field(description="The day of its first step.")
+
+
+class ModelsPart(Part):
+    """Medical models whose state the report shows."""
+
+    examples: bool = Field(False, description="Show the shipped example models.")
+    on: date = Field(description="The day whose law applies.")
+
+
+class AlternativePart(Part):
+    """Another way to build the same programme."""
+
+    label: Text
+    change: list[str] = Field(
+        default_factory=list[str],
+        description='What differs, each as "sites.west.nodes=30" or "sites.west.pue=+5%".',
+    )
+
+
+class ProgrammeFile(Part):
+    """A public compute programme."""
+
+    title: Text
+    summary: Text = Field(Words(""), description="One sentence for the top of the report.")
+    seed: int = Field(0, ge=0, lt=2**63)
+    demand: DemandPart
+    tenants: list[TenantPart] = Field(default_factory=list[TenantPart])
+    gpus: list[GpuPart] = Field(min_length=1)
+    sites: list[SitePart] = Field(min_length=1)
+    latency: list[LatencyPart] = Field(default_factory=list[LatencyPart])
+    policy: PolicyPart = Field(default_factory=PolicyPart)
+    funding: FundingPart | None = Field(None, description="Absent: no debt path.")
+    compare: list[PolicyPart] = Field(
+        default_factory=list[PolicyPart], description="Other policies, run on the same demand."
+    )
+    alternatives: dict[Name, AlternativePart] = Field(
+        default_factory=dict[str, AlternativePart],
+        description="Other ways to build it, compared side by side.",
+    )
+    rooms: RoomsPart | None = Field(None, description="Absent: no section on data rooms.")
+    models: ModelsPart | None = Field(None, description="Absent: no section on medical models.")
+
+    @model_validator(mode="after")
+    def _something_built(self) -> Self:
+        if not self.title.english:
+            raise ValueError("title: want at least 1 character")
+        if not any(site.gpus for site in self.sites):
+            raise ValueError("sites: no site has a node with a GPU")
+        return self
+
+    def built(self) -> list[SitePart]:
+        """Return the sites that have nodes; the others wait for an alternative."""
+        return [site for site in self.sites if any(pool.nodes for pool in site.pools)]
+
+
+def parse_programme(document: dict[str, Any]) -> ProgrammeFile:
+    """Return the checked file; pydantic raises with every fault at once."""
+    return ProgrammeFile.model_validate(document)

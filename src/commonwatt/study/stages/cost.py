@@ -1,0 +1,143 @@
+"""From the fleet's measured use and energy to the cost of a GPU-hour at each site."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.core.seeds import stream
+from commonwatt.report import Section
+from commonwatt.runs import Stage
+from commonwatt.siting.engines.cost.chance import summary
+from commonwatt.siting.engines.cost.model import per_effective_pflop_hour
+from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_rows
+from commonwatt.siting.usecases.report import cost_body
+from commonwatt.study.programme.schema import RentPart
+from commonwatt.study.stages.sites import RENT, Costed, input_said, rent_input, rented
+
+DRAWS = 50_000
+TABLES = ("sites", "parts", "tornado", "cells")
+Answer = dict[str, Any]
+Row = dict[str, Any]
+
+
+def cost_stage(sites: list[Costed], seed: int) -> Stage:
+    """Return the cost at each site: summary, parts, drivers and inputs, a table of each."""
+    rows: dict[str, list[Row]] = {name: [] for name in TABLES}
+    for site in sites:
+        label = str(site.site.title)
+        if site.cells is not None:
+            found = measured_rows(site.cells, label=label, draws=DRAWS, seed=seed)
+        else:
+            found = _rent_rows(site, seed)
+        for name, more in found.items():
+            rows[name] += [row | {"name": site.site.name} for row in more]
+    return Stage(data=rows)
+
+
+def _rent_rows(site: Costed, seed: int) -> dict[str, list[Row]]:
+    """Return what `measured_rows` does, for a site whose GPUs are rented."""
+    rent = site.site.rent
+    assert rent is not None  # a costed site has cells or a rent
+    label = str(site.site.title)
+    return {
+        "sites": [_rent_summary(site, rent, seed) | {"site": label}],
+        "parts": [{"site": label, "part": "rent", "usd_per_gpu_hour": site.cost()}],
+        "tornado": [_rent_swing(site, rent) | {"site": label}],
+        "cells": [_rent_cell(site, rent) | {"site": label}],
+    }
+
+
+def _rent_summary(site: Costed, rent: RentPart, seed: int) -> Row:
+    one = rent_input(site.site.name, rent)
+    shares = stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
+    paid = one.value.quantiles(shares)
+    found = summary(paid * rented(1.0, site.site, site.use))
+    row: Row = {"site": "", "case": "rented", "at_medians_usd_per_gpu_hour": site.cost()}
+    costs = {"p5": found.p5, "p50": found.p50, "p95": found.p95}
+    row |= {f"{name}_usd_per_gpu_hour": cost for name, cost in costs.items()}
+    row |= {"mean_usd_per_gpu_hour": found.mean}
+    row |= {
+        f"{name}_usd_per_effective_pflop_hour": per_effective_pflop_hour(
+            cost, PEAK_PFLOPS, ACHIEVED_SHARE
+        )
+        for name, cost in costs.items()
+    }
+    return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
+
+
+def _rent_swing(site: Costed, rent: RentPart) -> Row:
+    low, high = (rent_input(site.site.name, rent).value.quantile(q) for q in (0.05, 0.95))
+    costs = [rented(price, site.site, site.use) for price in (low, high)]
+    return {
+        "site": "",
+        "input": RENT,
+        "at_p5": low,
+        "at_p95": high,
+        "cost_at_p5_usd_per_gpu_hour": costs[0],
+        "cost_at_p95_usd_per_gpu_hour": costs[1],
+        "swing_usd_per_gpu_hour": abs(costs[1] - costs[0]),
+    }
+
+
+def _rent_cell(site: Costed, rent: RentPart) -> Row:
+    one = rent_input(site.site.name, rent)
+    return {
+        "site": "",
+        "input": RENT,
+        "p5": one.value.quantile(0.05),
+        "median": one.value.quantile(0.5),
+        "p95": one.value.quantile(0.95),
+        "source_unit": one.unit,
+        "year": None,
+        "source": rent.source,
+        "dated": "",
+        "confidence": "press",
+        "note": "",
+    }
+
+
+def cost_tables(answer: Answer) -> dict[str, pl.DataFrame]:
+    """Return the tables of the cost joint."""
+    return {f"cost_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES}
+
+
+def cost_section(answer: Answer, language: str) -> Section:
+    """Return the report's section on the cost of a GPU-hour."""
+    return replace(
+        cost_body(answer, language),
+        title=Message("Place it: what a GPU-hour costs").say(language),
+        lede=_lede(answer, language),
+        notes=[
+            Message(
+                "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, in "
+                "real money, at the use and the energy that the fleet run measured, and at the "
+                "programme's own power price and PUE. Inputs that are estimates, press or memory "
+                "are marked so in the table cost_cells."
+            ).say(language),
+            Message(
+                "Servers are priced as H100-class machines, whatever GPU the programme names: an "
+                "approximation of what would be bought today."
+            ).say(language),
+        ],
+    )
+
+
+def _lede(answer: Answer, language: str) -> str:
+    rows = sorted(answer["sites"], key=lambda row: row["p50_usd_per_gpu_hour"])
+    bars = [row for row in answer["tornado"] if row["site"] == rows[-1]["site"]]
+    values = {
+        "low": f"{rows[0]['p50_usd_per_gpu_hour']:.2f}",
+        "cheap": rows[0]["site"],
+        "high": f"{rows[-1]['p50_usd_per_gpu_hour']:.2f}",
+        "dear": rows[-1]["site"],
+        "driver": input_said(bars[0]["input"], language) if bars else "–",
+    }
+    return Message(
+        "At the measured use a GPU-hour costs USD {low} at {cheap} and USD {high} at {dear} "
+        "(medians). What moves the cost at {dear} most is {driver}.",
+        values,
+    ).say(language)

@@ -1,0 +1,282 @@
+"""The first stage: the demand on the machines, and what later stages need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from commonwatt.core.errors import ProgrammeError, UsageError
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import LANGUAGES, Message
+from commonwatt.fleet.domain.machines import F64
+from commonwatt.fleet.domain.policies import Policy, parse_policy
+from commonwatt.fleet.domain.policies.place import in_slices
+from commonwatt.fleet.domain.workload import I64, Bools, Workload
+from commonwatt.fleet.engines.energy import energy_used
+from commonwatt.fleet.engines.metrics import Metrics, SiteUse, Waits, metrics
+from commonwatt.fleet.engines.simulator.identities import expect
+from commonwatt.fleet.engines.timeline import steps
+from commonwatt.fleet.io.traces import check_fits, read_traces
+from commonwatt.fleet.io.traces.read import TracesRead
+from commonwatt.fleet.usecases.inputs import Inputs
+from commonwatt.fleet.usecases.simulate import FleetRun
+from commonwatt.runs import Stage, Stages
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.stages.fleet_section import fleet_tables
+from commonwatt.study.stages.schedule import schedule
+
+HOUR_MS = 3_600_000
+HOURS = 168
+Tell = Callable[[Message], None]
+NOT_FLEET = {"cost_cells", "cells", "price_range", "pue_range", "rent"}  # of a site
+
+
+def fleet_stage(programme: Programme, policy: Policy, stages: Stages, tell: Tell) -> Stage:
+    """Return what one policy makes of the demand."""
+
+    def compute() -> Stage:
+        inputs = programme_inputs(programme)
+        found = schedule(programme, inputs, policy, stages, tell)
+        figures = metrics(found, inputs.workload, inputs.fleet)
+        run = FleetRun(
+            policy=policy.name, inputs=inputs, result=found, metrics=figures, engine_cpu_s=0.0
+        )
+        return stage_of(programme, run)
+
+    return stages.get("fleet", _decides(programme, policy), compute)
+
+
+def _decides(programme: Programme, policy: Policy) -> dict[str, Any]:
+    """Return everything of a programme that decides a simulation and its tables."""
+    file = programme.file
+    return {
+        "files": [file_sha256(path) for path in programme.inputs[1:]],
+        "demand": file.demand.model_dump(mode="json"),
+        "tenants": [part.model_dump(mode="json") for part in file.tenants],
+        "gpus": [part.model_dump(mode="json") for part in file.gpus],
+        "places": [part.name for part in file.sites],
+        "sites": [part.model_dump(mode="json", exclude=NOT_FLEET) for part in programme.built],
+        "latency": [part.model_dump(mode="json") for part in file.latency],
+        "policy": policy.name,
+        "seed": file.seed,
+    }
+
+
+def programme_inputs(programme: Programme) -> Inputs:
+    """Return the jobs and the machines of a programme.
+
+    Raises:
+        TraceError: A job could never run.
+        ProgrammeError: The demand names a tenant that the trace lacks.
+    """
+    demand = programme.file.demand
+    read = read_traces([programme.trace], format=demand.format, mapping=programme.mapping)
+    fleet = programme.fleet()
+    workload = in_slices(programme.within_limits(_only(programme, read)), fleet)
+    check_fits(workload, fleet, where=programme.trace.name)
+    return Inputs(
+        workload=workload, fleet=fleet, reads=read.reads, files=programme.inputs, pool="all"
+    )
+
+
+def _only(programme: Programme, read: TracesRead) -> Workload:
+    """Return the jobs of the tenants that the demand names; of all where it names none."""
+    wanted, jobs = programme.file.demand.tenants, read.workload
+    unknown = [name for name in wanted if name not in jobs.tenant_names]
+    if unknown:
+        raise ProgrammeError(
+            f"{programme.path.name}, demand.tenants",
+            found=repr(unknown[0]),
+            wanted=Message("one of {names}", {"names": ", ".join(jobs.tenant_names)}),
+        )
+    if not wanted:
+        return jobs
+    names = tuple(name for name in jobs.tenant_names if name in wanted)
+    place = np.array([names.index(n) if n in names else -1 for n in jobs.tenant_names], np.int32)
+    kept = jobs.take(np.flatnonzero(place[jobs.tenant] >= 0))
+    return replace(kept, tenant=place[kept.tenant], tenant_names=names)
+
+
+def policies_of(programme: Programme) -> list[Policy]:
+    """Return the policy of a programme, then those that it is compared with.
+
+    Raises:
+        ProgrammeError: A name is unknown.
+    """
+    found: list[Policy] = []
+    for i, part in enumerate(programme.policies()):
+        where = "policy" if i == 0 else f"compare.{i - 1}"
+        try:
+            found.append(parse_policy(part.order, part.place, part.backfill, part.preemption))
+        except UsageError as error:
+            key = error.where.removeprefix("--")
+            raise ProgrammeError(
+                f"{programme.path.name}, {where}.{key}", found=error.found, wanted=error.wanted
+            ) from None
+    return found
+
+
+def stage_of(programme: Programme, run: FleetRun) -> Stage:
+    """Return what later stages, tables and the report need of a run."""
+    names = run.inputs.workload.tenant_names
+    beyond = gpu_hours_beyond_rules(programme, run)
+    expect("GPU-hours beyond a tenant's limits", beyond == 0)
+    tables = fleet_tables(programme, [run], names)
+    return Stage(
+        data={
+            "policy": run.policy,
+            "metrics": asdict(run.metrics),
+            "measured": measured(run),
+            "tenants": list(names),
+            "warnings": [
+                {"text": one.text, "values": one.values} for one in unnamed_tenants(programme, run)
+            ],
+            "notes": {language: _notes(programme, run, language) for language in LANGUAGES},
+            "mean_rtt_ms": mean_rtt_ms(programme, run),
+            "gpu_hours_beyond_rules": beyond,
+        },
+        tables=tables | {"fleet_load": load_table(programme, run)},
+    )
+
+
+def _notes(programme: Programme, run: FleetRun, language: str) -> list[str]:
+    said = [sentence for read in run.inputs.reads for sentence in read.sentences(language)]
+    return said + [one.say(language) for one in unnamed_tenants(programme, run)]
+
+
+def unnamed_tenants(programme: Programme, run: FleetRun) -> list[Message]:
+    """Return a warning for each tenant of the programme that no job belongs to."""
+    unnamed = programme.unnamed_tenants(run.inputs.workload.tenant_names)
+    return [
+        Message("The programme declares tenant {name}, and no job of the trace is theirs.",
+                {"name": repr(name)})
+        for name in unnamed
+    ]  # fmt: skip
+
+
+def metrics_of(stage: Stage) -> Metrics:
+    """Return the figures of a fleet stage."""
+    kept: dict[str, Any] = stage.data["metrics"]
+    nested: dict[str, Any] = {
+        "all": Waits(**kept["all"]),
+        "by_tenant": {name: Waits(**row) for name, row in kept["by_tenant"].items()},
+        "by_site": {name: SiteUse(**row) for name, row in kept["by_site"].items()},
+    }
+    return Metrics(**{**kept, **nested})
+
+
+def measured(run: FleetRun) -> list[dict[str, Any]]:
+    """Return what the cost needs of each site, in the window of arrivals.
+
+    Use is that of the window; the energy of a GPU-hour counts the idle draw of the
+    same window, and leaves out the tail in which nothing more arrives.
+    """
+    fleet, submit = run.inputs.fleet, run.inputs.workload.submit_ms
+    used = energy_used(run.result, fleet, from_ms=int(submit[0]), until_ms=int(submit[-1]))
+    return [
+        {
+            "site": name,
+            "utilisation_share": site.utilisation_share,
+            "held_gpu_h": own.held_gpu_h,
+            "kwh_per_gpu_hour": own.it_kwh / own.held_gpu_h if own.held_gpu_h else None,
+            "usd_per_kwh": own.cost_usd / own.energy_kwh if own.energy_kwh else 0.0,
+            "carbon_g_per_gpu_hour": 1000 * own.carbon_kg / own.held_gpu_h
+            if own.held_gpu_h
+            else None,
+        }
+        for (name, site), own in zip(run.metrics.by_site.items(), used, strict=True)
+    ]
+
+
+def mean_rtt_ms(programme: Programme, run: FleetRun) -> float | None:
+    """Return the round trip from where a tenant works to where its jobs ran [ms].
+
+    Weighted by GPU time; None where the programme leaves a round trip out.
+    """
+    jobs, own, fleet = run.inputs.workload, run.result.segments, run.inputs.fleet
+    segment, node, milli = own.pieces()
+    origin = np.array(programme.origins(jobs.tenant_names))[jobs.tenant[own.job[segment]]]
+    rtt = programme.round_trips()[origin, fleet.site[node]]
+    weight = (milli * (own.end_ms - own.start_ms)[segment]).astype(np.float64)
+    total = float(weight.sum())
+    mean = float((rtt * weight).sum()) / total if total else float("nan")
+    return mean if np.isfinite(mean) else None
+
+
+def gpu_hours_beyond_rules(programme: Programme, run: FleetRun) -> float:
+    """Return the GPU-hours that ran beyond their tenant's residency or latency limit.
+
+    Asked of the file itself, site by site of every piece that ran, and not of the masks
+    that the schedule was made with: a limit that never became a mask shows here.
+    """
+    jobs, own, fleet = run.inputs.workload, run.result.segments, run.inputs.fleet
+    segment, node, milli = own.pieces()
+    held_h = milli * (own.end_ms - own.start_ms)[segment] / HOUR_MS / 1000
+    tenant, site = jobs.tenant[own.job[segment]], fleet.site[node]
+    hours = np.zeros((len(jobs.tenant_names), len(fleet.sites)))
+    np.add.at(hours, (tenant, site), held_h)
+    rtt_ms = {frozenset(link.between): link.rtt for link in programme.file.latency}
+    beyond = 0.0
+    for row, part in zip(hours, programme.tenant_parts(jobs.tenant_names), strict=True):
+        origin = part.origin or programme.file.sites[0].name
+        for gpu_hours, at in zip(row.tolist(), fleet.sites, strict=True):
+            away_ms = 0.0 if at.name == origin else rtt_ms.get(frozenset({origin, at.name}))
+            resident = not part.sites or at.name in part.sites
+            near = part.latency is None or (away_ms is not None and away_ms <= part.latency)
+            beyond += 0.0 if resident and near else gpu_hours
+    return beyond
+
+
+def load_table(programme: Programme, run: FleetRun) -> pl.DataFrame:
+    """Return the mean GPUs that each tenant held in each hour of the first week."""
+    names = run.inputs.workload.tenant_names
+    load = tenant_load(run)
+    labels, hours = programme.tenant_labels(names), range(load.shape[1])
+    rows = [(label, hour) for label in labels for hour in hours]
+    return pl.DataFrame(
+        rows, schema={"tenant": pl.String, "hour": pl.Int64}, orient="row"
+    ).with_columns(pl.Series("held_gpus", load.ravel(), dtype=pl.Float64))
+
+
+def tenant_load(run: FleetRun) -> F64:
+    """Return the mean GPUs that each tenant held by hour, shape (tenants, hours).
+
+    No hours where the trace is shorter than a week.
+    """
+    jobs, own = run.inputs.workload, run.result.segments
+    hours = HOURS if jobs.submit_ms[-1] - jobs.submit_ms[0] >= HOURS * HOUR_MS else 0
+    edges = int(jobs.submit_ms[0]) + np.arange(hours + 1, dtype=np.int64) * HOUR_MS
+    demand, tenant = jobs.demand_milli()[own.job], jobs.tenant[own.job]
+    return np.array(
+        [_held(own.start_ms, own.end_ms, demand, tenant == t, edges)
+         for t in range(len(jobs.tenant_names))]
+    )  # fmt: skip
+
+
+def _held(start_ms: I64, end_ms: I64, milli: I64, mine: Bools, edges: I64) -> F64:
+    at_ms = np.concatenate([start_ms[mine], end_ms[mine]])
+    line = steps(at_ms, np.concatenate([milli[mine], -milli[mine]]))
+    return np.diff(line.until(edges)) / HOUR_MS / 1000
+
+
+def fleet_facts(stage: Stage) -> dict[str, Any]:
+    """Return the figures that people quote of a fleet stage."""
+    figures = metrics_of(stage)
+    return {
+        "jobs": figures.all.jobs,
+        "jobs_finished": figures.all.jobs_finished,
+        "gpus": figures.gpus,
+        "utilisation_share": figures.utilisation_share,
+        "makespan_utilisation_share": figures.makespan_utilisation_share,
+        "mean_queue_delay_s": figures.all.mean_queue_delay_s,
+        "p95_queue_delay_s": figures.all.p95_queue_delay_s,
+        "energy_kwh": figures.energy_kwh,
+        "energy_cost_usd": figures.cost_usd,
+        "carbon_kg": figures.carbon_kg,
+        "mean_rtt_ms": stage.data["mean_rtt_ms"],
+        "gpu_hours_beyond_rules": stage.data["gpu_hours_beyond_rules"],
+    }

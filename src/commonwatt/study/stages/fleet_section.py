@@ -1,0 +1,225 @@
+"""What the report says of a fleet run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from commonwatt.core.messages import Message
+from commonwatt.fleet.engines.metrics import Metrics
+from commonwatt.fleet.usecases.charts import (
+    energy_by_site,
+    policies_compared,
+    queue_over_time,
+    use_over_time,
+    waiting_by_tenant,
+)
+from commonwatt.fleet.usecases.compare import compared
+from commonwatt.fleet.usecases.series import queue_table, site_table, tenant_table, use_table
+from commonwatt.fleet.usecases.simulate import FleetRun, jobs_table
+from commonwatt.report import Fact, Figure, Section, Shown
+from commonwatt.study.programme.reader import Programme
+
+
+def fleet_tables(
+    programme: Programme, runs: Sequence[FleetRun], names: Sequence[str]
+) -> dict[str, pl.DataFrame]:
+    """Return every table of the fleet wing; the first run is the programme's own policy.
+
+    Args:
+        programme: The programme.
+        runs: One run for each policy.
+        names: Tenants of the trace.
+    """
+    labels = dict(zip(names, programme.tenant_labels(names), strict=True))
+    main = runs[0]
+    return {
+        "fleet_jobs": jobs_table(main.result, main.inputs.workload, main.inputs.fleet),
+        "fleet_use": use_table(main, programme.site_labels()),
+        "fleet_queue": queue_table(main),
+        "fleet_tenants": tenant_table(main, labels),
+        "fleet_sites": site_table(main, programme.site_labels()),
+        "fleet_policies": compared(runs),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSaid:
+    """What the section needs to know of a run.
+
+    Args:
+        policy: Name of what decided.
+        figures: The figures.
+        notes: What should be said of the reading, in the reader's language.
+    """
+
+    policy: str
+    figures: Metrics
+    notes: Sequence[str]
+
+
+def fleet_section(said: FleetSaid, tables: Mapping[str, pl.DataFrame], language: str) -> Section:
+    """Return the report's section on the fleet, in the reader's language."""
+    figures = [
+        _figure(drawn, tables[drawn.table], language)
+        for drawn in _DRAWN
+        if drawn.table != "fleet_policies" or tables[drawn.table].height > 1
+    ]
+    return Section(
+        name="fleet",
+        title=Message("Run it: use, waits and energy").say(language),
+        lede=_lede(said, language),
+        facts=_facts(said.figures, language),
+        figures=figures,
+        tables=[_sites_shown(tables["fleet_sites"], language)],
+        notes=[*said.notes, _draw_note(language)],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A chart of the section: its table, its words and what draws it."""
+
+    name: str
+    table: str
+    title: Message
+    caption: Message
+    draw: Callable[..., str]
+
+
+_DRAWN = (
+    _Drawn(
+        "use",
+        "fleet_use",
+        Message("Use over time"),
+        Message(
+            "GPUs allocated by site, each bin its exact mean; the dashed line is what was there."
+        ),
+        use_over_time,
+    ),
+    _Drawn(
+        "queue",
+        "fleet_queue",
+        Message("Queue over time"),
+        Message("Jobs that wait, and the GPUs that they ask for."),
+        queue_over_time,
+    ),
+    _Drawn(
+        "tenants",
+        "fleet_tenants",
+        Message("Waiting by tenant"),
+        Message("Median to 95th percentile of queue delay; the dot is the mean."),
+        waiting_by_tenant,
+    ),
+    _Drawn(
+        "energy",
+        "fleet_sites",
+        Message("Where the energy went"),
+        Message("Draw of held GPUs, of free GPUs, and cooling with losses, by site."),
+        energy_by_site,
+    ),
+    _Drawn(
+        "policies",
+        "fleet_policies",
+        Message("Other policies on the same demand"),
+        Message(
+            "Each policy replays the same trace on the same machines. The shortest-job-first "
+            "order knows every run time, as no real scheduler does; it shows what could be won."
+        ),
+        policies_compared,
+    ),
+)
+
+
+def _figure(drawn: _Drawn, data: pl.DataFrame, language: str) -> Figure:
+    return Figure(
+        name=f"fleet-{drawn.name}",
+        title=drawn.title.say(language),
+        caption=drawn.caption.say(language),
+        svg=drawn.draw(data, language=language),
+        data=data,
+        of=f"table.{drawn.table}",
+    )
+
+
+def _lede(said: FleetSaid, language: str) -> str:
+    figures = said.figures
+    values = {
+        "jobs": f"{figures.all.jobs:,}",
+        "gpus": f"{figures.gpus:,}",
+        "share": f"{figures.utilisation_share:.1%}",
+        "wait": f"{figures.all.mean_queue_delay_s / 3600:.1f}",
+        "policy": said.policy,
+    }
+    return Message(
+        "{jobs} jobs ran on {gpus} GPUs under the policy {policy}. From the first to the last "
+        "arrival {share} of all GPU time was allocated, and a job waited {wait} hours on average.",
+        values,
+    ).say(language)
+
+
+def _facts(figures: Metrics, language: str) -> list[Fact]:
+    window, makespan = figures.utilisation_share, figures.makespan_utilisation_share
+    mean, late = figures.all.mean_queue_delay_s, figures.all.p95_queue_delay_s
+    rows = [
+        (Message("Utilisation, first to last arrival"), f"{window:.1%}", "utilisation_share"),
+        (Message("Utilisation, makespan"), f"{makespan:.1%}", "makespan_utilisation_share"),
+        (Message("Queue delay, mean"), f"{mean / 3600:.2f} h", "mean_queue_delay_s"),
+        (Message("Queue delay, 95th percentile"), f"{late / 3600:.2f} h", "p95_queue_delay_s"),
+        (
+            Message("Idle while jobs waited"),
+            f"{figures.fragmented_gpu_share:.1%}",
+            "fragmented_gpu_share",
+        ),
+        (
+            Message("Energy, overhead included"),
+            f"{figures.energy_kwh / 1000:,.0f} MWh",
+            "energy_kwh",
+        ),
+        (Message("Power bill"), f"USD {figures.cost_usd:,.0f}", "energy_cost_usd"),
+        (Message("Carbon"), f"{figures.carbon_kg / 1000:,.0f} t CO₂e", "carbon_kg"),
+    ]
+    return [
+        Fact(label=label.say(language), value=value, of=f"fleet.{of}") for label, value, of in rows
+    ]
+
+
+def _sites_shown(sites: pl.DataFrame, language: str) -> Shown:
+    headings = [
+        Message("Site"),
+        Message("GPUs"),
+        Message("Utilisation"),
+        Message("Energy [MWh]"),
+        Message("Power bill [USD]"),
+        Message("Carbon [t CO₂e]"),
+    ]
+    rows = [
+        [
+            row["site"],
+            f"{row['gpus']:,}",
+            f"{row['utilisation_share']:.1%}",
+            f"{row['energy_mwh']:,.1f}",
+            f"{row['cost_usd']:,.0f}",
+            f"{row['carbon_t']:,.1f}",
+        ]
+        for row in sites.iter_rows(named=True)
+    ]
+    return Shown(
+        title=Message("By site").say(language),
+        headings=[heading.say(language) for heading in headings],
+        rows=rows,
+        of="table.fleet_sites",
+        note=Message(
+            "Utilisation is allocated GPU time over available GPU time, first to last arrival; "
+            "energy runs to the end of the last job."
+        ).say(language),
+    )
+
+
+def _draw_note(language: str) -> str:
+    return Message(
+        "A held GPU draws its busy power and a free one its idle power, whatever the job does: "
+        "an approximation, because traces hold no power."
+    ).say(language)

@@ -1,0 +1,302 @@
+"""From the capital that the sites need to the debt path with and without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+from commonwatt.report import Fact, Figure, Section, Shown
+from commonwatt.runs import Stage
+from commonwatt.siting.domain.cost_inputs import PLACE
+from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part
+from commonwatt.siting.usecases.cost import capital_usd_per_gpu
+from commonwatt.study.programme.schema import FundingPart
+from commonwatt.study.stages.sites import Costed
+from commonwatt.treasury.engines.finance.construction import s_curve
+from commonwatt.treasury.engines.projection import project
+from commonwatt.treasury.io.country.folder import country_files
+from commonwatt.treasury.usecases.answers import FanChoices, need_answer, open_country
+from commonwatt.treasury.usecases.charts import need_chart
+
+Answer = dict[str, Any]
+RUNNING = ("energy", "staff", "upkeep", "network", "spares", "holding")
+
+
+def capital_rows(sites: list[Costed], scale: float) -> list[dict[str, Any]]:
+    """Return the capital need and the yearly running cost of each site.
+
+    A rented site needs no capital; its rent is a running cost, in full each year where
+    it is reserved.
+
+    Args:
+        sites: The sites.
+        scale: GPUs built for each GPU simulated.
+    """
+    rows: list[dict[str, Any]] = []
+    for one in sites:
+        gpus = one.site.gpus * scale
+        each = 0.0 if one.cells is None else capital_usd_per_gpu(one.cells)
+        rows.append(
+            {
+                "site": str(one.site.title),
+                "name": one.site.name,
+                "gpus": gpus,
+                "capital_usd_per_gpu": each,
+                "capital_usd_mn": gpus * each / 1e6,
+                "running_usd_mn_a_year": gpus * running_usd_per_gpu(one) / 1e6,
+            }
+        )
+    return rows
+
+
+def running_usd_per_gpu(one: Costed) -> float:
+    """Return what a GPU costs a year beside its capital, at the measured use [USD/year]."""
+    if one.cells is None:
+        return HOURS * one.use * one.cost()
+    x = one.cells.medians()
+    parts = lcoc_by_part(x)
+    useful = (
+        HOURS
+        * one.use
+        * max(1 - x[PLACE["faults_per_gpu"]] * x[PLACE["repair_hours"]] / HOURS, 0.01)
+    )
+    return useful * sum(parts[name] for name in RUNNING)
+
+
+def need_of(capital: list[dict[str, Any]], part: FundingPart) -> dict[int, float]:
+    """Return the capital need by calendar year, bn of the country's currency.
+
+    Raises:
+        IdentityError: The years do not add up to the whole: a bug.
+    """
+    total = sum(row["capital_usd_mn"] for row in capital) * part.currency_per_usd / 1000
+    curve = s_curve(part.build_years, part.steepness)
+    need = {part.first_year + k: total * share for k, share in enumerate(curve)}
+    check_sum("capital by year", sum(need.values()), total)
+    return need
+
+
+def check_sum(what: str, parts: float, whole: float) -> None:
+    """Raise where parts do not add up to their whole.
+
+    Raises:
+        IdentityError: They do not: a bug.
+    """
+    if abs(parts - whole) > 1e-9 * max(abs(whole), 1e-9):
+        raise IdentityError(what, found=Message("a conservation law that does not close"))
+
+
+def funding_decides(capital: list[dict[str, Any]], part: FundingPart, seed: int) -> dict[str, Any]:
+    """Return everything that decides the debt path; running cost is not in it."""
+    return {
+        "capital": [[row["site"], row["gpus"], row["capital_usd_per_gpu"]] for row in capital],
+        "funding": part.model_dump(mode="json"),
+        "country": [file_sha256(path) for path in country_files(part.country)],
+        "seed": seed,
+    }
+
+
+def funding_stage(capital: list[dict[str, Any]], part: FundingPart, seed: int) -> Stage:
+    """Return the capital need by site and year, and the debt path with and without it."""
+    need = need_of(capital, part)
+    choices = FanChoices(paths=part.paths, years=part.years, seed=seed)
+    found = need_answer(open_country(part.country), need, choices)
+    return Stage(data=found | {"total_bn": sum(need.values()), "source": part.source})
+
+
+def planned_debt(need: dict[int, float], part: FundingPart) -> float:
+    """Return debt over GDP in the last year of the planned path with a need."""
+    path = project(open_country(part.country), years=part.years, extra_need=need)
+    return path.years[-1].debt_share
+
+
+def with_running(
+    need: dict[int, float], capital: list[dict[str, Any]], part: FundingPart
+) -> dict[int, float]:
+    """Return the need if every year's running cost after building is borrowed, too."""
+    yearly = sum(row["running_usd_mn_a_year"] for row in capital) * part.currency_per_usd / 1000
+    opened = part.first_year + part.build_years
+    years = range(opened, part.first_year + part.years)
+    return {year: need.get(year, 0.0) for year in need} | {
+        year: need.get(year, 0.0) + yearly for year in years
+    }
+
+
+def funding_tables(answer: Answer) -> dict[str, pl.DataFrame]:
+    """Return the tables of the funding joint."""
+    return {
+        "funding_capital": pl.DataFrame(answer["capital"], infer_schema_length=None),
+        "funding_years": pl.DataFrame(answer["years"]),
+        "funding_fan_with": pl.DataFrame(answer["fan_with"]),
+        "funding_fan_without": pl.DataFrame(answer["fan_without"]),
+    }
+
+
+def funding_section(answer: Answer, language: str) -> Section:
+    """Return the report's section on the funding and the public debt."""
+    return Section(
+        name="funding",
+        title=Message("Pay for it: the bonds and the public debt").say(language),
+        lede=_lede(answer, language),
+        facts=_facts(answer, language),
+        figures=[_path(answer, language)],
+        tables=[_capital_shown(answer, language), _years_shown(answer, language)],
+        notes=[
+            Message(
+                "Debt is gross, on the {basis} basis, over GDP of the vintage {vintage}. The "
+                "capital is borrowed in full as it is spent; running cost and user charges are "
+                "not in this path. Both fans draw the same shocks.",
+                {"basis": answer["debt_basis"], "vintage": answer["gdp_vintage"]},
+            ).say(language),
+            answer["source"],
+        ],
+    )
+
+
+def _last(answer: Answer) -> dict[str, Any]:
+    return answer["years"][-1]
+
+
+def _lede(answer: Answer, language: str) -> str:
+    last = _last(answer)
+    values = {
+        "need": money_said(answer["total_bn"]),
+        "currency": answer["currency"],
+        "year": last["fiscal_year"],
+        "with": f"{100 * last['debt_with_gdp_share']:.2f}",
+        "without": f"{100 * last['debt_without_gdp_share']:.2f}",
+    }
+    return Message(
+        "Building it takes {currency} {need}. On the planned path the public debt in {year} is "
+        "{with} % of GDP with the programme and {without} % without it.",
+        values,
+    ).say(language)
+
+
+def _facts(answer: Answer, language: str) -> list[Fact]:
+    last, fans = _last(answer), (answer["fan_with"][-1], answer["fan_without"][-1])
+    band = Message(
+        "80 % band {low} to {high} %",
+        {"low": f"{100 * fans[0]['q10']:.1f}", "high": f"{100 * fans[0]['q90']:.1f}"},
+    )
+    year = {"year": last["fiscal_year"]}
+    return [
+        Fact(
+            label=Message("Capital need").say(language),
+            value=f"{answer['currency']} {money_said(answer['total_bn'])}",
+            of="funding.capital_bn",
+        ),
+        Fact(
+            label=Message("Debt over GDP in {year}, median with it", year).say(language),
+            value=f"{100 * fans[0]['q50']:.2f} %",
+            note=band.say(language),
+            of="funding.fan_with_gdp_share",
+        ),
+        Fact(
+            label=Message("The same without it", {}).say(language),
+            value=f"{100 * fans[1]['q50']:.2f} %",
+            of="funding.fan_without_gdp_share",
+        ),
+        *_ceiling_fact(answer, language),
+    ]
+
+
+def _ceiling_fact(answer: Answer, language: str) -> list[Fact]:
+    """Return the chance of breaking a ceiling, where the country has one."""
+    chances = (answer["chances_with"][-1], answer["chances_without"][-1])
+    shares = [row.get("debt_over_ceiling_probability") for row in chances]
+    if None in shares:
+        return []
+    said = [f"{100 * share:.1f} %" for share in shares if share is not None]
+    year = {"year": _last(answer)["fiscal_year"]}
+    return [
+        Fact(
+            label=Message("Chance of debt over its ceiling in {year}", year).say(language),
+            value=said[0],
+            note=Message("{share} without it", {"share": said[1]}).say(language),
+            of="funding.ceiling_probability",
+        )
+    ]
+
+
+def money_said(bn: float) -> str:
+    """Return an amount as people say it, small ones in millions.
+
+    >>> money_said(8.014), money_said(0.0452)
+    ('8.01 bn', '45.2 mn')
+    """
+    return f"{bn:,.2f} bn" if abs(bn) >= 1 else f"{1000 * bn:,.1f} mn"
+
+
+def _path(answer: Answer, language: str) -> Figure:
+    return Figure(
+        name="funding-path",
+        title=Message("Debt with and without the programme").say(language),
+        caption=Message("Medians of the fans, and the 80 % band with the programme.").say(language),
+        svg=need_chart(answer, language),
+        data=pl.DataFrame(answer["fan_with"]),
+        of="table.funding_fan_with",
+    )
+
+
+def _capital_shown(answer: Answer, language: str) -> Shown:
+    headings = [
+        Message("Site"),
+        Message("GPUs"),
+        Message("USD per GPU, servers, shell and land"),
+        Message("Capital [USD mn]"),
+        Message("Running cost [USD mn a year]"),
+    ]
+    rows = [
+        [
+            row["site"],
+            f"{row['gpus']:,.0f}",
+            f"{row['capital_usd_per_gpu']:,.0f}",
+            f"{row['capital_usd_mn']:,.1f}",
+            f"{row['running_usd_mn_a_year']:,.1f}",
+        ]
+        for row in answer["capital"]
+    ]
+    return Shown(
+        title=Message("Capital by site").say(language),
+        headings=[heading.say(language) for heading in headings],
+        rows=rows,
+        of="table.funding_capital",
+        cells_of=[
+            ["", "", "", f"funding.{row['name']}.capital_usd_mn", ""] for row in answer["capital"]
+        ],
+        note=Message("At the median of every cell of the cost library.").say(language),
+    )
+
+
+def _years_shown(answer: Answer, language: str) -> Shown:
+    unit = f"{answer['currency'].lower()}_bn"
+    headings = [
+        Message("Fiscal year"),
+        Message("Need [bn]"),
+        Message("Debt without [bn]"),
+        Message("Debt with [bn]"),
+        Message("Without [% of GDP]"),
+        Message("With [% of GDP]"),
+    ]
+    rows = [
+        [
+            row["fiscal_year"],
+            f"{row[f'need_{unit}']:,.2f}",
+            f"{row[f'debt_without_{unit}']:,.1f}",
+            f"{row[f'debt_with_{unit}']:,.1f}",
+            f"{100 * row['debt_without_gdp_share']:.2f}",
+            f"{100 * row['debt_with_gdp_share']:.2f}",
+        ]
+        for row in answer["years"]
+    ]
+    return Shown(
+        title=Message("Year by year").say(language),
+        headings=[heading.say(language) for heading in headings],
+        rows=rows,
+        of="table.funding_years",
+    )

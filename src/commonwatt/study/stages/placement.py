@@ -1,0 +1,138 @@
+"""From the fleet's measured load to which site should run which tenant, hour by hour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from commonwatt.core.errors import InfeasibleError
+from commonwatt.core.messages import LANGUAGES, Message
+from commonwatt.report import Section
+from commonwatt.runs import Stage
+from commonwatt.siting.domain.placement import F64, Problem
+from commonwatt.siting.engines.place.exact import solve_exact
+from commonwatt.siting.engines.place.explain import (
+    check_feasible,
+    price_of_last_gpu,
+    price_of_limits,
+)
+from commonwatt.siting.usecases.cost import standing_usd_per_gpu_hour
+from commonwatt.siting.usecases.place import plan_rows
+from commonwatt.siting.usecases.report import place_body
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.programme.schema import SitePart
+from commonwatt.study.stages.fleet import HOURS
+from commonwatt.study.stages.sites import Costed
+
+CARBON_USD_PER_T = 50.0  # a price put on carbon; said in the report
+ROOM = 4.0  # a site may grow to this many times the programme's GPUs
+TABLES = ("sites", "classes", "hourly")
+Answer = dict[str, Any]
+
+
+def place_stage(programme: Programme, sites: list[Costed], fleet: Stage) -> Stage:
+    """Return the cheapest sizes and placement of the first week's load.
+
+    Raises:
+        InfeasibleError: The limits cannot all hold; the message names the smallest set.
+    """
+    problem = build_problem(programme, sites, fleet)
+    try:
+        plan = solve_exact(problem, gap=1e-4)
+    except InfeasibleError:
+        check_feasible(problem)
+        raise
+    prices = [*price_of_limits(problem, plan), *price_of_last_gpu(problem, plan)]
+    said = {language: [price.what.say(language) for price in prices] for language in LANGUAGES}
+    return Stage(data=plan_rows(problem, plan) | {"limits": said})
+
+
+def can_place(fleet: Stage) -> bool:
+    """Return whether the run is a week long, as a placement needs."""
+    return fleet.tables["fleet_load"].height > 0
+
+
+def build_problem(programme: Programme, sites: list[Costed], fleet: Stage) -> Problem:
+    """Return the placement problem of a programme's sites and a run's first week."""
+    names: list[str] = fleet.data["tenants"]
+    pools = len(sites)
+    power = [_hours(site.price_usd_per_mwh) for site in programme.sites]
+    carbon = [_hours(site.carbon_g_per_kwh) for site in programme.sites]
+    kwh = np.array([_busy_kwh(programme, site.site) for site in sites])[:, None]
+    kg = kwh * np.array(carbon) / 1000
+    paid = np.array([_hour_usd(site) for site in sites])
+    bills = np.array([site.site.rent is None for site in sites])[:, None]  # rent holds the power
+    return Problem(
+        class_names=tuple(programme.tenant_labels(names)),
+        pool_names=tuple(programme.site_labels()),
+        site_names=tuple(programme.site_labels()),
+        site=np.arange(pools, dtype=np.int64),
+        demand=fleet.tables["fleet_load"]["held_gpus"].to_numpy().reshape(len(names), HOURS),
+        draw=np.ones(len(names)),
+        run_usd=bills * kwh * np.array(power) / 1000 + paid[:, 1:2] + kg / 1000 * CARBON_USD_PER_T,
+        move_usd=np.zeros((len(names), pools)),
+        carbon_kg=kg,
+        latency_ok=programme.near_sites(names),
+        residency_ok=programme.resident_sites(names),
+        type_ok=np.ones((len(names), pools), np.bool_),
+        defer_h=np.array([part.defer_h for part in programme.tenant_parts(names)], np.int64),
+        size_usd=paid[:, 0] * HOURS,
+        open_usd=np.zeros(pools),
+        unit=np.zeros(pools),
+        max_size=np.full(pools, ROOM * sum(site.site.gpus for site in sites)),
+    )
+
+
+def _busy_kwh(programme: Programme, site: SitePart) -> float:
+    """Return the energy of a busy GPU's hour at a site, overhead included [kWh]."""
+    busy_w = {gpu.name: gpu.busy_w for gpu in programme.gpu_types}
+    return busy_w[site.pools[0].gpu] / 1000 * site.pue
+
+
+def _hour_usd(site: Costed) -> tuple[float, float]:
+    """Return what a GPU costs for an hour: whether it runs or not, and only if it runs."""
+    if site.cells is not None:
+        return standing_usd_per_gpu_hour(site.cells), 0.0
+    rent = site.site.rent
+    price = 0.0 if rent is None else rent.price
+    return (price, 0.0) if rent is not None and rent.paid == "reserved" else (0.0, price)
+
+
+def _hours(series: F64) -> F64:
+    return np.resize(series, HOURS)
+
+
+def placement_tables(answer: Answer) -> dict[str, pl.DataFrame]:
+    """Return the tables of the placement joint."""
+    return {
+        f"place_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES
+    }
+
+
+def placement_section(answer: Answer, language: str) -> Section:
+    """Return the report's section on the placement."""
+    values = {
+        "cost": f"{answer['cost_usd']:,.0f}",
+        "gap": f"{100 * answer['gap_share']:.3f}",
+        "carbon": f"{answer['carbon_t']:,.1f}",
+        "price": f"{CARBON_USD_PER_T:.0f}",
+    }
+    lede = Message(
+        "If the same week were planned afresh, with sizes free, the cheapest plan would cost "
+        "USD {cost} with standing cost and energy (proved to {gap} %), and emit {carbon} t of "
+        "CO₂, at USD {price} per tonne.",
+        values,
+    )
+    hard = Message(
+        "Residency and latency limits are hard; the GPU-hours are those that the fleet run "
+        "measured, and the standing cost is that of the site's cells."
+    )
+    return replace(
+        place_body(answer | {"limits": []}, language),
+        title=Message("Place it: which site runs what").say(language),
+        lede=lede.say(language),
+        notes=[*answer["limits"][language], hard.say(language)],
+    )

@@ -1,0 +1,228 @@
+"""What a site costs with: the library's cells, the programme's own figures, the run's use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from commonwatt.core.messages import translate
+from commonwatt.siting.domain.cost_inputs import NAMES, PLACE, input_named
+from commonwatt.siting.domain.distributions import Distribution, Shape
+from commonwatt.siting.engines.cost.model import lcoc
+from commonwatt.siting.io.cells import Cell, SiteCells, load_cells
+from commonwatt.siting.usecases.cost import cells_for, fixed, with_run
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
+
+OWN = "the programme's own figure"
+MEASURED = "measured by a fleet run"  # as `with_run` says it
+RENT = "rent_usd_per_gpu_hour"
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sourced:
+    """One input of the cost of a site that may vary.
+
+    Args:
+        key: Whose it is and its name: "all", a site of the library, or a site of the
+            programme. Two sites with one key read one cell, and move together.
+        name: Name of the input.
+        unit: Its unit.
+        value: Its distribution.
+        floor: Least that it can be at all.
+        roof: Most that it can be at all.
+        source: Where it comes from.
+        dated: Date of the source.
+        confidence: How far it may be trusted.
+    """
+
+    key: str
+    name: str
+    unit: str
+    value: Distribution
+    floor: float
+    roof: float
+    source: str
+    dated: str
+    confidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costed:
+    """A site whose cost of a useful GPU-hour can be computed.
+
+    Args:
+        site: As the file spells it.
+        use: Allocated over available GPU time, measured [share].
+        gpu_hours: GPU time allocated in the window [GPU-h].
+        cells: Its inputs; None where it is rented.
+    """
+
+    site: SitePart
+    use: float
+    gpu_hours: float
+    cells: SiteCells | None
+
+    def inputs(self) -> Iterator[Sourced]:
+        """Yield every input of the cost."""
+        if self.cells is not None:
+            for cell in self.cells.cells:
+                yield _sourced(self.site, cell)
+        if self.site.rent is not None:
+            yield rent_input(self.site.name, self.site.rent)
+
+    def cost(self, moved: Mapping[str, float] | None = None) -> float:
+        """Return the cost of a useful GPU-hour, some inputs moved from their medians [USD].
+
+        Args:
+            moved: Values by key.
+        """
+        values = moved or {}
+        if self.cells is None:
+            rent = next(self.inputs())
+            return rented(values.get(rent.key, rent.value.quantile(0.5)), self.site, self.use)
+        x = self.cells.medians()
+        for one in self.inputs():
+            if one.key in values:
+                x[PLACE[one.name]] = values[one.key]
+        return lcoc(x)
+
+
+def costed_sites(programme: Programme, measured: list[dict[str, Any]]) -> list[Costed] | None:
+    """Return every built site with its inputs, or None where one has neither cells nor rent."""
+    sites = programme.built
+    if not all(site.cost_cells or site.rent for site in sites):
+        return None
+    return [
+        Costed(
+            site=site,
+            use=row["utilisation_share"],
+            gpu_hours=row["held_gpu_h"],
+            cells=cells_of(site, row) if site.cost_cells else None,
+        )
+        for site, row in zip(sites, measured, strict=True)
+    ]
+
+
+def cells_of(site: SitePart, measured: Row) -> SiteCells:
+    """Return a site's inputs: the library's, then the programme's, then what was measured."""
+    name = str(site.cost_cells)
+    known = cells_for(load_cells(), name, "audited", name)
+    known = with_run(
+        known,
+        utilisation=measured["utilisation_share"],
+        kwh_per_gpu_hour=measured["kwh_per_gpu_hour"],
+    )
+    known = known.with_values(_own(site, known, measured["usd_per_kwh"]), f"{OWN}: {site.source}")
+    for input_name, part in site.cells.items():
+        known = known.with_values({input_name: _own_cell(known[input_name], part)}, _said(part))
+    return known
+
+
+def _own(site: SitePart, known: SiteCells, usd_per_kwh: float) -> dict[str, Distribution]:
+    """Return tariff and PUE as the programme states them.
+
+    A tariff without a range keeps the relative spread of the library's.
+    """
+    pue = fixed(site.pue) if site.pue_range is None else _between(site.pue, site.pue_range)
+    return {"tariff_usd_per_kwh": _tariff(site, known, usd_per_kwh), "pue_ratio": pue}
+
+
+def _tariff(site: SitePart, known: SiteCells, usd_per_kwh: float) -> Distribution:
+    if site.price_range is not None:
+        return _between(usd_per_kwh, [bound / 1000 for bound in site.price_range])
+    spread = known["tariff_usd_per_kwh"].value
+    median = spread.quantile(0.5)
+    return spread.scaled(usd_per_kwh / median) if usd_per_kwh > 0 < median else fixed(usd_per_kwh)
+
+
+def _between(value: float, bounds: list[float]) -> Distribution:
+    low, high = min(bounds[0], value), max(bounds[1], value)
+    return Distribution(Shape.TRIANGULAR, low, value, high)
+
+
+def _own_cell(known: Cell, part: CellPart) -> Distribution:
+    if part.value is None:
+        return known.value.scaled(part.times)
+    low, value, high = part.spread()
+    return Distribution(Shape.TRIANGULAR if low < high else Shape.FIXED, low, value, high)
+
+
+def _said(part: CellPart) -> str:
+    return f"{OWN}: {part.source}" if part.source else OWN
+
+
+def _sourced(site: SitePart, cell: Cell) -> Sourced:
+    known = input_named(cell.input)
+    own = cell.source.startswith(OWN)  # the library's date and trust are not the programme's
+    mine = own or cell.source == MEASURED
+    return Sourced(
+        key=f"{site.name if mine else cell.site}.{cell.input}",
+        name=cell.input,
+        unit=known.unit,
+        value=cell.value,
+        floor=known.low,
+        roof=known.high,
+        source=cell.source,
+        dated="" if own else cell.dated,
+        confidence="" if own else str(cell.confidence),
+    )
+
+
+def rent_input(site: str, rent: RentPart) -> Sourced:
+    """Return the price of rent as an input."""
+    low, high = rent.spread()
+    shape = Shape.TRIANGULAR if low < high else Shape.FIXED
+    return Sourced(
+        key=f"{site}.{RENT}",
+        name=RENT,
+        unit="USD/GPU-hour",
+        value=Distribution(shape, low, rent.price, high),
+        floor=0.0,
+        roof=1000.0,
+        source=rent.source,
+        dated="",
+        confidence="",
+    )
+
+
+def rented(price: float, site: SitePart, use: float) -> float:
+    """Return what a useful GPU-hour costs where GPUs are rented [USD].
+
+    price / use where every hour is paid; price where only used hours are
+    """
+    reserved = site.rent is not None and site.rent.paid == "reserved"
+    return price / max(use, 0.01) if reserved else price
+
+
+def is_measured(one: Sourced) -> bool:
+    """Return whether an input has no spread: measured by the run, or fixed by its source."""
+    return one.value.quantile(0.05) == one.value.quantile(0.95)
+
+
+def column_of(one: Sourced) -> int | None:
+    """Return the place of an input in the cost model, or None for rent."""
+    return PLACE[one.name] if one.name in NAMES else None
+
+
+def owner_label(key: str, sites: Sequence[SitePart]) -> str:
+    """Return whose an input is, for people: the sites that read it, or "all"."""
+    owner = key.split(".", maxsplit=1)[0]
+    readers = [site for site in sites if owner in (site.name, site.cost_cells)]
+    return ", ".join(str(site.title) for site in readers) or owner
+
+
+def number_said(value: float) -> str:
+    """Return a number with four digits that matter and no exponent where it is large.
+
+    >>> number_said(90321.4), number_said(0.066291)
+    ('90,321', '0.06629')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def input_said(name: str, language: str) -> str:
+    """Return the name of an input as people say it."""
+    return translate(name.replace("_", " "), language)

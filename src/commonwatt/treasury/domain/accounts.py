@@ -1,0 +1,181 @@
+"""Public accounts in double entry, so that no transfer can look like income.
+
+Every entry moves money between accounts and adds to zero, debits positive. Income
+is only what is credited to an income account: money from another public pocket is
+credited to that pocket, and bond proceeds to the debt, so neither can be income.
+
+Source: IMF (2014), Government Finance Statistics Manual, chapters 3 and 4, on
+transactions in financial assets and liabilities.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.domain.errors import AccountError
+
+CENT = 0.005  # half a cent: what rounding may leave in an entry
+
+
+class Kind(StrEnum):
+    """What an account is to the government's budget."""
+
+    FUND = "fund"  # money of the fiscal reserves
+    POCKET = "pocket"  # public money outside them
+    DEBT = "debt"
+    INCOME = "income"
+    EXPENSE = "expense"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A named account; `programme` names the borrowing programme of a debt account."""
+
+    name: str
+    kind: Kind
+    programme: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One transaction: amounts by account, debits positive, adding to zero."""
+
+    fiscal_year: str
+    memo: str
+    postings: Mapping[str, float]
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balances:
+    """One year's balance under three treatments, and what lies between them.
+
+    Args:
+        published: Change of the fiscal reserves.
+        before_bonds: The same without bond proceeds and repayments.
+        before_bonds_and_transfers: Income less expense.
+        proceeds: Bond proceeds.
+        repayment: Principal repaid, positive.
+        transfers: Money from each public pocket, positive when it came in.
+    """
+
+    published: float
+    before_bonds: float
+    before_bonds_and_transfers: float
+    proceeds: float
+    repayment: float
+    transfers: Mapping[str, float]
+
+
+class Ledger:
+    """A chart of accounts and the entries posted to it, checked one by one."""
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        self.accounts = {account.name: account for account in accounts}
+        self.entries: list[Entry] = []
+
+    def post(self, entry: Entry) -> None:
+        """Add an entry.
+
+        Raises:
+            AccountError: It names an unknown account, or does not add to zero.
+        """
+        where = entry.place or f"{entry.fiscal_year}, {entry.memo}"
+        for name, amount in entry.postings.items():
+            self._check_account(where, name)
+            _check_amount(where, name, amount)
+        left = math.fsum(entry.postings.values())
+        if abs(left) > CENT:
+            raise AccountError(
+                where,
+                found=Message("debits less credits of {left}", {"left": f"{left:,.2f}"}),
+                wanted=Message("an entry that adds to zero"),
+            )
+        self.entries.append(entry)
+
+    def _check_account(self, where: str, name: str) -> None:
+        if name in self.accounts:
+            return
+        raise AccountError(
+            where,
+            found=Message("the fund or account “{name}”", {"name": name}),
+            wanted=Message("one of {names}", {"names": ", ".join(self.accounts)}),
+        )
+
+    def balances(self, fiscal_year: str) -> Balances:
+        """Return the balances of a year; income less expense must equal the last of them."""
+        kinds, names = self._sums(fiscal_year)
+        published = kinds[Kind.FUND]
+        flows = self._debt_flows(fiscal_year)
+        before_bonds = published - flows[0] + flows[1]
+        transfers = {name: -names[name] for name in names if self._kind(name) is Kind.POCKET}
+        own = -kinds[Kind.INCOME] - kinds[Kind.EXPENSE]
+        check_closed(f"{fiscal_year}, accounts", before_bonds - math.fsum(transfers.values()), own)
+        return Balances(
+            published=published,
+            before_bonds=before_bonds,
+            before_bonds_and_transfers=own,
+            proceeds=flows[0],
+            repayment=flows[1],
+            transfers=transfers,
+        )
+
+    def _sums(self, fiscal_year: str) -> tuple[dict[Kind, float], dict[str, float]]:
+        kinds: dict[Kind, float] = defaultdict(float)
+        names: dict[str, float] = defaultdict(float)
+        for name, amount in self._postings(fiscal_year):
+            kinds[self._kind(name)] += amount
+            names[name] += amount
+        return kinds, names
+
+    def _debt_flows(self, fiscal_year: str) -> tuple[float, float]:
+        debt = [a for name, a in self._postings(fiscal_year) if self._kind(name) is Kind.DEBT]
+        return -math.fsum(a for a in debt if a < 0), math.fsum(a for a in debt if a > 0)
+
+    def _postings(self, fiscal_year: str) -> Iterable[tuple[str, float]]:
+        entries = (entry for entry in self.entries if entry.fiscal_year == fiscal_year)
+        return (posting for entry in entries for posting in entry.postings.items())
+
+    def _kind(self, name: str) -> Kind:
+        return self.accounts[name].kind
+
+
+def _check_amount(where: str, name: str, amount: float) -> None:
+    if math.isfinite(amount):
+        return
+    raise AccountError(f"{where}, {name}", found=str(amount), wanted=Message("an amount"))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a bridge: its name, its amount and the level after it."""
+
+    name: str
+    amount: float
+    level: float
+
+
+def bridge(balances: Balances) -> tuple[Step, ...]:
+    """Return the steps from the published balance to income less expense.
+
+    >>> steps = bridge(Balances(published=22.1, before_bonds=-78.2,
+    ...     before_bonds_and_transfers=-206.0, proceeds=160.0, repayment=59.7,
+    ...     transfers={"Exchange Fund": 75.0, "Bond Fund": 37.0, "other funds": 15.8}))
+    >>> [(step.name, round(step.level, 1)) for step in steps][:3]
+    [('published balance', 22.1), ('bond proceeds', -137.9), ('bond repayment', -78.2)]
+    >>> round(steps[-1].level, 1)
+    -206.0
+    """
+    moves = [("bond proceeds", -balances.proceeds), ("bond repayment", balances.repayment)]
+    moves += [(name, -amount) for name, amount in balances.transfers.items()]
+    steps = [Step("published balance", balances.published, balances.published)]
+    for name, amount in moves:
+        steps.append(Step(name, amount, steps[-1].level + amount))
+    check_closed("bridge", steps[-1].level, balances.before_bonds_and_transfers)
+    return tuple(steps)

@@ -1,0 +1,1 @@
+"""How the treasury computes: projection, fans, rule tables, bonds and project finance."""

@@ -1,0 +1,149 @@
+"""Price, yield, accrued interest, duration and convexity of a bond.
+
+Street convention: the payments are reckoned on the days that the terms name, the
+time to each is counted period by period under the bond's own day count, and the
+yield compounds with the coupon frequency (once a year where there is none).
+
+Source: ICMA Rule 803 and its formulae for redemption yields, duration and
+convexity; Fabozzi, The Handbook of Fixed Income Securities, chapter 4.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import cast
+
+from scipy.optimize import brentq  # type: ignore[import-untyped]
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.bonds.terms import Bond, Period, coupon_periods
+from commonwatt.treasury.domain.errors import BondError
+from commonwatt.treasury.engines.bonds.cash_flows import accrual_fraction, cash_flows
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a holder still gets after settlement.
+
+    Args:
+        times: Years to each payment, counted under the bond's day count.
+        amounts: Payments per unit of face at issue.
+        accrued: Interest already earned by the seller, per unit of face.
+        outstanding: Principal not yet repaid, per unit of face.
+        frequency: Compounding periods of the yield in a year.
+    """
+
+    times: tuple[float, ...]
+    amounts: tuple[float, ...]
+    accrued: float
+    outstanding: float
+    frequency: int
+
+
+def claim(bond: Bond, settle_on: date) -> Claim:
+    """Return the payments that fall after `settle_on`.
+
+    Raises:
+        BondError: Settlement is before the issue or not before the maturity.
+    """
+    if not bond.issue_on <= settle_on < bond.maturity_on:
+        raise BondError(
+            f"bond {bond.name}, settlement",
+            found=settle_on.isoformat(),
+            wanted=Message("a day from the issue on and before the maturity"),
+        )
+    periods, flows = coupon_periods(bond), cash_flows(bond)
+    first = bisect_right([period.end for period in periods], settle_on)
+    outstanding = 1.0 - sum(flow.principal for flow in flows[:first])
+    earned = outstanding * bond.coupon * accrual_fraction(bond, periods[first], settle_on)
+    return Claim(
+        times=_times(bond, periods[first:], settle_on),
+        amounts=tuple(flow.interest + flow.principal for flow in flows[first:]),
+        accrued=earned,
+        outstanding=outstanding,
+        frequency=max(bond.frequency, 1),
+    )
+
+
+def _times(bond: Bond, periods: tuple[Period, ...], settle_on: date) -> tuple[float, ...]:
+    times: list[float] = []
+    now = -accrual_fraction(bond, periods[0], settle_on)
+    for period in periods:
+        now += accrual_fraction(bond, period, period.end)
+        times.append(now)
+    return tuple(times)
+
+
+def dirty_price(held: Claim, yield_rate: float) -> float:
+    """Return the price with accrued interest, per 100 of face.
+
+        P = 100 Σ c_i / (1 + y / f)^(f t_i)
+
+    >>> par = Claim((0.5, 1.0), (0.02, 1.02), 0.0, 1.0, 2)
+    >>> round(dirty_price(par, 0.04), 10)
+    100.0
+    """
+    base = math.log1p(yield_rate / held.frequency) * held.frequency
+    return 100 * sum(
+        amount * math.exp(-base * time)
+        for time, amount in zip(held.times, held.amounts, strict=True)
+    )
+
+
+def clean_price(held: Claim, yield_rate: float) -> float:
+    """Return the quoted price, without accrued interest, per 100 of face."""
+    return dirty_price(held, yield_rate) - 100 * held.accrued
+
+
+def yield_of(held: Claim, clean: float) -> float:
+    """Return the yield at which the clean price is `clean`; the inverse of `clean_price`.
+
+    >>> par = Claim((0.5, 1.0), (0.02, 1.02), 0.0, 1.0, 2)
+    >>> round(yield_of(par, 100.0), 10)
+    0.04
+    """
+    low, high = 0.0, 1.0
+    while clean_price(held, high) > clean:
+        high *= 2
+    while clean_price(held, low) < clean:
+        low = (low - held.frequency) / 2
+    return _root(lambda rate: clean_price(held, rate) - clean, low, high)
+
+
+def _root(error: Callable[[float], float], low: float, high: float) -> float:
+    return cast("float", brentq(error, low, high, xtol=1e-14))
+
+
+def macaulay_duration(held: Claim, yield_rate: float) -> float:
+    """Return the mean time to the payments, weighted by their present values [years].
+
+    >>> zero = Claim((7.0,), (1.0,), 0.0, 1.0, 1)
+    >>> macaulay_duration(zero, 0.03)
+    7.0
+    """
+    return _moment(held, yield_rate, 1) / _moment(held, yield_rate, 0)
+
+
+def modified_duration(held: Claim, yield_rate: float) -> float:
+    """Return -dP/dy / P [years]: Macaulay duration / (1 + y / f)."""
+    return macaulay_duration(held, yield_rate) / (1 + yield_rate / held.frequency)
+
+
+def convexity(held: Claim, yield_rate: float) -> float:
+    """Return d²P/dy² / P [years²].
+
+    C = Σ t_i (t_i + 1/f) pv_i / (P (1 + y/f)²)
+    """
+    price = _moment(held, yield_rate, 0)
+    second = _moment(held, yield_rate, 2) + _moment(held, yield_rate, 1) / held.frequency
+    return second / price / (1 + yield_rate / held.frequency) ** 2
+
+
+def _moment(held: Claim, yield_rate: float, power: int) -> float:
+    base = math.log1p(yield_rate / held.frequency) * held.frequency
+    pairs = zip(held.times, held.amounts, strict=True)
+    return sum(time**power * amount * math.exp(-base * time) for time, amount in pairs)

@@ -1,0 +1,50 @@
+"""Economies side by side, with what keeps each from being comparable.
+
+Gross debt of general government leaves out what a government owns. Where an economy
+receives net interest, or the bases differ, the row says so instead of a footnote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.engines.projection import Projection
+from commonwatt.treasury.engines.rows import Row
+from commonwatt.treasury.io.country.weo import Economy
+
+
+def comparison_rows(projection: Projection, table: Mapping[str, Economy]) -> list[Row]:
+    """Return the country's first year beside the same calendar year of each economy."""
+    year = projection.years[0]
+    own: Row = {
+        "economy": projection.country.iso3,
+        "year": year.name,
+        "debt_gdp_share": year.debt_share,
+        "basis": f"{projection.treatment.basis.value} basis, as projected",
+        "caveat": str(_OWN),
+    }
+    rows = [_row(found, year.year) for found in table.values()]
+    known = [row for row in rows if row["debt_gdp_share"] is not None]
+    return [own, *sorted(known, key=lambda row: -row["debt_gdp_share"])]
+
+
+_OWN = Message("government bonds of the named programmes only; not general government")
+_ASSETS = Message("receives net interest: large public assets stand against gross debt")
+_PLAIN = Message("general government, gross")
+_OUTLOOK = Message("an outlook, not an outturn")
+
+
+def _row(found: Economy, year: int) -> Row:
+    at = np.flatnonzero(found.years == year)
+    k = int(at[0]) if len(at) else -1
+    share = float(found.debt[k] / found.gdp[k]) if len(at) else float("nan")
+    return {
+        "economy": found.iso3,
+        "year": str(year),
+        "debt_gdp_share": share if np.isfinite(share) else None,
+        "basis": f"{_PLAIN}, {_OUTLOOK}",
+        "caveat": str(_ASSETS) if len(at) and found.primary[k] < found.balance[k] else "",
+    }

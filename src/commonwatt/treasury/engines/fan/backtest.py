@@ -1,0 +1,242 @@
+"""Rolling origins: was the fan as wide as the future was wild?
+
+At each origin the shocks are estimated from what was known up to that year, a fan is
+drawn for every economy, and its horizon is scored against what came to pass: the
+share of outcomes inside the 80 % band, and the continuous ranked probability score.
+The vintage is today's, so revisions are known that forecasters did not know.
+
+Sources: Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and
+estimation", equation 21 for CRPS; Hersbach (2000) for its form on an ensemble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from commonwatt.treasury.domain.country import MixPart
+from commonwatt.treasury.domain.shocks import BUCKETS, F64
+from commonwatt.treasury.engines.fan.engine import run_fan
+from commonwatt.treasury.engines.fan.estimate import (
+    History,
+    Markets,
+    Panel,
+    estimate_panel,
+    history,
+    shock_model,
+)
+from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, mix_arrays
+from commonwatt.treasury.engines.rows import Row
+from commonwatt.treasury.io.country.weo import Economy
+
+TERM = 8  # years over which the opening stock matures, where no ladder is published
+BAND = (0.10, 0.90)
+PATHS = 2_000
+ORIGINS = range(2004, 2020)
+HORIZON = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One economy at one origin; shares of GDP."""
+
+    economy: str
+    origin: int
+    outcome: float
+    low: float
+    median: float
+    high: float
+    crps: float
+
+    @property
+    def inside(self) -> bool:
+        """Whether the outcome fell inside the band."""
+        return self.low <= self.outcome <= self.high
+
+
+def backtest(
+    table: Mapping[str, Economy],
+    markets: Markets,
+    *,
+    origins: range = ORIGINS,
+    horizon: int = HORIZON,
+    paths: int = PATHS,
+    seed: int = 1,
+    only: frozenset[str] = frozenset(),
+) -> list[Score]:
+    """Return the score of each economy at each origin whose outcome is known.
+
+    Args:
+        table: Economies; all of them are estimated on.
+        markets: Shocks of rates and exchange rates.
+        origins: Last years that the forecaster knows.
+        horizon: Years ahead that are scored.
+        paths: Paths of each fan.
+        seed: Seed of all fans.
+        only: Economies that are scored; none named: all.
+    """
+    scores: list[Score] = []
+    for origin in origins:
+        known = {name: history(found.until(origin)) for name, found in table.items()}
+        panel = estimate_panel(known)
+        for name, found in table.items():
+            outcome = _debt_share(found, origin + horizon)
+            now = known[name].debt_share
+            if (only and name not in only) or outcome is None or not np.isfinite(now[-1]):
+                continue
+            fan = forecast(panel, name, known[name], markets, horizon, paths=paths, seed=seed)
+            scores.append(_score(name, origin, outcome, fan))
+    return scores
+
+
+def naive_backtest(
+    table: Mapping[str, Economy],
+    *,
+    origins: range = ORIGINS,
+    horizon: int = HORIZON,
+    only: frozenset[str] = frozenset(),
+) -> list[Score]:
+    """Return the score of the plainest rival: past changes of all, added to today's ratio.
+
+    The changes are those over `horizon` years that were complete at the origin.
+    """
+    scores: list[Score] = []
+    for origin in origins:
+        known = {name: found.until(origin).debt_share() for name, found in table.items()}
+        changes = np.concatenate([d[horizon:] - d[:-horizon] for d in known.values()])
+        changes = changes[np.isfinite(changes)]
+        for name, found in table.items():
+            outcome, now = _debt_share(found, origin + horizon), known[name][-1]
+            if (only and name not in only) or outcome is None or not np.isfinite(now):
+                continue
+            scores.append(_score(name, origin, outcome, now + changes))
+    return scores
+
+
+def _debt_share(found: Economy, year: int) -> float | None:
+    at = np.flatnonzero(found.years == year)
+    value = float(found.debt_share()[at[0]]) if len(at) else float("nan")
+    return value if np.isfinite(value) else None
+
+
+def _score(name: str, origin: int, outcome: float, fan: F64) -> Score:
+    ordered = np.sort(fan)
+    low, median, high = (float(q) for q in np.quantile(ordered, [BAND[0], 0.5, BAND[1]]))
+    return Score(
+        economy=name,
+        origin=origin,
+        outcome=outcome,
+        low=low,
+        median=median,
+        high=high,
+        crps=crps(ordered, outcome),
+    )
+
+
+def crps(ordered: F64, outcome: float) -> float:
+    """Return the continuous ranked probability score of an ensemble.
+
+        CRPS = mean |x - y| - Σ (2 i - n - 1) x_(i) / n²
+
+    Args:
+        ordered: The ensemble, sorted, shape (paths,).
+        outcome: What came to pass.
+
+    >>> round(crps(np.array([0.0, 1.0]), 0.5), 3)
+    0.25
+    """
+    n = len(ordered)
+    ranks = 2.0 * np.arange(1, n + 1) - n - 1
+    return float(np.abs(ordered - outcome).mean() - (ranks * ordered).sum() / n**2)
+
+
+def forecast(
+    panel: Panel,
+    name: str,
+    known: History,
+    markets: Markets,
+    horizon: int,
+    *,
+    paths: int,
+    seed: int,
+) -> F64:
+    """Return an economy's debt ratio `horizon` years after its last known year."""
+    model = shock_model(panel, name, markets, "panel")
+    inputs = economy_inputs(panel, name, known, horizon)
+    return run_fan(inputs, model, paths=paths, seed=seed).debt[-1].astype(np.float64)
+
+
+def economy_inputs(panel: Panel, name: str, known: History, years: int) -> FanInputs:
+    """Return the inputs of a fan that starts from an economy's last known year.
+
+    GDP of that year is 1. Growth, primary balance and stock-flow go back to their
+    long-run means at the panel's pace; the debt on hand matures over eight years.
+    """
+    now = np.where(np.isfinite(known.series[-1]), known.series[-1], panel.mean[name])
+    ahead = np.arange(1, years + 1)[:, None]
+    base = panel.mean[name] + panel.persistence**ahead * (now - panel.mean[name])
+    debt, rate = float(known.debt_share[-1]), float(np.mean(known.rate[-3:]))
+    mix = mix_arrays(_even_mix(rate), ("own", "", "", ""), years)
+    red, cost = _even_ladder(debt, rate, years)
+    nothing = np.zeros(years)
+    return FanInputs(
+        names=tuple(str(k) for k in range(1, years + 1)),
+        currencies=("own", "", "", ""),
+        gdp_before=1.0,
+        growth=base[:, 0],
+        primary=base[:, 1] - base[:, 2],
+        net_issue=nothing,
+        need=nothing,
+        open_red=red,
+        open_cost=cost,
+        face=np.array([debt, 0.0, 0.0, 0.0]),
+        anchor=np.full(years + 1, debt),
+        mix_red=mix[0],
+        mix_cost=mix[1],
+        mix_short=mix[2],
+        mix_long=mix[3],
+        mix_currency=mix[4],
+        reserves=0.0,
+        reserves_return=0.0,
+        financing_share=1.0,
+        floor=0.0,
+        guarantees=nothing,
+        call_threshold=NO_CALLS,
+        call_loss=0.0,
+        ceiling=np.full(years, np.inf),
+    )
+
+
+def _even_mix(rate: float) -> tuple[MixPart, ...]:
+    return tuple(
+        MixPart(programme="all", currency="own", tenor=k, share=1 / TERM, coupon=rate)
+        for k in range(1, min(TERM, BUCKETS) + 1)
+    )
+
+
+def _even_ladder(debt: float, rate: float, years: int) -> tuple[F64, F64]:
+    red, cost = np.zeros((4, years)), np.zeros((4, years))
+    red[0, :TERM] = debt / TERM
+    standing = np.maximum(debt * (1 - np.arange(years) / TERM), 0.0)
+    cost[0] = standing * rate
+    return red, cost
+
+
+def score_rows(scores: list[Score]) -> list[Row]:
+    """Return coverage and CRPS by economy, and of all; CRPS in points of GDP."""
+    names = sorted({score.economy for score in scores})
+    groups = [(name, [s for s in scores if s.economy == name]) for name in names]
+    return [_row(name, group) for name, group in (*groups, ("all", scores)) if group]
+
+
+def _row(name: str, scores: list[Score]) -> Row:
+    return {
+        "economy": name,
+        "forecasts": len(scores),
+        "coverage_80_share": sum(s.inside for s in scores) / len(scores),
+        "crps_points": 100 * sum(s.crps for s in scores) / len(scores),
+        "width_80_points": 100 * sum(s.high - s.low for s in scores) / len(scores),
+        "median_error_points": 100 * sum(s.outcome - s.median for s in scores) / len(scores),
+    }

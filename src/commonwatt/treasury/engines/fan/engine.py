@@ -1,0 +1,102 @@
+"""Blocks of paths, each from a stream of its own, put together in order.
+
+A block's draws depend on the seed and its number alone, blocks write to places of
+their own, and counts are whole numbers, so one thread and many give the same bytes.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from commonwatt.core.hashes import arrays_sha256
+from commonwatt.treasury.domain.shocks import F64, ShockModel
+from commonwatt.treasury.engines.fan.draws import BLOCK, LANE, LANES, draw_block
+from commonwatt.treasury.engines.fan.inputs import FanInputs
+from commonwatt.treasury.engines.fan.kernel import F32, I64, run_block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """All paths, one row a year; shares of that year's GDP.
+
+    Args:
+        debt: Gross debt, shape (years, paths).
+        reserves: Reserves, likewise.
+        gfn: Gross financing need, likewise.
+        counts: Paths over the ceiling, under the floor of reserves, with a guarantee
+            call: by year, then ever, shape (3, years + 1).
+    """
+
+    debt: F32
+    reserves: F32
+    gfn: F32
+    counts: I64
+
+    def sha256(self) -> str:
+        """Return one digest of everything."""
+        return arrays_sha256(
+            {"debt": self.debt, "reserves": self.reserves, "gfn": self.gfn, "counts": self.counts}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    inputs: FanInputs
+    model: ShockModel
+    seed: int
+    factor: F64
+    out: Paths
+
+
+def run_fan(
+    inputs: FanInputs, model: ShockModel, *, paths: int, seed: int, threads: int = 1
+) -> Paths:
+    """Return `paths` stochastic paths around a baseline."""
+    years = len(inputs.names)
+    out = Paths(
+        debt=np.empty((years, paths), np.float32),
+        reserves=np.empty((years, paths), np.float32),
+        gfn=np.empty((years, paths), np.float32),
+        counts=np.zeros((3, years + 1), np.int64),
+    )
+    job = _Job(inputs, model, seed, model.factor(), out)
+    blocks = range(-(-paths // BLOCK))
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for counts in pool.map(partial(_run, job), blocks):
+            out.counts[:] += counts
+    return out
+
+
+def _run(job: _Job, block: int) -> I64:
+    years, paths = job.out.debt.shape
+    draws, chi, unsure = draw_block(job.model, years, seed=job.seed, block=block)
+    counts = np.zeros((3, years + 1), np.int64)
+    for lane in range(LANES):
+        start = block * BLOCK + lane * LANE
+        stop = min(start + LANE, paths)
+        if start < stop:
+            _run_lane(job, (draws[lane], chi[lane], unsure[lane]), slice(start, stop), counts)
+    return counts
+
+
+def _run_lane(job: _Job, drawn: tuple[F32, F32, F64], where: slice, counts: I64) -> None:
+    width = where.stop - where.start
+    draws = np.ascontiguousarray(drawn[0][..., :width])
+    chi = np.ascontiguousarray(drawn[1][..., :width])
+    unsure = np.ascontiguousarray(drawn[2][..., :width])
+    outs = [np.empty(chi.shape, np.float32) for _ in range(3)]
+    i = job.inputs
+    run_block(
+        draws, chi, unsure, job.factor, job.model.persistence,
+        i.growth, i.primary, i.net_issue, i.need, i.open_red, i.open_cost, i.face, i.anchor,
+        i.mix_red, i.mix_cost, i.mix_short, i.mix_long, i.mix_currency,
+        i.scalars(job.model.reaction), i.guarantees, i.ceiling,
+        outs[0], outs[1], outs[2], counts,
+    )  # fmt: skip
+    whole = (job.out.debt, job.out.reserves, job.out.gfn)
+    for part, target in zip(outs, whole, strict=True):
+        target[:, where] = part

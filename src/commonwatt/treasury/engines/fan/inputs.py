@@ -1,0 +1,233 @@
+"""What the kernel needs, made from a projection or from an economy's last year."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.bonds.ladder import Tranche
+from commonwatt.treasury.domain.country import Country, MixPart
+from commonwatt.treasury.domain.errors import CountryError
+from commonwatt.treasury.domain.shocks import BUCKETS, CURRENCIES, F64
+from commonwatt.treasury.engines.projection import Projection, Year
+
+NO_CALLS = -1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanInputs:
+    """Baseline, ladder and rules of a fan; money in one unit.
+
+    Args:
+        names: Fiscal years, shape (years,).
+        currencies: Names of the four currency slots; unused ones are empty.
+        gdp_before: Nominal GDP of the year before the first.
+        growth: Baseline nominal growth, shape (years,).
+        primary: Baseline primary balance and transfers over GDP, shape (years,).
+        net_issue: Baseline issues less redemptions, shape (years,).
+        need: Baseline need before bonds: interest less primary balance, shape (years,).
+        open_red: Redemption of the opening stock, shape (4, years).
+        open_cost: Interest on it, shape (4, years).
+        face: Its face, shape (4,).
+        anchor: Net debt over GDP from which the reaction is reckoned, for the year before
+            and each year, shape (years + 1,).
+        mix_red: Share of a vintage's currency part repaid k years on, shape (4, years + 1).
+        mix_cost: Coupon paid k years on at baseline rates, likewise.
+        mix_short: Effect on it of one unit of short rate, likewise.
+        mix_long: Effect of one unit of long rate, likewise.
+        mix_currency: Share of gross issuance by currency, shape (4,).
+        reserves: Opening reserves.
+        reserves_return: Return on them that no line holds [1/year].
+        financing_share: Share of a shock that debt finances; reserves take the rest.
+        floor: Reserves under which a path is counted.
+        guarantees: Guaranteed debt, shape (years,).
+        call_threshold: Guarantee factor under which guarantees are called, in its
+            standard deviations.
+        call_loss: Share of the guarantee that a call costs.
+        ceiling: Ceiling on debt, infinite where there is none, shape (years,).
+    """
+
+    names: tuple[str, ...]
+    currencies: tuple[str, ...]
+    gdp_before: float
+    growth: F64
+    primary: F64
+    net_issue: F64
+    need: F64
+    open_red: F64
+    open_cost: F64
+    face: F64
+    anchor: F64
+    mix_red: F64
+    mix_cost: F64
+    mix_short: F64
+    mix_long: F64
+    mix_currency: F64
+    reserves: float
+    reserves_return: float
+    financing_share: float
+    floor: float
+    guarantees: F64
+    call_threshold: float
+    call_loss: float
+    ceiling: F64
+
+    def scalars(self, reaction: float) -> F64:
+        """Return the kernel's scalars in its order."""
+        return np.array(
+            [
+                self.gdp_before,
+                self.reserves,
+                self.reserves_return,
+                self.financing_share,
+                self.floor,
+                self.call_threshold,
+                self.call_loss,
+                reaction,
+            ]
+        )
+
+
+def fan_inputs(
+    projection: Projection,
+    *,
+    financing_share: float | None = None,
+    floor: float = 0.0,
+    call_threshold: float = NO_CALLS,
+    call_loss: float = 0.0,
+    guarantees: F64 | None = None,
+) -> FanInputs:
+    """Return the inputs of a fan around a projection.
+
+    Args:
+        projection: The baseline.
+        financing_share: Share of a shock that debt finances; the country's by default.
+        floor: Reserves under which a path is counted.
+        call_threshold: Guarantee factor under which guarantees are called.
+        call_loss: Share of the guarantee that a call costs.
+        guarantees: Guaranteed debt by year; the opening stock kept on by default.
+    """
+    country, years = projection.country, projection.years
+    count, first = len(years), years[0].year
+    slots = currency_slots(country, projection.ladder)
+    gdp = np.array([y.gdp for y in years])
+    before = np.array([country.gdp_before, *gdp[:-1]])
+    need = np.array([y.interest - y.primary_balance - _transfers(y) for y in years])
+    opening = [t for t in projection.ladder if t.issued < first]
+    ladders = ladder_arrays(opening, slots, first, count)
+    mixes = mix_arrays(country.mix, slots, count)
+    share = country.financing_share if financing_share is None else financing_share
+    return FanInputs(
+        names=tuple(y.name for y in years),
+        currencies=slots,
+        gdp_before=country.gdp_before,
+        growth=gdp / before - 1,
+        primary=np.array([(y.primary_balance + _transfers(y)) / y.gdp for y in years]),
+        net_issue=np.array([y.gross_issuance - y.redemption for y in years]),
+        need=need,
+        open_red=ladders[0],
+        open_cost=ladders[1],
+        face=ladders[2],
+        anchor=_anchor(projection, float(ladders[2].sum())),
+        mix_red=mixes[0],
+        mix_cost=mixes[1],
+        mix_short=mixes[2],
+        mix_long=mixes[3],
+        mix_currency=mixes[4],
+        reserves=country.reserves or 0.0,
+        reserves_return=country.reserves_return,
+        financing_share=1.0 if country.reserves is None else share,
+        floor=floor,
+        guarantees=np.full(count, country.guarantees) if guarantees is None else guarantees,
+        call_threshold=call_threshold,
+        call_loss=call_loss,
+        ceiling=np.full(count, country.ceiling or np.inf),
+    )
+
+
+def _transfers(year: Year) -> float:
+    return math.fsum(year.balances.transfers.values())
+
+
+def _anchor(projection: Projection, face: float) -> F64:
+    country = projection.country
+    before = (face - (country.reserves or 0.0)) / country.gdp_before
+    path = [(y.debt - (y.reserves or 0.0)) / y.gdp for y in projection.years]
+    return np.array([before, *path])
+
+
+def currency_slots(country: Country, ladder: Sequence[Tranche]) -> tuple[str, ...]:
+    """Return the four currency slots, the country's own first.
+
+    Raises:
+        CountryError: There are more than four currencies.
+    """
+    home = "own" if any(t.currency == "own" for t in ladder) else country.currency
+    names = {t.currency for t in ladder} | {m.currency for m in country.mix}
+    others = sorted(names - {home})
+    if len(others) >= CURRENCIES:
+        raise CountryError(
+            country.name,
+            found=Message("{count} foreign currencies", {"count": str(len(others))}),
+            wanted=Message("at most 3 foreign currencies"),
+        )
+    return (home, *others, *[""] * (CURRENCIES - 1 - len(others)))
+
+
+def ladder_arrays(
+    opening: Sequence[Tranche], slots: Sequence[str], first: int, years: int
+) -> tuple[F64, F64, F64]:
+    """Return redemptions, interest and face of the opening stock by currency and year."""
+    red, cost, face = np.zeros((4, years)), np.zeros((4, years)), np.zeros(4)
+    for tranche in opening:
+        if tranche.matures < first:
+            continue
+        c, last = slots.index(tranche.currency), tranche.matures - first
+        face[c] += tranche.amount
+        cost[c, : last + 1] += tranche.amount * tranche.coupon
+        if last < years:
+            red[c, last] += tranche.amount
+    return red, cost, face
+
+
+def mix_arrays(
+    mix: Sequence[MixPart], slots: Sequence[str], years: int
+) -> tuple[F64, F64, F64, F64, F64]:
+    """Return what a vintage of each currency repays and pays, by years since its issue.
+
+    A tenor's rate moves with the short rate by 1 - w and with the long rate by w,
+    w = min(tenor, 30) / 30.
+
+    Raises:
+        CountryError: A tenor is beyond thirty years.
+    """
+    red, cost, short, long = (np.zeros((4, years + 1)) for _ in range(4))
+    currency = np.zeros(4)
+    for part in mix:
+        _check_tenor(part)
+        currency[slots.index(part.currency)] += part.share
+    for part in mix:
+        c = slots.index(part.currency)
+        share = part.share / currency[c]
+        weight = min(part.tenor, BUCKETS) / BUCKETS
+        standing = slice(1, part.tenor + 1)
+        cost[c, standing] += share * part.coupon
+        short[c, standing] += share * (1 - weight)
+        long[c, standing] += share * weight
+        if part.tenor <= years:
+            red[c, part.tenor] += share
+    return red, cost, short, long, currency
+
+
+def _check_tenor(part: MixPart) -> None:
+    if 1 <= part.tenor <= BUCKETS:
+        return
+    raise CountryError(
+        f"issuance mix, {part.currency}",
+        found=Message("a tenor of {tenor} years", {"tenor": str(part.tenor)}),
+        wanted=Message("a tenor of 1 to 30 years"),
+    )

@@ -1,0 +1,130 @@
+"""Shock models that ship with Commonwatt, and how a new one is written.
+
+What ships is what was estimated, not what it was estimated on: the WEO table stays
+with its owner. `estimate` on the same table gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.errors import CountryError
+from commonwatt.treasury.domain.shocks import F64, ShockModel
+from commonwatt.treasury.engines.fan.estimate import Markets, join
+from commonwatt.treasury.io.country.folder import SHIPPED
+
+FOLDER = SHIPPED / "shocks"
+
+
+def load_markets(home: str, slots: Sequence[str]) -> Markets:
+    """Return shocks of rates, of the three foreign currency slots, and of guarantees.
+
+    Args:
+        home: The country's own currency.
+        slots: Four currency slots, the home currency first, "" where unused.
+    """
+    document = _read(FOLDER / "markets.toml")
+    known: dict[str, Any] = document["pairs"].get(home, {})
+    spread, correlation = _pairs(document, known, slots[1:])
+    rates = document["rates"]
+    whole = np.eye(6)
+    whole[:5, :5] = correlation
+    return Markets(
+        persistence=np.array(rates["persistence"], float),
+        sd=np.array([*rates["sd"], *spread, 1.0]),
+        correlation=whole,
+        growth_guarantee=float(document["guarantees"]["growth_correlation"]),
+    )
+
+
+def _pairs(
+    document: dict[str, Any], known: dict[str, Any], foreign: Sequence[str]
+) -> tuple[list[float], F64]:
+    names: list[str] = known.get("currencies", [])
+    table = np.array(known.get("correlation", np.eye(2)), float)
+    correlation = np.eye(5)
+    correlation[0, 1] = correlation[1, 0] = float(document["rates"]["correlation"])
+    spread = [float(document["pairs"]["other"]["sd"])] * 3
+    found = {slot: 2 + names.index(name) for slot, name in enumerate(foreign) if name in names}
+    for slot, row in found.items():
+        spread[slot] = float(known["sd"][row - 2])
+        correlation[2 + slot, :2] = correlation[:2, 2 + slot] = table[row, :2]
+        for other, column in found.items():
+            correlation[2 + slot, 2 + other] = table[row, column]
+    return spread, correlation
+
+
+def load_macro(iso3: str, markets: Markets) -> ShockModel:
+    """Return the shipped shock model of a country.
+
+    Raises:
+        CountryError: None ships for it.
+    """
+    document = _read(FOLDER / "macro.toml")
+    if iso3 not in document:
+        raise CountryError(
+            iso3,
+            found=Message("no shipped shocks"),
+            wanted=Message("one of {names}", {"names": ", ".join(sorted(document))}),
+            remedy=Message("Give a WEO table with --weo to estimate them."),
+        )
+    return parse_model(document[iso3], markets)
+
+
+def parse_model(cells: dict[str, Any], markets: Markets) -> ShockModel:
+    """Return a shock model from its table of a TOML file."""
+    persistence = np.array(cells["persistence"], float)
+    return ShockModel(
+        mean=np.array(cells["mean"], float),
+        persistence=np.concatenate([persistence, markets.persistence]),
+        sd=np.concatenate([np.array(cells["sd"], float), markets.sd]),
+        correlation=join(np.array(cells["correlation"], float), markets),
+        degrees=float(cells["degrees"]),
+        mean_error=np.array(cells["mean_error"], float),
+        scale_degrees=float(cells["scale_degrees"]),
+        reaction=float(cells["reaction"]),
+        observations=int(cells["observations"]),
+        source=str(cells["source"]),
+    )
+
+
+def model_rows(model: ShockModel) -> dict[str, Any]:
+    """Return the macro part of a model as plain cells, in the order that it is written."""
+
+    def plain(values: F64) -> list[float]:
+        return [round(float(v), 6) for v in values]
+
+    return {
+        "source": model.source,
+        "observations": model.observations,
+        "mean": plain(model.mean),
+        "mean_error": plain(model.mean_error),
+        "persistence": plain(model.persistence[:3]),
+        "sd": plain(model.sd[:3]),
+        "correlation": [plain(row) for row in model.correlation[:3, :3]],
+        "degrees": round(model.degrees, 4),
+        "scale_degrees": model.scale_degrees,
+        "reaction": round(model.reaction, 6),
+    }
+
+
+def model_toml(name: str, model: ShockModel) -> str:
+    """Return a model as a table of a TOML file."""
+    lines = [f"[{name}]"]
+    for key, value in model_rows(model).items():
+        lines.append(f"{key} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))

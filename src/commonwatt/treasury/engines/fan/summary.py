@@ -1,0 +1,76 @@
+"""What a fan says: quantiles, chances, and how sure Monte Carlo is of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from commonwatt.treasury.domain.shocks import F64
+from commonwatt.treasury.engines.fan.engine import Paths
+from commonwatt.treasury.engines.fan.inputs import FanInputs
+from commonwatt.treasury.engines.fan.kernel import F32
+from commonwatt.treasury.engines.rows import Row
+
+LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+EVENTS = ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
+
+
+def level_name(level: float) -> str:
+    """Return the column of a quantile.
+
+    >>> level_name(0.05), level_name(0.5)
+    ('q05', 'q50')
+    """
+    return f"q{round(100 * level):02d}"
+
+
+def quantile_rows(names: tuple[str, ...], paths: F32, first: F64 | None = None) -> list[Row]:
+    """Return the quantiles of each year, with the Monte-Carlo error of the widest."""
+    del first
+    return [_quantile_row(name, year) for name, year in zip(names, paths, strict=True)]
+
+
+def _quantile_row(name: str, year: F32) -> Row:
+    ordered = np.sort(year)
+    row: Row = {"fiscal_year": name}
+    row |= {level_name(level): quantile(ordered, level) for level in LEVELS}
+    row["mean"] = float(ordered.mean(dtype=np.float64))
+    row["monte_carlo_error_q05"] = quantile_error(ordered, 0.05)
+    row["monte_carlo_error_q50"] = quantile_error(ordered, 0.50)
+    row["monte_carlo_error_q95"] = quantile_error(ordered, 0.95)
+    return row
+
+
+def quantile(ordered: F32, level: float) -> float:
+    """Return a quantile of sorted values by linear interpolation between neighbours."""
+    place = level * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low]) + (place - low) * (float(ordered[high]) - float(ordered[low]))
+
+
+def quantile_error(ordered: F32, level: float) -> float:
+    """Return the standard error of a quantile: half the span of its one-sigma ranks.
+
+    The rank of a quantile is binomial, so ±√(n q (1 - q)) ranks are one standard error.
+    """
+    n = len(ordered)
+    ranks = math.sqrt(n * level * (1 - level))
+    low = max(0, math.floor(level * n - ranks))
+    high = min(n - 1, math.ceil(level * n + ranks))
+    return (float(ordered[high]) - float(ordered[low])) / 2
+
+
+def chance_rows(inputs: FanInputs, paths: Paths) -> list[Row]:
+    """Return the chance of each event by year and ever, with Monte-Carlo errors."""
+    n = paths.debt.shape[1]
+    rows: list[Row] = []
+    for k, when in enumerate((*inputs.names, "ever")):
+        row: Row = {"fiscal_year": when}
+        for event, counts in zip(EVENTS, paths.counts, strict=True):
+            chance = int(counts[k]) / n
+            row[f"{event}_probability"] = chance
+            row[f"{event}_monte_carlo_error"] = math.sqrt(chance * (1 - chance) / n)
+        rows.append(row)
+    return rows

@@ -1,0 +1,172 @@
+"""Three ways of one centre onto the public books.
+
+On budget, building is capital expenditure and its finance is government debt. A
+public corporation that sells at economically significant prices stays outside general
+government: its debt is not the government's, the guarantee is contingent. A private
+partner's asset is outside while the partner bears construction risk and either
+availability or demand risk; the government then pays for availability.
+
+Sources: Eurostat, European System of Accounts 2010, paragraphs 20.29 (market test:
+sales cover at least half of production costs) and 20.276-20.290 (partnerships);
+Eurostat, Manual on Government Deficit and Debt, chapter on guarantees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from commonwatt.treasury.engines.finance.construction import Draw
+from commonwatt.treasury.engines.finance.loan import Service
+from commonwatt.treasury.engines.finance.operation import Operating
+from commonwatt.treasury.io.centre import Centre, Route
+
+MARKET_TEST = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookYear:
+    """What one year does to the government, in mn.
+
+    Args:
+        year: Calendar year in which it starts.
+        deficit: Effect on the deficit; positive is a larger deficit.
+        gross_debt: Stock on the government's books at the end of the year.
+        guarantees: Stock of guaranteed debt.
+        borrowing: Bonds or loans that the government itself raises.
+        availability_payment: Paid to the partner.
+    """
+
+    year: int
+    deficit: float
+    gross_debt: float
+    guarantees: float
+    borrowing: float
+    availability_payment: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """A centre's whole life, by period."""
+
+    centre: Centre
+    draws: tuple[Draw, ...]
+    operating: tuple[Operating, ...]
+    service: tuple[Service, ...]
+
+
+def market_share(life: Life) -> float:
+    """Return sales over production costs: running cost, refresh and loan interest."""
+    sales = sum(o.revenue for o in life.operating)
+    costs = sum(o.cost + o.refresh for o in life.operating) + sum(s.interest for s in life.service)
+    built = sum(d.cost + d.interest + d.fee for d in life.draws)
+    return sales / (costs + built)
+
+
+def classified_inside(life: Life, route: Route) -> bool:
+    """Return whether the centre's debt is the government's under the statistical rules."""
+    match route:
+        case Route.ON_BUDGET:
+            return True
+        case Route.GUARANTEE:
+            return market_share(life) < MARKET_TEST
+        case Route.PPP:
+            terms = life.centre.ppp
+            other = terms.availability_risk_private or terms.demand_risk_private
+            return not (terms.construction_risk_private and other)
+        case _:
+            assert_never(route)
+
+
+def books(life: Life, route: Route) -> tuple[BookYear, ...]:
+    """Return the years of a route; all of building and all of operation."""
+    periods = life.centre.building_periods + life.centre.operating_periods
+    per_year = life.centre.periods_per_year
+    inside = classified_inside(life, route)
+    payment = availability_payment(life) if route is Route.PPP else 0.0
+    return tuple(
+        _book_year(life, route, year, inside=inside, payment=payment)
+        for year in range(periods // per_year)
+    )
+
+
+def _book_year(life: Life, route: Route, year: int, *, inside: bool, payment: float) -> BookYear:
+    per_year = life.centre.periods_per_year
+    span = range(year * per_year, (year + 1) * per_year)
+    builds = len(life.draws)
+    draws = [life.draws[k] for k in span if k < builds]
+    runs = [k - builds for k in span if k >= builds]
+    operating = [life.operating[k] for k in runs]
+    service = [life.service[k] for k in runs if k < len(life.service)]
+    balance = _balance(life, runs[-1] if runs else None, draws)
+    paid = payment * len(runs)
+    spent = sum(d.cost + d.interest + d.fee for d in draws)
+    net = sum(o.revenue - o.cost - o.refresh for o in operating)
+    interest = sum(s.interest for s in service)
+    own = spent - net + interest
+    deficit = own if inside else paid - _user_charges(route, net)
+    return BookYear(
+        year=life.centre.first_year + year,
+        deficit=_mn(deficit),
+        gross_debt=_mn(balance) if inside else 0.0,
+        guarantees=_mn(balance) if route is Route.GUARANTEE else 0.0,
+        borrowing=_mn(sum(d.debt for d in draws)) if inside else 0.0,
+        availability_payment=_mn(paid),
+    )
+
+
+def _user_charges(route: Route, net: float) -> float:
+    # With an availability contract the government keeps the charges and pays the partner.
+    return net if route is Route.PPP else 0.0
+
+
+def _balance(life: Life, run: int | None, draws: list[Draw]) -> float:
+    if run is None:
+        return float(draws[-1].balance)
+    if run < len(life.service):
+        return life.service[run].balance
+    return 0.0
+
+
+def public_need(life: Life, route: Route) -> dict[int, float]:
+    """Return what a route asks of the treasury each year, in bn, before any finance cost.
+
+    On budget that is building and running less user charges; the government's own bonds
+    finance it, so no loan of the centre's is counted. With a guarantee nothing is asked
+    until it is called. A partner is paid for availability while the charges come in.
+    """
+    centre = life.centre
+    per_year, builds = centre.periods_per_year, len(life.draws)
+    payment = availability_payment(life) if route is Route.PPP else 0.0
+    need: dict[int, float] = {}
+    for year in range((builds + len(life.operating)) // per_year):
+        span = range(year * per_year, (year + 1) * per_year)
+        spent = sum(life.draws[k].cost for k in span if k < builds)
+        runs = [life.operating[k - builds] for k in span if k >= builds]
+        net = sum(o.revenue - o.cost - o.refresh for o in runs)
+        asked = {
+            Route.ON_BUDGET: spent - net,
+            Route.GUARANTEE: 0.0,
+            Route.PPP: payment * len(runs) - net,
+        }
+        need[centre.first_year + year] = _mn(asked[route]) / 1000
+    return need
+
+
+def availability_payment(life: Life) -> float:
+    """Return the level payment a period, in cents, that gives the partner its return.
+
+    Value of the payments at the end of building, at the cost of capital, equals what
+    was spent, compounded to that day.
+    """
+    centre = life.centre
+    rate = centre.ppp.cost_of_capital / centre.periods_per_year
+    builds, runs = len(life.draws), len(life.operating)
+    spent = sum(
+        (d.cost + d.fee) * (1 + rate) ** (builds - k - 0.5) for k, d in enumerate(life.draws)
+    )
+    return spent * rate / (1 - (1 + rate) ** -runs)
+
+
+def _mn(cents: float) -> float:
+    return cents / 100_000_000

@@ -1,0 +1,96 @@
+"""Building: the S-curve, the drawdown, and the interest that the drawdown itself costs.
+
+Source: Yescombe (2014), Principles of Project Finance, chapters 11 and 12, on
+drawdown pro rata and interest during construction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from scipy.special import betainc  # pyright: ignore[reportMissingTypeStubs]
+
+from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One period of building, in cents; debt and equity pay for cost, interest and fee."""
+
+    cost: int
+    interest: int
+    fee: int
+    debt: int
+    equity: int
+    balance: int
+
+
+def s_curve(periods: int, steepness: float) -> tuple[float, ...]:
+    """Return the share of cost that falls in each period: a symmetric beta law.
+
+    >>> [round(share, 4) for share in s_curve(4, 2.0)]
+    [0.1562, 0.3438, 0.3438, 0.1562]
+    """
+    ends = [float(betainc(steepness, steepness, k / periods)) for k in range(periods + 1)]
+    return tuple(b - a for a, b in pairwise(ends))
+
+
+def drawdown(centre: Centre) -> tuple[Draw, ...]:
+    """Return the drawdown: debt pays its share of every use, equity the rest.
+
+    Money is drawn evenly within a period, so a period's interest is on the opening
+    balance and half of the period's own draw, which pays part of that interest:
+
+        i_t = r (B + d_t / 2),  d_t = s (c_t + f_t + i_t)
+        =>  i_t = r (B + s (c_t + f_t) / 2) / (1 - r s / 2)
+
+    The fee is a share φ of the whole loan and is paid first; the loan is linear in the
+    fee, D(f) = D(0) + b f, so f = φ D(0) / (1 - φ b).
+    """
+    costs = _costs(centre)
+    fee = _fee(centre, [float(cost) for cost in costs])
+    draws: list[Draw] = []
+    balance = 0
+    for k, cost in enumerate(costs):
+        paid = round(fee) if k == 0 else 0
+        interest = round(_interest(centre, float(balance), float(cost + paid)))
+        uses = cost + paid + interest
+        debt = round(centre.loan.share * uses)
+        balance += debt
+        draws.append(Draw(cost, interest, paid, debt, uses - debt, balance))
+    total = sum(draw.cost for draw in draws)
+    check_closed("cost of construction", total, sum(costs))
+    return tuple(draws)
+
+
+def _costs(centre: Centre) -> list[int]:
+    whole = round(centre.construction.cost_mn * CENTS_PER_MN)
+    shares = s_curve(centre.building_periods, centre.construction.steepness)
+    ends, done = [0], 0.0
+    for share in shares:
+        done += share
+        ends.append(round(whole * done))
+    ends[-1] = whole
+    return [b - a for a, b in pairwise(ends)]
+
+
+def _interest(centre: Centre, balance: float, uses: float) -> float:
+    r, s = centre.period_rate, centre.loan.share
+    return r * (balance + s * uses / 2) / (1 - r * s / 2)
+
+
+def _fee(centre: Centre, costs: list[float]) -> float:
+    whole = sum(costs)  # a fee as large as the cost itself, so that the slope keeps its digits
+    without = _loan(centre, costs, 0.0)
+    slope = (_loan(centre, costs, whole) - without) / whole
+    return centre.loan.fee * without / (1 - centre.loan.fee * slope)
+
+
+def _loan(centre: Centre, costs: list[float], fee: float) -> float:
+    balance = 0.0
+    for k, cost in enumerate(costs):
+        uses = cost + (fee if k == 0 else 0.0)
+        balance += centre.loan.share * (uses + _interest(centre, balance, uses))
+    return balance

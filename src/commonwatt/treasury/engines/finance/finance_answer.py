@@ -1,0 +1,255 @@
+"""A centre's whole finance as one answer, and the need it puts to a sovereign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.domain.shocks import ShockModel
+from commonwatt.treasury.engines.finance.books import (
+    Life,
+    availability_payment,
+    books,
+    classified_inside,
+    market_share,
+)
+from commonwatt.treasury.engines.finance.calls import guarantee_calls
+from commonwatt.treasury.engines.finance.construction import drawdown
+from commonwatt.treasury.engines.finance.loan import Cover, cover, in_cents, repay
+from commonwatt.treasury.engines.finance.operation import operate
+from commonwatt.treasury.engines.finance.price import price_for_llcr
+from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre, Route
+
+UTILISATIONS = (0.40, 0.50, 0.60, 0.70, 0.80, 0.85, 0.90)
+
+
+def live(centre: Centre, *, price: float | None = None, utilisation: float | None = None) -> Life:
+    """Return a centre's whole life: building, operation and the loan."""
+    draws = drawdown(centre)
+    _check_sources(centre, draws)
+    operating = operate(centre, price=price, utilisation=utilisation)
+    debt = draws[-1].balance
+    service = repay(centre, debt, [o.cfads for o in operating])
+    check_closed("loan at maturity", service[-1].balance, 0.0)
+    return Life(centre=centre, draws=draws, operating=operating, service=service)
+
+
+def _check_sources(centre: Centre, draws: Sequence[Any]) -> None:
+    for draw in draws:
+        sources, uses = draw.debt + draw.equity, draw.cost + draw.interest + draw.fee
+        if sources != uses:
+            check_closed(f"{centre.name}, sources and uses", sources, uses, tolerance=0.0)
+
+
+def life_cover(life: Life) -> Cover:
+    """Return the cover ratios of a life."""
+    debt = life.draws[-1].balance
+    return cover(life.centre, debt, [o.cfads for o in life.operating], life.service)
+
+
+def capital_need(centre: Centre) -> dict[int, dict[str, float]]:
+    """Return capital and finance by calendar year of building, in bn of the currency.
+
+    Args:
+        centre: What is built.
+
+    Returns:
+        For each year: `capital_bn` (cost before finance), `uses_bn` (with interest during
+        construction and fee), `debt_bn` (drawn) and `equity_bn`.
+    """
+    per_year = centre.periods_per_year
+    draws = drawdown(centre)
+    need: dict[int, dict[str, float]] = {}
+    for year in range(centre.construction.years):
+        part = draws[year * per_year : (year + 1) * per_year]
+        debt, equity = sum(d.debt for d in part), sum(d.equity for d in part)
+        need[centre.first_year + year] = {
+            "capital_bn": _bn(sum(d.cost for d in part)),
+            "uses_bn": _bn(debt + equity),
+            "debt_bn": _bn(debt),
+            "equity_bn": _bn(equity),
+        }
+    return need
+
+
+def _bn(cents: int) -> float:
+    return cents / (1000 * CENTS_PER_MN)
+
+
+def finance_answer(
+    centre: Centre,
+    model: ShockModel | None = None,
+    *,
+    target: float = 1.30,
+    paths: int = 8192,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Return the whole answer of `treasury finance`.
+
+    Args:
+        centre: What is financed.
+        model: The sovereign's shocks; without them no calls are drawn.
+        target: Loan life cover ratio of the price table.
+        paths: Paths of the calls.
+        seed: Seed of their chance.
+    """
+    life = live(centre)
+    ratios = life_cover(life)
+    answer: dict[str, Any] = {
+        "centre": centre.name,
+        "currency": centre.currency,
+        "construction": _construction_rows(life),
+        "loan": _loan_rows(life, ratios),
+        "cover": _cover_row(ratios),
+        "capital_need": [{"year": year} | need for year, need in capital_need(centre).items()],
+        "price": price_rows(centre, target),
+        "cases": case_rows(centre),
+        "routes": [route_row(life, route) for route in Route],
+    }
+    if model is not None:
+        answer["calls"] = asdict(guarantee_calls(life, model, paths=paths, seed=seed))
+        answer["calls"] |= {"paths": paths, "seed": seed, "shocks": model.source}
+    return answer
+
+
+def _construction_rows(life: Life) -> list[dict[str, Any]]:
+    return [
+        {"period": k + 1}
+        | {f"{name}_mn": value / CENTS_PER_MN for name, value in asdict(draw).items()}
+        for k, draw in enumerate(life.draws)
+    ]
+
+
+def _loan_rows(life: Life, ratios: Cover) -> list[dict[str, Any]]:
+    paid = in_cents(life.service, life.draws[-1].balance)
+    return [
+        {
+            "period": k + 1,
+            "revenue_mn": op.revenue / CENTS_PER_MN,
+            "running_cost_mn": op.cost / CENTS_PER_MN,
+            "refresh_reserve_mn": op.reserve / CENTS_PER_MN,
+            "cfads_mn": op.cfads / CENTS_PER_MN,
+            "interest_mn": interest / CENTS_PER_MN,
+            "principal_mn": principal / CENTS_PER_MN,
+            "balance_mn": balance / CENTS_PER_MN,
+            "dscr": ratio,
+        }
+        for k, (op, (interest, principal, balance), ratio) in enumerate(
+            zip(life.operating, paid, ratios.dscr, strict=False)
+        )
+    ]
+
+
+def _cover_row(ratios: Cover) -> dict[str, float]:
+    return {
+        "dscr_min": min(ratios.dscr),
+        "dscr_mean": sum(ratios.dscr) / len(ratios.dscr),
+        "llcr": ratios.llcr,
+        "plcr": ratios.plcr,
+    }
+
+
+def price_rows(centre: Centre, target: float) -> list[dict[str, float]]:
+    """Return the price that the target cover needs at each utilisation."""
+    own = centre.operation.utilisation
+    used = sorted({*UTILISATIONS, own})
+    base = price_for_llcr(centre, target, 0.85)
+    rows: list[dict[str, float]] = []
+    for utilisation in used:
+        price = price_for_llcr(centre, target, utilisation)
+        rows.append(
+            {
+                "utilisation_share": utilisation,
+                "llcr": target,
+                f"price_{centre.currency.lower()}_per_gpu_hour": price,
+                "over_price_at_85_share": price / base - 1,
+            }
+        )
+    return rows
+
+
+CASES: dict[str, dict[str, float]] = {
+    "base": {},
+    "utilisation 20 points lower": {"utilisation": -0.20},
+    "price falls 5 points a year faster": {"price_growth": -0.05},
+    "construction a fifth dearer": {"cost": 0.20},
+    "construction a year longer": {"delay": 1},
+    "interest 2 points higher": {"rate": 0.02},
+    "all of them at once": {
+        "utilisation": -0.20,
+        "price_growth": -0.05,
+        "cost": 0.20,
+        "delay": 1,
+        "rate": 0.02,
+    },
+}
+
+
+def case_rows(centre: Centre) -> list[dict[str, Any]]:
+    """Return cover in the base case and in downside cases.
+
+    The loan's repayment is fixed by the base case where it is sculpted, scaled to the
+    case's debt, so that a worse case shows as a worse ratio rather than a later loan.
+    """
+    base = live(centre)
+    return [_case_row(base, name, change) for name, change in CASES.items()]
+
+
+def _case_row(base: Life, name: str, change: dict[str, float]) -> dict[str, Any]:
+    changed = changed_centre(base.centre, change)
+    draws = drawdown(changed)
+    debt = draws[-1].balance
+    cash = [o.cfads for o in operate(changed)]
+    principal = [s.principal / base.draws[-1].balance * debt for s in base.service]
+    rows: list[float] = []
+    balance = float(debt)
+    for part in principal:
+        rows.append(balance * changed.period_rate + part)
+        balance -= part
+    ratios = [flow / due for flow, due in zip(cash, rows, strict=False)]
+    short = sum(max(due - flow, 0.0) for flow, due in zip(cash, rows, strict=False))
+    return {
+        "case": name,
+        "debt_mn": debt / CENTS_PER_MN,
+        "dscr_min": min(ratios),
+        "dscr_mean": sum(ratios) / len(ratios),
+        "shortfall_mn": short / CENTS_PER_MN,
+    }
+
+
+def changed_centre(centre: Centre, change: dict[str, float]) -> Centre:
+    """Return the centre of a downside case."""
+    operation, building, loan = centre.operation, centre.construction, centre.loan
+    used = max(0.01, operation.utilisation + change.get("utilisation", 0.0))
+    growth = operation.price_growth + change.get("price_growth", 0.0)
+    return centre.model_copy(
+        update={
+            "operation": operation.model_copy(update={"utilisation": used, "price_growth": growth}),
+            "construction": building.model_copy(
+                update={
+                    "cost_mn": building.cost_mn * (1 + change.get("cost", 0.0)),
+                    "years": building.years + int(change.get("delay", 0)),
+                }
+            ),
+            "loan": loan.model_copy(update={"rate": loan.rate + change.get("rate", 0.0)}),
+        }
+    )
+
+
+def route_row(life: Life, route: Route) -> dict[str, Any]:
+    """Return what one route does to the public books."""
+    years = books(life, route)
+    return {
+        "route": route.value,
+        "inside_general_government": classified_inside(life, route),
+        "sales_over_production_costs_share": market_share(life),
+        "availability_payment_mn_a_period": availability_payment(life) / CENTS_PER_MN
+        if route is Route.PPP
+        else None,
+        "peak_gross_debt_mn": max(y.gross_debt for y in years),
+        "peak_guarantees_mn": max(y.guarantees for y in years),
+        "total_deficit_mn": sum(y.deficit for y in years),
+        "years": [asdict(y) for y in years],
+    }

@@ -1,0 +1,133 @@
+"""Repaying the loan: an annuity, or sculpted so that every period is covered alike.
+
+Source: Yescombe (2014), Principles of Project Finance, chapter 12, on sculpted
+repayment and cover ratios.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.domain.errors import CentreError
+from commonwatt.treasury.io.centre import Centre, Repayment
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Debt service of one period, exact, in cents."""
+
+    interest: float
+    principal: float
+    balance: float
+
+    @property
+    def total(self) -> float:
+        """Interest and principal."""
+        return self.interest + self.principal
+
+
+def present_values(flows: Sequence[float], rate: float) -> tuple[float, ...]:
+    """Return the value at the start of each period of this and all later flows.
+
+        V_k = (c_k + V_{k+1}) / (1 + r)
+
+    >>> [round(v, 6) for v in present_values([110.0, 121.0], 0.10)]
+    [200.0, 110.0]
+    """
+    values: list[float] = []
+    value = 0.0
+    for flow in reversed(flows):
+        value = (flow + value) / (1 + rate)
+        values.append(value)
+    return tuple(reversed(values))
+
+
+def repay(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[Service, ...]:
+    """Return the debt service of each loan period; the balance ends at zero.
+
+    Sculpted: service is CFADS over one ratio, DSCR = PV(CFADS) / D, which repays the
+    debt exactly because the present value of the service is then the debt.
+
+    Raises:
+        CentreError: Sculpting is asked of cash that cannot repay the debt.
+    """
+    periods, rate = centre.loan_periods, centre.period_rate
+    if centre.loan.repayment is Repayment.ANNUITY:
+        return _schedule(debt, rate, [_annuity(debt, rate, periods)] * periods)
+    cash = list(cfads[:periods])
+    value = present_values(cash, rate)[0]
+    if value <= 0 or min(cash) < 0:
+        raise CentreError(
+            centre.name,
+            found=Message("cash available for debt service that is negative"),
+            wanted=Message("cash that can be sculpted"),
+            remedy=Message("Raise the price or the utilisation, or choose an annuity."),
+        )
+    return _schedule(debt, rate, [debt * flow / value for flow in cash])
+
+
+def _annuity(debt: float, rate: float, periods: int) -> float:
+    # log1p and expm1 keep a rate near zero from dividing rounding by rounding.
+    factor = -math.expm1(-periods * math.log1p(rate))
+    return debt * rate / factor if factor > 0 else debt / periods
+
+
+def _schedule(debt: float, rate: float, service: Sequence[float]) -> tuple[Service, ...]:
+    """Return the schedule; a balance is the value of the service still to come.
+
+    Reckoned backwards, rounding shrinks from period to period instead of growing, and
+    the last balance is zero by construction.
+    """
+    values = (*present_values(service, rate), 0.0)
+    check_closed("value of debt service", values[0], float(debt))
+    rows: list[Service] = []
+    for total, before, balance in zip(service, values, values[1:], strict=False):
+        rows.append(Service(total - (before - balance), before - balance, balance))
+    return tuple(rows)
+
+
+def in_cents(service: Sequence[Service], debt: int) -> tuple[tuple[int, int, int], ...]:
+    """Return (interest, principal, balance) as paid: whole cents, the last balance zero.
+
+    Balances are rounded and principal is their difference, so rounding never adds up.
+    """
+    rows: list[tuple[int, int, int]] = []
+    before = debt
+    for k, one in enumerate(service):
+        balance = 0 if k == len(service) - 1 else round(one.balance)
+        rows.append((round(one.interest), before - balance, balance))
+        before = balance
+    return tuple(rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cover:
+    """Cover ratios of a loan.
+
+    Args:
+        dscr: CFADS over debt service, each loan period.
+        llcr: Value of CFADS over the loan's life, over debt, at first repayment.
+        plcr: The same over the project's life.
+    """
+
+    dscr: tuple[float, ...]
+    llcr: float
+    plcr: float
+
+
+def cover(centre: Centre, debt: int, cfads: Sequence[float], service: Sequence[Service]) -> Cover:
+    """Return the cover ratios; values are discounted at the loan's rate."""
+    loan = list(cfads[: centre.loan_periods])
+    ratios = tuple(
+        flow / one.total if one.total else float("inf")
+        for flow, one in zip(loan, service, strict=True)
+    )
+    return Cover(
+        dscr=ratios,
+        llcr=present_values(loan, centre.period_rate)[0] / debt if debt else float("inf"),
+        plcr=present_values(cfads, centre.period_rate)[0] / debt if debt else float("inf"),
+    )

@@ -1,0 +1,94 @@
+"""Operating: user charges, costs, the refresh reserve, and the cash left for debt.
+
+CFADS, the cash flow available for debt service, is what users pay less running cost
+less what is set aside for the next refresh; the reserve pays the refresh itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commonwatt.treasury.domain.debt import check_closed
+from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre
+
+HOURS_A_YEAR = 8_760
+
+
+@dataclass(frozen=True, slots=True)
+class Operating:
+    """One period of operation, in cents (floats: nothing is paid yet)."""
+
+    hours: float
+    revenue: float
+    cost: float
+    set_aside: float
+    refresh: float
+    reserve: float
+
+    @property
+    def cfads(self) -> float:
+        """Cash flow available for debt service."""
+        return self.revenue - self.cost - self.set_aside
+
+
+def operate(
+    centre: Centre, *, utilisation: float | None = None, price: float | None = None
+) -> tuple[Operating, ...]:
+    """Return every operating period.
+
+    Args:
+        centre: What is run.
+        utilisation: In place of the centre's own [share].
+        price: In place of the centre's own, per allocated GPU-hour.
+    """
+    used = centre.operation.utilisation if utilisation is None else utilisation
+    charge = centre.operation.price if price is None else price
+    set_aside, refresh = refresh_plan(centre)
+    rows: list[Operating] = []
+    reserve = 0.0
+    for k in range(centre.operating_periods):
+        reserve += set_aside[k] - refresh[k]
+        hours = gpu_hours(centre, used)
+        revenue = hours * charge * price_index(centre, k) * 100
+        cost = running_cost(centre, hours, k)
+        rows.append(Operating(hours, revenue, cost, set_aside[k], refresh[k], reserve))
+    check_closed("refresh reserve", sum(set_aside), sum(refresh))
+    return tuple(rows)
+
+
+def gpu_hours(centre: Centre, utilisation: float) -> float:
+    """Return the GPU-hours sold in a period."""
+    return centre.operation.gpus * HOURS_A_YEAR / centre.periods_per_year * utilisation
+
+
+def price_index(centre: Centre, period: int) -> float:
+    """Return the price of a period over that of the first year; it moves once a year."""
+    return (1 + centre.operation.price_growth) ** (period // centre.periods_per_year)
+
+
+def running_cost(centre: Centre, hours: float, period: int) -> float:
+    """Return the running cost of a period in cents."""
+    operation = centre.operation
+    fixed = operation.fixed_cost_mn * CENTS_PER_MN / centre.periods_per_year
+    index = (1 + operation.inflation) ** (period // centre.periods_per_year)
+    return (fixed + 100 * operation.variable_cost * hours) * index
+
+
+def refresh_plan(centre: Centre) -> tuple[list[float], list[float]]:
+    """Return what is set aside and what is spent on renewal in each period, in cents.
+
+    Each renewal is saved for in equal parts over the periods since the one before it;
+    none is planned at the very end of operation.
+    """
+    periods = centre.operating_periods
+    set_aside, spent = [0.0] * periods, [0.0] * periods
+    if centre.refresh is None:
+        return set_aside, spent
+    step = centre.refresh.every_years * centre.periods_per_year
+    for due in range(step, periods, step):
+        years = due // centre.periods_per_year
+        cost = centre.refresh.cost_mn * CENTS_PER_MN * (1 + centre.refresh.cost_growth) ** years
+        spent[due] = cost
+        for k in range(due - step + 1, due + 1):
+            set_aside[k] = cost / step
+    return set_aside, spent

@@ -1,0 +1,367 @@
+"""A country year by year: accounts, debt, reserves, and what moved the ratio.
+
+Each year posts its lines, its bonds and its transfers to the ledger; every figure
+that is shown is read back from the ledger and the ladder, and four identities are
+checked: entries balance, balances agree with income less expense, the stock moves
+by issues less redemptions, and the decomposition adds up to the change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from commonwatt.treasury.domain.accounts import Account, Balances, Entry, Kind, Ledger
+from commonwatt.treasury.domain.bonds.ladder import Tranche, interest, outstanding, redemption
+from commonwatt.treasury.domain.country import Country, Driver, Line, MixPart
+from commonwatt.treasury.domain.debt import Decomposition, YearOfDebt, check_closed, decompose
+
+
+class Basis(StrEnum):
+    """What the opening stock is: proceeds less repayments, or at current exchange rates."""
+
+    CASH = "cash"
+    REVALUED = "revalued"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treatment:
+    """How the books are read; every output names it.
+
+    Args:
+        bonds_as_income: The balance that is headlined counts bond proceeds.
+        transfers_as_income: It counts money from other public pockets.
+        basis: Which stock opens the path.
+        programmes: Programmes that count as debt; none named: all.
+    """
+
+    bonds_as_income: bool = True
+    transfers_as_income: bool = True
+    basis: Basis = Basis.CASH
+    programmes: tuple[str, ...] = ()
+
+    def headline(self, balances: Balances) -> float:
+        """Return the balance that this treatment headlines."""
+        value = balances.published if self.bonds_as_income else balances.before_bonds
+        if not self.transfers_as_income:
+            value -= math.fsum(balances.transfers.values())
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Year:
+    """One projected year, in bn of the country's currency."""
+
+    year: int
+    name: str
+    gdp: float
+    debt: float
+    gross_issuance: float
+    redemption: float
+    interest: float
+    primary_balance: float
+    gross_financing_need: float
+    reserves: float | None
+    balances: Balances
+    decomposition: Decomposition
+    debt_by_currency: Mapping[str, float]
+
+    @property
+    def debt_share(self) -> float:
+        """Debt over GDP."""
+        return self.debt / self.gdp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """A path with the ledger and the ladder that it was read from."""
+
+    country: Country
+    treatment: Treatment
+    years: tuple[Year, ...]
+    ledger: Ledger
+    ladder: tuple[Tranche, ...]
+
+
+@dataclass(slots=True)
+class _State:
+    """What one year hands to the next."""
+
+    ladder: list[Tranche]
+    reserves: float | None
+    amounts: dict[str, float] = field(default_factory=dict[str, float])
+
+
+def project(
+    country: Country,
+    *,
+    years: int | None = None,
+    treatment: Treatment | None = None,
+    extra_need: Mapping[int, float] | None = None,
+) -> Projection:
+    """Return the projection of a country.
+
+    Args:
+        country: What is projected.
+        years: How many years; the planned ones by default.
+        treatment: How the books are read.
+        extra_need: Capital need on top of the plan, financed by further bonds, in bn
+            by the calendar year in which the fiscal year starts.
+    """
+    chosen = treatment or Treatment()
+    ledger = Ledger(_accounts(country))
+    for entry in country.entries:
+        ledger.post(entry)
+    state = _State(_opening(country, chosen), country.reserves)
+    count = years or max(len(country.issuance), 5)
+    span = range(country.first_year, country.first_year + count)
+    found = tuple(
+        _year(country, ledger, state, year, (extra_need or {}).get(year, 0.0)) for year in span
+    )
+    ladder = tuple(state.ladder)
+    return Projection(country=country, treatment=chosen, years=found, ledger=ledger, ladder=ladder)
+
+
+def _opening(country: Country, treatment: Treatment) -> list[Tranche]:
+    wanted = treatment.programmes
+    ladder = [t for t in country.tranches if not wanted or t.programme in wanted]
+    if treatment.basis is Basis.REVALUED and country.opening_revaluation:
+        ladder.append(_revaluation(country))
+    return ladder
+
+
+def _revaluation(country: Country) -> Tranche:
+    # Stands to the end: which tranches it belongs to is not published.
+    start = country.first_year - 1
+    return Tranche(
+        name="revaluation of the opening stock",
+        programme="revaluation",
+        currency=country.currency,
+        amount=country.opening_revaluation,
+        coupon=0.0,
+        issued=start,
+        matures=start + 200,
+    )
+
+
+def _accounts(country: Country) -> list[Account]:
+    extra = [Account(line.name, _KIND[line.kind]) for line in country.lines if line.kind in _KIND]
+    return [*country.accounts, *extra, Account(INTEREST, Kind.EXPENSE), Account(NEED, Kind.EXPENSE)]
+
+
+_KIND = {"income": Kind.INCOME, "expense": Kind.EXPENSE}
+INTEREST = "interest on bonds"
+NEED = "capital of the programme"
+
+
+def _year(country: Country, ledger: Ledger, state: _State, year: int, need: float) -> Year:
+    name = country.year_name(year)
+    before = outstanding(state.ladder, year - 1)
+    state.ladder = _revalued(country, state.ladder, year)
+    revaluation = outstanding(state.ladder, year - 1) - before
+    cost = _interest(country, state, year)
+    due = redemption(state.ladder, year)
+    amounts = {line.name: _amount(country, line, state, year, cost) for line in country.lines}
+    state.amounts = amounts
+    own = _own_balance(country, amounts) - cost - need
+    gross = _issuance(country, year, due, own + need + _transfers(country, amounts)) + need
+    state.ladder += _issued(country, year, gross)
+    _post(country, ledger, name, amounts, cost=cost, need=need, gross=gross, due=due)
+    balances = ledger.balances(name)
+    check_closed(f"{name}, balance", balances.before_bonds_and_transfers, own)
+    debt = outstanding(state.ladder, year)
+    check_closed(f"{name}, debt", debt, before + revaluation + gross - due)
+    _keep(country, state, balances)
+    return Year(
+        year=year,
+        name=name,
+        gdp=country.gdp(year),
+        debt=debt,
+        gross_issuance=gross,
+        redemption=due,
+        interest=cost,
+        primary_balance=own + cost,
+        gross_financing_need=due - own,
+        reserves=state.reserves,
+        balances=balances,
+        decomposition=decompose(
+            YearOfDebt(
+                debt_before=before,
+                debt=debt,
+                gdp_before=country.gdp(year - 1),
+                gdp=country.gdp(year),
+                interest=cost,
+                primary_balance=own + cost,
+                revaluation=revaluation,
+            )
+        ),
+        debt_by_currency=_by_currency(state.ladder, year),
+    )
+
+
+def _revalued(country: Country, ladder: Sequence[Tranche], year: int) -> list[Tranche]:
+    """Return the ladder with foreign bonds that stood a year ago at this year's rates."""
+    moves = country.fx_change
+    if not moves:
+        return list(ladder)
+    return [
+        replace(t, amount=t.amount * (1 + moves[t.currency]))
+        if t.currency in moves and t.stands_after(year - 1)
+        else t
+        for t in ladder
+    ]
+
+
+def _keep(country: Country, state: _State, balances: Balances) -> None:
+    if state.reserves is not None:
+        state.reserves += balances.published + state.reserves * country.reserves_return
+
+
+def _interest(country: Country, state: _State, year: int) -> float:
+    ahead = year - country.first_year
+    if ahead < len(country.interest_given):
+        return country.interest_given[ahead]
+    return interest(state.ladder, year)
+
+
+def _by_currency(ladder: Sequence[Tranche], year: int) -> dict[str, float]:
+    names = sorted({t.currency for t in ladder})
+    return {n: outstanding([t for t in ladder if t.currency == n], year) for n in names}
+
+
+def _own_balance(country: Country, amounts: Mapping[str, float]) -> float:
+    signs = {"income": 1, "expense": -1, "transfer": 0}
+    return math.fsum(signs[line.kind] * amounts[line.name] for line in country.lines)
+
+
+def _transfers(country: Country, amounts: Mapping[str, float]) -> float:
+    return math.fsum(amounts[line.name] for line in country.lines if line.kind == "transfer")
+
+
+def _amount(country: Country, line: Line, state: _State, year: int, cost: float) -> float:
+    ahead = year - country.first_year
+    if ahead < len(line.amounts):
+        return line.amounts[ahead] - (cost if line.includes_interest and ahead == 0 else 0.0)
+    if line.driver is Driver.ONCE:
+        return 0.0
+    last, growth = state.amounts[line.name], country.gdp(year) / country.gdp(year - 1) - 1
+    if country.issuance and ahead >= len(country.issuance):
+        return last * (1 + growth)  # beyond the plan every line keeps its share of GDP
+    return _driven(country, line, state, year, last)
+
+
+def _driven(country: Country, line: Line, state: _State, year: int, last: float) -> float:
+    before = country.gdp(year - 1)
+    growth = country.gdp(year) / before - 1
+    match line.driver:
+        case Driver.GROWTH:
+            return last * (1 + line.elasticity * growth + line.drift)
+        case Driver.LAND:
+            return country.gdp(year) * _stepped(last / before, line)
+        case Driver.RESERVES:
+            return (state.reserves or 0.0) * line.drift
+        case Driver.FIXED | Driver.ONCE:
+            return last
+
+
+def _stepped(share: float, line: Line) -> float:
+    if share <= line.norm:
+        return min(share + line.step, line.norm)
+    return max(share - line.step, line.norm)
+
+
+def _issuance(country: Country, year: int, due: float, balance: float) -> float:
+    """Return gross issuance: as planned, or redemptions and a share of the deficit.
+
+    A surplus redeems nothing early: it builds reserves, where there are any.
+    """
+    ahead = year - country.first_year
+    if ahead < len(country.issuance):
+        return country.issuance[ahead]
+    if country.reserves is None:
+        return max(0.0, due - balance)
+    return due + country.financing_share * max(0.0, -balance)
+
+
+def _issued(country: Country, year: int, gross: float) -> list[Tranche]:
+    return [_tranche(part, year, gross) for part in country.mix if gross * part.share > 0]
+
+
+def _tranche(part: MixPart, year: int, gross: float) -> Tranche:
+    return Tranche(
+        name=f"{part.programme} {year} {part.currency} {part.tenor}y",
+        programme=part.programme,
+        currency=part.currency,
+        amount=gross * part.share,
+        coupon=part.coupon,
+        issued=year,
+        matures=year + part.tenor,
+        label=part.label,
+    )
+
+
+def _post(
+    country: Country,
+    ledger: Ledger,
+    name: str,
+    amounts: Mapping[str, float],
+    *,
+    cost: float,
+    need: float,
+    gross: float,
+    due: float,
+) -> None:
+    for line in country.lines:
+        sign = -1.0 if line.kind == "expense" else 1.0
+        other = line.pocket if line.kind == "transfer" else line.name
+        amount = sign * amounts[line.name]
+        ledger.post(Entry(name, line.name, {line.fund: amount, other: -amount}))
+    fund, debt = _bond_fund(country)
+    ledger.post(Entry(name, INTEREST, {INTEREST: cost, fund: -cost}))
+    ledger.post(Entry(name, NEED, {NEED: need, fund: -need}))
+    ledger.post(Entry(name, "bond proceeds", {fund: gross, debt: -gross}))
+    ledger.post(Entry(name, "bond repayment", {debt: due, fund: -due}))
+
+
+def _bond_fund(country: Country) -> tuple[str, str]:
+    funds = [a.name for a in country.accounts if a.kind is Kind.FUND]
+    debts = [a.name for a in country.accounts if a.kind is Kind.DEBT]
+    return funds[-1], debts[0]
+
+
+def quarterly_reserves(projection: Projection) -> tuple[tuple[str, float], ...]:
+    """Return cash at the end of each quarter: lines by their season, bonds in equal parts.
+
+    The four quarters of a year end on the year's reserves.
+    """
+    rows: list[tuple[str, float]] = []
+    level = projection.country.reserves or 0.0
+    for year in projection.years:
+        end = year.reserves if year.reserves is not None else level + year.balances.published
+        for quarter, step in enumerate(_quarter_steps(projection, year, end - level), start=1):
+            level += step
+            rows.append((f"{year.name} Q{quarter}", level))
+        check_closed(f"{year.name}, quarters", level, end)
+    return tuple(rows)
+
+
+def _quarter_steps(projection: Projection, year: Year, change: float) -> list[float]:
+    """Return the change of cash in each quarter; together they are the year's change."""
+    kinds = {name: account.kind for name, account in projection.ledger.accounts.items()}
+    postings = [
+        (kinds[name], amount)
+        for entry in projection.ledger.entries
+        if entry.fiscal_year == year.name
+        for name, amount in entry.postings.items()
+    ]
+    income = -math.fsum(amount for kind, amount in postings if kind is Kind.INCOME)
+    expense = math.fsum(amount for kind, amount in postings if kind is Kind.EXPENSE)
+    rest = (change - income + expense) / 4
+    return [a * income - b * expense + rest for a, b in projection.country.quarters]
+
+
+def without(country: Country, lines: Sequence[str]) -> Country:
+    """Return the country without some lines; what-ifs are made of this."""
+    return replace(country, lines=tuple(line for line in country.lines if line.name not in lines))

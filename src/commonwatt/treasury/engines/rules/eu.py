@@ -1,0 +1,394 @@
+"""The European adjustment: the least yearly step of the structural primary balance.
+
+A linear adjustment of N years lowers output by the multiplier and lets the gap close;
+after it ageing costs reach the balance for ten years. The step is the least at which
+debt falls, or is prudent, under the adjustment itself and under three stress tests,
+which a stochastic test and the two safeguards may raise. Each criterion is monotone in
+the step, so bisection finds its least step. The step is constant, and what the deficit
+procedure asks beyond it comes on top, as in the Commission's own sheets.
+
+Sources: Regulation (EU) 2024/1263, Articles 6, 7, 8 and 10; European Commission, Debt
+Sustainability Monitor 2023, Annex A3. What "falls" means is our reading: the ratio ten
+years after the adjustment is under the ratio at its end, or under the reference value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from commonwatt.core.seeds import stream
+from commonwatt.treasury.domain.errors import RuleError
+from commonwatt.treasury.domain.shocks import F64
+from commonwatt.treasury.engines.rules.signals import debt_safeguard
+from commonwatt.treasury.io.country.folder import checked, read_toml
+from commonwatt.treasury.io.rules import RuleTable
+
+Share = Annotated[float, Field(ge=-1, le=1)]
+Ratio = Annotated[float, Field(ge=0, le=4)]
+AFTER = 10  # years after the adjustment over which debt must fall
+STOCHASTIC_YEARS = 5
+PATHS = 2_000
+PRECISION = 1e-6
+PRIMARY_YEARS = 3  # in which the procedure looks at the primary balance
+BOUNDS = (-0.05, 0.10)
+
+
+class Scenario(StrEnum):
+    """The adjustment itself and the three deterministic stress tests."""
+
+    ADJUSTMENT = "adjustment"
+    LOWER_SPB = "lower-spb"
+    ADVERSE_R_G = "adverse-r-g"
+    FINANCIAL_STRESS = "financial-stress"
+
+
+class Shocks(BaseModel):
+    """Yearly shocks of the stochastic test: growth, primary balance, short and long rate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    sd: list[Annotated[float, Field(ge=0, le=0.5)]] = Field(min_length=4, max_length=4)
+    correlation: list[list[Share]]
+    probability: Annotated[float, Field(gt=0, lt=1)]
+
+
+class EuInputs(BaseModel):
+    """A member state's inputs; every list starts with the year before the adjustment.
+
+    Args:
+        name: ISO 3166 code or name.
+        year: Year before the adjustment.
+        debt: Debt over GDP in that year.
+        structural_primary_balance: Over GDP in that year, before the cost of ageing.
+        output_gap: In that year, share of potential.
+        output_gap_first: In the first year of adjustment, were there none; two thirds of
+            the gap before it by default.
+        interest_rate: Implicit rate on long-term debt.
+        elasticity: Semi-elasticity of the budget to the output gap.
+        short_share: Short-term debt over all debt.
+        maturing_share: Long-term debt that matures each year.
+        potential_growth: Real [1/year].
+        inflation: GDP deflator [1/year].
+        short_rate: Market rate [1/year].
+        long_rate: Market rate [1/year].
+        stock_flow: Stock-flow adjustment over GDP.
+        ageing_cost: Over GDP.
+        revenue: Tax and property income effect over GDP.
+        excessive_deficit: The country is under the excessive deficit procedure.
+        shocks: For the stochastic test; without them it is skipped.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    name: str
+    year: int
+    debt: Ratio
+    structural_primary_balance: Share
+    output_gap: Share = 0.0
+    output_gap_first: Share | None = None
+    interest_rate: Share
+    elasticity: Ratio = 0.5
+    short_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    maturing_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    potential_growth: list[Share]
+    inflation: list[Share]
+    short_rate: list[Share]
+    long_rate: list[Share]
+    stock_flow: list[Share]
+    ageing_cost: list[Share]
+    revenue: list[Share] = Field(default_factory=list[float])
+    excessive_deficit: bool = False
+    shocks: Shocks | None = None
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> EuInputs:
+        for name in ("potential_growth", "inflation", "short_rate", "long_rate", "stock_flow"):
+            if len(getattr(self, name)) < 7 + AFTER + 1:
+                raise ValueError(f"{name} must hold at least {7 + AFTER + 1} years")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class EuPath:
+    """A projected path, one value a year from the year before the adjustment."""
+
+    debt: F64
+    balance: F64
+    structural_balance: F64
+    interest: F64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """The least yearly step for an adjustment period, and what binds it.
+
+    Args:
+        years: Adjustment period.
+        step: Yearly improvement of the structural primary balance, share of GDP.
+        binding: The criterion that sets it.
+        steps: Least step of each criterion.
+        taken: The steps of each year, raised where the deficit procedure asks for more.
+        target: Structural primary balance at the end.
+    """
+
+    years: int
+    step: float
+    binding: str
+    steps: dict[str, float]
+    taken: tuple[float, ...]
+    target: float
+
+
+def load_eu(path: Path) -> EuInputs:
+    """Return a member state's inputs from a TOML file.
+
+    Raises:
+        RuleError: The file is missing or holds bad values.
+    """
+    return checked(path.name, EuInputs, read_toml(path, RuleError), RuleError)
+
+
+def is_eu_file(path: Path) -> bool:
+    """Return whether a file spells a member state's inputs."""
+    if path.suffix != ".toml" or not path.is_file():
+        return False
+    return "structural_primary_balance" in path.read_text(encoding="utf-8")
+
+
+def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> Adjustment:
+    """Return the least step for an adjustment period of `years`.
+
+    Args:
+        inputs: The member state.
+        table: The thresholds.
+        years: Four, or seven where the period is extended.
+        seed: Seed of the stochastic test.
+    """
+    tests = {f"debt falls: {s.value}": s for s in Scenario}
+    steps = {name: _least(partial(_falls, inputs, table, years, s)) for name, s in tests.items()}
+    steps["deficit under 3 %"] = _least(partial(_deficit_holds, inputs, table, years))
+    steps["debt safeguard"] = _least(partial(_safeguard_holds, inputs, table, years))
+    steps["deficit resilience"] = _resilience(inputs, table, years)
+    if inputs.shocks is not None:
+        draws = _draws(inputs.shocks, seed)
+        steps["stochastic"] = _least(partial(_likely, inputs, table, years, draws))
+    binding = max(steps, key=lambda name: steps[name])
+    step = steps[binding]
+    taken = np.full(years, step)
+    if inputs.excessive_deficit:
+        taken = _corrected(inputs, table, taken)
+    return Adjustment(
+        years=years,
+        step=step,
+        binding=binding,
+        steps=steps,
+        taken=tuple(float(one) for one in taken),
+        target=inputs.structural_primary_balance + float(taken.sum()),
+    )
+
+
+def _least(holds: Callable[[float], bool]) -> float:
+    """Return the least step within the bounds at which a monotone criterion holds."""
+    low, high = BOUNDS
+    if holds(low):
+        return low
+    if not holds(high):
+        return high
+    while high - low > PRECISION:
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def project_eu(
+    inputs: EuInputs, table: RuleTable, years: int, step: float, scenario: Scenario
+) -> EuPath:
+    """Return the path under an adjustment of `years` equal steps.
+
+    Under the excessive deficit procedure a year's step is raised to the least that the
+    procedure asks while the deficit is above its reference.
+    """
+    steps = np.full(years, step)
+    if inputs.excessive_deficit:
+        steps = _corrected(inputs, table, steps)
+    return _project(inputs, table, steps, scenario)
+
+
+def _corrected(inputs: EuInputs, table: RuleTable, steps: F64) -> F64:
+    """Return steps of at least half a point while the deficit is excessive.
+
+    In the first three years the half point is of the structural primary balance, then of
+    the structural balance, which interest burdens as well.
+    """
+    steps = steps.copy()
+    for k in range(len(steps)):
+        path = _project(inputs, table, steps, Scenario.ADJUSTMENT)
+        if path.balance[k + 1] >= -table.value("deficit_reference"):
+            break
+        burden = float(path.interest[k + 1] - path.interest[k]) if k >= PRIMARY_YEARS else 0.0
+        steps[k] = max(steps[k], table.value("excessive_deficit_step") + burden)
+    return steps
+
+
+def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: Scenario) -> EuPath:
+    """Return the path under given steps.
+
+    gap_t = (2/3) gap_{t-1} - m Δspb while adjusting, then closes in three years
+    pb_t = spb_t - ageing + revenue + ε gap_t
+    d_t = d_{t-1} (1 + i_t) / (1 + g_t) - pb_t + sf_t
+    """
+    years = len(steps)
+    count = years + AFTER + 1
+    spb = _spb(inputs, table, steps, scenario, count)
+    gap = _gaps(inputs, table.value("fiscal_multiplier") * steps, count)
+    growth = _growth(inputs, table, years, gap, scenario, count)
+    structural = spb - _ageing(inputs, years, count)
+    primary = structural + inputs.elasticity * gap
+    rates = _market(inputs, table, years, scenario, count)
+    debt, interest = np.zeros(count), np.zeros(count)
+    debt[0], long = inputs.debt, inputs.interest_rate
+    interest[0] = inputs.debt * inputs.interest_rate
+    short_share, rolled = inputs.short_share, inputs.maturing_share
+    for t in range(1, count):
+        extra = _stress(table, years, scenario, t, debt)
+        long = rolled * (rates[1][t] + extra) + (1 - rolled) * long
+        implicit = short_share * (rates[0][t] + extra) + (1 - short_share) * long
+        interest[t] = implicit * debt[t - 1] / (1 + growth[t])
+        debt[t] = debt[t - 1] / (1 + growth[t]) + interest[t] - primary[t] + inputs.stock_flow[t]
+    return EuPath(debt, primary - interest, structural - interest, interest)
+
+
+def _spb(inputs: EuInputs, table: RuleTable, steps: F64, scenario: Scenario, count: int) -> F64:
+    years = len(steps)
+    ahead = np.arange(count)
+    done = np.concatenate([[0.0], np.cumsum(steps)])[np.minimum(ahead, years)]
+    path = inputs.structural_primary_balance + done
+    if scenario is Scenario.LOWER_SPB:
+        phased = np.clip((ahead - years) / (years // 2), 0, 1)
+        path = path - table.value("lower_spb_shock") * phased
+    return path
+
+
+def _gaps(inputs: EuInputs, push: F64, count: int) -> F64:
+    gap, years = np.zeros(count), len(push)
+    gap[0], first = inputs.output_gap, inputs.output_gap_first
+    for t in range(1, count):
+        if t == 1 and first is not None:
+            gap[t] = first - push[0]
+        elif t <= years:
+            gap[t] = 2 / 3 * gap[t - 1] - push[t - 1]
+        else:
+            gap[t] = max(0.0, 1 - (t - years) / 3) * gap[years]
+    return gap
+
+
+def _growth(
+    inputs: EuInputs, table: RuleTable, years: int, gap: F64, scenario: Scenario, count: int
+) -> F64:
+    potential = np.array(inputs.potential_growth[:count])
+    real = np.zeros(count)
+    real[1:] = (1 + potential[1:]) * (1 + gap[1:]) / (1 + gap[:-1]) - 1
+    if scenario is Scenario.ADVERSE_R_G:
+        real[years + 1 :] -= table.value("adverse_r_g_shock")
+    return (1 + real) * (1 + np.array(inputs.inflation[:count])) - 1
+
+
+def _ageing(inputs: EuInputs, years: int, count: int) -> F64:
+    net = _kept(inputs.ageing_cost, count) - _kept(inputs.revenue or [0.0], count)
+    after = np.arange(count) > years
+    return np.where(after, net - net[years], 0.0)
+
+
+def _kept(values: list[float], count: int) -> F64:
+    """Return the first `count` values, the last kept on where there are fewer."""
+    return np.array((values + [values[-1]] * count)[:count], np.float64)
+
+
+def _market(
+    inputs: EuInputs, table: RuleTable, years: int, scenario: Scenario, count: int
+) -> tuple[F64, F64]:
+    short, long = _kept(inputs.short_rate, count), _kept(inputs.long_rate, count)
+    if scenario is Scenario.ADVERSE_R_G:
+        shock = np.where(np.arange(count) > years, table.value("adverse_r_g_shock"), 0.0)
+        return short + shock, long + shock
+    return short, long
+
+
+def _stress(table: RuleTable, years: int, scenario: Scenario, t: int, debt: F64) -> float:
+    if scenario is not Scenario.FINANCIAL_STRESS or t != years + 1:
+        return 0.0
+    over = max(0.0, float(debt[years]) - table.value("debt_safeguard_border"))
+    return table.value("financial_stress_shock") + table.value("financial_stress_slope") * over
+
+
+def _falls(inputs: EuInputs, table: RuleTable, years: int, scenario: Scenario, step: float) -> bool:
+    debt = _project(inputs, table, np.full(years, step), scenario).debt
+    return bool(debt[-1] < debt[years] or debt[-1] <= table.value("debt_reference"))
+
+
+def _deficit_holds(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
+    path = _project(inputs, table, np.full(years, step), Scenario.ADJUSTMENT)
+    return bool(path.balance[years:].min() >= -table.value("deficit_reference"))
+
+
+def _safeguard_holds(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
+    """Return whether debt falls enough, from the end of an excessive deficit if any."""
+    path = project_eu(inputs, table, years, step, Scenario.ADJUSTMENT)
+    first = _procedure_ends(table, path, years) if inputs.excessive_deficit else 0
+    if first >= years - 1:
+        return True
+    fall = (path.debt[first] - path.debt[years]) / (years - first)
+    prudent = path.debt[years] <= table.value("debt_reference")
+    return bool(fall >= debt_safeguard(table, inputs.debt) or prudent)
+
+
+def _procedure_ends(table: RuleTable, path: EuPath, years: int) -> int:
+    good = path.balance[1 : years + 1] >= -table.value("deficit_reference")
+    return int(np.argmax(good)) + 1 if good.any() else years
+
+
+def _resilience(inputs: EuInputs, table: RuleTable, years: int) -> float:
+    """Return the yearly step that Article 8 asks for; zero where the margin is reached."""
+    path = project_eu(inputs, table, years, 0.0, Scenario.ADJUSTMENT)
+    if path.structural_balance[1] >= -table.value("resilience_margin"):
+        return BOUNDS[0]
+    return table.value("resilience_step_4" if years <= 4 else "resilience_step_7")
+
+
+def _draws(shocks: Shocks, seed: int) -> F64:
+    root = np.linalg.cholesky(np.array(shocks.correlation))
+    normal = stream(seed, "eu stochastic test").standard_normal((STOCHASTIC_YEARS, PATHS, 4))
+    return (normal @ root.T) * np.array(shocks.sd)
+
+
+def _likely(inputs: EuInputs, table: RuleTable, years: int, draws: F64, step: float) -> bool:
+    """Return whether debt is under its ratio at the end of adjustment often enough."""
+    base = _project(inputs, table, np.full(years, step), Scenario.ADJUSTMENT)
+    debt = np.full(draws.shape[1], base.debt[years])
+    rate = np.zeros(draws.shape[1])
+    for k in range(STOCHASTIC_YEARS):
+        t = years + 1 + k
+        shock = draws[k]
+        rate = rate + inputs.maturing_share * shock[:, 3] * (1 - inputs.short_share)
+        cost = rate + inputs.short_share * shock[:, 2]
+        ratio = (base.debt[t] + _primary_and_flow(base, inputs, t)) / base.debt[t - 1]
+        debt = debt * (ratio + cost) / (1 + shock[:, 0]) - shock[:, 1]
+        debt = debt - _primary_and_flow(base, inputs, t)
+    assert inputs.shocks is not None
+    end = table.value("debt_reference")
+    good = (debt < base.debt[years]) | (debt <= end)
+    return bool(good.mean() >= inputs.shocks.probability)
+
+
+def _primary_and_flow(base: EuPath, inputs: EuInputs, t: int) -> float:
+    """Return what the primary balance less stock-flow takes off the ratio in year t."""
+    primary = float(base.balance[t] + base.interest[t])
+    return primary - inputs.stock_flow[t]

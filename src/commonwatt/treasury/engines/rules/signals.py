@@ -1,0 +1,142 @@
+"""Signals: indicators of a path beside the thresholds of a rule table.
+
+A signal is mechanical. `low`, `moderate` and `high` part where the table has two
+thresholds, `within` and `breach` where it has one, `absent` where the threshold has no
+confirmed source, and `no input` where the indicator was not given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.errors import RuleError
+from commonwatt.treasury.io.rules import RuleTable
+
+GROUPS = ("advanced", "emerging")
+CAPACITIES = ("weak", "medium", "strong")
+LIC_INDICATORS = (
+    "pv_external_debt_gdp",
+    "debt_service_exports",
+    "debt_service_revenue",
+    "pv_public_debt_gdp",
+)
+SRDSF_INDICES = ("debt_fanchart_index", "gfn_financeability_index", "medium_term_index")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One indicator's signal.
+
+    Args:
+        indicator: What is judged.
+        value: Its value; None where it was not given.
+        thresholds: The thresholds that part the signals.
+        signal: low, moderate, high, within, breach, absent or no input.
+        note: Source, or the reason why there is none.
+    """
+
+    indicator: str
+    value: float | None
+    thresholds: tuple[float, ...]
+    signal: str
+    note: str
+
+
+def judge(
+    table: RuleTable, indicators: Mapping[str, float], *, group: str, capacity: str
+) -> list[Signal]:
+    """Return the signals of a table.
+
+    Args:
+        table: Thresholds.
+        indicators: Values by name; shares, not percent.
+        group: "advanced" or "emerging", for the MAC DSA.
+        capacity: "weak", "medium" or "strong", for the LIC DSF.
+
+    Raises:
+        RuleError: The table has no mechanical signals.
+    """
+    if table.name == "mac-dsa":
+        found = [_mac(table, indicators, name, group) for name in ("debt", "gfn")]
+    elif table.name == "lic-dsf":
+        found = [_lic(table, indicators, name, capacity) for name in LIC_INDICATORS]
+    elif table.name == "srdsf":
+        found = [_srdsf(table, indicators, name) for name in SRDSF_INDICES]
+    elif table.name == "eu-2024":
+        found = eu_signals(table, indicators)
+    else:
+        raise RuleError(table.name, wanted=Message("a table with mechanical signals"))
+    return found + [_absent(name, reason) for name, reason in table.absent.items()]
+
+
+def _absent(name: str, reason: str) -> Signal:
+    return Signal(indicator=name, value=None, thresholds=(), signal="absent", note=reason)
+
+
+def _mac(table: RuleTable, indicators: Mapping[str, float], name: str, group: str) -> Signal:
+    low = table.thresholds[f"{name}_scrutiny_{group}"]
+    high = table.thresholds[f"{name}_{group}"]
+    value = indicators.get(f"{name}_gdp_share_max")
+    return _two(f"{name}_gdp_share_max", value, low.value, high.value, high.source)
+
+
+def _lic(table: RuleTable, indicators: Mapping[str, float], name: str, capacity: str) -> Signal:
+    limit = table.thresholds[f"{name}_{capacity}"]
+    return _one(name, indicators.get(name), limit.value, limit.source)
+
+
+def _srdsf(table: RuleTable, indicators: Mapping[str, float], name: str) -> Signal:
+    low, high = table.thresholds[f"{name}_low"], table.thresholds[f"{name}_high"]
+    return _two(name, indicators.get(name), low.value, high.value, high.source)
+
+
+def eu_signals(table: RuleTable, indicators: Mapping[str, float]) -> list[Signal]:
+    """Return the signals of the European reference values and the debt safeguard."""
+    debt, deficit = table.thresholds["debt_reference"], table.thresholds["deficit_reference"]
+    found = [
+        _one("debt_gdp_share_end", indicators.get("debt_gdp_share_end"), debt.value, debt.source),
+        _one("deficit_gdp_share_max", indicators.get("deficit_gdp_share_max"), deficit.value,
+             deficit.source),
+    ]  # fmt: skip
+    return [*found, _safeguard(table, indicators)]
+
+
+def _safeguard(table: RuleTable, indicators: Mapping[str, float]) -> Signal:
+    start, fall = indicators.get("debt_gdp_share_start"), indicators.get("debt_fall_a_year")
+    needed = debt_safeguard(table, start) if start is not None else 0.0
+    note = table.thresholds["debt_safeguard_high"].source
+    if start is not None and needed == 0.0:
+        reason = "no fall is asked under the reference value"
+        return Signal(
+            indicator="debt_rise_a_year", value=None, thresholds=(), signal="within", note=reason
+        )
+    return _one("debt_rise_a_year", None if fall is None else -fall, -needed, note)
+
+
+def debt_safeguard(table: RuleTable, debt: float) -> float:
+    """Return the least mean yearly fall of the debt ratio that is asked at a ratio.
+
+    >>> from commonwatt.treasury.io.rules import load_rules
+    >>> [debt_safeguard(load_rules("eu-2024"), d) for d in (0.5, 0.7, 1.1)]
+    [0.0, 0.005, 0.01]
+    """
+    if debt > table.value("debt_safeguard_border"):
+        return table.value("debt_safeguard_high")
+    if debt > table.value("debt_reference"):
+        return table.value("debt_safeguard_middle")
+    return 0.0
+
+
+def _one(name: str, value: float | None, limit: float, note: str) -> Signal:
+    signal = "no input" if value is None else ("breach" if value > limit else "within")
+    return Signal(indicator=name, value=value, thresholds=(limit,), signal=signal, note=note)
+
+
+def _two(name: str, value: float | None, low: float, high: float, note: str) -> Signal:
+    if value is None:
+        signal = "no input"
+    else:
+        signal = "high" if value > high else "moderate" if value > low else "low"
+    return Signal(indicator=name, value=value, thresholds=(low, high), signal=signal, note=note)

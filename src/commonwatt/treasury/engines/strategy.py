@@ -1,0 +1,174 @@
+"""Issuance strategies: what a mix of tenors and currencies costs, and what it risks.
+
+The path of net borrowing is given; a strategy decides how each year's gross issuance is
+made up, and so what must be rolled over. Its cost is interest and exchange loss on new
+bonds, to first order in rates and exchange rates: then cost is a fixed sum plus a weight
+for every shock of every year, and a thousand strategies on ten thousand paths are one
+product of two matrices.
+
+Source: IMF and World Bank (2019), Developing a Medium-Term Debt Management Strategy
+Framework, for cost against risk; cost at risk after Danmarks Nationalbank's practice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from commonwatt.core.seeds import stream
+from commonwatt.treasury.domain.country import MixPart
+from commonwatt.treasury.domain.shocks import F64, ShockModel
+from commonwatt.treasury.engines.fan.draws import BLOCK, draw_block
+from commonwatt.treasury.engines.fan.inputs import FanInputs, mix_arrays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One strategy's cost and risk over the horizon, in the country's money.
+
+    Args:
+        name: The strategy.
+        cost: Mean cost a year of new bonds.
+        risk: 95 % quantile of that cost less its mean: cost at risk.
+        peak_redemption: Largest redemption of any year.
+        efficient: No other strategy costs less at no more risk.
+    """
+
+    name: str
+    cost: float
+    risk: float
+    peak_redemption: float
+    efficient: bool
+
+
+def random_mixes(mix: Sequence[MixPart], count: int, seed: int) -> list[tuple[MixPart, ...]]:
+    """Return mixes of the same parts with random shares, the first as given.
+
+    Shares are drawn evenly from the simplex, the Dirichlet law of ones.
+    """
+    shares = stream(seed, "treasury strategies").dirichlet(np.ones(len(mix)), count)
+    shares[0] = [part.share for part in mix]
+    return [_with_shares(mix, row) for row in shares]
+
+
+def _with_shares(mix: Sequence[MixPart], shares: F64) -> tuple[MixPart, ...]:
+    pairs = zip(mix, shares, strict=True)
+    return tuple(
+        MixPart(
+            programme=part.programme,
+            currency=part.currency,
+            tenor=part.tenor,
+            share=float(share),
+            coupon=part.coupon,
+            label=part.label,
+        )
+        for part, share in pairs
+    )
+
+
+def evaluate(
+    inputs: FanInputs,
+    model: ShockModel,
+    mixes: Sequence[Sequence[MixPart]],
+    *,
+    paths: int,
+    seed: int,
+) -> list[Outcome]:
+    """Return cost and risk of each mix on the same paths of rates and exchange rates."""
+    years = len(inputs.names)
+    parts = [_weights(inputs, mix) for mix in mixes]
+    fixed = np.array([part[0] for part in parts])
+    weights = np.stack([part[1] for part in parts], axis=1)
+    costs = (fixed + market_paths(model, years, paths, seed) @ weights) / years
+    ordered = np.sort(costs, axis=0)
+    mean = costs.mean(axis=0)
+    risk = ordered[int(0.95 * (paths - 1))] - mean
+    best = _efficient(mean, risk)
+    return [
+        Outcome(
+            name="as planned" if k == 0 else f"mix {k}",
+            cost=float(mean[k]),
+            risk=float(risk[k]),
+            peak_redemption=part[2],
+            efficient=bool(best[k]),
+        )
+        for k, part in enumerate(parts)
+    ]
+
+
+def market_paths(model: ShockModel, years: int, paths: int, seed: int) -> F64:
+    """Return short rate, long rate and three log exchange rates, shape (paths, 5 × years).
+
+    They are those of the fan of the same seed.
+    """
+    blocks = range(-(-paths // BLOCK))
+    return np.concatenate([_market_block(model, years, seed, b) for b in blocks])[:paths]
+
+
+def _market_block(model: ShockModel, years: int, seed: int, block: int) -> F64:
+    draws, chi, unsure = draw_block(model, years, seed=seed, block=block)
+    factor = model.factor()[3:8].astype(np.float32)
+    shocks = np.einsum("ij,ltjp->itlp", factor, draws).astype(np.float64)
+    shocks *= chi.transpose(1, 0, 2)[None] * unsure[None, None, :, 3, :]
+    flat = shocks.reshape(5, years, BLOCK)
+    for k in range(2):
+        for t in range(1, years):
+            flat[k, t] += model.persistence[3 + k] * flat[k, t - 1]
+    flat[2:] = flat[2:].cumsum(axis=1)
+    return flat.reshape(5 * years, BLOCK).T
+
+
+def _weights(inputs: FanInputs, mix: Sequence[MixPart]) -> tuple[float, F64, float]:
+    """Return a mix's fixed cost, its weight on every shock, and its peak redemption."""
+    years = len(inputs.names)
+    red, cost, short, long, currency = mix_arrays(mix, inputs.currencies, years)
+    amounts, due = _amounts(inputs, red, currency)
+    weights = np.zeros((5, years))
+    fixed = 0.0
+    for u in range(years):
+        left = years - u  # ages 1 … left - 1 fall within the horizon
+        for c in range(4):
+            face = amounts[u] * currency[c]
+            paid = face * cost[c, 1:left]
+            fixed += paid.sum()
+            weights[0, u] += face * short[c, 1:left].sum()
+            weights[1, u] += face * long[c, 1:left].sum()
+            if c:
+                _exchange(weights[1 + c], u, paid, face * red[c, 1:left], face)
+    return fixed, weights.reshape(-1), float(due.max())
+
+
+def _exchange(weights: F64, u: int, coupons: F64, repaid: F64, face: float) -> None:
+    """Add a vintage's exchange loss: paid, or still owed at the end, at a later rate.
+
+    To first order a payment of a costs a (log f_t - log f_u) more than at issue.
+    """
+    paid = coupons + repaid
+    weights[u + 1 : u + 1 + len(paid)] += paid
+    owed = face - repaid.sum()
+    weights[-1] += owed
+    weights[u] -= paid.sum() + owed
+
+
+def _amounts(inputs: FanInputs, red: F64, currency: F64) -> tuple[F64, F64]:
+    """Return gross issuance and redemption by year: net borrowing is given."""
+    years = len(inputs.names)
+    by_age = currency @ red
+    gross, due = np.zeros(years), np.zeros(years)
+    for t in range(years):
+        due[t] = inputs.open_red[:, t].sum() + gross[:t] @ by_age[1 : t + 1][::-1]
+        gross[t] = max(due[t] + inputs.net_issue[t], 0.0)
+    return gross, due
+
+
+def _efficient(cost: F64, risk: F64) -> np.ndarray:
+    """Return which points no other point beats on both: the lower left frontier."""
+    order = np.lexsort((risk, cost))
+    best = np.inf
+    found = np.zeros(len(cost), bool)
+    for k in order:
+        if risk[k] < best:
+            found[k], best = True, risk[k]
+    return found

@@ -1,0 +1,1 @@
+"""What the treasury reads: country folders, outlooks, rule tables, a centre to finance."""

@@ -1,0 +1,172 @@
+"""A compute centre as its finance file describes it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from commonwatt.treasury.domain.errors import CentreError
+from commonwatt.treasury.io.country.folder import checked, read_toml
+
+Share = Annotated[float, Field(ge=0, le=1)]
+CENTS_PER_MN = 100_000_000
+
+
+class Repayment(StrEnum):
+    """How the loan comes back."""
+
+    SCULPTED = "sculpted"
+    ANNUITY = "annuity"
+
+
+class Route(StrEnum):
+    """How the centre comes onto the public books."""
+
+    ON_BUDGET = "on-budget"
+    GUARANTEE = "guarantee"
+    PPP = "ppp"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Construction(_Part):
+    """What is built and when it is paid for.
+
+    Args:
+        cost_mn: Cost before finance, in mn of the currency.
+        years: Years of building.
+        steepness: Shape of the S-curve, a beta law of this parameter twice; 1 is even.
+    """
+
+    cost_mn: float = Field(gt=0)
+    years: int = Field(ge=1, le=10)
+    steepness: float = Field(2.0, ge=1, le=6)
+
+
+class Loan(_Part):
+    """How it is borrowed for.
+
+    Args:
+        share: Debt over all uses, finance costs included [share].
+        rate: Nominal rate, compounded once a period [1/year].
+        fee: Arrangement fee over the loan [share].
+        years: Years from the first operating period to the last repayment.
+        repayment: Sculpted to cash, or an annuity.
+    """
+
+    share: Share
+    rate: Annotated[float, Field(ge=0, le=0.5)]
+    fee: Annotated[float, Field(ge=0, le=0.1)] = 0.0
+    years: int = Field(ge=1, le=60)
+    repayment: Repayment = Repayment.SCULPTED
+
+
+class Operation(_Part):
+    """What it sells and costs.
+
+    Args:
+        gpus: GPUs for sale.
+        utilisation: Allocated over available GPU-hours [share].
+        price: User charge per allocated GPU-hour, first year, in the currency.
+        price_growth: Yearly change of the price; negative as hardware gets cheaper.
+        variable_cost: Cost per allocated GPU-hour, mostly energy, in the currency.
+        fixed_cost_mn: Fixed cost a year, in mn.
+        inflation: Yearly change of both costs.
+        years: Years of operation.
+    """
+
+    gpus: int = Field(ge=1)
+    utilisation: Share
+    price: float = Field(gt=0)
+    price_growth: Annotated[float, Field(ge=-0.5, le=0.5)] = 0.0
+    variable_cost: float = Field(0.0, ge=0)
+    fixed_cost_mn: float = Field(0.0, ge=0)
+    inflation: Annotated[float, Field(ge=-0.1, le=0.5)] = 0.0
+    years: int = Field(ge=1, le=60)
+
+
+class Refresh(_Part):
+    """Renewal of the hardware.
+
+    Args:
+        every_years: Years between renewals.
+        cost_mn: Cost of each, in mn of the first year.
+        cost_growth: Yearly change of that cost.
+    """
+
+    every_years: int = Field(ge=1, le=20)
+    cost_mn: float = Field(ge=0)
+    cost_growth: Annotated[float, Field(ge=-0.5, le=0.5)] = 0.0
+
+
+class Ppp(_Part):
+    """Terms of a private partner.
+
+    Args:
+        cost_of_capital: Blended return that availability payments give [1/year].
+        construction_risk_private: The partner bears most construction risk.
+        availability_risk_private: The partner bears most availability risk.
+        demand_risk_private: The partner bears most demand risk.
+    """
+
+    cost_of_capital: Annotated[float, Field(gt=0, le=0.5)] = 0.08
+    construction_risk_private: bool = True
+    availability_risk_private: bool = True
+    demand_risk_private: bool = False
+
+
+class Centre(_Part):
+    """A compute centre's finance."""
+
+    name: str
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    first_year: int = Field(ge=1990, le=2200, description="Year in which building starts.")
+    periods_per_year: int = Field(2, ge=1, le=12)
+    construction: Construction
+    loan: Loan
+    operation: Operation
+    refresh: Refresh | None = None
+    ppp: Ppp = Ppp()
+    growth_beta: float = Field(
+        2.0, ge=0, le=10, description="Per cent of demand for each per cent of GDP."
+    )
+
+    @model_validator(mode="after")
+    def _loan_fits(self) -> Centre:
+        if self.loan.years > self.operation.years:
+            raise ValueError("the loan must end within the years of operation")
+        return self
+
+    @property
+    def building_periods(self) -> int:
+        """Periods of construction."""
+        return self.construction.years * self.periods_per_year
+
+    @property
+    def operating_periods(self) -> int:
+        """Periods of operation."""
+        return self.operation.years * self.periods_per_year
+
+    @property
+    def loan_periods(self) -> int:
+        """Periods of repayment."""
+        return self.loan.years * self.periods_per_year
+
+    @property
+    def period_rate(self) -> float:
+        """Interest of one period."""
+        return self.loan.rate / self.periods_per_year
+
+
+def load_centre(path: Path) -> Centre:
+    """Return a centre from its TOML file.
+
+    Raises:
+        CentreError: The file is missing or holds bad values; every fault is listed.
+    """
+    return checked(path.name, Centre, read_toml(path, CentreError), CentreError)

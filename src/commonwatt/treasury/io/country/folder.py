@@ -1,0 +1,385 @@
+"""How a country folder is spelled: `country.toml` and the CSV files beside it."""
+
+from __future__ import annotations
+
+import tomllib
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from commonwatt.core.errors import InputError
+from commonwatt.core.messages import Message
+from commonwatt.core.shipped import DATA
+from commonwatt.treasury.domain.accounts import Account, Entry, Kind
+from commonwatt.treasury.domain.bonds.ladder import Tranche
+from commonwatt.treasury.domain.country import (
+    Country,
+    Driver,
+    HistoryYear,
+    Line,
+    MixPart,
+    Published,
+)
+from commonwatt.treasury.domain.errors import AccountError, BondError, CountryError, check_share
+from commonwatt.treasury.io.country.csvs import Row, rows
+
+SHIPPED = DATA / "treasury"
+Share = Annotated[float, Field(ge=-1, le=1)]
+T = TypeVar("T", bound=BaseModel)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class GdpPart(_Part):
+    """Nominal GDP and its growth."""
+
+    before: float = Field(gt=0)
+    first: float = Field(gt=0)
+    growth: list[Share] = Field(min_length=1)
+    vintage: str
+
+
+class ReservesPart(_Part):
+    """Fiscal reserves."""
+
+    opening: float
+    extra_return: Share = 0.0
+
+
+class DebtPart(_Part):
+    """Issuance, ceiling and what the bases differ by."""
+
+    issuance: list[Annotated[float, Field(ge=0)]] = Field(default_factory=list[float])
+    opening_revaluation: float = 0.0
+    financing_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    ceiling: float | None = Field(None, gt=0)
+    ceiling_programmes: list[str] = Field(default_factory=list[str])
+    guarantees: float = Field(0.0, ge=0)
+
+
+class QuarterPart(_Part):
+    """Share of a year's income and expense in one quarter."""
+
+    income: Annotated[float, Field(ge=0, le=1)]
+    expense: Annotated[float, Field(ge=0, le=1)]
+
+
+class AccountPart(_Part):
+    """One account of the chart."""
+
+    name: str
+    kind: Kind
+    programme: str = ""
+
+
+class CountryFile(_Part):
+    """The whole of `country.toml`."""
+
+    name: str
+    iso3: str = Field(pattern="^[A-Z]{3}$")
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    fiscal_year_starts: int = Field(ge=1, le=12)
+    first_year: int = Field(ge=1900, le=2200)
+    gdp: GdpPart
+    reserves: ReservesPart | None = None
+    debt: DebtPart
+    accounts: list[AccountPart]
+    fx_change: dict[str, Share] = Field(default_factory=dict[str, float])
+    quarters: list[QuarterPart] = Field(default_factory=list[QuarterPart])
+
+
+def load_country(name_or_path: str) -> Country:
+    """Return a shipped country by name, or one from a folder or its `country.toml`.
+
+    Raises:
+        CountryError: A file is missing or holds a bad value.
+        AccountError: The ledger does not balance or names an unknown fund.
+        BondError: A tranche cannot exist.
+    """
+    folder = _folder(name_or_path)
+    file = _read(folder / "country.toml")
+    accounts = tuple(Account(part.name, part.kind, part.programme) for part in file.accounts)
+    return Country(
+        name=file.name,
+        iso3=file.iso3,
+        currency=file.currency,
+        fiscal_year_starts=file.fiscal_year_starts,
+        first_year=file.first_year,
+        gdp_before=file.gdp.before,
+        gdp_first=file.gdp.first,
+        growth=tuple(file.gdp.growth),
+        gdp_vintage=file.gdp.vintage,
+        reserves=file.reserves.opening if file.reserves else None,
+        reserves_return=file.reserves.extra_return if file.reserves else 0.0,
+        lines=_lines(folder / "lines.csv", {account.name for account in accounts}),
+        accounts=accounts,
+        tranches=_tranches(folder / "tranches.csv"),
+        issuance=tuple(file.debt.issuance),
+        mix=_mix(folder / "issuance_mix.csv"),
+        opening_revaluation=file.debt.opening_revaluation,
+        entries=_entries(folder / "ledger.csv"),
+        financing_share=file.debt.financing_share,
+        ceiling=file.debt.ceiling,
+        ceiling_programmes=tuple(file.debt.ceiling_programmes),
+        history=_history(folder / "history.csv"),
+        published=_published(folder / "published.csv"),
+        guarantees=file.debt.guarantees,
+        quarters=_quarters(file.quarters),
+        fx_change=file.fx_change,
+        sources=_sources(folder / "sources.csv"),
+    )
+
+
+def country_files(name_or_path: str) -> tuple[Path, ...]:
+    """Return every file of a country folder that has a say, in order of name."""
+    folder = _folder(name_or_path)
+    return tuple(sorted(p for p in folder.iterdir() if p.suffix in {".toml", ".csv"}))
+
+
+def _folder(name_or_path: str) -> Path:
+    given = Path(name_or_path)
+    if given.is_file():
+        return given.parent
+    if given.is_dir():
+        return given
+    shipped = SHIPPED / name_or_path
+    if (shipped / "country.toml").is_file():
+        return shipped
+    known = sorted(p.parent.name for p in SHIPPED.glob("*/country.toml"))
+    raise CountryError(
+        name_or_path,
+        found=Message("no such country or folder"),
+        wanted=Message(
+            "a folder with country.toml, or one of {names}", {"names": ", ".join(known)}
+        ),
+    )
+
+
+def _read(path: Path) -> CountryFile:
+    return checked(path.name, CountryFile, read_toml(path, CountryError), CountryError)
+
+
+def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
+    """Return a TOML document, or raise `error` with what is wrong with the file."""
+    wanted = Message("a TOML file")
+    if not path.is_file():
+        raise error(path.name, found=Message("no such file"), wanted=wanted)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
+        raise error(path.name, found=str(failure), wanted=wanted) from None
+
+
+def checked(place: str, model: type[T], document: dict[str, Any], error: type[InputError]) -> T:
+    """Return a document as `model`, or raise `error` with every fault at once."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as failure:
+        raise error(place, found=_faults(failure)) from None
+
+
+def _faults(failure: ValidationError) -> Message:
+    lines: list[str] = []
+    for fault in failure.errors():
+        found = (
+            f" (found {fault['input']!r})" if isinstance(fault["input"], int | float | str) else ""
+        )
+        dotted = ".".join(str(part) for part in fault["loc"])
+        lines.append(f"  {dotted}: {fault['msg']}{found}")
+    values = {"count": str(len(lines)), "faults": "\n".join(lines)}
+    return Message("{count} faults:\n{faults}", values)
+
+
+_LINE_COLUMNS = [
+    "line",
+    "kind",
+    "fund",
+    "pocket",
+    "driver",
+    "amounts",
+    "elasticity",
+    "drift",
+    "step",
+    "norm",
+    "includes_interest",
+    "status",
+    "source_id",
+    "note",
+]
+
+
+def _lines(path: Path, accounts: set[str]) -> tuple[Line, ...]:
+    return tuple(_line(row, accounts) for row in rows(path, _LINE_COLUMNS))
+
+
+def _line(row: Row, accounts: set[str]) -> Line:
+    kind, driver = row.text("kind"), row.text("driver")
+    _one_of(row, "kind", ("income", "expense", "transfer"))
+    _one_of(row, "driver", tuple(d.value for d in Driver))
+    for column in ("fund", "pocket"):
+        if row.text(column) and row.text(column) not in accounts:
+            _unknown_fund(row, column, accounts)
+    for column in ("drift", "step", "norm"):
+        check_share(row.place(column), row.number_or(column, 0.0), CountryError)
+    return Line(
+        name=row.text("line"),
+        kind=kind,
+        fund=row.text("fund"),
+        pocket=row.text("pocket"),
+        driver=Driver(driver),
+        amounts=_numbers(row, "amounts"),
+        elasticity=row.number_or("elasticity", 1.0),
+        drift=row.number_or("drift", 0.0),
+        step=row.number_or("step", 0.0),
+        norm=row.number_or("norm", 0.0),
+        includes_interest=row.text("includes_interest") == "yes",
+    )
+
+
+def _one_of(row: Row, column: str, allowed: tuple[str, ...]) -> None:
+    if row.text(column) in allowed:
+        return
+    raise CountryError(
+        row.place(column),
+        found=f"'{row.text(column)[:40]}'",
+        wanted=Message("one of {names}", {"names": ", ".join(allowed)}),
+    )
+
+
+def _unknown_fund(row: Row, column: str, accounts: set[str]) -> None:
+    raise AccountError(
+        row.place(column),
+        found=Message("the fund or account “{name}”", {"name": row.text(column)}),
+        wanted=Message("one of {names}", {"names": ", ".join(sorted(accounts))}),
+    )
+
+
+def _numbers(row: Row, column: str) -> tuple[float, ...]:
+    parts = [part for part in row.text(column).split(";") if part.strip()]
+    single = [Row(row.file, row.number, {column: part}) for part in parts]
+    return tuple(part.number_in(column) for part in single)
+
+
+def _tranches(path: Path) -> tuple[Tranche, ...]:
+    columns = [
+        "name",
+        "programme",
+        "currency",
+        "amount",
+        "coupon_share",
+        "issued",
+        "matures",
+        "label",
+    ]
+    return tuple(_tranche(row) for row in rows(path, columns))
+
+
+def _tranche(row: Row) -> Tranche:
+    coupon = row.number_in("coupon_share", BondError)
+    check_share(row.place("coupon_share"), coupon, BondError)
+    issued, matures = (int(row.number_in(c, BondError)) for c in ("issued", "matures"))
+    if matures < issued:
+        raise BondError(
+            row.place("matures"),
+            found=Message(
+                "{matures}, issue in {issued}", {"matures": str(matures), "issued": str(issued)}
+            ),
+            wanted=Message("a maturity after the issue"),
+        )
+    return Tranche(
+        name=row.text("name"),
+        programme=row.text("programme"),
+        currency=row.text("currency"),
+        amount=row.number_in("amount", BondError),
+        coupon=coupon,
+        issued=issued,
+        matures=matures,
+        label=row.text("label"),
+    )
+
+
+def _mix(path: Path) -> tuple[MixPart, ...]:
+    columns = ["programme", "currency", "tenor", "share", "coupon_share", "label"]
+    parts = tuple(_mix_part(row) for row in rows(path, columns))
+    total = sum(part.share for part in parts)
+    if parts and abs(total - 1) > 1e-9:
+        raise CountryError(
+            path.name,
+            found=Message("shares that add to {total}", {"total": f"{total:g}"}),
+            wanted=Message("shares that add to 1"),
+        )
+    return parts
+
+
+def _mix_part(row: Row) -> MixPart:
+    for column in ("share", "coupon_share"):
+        check_share(row.place(column), row.number_in(column), CountryError)
+    return MixPart(
+        programme=row.text("programme"),
+        currency=row.text("currency"),
+        tenor=int(row.number_in("tenor")),
+        share=row.number_in("share"),
+        coupon=row.number_in("coupon_share"),
+        label=row.text("label"),
+    )
+
+
+def _entries(path: Path) -> tuple[Entry, ...]:
+    if not path.is_file():
+        return ()
+    found = list(rows(path, ["fiscal_year", "entry", "account", "amount", "source_id"]))
+    groups = groupby(found, key=lambda row: (row.text("fiscal_year"), row.text("entry")))
+    return tuple(_entry(year, memo, list(group)) for (year, memo), group in groups)
+
+
+def _entry(year: str, memo: str, group: list[Row]) -> Entry:
+    postings: dict[str, float] = {}
+    for row in group:
+        name = row.text("account")
+        postings[name] = postings.get(name, 0.0) + row.number_in("amount", AccountError)
+    place = f"{group[0].place()}, {year}, {memo}"
+    return Entry(year, memo, postings, place)
+
+
+def _history(path: Path) -> tuple[HistoryYear, ...]:
+    if not path.is_file():
+        return ()
+    return tuple(
+        HistoryYear(
+            fiscal_year=row.text("fiscal_year"),
+            debt=row.number_in("debt") if row.text("debt") else None,
+            gdp=row.number_in("gdp") if row.text("gdp") else None,
+            reserves=row.number_in("reserves") if row.text("reserves") else None,
+            source=row.text("source_id"),
+        )
+        for row in rows(path, ["fiscal_year", "debt", "gdp", "reserves", "source_id"])
+    )
+
+
+def _published(path: Path) -> tuple[Published, ...]:
+    if not path.is_file():
+        return ()
+    return tuple(
+        Published(
+            fiscal_year=row.text("fiscal_year"),
+            field=row.text("field"),
+            value=row.number_in("value"),
+            tolerance=row.number_in("tolerance"),
+            source=row.text("source_id"),
+        )
+        for row in rows(path, ["fiscal_year", "field", "value", "tolerance", "source_id"])
+    )
+
+
+def _quarters(parts: list[QuarterPart]) -> tuple[tuple[float, float], ...]:
+    return tuple((p.income, p.expense) for p in parts) or ((0.25, 0.25),) * 4
+
+
+def _sources(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    return {row.text("source_id"): row.text("title") for row in rows(path, ["source_id", "title"])}

@@ -1,0 +1,320 @@
+"""Any economy of the World Economic Outlook, read from the user's table.
+
+The table has a row for each economy and year with the WEO's own codes as columns.
+It is read where it lies and not shipped: its terms ask for attribution and no
+implied endorsement by the IMF.
+
+Source: IMF, World Economic Outlook database; codes NGDP_FY (GDP of the fiscal
+year), GGXWDG (gross debt), GGXCNL (net lending), GGXONLB (primary balance).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from commonwatt.core.errors import cell
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.accounts import Account, Kind
+from commonwatt.treasury.domain.bonds.ladder import Tranche
+from commonwatt.treasury.domain.country import Country, Driver, HistoryYear, Line, MixPart
+from commonwatt.treasury.domain.debt import Decomposition, YearOfDebt, decompose
+from commonwatt.treasury.domain.errors import CountryError
+
+F64 = npt.NDArray[np.float64]
+COLUMNS = ("ref_area", "year", "NGDP_FY", "GGXCNL", "GGXONLB", "GGXWDG")
+OUTLOOK_FROM = 2025  # later rows of the October 2025 vintage are projections
+CURRENCIES: dict[str, str] = {
+    pair[:3]: pair[4:]
+    for pair in [
+        "AUS:AUD",
+        "AUT:EUR",
+        "BEL:EUR",
+        "BRA:BRL",
+        "CAN:CAD",
+        "CHE:CHF",
+        "CHL:CLP",
+        "CHN:CNY",
+        "CZE:CZK",
+        "DEU:EUR",
+        "DNK:DKK",
+        "ESP:EUR",
+        "EST:EUR",
+        "FIN:EUR",
+        "FRA:EUR",
+        "GBR:GBP",
+        "GRC:EUR",
+        "HKG:HKD",
+        "HUN:HUF",
+        "IDN:IDR",
+        "IND:INR",
+        "IRL:EUR",
+        "ISR:ILS",
+        "ITA:EUR",
+        "JPN:JPY",
+        "KOR:KRW",
+        "MEX:MXN",
+        "MYS:MYR",
+        "NLD:EUR",
+        "NOR:NOK",
+        "NZL:NZD",
+        "POL:PLN",
+        "PRT:EUR",
+        "ROU:RON",
+        "SGP:SGD",
+        "SWE:SEK",
+        "THA:THB",
+        "TUR:TRY",
+        "USA:USD",
+        "ZAF:ZAR",
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Economy:
+    """One economy's annual series, one value a year, NaN where there is none.
+
+    Args:
+        iso3: ISO 3166 code.
+        years: Calendar years, shape (years,).
+        gdp: Nominal GDP of the fiscal year, bn of national currency, shape (years,).
+        debt: General government gross debt, likewise.
+        balance: Net lending, likewise.
+        primary: Primary net lending, likewise.
+    """
+
+    iso3: str
+    years: npt.NDArray[np.int64]
+    gdp: F64
+    debt: F64
+    balance: F64
+    primary: F64
+
+    def debt_share(self) -> F64:
+        """Return gross debt over GDP."""
+        return self.debt / self.gdp
+
+    def until(self, year: int) -> Economy:
+        """Return the economy as if nothing after `year` were known."""
+        keep = self.years <= year
+        return Economy(
+            iso3=self.iso3,
+            years=self.years[keep],
+            gdp=self.gdp[keep],
+            debt=self.debt[keep],
+            balance=self.balance[keep],
+            primary=self.primary[keep],
+        )
+
+
+def load_weo(path: Path, leave_out: frozenset[str] = frozenset()) -> dict[str, Economy]:
+    """Return the economies of a WEO table by code, in order of code.
+
+    Args:
+        path: CSV with the columns of `COLUMNS` at least.
+        leave_out: Codes that are dropped before anything else looks at them.
+
+    Raises:
+        CountryError: The file is missing or lacks a column.
+    """
+    if not path.is_file():
+        raise CountryError(path.name, found=Message("no such file"), wanted=Message("a CSV file"))
+    frame = pl.read_csv(path, infer_schema_length=None, null_values=["", "n/a", "--"])
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise CountryError(
+            cell(path.name, 1),
+            found=Message("no column {names}", {"names": ", ".join(missing)}),
+            wanted=Message("columns {names}", {"names": ", ".join(COLUMNS)}),
+        )
+    kept = frame.filter(~pl.col("ref_area").is_in(sorted(leave_out))).sort("ref_area", "year")
+    groups = kept.partition_by("ref_area", maintain_order=True)
+    return {str(group["ref_area"][0]): _economy(group) for group in groups}
+
+
+def _economy(group: pl.DataFrame) -> Economy:
+    def column(name: str) -> F64:
+        return group[name].cast(pl.Float64).to_numpy().astype(np.float64)
+
+    return Economy(
+        iso3=str(group["ref_area"][0]),
+        years=group["year"].cast(pl.Int64).to_numpy(),
+        gdp=column("NGDP_FY"),
+        debt=column("GGXWDG"),
+        balance=column("GGXCNL"),
+        primary=column("GGXONLB"),
+    )
+
+
+def economy(table: dict[str, Economy], code: str, path: Path) -> Economy:
+    """Return one economy.
+
+    Raises:
+        CountryError: The table does not hold it.
+    """
+    if code in table:
+        return table[code]
+    raise CountryError(
+        path.name,
+        found=Message("the economy “{name}”", {"name": code}),
+        wanted=Message("one of {names}", {"names": ", ".join(table)}),
+    )
+
+
+def country_of(found: Economy, first_year: int = OUTLOOK_FROM) -> Country:
+    """Return an economy as a country whose lines are the outlook's own balances.
+
+    One tranche a year of maturity stands for the opening stock: the table holds no
+    ladder, so principal is spread evenly over eight years and pays the implied rate.
+    """
+    start = _start(found, first_year)
+    debt_before, gdp_before = float(found.debt[start - 1]), float(found.gdp[start - 1])
+    primary = _primary(found)[start:]
+    interest = primary - found.balance[start:]
+    rate = max(0.0, float(interest[0]) / debt_before) if debt_before > 0 else 0.0
+    growth = np.diff(found.gdp[start:]) / found.gdp[start:-1]
+    stock_flow = np.diff(found.debt[start - 1 :]) + found.balance[start:]
+    return Country(
+        name=found.iso3,
+        iso3=found.iso3,
+        currency=CURRENCIES.get(found.iso3, "LCU"),
+        fiscal_year_starts=1,
+        first_year=first_year,
+        gdp_before=gdp_before,
+        gdp_first=float(found.gdp[start]),
+        growth=tuple(float(g) for g in growth) or (0.0,),
+        gdp_vintage="IMF World Economic Outlook, October 2025, NGDP_FY",
+        reserves=None,
+        lines=_lines(primary, stock_flow),
+        accounts=_ACCOUNTS,
+        tranches=_spread(debt_before, rate, first_year),
+        issuance=(),
+        interest_given=tuple(float(v) for v in interest),
+        mix=_even_mix(rate),
+        history=_history(found, first_year),
+    )
+
+
+def _start(found: Economy, first_year: int) -> int:
+    """Return the row of `first_year`, from which on the money must be known."""
+    at = np.flatnonzero(found.years == first_year)
+    if len(at) == 1 and at[0] > 0:
+        k = int(at[0])
+        if np.isfinite([found.debt[k - 1 :], found.gdp[k - 1 :], found.balance[k - 1 :]]).all():
+            return k
+    raise CountryError(
+        f"{found.iso3}, {first_year}",
+        found=Message("no debt, GDP or balance"),
+        wanted=Message("debt, GDP and balance of {year} and after", {"year": str(first_year - 1)}),
+    )
+
+
+def _primary(found: Economy) -> F64:
+    # Where the table holds no primary balance, interest is unknown and stays in the balance.
+    return np.where(np.isfinite(found.primary), found.primary, found.balance)
+
+
+_TERM = 8
+_ACCOUNTS = (
+    Account("Treasury", Kind.FUND),
+    Account("Public assets and other stock-flow", Kind.POCKET),
+    Account("Bonds outstanding", Kind.DEBT),
+)
+
+
+def _lines(primary: F64, stock_flow: F64) -> tuple[Line, ...]:
+    return (
+        Line(
+            name="primary balance",
+            kind="income",
+            fund="Treasury",
+            driver=Driver.GROWTH,
+            amounts=tuple(float(v) for v in primary),
+        ),
+        Line(
+            name="stock-flow adjustment",
+            kind="transfer",
+            fund="Treasury",
+            pocket="Public assets and other stock-flow",
+            driver=Driver.ONCE,
+            amounts=tuple(float(-v) for v in stock_flow),
+        ),
+    )
+
+
+def _spread(debt: float, rate: float, first_year: int) -> tuple[Tranche, ...]:
+    currency = "own"
+    return tuple(
+        Tranche(
+            name=f"opening due {first_year + k}",
+            programme="general government",
+            currency=currency,
+            amount=debt / _TERM,
+            coupon=min(rate, 1.0),
+            issued=first_year - 1,
+            matures=first_year + k,
+        )
+        for k in range(_TERM)
+    )
+
+
+def _even_mix(rate: float) -> tuple[MixPart, ...]:
+    return tuple(
+        MixPart(
+            programme="general government",
+            currency="own",
+            tenor=k + 1,
+            share=1 / _TERM,
+            coupon=min(rate, 1.0),
+        )
+        for k in range(_TERM)
+    )
+
+
+def _history(found: Economy, first_year: int) -> tuple[HistoryYear, ...]:
+    keep = [k for k, y in enumerate(found.years) if y < first_year]
+    return tuple(
+        HistoryYear(
+            fiscal_year=str(found.years[k]),
+            debt=_known(found.debt[k]),
+            gdp=_known(found.gdp[k]),
+            reserves=None,
+            source="WEO",
+        )
+        for k in keep
+    )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def outlook(found: Economy, first_year: int = OUTLOOK_FROM) -> list[tuple[int, YearOfDebt]]:
+    """Return the money of each year of the outlook, for the debt law and its parts."""
+    rows: list[tuple[int, YearOfDebt]] = []
+    for k in range(1, len(found.years)):
+        values = (found.debt[k - 1], found.debt[k], found.gdp[k - 1], found.gdp[k])
+        flows = (found.primary[k], found.balance[k])
+        if found.years[k] < first_year or not np.isfinite([*values, *flows]).all():
+            continue
+        before, debt, gdp_before, gdp = (float(v) for v in values)
+        year = YearOfDebt(
+            debt_before=before,
+            debt=debt,
+            gdp_before=gdp_before,
+            gdp=gdp,
+            interest=float(flows[0] - flows[1]),
+            primary_balance=float(flows[0]),
+        )
+        rows.append((int(found.years[k]), year))
+    return rows
+
+
+def decompositions(found: Economy, first_year: int) -> dict[int, Decomposition]:
+    """Return what moved the ratio in each year from `first_year` on."""
+    return {year: decompose(money) for year, money in outlook(found, first_year)}

@@ -1,0 +1,81 @@
+"""Rule tables: thresholds with their sources, as they lie in the data folder."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.errors import RuleError
+from commonwatt.treasury.io.country.folder import SHIPPED
+
+FOLDER = SHIPPED / "rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """A threshold, what it means, where it stands and where it was read."""
+
+    value: float
+    meaning: str
+    source: str
+    read_in: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleTable:
+    """One framework's thresholds, and those that are absent with the reason."""
+
+    name: str
+    title: str
+    adopted_on: date
+    thresholds: Mapping[str, Threshold]
+    absent: Mapping[str, str]
+
+    def value(self, name: str) -> float:
+        """Return a threshold.
+
+        Raises:
+            RuleError: It is absent from this table.
+        """
+        if name in self.thresholds:
+            return self.thresholds[name].value
+        raise RuleError(
+            self.name,
+            found=Message("no threshold “{name}”", {"name": name}),
+            wanted=Message("one of {names}", {"names": ", ".join(self.thresholds)}),
+        )
+
+
+def rule_names() -> tuple[str, ...]:
+    """Return the shipped tables.
+
+    >>> rule_names()
+    ('eu-2024', 'lic-dsf', 'mac-dsa', 'srdsf')
+    """
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def load_rules(name: str) -> RuleTable:
+    """Return a rule table.
+
+    Raises:
+        RuleError: No such table ships.
+    """
+    path = FOLDER / f"{name}.toml"
+    if name not in rule_names():
+        raise RuleError(
+            name,
+            found=Message("no such rule table"),
+            wanted=Message("one of {names}", {"names": ", ".join(rule_names())}),
+        )
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    return RuleTable(
+        name=name,
+        title=document["title"],
+        adopted_on=document["adopted_on"],
+        thresholds={key: Threshold(**cells) for key, cells in document["thresholds"].items()},
+        absent=document.get("absent", {}),
+    )

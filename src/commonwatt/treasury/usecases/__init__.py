@@ -1,0 +1,1 @@
+"""What a face asks of public accounts: project, fan, assess, price a bond, finance."""

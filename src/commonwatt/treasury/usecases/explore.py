@@ -1,0 +1,105 @@
+"""A country's debt path under changes that a reader makes, fast enough for a slider.
+
+Nothing here is a forecast of the change: it is added as it stands to every year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from commonwatt.treasury.domain.country import Country
+from commonwatt.treasury.engines.fan.summary import chance_rows, quantile_rows
+from commonwatt.treasury.engines.projection import Treatment, project
+from commonwatt.treasury.engines.rows import Row, bridge_rows, year_rows
+from commonwatt.treasury.io.country.folder import SHIPPED
+from commonwatt.treasury.usecases.answers import FanChoices, ceiling_row, draw_fan, open_country
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What differs from the plan.
+
+    Args:
+        growth: Added to nominal growth of every year after the first [1/year].
+        coupon: Added to the coupon of every bond that is still to be issued [1/year].
+        spending: Spent on top of the plan each year, financed by bonds [bn].
+        years: Years ahead.
+        treatment: How the books are read.
+        paths: Stochastic paths of the fan.
+    """
+
+    growth: float = 0.0
+    coupon: float = 0.0
+    spending: float = 0.0
+    years: int = 10
+    treatment: Treatment = field(default_factory=Treatment)
+    paths: int = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explored:
+    """A changed path beside the planned one.
+
+    Args:
+        country: What was changed.
+        years: One row a year, with the planned debt ratio beside it.
+        bridge: From the published balance of the first year to income less expense.
+        fan: Quantiles of the debt ratio by year.
+        chances: Chances of breaching ceiling and floor by year, and ever.
+        ceiling: The legal ceiling beside the path; None where there is none.
+    """
+
+    country: Country
+    years: list[Row]
+    bridge: list[Row]
+    fan: list[Row]
+    chances: list[Row]
+    ceiling: Mapping[str, Any] | None
+
+
+def shipped_countries() -> list[str]:
+    """Return the names of the countries that the program carries.
+
+    >>> "hongkong" in shipped_countries()
+    True
+    """
+    return sorted(path.parent.name for path in SHIPPED.glob("*/country.toml"))
+
+
+def explore(name: str, change: Change) -> Explored:
+    """Return a country's path with a change made to it.
+
+    >>> planned = explore("hongkong", Change(years=5))
+    >>> dearer = explore("hongkong", Change(years=5, coupon=0.01))
+    >>> dearer.years[-1]["reserves_hkd_bn"] < planned.years[-1]["reserves_hkd_bn"]
+    True
+    """
+    planned = open_country(name)
+    country = changed(planned, change)
+    span = range(country.first_year, country.first_year + change.years)
+    need = {year: change.spending for year in span if change.spending}
+    path = project(country, years=change.years, treatment=change.treatment, extra_need=need)
+    before = project(planned, years=change.years, treatment=change.treatment)
+    drawn = draw_fan(path, None, FanChoices(paths=change.paths, years=change.years))
+    return Explored(
+        country=country,
+        years=[
+            row | {"planned_debt_gdp_share": year.debt_share}
+            for row, year in zip(year_rows(path), before.years, strict=True)
+        ],
+        bridge=bridge_rows(path, path.years[0].name),
+        fan=quantile_rows(drawn.inputs.names, drawn.paths.debt),
+        chances=chance_rows(drawn.inputs, drawn.paths),
+        ceiling=ceiling_row(path),
+    )
+
+
+def changed(country: Country, change: Change) -> Country:
+    """Return a country with other growth and other coupons to come."""
+    return replace(
+        country,
+        growth=tuple(rate + change.growth for rate in country.growth),
+        mix=tuple(replace(part, coupon=part.coupon + change.coupon) for part in country.mix),
+    )

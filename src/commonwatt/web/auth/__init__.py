@@ -1,0 +1,1 @@
+"""Who asks, and how they proved it: accounts, sessions, single sign-on, signing keys."""

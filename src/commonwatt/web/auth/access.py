@@ -1,0 +1,198 @@
+"""Every request passes here first: who asks, in which language, may they, is it theirs.
+
+Cookies are HttpOnly and SameSite; a form that changes something must carry the token
+of its session and come from our own pages.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from commonwatt.core.messages import LANGUAGES, Message, language_of
+from commonwatt.web.auth.accounts import visitor_of_session, visitor_of_token
+from commonwatt.web.errors import ForbiddenError, ParameterError, SignInError
+from commonwatt.web.request_context import Look, Visitor
+from commonwatt.web.roles import Action, check
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from commonwatt.web.services import Desk
+    from commonwatt.web.settings import Settings
+
+MOST_BYTES: Final = 256 * 1024  # of a form
+THEMES: Final = ("light", "dark")
+
+
+def desk_of(request: Request) -> Desk:
+    """Return what the console works with."""
+    return request.app.state.desk
+
+
+def cookie_name(settings: Settings) -> str:
+    """Return the session cookie's name; ports of one machine share cookies, so it has ours."""
+    port = urlsplit(settings.address).port
+    return "__Host-commonwatt" if settings.secure else f"commonwatt-{port or 80}"
+
+
+def set_session(response: Response, settings: Settings, secret: str) -> None:
+    """Give the browser its session."""
+    response.set_cookie(
+        cookie_name(settings),
+        secret,
+        httponly=True,
+        samesite="lax",
+        secure=settings.secure,
+        path="/",
+    )
+
+
+def language_asked(request: Request) -> str:
+    """Return the language of a request: in its address, chosen before, or the browser's."""
+    chosen = request.query_params.get("lang") or request.cookies.get("language", "")
+    if chosen in LANGUAGES:
+        return chosen
+    first = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
+    return language_of(first or "en")
+
+
+def theme_asked(request: Request) -> str:
+    """Return "light" or "dark" where it was chosen, else "": as the machine is set."""
+    chosen = request.query_params.get("theme") or request.cookies.get("theme", "")
+    return chosen if chosen in THEMES else ""
+
+
+def look_of(request: Request) -> Look:
+    """Return who looks, signed in or not."""
+    desk, now = desk_of(request), datetime.now(UTC)
+    return Look(
+        desk=desk,
+        visitor=_visitor(request, desk, now) or Visitor(),
+        language=language_asked(request),
+        now=now,
+        path=_path(request),
+    )
+
+
+def signed_in(look: Annotated[Look, Depends(look_of)]) -> Look:
+    """Return who looks, and refuse nobody.
+
+    Raises:
+        SignInError: Nobody is signed in.
+    """
+    if not look.visitor.name:
+        raise SignInError("sign-in", wanted=Message("somebody who is signed in"))
+    return look
+
+
+def allowed(action: Action) -> Callable[..., Look]:
+    """Return a dependency that lets only those pass who may take `action`."""
+
+    def door(look: Annotated[Look, Depends(signed_in)]) -> Look:
+        check(look.visitor.roles, action)
+        return look
+
+    return door
+
+
+AnyLook = Annotated[Look, Depends(look_of)]
+SignedIn = Annotated[Look, Depends(signed_in)]
+
+
+async def posted(request: Request) -> Mapping[str, str]:
+    """Return the fields of a form, or of a JSON object, that came from our own pages.
+
+    A list in JSON, and a field that is given more than once, is joined by commas.
+
+    Raises:
+        ForbiddenError: It came from another site, or lacks its session's token.
+        ParameterError: It is no form and no object of texts, or too long.
+    """
+    check_same_site(request)
+    fields = await _fields(request)
+    if request.headers.get("authorization"):
+        return fields  # a token is never sent by a browser of its own accord
+    look = await run_in_threadpool(look_of, request)
+    if look.visitor.session:
+        given = fields.get("csrf", "") or request.headers.get("x-csrf", "")
+        if not hmac.compare_digest(given.encode(), look.visitor.csrf.encode()):
+            raise ForbiddenError("csrf", wanted=Message("the token of this session's forms"))
+    return fields
+
+
+Posted = Annotated[Mapping[str, str], Depends(posted)]
+
+
+def check_same_site(request: Request) -> None:
+    """Refuse a form that another site sent.
+
+    Raises:
+        ForbiddenError: The browser says that the form stood on another site.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    strange = site is not None and site not in {"same-origin", "none"}
+    if origin and urlsplit(origin).netloc != request.headers.get("host"):
+        strange = True
+    if strange:
+        raise ForbiddenError("origin", wanted=Message("a form of this console"))
+
+
+def local_path(asked: str) -> str:
+    """Return a path of ours to go on to; anything else leads to the first page.
+
+    >>> local_path("/fleet?run=1"), local_path("//evil.example"), local_path("https://evil")
+    ('/fleet?run=1', '/', '/')
+    """
+    parts = urlsplit(asked.replace("\\", "/"))
+    plain = asked.isprintable() and asked.startswith("/") and not asked.startswith("//")
+    return asked if plain and not parts.scheme and not parts.netloc else "/"
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    if len(await request.body()) > MOST_BYTES:
+        raise ParameterError("body", wanted=Message("at most 256 kB"))
+    if request.headers.get("content-type", "").startswith("application/json"):
+        return _of_json(await request.body())
+    found: dict[str, str] = {}
+    form = await request.form(max_files=0, max_fields=200)
+    for name, value in form.multi_items():
+        found[name] = f"{found[name]},{value}" if name in found else str(value)
+    return found
+
+
+def _of_json(body: bytes) -> dict[str, str]:
+    try:
+        given: Any = json.loads(body or b"{}")
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise ParameterError("body", wanted=Message("a JSON object"))
+    return {str(name): _text(value) for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(str(one) for one in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return "" if value is None else str(value)
+
+
+def _path(request: Request) -> str:
+    if request.method != "GET":
+        return "/"
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _visitor(request: Request, desk: Desk, now: datetime) -> Visitor | None:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind:
+        return visitor_of_token(desk, token, now=now) if kind.lower() == "bearer" else None
+    secret = request.cookies.get(cookie_name(desk.settings), "")
+    return visitor_of_session(desk, secret, now=now) if secret else None

@@ -1,0 +1,519 @@
+"""Accounts, their roles, and the ways in: password, one-time link, token, provider.
+
+Every change here is one transaction with its entry in the ledger. Secrets are random,
+shown once, and kept only as digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+import commonwatt.web.schema as schema
+from commonwatt.core.messages import Message
+from commonwatt.ledger.entries import instant_text
+from commonwatt.web.errors import ParameterError, SignInError, TooManyError
+from commonwatt.web.request_context import Visitor
+from commonwatt.web.roles import Role
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+    from commonwatt.web.services import Desk
+
+LINK_HOURS: Final = 24
+TOKEN_DAYS: Final = 90
+LONGEST_SESSION: Final = timedelta(days=7)
+SHORTEST_PASSWORD: Final = 12
+LONGEST_PASSWORD: Final = 200
+_SEEN_EVERY: Final = timedelta(minutes=5)
+_WINDOW_S: Final = 900
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,59}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account as the page of accounts shows it."""
+
+    name: str
+    roles: frozenset[Role]
+    closed: bool
+    external: bool
+    made_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session just begun: what the cookie holds, and who it is."""
+
+    secret: str
+    visitor: Visitor
+
+
+def digest(secret: str) -> str:
+    """Return what is kept of a secret; secrets are random, so no salt is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def any_account(desk: Desk) -> bool:
+    """Return whether anybody has an account."""
+    with desk.ledger.reading() as connection:
+        return connection.execute(sa.select(schema.accounts.c.name).limit(1)).first() is not None
+
+
+def accounts(desk: Desk) -> list[Account]:
+    """Return every account with its roles, by name."""
+    with desk.ledger.reading() as connection:
+        rows = connection.execute(sa.select(schema.accounts).order_by(schema.accounts.c.name))
+        return [
+            Account(
+                name=row.name,
+                roles=roles_of(connection, row.name),
+                closed=row.closed,
+                external=row.subject is not None,
+                made_at=row.made_at,
+            )
+            for row in rows.all()
+        ]
+
+
+def roles_of(connection: sa.Connection, account: str) -> frozenset[Role]:
+    """Return the roles of an account."""
+    table = schema.grants
+    query = sa.select(table.c.role).where(table.c.account == account)
+    return frozenset(Role(role) for (role,) in connection.execute(query))
+
+
+def make_link(desk: Desk, account: str, *, now: datetime) -> str:
+    """Return a secret that once lets its holder set the password of `account`.
+
+    An empty `account` is the first one, whose holder chooses the name.
+    """
+    secret = secrets.token_urlsafe(24)
+    ends = instant_text(now + timedelta(hours=LINK_HOURS))
+    with desk.ledger.transaction() as tx:
+        tx.execute(sa.delete(schema.links).where(schema.links.c.account == account))
+        row = {"digest": digest(secret), "account": account, "ends_at": ends}
+        tx.execute(sa.insert(schema.links).values(row))
+        subject = f"account/{account}" if account else "account/first"
+        desk.clerk.record(tx, "link", subject, {"ends_at": ends}, at=now)
+    return secret
+
+
+def account_of_link(desk: Desk, secret: str, *, now: datetime) -> str:
+    """Return whose link this is; empty for the first account.
+
+    Raises:
+        SignInError: There is no such link, it was used, or it is too old.
+    """
+    with desk.ledger.reading() as connection:
+        return _link(connection, secret, now)
+
+
+def use_link(
+    desk: Desk, secret: str, name: str, password: str, roles: Iterable[Role], *, now: datetime
+) -> None:
+    """Set a password by a one-time link, and make the account if it is the first.
+
+    Args:
+        desk: The console.
+        secret: Of the link; it holds no more afterwards.
+        name: For the first account: what it is called.
+        password: The new one.
+        roles: For the first account: its roles beside that of registrar.
+        now: The time.
+
+    Raises:
+        SignInError: The link does not hold.
+        ParameterError: Name or password are not of the form.
+    """
+    check_password(password)
+    hashed = _hasher().hash(password)
+    with desk.ledger.transaction() as tx:
+        account = _link(tx, secret, now)
+        tx.execute(sa.delete(schema.links).where(schema.links.c.digest == digest(secret)))
+        if not account:
+            account = name
+            _insert(desk, tx, name, hashed, None, now)
+            for role in sorted({Role.REGISTRAR, *roles}):
+                _grant(desk, tx, name, role, now)
+        table = schema.accounts
+        tx.execute(sa.update(table).where(table.c.name == account).values(password=hashed))
+        tx.execute(sa.delete(schema.sessions).where(schema.sessions.c.account == account))
+        desk.clerk.record(tx, "password", f"account/{account}", {}, at=now)
+
+
+def make_account(desk: Desk, name: str, roles: Iterable[Role], *, by: str, now: datetime) -> None:
+    """Make an account without a password; a link lets its owner set one.
+
+    Raises:
+        ParameterError: The name is taken or not of the form.
+    """
+    with desk.ledger.transaction() as tx:
+        _insert(desk, tx, name, "", None, now, by=by)
+        for role in sorted(set(roles)):
+            _grant(desk, tx, name, role, now, by=by)
+
+
+def set_roles(
+    desk: Desk, name: str, roles: Iterable[Role], *, by: str, now: datetime
+) -> None:  # fmt: skip
+    """Grant and take away roles, each an entry; sessions follow at once.
+
+    Raises:
+        ParameterError: There is no such account, or nobody would keep the accounts.
+    """
+    wanted = frozenset(roles)
+    with desk.ledger.transaction() as tx:
+        _check_known(tx, name)
+        had = roles_of(tx, name)
+        for role in sorted(wanted - had):
+            _grant(desk, tx, name, role, now, by=by)
+        for role in sorted(had - wanted):
+            _revoke(desk, tx, name, role, now, by=by)
+        _check_registrar_left(tx)
+
+
+def check_open(desk: Desk, name: str) -> None:
+    """Refuse a name that no open account has.
+
+    Raises:
+        ParameterError: There is no such account.
+    """
+    with desk.ledger.reading() as connection:
+        _check_known(connection, name)
+
+
+def close_account(desk: Desk, name: str, *, by: str, now: datetime) -> None:
+    """Close an account: it cannot sign in, its sessions, tokens and keys end.
+
+    Raises:
+        ParameterError: There is no such account, or nobody would keep the accounts.
+    """
+    with desk.ledger.transaction() as tx:
+        _check_known(tx, name)
+        for role in sorted(roles_of(tx, name)):
+            _revoke(desk, tx, name, role, now, by=by)
+        for table in (schema.sessions, schema.tokens, schema.links):
+            tx.execute(sa.delete(table).where(table.c.account == name))
+        table = schema.accounts
+        tx.execute(sa.update(table).where(table.c.name == name).values(closed=True, password=""))
+        desk.clerk.record(tx, "close", f"account/{name}", {"by": by}, at=now)
+        _check_registrar_left(tx)
+
+
+def sign_in(desk: Desk, name: str, password: str, address: str, *, now: datetime) -> Session:
+    """Return a new session for name and password.
+
+    Raises:
+        TooManyError: Too many attempts on this name or from this address.
+        SignInError: Name and password do not belong together; which is wrong is not said.
+    """
+    count_attempt(desk, f"name/{name[:60]}", now)
+    count_attempt(desk, f"address/{address[:60]}", now)
+    with desk.ledger.reading() as connection:
+        table = schema.accounts
+        row = connection.execute(sa.select(table).where(table.c.name == name)).first()
+    known = row is not None and not row.closed and bool(row.password)
+    if not _matches(row.password if known and row else _nobody(), password) or not known:
+        raise SignInError(
+            "sign-in",
+            found=Message("a name and a password that do not belong together"),
+            remedy=Message("Try again, or ask whoever keeps the accounts for a new link."),
+        )
+    forget_attempts(desk, f"name/{name[:60]}")
+    return begin_session(desk, name, now=now)
+
+
+def begin_session(desk: Desk, account: str, *, now: datetime, how: str = "password") -> Session:
+    """Begin a session of an account that has shown who it is."""
+    secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
+    at = instant_text(now)
+    row = {
+        "digest": digest(secret),
+        "account": account,
+        "csrf": csrf,
+        "made_at": at,
+        "seen_at": at,
+        "ends_at": instant_text(now + timedelta(hours=desk.settings.session_hours)),
+    }
+    table = schema.sessions
+    with desk.ledger.transaction() as tx:
+        tx.execute(sa.delete(table).where(table.c.ends_at < at))
+        tx.execute(sa.insert(table).values(row))
+        desk.clerk.record(tx, "sign-in", f"account/{account}", {"how": how}, at=now)
+        roles = roles_of(tx, account)
+    visitor = Visitor(name=account, roles=roles, session=row["digest"], csrf=csrf)
+    return Session(secret=secret, visitor=visitor)
+
+
+def end_session(desk: Desk, visitor: Visitor, *, now: datetime) -> None:
+    """End a session."""
+    table = schema.sessions
+    with desk.ledger.transaction() as tx:
+        tx.execute(sa.delete(table).where(table.c.digest == visitor.session))
+        desk.clerk.record(tx, "sign-out", f"account/{visitor.name}", {}, at=now)
+
+
+def visitor_of_session(desk: Desk, secret: str, *, now: datetime) -> Visitor | None:
+    """Return who holds this session, or None where it has ended."""
+    table, at = schema.sessions, instant_text(now)
+    known = digest(secret)
+    with desk.ledger.reading() as connection:
+        query = sa.select(table.c.account, table.c.csrf, table.c.seen_at, table.c.made_at)
+        row = connection.execute(query.where(table.c.digest == known, table.c.ends_at > at)).first()
+        if row is None:
+            return None
+        roles = roles_of(connection, row.account)
+    if row.seen_at < instant_text(now - _SEEN_EVERY):
+        _touch(desk, known, row.made_at, now)
+    return Visitor(name=row.account, roles=roles, session=known, csrf=row.csrf)
+
+
+def make_token(desk: Desk, account: str, label: str, *, now: datetime) -> str:
+    """Return a new token for programs, which has the roles of its account."""
+    secret = f"cw_{secrets.token_urlsafe(32)}"
+    ends = instant_text(now + timedelta(days=TOKEN_DAYS))
+    row = {
+        "digest": digest(secret),
+        "account": account,
+        "label": label[:60],
+        "made_at": instant_text(now),
+        "ends_at": ends,
+    }
+    with desk.ledger.transaction() as tx:
+        tx.execute(sa.insert(schema.tokens).values(row))
+        body = {"label": label[:60], "ends_at": ends}
+        desk.clerk.record(tx, "token", f"account/{account}", body, at=now)
+    return secret
+
+
+def drop_token(desk: Desk, account: str, known: str, *, now: datetime) -> None:
+    """Take back a token of an account, named by its digest."""
+    table = schema.tokens
+    with desk.ledger.transaction() as tx:
+        tx.execute(sa.delete(table).where(table.c.digest == known, table.c.account == account))
+        desk.clerk.record(tx, "token-back", f"account/{account}", {"token": known[:12]}, at=now)
+
+
+def tokens_of(desk: Desk, account: str) -> list[sa.RowMapping]:
+    """Return the tokens of an account, newest first; never their secrets."""
+    table = schema.tokens
+    query = sa.select(table).where(table.c.account == account).order_by(table.c.made_at.desc())
+    with desk.ledger.reading() as connection:
+        return list(connection.execute(query).mappings())
+
+
+def visitor_of_token(desk: Desk, secret: str, *, now: datetime) -> Visitor | None:
+    """Return whose token this is, or None where it does not hold."""
+    table = schema.tokens
+    query = sa.select(table.c.account).where(
+        table.c.digest == digest(secret), table.c.ends_at > instant_text(now)
+    )
+    with desk.ledger.reading() as connection:
+        row = connection.execute(query).first()
+        if row is None:
+            return None
+        return Visitor(name=row.account, roles=roles_of(connection, row.account))
+
+
+def account_of_subject(
+    desk: Desk, subject: str, name: str, roles: Iterable[Role], *, now: datetime
+) -> str:
+    """Return the account of a person whom a provider vouches for, made at their first sign-in.
+
+    The provider's roles are granted as they are told, each time; what it takes away
+    is taken away.
+
+    Raises:
+        SignInError: The account was closed.
+    """
+    table, wanted = schema.accounts, frozenset(roles)
+    with desk.ledger.transaction() as tx:
+        row = tx.execute(sa.select(table).where(table.c.subject == subject)).first()
+        account = row.name if row else _free_name(tx, name)
+        if row is not None and row.closed:
+            raise SignInError("sign-in", found=Message("a closed account"))
+        if row is None:
+            _insert(desk, tx, account, "", subject, now, by="provider")
+        had = roles_of(tx, account)
+        for role in sorted(wanted - had):
+            _grant(desk, tx, account, role, now, by="provider")
+        for role in sorted(had - wanted):
+            _revoke(desk, tx, account, role, now, by="provider")
+    return account
+
+
+def count_attempt(desk: Desk, key: str, now: datetime) -> None:
+    """Count an attempt to sign in.
+
+    Raises:
+        TooManyError: There were too many in this quarter of an hour.
+    """
+    table, window = schema.attempts, int(now.timestamp()) // _WINDOW_S
+    this = (table.c.key == key) & (table.c.window == window)
+    with desk.ledger.transaction() as tx:
+        if not tx.execute(sa.update(table).where(this).values(count=table.c.count + 1)).rowcount:
+            tx.execute(sa.delete(table).where(table.c.window < window))
+            tx.execute(sa.insert(table).values(key=key, window=window, count=1))
+        count = tx.execute(sa.select(table.c.count).where(this)).scalar_one()
+        if count == desk.settings.attempts + 1:
+            desk.clerk.record(tx, "attempts", "account/attempts", {"window": window}, at=now)
+    if count > desk.settings.attempts:
+        raise TooManyError(
+            "sign-in",
+            found=Message("too many attempts"),
+            remedy=Message("Wait a quarter of an hour."),
+        )
+
+
+def forget_attempts(desk: Desk, key: str) -> None:
+    """Forget the attempts on a name that has signed in."""
+    table = schema.attempts
+    with desk.ledger.transaction() as tx:
+        tx.execute(sa.delete(table).where(table.c.key == key))
+
+
+def check_password(password: str) -> None:
+    """Refuse a password that is too short to withstand guessing.
+
+    Raises:
+        ParameterError: It is shorter than twelve letters, or longer than two hundred.
+    """
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        bounds = {"least": str(SHORTEST_PASSWORD), "most": str(LONGEST_PASSWORD)}
+        wanted = Message("a password of {least} to {most} letters", bounds)
+        raise ParameterError("password", wanted=wanted)
+
+
+def _insert(
+    desk: Desk,
+    tx: sa.Connection,
+    name: str,
+    hashed: str,
+    subject: str | None,
+    now: datetime,
+    *,
+    by: str = "link",
+) -> None:
+    _check_name(tx, name)
+    row = {
+        "name": name,
+        "password": hashed,
+        "subject": subject,
+        "closed": False,
+        "made_at": instant_text(now),
+    }
+    tx.execute(sa.insert(schema.accounts).values(row))
+    desk.clerk.record(tx, "account", f"account/{name}", {"by": by}, at=now)
+
+
+def _check_name(tx: sa.Connection, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        wanted = Message("1 to 60 letters, digits or . _ @ -, a letter or digit first")
+        raise ParameterError("name", wanted=wanted)
+    table = schema.accounts
+    if tx.execute(sa.select(table.c.name).where(table.c.name == name)).first():
+        raise ParameterError("name", found=Message("a name that is taken"))
+
+
+def _check_known(tx: sa.Connection, name: str) -> None:
+    table = schema.accounts
+    open_one = (table.c.name == name) & ~table.c.closed
+    if tx.execute(sa.select(table.c.name).where(open_one)).first() is None:
+        raise ParameterError("account", found=Message("no open account of that name"))
+
+
+def _check_registrar_left(tx: sa.Connection) -> None:
+    table = schema.grants
+    query = sa.select(table.c.account).where(table.c.role == Role.REGISTRAR.value)
+    if tx.execute(query).first() is None:
+        wanted = Message("at least one account that keeps the accounts")
+        raise ParameterError("roles", wanted=wanted)
+
+
+def _grant(
+    desk: Desk, tx: sa.Connection, account: str, role: Role, now: datetime, *, by: str = "link"
+) -> None:
+    actor_id = desk.clerk.enrol(tx, account, role.value, at=now)
+    row = {"account": account, "role": role.value, "actor_id": actor_id}
+    tx.execute(sa.insert(schema.grants).values(row))
+    body = {"role": role.value, "actor": actor_id, "by": by}
+    desk.clerk.record(tx, "grant", f"account/{account}", body, at=now)
+
+
+def _revoke(
+    desk: Desk, tx: sa.Connection, account: str, role: Role, now: datetime, *, by: str
+) -> None:
+    table = schema.grants
+    this = (table.c.account == account) & (table.c.role == role.value)
+    actor_id = tx.execute(sa.select(table.c.actor_id).where(this)).scalar_one()
+    tx.execute(sa.delete(table).where(this))
+    desk.clerk.revoke(tx, actor_id, f"role taken back by {by}", at=now)
+    body = {"role": role.value, "by": by}
+    desk.clerk.record(tx, "grant-back", f"account/{account}", body, at=now)
+
+
+def _link(connection: sa.Connection, secret: str, now: datetime) -> str:
+    table = schema.links
+    query = sa.select(table.c.account).where(
+        table.c.digest == digest(secret), table.c.ends_at > instant_text(now)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        raise SignInError(
+            "link",
+            found=Message("a link that was used, or is too old"),
+            remedy=Message("Ask whoever keeps the accounts for a new one."),
+        )
+    return str(row.account)
+
+
+def _touch(desk: Desk, known: str, made_at: str, now: datetime) -> None:
+    made = datetime.strptime(made_at, "%Y-%m-%dT%H:%M:%S.%f%z")
+    ends = min(now + timedelta(hours=desk.settings.session_hours), made + LONGEST_SESSION)
+    table = schema.sessions
+    values = {"seen_at": instant_text(now), "ends_at": instant_text(ends)}
+    with desk.ledger.transaction() as tx:
+        tx.execute(sa.update(table).where(table.c.digest == known).values(values))
+
+
+def _free_name(tx: sa.Connection, wanted: str) -> str:
+    """Return a name for a provider's person that nobody has: theirs, or with a number."""
+    plain = re.sub(r"[^A-Za-z0-9._@-]", "-", wanted).strip("-._@")[:50] or "person"
+    table = schema.accounts
+    taken = {name for (name,) in tx.execute(sa.select(table.c.name))}
+    numbers = (f"{plain}-{i}" for i in range(2, len(taken) + 3))
+    return plain if plain not in taken else next(n for n in numbers if n not in taken)
+
+
+def _matches(hashed: str, password: str) -> bool:
+    from argon2.exceptions import InvalidHashError, VerificationError
+
+    try:
+        return _hasher().verify(hashed, password[:LONGEST_PASSWORD])
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    """Return Argon2id as RFC 9106 recommends for little memory: 64 MiB, three passes."""
+    from argon2 import PasswordHasher
+    from argon2.profiles import RFC_9106_LOW_MEMORY
+
+    return PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
+
+
+@cache
+def _nobody() -> str:
+    """Return a hash for names that nobody has, so that they take as long as others."""
+    return _hasher().hash(secrets.token_urlsafe(16))

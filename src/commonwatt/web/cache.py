@@ -1,0 +1,234 @@
+"""What was derived from a run once and is kept beside it: reductions, orders, columns.
+
+A table of a million rows is kept as bare columns, with one file a sorted column, so
+that a page of fifty rows reads fifty rows. Everything here can be deleted at any time
+and is made again when it is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from commonwatt.core.messages import Message
+from commonwatt.web.columns import Columns, Places, save_columns
+from commonwatt.web.errors import ParameterError
+from commonwatt.web.page_view import Rows
+from commonwatt.web.runs import Memory
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FORM = "1"  # changes whenever what is kept changes its form
+BIG = 20_000  # rows from which a table's columns and orders are kept on disk
+
+Order = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Which rows of a table are wanted.
+
+    Args:
+        first: Rows passed over.
+        count: Rows wanted.
+        order: Column to sort by, with `-` before it for the greatest first; or none.
+        column: Column of text that is searched; or none.
+        starts: How its values must begin.
+    """
+
+    first: int = 0
+    count: int = 50
+    order: str = ""
+    column: str = ""
+    starts: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paged:
+    """The rows that were asked for, and how many there are in all."""
+
+    frame: pl.DataFrame
+    height: int
+
+
+class Source(Protocol):
+    """A table of which rows can be taken, in memory or on disk."""
+
+    height: int
+
+    @property
+    def schema(self) -> Mapping[str, pl.DataType]:
+        """The columns and their types."""
+        ...
+
+    def take(self, places: Places) -> pl.DataFrame:
+        """Return the rows at `places`, in that order."""
+        ...
+
+    def text(self, name: str, place: int) -> str | None:
+        """Return one text."""
+        ...
+
+
+class InMemory:
+    """A table that is small enough to hold."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame, self.height = frame, frame.height
+
+    @property
+    def schema(self) -> Mapping[str, pl.DataType]:
+        """The columns and their types."""
+        return self.frame.schema
+
+    def take(self, places: Places) -> pl.DataFrame:
+        """Return the rows at `places`, in that order."""
+        return self.frame[np.asarray(places, np.int64)]
+
+    def text(self, name: str, place: int) -> str | None:
+        """Return one text."""
+        return self.frame[name][place]
+
+
+class Kept:
+    """Everything that is kept, in memory and below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FORM
+        self._sources: Memory[Source] = Memory(48)
+        self._texts: Memory[str] = Memory(400)
+        self._orders: Memory[Order] = Memory(32)
+
+    def frame(self, rows: Rows) -> pl.DataFrame:
+        """Return all rows, for what is made of them once."""
+        if _is_big(rows):
+            return rows.load()
+        source = self._source(rows)
+        return source.frame if isinstance(source, InMemory) else rows.load()
+
+    def text(self, key: str, make: Callable[[], str]) -> str:
+        """Return the text kept under `key`, or make and keep it."""
+        return self._texts.get(key, lambda: self._text_on_disk(key, make))
+
+    def page(self, rows: Rows, ask: Ask) -> Paged:
+        """Return the rows that are asked for.
+
+        Raises:
+            ParameterError: The table has no such column.
+        """
+        source = self._source(rows)
+        check_columns(source.schema, ask)
+        if ask.starts and ask.column:
+            places: Places = self._beginning(rows, source, ask)
+        elif ask.order:
+            places = self._order(rows, source, ask.order)
+        else:
+            last = min(ask.first + ask.count, source.height)
+            frame = source.take(np.arange(min(ask.first, last), last))
+            return Paged(frame=frame, height=source.height)
+        wanted = places[ask.first : ask.first + ask.count]
+        return Paged(frame=source.take(np.asarray(wanted)), height=len(places))
+
+    def _source(self, rows: Rows) -> Source:
+        return self._sources.get(rows.key, lambda: self._open(rows))
+
+    def _open(self, rows: Rows) -> Source:
+        if not _is_big(rows):
+            return InMemory(rows.load())
+        folder = self._path(rows.key, "columns")
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            save_columns(rows.load(), folder)
+        return Columns(folder)
+
+    def _beginning(self, rows: Rows, source: Source, ask: Ask) -> Places:
+        """Return the places of rows whose text begins so, in the order asked for."""
+        order = self._order(rows, source, ask.column)
+        first = _bisect(source, ask.column, order, ask.starts)
+        last = _bisect(source, ask.column, order, ask.starts + "\U0010ffff")
+        found = np.sort(order[first:last])
+        if not ask.order:
+            return found
+        few = source.take(found)[ask.order.removeprefix("-")]
+        down = ask.order.startswith("-")
+        return found[few.arg_sort(descending=down, nulls_last=True).to_numpy()]
+
+    def _order(self, rows: Rows, source: Source, by: str) -> Order:
+        key = f"{rows.key}/order/{by}"
+        return self._orders.get(key, lambda: self._order_on_disk(key, rows, source, by))
+
+    def _order_on_disk(self, key: str, rows: Rows, source: Source, by: str) -> Order:
+        if isinstance(source, InMemory):
+            return _sorted(source.frame, by)
+        path = self._path(key, "npy")
+        if not path.exists():
+            self._write(path, lambda draft: np.save(draft, _sorted(rows.load(), by)))
+        return np.load(path, mmap_mode="r")
+
+    def _text_on_disk(self, key: str, make: Callable[[], str]) -> str:
+        if not key.startswith("run/"):
+            return make()
+        path = self._path(key, "txt")
+        if path.exists():
+            return path.read_text(encoding="utf-8")
+        made = make()
+        self._write(path, lambda draft: draft.write_text(made, encoding="utf-8"))
+        return made
+
+    def _path(self, key: str, ending: str) -> Path:
+        digest = hashlib.sha256(key.encode()).hexdigest()[:24]
+        return self._folder / key.split("/")[1] / f"{digest}.{ending}"
+
+    def _write(self, path: Path, write: Callable[[Path], object]) -> None:
+        """Write a file whole or not at all; two processes may do so at once."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{os.getpid()}-{path.name}")
+        write(draft)
+        os.replace(draft, path)
+
+
+def check_columns(schema: Mapping[str, pl.DataType], ask: Ask) -> None:
+    """Refuse a column that the table lacks, and a search in one that is no text.
+
+    Raises:
+        ParameterError: There is no such column, or it holds no text.
+    """
+    import polars as pl
+
+    for name, column in (("order", ask.order.removeprefix("-")), ("column", ask.column)):
+        if column and column not in schema:
+            wanted = Message("a column of the table")
+            raise ParameterError(name, found=Message("another name"), wanted=wanted)
+    if ask.column and schema[ask.column] != pl.String:
+        raise ParameterError("column", wanted=Message("a column of text"))
+
+
+def _is_big(rows: Rows) -> bool:
+    return (rows.size or 0) >= BIG and rows.key.startswith("run/")
+
+
+def _sorted(frame: pl.DataFrame, by: str) -> Order:
+    column = frame[by.removeprefix("-")]
+    down = by.startswith("-")
+    return column.arg_sort(descending=down, nulls_last=True).to_numpy().astype(np.uint32)
+
+
+def _bisect(source: Source, column: str, order: Order, wanted: str) -> int:
+    """Return how many of the sorted values come before `wanted`; missing ones come last."""
+    low, high = 0, len(order)
+    while low < high:
+        middle = (low + high) // 2
+        value = source.text(column, int(order[middle]))
+        if value is not None and value < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -1,0 +1,136 @@
+"""A chart's data as they are drawn: reduced once, the same for SVG and scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from commonwatt.core.messages import Message
+from commonwatt.web.page_view import Chart, Form, Series
+from commonwatt.web.reduce import F64, min_max
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LONG = frozenset({Form.LINES, Form.AREAS})
+
+
+def drawn(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+    """Return everything that a drawing of `chart` needs, as plain JSON values.
+
+    Args:
+        chart: What is drawn.
+        frame: The whole table behind it.
+        language: Of its labels.
+    """
+    head = {
+        "form": chart.form.value,
+        "title": _say(chart.title, language),
+        "caption": _say(chart.caption, language),
+        "unit": chart.unit,
+        "logarithmic": chart.logarithmic,
+        "x_label": _say(chart.x_label, language),
+        "feed": chart.feed,
+    }
+    if chart.form is Form.LIVE:
+        return head | {"x": [], "series": [_named(one, language) for one in chart.series]}
+    if chart.form in LONG:
+        return head | _long(chart, frame, language)
+    if chart.form is Form.HEAT:
+        return head | _heat(chart, frame, language)
+    return head | _by_name(chart, frame, language)
+
+
+def _long(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+    every = [*chart.series, chart.line] if chart.line else list(chart.series)
+    x = _numbers(_part(frame, every[0])[chart.x])
+    lines = [_aligned(x, _part(frame, one), chart.x, one.column) for one in every]
+    if chart.form is Form.AREAS:
+        lines[: len(chart.series)] = _stacked(lines[: len(chart.series)])
+    x, lines = min_max(x, lines)
+    said = [
+        _named(one, language) | {"values": _plain(values)}
+        for one, values in zip(every, lines, strict=True)
+    ]
+    line = said.pop() if chart.line else None
+    return {"x": _plain(x), "series": said, "line": line}
+
+
+def _stacked(lines: list[F64]) -> list[F64]:
+    """Return running sums, so that every area stands on the one before it."""
+    parts = np.stack(lines)
+    sums = np.cumsum(np.nan_to_num(parts), axis=0)
+    return list(np.where(np.isnan(parts).all(axis=0), np.nan, sums))
+
+
+def _by_name(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+    names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
+    every = [*chart.series, chart.line] if chart.line else list(chart.series)
+    said = [_series(one, frame, chart.x, names, language) for one in every]
+    line = said.pop() if chart.line else None
+    return {"x": names, "series": said, "line": line}
+
+
+def _series(
+    one: Series, frame: pl.DataFrame, x: str, names: list[str], language: str
+) -> dict[str, Any]:
+    part = _part(frame, one)
+    keys = part[x].cast(str).to_list()
+    out = _named(one, language)
+    for role, column in (("values", one.column), ("low", one.low), ("high", one.high)):
+        if column:
+            found = dict(zip(keys, _plain(_numbers(part[column])), strict=True))
+            out[role] = [found.get(name) for name in names]
+    return out
+
+
+def _heat(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+    names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
+    rows = frame[chart.y].cast(str).unique(maintain_order=True).to_list()
+    places = {name: i for i, name in enumerate(names)}
+    height = {name: i for i, name in enumerate(rows)}
+    one = chart.series[0]
+    cells = [
+        [places[str(a)], height[str(b)], value]
+        for a, b, value in zip(
+            frame[chart.x], frame[chart.y], _plain(_numbers(frame[one.column])), strict=True
+        )
+    ]
+    return {"x": names, "y": rows, "series": [_named(one, language) | {"cells": cells}]}
+
+
+def _part(frame: pl.DataFrame, one: Series) -> pl.DataFrame:
+    if one.where is None:
+        return frame
+    column, value = one.where
+    return frame.filter(frame[column].cast(str) == value)
+
+
+def _aligned(x: F64, part: pl.DataFrame, x_column: str, column: str) -> F64:
+    """Return a column over the places `x`; a place that the part lacks has no value."""
+    own, values = _numbers(part[x_column]), _numbers(part[column])
+    if len(own) == len(x) and np.array_equal(own, x):
+        return values
+    out = np.full(len(x), np.nan)
+    at = np.searchsorted(x, own)
+    known = (at < len(x)) & (x[np.minimum(at, len(x) - 1)] == own)
+    out[at[known]] = values[known]
+    return out
+
+
+def _numbers(column: pl.Series) -> F64:
+    return column.cast(float).fill_null(float("nan")).to_numpy()
+
+
+def _plain(values: F64) -> list[float | None]:
+    """Return numbers of six significant digits, which is more than a screen shows."""
+    return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.tolist()]
+
+
+def _named(one: Series, language: str) -> dict[str, Any]:
+    return {"label": _say(one.label, language)}
+
+
+def _say(text: Message | str, language: str) -> str:
+    return text.say(language) if isinstance(text, Message) else text

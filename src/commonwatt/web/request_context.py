@@ -1,0 +1,83 @@
+"""Who looks at a page, in which language, and what there is to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from commonwatt.core.messages import Message
+from commonwatt.web.page_view import View
+from commonwatt.web.parameters import Parameter, Values
+from commonwatt.web.roles import Action, Role, can
+
+if TYPE_CHECKING:
+    from commonwatt.web.services import Desk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Whoever asks: an account with its roles, or nobody.
+
+    Args:
+        name: The account's name; empty for nobody.
+        roles: What it may do follows from these.
+        session: Digest of the session, or empty for a token.
+        csrf: What every form of this session must send back.
+    """
+
+    name: str = ""
+    roles: frozenset[Role] = frozenset()
+    session: str = ""
+    csrf: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at the console.
+
+    Args:
+        desk: Everything that there is: runs, ledger, what was kept, settings.
+        visitor: Who looks.
+        language: "en" or "zh-Hant".
+        now: The time of the request.
+        path: What was asked for, to come back to after a choice of language or theme.
+    """
+
+    desk: Desk
+    visitor: Visitor
+    language: str
+    now: datetime
+    path: str = "/"
+
+    def can(self, action: Action) -> bool:
+        """Return whether who looks may do this."""
+        return can(self.visitor.roles, action)
+
+    def say(self, text: Message | str) -> str:
+        """Return a text in the language of who looks."""
+        return text.say(self.language) if isinstance(text, Message) else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of the console; `commonwatt.web` says how one is added.
+
+    Args:
+        name: Its address.
+        title: What the menu calls it.
+        action: What who looks must be allowed to do.
+        build: Returns what is shown for parameters.
+        parameters: What the page can be asked.
+        template: Its template; the common one shows facts, charts and tables.
+        group: Under which heading of the menu it stands: "plan", "govern" or "run".
+    """
+
+    name: str
+    title: Message
+    action: Action
+    build: Callable[[Look, Values], View]
+    parameters: tuple[Parameter, ...] = ()
+    template: str = "page.html"
+    group: str = "plan"
