@@ -94,7 +94,7 @@ class Walk:
         before = state_of(self.folder)
         code, out, err = call(words)
         found = parsed(out)
-        self.normal.learn(found)
+        self.normal.note_ids(found)
         for name, path in keep.items():
             self.values[name] = at_path(found, path) if path else out
             if not path:

@@ -57,17 +57,17 @@ class Normal:
         self._plain = {str(folder): "<folder>"}
         self._masks = [(re.compile(pattern), word) for pattern, word in masks]
 
-    def learn(self, found):
+    def note_ids(self, found):
         """Remember every run's id and source digest in parsed JSON, in the order met."""
         if isinstance(found, dict):
             for key, value in found.items():
                 if key in ("run_id", "source_digest") and isinstance(value, str):
                     self._remember(key.split("_")[0], value)
                 else:
-                    self.learn(value)
+                    self.note_ids(value)
         elif isinstance(found, list):
             for value in found:
-                self.learn(value)
+                self.note_ids(value)
 
     def _remember(self, kind, value):
         if value and value not in self._plain:
@@ -133,7 +133,7 @@ class Normal:
             return self.table(frame, text.encode())
         if path.suffix == ".json":
             parsed = json.loads(text)
-            self.learn(parsed)
+            self.note_ids(parsed)
             return {"kind": "json", "value": self.json(parsed)}
         if path.suffix in (".html", ".svg"):
             return self.page(text)
