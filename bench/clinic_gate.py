@@ -19,9 +19,9 @@ import uvicorn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from commonwatt.clinic.domain.registry.state import Registry
-from commonwatt.clinic.domain.rules import check, load_book
-from commonwatt.clinic.engines.gateway import Gate, Pathway, Runner
-from commonwatt.clinic.engines.gateway.service import EXTENSION, Service
+from commonwatt.clinic.domain.rules import check_rule_book, load_rule_book
+from commonwatt.clinic.engines.gateway import AdviceGate, Pathway, PathwayRunner
+from commonwatt.clinic.engines.gateway.service import EXTENSION, CdsHooksService
 from tests.clinic_factories import BODIES, KEYS, NAMES, NOW, desk, move, put
 
 FACTS = {"modality": "ct", "age_years": "50", "quality": "good"}
@@ -33,14 +33,14 @@ def clinic(folder: Path):
         put(made, kind, NAMES[kind], body)
     move(made, "approved", "committee-chair")
     move(made, "live", "clinical-lead")
-    gate = Gate(made, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
-    told = {"deployment": "deployment/x", "encounter": gate.opaque("e"), "language": "en"}
+    gate = AdviceGate(made, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
+    told = {"deployment": "deployment/x", "encounter": gate.pseudonym("e"), "language": "en"}
     put(made, "disclosure", "d", told)
     return gate
 
 
 def hooks(gate, count):
-    service = Service(gate, lambda: NOW, lambda _: None)
+    service = CdsHooksService(gate, lambda: NOW, lambda _: None)
     config = uvicorn.Config(service.app(), port=0, log_level="error", access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -80,11 +80,11 @@ def commits(folder, count):
 def agents(gate, count):
     pathway = Pathway(name="p", deployments=frozenset({"deployment/x"}), needs_human=frozenset(),
                       roles=frozenset(), most_calls=10**9)  # fmt: skip
-    runner = Runner(gate, pathway, "plan")
+    runner = PathwayRunner(gate, pathway, "plan")
     step = {"deployment": "deployment/x", "encounter": "e", "facts": FACTS}
     began = time.perf_counter()
     for _ in range(count):
-        gate.check("deployment/x", gate.opaque("e"), FACTS)
+        gate.check("deployment/x", gate.pseudonym("e"), FACTS)
     judged = (time.perf_counter() - began) / count
     began = time.perf_counter()
     for number in range(count):
@@ -123,7 +123,7 @@ def main(count):
     print(f"  one durable commit           p50 {commit:.2f} ms; ratio {p50 / commit:.1f} x")
     began = time.process_time()
     for _ in range(count):
-        gate.ask("deployment/x", "e", FACTS, at=NOW)
+        gate.request_advice("deployment/x", "e", FACTS, at=NOW)
     print(
         f"  of which computing           {(time.process_time() - began) / count * 1e3:.2f} CPU-ms"
     )
@@ -133,10 +133,10 @@ def main(count):
     registry.apply(events(1_000_000))
     began = time.perf_counter()
     for i in range(100):
-        registry.live("qmh", NOW + timedelta(seconds=i * 10_000))
+        registry.live_deployments("qmh", NOW + timedelta(seconds=i * 10_000))
     print(f"live at time T among 1,000,000 events: {(time.perf_counter() - began) * 10:.3f} ms")
     began = time.process_time()
-    found = check(load_book(), [NOW.date()] * 3)
+    found = check_rule_book(load_rule_book(), [NOW.date()] * 3)
     took = time.process_time() - began
     print(f"{found.cells.height:,} cells of the rules checked in {took:.2f} CPU-s")
 

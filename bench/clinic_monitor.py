@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from commonwatt.clinic.engines.monitor import MonitorPlan, watch
+from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_rows
 from commonwatt.core.jit import njit
 from commonwatt.core.seeds import stream
 
@@ -49,7 +49,7 @@ def changed_rows(chance, before, mean, spread, shift, slope):
 
 def first_alarm(plan, score, label):
     one = np.zeros((len(score), 1), np.int32)
-    return int(watch(score, label, one, plan, count=1).alarm_at[0])
+    return int(monitor_rows(score, label, one, plan, count=1).alarm_at[0])
 
 
 def null_share(plan, mean, spread, streams, length):
@@ -91,7 +91,7 @@ def subgroup_delay(streams):
         x = np.log(score / (1 - score)) + (group == 0)
         label = (chance.random(10_000) < 1 / (1 + np.exp(-x))).astype(np.int8)
         of = np.stack([np.zeros(10_000, np.int32), 1 + group], axis=1)
-        at = watch(score, label, of, plan, count=11).alarm_at[1]
+        at = monitor_rows(score, label, of, plan, count=11).alarm_at[1]
         found.append((group[: at + 1] == 0).sum() if at >= 0 else np.inf)
     return np.median(found)
 
@@ -130,9 +130,9 @@ def speed(count: int = 400_000) -> None:
     of = np.stack(
         [np.zeros(count), 1 + chance.integers(0, 10, count), 11 + chance.integers(0, 20, count)], 1
     )
-    watch(score[:10], label[:10], of[:10], MonitorPlan(), count=31)
+    monitor_rows(score[:10], label[:10], of[:10], MonitorPlan(), count=31)
     began = time.process_time()
-    watch(score, label, of, MonitorPlan(middle=-2.1), count=31)
+    monitor_rows(score, label, of, MonitorPlan(middle=-2.1), count=31)
     took = time.process_time() - began
     print(f"10 subgroups + 20 sites + all, 10 alternatives: {count / took:,.0f} rows/CPU-s")
 

@@ -30,8 +30,8 @@ from commonwatt.fleet.domain.machines import Fleet, uniform_fleet
 from commonwatt.fleet.domain.policies import parse_policy
 from commonwatt.fleet.domain.workload import Workload, workload
 from commonwatt.fleet.engines.simulator import fast, simulate, simulate_user
-from commonwatt.fleet.engines.simulator.reference import replay_twin
-from commonwatt.fleet.engines.simulator.setup import Setup, believed_ms, chances
+from commonwatt.fleet.engines.simulator.reference import replay_reference
+from commonwatt.fleet.engines.simulator.setup import ReplaySetup, believed_ms, chances
 
 ITP = Path(__file__).parents[2] / "shared/data/traces/itp-2021/itp_jobs.parquet"
 COPIES, NODES = 34, 2500
@@ -131,7 +131,7 @@ def peers(base: Workload) -> None:
     _, whole, _ = timed(jobs, fleet, "fifo")
     ours = len(jobs) / whole
     print(f"\nThe first 2,000 ITP jobs on 20 nodes of 8, FIFO: ours {ours:,.0f} jobs/s (whole)")
-    setup = Setup(
+    setup = ReplaySetup(
         workload=jobs,
         fleet=fleet,
         policy=parse_policy("fifo"),
@@ -140,7 +140,7 @@ def peers(base: Workload) -> None:
         quota_milli=None,
     )
     began = time.process_time()
-    replay_twin(setup)
+    replay_reference(setup)
     slow = len(jobs) / (time.process_time() - began)
     print(f"SimPy twin   {slow:10,.0f} jobs/s; ours is {ours / slow:,.0f} times as fast")
     try:

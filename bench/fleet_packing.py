@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from commonwatt.fleet.domain.policies.place import PLACES
 from commonwatt.fleet.engines.packing import place_arrived_load
-from commonwatt.fleet.engines.packing.protocol import run_scene, set_scene
-from commonwatt.fleet.engines.packing.reference import pack_slowly
+from commonwatt.fleet.engines.packing.protocol import prepare_packing, run_packing
+from commonwatt.fleet.engines.packing.reference import pack_reference
 from commonwatt.fleet.io.nodes import read_nodes
 from commonwatt.fleet.io.traces.read import read_trace
 from tests.shared_data import ROOT
@@ -89,13 +89,13 @@ def cells(fleet, chosen: list[str]) -> None:
 def speed(fleet) -> None:
     """Print arrivals per CPU-second on the default pods, best of five, and the twin's."""
     pods = read_trace(OPENB / "openb_pod_list_default.csv.gz").workload
-    scene = set_scene(fleet, pods, load=1.3, seed=42)
+    scene = prepare_packing(fleet, pods, load=1.3, seed=42)
     few = 40
     order, draws = scene.order[:few].tolist(), scene.draws[:few].tolist()
-    slow = partial(pack_slowly, order=order, node_order=scene.node_order.tolist(), draws=draws)
+    slow = partial(pack_reference, order=order, node_order=scene.node_order.tolist(), draws=draws)
     print(f"\n{'policy':15} {'pods/CPU-s':>11} {'twin':>7} {'ratio':>8}")
     for name, policy in PLACES.items():
-        run = partial(run_scene, scene, policy)
+        run = partial(run_packing, scene, policy)
         run()
         fast = len(scene.order) / min(seconds(run) for _ in range(5))
         twin = few / seconds(partial(slow, fleet, pods, name))

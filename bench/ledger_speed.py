@@ -14,7 +14,7 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from commonwatt.ledger import Draft, Key, Ledger, Person, independent
+from commonwatt.ledger import EntryDraft, Key, Ledger, Person, independent
 from commonwatt.ledger.export import export
 from commonwatt.ledger.verify import verify
 from tests import tampering
@@ -34,11 +34,13 @@ def hash_limit(count: int) -> float:
 
 
 def fill(ledger: Ledger, count: int) -> float:
-    ledger.found(KEY, Person(name="A", role="registrar", organisation="HA", device="c"), at=NOW)
+    ledger.enrol_first_registrar(
+        KEY, Person(name="A", role="registrar", organisation="HA", device="c"), at=NOW
+    )
     began = time.process_time()
     for start in range(0, count, BATCH):
         drafts = [
-            Draft(
+            EntryDraft(
                 kind="clinic.advice",
                 subject=f"deployment/{i % 97}",
                 body={"score": i / count, "n": i},
@@ -54,7 +56,7 @@ def single(ledger: Ledger, count: int) -> float:
     began = time.perf_counter()
     for i in range(count):
         with ledger.transaction() as tx:
-            ledger.append(tx, [Draft(kind="demo", subject="x", body={"n": i})], by=KEY, at=NOW)
+            ledger.append(tx, [EntryDraft(kind="demo", subject="x", body={"n": i})], by=KEY, at=NOW)
     return (time.perf_counter() - began) / count
 
 

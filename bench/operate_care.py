@@ -17,9 +17,9 @@ import polars as pl
 
 from commonwatt.operate.engines.care.lemons import LemonRule, lemons
 from commonwatt.operate.engines.care.replay.faults import faults_of_counts, faults_of_trace
-from commonwatt.operate.engines.care.replay.lemons import Planted, trial
+from commonwatt.operate.engines.care.replay.lemons import PlantedLemons, trial
 from commonwatt.operate.engines.care.replay.run import replay
-from commonwatt.operate.engines.care.replay.setting import Noise, Setting
+from commonwatt.operate.engines.care.replay.setting import FalseSignRates, ReplaySetting
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TRACE = DATA / "traces" / "stepfun-faults-2024" / "faults_to_day240.parquet"
@@ -31,7 +31,7 @@ def counts() -> dict[str, int]:
     return dict(pl.read_csv(COUNTS).rows())
 
 
-def show(name: str, faults, setting: Setting) -> None:
+def show(name: str, faults, setting: ReplaySetting) -> None:
     begun = time.process_time()
     out = replay(faults, setting)
     spent = time.process_time() - begun
@@ -47,7 +47,7 @@ def show(name: str, faults, setting: Setting) -> None:
           + f", saves every {out.save_every_s:.0f} s")  # fmt: skip
 
 
-def from_trace(setting: Setting):
+def from_trace(setting: ReplaySetting):
     nodes = faults_of_trace(TRACE, nodes=setting.nodes, days=setting.days, watched=400,
                             seed=setting.seed)  # fmt: skip
     programs = {k: round(v * setting.days / 54) for k, v in counts().items() if k in SOFTWARE}
@@ -56,28 +56,28 @@ def from_trace(setting: Setting):
 
 
 def trace() -> None:
-    setting = Setting()
+    setting = ReplaySetting()
     faults = from_trace(setting)
     show("real histories", faults, setting)
     show("saves of 5 s", faults, replace(setting, save_s=5.0))
     show("restarts of 5 minutes", faults, replace(setting, restart_s=300.0))
-    show("ten times the false checks", faults, replace(setting, noise=Noise(check=0.002)))
+    show("ten times the false checks", faults, replace(setting, noise=FalseSignRates(check=0.002)))
 
 
 def published() -> None:
-    setting = Setting()
+    setting = ReplaySetting()
     faults = faults_of_counts(counts(), nodes=setting.gang, days=54.0, seed=1)
     show("causes of a published run", faults, setting)
 
 
 def planted() -> None:
-    rows = [trial(Planted(), seed=seed) for seed in range(20)]
+    rows = [trial(PlantedLemons(), seed=seed) for seed in range(20)]
     before = np.mean([row.failed_before for row in rows])
     after = np.mean([row.failed_after for row in rows])
     print(
         f"planted lemons: large jobs that fail {before:.3f} -> {after:.3f} "
-        f"(cut by {1 - after / before:.2f}), found {np.mean([r.found for r in rows]):.2f} of "
-        f"the lemons, {np.mean([r.wrong for r in rows]):.2f} sound nodes wrongly, "
+        f"(cut by {1 - after / before:.2f}), found {np.mean([r.found_share for r in rows]):.2f} of "
+        f"the lemons, {np.mean([r.wrong_share for r in rows]):.2f} sound nodes wrongly, "
         f"worst cut of 20 seeds {min(1 - r.failed_after / r.failed_before for r in rows):.2f}"
     )
     frame = pl.read_parquet(TRACE)

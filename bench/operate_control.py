@@ -22,10 +22,10 @@ import polars as pl
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from commonwatt.operate.domain.cluster import Phase  # noqa: E402
-from commonwatt.operate.engines.elastic.forecast import rise, rises  # noqa: E402
-from commonwatt.operate.io.backends.ray import RayEngine  # noqa: E402
-from commonwatt.operate.io.backends.slurm import SlurmEngine  # noqa: E402
+from commonwatt.operate.domain.cluster import JobPhase  # noqa: E402
+from commonwatt.operate.engines.elastic.forecast import demand_rise, demand_rises  # noqa: E402
+from commonwatt.operate.io.backends.ray import RayBackend  # noqa: E402
+from commonwatt.operate.io.backends.slurm import SlurmBackend  # noqa: E402
 from commonwatt.operate.usecases.home import make_home  # noqa: E402
 from tests.operate_cases import ask, controller, local  # noqa: E402
 from tests.operate_kills import kill_often  # noqa: E402
@@ -40,12 +40,12 @@ from tests.slurm_cluster import slurm_cluster  # noqa: E402
 def engine_of(name: str, folder: Path, nodes: int, gpus: int):
     if name == "slurm":
         with slurm_cluster(nodes, gpus) as cluster:
-            engine = SlurmEngine(cluster.conf)
+            engine = SlurmBackend(cluster.conf)
             yield engine
             engine.close()
     elif name == "ray":
         with ray_cluster(nodes, gpus) as cluster:
-            engine = RayEngine(cluster.address, folder / "engine")
+            engine = RayBackend(cluster.address, folder / "engine")
             yield engine
             engine.close()
     else:
@@ -105,13 +105,13 @@ def run_faults(args: argparse.Namespace) -> None:
     """Kill a node's daemon, say that it is down, and time until its jobs run elsewhere."""
     waits: list[float] = []
     with tempfile.TemporaryDirectory() as temporary, slurm_cluster(args.nodes, 8) as cluster:
-        engine = SlurmEngine(cluster.conf)
+        engine = SlurmBackend(cluster.conf)
         control = controller(Path(temporary), engine)
         for i in range(args.nodes - 4):
             engine.submit(ask(f"long{i:02d}", "sleep", "600", gpus=4))
-        _tick_until(control, lambda jobs: all(j.phase == Phase.RUNNING for j in jobs.values()))
+        _tick_until(control, lambda jobs: all(j.phase == JobPhase.RUNNING for j in jobs.values()))
         for number in range(args.kills):
-            jobs = control.tick().seen.jobs
+            jobs = control.tick().observation.jobs
             node = jobs[f"long{number % len(jobs):02d}"].places[0].node
             hit = {k: j.starts for k, j in jobs.items() if node in {p.node for p in j.places}}
             cluster.kill_node(node)
@@ -120,9 +120,9 @@ def run_faults(args: argparse.Namespace) -> None:
                 engine.down(node, "its daemon is gone")
             left = dict(hit)
             while left:
-                jobs = control.tick().seen.jobs
+                jobs = control.tick().observation.jobs
                 for name in list(left):
-                    if jobs[name].phase == Phase.RUNNING and jobs[name].starts > left[name]:
+                    if jobs[name].phase == JobPhase.RUNNING and jobs[name].starts > left[name]:
                         waits.append(time.monotonic() - killed)
                         del left[name]
                 time.sleep(0.25)
@@ -169,12 +169,12 @@ def run_forecast(args: argparse.Namespace) -> None:
     demand = frame.sort("time")["demand"].cast(pl.Float64).to_numpy()
     half, ahead = len(demand) // 2, args.ahead
     steps = range(half, len(demand) - ahead, 10)
-    true = rises(demand, ahead)[list(steps)]
+    true = demand_rises(demand, ahead)[list(steps)]
     print(f"{len(steps):,} instants, {ahead} min ahead; demand mean {demand.mean():.0f} GPUs, "
           f"mean rise {true.mean():.1f}")  # fmt: skip
     print(f"{'asked':>8}{'held':>8}{'mean told':>11}{'naive held':>12}")
     for share in (0.5, 0.8, 0.9, 0.95):
-        told = np.array([rise(demand[t - 1440 : t + 1], ahead, share) for t in steps])
+        told = np.array([demand_rise(demand[t - 1440 : t + 1], ahead, share) for t in steps])
         print(f"{share:>8.0%}{(true <= told).mean():>8.1%}{told.mean():>11.1f}"
               f"{(true <= 0).mean():>12.1%}")  # fmt: skip
 

@@ -26,10 +26,10 @@ def detectors(day: int) -> dict[str, learned.Detector]:
         "level, 5 steps": learned.PcaDistance(window=5),
         "less 60 steps, 5 steps": learned.PcaDistance(window=5, baseline=60),
         "less 240 steps, 5 steps": learned.PcaDistance(window=5, baseline=240),
-        "seasonal, 5 steps": learned.Seasonal(day=day),
-        "alarming": learned.alarming(day=day),
-        "ranking, live": learned.ranking(day=day, live=True),
-        "ranking": learned.ranking(day=day),
+        "seasonal, 5 steps": learned.SeasonalDistance(day=day),
+        "alarming": learned.alarm_detector(day=day),
+        "ranking, live": learned.ranking_detector(day=day, live=True),
+        "ranking": learned.ranking_detector(day=day),
     }
 
 
@@ -73,12 +73,17 @@ def main() -> None:
         each = {n: alarms.judge(s[1] > cuts[n], found[n][2], budget) for n, s in level.items()}
         every = sum(
             each.values(),
-            alarms.Judgement(
-                incidents=0, found=0, minutes=0, minutes_found=0, false_episodes=0, days=0.0
+            alarms.AlarmScore(
+                incidents=0,
+                incidents_found=0,
+                minutes=0,
+                minutes_found=0,
+                false_episodes=0,
+                days=0.0,
             ),
         )
         print(
-            f"incidents reckoned with {reckoned:.2f}/day: episodes found {every.found} of "
+            f"incidents reckoned with {reckoned:.2f}/day: episodes found {every.incidents_found} of "
             f"{every.incidents} ({every.recall:.3f}), minutes {every.minutes_recall:.3f}, "
             f"false episodes per machine-day {every.false_per_day:.3f}"
         )

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import duckdb
 
-from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.score import score
 from commonwatt.sandbox.engines.deidentify.text import find_identifiers
 from commonwatt.sandbox.engines.deidentify.training.corpus import documents
@@ -93,7 +93,7 @@ def presidio(python, notes):
         return None, done.stderr.strip().splitlines()[-1]
     told = json.loads(done.stdout.splitlines()[-1])
     spans = {
-        text: [Finding(start, end, Label.OTHER_NUMBER) for start, end in found]
+        text: [IdentifierSpan(start, end, IdentifierLabel.OTHER_NUMBER) for start, end in found]
         for text, found in zip(texts, told["found"], strict=True)
     }
     return spans.__getitem__, told["cpu_s"]
@@ -101,12 +101,12 @@ def presidio(python, notes):
 
 def report(name, notes, find):
     told = score(notes, find)
-    print(f"\n{name}: {len(notes):,} texts, {sum(told.there.values()):,} identifiers")
-    for kind in sorted(told.there):
-        print(f"  {kind:<20}{told.there[kind]:>6,}{told.recall(kind):>9.3f}")
-    if told.there:
+    print(f"\n{name}: {len(notes):,} texts, {sum(told.true_counts.values()):,} identifiers")
+    for kind in sorted(told.true_counts):
+        print(f"  {kind:<20}{told.true_counts[kind]:>6,}{told.recall(kind):>9.3f}")
+    if told.true_counts:
         print(f"  {'all':<26}{told.recall():>9.3f}")
-        kept = [kind for kind in told.there if kind not in NO_IDENTIFIER]
+        kept = [kind for kind in told.true_counts if kind not in NO_IDENTIFIER]
         print(f"  {'all that identify':<26}{told.recall(*kept):>9.3f}")
     print(f"  {'clean masked':<26}{told.clean_masked_share:>9.2%}")
 

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from commonwatt.sandbox.domain.job import Job
-from commonwatt.sandbox.engines.isolation.node import open_node
+from commonwatt.sandbox.domain.job import IsolatedJob
+from commonwatt.sandbox.engines.isolation.node import prove_node
 
 RUNS = 20
 
@@ -21,9 +21,9 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         began = time.perf_counter()
-        node = open_node(folder)
+        node = prove_node(folder)
         opened = time.perf_counter() - began
-        caged = [_timed(lambda: node.run(Job(code=""), to=folder)) for _ in range(RUNS)]
+        caged = [_timed(lambda: node.run(IsolatedJob(code=""), to=folder)) for _ in range(RUNS)]
     plain = [
         _timed(lambda: subprocess.run([sys.executable, "-S", "-c", ""], check=True))
         for _ in range(RUNS)

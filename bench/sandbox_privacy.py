@@ -25,10 +25,10 @@ from scipy.stats import beta
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from commonwatt.ledger import Key, Ledger, Person, actor_id_of
-from commonwatt.sandbox.domain.errors import BudgetError
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.errors import PrivacyBudgetError
+from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.checks import check_output
-from commonwatt.sandbox.engines.airlock.differencing import Guard, can_recover
+from commonwatt.sandbox.engines.airlock.differencing import DifferencingCheck, can_recover
 from commonwatt.sandbox.engines.airlock.membership import (
     attack_model,
     check_freedom,
@@ -38,13 +38,13 @@ from commonwatt.sandbox.engines.airlock.membership import (
 from commonwatt.sandbox.engines.airlock.models import parse_model
 from commonwatt.sandbox.engines.attacks.models import honest_models, hostile_models
 from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
-from commonwatt.sandbox.engines.isolation.collect import Output
+from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
 from commonwatt.sandbox.engines.privacy import account, measures
 from commonwatt.sandbox.io.imports.dataset import import_fhir
 from commonwatt.sandbox.io.store import records
-from commonwatt.sandbox.io.store.opt_outs import Scope, people_of
-from commonwatt.sandbox.usecases.projects.project import Facts, Room
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_of
+from commonwatt.sandbox.usecases.projects.project import Project, ProjectFacts
 from tests.databases import postgresql
 
 WORKERS = 8
@@ -171,9 +171,9 @@ def guard() -> None:
                 second ^= {person}
         else:
             second = set(choose.sample(people, choose.randint(50, 4900)))
-        made = Guard(people)
-        made.remember({"first": made.bits(first)})
-        stopped = bool(made.check({"second": made.bits(second)}))
+        made = DifferencingCheck(people)
+        made.add_released({"first": made.people_bits(first)})
+        stopped = bool(made.check({"second": made.people_bits(second)}))
         assert stopped or not can_recover(first, second)
         caught += stopped and number % 2 == 0
         blocked += stopped and number % 2 == 1
@@ -198,7 +198,7 @@ def _stops(offered, folder: Path) -> list:
     data = as_kind(offered.data, offered.kind)
     path.write_bytes(data)
     return check_output(
-        Output(name="x", kind=offered.kind, sha256="", size_bytes=len(data), path=path)
+        CollectedOutput(name="x", kind=offered.kind, sha256="", size_bytes=len(data), path=path)
     )
 
 
@@ -206,7 +206,7 @@ def _model_stops(offered, folder: Path) -> list:
     path = folder / "model"
     path.write_bytes(offered.data)
     size = len(offered.data)
-    output = Output(name="m", kind=Kind.MODEL, sha256="", size_bytes=size, path=path)
+    output = CollectedOutput(name="m", kind=OutputKind.MODEL, sha256="", size_bytes=size, path=path)
     if stops := check_output(output):
         return stops
     model = parse_model(offered.data)
@@ -233,12 +233,12 @@ def opt_outs() -> None:
             person, back = choose.randrange(people), bool(out) and step % 4 == 3
             person = choose.choice(sorted(out)) if back else person
             began = time.perf_counter()
-            room.opt_out(f"p{person}", Scope.ALL, out=not back, by=custodian, at=now())
+            room.opt_out(f"p{person}", ConsentScope.ALL, out=not back, by=custodian, at=now())
             out = out - {person} if back else out | {person}
             seen: list[int] = []
-            room.ask("safe", lambda d, gone, s=seen: _counted(d, gone, s), 0.01, purpose="n",
+            room.query("safe", lambda d, gone, s=seen: _counted(d, gone, s), 0.01, purpose="n",
                      by=researcher, at=now())  # fmt: skip
-            gone = room.left_out()
+            gone = room.excluded_tokens()
             record = room.status()["models"][0]["opted_out_since"]
             reach.append(time.perf_counter() - began)
             assert seen == [people - len(out)]
@@ -250,7 +250,7 @@ def opt_outs() -> None:
     )
 
 
-def _counted(dataset, gone: frozenset[str], seen: list[int]) -> measures.Answer:
+def _counted(dataset, gone: frozenset[str], seen: list[int]) -> measures.NoisyAnswer:
     seen.append(len(people_of([dataset.table("Patient")]) - gone))
     return measures.count(seen[-1]).answer(0.01)
 
@@ -267,16 +267,16 @@ def _room(folder: Path, people: int):
     registrar, *keys = (Key.from_seed(bytes([i]) * 32) for i in range(3))
     who = [Person(name="x", role=r, organisation="HA", device="d")
            for r in ("registrar", "data-custodian", "researcher")]  # fmt: skip
-    ledger.found(registrar, who[0], at=now())
+    ledger.enrol_first_registrar(registrar, who[0], at=now())
     with ledger.transaction() as tx:
         for key, person in zip(keys, who[1:], strict=True):
             ledger.enrol(tx, person, key.public_key, by=registrar, at=now())
-    facts = Facts(name="bench", purpose="x", legal_basis="x", scope=Scope.AI_TRAINING,
+    facts = ProjectFacts(name="bench", purpose="x", legal_basis="x", scope=ConsentScope.AI_TRAINING,
                   expires_on="2099-01-01")  # fmt: skip
-    room = Room.open(ledger, folder / "room", facts, by=keys[0], at=now())
+    room = Project.open(ledger, folder / "room", facts, by=keys[0], at=now())
     source = folder / "Patient.ndjson"
     source.write_text("\n".join(_patient(i) for i in range(people)))
-    room.take_in(lambda store: import_fhir([source], store, "raw"), by=keys[0], at=now())
+    room.import_dataset(lambda store: import_fhir([source], store, "raw"), by=keys[0], at=now())
     _, report = room.deidentify("raw", "safe", by=keys[0], at=now())
     room.sign_risk("safe", report.sha256, by=keys[0], at=now())
     for person in ("", actor_id_of(keys[1].public_key)):
@@ -326,7 +326,7 @@ def _spend(where: str, person: str, times: int) -> int:
             with ledger.transaction() as tx:
                 account.spend(tx, "room", person, 0.001, purpose="q")
             done += 1
-        except BudgetError:
+        except PrivacyBudgetError:
             pass
     return done
 

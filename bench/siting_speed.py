@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from commonwatt.siting.engines.cost.chance import draw, sobol
+from commonwatt.siting.engines.cost.chance import draw_costs, sobol
 from commonwatt.siting.engines.place.decompose import solve_by_days
 from commonwatt.siting.engines.place.exact import solve_exact
 from commonwatt.siting.io.cells import load_cells, site_cells
@@ -32,8 +32,11 @@ def row(what, seconds, more=""):
 
 def draws():
     cells = site_cells(load_cells(), "cn-west")
-    draw(cells, draws=1000, seed=1), sobol(cells, draws=100, seed=1)
-    row("1,000,000 draws of 29 correlated inputs", cpu(draw, cells, draws=1_000_000, seed=1)[0])
+    draw_costs(cells, draws=1000, seed=1), sobol(cells, draws=100, seed=1)
+    row(
+        "1,000,000 draws of 29 correlated inputs",
+        cpu(draw_costs, cells, draws=1_000_000, seed=1)[0],
+    )
     seconds, _ = cpu(sobol, cells, draws=32_768, seed=1)
     row("Sobol, 32,768 base draws (1,015,808 runs of the model)", seconds)
 

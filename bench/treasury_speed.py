@@ -21,19 +21,19 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from commonwatt.treasury.domain.bonds.terms import Bond
-from commonwatt.treasury.engines.bonds.pricing import claim, clean_price, yield_of
+from commonwatt.treasury.engines.bonds.pricing import claim_after, clean_price, yield_of
 from commonwatt.treasury.engines.fan.engine import run_fan
 from commonwatt.treasury.engines.fan.inputs import fan_inputs
 from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
 from commonwatt.treasury.engines.fan.summary import LEVELS, quantile_rows
 from commonwatt.treasury.engines.finance.finance_answer import finance_answer
 from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.engines.rules.eu import EuInputs, Shocks, adjust
+from commonwatt.treasury.engines.rules.eu import EuInputs, EuShocks, adjust
 from commonwatt.treasury.engines.strategy import evaluate, random_mixes
 from commonwatt.treasury.io.centre import load_centre
 from commonwatt.treasury.io.country.folder import load_country
 from commonwatt.treasury.io.rules import load_rules
-from commonwatt.treasury.usecases.answers import backtest_answer, centre_path
+from commonwatt.treasury.usecases.answers import backtest_result, centre_path
 from tests.shared_data import ROOT
 
 WEO = ROOT / "fiscal" / "weo_2025_10_40_economies.csv"
@@ -96,7 +96,7 @@ def backtest():
     if not WEO.exists():
         print("backtest: left out, no shared data")
         return
-    found, seconds = cpu(backtest_answer, WEO, KEPT_OUT, frozenset())
+    found, seconds = cpu(backtest_result, WEO, KEPT_OUT, frozenset())
     for row in found["economies"]:
         print(f"  {row['economy']:4} {row['forecasts']:4} {100 * row['coverage_80_share']:6.1f} % "
               f"{row['crps_points']:7.2f} {row['width_80_points']:7.1f}")  # fmt: skip
@@ -125,7 +125,7 @@ def _member(k, rng):
         long_rate=[0.034] * n,
         stock_flow=[0.0] * n,
         ageing_cost=[0.25 + 0.001 * t for t in range(n)],
-        shocks=Shocks(sd=[0.018, 0.012, 0.008, 0.008], correlation=np.eye(4).tolist(),
+        shocks=EuShocks(sd=[0.018, 0.012, 0.008, 0.008], correlation=np.eye(4).tolist(),
                       probability=0.7),
     )  # fmt: skip
 
@@ -146,7 +146,7 @@ def bonds():
                 maturity_on=date(2055, 6, 10))  # fmt: skip
     days = [issue + timedelta(days=3 * k) for k in range(1000)]
     many = [replace(bond, coupon=0.03 + 1e-5 * k) for k in range(1000)]
-    _, seconds = cpu(lambda: [yield_of(c := claim(b, d), clean_price(c, 0.03))
+    _, seconds = cpu(lambda: [yield_of(c := claim_after(b, d), clean_price(c, 0.03))
                               for b, d in zip(many, days, strict=True)])  # fmt: skip
     print(f"price and yield of a thirty-year bond: {1e3 * seconds / 1000:.2f} ms")
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from playwright.sync_api import Page, sync_playwright
 
 from commonwatt.web.auth.access import cookie_name
-from commonwatt.web.roles import Role
+from commonwatt.web.roles import ConsoleRole
 from tests.web.console import running
 from tests.web.sample import sample_store
 
@@ -40,7 +40,7 @@ def main() -> None:
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]
         )
         with running(root) as console:
-            session = console.session(Role.VIEWER)
+            session = console.session(ConsoleRole.VIEWER)
             context = browser.new_context()
             cookie = {"name": cookie_name(console.desk.settings), "value": session.secret}
             context.add_cookies([cookie | {"url": console.address}])

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from commonwatt.operate.domain.care.cases import HOLD
-from commonwatt.operate.domain.care.findings import Sample
-from commonwatt.operate.domain.care.lifecycle import Stage
-from commonwatt.operate.domain.cluster import Ask, NodeState, Phase, Place
-from commonwatt.operate.engines.care.caretaker import Caretaker, Step
-from commonwatt.operate.engines.care.detect.rules import XID, RuleBook
+from commonwatt.operate.domain.care.findings import TelemetrySample
+from commonwatt.operate.domain.care.lifecycle import CareStage
+from commonwatt.operate.domain.cluster import JobPhase, JobRequest, NodeAllocation, NodeState
+from commonwatt.operate.engines.care.caretaker import CareStep, Caretaker
+from commonwatt.operate.engines.care.detect.rules import XID, DetectionRuleBook
 
 OUT = {NodeState.DRAINING, NodeState.DRAINED, NodeState.DOWN, NodeState.REBOOTING}
 
@@ -25,13 +25,13 @@ class World:
     engine: Any
     workshop: Any
     caretaker: Caretaker
-    rules: RuleBook
+    rules: DetectionRuleBook
     wait: Callable[[], None]
     break_node: Callable[[str], None]
     block_resume: Callable[[str], None]
     argv: tuple[str, ...] = ("sleep", "600")
     job: str = "train"
-    steps: list[Step] = field(default_factory=list)
+    steps: list[CareStep] = field(default_factory=list)
 
     @property
     def now_s(self) -> float:
@@ -43,14 +43,14 @@ class World:
     def state(self, node: str) -> NodeState:
         return next(n.state for n in self.engine.observe().nodes if n.name == node)
 
-    def phase(self, job: str) -> Phase:
+    def phase(self, job: str) -> JobPhase:
         return self.engine.observe().jobs[job].phase
 
-    def stage(self, node: str) -> Stage:
-        case = self.caretaker.book.cases.get(node)
-        return case.stage if case else Stage.IN_SERVICE
+    def stage(self, node: str) -> CareStage:
+        case = self.caretaker.cases.cases.get(node)
+        return case.stage if case else CareStage.IN_SERVICE
 
-    def tick(self, samples: Iterable[Sample] = ()) -> list[Step]:
+    def tick(self, samples: Iterable[TelemetrySample] = ()) -> list[CareStep]:
         """Care looks once, with what telemetry brought."""
         done = self.caretaker.step(self.rules.observe(samples))
         self.steps += done
@@ -61,34 +61,39 @@ class World:
         for _ in range(looks):
             if come():
                 return
-            self.tick([Sample(self.now_s, node, "heard", 1.0) for node in self.tested_nodes()])
+            self.tick(
+                [TelemetrySample(self.now_s, node, "heard", 1.0) for node in self.tested_nodes()]
+            )
             self.wait()
         raise AssertionError(f"did not come about; care did {self.steps}")
 
     def tested_nodes(self) -> list[str]:
-        return [n for n, c in self.caretaker.book.cases.items() if c.stage is Stage.TEST]
+        return [n for n, c in self.caretaker.cases.cases.items() if c.stage is CareStage.TEST]
 
     def gang(self, job: str, nodes: list[str]) -> None:
         """Start a gang over whole nodes and see it run."""
-        self.engine.submit(Ask(job_id=job, argv=self.argv, gpus=len(nodes)))
+        self.engine.submit(JobRequest(job_id=job, argv=self.argv, gpus=len(nodes)))
         self.place(job, nodes)
 
     def place(self, job: str, nodes: list[str]) -> None:
-        self.engine.start(job, [Place(node=node, gpus=(0,)) for node in nodes])
-        self.until(lambda: self.phase(job) is Phase.RUNNING)
+        self.engine.start(job, [NodeAllocation(node=node, gpus=(0,)) for node in nodes])
+        self.until(lambda: self.phase(job) is JobPhase.RUNNING)
 
     def kinds(self, node: str = "") -> list[str]:
-        return [e.kind for _, e in self.caretaker.book.journal.newer(0) if e.node == node]
+        return [e.kind for _, e in self.caretaker.cases.journal.entries_after(0) if e.node == node]
 
-    def xid(self, node: str, code: int) -> list[Sample]:
-        return [Sample(self.now_s, node, XID, float(code), "0")]
+    def xid(self, node: str, code: int) -> list[TelemetrySample]:
+        return [TelemetrySample(self.now_s, node, XID, float(code), "0")]
 
-    def flaps(self, node: str, times: int, ago_s: float = 0.0) -> list[Sample]:
+    def flaps(self, node: str, times: int, ago_s: float = 0.0) -> list[TelemetrySample]:
         """A link that goes down and up so often, once a minute until some time ago."""
         start = self.now_s - ago_s - 60.0 * times
         values = [1.0, *([0.0, 1.0] * times)]
-        seen = [Sample(start + 30.0 * i, node, "link_up", v, "p0") for i, v in enumerate(values)]
-        return [*seen, Sample(self.now_s, node, "heard", 1.0)]
+        seen = [
+            TelemetrySample(start + 30.0 * i, node, "link_up", v, "p0")
+            for i, v in enumerate(values)
+        ]
+        return [*seen, TelemetrySample(self.now_s, node, "heard", 1.0)]
 
 
 def fatal_check_with_no_action(world: World) -> None:
@@ -99,13 +104,13 @@ def fatal_check_with_no_action(world: World) -> None:
 
     world.tick(world.xid(bad, 79))
 
-    assert world.stage(bad) is Stage.DRAINED
+    assert world.stage(bad) is CareStage.DRAINED
     world.until(lambda: world.state(bad) in OUT)
-    world.until(lambda: world.phase(world.job) is Phase.HELD)
+    world.until(lambda: world.phase(world.job) is JobPhase.HELD)
     world.place(world.job, [good, spare])
-    world.until(lambda: world.stage(bad) is Stage.HANDED_OVER)
+    world.until(lambda: world.stage(bad) is CareStage.HANDED_OVER)
     assert world.state(bad) in OUT
-    assert world.phase(world.job) is Phase.RUNNING
+    assert world.phase(world.job) is JobPhase.RUNNING
 
 
 def flapping_link(world: World) -> None:
@@ -113,17 +118,17 @@ def flapping_link(world: World) -> None:
     node = world.names()[0]
 
     world.tick(world.flaps(node, 1, ago_s=7200.0))
-    assert world.stage(node) is Stage.IN_SERVICE
+    assert world.stage(node) is CareStage.IN_SERVICE
 
     world.tick(world.flaps(node, 3))
     assert world.steps[-1].reason == "link-flapping"
-    world.until(lambda: world.stage(node) is Stage.PROBATION)
+    world.until(lambda: world.stage(node) is CareStage.PROBATION)
     world.until(lambda: world.state(node) is NodeState.UP)
 
     world.tick(world.flaps(node, 3))
-    world.until(lambda: world.stage(node) is Stage.HANDED_OVER)
+    world.until(lambda: world.stage(node) is CareStage.HANDED_OVER)
     tried = [step.to for step in world.steps if step.node == node]
-    assert tried.count(Stage.RESET) == 1
+    assert tried.count(CareStage.RESET) == 1
     assert world.state(node) in OUT
 
 
@@ -131,18 +136,18 @@ def blind_monitor(world: World) -> None:
     """A node's telemetry stops; elsewhere nobody noticed for twenty days."""
     blind, *others = world.names()[:3]
     world.gang(world.job, [blind])
-    world.rules.expect([blind], world.now_s - 400)
-    world.rules.expect(others, world.now_s)
+    world.rules.expect_nodes([blind], world.now_s - 400)
+    world.rules.expect_nodes(others, world.now_s)
     world.tick()
-    assert world.stage(blind) is Stage.WATCHED
-    assert all(world.stage(node) is Stage.IN_SERVICE for node in others)
+    assert world.stage(blind) is CareStage.WATCHED
+    assert all(world.stage(node) is CareStage.IN_SERVICE for node in others)
 
     world.rules.__dict__["_heard"][blind] = world.now_s - 1000
     world.tick()
 
-    assert world.stage(blind) is Stage.REPORTED
+    assert world.stage(blind) is CareStage.REPORTED
     assert world.state(blind) is NodeState.UP
-    assert world.phase(world.job) is Phase.RUNNING
+    assert world.phase(world.job) is JobPhase.RUNNING
 
 
 def gang_stranded_after_repair(world: World) -> None:
@@ -150,16 +155,16 @@ def gang_stranded_after_repair(world: World) -> None:
     node, other = world.names()[:2]
     world.gang(world.job, [node, other])
     world.tick(world.xid(node, 79))
-    world.until(lambda: world.stage(node) is Stage.TEST)
+    world.until(lambda: world.stage(node) is CareStage.TEST)
     world.block_resume(node)
-    world.until(lambda: world.stage(node) is Stage.PROBATION)
+    world.until(lambda: world.stage(node) is CareStage.PROBATION)
     assert world.state(node) in OUT
 
     world.block_resume("")
     world.until(lambda: world.state(node) is NodeState.UP)
 
     world.place(world.job, [node, other])
-    assert world.phase(world.job) is Phase.RUNNING
+    assert world.phase(world.job) is JobPhase.RUNNING
 
 
 def second_failure_during_recovery(world: World) -> None:
@@ -169,16 +174,16 @@ def second_failure_during_recovery(world: World) -> None:
     world.break_node(first)
     world.break_node(second)
     world.tick(world.xid(first, 79))
-    world.until(lambda: world.phase(world.job) is Phase.HELD)
+    world.until(lambda: world.phase(world.job) is JobPhase.HELD)
     world.place(world.job, [second, third])
 
     world.tick(world.xid(second, 79))
 
-    assert world.stage(second) is Stage.DRAINED
-    world.until(lambda: world.phase(world.job) is Phase.HELD)
+    assert world.stage(second) is CareStage.DRAINED
+    world.until(lambda: world.phase(world.job) is JobPhase.HELD)
     world.place(world.job, [third, fourth])
-    world.until(lambda: world.stage(first) is world.stage(second) is Stage.HANDED_OVER)
-    assert world.phase(world.job) is Phase.RUNNING
+    world.until(lambda: world.stage(first) is world.stage(second) is CareStage.HANDED_OVER)
+    assert world.phase(world.job) is JobPhase.RUNNING
     assert world.engine.observe().jobs[world.job].starts == 3
 
 
@@ -193,9 +198,9 @@ def mass_false_alarm(world: World) -> None:
         world.tick([sample for node in alarmed for sample in world.xid(node, 0)])
         world.wait()
 
-    assert world.caretaker.book.frozen
+    assert world.caretaker.cases.frozen
     assert all(world.state(node) is NodeState.UP for node in names)
-    assert world.phase(world.job) is Phase.RUNNING
+    assert world.phase(world.job) is JobPhase.RUNNING
     assert HOLD in world.kinds(alarmed[0])
 
 

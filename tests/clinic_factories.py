@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from commonwatt.clinic.io.registry import Desk, Status
+from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.ledger import Key, Ledger, Person
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -26,13 +26,13 @@ def person(role: str) -> Person:
     return Person(name=role.title(), role=role, organisation="HA", device=f"card-{role}")
 
 
-def desk(url: str = "sqlite://", at: datetime = NOW) -> Desk:
+def desk(url: str = "sqlite://", at: datetime = NOW) -> RegistryWriter:
     ledger = Ledger.open(url)
-    ledger.found(KEYS["registrar"], person("registrar"), at=at)
+    ledger.enrol_first_registrar(KEYS["registrar"], person("registrar"), at=at)
     with ledger.transaction() as tx:
         for role in ROLES[1:]:
             ledger.enrol(tx, person(role), KEYS[role].public_key, by=KEYS["registrar"], at=at)
-    return Desk(ledger)
+    return RegistryWriter(ledger)
 
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -56,25 +56,29 @@ BY = {"product": "manufacturer", "version": "manufacturer", "intended-use": "man
       "decision": "clinician", "outcome": "gateway", "event": "safety-officer"}  # fmt: skip
 
 
-def put(at_desk: Desk, kind: str, name: str, body: dict[str, Any], at: datetime = NOW) -> None:
+def put(
+    at_desk: RegistryWriter, kind: str, name: str, body: dict[str, Any], at: datetime = NOW
+) -> None:
     with at_desk.transaction() as tx:
         at_desk.record(tx, kind, name, body, by=KEYS[BY[kind]], at=at)
 
 
-def move(at_desk: Desk, to: Status, role: str, at: datetime = NOW, name: str = "x") -> None:
+def move(
+    at_desk: RegistryWriter, to: DeploymentStatus, role: str, at: datetime = NOW, name: str = "x"
+) -> None:
     with at_desk.transaction() as tx:
         at_desk.move(tx, f"deployment/{name}", to, by=KEYS[role], at=at, reason="test")
 
 
-def with_deployment(**changes: Any) -> Desk:
+def with_deployment(**changes: Any) -> RegistryWriter:
     made = desk()
     for kind, body in BODIES.items():
         put(made, kind, NAMES[kind], body | (changes if kind == "deployment" else {}))
     return made
 
 
-def with_live(**changes: Any) -> Desk:
+def with_live(**changes: Any) -> RegistryWriter:
     made = with_deployment(**changes)
-    move(made, Status.APPROVED, "committee-chair")
-    move(made, Status.LIVE, "clinical-lead")
+    move(made, DeploymentStatus.APPROVED, "committee-chair")
+    move(made, DeploymentStatus.LIVE, "clinical-lead")
     return made

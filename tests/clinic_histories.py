@@ -7,10 +7,10 @@ without the prefix under which a history is played, so that many share one ledge
 import re
 from typing import Any
 
-from commonwatt.clinic.domain.errors import MoveError
-from commonwatt.clinic.engines.gateway import Gate
-from commonwatt.clinic.io.registry import Desk, Status
-from commonwatt.ledger import Draft
+from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.engines.gateway import AdviceGate
+from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
+from commonwatt.ledger import EntryDraft
 from tests.clinic_factories import BODIES, BY, DIGEST, KEYS, NAMES, NOW
 
 Step = tuple[str, str, Any]
@@ -49,47 +49,47 @@ def prefixed(body: Any, prefix: str) -> Any:
     }
 
 
-def write(desk: Desk, one: Step, prefix: str = "") -> None:
+def write(desk: RegistryWriter, one: Step, prefix: str = "") -> None:
     """Put a step on record past the desk's checks, as another program might."""
     kind, name, body = one
     if kind == "move":
-        draft = Draft(
+        draft = EntryDraft(
             kind="clinic.move",
             subject=f"deployment/{prefix}{name}",
             body={"to": body, "reason": "test"},
         )
     else:
         subject = f"{kind}/{prefix}{name}"
-        draft = Draft(kind=f"clinic.{kind}", subject=subject, body=prefixed(body, prefix))
+        draft = EntryDraft(kind=f"clinic.{kind}", subject=subject, body=prefixed(body, prefix))
     by = KEYS[MOVER[body] if kind == "move" else BY[kind]]
     with desk.transaction() as tx:
         desk.registry.apply(desk.ledger.append(tx, [draft], by=by, at=NOW))
 
 
-def ask_desk(desk: Desk, one: Step, prefix: str = "") -> bool:
+def ask_desk(desk: RegistryWriter, one: Step, prefix: str = "") -> bool:
     """Return whether the desk lets a step through; if so, it is on record."""
     kind, name, body = one
     size = desk.ledger.head().size
     try:
         with desk.transaction() as tx:
             if kind == "move":
-                named, status = f"deployment/{prefix}{name}", Status(body)
+                named, status = f"deployment/{prefix}{name}", DeploymentStatus(body)
                 desk.move(tx, named, status, by=KEYS[MOVER[body]], at=NOW, reason="test")
             else:
                 named, record = f"{prefix}{name}", prefixed(body, prefix)
                 desk.record(tx, kind, named, record, by=KEYS[BY[kind]], at=NOW)
-    except MoveError:
+    except StatusMoveError:
         assert desk.ledger.head().size == size
         return False
     return True
 
 
-def gate_of(desk: Desk, prefix: str = "") -> Gate:
+def gate_of(desk: RegistryWriter, prefix: str = "") -> AdviceGate:
     """Return a gate whose patient `e` was told."""
     name = f"deployment/{prefix}x"
-    return Gate(desk, "qmh", {name: lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
+    return AdviceGate(desk, "qmh", {name: lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
 
 
-def tell(desk: Desk, gate: Gate, prefix: str = "") -> None:
-    body = {"deployment": "deployment/x", "encounter": gate.opaque("e"), "language": "en"}
+def tell(desk: RegistryWriter, gate: AdviceGate, prefix: str = "") -> None:
+    body = {"deployment": "deployment/x", "encounter": gate.pseudonym("e"), "language": "en"}
     write(desk, ("disclosure", "told", body), prefix)

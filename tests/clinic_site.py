@@ -51,7 +51,7 @@ def hospital(folder: Path, *, share: float = 0.0, **changes):
 
 
 def disclose(made, gate, encounter: str) -> None:
-    told = {"deployment": "deployment/x", "encounter": gate.opaque(encounter), "language": "en"}
+    told = {"deployment": "deployment/x", "encounter": gate.pseudonym(encounter), "language": "en"}
     put(made, "disclosure", f"d-{encounter}", told, EARLY)
 
 

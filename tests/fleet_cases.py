@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from commonwatt.fleet.domain.machines import ONE_SITE, SHARED, UNNAMED_GPU, Fleet
+from commonwatt.fleet.domain.machines import SHARED, SINGLE_SITE, UNNAMED_GPU, Fleet
 from commonwatt.fleet.domain.workload import Workload, workload
 
 
@@ -27,7 +27,7 @@ def fleets(draw: st.DrawFn, sizes: tuple[int, ...] = (2, 4)) -> Fleet:
         cpu_milli=np.zeros(nodes, np.int64),
         memory_mib=np.zeros(nodes, np.int64),
         tenant=np.full(nodes, SHARED, np.int32),
-        sites=(replace(ONE_SITE, name="here"), replace(ONE_SITE, name="there")),
+        sites=(replace(SINGLE_SITE, name="here"), replace(SINGLE_SITE, name="there")),
         gpu_types=(replace(UNNAMED_GPU, name="old"), replace(UNNAMED_GPU, name="new")),
         rtt_ms=np.zeros((2, 2)),
     )

@@ -6,8 +6,8 @@ import re
 import threading
 from contextlib import contextmanager
 
-from commonwatt.clinic.engines.language import Note
-from commonwatt.clinic.engines.language.baseline import Baseline
+from commonwatt.clinic.engines.language import ClinicalNote
+from commonwatt.clinic.engines.language.baseline import NgramBaseline
 from commonwatt.clinic.engines.language.prompts import DETECT, SUMMARISE
 
 
@@ -70,7 +70,7 @@ def made_notes(count=60):
         }
         for drug, flag in ((right, None), (wrong, 3)):
             notes.append(
-                Note(
+                ClinicalNote(
                     note_id=f"{i}-{flag}",
                     case=f"case-{i}",
                     sentences=body | {3: f"Treatment with {drug} was started for stroke."},
@@ -127,4 +127,4 @@ def served(model):
         thread.join()
 
 
-__all__ = ["Baseline", "Cheat", "Inventor", "Lazy", "made_notes", "medec_text", "served"]
+__all__ = ["Cheat", "Inventor", "Lazy", "NgramBaseline", "made_notes", "medec_text", "served"]

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from commonwatt.operate.domain.cluster import (
-    ON_NODES,
-    OVER,
-    Ask,
-    JobSeen,
-    NodeSeen,
+    PHASES_ON_NODES,
+    TERMINAL_PHASES,
+    ClusterObservation,
+    JobPhase,
+    JobRequest,
+    NodeAllocation,
     NodeState,
-    Phase,
-    Place,
-    Seen,
+    ObservedJob,
+    ObservedNode,
 )
-from commonwatt.operate.domain.errors import EngineError, UnknownError
+from commonwatt.operate.domain.errors import BackendError, UnknownNameError
 
 
 class Killed(BaseException):
@@ -25,7 +25,7 @@ class Killed(BaseException):
 
 @dataclass
 class _Job:
-    seen: JobSeen
+    seen: ObservedJob
     left_s: float
 
 
@@ -34,42 +34,44 @@ class FakeEngine:
 
     name = "fake"
 
-    def __init__(self, nodes: Sequence[NodeSeen], now_s: float = 1000.0) -> None:
+    def __init__(self, nodes: Sequence[ObservedNode], now_s: float = 1000.0) -> None:
         self.now_s, self.nodes = now_s, {node.name: node for node in nodes}
         self.jobs: dict[str, _Job] = {}
         self.acts: list[tuple[str, str]] = []
         self.kill_at: tuple[int, bool] | None = None  # which act, and whether after its effect
         self.refuse: set[str] = set()
 
-    def observe(self) -> Seen:
+    def observe(self) -> ClusterObservation:
         jobs = {name: job.seen for name, job in self.jobs.items()}
-        return Seen(at_s=self.now_s, nodes=tuple(self.nodes.values()), jobs=jobs)
+        return ClusterObservation(at_s=self.now_s, nodes=tuple(self.nodes.values()), jobs=jobs)
 
     def advance(self, seconds: float) -> None:
         self.now_s += seconds
         for job in self.jobs.values():
-            if job.seen.phase == Phase.STARTING:
-                job.seen = replace(job.seen, phase=Phase.RUNNING, started_at_s=self.now_s)
-            elif job.seen.phase == Phase.RUNNING:
+            if job.seen.phase == JobPhase.STARTING:
+                job.seen = replace(job.seen, phase=JobPhase.RUNNING, started_at_s=self.now_s)
+            elif job.seen.phase == JobPhase.RUNNING:
                 end_s = job.seen.started_at_s + job.left_s
                 if end_s <= self.now_s:
-                    self._end(job, Phase.FINISHED, end_s, 0)
+                    self._end(job, JobPhase.FINISHED, end_s, 0)
 
-    def submit(self, ask: Ask) -> None:
+    def submit(self, ask: JobRequest) -> None:
         if ask.job_id not in self.jobs:
-            self.jobs[ask.job_id] = _Job(JobSeen(ask=ask, phase=Phase.HELD), float(ask.argv[1]))
+            self.jobs[ask.job_id] = _Job(
+                ObservedJob(request=ask, phase=JobPhase.HELD), float(ask.argv[1])
+            )
 
-    def start(self, job_id: str, places: Sequence[Place]) -> None:
+    def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         self._before("start", job_id)
         job = self._job(job_id)
         if job_id in self.refuse:
-            raise EngineError(job_id, found="refused")
-        if job.seen.phase == Phase.HELD:
+            raise BackendError(job_id, found="refused")
+        if job.seen.phase == JobPhase.HELD:
             for place in places:
                 if self.nodes[place.node].state != NodeState.UP:
-                    raise EngineError(place.node, found="not up")
+                    raise BackendError(place.node, found="not up")
             job.seen = replace(
-                job.seen, phase=Phase.STARTING, places=tuple(places), starts=job.seen.starts + 1
+                job.seen, phase=JobPhase.STARTING, places=tuple(places), starts=job.seen.starts + 1
             )
         self._after()
 
@@ -81,15 +83,15 @@ class FakeEngine:
     def requeue(self, job_id: str, reason: str) -> None:
         self._before("requeue", job_id)
         job = self._job(job_id)
-        if job.seen.phase in ON_NODES:
+        if job.seen.phase in PHASES_ON_NODES:
             self._stop(job)
         self._after()
 
     def cancel(self, job_id: str, reason: str) -> None:
         self._before("cancel", job_id)
         job = self._job(job_id)
-        if job.seen.phase not in OVER:
-            self._end(job, Phase.CANCELLED, self.now_s, None)
+        if job.seen.phase not in TERMINAL_PHASES:
+            self._end(job, JobPhase.CANCELLED, self.now_s, None)
         self._after()
 
     def drain(self, node: str, reason: str) -> None:
@@ -99,7 +101,7 @@ class FakeEngine:
         self._mark(node, NodeState.DOWN, reason)
         for job in self.jobs.values():
             on = {place.node for place in job.seen.places}
-            if job.seen.phase in ON_NODES and node in on:
+            if job.seen.phase in PHASES_ON_NODES and node in on:
                 self._stop(job)
 
     def resume(self, node: str) -> None:
@@ -112,20 +114,20 @@ class FakeEngine:
 
     def _mark(self, node: str, state: NodeState, reason: str) -> None:
         if node not in self.nodes:
-            raise UnknownError(node)
+            raise UnknownNameError(node)
         self.nodes[node] = replace(self.nodes[node], state=state, reason=reason)
 
     def _job(self, job_id: str) -> _Job:
         if job_id not in self.jobs:
-            raise UnknownError(job_id)
+            raise UnknownNameError(job_id)
         return self.jobs[job_id]
 
     def _stop(self, job: _Job) -> None:
-        if job.seen.ask.checkpoints and job.seen.phase == Phase.RUNNING:
+        if job.seen.request.checkpoints and job.seen.phase == JobPhase.RUNNING:
             job.left_s -= self.now_s - job.seen.started_at_s
-        job.seen = replace(job.seen, phase=Phase.HELD, places=())
+        job.seen = replace(job.seen, phase=JobPhase.HELD, places=())
 
-    def _end(self, job: _Job, phase: Phase, at_s: float, code: int | None) -> None:
+    def _end(self, job: _Job, phase: JobPhase, at_s: float, code: int | None) -> None:
         job.seen = replace(job.seen, phase=phase, ended_at_s=at_s, exit_code=code)
 
     def _before(self, act: str, subject: str) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from commonwatt.ledger.verify import verify
-from commonwatt.operate.domain.cluster import OVER, Ask, Phase
-from commonwatt.operate.usecases.home import Home, engine_of, opened
+from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase, JobRequest
+from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_store
 from commonwatt.operate.usecases.run import start
 from commonwatt.operate.usecases.status import replay
 
@@ -39,11 +39,11 @@ class Killed:
         return [name for name, count in self.begun.items() if count > 1]
 
 
-def jobs(folder: Path, count: int, seed: int) -> list[Ask]:
+def jobs(folder: Path, count: int, seed: int) -> list[JobRequest]:
     """Return jobs that write down when they begin and when they end."""
     rng = np.random.default_rng(seed)
     return [
-        Ask(
+        JobRequest(
             job_id=f"job{i:03d}",
             argv=(
                 "sh", "-c",
@@ -59,13 +59,19 @@ def jobs(folder: Path, count: int, seed: int) -> list[Ask]:
 
 
 def kill_often(
-    home: Home, folder: Path, *, count: int, kills: int, seed: int = 7, apart_s: float = 1.0
+    home: ControllerHome,
+    folder: Path,
+    *,
+    count: int,
+    kills: int,
+    seed: int = 7,
+    apart_s: float = 1.0,
 ) -> Killed:
     """Hand in jobs, kill the controller `kills` times at random instants, then let it end."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o777)
     asks = jobs(folder, count, seed)
-    with engine_of(home) as engine:
+    with open_backend(home) as engine:
         for ask in asks:
             engine.submit(ask)
     rng, done = np.random.default_rng(seed), 0
@@ -90,22 +96,22 @@ def kill_often(
     return _found(home, folder, asks, done)
 
 
-def _control(home: Home) -> None:
+def _control(home: ControllerHome) -> None:
     start(home, until_idle=True)
 
 
-def _found(home: Home, folder: Path, asks: list[Ask], kills: int) -> Killed:
+def _found(home: ControllerHome, folder: Path, asks: list[JobRequest], kills: int) -> Killed:
     written = {ask.job_id: (folder / ask.job_id) for ask in asks}
     lines = {name: path.read_text() if path.exists() else "" for name, path in written.items()}
-    with engine_of(home) as engine:
+    with open_backend(home) as engine:
         seen = engine.observe().jobs
-    assert all(seen[ask.job_id].phase in OVER for ask in asks)
-    with opened(home) as store:
+    assert all(seen[ask.job_id].phase in TERMINAL_PHASES for ask in asks)
+    with open_store(home) as store:
         states = [state.value for _, state in store.intents()]
         entries = verify(store.ledger).entries
     return Killed(
         kills=kills,
-        finished=sum(seen[ask.job_id].phase == Phase.FINISHED for ask in asks),
+        finished=sum(seen[ask.job_id].phase == JobPhase.FINISHED for ask in asks),
         begun={name: text.count("b") for name, text in lines.items()},
         ended={name: text.count("e") for name, text in lines.items()},
         differing=len(replay(home)["differing"]),

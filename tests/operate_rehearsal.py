@@ -13,10 +13,10 @@ import polars as pl
 from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.workload import Workload, workload
 from commonwatt.fleet.engines.simulator import simulate
-from commonwatt.operate.domain.cluster import OVER, Ask, Engine, Phase
+from commonwatt.operate.domain.cluster import TERMINAL_PHASES, ClusterBackend, JobPhase, JobRequest
 from commonwatt.operate.domain.settings import policy_of
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.engines.replay import Compared, compare
+from commonwatt.operate.engines.replay import ReplayAgreement, compare_decisions
 
 TRACE = files("commonwatt") / "data" / "traces" / "itp_ten_days.parquet"
 
@@ -39,7 +39,7 @@ class Rehearsal:
     simulated_makespan_s: float
     jct_s: float
     simulated_jct_s: float
-    compared: Compared
+    compared: ReplayAgreement
     overcommitted: int
     refused: int
     ticks: int
@@ -56,7 +56,7 @@ class Rehearsal:
 
 
 def rehearse(
-    control: Controller, engine: Engine, work: Workload, *, nodes: int, gpus: int,
+    control: Controller, engine: ClusterBackend, work: Workload, *, nodes: int, gpus: int,
     launch_s: float = 0.0, wait_s: float = 600.0, each_tick=lambda tick: None,
 ) -> Rehearsal:  # fmt: skip
     """Submit each job at its time, tick until all are over, and simulate the same.
@@ -79,17 +79,17 @@ def rehearse(
         ticks += 1
         over_committed += len(tick.overcommitted)
         refused += len(tick.refused)
-        for intent in tick.done:
-            if intent.act == "start":
+        for intent in tick.performed:
+            if intent.action == "start":
                 offered[intent.subject] = now
-        for name, job in tick.seen.jobs.items():
+        for name, job in tick.observation.jobs.items():
             if name not in names:
                 continue
-            if job.phase == Phase.RUNNING and name not in ran:
-                ran[name] = tick.seen.at_s
-            if job.phase in OVER and name not in over:
-                over[name] = tick.seen.at_s
-                count += job.phase == Phase.FINISHED
+            if job.phase == JobPhase.RUNNING and name not in ran:
+                ran[name] = tick.observation.at_s
+            if job.phase in TERMINAL_PHASES and name not in over:
+                over[name] = tick.observation.at_s
+                count += job.phase == JobPhase.FINISHED
         if now - began > wait_s:
             raise AssertionError(f"{len(work) - len(over)} jobs not over within {wait_s} s")
         time.sleep(max(control.settings.tick_s - (time.time() - now), 0.01))
@@ -107,7 +107,7 @@ def rehearse(
         simulated_makespan_s=(int(result.end_ms.max()) - first) / 1000,
         jct_s=float(np.mean([over[name] - at for name, at in submitted.items()])),
         simulated_jct_s=float(np.mean(result.end_ms - again.submit_ms)) / 1000,
-        compared=compare(control.store.decisions()),
+        compared=compare_decisions(control.store.decisions()),
         overcommitted=over_committed,
         refused=refused,
         ticks=ticks,
@@ -116,9 +116,9 @@ def rehearse(
     )
 
 
-def _ask(work: Workload, i: int, began_s: float) -> Ask:
+def _ask(work: Workload, i: int, began_s: float) -> JobRequest:
     runtime_s = work.runtime_ms[i] / 1000
-    return Ask(
+    return JobRequest(
         job_id=str(work.job_id[i]),
         argv=("sleep", f"{runtime_s:.3f}"),
         gpus=int(work.gpus[i]),

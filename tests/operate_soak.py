@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from commonwatt.ledger.verify import verify
-from commonwatt.operate.domain.cluster import OVER, Ask, Engine, NodeState
-from commonwatt.operate.domain.errors import EngineError, UnknownError
+from commonwatt.operate.domain.cluster import TERMINAL_PHASES, ClusterBackend, JobRequest, NodeState
+from commonwatt.operate.domain.errors import BackendError, UnknownNameError
 from commonwatt.operate.domain.settings import parse_settings
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.engines.replay import compare
+from commonwatt.operate.engines.replay import compare_decisions
 from tests.operate_cases import store
 
 SETTINGS = """
@@ -37,10 +37,10 @@ estimate_s = 30
 """
 
 
-def soak(folder: Path, engine: Engine, *, minutes: float, seed: int) -> dict[str, Any]:
+def soak(folder: Path, engine: ClusterBackend, *, minutes: float, seed: int) -> dict[str, Any]:
     """Run jobs, nodes that fail and come back, controllers that are dropped and opened anew."""
     rng = np.random.default_rng(seed)
-    engine.keep_s = 60.0  # so that memory and folder have an end to grow to
+    engine.forget_after_s = 60.0  # so that memory and folder have an end to grow to
     control, memory = _opened(folder, engine)
     until, sampled = time.monotonic() + minutes * 60, 0.0
     handed: set[str] = set()
@@ -70,13 +70,15 @@ def soak(folder: Path, engine: Engine, *, minutes: float, seed: int) -> dict[str
         found["ticks"] += 1
         found["over-committed"] += len(tick.overcommitted)
         found["refused acts"] += len(tick.refused)
-        ended |= {name for name, job in tick.seen.jobs.items() if job.phase in OVER}
+        ended |= {
+            name for name, job in tick.observation.jobs.items() if job.phase in TERMINAL_PHASES
+        }
         if time.monotonic() - sampled > 5:
             sampled = time.monotonic()
             memories.append(_rss_mib())
         time.sleep(0.2)
     half = memories[len(memories) // 3 :]
-    compared = compare(memory.decisions())
+    compared = compare_decisions(memory.decisions())
     states = [state.value for _, state in memory.intents()]
     entries = verify(memory.ledger).entries
     return {
@@ -92,16 +94,16 @@ def soak(folder: Path, engine: Engine, *, minutes: float, seed: int) -> dict[str
     }
 
 
-def _opened(folder: Path, engine: Engine) -> tuple[Controller, Any]:
+def _opened(folder: Path, engine: ClusterBackend) -> tuple[Controller, Any]:
     memory = store(folder)
     control = Controller(engine, memory, parse_settings(SETTINGS))
     control.recover()
     return control, memory
 
 
-def _ask(rng: np.random.Generator, name: str) -> Ask:
+def _ask(rng: np.random.Generator, name: str) -> JobRequest:
     runtime_s = float(rng.uniform(0.2, 8.0))
-    return Ask(
+    return JobRequest(
         job_id=name,
         argv=("sleep", f"{runtime_s:.2f}"),
         gpus=int(rng.choice([1, 1, 2, 4, 8, 12])),
@@ -113,7 +115,7 @@ def _ask(rng: np.random.Generator, name: str) -> Ask:
     )
 
 
-def _fault(rng: np.random.Generator, engine: Engine, found: dict[str, int]) -> None:
+def _fault(rng: np.random.Generator, engine: ClusterBackend, found: dict[str, int]) -> None:
     """Take a node out or bring one back, cancel a job, or say something that cannot be."""
     draw = rng.random()
     if draw > 0.08:
@@ -135,7 +137,7 @@ def _fault(rng: np.random.Generator, engine: Engine, found: dict[str, int]) -> N
             found["cancelled"] += 1
         else:
             engine.drain("no-such-node", "bad telemetry")
-    except (EngineError, UnknownError):
+    except (BackendError, UnknownNameError):
         found["refused acts"] += 0
 
 

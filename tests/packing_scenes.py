@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
-from commonwatt.fleet.domain.machines import ONE_SITE, SHARED, Fleet, GpuType
+from commonwatt.fleet.domain.machines import SHARED, SINGLE_SITE, Fleet, GpuType
 from commonwatt.fleet.domain.workload import Workload, workload
 
 TYPES = ("T4", "V100")
@@ -28,7 +28,7 @@ def fleet(
         cpu_milli=np.array(cpu or [0] * count, np.int64) * 1000,
         memory_mib=np.array(memory or [0] * count, np.int64),
         tenant=np.array(tenants or [SHARED] * count, np.int32),
-        sites=(ONE_SITE,),
+        sites=(SINGLE_SITE,),
         gpu_types=tuple(GpuType(name=name, idle_w=50.0, busy_w=300.0) for name in TYPES),
         rtt_ms=np.zeros((1, 1)),
     )

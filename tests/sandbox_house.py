@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from commonwatt.ledger import Key, Ledger, Person
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.io.imports.dataset import import_fhir
-from commonwatt.sandbox.io.store.opt_outs import Scope
-from commonwatt.sandbox.usecases.projects.project import Facts, Request, Room
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope
+from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project, ProjectFacts
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ROLES = ("data-custodian", "researcher", "output-checker", "output-checker", "auditor")
-FACTS = Facts(name="harbour", purpose="a test", legal_basis="consent", scope=Scope.AI_TRAINING,
+FACTS = ProjectFacts(name="harbour", purpose="a test", legal_basis="consent", scope=ConsentScope.AI_TRAINING,
               expires_on="2027-01-01")  # fmt: skip
 
 
@@ -35,7 +35,7 @@ class House:
         self.now = Clock()
         self.ledger = Ledger.open(where or folder / "state.db")
         registrar = Key.from_seed(bytes(32))
-        self.ledger.found(registrar, _person("registrar", 0), at=self.now())
+        self.ledger.enrol_first_registrar(registrar, _person("registrar", 0), at=self.now())
         self.keys = [Key.from_seed(bytes([1 + i]) * 32) for i in range(len(ROLES))]
         with self.ledger.transaction() as tx:
             for i, role in enumerate(ROLES):
@@ -43,10 +43,12 @@ class House:
                     tx, _person(role, i), self.keys[i].public_key, by=registrar, at=self.now()
                 )
         self.custodian, self.researcher, self.first, self.second, self.auditor = self.keys
-        self.room = Room.open(self.ledger, folder / "room", FACTS, by=self.custodian, at=self.now())
+        self.room = Project.open(
+            self.ledger, folder / "room", FACTS, by=self.custodian, at=self.now()
+        )
         lines = [_patient(i) for i in range(people)]
         (folder / "Patient.ndjson").write_text("\n".join(lines))
-        self.room.take_in(
+        self.room.import_dataset(
             lambda store: import_fhir([folder / "Patient.ndjson"], store, "raw"),
             by=self.custodian, at=self.now(),
         )  # fmt: skip
@@ -63,9 +65,9 @@ class House:
         return self.room.release(output, to, by=self.custodian, at=self.now())
 
     def submit(self, node, code, **cohorts):
-        request = Request(
+        request = JobSubmission(
             code=code, dataset="safe", tables=("Patient",),
-            outputs={"n.csv": Kind.CSV}, cohorts={"n.csv": cohorts["n"]} if cohorts else {},
+            outputs={"n.csv": OutputKind.CSV}, cohorts={"n.csv": cohorts["n"]} if cohorts else {},
         )  # fmt: skip
         return self.room.submit(node, request, by=self.researcher, at=self.now())
 

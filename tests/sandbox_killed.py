@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from commonwatt.ledger import Key, Ledger
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
-from commonwatt.sandbox.engines.isolation.collect import Output
-from commonwatt.sandbox.engines.isolation.node import Ended, Ending
+from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
+from commonwatt.sandbox.engines.isolation.node import JobEnding, JobOutcome
 from commonwatt.sandbox.engines.privacy import measures
-from commonwatt.sandbox.engines.synthetic.tables import Categories, Person, TwinTable
-from commonwatt.sandbox.usecases.projects.project import Request, Room
+from commonwatt.sandbox.engines.synthetic.tables import CategoryColumn, PersonColumn, SyntheticTable
+from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project
 
 DATA = b"gender,n\nfemale,30\nmale,30\n"
 COST, TWIN_COST = 0.05, 0.1
@@ -69,16 +69,16 @@ class Runner:
         digest = hashlib.sha256(DATA).hexdigest()
         draft = to / ".draft"
         draft.write_bytes(DATA)
-        output = Output(name="n.csv", kind=Kind.CSV, sha256=digest, size_bytes=len(DATA),
+        output = CollectedOutput(name="n.csv", kind=OutputKind.CSV, sha256=digest, size_bytes=len(DATA),
                         path=draft.replace(to / digest))  # fmt: skip
-        return Ended(ending=Ending.DONE, exit_code=0, wall_s=1.0, cpu_s=1.0, memory_peak_bytes=1,
+        return JobOutcome(ending=JobEnding.DONE, exit_code=0, wall_s=1.0, cpu_s=1.0, memory_peak_bytes=1,
                      outputs=(output,), refusals={}, log=b"", log_cut=False)  # fmt: skip
 
 
 def walk(folder: Path, moment: int) -> None:
     """Submit, vote twice, release, ask, make a twin, delete; say each answer on stdout."""
     custodian, researcher, first, second = (Key.from_seed(bytes([1 + i]) * 32) for i in range(4))
-    room = Room(Ledger.open(folder / "state.db"), folder / "room", "harbour")
+    room = Project(Ledger.open(folder / "state.db"), folder / "room", "harbour")
     at = datetime(2026, 11, 23, tzinfo=UTC)
 
     def now():
@@ -87,8 +87,8 @@ def walk(folder: Path, moment: int) -> None:
         return at
 
     arm(moment)
-    request = Request(
-        code="", dataset="safe", tables=("Patient",), outputs={"n.csv": Kind.CSV},
+    request = JobSubmission(
+        code="", dataset="safe", tables=("Patient",), outputs={"n.csv": OutputKind.CSV},
         cohorts={"n.csv": Cohort(table="Patient", by=("gender",))},
     )  # fmt: skip
     output = room.submit(Runner(), request, by=researcher, at=now()).ended.outputs[0].sha256
@@ -96,13 +96,13 @@ def walk(folder: Path, moment: int) -> None:
         room.vote(output, approve=True, by=checker, at=now())
     room.release(output, folder / "released", by=custodian, at=now())
     for _ in range(2):
-        asked = room.ask(
+        asked = room.query(
             "safe", lambda *_: measures.count(60).answer(COST), COST, purpose="n",
             by=researcher, at=now(),
         )  # fmt: skip
         os.write(1, b"answered\n" if asked.answer else b"waits\n")
-    domains = {"patient_id": Person(), "gender": Categories(("female", "male"))}
-    room.twin("safe", {"Patient": TwinTable(domains=domains, rows=20)}, TWIN_COST,
+    domains = {"patient_id": PersonColumn(), "gender": CategoryColumn(("female", "male"))}
+    room.synthesize("safe", {"Patient": SyntheticTable(domains=domains, rows=20)}, TWIN_COST,
               folder / "twin", seed=1, by=researcher, at=now())  # fmt: skip
     room.delete("raw", by=custodian, at=now())
     os.write(1, b"whole\n")

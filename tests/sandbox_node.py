@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from commonwatt.sandbox.domain.errors import IsolationError
-from commonwatt.sandbox.engines.isolation.node import Node, open_node
+from commonwatt.sandbox.engines.isolation.node import IsolationNode, prove_node
 
 
-def proved_node(folder: Path) -> Node:
+def proved_node(folder: Path) -> IsolationNode:
     """Return a node, or skip; continuous integration never skips."""
     try:
-        return open_node(folder)
+        return prove_node(folder)
     except IsolationError as error:
         if os.environ.get("CI") == "true":
             raise

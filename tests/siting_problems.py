@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from commonwatt.siting.domain.placement import Problem
+from commonwatt.siting.domain.placement import PlacementProblem
 
 
 def random_problem(seed, *, classes=4, pools=5, days=1, deferrable=True, unit=0.0, opening=0.0):
@@ -14,7 +14,7 @@ def random_problem(seed, *, classes=4, pools=5, days=1, deferrable=True, unit=0.
     latency[np.arange(classes), rng.integers(0, pools, classes)] = True
     defer = rng.choice([0, 0, 3, 8, 24], classes) if deferrable else np.zeros(classes, int)
     everywhere = np.ones((classes, pools), bool)
-    return Problem(
+    return PlacementProblem(
         class_names=tuple(f"class-{k}" for k in range(classes)),
         pool_names=tuple(f"pool-{j}" for j in range(pools)),
         site_names=tuple(f"site-{j}" for j in range(pools)),
@@ -67,7 +67,7 @@ def lifelike_problem(
     residency = everywhere.copy()
     for k in range(0, classes, 5):
         residency[k] = np.abs(east - east[home[k]]) < 60
-    return Problem(
+    return PlacementProblem(
         class_names=tuple(f"class-{k}" for k in range(classes)),
         pool_names=tuple(f"pool-{j}" for j in range(pools)),
         site_names=tuple(f"site-{j}" for j in range(pools)),

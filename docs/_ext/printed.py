@@ -26,14 +26,14 @@ from pydantic import BaseModel
 from sphinx.application import Sphinx
 
 import commonwatt
-from commonwatt.catalogue.tables import Table
+from commonwatt.catalogue.tables import TableSchema
 from commonwatt.cli import root
-from commonwatt.operate.domain.settings import Settings as ControlSettings
+from commonwatt.operate.domain.settings import ControllerSettings as ControlSettings
 from commonwatt.operate.io.care.settings import CareSettings
 from commonwatt.study.programme.schema import ProgrammeFile
-from commonwatt.web.parameters import Parameter
+from commonwatt.web.parameters import PageParameter
 from commonwatt.web.registry import PAGES
-from commonwatt.web.roles import ACTION_NAMES, MAY, ROLE_NAMES
+from commonwatt.web.roles import ACTION_NAMES, ACTION_ROLES, ROLE_NAMES
 from commonwatt.web.tasks.kinds import KINDS
 
 SETTINGS: dict[str, type[BaseModel]] = {
@@ -156,13 +156,13 @@ def columns() -> str:
     return "\n".join(parts)
 
 
-def tables() -> list[Table]:
+def tables() -> list[TableSchema]:
     """Return every declared table once."""
     found = {
         (value.name, value.columns): value
         for module in modules()
         for value in vars(module).values()
-        if isinstance(value, Table)
+        if isinstance(value, TableSchema)
     }
     return list(found.values())
 
@@ -215,7 +215,7 @@ def console() -> str:
         parts += [f"### {kind.title}: `/works/{kind.name}`", ""]
         parts += [*_table(header, _asked(kind.parameters)), ""]
     marks = [
-        (said, *("●" if role in MAY[action] else "" for role in ROLE_NAMES))
+        (said, *("●" if role in ACTION_ROLES[action] else "" for role in ROLE_NAMES))
         for action, said in ACTION_NAMES.items()
     ]
     return "\n".join(
@@ -223,7 +223,7 @@ def console() -> str:
     )
 
 
-def _asked(parameters: tuple[Parameter, ...]) -> list[tuple[str, str, str]]:
+def _asked(parameters: tuple[PageParameter, ...]) -> list[tuple[str, str, str]]:
     return [
         (f"`{one.name}`", f"`{one.default}`" if one.default else "–", str(one.meaning))
         for one in parameters

@@ -20,7 +20,7 @@ def _strings(call: ast.Call) -> list[str]:
     said = []
     if name in {"Message", "translate", "t"} and call.args:
         said.append(call.args[0])
-    if name in {"option", "Option", "LazyGroup"}:
+    if name in {"option", "TranslatedOption", "LazyGroup"}:
         said += [keyword.value for keyword in call.keywords if keyword.arg == "help"]
     return [s.value for s in said if isinstance(s, ast.Constant) and isinstance(s.value, str)]
 

@@ -5,14 +5,14 @@ from itertools import pairwise
 
 import pytest
 
-from commonwatt.treasury.usecases.answers import project_answer, with_exchange_rates
 from commonwatt.core.errors import UsageError
-from commonwatt.treasury.io.country.folder import SHIPPED, load_country
 from commonwatt.treasury.domain.debt import debt_next, debt_ratio_next
+from commonwatt.treasury.engines.projection import AccountingTreatment, DebtBasis, project
+from commonwatt.treasury.io.country.folder import SHIPPED, load_country
 from commonwatt.treasury.io.hong_kong import growth_for
-from commonwatt.treasury.engines.projection import Basis, Treatment, project
+from commonwatt.treasury.usecases.answers import projection_result, with_exchange_rates
 
-ANSWER = project_answer(load_country("hongkong"))
+ANSWER = projection_result(load_country("hongkong"))
 YEARS = {row["fiscal_year"]: row for row in ANSWER["years"]}
 
 
@@ -62,7 +62,9 @@ def test_reserves_less_debt_fall_from_1169_to_249():
 
 
 def test_the_revalued_basis_opens_at_408_and_is_named():
-    path = project(load_country("hongkong"), treatment=Treatment(basis=Basis.REVALUED))
+    path = project(
+        load_country("hongkong"), treatment=AccountingTreatment(basis=DebtBasis.REVALUED)
+    )
     assert path.years[0].debt == pytest.approx(408.2 + 160 - 59.7, abs=0.001)
     assert path.years[0].debt_share == pytest.approx(0.1459, abs=0.0001)
 
@@ -70,15 +72,15 @@ def test_the_revalued_basis_opens_at_408_and_is_named():
 def test_the_headline_depends_on_the_treatment_and_nothing_else_does():
     country = load_country("hongkong")
     plain = project(country).years[0]
-    strict = Treatment(bonds_as_income=False, transfers_as_income=False)
+    strict = AccountingTreatment(bonds_as_income=False, transfers_as_income=False)
     assert strict.headline(plain.balances) == pytest.approx(-206.0)
-    assert Treatment().headline(plain.balances) == pytest.approx(22.1)
+    assert AccountingTreatment().headline(plain.balances) == pytest.approx(22.1)
     assert project(country, treatment=strict).years[0].debt == plain.debt
 
 
 def test_only_one_programme_may_be_counted():
     country = load_country("hongkong")
-    green = project(country, treatment=Treatment(programmes=("GSBP",))).years[0]
+    green = project(country, treatment=AccountingTreatment(programmes=("GSBP",))).years[0]
     assert green.debt < project(country).years[0].debt
 
 

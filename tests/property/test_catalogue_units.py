@@ -162,7 +162,7 @@ def test_any_text_is_read_or_refused_with_place_and_remedy(text, home):
         assert error.found
         assert error.wanted
         assert error.remedy
-        assert error.say("zh-Hant").startswith("t.csv, row 2")
+        assert error.translate("zh-Hant").startswith("t.csv, row 2")
 
 
 def _refusal(read, *given, **named):

@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.clinic.domain.rules.predicate import Compare, In, leaves
-from commonwatt.clinic.engines.gateway import Gate, Pathway, Runner, load_guides, sign_statement
-from commonwatt.clinic.engines.gateway.agents import CALL
+from commonwatt.clinic.domain.rules.predicate import Comparator, OneOf, leaves
+from commonwatt.clinic.engines.gateway import (
+    AdviceGate,
+    Pathway,
+    PathwayRunner,
+    load_guides,
+    sign_statement,
+)
+from commonwatt.clinic.engines.gateway.agents import AGENT_CALL
 from commonwatt.clinic.engines.gateway.agents import RULES as AGENT_RULES
 from commonwatt.clinic.engines.gateway.gate import ALLOWED, RULES
-from commonwatt.clinic.io.registry import Status
+from commonwatt.clinic.io.registry import DeploymentStatus
 from commonwatt.ledger import Key
 from commonwatt.ledger.verify import verify
 from tests.clinic_factories import BODIES, KEYS, NOW, move, put, with_deployment
@@ -23,13 +29,13 @@ def clinic_with_every_guide():
     made = with_deployment()
     for name in GUIDES:
         put(made, "deployment", name, BODIES["deployment"] | {"guide": name})
-        move(made, Status.APPROVED, "committee-chair", name=name)
-        move(made, Status.LIVE, "clinical-lead", name=name)
+        move(made, DeploymentStatus.APPROVED, "committee-chair", name=name)
+        move(made, DeploymentStatus.LIVE, "clinical-lead", name=name)
     return made
 
 
 DESK = clinic_with_every_guide()
-GATE = Gate(
+GATE = AdviceGate(
     DESK, "qmh", {f"deployment/{n}": lambda _: 0.4 for n in GUIDES}, by=KEYS["gateway"], salt=b"s"
 )
 
@@ -37,7 +43,7 @@ GATE = Gate(
 def disclose(name, encounter):
     body = {
         "deployment": f"deployment/{name}",
-        "encounter": GATE.opaque(encounter),
+        "encounter": GATE.pseudonym(encounter),
         "language": "en",
     }
     put(DESK, "disclosure", f"{name}-{encounter}", body)
@@ -48,11 +54,11 @@ def facts_of(guide, chance):
     found = {}
     parts = [guide.indications, *(c.when for c in guide.contraindications)]
     for leaf in [leaf for part in parts for leaf in leaves(part)]:
-        if isinstance(leaf, Compare):
+        if isinstance(leaf, Comparator):
             found[leaf.fact] = chance.choice(
                 ["1", str(leaf.limit - 1), str(leaf.limit), "60", "60"]
             )
-        elif isinstance(leaf, In):
+        elif isinstance(leaf, OneOf):
             keep = leaf.fact not in found or chance.random() < 0.3
             if keep:
                 found[leaf.fact] = chance.choice([*leaf.values, *leaf.values, "other"])
@@ -92,7 +98,7 @@ def test_a_hundred_encounters_of_a_guide_are_each_judged_by_the_rule_named(name)
             disclose(name, encounter)
         facts = facts_of(GUIDES[name], chance)
         size = DESK.ledger.head().size
-        verdict = GATE.ask(f"deployment/{name}", encounter, facts, at=NOW)
+        verdict = GATE.request_advice(f"deployment/{name}", encounter, facts, at=NOW)
         assert verdict.rule == wanted(name, facts, told)
         assert DESK.ledger.head().size == size + 1
         assert (verdict.score is not None) == verdict.allowed
@@ -176,7 +182,7 @@ def expected(step, human, calls):
 def test_a_thousand_adversarial_plans_are_stopped_at_the_first_rule_that_they_break(drawn):
     plan = f"plan-{next(PLANS)}"
     statements = {i: statement_for(human, plan, i) for i, (_, human) in enumerate(drawn)}
-    runner = Runner(GATE, PATHWAY, plan)
+    runner = PathwayRunner(GATE, PATHWAY, plan)
     given_ = {i: one for i, one in statements.items() if one}
     verdicts = runner.run([step for step, _ in drawn], given_, at=NOW)
     calls = 0
@@ -191,14 +197,14 @@ def test_a_thousand_adversarial_plans_are_stopped_at_the_first_rule_that_they_br
 def test_a_signed_step_counts_once_even_for_a_second_runner_of_the_same_plan():
     step = {"deployment": "deployment/imaging", "encounter": "told", "facts": GOOD}
     signed = {0: sign_statement("twice", 0, "go", KEYS["clinician"])}
-    assert Runner(GATE, PATHWAY, "twice").run([step], signed, at=NOW)[0].allowed
-    [again] = Runner(GATE, PATHWAY, "twice").run([step], signed, at=NOW)
+    assert PathwayRunner(GATE, PATHWAY, "twice").run([step], signed, at=NOW)[0].allowed
+    [again] = PathwayRunner(GATE, PATHWAY, "twice").run([step], signed, at=NOW)
     assert again.rule == "agent.statement-used"
 
 
 def test_two_runners_of_one_plan_at_once_share_its_signature_and_its_budget():
     step = {"deployment": "deployment/imaging", "encounter": "told", "facts": GOOD}
-    first, second = (Runner(GATE, PATHWAY, "both") for _ in range(2))
+    first, second = (PathwayRunner(GATE, PATHWAY, "both") for _ in range(2))
     signed = [sign_statement("both", n, "go", KEYS["clinician"]) for n in range(4)]
     assert first.call(0, step, signed[0], at=NOW).allowed
     assert second.call(0, step, signed[0], at=NOW).rule == "agent.statement-used"
@@ -207,18 +213,21 @@ def test_two_runners_of_one_plan_at_once_share_its_signature_and_its_budget():
 
 
 def test_every_call_of_an_agent_is_in_the_ledger_and_the_ledger_verifies():
-    before = len(list(DESK.ledger.entries(kind=CALL)))
-    Runner(GATE, PATHWAY, "noted").run(["nonsense"], {}, at=NOW)
-    after = list(DESK.ledger.entries(kind=CALL))
+    before = len(list(DESK.ledger.entries(kind=AGENT_CALL)))
+    PathwayRunner(GATE, PATHWAY, "noted").run(["nonsense"], {}, at=NOW)
+    after = list(DESK.ledger.entries(kind=AGENT_CALL))
     assert len(after) == before + 1
     assert after[-1].body["rule"] == "agent.malformed"
     verify(DESK.ledger)
 
 
 def test_a_site_refuses_what_is_another_sites_not_live_or_has_no_model():
-    elsewhere = Gate(DESK, "elsewhere", {}, by=KEYS["gateway"], salt=b"s")
-    assert elsewhere.check("deployment/imaging", "e", GOOD).rule == "gate.wrong-site"
-    assert GATE.check("deployment/x", "e", GOOD).rule == "gate.not-live"
-    assert GATE.check("version/v1", "e", GOOD).rule == "gate.unknown-deployment"
-    bare = Gate(DESK, "qmh", {}, by=KEYS["gateway"], salt=b"s")
-    assert bare.check("deployment/imaging", GATE.opaque("told"), GOOD).rule == "gate.no-model"
+    elsewhere = AdviceGate(DESK, "elsewhere", {}, by=KEYS["gateway"], salt=b"s")
+    assert elsewhere.check_allowed("deployment/imaging", "e", GOOD).rule == "gate.wrong-site"
+    assert GATE.check_allowed("deployment/x", "e", GOOD).rule == "gate.not-live"
+    assert GATE.check_allowed("version/v1", "e", GOOD).rule == "gate.unknown-deployment"
+    bare = AdviceGate(DESK, "qmh", {}, by=KEYS["gateway"], salt=b"s")
+    assert (
+        bare.check_allowed("deployment/imaging", GATE.pseudonym("told"), GOOD).rule
+        == "gate.no-model"
+    )

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.clinic.domain.errors import MoveError
-from commonwatt.clinic.domain.registry.plan import CHANGES, Change, ChangePlan, can_change
+from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.registry.plan import CHANGES, ChangePlan, ModelChange, can_change
 from tests.clinic_factories import BODIES, DIGEST, PLAN, put, with_deployment
 
 changes = st.fixed_dictionaries(
@@ -34,9 +34,9 @@ def inside(change) -> bool:
 @given(changes)
 def test_changes_are_covered_exactly_when_every_limit_holds(change):
     plan = ChangePlan(**PLAN | {"kinds": frozenset(PLAN["kinds"])})
-    assert can_change(Change(**change | {"kinds": frozenset(change["kinds"])}), plan) == inside(
-        change
-    )
+    assert can_change(
+        ModelChange(**change | {"kinds": frozenset(change["kinds"])}), plan
+    ) == inside(change)
 
 
 @settings(max_examples=100, deadline=None)
@@ -50,7 +50,7 @@ def test_an_update_is_deployed_only_inside_its_plan(change, previous):
     allowed = inside(change) and previous == "version/v1"
     try:
         put(MADE, "deployment", name, BODIES["deployment"] | {"version": f"version/{name}"})
-    except MoveError:
+    except StatusMoveError:
         assert not allowed
     else:
         assert allowed

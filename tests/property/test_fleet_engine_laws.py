@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.fleet.domain.policies import BACKFILLS, ORDERS, PLACES, PREEMPTS, parse_policy
-from commonwatt.fleet.domain.policies.backfill.easy import promised
-from commonwatt.fleet.domain.policies.plan import Plan
+from commonwatt.fleet.domain.policies.backfill.easy import promised_start
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan
 from commonwatt.fleet.engines.simulator import JobState, simulate
-from commonwatt.fleet.engines.simulator.loop import HeapAgenda, Replay
-from commonwatt.fleet.engines.simulator.setup import Setup, believed_ms, chances
+from commonwatt.fleet.engines.simulator.loop import EventReplay, HeapAgenda
+from commonwatt.fleet.engines.simulator.setup import ReplaySetup, believed_ms, chances
 from tests.fleet_cases import fleets, workloads
 
 COMBINATIONS = list(product(ORDERS, BACKFILLS, PREEMPTS))
@@ -49,7 +49,7 @@ def test_every_policy_conserves_gpu_time_and_repeats_itself(
 @settings(max_examples=60, deadline=None)
 def test_easy_backfill_keeps_its_promise_to_the_first_in_the_queue(jobs, fleet, place):
     policy = parse_policy("fifo", place, "easy")
-    setup = Setup(
+    setup = ReplaySetup(
         workload=jobs,
         fleet=fleet,
         policy=policy,
@@ -57,15 +57,15 @@ def test_easy_backfill_keeps_its_promise_to_the_first_in_the_queue(jobs, fleet, 
         chance=chances(0, len(jobs), policy),
         quota_milli=None,
     )
-    replay = Replay(setup, HeapAgenda())
+    replay = EventReplay(setup, HeapAgenda())
     promises: dict[int, int] = {}
     act = replay.apply
 
     def apply(decision):
         act(decision)
-        plan = Plan(replay.state, policy.order, policy.place, borrow=True)
+        plan = SchedulingPlan(replay.state, policy.order, policy.place, borrow=True)
         queue = plan.queue()
-        if queue and (promise := promised(plan, queue[0])) is not None:
+        if queue and (promise := promised_start(plan, queue[0])) is not None:
             promises.setdefault(queue[0], promise[0])
 
     replay.apply = apply

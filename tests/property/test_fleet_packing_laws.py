@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from commonwatt.fleet.domain.policies.place import PLACES
 from commonwatt.fleet.engines.packing import place_arrived_load
-from commonwatt.fleet.engines.packing.arrivals import Remaining
+from commonwatt.fleet.engines.packing.arrivals import RemainingPlaces
 from commonwatt.fleet.engines.packing.chance import PublishedChance
 from tests.packing_scenes import fleets, workloads
 
@@ -60,7 +60,7 @@ def test_a_permutation_names_every_number_once(seed, count):
 
 @given(st.integers(1, 200), st.randoms(use_true_random=False))
 def test_taking_the_nth_that_is_left_is_popping_a_list(count, chance):
-    left, slow = Remaining(count), list(range(count))
+    left, slow = RemainingPlaces(count), list(range(count))
     while slow:
         nth = chance.randrange(len(slow))
         assert left.take(nth) == slow.pop(nth)

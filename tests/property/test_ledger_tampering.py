@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.ledger import Draft, Key, Ledger, LedgerError, Person, independent
+from commonwatt.ledger import EntryDraft, Key, Ledger, LedgerError, Person, independent
 from commonwatt.ledger.export import export
-from commonwatt.ledger.keys import holds
+from commonwatt.ledger.keys import signature_holds
 from tests import tampering
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -22,13 +22,16 @@ ROOT, CLERK = Key.from_seed(bytes(32)), Key.from_seed(bytes([7]) * 32)
 
 def small_export(folder: Path) -> Path:
     ledger = Ledger.open("sqlite://")
-    ledger.found(ROOT, Person(name="A", role="registrar", organisation="HA", device="c"), at=NOW)
+    ledger.enrol_first_registrar(
+        ROOT, Person(name="A", role="registrar", organisation="HA", device="c"), at=NOW
+    )
     who = Person(name="B", role="clerk", organisation="HA", device="d")
     with ledger.transaction() as tx:
         ledger.enrol(tx, who, CLERK.public_key, by=ROOT, at=NOW)
         for turn in range(4):
             drafts = [
-                Draft(kind="demo", subject=f"x/{i}", body={"n": i, "字": "好"}) for i in range(5)
+                EntryDraft(kind="demo", subject=f"x/{i}", body={"n": i, "字": "好"})
+                for i in range(5)
             ]
             ledger.append(tx, drafts, by=CLERK, at=NOW + timedelta(seconds=turn))
     export(ledger, folder / "export", by=ROOT)
@@ -68,7 +71,9 @@ def test_a_pinned_checkpoint_finds_a_past_rewritten_by_key_holders(exported: Pat
     pinned = tmp_path / "pinned.txt"
     pinned.write_bytes((exported / "checkpoint.txt").read_bytes())
     ledger = Ledger.open("sqlite://")
-    ledger.found(ROOT, Person(name="A", role="registrar", organisation="HA", device="c"), at=NOW)
+    ledger.enrol_first_registrar(
+        ROOT, Person(name="A", role="registrar", organisation="HA", device="c"), at=NOW
+    )
     export(ledger, tmp_path / "other", by=ROOT)
     independent.main([str(tmp_path / "other")])
     with pytest.raises(SystemExit, match="more or fewer"):
@@ -97,7 +102,7 @@ def test_both_ed25519_checks_agree_on_true_and_on_spoilt_signatures(seed, messag
     assert independent.signature_holds(key.public_key, signature, message)
     spoilt = bytearray(signature)
     spoilt[bit // 8] ^= 1 << bit % 8
-    for check in (holds, independent.signature_holds):
+    for check in (signature_holds, independent.signature_holds):
         assert not check(key.public_key, bytes(spoilt), message)
         assert not check(key.public_key, signature, message + b"x")
 

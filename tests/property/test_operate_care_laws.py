@@ -7,14 +7,19 @@ from hypothesis import strategies as st
 
 from commonwatt.operate.domain.care.cases import MOVE
 from commonwatt.operate.domain.care.errors import CareMoveError
-from commonwatt.operate.domain.care.findings import Component, Finding, Sample, Severity
+from commonwatt.operate.domain.care.findings import (
+    Component,
+    NodeFinding,
+    Severity,
+    TelemetrySample,
+)
 from commonwatt.operate.domain.care.lifecycle import (
     CARE,
     MOVES,
-    ONLY_A_PERSON,
     OPERATOR,
+    OPERATOR_ONLY_STAGES,
     OUT_OF_SERVICE,
-    Stage,
+    CareStage,
     can_move,
     check_move,
     may_move,
@@ -25,36 +30,40 @@ from commonwatt.operate.engines.care.caretaker import Caretaker
 from commonwatt.operate.engines.care.detect.alarms import AlarmBudget, calibrate, episodes
 from commonwatt.operate.engines.care.detect.rules import (
     DEFAULT_RULES,
-    Rule,
-    RuleBook,
-    Test,
+    DetectionRule,
+    DetectionRuleBook,
+    SampleTest,
     findings_slow,
 )
 from commonwatt.operate.engines.care.replay.cluster import SimCluster
 from commonwatt.operate.io.care.journal import CaseBook, MemoryJournal
 
-Test.__test__ = False  # no test of ours, though pytest would think so
+SampleTest.__test__ = False  # no test of ours, though pytest would think so
 
 
 def test_both_tables_name_every_stage():
-    assert set(MOVES) == set(Stage)
-    assert {stage for to in MOVES.values() for stage in to} == set(Stage)
+    assert set(MOVES) == set(CareStage)
+    assert {stage for to in MOVES.values() for stage in to} == set(CareStage)
     assert set(FIRST_AID) == set(Component)
-    assert all(to in MOVES[origin] for origin, to in ONLY_A_PERSON)
+    assert all(to in MOVES[origin] for origin, to in OPERATOR_ONLY_STAGES)
 
 
 def test_from_everywhere_a_person_can_bring_a_node_back():
-    reached, queue = {Stage.IN_SERVICE}, [Stage.IN_SERVICE]
+    reached, queue = {CareStage.IN_SERVICE}, [CareStage.IN_SERVICE]
     while queue:
         into = queue.pop()
-        for origin in set(Stage) - reached:
+        for origin in set(CareStage) - reached:
             if can_move(origin, into, OPERATOR):
                 reached.add(origin)
                 queue.append(origin)
-    assert reached == set(Stage)
+    assert reached == set(CareStage)
 
 
-@given(st.sampled_from(Stage), st.sampled_from(Stage), st.sampled_from([CARE, OPERATOR, "other"]))
+@given(
+    st.sampled_from(CareStage),
+    st.sampled_from(CareStage),
+    st.sampled_from([CARE, OPERATOR, "other"]),
+)
 def test_asking_and_refusing_are_one_law(origin, to, role):
     if can_move(origin, to, role):
         check_move("n", origin, to, role)
@@ -65,11 +74,11 @@ def test_asking_and_refusing_are_one_law(origin, to, role):
 
 
 RULES = (
-    Rule(name="flap", signal="a", test=Test.DROP, count=2, window_s=5.0),
-    Rule(name="rise", signal="a", test=Test.RISE, count=3, window_s=9.0),
-    Rule(name="high", signal="b", test=Test.ABOVE, limit=1.0, count=2, window_s=4.0),
-    Rule(name="low", signal="b", test=Test.BELOW, limit=1.0),
-    Rule(name="code", signal="b", test=Test.CODE, codes=frozenset({2}), count=1),
+    DetectionRule(name="flap", signal="a", test=SampleTest.DROP, count=2, window_s=5.0),
+    DetectionRule(name="rise", signal="a", test=SampleTest.RISE, count=3, window_s=9.0),
+    DetectionRule(name="high", signal="b", test=SampleTest.ABOVE, limit=1.0, count=2, window_s=4.0),
+    DetectionRule(name="low", signal="b", test=SampleTest.BELOW, limit=1.0),
+    DetectionRule(name="code", signal="b", test=SampleTest.CODE, codes=frozenset({2}), count=1),
 )
 samples = st.lists(
     st.tuples(
@@ -86,8 +95,8 @@ def test_the_rule_book_finds_what_recounting_finds(rows):
     at_s, told = 0.0, []
     for gap, node, signal, value, device in rows:
         at_s += gap
-        told.append(Sample(at_s, node, signal, float(value), device))
-    assert RuleBook(RULES).observe(told) == findings_slow(RULES, told)
+        told.append(TelemetrySample(at_s, node, signal, float(value), device))
+    assert DetectionRuleBook(RULES).observe(told) == findings_slow(RULES, told)
 
 
 acts = st.lists(
@@ -110,22 +119,22 @@ def test_whatever_is_found_bounds_hold_and_every_act_is_written_first(rows, shar
         name = f"n{number}"
         if broken:
             cluster.broken[name] = frozenset()
-        finding = Finding(node=name, component=component, severity=severity, rule="r",
+        finding = NodeFinding(node=name, component=component, severity=severity, rule="r",
                           first_s=cluster.now_s, last_s=cluster.now_s)  # fmt: skip
         care.step([finding])
         cluster.now_s += wait_s
         out = [n for n in cluster.observe().nodes if n.state is not NodeState.UP]
         assert len(out) <= max(policy.most_out(8), 1)
-    origins: dict[str, Stage] = {}
-    for _, entry in journal.newer(0):
+    origins: dict[str, CareStage] = {}
+    for _, entry in journal.entries_after(0):
         if entry.kind == MOVE:
-            origin, to = Stage(entry.body["from"]), Stage(entry.body["to"])
-            assert origins.get(entry.node, Stage.IN_SERVICE) is origin
+            origin, to = CareStage(entry.body["from"]), CareStage(entry.body["to"])
+            assert origins.get(entry.node, CareStage.IN_SERVICE) is origin
             assert can_move(origin, to, CARE)
             origins[entry.node] = to
-    assert CaseBook(journal).cases == care.book.cases
+    assert CaseBook(journal).cases == care.cases.cases
     for node in cluster.observe().nodes:
-        case = care.book.cases.get(node.name)
+        case = care.cases.cases.get(node.name)
         taken_out = case is not None and case.stage in OUT_OF_SERVICE
         assert taken_out or node.state is NodeState.UP
 

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.operate.domain.capture import capture_text, parse_capture
-from commonwatt.operate.domain.cluster import OVER, Ask, NodeSeen, Phase
+from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase, JobRequest, ObservedNode
 from commonwatt.operate.domain.settings import parse_settings
-from commonwatt.operate.engines.checks import overcommitted
+from commonwatt.operate.engines.checks import overcommitted_nodes
 from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.engines.meter import gpu_s
-from commonwatt.operate.engines.replay import compare
+from commonwatt.operate.engines.replay import compare_decisions
 from tests.operate_cases import store
 from tests.operate_fake import FakeEngine, Killed
 
@@ -23,7 +23,7 @@ TENANTS = ("a", "b", "c")
 def asks(draw):
     count = draw(st.integers(1, 12))
     return [
-        Ask(
+        JobRequest(
             job_id=f"j{i}",
             argv=("run", str(draw(st.integers(1, 40)))),
             gpus=draw(st.integers(0, 10)),
@@ -57,11 +57,11 @@ def rules(draw):
 
 
 def cluster():
-    return [NodeSeen(name=f"n{i}", gpus=4, site="x" if i < 2 else "y") for i in range(4)]
+    return [ObservedNode(name=f"n{i}", gpus=4, site="x" if i < 2 else "y") for i in range(4)]
 
 
 def check(engine, tick):
-    assert overcommitted(engine.observe()) == tick.overcommitted == []
+    assert overcommitted_nodes(engine.observe()) == tick.overcommitted == []
     held = dict.fromkeys(engine.nodes, 0)
     for job in engine.jobs.values():
         for place in job.seen.places if job.seen.phase in ("starting", "running") else ():
@@ -97,13 +97,14 @@ def test_every_job_that_fits_ends_whatever_the_policy(jobs, text, data):
                 engine.resume("n0")
             check(engine, control.tick())
             if all(
-                job.seen.phase in OVER or not fits(job.seen.ask) for job in engine.jobs.values()
+                job.seen.phase in TERMINAL_PHASES or not fits(job.seen.request)
+                for job in engine.jobs.values()
             ):
                 break
             engine.advance(2.0)
-        ended = {name for name, job in engine.jobs.items() if job.seen.phase == Phase.FINISHED}
+        ended = {name for name, job in engine.jobs.items() if job.seen.phase == JobPhase.FINISHED}
         assert {ask.job_id for ask in jobs if fits(ask)} - ended <= over_quota(jobs, text)
-        assert compare(memory.decisions()).differing == []
+        assert compare_decisions(memory.decisions()).differing == []
         memory.ledger.engine.dispose()
 
 
@@ -137,12 +138,12 @@ def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
             engine.advance(2.0)
         control.tick()
         for job in engine.jobs.values():
-            if fits(job.seen.ask):
-                assert (job.seen.phase, job.seen.starts) == (Phase.FINISHED, 1)
+            if fits(job.seen.request):
+                assert (job.seen.phase, job.seen.starts) == (JobPhase.FINISHED, 1)
         truth = sum(
-            (j.seen.ended_at_s - j.seen.started_at_s) * j.seen.ask.gpus
+            (j.seen.ended_at_s - j.seen.started_at_s) * j.seen.request.gpus
             for j in engine.jobs.values()
-            if j.seen.phase == Phase.FINISHED
+            if j.seen.phase == JobPhase.FINISHED
         )
         assert abs(sum(gpu_s(use, engine.now_s) for use in memory.uses()) - truth) < 1e-6
         memory.ledger.engine.dispose()

@@ -14,9 +14,9 @@ from commonwatt.fleet.engines.simulator import simulate
 from commonwatt.fleet.engines.simulator.identities import check_identities
 from commonwatt.fleet.usecases.simulate import FleetRun, jobs_table
 from commonwatt.operate.domain.capture import NO_SITE, capture
-from commonwatt.operate.domain.cluster import JobSeen, Phase, Seen
+from commonwatt.operate.domain.cluster import ClusterObservation, JobPhase, ObservedJob
 from commonwatt.operate.domain.settings import parse_settings
-from commonwatt.operate.engines.snapshot import Why, view
+from commonwatt.operate.engines.snapshot import WaitReason, queue_snapshot
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.stages.fleet import gpu_hours_beyond_rules, policies_of, programme_inputs
 from tests.operate_cases import ask, nodes
@@ -48,7 +48,7 @@ def _run(programme: Programme) -> FleetRun:
     check_identities(result, inputs.workload, inputs.fleet)
     figures = metrics(result, inputs.workload, inputs.fleet)
     return FleetRun(
-        policy=policy.name, inputs=inputs, result=result, metrics=figures, engine_cpu_s=0
+        policy=policy.name, inputs=inputs, result=result, metrics=figures, simulation_cpu_s=0
     )
 
 
@@ -110,11 +110,13 @@ def test_every_row_names_the_sites_of_its_job_in_the_order_of_the_fleet():
 def test_the_live_cluster_holds_a_job_to_its_tenants_sites(asked, allowed):
     told = parse_settings("[tenant_sites]\na = ['x']\n")
     cluster = (*nodes(1, site="x"), *(n for n in nodes(2, site="y") if n.name != "n000"))
-    job = JobSeen(ask=ask("j", tenant="a", sites=asked), phase=Phase.HELD)
-    free = JobSeen(ask=ask("k", tenant="b", sites=asked), phase=Phase.HELD)
-    captured = capture(Seen(at_s=0.0, nodes=cluster, jobs={"j": job, "k": free}), told)
-    held = {each.ask.job_id: set(each.ask.sites) for each in captured.jobs}
+    job = ObservedJob(request=ask("j", tenant="a", sites=asked), phase=JobPhase.HELD)
+    free = ObservedJob(request=ask("k", tenant="b", sites=asked), phase=JobPhase.HELD)
+    captured = capture(
+        ClusterObservation(at_s=0.0, nodes=cluster, jobs={"j": job, "k": free}), told
+    )
+    held = {each.request.job_id: set(each.request.sites) for each in captured.jobs}
     assert held["j"] == (allowed or {NO_SITE})
     assert held["k"] == set(asked)
-    assert (view(captured).left_out.get("j") == Why.TOO_LARGE) == (not allowed)
-    assert "k" not in view(captured).left_out
+    assert (queue_snapshot(captured).excluded.get("j") == WaitReason.TOO_LARGE) == (not allowed)
+    assert "k" not in queue_snapshot(captured).excluded

@@ -10,8 +10,8 @@ from commonwatt.treasury.domain.errors import CentreError
 from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
 from commonwatt.treasury.engines.finance.books import (
     availability_payment,
-    books,
     market_share,
+    public_accounts,
     public_need,
 )
 from commonwatt.treasury.engines.finance.calls import guarantee_calls
@@ -21,13 +21,13 @@ from commonwatt.treasury.engines.finance.finance_answer import (
     case_rows,
     finance_answer,
     life_cover,
-    live,
     price_rows,
+    simulate_life,
 )
-from commonwatt.treasury.engines.finance.loan import in_cents, present_values
+from commonwatt.treasury.engines.finance.loan import present_values, service_in_cents
 from commonwatt.treasury.engines.finance.price import price_for_llcr
-from commonwatt.treasury.io.centre import Centre, Repayment, Route, load_centre
-from commonwatt.treasury.usecases.answers import FanChoices, centre_path, sovereign_answer
+from commonwatt.treasury.io.centre import Centre, FinancingRoute, Repayment, load_centre
+from commonwatt.treasury.usecases.answers import FanOptions, centre_path, sovereign_result
 
 
 @st.composite
@@ -94,9 +94,9 @@ def test_the_interest_of_building_solves_its_own_circle(centre):
 @settings(max_examples=150, deadline=None)
 @given(centres())
 def test_the_loan_is_exactly_repaid_at_maturity(centre):
-    life = live(centre)
+    life = simulate_life(centre)
     debt = life.draws[-1].balance
-    paid = in_cents(life.service, debt)
+    paid = service_in_cents(life.service, debt)
     assert paid[-1][2] == 0
     assert sum(principal for _, principal, _ in paid) == debt
 
@@ -104,7 +104,7 @@ def test_the_loan_is_exactly_repaid_at_maturity(centre):
 @settings(max_examples=150, deadline=None)
 @given(centres(repayment=Repayment.SCULPTED))
 def test_a_sculpted_loan_is_covered_alike_in_every_period(centre):
-    life = live(centre)
+    life = simulate_life(centre)
     assume(life.draws[-1].balance > 0)
     ratios = life_cover(life)
     assert max(ratios.dscr) - min(ratios.dscr) <= 1e-9 * max(ratios.dscr)
@@ -116,7 +116,7 @@ def test_a_sculpted_loan_is_covered_alike_in_every_period(centre):
 @given(centres(), st.floats(0.2, 1.0), st.floats(1.0, 2.0))
 def test_the_price_for_a_cover_gives_that_cover(centre, utilisation, target):
     price = price_for_llcr(centre, target, utilisation)
-    life = live(
+    life = simulate_life(
         centre.model_copy(
             update={"loan": centre.loan.model_copy(update={"repayment": Repayment.ANNUITY})}
         ),
@@ -166,20 +166,20 @@ def test_a_corporation_that_sells_below_half_its_cost_is_inside_government():
     centre = harbour()
     cheap = centre.operation.model_copy(update={"price": 8.0})
     loan = centre.loan.model_copy(update={"repayment": Repayment.ANNUITY})
-    life = live(centre.model_copy(update={"operation": cheap, "loan": loan}))
+    life = simulate_life(centre.model_copy(update={"operation": cheap, "loan": loan}))
     assert market_share(life) < 0.5
-    assert books(life, Route.GUARANTEE)[2].gross_debt > 0
+    assert public_accounts(life, FinancingRoute.GUARANTEE)[2].gross_debt > 0
 
 
 def test_a_partner_without_construction_risk_brings_the_asset_onto_the_books():
     centre = harbour()
     ppp = centre.ppp.model_copy(update={"construction_risk_private": False})
-    life = live(centre.model_copy(update={"ppp": ppp}))
-    assert books(life, Route.PPP)[2].gross_debt > 0
+    life = simulate_life(centre.model_copy(update={"ppp": ppp}))
+    assert public_accounts(life, FinancingRoute.PPP)[2].gross_debt > 0
 
 
 def test_availability_payments_are_worth_what_was_built():
-    life = live(harbour())
+    life = simulate_life(harbour())
     rate = life.centre.ppp.cost_of_capital / 2
     payment = availability_payment(life)
     value = present_values([payment] * len(life.operating), rate)[0]
@@ -189,7 +189,7 @@ def test_availability_payments_are_worth_what_was_built():
 
 def test_calls_are_drawn_alike_from_the_same_seed_and_grow_with_volatility():
     model = load_macro("HKG", load_markets("own", ("own", "", "", "")))
-    life = live(harbour())
+    life = simulate_life(harbour())
     one = guarantee_calls(life, model, paths=4096, seed=3)
     assert one == guarantee_calls(life, model, paths=4096, seed=3)
     wild = guarantee_calls(life, model, paths=4096, seed=3, demand_sd=0.3)
@@ -219,28 +219,30 @@ def test_a_bad_centre_is_refused_with_place_and_reason(tmp_path, old, new, said)
 @settings(max_examples=50, deadline=None)
 @given(centres())
 def test_what_each_route_asks_is_what_it_pays_less_what_it_earns(centre):
-    life = live(centre)
-    asked = {route: public_need(life, route) for route in Route}
+    life = simulate_life(centre)
+    asked = {route: public_need(life, route) for route in FinancingRoute}
     built = sum(draw.cost for draw in life.draws) / 1e11
     earned = sum(o.revenue - o.cost - o.refresh for o in life.operating) / 1e11
     near = pytest.approx
-    assert sum(asked[Route.ON_BUDGET].values()) == near(built - earned, rel=1e-9, abs=1e-12)
-    assert set(asked[Route.GUARANTEE].values()) == {0.0}
+    assert sum(asked[FinancingRoute.ON_BUDGET].values()) == near(
+        built - earned, rel=1e-9, abs=1e-12
+    )
+    assert set(asked[FinancingRoute.GUARANTEE].values()) == {0.0}
     paid = availability_payment(life) * len(life.operating) / 1e11
-    assert sum(asked[Route.PPP].values()) == near(paid - earned, rel=1e-9, abs=1e-12)
+    assert sum(asked[FinancingRoute.PPP].values()) == near(paid - earned, rel=1e-9, abs=1e-12)
 
 
 def test_a_centre_in_another_currency_cannot_be_put_on_the_books(tmp_path):
     path = tmp_path / "centre.toml"
     path.write_text(centre_path(Path("harbour")).read_text().replace('"HKD"', '"EUR"'))
     with pytest.raises(CentreError, match="wanted amounts in HKD"):
-        sovereign_answer(path, "hongkong", "on-budget", FanChoices(paths=10, years=2))
+        sovereign_result(path, "hongkong", "on-budget", FanOptions(paths=10, years=2))
 
 
 def test_the_sovereign_owes_more_by_the_budget_and_the_same_by_a_guarantee():
-    choices = FanChoices(paths=256, years=6)
+    choices = FanOptions(paths=256, years=6)
     found = {
-        route: sovereign_answer(Path("harbour"), "hongkong", route, choices)["years"]
+        route: sovereign_result(Path("harbour"), "hongkong", route, choices)["years"]
         for route in ("on-budget", "guarantee")
     }
     budget, guarantee = found["on-budget"][2], found["guarantee"][2]

@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.treasury.domain.accounts import Account, Entry, Kind, Ledger, bridge
+from commonwatt.treasury.domain.accounts import (
+    AccountingEntry,
+    AccountKind,
+    BudgetAccount,
+    GeneralLedger,
+    bridge,
+)
 from commonwatt.treasury.domain.bonds.ladder import Tranche, check_conserved, outstanding
 from commonwatt.treasury.domain.bonds.terms import Amortisation, Bond
-from commonwatt.treasury.domain.debt import YearOfDebt, decompose
+from commonwatt.treasury.domain.debt import DebtYear, decompose
 from commonwatt.treasury.engines.bonds.cash_flows import cash_flows, cash_minor
-from commonwatt.treasury.engines.bonds.pricing import claim, clean_price, yield_of
+from commonwatt.treasury.engines.bonds.pricing import claim_after, clean_price, yield_of
 
 DAYS = st.dates(date(2000, 1, 1), date(2030, 12, 31))
 MONEY = st.floats(0, 1e6)
@@ -45,7 +51,7 @@ def test_principal_repaid_is_exactly_the_face(bond):
 @settings(max_examples=150, deadline=None)
 @given(bonds(), st.floats(-0.02, 0.3))
 def test_yield_is_the_inverse_of_price(bond, rate):
-    held = claim(bond, bond.issue_on)
+    held = claim_after(bond, bond.issue_on)
     price = clean_price(held, rate)
     assert clean_price(held, yield_of(held, price)) == pytest.approx(price, abs=1e-8)
 
@@ -74,7 +80,7 @@ def test_ladder_cash_is_conserved_over_thirty_years(ladder):
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.floats(1, 1e5), min_size=4, max_size=4), MONEY, st.floats(-1e5, 1e5))
 def test_the_parts_of_a_change_add_up_to_it(stocks, interest, primary):
-    year = YearOfDebt(
+    year = DebtYear(
         debt_before=stocks[0],
         debt=stocks[1],
         gdp_before=stocks[2],
@@ -87,23 +93,23 @@ def test_the_parts_of_a_change_add_up_to_it(stocks, interest, primary):
 
 
 ACCOUNTS = [
-    Account("fund", Kind.FUND),
-    Account("pocket", Kind.POCKET),
-    Account("debt", Kind.DEBT),
-    Account("tax", Kind.INCOME),
-    Account("works", Kind.EXPENSE),
+    BudgetAccount("fund", AccountKind.FUND),
+    BudgetAccount("pocket", AccountKind.POCKET),
+    BudgetAccount("debt", AccountKind.DEBT),
+    BudgetAccount("tax", AccountKind.INCOME),
+    BudgetAccount("works", AccountKind.EXPENSE),
 ]
 
 
 @settings(max_examples=150, deadline=None)
 @given(MONEY, MONEY, MONEY, MONEY, st.floats(-1e5, 1e5))
 def test_neither_proceeds_nor_transfers_are_income(tax, works, proceeds, repaid, transfer):
-    ledger = Ledger(ACCOUNTS)
+    ledger = GeneralLedger(ACCOUNTS)
     moves = {"tax": tax, "debt": proceeds, "pocket": transfer}
     for name, amount in moves.items():
-        ledger.post(Entry("y", name, {"fund": amount, name: -amount}))
-    ledger.post(Entry("y", "works", {"works": works, "fund": -works}))
-    ledger.post(Entry("y", "repayment", {"debt": repaid, "fund": -repaid}))
+        ledger.post(AccountingEntry("y", name, {"fund": amount, name: -amount}))
+    ledger.post(AccountingEntry("y", "works", {"works": works, "fund": -works}))
+    ledger.post(AccountingEntry("y", "repayment", {"debt": repaid, "fund": -repaid}))
     found = ledger.balances("y")
     near = pytest.approx
     assert found.before_bonds_and_transfers == near(tax - works, abs=1e-6)

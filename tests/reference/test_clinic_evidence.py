@@ -11,13 +11,13 @@ from scipy.stats import rankdata
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.evidence import (
+    compare_clinician_and_model,
     evaluate,
-    joint,
     net_benefit,
     recalibrate,
     sketch_of,
 )
-from commonwatt.clinic.engines.evidence.metrics import auc, resolution
+from commonwatt.clinic.engines.evidence.metrics import auc, auc_resolution
 from commonwatt.core.seeds import stream
 from tests.shared_data import shared_data
 
@@ -46,7 +46,7 @@ def test_every_metric_is_that_of_the_rows(seed):
         if y.sum() in (0, len(y)):
             continue
         found = dict(frame.filter(group=name).select("metric", "estimate").iter_rows())
-        assert abs(found["auc"] - slow_auc(s, y)) <= resolution(made.counts)[g] + 1e-12
+        assert abs(found["auc"] - slow_auc(s, y)) <= auc_resolution(made.counts)[g] + 1e-12
         assert found["o_over_e"] == pytest.approx(y.sum() / s.sum(), rel=1e-7)
         up = s >= 0.3
         assert found["sensitivity"] == pytest.approx((up & (y == 1)).sum() / y.sum())
@@ -117,7 +117,7 @@ def test_support2_gives_the_known_figures_of_model_doctor_and_both():
     both = frame.drop_nulls(["surv2m", "prg2m"])
     alive = ((both["d.time"] >= 60) | (both["death"] == 0)).to_numpy()
     model, doctor = both["surv2m"].to_numpy(), both["prg2m"].to_numpy()
-    found = joint(model, doctor, alive)
+    found = compare_clinician_and_model(model, doctor, alive)
     areas = (found.model[0], found.doctor[0], found.both[0])
     assert found.rows == 7456
     assert areas == pytest.approx((0.8048, 0.8043, 0.8437), abs=0.002)
@@ -143,13 +143,13 @@ def test_the_eicu_score_gives_its_known_figures():
 
 def test_areas_and_their_differences_are_those_of_every_pair_of_patients():
     """DeLong by placements, written out pair by pair."""
-    from commonwatt.clinic.engines.evidence.joint import areas
+    from commonwatt.clinic.engines.evidence.joint import areas_under_roc
     from commonwatt.core.seeds import stream
 
     chance = stream(3, "delong")
     label = (chance.random(40) < 0.4).astype(np.int8)
     scores = np.round(chance.random((2, 40)) + 0.3 * label, 1)
-    found, covariance = areas(scores, label)
+    found, covariance = areas_under_roc(scores, label)
     yes, no = np.flatnonzero(label), np.flatnonzero(label == 0)
     psi = np.array(
         [[[(s[i] > s[j]) + 0.5 * (s[i] == s[j]) for j in no] for i in yes] for s in scores]
@@ -160,9 +160,9 @@ def test_areas_and_their_differences_are_those_of_every_pair_of_patients():
 
 
 def test_the_shipped_forecasts_show_what_a_doctors_own_estimate_is_worth():
-    from commonwatt.clinic.usecases.section import worth
+    from commonwatt.clinic.usecases.section import clinician_model_comparison
 
-    found = worth()
+    found = clinician_model_comparison()
     assert (found.rows, found.disagree) == (7456, 1563)
     assert found.model[0] == pytest.approx(0.8048, abs=5e-4)
     assert found.doctor[0] == pytest.approx(0.8043, abs=5e-4)

@@ -34,7 +34,7 @@ def test_the_parts_of_a_linear_model_are_its_exact_shapley_values(columns, inter
     weights, means, case = (np.array(column) for column in zip(*columns, strict=True))
     found = additive_parts(intercept, weights, means, case)
     exact = exact_shapley(lambda rows: intercept + rows @ weights, means[None], case)
-    np.testing.assert_allclose(found.parts, exact.shares, atol=1e-9)
+    np.testing.assert_allclose(found.contributions, exact.values, atol=1e-9)
     assert found.logit == pytest.approx(exact.score)
 
 
@@ -47,8 +47,8 @@ def test_sampled_values_lie_about_the_exact_ones_as_their_errors_say(seed):
     sampled = sampled_shapley(crossed, background, case, chance, rounds=30)
     assert sampled.base == pytest.approx(exact.base)
     assert sampled.score == pytest.approx(exact.score)
-    assert float(sampled.shares.sum()) == pytest.approx(float(exact.shares.sum()))
-    away = np.abs(sampled.shares - exact.shares) / np.maximum(sampled.errors, 1e-12)
+    assert float(sampled.values.sum()) == pytest.approx(float(exact.values.sum()))
+    away = np.abs(sampled.values - exact.values) / np.maximum(sampled.errors, 1e-12)
     assert away.max() < 6
 
 
@@ -59,7 +59,7 @@ def test_errors_of_sampled_values_are_neither_too_small_nor_idle():
         background, case = chance.normal(size=(10, 4)), chance.normal(size=4)
         exact = exact_shapley(crossed, background, case)
         sampled = sampled_shapley(crossed, background, case, chance, rounds=8)
-        away += list((sampled.shares - exact.shares) / sampled.errors)
+        away += list((sampled.values - exact.values) / sampled.errors)
     assert float(np.mean(np.abs(away) < 1.96)) >= 0.93
 
 
@@ -71,7 +71,7 @@ def test_a_column_that_is_not_read_is_worth_nothing_and_adds_nothing():
     idle = found.filter(found["column"] == "e")
     assert idle["auc_lost"].item() == 0.0
     assert found["auc_lost"][0] > 0.05
-    assert sampled_shapley(crossed, rows[:20], rows[0], chance).shares[4] == 0.0
+    assert sampled_shapley(crossed, rows[:20], rows[0], chance).values[4] == 0.0
 
 
 def test_parts_that_do_not_add_up_are_a_bug_and_are_withheld():

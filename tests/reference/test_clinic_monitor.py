@@ -17,11 +17,11 @@ from commonwatt.clinic.engines.monitor import (
     ALTERNATIVES,
     MonitorPlan,
     label_free_auc,
-    watch,
-    watch_days,
+    monitor_days,
+    monitor_rows,
 )
 from commonwatt.clinic.engines.monitor.plan import log_ratios
-from commonwatt.clinic.usecases.monitor import companion
+from commonwatt.clinic.usecases.monitor import label_free_comparison
 from commonwatt.core.seeds import stream
 from tests.shared_data import shared_data
 
@@ -54,7 +54,7 @@ def null_rows(seed, count, mean=-1.0, shift=0.0):
 def test_the_kernel_is_the_law_written_plainly(seed, band):
     plan = MonitorPlan(band=band, middle=-1.0, alpha=1e-12)
     score, label = null_rows(seed, 60, shift=1.5)
-    found = watch(score, label, np.zeros((60, 1), np.int32), plan, count=1)
+    found = monitor_rows(score, label, np.zeros((60, 1), np.int32), plan, count=1)
     wanted = slow_peak(score.tolist(), label.tolist(), plan) / plan.limit(1)
     assert found.statistic[0] == pytest.approx(wanted, rel=1e-9)
 
@@ -73,7 +73,7 @@ def test_false_alarms_stay_within_the_stated_bound_anywhere_in_the_band(shift):
     plan = MonitorPlan(band=0.1, alpha=0.2, horizon=2_000, middle=-1.0)
     one = np.zeros((2_000, 1), np.int32)
     alarms = sum(
-        watch(*null_rows(seed, 2_000, shift=shift), one, plan, count=1).alarm_at[0] >= 0
+        monitor_rows(*null_rows(seed, 2_000, shift=shift), one, plan, count=1).alarm_at[0] >= 0
         for seed in range(300)
     )
     assert alarms / 300 <= plan.alpha + 3 * math.sqrt(0.2 * 0.8 / 300)
@@ -86,7 +86,7 @@ def test_every_stream_of_one_budget_is_watched_and_the_changed_one_is_named():
     worse = group == 3
     label = np.where(worse, null_rows(1, 20_000, shift=1.2)[1], label)
     streams = np.stack([np.zeros(20_000), 1 + group], axis=1)
-    found = watch(score, label, streams, plan, count=11)
+    found = monitor_rows(score, label, streams, plan, count=11)
     assert found.verdicts[4] == "alarm"
     assert found.verdicts.count("alarm") <= 2  # the whole contains the part
     assert found.bound == 0.1
@@ -96,21 +96,21 @@ def test_days_of_sketches_give_the_alarm_that_rows_give():
     score, label = null_rows(5, 3_000, shift=1.0)
     plan = MonitorPlan(band=0.1, middle=-1.0)
     days = [sketch_of(score[i : i + 50], label[i : i + 50]).counts for i in range(0, 3_000, 50)]
-    by_day = watch_days(np.stack(days), plan)
-    by_row = watch(score, label, np.zeros((3_000, 1), np.int32), plan, count=1)
+    by_day = monitor_days(np.stack(days), plan)
+    by_row = monitor_rows(score, label, np.zeros((3_000, 1), np.int32), plan, count=1)
     assert abs(by_day.alarm_at[0] - by_row.alarm_at[0] / 50) <= 3
 
 
 def test_hospitals_may_add_their_days_in_any_order():
     score, label = null_rows(6, 400)
     parts = [sketch_of(score[i::4], label[i::4]).counts for i in range(4)]
-    one = watch_days(sum(parts)[None], MonitorPlan())
-    other = watch_days(sum(reversed(parts))[None], MonitorPlan())
+    one = monitor_days(sum(parts)[None], MonitorPlan())
+    other = monitor_days(sum(reversed(parts))[None], MonitorPlan())
     assert one.statistic.tobytes() == other.statistic.tobytes()
 
 
 def test_a_stream_that_saw_too_few_is_not_called_quiet():
-    found = watch([0.1, 0.2], [0, 1], [[0], [0]], MonitorPlan(), count=2)
+    found = monitor_rows([0.1, 0.2], [0, 1], [[0], [0]], MonitorPlan(), count=2)
     assert found.verdicts == ("too few", "too few")
 
 
@@ -126,11 +126,11 @@ def test_a_plan_that_promises_nothing_is_refused(given_):
 
 def test_rows_and_sketches_that_are_not_of_the_form_are_refused():
     with pytest.raises(MonitorError, match="row 1"):
-        watch([0.5, 1.0], [0, 1], [[0], [0]], MonitorPlan(), count=1)
+        monitor_rows([0.5, 1.0], [0, 1], [[0], [0]], MonitorPlan(), count=1)
     with pytest.raises(MonitorError, match="as many labels"):
-        watch([0.5], [0, 1], [[0]], MonitorPlan(), count=1)
+        monitor_rows([0.5], [0, 1], [[0]], MonitorPlan(), count=1)
     with pytest.raises(MonitorError, match="counts by day"):
-        watch_days(np.zeros((1, 2, BINS)), MonitorPlan())
+        monitor_days(np.zeros((1, 2, BINS)), MonitorPlan())
     assert sum(weight for _, _, weight in ALTERNATIVES) == pytest.approx(1)
 
 
@@ -165,7 +165,7 @@ def test_covid_19_in_israel_raises_the_alarm_within_a_day_and_fools_what_needs_n
     days = covid()
     # the first week of April is the reference; what follows is watched
     later = np.stack([s.counts for day, s in days.items() if day >= "2020-04-08"])
-    found = watch_days(later, MonitorPlan(band=0.1, middle=-2.5, horizon=3_000_000))
+    found = monitor_days(later, MonitorPlan(band=0.1, middle=-2.5, horizon=3_000_000))
     assert 0 <= found.alarm_at[0] <= 1
 
     def between(first, last):
@@ -180,7 +180,7 @@ def test_covid_19_in_israel_raises_the_alarm_within_a_day_and_fools_what_needs_n
     realised = auc(september.counts, 1.96)[0][0]
     said = label_free_auc(september.counts[0].sum(axis=0), reference)
     assert realised == pytest.approx(0.742, abs=0.003)
-    shown = companion(
+    shown = label_free_comparison(
         np.stack([s.counts[0] for day, s in days.items() if "2020-04-01" <= day <= "2020-04-07"]
                  + [s.counts[0] for day, s in days.items() if day.startswith("2020-09")])
     )  # fmt: skip
@@ -198,7 +198,7 @@ def test_acs_massachusetts_stays_quiet_in_the_clinicians_band():
     score = np.clip(joined["predicted_probability"].to_numpy(), 1e-6, 1 - 1e-6)
     plan = MonitorPlan(band=0.1, horizon=len(score))
     streams = np.zeros((len(score), 1), np.int32)
-    found = watch(score, joined["employed"].to_numpy(), streams, plan, count=1)
+    found = monitor_rows(score, joined["employed"].to_numpy(), streams, plan, count=1)
     assert found.verdicts == ("quiet",)
 
 
@@ -216,6 +216,6 @@ def test_most_eicu_hospitals_saw_too_few_to_say():
     died = (rows["actualhospitalmortality"] == "EXPIRED").to_numpy()
     score = rows["predictedhospitalmortality"].to_numpy()
     count = int(sites.max()) + 1
-    found = watch(score, died, sites[:, None], MonitorPlan(), count=count)
+    found = monitor_rows(score, died, sites[:, None], MonitorPlan(), count=count)
     assert set(found.verdicts) == {"too few"}
     assert count > 100

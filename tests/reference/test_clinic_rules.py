@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.rules import check, classify, load_book, moved
-from commonwatt.clinic.domain.rules.book import HOUSE, JURISDICTIONS
-from commonwatt.clinic.domain.rules.check import grid
+from commonwatt.clinic.domain.rules import cells_moved_by, check_rule_book, classify, load_rule_book
+from commonwatt.clinic.domain.rules.book import INSTITUTION, JURISDICTIONS
+from commonwatt.clinic.domain.rules.check import fact_grid
 from commonwatt.clinic.domain.rules.predicate import parse
 
-BOOK = load_book()
+BOOK = load_rule_book()
 DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
-FOUND = check(BOOK, DAYS)
+FOUND = check_rule_book(BOOK, DAYS)
 CELLS = {
     key: frame["class"].to_list()
     for key, frame in FOUND.cells.partition_by("jurisdiction", "on", "scheme", as_dict=True).items()
@@ -41,10 +41,10 @@ def test_there_are_1296_combinations_and_every_one_is_checked_in_each_place_on_e
 
 
 def test_the_moved_date_of_the_ai_act_changes_the_cells_that_it_should_and_no_others():
-    assert moved(BOOK, "eu.aia.art6-1", date(2027, 8, 2), DAYS).is_empty()
+    assert cells_moved_by(BOOK, "eu.aia.art6-1", date(2027, 8, 2), DAYS).is_empty()
     between = [date(2027, 8, 1), date(2027, 8, 2), date(2028, 8, 1), date(2028, 8, 2)]
-    changed = moved(BOOK, "eu.aia.art6-1", date(2027, 8, 2), between)
-    columns = grid(BOOK)
+    changed = cells_moved_by(BOOK, "eu.aia.art6-1", date(2027, 8, 2), between)
+    columns = fact_grid(BOOK)
     product = (columns["offering"] == "product") & (columns["technique"] != "rules")
     for day in between[1:3]:
         here = changed.filter(on=day)
@@ -110,7 +110,7 @@ def test_a_service_that_acts_alone_is_prohibited_in_internet_care_in_china():
 
 
 def test_the_digest_changes_with_any_rule():
-    assert BOOK.move("eu.aia.art6-1", date(2027, 8, 2)).digest != BOOK.digest
+    assert BOOK.with_date_moved("eu.aia.art6-1", date(2027, 8, 2)).digest != BOOK.digest
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,13 @@ def test_a_comparison_holds_of_one_as_of_many(values, sign, limit):
 
 
 def test_the_house_gives_every_service_and_product_a_class_and_a_route():
-    found = check(BOOK, [date(2026, 11, 22)], jurisdictions=[HOUSE])
+    found = check_rule_book(BOOK, [date(2026, 11, 22)], jurisdictions=[INSTITUTION])
     assert found.gaps.is_empty()
     assert found.unruled_services["unruled"].to_list() == [0]
     assert set(found.cells["class"]) == {"I", "II", "III", "IV"}
     for values in COMBINATIONS[::7]:
         facts = {axis.name: value for axis, value in zip(BOOK.axes, values, strict=True)}
-        ruling = classify(BOOK, facts, jurisdiction=HOUSE, on=date(2026, 11, 22))
+        ruling = classify(BOOK, facts, jurisdiction=INSTITUTION, on=date(2026, 11, 22))
         (verdict,) = ruling.verdicts
         wanted = {"I": {"exempt"}, "II": {"filing"}}.get(verdict.klass, {"approval", "prohibited"})
         assert ruling.route in wanted, facts

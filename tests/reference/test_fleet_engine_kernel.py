@@ -8,17 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.fleet.domain.machines import Fleet
-from commonwatt.fleet.domain.policies import Policy, parse_policy
+from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_policy
 from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.engines.simulator.fast import can_be_fast, replay_fast
 from commonwatt.fleet.engines.simulator.identities import check_identities
-from commonwatt.fleet.engines.simulator.reference import replay_twin
-from commonwatt.fleet.engines.simulator.setup import Setup, believed_ms, chances
+from commonwatt.fleet.engines.simulator.reference import replay_reference
+from commonwatt.fleet.engines.simulator.setup import ReplaySetup, believed_ms, chances
 from tests.fleet_cases import fleets, workloads
 
 
-def setup_of(jobs: Workload, fleet: Fleet, policy: Policy, runtime: str = "oracle") -> Setup:
-    return Setup(
+def setup_of(
+    jobs: Workload, fleet: Fleet, policy: SchedulingPolicy, runtime: str = "oracle"
+) -> ReplaySetup:
+    return ReplaySetup(
         workload=jobs,
         fleet=fleet,
         policy=policy,
@@ -28,8 +30,8 @@ def setup_of(jobs: Workload, fleet: Fleet, policy: Policy, runtime: str = "oracl
     )
 
 
-def assert_same(setup: Setup) -> None:
-    fast, slow = replay_fast(setup), replay_twin(setup)
+def assert_same(setup: ReplaySetup) -> None:
+    fast, slow = replay_fast(setup), replay_reference(setup)
     np.testing.assert_array_equal(fast.start_ms, slow.start_ms)
     for name in ("job", "start_ms", "end_ms", "node", "milli", "more_segment", "more_node"):
         ours, theirs = getattr(fast.segments, name), getattr(slow.segments, name)

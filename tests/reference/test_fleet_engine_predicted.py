@@ -15,7 +15,7 @@ from commonwatt.fleet.engines.simulator.predicted import (
     predictions,
     replay_predicted,
 )
-from commonwatt.fleet.engines.simulator.reference import replay_twin
+from commonwatt.fleet.engines.simulator.reference import replay_reference
 from commonwatt.fleet.engines.simulator.setup import FIRST_GUESS_MS
 from tests.fleet_cases import fleets, workloads
 from tests.reference.test_fleet_engine_kernel import setup_of
@@ -36,7 +36,7 @@ def with_length(jobs):
 def test_rounds_of_the_kernel_settle_on_the_twin_s_schedule(backfill, jobs, fleet):
     setup = setup_of(with_length(jobs), fleet, parse_policy("qssf", "consolidate", backfill))
     assert can_be_predicted(setup)
-    fast, slow = replay_predicted(setup), replay_twin(setup)
+    fast, slow = replay_predicted(setup), replay_reference(setup)
     assert fast is not None
     assert fast.sha256 == slow.sha256
 

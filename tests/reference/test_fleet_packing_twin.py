@@ -5,17 +5,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.fleet.domain.policies.place import PLACES, Request, choose, move
+from commonwatt.fleet.domain.policies.place import PLACES, PlacementRequest, apply_request, choose
 from commonwatt.fleet.engines.packing import protocol
-from commonwatt.fleet.engines.packing.kernel import Trail
-from commonwatt.fleet.engines.packing.protocol import Scene, copied, run_scene, set_scene
-from commonwatt.fleet.engines.packing.reference import Step, pack_slowly
+from commonwatt.fleet.engines.packing.kernel import PlacementTrail
+from commonwatt.fleet.engines.packing.protocol import (
+    PackingSetup,
+    copy_capacity,
+    prepare_packing,
+    run_packing,
+)
+from commonwatt.fleet.engines.packing.reference import ReferencePlacement, pack_reference
 from tests.packing_scenes import busy_scene, fleets, workloads
 
 POLICIES = st.sampled_from(sorted(PLACES))
 
 
-def fast_steps(scene: Scene, trail: Trail) -> list[tuple[int, tuple[int, ...]]]:
+def fast_steps(scene: PackingSetup, trail: PlacementTrail) -> list[tuple[int, tuple[int, ...]]]:
     """Return node (by fleet index) and GPUs of each arrival."""
     steps = []
     for i, job in enumerate(scene.order.tolist()):
@@ -26,8 +31,8 @@ def fast_steps(scene: Scene, trail: Trail) -> list[tuple[int, tuple[int, ...]]]:
     return steps
 
 
-def slow_steps(fleet, workload, policy: str, scene: Scene) -> list[Step]:
-    return pack_slowly(
+def slow_steps(fleet, workload, policy: str, scene: PackingSetup) -> list[ReferencePlacement]:
+    return pack_reference(
         fleet,
         workload,
         policy,
@@ -41,8 +46,8 @@ def slow_steps(fleet, workload, policy: str, scene: Scene) -> list[Step]:
 def test_on_busy_fleets_the_fast_engine_and_its_twin_agree(policy):
     for seed in range(40):
         fleet, workload = busy_scene(seed)
-        scene = set_scene(fleet, workload, load=1.4, seed=seed)
-        _, trail = run_scene(scene, PLACES[policy])
+        scene = prepare_packing(fleet, workload, load=1.4, seed=seed)
+        _, trail = run_packing(scene, PLACES[policy])
         slow = slow_steps(fleet, workload, policy, scene)
         assert fast_steps(scene, trail) == [(step.node, step.gpus) for step in slow], seed
 
@@ -50,8 +55,8 @@ def test_on_busy_fleets_the_fast_engine_and_its_twin_agree(policy):
 @settings(max_examples=150, deadline=None)
 @given(fleets(), workloads(), POLICIES, st.integers(0, 5))
 def test_the_fast_engine_picks_the_same_node_and_gpus_as_its_twin(fleet, workload, policy, seed):
-    scene = set_scene(fleet, workload, load=1.5, seed=seed)
-    _, trail = run_scene(scene, PLACES[policy])
+    scene = prepare_packing(fleet, workload, load=1.5, seed=seed)
+    _, trail = run_packing(scene, PLACES[policy])
     slow = slow_steps(fleet, workload, policy, scene)
     assert fast_steps(scene, trail) == [(step.node, step.gpus) for step in slow]
 
@@ -59,8 +64,8 @@ def test_the_fast_engine_picks_the_same_node_and_gpus_as_its_twin(fleet, workloa
 @settings(max_examples=60, deadline=None)
 @given(fleets(), workloads(), POLICIES)
 def test_the_fast_engine_measures_the_same_fragmentation_as_its_twin(fleet, workload, policy):
-    scene = set_scene(fleet, workload, load=1.2, seed=1)
-    _, trail = run_scene(scene, PLACES[policy])
+    scene = prepare_packing(fleet, workload, load=1.2, seed=1)
+    _, trail = run_packing(scene, PLACES[policy])
     slow = slow_steps(fleet, workload, policy, scene)
     assert trail.fragmented.tolist() == [s.fragmented * scene.typical.weight for s in slow]
 
@@ -68,11 +73,11 @@ def test_the_fast_engine_measures_the_same_fragmentation_as_its_twin(fleet, work
 @settings(max_examples=60, deadline=None)
 @given(fleets(), workloads(), POLICIES, st.integers(0, 3))
 def test_scores_kept_for_few_shapes_change_nothing(fleet, workload, policy, kept):
-    scene = set_scene(fleet, workload, load=1.5, seed=2)
-    _, full = run_scene(scene, PLACES[policy])
+    scene = prepare_packing(fleet, workload, load=1.5, seed=2)
+    _, full = run_packing(scene, PLACES[policy])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocol, "KEPT_SCORES", kept * len(fleet))
-        _, spare = run_scene(scene, PLACES[policy])
+        _, spare = run_packing(scene, PLACES[policy])
     assert spare.node.tolist() == full.node.tolist()
     assert spare.gpu.tolist() == full.gpu.tolist()
 
@@ -80,15 +85,15 @@ def test_scores_kept_for_few_shapes_change_nothing(fleet, workload, policy, kept
 @settings(max_examples=60, deadline=None)
 @given(fleets(), workloads(), POLICIES)
 def test_one_decision_at_a_time_gives_the_same_run(fleet, workload, policy):
-    scene = set_scene(fleet, workload, load=1.5, seed=3)
-    _, trail = run_scene(scene, PLACES[policy])
-    nodes = copied(scene.nodes)
+    scene = prepare_packing(fleet, workload, load=1.5, seed=3)
+    _, trail = run_packing(scene, PLACES[policy])
+    nodes = copy_capacity(scene.nodes)
     for i, job in enumerate(scene.order.tolist()):
-        request = Request(*(int(column[job]) for column in scene.jobs[:-1]))
+        request = PlacementRequest(*(int(column[job]) for column in scene.jobs[:-1]))
         draws = (float(scene.draws[i, 0]), float(scene.draws[i, 1]))
         choice = choose(PLACES[policy], request, nodes, scene.typical, draws=draws)
         assert (choice.node if choice else -1) == trail.node[i]
         if choice is not None:
             first = int(trail.first_gpu[i])
             assert list(choice.gpus) == trail.gpu[first : first + request.gpus].tolist()
-            move(request, nodes, choice.node, np.array(choice.gpus, np.int64), 1)
+            apply_request(request, nodes, choice.node, np.array(choice.gpus, np.int64), 1)

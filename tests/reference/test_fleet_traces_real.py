@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from commonwatt.fleet.io.nodes import read_nodes
-from commonwatt.fleet.io.traces import can_fit, check_fits, read_trace
+from commonwatt.fleet.io.traces import check_fits, jobs_that_fit, read_trace
 from tests.shared_data import shared_data
 
 pytestmark = pytest.mark.shared_data
@@ -64,7 +64,7 @@ def test_an_openb_list_fits_its_nodes_but_for_some_pods_of_given_types(variant):
 
     columns = (jobs.gpu_types, jobs.gpus, jobs.cpu_milli, jobs.memory_mib)
     fits = [has_a_node(*pod) for pod in zip(*(c.tolist() for c in columns), strict=True)]
-    assert can_fit(jobs, fleet).tolist() == fits
+    assert jobs_that_fit(jobs, fleet).tolist() == fits
     if not jobs.gpu_type_names:
         check_fits(jobs, fleet)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from commonwatt.ledger import merkle, schema, tiles
 from commonwatt.ledger.entries import leaf_hash
-from commonwatt.ledger.verify import Tree
+from commonwatt.ledger.verify import MerkleAccumulator
 
 
 def mth(leaves: list[bytes]) -> bytes:
@@ -54,7 +54,7 @@ sizes = st.integers(1, 140)
 @given(sizes, st.data())
 def test_an_inclusion_proof_is_that_of_the_standard_and_proves_only_its_leaf(n, data):
     index = data.draw(st.integers(0, n - 1))
-    all_, nodes = leaves(n), merkle.ListNodes(leaves(n))
+    all_, nodes = leaves(n), merkle.ListedSubtreeHashes(leaves(n))
     found = merkle.roots(nodes, merkle.inclusion_ranges(index, n))
     assert found == path(index, all_)
     root = merkle.range_root(nodes, 0, n)
@@ -67,7 +67,7 @@ def test_an_inclusion_proof_is_that_of_the_standard_and_proves_only_its_leaf(n, 
 @given(sizes, st.data())
 def test_a_consistency_proof_is_that_of_the_standard_and_no_other_past_passes(n, data):
     old = data.draw(st.integers(1, n))
-    all_, nodes = leaves(n), merkle.ListNodes(leaves(n))
+    all_, nodes = leaves(n), merkle.ListedSubtreeHashes(leaves(n))
     found = merkle.roots(nodes, merkle.consistency_ranges(old, n))
     assert found == proof(old, all_)
     given_ = {"new": n, "new_root": mth(all_), "path": found}
@@ -78,7 +78,7 @@ def test_a_consistency_proof_is_that_of_the_standard_and_no_other_past_passes(n,
 @given(sizes, st.data())
 def test_a_damaged_proof_does_not_hold(n, data):
     index = data.draw(st.integers(0, n - 1))
-    nodes = merkle.ListNodes(leaves(n))
+    nodes = merkle.ListedSubtreeHashes(leaves(n))
     found = merkle.roots(nodes, merkle.inclusion_ranges(index, n))
     root = merkle.range_root(nodes, 0, n)
     given_ = {"index": index, "size": n, "leaf": leaves(n)[index], "root": root}
@@ -89,7 +89,7 @@ def test_a_damaged_proof_does_not_hold(n, data):
 
 @given(sizes)
 def test_the_root_that_grows_leaf_by_leaf_is_that_of_the_standard(n):
-    tree = Tree()
+    tree = MerkleAccumulator()
     for leaf in leaves(n):
         tree.add(leaf)
     assert tree.root() == mth(leaves(n))
@@ -100,7 +100,7 @@ def test_the_roots_of_certificate_transparencys_own_test_vectors():
             "606162636465666768696a6b6c6d6e6f"]  # fmt: skip
     all_ = [leaf_hash(bytes.fromhex(d)) for d in data]
     assert mth(all_).hex() == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
-    assert merkle.range_root(merkle.ListNodes(all_), 0, 8) == mth(all_)
+    assert merkle.range_root(merkle.ListedSubtreeHashes(all_), 0, 8) == mth(all_)
 
 
 @pytest.mark.slow
@@ -114,8 +114,8 @@ def test_stored_nodes_two_levels_deep_agree_with_the_leaves():
                  "link": leaf} for i, leaf in enumerate(all_)]  # fmt: skip
         connection.execute(sa.insert(schema.entries), rows)
         for old, new in ((0, 300), (300, 65_535), (65_535, 65_536), (65_536, count)):
-            tiles.complete(connection, old, new)
-        stored, plain = tiles.StoredNodes(connection), merkle.ListNodes(all_)
+            tiles.store_complete_nodes(connection, old, new)
+        stored, plain = tiles.StoredSubtreeHashes(connection), merkle.ListedSubtreeHashes(all_)
         assert stored.node(16, 0) == plain.node(16, 0)
         assert merkle.range_root(stored, 0, count) == merkle.range_root(plain, 0, count)
         ranges = merkle.inclusion_ranges(40_000, count)

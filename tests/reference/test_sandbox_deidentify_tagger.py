@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from commonwatt.sandbox.engines.deidentify.tagger import (
     TAGS,
-    Weights,
+    TaggerWeights,
     best_tags,
     feature_table,
     hashed_features,
-    own_weights,
+    shipped_weights,
 )
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 
@@ -92,7 +92,7 @@ def test_features_are_hashed_as_defined(text):
 @settings(max_examples=30, deadline=None)
 @given(PIECES)
 def test_no_sequence_of_tags_has_more_points(text):
-    weights = own_weights()
+    weights = shipped_weights()
     features = hashed_features(tokenise(text).atoms, len(weights.points))
     tags = best_tags(features, weights)
     rows = features.tolist()
@@ -103,7 +103,7 @@ def test_no_sequence_of_tags_has_more_points(text):
 @given(st.integers(0, 2**32 - 1), st.integers(1, 2))
 def test_the_best_of_all_sequences_is_found_whatever_the_weights(seed, length):
     chance = np.random.default_rng(seed)
-    weights = Weights(
+    weights = TaggerWeights(
         chance.integers(-9, 9, (8, TAGS), dtype=np.int8),
         chance.integers(-9, 9, (TAGS, TAGS), dtype=np.int64),
     )

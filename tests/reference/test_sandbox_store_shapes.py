@@ -15,7 +15,7 @@ from commonwatt.sandbox.io.imports.to_omop_reference import (
     conditions_slowly,
     measurements_slowly,
     observations_slowly,
-    persons_slowly,
+    persons_reference,
     visits_slowly,
 )
 
@@ -96,7 +96,7 @@ def _made(rows, make):
 @given(rooms())
 def test_the_fast_mapping_is_the_slow_one(rows):
     made = _made(rows, make_omop)
-    persons = persons_slowly(rows["Patient"])
+    persons = persons_reference(rows["Patient"])
     assert made["person"].select(list(persons[0])).to_dicts() == persons
     numbers = {one["patient_id"]: one["person_id"] for one in persons}
     visits = visits_slowly(rows["Encounter"], numbers)

@@ -120,7 +120,7 @@ def test_days_taken_over_from_smaller_sizes_cost_no_less_and_bound_truly(seed, t
     problem = random_problem(seed, days=3)
     days, size = cut_into_days(problem), solve_exact(problem).size
     small = try_size(days, size * tight)
-    mended = try_size(days, size * tight * wider, kept=small)
+    mended = try_size(days, size * tight * wider, cached=small)
     anew = try_size(days, size * tight * wider)
     assert mended.cost_usd >= anew.cost_usd * (1 - 1e-9) - 1e-6
     assert math.isclose(mended.unserved, anew.unserved, rel_tol=1e-6, abs_tol=1e-6)

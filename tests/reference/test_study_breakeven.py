@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.study.break_even import crossings, nearest_zero
+from commonwatt.study.break_even import break_even_points, nearest_zero
 from commonwatt.study.mix import mix_of
 from commonwatt.study.programme.schema import RentPart, SitePart
-from commonwatt.study.stages.sites import Costed, cells_of
+from commonwatt.study.stages.sites import CostedSite, cells_of
 
 LIBRARY = ("hong-kong", "cn-east", "cn-west", "us-texas", "eu-sweden")
 
@@ -24,13 +24,13 @@ def _site(name, library=None, rent=None):
 def _costed(name, library, use, hours):
     row = {"utilisation_share": use, "kwh_per_gpu_hour": 0.9, "usd_per_kwh": 0.08}
     site = _site(name, library)
-    return Costed(site=site, use=use, gpu_hours=hours, cells=cells_of(site, row))
+    return CostedSite(site=site, use=use, gpu_hours=hours, cells=cells_of(site, row))
 
 
 def _rented(price, use):
     rent = RentPart(price=f"{price} USD/GPU-hour", low="0.5 USD/GPU-hour",
                     high="9 USD/GPU-hour", source="a test")  # fmt: skip
-    return Costed(site=_site("rented", rent=rent), use=use, gpu_hours=1.0, cells=None)
+    return CostedSite(site=_site("rented", rent=rent), use=use, gpu_hours=1.0, cells=None)
 
 
 uses = st.floats(0.3, 0.95)
@@ -41,7 +41,7 @@ uses = st.floats(0.3, 0.95)
 def test_both_cost_the_same_where_the_answer_changes(first, second, use, other):
     one = mix_of([_costed("one", first, use, 3.0), _costed("two", second, other, 1.0)])
     two = mix_of([_costed("two", second, other, 2.0)])
-    for found in crossings(one, two):
+    for found in break_even_points(one, two):
         if found.flips_at is not None:
             moved = {found.input.key: found.flips_at}
             assert one.cost(moved) == pytest.approx(two.cost(moved), rel=1e-6)
@@ -51,18 +51,18 @@ def test_both_cost_the_same_where_the_answer_changes(first, second, use, other):
 @given(st.sampled_from(LIBRARY), uses, st.floats(1.0, 4.0))
 def test_a_walk_over_a_thousand_values_finds_no_other_answer_inside_the_range(library, use, price):
     one, two = mix_of([_costed("one", library, use, 1.0)]), mix_of([_rented(price, use)])
-    for found in crossings(one, two):
+    for found in break_even_points(one, two):
         values = np.linspace(found.low, found.high, 1000)
         gaps = [two.cost({found.input.key: v}) - one.cost({found.input.key: v}) for v in values]
         flips = bool(np.any(np.sign(gaps[:-1]) != np.sign(gaps[1:])))
-        assert flips == found.within
+        assert flips == found.is_within_range
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.floats(1.0, 4.0), uses)
 def test_rent_breaks_even_at_the_cost_of_building(price, use):
     built = mix_of([_costed("one", "cn-west", use, 1.0)])
-    found = {c.input.key: c for c in crossings(built, mix_of([_rented(price, use)]))}
+    found = {c.input.key: c for c in break_even_points(built, mix_of([_rented(price, use)]))}
     at = found["rented.rent_usd_per_gpu_hour"].flips_at
     assert at == pytest.approx(built.cost() * use, rel=1e-9)
 
@@ -72,7 +72,7 @@ def test_two_sites_that_read_one_cell_move_together():
     alone = mix_of([_costed("one", "cn-west", 0.5, 1.0)])
     moved = {"cn-west.discount_rate": 0.12}
     assert one.cost(moved) == pytest.approx(alone.cost(moved), rel=1e-12)
-    assert one.drawn(500, 1) == pytest.approx(alone.drawn(500, 1), rel=0.2)
+    assert one.drawn_costs(500, 1) == pytest.approx(alone.drawn_costs(500, 1), rel=0.2)
 
 
 def test_nothing_is_found_where_nothing_crosses():

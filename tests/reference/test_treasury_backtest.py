@@ -8,7 +8,7 @@ from commonwatt.treasury.engines.fan.estimate import estimate_panel, history, sh
 from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets, model_rows
 from commonwatt.treasury.engines.projection import project
 from commonwatt.treasury.io.country.weo import decompositions, economy, load_weo
-from commonwatt.treasury.usecases.answers import backtest_answer, open_country
+from commonwatt.treasury.usecases.answers import backtest_result, open_country
 from tests.shared_data import shared_data
 
 KEPT_OUT = frozenset(["GBR", "DEU", "ITA", "JPN", "KOR", "AUS", "CAN", "HUN"])
@@ -22,7 +22,7 @@ def weo():
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_an_eighty_per_cent_band_holds_about_eighty_per_cent_of_outcomes(weo):
-    found = backtest_answer(weo, KEPT_OUT, frozenset())["all"]
+    found = backtest_result(weo, KEPT_OUT, frozenset())["all"]
     assert found["forecasts"] > 500
     assert 0.72 <= found["coverage_80_share"] <= 0.88
     assert found["crps_points"] <= 10.0

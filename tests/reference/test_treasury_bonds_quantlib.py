@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 import QuantLib as ql
 
-from commonwatt.treasury.domain.bonds.calendars import Calendar, Roll, adjust, is_business_day
+from commonwatt.treasury.domain.bonds.calendars import (
+    Calendar,
+    RollConvention,
+    adjusted_payment_day,
+    is_business_day,
+)
 from commonwatt.treasury.domain.bonds.day_count import DayCount
 from commonwatt.treasury.domain.bonds.terms import Bond
 from commonwatt.treasury.engines.bonds.cash_flows import cash_flows
 from commonwatt.treasury.engines.bonds.pricing import (
-    claim,
+    claim_after,
     clean_price,
     convexity,
     dirty_price,
@@ -74,7 +79,7 @@ def differences(bond, settle, yield_rate):
     frequency = FREQUENCIES[bond.frequency]
     terms = (yield_rate, day_count, ql.Compounded, frequency, ql_date(settle))
     rate = ql.InterestRate(yield_rate, day_count, ql.Compounded, frequency)
-    ours = claim(bond, settle)
+    ours = claim_after(bond, settle)
     clean = ql.BondFunctions.cleanPrice(theirs, *terms)
     duration = ql.BondFunctions.duration(theirs, rate, ql.Duration.Modified, ql_date(settle))
     return (
@@ -122,9 +127,9 @@ def test_target_closing_days_are_those_of_quantlib():
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (Roll.FOLLOWING, ql.Following),
-        (Roll.MODIFIED_FOLLOWING, ql.ModifiedFollowing),
-        (Roll.PRECEDING, ql.Preceding),
+        (RollConvention.FOLLOWING, ql.Following),
+        (RollConvention.MODIFIED_FOLLOWING, ql.ModifiedFollowing),
+        (RollConvention.PRECEDING, ql.Preceding),
     ],
 )
 def test_a_payment_on_a_closing_day_moves_as_in_quantlib(ours, theirs):
@@ -132,4 +137,4 @@ def test_a_payment_on_a_closing_day_moves_as_in_quantlib(ours, theirs):
     for offset in range(2000):
         day = date(2024, 1, 1) + timedelta(days=offset)
         wanted = target.adjust(ql_date(day), theirs).ISO()
-        assert adjust(Calendar.TARGET, ours, day).isoformat() == wanted
+        assert adjusted_payment_day(Calendar.TARGET, ours, day).isoformat() == wanted

@@ -9,7 +9,7 @@ from commonwatt.core.errors import UsageError
 from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.policies import parse_policy
 from commonwatt.fleet.domain.workload import workload
-from commonwatt.fleet.engines.explain import SAID, Reason, explain
+from commonwatt.fleet.engines.explain import REASON_MESSAGES, QueueReason, explain
 from commonwatt.fleet.engines.simulator import simulate
 
 
@@ -22,16 +22,16 @@ def explained(jobs, fleet, job_id, *names, **options):
 @pytest.mark.parametrize(
     ("jobs", "nodes", "job_id", "reasons"),
     [
-        (workload([0, 1], [10, 10], [8, 4]), 1, "1", [Reason.TOO_FEW_FREE]),
-        (workload([0, 0, 1], [10, 10, 9], [5, 5, 6]), 2, "2", [Reason.FRAGMENTED]),
-        (workload([0, 1, 2], [10, 10, 1], [6, 4, 2]), 1, "2", [Reason.BEHIND_OTHERS]),
-        (workload([0, 1], [10, 1], [1, 99]), 1, "1", [Reason.NEVER_FITS]),
+        (workload([0, 1], [10, 10], [8, 4]), 1, "1", [QueueReason.TOO_FEW_FREE]),
+        (workload([0, 0, 1], [10, 10, 9], [5, 5, 6]), 2, "2", [QueueReason.FRAGMENTED]),
+        (workload([0, 1, 2], [10, 10, 1], [6, 4, 2]), 1, "2", [QueueReason.BEHIND_OTHERS]),
+        (workload([0, 1], [10, 1], [1, 99]), 1, "1", [QueueReason.NEVER_FITS]),
         (workload([0], [10], [8]), 1, "0", []),
         (
             workload([0, 0, 1, 2], [5, 9, 9, 9], [4, 4, 8, 4]),
             1,
             "3",
-            [Reason.TOO_FEW_FREE, Reason.BEHIND_OTHERS, Reason.TOO_FEW_FREE],
+            [QueueReason.TOO_FEW_FREE, QueueReason.BEHIND_OTHERS, QueueReason.TOO_FEW_FREE],
         ),
     ],
 )
@@ -51,13 +51,13 @@ def test_a_preempted_job_says_so():
     priority = np.array([0, 1], np.int32)
     jobs = workload([0, 2], [10, 3], [8, 8], priority=priority)
     told = explained(jobs, uniform_fleet(1, 8), "0", "priority", "first-fit", "none", "priority")
-    assert [stretch.reason for stretch in told.stretches] == [Reason.PREEMPTED]
+    assert [stretch.reason for stretch in told.stretches] == [QueueReason.PREEMPTED]
 
 
 def test_a_tenant_without_quota_left_says_so():
     jobs = workload([0, 1], [10, 10], [4, 4], tenant_names=("a",))
     told = explained(jobs, uniform_fleet(1, 8), "1", quotas={"a": 4}, borrow=False)
-    assert [stretch.reason for stretch in told.stretches] == [Reason.QUOTA_USED]
+    assert [stretch.reason for stretch in told.stretches] == [QueueReason.QUOTA_USED]
 
 
 def test_blockers_are_the_jobs_that_held_the_gpus():
@@ -86,4 +86,4 @@ def test_an_unknown_job_is_a_fault_of_the_command_line():
 
 
 def test_every_reason_has_its_sentence():
-    assert set(SAID) == set(Reason)
+    assert set(REASON_MESSAGES) == set(QueueReason)

@@ -264,7 +264,7 @@ def check_says(error: CommonwattError, says: tuple[str, ...]) -> None:
         at = sentence.find(part, at)
         assert at >= 0, f"{part!r} missing, or out of order, in: {sentence}"
     for language in LANGUAGES:
-        assert "{" not in error.say(language)
+        assert "{" not in error.translate(language)
     assert "\n" not in sentence
 
 

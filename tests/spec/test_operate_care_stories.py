@@ -4,7 +4,7 @@ import pytest
 
 from commonwatt.operate.domain.care.policy import CarePolicy
 from commonwatt.operate.engines.care.caretaker import Caretaker
-from commonwatt.operate.engines.care.detect.rules import RuleBook
+from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
 from commonwatt.operate.engines.care.replay.cluster import SimCluster
 from commonwatt.operate.io.care.journal import MemoryJournal
 from tests.care_stories import STORIES, World
@@ -12,7 +12,7 @@ from tests.care_stories import STORIES, World
 
 def simulated(nodes=16, **policy):
     cluster = SimCluster(names=[f"n{i}" for i in range(nodes)], now_s=1e6)
-    rules = RuleBook()
+    rules = DetectionRuleBook()
     bounds = {"most_out_share": 0.2} | policy
     care = Caretaker(
         cluster,
@@ -26,7 +26,7 @@ def simulated(nodes=16, **policy):
         cluster.now_s += 10.0
 
     def block(node):
-        cluster.deaf = {node} - {""}
+        cluster.unreachable = {node} - {""}
 
     return World(
         engine=cluster,

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.domain.periods import Span, parse_period
+from commonwatt.audit.domain.periods import PeriodKind, parse_period
 from commonwatt.audit.engines.formula import evaluate
 from commonwatt.audit.usecases import (
-    Kind,
+    FindingKind,
     audit,
     audit_frame,
     load_claims,
@@ -54,7 +54,7 @@ def kinds(*rows: str):
     ],
 )
 def test_a_true_claim_is_in_line(row):
-    assert kinds(row) == [Kind.IN_LINE]
+    assert kinds(row) == [FindingKind.IN_LINE]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_true_claim_is_in_line(row):
 )
 def test_a_slip_of_the_decimal_point_is_named(row, factor):
     (one,) = found(row)
-    assert one.kind is Kind.FACTOR
+    assert one.kind is FindingKind.FACTOR
     assert math.isclose(one.findings[0].factor, factor, rel_tol=0.05)
     assert "slip" in str(one.findings[0].text)
 
@@ -77,16 +77,16 @@ def test_a_slip_of_the_decimal_point_is_named(row, factor):
 @pytest.mark.parametrize(
     ("row", "kind"),
     [
-        ("X1,,government debt forecast,900,900,HKD bn,HK,2031,", Kind.BASIS),
-        ("X1,,net bond issuance,160,220,HKD bn a year,HK,2026-27..2030-31,", Kind.BASIS),
-        ("X1,,debt ratio,130,130,% of GDP,JP,2025,", Kind.BASIS),
-        ("X1,,land premium,17.5,17.5,HKD bn a year,HK,2025,", Kind.BASIS),
-        ("X1,,Nvidia market share,85,90,%,CN,2026,", Kind.MISDATED),
-        ("X1,,fiscal reserves,1170,1170,HKD bn,HK,2024-03,", Kind.MISDATED),
-        ("X1,,number of moons,3,3,number,CN,2026,", Kind.UNCHECKED),
-        ("X1,,electricity price,0.1,0.1,USD/kWh,Atlantis,2026,", Kind.UNCHECKED),
-        ("X1,,grid reliability,,,,US,2026,", Kind.UNCHECKED),
-        ("X1,,electricity price,1,2,USD/parsec,US,2023,", Kind.UNCHECKED),
+        ("X1,,government debt forecast,900,900,HKD bn,HK,2031,", FindingKind.BASIS),
+        ("X1,,net bond issuance,160,220,HKD bn a year,HK,2026-27..2030-31,", FindingKind.BASIS),
+        ("X1,,debt ratio,130,130,% of GDP,JP,2025,", FindingKind.BASIS),
+        ("X1,,land premium,17.5,17.5,HKD bn a year,HK,2025,", FindingKind.BASIS),
+        ("X1,,Nvidia market share,85,90,%,CN,2026,", FindingKind.MISDATED),
+        ("X1,,fiscal reserves,1170,1170,HKD bn,HK,2024-03,", FindingKind.MISDATED),
+        ("X1,,number of moons,3,3,number,CN,2026,", FindingKind.UNCHECKED),
+        ("X1,,electricity price,0.1,0.1,USD/kWh,Atlantis,2026,", FindingKind.UNCHECKED),
+        ("X1,,grid reliability,,,,US,2026,", FindingKind.UNCHECKED),
+        ("X1,,electricity price,1,2,USD/parsec,US,2023,", FindingKind.UNCHECKED),
     ],
 )
 def test_other_bases_and_dates_are_told_apart(row, kind):
@@ -100,7 +100,7 @@ def test_a_ratio_must_follow_from_its_operands():
         "P3,,electricity price ratio,9,9,ratio,US/CN west,2025,P1 / P2",
     )
     last = found(*rows)[2]
-    assert Kind.INCONSISTENT in {each.kind for each in last.findings}
+    assert FindingKind.INCONSISTENT in {each.kind for each in last.findings}
 
 
 def test_ratios_turned_the_other_way_round_are_compared():
@@ -110,7 +110,7 @@ def test_ratios_turned_the_other_way_round_are_compared():
         "P3,,electricity price ratio,4,,ratio,US/CN,2025,P1",
     )
     one, _, three = found(*rows)
-    assert Kind.INCONSISTENT not in {e.kind for e in one.findings if e.other == "P2"}
+    assert FindingKind.INCONSISTENT not in {e.kind for e in one.findings if e.other == "P2"}
     assert "P1" in three.verdict()
     assert "P3" in one.verdict()
 
@@ -121,7 +121,7 @@ def test_a_stock_and_a_ratio_of_other_dates_are_found():
         "H2,,debt ratio,11.7,11.7,% of GDP,HK,2025,",
     )
     ratio = found(*rows)[1]
-    assert {Kind.MISDATED, Kind.BASIS} == {each.kind for each in ratio.findings}
+    assert {FindingKind.MISDATED, FindingKind.BASIS} == {each.kind for each in ratio.findings}
 
 
 def test_a_discount_on_imported_chips_contradicts_the_import():
@@ -166,7 +166,7 @@ def test_the_columns_slips_are_found_unaided():
     by_id = {each.claim.id: each for each in audited}
     assert len(by_id) == 37
     for name in ("E4", "E6", "E5", "E7"):
-        assert by_id[name].kind is Kind.FACTOR
+        assert by_id[name].kind is FindingKind.FACTOR
         assert "slip" in str(by_id[name].findings[0].text)
     arithmetic = by_id["E4"].findings[0].arithmetic + by_id["E6"].findings[0].arithmetic
     assert "0.0892" in arithmetic
@@ -176,15 +176,15 @@ def test_the_columns_slips_are_found_unaided():
     assert "E7" in by_id["E0"].verdict()
     assert "T9" in by_id["C4"].verdict()
     calm = ("U1", "U3", "E2", "E3", "P1", "P2", "C1", "C3", "C5", "T1", "L3")
-    assert {by_id[name].kind for name in calm} == {Kind.IN_LINE}
-    flagged = [e for e in audited if e.kind not in (Kind.IN_LINE, Kind.UNCHECKED)]
+    assert {by_id[name].kind for name in calm} == {FindingKind.IN_LINE}
+    flagged = [e for e in audited if e.kind not in (FindingKind.IN_LINE, FindingKind.UNCHECKED)]
     assert all(f.arithmetic for each in flagged for f in each.findings)
     assert audit_frame(audited).height >= 37
 
 
 def test_the_verdict_does_not_depend_on_ids():
     row = "electricity price,0.8,1.2,USD/kWh,US east,2026,"
-    assert kinds(f"A1,,{row}") == kinds(f"Q77,,{row}") == [Kind.FACTOR]
+    assert kinds(f"A1,,{row}") == kinds(f"Q77,,{row}") == [FindingKind.FACTOR]
 
 
 numbers = st.floats(0.1, 10)
@@ -213,9 +213,9 @@ def test_formulas_follow_precedence():
 @pytest.mark.parametrize(
     ("text", "kind", "start"),
     [
-        ("2026", Span.CALENDAR, 2026),
-        ("2026-27", Span.FISCAL, 2026.25),
-        ("2009-10", Span.FISCAL, 2009.25),
+        ("2026", PeriodKind.CALENDAR, 2026),
+        ("2026-27", PeriodKind.FISCAL, 2026.25),
+        ("2009-10", PeriodKind.FISCAL, 2009.25),
     ],
 )
 def test_periods_are_read_as_statistics_write_them(text, kind, start):
@@ -238,6 +238,9 @@ def test_fiscal_claims_without_a_word_of_their_verdicts():
                     f"{row['region']},{row['period']},"
                 )
     by_id = {each.claim.id: each.kind for each in found(*rows)}
-    assert by_id.pop("F13") is Kind.BASIS  # the ceiling, quoted as a forecast
-    assert by_id.pop("F17") in {Kind.MISDATED, Kind.BASIS}  # a fiscal year beside a year's end
-    assert set(by_id.values()) == {Kind.IN_LINE}
+    assert by_id.pop("F13") is FindingKind.BASIS  # the ceiling, quoted as a forecast
+    assert by_id.pop("F17") in {
+        FindingKind.MISDATED,
+        FindingKind.BASIS,
+    }  # a fiscal year beside a year's end
+    assert set(by_id.values()) == {FindingKind.IN_LINE}

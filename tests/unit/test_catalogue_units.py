@@ -239,7 +239,7 @@ def test_a_text_that_may_mislead_is_refused_with_the_reason(text, unit, words):
         parse_quantity(text, unit, where="a.csv, row 7")
     assert str(caught.value).startswith("a.csv, row 7: ")
     assert words in str(caught.value)
-    assert caught.value.say("zh-Hant") != str(caught.value)
+    assert caught.value.translate("zh-Hant") != str(caught.value)
 
 
 def test_the_error_is_the_one_of_the_tree():

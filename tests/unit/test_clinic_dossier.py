@@ -6,7 +6,7 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.domain.errors import EvidenceError, MoveError
+from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
 from commonwatt.clinic.io.dossier import dossier_html, label
 from commonwatt.clinic.io.fhir import fhir_bundle, fhir_faults
 from commonwatt.clinic.io.pdf import pdf_of
@@ -149,5 +149,5 @@ def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_p
 
 
 def test_an_unknown_version_is_refused(made):
-    with pytest.raises(MoveError, match="a version on record"):
+    with pytest.raises(StatusMoveError, match="a version on record"):
         dossier_html(made, "version/none", language="en")

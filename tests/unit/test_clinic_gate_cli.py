@@ -14,7 +14,7 @@ from commonwatt.cli.frame import run_main
 from commonwatt.clinic.engines.gateway import sign_statement
 from commonwatt.clinic.engines.gateway.service import EXTENSION
 from commonwatt.clinic.engines.gateway.site import load_secret, salt_of
-from commonwatt.clinic.io.registry import Desk
+from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.ledger import Ledger
 from tests.clinic_factories import put
 from tests.clinic_site import EARLY, FACTS, KEYS, TOKEN, hospital
@@ -35,7 +35,7 @@ def opaque(secret, encounter):
 
 def disclose(folder, *encounters):
     secret = load_secret(folder / "site.secret")
-    made = Desk(Ledger.open(folder / "ledger.db"))
+    made = RegistryWriter(Ledger.open(folder / "ledger.db"))
     for encounter in encounters:
         body = {"deployment": "deployment/x", "encounter": opaque(secret, encounter)}
         put(made, "disclosure", f"d-{encounter}", body | {"language": "en"}, EARLY)

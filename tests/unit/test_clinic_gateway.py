@@ -8,30 +8,42 @@ from dataclasses import replace
 
 import pytest
 
-from commonwatt.clinic.domain.errors import AdviceRefused
-from commonwatt.clinic.engines.gateway import Gate
-from commonwatt.clinic.engines.gateway.gate import Question
-from commonwatt.clinic.engines.gateway.group_commit import Group
-from commonwatt.clinic.engines.gateway.lottery import Sample, audit, pledge
+from commonwatt.clinic.domain.errors import AdviceRefusedError
+from commonwatt.clinic.engines.gateway import AdviceGate
+from commonwatt.clinic.engines.gateway.gate import AdviceRequest
+from commonwatt.clinic.engines.gateway.group_commit import GroupCommitter
+from commonwatt.clinic.engines.gateway.lottery import (
+    EncounterLottery,
+    audit_lottery,
+    record_commitment,
+)
 from commonwatt.clinic.engines.gateway.models import HttpModel, load_model
 from commonwatt.core.errors import CommonwattError
 from tests.clinic_factories import HOUR, KEYS, NOW, put, with_live
 
 GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
-LOT = Sample(secret=b"s" * 32, share=0.5)
+LOT = EncounterLottery(secret=b"s" * 32, share=0.5)
 
 
 def gate_with(model=lambda _: 0.4, lot=None):
     made = with_live()
-    gate = Gate(made, "qmh", {"deployment/x": model}, by=KEYS["gateway"], salt=b"s", sample=lot)
+    gate = AdviceGate(
+        made, "qmh", {"deployment/x": model}, by=KEYS["gateway"], salt=b"s", sample=lot
+    )
     for i in range(20):
-        told = {"deployment": "deployment/x", "encounter": gate.opaque(f"e{i}"), "language": "en"}
+        told = {
+            "deployment": "deployment/x",
+            "encounter": gate.pseudonym(f"e{i}"),
+            "language": "en",
+        }
         put(made, "disclosure", f"d{i}", told)
     return gate
 
 
 def question(i, own=None, facts=GOOD):
-    return Question(deployment="deployment/x", encounter_id=f"e{i}", facts=facts, own_estimate=own)
+    return AdviceRequest(
+        deployment="deployment/x", encounter_id=f"e{i}", facts=facts, own_estimate=own
+    )
 
 
 def test_requests_that_come_together_are_answered_in_their_order_by_few_commits():
@@ -42,8 +54,8 @@ def test_requests_that_come_together_are_answered_in_their_order_by_few_commits(
         return [n * n for n in group]
 
     async def hundred():
-        group = Group(settle)
-        return await asyncio.gather(*(group.ask(n) for n in range(100)))
+        group = GroupCommitter(settle)
+        return await asyncio.gather(*(group.submit(n) for n in range(100)))
 
     assert asyncio.run(hundred()) == [n * n for n in range(100)]
     assert sum(commits) == 100
@@ -57,9 +69,9 @@ def test_a_commit_that_fails_fails_all_of_its_group_and_the_next_one_goes_on():
         return group
 
     async def both():
-        group = Group(settle)
-        first = await asyncio.gather(group.ask("bad"), group.ask("a"), return_exceptions=True)
-        return first, await group.ask("b")
+        group = GroupCommitter(settle)
+        first = await asyncio.gather(group.submit("bad"), group.submit("a"), return_exceptions=True)
+        return first, await group.submit("b")
 
     first, second = asyncio.run(both())
     assert [type(one) for one in first] == [OSError, OSError]
@@ -68,24 +80,26 @@ def test_a_commit_that_fails_fails_all_of_its_group_and_the_next_one_goes_on():
 
 def test_one_question_that_cannot_be_kept_leaves_the_others_of_its_commit_alone():
     gate = gate_with()
-    size = gate.desk.ledger.head().size
+    size = gate.writer.ledger.head().size
     prepared = [gate.prepare(question(i, own)) for i, own in enumerate((0.2, 7.0, 0.3))]
-    good, bad, also = gate.settle(prepared, at=NOW)
+    good, bad, also = gate.record_prepared(prepared, at=NOW)
     assert (good.allowed, also.allowed) == (True, True)
     assert isinstance(bad, CommonwattError)
-    assert gate.desk.ledger.head().size == size + 2
+    assert gate.writer.ledger.head().size == size + 2
 
 
 def test_what_changed_between_the_question_and_its_commit_counts():
     gate = gate_with()
     early = gate.prepare(replace(question(0), encounter_id="new"))
     ready = gate.prepare(question(1))
-    told = {"deployment": "deployment/x", "encounter": gate.opaque("new"), "language": "en"}
-    put(gate.desk, "disclosure", "late", told)
-    assert gate.settle([early], at=NOW)[0].allowed
-    with gate.desk.transaction() as tx:
-        gate.desk.move(tx, "deployment/x", "paused", by=KEYS["safety-officer"], at=NOW, reason="r")
-    assert gate.settle([ready], at=NOW)[0].rule == "gate.not-live"
+    told = {"deployment": "deployment/x", "encounter": gate.pseudonym("new"), "language": "en"}
+    put(gate.writer, "disclosure", "late", told)
+    assert gate.record_prepared([early], at=NOW)[0].allowed
+    with gate.writer.transaction() as tx:
+        gate.writer.move(
+            tx, "deployment/x", "paused", by=KEYS["safety-officer"], at=NOW, reason="r"
+        )
+    assert gate.record_prepared([ready], at=NOW)[0].rule == "gate.not-live"
 
 
 def broken(_):
@@ -95,10 +109,10 @@ def broken(_):
 @pytest.mark.parametrize("model", [broken, lambda _: float("nan"), lambda _: 2, lambda _: None])
 def test_a_model_that_fails_refuses_by_a_rule_and_its_words_reach_no_record(model):
     gate = gate_with(model)
-    verdict = gate.ask("deployment/x", "e1", GOOD, at=NOW)
+    verdict = gate.request_advice("deployment/x", "e1", GOOD, at=NOW)
     assert verdict.rule == "gate.model-failed"
-    assert "patient" not in list(gate.desk.ledger.entries())[-1].text
-    with pytest.raises(AdviceRefused, match=r"gate\.model-failed"):
+    assert "patient" not in list(gate.writer.ledger.entries())[-1].text
+    with pytest.raises(AdviceRefusedError, match=r"gate\.model-failed"):
         verdict.check()
 
 
@@ -120,70 +134,76 @@ def test_a_model_behind_a_server_is_asked_and_one_that_is_gone_refuses(tmp_path)
     threading.Thread(target=server.serve_forever).start()
     url = f"http://127.0.0.1:{server.server_port}/"
     loaded = load_model({"url": url}, tmp_path, "here")
-    assert (loaded.remote, loaded.checked) == (True, False)
+    assert (loaded.remote, loaded.has_digest) == (True, False)
     gate = gate_with(loaded.model)
-    assert gate.ask("deployment/x", "e1", GOOD, at=NOW).score == 0.5
+    assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW).score == 0.5
     server.shutdown()
     server.server_close()
     gone = gate_with(HttpModel(url=url, timeout_s=0.5))
-    assert gone.ask("deployment/x", "e1", GOOD, at=NOW).detail == "URLError"
+    assert gone.request_advice("deployment/x", "e1", GOOD, at=NOW).detail == "URLError"
 
 
 def test_an_honest_gate_passes_the_audit_and_the_lot_cannot_be_chosen_afterwards():
     gate = gate_with(lot=LOT)
-    pledge(gate.desk, "qmh", LOT, by=KEYS["gateway"], at=NOW)
-    pledge(gate.desk, "qmh", LOT, by=KEYS["gateway"], at=NOW)  # in force already
+    record_commitment(gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW)
+    record_commitment(gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW)  # in force already
     for i in range(20):
-        gate.ask("deployment/x", f"e{i}", GOOD, at=NOW, own_estimate=0.1)
-    entries = list(gate.desk.ledger.entries())
+        gate.request_advice("deployment/x", f"e{i}", GOOD, at=NOW, own_estimate=0.1)
+    entries = list(gate.writer.ledger.entries())
     assert sum(entry.kind == "gate.sample" for entry in entries) == 1
-    found = audit(entries, "qmh", [LOT.secret])
+    found = audit_lottery(entries, "qmh", [LOT.secret])
     assert (found.lots, found.shown_first, found.marked_wrongly) == (20, (), ())
     assert 0 < found.drawn < 20
-    chosen = audit(entries, "qmh", [b"another secret"])
+    chosen = audit_lottery(entries, "qmh", [b"another secret"])
     assert (chosen.lots, chosen.sealed) == (0, 20)
 
 
 def test_a_gate_that_spares_a_doctor_or_marks_falsely_is_found_out():
     gate = gate_with(lot=LOT)
-    pledge(gate.desk, "qmh", LOT, by=KEYS["gateway"], at=NOW)
-    drawn = next(i for i in range(20) if LOT.drawn("deployment/x", gate.opaque(f"e{i}")))
-    free = next(i for i in range(20) if not LOT.drawn("deployment/x", gate.opaque(f"e{i}")))
+    record_commitment(gate.writer, "qmh", LOT, by=KEYS["gateway"], at=NOW)
+    drawn = next(
+        i for i in range(20) if LOT.asks_clinician_first("deployment/x", gate.pseudonym(f"e{i}"))
+    )
+    free = next(
+        i
+        for i in range(20)
+        if not LOT.asks_clinician_first("deployment/x", gate.pseudonym(f"e{i}"))
+    )
     body = {"deployment": "deployment/x", "score": 0.4, "shown": True}
     for name, i, sampled in (("a", drawn, True), ("b", drawn, False), ("c", free, True)):
-        encounter = {"encounter": gate.opaque(f"e{i}"), "sampled": sampled, "own_estimate": 0.2}
+        encounter = {"encounter": gate.pseudonym(f"e{i}"), "sampled": sampled, "own_estimate": 0.2}
         given = {k: v for k, v in encounter.items() if (name, k) != ("a", "own_estimate")}
-        put(gate.desk, "advice", name, body | given, NOW + HOUR)
-    found = audit(gate.desk.ledger.entries(), "qmh", [LOT.secret])
+        put(gate.writer, "advice", name, body | given, NOW + HOUR)
+    found = audit_lottery(gate.writer.ledger.entries(), "qmh", [LOT.secret])
     assert found.shown_first == ("advice/a",)
     assert found.marked_wrongly == ("advice/b", "advice/c")
 
 
 def test_an_agents_question_draws_no_lot_because_nobody_is_shown_it():
-    gate = gate_with(lot=Sample(secret=b"s" * 32, share=1.0))
-    assert gate.ask("deployment/x", "e1", GOOD, at=NOW, asker="agent").allowed
-    assert gate.ask("deployment/x", "e1", GOOD, at=NOW).rule == "gate.own-estimate-first"
+    gate = gate_with(lot=EncounterLottery(secret=b"s" * 32, share=1.0))
+    assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW, asker="agent").allowed
+    assert gate.request_advice("deployment/x", "e1", GOOD, at=NOW).rule == "gate.own-estimate-first"
 
 
 def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_knew():
     """Every eighteenth patient of the SUPPORT study, asked first and advised after."""
     import polars as pl
 
-    from commonwatt.clinic.engines.evidence import joint
+    from commonwatt.clinic.engines.evidence import compare_clinician_and_model
     from commonwatt.clinic.usecases.section import FORECASTS
 
     rows = pl.read_csv(FORECASTS).gather_every(18)
     scores = rows["model"].to_list()
-    lot = Sample(secret=b"s" * 32, share=1.0)
+    lot = EncounterLottery(secret=b"s" * 32, share=1.0)
     gate = gate_with(lambda facts: scores[int(facts["row"])], lot)
-    desk = gate.desk
+    desk = gate.writer
     with desk.transaction() as tx:
         for i in range(rows.height):
-            told = {"encounter": gate.opaque(f"p{i}"), "language": "en"}
+            told = {"encounter": gate.pseudonym(f"p{i}"), "language": "en"}
             body = told | {"deployment": "deployment/x"}
             desk.record(tx, "disclosure", f"p{i}", body, by=KEYS["clinician"], at=NOW)
     asked = [
-        Question(
+        AdviceRequest(
             deployment="deployment/x",
             encounter_id=f"p{i}",
             facts=GOOD | {"row": str(i)},
@@ -191,14 +211,14 @@ def test_a_replay_of_patients_through_gate_and_registry_shows_what_both_voices_k
         )
         for i, row in enumerate(rows.iter_rows(named=True))
     ]
-    given = gate.settle([gate.prepare(one) for one in asked], at=NOW)
+    given = gate.record_prepared([gate.prepare(one) for one in asked], at=NOW)
     with desk.transaction() as tx:
         for verdict, alive in zip(given, rows["alive"], strict=True):
             body = {"advice": verdict.advice, "label": bool(alive)}
             name = verdict.advice.removeprefix("advice/")
             desk.record(tx, "outcome", name, body, by=KEYS["gateway"], at=NOW)
     told = desk.registry.forecasts("deployment/x")
-    found = joint(*zip(*told, strict=True))
-    assert found == joint(rows["model"], rows["doctor"], rows["alive"])
+    found = compare_clinician_and_model(*zip(*told, strict=True))
+    assert found == compare_clinician_and_model(rows["model"], rows["doctor"], rows["alive"])
     assert found.rows == rows.height == 415
     assert found.both[0] > max(found.model[0], found.doctor[0])

@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
-from commonwatt.clinic.engines.gateway import Gate
-from commonwatt.clinic.engines.gateway.service import EXTENSION, Service
+from commonwatt.clinic.engines.gateway import AdviceGate
+from commonwatt.clinic.engines.gateway.service import EXTENSION, CdsHooksService
 from tests.clinic_factories import BODIES, HOUR, KEYS, NOW, put, with_live
 
 GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
@@ -36,10 +36,14 @@ class Client:
 @pytest.fixture
 def made():
     desk = with_live()
-    gate = Gate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
-    told = {"deployment": "deployment/x", "encounter": gate.opaque("enc-1"), "language": "zh-Hant"}
+    gate = AdviceGate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
+    told = {
+        "deployment": "deployment/x",
+        "encounter": gate.pseudonym("enc-1"),
+        "language": "zh-Hant",
+    }
     put(desk, "disclosure", "d", told)
-    service = Service(
+    service = CdsHooksService(
         gate,
         lambda: NOW + HOUR,
         lambda name, token: KEYS["clinician"] if (name, token) == ("dr-lee", "t") else None,
@@ -107,7 +111,7 @@ def test_feedback_is_signed_by_the_clinician_and_names_the_own_estimate_given_be
     )
     assert sent.status_code == 200
     assert desk.registry.saw_advice_first(advice) is False
-    assert desk.registry.overrides("deployment/x")["overridden"]["not known"] == 1
+    assert desk.registry.override_outcomes("deployment/x")["overridden"]["not known"] == 1
     again = client.post(
         "/cds-services/x/feedback",
         json={"extension": {EXTENSION: given}},

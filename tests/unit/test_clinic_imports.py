@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from commonwatt.clinic.domain.errors import EvidenceError
-from commonwatt.clinic.domain.rules import classify, load_book
+from commonwatt.clinic.domain.rules import classify, load_rule_book
 from commonwatt.clinic.io.imports import (
     card_faults,
     load_adverse_events,
@@ -16,7 +16,7 @@ from commonwatt.clinic.io.imports import (
 )
 from tests.shared_data import shared_data
 
-BOOK = load_book()
+BOOK = load_rule_book()
 
 
 def category(card):

@@ -12,17 +12,25 @@ from commonwatt.cli.frame import run_main
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.language import (
     ChatModel,
-    Local,
+    LocalModel,
     examine,
     load_medec,
     make_canaries,
     split_cases,
 )
-from commonwatt.clinic.engines.language.canaries import leak
+from commonwatt.clinic.engines.language.canaries import measure_canaries
 from commonwatt.clinic.engines.language.examine import Z, design_effect
 from commonwatt.clinic.engines.language.support import measure
 from commonwatt.core.seeds import stream
-from tests.language_models import Baseline, Cheat, Inventor, Lazy, made_notes, medec_text, served
+from tests.language_models import (
+    Cheat,
+    Inventor,
+    Lazy,
+    NgramBaseline,
+    made_notes,
+    medec_text,
+    served,
+)
 from tests.shared_data import shared_data
 
 NOTES = made_notes()
@@ -66,8 +74,8 @@ def test_a_model_that_knows_the_key_finds_every_error_and_says_all_of_the_note()
 
 @pytest.mark.parametrize("planted", [False, True])
 def test_canaries_sing_only_of_a_model_that_was_trained_on_them(planted):
-    model = Baseline(NOTES, [one.line for one in CANARIES] if planted else [])
-    found = leak(model, CANARIES)
+    model = NgramBaseline(NOTES, [one.line for one in CANARIES] if planted else [])
+    found = measure_canaries(model, CANARIES)
     assert found.leaks is planted
     assert (found.completed == 20, found.chosen == 20) == (planted, planted)
     assert (found.least_known > 0.8) is planted
@@ -77,8 +85,8 @@ def test_canaries_sing_only_of_a_model_that_was_trained_on_them(planted):
 @given(st.integers(0, 10**9))
 def test_a_model_that_saw_no_canary_is_called_leaking_no_more_often_than_stated(seed):
     chance = stream(seed, "guess")
-    guess = Local("guess", lambda _: "ABCDEFGHIJ"[int(chance.integers(10))])
-    assert leak(guess, make_canaries(seed.to_bytes(32, "big"), 30)).p_value > 1e-6
+    guess = LocalModel("guess", lambda _: "ABCDEFGHIJ"[int(chance.integers(10))])
+    assert measure_canaries(guess, make_canaries(seed.to_bytes(32, "big"), 30)).p_value > 1e-6
 
 
 def test_canaries_hang_on_their_secret_alone_and_their_place_is_even():
@@ -122,7 +130,7 @@ def test_intervals_cover_when_notes_of_a_case_answer_alike():
 
 def test_a_server_with_the_chat_interface_answers_as_the_model_behind_it_does(tmp_path):
     train, held = split_cases(NOTES, 0.5)
-    model = Baseline(train)
+    model = NgramBaseline(train)
     with served(model) as url:
         behind = ChatModel(url=url, model=model.name, timeout_s=20)
         assert examine(behind, held, seed=1).table.equals(examine(model, held, seed=1).table)
@@ -200,7 +208,7 @@ def test_the_medec_notes_are_read_whole_and_a_weak_model_is_called_weak():
     notes = load_medec(path)
     assert (len(notes), sum(note.wrong is not None for note in notes)) == (597, 311)
     train, held = split_cases(notes, 0.5)
-    found = examine(Baseline(train), held, seed=1)
+    found = examine(NgramBaseline(train), held, seed=1)
     assert found.p_flags > 0.05
     assert found.meter.sensitivity > 0.9
     located = share(found, "detect", "located")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from commonwatt.clinic.engines.gateway import Gate, Pathway, Runner, sign_statement
+from commonwatt.clinic.engines.gateway import AdviceGate, Pathway, PathwayRunner, sign_statement
 from commonwatt.clinic.engines.gateway.mcp import McpServer
 from tests.clinic_factories import KEYS, NOW, put, with_live
 
@@ -14,8 +14,8 @@ GOOD = {"modality": "ct", "age_years": "50", "quality": "good"}
 @pytest.fixture
 def server():
     desk = with_live()
-    gate = Gate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
-    told = {"deployment": "deployment/x", "encounter": gate.opaque("e"), "language": "en"}
+    gate = AdviceGate(desk, "qmh", {"deployment/x": lambda _: 0.42}, by=KEYS["gateway"], salt=b"s")
+    told = {"deployment": "deployment/x", "encounter": gate.pseudonym("e"), "language": "en"}
     put(desk, "disclosure", "d", told)
     pathway = Pathway(
         name="p",
@@ -24,7 +24,7 @@ def server():
         roles=frozenset({"clinician"}),
         most_calls=9,
     )
-    return McpServer(Runner(gate, pathway, "plan"), lambda: NOW)
+    return McpServer(PathwayRunner(gate, pathway, "plan"), lambda: NOW)
 
 
 def ask(server, method, **params):

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from commonwatt.clinic.domain.errors import AdviceRefused, MoveError
-from commonwatt.clinic.engines.gateway.gate import RULES, Question
-from commonwatt.clinic.io.registry import PRECONDITIONS, Desk
+from commonwatt.clinic.domain.errors import AdviceRefusedError, StatusMoveError
+from commonwatt.clinic.engines.gateway.gate import RULES, AdviceRequest
+from commonwatt.clinic.io.registry import PRECONDITIONS, RegistryWriter
 from commonwatt.ledger import Ledger
 from tests.clinic_factories import BODIES, DIGEST, KEYS, NOW, desk, move, put, with_live
 from tests.clinic_histories import (
@@ -185,7 +185,7 @@ LEGAL_ONES = {
 def asked(made):
     gate = gate_of(made)
     tell(made, gate)
-    return gate.ask("deployment/x", "e", GOOD, at=NOW)
+    return gate.request_advice("deployment/x", "e", GOOD, at=NOW)
 
 
 @pytest.mark.parametrize("name", ILLEGAL)
@@ -201,7 +201,7 @@ def test_what_breaks_a_precondition_is_refused_at_the_move_and_at_the_question(n
     assert verdict.score is None
     assert list(past_desk.ledger.entries())[-1].body["rule"] == rule
     advice = {"deployment": "deployment/x", "encounter": "e", "score": 0.4, "shown": True}
-    with pytest.raises(MoveError):
+    with pytest.raises(StatusMoveError):
         put(past_desk, "advice", "a", advice)
 
 
@@ -230,14 +230,14 @@ def test_the_question_after_a_withdrawal_is_refused_and_the_one_before_it_was_no
     made = with_live()
     gate = gate_of(made)
     tell(made, gate)
-    assert gate.ask("deployment/x", "e", GOOD, at=NOW).allowed
-    ready = gate.prepare(Question(deployment="deployment/x", encounter_id="e", facts=GOOD))
+    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allowed
+    ready = gate.prepare(AdviceRequest(deployment="deployment/x", encounter_id="e", facts=GOOD))
     put(made, "determination", "w", BODIES["determination"] | {"outcome": "withdrawn"})
-    [late] = gate.settle([ready], at=NOW)
+    [late] = gate.record_prepared([ready], at=NOW)
     assert (late.rule, late.detail) == ("gate.approval-withdrawn", "determination/w")
     assert late.words["en"] == "The approval was withdrawn."
     assert late.words["zh-Hant"] == "此批准已被撤回。"
-    with pytest.raises(AdviceRefused, match=r"gate\.approval-withdrawn \(determination/w\)"):
+    with pytest.raises(AdviceRefusedError, match=r"gate\.approval-withdrawn \(determination/w\)"):
         late.check()
 
 
@@ -247,9 +247,9 @@ def test_a_withdrawal_that_another_program_wrote_counts_at_the_next_question(tmp
         assert ask_desk(made, one)
     gate = gate_of(made)
     tell(made, gate)
-    assert gate.ask("deployment/x", "e", GOOD, at=NOW).allowed
-    write(Desk(Ledger.open(f"sqlite:///{tmp_path}/ledger.db")), WITHDRAWAL)
-    assert gate.ask("deployment/x", "e", GOOD, at=NOW).rule == "gate.approval-withdrawn"
+    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).allowed
+    write(RegistryWriter(Ledger.open(f"sqlite:///{tmp_path}/ledger.db")), WITHDRAWAL)
+    assert gate.request_advice("deployment/x", "e", GOOD, at=NOW).rule == "gate.approval-withdrawn"
 
 
 @pytest.mark.parametrize("status", ["paused", "retired"])
@@ -266,7 +266,7 @@ def test_what_is_only_approved_or_proposed_may_not_advise():
         assert ask_desk(made, one)
     assert asked(made).rule == "gate.not-live"
     assert ask_desk(made, START[0])
-    assert gate_of(made).ask("deployment/x", "e", GOOD, at=NOW).rule == "gate.not-live"
+    assert gate_of(made).request_advice("deployment/x", "e", GOOD, at=NOW).rule == "gate.not-live"
 
 
 @pytest.mark.parametrize("withdrawn", [True, False])
@@ -280,11 +280,11 @@ def test_an_alarm_revives_no_fallback_whose_approval_was_withdrawn(withdrawn):
 
     def alarm():
         with made.transaction() as tx:
-            made.answer_alarm(tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW)
+            made.record_alarm(tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW)
 
     if withdrawn:
         assert ask_desk(made, decided("w", "withdrawn", version="version/v2"))
-        with pytest.raises(MoveError, match="an approval in force"):
+        with pytest.raises(StatusMoveError, match="an approval in force"):
             alarm()
     else:
         alarm()
@@ -295,12 +295,12 @@ def test_a_refused_move_says_what_is_wrong_and_in_both_languages():
     made = desk()
     for one in [*BASIS, WITHDRAWAL]:
         assert ask_desk(made, one)
-    with pytest.raises(MoveError) as caught:
+    with pytest.raises(StatusMoveError) as caught:
         put(made, "deployment", "x", BODIES["deployment"])
     assert str(caught.value) == (
         "determination/w: wanted an approval in force. The approval was withdrawn."
     )
-    assert "此批准已被撤回" in caught.value.say("zh-Hant")
+    assert "此批准已被撤回" in caught.value.translate("zh-Hant")
 
 
 def test_an_update_outside_the_plan_is_told_how_it_leaves_it():
@@ -308,7 +308,7 @@ def test_an_update_outside_the_plan_is_told_how_it_leaves_it():
     for one in [*BASIS, OUTSIDE, ON_UPDATE]:
         assert ask_desk(made, one)
     body = BODIES["deployment"] | {"version": "version/v2"}
-    with pytest.raises(MoveError, match="a kind that is not planned: input"):
+    with pytest.raises(StatusMoveError, match="a kind that is not planned: input"):
         put(made, "deployment", "x", body)
 
 
@@ -322,6 +322,6 @@ def test_a_question_asks_every_precondition_and_does_not_slow_down_as_the_record
     took = []
     for _ in range(200):
         begun = time.perf_counter()
-        assert gate.check("deployment/x", gate.opaque("e"), GOOD).allowed
+        assert gate.check_allowed("deployment/x", gate.pseudonym("e"), GOOD).allowed
         took.append(time.perf_counter() - begun)
     assert sorted(took)[100] < 1e-3

@@ -7,8 +7,8 @@ import pytest
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.engines.gateway import Gate
-from commonwatt.clinic.engines.gateway.lottery import Sample
+from commonwatt.clinic.engines.gateway import AdviceGate
+from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from tests.clinic_factories import KEYS, move, put
 from tests.clinic_site import EARLY, FACTS, disclose, hospital
 
@@ -25,19 +25,21 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = hospital(tmp_path)
     scores = {"deployment/x": lambda facts: float(facts["age_years"]) / 100}
-    lot = Sample(secret=b"s" * 32, share=1.0)
-    gate = Gate(made, "qmh", scores, by=KEYS["gateway"], salt=b"s", sample=lot)
+    lot = EncounterLottery(secret=b"s" * 32, share=1.0)
+    gate = AdviceGate(made, "qmh", scores, by=KEYS["gateway"], salt=b"s", sample=lot)
     for i in range(40):
         disclose(made, gate, f"e{i}")
     for i in range(40):
         facts = FACTS | {"age_years": str(20 + i * 2 % 60)}
         own = 0.2 + (i * 7 % 60) / 100
-        told = gate.ask("deployment/x", f"e{i}", facts, at=EARLY + HOUR, own_estimate=own)
+        told = gate.request_advice(
+            "deployment/x", f"e{i}", facts, at=EARLY + HOUR, own_estimate=own
+        )
         put(made, "outcome", f"o{i}", {"advice": told.advice, "label": i % 3 == 0}, EARLY + HOUR)
         decided = {"advice": told.advice, "asked_before": True, "own_estimate": own}
         decided["outcome"] = "overridden" if i % 2 else "accepted"
         put(made, "decision", f"c{i}", decided, EARLY + HOUR)
-    gate.ask("deployment/x", "untold", FACTS, at=EARLY + HOUR, own_estimate=0.1)
+    gate.request_advice("deployment/x", "untold", FACTS, at=EARLY + HOUR, own_estimate=0.1)
     event = {"deployment": "deployment/x", "type": "incident", "severity": "death"}
     put(made, "event", "i1", event | {"jurisdiction": "cn", "code": "missed"}, EARLY + 2 * HOUR)
     move(made, "paused", "safety-officer", EARLY + 3 * HOUR)
@@ -80,9 +82,11 @@ def test_encounters_that_lacked_disclosure_are_told_apart_by_what_happened(folde
 def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     made = hospital(tmp_path)
-    gate = Gate(made, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
+    gate = AdviceGate(made, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
     disclose(made, gate, "e")
-    assert not gate.ask("deployment/x", "e", FACTS, at=EARLY).sign_off  # class II, advisory
+    assert not gate.request_advice(
+        "deployment/x", "e", FACTS, at=EARLY
+    ).sign_off  # class II, advisory
     body = made.registry.records["ruling/r"].body | {"classes": {"device": "III"}}
     put(made, "ruling", "high", dict(body), EARLY)
     body = made.registry.records["determination/d"].body | {"ruling": "ruling/high"}
@@ -91,10 +95,10 @@ def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatc
     put(made, "deployment", "high", dict(body), EARLY)
     move(made, "approved", "committee-chair", EARLY, name="high")
     move(made, "live", "clinical-lead", EARLY, name="high")
-    told = {"deployment": "deployment/high", "encounter": gate.opaque("e"), "language": "en"}
+    told = {"deployment": "deployment/high", "encounter": gate.pseudonym("e"), "language": "en"}
     put(made, "disclosure", "high", told, EARLY)
     gate.models = {"deployment/high": lambda _: 0.4}
-    verdict = gate.ask("deployment/high", "e", FACTS, at=EARLY)
+    verdict = gate.request_advice("deployment/high", "e", FACTS, at=EARLY)
     assert verdict.sign_off
     assert asked(capsys, "unsigned", "deployment/high")["unsigned"] == [{"advice": verdict.advice}]
     decided = {"advice": verdict.advice, "outcome": "accepted", "asked_before": False}

@@ -2,8 +2,15 @@
 
 import pytest
 
-from commonwatt.clinic.domain.errors import MoveError
-from commonwatt.clinic.io.registry import FIELDS, MAY_MOVE, MAY_RECORD, MOVES, Registry, Status
+from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.io.registry import (
+    FIELDS,
+    MAY_MOVE,
+    MOVES,
+    RECORD_ROLES,
+    DeploymentStatus,
+    Registry,
+)
 from commonwatt.ledger import ActorError
 from commonwatt.ledger.verify import verify
 from tests.clinic_factories import (
@@ -27,21 +34,21 @@ def advice(made, name="a", encounter="enc-1", at=NOW, shown=True):
 
 def test_there_are_twelve_records_and_each_table_names_every_one():
     assert len(FIELDS) == 12
-    assert set(FIELDS) == set(MAY_RECORD)
-    assert set(MOVES) == set(MAY_MOVE) == set(Status)
+    assert set(FIELDS) == set(RECORD_ROLES)
+    assert set(MOVES) == set(MAY_MOVE) == set(DeploymentStatus)
 
 
 def test_what_was_live_at_a_site_at_a_time():
     made = with_deployment()
-    move(made, Status.APPROVED, "committee-chair", NOW + HOUR)
-    move(made, Status.LIVE, "clinical-lead", NOW + 2 * HOUR)
-    move(made, Status.PAUSED, "monitor", NOW + 4 * HOUR)
+    move(made, DeploymentStatus.APPROVED, "committee-chair", NOW + HOUR)
+    move(made, DeploymentStatus.LIVE, "clinical-lead", NOW + 2 * HOUR)
+    move(made, DeploymentStatus.PAUSED, "monitor", NOW + 4 * HOUR)
     registry = made.registry
-    assert registry.live("qmh", NOW + HOUR) == []
-    [live] = registry.live("qmh", NOW + 3 * HOUR)
+    assert registry.live_deployments("qmh", NOW + HOUR) == []
+    [live] = registry.live_deployments("qmh", NOW + 3 * HOUR)
     assert (live.version, live.mode, live.since) == ("version/v1", "advisory", NOW + 2 * HOUR)
-    assert registry.live("qmh", NOW + 4 * HOUR) == []
-    assert registry.live("elsewhere", NOW + 3 * HOUR) == []
+    assert registry.live_deployments("qmh", NOW + 4 * HOUR) == []
+    assert registry.live_deployments("elsewhere", NOW + 3 * HOUR) == []
 
 
 def test_who_approved_the_threshold_and_which_rule_set_gave_the_class():
@@ -75,7 +82,7 @@ def test_how_overrides_fared_with_labels_that_come_late():
         put(made, "decision", name, body)
         if label is not None:
             put(made, "outcome", name, {"advice": f"advice/{name}", "label": label})
-    table = made.registry.overrides("deployment/x")
+    table = made.registry.override_outcomes("deployment/x")
     assert table["overridden"] == {"event": 1, "no event": 0, "not known": 1}
     assert table["accepted"] == {"event": 0, "no event": 1, "not known": 0}
 
@@ -88,7 +95,7 @@ def test_which_encounters_lacked_disclosure():
     advice(made, "b", "enc-2", NOW + HOUR)
     advice(made, "c", "enc-3", NOW + HOUR, shown=False)
     put(made, "disclosure", "d2", told | {"encounter": "enc-2"}, NOW + 2 * HOUR)
-    assert made.registry.undisclosed("deployment/x") == ["enc-2"]
+    assert made.registry.undisclosed_encounters("deployment/x") == ["enc-2"]
 
 
 def test_who_must_be_told_by_when_soonest_first():
@@ -107,12 +114,13 @@ def test_who_must_be_told_by_when_soonest_first():
 
 def test_a_move_that_is_not_in_the_table_is_refused_with_those_that_are():
     made = with_deployment()
-    with pytest.raises(MoveError, match="one of the moves approved, retired"):
-        move(made, Status.LIVE, "clinical-lead")
+    with pytest.raises(StatusMoveError, match="one of the moves approved, retired"):
+        move(made, DeploymentStatus.LIVE, "clinical-lead")
 
 
 @pytest.mark.parametrize(
-    ("to", "role"), [(Status.APPROVED, "clinical-lead"), (Status.RETIRED, "clinician")]
+    ("to", "role"),
+    [(DeploymentStatus.APPROVED, "clinical-lead"), (DeploymentStatus.RETIRED, "clinician")],
 )
 def test_a_wrong_role_may_not_move_a_deployment(to, role):
     made = with_deployment()
@@ -145,33 +153,33 @@ def test_a_record_by_the_wrong_role_is_refused():
 def test_a_record_that_is_not_of_the_form_is_refused_and_nothing_is_kept(kind, change, said):
     made = with_deployment()
     size = made.ledger.head().size
-    with pytest.raises(MoveError, match=said):
+    with pytest.raises(StatusMoveError, match=said):
         put(made, kind, "other", BODIES[kind] | change)
     assert made.ledger.head().size == size
 
 
 def test_a_missing_field_and_an_unknown_kind_are_refused():
     made = desk()
-    with pytest.raises(MoveError, match="product, manufacturer: wanted a value"):
+    with pytest.raises(StatusMoveError, match="product, manufacturer: wanted a value"):
         put(made, "product", "p", {"name": "x"})
-    with pytest.raises(MoveError, match="one of product"), made.transaction() as tx:
+    with pytest.raises(StatusMoveError, match="one of product"), made.transaction() as tx:
         made.record(tx, "rumour", "r", {}, by=KEYS["clinician"], at=NOW)
 
 
 def test_a_name_is_given_once_and_an_advice_is_decided_once():
     made = with_live()
-    with pytest.raises(MoveError, match="of this name already"):
+    with pytest.raises(StatusMoveError, match="of this name already"):
         put(made, "product", "p", BODIES["product"])
     advice(made)
     body = {"advice": "advice/a", "outcome": "accepted", "asked_before": False}
     put(made, "decision", "1", body)
-    with pytest.raises(MoveError, match="a decision on it already"):
+    with pytest.raises(StatusMoveError, match="a decision on it already"):
         put(made, "decision", "2", body)
 
 
 def test_no_advice_is_recorded_for_what_is_not_live():
     made = with_deployment()
-    with pytest.raises(MoveError, match="a live deployment"):
+    with pytest.raises(StatusMoveError, match="a live deployment"):
         advice(made)
 
 
@@ -180,7 +188,7 @@ def test_a_refused_or_withdrawn_version_cannot_be_deployed():
     put(made, "determination", "w", BODIES["determination"] | {"outcome": "withdrawn"})
     for determination in ("determination/d", "determination/w"):
         body = BODIES["deployment"] | {"determination": determination}
-        with pytest.raises(MoveError, match="an approval in force"):
+        with pytest.raises(StatusMoveError, match="an approval in force"):
             put(made, "deployment", "y", body)
 
 
@@ -210,20 +218,24 @@ def test_the_registry_is_the_fold_of_its_ledger_and_the_ledger_verifies():
 def test_a_rollback_pauses_the_bad_and_revives_the_good_as_one_act():
     made = with_live()
     put(made, "deployment", "y", BODIES["deployment"])
-    move(made, Status.APPROVED, "committee-chair", name="y")
+    move(made, DeploymentStatus.APPROVED, "committee-chair", name="y")
     with made.transaction() as tx:
         made.roll_back(
             tx, "deployment/x", "deployment/y", by=KEYS["clinical-lead"], at=NOW, reason="alarm"
         )
-    assert [live.deployment for live in made.registry.live("qmh", NOW)] == ["deployment/y"]
+    assert [live.deployment for live in made.registry.live_deployments("qmh", NOW)] == [
+        "deployment/y"
+    ]
 
 
 def alarm(made):
     with made.transaction() as tx:
-        made.answer_alarm(tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW)
+        made.record_alarm(tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW)
 
 
-@pytest.mark.parametrize(("action", "status"), [("signal", Status.LIVE), ("pause", Status.PAUSED)])
+@pytest.mark.parametrize(
+    ("action", "status"), [("signal", DeploymentStatus.LIVE), ("pause", DeploymentStatus.PAUSED)]
+)
 def test_an_alarm_is_answered_as_the_approved_plan_says(action, status):
     made = with_live(monitor={"on_alarm": action})
     alarm(made)
@@ -234,13 +246,15 @@ def test_an_alarm_is_answered_as_the_approved_plan_says(action, status):
 def test_an_alarm_rolls_back_to_the_named_fallback_and_to_nothing_else():
     made = with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/y"})
     size = made.ledger.head().size
-    with pytest.raises(MoveError, match="a deployment on record"):
+    with pytest.raises(StatusMoveError, match="a deployment on record"):
         alarm(made)
     assert made.ledger.head().size == size
-    assert made.registry.status("deployment/x") is Status.LIVE
+    assert made.registry.status("deployment/x") is DeploymentStatus.LIVE
     put(made, "deployment", "y", BODIES["deployment"])
-    move(made, Status.APPROVED, "committee-chair", name="y")
+    move(made, DeploymentStatus.APPROVED, "committee-chair", name="y")
     alarm(made)
-    assert [live.deployment for live in made.registry.live("qmh", NOW)] == ["deployment/y"]
+    assert [live.deployment for live in made.registry.live_deployments("qmh", NOW)] == [
+        "deployment/y"
+    ]
     with pytest.raises(ActorError):
-        move(made, Status.LIVE, "monitor")
+        move(made, DeploymentStatus.LIVE, "monitor")

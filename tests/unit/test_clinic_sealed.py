@@ -11,27 +11,27 @@ from hypothesis import strategies as st
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.clinic.domain.errors import EvidenceError, MoveError
+from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
 from commonwatt.clinic.engines.evidence import evaluate, sketch_of
 from commonwatt.clinic.engines.evidence.sealed import (
-    Item,
-    Terms,
-    confirm,
+    SealedCase,
+    SealTerms,
+    confirm_report,
     examine,
+    is_in_seal,
     load_signed,
-    reveal,
+    reveal_case,
     seal,
-    was_sealed,
 )
-from commonwatt.clinic.engines.gateway.models import Logistic
+from commonwatt.clinic.engines.gateway.models import LogisticModel
 from commonwatt.core.seeds import stream
 from commonwatt.ledger import Key, Person
 from tests.clinic_factories import BODIES, KEYS, NOW, put, with_deployment
 from tests.clinic_site import LINEAR, hospital
 
 SECRET, EVALUATOR, ON = b"e" * 32, KEYS["evaluator"], date(2026, 11, 22)
-MODEL = Logistic(intercept=-1.0, weights={"age_years": 0.02})
-TERMS = Terms(threshold=0.5, most=2)
+MODEL = LogisticModel(intercept=-1.0, weights={"age_years": 0.02})
+TERMS = SealTerms(threshold=0.5, most=2)
 
 
 def made_items(count=400, rare=0):
@@ -41,7 +41,7 @@ def made_items(count=400, rare=0):
         age = int(chance.integers(18, 95))
         label = int(chance.random() < 1 / (1 + np.exp(1 - 0.02 * age)))
         group = "rare" if i < rare else "ab"[i % 2]
-        items.append(Item(facts={"age_years": str(age)}, label=label, group=group))
+        items.append(SealedCase(facts={"age_years": str(age)}, label=label, group=group))
     return items
 
 
@@ -56,7 +56,7 @@ def report(items=ITEMS, sealed=SEALED, earlier=(), by=EVALUATOR, secret=SECRET):
 
 def test_the_vendor_sees_the_aggregate_that_the_items_give_and_nothing_of_any_item():
     made = report()
-    confirm(made, SEALED)
+    confirm_report(made, SEALED)
     scores = [MODEL(item.facts) for item in ITEMS]
     wanted = evaluate(sketch_of(scores, [item.label for item in ITEMS], threshold=0.5), ["all"])
     told = {row["metric"]: row["estimate"] for row in made.body["estimates"][:7]}
@@ -111,7 +111,7 @@ def test_a_report_that_was_changed_anywhere_is_not_confirmed(data):
     name = data.draw(st.sampled_from(sorted(body)))
     body[name] = data.draw(st.sampled_from([None, "x", 0, []]).filter(lambda v: v != body[name]))
     with pytest.raises(EvidenceError):
-        confirm(replace(made, body=body), SEALED)
+        confirm_report(replace(made, body=body), SEALED)
 
 
 @settings(max_examples=40, deadline=None)
@@ -120,18 +120,18 @@ def test_an_opened_item_is_proved_and_any_other_is_not(count, data):
     items = ITEMS[:count]
     sealed = seal(items, SECRET, TERMS, by=EVALUATOR)
     number = data.draw(st.integers(0, count - 1))
-    opened = reveal(items, SECRET, number)
-    assert was_sealed(opened, sealed)
+    opened = reveal_case(items, SECRET, number)
+    assert is_in_seal(opened, sealed)
     other = replace(opened.item, label=1 - opened.item.label)
-    assert not was_sealed(replace(opened, item=other), sealed)
+    assert not is_in_seal(replace(opened, item=other), sealed)
     with pytest.raises(EvidenceError):
-        reveal(items, SECRET, count)
+        reveal_case(items, SECRET, count)
 
 
 def test_a_maker_may_not_be_the_third_party_to_its_own_version():
     desk = with_deployment()
     body = BODIES["evidence"] | {"design": "third-party"}
-    with pytest.raises(MoveError, match="another organisation"):
+    with pytest.raises(StatusMoveError, match="another organisation"):
         put(desk, "evidence", "own", body)
     stranger = Key.from_seed(b"z" * 32)
     who = Person(name="T", role="evaluator", organisation="Institute", device="d")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from commonwatt.fleet.domain.machines import ONE_SITE, uniform_fleet
+from commonwatt.fleet.domain.machines import SINGLE_SITE, uniform_fleet
 from commonwatt.fleet.domain.policies import parse_policy
 from commonwatt.fleet.domain.workload import workload
 from commonwatt.fleet.engines.energy import energy_used
@@ -63,7 +63,7 @@ def test_energy_follows_idle_and_busy_power_and_the_site_s_overhead():
 
 
 def test_price_changes_with_the_hour_and_repeats():
-    site = replace(ONE_SITE, pue=1.0, price_usd_per_mwh=np.array([0.0, 1000.0]))
+    site = replace(SINGLE_SITE, pue=1.0, price_usd_per_mwh=np.array([0.0, 1000.0]))
     fleet = replace(uniform_fleet(1, 1), sites=(site,))
     jobs = workload([0], [3 * 3600 + 1800], [1])
     _, figures = simulated(jobs, fleet)
@@ -79,8 +79,8 @@ def test_shares_of_gpus_draw_their_share_of_the_step_to_busy_power():
 
 def test_energy_by_site_adds_up_to_the_total():
     fleet = uniform_fleet(4, 8)
-    other = replace(ONE_SITE, name="other", pue=1.1)
-    fleet = replace(fleet, sites=(ONE_SITE, other), site=np.array([0, 0, 1, 1], np.int32))
+    other = replace(SINGLE_SITE, name="other", pue=1.1)
+    fleet = replace(fleet, sites=(SINGLE_SITE, other), site=np.array([0, 0, 1, 1], np.int32))
     rng = np.random.default_rng(5)
     jobs = workload(rng.integers(0, 9000, 60), rng.integers(1, 7000, 60), rng.integers(1, 17, 60))
     _, figures = simulated(jobs, fleet)

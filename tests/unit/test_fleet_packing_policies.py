@@ -5,23 +5,23 @@ import pytest
 
 from commonwatt.fleet.domain.policies.place import (
     PLACES,
-    Request,
+    PlacementRequest,
+    apply_request,
     choose,
     eligibility,
     fragmented,
     idle_nodes,
-    move,
+    nodes_with_room,
     request_of,
-    room,
     typical_demand,
 )
 from tests.packing_scenes import fleet, jobs
 
 SHARE, ONE, TWO, CPU = (
-    Request(0, 0, 1, 400, 0),
-    Request(0, 0, 1, 1000, 0),
-    Request(0, 0, 2, 1000, 0),
-    Request(1000, 0, 0, 0, 0),
+    PlacementRequest(0, 0, 1, 400, 0),
+    PlacementRequest(0, 0, 1, 1000, 0),
+    PlacementRequest(0, 0, 2, 1000, 0),
+    PlacementRequest(1000, 0, 0, 0, 0),
 )
 
 
@@ -32,13 +32,13 @@ def state(*nodes: list[int], cpu: list[int] | None = None):
     for node, free in enumerate(nodes):
         for gpu, left in enumerate(free):
             if left < 1000:
-                used = Request(0, 0, 1, 1000 - left, 0)
-                move(used, found, node, np.array([gpu], np.int64), 1)
+                used = PlacementRequest(0, 0, 1, 1000 - left, 0)
+                apply_request(used, found, node, np.array([gpu], np.int64), 1)
     usual = typical_demand(jobs((1, 400), (1, 1000), (1, 1000), (2, 1000)), machines)
     return found, usual
 
 
-def place(policy: str, request: Request, *nodes: list[int], cpu: list[int] | None = None):
+def place(policy: str, request: PlacementRequest, *nodes: list[int], cpu: list[int] | None = None):
     found, usual = state(*nodes, cpu=cpu)
     return choose(PLACES[policy], request, found, usual, draws=(0.99, 0.99))
 
@@ -71,8 +71,8 @@ def test_gpu_packing_prefers_a_shared_gpu_then_a_used_node_then_a_free_one():
 
 def test_gpu_clustering_joins_jobs_of_the_same_kind():
     found, usual = state([1000] * 4, [1000] * 4, [1000] * 4)
-    move(ONE, found, 1, np.array([0], np.int64), 1)
-    move(TWO, found, 2, np.array([0, 1], np.int64), 1)
+    apply_request(ONE, found, 1, np.array([0], np.int64), 1)
+    apply_request(TWO, found, 2, np.array([0, 1], np.int64), 1)
     assert choose(PLACES["gpu-clustering"], TWO, found, usual) == (2, (2, 3))
     assert choose(PLACES["gpu-clustering"], ONE, found, usual) == (1, (1,))
     assert choose(PLACES["gpu-clustering"], SHARE, found, usual) == (0, (0,))
@@ -106,8 +106,8 @@ def test_giving_back_what_was_taken_restores_the_state(policy):
     for request in (SHARE, TWO, CPU):
         choice = choose(PLACES[policy], request, found, usual)
         picked = np.array(choice.gpus, np.int64)
-        move(request, found, choice.node, picked, 1)
-        move(request, found, choice.node, picked, -1)
+        apply_request(request, found, choice.node, picked, 1)
+        apply_request(request, found, choice.node, picked, -1)
         assert all((a == b).all() for a, b in zip(before, found, strict=True))
 
 
@@ -124,7 +124,7 @@ def test_a_type_that_the_fleet_has_not_allows_no_node():
     asks = jobs((1, 1000), gpu_types=[0b10])
     klass, eligible = eligibility(asks, machines)
     nodes = idle_nodes(machines, eligible)
-    assert not room(request_of(asks, 0, klass), nodes).any()
+    assert not nodes_with_room(request_of(asks, 0, klass), nodes).any()
 
 
 def test_a_cpu_job_is_not_held_to_a_gpu_type():

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import IdentityError, UsageError
-from commonwatt.fleet.domain.policies.place import PLACES, room
+from commonwatt.fleet.domain.policies.place import PLACES, nodes_with_room
 from commonwatt.fleet.engines.packing import place_arrived_load
 from commonwatt.fleet.engines.packing.arrivals import draw_arrivals
 from commonwatt.fleet.engines.packing.chance import PublishedChance
 from commonwatt.fleet.engines.packing.check import check_conservation
-from commonwatt.fleet.engines.packing.protocol import run_scene, set_scene
+from commonwatt.fleet.engines.packing.protocol import prepare_packing, run_packing
 from tests.packing_scenes import busy_scene, fleet, jobs
 
 
@@ -19,7 +19,7 @@ class MyFirstFit:
     name = "my-first-fit"
 
     def choose(self, request, nodes, draw):
-        fitting = np.flatnonzero(room(request, nodes))
+        fitting = np.flatnonzero(nodes_with_room(request, nodes))
         return int(fitting[0]) if fitting.size else -1
 
 
@@ -112,8 +112,8 @@ def test_a_workload_without_gpu_jobs_cannot_reach_a_load():
 
 def test_a_lost_gpu_share_is_noticed():
     machines, asks = busy_scene(3)
-    scene = set_scene(machines, asks, load=1.0, seed=1)
-    end, trail = run_scene(scene, PLACES["fgd"])
+    scene = prepare_packing(machines, asks, load=1.0, seed=1)
+    end, trail = run_packing(scene, PLACES["fgd"])
     check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)
     end.gpu_milli[0, 0] -= 1
     with pytest.raises(IdentityError, match="GPU"):

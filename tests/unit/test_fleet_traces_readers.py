@@ -503,10 +503,10 @@ def test_the_shipped_slice_is_what_its_readme_says():
 
 
 def test_a_workload_may_count_from_another_instant():
-    from commonwatt.fleet.io.traces.draft import Draft
+    from commonwatt.fleet.io.traces.draft import DraftWorkload
 
     columns = {"job_id": ["a"], "submit_ms": [5000], "runtime_ms": [1], "gpus": [1]}
-    jobs = to_workload(Draft(pl.DataFrame(columns), "utc"), origin_ms=2000)
+    jobs = to_workload(DraftWorkload(pl.DataFrame(columns), "utc"), origin_ms=2000)
     assert jobs.submit_ms.tolist() == [3000]
     assert jobs.origin == "1970-01-01T00:00:02Z"
 

@@ -12,7 +12,7 @@ from commonwatt.core.errors import NodesError, TraceError, UsageError
 from commonwatt.fleet.domain.machines import SHARED, GpuType, Site, uniform_fleet
 from commonwatt.fleet.domain.workload import workload
 from commonwatt.fleet.io.nodes import read_nodes, read_pools
-from commonwatt.fleet.io.traces import can_fit, check_fits, read_traces
+from commonwatt.fleet.io.traces import check_fits, jobs_that_fit, read_traces
 from tests.trace_files import AZURE, HELIOS, ITP, NODES, PHILLY, SWF, edited, written
 
 EXAMPLES = Path(commonwatt.__file__).parent / "data" / "traces" / "examples"
@@ -149,7 +149,7 @@ def test_a_pod_must_find_a_node_of_its_tenant(tmp_path):
     names = {"tenant_names": ("x", "y"), "single_node": np.array([True, True])}
     tenants = np.array([0, 1], np.int32)
     jobs = workload([0, 1], [60, 60], [8, 8], tenant=tenants, **names)
-    assert can_fit(jobs, fleet).tolist() == [False, True]
+    assert jobs_that_fit(jobs, fleet).tolist() == [False, True]
 
 
 def test_a_plain_node_list_becomes_a_fleet(tmp_path):

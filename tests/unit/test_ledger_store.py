@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from commonwatt.ledger import (
     ActorError,
     ClockError,
-    Draft,
+    EntryDraft,
     EntryError,
     Key,
     Ledger,
@@ -33,8 +33,8 @@ def person(role: str) -> Person:
     return Person(name="A. Chan", role=role, organisation="HA", device="card-1")
 
 
-def draft(number: int = 0, kind: str = "demo.step") -> Draft:
-    return Draft(kind=kind, subject=f"thing/{number}", body={"number": number, "字": "好"})
+def draft(number: int = 0, kind: str = "demo.step") -> EntryDraft:
+    return EntryDraft(kind=kind, subject=f"thing/{number}", body={"number": number, "字": "好"})
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def ledger(url: str) -> Iterator[Ledger]:
     made = Ledger.open(url)
-    made.found(ROOT, person("registrar"), at=NOW)
+    made.enrol_first_registrar(ROOT, person("registrar"), at=NOW)
     with made.transaction() as tx:
         made.enrol(tx, person("clerk"), CLERK.public_key, by=ROOT, at=NOW)
     yield made
@@ -168,14 +168,16 @@ def test_a_clock_that_goes_back_is_refused(ledger: Ledger):
 @pytest.mark.parametrize(
     "bad",
     [
-        Draft(kind="Demo", subject="a", body={}),
-        Draft(kind="demo", subject='a"b', body={}),
-        Draft(kind="demo", subject="a", body={"x": float("nan")}),
-        Draft(kind="demo", subject="a", body={"x": object()}),
-        Draft(kind="demo", subject="a", body={"x": "\ud800"}),
+        EntryDraft(kind="Demo", subject="a", body={}),
+        EntryDraft(kind="demo", subject='a"b', body={}),
+        EntryDraft(kind="demo", subject="a", body={"x": float("nan")}),
+        EntryDraft(kind="demo", subject="a", body={"x": object()}),
+        EntryDraft(kind="demo", subject="a", body={"x": "\ud800"}),
     ],
 )
-def test_a_draft_that_is_not_of_the_form_is_refused_and_nothing_is_kept(ledger: Ledger, bad: Draft):
+def test_a_draft_that_is_not_of_the_form_is_refused_and_nothing_is_kept(
+    ledger: Ledger, bad: EntryDraft
+):
     with pytest.raises(EntryError), ledger.transaction() as tx:
         ledger.append(tx, [draft(), bad], by=CLERK, at=NOW)
     assert ledger.head().size == 2
@@ -216,7 +218,7 @@ def test_what_was_never_there_cannot_be_proved(ledger: Ledger):
 
 def test_a_second_founding_is_refused(ledger: Ledger):
     with pytest.raises(LedgerError, match="entries already"):
-        ledger.found(CLERK, person("registrar"), at=NOW)
+        ledger.enrol_first_registrar(CLERK, person("registrar"), at=NOW)
 
 
 def test_a_missing_ledger_is_not_made_unasked(tmp_path: Path):

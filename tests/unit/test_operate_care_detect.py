@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from commonwatt.operate.domain.care.errors import TelemetryError
-from commonwatt.operate.domain.care.findings import Sample
-from commonwatt.operate.domain.cluster import Ask, Place
+from commonwatt.operate.domain.care.findings import TelemetrySample
+from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation
 from commonwatt.operate.engines.care.detect import alarms, learned
 from commonwatt.operate.engines.care.detect.peer_watch import PeerWatch
 from commonwatt.operate.engines.care.detect.peers import peer_scores, suspects
-from commonwatt.operate.engines.care.detect.rules import RuleBook
+from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
 from commonwatt.operate.engines.care.detect.vus import vus_pr
 from commonwatt.operate.engines.care.detect.windows import centred_mean, trailing_mean
 from commonwatt.operate.engines.care.replay.cluster import SimCluster
@@ -37,7 +37,7 @@ def servers():
 @pytest.mark.shared_data
 def test_the_ranking_reaches_the_area_that_is_promised(servers):
     found = [
-        vus_pr(label, learned.ranking().score(train, later)[1], window=100)
+        vus_pr(label, learned.ranking_detector().score(train, later)[1], window=100)
         for train, later, label in servers.values()
     ]
     assert np.mean(found) >= 0.58
@@ -46,7 +46,7 @@ def test_the_ranking_reaches_the_area_that_is_promised(servers):
 @pytest.mark.shared_data
 def test_alarms_keep_their_budget_on_days_that_they_never_saw(servers):
     budget = alarms.AlarmBudget()
-    scores = {n: learned.alarming().score(a, b) for n, (a, b, _) in servers.items()}
+    scores = {n: learned.alarm_detector().score(a, b) for n, (a, b, _) in servers.items()}
     cuts = alarms.calibrate({n: s[0] for n, s in scores.items()}, budget)
     every = functools.reduce(
         lambda one, two: one + two,
@@ -63,8 +63,8 @@ def _ordinary(steps=4000, metrics=4):
 
 
 @pytest.mark.parametrize(
-    "detector", [learned.PcaDistance(), learned.Seasonal(day=500), learned.ranking(day=500),
-                 learned.alarming(day=500)], ids=["pca", "seasonal", "ranking", "alarming"],
+    "detector", [learned.PcaDistance(), learned.SeasonalDistance(day=500), learned.ranking_detector(day=500),
+                 learned.alarm_detector(day=500)], ids=["pca", "seasonal", "ranking", "alarming"],
 )  # fmt: skip
 def test_a_metric_that_leaves_the_others_is_found(detector):
     values = _ordinary()
@@ -77,7 +77,7 @@ def test_a_live_score_does_not_know_the_future():
     values = _ordinary()
     changed = values.copy()
     changed[3800:] += 1.0
-    detector = learned.ranking(day=500, live=True)
+    detector = learned.ranking_detector(day=500, live=True)
     before, after = detector.score(values[:3000], values[3000:])
     _, other = detector.score(values[:3000], changed[3000:])
     assert np.allclose(after[:800], other[:800])
@@ -88,7 +88,7 @@ def test_other_metrics_than_on_ordinary_days_are_refused():
     with pytest.raises(TelemetryError):
         learned.PcaDistance().score(np.zeros((10, 3)), np.zeros((10, 4)))
     with pytest.raises(TelemetryError, match="two whole ordinary days"):
-        learned.Seasonal(day=100).score(np.zeros((150, 3)), np.zeros((10, 3)))
+        learned.SeasonalDistance(day=100).score(np.zeros((150, 3)), np.zeros((10, 3)))
 
 
 def test_means_over_windows_are_what_they_say():
@@ -105,7 +105,7 @@ def test_judging_counts_episodes_and_adjusts_no_point():
     label = np.array([0, 1, 1, 1, 0, 0, 0, 0, 0, 1])
     alarm = np.array([0, 0, 1, 0, 0, 0, 1, 0, 0, 0], dtype=bool)
     judged = alarms.judge(alarm, label, alarms.AlarmBudget(quiet=1, day=10))
-    assert (judged.found, judged.incidents, judged.false_episodes) == (1, 2, 1)
+    assert (judged.incidents_found, judged.incidents, judged.false_episodes) == (1, 2, 1)
     assert (judged.minutes_found, judged.minutes, judged.days) == (1, 4, 1.0)
     assert (judged.recall, judged.minutes_recall, judged.false_per_day) == (0.5, 0.25, 1.0)
 
@@ -128,18 +128,18 @@ def test_a_gap_in_one_nodes_telemetry_makes_no_suspect():
 def test_a_slow_node_of_a_running_gang_becomes_a_finding():
     names = [f"n{i}" for i in range(8)]
     cluster = SimCluster(names=names, now_s=1000.0)
-    cluster.submit(Ask(job_id="j", argv=("x",)))
-    cluster.start("j", [Place(name) for name in names])
-    watch, rules, found = PeerWatch(window=4), RuleBook(), []
+    cluster.submit(JobRequest(job_id="j", argv=("x",)))
+    cluster.start("j", [NodeAllocation(name) for name in names])
+    watch, rules, found = PeerWatch(window=4), DetectionRuleBook(), []
     for look in range(12):
         cluster.now_s += 15.0
         read = [
-            Sample(cluster.now_s, name, "DCGM_FI_DEV_SM_CLOCK",
+            TelemetrySample(cluster.now_s, name, "DCGM_FI_DEV_SM_CLOCK",
                    1980.0 + (i * look) % 5 - 600.0 * (name == "n3"), str(gpu))
             for i, name in enumerate(names) for gpu in range(2)
         ]  # fmt: skip
-        found += rules.observe([*read, *watch.look(read, cluster.observe())])
+        found += rules.observe([*read, *watch.peer_samples(read, cluster.observe())])
     assert {finding.node for finding in found} == {"n3"}
     assert found[0].rule == "slower-than-peers"
     cluster.cancel("j", "over")
-    assert watch.look([], cluster.observe()) == []
+    assert watch.peer_samples([], cluster.observe()) == []

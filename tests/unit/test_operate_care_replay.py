@@ -9,7 +9,7 @@ import pytest
 
 from commonwatt.operate.domain.care.errors import CareSettingsError
 from commonwatt.operate.domain.care.findings import Component
-from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.care.lifecycle import CareStage
 from commonwatt.operate.engines.care.checkpoints import (
     advise,
     daly_interval,
@@ -21,22 +21,22 @@ from commonwatt.operate.engines.care.lemons import LemonRule, lemons
 from commonwatt.operate.engines.care.replay.faults import (
     OTHER,
     SYMPTOMS,
-    Fault,
+    NodeFault,
     faults_of_counts,
     faults_of_trace,
 )
-from commonwatt.operate.engines.care.replay.lemons import Planted, trial
+from commonwatt.operate.engines.care.replay.lemons import PlantedLemons, trial
 from commonwatt.operate.engines.care.replay.run import replay
-from commonwatt.operate.engines.care.replay.setting import Noise, Setting
+from commonwatt.operate.engines.care.replay.setting import FalseSignRates, ReplaySetting
 from tests.shared_data import shared_data
 
-QUIET = Noise(flap=0, application=0, single_bit=0, spike=0, unusual=0, slow=0, check=0)
-SMALL = Setting(gang=16, spares=4, days=2.0, noise=QUIET)
-HEALS = frozenset({Stage.RESET})
+QUIET = FalseSignRates(flap=0, application=0, single_bit=0, spike=0, unusual=0, slow=0, check=0)
+SMALL = ReplaySetting(gang=16, spares=4, days=2.0, noise=QUIET)
+HEALS = frozenset({CareStage.RESET})
 
 
 def fault(at_s, node=0, symptom=SYMPTOMS["GPU"], heals=HEALS, repair_s=3600.0):
-    return Fault(at_s=at_s, node=node, symptom=symptom, repair_s=repair_s, heals=heals)
+    return NodeFault(at_s=at_s, node=node, symptom=symptom, repair_s=repair_s, heals=heals)
 
 
 def test_without_a_fault_only_saves_and_the_start_cost_time():
@@ -51,7 +51,7 @@ def test_one_fault_costs_its_isolation_a_restart_and_the_work_since_the_save():
     out = replay([fault(10_000.0)], SMALL, save_every_s=99.5)
     assert (out.interruptions, out.drains, out.false_drains) == (1, 1, 0)
     [isolation_s] = out.isolation_s
-    assert 0 < isolation_s <= SMALL.scrape_s + SMALL.look_s
+    assert 0 < isolation_s <= SMALL.scrape_s + SMALL.observe_every_s
     assert out.account.isolating == pytest.approx(isolation_s)
     assert out.account.restarting == 2 * SMALL.restart_s
     assert out.account.lost <= 2 * 100
@@ -82,7 +82,7 @@ def test_too_few_nodes_left_is_waiting_and_not_work():
 @pytest.mark.shared_data
 def test_the_same_faults_give_the_same_outcome():
     path = shared_data("traces", "stepfun-faults-2024", "faults_to_day240.parquet")
-    setting = Setting(gang=180, spares=20, days=20.0)
+    setting = ReplaySetting(gang=180, spares=20, days=20.0)
     faults = faults_of_trace(path, nodes=200, days=20.0, watched=400, seed=7)
     first, second = replay(faults, setting), replay(faults, setting)
     assert asdict(first) == asdict(second)
@@ -132,11 +132,11 @@ def test_advice_counts_the_whole_gang_and_refuses_what_is_not_positive():
 
 
 def test_taking_lemons_out_cuts_the_failures_of_large_jobs_by_two_thirds():
-    rows = [trial(Planted(jobs=1500), seed=seed) for seed in range(6)]
+    rows = [trial(PlantedLemons(jobs=1500), seed=seed) for seed in range(6)]
     before = np.mean([row.failed_before for row in rows])
     after = np.mean([row.failed_after for row in rows])
     assert 1 - after / before >= 2 / 3
-    assert np.mean([row.wrong for row in rows]) <= 0.001
+    assert np.mean([row.wrong_share for row in rows]) <= 0.001
 
 
 def test_nodes_that_fail_alike_hold_no_lemon():

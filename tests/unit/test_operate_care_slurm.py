@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from commonwatt.operate.domain.care.policy import CarePolicy
-from commonwatt.operate.domain.cluster import OVER, NodeState
+from commonwatt.operate.domain.cluster import TERMINAL_PHASES, NodeState
 from commonwatt.operate.engines.care.caretaker import Caretaker
-from commonwatt.operate.engines.care.detect.rules import RuleBook
-from commonwatt.operate.io.backends.slurm import SlurmEngine
+from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
+from commonwatt.operate.io.backends.slurm import SlurmBackend
 from commonwatt.operate.io.care.journal import MemoryJournal
 from tests.care_stories import STORIES, World
 from tests.slurm_cluster import need_slurm, slurm_cluster
@@ -32,7 +32,7 @@ class Bench:
         return node not in self.broken
 
 
-class Stubborn(SlurmEngine):
+class Stubborn(SlurmBackend):
     """Slurm with a node that somebody's script keeps cordoned."""
 
     cordoned = ""
@@ -51,7 +51,7 @@ def cluster():
 
 @pytest.fixture
 def world(cluster):
-    engine, bench, rules = Stubborn(cluster.conf), Bench(), RuleBook()
+    engine, bench, rules = Stubborn(cluster.conf), Bench(), DetectionRuleBook()
     policy = CarePolicy(most_out_share=0.2, reboot_s=2.0)
     care = Caretaker(engine, MemoryJournal(), policy=policy, workshop=bench, rules=rules)
 
@@ -74,7 +74,7 @@ def world(cluster):
 def _tidy(cluster, engine):
     """Leave the cluster as the next story wants it."""
     for name, job in engine.observe().jobs.items():
-        if job.phase not in OVER:
+        if job.phase not in TERMINAL_PHASES:
             engine.cancel(name, "the story is over")
     until = time.monotonic() + 30
     while time.monotonic() < until:

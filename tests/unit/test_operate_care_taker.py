@@ -7,18 +7,18 @@ import pytest
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.verify import verify
-from commonwatt.operate.domain.care.cases import HOLD, MOVE, Entry
+from commonwatt.operate.domain.care.cases import HOLD, MOVE, JournalEntry
 from commonwatt.operate.domain.care.errors import CareMoveError, CareSettingsError
-from commonwatt.operate.domain.care.findings import Component, Finding, Severity
-from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.care.findings import Component, NodeFinding, Severity
+from commonwatt.operate.domain.care.lifecycle import CareStage
 from commonwatt.operate.domain.care.policy import CarePolicy
-from commonwatt.operate.domain.cluster import Ask, NodeState, Place
-from commonwatt.operate.domain.errors import EngineError
+from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation, NodeState
+from commonwatt.operate.domain.errors import BackendError
 from commonwatt.operate.engines.care.caretaker import Caretaker
-from commonwatt.operate.engines.care.operator import Desk
+from commonwatt.operate.engines.care.operator import CareOperator
 from commonwatt.operate.engines.care.replay.cluster import SimCluster
 from commonwatt.operate.io.care.journal import LedgerJournal, MemoryJournal
-from commonwatt.operate.io.care.repairs import CommandWorkshop, NoWorkshop
+from commonwatt.operate.io.care.repairs import CommandNodeTester, NoNodeTester
 from commonwatt.operate.io.care.settings import CareSettings, load_care_settings
 
 NOW = 1_800_000_000.0
@@ -29,7 +29,7 @@ def cluster(nodes=20):
 
 
 def finding(node, severity=Severity.FATAL, component=Component.GPU, at_s=NOW):
-    return Finding(
+    return NodeFinding(
         node=node, component=component, severity=severity, rule="r", first_s=at_s, last_s=at_s
     )
 
@@ -39,12 +39,12 @@ def state(engine, node):
 
 
 def stages(care):
-    return {node: case.stage for node, case in care.book.cases.items()}
+    return {node: case.stage for node, case in care.cases.cases.items()}
 
 
 def steps_until(care, engine, node, stage, looks=100):
     for _ in range(looks):
-        if stages(care).get(node, Stage.IN_SERVICE) is stage:
+        if stages(care).get(node, CareStage.IN_SERVICE) is stage:
             return
         care.step()
         engine.now_s += 30
@@ -67,11 +67,11 @@ def test_a_caretaker_killed_between_writing_and_acting_acts_on_its_return():
     fragile = Fragile(names=[f"n{i}" for i in range(20)], now_s=NOW)
     with pytest.raises(Killed):
         Caretaker(fragile, journal).step([finding("n1")])
-    assert [entry.kind for entry in journal.kept] == [MOVE]
+    assert [entry.kind for entry in journal.entries] == [MOVE]
     again = Caretaker(engine, journal, workshop=engine)
     again.step()
     assert state(engine, "n1") is NodeState.DOWN
-    assert len([e for e in journal.kept if e.body.get("to") == "drained"]) == 1
+    assert len([e for e in journal.entries if e.body.get("to") == "drained"]) == 1
 
 
 def test_a_move_that_cannot_be_written_is_not_made():
@@ -82,38 +82,41 @@ def test_a_move_that_cannot_be_written_is_not_made():
     engine = cluster()
     with pytest.raises(OSError, match="disk full"):
         Caretaker(engine, Full()).step([finding("n1")])
-    assert engine.acts == []
+    assert engine.actions == []
 
 
 def test_an_engine_that_keeps_refusing_leads_to_a_person():
     class Refusing(SimCluster):
         def reset(self, node):
-            raise EngineError(node)
+            raise BackendError(node)
 
     engine = Refusing(names=[f"n{i}" for i in range(20)], now_s=NOW)
     care = Caretaker(engine, MemoryJournal(), workshop=engine,
                      policy=CarePolicy(tries=0))  # fmt: skip
     care.step([finding("n1")])
-    steps_until(care, engine, "n1", Stage.HANDED_OVER)
+    steps_until(care, engine, "n1", CareStage.HANDED_OVER)
 
 
 def test_a_dry_run_touches_nothing():
     engine = cluster()
     care = Caretaker(engine, MemoryJournal(), workshop=engine, dry_run=True)
     [step] = care.step([finding("n1")])
-    assert (step.node, step.to) == ("n1", Stage.DRAINED)
-    assert engine.acts == []
+    assert (step.node, step.to) == ("n1", CareStage.DRAINED)
+    assert engine.actions == []
 
 
 def test_a_move_that_needs_approval_waits_for_a_person():
     engine, journal = cluster(), MemoryJournal()
-    policy = CarePolicy(ask=frozenset({(Component.GPU, Stage.DRAINED)}))
-    care, desk = Caretaker(engine, journal, policy=policy), Desk(engine, journal, NoWorkshop())
+    policy = CarePolicy(ask=frozenset({(Component.GPU, CareStage.DRAINED)}))
+    care, desk = (
+        Caretaker(engine, journal, policy=policy),
+        CareOperator(engine, journal, NoNodeTester()),
+    )
     care.step([finding("n1")])
     care.step([finding("n1")])
-    assert [e.kind for e in journal.kept] == [HOLD]
+    assert [e.kind for e in journal.entries] == [HOLD]
     assert state(engine, "n1") is NodeState.UP
-    assert desk.approve("n1", now_s=NOW) is Stage.DRAINED
+    assert desk.approve("n1", now_s=NOW) is CareStage.DRAINED
     care.step([finding("n1")])
     assert state(engine, "n1") is NodeState.DOWN
     with pytest.raises(CareMoveError):
@@ -122,7 +125,7 @@ def test_a_move_that_needs_approval_waits_for_a_person():
 
 def test_a_drain_is_undone_by_a_person_and_not_by_care():
     engine, journal = cluster(), MemoryJournal()
-    care, desk = Caretaker(engine, journal), Desk(engine, journal, NoWorkshop())
+    care, desk = Caretaker(engine, journal), CareOperator(engine, journal, NoNodeTester())
     care.step([finding("n1")])
     desk.undo("n1", now_s=NOW)
     assert state(engine, "n1") is NodeState.UP
@@ -137,21 +140,21 @@ def test_when_enough_nodes_are_out_the_next_waits_its_turn():
     engine = cluster()
     care = Caretaker(engine, MemoryJournal(), workshop=engine,
                      policy=CarePolicy(most_out_share=0.05))  # fmt: skip
-    engine.broken["n1"] = frozenset({Stage.RESET})
+    engine.broken["n1"] = frozenset({CareStage.RESET})
     first = care.step([finding("n1"), finding("n2")])
     assert [(s.node, s.held) for s in first] == [("n1", ""), ("n2", "budget")]
-    steps_until(care, engine, "n1", Stage.PROBATION)
+    steps_until(care, engine, "n1", CareStage.PROBATION)
     [step] = [s for s in care.step([finding("n2", at_s=engine.now_s)]) if s.node == "n2"]
-    assert (step.to, step.held) == (Stage.DRAINED, "")
+    assert (step.to, step.held) == (CareStage.DRAINED, "")
 
 
 def test_a_freeze_ends_by_a_persons_word_alone():
     engine, journal = cluster(), MemoryJournal()
-    care, desk = Caretaker(engine, journal), Desk(engine, journal, NoWorkshop())
+    care, desk = Caretaker(engine, journal), CareOperator(engine, journal, NoNodeTester())
     with pytest.raises(CareMoveError):
         desk.release(now_s=NOW)
     care.step([finding(f"n{i}") for i in range(10)])
-    assert care.book.frozen
+    assert care.cases.frozen
     assert all(node.state is NodeState.UP for node in engine.observe().nodes)
     engine.now_s += 10_000
     care.step([finding("n1", at_s=engine.now_s)])
@@ -172,8 +175,8 @@ def test_a_node_that_somebody_else_drained_is_left_alone():
 
 def test_a_degraded_node_keeps_its_job_and_takes_no_other():
     engine = cluster()
-    engine.submit(Ask(job_id="j", argv=("x",)))
-    engine.start("j", [Place("n1")])
+    engine.submit(JobRequest(job_id="j", argv=("x",)))
+    engine.start("j", [NodeAllocation("n1")])
     care = Caretaker(engine, MemoryJournal(), workshop=engine)
     care.step([finding("n1", Severity.DEGRADED, Component.LINK)])
     assert state(engine, "n1") is NodeState.DRAINING
@@ -181,14 +184,14 @@ def test_a_degraded_node_keeps_its_job_and_takes_no_other():
     assert care.step() == []
     engine.cancel("j", "over")
     care.step()
-    assert stages(care)["n1"] is Stage.RESET
+    assert stages(care)["n1"] is CareStage.RESET
 
 
 def test_without_a_workshop_no_node_returns_unseen():
     engine = cluster()
     care = Caretaker(engine, MemoryJournal())
     care.step([finding("n1")])
-    steps_until(care, engine, "n1", Stage.HANDED_OVER)
+    steps_until(care, engine, "n1", CareStage.HANDED_OVER)
     assert state(engine, "n1") is not NodeState.UP
 
 
@@ -196,13 +199,13 @@ def test_a_lemon_goes_to_a_person_however_well_it_tests():
     engine = cluster()
     care = Caretaker(engine, MemoryJournal(), workshop=engine,
                      policy=CarePolicy(lemons=frozenset({"n1"})))  # fmt: skip
-    care.rules.expect(["n1"], NOW)
+    care.rules.expect_nodes(["n1"], NOW)
     care.step([finding("n1")])
     for _ in range(40):
         care.rules.__dict__["_heard"]["n1"] = engine.now_s
         care.step()
         engine.now_s += 30
-    assert stages(care)["n1"] is Stage.HANDED_OVER
+    assert stages(care)["n1"] is CareStage.HANDED_OVER
 
 
 @pytest.fixture
@@ -215,7 +218,7 @@ def ledger():
     def person(role):
         return Person(name=role, role=role, organisation="o", device="d")
 
-    made.found(keys["registrar"], person("registrar"), at=at)
+    made.enrol_first_registrar(keys["registrar"], person("registrar"), at=at)
     with made.transaction() as tx:
         for role in ("care", "operator"):
             made.enrol(tx, person(role), keys[role].public_key, by=keys["registrar"], at=at)
@@ -231,7 +234,7 @@ def test_every_act_is_in_the_ledger_and_the_ledger_holds(ledger):
         return datetime.fromtimestamp(engine.now_s, UTC)
 
     care = Caretaker(engine, LedgerJournal(made, keys["care"], clock), workshop=engine)
-    desk = Desk(engine, LedgerJournal(made, keys["operator"], clock), engine)
+    desk = CareOperator(engine, LedgerJournal(made, keys["operator"], clock), engine)
     care.step([finding("n1")])
     desk.undo("n1", now_s=engine.now_s)
     kept = list(made.entries(kind="operate.care."))
@@ -241,7 +244,7 @@ def test_every_act_is_in_the_ledger_and_the_ledger_holds(ledger):
     ]
     assert kept[0].body["component"] == "gpu"
     assert verify(made).entries == 5
-    assert Caretaker(engine, LedgerJournal(made, keys["care"], clock)).book.cases == {}
+    assert Caretaker(engine, LedgerJournal(made, keys["care"], clock)).cases.cases == {}
 
 
 def test_the_ledger_refuses_a_move_that_only_a_person_may_make(ledger):
@@ -249,22 +252,22 @@ def test_the_ledger_refuses_a_move_that_only_a_person_may_make(ledger):
     journal = LedgerJournal(made, keys["care"], lambda: datetime.fromtimestamp(NOW, UTC))
     body = {"from": "handed-over", "to": "in-service"}
     with pytest.raises(ActorError):
-        journal.write(Entry(at_s=NOW, kind=MOVE, node="n1", body=body))
-    assert list(journal.newer(0)) == []
+        journal.write(JournalEntry(at_s=NOW, kind=MOVE, node="n1", body=body))
+    assert list(journal.entries_after(0)) == []
 
 
 def test_commands_reset_and_test_a_node(tmp_path):
-    bench = CommandWorkshop(reset=f"touch {tmp_path}/{{node}}", test="false")
+    bench = CommandNodeTester(reset=f"touch {tmp_path}/{{node}}", test="false")
     bench.reset("n1")
     assert (tmp_path / "n1").exists()
-    assert bench.tested("n1") is None
+    assert bench.test_result("n1") is None
     bench.begin_test("n1")
     bench._running["n1"].wait()
-    assert bench.tested("n1") is False
-    with pytest.raises(EngineError):
-        CommandWorkshop(reset="false", test="true").reset("n1")
-    with pytest.raises(EngineError):
-        CommandWorkshop(reset="true", test="/no/such/program").begin_test("n1")
+    assert bench.test_result("n1") is False
+    with pytest.raises(BackendError):
+        CommandNodeTester(reset="false", test="true").reset("n1")
+    with pytest.raises(BackendError):
+        CommandNodeTester(reset="true", test="/no/such/program").begin_test("n1")
 
 
 def test_settings_are_read_and_what_bounds_nothing_is_refused(tmp_path):
@@ -273,8 +276,8 @@ def test_settings_are_read_and_what_bounds_nothing_is_refused(tmp_path):
     path.write_text('most_out_share = 0.1\nask = ["memory:reboot"]\ntest = "true"\n')
     settings = load_care_settings(path)
     assert settings.policy().most_out_share == 0.1
-    assert (Component.MEMORY, Stage.REBOOT) in settings.policy().ask
-    assert isinstance(settings.workshop(), CommandWorkshop)
+    assert (Component.MEMORY, CareStage.REBOOT) in settings.policy().ask
+    assert isinstance(settings.node_tester(), CommandNodeTester)
     for text in ("most_out_share = 2.0", "unknown = 1", "= x", 'ask = ["memory"]'):
         path.write_text(text)
         with pytest.raises(CareSettingsError):

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from commonwatt.operate.domain.care.errors import TelemetryError
-from commonwatt.operate.domain.care.findings import Sample
+from commonwatt.operate.domain.care.findings import TelemetrySample
 from commonwatt.operate.io.care.telemetry.dcgm import parse_dmon
 from commonwatt.operate.io.care.telemetry.prometheus import parse_exposition, query, scrape
 from commonwatt.operate.io.care.telemetry.table import load_samples, load_series
@@ -26,7 +26,7 @@ limit{node="n3"} +Inf 1700000000123
 
 def test_a_page_of_an_exporter_becomes_samples():
     read = parse_exposition(PAGE, at_s=5.0, node="here")
-    assert read[0] == Sample(5.0, "n1", "DCGM_FI_DEV_GPU_TEMP", 41.0, "0")
+    assert read[0] == TelemetrySample(5.0, "n1", "DCGM_FI_DEV_GPU_TEMP", 41.0, "0")
     assert [s.node for s in read] == ["n1", "n1", "here", "n2", "n3"]
     assert read[4].at_s == 1_700_000_000.123
 
@@ -77,7 +77,7 @@ def server():
 
 def test_a_page_is_scraped_and_a_server_asked(server):
     assert scrape(f"{server}/metrics", at_s=1.0)[2].node == "127.0.0.1"
-    assert query(server, "up") == [Sample(12.5, "n7", "up", 1.0, "")]
+    assert query(server, "up") == [TelemetrySample(12.5, "n7", "up", 1.0, "")]
 
 
 def test_what_does_not_answer_or_is_no_web_address_is_refused():
@@ -99,7 +99,7 @@ def test_what_dcgmi_prints_becomes_samples_in_time():
     read = parse_dmon(DMON, node="n1", at_s=100.0, step_s=10.0)
     assert len(read) == 8
     last = [s for s in read if s.device == "0"][-1]
-    assert last == Sample(110.0, "n1", "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", 1.0, "0")
+    assert last == TelemetrySample(110.0, "n1", "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", 1.0, "0")
 
 
 def test_fields_asked_by_number_need_no_head():

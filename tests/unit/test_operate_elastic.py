@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 
 from commonwatt.core.errors import IdentityError
-from commonwatt.fleet.domain.policies.decide import Decision, decide
+from commonwatt.fleet.domain.policies.decide import SchedulingDecision, decide
 from commonwatt.operate.domain.capture import capture
-from commonwatt.operate.domain.cluster import Ask, NodeSeen, Phase
+from commonwatt.operate.domain.cluster import JobPhase, JobRequest, ObservedNode
 from commonwatt.operate.domain.settings import parse_settings
 from commonwatt.operate.engines.checks import check_decision
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.engines.elastic.forecast import rise, rises
-from commonwatt.operate.engines.snapshot import Why, view
+from commonwatt.operate.engines.elastic.forecast import demand_rise, demand_rises
+from commonwatt.operate.engines.snapshot import WaitReason, queue_snapshot
 from tests.operate_cases import store
 from tests.operate_fake import FakeEngine
 
 
 def engine(nodes=2, gpus=4, **fields):
-    return FakeEngine([NodeSeen(name=f"n{i}", gpus=gpus, **fields) for i in range(nodes)])
+    return FakeEngine([ObservedNode(name=f"n{i}", gpus=gpus, **fields) for i in range(nodes)])
 
 
 def ask(name, gpus=1, runs=10.0, **fields):
     given = {"estimate_s": runs, "submitted_at_s": 1000.0} | fields
-    return Ask(job_id=name, argv=("run", str(runs)), gpus=gpus, **given)
+    return JobRequest(job_id=name, argv=("run", str(runs)), gpus=gpus, **given)
 
 
 def controlled(tmp_path, cluster, text=""):
@@ -56,16 +56,16 @@ def test_borrowed_gpus_are_given_back_after_a_warning_and_its_grace(tmp_path):
     cluster.submit(ask("borrowed", 4, 100, tenant="a", submitted_at_s=1001.0))
     control = controlled(tmp_path, cluster, BORROW)
     step(control, cluster, 2)
-    assert {job.seen.phase for job in cluster.jobs.values()} == {Phase.RUNNING}
+    assert {job.seen.phase for job in cluster.jobs.values()} == {JobPhase.RUNNING}
     cluster.submit(ask("rightful", 4, 10, tenant="b", submitted_at_s=cluster.now_s))
     began_s = cluster.now_s
-    while cluster.jobs["rightful"].seen.phase != Phase.RUNNING:
+    while cluster.jobs["rightful"].seen.phase != JobPhase.RUNNING:
         step(control, cluster)
         assert cluster.now_s - began_s < 20
     acts = [act for act in cluster.acts if act[0] in ("warn", "requeue")]
     assert acts == [("warn", "borrowed"), ("requeue", "borrowed")]
     assert cluster.now_s - began_s >= 3
-    assert cluster.jobs["own"].seen.phase == Phase.RUNNING
+    assert cluster.jobs["own"].seen.phase == JobPhase.RUNNING
 
 
 def test_a_job_that_may_not_be_preempted_keeps_what_it_borrowed(tmp_path):
@@ -75,9 +75,9 @@ def test_a_job_that_may_not_be_preempted_keeps_what_it_borrowed(tmp_path):
     step(control, cluster, 2)
     cluster.submit(ask("rightful", 4, 10, tenant="b", submitted_at_s=cluster.now_s))
     step(control, cluster, 5)
-    assert cluster.jobs["fixed"].seen.phase == Phase.RUNNING
+    assert cluster.jobs["fixed"].seen.phase == JobPhase.RUNNING
     step(control, cluster, 40)
-    assert cluster.jobs["rightful"].seen.phase == Phase.FINISHED
+    assert cluster.jobs["rightful"].seen.phase == JobPhase.FINISHED
 
 
 def test_without_borrowing_a_tenant_stops_at_its_quota(tmp_path):
@@ -86,8 +86,8 @@ def test_without_borrowing_a_tenant_stops_at_its_quota(tmp_path):
     cluster.submit(ask("second", 1, 50, tenant="a"))
     control = controlled(tmp_path, cluster, "[quotas]\na = 4\n[policy]\nborrow = false")
     tick = step(control, cluster, 3)
-    assert cluster.jobs["second"].seen.phase == Phase.HELD
-    assert tick.waits == {"second": Why.QUOTA}
+    assert cluster.jobs["second"].seen.phase == JobPhase.HELD
+    assert tick.waits == {"second": WaitReason.QUOTA}
 
 
 FILLED = """
@@ -108,16 +108,16 @@ def test_filler_takes_what_is_idle_and_gives_it_back_at_once(tmp_path):
     cluster = engine()
     control = controlled(tmp_path, cluster, FILLED)
     step(control, cluster, 6)
-    running = [j for j in cluster.jobs.values() if j.seen.phase == Phase.RUNNING]
+    running = [j for j in cluster.jobs.values() if j.seen.phase == JobPhase.RUNNING]
     assert len(running) == 2
     cluster.submit(ask("real", 8, 5, tenant="a", submitted_at_s=cluster.now_s))
     step(control, cluster, 4)
-    assert cluster.jobs["real"].seen.phase == Phase.RUNNING
+    assert cluster.jobs["real"].seen.phase == JobPhase.RUNNING
     step(control, cluster, 12)
-    assert cluster.jobs["real"].seen.phase == Phase.FINISHED
+    assert cluster.jobs["real"].seen.phase == JobPhase.FINISHED
     step(control, cluster, 6)
     fillers = [j for name, j in cluster.jobs.items() if name.startswith("filler-")]
-    assert sum(job.seen.phase == Phase.RUNNING for job in fillers) == 2
+    assert sum(job.seen.phase == JobPhase.RUNNING for job in fillers) == 2
     assert len(fillers) == 2  # they went on, rather than new ones being made
 
 
@@ -141,9 +141,9 @@ def test_reserved_nodes_take_only_what_ends_before_and_are_empty_in_time(tmp_pat
         step(control, cluster)
     cluster.submit(ask("service", 4, 10, tenant="clinic", submitted_at_s=cluster.now_s))
     step(control, cluster, 3)
-    assert cluster.jobs["service"].seen.phase == Phase.RUNNING
+    assert cluster.jobs["service"].seen.phase == JobPhase.RUNNING
     assert cluster.jobs["service"].seen.places[0].node == "n0"
-    assert cluster.jobs["outruns"].seen.phase == Phase.HELD
+    assert cluster.jobs["outruns"].seen.phase == JobPhase.HELD
     while cluster.now_s < 1065:
         step(control, cluster)
     assert cluster.jobs["outruns"].seen.places[0].node == "n0"
@@ -156,7 +156,7 @@ def test_a_job_refused_again_and_again_is_parked(tmp_path):
     control = controlled(tmp_path, cluster, "refusals = 2")
     tick = step(control, cluster, 6)
     assert cluster.acts.count(("start", "odd")) == 2
-    assert tick.waits == {"odd": Why.PARKED}
+    assert tick.waits == {"odd": WaitReason.PARKED}
 
 
 def test_a_gang_that_needs_a_lost_node_holds_up_nobody(tmp_path):
@@ -167,12 +167,12 @@ def test_a_gang_that_needs_a_lost_node_holds_up_nobody(tmp_path):
     cluster.submit(ask("huge", 9))
     control = controlled(tmp_path, cluster)
     tick = step(control, cluster)
-    assert tick.waits == {"gang": Why.NODES, "huge": Why.TOO_LARGE}
+    assert tick.waits == {"gang": WaitReason.NODES, "huge": WaitReason.TOO_LARGE}
     step(control, cluster)
-    assert cluster.jobs["small"].seen.phase == Phase.RUNNING
+    assert cluster.jobs["small"].seen.phase == JobPhase.RUNNING
     cluster.resume("n1")
     step(control, cluster, 14)
-    assert cluster.jobs["gang"].seen.phase in (Phase.RUNNING, Phase.FINISHED)
+    assert cluster.jobs["gang"].seen.phase in (JobPhase.RUNNING, JobPhase.FINISHED)
 
 
 def test_a_job_that_does_not_begin_is_held_again(tmp_path):
@@ -187,25 +187,25 @@ def test_a_job_that_does_not_begin_is_held_again(tmp_path):
 
 def test_a_decision_that_bends_a_hard_rule_is_not_carried_out():
     cluster = FakeEngine(
-        [NodeSeen(name="x", gpus=4, site="x"), NodeSeen(name="y", gpus=4, site="y")]
+        [ObservedNode(name="x", gpus=4, site="x"), ObservedNode(name="y", gpus=4, site="y")]
     )
     cluster.submit(ask("bound", 4, sites=("x",)))
     captured = capture(cluster.observe(), parse_settings(""))
-    seen = view(captured)
-    good = decide(seen.state, captured.rule)
+    seen = queue_snapshot(captured)
+    good = decide(seen.state, captured.scheduling_policy)
     check_decision(good, seen, captured)
     (piece,) = good.starts[0]
     for bad in (piece._replace(node=1), piece._replace(request=piece.request._replace(gpus=2))):
         with pytest.raises(IdentityError):
-            check_decision(Decision((), {0: (bad,)}), seen, captured)
+            check_decision(SchedulingDecision((), {0: (bad,)}), seen, captured)
 
 
 def test_the_forecast_covers_the_share_of_rises_that_was_asked():
     demand = np.abs(np.cumsum(np.random.default_rng(3).normal(size=2000))).round()
     for share in (0.5, 0.9, 0.99):
-        told = rise(demand, 15, share)
-        assert (rises(demand, 15) <= told).mean() >= share
-    assert rise(np.array([5.0]), 15) == 0.0
+        told = demand_rise(demand, 15, share)
+        assert (demand_rises(demand, 15) <= told).mean() >= share
+    assert demand_rise(np.array([5.0]), 15) == 0.0
 
 
 def test_a_start_whose_gpus_are_taken_is_held_again(tmp_path):
@@ -220,7 +220,7 @@ def test_a_start_whose_gpus_are_taken_is_held_again(tmp_path):
     own = tuple(replace(place, gpus=(0, 1, 2)) for place in gang.seen.places)
     gang.seen = replace(gang.seen, places=own)
     small = cluster.jobs["small"]
-    small.seen = replace(small.seen, phase=Phase.STARTING)
+    small.seen = replace(small.seen, phase=JobPhase.STARTING)
     control.tick()
     assert ("requeue", "small") in cluster.acts
-    assert gang.seen.phase == Phase.RUNNING
+    assert gang.seen.phase == JobPhase.RUNNING

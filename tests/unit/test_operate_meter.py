@@ -8,16 +8,16 @@ from commonwatt.core.errors import CommonwattError
 from commonwatt.core.files import save_table
 from commonwatt.fleet.io.traces import read_traces
 from commonwatt.operate.domain.capture import load_capture, parse_capture
-from commonwatt.operate.domain.cluster import Ask, NodeSeen, Phase
+from commonwatt.operate.domain.cluster import JobPhase, JobRequest, ObservedNode
 from commonwatt.operate.domain.errors import CaptureError, ControlError
 from commonwatt.operate.domain.settings import load_settings, parse_settings
-from commonwatt.operate.domain.state import JobRow, Use
+from commonwatt.operate.domain.state import GpuUse, JobRecord
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.engines.exporter import Endpoint
+from commonwatt.operate.engines.exporter import MetricsEndpoint
 from commonwatt.operate.engines.invoices import invoices
-from commonwatt.operate.engines.meter import by_tenant, meter, trace
+from commonwatt.operate.engines.meter import by_tenant, finished_jobs_trace, meter
 from commonwatt.operate.engines.replay import expected_starts_s
-from commonwatt.operate.usecases.dashboard import grafana
+from commonwatt.operate.usecases.dashboard import grafana_dashboard
 from tests.operate_cases import store
 from tests.operate_fake import FakeEngine
 
@@ -28,14 +28,14 @@ SETTINGS = parse_settings(
 
 
 def use(job, start=1, gpus=4, from_s=0.0, until_s=3600.0, node="n0"):
-    return Use(
+    return GpuUse(
         job_id=job, starts=start, node=node, site="hk", gpu_type="a100", gpus=gpus,
         gpu_milli=1000, from_s=from_s, until_s=until_s,
     )  # fmt: skip
 
 
-def row(job, tenant="all", phase=Phase.FINISHED, **fields):
-    return JobRow(ask=Ask(job_id=job, argv=(), tenant=tenant, **fields), phase=phase)
+def row(job, tenant="all", phase=JobPhase.FINISHED, **fields):
+    return JobRecord(request=JobRequest(job_id=job, argv=(), tenant=tenant, **fields), phase=phase)
 
 
 def test_energy_and_charge_follow_from_gpu_time():
@@ -61,7 +61,7 @@ def test_invoices_of_two_halves_add_up_to_the_whole():
 def test_a_job_that_was_stopped_once_comes_back_as_one_job(tmp_path):
     rows = {"a": row("a", submitted_at_s=100.0, gpus=4), "b": row("b", submitted_at_s=130.0)}
     uses = [use("a", 1, 4, 110, 120), use("a", 2, 4, 150, 180), use("b", 1, 1, 131, 141.5)]
-    save_table(trace(rows, uses), tmp_path, "trace")
+    save_table(finished_jobs_trace(rows, uses), tmp_path, "trace")
     jobs = read_traces([tmp_path / "trace.csv"]).workload
     assert jobs.submit_ms.tolist() == [0, 30_000]
     assert jobs.runtime_ms.tolist() == [40_000, 10_500]
@@ -69,15 +69,15 @@ def test_a_job_that_was_stopped_once_comes_back_as_one_job(tmp_path):
 
 
 def test_prometheus_finds_the_figures_on_the_loopback_address(tmp_path):
-    engine = FakeEngine([NodeSeen(name="n0", gpus=4)])
+    engine = FakeEngine([ObservedNode(name="n0", gpus=4)])
     for i in range(3):
-        engine.submit(Ask(job_id=f"j{i}", argv=("run", "9"), gpus=2, submitted_at_s=1.0 + i))
+        engine.submit(JobRequest(job_id=f"j{i}", argv=("run", "9"), gpus=2, submitted_at_s=1.0 + i))
     control = Controller(engine, store(tmp_path), parse_settings(""), explain=True)
     control.recover()
-    with Endpoint(0) as endpoint:
+    with MetricsEndpoint(0) as endpoint:
         control.tick()
         engine.advance(1)
-        endpoint.show(control.tick(), 0.01)
+        endpoint.publish(control.tick(), 0.01)
         address = f"http://127.0.0.1:{endpoint.port}/metrics"
         with urllib.request.urlopen(address, timeout=10) as answer:
             text = answer.read().decode()
@@ -86,14 +86,16 @@ def test_prometheus_finds_the_figures_on_the_loopback_address(tmp_path):
     assert 'commonwatt_waiting_jobs{reason="room"} 1.0' in text
     assert "commonwatt_tick_seconds 0.01" in text
     for name in ("commonwatt_gpus_allocated", "rate(commonwatt_acts_total[5m])"):
-        assert name in grafana()
+        assert name in grafana_dashboard()
 
 
 def test_a_waiting_job_is_told_when_it_should_start(tmp_path):
-    engine = FakeEngine([NodeSeen(name="n0", gpus=4)])
+    engine = FakeEngine([ObservedNode(name="n0", gpus=4)])
     for i in range(3):
         engine.submit(
-            Ask(job_id=f"j{i}", argv=("run", "9"), gpus=4, estimate_s=100, submitted_at_s=1.0 + i)
+            JobRequest(
+                job_id=f"j{i}", argv=("run", "9"), gpus=4, estimate_s=100, submitted_at_s=1.0 + i
+            )
         )
     memory = store(tmp_path)
     control = Controller(engine, memory, parse_settings(""))

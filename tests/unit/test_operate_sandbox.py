@@ -11,12 +11,12 @@ from commonwatt.fleet.domain.machines import uniform_fleet
 from commonwatt.fleet.domain.policies import parse_policy
 from commonwatt.fleet.engines.simulator import simulate
 from commonwatt.fleet.io.traces import read_traces
-from commonwatt.joins.job_to_cluster import runner
+from commonwatt.joins.job_to_cluster import cluster_runner
 from commonwatt.operate.engines.controller import Controller
-from commonwatt.operate.usecases.home import engine_of, make_home, opened
-from commonwatt.operate.usecases.status import metered
-from commonwatt.sandbox.domain.job import Job, Kind
-from commonwatt.sandbox.engines.isolation.node import Ending
+from commonwatt.operate.usecases.home import make_home, open_backend, open_store
+from commonwatt.operate.usecases.status import metered_use
+from commonwatt.sandbox.domain.job import IsolatedJob, OutputKind
+from commonwatt.sandbox.engines.isolation.node import JobEnding
 from tests.sandbox_node import open_folder, proved_node
 from tests.slurm_cluster import need_slurm, slurm_cluster
 
@@ -42,7 +42,7 @@ def controlled(tmp_path):
         settings = f"engine = 'slurm'\ntick_s = 0.2\n[slurm]\nconf = '{cluster.conf}'\n"
         home = make_home(tmp_path / "home", settings, now=datetime.now(UTC))
         stop = threading.Event()
-        with opened(home) as store, engine_of(home) as engine:
+        with open_store(home) as store, open_backend(home) as engine:
             control = Controller(engine, store, home.settings)
             control.recover()
             thread = threading.Thread(target=_tick, args=(control, stop))
@@ -62,7 +62,7 @@ def metered_trace(home):
     """The trace once the controller has seen the job end, which may be a look later."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        _, tables = metered(home, now_s=time.time())
+        _, tables = metered_use(home, now_s=time.time())
         if tables["trace"].height:
             return tables["trace"]
         time.sleep(0.2)
@@ -75,10 +75,10 @@ def test_a_caged_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_path
         rows = folder / "rows.csv"
         rows.write_text("x\n1\n2\n")
         rows.chmod(0o644)
-        elsewhere = runner(controlled.folder, folder / "node")
-        job = Job(code=CODE, inputs={"rows": rows}, outputs={"n.csv": Kind.CSV})
+        elsewhere = cluster_runner(controlled.folder, folder / "node")
+        job = IsolatedJob(code=CODE, inputs={"rows": rows}, outputs={"n.csv": OutputKind.CSV})
         ended = elsewhere.run(job, to=tmp_path)
-        assert ended.ending is Ending.DONE, ended.log
+        assert ended.ending is JobEnding.DONE, ended.log
         assert ended.outputs[0].path.read_text() == "rows,net,leaked,host\n2,none,0,False\n"
     save_table(metered_trace(controlled), tmp_path / "out", "trace")
     read = read_traces([next((tmp_path / "out").glob("trace.csv"))])

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from commonwatt.operate.domain.cluster import NodeState, Phase, Place
-from commonwatt.operate.domain.errors import EngineError, UnknownError
-from commonwatt.operate.io.backends.slurm import SlurmEngine, parse
+from commonwatt.operate.domain.cluster import JobPhase, NodeAllocation, NodeState
+from commonwatt.operate.domain.errors import BackendError, UnknownNameError
+from commonwatt.operate.io.backends.slurm import SlurmBackend, parse
 from tests.operate_cases import ask, controller, run_until_over
 from tests.operate_rehearsal import rehearse, trace_slice
 from tests.slurm_cluster import need_slurm, slurm_cluster
@@ -21,10 +21,10 @@ def cluster():
 
 @pytest.fixture
 def engine(cluster):
-    made = SlurmEngine(cluster.conf)
+    made = SlurmBackend(cluster.conf)
     yield made
     for name, job in made.observe().jobs.items():
-        if job.phase in (Phase.HELD, Phase.STARTING, Phase.RUNNING):
+        if job.phase in (JobPhase.HELD, JobPhase.STARTING, JobPhase.RUNNING):
             made.cancel(name, "the test is over")
     for node in made.observe().nodes:
         if node.state != NodeState.UP:
@@ -44,27 +44,29 @@ def until(engine, job_id, *phases, wait_s=40.0):
 
 def test_a_held_job_runs_on_just_the_nodes_that_were_named(engine):
     engine.submit(ask("wide", "sleep", "2", gpus=12))
-    assert until(engine, "wide", Phase.HELD).places == ()
-    engine.start("wide", [Place("n003", tuple(range(8))), Place("n007", (0, 1, 2, 3))])
-    assert engine.observe().jobs["wide"].phase == Phase.STARTING
-    job = until(engine, "wide", Phase.RUNNING)
+    assert until(engine, "wide", JobPhase.HELD).places == ()
+    engine.start(
+        "wide", [NodeAllocation("n003", tuple(range(8))), NodeAllocation("n007", (0, 1, 2, 3))]
+    )
+    assert engine.observe().jobs["wide"].phase == JobPhase.STARTING
+    job = until(engine, "wide", JobPhase.RUNNING)
     assert [(place.node, len(place.gpus)) for place in job.places] == [("n003", 8), ("n007", 4)]
-    job = until(engine, "wide", Phase.FINISHED)
+    job = until(engine, "wide", JobPhase.FINISHED)
     assert (job.exit_code, job.starts) == (0, 1)
     engine.submit(ask("wide", "sleep", "2"))  # a name is unique for ever
-    assert engine.observe().jobs["wide"].phase == Phase.FINISHED
+    assert engine.observe().jobs["wide"].phase == JobPhase.FINISHED
 
 
 def test_a_job_that_slurm_requeued_is_held_and_placed_again(cluster, engine):
     engine.submit(ask("moved", "sleep", "3", gpus=2))
-    engine.start("moved", [Place("n001", (0, 1))])
-    until(engine, "moved", Phase.RUNNING)
+    engine.start("moved", [NodeAllocation("n001", (0, 1))])
+    until(engine, "moved", JobPhase.RUNNING)
     cluster.kill_node("n001")
     engine.down("n001", "its daemon is gone")
-    job = until(engine, "moved", Phase.HELD)
+    job = until(engine, "moved", JobPhase.HELD)
     assert job.starts == 1
-    engine.start("moved", [Place("n002", (0, 1))])
-    job = until(engine, "moved", Phase.RUNNING)
+    engine.start("moved", [NodeAllocation("n002", (0, 1))])
+    job = until(engine, "moved", JobPhase.RUNNING)
     assert (job.places[0].node, job.starts) == ("n002", 2)
     cluster.start_node("n001")
     engine.resume("n001")
@@ -76,9 +78,9 @@ def test_a_job_submitted_by_others_is_taken_up_with_its_account(cluster, engine)
         "--output=/dev/null",
     ).strip()  # fmt: skip
     job = engine.observe().jobs[f"slurm-{number}"]
-    assert (job.phase, job.ask.gpus, job.ask.estimate_s) == (Phase.HELD, 3, 600.0)
-    engine.start(f"slurm-{number}", [Place("n004", (0, 1, 2))])
-    until(engine, f"slurm-{number}", Phase.FINISHED)
+    assert (job.phase, job.ask.gpus, job.ask.estimate_s) == (JobPhase.HELD, 3, 600.0)
+    engine.start(f"slurm-{number}", [NodeAllocation("n004", (0, 1, 2))])
+    until(engine, f"slurm-{number}", JobPhase.FINISHED)
 
 
 def test_a_drained_node_is_seen_and_comes_back(engine):
@@ -113,21 +115,21 @@ def state_of(engine, name):
 
 
 def test_what_slurm_does_not_know_is_said(engine):
-    with pytest.raises(UnknownError):
-        engine.start("nobody", [Place("n000", (0,))])
-    with pytest.raises(UnknownError):
+    with pytest.raises(UnknownNameError):
+        engine.start("nobody", [NodeAllocation("n000", (0,))])
+    with pytest.raises(UnknownNameError):
         engine.drain("nowhere", "")
-    with pytest.raises(UnknownError):
+    with pytest.raises(UnknownNameError):
         engine.drain("n000 State=DOWN", "")
-    with pytest.raises(EngineError):
+    with pytest.raises(BackendError):
         engine.submit(ask("part", gpu_milli=500))
 
 
 def test_a_control_daemon_that_went_away_is_found_again(cluster, engine):
     engine.submit(ask("patient", "sleep", "1", gpus=1))
     cluster.restart_control()
-    engine.start("patient", [Place("n000", (0,))])
-    assert until(engine, "patient", Phase.FINISHED).exit_code == 0
+    engine.start("patient", [NodeAllocation("n000", (0,))])
+    assert until(engine, "patient", JobPhase.FINISHED).exit_code == 0
 
 
 def test_a_slice_of_a_real_trace_runs_as_it_was_simulated(tmp_path, engine):
@@ -147,18 +149,20 @@ def test_a_killed_node_gives_its_jobs_to_others(tmp_path, cluster, engine):
     for i in range(4):
         engine.submit(ask(f"lost{i}", "sleep", "6", gpus=8))
     end = time.monotonic() + 60
-    while sum(j.phase == Phase.RUNNING for j in control.tick().seen.jobs.values()) < 4:
+    while sum(j.phase == JobPhase.RUNNING for j in control.tick().observation.jobs.values()) < 4:
         assert time.monotonic() < end
         time.sleep(0.2)
     node = engine.observe().jobs["lost0"].places[0].node
     cluster.kill_node(node)
     engine.down(node, "its daemon is gone")
     killed = time.monotonic()
-    while (job := control.tick().seen.jobs["lost0"]).starts < 2 or job.phase != Phase.RUNNING:
+    while (
+        job := control.tick().observation.jobs["lost0"]
+    ).starts < 2 or job.phase != JobPhase.RUNNING:
         assert time.monotonic() - killed < 60
         time.sleep(0.2)
     run_until_over(control, *(f"lost{i}" for i in range(4)))
-    assert engine.observe().jobs["lost0"].phase == Phase.FINISHED
+    assert engine.observe().jobs["lost0"].phase == JobPhase.FINISHED
     cluster.start_node(node)
     engine.resume(node)
     control.store.ledger.engine.dispose()

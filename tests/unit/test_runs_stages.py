@@ -2,16 +2,16 @@
 
 import polars as pl
 
-from commonwatt.runs import Stage, Stages
+from commonwatt.runs import StageResult, StageStore
 from commonwatt.runs.stages import stage_key
 
 
 def _stage(value=1.0):
-    return Stage(data={"value": value}, tables={"t": pl.DataFrame({"a": [value]})})
+    return StageResult(data={"value": value}, tables={"t": pl.DataFrame({"a": [value]})})
 
 
 def test_a_stage_is_computed_once(tmp_path):
-    first, second = Stages(tmp_path), Stages(tmp_path)
+    first, second = StageStore(tmp_path), StageStore(tmp_path)
     first.get("s", {"x": 1}, _stage)
     again = second.get("s", {"x": 1}, lambda: _stage(2.0))
     assert again.data == {"value": 1.0}
@@ -20,14 +20,14 @@ def test_a_stage_is_computed_once(tmp_path):
 
 
 def test_other_inputs_are_another_stage(tmp_path):
-    stages = Stages(tmp_path)
+    stages = StageStore(tmp_path)
     stages.get("s", {"x": 1}, _stage)
     assert stages.get("s", {"x": 2}, lambda: _stage(2.0)).data == {"value": 2.0}
     assert stage_key("s", {"x": 1}) != stage_key("r", {"x": 1})
 
 
 def test_a_stage_with_a_broken_file_is_computed_again(tmp_path):
-    stages = Stages(tmp_path)
+    stages = StageStore(tmp_path)
     stages.get("s", {}, _stage)
     for name in ("stage.json", "t.parquet"):
         (stages.folder / stage_key("s", {}) / name).write_bytes(b"broken")
@@ -35,7 +35,7 @@ def test_a_stage_with_a_broken_file_is_computed_again(tmp_path):
 
 
 def test_a_stage_that_fails_leaves_nothing(tmp_path):
-    stages = Stages(tmp_path)
+    stages = StageStore(tmp_path)
 
     def fail():
         raise ValueError("no")

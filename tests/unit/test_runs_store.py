@@ -10,18 +10,18 @@ import polars as pl
 import pytest
 
 from commonwatt.core.errors import IdentityError, RunNotFoundError
-from commonwatt.runs import Input, Recipe, RunStore
+from commonwatt.runs import RunInput, RunRecipe, RunStore
 
 
 def _recipe(**changes):
     given = {"kind": "demo", "title": "Demo", "seed": 1, "parameters": {"a": 1}, "inputs": []}
-    return Recipe(**(given | changes))
+    return RunRecipe(**(given | changes))
 
 
 def _sealed(store, value=1, **changes):
     draft = store.draft(_recipe(**changes))
     draft.add_table("t", pl.DataFrame({"a": [value]}))
-    return store.seal(draft, headline={"a": value})
+    return store.complete_run(draft, headline={"a": value})
 
 
 def test_a_run_is_found_again_with_its_tables(tmp_path):
@@ -35,7 +35,7 @@ def test_a_run_is_found_again_with_its_tables(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [{"seed": 2}, {"parameters": {"a": 2}}, {"kind": "other"},
-     {"inputs": [Input(name="x", sha256="0" * 64, bytes=1)]}],
+     {"inputs": [RunInput(name="x", sha256="0" * 64, bytes=1)]}],
 )  # fmt: skip
 def test_an_id_follows_everything_that_decides_the_result(change):
     assert _recipe().run_id != _recipe(**change).run_id

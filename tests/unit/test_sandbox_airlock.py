@@ -10,10 +10,10 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from commonwatt.sandbox.engines.airlock.checks import check_output
-from commonwatt.sandbox.engines.airlock.differencing import Guard, can_recover
+from commonwatt.sandbox.engines.airlock.differencing import DifferencingCheck, can_recover
 from commonwatt.sandbox.engines.airlock.membership import attack_membership, check_membership
 from commonwatt.sandbox.engines.attacks.outputs import honest_outputs, hostile_outputs
-from commonwatt.sandbox.engines.isolation.collect import Output
+from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
 
 HOSTILE = list(hostile_outputs())
@@ -24,7 +24,9 @@ def _stops(offered, folder):
     data = as_kind(offered.data, offered.kind)
     assert data is not None, offered.name
     path.write_bytes(data)
-    output = Output(name="x", kind=offered.kind, sha256="", size_bytes=len(data), path=path)
+    output = CollectedOutput(
+        name="x", kind=offered.kind, sha256="", size_bytes=len(data), path=path
+    )
     return check_output(output)
 
 
@@ -72,10 +74,10 @@ def test_single_patients_cannot_be_subtracted_out_and_honest_pairs_pass():
     choose = random.Random(5)
     caught = blocked = 0
     for number in range(1000):
-        guard = Guard(PEOPLE)
+        guard = DifferencingCheck(PEOPLE)
         first, second = _pair(choose, single=number % 2 == 0)
-        guard.remember({"first": guard.bits(first)})
-        stopped = bool(guard.check({"second": guard.bits(second)}))
+        guard.add_released({"first": guard.people_bits(first)})
+        stopped = bool(guard.check({"second": guard.people_bits(second)}))
         assert stopped == can_recover(first, second)
         if number % 2 == 0:
             caught += stopped
@@ -90,10 +92,10 @@ def test_single_patients_cannot_be_subtracted_out_and_honest_pairs_pass():
     st.sets(st.integers(0, 39)),
 )
 def test_the_guard_sees_every_pair_that_the_slow_rule_sees(history, new):
-    guard = Guard(map(str, range(40)))
+    guard = DifferencingCheck(map(str, range(40)))
     for i, people in enumerate(history):
-        guard.remember({str(i): guard.bits(map(str, people))})
-    found = {pair.old for pair in guard.check({"new": guard.bits(map(str, new))})}
+        guard.add_released({str(i): guard.people_bits(map(str, people))})
+    found = {pair.old for pair in guard.check({"new": guard.people_bits(map(str, new))})}
     slow = {
         str(i) for i, people in enumerate(history) if can_recover(map(str, people), map(str, new))
     }
@@ -103,33 +105,33 @@ def test_the_guard_sees_every_pair_that_the_slow_rule_sees(history, new):
 
 
 def test_a_total_and_all_but_one_of_its_parts_show_the_missing_one():
-    guard = Guard(PEOPLE)
-    guard.remember({"all": guard.bits(PEOPLE)})
-    guard.remember({"half": guard.bits(PEOPLE[:200])})
-    assert guard.check({"rest but one": guard.bits(PEOPLE[200:399])})
-    assert not guard.check({"rest": guard.bits(PEOPLE[200:])})
+    guard = DifferencingCheck(PEOPLE)
+    guard.add_released({"all": guard.people_bits(PEOPLE)})
+    guard.add_released({"half": guard.people_bits(PEOPLE[:200])})
+    assert guard.check({"rest but one": guard.people_bits(PEOPLE[200:399])})
+    assert not guard.check({"rest": guard.people_bits(PEOPLE[200:])})
 
 
 def test_the_parts_of_a_total_show_one_left_out_of_it():
-    guard = Guard(PEOPLE)
+    guard = DifferencingCheck(PEOPLE)
     for i in range(4):
-        guard.remember({f"part {i}": guard.bits(PEOPLE[100 * i : 100 * i + 100])})
-    assert guard.check({"all but one": guard.bits(PEOPLE[:399])})
-    assert not guard.check({"all": guard.bits(PEOPLE)})
+        guard.add_released({f"part {i}": guard.people_bits(PEOPLE[100 * i : 100 * i + 100])})
+    assert guard.check({"all but one": guard.people_bits(PEOPLE[:399])})
+    assert not guard.check({"all": guard.people_bits(PEOPLE)})
 
 
 def test_equations_over_overlapping_cells_show_one_person():
     """No pair and no plain sum tells, but the four cells together do."""
-    guard = Guard(PEOPLE)
+    guard = DifferencingCheck(PEOPLE)
     a, b, c, d = (set(PEOPLE[100 * i : 100 * i + 100]) for i in range(4))
-    guard.remember({"a and b": guard.bits(a | b), "b and c": guard.bits(b | c)})
-    guard.remember({"c and d": guard.bits(c | d)})
+    guard.add_released({"a and b": guard.people_bits(a | b), "b and c": guard.people_bits(b | c)})
+    guard.add_released({"c and d": guard.people_bits(c | d)})
     # (a+b) - (b+c) + (c+d) is a + d; a cell of a and all but one of d tells of that one.
-    found = guard.check({"a and d but one": guard.bits(a | d - {"p399"})})
-    assert [pair.few for pair in found] == [1]
+    found = guard.check({"a and d but one": guard.people_bits(a | d - {"p399"})})
+    assert [pair.people_count for pair in found] == [1]
     assert found[0].new == "a and d but one"
     assert found[0].old.count("+") == 2
-    assert not guard.check({"a and d": guard.bits(a | d)})
+    assert not guard.check({"a and d": guard.people_bits(a | d)})
 
 
 def test_an_honest_series_of_tables_is_not_blocked():
@@ -137,7 +139,7 @@ def test_an_honest_series_of_tables_is_not_blocked():
     choose = np.random.default_rng(4)
     attributes = [choose.integers(0, k, 2000) for k in (2, 4, 5, 6, 8)]
     everyone = [str(i) for i in range(2000)]
-    guard, blocked = Guard(everyone), 0
+    guard, blocked = DifferencingCheck(everyone), 0
     for study in range(30):
         which = choose.choice(5, size=1 + study % 2, replace=False)
         labels = np.stack([attributes[i] for i in which])
@@ -146,11 +148,11 @@ def test_an_honest_series_of_tables_is_not_blocked():
             inside = np.flatnonzero((labels == label[:, None]).all(axis=0))
             if len(inside) >= 8:
                 name = f"{study} {which.tolist()} {label.tolist()}"
-                cells[name] = guard.bits(map(str, inside))
+                cells[name] = guard.people_bits(map(str, inside))
         found = guard.check(cells)
         blocked += bool(found)
         if not found:
-            guard.remember(cells)
+            guard.add_released(cells)
     assert blocked <= 2
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from commonwatt.sandbox.engines.attacks.judge import judge
+from commonwatt.sandbox.engines.attacks.judge import run_attacks
 from commonwatt.sandbox.engines.attacks.programs import ATTACKS
 from tests.sandbox_node import open_folder, proved_node
 
@@ -15,14 +15,14 @@ def verdicts():
         node = proved_node(folder / "node")
         bait = folder / "bait"
         bait.mkdir(mode=0o755)
-        yield {verdict.attack.name: verdict for verdict in judge(node, bait)}
+        yield {verdict.attack.name: verdict for verdict in run_attacks(node, bait)}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name.replace(" ", "-"))
 def test_the_attack_is_stopped_by_its_layer(attack, verdicts):
     verdict = verdicts[attack.name]
-    assert verdict.stopped, f"met {sorted(verdict.met)}, want one of {sorted(attack.signs)}"
+    assert verdict.stopped, f"met {sorted(verdict.signs_met)}, want one of {sorted(attack.signs)}"
 
 
 def test_attacks_have_names_of_their_own_and_reach_every_layer():

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify import presidio
 
 INSTALLED = importlib.util.find_spec("presidio_analyzer") is not None
@@ -35,9 +35,9 @@ def test_an_analyzer_of_a_site_becomes_a_recogniser():
     ]
     analyzer = SimpleNamespace(analyze=lambda text, language: results)
     assert list(presidio.from_presidio(analyzer)("Ann Leo")) == [
-        Finding(0, 3, Label.NAME), Finding(4, 7, Label.OTHER_NUMBER),
+        IdentifierSpan(0, 3, IdentifierLabel.NAME), IdentifierSpan(4, 7, IdentifierLabel.OTHER_NUMBER),
     ]  # fmt: skip
 
 
 def test_every_kind_has_a_name_in_presidio():
-    assert set(presidio.ENTITIES) == set(Label)
+    assert set(presidio.ENTITIES) == set(IdentifierLabel)

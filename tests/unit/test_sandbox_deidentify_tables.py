@@ -13,13 +13,13 @@ from commonwatt.sandbox.engines.deidentify.tables import (
     FHIR_POLICY,
     MOST_WEEKS,
     QUASI_IDENTIFIERS,
+    ColumnTreatment,
     DateGrain,
-    Treatment,
     deidentify,
     enforce_k,
+    pseudonym,
     shift_weeks,
-    token,
-    treat,
+    treat_columns,
 )
 from commonwatt.sandbox.engines.risk.attack import link, link_by_diary
 from commonwatt.sandbox.engines.risk.measures import measure
@@ -32,7 +32,9 @@ KEY = b"a secret of a room, thirty-two b"
 
 def test_a_column_that_nobody_named_is_dropped():
     frame = pl.DataFrame({"patient_id": ["p"], "hobby": ["sailing"]})
-    assert treat(frame, {"patient_id": Treatment.TOKEN}, KEY).columns == ["patient_id"]
+    assert treat_columns(frame, {"patient_id": ColumnTreatment.TOKEN}, KEY).columns == [
+        "patient_id"
+    ]
 
 
 def test_the_policy_names_no_column_that_identifies_directly():
@@ -49,7 +51,7 @@ def test_a_shift_is_whole_weeks_never_none_and_the_same_again(person, other):
     weeks = shift_weeks(KEY, person)
     assert weeks == shift_weeks(KEY, person)
     assert 1 <= abs(weeks) <= 52
-    assert token(KEY, person) != token(KEY, other) or person == other
+    assert pseudonym(KEY, person) != pseudonym(KEY, other) or person == other
 
 
 @given(
@@ -65,7 +67,7 @@ def test_intervals_of_one_person_are_kept_exactly(visits):
     frame = pl.DataFrame(
         {"patient_id": people, "at": pl.Series(at, dtype=pl.Datetime("us", "UTC"))}
     )
-    moved = treat(frame, {"at": Treatment.SHIFT}, KEY)["at"].to_list()
+    moved = treat_columns(frame, {"at": ColumnTreatment.SHIFT}, KEY)["at"].to_list()
     for i, person in enumerate(people):
         assert moved[i] != at[i]
         for j, other in enumerate(people):
@@ -166,9 +168,9 @@ def test_the_diary_attack_finds_whom_trying_everything_finds(visits, grain, coun
         {"patient_id": [who for who, _ in visits], "at": [day for _, day in visits]},
         schema={"patient_id": pl.String, "at": pl.Date},
     ).with_columns(pl.col("at").cast(pl.Datetime("us")))
-    treatments = {"patient_id": Treatment.KEEP, "at": Treatment.SHIFT}
-    released = treat(frame, treatments, KEY, dates=grain)
-    moved = [(who, at.date()) for who, at in treat(frame, treatments, KEY).rows()]
+    treatments = {"patient_id": ColumnTreatment.KEEP, "at": ColumnTreatment.SHIFT}
+    released = treat_columns(frame, treatments, KEY, dates=grain)
+    moved = [(who, at.date()) for who, at in treat_columns(frame, treatments, KEY).rows()]
     people = frame["patient_id"].unique()
     attack = link_by_diary(
         frame.rename({"patient_id": "person"}), released.rename({"patient_id": "record"}),
@@ -180,7 +182,9 @@ def test_the_diary_attack_finds_whom_trying_everything_finds(visits, grain, coun
 
 def test_coarser_dates_are_told_by_their_first_day():
     frame = pl.DataFrame({"patient_id": ["p"], "at": [datetime(2024, 5, 17, tzinfo=UTC)]})
-    told = treat(frame, {"at": Treatment.SHIFT}, KEY, dates=DateGrain.YEAR)["at"].item()
+    told = treat_columns(frame, {"at": ColumnTreatment.SHIFT}, KEY, dates=DateGrain.YEAR)[
+        "at"
+    ].item()
     assert (told.month, told.day) == (1, 1)
 
 
@@ -210,7 +214,7 @@ def test_synthetic_patients_are_found_before_and_not_after(tmp_path):
     assert shares == sorted(shares, reverse=True)
     _check_no_identifier_left(raw, kept)
     fewer = deidentify(raw, tmp_path, "fewer", key=KEY, leave_out=gone)
-    tokens = {token(KEY, person) for person in gone}
+    tokens = {pseudonym(KEY, person) for person in gone}
     for table in fewer.rows:
         assert not tokens & set(pl.read_parquet(fewer.table(table))["patient_id"].to_list())
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.domain.findings import Finding, Label, beside, merge
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan, add_disjoint, merge
 from commonwatt.sandbox.engines.deidentify.numbers import is_hkid, is_mainland_id, is_taiwan_id
 from commonwatt.sandbox.engines.deidentify.score import score
 from commonwatt.sandbox.engines.deidentify.text import (
@@ -89,7 +89,9 @@ def test_any_text_can_be_masked_and_findings_never_overlap(text):
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9))))
 def test_merged_findings_cover_what_the_single_ones_did(pairs):
-    findings = [Finding(start, start + length, Label.NAME) for start, length in pairs]
+    findings = [
+        IdentifierSpan(start, start + length, IdentifierLabel.NAME) for start, length in pairs
+    ]
     covered = {i for one in findings for i in range(one.start, one.end)}
     assert {i for one in merge(findings) for i in range(one.start, one.end)} == covered
 
@@ -110,7 +112,7 @@ def test_hong_kong_notes_of_templates_never_trained_on_keep_no_identifier():
     told = score(_hong_kong_notes(), find_identifiers)
     assert all(told.recall(kind) >= 0.999 for kind in NUMBERS)
     assert told.recall("NAME") >= 0.97
-    assert min(told.recall(kind) for kind in told.there) >= 0.98
+    assert min(told.recall(kind) for kind in told.true_counts) >= 0.98
     assert told.clean_masked_share <= 0.01
 
 
@@ -181,7 +183,7 @@ def test_english_text_of_templates_never_trained_on_is_found(remainder):
     told = score(_english_texts(remainder), find_identifiers)
     assert told.recall("PERSON") >= 0.92
     assert told.recall("PHONE_NUMBER", "EMAIL_ADDRESS", "IP_ADDRESS", "US_SSN") >= 0.99
-    assert told.recall(*(set(told.there) - NO_IDENTIFIER)) >= 0.90
+    assert told.recall(*(set(told.true_counts) - NO_IDENTIFIER)) >= 0.90
     assert told.clean_masked_share <= 0.04
 
 
@@ -198,22 +200,28 @@ def test_clinical_text_without_identifiers_is_left_alone():
     st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), max_size=4),
 )
 def test_what_rules_found_keeps_its_kind_and_nothing_is_lost(first, second):
-    kept = merge([Finding(start, start + length, Label.PHONE) for start, length in first])
-    further = [Finding(start, start + length, Label.NAME) for start, length in second]
-    together = beside(kept, further)
+    kept = merge(
+        [IdentifierSpan(start, start + length, IdentifierLabel.PHONE) for start, length in first]
+    )
+    further = [
+        IdentifierSpan(start, start + length, IdentifierLabel.NAME) for start, length in second
+    ]
+    together = add_disjoint(kept, further)
     covered = {i for one in [*kept, *further] for i in range(one.start, one.end)}
     assert {i for one in together for i in range(one.start, one.end)} == covered
-    assert [one for one in together if one.label is Label.PHONE] == kept
+    assert [one for one in together if one.label is IdentifierLabel.PHONE] == kept
     assert all(a.end <= b.start for a, b in itertools.pairwise(together))
 
 
 def test_a_model_of_a_site_is_asked_too():
     def hobby(text):
-        yield Finding(text.index("sailing"), text.index("sailing") + 7, Label.OTHER_NUMBER)
+        yield IdentifierSpan(
+            text.index("sailing"), text.index("sailing") + 7, IdentifierLabel.OTHER_NUMBER
+        )
 
     assert mask_text("The patient likes sailing.", more=[hobby]).endswith("likes [OTHER_NUMBER].")
     found = load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")
-    assert [one.label for one in found("a@b.org")] == [Label.EMAIL]
+    assert [one.label for one in found("a@b.org")] == [IdentifierLabel.EMAIL]
 
 
 @pytest.mark.parametrize("place", ["nowhere:find", "commonwatt.sandbox:find", "", "a b"])

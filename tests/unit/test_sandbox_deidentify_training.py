@@ -5,11 +5,11 @@ import random
 import numpy as np
 import pytest
 
-from commonwatt.sandbox.domain.findings import Label
+from commonwatt.sandbox.domain.findings import IdentifierLabel
 from commonwatt.sandbox.engines.deidentify.tagger import (
     KINDS,
     TAGS,
-    Weights,
+    TaggerWeights,
     best_tags,
     find_tagged,
     hashed_features,
@@ -18,27 +18,35 @@ from commonwatt.sandbox.engines.deidentify.tagger import (
     spans,
 )
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
-from commonwatt.sandbox.engines.deidentify.training.corpus import documents, simplified, sources
+from commonwatt.sandbox.engines.deidentify.training.corpus import (
+    documents,
+    simplified,
+    template_families,
+)
 from commonwatt.sandbox.engines.deidentify.training.grammar import (
-    Choice,
-    Slot,
+    TemplateChoice,
+    TemplateSlot,
     parse_rules,
     parse_template,
 )
-from commonwatt.sandbox.engines.deidentify.training.learn import learn, lesson, right_tags
+from commonwatt.sandbox.engines.deidentify.training.learn import (
+    learn_weights,
+    right_tags,
+    training_arrays,
+)
 
 
 def slots(node):
-    if isinstance(node, Choice):
+    if isinstance(node, TemplateChoice):
         for option in node.options:
             for part in option:
                 yield from slots(part)
-    elif isinstance(node, Slot):
+    elif isinstance(node, TemplateSlot):
         yield node.name
 
 
 def test_every_slot_of_every_template_can_be_filled():
-    for source in sources(0.0, 0.8):
+    for source in template_families(0.0, 0.8):
         grammar = source.grammar
         named = {name for template in source.templates for name in slots(template)}
         named |= {name for rule in grammar.rules.values() for name in slots(rule)}
@@ -46,7 +54,7 @@ def test_every_slot_of_every_template_can_be_filled():
 
 
 def test_there_are_many_hundreds_of_templates():
-    assert sum(len(source.templates) for source in sources(0.0, 0.8)) > 900
+    assert sum(len(source.templates) for source in template_families(0.0, 0.8)) > 900
 
 
 def test_choices_slots_and_digits_are_written():
@@ -55,8 +63,8 @@ def test_choices_slots_and_digits_are_written():
     assert len(rules["phone"].options) == 4
     assert rules["name"].options == (("a",), ())
     template = parse_template("[Dr|Prof] {^name}, {name}")
-    assert [part for part in template.options[0] if isinstance(part, Slot)] == [
-        Slot("name", "^"), Slot("name", ""),
+    assert [part for part in template.options[0] if isinstance(part, TemplateSlot)] == [
+        TemplateSlot("name", "^"), TemplateSlot("name", ""),
     ]  # fmt: skip
 
 
@@ -80,7 +88,7 @@ def test_templates_and_names_for_testing_are_others_than_those_for_training():
     assert taught
     assert tested
     assert not taught & tested
-    one, other = sources(0.0, 0.8)[0].grammar, sources(0.8, 1.0)[0].grammar
+    one, other = template_families(0.0, 0.8)[0].grammar, template_families(0.8, 1.0)[0].grammar
     first = {one.fillers["surname"](random.Random(i)) for i in range(300)}
     second = {other.fillers["surname"](random.Random(i)) for i in range(300)}
     assert len(first & second) < 10
@@ -101,7 +109,7 @@ def _taught(count=250):
 
 def test_learning_repeats_to_the_byte_and_knows_what_it_read():
     read = _taught()
-    first, second = (learn(lesson(read), rounds=3, seed=1) for _ in range(2))
+    first, second = (learn_weights(training_arrays(read), rounds=3, seed=1) for _ in range(2))
     assert (first.points == second.points).all()
     assert (first.moves == second.moves).all()
     right = wrong = 0
@@ -117,7 +125,7 @@ def test_weights_come_back_as_they_were_saved(tmp_path):
     points = np.zeros((1 << 12, TAGS), dtype=np.int8)
     points[chance.integers(1, 1 << 12, 50)] = chance.integers(-127, 127, (50, TAGS), dtype=np.int8)
     points[0, 3] = 5
-    weights = Weights(points, chance.integers(-9, 9, (TAGS, TAGS), dtype=np.int64))
+    weights = TaggerWeights(points, chance.integers(-9, 9, (TAGS, TAGS), dtype=np.int64))
     save_weights(weights, tmp_path / "w.npz")
     back = load_weights(tmp_path / "w.npz")
     assert (back.points == points).all()
@@ -125,8 +133,10 @@ def test_weights_come_back_as_they_were_saved(tmp_path):
 
 
 def test_small_letters_are_no_name_where_a_text_has_capitals():
-    weights = Weights(np.zeros((2, TAGS), dtype=np.int8), np.zeros((TAGS, TAGS), dtype=np.int64))
-    weights.points[:, 1 + 2 * KINDS.index(Label.NAME)] = 1
+    weights = TaggerWeights(
+        np.zeros((2, TAGS), dtype=np.int8), np.zeros((TAGS, TAGS), dtype=np.int64)
+    )
+    weights.points[:, 1 + 2 * KINDS.index(IdentifierLabel.NAME)] = 1
     assert list(find_tagged(tokenise("ann"), weights))
     assert [found.start for found in find_tagged(tokenise("Ann went"), weights)] == [0]
 

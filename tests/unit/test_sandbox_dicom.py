@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.engines.deidentify.burned_in import Box, blank, find_text
+from commonwatt.sandbox.engines.deidentify.burned_in import TextBox, blank_boxes, find_text
 from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
 from commonwatt.sandbox.engines.deidentify.marks import (
     agrees_with_header,
@@ -97,7 +97,7 @@ def test_distance_is_the_fewest_changes(one, other):
 def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():
     image = np.full((40, 60), 9, np.uint8)
     image[0, 0] = 1
-    done = blank(image, [Box(10, 10, 20, 16, False), Box(22, 10, 30, 16, True)])
+    done = blank_boxes(image, [TextBox(10, 10, 20, 16, False), TextBox(22, 10, 30, 16, True)])
     assert (done[10:16, 22:30] == 9).all()
     assert (done[10:16, 10:22] == 1).all()
 
@@ -105,12 +105,12 @@ def test_the_hem_of_a_blanked_line_spares_a_mark_beside_it():
 def test_blanking_spares_harmless_lines_and_reaches_every_frame():
     image = np.full((3, 40, 60), 9, np.uint8)
     image[0, 0, 0] = 1
-    done = blank(image, [Box(10, 10, 20, 16, False), Box(30, 25, 40, 30, True)])
+    done = blank_boxes(image, [TextBox(10, 10, 20, 16, False), TextBox(30, 25, 40, 30, True)])
     assert (done[:, 10:16, 10:20] == 1).all()
     assert (done[:, 25:30, 30:40] == 9).all()
     colour = np.full((40, 60, 3), 9, np.uint8)
     colour[0, 0] = 1
-    assert (blank(colour, [Box(10, 10, 20, 16, False)])[10:16, 10:20] == 1).all()
+    assert (blank_boxes(colour, [TextBox(10, 10, 20, 16, False)])[10:16, 10:20] == 1).all()
 
 
 @needs_tesseract

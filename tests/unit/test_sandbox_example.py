@@ -14,9 +14,9 @@ from commonwatt.ledger import Key, actor_id_of
 from commonwatt.sandbox.usecases.example import (
     DATA,
     example_section,
+    example_section_and_tables,
     example_tables,
     run_example,
-    tell_example,
 )
 from tests.sandbox_node import open_folder, proved_node
 
@@ -35,10 +35,10 @@ def test_the_example_room_releases_a_model_and_its_figures(example):
     assert example.attack_auc < 0.62
     assert example.spent == 1.5
     assert abs(example.people.values[0] - 615) < 60
-    assert set(example.twin) == {"Patient", "Condition", "Encounter"}
-    assert example.twin["Patient"].height == 500
-    people = set(example.twin["Patient"]["patient_id"])
-    assert set(example.twin["Condition"]["patient_id"]) <= people
+    assert set(example.synthetic) == {"Patient", "Condition", "Encounter"}
+    assert example.synthetic["Patient"].height == 500
+    people = set(example.synthetic["Patient"]["patient_id"])
+    assert set(example.synthetic["Condition"]["patient_id"]) <= people
     assert json.loads(example.released["metrics.json"])["auc"] > 0.5
     assert example.risk.before.success_share > 0.5
     assert example.risk.after.success_share < 0.01
@@ -53,7 +53,7 @@ def test_the_example_is_told_in_both_languages(example, language):
 
 
 def test_the_example_is_told_in_one_call_and_leaves_nothing_behind():
-    section, tables = tell_example("en", now=datetime(2026, 11, 22, tzinfo=UTC))
+    section, tables = example_section_and_tables("en", now=datetime(2026, 11, 22, tzinfo=UTC))
     assert section.name == "sandbox"
     assert tables["sandbox_attacks"]["success_share"].to_list()[1] < 0.01
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from commonwatt.sandbox.domain.errors import ImportFaultError, RoomError
+from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
 from commonwatt.sandbox.io.imports.dataset import (
     delete_dataset,
     import_csv,
@@ -20,7 +20,7 @@ from commonwatt.sandbox.io.imports.dataset import (
     import_omop,
     load_dataset,
 )
-from commonwatt.sandbox.io.imports.tables import Field, omop_tables
+from commonwatt.sandbox.io.imports.tables import TableField, omop_tables
 from tests.shared_data import shared_data
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1950-02-03"}
@@ -171,8 +171,8 @@ def test_one_broken_record_costs_only_itself(tmp_path, index):
 def test_no_error_repeats_what_stands_in_a_record(tmp_path):
     secret = "CHAN TAI MAN"
     (tmp_path / "rows.csv").write_bytes(f'a,b\n"{secret}'.encode() + b"\xff\n")
-    with pytest.raises(ImportFaultError) as caught:
-        import_csv(tmp_path / "rows.csv", [Field(name="z", kind="text", required=True)],
+    with pytest.raises(DataImportError) as caught:
+        import_csv(tmp_path / "rows.csv", [TableField(name="z", kind="text", required=True)],
                    tmp_path / "store", "rows")  # fmt: skip
     told = [str(caught.value), repr(caught.value.__cause__), str(caught.value.as_dict())]
     assert not any(secret in text for text in told)
@@ -191,11 +191,11 @@ def test_a_bundle_and_its_lines_import_alike(tmp_path):
 
 def test_a_plain_table_is_held_to_its_schema(tmp_path):
     fields = [
-        Field(name="age", kind="integer", required=True, lowest=0, highest=120),
-        Field(name="sex", kind="text", choices=("F", "M")),
-        Field(name="seen_on", kind="date"),
-        Field(name="chol", kind="float"),
-        Field(name="row_id", kind="integer", unique=True),
+        TableField(name="age", kind="integer", required=True, lowest=0, highest=120),
+        TableField(name="sex", kind="text", choices=("F", "M")),
+        TableField(name="seen_on", kind="date"),
+        TableField(name="chol", kind="float"),
+        TableField(name="row_id", kind="integer", unique=True),
     ]
     rows = ["63.0,F,2020-01-02,1.5,1", ",F,,,2", "x,F,,,3", "130,F,,,4", "50,X,,,5",
             "50,F,2020-02-30,,6", "50.5,F,,,10", "50,F,2020-01-02 10:00:00,,11",
@@ -237,7 +237,7 @@ def test_a_killed_import_leaves_no_dataset(tmp_path):
             ended += 1
             assert load_dataset(store / "data", check=True).rows["Observation"] == 30_000
         else:
-            with pytest.raises(RoomError):
+            with pytest.raises(ProjectError):
                 load_dataset(store / "data")
             assert import_fhir([tmp_path / "in"], store, "data").rows["Observation"] == 30_000
     assert ended < 5
@@ -249,7 +249,7 @@ def test_a_changed_file_is_noticed_and_a_deleted_dataset_is_gone(tmp_path):
     assert os.stat(tmp_path / "store").st_mode & 0o077 == 0
     with dataset.table("Patient").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(RoomError, match="other than those imported"):
+    with pytest.raises(ProjectError, match="other than those imported"):
         load_dataset(dataset.folder, check=True)
     assert delete_dataset(dataset) == dataset.files
     assert list((tmp_path / "store").iterdir()) == []
@@ -257,10 +257,10 @@ def test_a_changed_file_is_noticed_and_a_deleted_dataset_is_gone(tmp_path):
 
 def test_a_dataset_needs_a_plain_name_of_its_own(tmp_path):
     _write(tmp_path / "in", [])
-    with pytest.raises(ImportFaultError):
+    with pytest.raises(DataImportError):
         import_fhir([tmp_path / "in"], tmp_path / "store", "../out")
     import_fhir([tmp_path / "in"], tmp_path / "store", "data")
-    with pytest.raises(ImportFaultError, match="already"):
+    with pytest.raises(DataImportError, match="already"):
         import_fhir([tmp_path / "in"], tmp_path / "store", "data")
 
 
@@ -297,7 +297,7 @@ def test_omop_comes_back_as_it_went_in(tmp_path):
 
 
 HEART = [
-    Field(name=name, kind=kind)
+    TableField(name=name, kind=kind)
     for name, kind in zip(
         [
             "age",
@@ -335,8 +335,8 @@ def test_real_heart_patients_import_with_missing_marks_as_nothing(tmp_path):
 @pytest.mark.shared_data
 def test_real_diabetes_encounters_import_whole(tmp_path):
     source = shared_data("health", "uci-diabetes130", "diabetic_data.csv.zst")
-    fields = [Field(name="encounter_id", kind="integer", required=True, unique=True),
-              Field(name="patient_nbr", kind="integer", required=True),
-              Field(name="time_in_hospital", kind="integer", lowest=1, highest=14)]  # fmt: skip
+    fields = [TableField(name="encounter_id", kind="integer", required=True, unique=True),
+              TableField(name="patient_nbr", kind="integer", required=True),
+              TableField(name="time_in_hospital", kind="integer", lowest=1, highest=14)]  # fmt: skip
     dataset = import_csv(Path(source), fields, tmp_path / "store", "diabetes")
     assert dataset.rows == {"rows": 101_766}

@@ -5,7 +5,7 @@ import gzip
 import polars as pl
 import pytest
 
-from commonwatt.sandbox.domain.errors import DeidentifyError, ImportFaultError, RoomError
+from commonwatt.sandbox.domain.errors import DataImportError, DeidentifyError, ProjectError
 from commonwatt.sandbox.engines.deidentify.tables import deidentify
 from commonwatt.sandbox.io.imports.dataset import load_dataset
 from commonwatt.sandbox.io.imports.genomes import count_alleles, import_vcf, people_of
@@ -89,7 +89,7 @@ def test_every_kind_of_broken_variant_is_set_aside_once(tmp_path):
      HEAD + COLUMNS + "\tP00"],
 )  # fmt: skip
 def test_what_is_no_vcf_is_refused(tmp_path, head):
-    with pytest.raises(ImportFaultError):
+    with pytest.raises(DataImportError):
         import_vcf([_vcf(tmp_path, head=head)], tmp_path / "store", "raw")
     assert not (tmp_path / "store" / "raw").exists()
 
@@ -120,14 +120,14 @@ def test_block_gzip_and_plain_files_read_alike(tmp_path):
     packed = import_vcf([tmp_path / "packed.vcf.gz"], tmp_path / "store", "packed")
     assert plain.files == packed.files
     (tmp_path / "cut.vcf.gz").write_bytes(gzip.compress(text)[:-20])
-    with pytest.raises(ImportFaultError):
+    with pytest.raises(DataImportError):
         import_vcf([tmp_path / "cut.vcf.gz"], tmp_path / "store", "cut")
 
 
 def test_files_of_other_samples_are_refused(tmp_path):
     (tmp_path / "a.vcf").write_text(HEAD + COLUMNS + "\n" + _line() + "\n")
     (tmp_path / "b.vcf").write_text(HEAD + COLUMNS.replace("P39", "Q39") + "\n")
-    with pytest.raises(ImportFaultError, match="samples other"):
+    with pytest.raises(DataImportError, match="samples other"):
         import_vcf([tmp_path / "a.vcf", tmp_path / "b.vcf"], tmp_path / "store", "raw")
 
 
@@ -143,7 +143,7 @@ def test_nobody_is_handed_a_genotype(tmp_path):
     dataset = _cohort(tmp_path)
     loaded = load_dataset(dataset.folder, check=True)
     for table in ("Genotype", "Sample"):
-        with pytest.raises(RoomError, match="single genotypes"):
+        with pytest.raises(ProjectError, match="single genotypes"):
             loaded.table(table)
         assert table not in loaded.tables
     with pytest.raises(DeidentifyError):
@@ -195,7 +195,7 @@ def test_a_withheld_group_is_no_difference_of_told_ones(tmp_path):
 
 def test_a_small_group_stops_everything(tmp_path):
     dataset = _cohort(tmp_path, cases=21)
-    with pytest.raises(RoomError, match="fewer than 20"):
+    with pytest.raises(ProjectError, match="fewer than 20"):
         count_alleles(dataset, tmp_path / "store", "counts")
     assert not (tmp_path / "store" / "counts").exists()
 

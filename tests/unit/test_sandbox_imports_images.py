@@ -12,7 +12,7 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from commonwatt.sandbox.domain.errors import DeidentifyError, ImportFaultError
+from commonwatt.sandbox.domain.errors import DataImportError, DeidentifyError
 from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
 from commonwatt.sandbox.io.imports.images import RULES, import_dicom
 
@@ -97,5 +97,5 @@ def test_every_kind_of_broken_image_is_set_aside_once(tmp_path):
 
 
 def test_a_source_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(ImportFaultError, match="no such"):
+    with pytest.raises(DataImportError, match="no such"):
         import_dicom([tmp_path / "none"], tmp_path / "store", "raw", clean=_copy)

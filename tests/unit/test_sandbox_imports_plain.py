@@ -7,20 +7,20 @@ import polars as pl
 import pytest
 import zstandard
 
-from commonwatt.sandbox.domain.errors import ImportFaultError
+from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.io.imports.dataset import import_csv, import_fhir
 from commonwatt.sandbox.io.imports.plain import (
-    Field,
-    Plain,
+    TableField,
+    TableFileSchema,
     as_json,
     infer_schema,
     load_schema,
     shipped_schemas,
 )
-from commonwatt.sandbox.io.imports.sources import FORMS, Sources, import_as
+from commonwatt.sandbox.io.imports.sources import FORMS, ImportSources, import_as
 from tests.shared_data import shared_data
 
-FIELDS = [Field(name="a", kind="integer", required=True), Field(name="b", kind="text")]
+FIELDS = [TableField(name="a", kind="integer", required=True), TableField(name="b", kind="text")]
 
 
 def _import(folder, data, fields=FIELDS, name="in.csv"):
@@ -55,7 +55,7 @@ def test_cells_may_hold_line_breaks_and_quotes(tmp_path):
 
 
 def test_a_quotation_mark_that_never_closes_refuses_the_file(tmp_path):
-    with pytest.raises(ImportFaultError, match="never closed"):
+    with pytest.raises(DataImportError, match="never closed"):
         _import(tmp_path, b'a,b\n1,x\n2,"y\n3,w\n')
     assert not (tmp_path / "store" / "plain").exists()
 
@@ -64,11 +64,11 @@ def test_a_quotation_mark_that_never_closes_refuses_the_file(tmp_path):
 def test_a_file_that_was_cut_is_refused(tmp_path, pack):
     ending = "gz" if pack is gzip.compress else "zst"
     rows = "\n".join(["a,b", *(f"{i},{i * i % 97}" for i in range(5000))])
-    with pytest.raises(ImportFaultError):
+    with pytest.raises(DataImportError):
         _import(tmp_path, pack(rows.encode())[:-9], name=f"in.csv.{ending}")
     lines = "\n".join(json.dumps({"resourceType": "Patient", "id": f"p{i}"}) for i in range(5000))
     (tmp_path / f"Patient.ndjson.{ending}").write_bytes(pack(lines.encode())[:-9])
-    with pytest.raises(ImportFaultError):
+    with pytest.raises(DataImportError):
         import_fhir([tmp_path / f"Patient.ndjson.{ending}"], tmp_path / "store", "fhir")
     assert not list((tmp_path / "store").glob("[!.]*"))
 
@@ -95,10 +95,10 @@ def test_a_schema_is_guessed_from_the_cells(tmp_path):
 
 
 def test_a_schema_survives_its_file(tmp_path):
-    plain = Plain(
+    plain = TableFileSchema(
         fields=(
-            Field(name="a", kind="integer", required=True, unique=True, lowest=0, highest=9),
-            Field(name="b", kind="text", longest=3, choices=("x", "y"), column="B col"),
+            TableField(name="a", kind="integer", required=True, unique=True, lowest=0, highest=9),
+            TableField(name="b", kind="text", longest=3, choices=("x", "y"), column="B col"),
         ),
         header=False, missing=("?", "-"), delimiter=";",
     )  # fmt: skip
@@ -109,13 +109,13 @@ def test_a_schema_survives_its_file(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"kind": "text"}]', '{"fields": 3}'])
 def test_what_is_no_schema_is_refused(tmp_path, text):
     (tmp_path / "s.json").write_text(text)
-    with pytest.raises(ImportFaultError, match="uci-heart"):
+    with pytest.raises(DataImportError, match="uci-heart"):
         load_schema(tmp_path / "s.json")
 
 
 def test_marks_for_nothing_and_files_without_a_header(tmp_path):
-    plain = Plain(
-        fields=(Field(name="a", kind="integer"), Field(name="b", kind="float")),
+    plain = TableFileSchema(
+        fields=(TableField(name="a", kind="integer"), TableField(name="b", kind="float")),
         header=False, missing=("?",), delimiter=";",
     )  # fmt: skip
     dataset = _import(tmp_path, b"1;?\n?;2.5\n", plain)
@@ -123,11 +123,11 @@ def test_marks_for_nothing_and_files_without_a_header(tmp_path):
 
 
 def test_every_form_says_what_it_lacks(tmp_path):
-    sources = Sources(paths=[tmp_path / "none"], clean=lambda source, to: None)
+    sources = ImportSources(paths=[tmp_path / "none"], clean=lambda source, to: None)
     for form in FORMS:
-        with pytest.raises(ImportFaultError):
+        with pytest.raises(DataImportError):
             import_as(form, sources, tmp_path / "store", "raw")
-    with pytest.raises(ImportFaultError, match="fhir, omop, csv, dicom, vcf"):
+    with pytest.raises(DataImportError, match="fhir, omop, csv, dicom, vcf"):
         import_as("hl7v2", sources, tmp_path / "store", "raw")
 
 

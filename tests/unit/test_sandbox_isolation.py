@@ -13,17 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.sandbox.domain.errors import IsolationError, JobError
-from commonwatt.sandbox.domain.job import Job, Kind, Language, Limits
-from commonwatt.sandbox.engines.attacks.judge import LIMITS, as_job, lay_bait, verdict
+from commonwatt.sandbox.domain.errors import IsolatedJobError, IsolationError
+from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits, OutputKind
+from commonwatt.sandbox.engines.attacks.judge import LIMITS, attack_job, judge_attack, place_bait
 from commonwatt.sandbox.engines.attacks.programs import ATTACKS, PRELUDE
 from commonwatt.sandbox.engines.isolation.cgroups import make_group
-from commonwatt.sandbox.engines.isolation.collect import Refusal, collect
-from commonwatt.sandbox.engines.isolation.handover import Elsewhere, collect_step, prepare_step
-from commonwatt.sandbox.engines.isolation.node import Ending, open_node
+from commonwatt.sandbox.engines.isolation.collect import CollectionRefusal, collect
+from commonwatt.sandbox.engines.isolation.handover import (
+    RemoteJobRunner,
+    collect_step,
+    prepare_step,
+)
+from commonwatt.sandbox.engines.isolation.node import JobEnding, prove_node
 from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
 from commonwatt.sandbox.engines.isolation.probe import check_probe
-from commonwatt.sandbox.engines.isolation.runtime import Runtime
+from commonwatt.sandbox.engines.isolation.runtime import JobRuntime
 from commonwatt.sandbox.engines.isolation.supervise import check_namespaces
 from tests.sandbox_node import open_folder, proved_node
 
@@ -42,23 +46,24 @@ def test_a_job_reads_its_inputs_and_leaves_its_outputs(node, tmp_path):
         "n = len(open('/data/rows').readlines()) - 1\nopen('/out/n.csv', 'w').write(f'n\\n{n}\\n')"
     )
     ended = node.run(
-        Job(code=code, inputs={"rows": rows}, outputs={"n.csv": Kind.CSV}), to=tmp_path
+        IsolatedJob(code=code, inputs={"rows": rows}, outputs={"n.csv": OutputKind.CSV}),
+        to=tmp_path,
     )
-    assert ended.ending is Ending.DONE
+    assert ended.ending is JobEnding.DONE
     assert [output.path.read_text() for output in ended.outputs] == ["n\n2\n"]
     assert stat.S_IMODE(ended.outputs[0].path.stat().st_mode) == 0o600
 
 
 def test_the_same_job_gives_the_same_bytes(node, tmp_path):
     code = "open('/out/a.json', 'w').write(str([hash('x'), len(__import__('os').environ)]))"
-    job = Job(code=code, outputs={"a.json": Kind.JSON})
+    job = IsolatedJob(code=code, outputs={"a.json": OutputKind.JSON})
     first, second = (node.run(job, to=tmp_path).outputs[0].sha256 for _ in range(2))
     assert first == second
 
 
 def test_nothing_is_left_on_the_machine_after_a_job(node, tmp_path):
     mounts = _mounts(node.folder)
-    node.run(Job(code="open('/out/a.csv', 'w').write('1')"), to=tmp_path)
+    node.run(IsolatedJob(code="open('/out/a.csv', 'w').write('1')"), to=tmp_path)
     assert _mounts(node.folder) == mounts
     assert _groups_of(os.getpid()) == []
     assert list((node.folder / "stage").iterdir()) == []
@@ -73,7 +78,7 @@ def test_a_job_dies_with_a_killed_runner(node, tmp_path):
         runner.send_signal(signal.SIGKILL)
         runner.wait()
     _until(lambda: not _alive(mark))
-    _until(lambda: not (open_node(node.folder) and _groups_of(runner.pid)))
+    _until(lambda: not (prove_node(node.folder) and _groups_of(runner.pid)))
     assert list((node.folder / "stage").glob(f"{runner.pid}-*")) == []
 
 
@@ -119,14 +124,14 @@ def _mounts(folder: Path) -> list[str]:
 def test_an_input_that_is_a_link_is_refused(node, tmp_path):
     (tmp_path / "link").symlink_to("/etc")
     with pytest.raises(IsolationError, match="no link"):
-        node.run(Job(code="", inputs={"rows": tmp_path / "link"}), to=tmp_path)
+        node.run(IsolatedJob(code="", inputs={"rows": tmp_path / "link"}), to=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "A", "x" * 41, "a b", "", ".hidden", "陳大文"])
 def test_a_name_that_could_carry_a_message_is_refused_and_not_repeated(name):
-    with pytest.raises(JobError) as caught:
-        Job(code="", outputs={name: Kind.CSV})
-    assert name == "" or name not in caught.value.found.say("en") or len(name) < 2
+    with pytest.raises(IsolatedJobError) as caught:
+        IsolatedJob(code="", outputs={name: OutputKind.CSV})
+    assert name == "" or name not in caught.value.found.translate("en") or len(name) < 2
 
 
 @pytest.mark.parametrize("name", ["net", "pid", "mnt", "ipc", "uts", "cgroup"])
@@ -166,10 +171,10 @@ def test_without_a_cage_the_same_attacks_succeed(tmp_path):
     wanted = {"tcp", "abstract socket of the host", "bait beside the room", "pickle that runs code",
               "secrets in the environment", "see other processes", "powers held"}  # fmt: skip
     reached = set()
-    with open_folder() as folder, lay_bait(folder) as bait:
+    with open_folder() as folder, place_bait(folder) as bait:
         for attack in ATTACKS:
             if attack.name in wanted - {"pickle that runs code"}:
-                code = as_job(attack, bait).code
+                code = attack_job(attack, bait).code
                 done = subprocess.run(
                     [sys.executable, "-c", code], capture_output=True, check=False, timeout=20
                 )
@@ -181,16 +186,19 @@ def test_without_a_cage_the_same_attacks_succeed(tmp_path):
 def test_the_judge_sees_an_escape(tmp_path):
     """An attack that succeeds, or bait that is touched, is never judged stopped."""
     attack = next(attack for attack in ATTACKS if attack.name == "bait beside the room")
-    with open_folder() as folder, lay_bait(folder) as bait:
+    with open_folder() as folder, place_bait(folder) as bait:
         node = proved_node(folder / "node")
-        ended = node.run(Job(code=PRELUDE + "say('STOPPED ENOENT')", limits=LIMITS), to=folder)
-        assert verdict(attack, ended, bait).stopped
-        loud = node.run(
-            Job(code=PRELUDE + "say('STOPPED ENOENT'); say('ESCAPED')", limits=LIMITS), to=folder
+        ended = node.run(
+            IsolatedJob(code=PRELUDE + "say('STOPPED ENOENT')", limits=LIMITS), to=folder
         )
-        assert not verdict(attack, loud, bait).stopped
+        assert judge_attack(attack, ended, bait).stopped
+        loud = node.run(
+            IsolatedJob(code=PRELUDE + "say('STOPPED ENOENT'); say('ESCAPED')", limits=LIMITS),
+            to=folder,
+        )
+        assert not judge_attack(attack, loud, bait).stopped
         (folder / "secret").write_text("changed")
-        assert not verdict(attack, ended, bait).stopped
+        assert not judge_attack(attack, ended, bait).stopped
 
 
 def test_the_collector_follows_and_opens_nothing_special(tmp_path):
@@ -206,11 +214,11 @@ def test_the_collector_follows_and_opens_nothing_special(tmp_path):
     (hostile / "good.txt").write_text("fine")
     names = ("pipe.txt", "link.txt", "folder.txt", "big.txt", "twice.txt", "good.txt")
     fd = os.open(hostile, os.O_RDONLY)
-    found = collect(fd, dict.fromkeys(names, Kind.TEXT), to, limit=99)
+    found = collect(fd, dict.fromkeys(names, OutputKind.TEXT), to, limit=99)
     os.close(fd)
     assert [output.name for output in found.outputs] == ["good.txt"]
     assert found.refusals == {
-        Refusal.NOT_A_FILE: 3, Refusal.TOO_LARGE: 1, Refusal.LINKED: 1, Refusal.UNDECLARED: 1,
+        CollectionRefusal.NOT_A_FILE: 3, CollectionRefusal.TOO_LARGE: 1, CollectionRefusal.LINKED: 1, CollectionRefusal.UNDECLARED: 1,
     }  # fmt: skip
 
 
@@ -226,11 +234,11 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def test_a_picture_keeps_its_pixels_and_loses_its_words():
     plain = _png()
-    assert as_kind(plain, Kind.PNG) == plain
-    assert as_kind(_png(_chunk(b"tEXt", b"Comment\0A123456(3)")), Kind.PNG) == plain
-    assert as_kind(plain + b"rows", Kind.PNG) is None
-    assert as_kind(plain[:-1], Kind.PNG) is None
-    assert as_kind(_png()[:40] + b"\0" + _png()[41:], Kind.PNG) is None
+    assert as_kind(plain, OutputKind.PNG) == plain
+    assert as_kind(_png(_chunk(b"tEXt", b"Comment\0A123456(3)")), OutputKind.PNG) == plain
+    assert as_kind(plain + b"rows", OutputKind.PNG) is None
+    assert as_kind(plain[:-1], OutputKind.PNG) is None
+    assert as_kind(_png()[:40] + b"\0" + _png()[41:], OutputKind.PNG) is None
 
 
 def _fake_version_2(folder: Path) -> Path:
@@ -242,7 +250,7 @@ def _fake_version_2(folder: Path) -> Path:
 
 def test_limits_are_written_as_version_2_wants_them_in_a_fake_tree(tmp_path):
     root = _fake_version_2(tmp_path)
-    limits = Limits(memory_bytes=1000, processes=7, cpus=0.5)
+    limits = JobLimits(memory_bytes=1000, processes=7, cpus=0.5)
     group = make_group("1-0", limits, root=root)
     folder = tmp_path / "commonwatt" / "commonwatt-1-0"
     assert (folder / "memory.max").read_text() == "1000"
@@ -254,7 +262,7 @@ def test_limits_are_written_as_version_2_wants_them_in_a_fake_tree(tmp_path):
 
 
 def test_what_a_job_used_is_read_as_version_2_tells_it_in_a_fake_tree(tmp_path):
-    group = make_group("1-0", Limits(), root=_fake_version_2(tmp_path))
+    group = make_group("1-0", JobLimits(), root=_fake_version_2(tmp_path))
     folder = tmp_path / "commonwatt" / "commonwatt-1-0"
     told = {
         "memory.peak": "4096\n", "cpu.stat": "usage_usec 2500000\nuser_usec 1\n",
@@ -274,7 +282,7 @@ def test_a_version_2_hierarchy_that_hands_down_no_memory_limit_is_refused(tmp_pa
     for name in ("cgroup.controllers", "cgroup.subtree_control"):
         (tmp_path / name).write_text("cpu pids\n")
     with pytest.raises(IsolationError, match="memory"):
-        make_group("1-0", Limits(), root=tmp_path)
+        make_group("1-0", JobLimits(), root=tmp_path)
 
 
 R_STUDY = """
@@ -287,17 +295,22 @@ print(tryCatch(socketConnection("127.0.0.1", 80), error = function(e) "no networ
 
 
 def test_a_job_in_r_fits_a_model_without_a_network(node, tmp_path):
-    if not Runtime().r.is_file():
+    if not JobRuntime().r.is_file():
         pytest.skip("R is not installed")
     rows = tmp_path / "rows.csv"
     rows.write_text("x,y\n1,2\n2,4\n3,6.3\n")
     rows.chmod(0o644)
-    job = Job(code=R_STUDY, inputs={"rows": rows}, outputs={"m.csv": Kind.CSV}, language=Language.R)
+    job = IsolatedJob(
+        code=R_STUDY,
+        inputs={"rows": rows},
+        outputs={"m.csv": OutputKind.CSV},
+        language=JobLanguage.R,
+    )
     ended = node.run(job, to=tmp_path)
-    assert ended.ending is Ending.DONE, ended.log
+    assert ended.ending is JobEnding.DONE, ended.log
     assert ended.outputs[0].path.read_text() == "term,coef\n(Intercept),-0.2\nx,2.15\n"
     assert b"no network" in ended.log
-    assert set(node.environment(Language.R)) == {"r_sha256", "packages_sha256"}
+    assert set(node.environment(JobLanguage.R)) == {"r_sha256", "packages_sha256"}
 
 
 def test_a_step_started_by_another_engine_ends_as_on_a_node(node, tmp_path):
@@ -311,9 +324,11 @@ def test_a_step_started_by_another_engine_ends_as_on_a_node(node, tmp_path):
             seen.append(step)
             subprocess.run(step.argv, env=dict(step.environment), check=False, timeout=60)
 
-        runner = Elsewhere(stages=folder / "stages", node_folder=folder / "node", start=start)
-        job = Job(code="open('/out/n.csv', 'w').write(open('/data/rows').read())",
-                  inputs={"rows": rows}, outputs={"n.csv": Kind.CSV})  # fmt: skip
+        runner = RemoteJobRunner(
+            stages=folder / "stages", node_folder=folder / "node", submit_step=start
+        )
+        job = IsolatedJob(code="open('/out/n.csv', 'w').write(open('/data/rows').read())",
+                  inputs={"rows": rows}, outputs={"n.csv": OutputKind.CSV})  # fmt: skip
         there, here = runner.run(job, to=tmp_path), node.run(job, to=tmp_path)
         assert [one.sha256 for one in there.outputs] == [one.sha256 for one in here.outputs]
         assert there.outputs[0].path.read_text() == "x\n1\n2\n"
@@ -322,7 +337,7 @@ def test_a_step_started_by_another_engine_ends_as_on_a_node(node, tmp_path):
 
 
 def test_a_step_that_never_ended_or_lies_about_its_bytes_is_refused(tmp_path):
-    step = prepare_step(Job(code=""), tmp_path / "stage", tmp_path)
+    step = prepare_step(IsolatedJob(code=""), tmp_path / "stage", tmp_path)
     with pytest.raises(IsolationError, match="no end"):
         collect_step(step, tmp_path)
     (tmp_path / "stage" / "outputs" / "0123").write_text("other")
@@ -338,4 +353,4 @@ def test_a_step_that_never_ended_or_lies_about_its_bytes_is_refused(tmp_path):
 
 def test_a_machine_without_control_groups_is_refused(tmp_path):
     with pytest.raises(IsolationError, match="memory"):
-        make_group("1-0", Limits(), root=tmp_path)
+        make_group("1-0", JobLimits(), root=tmp_path)

@@ -13,7 +13,7 @@ from commonwatt.ledger.verify import verify
 from commonwatt.sandbox.engines.privacy import account
 from commonwatt.sandbox.io.imports.dataset import load_dataset
 from commonwatt.sandbox.io.store import records, schema
-from commonwatt.sandbox.usecases.projects.project import Room
+from commonwatt.sandbox.usecases.projects.project import Project
 from tests import sandbox_killed as child
 from tests.sandbox_house import House
 from tests.sandbox_node import open_folder
@@ -28,7 +28,7 @@ def ready():
         house.sign()
         for person in ("", actor_id_of(house.researcher.public_key)):
             house.room.grant(1.0, person=person, by=house.custodian, at=house.now())
-        house.room.set_lane(0.5, by=house.custodian, at=house.now())
+        house.room.set_preapproved_release(0.5, by=house.custodian, at=house.now())
         house.ledger.engine.dispose()
         yield folder
 
@@ -48,7 +48,7 @@ def test_a_room_killed_at_this_moment_keeps_its_promises(ready, moment, tmp_path
     shutil.copytree(ready, folder)
     code, said, errors = _walk(folder, moment)
     assert code == -9, errors
-    room = Room(Ledger.open(folder / "state.db"), folder / "room", "harbour")
+    room = Project(Ledger.open(folder / "state.db"), folder / "room", "harbour")
     verify(room.ledger)
     _nothing_left_unrecorded(room, folder)
     _the_budget_is_that_of_the_spends(room, said)

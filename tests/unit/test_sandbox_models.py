@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.checks import check_output
 from commonwatt.sandbox.engines.airlock.membership import (
     attack_model,
@@ -22,15 +22,15 @@ from commonwatt.sandbox.engines.airlock.membership import (
     check_leaves,
     check_membership,
 )
-from commonwatt.sandbox.engines.airlock.models import ModelError, parse_model
-from commonwatt.sandbox.engines.airlock.training import Rows
+from commonwatt.sandbox.engines.airlock.models import OutputModelError, parse_model
+from commonwatt.sandbox.engines.airlock.training import TrainingRows
 from commonwatt.sandbox.engines.attacks.models import (
     FEATURES,
     honest_models,
     hostile_models,
     made_up_people,
 )
-from commonwatt.sandbox.engines.isolation.collect import Output
+from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.engines.isolation.inside.job_tools import write_model
 
 HOSTILE = list(hostile_models())
@@ -41,7 +41,9 @@ X, Y = PEOPLE.x[PEOPLE.is_member], PEOPLE.y[PEOPLE.is_member]
 def _stops(data, rows, folder):
     path = folder / "model"
     path.write_bytes(data)
-    output = Output(name="m", kind=Kind.MODEL, sha256="", size_bytes=len(data), path=path)
+    output = CollectedOutput(
+        name="m", kind=OutputKind.MODEL, sha256="", size_bytes=len(data), path=path
+    )
     if stops := check_output(output):
         return stops
     model = parse_model(data)
@@ -149,13 +151,13 @@ def test_what_is_not_of_the_form_is_refused_with_the_part(change, part):
              "centre": [0.0] * 4, "spread": [1.0] * 4,
              "body": {"kind": "linear", "start": 0.0, "weights": [0.1] * 4}}  # fmt: skip
     parse_model(json.dumps(whole).encode())
-    with pytest.raises(ModelError, match=part):
+    with pytest.raises(OutputModelError, match=part):
         parse_model(json.dumps(whole | change).encode())
 
 
 @pytest.mark.parametrize("data", [b"[]", b"1", b'{"format": 1}', b'{"body": null}'])
 def test_anything_else_in_json_is_refused(data):
-    with pytest.raises(ModelError):
+    with pytest.raises(OutputModelError):
         parse_model(data)
 
 
@@ -171,5 +173,5 @@ def test_an_estimator_without_a_form_is_refused_inside():
 
 
 def test_rows_are_those_of_the_arrays():
-    rows = Rows(x=X[:3], y=Y[:3], is_member=np.array([True, False, True]))
+    rows = TrainingRows(x=X[:3], y=Y[:3], is_member=np.array([True, False, True]))
     assert int(rows.is_member.sum()) == 2

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from commonwatt.ledger import Ledger
-from commonwatt.sandbox.domain.errors import BudgetError
+from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.engines.privacy import account, measures
 from tests.databases import postgresql
 
@@ -34,7 +34,10 @@ def test_a_question_that_the_budget_does_not_cover_is_refused_and_costs_nothing(
         account.grant(tx, "room", 0.5, person="ann")
         account.spend(tx, "room", "ann", 0.4, purpose="count")
     for epsilon in (0.2, 0.100001):
-        with pytest.raises(BudgetError, match="0.1 of epsilon left"), ledger.transaction() as tx:
+        with (
+            pytest.raises(PrivacyBudgetError, match="0.1 of epsilon left"),
+            ledger.transaction() as tx,
+        ):
             account.spend(tx, "room", "ann", epsilon, purpose="count")
     with ledger.transaction() as tx:
         assert account.balance(tx, "room").spent == 0.4
@@ -48,7 +51,7 @@ def test_a_cost_must_be_a_number_above_zero(epsilon):
     with ledger.transaction() as tx:
         account.grant(tx, "room", 1.0)
         account.grant(tx, "room", 1.0, person="ann")
-    with pytest.raises(BudgetError), ledger.transaction() as tx:
+    with pytest.raises(PrivacyBudgetError), ledger.transaction() as tx:
         account.spend(tx, "room", "ann", epsilon, purpose="count")
 
 
@@ -71,7 +74,7 @@ def test_random_questions_never_overspend_room_or_person(limit, asked):
             with ledger.transaction() as tx:
                 account.spend(tx, "room", person, epsilon, purpose="q")
             accepted[person] += epsilon
-        except BudgetError:
+        except PrivacyBudgetError:
             fits = sum(accepted.values()) + epsilon <= limit + 1e-9
             assert not (fits and accepted[person] + epsilon <= limit / 2 + 1e-6)
     with ledger.transaction() as tx:
@@ -89,7 +92,7 @@ def _spend_many(path, person, times):
             with ledger.transaction() as tx:
                 account.spend(tx, "room", person, 0.001, purpose="q")
             done += 1
-        except BudgetError:
+        except PrivacyBudgetError:
             pass
     return done
 

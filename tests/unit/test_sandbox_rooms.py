@@ -9,23 +9,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.ledger import ActorError, Ledger
-from commonwatt.sandbox.domain.errors import BudgetError, RoleError, RoomError
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.errors import PrivacyBudgetError, ProjectError, ProjectRoleError
+from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.domain.lifecycle import (
     DATASET_MOVES,
-    MAY,
     OUTPUT_MOVES,
-    ROOM_MOVES,
+    PROJECT_MOVES,
+    STEP_ROLES,
     DatasetState,
     OutputState,
-    Role,
-    RoomState,
+    ProjectRole,
+    ProjectState,
 )
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.engines.privacy import measures
 from commonwatt.sandbox.io.store import opt_outs as consent
-from commonwatt.sandbox.io.store.opt_outs import Scope, left_out, reaches, record, view
-from commonwatt.sandbox.usecases.projects.project import Request, prepare
+from commonwatt.sandbox.io.store.opt_outs import (
+    ConsentScope,
+    excluded_people,
+    filtered_table,
+    opt_out_reaches,
+    record_opt_out,
+)
+from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_tables
 from tests.databases import empty, postgresql
 from tests.sandbox_house import ALL_BY_SEX, BY_SEX, House
 from tests.sandbox_node import open_folder, proved_node
@@ -58,12 +64,12 @@ def node():
 
 def test_every_state_has_its_moves_and_every_step_its_roles():
     for states, moves in (
-        (RoomState, ROOM_MOVES), (DatasetState, DATASET_MOVES), (OutputState, OUTPUT_MOVES),
+        (ProjectState, PROJECT_MOVES), (DatasetState, DATASET_MOVES), (OutputState, OUTPUT_MOVES),
     ):  # fmt: skip
         assert set(states) == set(moves)
         assert all(to <= set(states) for to in moves.values())
-    assert all(roles and Role.AUDITOR not in roles for roles in MAY.values())
-    assert not MAY["vote"] & MAY["submit"]
+    assert all(roles and ProjectRole.AUDITOR not in roles for roles in STEP_ROLES.values())
+    assert not STEP_ROLES["vote"] & STEP_ROLES["submit"]
 
 
 def test_an_output_leaves_only_after_two_strangers_saw_its_bytes(house, node, tmp_path):
@@ -72,12 +78,12 @@ def test_an_output_leaves_only_after_two_strangers_saw_its_bytes(house, node, tm
     assert done.states == {"n.csv": OutputState.WAITING}, done.stops
     output = done.ended.outputs[0].sha256
     assert house.room.bytes_of(output) == b"gender,n\nfemale,30\nmale,30\n"
-    with pytest.raises(RoomError, match="cannot follow"):
+    with pytest.raises(ProjectError, match="cannot follow"):
         house.room.release(output, tmp_path, by=house.custodian, at=house.now())
-    with pytest.raises(RoleError):
+    with pytest.raises(ProjectRoleError):
         house.room.vote(output, approve=True, by=house.researcher, at=house.now())
     house.room.vote(output, approve=True, by=house.first, at=house.now())
-    with pytest.raises(RoleError, match="already"):
+    with pytest.raises(ProjectRoleError, match="already"):
         house.room.vote(output, approve=True, by=house.first, at=house.now())
     assert list(tmp_path.iterdir()) == []
     house.room.vote(output, approve=True, by=house.second, at=house.now())
@@ -96,14 +102,14 @@ def test_changed_bytes_cannot_be_released(house, node, tmp_path):
     for checker in (house.first, house.second):
         house.room.vote(output, approve=True, by=checker, at=house.now())
     (house.room.folder / "outputs" / output).write_bytes(b"gender,n\nfemale,31\n")
-    with pytest.raises(RoomError, match="other than those collected"):
+    with pytest.raises(ProjectError, match="other than those collected"):
         house.room.release(output, tmp_path, by=house.custodian, at=house.now())
 
 
 def _json(house, node, text, **cohorts):
-    request = Request(
+    request = JobSubmission(
         code=f"open('/out/n.json', 'w').write({text!r})", dataset="safe", tables=("Patient",),
-        outputs={"n.json": Kind.JSON},
+        outputs={"n.json": OutputKind.JSON},
         cohorts={"n.json": cohorts["n"]} if cohorts else {},
     )  # fmt: skip
     done = house.room.submit(node, request, by=house.researcher, at=house.now())
@@ -120,7 +126,7 @@ def test_counts_in_json_pass_the_same_guard(house, node, tmp_path):
     rules, output = _json(house, node, '{"all": 60}', n=Cohort(table="Patient"))
     assert rules == []
     house.release(output, tmp_path)
-    house.room.opt_out("p7", Scope.ALL, by=house.custodian, at=house.now())
+    house.room.opt_out("p7", ConsentScope.ALL, by=house.custodian, at=house.now())
     again, _ = _json(house, node, '{"everybody": 60}', n=Cohort(table="Patient"))
     assert again == ["differencing"]
 
@@ -138,8 +144,8 @@ def test_each_column_of_counts_needs_its_own_people(house, node):
     women = Cohort(table="Patient", by=("gender",), where=(("gender", "=", "female"),))
 
     def stops(cohorts):
-        request = Request(code=code, dataset="safe", tables=("Patient",),
-                          outputs={"n.csv": Kind.CSV}, cohorts=cohorts)  # fmt: skip
+        request = JobSubmission(code=code, dataset="safe", tables=("Patient",),
+                          outputs={"n.csv": OutputKind.CSV}, cohorts=cohorts)  # fmt: skip
         done = house.room.submit(node, request, by=house.researcher, at=house.now())
         return [stop.rule for stop in done.stops["n.csv"]]
 
@@ -152,7 +158,7 @@ def test_one_refusal_is_enough(house, node):
     output = house.submit(node, BY_SEX, n=ALL_BY_SEX).ended.outputs[0].sha256
     state = house.room.vote(output, approve=False, by=house.first, at=house.now())
     assert state is OutputState.REJECTED
-    with pytest.raises(RoomError):
+    with pytest.raises(ProjectError):
         house.room.vote(output, approve=True, by=house.second, at=house.now())
 
 
@@ -174,15 +180,15 @@ def test_the_same_people_but_one_cannot_be_released_beside_them(house, node, tmp
     for checker in (house.first, house.second):
         house.room.vote(output, approve=True, by=checker, at=house.now())
     house.room.release(output, tmp_path, by=house.custodian, at=house.now())
-    house.room.opt_out("p7", Scope.ALL, by=house.custodian, at=house.now())
+    house.room.opt_out("p7", ConsentScope.ALL, by=house.custodian, at=house.now())
     again = house.submit(node, total + "  # once more", n=everyone)
     assert "differencing" in [stop.rule for stop in again.stops["n.csv"]]
 
 
 def test_no_job_runs_on_data_that_nobody_signed_for(house, node):
-    with pytest.raises(RoomError, match="de-identified"):
+    with pytest.raises(ProjectError, match="de-identified"):
         house.submit(node, BY_SEX)
-    with pytest.raises(RoomError, match="risk report"):
+    with pytest.raises(ProjectError, match="risk report"):
         house.room.sign_risk("safe", "0" * 64, by=house.custodian, at=house.now())
     for key in (house.researcher, house.auditor):
         with pytest.raises(ActorError):
@@ -192,11 +198,11 @@ def test_no_job_runs_on_data_that_nobody_signed_for(house, node):
 def test_a_closed_or_expired_room_lets_no_one_work(house, node):
     house.sign()
     late = datetime(2027, 1, 2, tzinfo=UTC)
-    request = Request(code="", dataset="safe", tables=("Patient",), outputs={})
-    with pytest.raises(RoomError, match="expired"):
+    request = JobSubmission(code="", dataset="safe", tables=("Patient",), outputs={})
+    with pytest.raises(ProjectError, match="expired"):
         house.room.submit(node, request, by=house.researcher, at=late)
     house.room.close(by=house.custodian, at=house.now())
-    with pytest.raises(RoomError, match="not open"):
+    with pytest.raises(ProjectError, match="not open"):
         house.room.submit(node, request, by=house.researcher, at=house.now())
 
 
@@ -209,14 +215,16 @@ def test_a_question_is_paid_for_before_it_is_answered(house):
     house.room.grant(0.6, person=person, by=house.custodian, at=house.now())
 
     def asked(dataset, gone):
-        rows = pl.read_parquet(view(dataset.table("Patient"), gone, house.room.folder / "views"))
+        rows = pl.read_parquet(
+            filtered_table(dataset.table("Patient"), gone, house.room.folder / "views")
+        )
         return measures.count(rows.height).answer(0.5)
 
-    house.room.set_lane(0.5, by=house.custodian, at=house.now())
+    house.room.set_preapproved_release(0.5, by=house.custodian, at=house.now())
     found = house.room.ask("safe", asked, 0.5, purpose="count", by=house.researcher, at=house.now())
     assert found.state is OutputState.RELEASED
     assert abs(found.answer.values[0] - 60) < 60
-    with pytest.raises(BudgetError, match="0.1 of epsilon left"):
+    with pytest.raises(PrivacyBudgetError, match="0.1 of epsilon left"):
         house.room.ask("safe", asked, 0.5, purpose="count", by=house.researcher, at=house.now())
 
 
@@ -232,7 +240,7 @@ def test_what_is_deleted_is_gone_and_on_record(house):
 
 def test_no_person_of_the_data_stands_in_the_ledger_or_the_status(house, node):
     house.sign()
-    house.room.opt_out("p7", Scope.ALL, by=house.custodian, at=house.now())
+    house.room.opt_out("p7", ConsentScope.ALL, by=house.custodian, at=house.now())
     house.submit(node, "print(open('/data/patient', 'rb').read())", n=ALL_BY_SEX)
     told = json.dumps([entry.text for entry in house.ledger.entries()])
     told += json.dumps(house.room.status(), default=str)
@@ -244,39 +252,39 @@ def test_no_person_of_the_data_stands_in_the_ledger_or_the_status(house, node):
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abcdef"), st.sampled_from(list(Scope)), st.booleans()),
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from(list(ConsentScope)), st.booleans()),
         max_size=25,
     ),
-    st.sampled_from(list(Scope)),
+    st.sampled_from(list(ConsentScope)),
 )
 def test_after_any_history_no_use_sees_a_person_who_said_no(history, use):
     ledger = Ledger.open("sqlite://")
-    prepare(ledger)
+    prepare_tables(ledger)
     last = {}
     with open_folder() as folder:
         table = folder / "t.parquet"
         pl.DataFrame({"patient_id": list("abcdef"), "x": range(6)}).write_parquet(table)
         for person, scope, out in history:
             with ledger.transaction() as tx:
-                record(tx, "room", person, scope, out=out)
+                record_opt_out(tx, "room", person, scope, out=out)
             last[person, scope] = out
             with ledger.reading() as tx:
-                gone = left_out(tx, "room", use)
-            said_no = {p for (p, s), no in last.items() if no and reaches(s, use)}
-            seen = set(pl.read_parquet(view(table, gone, folder / "views"))["patient_id"])
+                gone = excluded_people(tx, "room", use)
+            said_no = {p for (p, s), no in last.items() if no and opt_out_reaches(s, use)}
+            seen = set(pl.read_parquet(filtered_table(table, gone, folder / "views"))["patient_id"])
             assert seen == set("abcdef") - said_no
 
 
 def test_scopes_reach_what_they_say():
-    assert reaches(consent.Scope.ALL, Scope.GENOMICS)
-    assert reaches(Scope.GENOMICS, Scope.GENOMICS)
-    assert not reaches(Scope.AI_TRAINING, Scope.RESEARCH)
+    assert opt_out_reaches(consent.ConsentScope.ALL, ConsentScope.GENOMICS)
+    assert opt_out_reaches(ConsentScope.GENOMICS, ConsentScope.GENOMICS)
+    assert not opt_out_reaches(ConsentScope.AI_TRAINING, ConsentScope.RESEARCH)
 
 
 def test_an_opt_out_reaches_the_next_job_and_the_next_copy(house, node):
     house.sign()
-    house.room.opt_out("p7", Scope.RESEARCH, by=house.custodian, at=house.now())
-    house.room.opt_out("p8", Scope.GENOMICS, by=house.custodian, at=house.now())
+    house.room.opt_out("p7", ConsentScope.RESEARCH, by=house.custodian, at=house.now())
+    house.room.opt_out("p8", ConsentScope.GENOMICS, by=house.custodian, at=house.now())
     count = "import polars as pl\nn = pl.read_parquet('/data/patient').height\n"
     count += "open('/out/n.csv', 'w').write(f'x\\n{n}\\n')"
     done = house.submit(node, count)

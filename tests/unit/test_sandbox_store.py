@@ -15,14 +15,14 @@ from pydicom.data import get_testdata_file
 
 from commonwatt.cli import root
 from commonwatt.cli.frame import run_main
-from commonwatt.sandbox.domain.errors import RoomError
+from commonwatt.sandbox.domain.errors import ProjectError
 from commonwatt.sandbox.io.imports.checked import connection, literal
 from commonwatt.sandbox.io.imports.dataset import import_fhir, import_omop, load_dataset
 from commonwatt.sandbox.io.imports.genomes import import_vcf
-from commonwatt.sandbox.io.imports.shapes import add_other_shape
+from commonwatt.sandbox.io.imports.shapes import add_missing_model_tables
 from commonwatt.sandbox.io.imports.tables import omop_tables
-from commonwatt.sandbox.io.store.opt_outs import Scope, view
-from commonwatt.sandbox.usecases.projects.project import Request
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, filtered_table
+from commonwatt.sandbox.usecases.projects.project import JobSubmission
 from tests.sandbox_house import House
 from tests.sandbox_node import open_folder
 from tests.shared_data import shared_data
@@ -99,7 +99,7 @@ def test_both_shapes_have_the_same_bytes_on_one_thread_and_two(tmp_path):
         for table in raw.rows:
             (draft / f"{table}.parquet").symlink_to(raw.table(table))
         with connection(draft, threads=threads) as base:
-            add_other_shape(base, draft)
+            add_missing_model_tables(base, draft)
         for table in raw.derived:
             made = (draft / f"{table}.parquet").read_bytes()
             assert zlib.crc32(made) == zlib.crc32(raw.table(table).read_bytes())
@@ -108,7 +108,9 @@ def test_both_shapes_have_the_same_bytes_on_one_thread_and_two(tmp_path):
 def test_opt_outs_reach_people_in_either_shape(tmp_path):
     dataset = import_fhir([_fhir(tmp_path / "in")], tmp_path / "store", "raw")
     for table in ("Observation", "measurement", "person", "observation_period"):
-        seen = pl.read_parquet(view(dataset.table(table), frozenset({"p1"}), tmp_path / "views"))
+        seen = pl.read_parquet(
+            filtered_table(dataset.table(table), frozenset({"p1"}), tmp_path / "views")
+        )
         assert set(seen["patient_id"]) == {"p0", "p2"}
 
 
@@ -125,9 +127,9 @@ def test_a_room_can_be_fed_omop_and_asked_in_both_shapes(tmp_path):
     with open_folder() as folder:
         house = House(folder)
         room, now = house.room, house.now
-        room.take_in(lambda store: import_omop([source], store, "omop"),
+        room.import_dataset(lambda store: import_omop([source], store, "omop"),
                      by=house.custodian, at=now())  # fmt: skip
-        room.opt_out("7", Scope.ALL, by=house.custodian, at=now())
+        room.opt_out("7", ConsentScope.ALL, by=house.custodian, at=now())
         safe, report = room.deidentify("omop", "omop-safe", by=house.custodian, at=now())
         assert report.risk.k >= 5
         assert (safe.rows["Patient"], safe.rows["Encounter"]) == (59, 59)
@@ -149,10 +151,10 @@ def test_a_room_makes_of_genomes_counts_and_no_row(tmp_path):
     with open_folder() as folder:
         house = House(folder)
         room, now = house.room, house.now
-        room.take_in(lambda store: import_vcf([tmp_path / "in.vcf"], store, "genomes"),
+        room.import_dataset(lambda store: import_vcf([tmp_path / "in.vcf"], store, "genomes"),
                      by=house.custodian, at=now())  # fmt: skip
-        room.opt_out("g0", Scope.GENOMICS, by=house.custodian, at=now())
-        with pytest.raises(RoomError):
+        room.opt_out("g0", ConsentScope.GENOMICS, by=house.custodian, at=now())
+        with pytest.raises(ProjectError):
             room.deidentify("genomes", "rows", by=house.custodian, at=now())
         counts, report = room.count_alleles("genomes", "counts", by=house.custodian, at=now())
         assert (report.people, set(counts.tables)) == (59, {"AlleleCount"})
@@ -348,5 +350,5 @@ def test_the_command_takes_every_form_and_tells_every_rule(tmp_path, capsys):
 
 def test_a_job_may_not_ask_for_two_tables_of_one_name():
     """FHIR's Observation and OMOP's observation would lie on one place."""
-    with pytest.raises(RoomError, match="under one name"):
-        Request(code="", dataset="safe", tables=("Observation", "observation"), outputs={})
+    with pytest.raises(ProjectError, match="under one name"):
+        JobSubmission(code="", dataset="safe", tables=("Observation", "observation"), outputs={})

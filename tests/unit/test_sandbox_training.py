@@ -7,24 +7,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.ledger import Ledger, actor_id_of
-from commonwatt.sandbox.domain.errors import AirlockError, RoomError
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.errors import AirlockError, ProjectError
+from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
-from commonwatt.sandbox.engines.airlock.training import Feature, Training, is_held_out
+from commonwatt.sandbox.engines.airlock.training import (
+    TrainingDeclaration,
+    TrainingFeature,
+    is_held_out,
+)
 from commonwatt.sandbox.engines.privacy import measures
 from commonwatt.sandbox.io.store import opt_outs as consent
 from commonwatt.sandbox.io.store import records
-from commonwatt.sandbox.io.store.opt_outs import Scope, people_of, reaches
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, opt_out_reaches, people_of
 from commonwatt.sandbox.io.store.schema import uses
-from commonwatt.sandbox.usecases.projects.project import Request, prepare
+from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_tables
 from tests.sandbox_house import House
 from tests.sandbox_node import open_folder, proved_node
 
-TRAINING = Training(
+TRAINING = TrainingDeclaration(
     table="Patient",
     features=(
-        Feature(name="birth_band", column="birth_band"),
-        Feature(name="gender=male", column="gender", equals="male"),
+        TrainingFeature(name="birth_band", column="birth_band"),
+        TrainingFeature(name="gender=male", column="gender", equals="male"),
     ),
     outcome=Cohort(table="Patient", where=(("gender", "=", "male"),)),
 )
@@ -68,9 +72,9 @@ def house():
 
 
 def _train(house, node, code=HONEST, training=TRAINING):
-    request = Request(
+    request = JobSubmission(
         code=code, dataset="safe", tables=("Patient",), training=training,
-        outputs={"m.json": Kind.MODEL, "seen.csv": Kind.CSV},
+        outputs={"m.json": OutputKind.MODEL, "seen.csv": OutputKind.CSV},
     )  # fmt: skip
     done = house.room.submit(node, request, by=house.researcher, at=house.now())
     assert "m.json" in done.stops, done.ended.log.decode()
@@ -103,9 +107,9 @@ def test_the_same_people_are_kept_back_from_every_job(house, node):
 
 
 def test_a_model_without_declared_training_or_of_other_features_stays(house, node):
-    request = Request(
+    request = JobSubmission(
         code="open('/out/m.json', 'w').write(MODEL)".replace("MODEL", repr(_linear(["x"]))),
-        dataset="safe", tables=("Patient",), outputs={"m.json": Kind.MODEL},
+        dataset="safe", tables=("Patient",), outputs={"m.json": OutputKind.MODEL},
     )  # fmt: skip
     done = house.room.submit(node, request, by=house.researcher, at=house.now())
     assert [stop.rule for stop in done.stops["m.json"]] == ["declaration"]
@@ -126,13 +130,15 @@ def test_a_model_of_a_person_who_opted_out_is_known_at_once_and_stays(house, nod
     _, output, _ = _train(house, node)
     reached = []
     for person in range(12):
-        house.room.opt_out(f"p{person}", Scope.AI_TRAINING, by=house.custodian, at=house.now())
+        house.room.opt_out(
+            f"p{person}", ConsentScope.AI_TRAINING, by=house.custodian, at=house.now()
+        )
         reached.append(house.room.status()["models"][0]["opted_out_since"])
     assert reached == sorted(reached)
     assert reached[-1] >= 3  # of twelve, those who were in the training
     for checker in (house.first, house.second):
         house.room.vote(output, approve=True, by=checker, at=house.now())
-    with pytest.raises(RoomError, match="opted out since"):
+    with pytest.raises(ProjectError, match="opted out since"):
         house.room.release(output, tmp_path, by=house.custodian, at=house.now())
     assert list(tmp_path.iterdir()) == []
     _train(house, node, PLAIN)
@@ -146,52 +152,55 @@ def test_who_opts_out_while_a_job_runs_stops_what_it_leaves(house, node):
 
         def run(self, job, *, to):
             ended = node.run(job, to=to)
-            house.room.opt_out("p1", Scope.ALL, by=house.custodian, at=house.now())
+            house.room.opt_out("p1", ConsentScope.ALL, by=house.custodian, at=house.now())
             return ended
 
     stops, output, _ = _train(house, Slow(), PLAIN)
     assert "opt-out" in [stop.rule for stop in stops]
-    with pytest.raises(RoomError):
+    with pytest.raises(ProjectError):
         house.room.vote(output, approve=True, by=house.first, at=house.now())
 
 
 def test_training_on_columns_that_do_not_exist_is_refused(house, node):
-    for feature in (Feature(name="x", column="none"), Feature(name="gender", column="gender")):
-        wrong = Training(table="Patient", features=(feature,), outcome="birth_band")
+    for feature in (
+        TrainingFeature(name="x", column="none"),
+        TrainingFeature(name="gender", column="gender"),
+    ):
+        wrong = TrainingDeclaration(table="Patient", features=(feature,), outcome="birth_band")
         with pytest.raises(AirlockError):
             _train(house, node, training=wrong)
     with pytest.raises(AirlockError, match="share"):
-        Training(table="Patient", features=(), outcome="x", held_out=0.0)
-    same = (Feature(name="x", column="a"), Feature(name="x", column="b"))
+        TrainingDeclaration(table="Patient", features=(), outcome="x", held_out=0.0)
+    same = (TrainingFeature(name="x", column="a"), TrainingFeature(name="x", column="b"))
     with pytest.raises(AirlockError, match="name of its own"):
-        Training(table="Patient", features=same, outcome="x")
+        TrainingDeclaration(table="Patient", features=same, outcome="x")
 
 
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abcdef"), st.sampled_from(list(Scope)), st.booleans()),
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from(list(ConsentScope)), st.booleans()),
         max_size=20,
     ),
-    st.sampled_from(list(Scope)),
+    st.sampled_from(list(ConsentScope)),
     st.sets(st.sampled_from("abcdef")),
 )
 def test_after_any_history_the_model_record_names_who_said_no(history, scope, trained):
     ledger = Ledger.open("sqlite://")
-    prepare(ledger)
+    prepare_tables(ledger)
     row = {"room": "r", "state": "open", "purpose": "", "legal_basis": "", "scope": scope.value,
            "expires_on": "2099-01-01"}  # fmt: skip
     last = {}
     with ledger.transaction() as tx:
-        records.add_room(tx, row)
+        records.add_project(tx, row)
         records.add_model(tx, "r", "m", "safe", trained, 0.5)
     for person, said, out in history:
         with ledger.transaction() as tx:
-            consent.record(tx, "r", person, said, out=out)
+            consent.record_opt_out(tx, "r", person, said, out=out)
         last[person, said] = out
-        no = {p for (p, s), gone in last.items() if gone and reaches(s, scope)}
+        no = {p for (p, s), gone in last.items() if gone and opt_out_reaches(s, scope)}
         with ledger.reading() as tx:
-            found = records.model(tx, "r", "m")
+            found = records.model_row(tx, "r", "m")
         assert found["opted_out_since"] == len(no & trained)
 
 
@@ -207,7 +216,7 @@ def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(hous
         seen.append(len(people_of([dataset.table("Patient")]) - gone))
         return measures.count(seen[-1]).answer(0.1)
 
-    house.room.opt_out("p5", Scope.ALL, by=house.custodian, at=house.now())
+    house.room.opt_out("p5", ConsentScope.ALL, by=house.custodian, at=house.now())
     house.room.ask(
         "safe", measure, 0.1, tables=("Patient",), purpose="n", by=house.researcher, at=house.now()
     )

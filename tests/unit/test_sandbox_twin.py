@@ -3,8 +3,13 @@
 import polars as pl
 import pytest
 
-from commonwatt.sandbox.domain.errors import BudgetError
-from commonwatt.sandbox.engines.synthetic.tables import Categories, Range, Token, make_twin
+from commonwatt.sandbox.domain.errors import PrivacyBudgetError
+from commonwatt.sandbox.engines.synthetic.tables import (
+    CategoryColumn,
+    IdentifierColumn,
+    RangeColumn,
+    make_synthetic_table,
+)
 
 DATA = pl.DataFrame(
     {
@@ -15,14 +20,14 @@ DATA = pl.DataFrame(
     }
 )
 DOMAINS = {
-    "patient_id": Token(),
-    "sex": Categories(("F", "M", "X")),
-    "age": Range(0, 120, 24),
+    "patient_id": IdentifierColumn(),
+    "sex": CategoryColumn(("F", "M", "X")),
+    "age": RangeColumn(0, 120, 24),
 }  # fmt: skip
 
 
 def test_a_twin_has_the_schema_and_the_marginals_and_no_record():
-    twin = make_twin(DATA, DOMAINS, rows=3000, epsilon=2.0, seed=1)
+    twin = make_synthetic_table(DATA, DOMAINS, rows=3000, epsilon=2.0, seed=1)
     assert twin.columns == ["patient_id", "sex", "age"]
     assert twin.schema["age"] == pl.Float64
     assert twin.height == 3000
@@ -34,7 +39,7 @@ def test_a_twin_has_the_schema_and_the_marginals_and_no_record():
 
 def test_values_outside_the_schema_never_appear():
     rare = DATA.with_columns(sex=pl.lit("rare"))
-    twin = make_twin(rare, DOMAINS, rows=100, epsilon=1.0, seed=1)
+    twin = make_synthetic_table(rare, DOMAINS, rows=100, epsilon=1.0, seed=1)
     assert set(twin["sex"]) <= {"F", "M", "X", None}
 
 
@@ -42,12 +47,14 @@ def test_the_rows_of_a_twin_relate_no_column_to_another():
     linked = DATA.with_columns(
         sex=pl.when(pl.col("age") < 50).then(pl.lit("F")).otherwise(pl.lit("M"))
     )
-    twin = make_twin(linked, DOMAINS, rows=4000, epsilon=4.0, seed=2)
+    twin = make_synthetic_table(linked, DOMAINS, rows=4000, epsilon=4.0, seed=2)
     young = twin.filter(pl.col("age") < 50)
     assert (young["sex"] == "F").mean() == pytest.approx((twin["sex"] == "F").mean(), abs=0.06)
 
 
-@pytest.mark.parametrize(("epsilon", "domains"), [(0.0, DOMAINS), (1.0, {"none": Token()})])
+@pytest.mark.parametrize(
+    ("epsilon", "domains"), [(0.0, DOMAINS), (1.0, {"none": IdentifierColumn()})]
+)
 def test_a_twin_must_be_paid_for_and_be_of_the_data(epsilon, domains):
-    with pytest.raises(BudgetError):
-        make_twin(DATA, domains, rows=1, epsilon=epsilon, seed=1)
+    with pytest.raises(PrivacyBudgetError):
+        make_synthetic_table(DATA, domains, rows=1, epsilon=epsilon, seed=1)

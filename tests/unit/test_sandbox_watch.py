@@ -6,18 +6,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from commonwatt.ledger import actor_id_of
-from commonwatt.sandbox.domain.errors import RoomError
-from commonwatt.sandbox.domain.lifecycle import RoomState
+from commonwatt.sandbox.domain.errors import ProjectError
+from commonwatt.sandbox.domain.lifecycle import ProjectState
 from commonwatt.sandbox.engines.privacy import measures
 from commonwatt.sandbox.io.store.opt_outs import people_of
 from commonwatt.sandbox.io.store.wipe import wipe
 from commonwatt.sandbox.usecases.projects.activity import (
-    Thresholds,
-    alerts,
-    due,
+    ActivityThresholds,
+    activity_alerts,
+    activity_report,
+    data_uses,
     events,
-    report,
-    uses,
+    retention_duties,
 )
 from tests.sandbox_house import ALL_BY_SEX, BY_SEX, House
 from tests.sandbox_node import open_folder, proved_node
@@ -38,7 +38,7 @@ def house():
         made.sign()
         for person in ("", actor_id_of(made.researcher.public_key)):
             made.room.grant(1.0, person=person, by=made.custodian, at=made.now())
-        made.room.set_lane(0.5, by=made.custodian, at=made.now())
+        made.room.set_preapproved_release(0.5, by=made.custodian, at=made.now())
         yield made
 
 
@@ -53,7 +53,7 @@ def _ask(house, epsilon=0.01, purpose="count"):
 
 
 def _rules(house, **changed):
-    found = alerts(house.ledger, "harbour", Thresholds(**changed))
+    found = activity_alerts(house.ledger, "harbour", ActivityThresholds(**changed))
     me = actor_id_of(house.researcher.public_key)
     assert all(alert.actor == me for alert in found)
     return [alert.rule for alert in found]
@@ -108,13 +108,13 @@ def test_a_budget_spent_fast_and_the_same_question_again_raise_alerts(house):
 
 def test_outputs_that_differ_in_a_few_people_raise_an_alert(house, node, tmp_path):
     from commonwatt.sandbox.engines.airlock.cohort import Cohort
-    from commonwatt.sandbox.io.store.opt_outs import Scope
+    from commonwatt.sandbox.io.store.opt_outs import ConsentScope
 
     total = "open('/out/n.csv', 'w').write('n\\n60\\n')"
     house.release(
         house.submit(node, total, n=Cohort(table="Patient")).ended.outputs[0].sha256, tmp_path
     )
-    house.room.opt_out("p1", Scope.ALL, by=house.custodian, at=house.now())
+    house.room.opt_out("p1", ConsentScope.ALL, by=house.custodian, at=house.now())
     for word in ("a", "b"):
         code = f"open('/out/n.csv', 'w').write('n_{word}\\n60\\n')"
         house.submit(node, code, n=Cohort(table="Patient"))
@@ -124,7 +124,7 @@ def test_outputs_that_differ_in_a_few_people_raise_an_alert(house, node, tmp_pat
 def test_every_use_is_on_record_with_person_tables_and_people(house, node):
     house.submit(node, BY_SEX, n=ALL_BY_SEX)
     _ask(house)
-    job, question = uses(house.ledger, "harbour")
+    job, question = data_uses(house.ledger, "harbour")
     assert (job["step"], question["step"]) == ("submit", "ask")
     assert job["actor"] == actor_id_of(house.researcher.public_key)
     assert (json.loads(job["tables"]), job["people"]) == (["Patient"], 60)
@@ -135,7 +135,7 @@ def test_every_use_is_on_record_with_person_tables_and_people(house, node):
 def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(house, node):
     house.submit(node, BY_SEX, n=ALL_BY_SEX)
     _ask(house)
-    told = report(house.ledger, house.room.folder, "harbour", house.now())
+    told = activity_report(house.ledger, house.room.folder, "harbour", house.now())
     steps = [step["step"] for step in told["steps"]]
     assert steps == [event.step for event in events(house.ledger, "harbour")]
     assert {"open", "import", "deidentify", "sign-risk", "submit", "ask", "lane"} <= set(steps)
@@ -147,33 +147,33 @@ def test_the_auditor_sees_steps_uses_and_alerts_and_no_person(house, node):
 
 def test_expiry_asks_for_closing_and_then_for_deletion(house):
     folder, late = house.room.folder, datetime(2027, 1, 2, tzinfo=UTC)
-    assert due(house.ledger, folder, "harbour", house.now()) == []
-    found = due(house.ledger, folder, "harbour", late, keep_days=30)
+    assert retention_duties(house.ledger, folder, "harbour", house.now()) == []
+    found = retention_duties(house.ledger, folder, "harbour", late, keep_days=30)
     assert [(one.on, str(one.why)) for one in found] == [
         ("2027-01-01", "expired, and still open"),
         ("2027-01-31", "its data are to be deleted by then"),
     ]
     house.room.close(by=house.custodian, at=late)
-    house.room.delete_room(by=house.custodian, at=late)
-    assert due(house.ledger, folder, "harbour", late) == []
+    house.room.delete_project(by=house.custodian, at=late)
+    assert retention_duties(house.ledger, folder, "harbour", late) == []
 
 
 def test_a_deleted_room_holds_nothing_and_its_tokens_lead_to_nobody(house, node):
     house.submit(node, BY_SEX, n=ALL_BY_SEX)
-    with pytest.raises(RoomError, match="cannot follow"):
-        house.room.delete_room(by=house.custodian, at=house.now())
+    with pytest.raises(ProjectError, match="cannot follow"):
+        house.room.delete_project(by=house.custodian, at=house.now())
     house.room.close(by=house.custodian, at=house.now())
-    proof = house.room.delete_room(by=house.custodian, at=house.now())
+    proof = house.room.delete_project(by=house.custodian, at=house.now())
     assert proof.left == 0
     assert len(proof.files) >= 6
     assert list(house.room.folder.iterdir()) == []
-    assert house.room.status()["state"] == RoomState.DELETED
+    assert house.room.status()["state"] == ProjectState.DELETED
     last = events(house.ledger, "harbour")[-1]
     assert last.body["key"] == "destroyed"
     assert last.body["not-covered"].startswith("blocks that flash")
-    with pytest.raises(RoomError, match="without its key"):
+    with pytest.raises(ProjectError, match="without its key"):
         house.room.opt_out("p1", "all", by=house.custodian, at=house.now())
-    with pytest.raises(RoomError):
+    with pytest.raises(ProjectError):
         house.room.reopen(by=house.custodian, at=house.now())
 
 
@@ -187,10 +187,10 @@ def test_a_deletion_that_was_interrupted_is_due_and_goes_on(house, monkeypatch):
         patch.setattr(room, "wipe", cut)
         with pytest.raises(KeyboardInterrupt):
             house.room.delete("raw", by=house.custodian, at=house.now())
-    waiting = due(house.ledger, house.room.folder, "harbour", house.now())
+    waiting = retention_duties(house.ledger, house.room.folder, "harbour", house.now())
     assert [one.what for one in waiting] == ["dataset raw"]
     assert house.room.delete("raw", by=house.custodian, at=house.now()).left == 0
-    assert due(house.ledger, house.room.folder, "harbour", house.now()) == []
+    assert retention_duties(house.ledger, house.room.folder, "harbour", house.now()) == []
 
 
 def test_what_is_wiped_is_overwritten_before_it_is_removed(tmp_path):

@@ -10,14 +10,14 @@ from commonwatt.cli import root
 from commonwatt.core.errors import InfeasibleError, TableError, UsageError
 from commonwatt.siting.domain.cooling import Cooling
 from commonwatt.siting.usecases import (
-    PlaceChoices,
-    contest_answer,
-    cost_answer,
+    PlacementOptions,
     cost_of_run,
+    cost_result,
     cost_section,
     day_ahead_rows,
-    place_answer,
     place_section,
+    placement_result,
+    sites_comparison,
 )
 
 HEAD = "class,origin,gpus,latency_ms,residency,types,defer_h,gb_per_gpu_hour\n"
@@ -31,7 +31,7 @@ def run(*arguments):
 
 
 def test_the_contest_turns_its_sign_between_the_column_and_the_audit():
-    rows = {row["contest"]: row for row in contest_answer(draws=20_000)["contest"]}
+    rows = {row["contest"]: row for row in sites_comparison(draws=20_000)["contest"]}
     column, audited = rows["the column's own figures"], rows["audited figures"]
     assert column["ratio_p95"] < 0.5
     assert audited["ratio_p5"] > 1.0
@@ -42,7 +42,7 @@ def test_the_contest_turns_its_sign_between_the_column_and_the_audit():
 
 
 def test_use_leads_both_the_tornado_and_the_sobol_table():
-    answer = cost_answer(["cn-west"], draws=5000, sobol_draws=2048)
+    answer = cost_result(["cn-west"], draws=5000, sobol_draws=2048)
     assert answer["tornado"][0]["input"] == "utilisation_share"
     assert answer["sobol"][0]["input"] == "utilisation_share"
     parts = sum(row["usd_per_gpu_hour"] for row in answer["parts"])
@@ -59,11 +59,11 @@ def test_a_measured_run_replaces_use_and_energy():
 
 def test_an_unknown_site_is_answered_with_those_known():
     with pytest.raises(UsageError, match="us-virginia"):
-        cost_answer(["mars"])
+        cost_result(["mars"])
 
 
 def test_a_placement_is_proved_and_its_limits_are_said():
-    answer = place_answer(choices=PlaceChoices(hours=48))
+    answer = placement_result(choices=PlacementOptions(hours=48))
     assert answer["gap_share"] <= 1e-4
     assert any("latency" in str(word) for word in answer["limits"])
     shares = {}
@@ -73,7 +73,7 @@ def test_a_placement_is_proved_and_its_limits_are_said():
 
 
 def test_whole_racks_of_two_gpu_types_may_be_placed():
-    choices = PlaceChoices(
+    choices = PlacementOptions(
         hours=24,
         types=("H100", "B200"),
         unit_gpus=64,
@@ -81,7 +81,7 @@ def test_whole_racks_of_two_gpu_types_may_be_placed():
         explain=False,
         gap=1e-3,
     )
-    answer = place_answer(choices=choices)
+    answer = placement_result(choices=choices)
     assert all(
         math.isclose(row["h100_equivalents"] % 64, 0, abs_tol=1e-6) for row in answer["sites"]
     )
@@ -93,14 +93,14 @@ def test_a_conflict_of_a_classes_file_is_named(tmp_path):
     with pytest.raises(
         InfeasibleError, match="latency limit of clinic; the data residency of clinic"
     ):
-        place_answer(path, PlaceChoices(hours=24))
+        placement_result(path, PlacementOptions(hours=24))
 
 
 def test_a_class_without_a_number_is_named(tmp_path):
     path = tmp_path / "classes.csv"
     path.write_text(HEAD + "clinic,europe-west3,many,10,,,0,1\n", encoding="utf-8")
     with pytest.raises(TableError, match="column gpus"):
-        place_answer(path, PlaceChoices(hours=24))
+        placement_result(path, PlacementOptions(hours=24))
 
 
 def test_day_ahead_rows_keep_within_three_and_five_per_cent():
@@ -139,8 +139,10 @@ def test_the_audit_command_writes_a_table(tmp_path):
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_the_sections_of_a_report_are_whole(language):
-    cost = cost_section(cost_answer(["us-iowa", "cn-west"], draws=500, sobol_draws=64), language)
-    place = place_section(place_answer(choices=PlaceChoices(hours=24, explain=False)), language)
+    cost = cost_section(cost_result(["us-iowa", "cn-west"], draws=500, sobol_draws=64), language)
+    place = place_section(
+        placement_result(choices=PlacementOptions(hours=24, explain=False)), language
+    )
     assert len(cost.figures) == 3
     assert all(figure.svg.startswith("<svg") for figure in (*cost.figures, *place.figures))
     assert len(cost.tables[0].rows) == 2
@@ -150,17 +152,17 @@ def test_the_sections_of_a_report_are_whole(language):
 
 def test_hourly_prices_and_weather_take_the_place_of_tariff_and_pue():
     market = ("us-south1", Cooling.LIQUID)
-    cool = cost_answer(["us-texas"], draws=500, sobol_draws=64, market=market)
+    cool = cost_result(["us-texas"], draws=500, sobol_draws=64, market=market)
     cells = {row["input"]: row for row in cool["cells"]}
     assert "US-TEX-ERCO" in cells["tariff_usd_per_kwh"]["source"]
     assert 1.05 < cells["pue_ratio"]["median"] < 1.2
     with pytest.raises(UsageError, match="us-south1"):
-        cost_answer(["us-texas"], draws=500, market=("atlantis", Cooling.LIQUID))
+        cost_result(["us-texas"], draws=500, market=("atlantis", Cooling.LIQUID))
 
 
 def test_each_site_may_have_its_own_measured_run():
     runs = {"us-iowa": (0.9, 1.2), "us-texas": (0.2, 1.2)}
-    answer = cost_answer(["us-iowa", "us-texas"], draws=500, sobol_draws=64, runs=runs)
+    answer = cost_result(["us-iowa", "us-texas"], draws=500, sobol_draws=64, runs=runs)
     iowa, texas = answer["sites"]
     assert iowa["utilisation_share"] == 0.9
     assert texas["p50_usd_per_gpu_hour"] > 2 * iowa["p50_usd_per_gpu_hour"]
@@ -171,5 +173,5 @@ def test_classes_may_be_given_as_rows():
         "class": "a", "origin": "us-east4", "gpus": 100.0, "latency_ms": 30.0, "residency": "",
         "types": "", "defer_h": 0, "gb_per_gpu_hour": 0.0,
     }  # fmt: skip
-    answer = place_answer([row], PlaceChoices(hours=24, explain=False))
+    answer = placement_result([row], PlacementOptions(hours=24, explain=False))
     assert {each["class"] for each in answer["classes"]} == {"a"}

@@ -9,7 +9,7 @@ import pytest
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.siting.domain.cost_inputs import INPUTS, PLACE
 from commonwatt.siting.domain.errors import CellsError
-from commonwatt.siting.engines.cost.chance import costs_of, draw, draw_slow, sobol
+from commonwatt.siting.engines.cost.chance import costs_of, draw_costs, draw_costs_reference, sobol
 from commonwatt.siting.engines.cost.drivers import (
     break_even_map,
     break_even_tariff,
@@ -20,14 +20,14 @@ from commonwatt.siting.engines.cost.model import (
     asset_charge,
     build_factor,
     crf,
-    dcf,
     lcoc,
+    lcoc_by_cash_flow,
     lcoc_by_part,
-    simple,
+    undiscounted_cost,
 )
 from commonwatt.siting.io.cells import (
     DATA,
-    Confidence,
+    CellConfidence,
     load_cells,
     load_money,
     site_cells,
@@ -51,14 +51,14 @@ def with_whole_lives(x, life=5, shell=20):
 @pytest.mark.parametrize("site", sites_of(CELLS))
 def test_annuity_and_cash_flow_agree(site):
     x = with_whole_lives(medians(site))
-    assert math.isclose(lcoc(x), dcf(x), rel_tol=1e-9)
+    assert math.isclose(lcoc(x), lcoc_by_cash_flow(x), rel_tol=1e-9)
 
 
 def test_without_rate_and_tax_the_annuity_is_cost_over_hours():
     x = with_whole_lives(medians("us-virginia"))
     x[PLACE["discount_rate"]] = x[PLACE["tax_share"]] = x[PLACE["land_usd_per_kw"]] = 0
-    assert math.isclose(lcoc(x), simple(x), rel_tol=1e-9)
-    assert math.isclose(dcf(x), simple(x), rel_tol=1e-9)
+    assert math.isclose(lcoc(x), undiscounted_cost(x), rel_tol=1e-9)
+    assert math.isclose(lcoc_by_cash_flow(x), undiscounted_cost(x), rel_tol=1e-9)
 
 
 def test_the_annuity_of_a_long_life_is_the_rate():
@@ -84,14 +84,16 @@ def test_parts_add_up_to_the_cost():
 def test_the_fast_draws_follow_the_slow_ones():
     scores = np.random.default_rng(3).standard_normal((400, len(INPUTS))).astype(np.float32)
     cells = site_cells(CELLS, "cn-west")
-    np.testing.assert_allclose(costs_of(cells, scores), draw_slow(cells, scores), rtol=2e-4)
+    np.testing.assert_allclose(
+        costs_of(cells, scores), draw_costs_reference(cells, scores), rtol=2e-4
+    )
 
 
 def test_the_same_seed_draws_the_same_costs():
     cells = site_cells(CELLS, "us-texas")
-    one, two = draw(cells, draws=30_000, seed=7), draw(cells, draws=30_000, seed=7)
+    one, two = draw_costs(cells, draws=30_000, seed=7), draw_costs(cells, draws=30_000, seed=7)
     assert one.cost.tobytes() == two.cost.tobytes()
-    assert draw(cells, draws=30_000, seed=8).p50 != one.p50
+    assert draw_costs(cells, draws=30_000, seed=8).p50 != one.p50
 
 
 def test_sobol_shares_of_a_nearly_additive_cost_add_up():
@@ -108,8 +110,8 @@ def test_use_is_the_first_driver_in_western_china():
 
 
 def test_the_columns_own_inputs_make_the_us_about_three_times_dearer():
-    us = draw(site_cells(COLUMN, "us-virginia"), draws=20_000, seed=1)
-    cn = draw(site_cells(COLUMN, "cn-west"), draws=20_000, seed=1)
+    us = draw_costs(site_cells(COLUMN, "us-virginia"), draws=20_000, seed=1)
+    cn = draw_costs(site_cells(COLUMN, "cn-west"), draws=20_000, seed=1)
     assert 2.2 < us.p50 / cn.p50 < 3.2
     assert us.p5 > cn.p95
 
@@ -140,7 +142,7 @@ def test_the_break_even_map_is_one_where_sites_are_alike():
 
 
 def test_every_cell_carries_source_date_and_confidence():
-    assert all(each.source and each.dated and each.confidence in Confidence for each in CELLS)
+    assert all(each.source and each.dated and each.confidence in CellConfidence for each in CELLS)
     assert {"cn-west", "cn-east", "hong-kong", "us-virginia", "us-texas", "us-iowa"} <= set(
         sites_of(CELLS)
     )

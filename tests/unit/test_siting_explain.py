@@ -10,9 +10,9 @@ from commonwatt.siting.domain.placement import carbon_of
 from commonwatt.siting.engines.place.decompose import solve_by_days
 from commonwatt.siting.engines.place.exact import solve_exact
 from commonwatt.siting.engines.place.explain import (
-    Limit,
-    Rule,
-    can_be_met,
+    LimitKind,
+    PlacementLimit,
+    can_be_feasible,
     check_feasible,
     price_of_last_gpu,
     price_of_limits,
@@ -28,7 +28,7 @@ def roomy(seed=1):
 
 def test_limits_that_can_hold_have_no_conflict():
     assert smallest_conflict(roomy()) == ()
-    assert can_be_met(roomy())
+    assert can_be_feasible(roomy())
     check_feasible(roomy())
 
 
@@ -38,7 +38,10 @@ def test_latency_and_residency_that_share_no_pool_are_named():
     near[2], home[2] = False, False
     near[2, 0] = home[2, 1] = True
     broken = replace(problem, latency_ok=near, residency_ok=home)
-    assert set(smallest_conflict(broken)) == {Limit(Rule.LATENCY, 2), Limit(Rule.RESIDENCY, 2)}
+    assert set(smallest_conflict(broken)) == {
+        PlacementLimit(LimitKind.LATENCY, 2),
+        PlacementLimit(LimitKind.RESIDENCY, 2),
+    }
     with pytest.raises(
         InfeasibleError, match="latency limit of class-2.*data residency of class-2"
     ):
@@ -51,7 +54,10 @@ def test_a_size_too_small_for_a_bound_class_is_named_with_its_limit():
     near[0] = False
     near[0, 3], size[3] = True, 0.5
     conflict = smallest_conflict(replace(problem, latency_ok=near, max_size=size))
-    assert set(conflict) == {Limit(Rule.LATENCY, 0), Limit(Rule.SIZE, 3)}
+    assert set(conflict) == {
+        PlacementLimit(LimitKind.LATENCY, 0),
+        PlacementLimit(LimitKind.SIZE, 3),
+    }
 
 
 def test_a_carbon_cap_below_the_least_carbon_is_named():
@@ -59,8 +65,8 @@ def test_a_carbon_cap_below_the_least_carbon_is_named():
     low = replace(problem, run_usd=problem.carbon_kg, move_usd=problem.move_usd * 0)
     least = carbon_of(low, solve_exact(replace(low, size_usd=low.size_usd * 0)).load)
     conflict = smallest_conflict(replace(problem, carbon_cap_kg=least * 0.5))
-    assert Limit(Rule.CARBON, -1) in conflict
-    assert can_be_met(replace(problem, carbon_cap_kg=least * 1.01))
+    assert PlacementLimit(LimitKind.CARBON, -1) in conflict
+    assert can_be_feasible(replace(problem, carbon_cap_kg=least * 1.01))
 
 
 def test_every_member_of_a_conflict_is_needed():
@@ -68,7 +74,7 @@ def test_every_member_of_a_conflict_is_needed():
     size = np.full(len(problem.max_size), 5.0)
     broken = replace(problem, max_size=size, latency_ok=np.ones_like(problem.latency_ok))
     conflict = smallest_conflict(broken)
-    assert {each.rule for each in conflict} == {Rule.SIZE}
+    assert {each.rule for each in conflict} == {LimitKind.SIZE}
     assert len(conflict) == len(size)
 
 

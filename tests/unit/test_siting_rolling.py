@@ -6,11 +6,11 @@ import pytest
 from commonwatt.siting.domain.cooling import Cooling, delivered_tariff, pue_of, wet_bulb_c
 from commonwatt.siting.domain.errors import NetworkError, SeriesError
 from commonwatt.siting.engines.place.rolling import (
-    at_home,
     case_of,
-    ceiling,
-    day_ahead,
-    hindsight,
+    plan_day_ahead,
+    plan_in_hindsight,
+    run_at_origin,
+    saving_ceiling,
 )
 from commonwatt.siting.io.series import check_connected, load_market, read_market
 from tests.shared_data import shared_data
@@ -23,16 +23,16 @@ SHAPE = 1 + 0.2 * np.sin(np.arange(24 * 14) / 24 * 2 * np.pi)
 @pytest.mark.parametrize("limit", [0, 50, 150])
 def test_day_ahead_stays_close_to_hindsight_and_within_latency(limit):
     case = case_of(WEEKS, limit, shape=SHAPE)
-    home, ahead, behind = at_home(case), day_ahead(case), hindsight(case)
+    home, ahead, behind = run_at_origin(case), plan_day_ahead(case), plan_in_hindsight(case)
     assert behind.objective_usd <= ahead.objective_usd * (1 + 1e-9)
     assert ahead.objective_usd <= home.objective_usd
     assert ahead.objective_usd / behind.objective_usd < 1.06
-    assert ahead.far == 0.0
+    assert ahead.far_share == 0.0
 
 
 def test_all_load_is_run_within_room_and_deadline():
     case = case_of(WEEKS, 100, shape=SHAPE)
-    load = day_ahead(case).load
+    load = plan_day_ahead(case).load
     np.testing.assert_allclose(load.sum(axis=(1, 2)), case.demand.sum(axis=1), rtol=1e-9)
     assert (load.sum(axis=0) <= case.size[:, None] + 1e-9).all()
     waits = np.cumsum(case.demand - load.sum(axis=1), axis=1)
@@ -45,15 +45,18 @@ def test_all_load_is_run_within_room_and_deadline():
 
 
 def test_a_wider_circle_never_costs_more():
-    costs = [hindsight(case_of(WEEKS, limit, shape=SHAPE)).objective_usd for limit in (0, 50, 100)]
+    costs = [
+        plan_in_hindsight(case_of(WEEKS, limit, shape=SHAPE)).objective_usd
+        for limit in (0, 50, 100)
+    ]
     assert costs[0] >= costs[1] >= costs[2]
 
 
 def test_the_ceiling_of_prices_is_that_of_the_nearest_and_the_world():
-    assert ceiling(MARKET, 0, MARKET.price_usd_per_mwh) == 0
-    assert 0.15 < ceiling(MARKET, 50, MARKET.price_usd_per_mwh) < 0.25
-    assert 0.45 < ceiling(MARKET, 100, MARKET.price_usd_per_mwh) < 0.65
-    assert 0.12 < ceiling(MARKET, 50, MARKET.carbon_g_per_kwh) < 0.25
+    assert saving_ceiling(MARKET, 0, MARKET.price_usd_per_mwh) == 0
+    assert 0.15 < saving_ceiling(MARKET, 50, MARKET.price_usd_per_mwh) < 0.25
+    assert 0.45 < saving_ceiling(MARKET, 100, MARKET.price_usd_per_mwh) < 0.65
+    assert 0.12 < saving_ceiling(MARKET, 50, MARKET.carbon_g_per_kwh) < 0.25
 
 
 def test_a_year_without_data_is_refused():

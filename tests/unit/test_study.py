@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from commonwatt.core.errors import ProgrammeError
-from commonwatt.runs import RunStore, Stages
+from commonwatt.runs import RunStore, StageStore
 from commonwatt.study.programme.reader import find_programme, load_programme
 from commonwatt.study.stages.fleet import fleet_stage, policies_of, programme_inputs
 from commonwatt.study.usecases import run_study
@@ -159,7 +159,9 @@ def test_an_unknown_policy_of_a_programme_names_its_key(tmp_path):
 def test_a_tenant_whom_the_trace_never_names_is_a_warning(tmp_path):
     programme = small_programme(tmp_path, '[[tenants]]\nname = "nobody"\n')
     said = []
-    study = run_study(programme, RunStore(tmp_path / "runs"), tell=lambda m: said.append(str(m)))
+    study = run_study(
+        programme, RunStore(tmp_path / "runs"), report_progress=lambda m: said.append(str(m))
+    )
     warning = "The programme declares tenant 'nobody', and no job of the trace is theirs."
     assert warning in said
     assert "&#39;nobody&#39;" in study.report.read_text(encoding="utf-8")
@@ -170,7 +172,7 @@ def test_a_programme_may_use_some_tenants_of_a_trace(tmp_path):
         tmp_path, changes={'trace = "jobs.csv"': 'trace = "jobs.csv"\ntenants = ["b"]'}
     )
     loaded = load_programme(programme)
-    stage = fleet_stage(loaded, policies_of(loaded)[0], Stages(tmp_path), lambda _: None)
+    stage = fleet_stage(loaded, policies_of(loaded)[0], StageStore(tmp_path), lambda _: None)
     assert set(stage.tables["fleet_jobs"]["tenant"]) == {"b"}
 
 

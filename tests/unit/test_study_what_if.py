@@ -49,7 +49,9 @@ def test_a_change_that_moves_jobs_leaves_the_alternatives_out_and_says_so(writte
     programme, store = written
     said = []
     changes = ["fleet.order=qssf"]
-    study = run_study(programme, store, what_if=changes, tell=lambda m: said.append(str(m)))
+    study = run_study(
+        programme, store, what_if=changes, report_progress=lambda m: said.append(str(m))
+    )
     assert "alternative_cheapest" not in study.run.headline
     assert any("alternatives are left out" in sentence for sentence in said)
 

@@ -11,7 +11,7 @@ from commonwatt.treasury.engines.finance.finance_answer import capital_need
 from commonwatt.treasury.engines.track_record import sign_test
 from commonwatt.treasury.io.centre import load_centre
 from commonwatt.treasury.io.country.folder import load_country
-from commonwatt.treasury.usecases.answers import FanChoices, centre_path, need_answer
+from commonwatt.treasury.usecases.answers import FanOptions, centre_path, funding_need_result
 from commonwatt.treasury.usecases.charts import need_chart
 from tests.shared_data import shared_data
 
@@ -86,7 +86,7 @@ def test_a_need_raises_debt_by_itself_and_what_it_costs():
     country = load_country("hongkong")
     centre = load_centre(centre_path(Path("harbour")))
     need = {year: row["debt_bn"] for year, row in capital_need(centre).items()}
-    found = need_answer(country, need, FanChoices(paths=2000, years=8))
+    found = funding_need_result(country, need, FanOptions(paths=2000, years=8))
     total = sum(need.values())
     last = found["years"][-1]
     extra = last["debt_with_hkd_bn"] - last["debt_without_hkd_bn"]

@@ -4,7 +4,12 @@ import shutil
 
 import pytest
 
-from commonwatt.treasury.domain.accounts import Account, Entry, Kind, Ledger
+from commonwatt.treasury.domain.accounts import (
+    AccountingEntry,
+    AccountKind,
+    BudgetAccount,
+    GeneralLedger,
+)
 from commonwatt.treasury.domain.bonds.terms import Bond
 from commonwatt.treasury.domain.errors import (
     AccountError,
@@ -144,9 +149,11 @@ def test_an_indicator_in_percent_is_refused(tmp_path):
 
 
 def test_an_entry_must_hold_amounts():
-    ledger = Ledger([Account("a", Kind.FUND), Account("b", Kind.INCOME)])
+    ledger = GeneralLedger(
+        [BudgetAccount("a", AccountKind.FUND), BudgetAccount("b", AccountKind.INCOME)]
+    )
     with pytest.raises(AccountError, match="wanted an amount"):
-        ledger.post(Entry("2026-27", "x", {"a": float("nan"), "b": 1.0}))
+        ledger.post(AccountingEntry("2026-27", "x", {"a": float("nan"), "b": 1.0}))
 
 
 def test_a_missing_or_broken_file_is_told_in_words(tmp_path):

@@ -8,16 +8,16 @@ import pytest
 from commonwatt.treasury.domain.errors import RuleError
 from commonwatt.treasury.engines.rules.eu import (
     EuInputs,
-    Scenario,
-    Shocks,
+    EuScenario,
+    EuShocks,
     adjust,
     is_eu_file,
     load_eu,
     project_eu,
 )
-from commonwatt.treasury.engines.rules.signals import judge
+from commonwatt.treasury.engines.rules.signals import indicator_signals
 from commonwatt.treasury.io.rules import load_rules, rule_names
-from commonwatt.treasury.usecases.answers import AssessChoices, assess_answer
+from commonwatt.treasury.usecases.answers import AssessmentOptions, assessment_result
 
 EU = load_rules("eu-2024")
 
@@ -53,7 +53,7 @@ def test_every_threshold_has_a_meaning_a_source_and_where_it_was_read(name):
 
 
 def test_an_absent_threshold_is_said_and_not_guessed():
-    signals = judge(load_rules("srdsf"), {}, group="advanced", capacity="strong")
+    signals = indicator_signals(load_rules("srdsf"), {}, group="advanced", capacity="strong")
     said = {one.indicator: one.signal for one in signals}
     assert said["near_term_stress_probability"] == "absent"
     assert said["medium_term_index"] == "no input"
@@ -72,7 +72,9 @@ def test_an_absent_threshold_is_said_and_not_guessed():
     ],
 )
 def test_mac_dsa_signals(debt, group, signal):
-    found = judge(load_rules("mac-dsa"), {"debt_gdp_share_max": debt}, group=group, capacity="weak")
+    found = indicator_signals(
+        load_rules("mac-dsa"), {"debt_gdp_share_max": debt}, group=group, capacity="weak"
+    )
     assert found[0].signal == signal
 
 
@@ -87,7 +89,9 @@ def test_mac_dsa_signals(debt, group, signal):
 )
 def test_lic_dsf_signals(value, capacity, signal):
     table = load_rules("lic-dsf")
-    found = judge(table, {"pv_public_debt_gdp": value}, group="advanced", capacity=capacity)
+    found = indicator_signals(
+        table, {"pv_public_debt_gdp": value}, group="advanced", capacity=capacity
+    )
     assert {one.indicator: one.signal for one in found}["pv_public_debt_gdp"] == signal
 
 
@@ -102,7 +106,7 @@ def test_lic_dsf_signals(value, capacity, signal):
 )
 def test_the_debt_safeguard_depends_on_the_ratio(start, fall, signal):
     given = {"debt_gdp_share_start": start, "debt_fall_a_year": fall}
-    found = judge(EU, given, group="advanced", capacity="strong")
+    found = indicator_signals(EU, given, group="advanced", capacity="strong")
     assert found[-1].signal == signal
 
 
@@ -110,10 +114,10 @@ def test_the_least_step_meets_every_criterion_and_a_smaller_one_does_not():
     inputs = member(debt=1.1, spb=-0.02)
     found = adjust(inputs, EU, 4)
     assert found.step == max(found.steps.values())
-    path = project_eu(inputs, EU, 4, found.step, Scenario.ADJUSTMENT)
+    path = project_eu(inputs, EU, 4, found.step, EuScenario.ADJUSTMENT)
     assert path.balance[4:].min() >= -0.03 - 1e-9
     assert (path.debt[0] - path.debt[4]) / 4 >= 0.01 - 1e-6
-    less = project_eu(inputs, EU, 4, found.step - 1e-3, Scenario.ADJUSTMENT)
+    less = project_eu(inputs, EU, 4, found.step - 1e-3, EuScenario.ADJUSTMENT)
     assert (less.debt[0] - less.debt[4]) / 4 < 0.01
 
 
@@ -125,14 +129,14 @@ def test_seven_years_ask_a_smaller_step_than_four():
 
 def test_every_stress_test_is_worse_than_the_adjustment_itself():
     inputs = member(debt=1.0)
-    calm = project_eu(inputs, EU, 4, 0.005, Scenario.ADJUSTMENT).debt[-1]
-    for scenario in list(Scenario)[1:]:
+    calm = project_eu(inputs, EU, 4, 0.005, EuScenario.ADJUSTMENT).debt[-1]
+    for scenario in list(EuScenario)[1:]:
         assert project_eu(inputs, EU, 4, 0.005, scenario).debt[-1] > calm
 
 
 def test_without_adjustment_the_path_is_the_plain_debt_law():
     inputs = member(spb=0.0, ageing_cost=[0.27] * 20, output_gap=0.0)
-    debt = project_eu(inputs, EU, 4, 0.0, Scenario.ADJUSTMENT).debt
+    debt = project_eu(inputs, EU, 4, 0.0, EuScenario.ADJUSTMENT).debt
     long, d = 0.022, 0.78
     for t in range(1, 15):
         long = 0.1 * 0.033 + 0.9 * long
@@ -144,7 +148,9 @@ def test_without_adjustment_the_path_is_the_plain_debt_law():
 def test_a_wider_stochastic_test_asks_more():
     steps = [
         adjust(
-            member(0.9, shocks=Shocks(sd=[s] * 4, correlation=np.eye(4).tolist(), probability=0.7)),
+            member(
+                0.9, shocks=EuShocks(sd=[s] * 4, correlation=np.eye(4).tolist(), probability=0.7)
+            ),
             EU,
             4,
         ).steps["stochastic"]
@@ -156,7 +162,7 @@ def test_a_wider_stochastic_test_asks_more():
 def test_an_excessive_deficit_asks_at_least_half_a_point_a_year():
     inputs = member(debt=1.1, spb=-0.03, excessive_deficit=True)
     found = adjust(inputs, EU, 7)
-    path = project_eu(inputs, EU, 7, found.step, Scenario.ADJUSTMENT)
+    path = project_eu(inputs, EU, 7, found.step, EuScenario.ADJUSTMENT)
     early = [s for s, b in zip(found.taken, path.balance[1:], strict=False) if b < -0.03]
     assert all(step >= 0.005 - 1e-12 for step in early)
     assert found.target >= inputs.structural_primary_balance + 7 * found.step - 1e-12
@@ -181,7 +187,7 @@ def test_a_member_state_is_assessed_for_four_and_seven_years(tmp_path: Path):
     path = tmp_path / "member.toml"
     path.write_text(MEMBER.format(debt=0.78, n=[0.02] * 20))
     assert is_eu_file(path)
-    found = assess_answer(str(path), None, AssessChoices(rules="eu-2024"))
+    found = assessment_result(str(path), None, AssessmentOptions(rules="eu-2024"))
     assert [one["years"] for one in found["adjustments"]] == [4, 7]
 
 

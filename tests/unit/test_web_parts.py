@@ -7,22 +7,22 @@ import polars as pl
 import pytest
 
 from commonwatt.core.messages import Message
-from commonwatt.web.cache import BIG, Ask, Kept
-from commonwatt.web.chart_data import drawn
+from commonwatt.web.cache import LARGE_TABLE_ROWS, TableCache, TableQuery
+from commonwatt.web.chart_data import chart_data
 from commonwatt.web.errors import ParameterError
 from commonwatt.web.middleware import POLICY
-from commonwatt.web.page_view import Chart, Form, Rows, Series
-from commonwatt.web.parameters import Kind, Parameter, parse_values
+from commonwatt.web.page_view import Chart, ChartForm, ChartSeries, TableRows
+from commonwatt.web.parameters import PageParameter, ParameterKind, parse_values
 from commonwatt.web.svg import draw
 from commonwatt.web.tasks.kinds import KINDS, changes_of
-from commonwatt.web.tasks.supervisor import MOVES, STATE_NAMES, WorkState
+from commonwatt.web.tasks.supervisor import TASK_MOVES, TASK_STATE_NAMES, TaskState
 
-SIZE = Parameter(
+SIZE = PageParameter(
     name="size",
     label=Message("Size"),
     meaning=Message("Size"),
     default="3",
-    kind=Kind.NUMBER,
+    kind=ParameterKind.NUMBER,
     minimum=1,
     maximum=9,
 )
@@ -36,7 +36,7 @@ def test_a_number_out_of_bounds_is_refused(text):
 
 
 def test_what_is_not_given_has_its_default_and_what_is_unknown_is_left_out():
-    assert parse_values([SIZE], {"size": "", "other": "1"}).given == {"size": "3"}
+    assert parse_values([SIZE], {"size": "", "other": "1"}).given_text == {"size": "3"}
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_a_kind_of_run_refuses_a_choice_that_it_does_not_offer():
 
 
 def test_the_table_of_moves_names_every_state():
-    assert set(MOVES) == set(WorkState) == set(STATE_NAMES)
-    assert set().union(*MOVES.values()) <= set(WorkState)
+    assert set(TASK_MOVES) == set(TaskState) == set(TASK_STATE_NAMES)
+    assert set().union(*TASK_MOVES.values()) <= set(TaskState)
 
 
 def test_the_policy_allows_nothing_that_stands_in_a_page():
@@ -63,14 +63,14 @@ def test_the_policy_allows_nothing_that_stands_in_a_page():
 
 
 def _chart(form, **changes):
-    values = {"low": "low", "high": "high"} if form in {Form.RANGES, Form.FAN} else {}
-    series = [Series("v", Message("V"), **values)]
+    values = {"low": "low", "high": "high"} if form in {ChartForm.RANGES, ChartForm.FAN} else {}
+    series = [ChartSeries("v", Message("V"), **values)]
     base = {"title": Message("<T>"), "caption": Message("C"), "series": series, "y": "row"}
     return Chart(name="c", form=form, table="t", x="name", **base | changes)
 
 
 def _frame(form):
-    if form in {Form.LINES, Form.AREAS}:
+    if form in {ChartForm.LINES, ChartForm.AREAS}:
         return pl.DataFrame({"name": [0.0, 1.0, 2.0], "v": [1.0, None, 3.0]})
     values = list(NAMES.values())
     return pl.DataFrame(
@@ -84,10 +84,10 @@ def _frame(form):
     )
 
 
-@pytest.mark.parametrize("form", [form for form in Form if form is not Form.LIVE])
+@pytest.mark.parametrize("form", [form for form in ChartForm if form is not ChartForm.LIVE])
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_every_form_is_drawn_inside_its_frame_and_escaped(form, language):
-    svg = draw(drawn(_chart(form), _frame(form), language))
+    svg = draw(chart_data(_chart(form), _frame(form), language))
     assert svg.startswith("<svg")
     assert "<c>" not in svg
     assert "<T>" not in svg
@@ -100,19 +100,19 @@ def test_every_form_is_drawn_inside_its_frame_and_escaped(form, language):
         assert -1 <= y <= height + 1
 
 
-@pytest.mark.parametrize("form", [form for form in Form if form is not Form.LIVE])
+@pytest.mark.parametrize("form", [form for form in ChartForm if form is not ChartForm.LIVE])
 def test_a_chart_without_values_is_an_empty_drawing(form):
     frame = _frame(form).with_columns(pl.lit(None, pl.Float64).alias("v"))
     frame = frame.with_columns(pl.lit(None, pl.Float64).alias(n) for n in ("low", "high"))
-    assert draw(drawn(_chart(form), frame, "en")) == ""
+    assert draw(chart_data(_chart(form), frame, "en")) == ""
 
 
 def test_parts_of_stacked_areas_add_up():
     frame = pl.DataFrame(
         {"name": [0.0, 1.0] * 2, "site": ["a", "a", "b", "b"], "v": [1.0, 2.0, 10.0, 20.0]}
     )
-    series = [Series("v", site, where=("site", site)) for site in "ab"]
-    data = drawn(_chart(Form.AREAS, series=series), frame, "en")
+    series = [ChartSeries("v", site, where=("site", site)) for site in "ab"]
+    data = chart_data(_chart(ChartForm.AREAS, series=series), frame, "en")
     assert [one["values"] for one in data["series"]] == [[1.0, 2.0], [11.0, 22.0]]
 
 
@@ -129,7 +129,7 @@ def _table(rows):
     )
 
 
-@pytest.mark.parametrize("rows", [100, BIG])
+@pytest.mark.parametrize("rows", [100, LARGE_TABLE_ROWS])
 def test_kept_rows_are_those_of_the_table(tmp_path, rows):
     frame, loads = _table(rows), []
 
@@ -137,26 +137,26 @@ def test_kept_rows_are_those_of_the_table(tmp_path, rows):
         loads.append(1)
         return frame
 
-    table = Rows(key="run/0/t", load=load, size=rows)
-    kept = Kept(tmp_path)
-    assert kept.page(table, Ask(first=90, count=5)).frame.equals(frame.slice(90, 5))
-    down = kept.page(table, Ask(order="-v", count=7)).frame
+    table = TableRows(key="run/0/t", load=load, size=rows)
+    kept = TableCache(tmp_path)
+    assert kept.page(table, TableQuery(first=90, count=5)).frame.equals(frame.slice(90, 5))
+    down = kept.page(table, TableQuery(order="-v", count=7)).frame
     assert down.equals(frame.sort("v", descending=True).head(7))
-    up = kept.page(table, Ask(order="maybe", first=3, count=4)).frame
+    up = kept.page(table, TableQuery(order="maybe", first=3, count=4)).frame
     wanted = frame["maybe"].arg_sort(nulls_last=True)[3:7]
     assert up["maybe"].to_list() == frame["maybe"][wanted].to_list()
-    found = kept.page(table, Ask(column="name", starts="n00001", order="-v"))
+    found = kept.page(table, TableQuery(column="name", starts="n00001", order="-v"))
     same = frame.filter(pl.col("name").str.starts_with("n00001")).sort("v", descending=True)
     assert found.height == same.height
     assert found.frame.equals(same.head(50))
-    again = Kept(tmp_path)
+    again = TableCache(tmp_path)
     loads.clear()
-    assert again.page(table, Ask(order="-v", count=7)).frame.equals(down)
-    assert bool(loads) == (rows < BIG)  # a big one is read from what was kept
+    assert again.page(table, TableQuery(order="-v", count=7)).frame.equals(down)
+    assert bool(loads) == (rows < LARGE_TABLE_ROWS)  # a big one is read from what was kept
 
 
 def test_what_is_kept_is_made_once(tmp_path):
     made = []
-    for kept in (Kept(tmp_path), Kept(tmp_path)):
-        assert kept.text("run/1/x", lambda: made.append(1) or "text") == "text"
+    for kept in (TableCache(tmp_path), TableCache(tmp_path)):
+        assert kept.cached_text("run/1/x", lambda: made.append(1) or "text") == "text"
     assert made == [1]

@@ -15,8 +15,8 @@ import uvicorn
 import commonwatt.web.auth.accounts as accounts
 from commonwatt.web.app import build_on
 from commonwatt.web.auth.access import cookie_name
-from commonwatt.web.roles import Role
-from commonwatt.web.services import Desk, open_desk
+from commonwatt.web.roles import ConsoleRole
+from commonwatt.web.services import Services, open_services
 from commonwatt.web.settings import Settings
 
 HTML = {"accept": "text/html"}
@@ -26,22 +26,22 @@ HTML = {"accept": "text/html"}
 class Console:
     """A running console."""
 
-    desk: Desk
+    desk: Services
     port: int
 
     @property
     def address(self) -> str:
         return self.desk.settings.address
 
-    def session(self, *roles: Role) -> accounts.Session:
+    def session(self, *roles: ConsoleRole) -> accounts.ConsoleSession:
         """Return a session of an account that has exactly these roles."""
         now = datetime.now(UTC)
-        name = "-".join(sorted(roles)) if len(roles) < len(Role) else "ada"
+        name = "-".join(sorted(roles)) if len(roles) < len(ConsoleRole) else "ada"
         if name not in {one.name for one in accounts.accounts(self.desk)}:
             accounts.make_account(self.desk, name, roles, by="test", now=now)
         return accounts.begin_session(self.desk, name, now=now)
 
-    def visitor(self, *roles: Role) -> httpx.Client:
+    def visitor(self, *roles: ConsoleRole) -> httpx.Client:
         """Return a browser without pages, signed in with these roles."""
         session = self.session(*roles)
         cookies = {cookie_name(self.desk.settings): session.secret}
@@ -67,7 +67,7 @@ def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Con
     port = sock.getsockname()[1]
     settings = Settings.of(store, address=f"http://127.0.0.1:{port}", requests_per_minute=0)
     settings = replace(settings, **changes)
-    desk = open_desk(settings, now=datetime.now(UTC))
+    desk = open_services(settings, now=datetime.now(UTC))
     server = uvicorn.Server(uvicorn.Config(build_on(desk), log_level="error", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
@@ -81,5 +81,5 @@ def _running_at(sock: socket.socket, store: Path, changes: dict) -> Iterator[Con
         thread.join(20)
 
 
-def everybody() -> Iterable[Role]:
-    return tuple(Role)
+def everybody() -> Iterable[ConsoleRole]:
+    return tuple(ConsoleRole)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.runs import Input, Recipe, Run, RunStore
+from commonwatt.runs import Run, RunInput, RunRecipe, RunStore
 
 HARBOUR = Path(__file__).parent / "harbour"
 KEPT = ("title", "seed", "parameters", "inputs", "headline", "figures")
@@ -17,19 +17,19 @@ KEPT = ("title", "seed", "parameters", "inputs", "headline", "figures")
 def sample_store(root: Path, **tables: pl.DataFrame) -> Run:
     """Put the kept study into a new store; `tables` replace those of its own."""
     about = json.loads((HARBOUR / "study.json").read_text(encoding="utf-8"))
-    recipe = Recipe(
+    recipe = RunRecipe(
         kind="study",
         title=about["title"],
         seed=about["seed"],
         parameters=about["parameters"] | {"tables": sorted(tables)},
-        inputs=[Input(**one) for one in about["inputs"]],
+        inputs=[RunInput(**one) for one in about["inputs"]],
     )
     store = RunStore(root)
     draft = store.draft(recipe)
     for path in sorted(HARBOUR.glob("*.parquet")):
         draft.add_table(path.stem, tables.get(path.stem, pl.read_parquet(path)))
     draft.add_text("report.html", "<!doctype html><title>Report</title>")
-    return store.seal(draft, headline=about["headline"], figures=about["figures"])
+    return store.complete_run(draft, headline=about["headline"], figures=about["figures"])
 
 
 def many_jobs(rows: int) -> pl.DataFrame:

@@ -9,20 +9,20 @@ import polars as pl
 import commonwatt.web.tasks.kinds as kinds
 import commonwatt.web.tasks.worker as child
 from commonwatt.core.messages import Message
-from commonwatt.runs import Recipe, RunStore
+from commonwatt.runs import RunRecipe, RunStore
 
 TABLES = 8
 
 
 def slow_study(store, given, tell):
     runs = RunStore(store)
-    recipe = Recipe(kind="study", title="Slow", seed=1, parameters=dict(given), inputs=[])
+    recipe = RunRecipe(kind="study", title="Slow", seed=1, parameters=dict(given), inputs=[])
     draft = runs.draft(recipe)
     for i in range(TABLES):
         tell(Message("Table {number}", {"number": str(i)}))
         draft.add_table(f"t{i}", pl.DataFrame({"a": range(1000)}))
         time.sleep(0.06)
-    return runs.seal(draft, headline={"tables": TABLES}).run_id
+    return runs.complete_run(draft, headline={"tables": TABLES}).run_id
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 
 import commonwatt.web.auth.accounts as accounts
-from commonwatt.web.client import Console
+from commonwatt.web.client import ConsoleClient
 from commonwatt.web.errors import (
     ForbiddenError,
     PageNotFoundError,
     ParameterError,
     SignInError,
-    WorkError,
+    TaskError,
 )
 from commonwatt.web.registry import PAGES
-from commonwatt.web.roles import MAY, Role
+from commonwatt.web.roles import ACTION_ROLES, ConsoleRole
 
 FORMS = {"accounts"}  # for people: programs manage no accounts
 PEOPLE = ("text/html",)
@@ -25,7 +25,7 @@ PEOPLE = ("text/html",)
 
 def _token(console, *roles):
     console.session(*roles)
-    name = "-".join(sorted(roles)) if len(roles) < len(Role) else "ada"
+    name = "-".join(sorted(roles)) if len(roles) < len(ConsoleRole) else "ada"
     return accounts.make_token(console.desk, name, "test", now=datetime.now(UTC))
 
 
@@ -37,7 +37,7 @@ def schema(console):
 
 @pytest.fixture(scope="module")
 def client(console):
-    with Console(console.address, _token(console, *Role)) as made:
+    with ConsoleClient(console.address, _token(console, *ConsoleRole)) as made:
         yield made
 
 
@@ -45,19 +45,21 @@ def test_every_page_with_all_its_forms_stands_in_the_schema(schema):
     for page in PAGES:
         for ending in ("", ".json", "/tables/{table}.csv", "/charts/{chart}.json"):
             operation = schema["paths"][f"/{page.name}{ending}"]["get"]
-            assert operation["x-roles"] == sorted(MAY[page.action])
+            assert operation["x-roles"] == sorted(ACTION_ROLES[page.action])
             names = {one["name"] for one in operation["parameters"]}
             assert {one.name for one in page.parameters} <= names
 
 
 def test_every_call_of_the_client_stands_in_the_schema(schema):
-    for method, form in Console.CALLS.values():
+    for method, form in ConsoleClient.CALLS.values():
         concrete = form.replace("{page}", "fleet")
         assert method.lower() in schema["paths"][concrete], form
 
 
 def test_every_answer_for_programs_has_its_call(schema):
-    forms = {re.sub(r"\{\w+\}", "{}", f.replace("{page}", "*")) for _, f in Console.CALLS.values()}
+    forms = {
+        re.sub(r"\{\w+\}", "{}", f.replace("{page}", "*")) for _, f in ConsoleClient.CALLS.values()
+    }
     names = {page.name for page in PAGES}
     for path, operations in schema["paths"].items():
         for operation in operations.values():
@@ -92,10 +94,10 @@ def test_the_client_says_what_is_wrong(client, console):
         client.table("fleet", "nothing")
     with pytest.raises(ParameterError, match="programme"):
         client.start("study", programme="/etc/passwd")
-    other = Console(console.address, _token(console, Role.CLINICIAN))
+    other = ConsoleClient(console.address, _token(console, ConsoleRole.CLINICIAN))
     with other, pytest.raises(ForbiddenError, match="start-run"):
         other.start("study")
-    with Console(console.address, "cw_wrong") as nobody, pytest.raises(SignInError):
+    with ConsoleClient(console.address, "cw_wrong") as nobody, pytest.raises(SignInError):
         nobody.page("fleet")
 
 
@@ -104,10 +106,10 @@ def test_the_client_starts_follows_and_stops_a_run(client):
     assert work.state in {"waiting", "running"}
     assert client.works()[0].work_id == work.work_id
     assert client.feed(work.work_id)["since"] >= 0
-    with pytest.raises(WorkError, match="not over"):
+    with pytest.raises(TaskError, match="not over"):
         client.wait(work.work_id, seconds=0)
     assert client.stop(work.work_id).over
-    with pytest.raises(WorkError):
+    with pytest.raises(TaskError):
         client.wait(work.work_id, seconds=5)
 
 
@@ -119,7 +121,7 @@ _SKIPPED = re.compile(r"^/(accounts|account|sign-out|works/\{kind\}|oidc)")
 @pytest.mark.slow
 def test_nothing_that_a_machine_sends_breaks_the_server(console, schema):
     api = schemathesis.openapi.from_dict(schema)
-    token = _token(console, *Role)
+    token = _token(console, *ConsoleRole)
     faults = []
 
     with console.stranger() as http:

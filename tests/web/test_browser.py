@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 
 from commonwatt.web.auth.access import cookie_name
 from commonwatt.web.registry import PAGES
-from commonwatt.web.roles import Role
+from commonwatt.web.roles import ConsoleRole
 from tests.web.console import running
 from tests.web.sample import long_queue, sample_store
 
@@ -41,7 +41,7 @@ def browser():
 @pytest.fixture(scope="module")
 def seen(console):
     """The cookie of somebody who may see everything."""
-    return console.session(*Role)
+    return console.session(*ConsoleRole)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_chart_draws_a_hundred_thousand_points(browser, tmp_path):
     root = tmp_path / "runs"
     sample_store(root, fleet_queue=long_queue(100_000))
     with running(root) as console:
-        session = console.session(Role.VIEWER)
+        session = console.session(ConsoleRole.VIEWER)
         context = browser.new_context()
         name = cookie_name(console.desk.settings)
         context.add_cookies([{"name": name, "value": session.secret, "url": console.address}])

@@ -3,7 +3,7 @@
 import pytest
 
 from commonwatt.web.auth.access import cookie_name
-from commonwatt.web.roles import Role
+from commonwatt.web.roles import ConsoleRole
 from tests.web.test_browser import _findings, _walk_down, browser
 from tests.web.test_desks import output, place
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(("language", "theme"), [("en", "dark"), ("zh-Hant", "light")])
 def test_the_airlock_has_no_accessibility_finding(browser, place, output, language, theme):
     console, _ = place
-    session = console.session(*Role)
+    session = console.session(*ConsoleRole)
     context = browser.new_context(viewport={"width": 1280, "height": 860})
     cookies = {cookie_name(console.desk.settings): session.secret}
     cookies |= {"language": language, "theme": theme}

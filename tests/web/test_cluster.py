@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commonwatt.operate.domain.cluster import Ask
+from commonwatt.operate.domain.cluster import JobRequest
 from commonwatt.operate.usecases.actions import submit
 from commonwatt.operate.usecases.home import make_home
 from commonwatt.operate.usecases.run import start
-from commonwatt.web.roles import Role
+from commonwatt.web.roles import ConsoleRole
 from tests.web.console import HTML, running
 from tests.web.sample import sample_store
 
@@ -26,7 +26,7 @@ def place(tmp_path_factory):
     home = make_home(root / "operate", SETTINGS, now=datetime.now(UTC))
     (root / "operate" / "nodes.csv").write_text(NODES)
     for i, tenant in enumerate(("hospital", "university", "hospital")):
-        ask = Ask(
+        ask = JobRequest(
             job_id=f"j{i}", argv=(sys.executable, "-c", "pass"), tenant=tenant, gpus=2, estimate_s=1
         )
         submit(home, ask, now_s=time.time())
@@ -36,7 +36,7 @@ def place(tmp_path_factory):
 
 
 def test_the_page_shows_what_was_metered_and_done(place):
-    with place.visitor(Role.OPERATOR) as operator:
+    with place.visitor(ConsoleRole.OPERATOR) as operator:
         page = operator.get("/cluster", headers=HTML).text
         assert "of 4 GPUs are held by jobs" in page
         tenants = operator.get("/cluster/tables/tenants.json").json()["data"]
@@ -47,9 +47,9 @@ def test_the_page_shows_what_was_metered_and_done(place):
 
 def test_an_operator_drains_a_node_and_the_record_says_who_asked(place):
     given = {"act": "drain", "node": "n1", "reason": "fan"}
-    with place.visitor(Role.VIEWER) as viewer:
+    with place.visitor(ConsoleRole.VIEWER) as viewer:
         assert viewer.post("/cluster/nodes", json=given).status_code == 403
-    with place.visitor(Role.OPERATOR) as operator:
+    with place.visitor(ConsoleRole.OPERATOR) as operator:
         assert operator.post("/cluster/nodes", json=given).status_code == 200
         assert operator.post("/cluster/nodes", json=given | {"act": "melt"}).status_code == 422
         acts = operator.get("/cluster/tables/acts.json").json()["data"]

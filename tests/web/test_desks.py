@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commonwatt.clinic.io.registry import Desk, Status
+from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.ledger import Key, Person
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.io.imports.dataset import import_fhir
-from commonwatt.sandbox.io.store.opt_outs import Scope
-from commonwatt.sandbox.usecases.projects.project import Facts, Request, Room
-from commonwatt.web.roles import Role
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope
+from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project, ProjectFacts
+from commonwatt.web.roles import ConsoleRole
 from tests.clinic_factories import BODIES, BY, NAMES
 from tests.sandbox_house import ALL_BY_SEX, BY_SEX, _patient
 from tests.sandbox_node import open_folder, proved_node
@@ -26,7 +26,7 @@ def enrol(desk, role):
     key = Key.generate()
     person = Person(name=role, role=role, organisation="HA", device="test")
     with desk.ledger.transaction() as tx:
-        desk.ledger.enrol(tx, person, key.public_key, by=desk.clerk.key, at=now())
+        desk.ledger.enrol(tx, person, key.public_key, by=desk.entry_writer.key, at=now())
     return key
 
 
@@ -44,19 +44,19 @@ def output(place):
     console, folder = place
     desk, custodian = console.desk, enrol(console.desk, "data-custodian")
     researcher = enrol(desk, "researcher")
-    facts = Facts(
-        name="heart", purpose="Heart failure", legal_basis="consent", scope=Scope.AI_TRAINING,
+    facts = ProjectFacts(
+        name="heart", purpose="Heart failure", legal_basis="consent", scope=ConsentScope.AI_TRAINING,
         expires_on="2099-01-01",
     )  # fmt: skip
     (folder / "rooms").mkdir()
-    room = Room.open(desk.ledger, folder / "rooms" / "heart", facts, by=custodian, at=now())
+    room = Project.open(desk.ledger, folder / "rooms" / "heart", facts, by=custodian, at=now())
     source = folder / "Patient.ndjson"
     source.write_text("\n".join(_patient(i) for i in range(60)))
-    room.take_in(lambda store: import_fhir([source], store, "raw"), by=custodian, at=now())
+    room.import_dataset(lambda store: import_fhir([source], store, "raw"), by=custodian, at=now())
     _, report = room.deidentify("raw", "safe", by=custodian, at=now())
     room.sign_risk("safe", report.sha256, by=custodian, at=now())
-    request = Request(
-        code=BY_SEX, dataset="safe", tables=("Patient",), outputs={"n.csv": Kind.CSV},
+    request = JobSubmission(
+        code=BY_SEX, dataset="safe", tables=("Patient",), outputs={"n.csv": OutputKind.CSV},
         cohorts={"n.csv": ALL_BY_SEX},
     )  # fmt: skip
     done = room.submit(proved_node(folder / "node"), request, by=researcher, at=now())
@@ -66,7 +66,7 @@ def output(place):
 def test_what_would_leave_is_seen_voted_on_by_two_and_released_byte_for_byte(place, output):
     console, _ = place
     page = f"/rooms?room=heart&output={output}"
-    with console.visitor(Role.CHECKER) as first:
+    with console.visitor(ConsoleRole.CHECKER) as first:
         shown = first.get(page, headers=HTML).text
         assert "female,30" in shown
         assert "Approve these bytes" in shown
@@ -75,12 +75,12 @@ def test_what_would_leave_is_seen_voted_on_by_two_and_released_byte_for_byte(pla
         assert voted.json()["state"] == "waiting"
         again = first.post(f"/rooms/heart/outputs/{output}/vote", json={"approve": "yes"})
         assert again.status_code == 409
-    with console.visitor(Role.CUSTODIAN) as custodian:
+    with console.visitor(ConsoleRole.CUSTODIAN) as custodian:
         assert custodian.post(f"/rooms/heart/outputs/{output}/release").status_code == 409
-    with console.visitor(Role.CHECKER, Role.REGULATOR) as second:
+    with console.visitor(ConsoleRole.CHECKER, ConsoleRole.REGULATOR) as second:
         voted = second.post(f"/rooms/heart/outputs/{output}/vote", json={"approve": "yes"})
         assert voted.json()["state"] == "approved"
-    with console.visitor(Role.CUSTODIAN) as custodian:
+    with console.visitor(ConsoleRole.CUSTODIAN) as custodian:
         left = custodian.post(f"/rooms/heart/outputs/{output}/release")
         assert left.content == b"gender,n\nfemale,30\nmale,30\n"
         state = custodian.get("/rooms/tables/outputs.json?room=heart").json()["data"]
@@ -90,7 +90,10 @@ def test_what_would_leave_is_seen_voted_on_by_two_and_released_byte_for_byte(pla
     assert kinds.count("sandbox.release") == 1
 
 
-@pytest.mark.parametrize("role", [Role.VIEWER, Role.RESEARCHER, Role.REGULATOR, Role.CLINICIAN])
+@pytest.mark.parametrize(
+    "role",
+    [ConsoleRole.VIEWER, ConsoleRole.RESEARCHER, ConsoleRole.REGULATOR, ConsoleRole.CLINICIAN],
+)
 def test_no_other_role_sees_or_moves_an_output(place, output, role):
     console, _ = place
     base = f"/rooms/heart/outputs/{output}"
@@ -105,15 +108,18 @@ def test_an_incident_is_reported_and_says_who_must_be_told_by_when(place):
     console, _ = place
     keys = {role: enrol(console.desk, role) for role in set(BY.values()) - {"clinician"}}
     keys |= {role: enrol(console.desk, role) for role in ("committee-chair", "clinical-lead")}
-    desk = Desk(console.desk.ledger)
+    desk = RegistryWriter(console.desk.ledger)
     with desk.transaction() as tx:
         for kind, body in BODIES.items():
             desk.record(tx, kind, NAMES[kind], body, by=keys[BY[kind]], at=now())
-        for to, role in ((Status.APPROVED, "committee-chair"), (Status.LIVE, "clinical-lead")):
+        for to, role in (
+            (DeploymentStatus.APPROVED, "committee-chair"),
+            (DeploymentStatus.LIVE, "clinical-lead"),
+        ):
             desk.move(tx, "deployment/x", to, by=keys[role], at=now(), reason="test")
     given = {"deployment": "deployment/x", "severity": "death", "jurisdiction": "hk",
              "code": "missed-finding"}  # fmt: skip
-    with console.visitor(Role.CLINICIAN) as clinician:
+    with console.visitor(ConsoleRole.CLINICIAN) as clinician:
         owed = clinician.post("/models/incidents", json=given).json()["duties"]
         assert [one["rule"] for one in owed] == ["hk.ae.death"]
         assert clinician.post("/models/incidents", json=given | {"code": "A B"}).status_code == 422
@@ -123,16 +129,16 @@ def test_an_incident_is_reported_and_says_who_must_be_told_by_when(place):
         file = clinician.get("/models/dossier?version=version/v1")
         assert file.headers["content-disposition"].startswith("attachment")
         assert "Chest" in file.text
-    with console.visitor(Role.RESEARCHER) as researcher:
+    with console.visitor(ConsoleRole.RESEARCHER) as researcher:
         assert researcher.post("/models/incidents", json=given).status_code == 403
 
 
 def test_an_entry_is_proved_and_the_whole_ledger_verified(place):
     console, _ = place
-    with console.visitor(Role.REGULATOR) as regulator:
+    with console.visitor(ConsoleRole.REGULATOR) as regulator:
         proof = regulator.get("/ledger.json?prove=0").json()["data"]["proof"]
         assert proof["holds"] is True
         shown = regulator.get("/ledger?verify=yes", headers=HTML).text
         assert "signatures hold" in shown
-    with console.visitor(Role.CUSTODIAN) as custodian:
+    with console.visitor(ConsoleRole.CUSTODIAN) as custodian:
         assert custodian.get("/ledger?verify=yes").status_code == 403

@@ -11,9 +11,16 @@ import commonwatt.web.auth.accounts as accounts
 from commonwatt.ledger.verify import verify
 from commonwatt.web import schema
 from commonwatt.web.auth.access import cookie_name
-from commonwatt.web.errors import ParameterError, SignInError, TooManyError
+from commonwatt.web.errors import ParameterError, SignInError, TooManyRequestsError
 from commonwatt.web.registry import PAGES
-from commonwatt.web.roles import ACTION_NAMES, MAY, ROLE_NAMES, Action, Role, can
+from commonwatt.web.roles import (
+    ACTION_NAMES,
+    ACTION_ROLES,
+    ROLE_NAMES,
+    ConsoleAction,
+    ConsoleRole,
+    can,
+)
 from tests.databases import postgresql
 from tests.web.console import HTML, running
 
@@ -22,10 +29,10 @@ PASSWORD = "correct horse battery"
 
 # One request for each action that the frame itself serves; pages are added from the registry.
 REQUESTS = {
-    Action.SEE_PLANS: [("GET", "/works"), ("GET", "/fleet/tables/jobs.csv")],
-    Action.START_RUN: [("POST", "/works/study")],
-    Action.STOP_RUN: [("POST", "/works/0123456789ab/stop")],
-    Action.MANAGE_ACCOUNTS: [
+    ConsoleAction.SEE_PLANS: [("GET", "/works"), ("GET", "/fleet/tables/jobs.csv")],
+    ConsoleAction.START_RUN: [("POST", "/works/study")],
+    ConsoleAction.STOP_RUN: [("POST", "/works/0123456789ab/stop")],
+    ConsoleAction.MANAGE_ACCOUNTS: [
         ("GET", "/accounts"),
         ("POST", "/accounts"),
         ("POST", "/accounts/viewer/roles"),
@@ -48,18 +55,18 @@ def _requests():
 
 FORBIDDEN = [
     (role, action, method, address)
-    for role, (action, method, address) in itertools.product(Role, _requests())
+    for role, (action, method, address) in itertools.product(ConsoleRole, _requests())
     if not can({role}, action)
 ]
 
 
 def test_every_role_and_every_action_stand_in_the_tables():
-    assert set(MAY) == set(Action) == set(ACTION_NAMES)
-    assert set(ROLE_NAMES) == set(Role)
-    assert all(MAY.values())
+    assert set(ACTION_ROLES) == set(ConsoleAction) == set(ACTION_NAMES)
+    assert set(ROLE_NAMES) == set(ConsoleRole)
+    assert all(ACTION_ROLES.values())
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", ConsoleRole)
 def test_each_forbidden_pair_is_refused(console, role):
     with console.visitor(role) as visitor:
         for _, action, method, address in (row for row in FORBIDDEN if row[0] is role):
@@ -68,7 +75,7 @@ def test_each_forbidden_pair_is_refused(console, role):
             assert answer.json()["error"] == "forbidden"
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", ConsoleRole)
 def test_each_allowed_page_is_shown(console, role):
     with console.visitor(role) as visitor:
         for page in PAGES:
@@ -88,7 +95,7 @@ def test_nobody_sees_anything_without_signing_in(console):
 
 
 def test_a_form_needs_the_token_of_its_session(console):
-    with console.visitor(Role.PLANNER) as visitor:
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
         del visitor.headers["x-csrf"]
         for fields in ({}, {"csrf": "guessed"}):
             answer = visitor.post("/works/study", data=fields)
@@ -101,7 +108,7 @@ def test_a_form_needs_the_token_of_its_session(console):
     [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}],
 )
 def test_a_form_of_another_site_is_refused(console, headers):
-    with console.visitor(Role.PLANNER) as visitor:
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
         answer = visitor.post("/works/study", headers=headers)
         assert answer.status_code == 403
         answer = visitor.post("/sign-in", headers=headers, data={"name": "a", "password": "b"})
@@ -109,17 +116,17 @@ def test_a_form_of_another_site_is_refused(console, headers):
 
 
 def test_another_host_name_is_not_answered(console):
-    with console.visitor(Role.VIEWER) as visitor:
+    with console.visitor(ConsoleRole.VIEWER) as visitor:
         assert visitor.get("/fleet", headers={"host": "evil.example"}).status_code == 421
 
 
 def test_a_form_too_large_is_refused(console):
-    with console.visitor(Role.PLANNER) as visitor:
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
         assert visitor.post("/works/study", content=b"x" * 300_000).status_code == 413
 
 
 def test_every_answer_carries_the_headers_that_protect(console):
-    with console.visitor(Role.VIEWER) as visitor:
+    with console.visitor(ConsoleRole.VIEWER) as visitor:
         for address in ("/fleet", "/nothing", "/health", "/fleet/tables/jobs.csv"):
             headers = visitor.get(address).headers
             assert "unsafe" not in headers["content-security-policy"]
@@ -129,7 +136,7 @@ def test_every_answer_carries_the_headers_that_protect(console):
 
 def test_the_cookie_cannot_be_read_by_scripts(console):
     link = accounts.make_link(console.desk, "viewer", now=datetime.now(UTC))
-    console.session(Role.VIEWER)
+    console.session(ConsoleRole.VIEWER)
     with console.stranger() as stranger:
         answer = stranger.post(f"/welcome/{link}", data={"password": PASSWORD})
     cookie = answer.headers["set-cookie"].lower()
@@ -139,7 +146,7 @@ def test_the_cookie_cannot_be_read_by_scripts(console):
 
 
 def test_a_link_works_once(console):
-    console.session(Role.OPERATOR)
+    console.session(ConsoleRole.OPERATOR)
     link = accounts.make_link(console.desk, "operator", now=datetime.now(UTC))
     with console.stranger() as stranger:
         assert stranger.get(f"/welcome/{link}", headers=HTML).status_code == 200
@@ -150,24 +157,24 @@ def test_a_link_works_once(console):
 
 
 def test_a_token_has_the_roles_of_its_account_and_can_be_taken_back(console):
-    with console.visitor(Role.REGULATOR) as visitor, console.stranger() as program:
+    with console.visitor(ConsoleRole.REGULATOR) as visitor, console.stranger() as program:
         page = visitor.post("/account/tokens", data={"label": "script"}).text
         secret = re.search(r"cw_[\w-]+", page).group()
         program.headers["authorization"] = f"Bearer {secret}"
         assert program.get("/fleet.json").status_code == 200
         assert program.post("/works/study").status_code == 403
-        digest = accounts.digest(secret)
+        digest = accounts.secret_digest(secret)
         assert visitor.post(f"/account/tokens/{digest}/drop").status_code == 303
         assert program.get("/fleet.json").status_code == 401
 
 
 def test_a_role_taken_back_ends_at_once(console):
-    with console.visitor(Role.TREASURER) as visitor:
+    with console.visitor(ConsoleRole.TREASURER) as visitor:
         assert visitor.get("/treasury.json").status_code == 200
         now = datetime.now(UTC)
-        accounts.set_roles(console.desk, "treasurer", {Role.CLINICIAN}, by="test", now=now)
+        accounts.set_roles(console.desk, "treasurer", {ConsoleRole.CLINICIAN}, by="test", now=now)
         assert visitor.get("/treasury.json").status_code == 403
-        accounts.set_roles(console.desk, "treasurer", {Role.TREASURER}, by="test", now=now)
+        accounts.set_roles(console.desk, "treasurer", {ConsoleRole.TREASURER}, by="test", now=now)
 
 
 def test_a_page_behind_preferences_is_never_another_sites(console):
@@ -211,7 +218,7 @@ def test_the_first_account_keeps_the_accounts_and_everything_is_in_the_ledger(fr
 def test_wrong_passwords_are_counted_and_say_nothing(fresh):
     desk, now = fresh.desk, datetime.now(UTC)
     link = accounts.make_link(desk, "", now=now)
-    accounts.use_link(desk, link, "ada", PASSWORD, {Role.VIEWER}, now=now)
+    accounts.use_link(desk, link, "ada", PASSWORD, {ConsoleRole.VIEWER}, now=now)
     assert accounts.sign_in(desk, "ada", PASSWORD, "here", now=now).visitor.name == "ada"
     for name in ("ada", "nobody"):
         with pytest.raises(SignInError, match="do not belong together"):
@@ -219,7 +226,7 @@ def test_wrong_passwords_are_counted_and_say_nothing(fresh):
     for _ in range(3):
         with pytest.raises(SignInError):
             accounts.sign_in(desk, "ada", "wrong password", "there", now=now)
-    with pytest.raises(TooManyError):
+    with pytest.raises(TooManyRequestsError):
         accounts.sign_in(desk, "ada", PASSWORD, "elsewhere", now=now)
     later = now + timedelta(minutes=16)
     assert accounts.sign_in(desk, "ada", PASSWORD, "elsewhere", now=later)
@@ -227,10 +234,10 @@ def test_wrong_passwords_are_counted_and_say_nothing(fresh):
 
 def test_a_session_ends_and_an_account_closes(fresh):
     desk = fresh.desk
-    accounts.make_account(desk, "keeper", {Role.REGISTRAR}, by="test", now=NOW)
-    accounts.make_account(desk, "bo", {Role.VIEWER}, by="test", now=NOW)
+    accounts.make_account(desk, "keeper", {ConsoleRole.REGISTRAR}, by="test", now=NOW)
+    accounts.make_account(desk, "bo", {ConsoleRole.VIEWER}, by="test", now=NOW)
     session = accounts.begin_session(desk, "bo", now=NOW)
-    assert accounts.visitor_of_session(desk, session.secret, now=NOW).roles == {Role.VIEWER}
+    assert accounts.visitor_of_session(desk, session.secret, now=NOW).roles == {ConsoleRole.VIEWER}
     late = NOW + timedelta(hours=13)
     assert accounts.visitor_of_session(desk, session.secret, now=late) is None
     accounts.close_account(desk, "bo", by="keeper", now=NOW)
@@ -242,14 +249,14 @@ def test_a_session_ends_and_an_account_closes(fresh):
 
 def test_a_refused_change_leaves_no_trace(fresh):
     desk = fresh.desk
-    accounts.make_account(desk, "keeper", {Role.REGISTRAR}, by="test", now=NOW)
+    accounts.make_account(desk, "keeper", {ConsoleRole.REGISTRAR}, by="test", now=NOW)
     before = desk.ledger.head()
     with pytest.raises(ParameterError):
-        accounts.set_roles(desk, "keeper", {Role.VIEWER}, by="keeper", now=NOW)
+        accounts.set_roles(desk, "keeper", {ConsoleRole.VIEWER}, by="keeper", now=NOW)
     with pytest.raises(ParameterError):
         accounts.make_account(desk, "keeper", set(), by="keeper", now=NOW)
     assert desk.ledger.head() == before
-    assert accounts.accounts(desk)[0].roles == {Role.REGISTRAR}
+    assert accounts.accounts(desk)[0].roles == {ConsoleRole.REGISTRAR}
 
 
 def test_cookies_of_two_consoles_on_one_machine_differ(console, tmp_path):

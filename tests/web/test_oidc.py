@@ -3,8 +3,8 @@
 import pytest
 
 import commonwatt.web.auth.accounts as accounts
-from commonwatt.web.auth.oidc import BACK, Provider
-from commonwatt.web.roles import Role
+from commonwatt.web.auth.oidc import CALLBACK_PATH, OidcProvider
+from commonwatt.web.roles import ConsoleRole
 from tests.web.console import running
 from tests.web.provider import CLIENT, SECRET, Person
 from tests.web.provider import Provider as RealProvider
@@ -22,7 +22,7 @@ def there(tmp_path):
         oidc_client=CLIENT,
         oidc_secret_file=str(secret),
     ) as console:
-        server = provider.open(console.address + BACK)
+        server = provider.open(console.address + CALLBACK_PATH)
         yield console, server
         provider.close()
 
@@ -44,13 +44,13 @@ def test_a_person_signs_in_and_has_the_roles_that_the_provider_names(there):
         assert browser.get("/treasury").status_code == 200
         assert browser.get("/accounts").status_code == 403
     (account,) = accounts.accounts(console.desk)
-    assert account.roles == {Role.PLANNER, Role.TREASURER}
+    assert account.roles == {ConsoleRole.PLANNER, ConsoleRole.TREASURER}
     assert account.external
 
 
 def test_what_the_provider_takes_away_is_gone_at_the_next_sign_in(there):
     console, server = there
-    for roles, wanted in ((["planner"], {Role.PLANNER}), ([], {Role.VIEWER})):
+    for roles, wanted in ((["planner"], {ConsoleRole.PLANNER}), ([], {ConsoleRole.VIEWER})):
         server.login = Person("p-7", "ada", roles)
         with console.stranger() as browser:
             _sign_in(browser)
@@ -114,12 +114,12 @@ def test_an_answer_to_another_sign_in_is_refused(there):
         assert other.get(back.headers["location"]).status_code == 401
         other.get("/oidc/start")
         assert other.get(back.headers["location"]).status_code == 401
-        assert browser.get(f"{BACK}?state=guess&code=guess").status_code == 401
+        assert browser.get(f"{CALLBACK_PATH}?state=guess&code=guess").status_code == 401
 
 
 def test_a_code_is_worth_nothing_without_its_verifier(there):
     console, _ = there
-    mine = Provider(console.desk.settings)
+    mine = OidcProvider(console.desk.settings)
     url, pending = mine.begin("/")
     with console.stranger() as browser:
         back = browser.get(url).headers["location"]

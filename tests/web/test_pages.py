@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from commonwatt.web.registry import PAGES
-from commonwatt.web.roles import MAY, Role
+from commonwatt.web.roles import ACTION_ROLES, ConsoleRole
 from tests.web.console import HTML
 
 BY_NAME = {page.name: page for page in PAGES}
@@ -16,7 +16,7 @@ LARGEST = 100_000  # bytes of a first page with its styles, as they cross the wi
 
 
 def _whoever_may(console, page):
-    return console.visitor(min(MAY[page.action] - {Role.REGISTRAR}))
+    return console.visitor(min(ACTION_ROLES[page.action] - {ConsoleRole.REGISTRAR}))
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -72,7 +72,7 @@ def test_a_permanent_link_shows_the_same(console, name):
 
 
 def test_a_table_is_sorted_searched_and_paged(console):
-    with console.visitor(Role.VIEWER) as visitor:
+    with console.visitor(ConsoleRole.VIEWER) as visitor:
 
         def rows(**ask):
             return visitor.get("/fleet/tables/jobs.json", params=ask).json()
@@ -104,13 +104,15 @@ def test_a_table_is_sorted_searched_and_paged(console):
     ],
 )
 def test_what_is_not_there_is_said(console, address, status):
-    with console.visitor(Role.VIEWER) as visitor:
+    with console.visitor(ConsoleRole.VIEWER) as visitor:
         for headers in (HTML, {"accept": "application/json"}):
             assert visitor.get(address, headers=headers).status_code == status
 
 
 def test_every_heading_names_a_column_of_its_table(console):
-    with console.visitor(Role.VIEWER, Role.REGULATOR, Role.CUSTODIAN) as visitor:
+    with console.visitor(
+        ConsoleRole.VIEWER, ConsoleRole.REGULATOR, ConsoleRole.CUSTODIAN
+    ) as visitor:
         for page in PAGES:
             about = visitor.get(f"/{page.name}.json")
             assert about.status_code == 200, (page.name, about.text[:300])
@@ -126,7 +128,7 @@ def test_static_files_are_ours_only(console):
 
 
 def test_a_figure_of_the_report_is_found_in_three_clicks(console):
-    with console.visitor(Role.VIEWER) as visitor:
+    with console.visitor(ConsoleRole.VIEWER) as visitor:
         page = visitor.get("/programme", headers=HTML).text
         (first,) = set(re.findall(r'href="(/origins\?run=[0-9a-f]+)"', page))
         every = visitor.get(first, headers=HTML).text

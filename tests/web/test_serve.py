@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from commonwatt.core.errors import UsageError
-from commonwatt.web.middleware import Rates
-from commonwatt.web.roles import Role
-from commonwatt.web.serve import bound, prepare, settings_for
+from commonwatt.web.middleware import RequestRates
+from commonwatt.web.roles import ConsoleRole
+from commonwatt.web.serve import bind_socket, prepare, settings_for
 from commonwatt.web.settings import Settings
-from commonwatt.web.tasks.supervisor import start_work
+from commonwatt.web.tasks.supervisor import start_task
 from tests.web.console import running
 from tests.web.sample import sample_store
 
@@ -57,7 +57,7 @@ def test_the_second_start_prints_the_plain_address(tmp_path):
     assert "/welcome/" in first
     assert "/welcome/" in prepare(settings)  # nobody used the first link
     with running(tmp_path, address=settings.address) as console:
-        console.session(Role.REGISTRAR)
+        console.session(ConsoleRole.REGISTRAR)
     assert prepare(settings) == settings.address
 
 
@@ -77,18 +77,18 @@ def test_help_answers_without_the_server():
 
 
 def test_a_console_that_others_reach_needs_https(tmp_path):
-    with bound("127.0.0.1", 0) as sock:
+    with bind_socket("127.0.0.1", 0) as sock:
         with pytest.raises(UsageError, match="https"):
             settings_for(tmp_path, sock, address="http://compute.example.org")
         secure = settings_for(tmp_path, sock, address="https://compute.example.org")
         assert secure.secure
         with pytest.raises(UsageError, match="free port"):
-            bound("127.0.0.1", sock.getsockname()[1])
+            bind_socket("127.0.0.1", sock.getsockname()[1])
 
 
 def test_cookies_of_a_secure_console_are_for_https_only(tmp_path):
     with running(tmp_path / "runs", secure=True) as console:
-        session = console.session(Role.VIEWER)
+        session = console.session(ConsoleRole.VIEWER)
         with console.stranger() as browser:
             browser.headers["cookie"] = f"__Host-commonwatt={session.secret}"
             page = browser.get("/account")
@@ -100,26 +100,26 @@ def test_cookies_of_a_secure_console_are_for_https_only(tmp_path):
 
 def test_a_visitor_who_asks_too_often_waits(tmp_path):
     with running(tmp_path / "runs", requests_per_minute=5) as console:
-        with console.visitor(Role.VIEWER) as visitor:
+        with console.visitor(ConsoleRole.VIEWER) as visitor:
             codes = [visitor.get("/health").status_code for _ in range(12)]
         assert codes[:4] == [200] * 4
         assert 429 in codes
-        with console.visitor(Role.PLANNER) as other:
+        with console.visitor(ConsoleRole.PLANNER) as other:
             assert other.get("/health").status_code == 200
 
 
 def test_a_new_minute_begins_anew():
     now = [0.0]
-    rates = Rates(1, clock=lambda: now[0])
-    assert [rates.over("a"), rates.over("a")] == [False, True]
+    rates = RequestRates(1, clock=lambda: now[0])
+    assert [rates.count_request("a"), rates.count_request("a")] == [False, True]
     now[0] = 61.0
-    assert not rates.over("a")
+    assert not rates.count_request("a")
 
 
 def test_an_empty_console_says_what_is_under_way(tmp_path):
     with running(tmp_path / "runs", works=0) as console:
-        start_work(console.desk, "study", {}, "console", now=datetime.now(UTC))
-        with console.visitor(Role.VIEWER) as visitor:
+        start_task(console.desk, "study", {}, "console", now=datetime.now(UTC))
+        with console.visitor(ConsoleRole.VIEWER) as visitor:
             page = visitor.get("/fleet", headers={"accept": "text/html"}).text
     assert "There is no study yet" in page
     assert "Under way" in page

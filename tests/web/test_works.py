@@ -13,19 +13,19 @@ import pytest
 
 from commonwatt.ledger.verify import verify
 from commonwatt.runs import RunStore
-from commonwatt.runs.check import check_store
-from commonwatt.web.errors import WorkError
-from commonwatt.web.roles import Role
+from commonwatt.runs.check import store_faults
+from commonwatt.web.errors import TaskError
+from commonwatt.web.roles import ConsoleRole
 from commonwatt.web.tasks.supervisor import (
     MOST_ATTEMPTS,
-    WorkState,
-    find_work,
-    folder_of,
-    list_works,
-    said_by,
-    start_work,
-    stop_work,
-    wait_until_over,
+    TaskState,
+    find_task,
+    list_tasks,
+    messages_of,
+    start_task,
+    stop_task,
+    tasks_folder,
+    wait_for_task,
 )
 from tests.databases import postgresql
 from tests.web.slow_child import TABLES
@@ -59,7 +59,7 @@ def _end(process, child=None):
 
 
 def _child(desk, work_id, seconds=60):
-    path = folder_of(desk) / f"{work_id}.pid"
+    path = tasks_folder(desk) / f"{work_id}.pid"
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if path.exists() and (text := path.read_text()):
@@ -71,9 +71,9 @@ def _child(desk, work_id, seconds=60):
 def _check_whole(desk, work):
     """Nothing half shown, everything on record, every file whole."""
     root = desk.settings.store
-    assert check_store(root) == []
+    assert store_faults(root) == []
     runs = RunStore(root).list()
-    if work.state is WorkState.FINISHED:
+    if work.state is TaskState.FINISHED:
         assert [run.run_id for run in runs] == [work.run_id]
         assert len(runs[0].tables) == TABLES
     assert not list(root.glob(".draft-*"))
@@ -93,18 +93,18 @@ def slow(tmp_path, monkeypatch):
     foreman.stop()
     for child in foreman._children:
         child.wait(30)
-    desk.engine.dispose()
+    desk.database.dispose()
 
 
 def test_a_work_is_done_and_says_what_it_does(slow):
     desk, foreman = slow
-    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
-    assert find_work(desk, work_id).state is WorkState.WAITING
+    work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
+    assert find_task(desk, work_id).state is TaskState.WAITING
     foreman.start()
-    work = wait_until_over(desk, work_id, 60)
-    assert (work.state, work.attempt) == (WorkState.FINISHED, 1)
-    assert [str(said) for said in said_by(desk, work_id)][:2] == ["Table 0", "Table 1"]
-    assert [one.work_id for one in list_works(desk)] == [work_id]
+    work = wait_for_task(desk, work_id, 60)
+    assert (work.state, work.attempt) == (TaskState.FINISHED, 1)
+    assert [str(said) for said in messages_of(desk, work_id)][:2] == ["Table 0", "Table 1"]
+    assert [one.work_id for one in list_tasks(desk)] == [work_id]
     kinds = [entry.body.get("to") for entry in desk.ledger.entries(subject=f"work/{work_id}")]
     assert kinds == [None, "running", "finished"]
     _check_whole(desk, work)
@@ -115,36 +115,36 @@ def test_a_work_is_done_and_begun_again_on_postgresql(tmp_path, monkeypatch):
     with postgresql() as url:
         desk = desk_at(tmp_path / "runs", database=url)
         foreman = SlowForeman(desk)
-        work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
-        foreman.look(_now())
+        work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
+        foreman.supervise_once(_now())
         os.killpg(foreman._children[-1].pid, signal.SIGKILL)
         foreman._children[-1].wait(20)
         foreman.start()
-        work = wait_until_over(desk, work_id, 60)
+        work = wait_for_task(desk, work_id, 60)
         foreman.stop()
         for child in foreman._children:
             child.wait(30)
-        assert (work.state, work.attempt) == (WorkState.FINISHED, 2)
-        assert check_store(desk.settings.store) == []
+        assert (work.state, work.attempt) == (TaskState.FINISHED, 2)
+        assert store_faults(desk.settings.store) == []
         verify(desk.ledger)
-        desk.engine.dispose()
+        desk.database.dispose()
 
 
 def test_a_stopped_work_leaves_nothing(slow):
     desk, foreman = slow
-    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+    work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     foreman.start()
     _child(desk, work_id)
-    while not said_by(desk, work_id):
+    while not messages_of(desk, work_id):
         time.sleep(0.02)
-    stop_work(desk, work_id, "ada", now=_now())
+    stop_task(desk, work_id, "ada", now=_now())
     for child in foreman._children:
         child.wait(30)
-    work = find_work(desk, work_id)
-    assert work.state is WorkState.STOPPED
+    work = find_task(desk, work_id)
+    assert work.state is TaskState.STOPPED
     assert RunStore(desk.settings.store).list() == []
-    with pytest.raises(WorkError):
-        stop_work(desk, work_id, "ada", now=_now())
+    with pytest.raises(TaskError):
+        stop_task(desk, work_id, "ada", now=_now())
     _check_whole(desk, work)
 
 
@@ -152,41 +152,41 @@ def test_a_stopped_work_leaves_nothing(slow):
 @pytest.mark.parametrize("child_too", [False, True], ids=["server", "server and child"])
 def test_a_server_killed_at_any_moment_leaves_no_run_half_shown(slow, after_s, child_too):
     desk, foreman = slow
-    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+    work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     victim = _victim(desk.settings.store)
     child = _child(desk, work_id)
     time.sleep(after_s)
-    _end(victim, child if child_too and not find_work(desk, work_id).over else None)
-    before = find_work(desk, work_id)
+    _end(victim, child if child_too and not find_task(desk, work_id).over else None)
+    before = find_task(desk, work_id)
     if not before.over:
         assert RunStore(desk.settings.store).list() == [] or not child_too or before.run_id == ""
     foreman.start()
-    work = wait_until_over(desk, work_id, 60)
-    assert work.state is WorkState.FINISHED
+    work = wait_for_task(desk, work_id, 60)
+    assert work.state is TaskState.FINISHED
     assert work.attempt in ({1, 2} if child_too else {1})
     _check_whole(desk, work)
 
 
 def test_a_work_whose_process_dies_each_time_is_marked_failed(slow):
     desk, foreman = slow
-    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+    work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     for attempt in range(MOST_ATTEMPTS):
-        foreman.look(_now())
-        assert find_work(desk, work_id).attempt == attempt + 1
+        foreman.supervise_once(_now())
+        assert find_task(desk, work_id).attempt == attempt + 1
         child = foreman._children[-1]
         os.killpg(child.pid, signal.SIGKILL)
         child.wait(20)
-        foreman.look(_now())  # sees that it is gone
-        if attempt == 0 and find_work(desk, work_id).state is WorkState.RUNNING:
+        foreman.supervise_once(_now())  # sees that it is gone
+        if attempt == 0 and find_task(desk, work_id).state is TaskState.RUNNING:
             continue  # it was begun again in the same look
-    work = find_work(desk, work_id)
+    work = find_task(desk, work_id)
     while not work.over:
-        foreman.look(_now())
+        foreman.supervise_once(_now())
         for child in foreman._children:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait(20)
-        work = find_work(desk, work_id)
-    assert work.state is WorkState.FAILED
+        work = find_task(desk, work_id)
+    assert work.state is TaskState.FAILED
     assert "ended twice" in work.error["found"]
     _check_whole(desk, work)
 
@@ -194,16 +194,16 @@ def test_a_work_whose_process_dies_each_time_is_marked_failed(slow):
 def test_two_foremen_never_begin_the_same_work(slow):
     desk, foreman = slow
     other = SlowForeman(desk)
-    work_ids = [start_work(desk, "study", GIVEN | {"what_if": f"a.b={i}"}, "ada", now=_now())
+    work_ids = [start_task(desk, "study", GIVEN | {"what_if": f"a.b={i}"}, "ada", now=_now())
                 for i in range(3)]  # fmt: skip
     for _ in range(200):
-        foreman.look(_now())
-        other.look(_now())
-        if all(find_work(desk, work_id).over for work_id in work_ids):
+        foreman.supervise_once(_now())
+        other.supervise_once(_now())
+        if all(find_task(desk, work_id).over for work_id in work_ids):
             break
         time.sleep(0.1)
-    works = [find_work(desk, work_id) for work_id in work_ids]
-    assert [(work.state, work.attempt) for work in works] == [(WorkState.FINISHED, 1)] * 3
+    works = [find_task(desk, work_id) for work_id in work_ids]
+    assert [(work.state, work.attempt) for work in works] == [(TaskState.FINISHED, 1)] * 3
     assert len({work.run_id for work in works}) == 3
     for child in other._children:
         child.wait(30)
@@ -211,18 +211,18 @@ def test_two_foremen_never_begin_the_same_work(slow):
 
 def test_a_damaged_store_is_told(slow, tmp_path):
     desk, foreman = slow
-    work_id = start_work(desk, "study", GIVEN, "ada", now=_now())
+    work_id = start_task(desk, "study", GIVEN, "ada", now=_now())
     foreman.start()
-    work = wait_until_over(desk, work_id, 60)
+    work = wait_for_task(desk, work_id, 60)
     root = desk.settings.store
     (root / work.run_id / "tables" / "t3.parquet").write_bytes(b"other")
-    assert [str(fault) for fault in check_store(root)] == [
+    assert [str(fault) for fault in store_faults(root)] == [
         f"Run {work.run_id}: table t3 is missing or was changed."
     ]
 
 
 def test_a_run_is_started_followed_and_stopped_through_the_doors(console):
-    with console.visitor(Role.PLANNER) as visitor:
+    with console.visitor(ConsoleRole.PLANNER) as visitor:
         made = visitor.post("/works/explain", json={"job": "no such job"})
         assert made.status_code == 201
         work_id = made.json()["work_id"]

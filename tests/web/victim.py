@@ -9,14 +9,14 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from commonwatt.web.services import open_desk
+from commonwatt.web.services import open_services
 from commonwatt.web.settings import Settings
-from commonwatt.web.tasks.supervisor import Foreman
+from commonwatt.web.tasks.supervisor import TaskSupervisor
 
 CHILD = "tests.web.slow_child"
 
 
-class SlowForeman(Foreman):
+class SlowForeman(TaskSupervisor):
     """Starts the slow child in place of the real one."""
 
     def _spawn(self, work_id, lock):
@@ -35,7 +35,7 @@ _POPEN = subprocess.Popen
 
 
 def desk_at(root, **changes):
-    return open_desk(Settings.of(root, sample="", **changes), now=datetime.now(UTC))
+    return open_services(Settings.of(root, sample="", **changes), now=datetime.now(UTC))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from commonwatt.core.errors import TableError, cell
+from commonwatt.core.errors import TableError, cell_location
 from commonwatt.core.messages import Message
 
 _KINDS: Final = {
@@ -21,7 +21,7 @@ _KINDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column: `kind` is text, count, number, flag, instant or date."""
 
     name: str
@@ -31,12 +31,12 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableSchema:
     """A named table and its columns, in order."""
 
     name: str
     meaning: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
 
     def frame(self, **columns: Any) -> pl.DataFrame:
         """Return a data frame of exactly these columns, in order and typed.
@@ -51,7 +51,7 @@ class Table:
         wanted = [column.name for column in self.columns]
         if set(columns) != set(wanted):
             raise TableError(
-                cell(self.name),
+                cell_location(self.name),
                 found=Message("columns {names}", {"names": ", ".join(columns)}),
                 wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
             )
@@ -59,5 +59,5 @@ class Table:
         return pl.DataFrame(series)
 
 
-def _series(column: Column, values: Any) -> pl.Series:
+def _series(column: TableColumn, values: Any) -> pl.Series:
     return pl.Series(column.name, values, strict=False).cast(_KINDS[column.kind])

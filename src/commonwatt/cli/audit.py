@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from commonwatt.cli.frame import Answer, command, option
+from commonwatt.cli.frame import CommandResult, command, option
 
 _path = click.Path(path_type=Path)
 
@@ -14,14 +14,14 @@ _path = click.Path(path_type=Path)
 @command(None, "audit", example="commonwatt audit claims.csv --out audit")
 @click.argument("claims", type=_path, metavar="CLAIMS")
 @option("--flagged", is_flag=True, help="Show only claims that are not in line.")
-def audit(claims: Path, flagged: bool) -> Answer:
+def audit(claims: Path, flagged: bool) -> CommandResult:
     """Check published claims against sourced data, our own models and each other."""
     from commonwatt.audit import usecases as app
 
     audited = app.audit(app.load_claims(claims), app.load_library())
-    shown = [each for each in audited if not flagged or each.kind is not app.Kind.IN_LINE]
+    shown = [each for each in audited if not flagged or each.kind is not app.FindingKind.IN_LINE]
     frame = app.audit_frame(shown)
-    return Answer(
+    return CommandResult(
         data={"claims_file": claims.name, "findings": frame.to_dicts()},
         text=lambda language: app.audit_text(shown, language),
         tables={"audit": frame},

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.clinic_desk import add_desk
-from commonwatt.cli.clinic_explain import add_explain
-from commonwatt.cli.clinic_gate import add_gate
-from commonwatt.cli.clinic_imports import add_import
-from commonwatt.cli.clinic_language import add_language
+from commonwatt.cli.clinic_desk import add_registry_commands
+from commonwatt.cli.clinic_explain import add_explain_commands
+from commonwatt.cli.clinic_gate import add_gate_commands
+from commonwatt.cli.clinic_imports import add_import_commands
+from commonwatt.cli.clinic_language import add_language_commands
 from commonwatt.cli.clinic_options import PLACES, pairs
-from commonwatt.cli.clinic_queries import add_queries
-from commonwatt.cli.clinic_sealed import add_sealed
-from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, language, option
+from commonwatt.cli.clinic_queries import add_query_commands
+from commonwatt.cli.clinic_sealed import add_sealed_commands
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, fail_usage, language, option
 from commonwatt.cli.options import DataPath
 from commonwatt.core.messages import Message, translate
 
@@ -60,32 +60,32 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
     help="Default: all; house stands for the institution's own rules.",
 )
 @option("--on", "on", type=_DAY, help="Day whose law applies (default: today).")
-def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | None) -> Answer:
+def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | None) -> CommandResult:
     """Give class, route and duties of a product or service, with reasons."""
     from commonwatt.clinic.usecases import rules as app
 
     day = (on or datetime.now(UTC)).date()
-    answer = app.classify_answer(_COMMON | pairs(facts), places or PLACES, day)
-    return Answer(data=answer, text=lambda language: _classified(answer, language))
+    answer = app.classification_result(_COMMON | pairs(facts), places or PLACES, day)
+    return CommandResult(data=answer, text=lambda language: _classified(answer, language))
 
 
 @command(clinic, "rules", example="commonwatt clinic rules --move eu.aia.art6-1=2027-08-02")
 @option("--on", "days", type=_DAY, multiple=True, help="Days to look at; may repeat.")
 @_facts
 @option("--move", metavar="RULE=DATE", help="Show what changes when this rule's date moves.")
-def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) -> Answer:
+def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) -> CommandResult:
     """Look at every combination of the axes: gaps, contradictions, moved dates."""
     from commonwatt.clinic.usecases import rules as app
 
     asked = [day.date() for day in days] or list(_DAYS)
     if move:
         rule_id, _, moved_to = move.partition("=")
-        found = {"moved": app.moved_answer(rule_id, _day(moved_to), asked)}
+        found = {"moved": app.moved_rule_result(rule_id, _day(moved_to), asked)}
     else:
-        found = app.check_answer(asked, pairs(facts))
+        found = app.rule_check_result(asked, pairs(facts))
     shown = {name: frame for name, frame in found.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}
-    return Answer(data=data, text=lambda language: _tables(shown, language), tables=found)
+    return CommandResult(data=data, text=lambda language: _tables(shown, language), tables=found)
 
 
 @command(
@@ -109,18 +109,18 @@ def evidence(
     by: tuple[str, ...],
     threshold: float,
     site: str,
-) -> Answer:
+) -> CommandResult:
     """Compute discrimination, calibration and threshold metrics by subgroup."""
-    from commonwatt.clinic.usecases.evidence import evidence_answer, evidence_figures
+    from commonwatt.clinic.usecases.evidence import evidence_figures, evidence_result
 
-    answer, frame = evidence_answer(table, score=score, label=label, by=by, threshold=threshold)
+    answer, frame = evidence_result(table, score=score, label=label, by=by, threshold=threshold)
     drawn: dict[str, str] = {}
     if ctx.params.get("out"):
         drawn = evidence_figures(
             table, frame, score=score, label=label, site=site, language=language(ctx)
         )
     data = answer | {"estimates": frame.to_dicts()}
-    return Answer(
+    return CommandResult(
         data=data,
         text=lambda language: _estimates(frame, language),
         tables={"estimates": frame},
@@ -162,12 +162,14 @@ def monitor(
     band: float,
     alpha: float,
     horizon: int | None,
-) -> Answer:
+) -> CommandResult:
     """Watch a model's calibration with a guaranteed false-alarm bound."""
-    from commonwatt.clinic.usecases.monitor import monitor_answer
+    from commonwatt.clinic.usecases.monitor import monitor_verdicts
 
     columns = (score, label, day)
-    answer = monitor_answer(table, columns=columns, by=by, band=band, alpha=alpha, horizon=horizon)
+    answer = monitor_verdicts(
+        table, columns=columns, by=by, band=band, alpha=alpha, horizon=horizon
+    )
     tables: dict[str, pl.DataFrame] = {}
     files: dict[str, str] = {}
     if ctx.params.get("out"):
@@ -177,7 +179,7 @@ def monitor(
             table, answer, columns=columns, by=by, language=language(ctx)
         )
         tables = {"over_time": points}
-    return Answer(
+    return CommandResult(
         data=answer,
         text=lambda language: _monitored(answer, language),
         tables=tables,
@@ -191,14 +193,16 @@ _VERDICTS = {"alarm": Message("alarm"), "quiet": Message("quiet"), "too few": Me
 def _monitored(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for one in answer["streams"]:
-        said = _VERDICTS[one["verdict"]].say(language)
+        said = _VERDICTS[one["verdict"]].translate(language)
         if one["alarm_on"]:
             gaps = {"verdict": said, "day": one["alarm_on"]}
-            said = Message("{verdict} on {day}", gaps).say(language)
+            said = Message("{verdict} on {day}", gaps).translate(language)
         lines.append(f"{one['stream']:24} {said}  n={one['rows']:,}, {one['events']:,}")
     gaps = {"streams": str(len(answer["streams"])), "alpha": f"{answer['alpha']:g}"}
     bound = Message("False alarm in any of {streams} streams: at most {alpha}", gaps)
-    return "\n".join([*lines, bound.say(language), *_companion(answer["companion"], language)])
+    return "\n".join(
+        [*lines, bound.translate(language), *_companion(answer["companion"], language)]
+    )
 
 
 def _companion(found: dict[str, Any] | None, language: str) -> list[str]:
@@ -210,7 +214,7 @@ def _companion(found: dict[str, Any] | None, language: str) -> list[str]:
         " the chance of the event at each score has not changed",
         gaps,
     )
-    return [said.say(language)]
+    return [said.translate(language)]
 
 
 @command(
@@ -222,12 +226,12 @@ def _companion(found: dict[str, Any] | None, language: str) -> list[str]:
 @option("--model", default="score", show_default=True, help="Column with the model's probability.")
 @option("--doctor", default="own", show_default=True, help="Column with the doctor's own estimate.")
 @option("--label", default="label", show_default=True, help="Column with the outcome, 0 or 1.")
-def joint(table: Path, model: str, doctor: str, label: str) -> Answer:
+def joint(table: Path, model: str, doctor: str, label: str) -> CommandResult:
     """Show what recording the doctor's own estimate is worth."""
-    from commonwatt.clinic.usecases.evidence import joint_answer
+    from commonwatt.clinic.usecases.evidence import clinician_against_model_result
 
-    answer = joint_answer(table, model=model, doctor=doctor, label=label)
-    return Answer(data=answer, text=lambda language: _joint(answer, language))
+    answer = clinician_against_model_result(table, model=model, doctor=doctor, label=label)
+    return CommandResult(data=answer, text=lambda language: _joint(answer, language))
 
 
 _VOICES = {"model": Message("model"), "doctor": Message("doctor"), "both": Message("both together")}
@@ -243,14 +247,14 @@ def _joint(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for voice, name in _VOICES.items():
         area, low, high = answer[voice]
-        lines.append(f"{name.say(language):16} AUC {area:.3f} ({low:.3f}–{high:.3f})")
+        lines.append(f"{name.translate(language):16} AUC {area:.3f} ({low:.3f}–{high:.3f})")
     for voice, form in _GAINS.items():
         gap, low, high = answer[f"over_{voice}"]
         gaps = {"gap": f"{gap:+.3f}", "low": f"{low:+.3f}", "high": f"{high:+.3f}"}
-        lines.append(Message(form.text, gaps).say(language))
+        lines.append(Message(form.text, gaps).translate(language))
     gaps = {"count": f"{answer['disagree']:,}", "share": f"{answer['doctor_right']:.1%}"}
     apart = Message("They disagree on {count}; the doctor is right in {share} of those", gaps)
-    return "\n".join([*lines, apart.say(language)])
+    return "\n".join([*lines, apart.translate(language)])
 
 
 def _estimates(frame: pl.DataFrame, language: str) -> str:
@@ -285,11 +289,11 @@ def _classified(answer: dict[str, Any], language: str) -> str:
     for ruling in answer["rulings"]:
         lines += _ruling(ruling, answer["rules"], language)
     gaps = {"digest": answer["rule_set_sha256"][:16], "day": answer["on"]}
-    return "\n".join([*lines, Message("Rule set {digest}, law of {day}", gaps).say(language)])
+    return "\n".join([*lines, Message("Rule set {digest}, law of {day}", gaps).translate(language)])
 
 
 def _ruling(ruling: dict[str, Any], rules: dict[str, Any], language: str) -> list[str]:
-    lines = [f"{ruling['jurisdiction']}: {_ROUTES[ruling['route']].say(language)}"]
+    lines = [f"{ruling['jurisdiction']}: {_ROUTES[ruling['route']].translate(language)}"]
     for verdict in ruling["classes"]:
         lines.append(f"  {verdict['scheme']}: {verdict['class']}")
         lines += [_reason(name, rules[name]) for name in verdict["because"]]
@@ -316,7 +320,7 @@ def _tables(found: dict[str, pl.DataFrame], language: str) -> str:
         "moved": Message("Cells that change"),
     }
     blocks = [
-        f"{headings[name].say(language)}: {f.height}\n{_rows(f)}" for name, f in found.items()
+        f"{headings[name].translate(language)}: {f.height}\n{_rows(f)}" for name, f in found.items()
     ]
     return "\n\n".join(blocks)
 
@@ -326,10 +330,10 @@ def _rows(frame: pl.DataFrame, most: int = 60) -> str:
     return "\n".join([*lines, *(["  …"] if frame.height > most else [])])
 
 
-add_desk(clinic)
-add_gate(clinic)
-add_queries(clinic)
-add_language(clinic)
-add_sealed(clinic)
-add_explain(clinic)
-add_import(clinic)
+add_registry_commands(clinic)
+add_gate_commands(clinic)
+add_query_commands(clinic)
+add_language_commands(clinic)
+add_sealed_commands(clinic)
+add_explain_commands(clinic)
+add_import_commands(clinic)

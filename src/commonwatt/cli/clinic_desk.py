@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.clinic_options import PLACES, key, where
+from commonwatt.cli.clinic_options import PLACES, key_option, ledger_option
 from commonwatt.cli.clinic_queries import rows_text
-from commonwatt.cli.frame import Answer, LazyGroup, command, language, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, language, option
 from commonwatt.core.messages import Message
 
 _KINDS = (
@@ -23,7 +23,7 @@ _reason = option("--reason", default="", help="Why.")
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
 
-def add_desk(clinic: LazyGroup) -> None:
+def add_registry_commands(clinic: LazyGroup) -> None:
     """Add the commands of the registry to `commonwatt clinic`."""
     _add_register(clinic)
     _add_moves(clinic)
@@ -39,12 +39,12 @@ def _add_register(clinic: LazyGroup) -> None:
     @command(
         clinic, "register", example="commonwatt clinic register product chest p.json --key me.pem"
     )
-    @where
-    @key
+    @ledger_option
+    @key_option
     @click.argument("kind", type=click.Choice(_KINDS))
     @click.argument("name")
     @click.argument("body", type=click.Path(dir_okay=False, exists=True, path_type=Path))
-    def register(where: str, key_file: Path, kind: str, name: str, body: Path) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def register(where: str, key_file: Path, kind: str, name: str, body: Path) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Put a record from a JSON file on file."""
         from commonwatt.clinic.usecases import registry as app
 
@@ -53,34 +53,36 @@ def _add_register(clinic: LazyGroup) -> None:
 
 def _add_moves(clinic: LazyGroup) -> None:
     @command(clinic, "approve", example="commonwatt clinic approve deployment/x --key chair.pem")
-    @where
-    @key
+    @ledger_option
+    @key_option
     @_reason
     @_deployment
-    def approve(where: str, key_file: Path, reason: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def approve(where: str, key_file: Path, reason: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Approve a proposed deployment and its threshold."""
         from commonwatt.clinic.usecases import registry as app
 
         return _entry(app.move(where, key_file, deployment, "approved", reason, now=_now()))
 
     @command(clinic, "deploy", example="commonwatt clinic deploy deployment/x --key lead.pem")
-    @where
-    @key
+    @ledger_option
+    @key_option
     @_reason
     @_deployment
-    def deploy(where: str, key_file: Path, reason: str, deployment: str) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def deploy(where: str, key_file: Path, reason: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Let an approved or paused deployment go live."""
         from commonwatt.clinic.usecases import registry as app
 
         return _entry(app.move(where, key_file, deployment, "live", reason, now=_now()))
 
     @command(clinic, "stop", example="commonwatt clinic stop deployment/x --key lead.pem")
-    @where
-    @key
+    @ledger_option
+    @key_option
     @_reason
     @_deployment
     @option("--retire", is_flag=True, help="For good, not only for now.")
-    def stop(where: str, key_file: Path, reason: str, deployment: str, retire: bool) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def stop(
+        where: str, key_file: Path, reason: str, deployment: str, retire: bool
+    ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Pause a live deployment, or retire one."""
         from commonwatt.clinic.usecases import registry as app
 
@@ -95,8 +97,8 @@ def _add_incident(clinic: LazyGroup) -> None:
         example="commonwatt clinic incident deployment/x e1 --severity serious --place hk"
         " --code missed-finding --key officer.pem",
     )
-    @where
-    @key
+    @ledger_option
+    @key_option
     @_deployment
     @click.argument("name")
     @option("--severity", required=True, help="How grave it is.",
@@ -111,7 +113,7 @@ def _add_incident(clinic: LazyGroup) -> None:
         severity: str,
         place: str,
         code: str,
-    ) -> Answer:
+    ) -> CommandResult:
         """Report an incident and show who must be told by when."""
         from commonwatt.clinic.usecases import queries
         from commonwatt.clinic.usecases import registry as app
@@ -121,15 +123,15 @@ def _add_incident(clinic: LazyGroup) -> None:
         entry = app.record(where, key_file, "event", name, body, now=_now())
         found = queries.duties(where)
         data = {"entry": entry, "duties": found}
-        return Answer(data=data, text=lambda language: rows_text(found, language))
+        return CommandResult(data=data, text=lambda language: rows_text(found, language))
 
 
 def _add_dossier(clinic: LazyGroup) -> None:
     @command(clinic, "dossier", example="commonwatt clinic dossier version/v1 --out dossier")
-    @where
+    @ledger_option
     @click.argument("version")
     @option("--pdf", type=_file, help="Also write the page as PDF here.")
-    def dossier(where: str, version: str, pdf: Path | None) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def dossier(where: str, version: str, pdf: Path | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Write everything on record about a version: a page, and FHIR."""
         from commonwatt.clinic.usecases import registry as app
 
@@ -142,10 +144,10 @@ def _add_dossier(clinic: LazyGroup) -> None:
         }
         count = str(len(bundle["entry"]))
         said = Message("{count} FHIR resources; write the page with --out", {"count": count})
-        return Answer(data=bundle, text=said.say, files=files)
+        return CommandResult(data=bundle, text=said.translate, files=files)
 
 
-def _entry(entry: dict[str, Any]) -> Answer:
+def _entry(entry: dict[str, Any]) -> CommandResult:
     gaps = {"index": f"{entry['index']:,}", "subject": entry["subject"]}
     said = Message("Entry {index}: {subject} is on record", gaps)
-    return Answer(data=entry, text=said.say)
+    return CommandResult(data=entry, text=said.translate)

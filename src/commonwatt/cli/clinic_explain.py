@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.messages import Message
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-def add_explain(clinic: LazyGroup) -> None:
+def add_explain_commands(clinic: LazyGroup) -> None:
     """Add explanations to `commonwatt clinic`."""
 
     @command(
@@ -40,14 +40,14 @@ def add_explain(clinic: LazyGroup) -> None:
         label: str,
         row: int | None,
         seed: int,
-    ) -> Answer:
+    ) -> CommandResult:
         """Show what each column is worth to a model, or what it adds in one case."""
-        from commonwatt.clinic.usecases.explain import explain_answer
+        from commonwatt.clinic.usecases.explain import explanation_result
 
-        found, frame = explain_answer(
+        found, frame = explanation_result(
             table, linear=linear, python=python, columns=columns, label=label, row=row, seed=seed
         )
-        return Answer(
+        return CommandResult(
             data=found, text=lambda language: _said(found, language), tables={"explained": frame}
         )
 
@@ -60,14 +60,14 @@ def _said(found: dict[str, Any], language: str) -> str:
             f"{one['column']:24} {one['auc_lost']:+.4f} ({one['low']:+.4f} … {one['high']:+.4f})"
             for one in found["columns"]
         ]
-        return "\n".join([head.say(language), *lines])
+        return "\n".join([head.translate(language), *lines])
     gaps = {"row": f"{found['row']:,}", "whole": f"{found['whole']:.4f}"}
     gaps |= {"base": f"{found['base']:.4f}"}
     head = _SCALES[found["scale"]]
     lines = [
         f"{one['column']:24} {one['adds']:+.4f} ± {one['error']:.4f}" for one in found["columns"]
     ]
-    return "\n".join([Message(head.text, gaps).say(language), *lines])
+    return "\n".join([Message(head.text, gaps).translate(language), *lines])
 
 
 _SCALES = {

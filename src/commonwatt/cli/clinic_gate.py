@@ -9,8 +9,15 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.clinic_options import key, pairs, where
-from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option, say
+from commonwatt.cli.clinic_options import key_option, ledger_option, pairs
+from commonwatt.cli.frame import (
+    CommandResult,
+    LazyGroup,
+    command,
+    fail_usage,
+    option,
+    print_message,
+)
 from commonwatt.core.messages import Message, translate
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -26,7 +33,7 @@ _secret = option(
 )
 
 
-def add_gate(clinic: LazyGroup) -> None:
+def add_gate_commands(clinic: LazyGroup) -> None:
     """Add the commands of the gate to `commonwatt clinic`."""
     _add_serve(clinic)
     _add_ask(clinic)
@@ -44,8 +51,8 @@ def _add_serve(clinic: LazyGroup) -> None:
         example="commonwatt clinic serve --site qmh.toml --key gateway.pem\n"
         "commonwatt clinic serve --site qmh.toml --key gateway.pem --mcp chest --plan p1",
     )
-    @where
-    @key
+    @ledger_option
+    @key_option
     @_site
     @_secret
     @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -62,16 +69,18 @@ def _add_serve(clinic: LazyGroup) -> None:
         port: int,
         mcp: str | None,
         plan: str,
-    ) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Serve the gate as CDS Hooks, or to an agent as an MCP server."""
         from commonwatt.clinic.usecases import gateway as app
 
         if mcp is not None and not plan:
             fail_usage(Message("An agent's session needs the name of its plan: --plan."))
-        with app.opened(where, key_file, site_file, secret_file, now=_now()) as opened:
-            for deployment in opened.on_trust:
+        with app.open_gate(where, key_file, site_file, secret_file, now=_now()) as opened:
+            for deployment in opened.unverified_deployments:
                 gaps = {"deployment": deployment}
-                say(Message("{deployment}: what runs is taken on trust, not checked", gaps))
+                print_message(
+                    Message("{deployment}: what runs is taken on trust, not checked", gaps)
+                )
             if mcp is not None:
                 _talk(app.serve_agents(opened, mcp, plan, _now, sys.stdin))
             else:
@@ -81,7 +90,7 @@ def _add_serve(clinic: LazyGroup) -> None:
 
 
 def _ready(address: str) -> None:
-    say(Message("Serving at {address}; stop with Ctrl-C", {"address": address}))
+    print_message(Message("Serving at {address}; stop with Ctrl-C", {"address": address}))
 
 
 def _talk(lines: Any) -> None:
@@ -96,8 +105,8 @@ def _add_ask(clinic: LazyGroup) -> None:
         example="commonwatt clinic ask deployment/x e-17 --site qmh.toml --key gateway.pem"
         " --fact modality=ct --fact age_years=50 --fact quality=good",
     )
-    @where
-    @key
+    @ledger_option
+    @key_option
     @_site
     @_secret
     @click.argument("deployment", metavar="DEPLOYMENT")
@@ -113,13 +122,13 @@ def _add_ask(clinic: LazyGroup) -> None:
         encounter: str,
         facts: tuple[str, ...],
         own: float | None,
-    ) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Ask a model about one encounter, or learn which rule refuses it."""
         from commonwatt.clinic.usecases import gateway as app
 
-        with app.opened(where, key_file, site_file, secret_file, now=_now()) as opened:
-            found = app.ask(opened, deployment, encounter, pairs(facts), own, now=_now())
-        return Answer(data=found, text=lambda language: _advice(found, language))
+        with app.open_gate(where, key_file, site_file, secret_file, now=_now()) as opened:
+            found = app.request_advice(opened, deployment, encounter, pairs(facts), own, now=_now())
+        return CommandResult(data=found, text=lambda language: _advice(found, language))
 
 
 def _advice(found: dict[str, Any], language: str) -> str:
@@ -130,16 +139,16 @@ def _advice(found: dict[str, Any], language: str) -> str:
 
 def _add_lots(clinic: LazyGroup) -> None:
     @command(clinic, "lots", example="commonwatt clinic lots qmh --secret site.secret")
-    @where
+    @ledger_option
     @click.argument("site")
     @option("--secret", "secret_files", type=_there, multiple=True, required=True,
             help="A secret that is told now; may repeat.")  # fmt: skip
-    def lots(where: str, site: str, secret_files: tuple[Path, ...]) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def lots(where: str, site: str, secret_files: tuple[Path, ...]) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Draw the lots again by which doctors were asked first, and compare the record."""
         from commonwatt.clinic.usecases import gateway as app
 
-        found = app.audit_lots(where, site, secret_files)
-        return Answer(data=found, text=lambda language: _lots(found, language))
+        found = app.lottery_audit(where, site, secret_files)
+        return CommandResult(data=found, text=lambda language: _lots(found, language))
 
 
 def _lots(found: dict[str, Any], language: str) -> str:
@@ -151,4 +160,4 @@ def _lots(found: dict[str, Any], language: str) -> str:
     )
     faults = [f"  {name}" for name in (*found["shown_first"], *found["marked_wrongly"])]
     heading = Message("Shown first or marked wrongly: {count}", {"count": str(len(faults))})
-    return "\n".join([said.say(language), heading.say(language), *faults])
+    return "\n".join([said.translate(language), heading.translate(language), *faults])

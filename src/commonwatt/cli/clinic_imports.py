@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.messages import Message
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-def add_import(clinic: LazyGroup) -> None:
+def add_import_commands(clinic: LazyGroup) -> None:
     """Add the import of public records to `commonwatt clinic`."""
 
     @command(clinic, "import", example="commonwatt clinic import cards/*.xml devices.json.gz")
@@ -22,12 +22,12 @@ def add_import(clinic: LazyGroup) -> None:
     @option(
         "--on", type=click.DateTime(["%Y-%m-%d"]), help="Day whose law applies (default: today)."
     )
-    def import_(files: tuple[Path, ...], on: datetime | None) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def import_(files: tuple[Path, ...], on: datetime | None) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Read model cards, FDA's list and adverse events, and say what contradicts itself."""
-        from commonwatt.clinic.usecases.imports import import_answer
+        from commonwatt.clinic.usecases.imports import import_result
 
-        found, frame = import_answer(files, (on or datetime.now(UTC)).date())
-        return Answer(
+        found, frame = import_result(files, (on or datetime.now(UTC)).date())
+        return CommandResult(
             data=found, text=lambda language: _imported(found, language), tables={"cards": frame}
         )
 
@@ -39,12 +39,12 @@ def _imported(found: dict[str, Any], language: str) -> str:
         lines.append(f"{row['file']:32} {row['category']:4} {fault}")
     for one in found["devices"]:
         gaps = {"file": one["file"], "count": f"{one['devices']:,}", "by": _counts(one["routes"])}
-        lines.append(Message("{file}: {count} devices; {by}", gaps).say(language))
+        lines.append(Message("{file}: {count} devices; {by}", gaps).translate(language))
     for one in found["events"]:
         gaps = {"file": one["file"], "count": f"{one['reports']:,}"}
         gaps |= {"by": _counts(one["severities"]), "empty": _counts(one["left_empty"])}
         form = Message("{file}: {count} reports; {by}; left empty: {empty}", gaps)
-        lines.append(form.say(language))
+        lines.append(form.translate(language))
     return "\n".join(lines)
 
 

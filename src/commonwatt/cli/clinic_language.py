@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-def add_language(clinic: LazyGroup) -> None:
+def add_language_commands(clinic: LazyGroup) -> None:
     """Add the examination of language models to `commonwatt clinic`."""
     _add_examination(clinic)
     _add_canaries(clinic)
@@ -55,11 +55,11 @@ def _add_examination(clinic: LazyGroup) -> None:
         canaries: Path | None,
         first: int | None,
         seed: int,
-    ) -> Answer:
+    ) -> CommandResult:
         """Examine a language model on held-out notes: errors, summaries, laziness, leaks."""
         from commonwatt.clinic.usecases import language as app
 
-        asked = app.Asked(
+        asked = app.ModelAccess(
             url=url,
             model=model,
             token_env=token_env,
@@ -67,7 +67,7 @@ def _add_examination(clinic: LazyGroup) -> None:
             answers=answers,
             baseline=baseline,
         )
-        found, frame, kept = app.language_answer(
+        found, frame, kept = app.language_result(
             notes,
             asked,
             held_out=held_out,
@@ -76,7 +76,7 @@ def _add_examination(clinic: LazyGroup) -> None:
             seed=seed,
             today=datetime.now(UTC).date(),
         )
-        return Answer(
+        return CommandResult(
             data=found,
             text=lambda language: _examined(found, frame, language),
             tables={"language": frame},
@@ -91,17 +91,17 @@ def _add_canaries(clinic: LazyGroup) -> None:
             help="File of the secret that draws them; made where there is none.")  # fmt: skip
     @option("--count", type=click.IntRange(1, 10_000), default=20, show_default=True,
             help="How many.")  # fmt: skip
-    def canaries(secret_file: Path, count: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def canaries(secret_file: Path, count: int) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Make lines to plant before training, and the key that finds them afterwards."""
         from commonwatt.clinic.usecases import language as app
 
-        kept, planted = app.canaries_answer(secret_file, count)
+        kept, planted = app.canaries_result(secret_file, count)
         gaps = {"count": str(count)}
         said = Message(
             "{count} canaries: plant the lines of plant.txt, keep canaries.json to yourself", gaps
         )
         files = {"canaries.json": kept, "plant.txt": planted}
-        return Answer(data={"canaries": count}, text=said.say, files=files)
+        return CommandResult(data={"canaries": count}, text=said.translate, files=files)
 
 
 _LEAK = {
@@ -128,13 +128,13 @@ def _doubts(found: dict[str, Any], language: str) -> list[str]:
     meter = found["meter"]
     gaps = {"found": f"{meter['sensitivity']:.3f}", "cleared": f"{meter['specificity']:.3f}"}
     said = [Message("The check of summaries finds {found} of what is planted and clears {cleared}"
-                    " of what is true", gaps).say(language)]  # fmt: skip
+                    " of what is true", gaps).translate(language)]  # fmt: skip
     gaps = {"flags": f"{found['p_flags']:.3f}", "fit": f"{found['p_fit']:.3f}"}
     said.append(Message("Answers hang on their notes: p = {flags} for errors found, {fit} for"
-                        " summaries", gaps).say(language))  # fmt: skip
+                        " summaries", gaps).translate(language))  # fmt: skip
     if found["leak"]:
         leak = found["leak"]
         gaps = {name: str(leak[name]) for name in ("completed", "canaries", "chosen", "lines")}
         form = _LEAK[leak["leaks"]]
-        said.append(Message(form.text, gaps | {"p": f"{leak['p_value']:.2g}"}).say(language))
+        said.append(Message(form.text, gaps | {"p": f"{leak['p_value']:.2g}"}).translate(language))
     return said

@@ -19,7 +19,7 @@ PLACES = (
     "sg",
     "house",
 )  # house: the institution's own rules
-where = option(
+ledger_option = option(
     "--ledger",
     "where",
     default="ledger.db",
@@ -27,7 +27,7 @@ where = option(
     show_default=True,
     help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
 )
-key = option(
+key_option = option(
     "--key",
     "key_file",
     type=click.Path(dir_okay=False, path_type=Path),

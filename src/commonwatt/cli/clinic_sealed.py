@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.clinic_options import key, where
-from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.cli.clinic_options import key_option, ledger_option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.messages import Message, translate
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -25,7 +25,7 @@ _secret = option(
 _seal = option("--seal", "sealed", type=_there, required=True, help="The seal over the items.")
 
 
-def add_sealed(clinic: LazyGroup) -> None:
+def add_sealed_commands(clinic: LazyGroup) -> None:
     """Add third-party evaluation to `commonwatt clinic`."""
     _add_seal(clinic)
     _add_examine(clinic)
@@ -34,23 +34,27 @@ def add_sealed(clinic: LazyGroup) -> None:
 
 def _add_seal(clinic: LazyGroup) -> None:
     @command(clinic, "seal", example="commonwatt clinic seal items.jsonl --key me.pem --out sealed")
-    @key
+    @key_option
     @_items
     @_secret
     @option("--threshold", type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
             default=0.5, show_default=True, help="Score from which the model advises.")  # fmt: skip
     @option("--most", type=click.IntRange(1), default=3, show_default=True,
             help="Examinations that the set may answer.")  # fmt: skip
-    def seal(key_file: Path, items: Path, secret_file: Path, threshold: float, most: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def seal(
+        key_file: Path, items: Path, secret_file: Path, threshold: float, most: int
+    ) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Bind yourself to private items before you see the model."""
-        from commonwatt.clinic.engines.evidence.sealed import Terms
+        from commonwatt.clinic.engines.evidence.sealed import SealTerms
         from commonwatt.clinic.usecases import sealed as app
 
-        terms = Terms(threshold=threshold, most=most)
-        made = app.seal_answer(items, secret_file, key_file, terms)
+        terms = SealTerms(threshold=threshold, most=most)
+        made = app.seal_cases(items, secret_file, key_file, terms)
         gaps = {"size": f"{made.body['size']:,}", "root": str(made.body["root"])[:16]}
         said = Message("{size} items sealed under {root}; give seal.json to the vendor", gaps)
-        return Answer(data=dict(made.body), text=said.say, files={"seal.json": made.text()})
+        return CommandResult(
+            data=dict(made.body), text=said.translate, files={"seal.json": made.text()}
+        )
 
 
 def _add_examine(clinic: LazyGroup) -> None:
@@ -62,8 +66,8 @@ def _add_examine(clinic: LazyGroup) -> None:
         "commonwatt clinic examine items.jsonl --seal seal.json --key me.pem"
         " --url http://127.0.0.1:9000/ --artefact model.tar --version version/v1",
     )
-    @where
-    @key
+    @ledger_option
+    @key_option
     @_items
     @_secret
     @_seal
@@ -85,17 +89,19 @@ def _add_examine(clinic: LazyGroup) -> None:
         artefact: Path | None,
         earlier: tuple[Path, ...],
         version: str,
-    ) -> Answer:
+    ) -> CommandResult:
         """Examine a vendor's model on sealed items; the vendor sees the signed aggregate."""
         from commonwatt.clinic.usecases import sealed as app
 
         now = datetime.now(UTC)
         model = app.vendor_model(linear, python, url, artefact)
-        made = app.examine_answer(items, secret_file, key_file, sealed, model, earlier, now=now)
+        made = app.examine_sealed_model(
+            items, secret_file, key_file, sealed, model, earlier, now=now
+        )
         if version:
             name = f"third-party-{made.digest()[:12]}"
-            app.keep(where, key_file, version, name, made, now=now)
-        return Answer(
+            app.record_report(where, key_file, version, name, made, now=now)
+        return CommandResult(
             data=dict(made.body),
             text=lambda language: _report(dict(made.body), language),
             files={"report.json": made.text()},
@@ -107,28 +113,30 @@ def _add_checks(clinic: LazyGroup) -> None:
     @_items
     @_secret
     @click.argument("number", type=int)
-    def reveal(items: Path, secret_file: Path, number: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def reveal(items: Path, secret_file: Path, number: int) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Open one item to an auditor, with the proof that it was sealed."""
-        from commonwatt.clinic.engines.evidence.sealed import opened_text
+        from commonwatt.clinic.engines.evidence.sealed import revealed_case_text
         from commonwatt.clinic.usecases import sealed as app
 
-        made = app.reveal_answer(items, secret_file, number)
+        made = app.revealed_case(items, secret_file, number)
         said = Message("Item {number} is opened by --out, and told to nobody else",
                        {"number": str(number)})  # fmt: skip
-        return Answer(
-            data={"number": number}, text=said.say, files={"item.json": opened_text(made)}
+        return CommandResult(
+            data={"number": number},
+            text=said.translate,
+            files={"item.json": revealed_case_text(made)},
         )
 
     @command(clinic, "confirm", example="commonwatt clinic confirm report.json --seal seal.json")
     @click.argument("report", type=_there)
     @_seal
     @option("--item", "opened", type=_there, multiple=True, help="An opened item; may repeat.")
-    def confirm(report: Path, sealed: Path, opened: tuple[Path, ...]) -> Answer:  # pyright: ignore[reportUnusedFunction]
+    def confirm(report: Path, sealed: Path, opened: tuple[Path, ...]) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Check that a report, its seal and opened items belong together."""
         from commonwatt.clinic.usecases import sealed as app
 
-        found = app.confirm_answer(report, sealed, opened)
-        return Answer(data=found, text=lambda language: _report(found, language))
+        found = app.report_confirmation(report, sealed, opened)
+        return CommandResult(data=found, text=lambda language: _report(found, language))
 
 
 def _report(found: dict[str, Any], language: str) -> str:
@@ -136,7 +144,7 @@ def _report(found: dict[str, Any], language: str) -> str:
     gaps["artefact"] = found["artefact_sha256"][:16]
     head = Message("Examination {number} of the items {root} on {on}, artefact {artefact}", gaps)
     few = translate("too few to say", language)
-    lines = [head.say(language)]
+    lines = [head.translate(language)]
     for row in found["estimates"]:
         said = few
         if row["estimate"] is not None:

@@ -16,14 +16,22 @@ from commonwatt.cli.fleet_text import (
     simulation_text,
     sweep_text,
 )
-from commonwatt.cli.frame import Answer, LazyGroup, command, language, option, progress, say
+from commonwatt.cli.frame import (
+    CommandResult,
+    LazyGroup,
+    command,
+    language,
+    option,
+    print_message,
+    progress,
+)
 from commonwatt.cli.options import DataPath
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
     from commonwatt.fleet.io.traces import TraceRead
-    from commonwatt.fleet.usecases.inputs import Asked
+    from commonwatt.fleet.usecases.inputs import FleetInputOptions
     from commonwatt.fleet.usecases.simulate import FleetRun
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,14 +112,14 @@ def _chance_options(function: F) -> F:
 @_trace_options
 def describe(
     traces: tuple[Path, ...], format_: str | None, mapping: Path | None, strict: bool
-) -> Answer:
+) -> CommandResult:
     """Say what a trace holds: jobs and their demand, or requests and their rates."""
-    from commonwatt.fleet.usecases.describe import described, description
+    from commonwatt.fleet.usecases.describe import description, read_traces_to_describe
 
-    reads = described(traces, format=format_, mapping=mapping, strict=strict)
+    reads = read_traces_to_describe(traces, format=format_, mapping=mapping, strict=strict)
     _tell(reads)
     data = [description(read) for read in reads]
-    return Answer(data={"traces": data}, text=lambda tongue: describe_text(data, tongue))
+    return CommandResult(data={"traces": data}, text=lambda tongue: describe_text(data, tongue))
 
 
 @command(
@@ -142,19 +150,19 @@ def simulate(
     quotas: Path | None,
     arrived_load: float | None,
     **demand: Any,
-) -> Answer:
+) -> CommandResult:
     """Replay a trace on machines under a policy, and say what came of it."""
     from commonwatt.fleet.domain.policies import parse_policy
     from commonwatt.fleet.usecases.inputs import load_inputs, load_quotas
-    from commonwatt.fleet.usecases.own_policy import is_own
-    from commonwatt.fleet.usecases.simulate import run_arrived_load, run_fleet, run_own
+    from commonwatt.fleet.usecases.own_policy import is_user_policy
+    from commonwatt.fleet.usecases.simulate import run_arrived_load, run_fleet, run_user_policy
 
-    own = is_own(order)
+    own = is_user_policy(order)
     policy = parse_policy("fifo" if own else order, place, backfill, preemption)
     inputs = load_inputs(_asked(demand, check_fits=arrived_load is None))
     _tell(inputs.reads)
     if own:
-        return _simulation(run_own(inputs, order))
+        return _simulation(run_user_policy(inputs, order))
     if arrived_load is not None:
         return _packing(run_arrived_load(inputs, policy, load=arrived_load, seed=seed))
     limits = load_quotas(quotas, inputs.workload) if quotas else None
@@ -178,7 +186,7 @@ def simulate(
     required=True,
     help="A policy in a word: order+place+backfill+preemption; give at least two.",
 )
-def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -> Answer:
+def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -> CommandResult:
     """Run several policies on the same trace and machines: one table and one plot."""
     from commonwatt.fleet.usecases.compare import comparison, comparison_chart
     from commonwatt.fleet.usecases.inputs import load_inputs
@@ -189,7 +197,7 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
     _tell(inputs.reads)
     rows = comparison(inputs, policies, seed=seed, runtime=runtime)
     spoken = language(click.get_current_context())
-    return Answer(
+    return CommandResult(
         data={"policies": rows.to_dicts()},
         text=lambda tongue: comparison_text(rows, tongue),
         tables={"comparison": rows},
@@ -221,7 +229,7 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
     help="Processes that share the work.",
 )
 @option("--on", type=click.Choice(["pool", "ray"]), default="pool", help="Who runs them.")
-def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> Answer:
+def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> CommandResult:
     """Run the product of several axes, in as many processes as asked."""
     from commonwatt.fleet.usecases.sweep import parse_axes, sweep
 
@@ -231,7 +239,7 @@ def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> A
         total *= len(values)
     with progress(total) as advance:
         rows = sweep(_asked(demand), parsed, workers=workers, on=on, done=advance)
-    return Answer(
+    return CommandResult(
         data={"axes": parsed, "rows": rows.to_dicts()},
         text=lambda tongue: sweep_text(rows, list(parsed), tongue),
         tables={"sweep": rows},
@@ -256,24 +264,24 @@ def explain_job(
     seed: int,
     runtime: Any,
     **demand: Any,
-) -> Answer:
+) -> CommandResult:
     """Say why a job waited, who was in its way, and what would have started it earlier."""
     from commonwatt.fleet.domain.policies import parse_policy
-    from commonwatt.fleet.usecases.explain import explained
+    from commonwatt.fleet.usecases.explain import explanation_result
     from commonwatt.fleet.usecases.inputs import load_inputs
 
     policy = parse_policy(order, place, backfill, preemption)
     inputs = load_inputs(_asked(demand))
-    data = explained(inputs, policy, job, seed=seed, runtime=runtime)
-    return Answer(data=data, text=lambda tongue: explanation_text(data, tongue))
+    data = explanation_result(inputs, policy, job, seed=seed, runtime=runtime)
+    return CommandResult(data=data, text=lambda tongue: explanation_text(data, tongue))
 
 
-def _asked(demand: dict[str, Any], *, check_fits: bool = True) -> Asked:
-    from commonwatt.fleet.usecases.inputs import Asked
+def _asked(demand: dict[str, Any], *, check_fits: bool = True) -> FleetInputOptions:
+    from commonwatt.fleet.usecases.inputs import FleetInputOptions
 
     named: dict[str, Any] = {name: value for name, value in demand.items() if name != "format_"}
     named |= {"format": demand["format_"], "traces": tuple(demand["traces"])}
-    return Asked(**named, check_fits=check_fits)
+    return FleetInputOptions(**named, check_fits=check_fits)
 
 
 def _tell(reads: Iterable[TraceRead]) -> None:
@@ -281,24 +289,24 @@ def _tell(reads: Iterable[TraceRead]) -> None:
     spoken = language(click.get_current_context())
     for read in reads:
         for sentence in read.sentences(spoken):
-            say(sentence)
+            print_message(sentence)
 
 
-def _packing(data: dict[str, Any]) -> Answer:
+def _packing(data: dict[str, Any]) -> CommandResult:
     from commonwatt.fleet.usecases.simulate import curve_table
 
-    return Answer(
+    return CommandResult(
         data=data,
         text=lambda tongue: packing_text(data, tongue),
         tables={"packing_curve": curve_table(data)},
     )
 
 
-def _simulation(run: FleetRun) -> Answer:
+def _simulation(run: FleetRun) -> CommandResult:
     from commonwatt.fleet.usecases.simulate import jobs_table
 
     data = run.data()
-    return Answer(
+    return CommandResult(
         data=data,
         text=lambda tongue: simulation_text(data, tongue),
         tables={"jobs": jobs_table(run.result, run.inputs.workload, run.inputs.fleet)},

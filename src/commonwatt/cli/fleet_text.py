@@ -117,7 +117,7 @@ def comparison_text(rows: pl.DataFrame, language: str) -> str:
         )
         for row in rows.iter_rows(named=True)
     ]
-    return grid([heading.say(language) for heading in headings], lines)
+    return grid([heading.translate(language) for heading in headings], lines)
 
 
 def sweep_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
@@ -129,7 +129,7 @@ def sweep_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
         "unallocated_gpu_share": Message("Unallocated"),
     }
     shown = {name: text for name, text in figures.items() if rows[name].null_count() < rows.height}
-    headings = [*axes, *(text.say(language) for text in shown.values())]
+    headings = [*axes, *(text.translate(language) for text in shown.values())]
     lines = [
         (*(str(row[axis]) for axis in axes), *(_short(row[name]) for name in shown))
         for row in rows.iter_rows(named=True)
@@ -167,7 +167,7 @@ def _width(text: str) -> int:
 
 
 def _facts(rows: Sequence[tuple[Message, str]], language: str) -> str:
-    labels = [label.say(language) for label, _ in rows]
+    labels = [label.translate(language) for label, _ in rows]
     width = max(map(_width, labels))
     pairs = zip(labels, rows, strict=True)
     return "\n".join(f"{label}{' ' * (width - _width(label))}  {row[1]}" for label, row in pairs)

@@ -2,7 +2,7 @@
 
 A command is declared with `@command(group, example=…)` and its options with
 `@option`; both say their help in the user's language. A command returns an
-`Answer`, and this module writes it: as text, as JSON, into a folder.
+`CommandResult`, and this module writes it: as text, as JSON, into a folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CommandResult:
     """What a command found out.
 
     Args:
@@ -46,7 +46,7 @@ class Answer:
     files: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class Option(click.Option):
+class TranslatedOption(click.Option):
     """An option whose help is said in the user's language."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -59,7 +59,7 @@ class Option(click.Option):
             self.help = english
 
 
-class _Helped(click.Command):
+class _ExampleFirstCommand(click.Command):
     """Help in the user's language that starts with an example."""
 
     example: str = ""
@@ -82,11 +82,11 @@ class _Helped(click.Command):
             self.help = english
 
 
-class Command(_Helped):
+class Command(_ExampleFirstCommand):
     """A leaf command."""
 
 
-class LazyGroup(_Helped, click.Group):
+class LazyGroup(_ExampleFirstCommand, click.Group):
     """A group that knows its commands' names and help without importing them."""
 
     def __init__(
@@ -134,14 +134,14 @@ class LazyGroup(_Helped, click.Group):
 
 def command(
     group: LazyGroup | None, name: str, *, example: str
-) -> Callable[[Callable[..., Answer]], click.Command]:
-    """Return a decorator that makes a function returning an `Answer` into a command.
+) -> Callable[[Callable[..., CommandResult]], click.Command]:
+    """Return a decorator that makes a function returning an `CommandResult` into a command.
 
     The function's docstring is the help. The options `--json`, `--out` and
     `--lang` are added to those that it declares.
     """
 
-    def decorate(function: Callable[..., Answer]) -> click.Command:
+    def decorate(function: Callable[..., CommandResult]) -> click.Command:
         @functools.wraps(function)
         def call(*, as_json: bool, out: Path | None, **given: object) -> None:
             write_answer(function(**given), as_json=as_json, out=out)
@@ -157,10 +157,10 @@ def command(
     return decorate
 
 
-option = functools.partial(click.option, cls=Option)
+option = functools.partial(click.option, cls=TranslatedOption)
 
 
-def write_answer(answer: Answer, *, as_json: bool, out: Path | None) -> None:
+def write_answer(answer: CommandResult, *, as_json: bool, out: Path | None) -> None:
     """Write an answer where the user asked for it."""
     if out is not None:
         _save(answer, out)
@@ -175,10 +175,10 @@ def json_text(data: Mapping[str, Any]) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
 
 
-def say(message: Message | str) -> None:
+def print_message(message: Message | str) -> None:
     """Talk to the person on stderr, in their language."""
     ctx = click.get_current_context(silent=True)
-    text = message.say(language(ctx)) if isinstance(message, Message) else message
+    text = message.translate(language(ctx)) if isinstance(message, Message) else message
     click.echo(text, err=True)
 
 
@@ -231,7 +231,7 @@ def _report(error: CommonwattError, arguments: Sequence[str]) -> int:
     if "--json" in arguments:
         click.echo(json.dumps(error.as_dict(), ensure_ascii=False), err=True)
     else:
-        click.echo(f"commonwatt: {error.say(_asked_language(arguments))}", err=True)
+        click.echo(f"commonwatt: {error.translate(_asked_language(arguments))}", err=True)
     return error.exit_code
 
 
@@ -264,7 +264,7 @@ def _close_stdout() -> int:
     return 141
 
 
-def _save(answer: Answer, out: Path) -> None:
+def _save(answer: CommandResult, out: Path) -> None:
     from commonwatt.core.files import save_table, save_text
 
     for name, frame in answer.tables.items():
@@ -272,7 +272,7 @@ def _save(answer: Answer, out: Path) -> None:
     for name, text in answer.files.items():
         save_text(text, out / name)
     save_text(json_text(answer.data) + "\n", out / "answer.json")
-    say(Message("Written to {folder}", {"folder": str(out)}))
+    print_message(Message("Written to {folder}", {"folder": str(out)}))
 
 
 def _plain(value: object) -> object:
@@ -283,17 +283,21 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _json_option() -> Option:
-    return Option(["--json", "as_json"], is_flag=True, help="Write the whole answer as JSON.")
+def _json_option() -> TranslatedOption:
+    return TranslatedOption(
+        ["--json", "as_json"], is_flag=True, help="Write the whole answer as JSON."
+    )
 
 
-def _out_option() -> Option:
+def _out_option() -> TranslatedOption:
     kind = click.Path(file_okay=False, path_type=Path)
-    return Option(["--out"], type=kind, help="Also write tables and charts into this folder.")
+    return TranslatedOption(
+        ["--out"], type=kind, help="Also write tables and charts into this folder."
+    )
 
 
-def _language_option() -> Option:
-    return Option(
+def _language_option() -> TranslatedOption:
+    return TranslatedOption(
         ["--lang"],
         type=click.Choice(["en", "zh-Hant"]),
         expose_value=False,
@@ -303,13 +307,13 @@ def _language_option() -> Option:
     )
 
 
-def _version_option(version: str) -> Option:
+def _version_option(version: str) -> TranslatedOption:
     def show(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
         if asked and not ctx.resilient_parsing:
             click.echo(f"commonwatt {version}")
             ctx.exit()
 
-    return Option(
+    return TranslatedOption(
         ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=show,
         help="Print the version.",
     )  # fmt: skip
@@ -346,4 +350,4 @@ def _attach(function: Callable[..., object], parameter: click.Parameter) -> None
 
 def fail_usage(text: Message) -> NoReturn:
     """Leave with the usage error of click, in the user's language."""
-    raise click.UsageError(text.say(language(click.get_current_context(silent=True))))
+    raise click.UsageError(text.translate(language(click.get_current_context(silent=True))))

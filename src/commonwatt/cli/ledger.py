@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ _device = option("--device", default="unnamed", help="Machine or card that holds
 @_name
 @_organisation
 @_device
-def init(where: str, key_file: Path, name: str, organisation: str, device: str) -> Answer:
+def init(where: str, key_file: Path, name: str, organisation: str, device: str) -> CommandResult:
     """Make a ledger and enrol its first registrar."""
     from commonwatt.ledger import Person
     from commonwatt.ledger import usecases as app
 
     who = Person(name=name, role="registrar", organisation=organisation, device=device)
     made = app.init(where, key_file, who, now=datetime.now(UTC))
-    return Answer(data=made, text=lambda language: _actor(made, language))
+    return CommandResult(data=made, text=lambda language: _actor(made, language))
 
 
 @command(
@@ -74,25 +74,25 @@ def enrol(
     role: str,
     organisation: str,
     device: str,
-) -> Answer:
+) -> CommandResult:
     """Enrol a person in a role under a key."""
     from commonwatt.ledger import Person
     from commonwatt.ledger import usecases as app
 
     who = Person(name=name, role=role, organisation=organisation, device=device)
     made = app.enrol(where, by_file, key_file, who, now=datetime.now(UTC))
-    return Answer(data=made, text=lambda language: _actor(made, language))
+    return CommandResult(data=made, text=lambda language: _actor(made, language))
 
 
 @command(ledger, "verify", example="commonwatt ledger verify --checkpoint kept.txt")
 @_where
 @option("--checkpoint", "pinned", type=_file, help="Checkpoint that you kept elsewhere.")
-def verify(where: str, pinned: Path | None) -> Answer:
+def verify(where: str, pinned: Path | None) -> CommandResult:
     """Prove that nothing was changed, removed or reordered."""
     from commonwatt.ledger import usecases as app
 
     done = app.verify(where, pinned)
-    return Answer(data=done, text=lambda language: _verified(done).say(language))
+    return CommandResult(data=done, text=lambda language: _verified(done).translate(language))
 
 
 @command(ledger, "show", example="commonwatt ledger show --kind clinic. --limit 20")
@@ -101,30 +101,30 @@ def verify(where: str, pinned: Path | None) -> Answer:
 @option("--kind", default="", help="Only this kind; with a full stop at its end, all below it.")
 @option("--subject", default="", help="Only this subject; with a slash at its end, all below it.")
 @option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
-def show(where: str, first: int, kind: str, subject: str, limit: int) -> Answer:
+def show(where: str, first: int, kind: str, subject: str, limit: int) -> CommandResult:
     """Show entries and who stands behind them."""
     from commonwatt.ledger import usecases as app
 
     found = app.show(where, first, kind, subject, limit)
-    return Answer(data=found, text=lambda language: _listing(found, language))
+    return CommandResult(data=found, text=lambda language: _listing(found, language))
 
 
 @command(ledger, "prove", example="commonwatt ledger prove 17 --json")
 @_where
 @click.argument("index", metavar="[ENTRY]", type=click.IntRange(0), required=False)
 @option("--since", type=click.IntRange(0), help="Prove growth from this many entries instead.")
-def prove(where: str, index: int | None, since: int | None) -> Answer:
+def prove(where: str, index: int | None, since: int | None) -> CommandResult:
     """Prove that an entry is in the ledger, or that the ledger only grew."""
     from commonwatt.ledger import usecases as app
 
     proof = app.prove(where, index, since)
-    return Answer(data=proof, text=lambda language: _proof(proof, language))
+    return CommandResult(data=proof, text=lambda language: _proof(proof, language))
 
 
 @command(ledger, "checkpoint", example="commonwatt ledger checkpoint --key me.pem > kept.txt")
 @_where
 @_key
-def checkpoint(where: str, key_file: Path) -> Answer:
+def checkpoint(where: str, key_file: Path) -> CommandResult:
     """Sign the size and root of now, for outsiders to keep."""
     from commonwatt.ledger import usecases as app
 
@@ -135,17 +135,17 @@ def checkpoint(where: str, key_file: Path) -> Answer:
 @_where
 @_key
 @click.argument("folder", type=click.Path(path_type=Path))
-def export(where: str, key_file: Path, folder: Path) -> Answer:
+def export(where: str, key_file: Path, folder: Path) -> CommandResult:
     """Write the record and a verifier that needs only Python into a new folder."""
     from commonwatt.ledger import usecases as app
 
     return _note(app.export(where, key_file, folder))
 
 
-def _note(made: Checkpoint) -> Answer:
+def _note(made: Checkpoint) -> CommandResult:
     from commonwatt.ledger import usecases as app
 
-    return Answer(data=app.checkpoint_dict(made), text=lambda _: made.note.rstrip("\n"))
+    return CommandResult(data=app.checkpoint_dict(made), text=lambda _: made.note.rstrip("\n"))
 
 
 def _actor(made: dict[str, Any], language: str) -> str:
@@ -153,7 +153,7 @@ def _actor(made: dict[str, Any], language: str) -> str:
     said = Message(
         "{name} ({organisation}) is enrolled as {role}: {actor_id}, key in {key_file}", gaps
     )
-    return said.say(language)
+    return said.translate(language)
 
 
 def _verified(done: dict[str, Any]) -> Message:
@@ -179,4 +179,4 @@ def _line(entry: dict[str, Any], actor: dict[str, Any]) -> str:
 def _proof(proof: dict[str, Any], language: str) -> str:
     said = Message("The proof holds: {steps} hashes", {"steps": str(len(proof["path"]))})
     lines = [f"{key}: {value}" for key, value in proof.items() if key not in ("path", "holds")]
-    return "\n".join([said.say(language), *lines, *(f"  {step}" for step in proof["path"])])
+    return "\n".join([said.translate(language), *lines, *(f"  {step}" for step in proof["path"])])

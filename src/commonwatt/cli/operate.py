@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command, option, say
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, print_message
 from commonwatt.cli.operate_care import COMMANDS as CARE_COMMANDS
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
-    from commonwatt.operate.engines.controller import Tick
+    from commonwatt.operate.engines.controller import TickResult
 
 CARE = {
     "care": "Look for sick nodes and do what the table of moves and its bounds allow.",
@@ -75,7 +75,7 @@ usd_per_gpu_h = 2.0
 @command(operate, "init", example="commonwatt operate init cluster --settings control.toml")
 @click.argument("folder", type=_folder)
 @option("--settings", type=_file, help="Settings in TOML; a sample to edit where not given.")
-def init(folder: Path, settings: Path | None) -> Answer:
+def init(folder: Path, settings: Path | None) -> CommandResult:
     """Make the folder of a controller: settings, keys and ledger."""
     from commonwatt.operate.usecases.home import make_home
 
@@ -85,20 +85,20 @@ def init(folder: Path, settings: Path | None) -> Answer:
     told = Message(
         "{folder} is ready for {engine}", {"folder": str(folder), "engine": data["engine"]}
     )
-    return Answer(data=data, text=told.say)
+    return CommandResult(data=data, text=told.translate)
 
 
 @command(operate, "start", example="commonwatt operate start --home cluster")
 @_home
 @option("--once", is_flag=True, help="Look, decide and act once.")
 @option("--until-idle", is_flag=True, help="Leave when no job waits or runs.")
-def start(folder: Path, once: bool, until_idle: bool) -> Answer:
+def start(folder: Path, once: bool, until_idle: bool) -> CommandResult:
     """Run the controller until it is told to stop (SIGTERM or Ctrl-C)."""
     from commonwatt.operate.usecases.home import open_home
     from commonwatt.operate.usecases.run import start as run
 
     done = run(open_home(folder), once=once, until_idle=until_idle, each=_tell)
-    return Answer(data=done, text=lambda language: _ran(done).say(language))
+    return CommandResult(data=done, text=lambda language: _ran(done).translate(language))
 
 
 @command(operate, "submit", example="commonwatt operate submit --gpus 2 -- python train.py")
@@ -113,14 +113,14 @@ def start(folder: Path, once: bool, until_idle: bool) -> Answer:
 @option("--checkpoints", is_flag=True, help="It goes on where it was when started again.")
 @option("--not-preemptible", is_flag=True, help="It may not be stopped for another.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
-def submit(folder: Path, name: str | None, argv: tuple[str, ...], **asked: Any) -> Answer:
+def submit(folder: Path, name: str | None, argv: tuple[str, ...], **asked: Any) -> CommandResult:
     """Hand in a job; the controller starts it when its turn comes."""
-    from commonwatt.operate.domain.cluster import Ask
+    from commonwatt.operate.domain.cluster import JobRequest
     from commonwatt.operate.usecases.actions import submit as hand_in
     from commonwatt.operate.usecases.home import open_home
 
     now_s = time.time()
-    ask = Ask(
+    ask = JobRequest(
         job_id=name or f"job-{now_s:.6f}",
         argv=argv,
         preemptible=not asked.pop("not_preemptible"),
@@ -128,25 +128,25 @@ def submit(folder: Path, name: str | None, argv: tuple[str, ...], **asked: Any) 
     )
     data = hand_in(open_home(folder), ask, now_s=now_s)
     told = Message("{job} is handed in and held", {"job": ask.job_id})
-    return Answer(data=data, text=told.say)
+    return CommandResult(data=data, text=told.translate)
 
 
 @command(operate, "status", example="commonwatt operate status --home cluster")
 @_home
-def status(folder: Path) -> Answer:
+def status(folder: Path) -> CommandResult:
     """Show nodes and jobs, why each job waits and when it should start."""
     from commonwatt.operate.usecases.home import open_home
     from commonwatt.operate.usecases.status import status as look
 
     found = look(open_home(folder))
-    return Answer(data=found, text=lambda language: _status(found, language))
+    return CommandResult(data=found, text=lambda language: _status(found, language))
 
 
 @command(operate, "drain", example="commonwatt operate drain n007 --reason 'fan is loud'")
 @_home
 @_node
 @_reason
-def drain(folder: Path, node: str, reason: str) -> Answer:
+def drain(folder: Path, node: str, reason: str) -> CommandResult:
     """Let a node take nothing new; what runs there runs on."""
     return _act(folder, "drain", node, reason)
 
@@ -155,7 +155,7 @@ def drain(folder: Path, node: str, reason: str) -> Answer:
 @_home
 @_node
 @_reason
-def down(folder: Path, node: str, reason: str) -> Answer:
+def down(folder: Path, node: str, reason: str) -> CommandResult:
     """Give a node up now; its jobs are held and start elsewhere."""
     return _act(folder, "down", node, reason)
 
@@ -164,7 +164,7 @@ def down(folder: Path, node: str, reason: str) -> Answer:
 @_home
 @_node
 @_reason
-def resume(folder: Path, node: str, reason: str) -> Answer:
+def resume(folder: Path, node: str, reason: str) -> CommandResult:
     """Let a node take jobs again."""
     return _act(folder, "resume", node, reason)
 
@@ -173,7 +173,7 @@ def resume(folder: Path, node: str, reason: str) -> Answer:
 @_home
 @_node
 @_reason
-def reboot(folder: Path, node: str, reason: str) -> Answer:
+def reboot(folder: Path, node: str, reason: str) -> CommandResult:
     """Restart an empty node; it comes back drained."""
     return _act(folder, "reboot", node, reason)
 
@@ -182,7 +182,7 @@ def reboot(folder: Path, node: str, reason: str) -> Answer:
 @_home
 @click.argument("job")
 @_reason
-def cancel(folder: Path, job: str, reason: str) -> Answer:
+def cancel(folder: Path, job: str, reason: str) -> CommandResult:
     """End a job for good."""
     return _act(folder, "cancel", job, reason)
 
@@ -191,76 +191,78 @@ def cancel(folder: Path, job: str, reason: str) -> Answer:
 @_home
 @option("--from", "first", type=click.DateTime(), help="Invoices from this instant, UTC.")
 @option("--until", type=click.DateTime(), help="Invoices until this instant, UTC (default: now).")
-def meter(folder: Path, first: datetime | None, until: datetime | None) -> Answer:
+def meter(folder: Path, first: datetime | None, until: datetime | None) -> CommandResult:
     """Show what each tenant used and owes; with --out, per job and as a trace."""
     from commonwatt.operate.usecases.home import open_home
-    from commonwatt.operate.usecases.status import metered
+    from commonwatt.operate.usecases.status import metered_use
 
-    data, tables = metered(
+    data, tables = metered_use(
         open_home(folder),
         now_s=time.time(),
         from_s=_seconds(first) or 0.0,
         until_s=_seconds(until),
     )
-    return Answer(data=data, text=lambda language: _meter(data, language), tables=tables)
+    return CommandResult(data=data, text=lambda language: _meter(data, language), tables=tables)
 
 
 @command(operate, "capture", example="commonwatt operate capture > now.json")
 @_home
-def capture(folder: Path) -> Answer:
+def capture(folder: Path) -> CommandResult:
     """Write the state that the next decision would rest on."""
     import json
 
     from commonwatt.operate.usecases.home import open_home
-    from commonwatt.operate.usecases.status import take
+    from commonwatt.operate.usecases.status import capture_now
 
-    text = take(open_home(folder))
-    return Answer(data=json.loads(text), text=lambda _: text)
+    text = capture_now(open_home(folder))
+    return CommandResult(data=json.loads(text), text=lambda _: text)
 
 
 @command(operate, "replay", example="commonwatt operate replay --home cluster")
 @_home
 @option("--state", "path", type=_file, help="A captured state instead of the decisions kept.")
-def replay(folder: Path, path: Path | None) -> Answer:
+def replay(folder: Path, path: Path | None) -> CommandResult:
     """Decide again in the simulator what was decided live, and compare."""
     from commonwatt.operate.usecases.home import open_home
-    from commonwatt.operate.usecases.status import foresee
+    from commonwatt.operate.usecases.status import decide_captured
     from commonwatt.operate.usecases.status import replay as again
 
     if path is not None:
-        found = foresee(path)
-        return Answer(data=found, text=lambda _: _foreseen(found))
+        found = decide_captured(path)
+        return CommandResult(data=found, text=lambda _: _foreseen(found))
     data = again(open_home(folder))
-    return Answer(data=data, text=lambda language: _compared(data).say(language))
+    return CommandResult(data=data, text=lambda language: _compared(data).translate(language))
 
 
 @command(operate, "dashboard", example="commonwatt operate dashboard > grafana.json")
-def dashboard() -> Answer:
+def dashboard() -> CommandResult:
     """Write a Grafana dashboard of the controller's figures."""
     import json
 
-    from commonwatt.operate.usecases.dashboard import grafana
+    from commonwatt.operate.usecases.dashboard import grafana_dashboard
 
-    text = grafana()
-    return Answer(data=json.loads(text), text=lambda _: text)
+    text = grafana_dashboard()
+    return CommandResult(data=json.loads(text), text=lambda _: text)
 
 
-def _act(folder: Path, what: str, subject: str, reason: str) -> Answer:
-    from commonwatt.operate.domain.actions import Act
-    from commonwatt.operate.usecases.actions import act
+def _act(folder: Path, what: str, subject: str, reason: str) -> CommandResult:
+    from commonwatt.operate.domain.actions import ClusterAction
+    from commonwatt.operate.usecases.actions import perform_action
     from commonwatt.operate.usecases.home import open_home
 
-    data = act(open_home(folder), Act(what), subject, reason, now_s=time.time())
+    data = perform_action(
+        open_home(folder), ClusterAction(what), subject, reason, now_s=time.time()
+    )
     told = Message("{act} {subject}: done", {"act": what, "subject": subject})
-    return Answer(data=data, text=told.say)
+    return CommandResult(data=data, text=told.translate)
 
 
-def _tell(tick: Tick) -> None:
-    for intent in tick.done:
-        say(f"{intent.act.value} {intent.subject}")
+def _tell(tick: TickResult) -> None:
+    for intent in tick.performed:
+        print_message(f"{intent.action.value} {intent.subject}")
     for intent, answer in tick.refused:
-        told = {"act": intent.act.value, "subject": intent.subject, "answer": answer}
-        say(Message("{act} {subject} was refused: {answer}", told))
+        told = {"act": intent.action.value, "subject": intent.subject, "answer": answer}
+        print_message(Message("{act} {subject} was refused: {answer}", told))
 
 
 def _ran(done: dict[str, Any]) -> Message:

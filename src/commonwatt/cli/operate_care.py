@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import Answer, command, option, say
+from commonwatt.cli.frame import CommandResult, command, option, print_message
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
-    from commonwatt.operate.engines.care.caretaker import Step
+    from commonwatt.operate.engines.care.caretaker import CareStep
 
 _folder = click.Path(file_okay=False, path_type=Path)
 _table = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -38,18 +38,18 @@ _positive = click.FloatRange(min=0, min_open=True)
 @option("--samples", type=_table, help="Telemetry as a table: at_s, node, signal, value.")
 @option("--looks", type=click.IntRange(1), default=1, show_default=True, help="How often to look.")
 @option("--dry-run", is_flag=True, help="Say what would be done, and touch nothing.")
-def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Answer:
+def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> CommandResult:
     """Look for sick nodes and do what the table of moves and its bounds allow."""
-    from commonwatt.operate.usecases.care import look_after
+    from commonwatt.operate.usecases.care import run_care
     from commonwatt.operate.usecases.home import open_home
 
-    def each(step: Step) -> None:
+    def each(step: CareStep) -> None:
         if looks > 1:
-            say(_step_text(step))
+            print_message(_step_text(step))
 
     home = open_home(folder)
-    data = look_after(home, samples=samples, looks=looks, dry_run=dry_run, each=each)
-    return Answer(data=data, text=lambda language: _care_text(data, language))
+    data = run_care(home, samples=samples, observations=looks, dry_run=dry_run, each=each)
+    return CommandResult(data=data, text=lambda language: _care_text(data, language))
 
 
 @command(None, "care-desk", example="commonwatt operate care-desk undo n007 --home cluster")
@@ -57,13 +57,13 @@ def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Answe
 @click.argument("node", required=False)
 @_home
 @option("--reason", default="", help="Why, for the record.")
-def care_desk(folder: Path, act: str, node: str | None, reason: str) -> Answer:
+def care_operator_action(folder: Path, act: str, node: str | None, reason: str) -> CommandResult:
     """Undo or approve what care did, send a repaired node to its test, or end a freeze."""
-    from commonwatt.operate.usecases.care import desk
+    from commonwatt.operate.usecases.care import operator_action
     from commonwatt.operate.usecases.home import open_home
 
-    data = desk(open_home(folder), act, node, reason=reason)
-    return Answer(data=data, text=lambda language: _standing_text(data, language))
+    data = operator_action(open_home(folder), act, node, reason=reason)
+    return CommandResult(data=data, text=lambda language: _standing_text(data, language))
 
 
 @command(
@@ -80,10 +80,10 @@ def care_desk(folder: Path, act: str, node: str | None, reason: str) -> Answer:
         help="Incidents reckoned with a day among the ordinary ones.")  # fmt: skip
 def care_detect(
     ordinary: Path, later: Path, day: int, false_per_day: float, incidents_per_day: float
-) -> Answer:
+) -> CommandResult:
     """Learn a node's ordinary days from one table and raise alarms on another."""
     from commonwatt.operate.engines.care.detect.alarms import AlarmBudget
-    from commonwatt.operate.usecases.care_study import detect_answer
+    from commonwatt.operate.usecases.care_study import detection_result
 
     budget = AlarmBudget(
         false_per_day=false_per_day,
@@ -91,9 +91,11 @@ def care_detect(
         day=day,
         quiet=max(day // 24, 1),
     )
-    data, scores = detect_answer(ordinary, later, day=day, budget=budget)
+    data, scores = detection_result(ordinary, later, day=day, budget=budget)
     tables = {"scores": scores}
-    return Answer(data=data, text=lambda language: _alarms_text(data, language), tables=tables)
+    return CommandResult(
+        data=data, text=lambda language: _alarms_text(data, language), tables=tables
+    )
 
 
 @command(
@@ -118,15 +120,15 @@ def care_detect(
 @option("--seed", type=int, default=1, show_default=True, help="Of everything that is drawn.")
 def care_replay(
     faults: Path, watched: int, counts_days: float, most_out: float, **given: Any
-) -> Answer:
+) -> CommandResult:
     """Try the policy of care on recorded faults of real nodes, with one gang on the fleet."""
     from commonwatt.operate.domain.care.policy import CarePolicy
-    from commonwatt.operate.engines.care.replay.setting import Setting
-    from commonwatt.operate.usecases.care_study import replay_answer
+    from commonwatt.operate.engines.care.replay.setting import ReplaySetting
+    from commonwatt.operate.usecases.care_study import care_replay_result
 
-    setting = Setting(policy=CarePolicy(most_out_share=most_out), **given)
-    data = replay_answer(faults, setting, watched=watched, counts_days=counts_days)
-    return Answer(data=data, text=lambda language: _replay_text(data, language))
+    setting = ReplaySetting(policy=CarePolicy(most_out_share=most_out), **given)
+    data = care_replay_result(faults, setting, watched=watched, counts_days=counts_days)
+    return CommandResult(data=data, text=lambda language: _replay_text(data, language))
 
 
 @command(None, "care-lemons", example="commonwatt operate care-lemons faults.csv --nodes 400")
@@ -136,13 +138,13 @@ def care_replay(
         help="How many times the mean rate a lemon fails.")  # fmt: skip
 @option("--sure", type=click.FloatRange(0, 1), default=0.9, show_default=True,
         help="With what probability it must.")  # fmt: skip
-def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> Answer:
+def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> CommandResult:
     """Find the nodes that fail again and again, from the history of faults."""
     from commonwatt.operate.engines.care.lemons import LemonRule
-    from commonwatt.operate.usecases.care_study import lemons_answer
+    from commonwatt.operate.usecases.care_study import lemons_result
 
-    data = lemons_answer(faults, nodes=nodes, rule=LemonRule(times=times, sure=sure))
-    return Answer(data=data, text=lambda language: _lemons_text(data, language))
+    data = lemons_result(faults, nodes=nodes, rule=LemonRule(times=times, sure=sure))
+    return CommandResult(data=data, text=lambda language: _lemons_text(data, language))
 
 
 @command(
@@ -157,12 +159,12 @@ def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> Answer:
         help="Time that the gang stands still for one save [s].")  # fmt: skip
 @option("--restart-s", type=_positive, default=300.0, show_default=True,
         help="From an interruption to work again [s].")  # fmt: skip
-def care_checkpoint(**given: Any) -> Answer:
+def care_checkpoint(**given: Any) -> CommandResult:
     """Advise how often a gang should save its work (Young 1974, Daly 2006)."""
-    from commonwatt.operate.usecases.care_study import checkpoint_answer
+    from commonwatt.operate.usecases.care_study import checkpoint_result
 
-    data = checkpoint_answer(**given)
-    return Answer(data=data, text=lambda language: _checkpoint_text(data, language))
+    data = checkpoint_result(**given)
+    return CommandResult(data=data, text=lambda language: _checkpoint_text(data, language))
 
 
 _HELD = {
@@ -172,7 +174,7 @@ _HELD = {
 }
 
 
-def _step_text(step: Step) -> str:
+def _step_text(step: CareStep) -> str:
     held = f"  [{step.held}]" if step.held else ""
     return f"{step.node or '*'}: {step.origin} -> {step.to}  {step.reason}{held}"
 
@@ -180,7 +182,7 @@ def _step_text(step: Step) -> str:
 def _care_text(data: Mapping[str, Any], language: str) -> str:
     lines: list[str] = []
     for step in data["steps"]:
-        held = f"  {_HELD[step['held']].say(language)}" if step["held"] else ""
+        held = f"  {_HELD[step['held']].translate(language)}" if step["held"] else ""
         name = step["node"] or "*"
         lines.append(f"{name:<16}{step['from']:<12}-> {step['to']:<12} {step['reason']}{held}")
     if data["dry_run"]:
@@ -201,7 +203,7 @@ def _standing_text(data: Mapping[str, Any], language: str) -> str:
 def _alarms_text(data: Mapping[str, Any], language: str) -> str:
     told = Message("{count} alarm episodes in {steps} steps", {
         "count": str(len(data["episodes"])), "steps": f"{data['steps']:,}"})  # fmt: skip
-    lines = [told.say(language)]
+    lines = [told.translate(language)]
     for one in data["episodes"]:
         metrics = ", ".join(one["metrics"])
         lines.append(
@@ -221,14 +223,16 @@ def _replay_text(data: Mapping[str, Any], language: str) -> str:
         },
     )
     names = [name for name in data if name not in ("moves", "ettr_share", "interruptions")]
-    return "\n".join([told.say(language), *(f"  {name:<34}{data[name]:>12.4g}" for name in names)])
+    return "\n".join(
+        [told.translate(language), *(f"  {name:<34}{data[name]:>12.4g}" for name in names)]
+    )
 
 
 def _lemons_text(data: Mapping[str, Any], language: str) -> str:
     told = Message("{count} lemons among {nodes} nodes", {
         "count": str(len(data["lemons"])), "nodes": str(data["nodes"])})  # fmt: skip
     rows = [f"  {x['node']:<16}{x['faults']:>4}  {x['probability']:.3f}" for x in data["lemons"]]
-    return "\n".join([told.say(language), *rows])
+    return "\n".join([told.translate(language), *rows])
 
 
 def _checkpoint_text(data: Mapping[str, Any], language: str) -> str:
@@ -238,8 +242,8 @@ def _checkpoint_text(data: Mapping[str, Any], language: str) -> str:
             "interval": f"{data['interval_s']:.0f}",
             "share": f"{data['productive_share']:.4f}",
         },
-    ).say(language)
+    ).translate(language)
 
 
-COMMANDS = (care, care_desk, care_detect, care_replay, care_lemons, care_checkpoint)
+COMMANDS = (care, care_operator_action, care_detect, care_replay, care_lemons, care_checkpoint)
 """What `commonwatt operate` takes in."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command
+from commonwatt.cli.frame import CommandResult, LazyGroup, command
 from commonwatt.cli.options import run_argument, store_option
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
-    from commonwatt.runs import Origin, Run
+    from commonwatt.runs import FigureLineage, Run
 
 runs = LazyGroup(
     name="runs",
@@ -28,12 +28,12 @@ runs = LazyGroup(
 
 @command(runs, "list", example="commonwatt runs list --json")
 @store_option
-def list_runs(store: Path) -> Answer:
+def list_runs(store: Path) -> CommandResult:
     """List the runs of this store, newest first."""
     from commonwatt.runs import RunStore
 
     found = RunStore(store).list()
-    return Answer(
+    return CommandResult(
         data={"store": str(store), "runs": [_brief(run) for run in found]},
         text=lambda language: _listing(found, language),
     )
@@ -41,34 +41,34 @@ def list_runs(store: Path) -> Answer:
 
 @command(runs, "check", example="commonwatt runs check")
 @store_option
-def check_runs(store: Path) -> Answer:
+def check_runs(store: Path) -> CommandResult:
     """Prove that every listed run is there, complete and unchanged."""
     from commonwatt.runs import RunStore
-    from commonwatt.runs.check import check_store
+    from commonwatt.runs.check import store_faults
 
     listed = len(RunStore(store).ids())
-    faults = check_store(store)
+    faults = store_faults(store)
     if faults:
         raise InputError(str(store), found=faults[0])
-    return Answer(
+    return CommandResult(
         data={"store": str(store), "runs": listed, "whole": True},
-        text=lambda language: Message("{count} runs are whole.", {"count": f"{listed:,}"}).say(
-            language
-        ),
+        text=lambda language: Message(
+            "{count} runs are whole.", {"count": f"{listed:,}"}
+        ).translate(language),
     )
 
 
 @command(runs, "show", example="commonwatt runs show latest")
 @store_option
 @run_argument
-def show_run(store: Path, run: str) -> Answer:
+def show_run(store: Path, run: str) -> CommandResult:
     """Show one run: what went in, what came out, and where it lies."""
     from commonwatt.runs import RunStore
 
     opened = RunStore(store)
     found = opened.get(run)
     folder = opened.folder(found.run_id)
-    return Answer(
+    return CommandResult(
         data=_whole(found) | {"folder": str(folder)},
         text=lambda language: _page(found, folder, language),
         tables=opened.tables(found),
@@ -85,7 +85,7 @@ def show_run(store: Path, run: str) -> Answer:
 @store_option
 @run_argument
 @click.argument("figure", metavar="FIGURE")
-def trace_figure(store: Path, run: str, figure: str) -> Answer:
+def trace_figure(store: Path, run: str, figure: str) -> CommandResult:
     """Trace a figure of a run to its formula, its inputs, their sources, and the run.
 
     FIGURE is its name, the end of it, words of its label, or its value as the report shows it.
@@ -94,7 +94,7 @@ def trace_figure(store: Path, run: str, figure: str) -> Answer:
 
     found = RunStore(store).get(run)
     origin = lineage(found, figure)
-    return Answer(
+    return CommandResult(
         data={
             "run_id": found.run_id,
             "title": found.title,
@@ -109,7 +109,7 @@ def trace_figure(store: Path, run: str, figure: str) -> Answer:
     )
 
 
-def _traced(run: Run, origin: Origin, language: str) -> str:
+def _traced(run: Run, origin: FigureLineage, language: str) -> str:
     """Return a tree: every figure once in full, and by its name where it comes again."""
     from commonwatt.core.messages import Message
 
@@ -122,10 +122,10 @@ def _traced(run: Run, origin: Origin, language: str) -> str:
             "seed": str(run.seed),
         },
     )
-    return "\n".join([*_branch(origin, 0, set(), language), said.say(language)])
+    return "\n".join([*_branch(origin, 0, set(), language), said.translate(language)])
 
 
-def _branch(one: Origin, depth: int, told: set[str], language: str) -> list[str]:
+def _branch(one: FigureLineage, depth: int, told: set[str], language: str) -> list[str]:
     gap = "  " * depth
     head = f"{gap}{one.name} = {one.shown}" if one.shown else f"{gap}{one.name}"
     if one.name in told:

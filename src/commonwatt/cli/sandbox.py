@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command, fail_usage, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, fail_usage, option
 from commonwatt.cli.options import DataPath
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
-    from commonwatt.sandbox.usecases.steps import Place
+    from commonwatt.sandbox.usecases.steps import ProjectContext
 
 sandbox = LazyGroup(
     name="sandbox",
@@ -53,16 +53,22 @@ _node = option(
     help="What the project does, for opt-outs.",
 )  # fmt: skip
 @option("--expires", default="2099-12-31", help="Last day of work, as 2027-12-31.")
-def init(room: str, purpose: str, legal_basis: str, scope: str, expires: str, **who: Any) -> Answer:
+def init(
+    room: str, purpose: str, legal_basis: str, scope: str, expires: str, **who: Any
+) -> CommandResult:
     """Open a room for a project."""
-    from commonwatt.sandbox.io.store.opt_outs import Scope
+    from commonwatt.sandbox.io.store.opt_outs import ConsentScope
     from commonwatt.sandbox.usecases import steps
-    from commonwatt.sandbox.usecases.projects.project import Facts
+    from commonwatt.sandbox.usecases.projects.project import ProjectFacts
 
-    facts = Facts(
-        name=room, purpose=purpose, legal_basis=legal_basis, scope=Scope(scope), expires_on=expires
+    facts = ProjectFacts(
+        name=room,
+        purpose=purpose,
+        legal_basis=legal_basis,
+        scope=ConsentScope(scope),
+        expires_on=expires,
     )
-    return _answer(steps.open_room(_place(room, who), facts))
+    return _answer(steps.open_project(_place(room, who), facts))
 
 
 @command(
@@ -82,16 +88,16 @@ def init(room: str, purpose: str, legal_basis: str, scope: str, expires: str, **
     "--schema", type=_file,
     help="Fields of a plain table: a JSON file or a shipped schema's name (default: a guess).",
 )  # fmt: skip
-def take_in(
+def import_dataset(
     room: str, dataset: str, sources: tuple[Path, ...], form: str, schema: Path | None, **who: Any
-) -> Answer:
+) -> CommandResult:
     """Import data, setting broken records aside."""
     from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
-    data = steps.take_in(place, form, list(sources), dataset, schema=schema)
+    data = steps.import_dataset(place, form, list(sources), dataset, schema=schema)
     shown = {name: value for name, value in data.items() if name != "rules"}
-    return Answer(data=data, text=lambda language: _text(shown, language))
+    return CommandResult(data=data, text=lambda language: _text(shown, language))
 
 
 @command(sandbox, "risk", example="commonwatt sandbox risk heart raw safe --key custodian.pem")
@@ -102,7 +108,7 @@ def take_in(
 @_rooms
 @_key
 @option("--sign", "digest", help="Sign the report of this digest, so that jobs may use NAME.")
-def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> Answer:
+def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> CommandResult:
     """De-identify DATASET as NAME, attack what is left, and sign the report."""
     from commonwatt.sandbox.usecases import steps
 
@@ -125,12 +131,12 @@ def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> 
     envvar="COMMONWATT_SANDBOX_ON",
     help="Home of the controller on whose cluster it runs; on this machine where not given.",
 )
-def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> Answer:
+def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> CommandResult:
     """Run a job inside the room, isolated, and check its outputs."""
-    from commonwatt.joins.job_to_cluster import runner
+    from commonwatt.joins.job_to_cluster import cluster_runner
     from commonwatt.sandbox.usecases import steps
 
-    cluster = None if on is None else runner(on, node)
+    cluster = None if on is None else cluster_runner(on, node)
     return _answer(steps.submit(_place(room, who), job, node, cluster))
 
 
@@ -147,16 +153,18 @@ def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> Ans
 @option("--domains", type=_file, help="What columns may hold, as TOML; FHIR's by default.")
 @option("--rows", type=int, default=500, show_default=True, help="People to make up.")
 @option("--epsilon", type=float, default=1.0, show_default=True, help="What the twin may cost.")
-def twin(
+def synthesize(
     room: str, dataset: str, to: Path, tables: tuple[str, ...], domains: Path | None, rows: int,
     epsilon: float, **who: Any,
-) -> Answer:  # fmt: skip
+) -> CommandResult:  # fmt: skip
     """Write tables of the same shape in which nobody stands, to write code on outside."""
     from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
     return _answer(
-        steps.twin(place, dataset, to, tables=tables, domains=domains, rows=rows, epsilon=epsilon)
+        steps.synthesize(
+            place, dataset, to, tables=tables, domains=domains, rows=rows, epsilon=epsilon
+        )
     )
 
 
@@ -164,7 +172,7 @@ def twin(
 @_room
 @_ledger
 @_rooms
-def status(room: str, **who: Any) -> Answer:
+def status(room: str, **who: Any) -> CommandResult:
     """Show a room's datasets and outputs."""
     from commonwatt.sandbox.usecases import steps
 
@@ -183,14 +191,16 @@ def status(room: str, **who: Any) -> Answer:
 @_key
 @option("--save", type=_file, help="Write the exact bytes here to look at them.")
 @option("--approve/--reject", default=None, help="Vote; two approvals are needed.")
-def review(room: str, output: str, save: Path | None, approve: bool | None, **who: Any) -> Answer:
+def review(
+    room: str, output: str, save: Path | None, approve: bool | None, **who: Any
+) -> CommandResult:
     """Look at the bytes that would leave, and vote on them."""
     from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
     if approve is not None:
         return _answer(steps.vote(place, output, approve=approve))
-    data = steps.show(place, output)
+    data = steps.output_bytes(place, output)
     if save is not None:
         save.write_bytes(data)
     return _answer({"output": output, "bytes": len(data), "saved": str(save) if save else ""})
@@ -205,7 +215,7 @@ def review(room: str, output: str, save: Path | None, approve: bool | None, **wh
 @_ledger
 @_rooms
 @_key
-def release(room: str, output: str, to: Path, **who: Any) -> Answer:
+def release(room: str, output: str, to: Path, **who: Any) -> CommandResult:
     """Release an approved output, byte for byte as reviewed."""
     from commonwatt.sandbox.usecases import steps
 
@@ -227,7 +237,7 @@ def release(room: str, output: str, to: Path, **who: Any) -> Answer:
 @option("--epsilon", type=float, default=0.1, show_default=True, help="What the count may cost.")
 def budget(
     room: str, person: str, grant: float | None, counted: str | None, epsilon: float, **who: Any
-) -> Answer:
+) -> CommandResult:
     """Show, set or spend the privacy budget."""
     from commonwatt.sandbox.usecases import steps
 
@@ -247,13 +257,15 @@ def budget(
 @_key
 @option("--open", "largest", type=float, help="Let noisy answers up to this epsilon leave unseen.")
 @option("--close", "closes", is_flag=True, help="Close the lane.")
-def lane(room: str, largest: float | None, closes: bool, **who: Any) -> Answer:
+def preapproved_release(
+    room: str, largest: float | None, closes: bool, **who: Any
+) -> CommandResult:
     """Open or close the way by which noisy answers leave without a vote."""
     from commonwatt.sandbox.usecases import steps
 
     if (largest is None) is not closes:
         fail_usage(Message("Give one of --open and --close."))
-    return _answer(steps.set_lane(_place(room, who), largest or 0.0))
+    return _answer(steps.set_preapproved_release(_place(room, who), largest or 0.0))
 
 
 @command(
@@ -270,7 +282,7 @@ def lane(room: str, largest: float | None, closes: bool, **who: Any) -> Answer:
     show_default=True, help="What the person said no to.",
 )  # fmt: skip
 @option("--back-in", is_flag=True, help="The person took it back.")
-def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Answer:
+def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> CommandResult:
     """Keep a person out of every use from now on, named by their id in the source."""
     from commonwatt.sandbox.usecases import steps
 
@@ -285,11 +297,11 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> An
     "--keep-days", type=int, default=90, show_default=True,
     help="Days from a room's expiry to the deletion of what it holds.",
 )  # fmt: skip
-def watch(room: str, keep_days: int, **who: Any) -> Answer:
+def activity(room: str, keep_days: int, **who: Any) -> CommandResult:
     """Show who did what on which rows when, what is unusual, and what is due."""
     from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.watch(_place(room, who), keep_days))
+    return _answer(steps.activity(_place(room, who), keep_days))
 
 
 @command(sandbox, "close", example="commonwatt sandbox close heart --key custodian.pem")
@@ -297,7 +309,7 @@ def watch(room: str, keep_days: int, **who: Any) -> Answer:
 @_ledger
 @_rooms
 @_key
-def close(room: str, **who: Any) -> Answer:
+def close(room: str, **who: Any) -> CommandResult:
     """Close a room: nothing can be submitted, asked or released."""
     from commonwatt.sandbox.usecases import steps
 
@@ -314,7 +326,7 @@ def close(room: str, **who: Any) -> Answer:
 @_rooms
 @_key
 @option("--dataset", help="Only this dataset; else all that a closed room holds, its key too.")
-def delete(room: str, dataset: str | None, **who: Any) -> Answer:
+def delete(room: str, dataset: str | None, **who: Any) -> CommandResult:
     """Delete for good, and put the proof on record."""
     from commonwatt.sandbox.usecases import steps
 
@@ -323,24 +335,24 @@ def delete(room: str, dataset: str | None, **who: Any) -> Answer:
 
 @command(sandbox, "prove", example="commonwatt sandbox prove")
 @_node
-def prove(node: Path) -> Answer:
+def prove(node: Path) -> CommandResult:
     """Attack this machine's isolation with every known program."""
     from commonwatt.sandbox.usecases import steps
 
-    return _answer(steps.prove(node))
+    return _answer(steps.attack_isolation(node))
 
 
-def _place(room: str, who: dict[str, Any]) -> Place:
-    from commonwatt.sandbox.usecases.steps import Place
+def _place(room: str, who: dict[str, Any]) -> ProjectContext:
+    from commonwatt.sandbox.usecases.steps import ProjectContext
 
-    return Place(
-        ledger=who["where"], rooms=who["rooms"], room=room, key_file=who.get("key_file"),
+    return ProjectContext(
+        ledger=who["where"], projects_folder=who["rooms"], project=room, key_file=who.get("key_file"),
         now=datetime.now(UTC),
     )  # fmt: skip
 
 
-def _answer(data: dict[str, Any]) -> Answer:
-    return Answer(data=data, text=lambda language: _text(data, language))
+def _answer(data: dict[str, Any]) -> CommandResult:
+    return CommandResult(data=data, text=lambda language: _text(data, language))
 
 
 def _text(data: dict[str, Any], language: str) -> str:
@@ -350,7 +362,7 @@ def _text(data: dict[str, Any], language: str) -> str:
         if isinstance(value, list | tuple):
             lines.append(f"{name}:")
             lines += [f"  {_short(one)}" for one in value] or [  # pyright: ignore
-                "  " + Message("none").say(language)
+                "  " + Message("none").translate(language)
             ]
         else:
             lines.append(f"{name}: {_short(value)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commonwatt.cli.frame import Answer, command, option, say
+from commonwatt.cli.frame import CommandResult, command, option, print_message
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message
 
@@ -45,20 +45,22 @@ _path = click.Path(path_type=Path)
 @option("--oidc-issuer", default="", help="Address of an OpenID Connect provider.")
 @option("--oidc-client", default="", help="Name of this console at the provider.")
 @option("--oidc-secret-file", default="", help="File that holds the console's secret there.")
-def serve(store: Path, host: str, port: int, workers: int, **given: object) -> Answer:
+def serve(store: Path, host: str, port: int, workers: int, **given: object) -> CommandResult:
     """Answer on the loopback address and print one link."""
-    from commonwatt.web.serve import bound, prepare, run, settings_for
+    from commonwatt.web.serve import bind_socket, prepare, run, settings_for
 
-    sock = bound(host, port)
+    sock = bind_socket(host, port)
     settings = settings_for(store, sock, **given)
     link = prepare(settings)
     _tell(settings, link)
     run(settings, sock, workers)
-    return Answer(data={"address": settings.address}, text=lambda _: "")
+    return CommandResult(data={"address": settings.address}, text=lambda _: "")
 
 
 def _tell(settings: Settings, link: str) -> None:
     click.echo(link)
     if link != settings.address:
-        say(Message("This link makes the first account; it works once and ends after a day."))
-    say(Message("Stop with Ctrl-C."))
+        print_message(
+            Message("This link makes the first account; it works once and ends after a day.")
+        )
+    print_message(Message("Stop with Ctrl-C."))

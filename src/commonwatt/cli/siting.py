@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.frame import language as language_of_call
 from commonwatt.core.messages import Message, translate
 
@@ -46,19 +46,19 @@ def cost(
     draws: int,
     seed: int,
     contest: bool,
-) -> Answer:
+) -> CommandResult:
     """Cost a useful GPU-hour by site, with uncertainty and what drives it."""
     from commonwatt.siting import usecases as app
     from commonwatt.siting.domain.cooling import Cooling
 
     if contest:
         return _contest(sites, draws, seed)
-    answer = app.cost_answer(
-        sites, case=case, cells=app.library(cells) if cells else None, utilisation=utilisation,
+    answer = app.cost_result(
+        sites, case=case, cells=app.load_library_cells(cells) if cells else None, utilisation=utilisation,
         kwh_per_gpu_hour=kwh, market=(market, Cooling(cooling)) if market else None,
         draws=draws, seed=seed,
     )  # fmt: skip
-    return Answer(
+    return CommandResult(
         data=answer,
         text=lambda language: _cost_text(answer, language),
         tables=_tables(answer, ("sites", "parts", "tornado", "sobol", "break_even", "cells")),
@@ -66,22 +66,24 @@ def cost(
     )
 
 
-def _contest(sites: tuple[str, ...], draws: int, seed: int) -> Answer:
+def _contest(sites: tuple[str, ...], draws: int, seed: int) -> CommandResult:
     from commonwatt.siting import usecases as app
     from commonwatt.siting.usecases.charts import map_chart
 
     one, other = (
         (*sites, "us-virginia", "cn-west")[:2] if len(sites) != 1 else (sites[0], "cn-west")
     )
-    answer = app.contest_answer(one, other, draws=draws, seed=seed)
+    answer = app.sites_comparison(one, other, draws=draws, seed=seed)
     answer["break_even_map"] = app.map_rows(other, one)
-    return Answer(
+    return CommandResult(
         data=answer,
         text=lambda language: _contest_text(answer, language),
         tables=_tables(answer, ("contest", "tornado", "break_even_map")),
         files={
             "break_even_map.svg": map_chart(answer["break_even_map"], other, one),
-            "report.html": app.page(app.contest_section(answer, _language()), answer, _language()),
+            "report.html": app.page(
+                app.comparison_section(answer, _language()), answer, _language()
+            ),
         },
     )
 
@@ -116,22 +118,22 @@ def place(
     types: tuple[str, ...],
     gap: float,
     day_ahead: str | None,
-) -> Answer:
+) -> CommandResult:
     """Decide which sites to open, how large, and which load runs where."""
     from commonwatt.siting import usecases as app
 
     if day_ahead is not None:
         return _day_ahead(day_ahead, year, carbon_price, data, leave_out)
-    choices = app.PlaceChoices(
+    choices = app.PlacementOptions(
         year=year, folder=data, leave_out=leave_out, first_hour=first_hour, hours=hours,
         carbon_usd_per_t=carbon_price,
         carbon_cap_t=carbon_cap, unit_gpus=unit, open_usd_per_year=open_cost,
         max_gpus=max_gpus, types=types, gap=gap,
     )  # fmt: skip
-    answer = app.place_answer(classes, choices)
+    answer = app.placement_result(classes, choices)
     words: list[Message] = answer.pop("limits")
     answer["limits"] = [str(each) for each in words]
-    return Answer(
+    return CommandResult(
         data={key: value for key, value in answer.items() if key != "hourly"},
         text=lambda language: _place_text(answer, words, language),
         tables=_tables(answer, ("sites", "classes", "hourly")),
@@ -141,7 +143,7 @@ def place(
 
 def _day_ahead(
     limits: str, year: int, carbon_price: float, data: Path | None, leave_out: tuple[str, ...]
-) -> Answer:
+) -> CommandResult:
     from commonwatt.cli.frame import fail_usage
     from commonwatt.siting import usecases as app
 
@@ -155,7 +157,7 @@ def _day_ahead(
         values, year=year, carbon_usd_per_t=carbon_price, folder=data, leave_out=leave_out
     )
     answer = {"year": year, "carbon_usd_per_t": carbon_price, "day_ahead": rows}
-    return Answer(
+    return CommandResult(
         data=answer,
         text=lambda language: _day_ahead_text(rows, language),
         tables=_tables(answer, ("day_ahead",)),
@@ -215,8 +217,8 @@ def _cost_text(answer: dict[str, Any], language: str) -> str:
             "cells": str(answer["sites"][0]["cells"]),
         },
     )
-    lines = [_even(row).say(language) for row in answer["break_even"]]
-    return "\n".join([_aligned(rows), "", *lines, "", note.say(language)])
+    lines = [_even(row).translate(language) for row in answer["break_even"]]
+    return "\n".join([_aligned(rows), "", *lines, "", note.translate(language)])
 
 
 def _even(row: dict[str, Any]) -> Message:
@@ -264,7 +266,7 @@ def _contest_text(answer: dict[str, Any], language: str) -> str:
         "USD per useful GPU-hour, median with its 90 percent interval. Swings at {site}: {bars}.",
         {"site": answer["other"], "bars": bars},
     )
-    return f"{_aligned(rows)}\n\n{note.say(language)}"
+    return f"{_aligned(rows)}\n\n{note.translate(language)}"
 
 
 def _band(row: dict[str, Any], form: str) -> str:
@@ -296,8 +298,8 @@ def _place_text(answer: dict[str, Any], words: list[Message], language: str) -> 
             "carbon": f"{answer['carbon_t']:,.1f}",
         },
     )
-    said = [word.say(language) for word in words]
-    return "\n".join([_aligned(rows), "", total.say(language), *said])
+    said = [word.translate(language) for word in words]
+    return "\n".join([_aligned(rows), "", total.translate(language), *said])
 
 
 def _day_ahead_text(rows: list[dict[str, Any]], language: str) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commonwatt.cli.frame import Answer, command, language, option, say
+from commonwatt.cli.frame import CommandResult, command, language, option, print_message
 from commonwatt.cli.options import store_option
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
-    from commonwatt.study.usecases import Study
+    from commonwatt.study.usecases import StudyRun
 
 
 @command(
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     help="Change an input, as sites.west.power_price=+50% or fleet.order=qssf; may be repeated.",
 )
 @store_option
-def study(programme: str, what_if: tuple[str, ...], store: Path) -> Answer:
+def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResult:
     """Run a programme file, or a shipped one by its name, and write one report."""
     from commonwatt.runs import RunStore
     from commonwatt.study.programme.reader import load_programme
@@ -42,8 +42,10 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> Answer:
     load_programme(programme, what_if)  # a faulty file leaves no store behind
     opened = RunStore(store)
     spoken = language(click.get_current_context())
-    found = run_study(programme, opened, language=spoken, what_if=what_if, tell=say)
-    return Answer(
+    found = run_study(
+        programme, opened, language=spoken, what_if=what_if, report_progress=print_message
+    )
+    return CommandResult(
         data=_data(found),
         text=lambda tongue: _text(found, tongue),
         tables={
@@ -53,7 +55,7 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> Answer:
     )
 
 
-def _data(found: Study) -> dict[str, Any]:
+def _data(found: StudyRun) -> dict[str, Any]:
     return {
         "run_id": found.run.run_id,
         "title": found.run.title,
@@ -67,7 +69,7 @@ def _data(found: Study) -> dict[str, Any]:
     }
 
 
-def _text(found: Study, tongue: str) -> str:
+def _text(found: StudyRun, tongue: str) -> str:
     if found.what_if:
         return _before_and_after(found, tongue)
     figures = found.run.headline
@@ -87,19 +89,19 @@ def _text(found: Study, tongue: str) -> str:
     return "\n".join(f"{translate(label.text, tongue)}: {value}" for label, value in rows)
 
 
-def _before_and_after(found: Study, tongue: str) -> str:
+def _before_and_after(found: StudyRun, tongue: str) -> str:
     """Return the figures that the changes moved, before and after."""
-    from commonwatt.study.what_if import change_said
+    from commonwatt.study.what_if import change_text
 
     heads = (Message("Figure"), Message("Before"), Message("After"), Message("Change"))
-    rows = [[head.say(tongue) for head in heads]]
+    rows = [[head.translate(tongue) for head in heads]]
     moved = [row for row in found.what_if if row["changed"]]
-    rows += [[row["figure"], row["before"], row["after"], change_said(row)] for row in moved]
+    rows += [[row["figure"], row["before"], row["after"], change_text(row)] for row in moved]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
     lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in rows]
     same = Message("{count} figures stay as they were.")
     count = {"count": str(len(found.what_if) - len(moved))}
-    lines += [Message(same.text, count).say(tongue)]
+    lines += [Message(same.text, count).translate(tongue)]
     lines += [f"{translate('Run', tongue)}: {found.run.run_id}"]
     lines += [f"{translate('Report', tongue)}: {found.report.resolve()}"]
     return "\n".join(line.rstrip() for line in lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.frame import Answer, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message, translate
 
@@ -45,22 +45,22 @@ def project(
     programme: tuple[str, ...],
     fx: tuple[str, ...],
     compare: Path | None,
-) -> Answer:
+) -> CommandResult:
     """Project accounts, debt and reserves year by year, with bridge and decomposition."""
-    from commonwatt.treasury.engines.projection import Basis, Treatment
+    from commonwatt.treasury.engines.projection import AccountingTreatment, DebtBasis
     from commonwatt.treasury.usecases import answers as app
     from commonwatt.treasury.usecases import charts
 
-    treatment = Treatment(
+    treatment = AccountingTreatment(
         bonds_as_income=bonds_as_income,
         transfers_as_income=transfers_as_income,
-        basis=Basis(basis),
+        basis=DebtBasis(basis),
         programmes=programme,
     )
     chosen = app.with_exchange_rates(app.open_country(country, weo), fx)
-    answer = app.project_answer(chosen, years=years, treatment=treatment, compare=compare)
+    answer = app.projection_result(chosen, years=years, treatment=treatment, compare=compare)
     names = ("years", "history", "bridge", "quarters", "published_checks", "comparison")
-    return Answer(
+    return CommandResult(
         data=answer,
         text=lambda language: _project_text(answer, language),
         tables=app.tables(answer, names),
@@ -104,14 +104,14 @@ def fan(
     backtest: bool,
     leave_out: str,
     only: str,
-) -> Answer:
+) -> CommandResult:
     """Draw stochastic paths of debt and reserves around the projection."""
     from commonwatt.treasury.usecases import answers as app
     from commonwatt.treasury.usecases import charts
 
     if backtest:
         return _backtest(weo, leave_out, only, seed)
-    choices = app.FanChoices(
+    choices = app.FanOptions(
         paths=paths,
         years=years,
         seed=seed,
@@ -122,8 +122,8 @@ def fan(
         call_loss=call_loss,
         strategies=strategies,
     )
-    answer = app.fan_answer(_named(country), weo, choices)
-    return Answer(
+    answer = app.fan_result(_named(country), weo, choices)
+    return CommandResult(
         data=answer,
         text=lambda language: _fan_text(answer, language),
         tables=app.tables(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
@@ -147,13 +147,13 @@ def _named(country: str | None) -> str:
     )
 
 
-def _backtest(weo: Path | None, leave_out: str, only: str, seed: int) -> Answer:
+def _backtest(weo: Path | None, leave_out: str, only: str, seed: int) -> CommandResult:
     from commonwatt.treasury.usecases import answers as app
 
     if weo is None:
         raise UsageError("--backtest", wanted=Message("a WEO table: --weo FILE"))
-    answer = app.backtest_answer(weo, _codes(leave_out), _codes(only), seed=seed)
-    return Answer(
+    answer = app.backtest_result(weo, _codes(leave_out), _codes(only), seed=seed)
+    return CommandResult(
         data=answer,
         text=lambda language: _backtest_text(answer, language),
         tables=app.tables(answer, ("economies",)),
@@ -214,19 +214,19 @@ def _fan_text(answer: dict[str, Any], language: str) -> str:
         show_default=True, help="Way onto the books of the sovereign.")  # fmt: skip
 def finance(
     centre: Path, target: float, paths: int, seed: int, sovereign: str | None, route: str
-) -> Answer:
+) -> CommandResult:
     """Finance a compute centre, and show its three ways onto the public books."""
     from commonwatt.treasury.usecases import answers as app
     from commonwatt.treasury.usecases import charts
 
-    answer = app.centre_answer(centre, target=target, paths=paths, seed=seed)
+    answer = app.centre_result(centre, target=target, paths=paths, seed=seed)
     files: dict[str, str] = {}
     if sovereign:
-        choices = app.FanChoices(paths=max(paths, 1000), seed=seed)
-        answer["sovereign"] = app.sovereign_answer(centre, sovereign, route, choices)
+        choices = app.FanOptions(paths=max(paths, 1000), seed=seed)
+        answer["sovereign"] = app.sovereign_result(centre, sovereign, route, choices)
         files["debt_with_and_without.svg"] = charts.need_chart(answer["sovereign"])
     names = ("construction", "loan", "price", "cases", "capital_need")
-    return Answer(
+    return CommandResult(
         data=answer,
         text=lambda language: _finance_text(answer, language),
         tables=app.tables(answer, names),
@@ -297,13 +297,15 @@ def _route_cells(row: dict[str, Any], language: str) -> tuple[str, ...]:
 @option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of all chance.")
 def assess(
     subject: str, rules: str, weo: Path | None, group: str, capacity: str, years: int, seed: int
-) -> Answer:
+) -> CommandResult:
     """Set a country, its indicators or its inputs beside dated, sourced rules."""
     from commonwatt.treasury.usecases import answers as app
 
-    choices = app.AssessChoices(rules=rules, group=group, capacity=capacity, years=years, seed=seed)
-    answer = app.assess_answer(subject, weo, choices)
-    return Answer(
+    choices = app.AssessmentOptions(
+        rules=rules, group=group, capacity=capacity, years=years, seed=seed
+    )
+    answer = app.assessment_result(subject, weo, choices)
+    return CommandResult(
         data=answer,
         text=lambda language: _assess_text(answer, language),
         tables=app.tables(answer, ("signals",)),

@@ -86,9 +86,9 @@ class CommonwattError(Exception):
         remedy: str | Message = "",
     ) -> None:
         self.where, self.found, self.wanted, self.remedy = where, found, wanted, remedy
-        super().__init__(self.say("en"))
+        super().__init__(self.translate("en"))
 
-    def say(self, language: str) -> str:
+    def translate(self, language: str) -> str:
         """Return the sentence in `language` ("en" or "zh-Hant")."""
         parts = [part for part in (self._fault(language), self._next(language)) if part]
         return " ".join(parts)
@@ -116,7 +116,7 @@ class CommonwattError(Exception):
 
 
 def _said(part: str | Message, language: str) -> str:
-    return part.say(language) if isinstance(part, Message) else part
+    return part.translate(language) if isinstance(part, Message) else part
 
 
 class UsageError(CommonwattError):
@@ -185,7 +185,7 @@ class RunNotFoundError(CommonwattError):
     code, exit_code = "run-unknown", 60
 
 
-def cell(path: str, row: int | None = None, column: str | None = None) -> str:
+def cell_location(path: str, row: int | None = None, column: str | None = None) -> str:
     """Return a place in a table as a person would say it.
 
     >>> cell("jobs.csv", 18204, "gpus")

@@ -21,20 +21,20 @@ LOCALE = Path(__file__).parent.parent / "locale"
 class Message:
     """A sentence with named gaps, said in a language when it is needed.
 
-    >>> Message("{count} jobs", {"count": "3"}).say("en")
+    >>> Message("{count} jobs", {"count": "3"}).translate("en")
     '3 jobs'
     """
 
     text: str
     values: dict[str, str] = field(default_factory=dict[str, str])
 
-    def say(self, language: str) -> str:
+    def translate(self, language: str) -> str:
         """Return the sentence in `language` with its gaps filled."""
         said = translate(self.text, language)
         return said.format(**self.values) if self.values else said
 
     def __str__(self) -> str:
-        return self.say("en")
+        return self.translate("en")
 
 
 def translate(text: str, language: str) -> str:

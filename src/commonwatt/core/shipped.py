@@ -10,12 +10,12 @@ SHIPPED: Final = "shipped:"
 DATA: Final = Path(str(resources.files("commonwatt"))) / "data"
 
 
-def found_at(name: str, beside: Path) -> Path:
-    """Return where `name` lies: among the shipped files, or in the folder `beside`.
+def shipped_or_beside(name: str, folder: Path) -> Path:
+    """Return where `name` lies: among the shipped files, or in the folder `folder`.
 
     >>> found_at("shipped:traces/README.md", Path()).name
     'README.md'
     >>> found_at("jobs.csv", Path("here")).as_posix()
     'here/jobs.csv'
     """
-    return DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else beside / name
+    return DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else folder / name

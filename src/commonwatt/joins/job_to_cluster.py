@@ -12,18 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.actions import Act, Intent
-from commonwatt.operate.domain.cluster import OVER, Ask
-from commonwatt.operate.domain.errors import EngineError
-from commonwatt.operate.usecases.actions import done
-from commonwatt.operate.usecases.home import Home, engine_of, open_home, opened
-from commonwatt.sandbox.engines.isolation.handover import Elsewhere, Step
+from commonwatt.operate.domain.actions import ClusterAction, Intent
+from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobRequest
+from commonwatt.operate.domain.errors import BackendError
+from commonwatt.operate.usecases.actions import perform_recorded
+from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_home, open_store
+from commonwatt.sandbox.engines.isolation.handover import HandoverStep, RemoteJobRunner
 
 TENANT = "sandbox"
 _OVERHEAD_S = 60.0  # to prove a machine's isolation before the job, and to clear away after it
 
 
-def runner(folder: Path, node_folder: Path, *, tenant: str = TENANT) -> Elsewhere:
+def cluster_runner(folder: Path, node_folder: Path, *, tenant: str = TENANT) -> RemoteJobRunner:
     """Return what runs caged jobs on the cluster of the controller at `folder`.
 
     A controller must be at work there; the jobs wait for their turn like all others.
@@ -34,16 +34,16 @@ def runner(folder: Path, node_folder: Path, *, tenant: str = TENANT) -> Elsewher
         tenant: Whose quota the jobs count against.
     """
     home = open_home(folder)
-    return Elsewhere(
+    return RemoteJobRunner(
         stages=folder / "steps",
         node_folder=node_folder,
-        start=lambda step: run_step(home, step, tenant=tenant),
+        submit_step=lambda step: run_step(home, step, tenant=tenant),
     )
 
 
 def run_step(
-    home: Home,
-    step: Step,
+    home: ControllerHome,
+    step: HandoverStep,
     *,
     tenant: str = TENANT,
     clock: Callable[[], float] = time.time,
@@ -55,22 +55,24 @@ def run_step(
         EngineError: It has not ended by a day after it was handed in.
     """
     now_s = clock()
-    ask = ask_of(step, tenant=tenant, now_s=now_s)
-    with opened(home) as store, engine_of(home) as engine:
+    ask = job_request_of(step, tenant=tenant, now_s=now_s)
+    with open_store(home) as store, open_backend(home) as engine:
         engine.submit(ask)
         body = {"gpus": ask.gpus, "tenant": tenant, "user": ask.user}
-        done(store, engine, Intent(act=Act.SUBMIT, subject=ask.job_id, body=body), now_s)
-        while engine.observe().jobs[ask.job_id].phase not in OVER:
+        perform_recorded(
+            store, engine, Intent(action=ClusterAction.SUBMIT, subject=ask.job_id, body=body), now_s
+        )
+        while engine.observe().jobs[ask.job_id].phase not in TERMINAL_PHASES:
             if clock() - now_s > 86400:
                 engine.cancel(ask.job_id, "waited a day")
-                raise EngineError(ask.job_id, found=Message("no end within a day"))
+                raise BackendError(ask.job_id, found=Message("no end within a day"))
             pause(home.settings.tick_s)
 
 
-def ask_of(step: Step, *, tenant: str, now_s: float) -> Ask:
+def job_request_of(step: HandoverStep, *, tenant: str, now_s: float) -> JobRequest:
     """Return what a step asks of a cluster: processors and memory, no GPU, no second start."""
     given = [f"{name}={value}" for name, value in sorted(step.environment.items())]
-    return Ask(
+    return JobRequest(
         job_id=step.stage.name,
         argv=("/usr/bin/env", "-i", *given, *step.argv),
         tenant=tenant,

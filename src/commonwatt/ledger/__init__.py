@@ -35,7 +35,7 @@ nothing is then half written, because the transaction is rolled back.
 
 from commonwatt.ledger.actors import Actor, Person
 from commonwatt.ledger.checkpoints import Checkpoint, parse_checkpoint, signed_by
-from commonwatt.ledger.entries import Draft, Entry
+from commonwatt.ledger.entries import EntryDraft, LedgerEntry
 from commonwatt.ledger.errors import (
     ActorError,
     ClockError,
@@ -44,21 +44,21 @@ from commonwatt.ledger.errors import (
     TamperedError,
 )
 from commonwatt.ledger.keys import Key, Signer, actor_id_of
-from commonwatt.ledger.store import ConsistencyProof, Head, InclusionProof, Ledger
+from commonwatt.ledger.store import ChainHead, ConsistencyProof, InclusionProof, Ledger
 
 __all__ = [
     "Actor",
     "ActorError",
+    "ChainHead",
     "Checkpoint",
     "ClockError",
     "ConsistencyProof",
-    "Draft",
-    "Entry",
+    "EntryDraft",
     "EntryError",
-    "Head",
     "InclusionProof",
     "Key",
     "Ledger",
+    "LedgerEntry",
     "LedgerError",
     "Person",
     "Signer",

@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping
 
 import commonwatt.ledger.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger.entries import Draft
+from commonwatt.ledger.entries import EntryDraft
 from commonwatt.ledger.errors import ActorError
 from commonwatt.ledger.keys import actor_id_of
 
@@ -51,18 +51,18 @@ class Actor:
     revoked_in: int | None
 
 
-def enrolment(person: Person, public_key: bytes) -> Draft:
+def enrolment(person: Person, public_key: bytes) -> EntryDraft:
     """Return the entry that makes `person` known by `public_key`."""
     body = asdict(person) | {"public_key": public_key.hex()}
-    return Draft(kind=ENROL, subject=f"actor/{actor_id_of(public_key)}", body=body)
+    return EntryDraft(kind=ENROL, subject=f"actor/{actor_id_of(public_key)}", body=body)
 
 
-def revocation(actor_id: str, reason: str) -> Draft:
+def revocation(actor_id: str, reason: str) -> EntryDraft:
     """Return the entry after which `actor_id` counts no more."""
-    return Draft(kind=REVOKE, subject=f"actor/{actor_id}", body={"reason": reason})
+    return EntryDraft(kind=REVOKE, subject=f"actor/{actor_id}", body={"reason": reason})
 
 
-def find(connection: sa.Connection, actor_id: str) -> Actor:
+def find_actor(connection: sa.Connection, actor_id: str) -> Actor:
     """Return the actor of that name.
 
     Raises:
@@ -119,7 +119,7 @@ def check_role(actor: Actor, roles: frozenset[str] | None, step: str) -> None:
         )
 
 
-def keep(connection: sa.Connection, index: int, draft: Draft) -> None:
+def save_actor(connection: sa.Connection, index: int, draft: EntryDraft) -> None:
     """Bring the table of actors up to date with an enrolment or a revocation."""
     actor_id = draft.subject.removeprefix("actor/")
     if draft.kind == ENROL:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
 from commonwatt.ledger.errors import LedgerError
-from commonwatt.ledger.keys import Signer, holds
+from commonwatt.ledger.keys import Signer, signature_holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def signed_by(checkpoint: Checkpoint, public_key: bytes) -> bool:
     wanted = _key_id(checkpoint.origin, public_key)
     found = [_signature(line) for line in rest.splitlines()]
     message = (body + "\n").encode()
-    return any(s[:4] == wanted and holds(public_key, s[4:], message) for s in found)
+    return any(s[:4] == wanted and signature_holds(public_key, s[4:], message) for s in found)
 
 
 def _signature(line: str) -> bytes:

@@ -27,7 +27,7 @@ LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class EntryDraft:
     """What somebody wants to put on record.
 
     Args:
@@ -42,7 +42,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LedgerEntry:
     """What stands on record; `text` is the line that was hashed and signed."""
 
     index: int
@@ -55,7 +55,7 @@ class Entry:
     link: bytes
 
 
-def check_draft(draft: Draft) -> str:
+def check_draft(draft: EntryDraft) -> str:
     """Return the body of `draft` as canonical JSON, or say what is wrong with it.
 
     Raises:
@@ -131,10 +131,10 @@ def instant_text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def parse_entry(text: str, link: bytes) -> Entry:
+def parse_entry(text: str, link: bytes) -> LedgerEntry:
     """Return the entry that `text` is."""
     line = json.loads(text)
-    return Entry(
+    return LedgerEntry(
         index=line["index"],
         at=datetime.strptime(line["at"], "%Y-%m-%dT%H:%M:%S.%f%z"),
         actor_id=line["actor"],

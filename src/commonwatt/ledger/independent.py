@@ -27,7 +27,7 @@ LINE = re.compile(
 )
 
 
-class Note(NamedTuple):
+class CheckpointNote(NamedTuple):
     """A checkpoint and the signatures below it."""
 
     origin: str
@@ -37,7 +37,7 @@ class Note(NamedTuple):
     signatures: list[bytes]
 
 
-class Record:
+class ChainReader:
     """What the lines read so far amount to."""
 
     def __init__(self, origin: str) -> None:
@@ -47,7 +47,7 @@ class Record:
         self.keys: dict[str, bytes] = {}
         self.revoked: set[str] = set()
 
-    def take(self, raw: bytes, actor: bytes) -> None:
+    def add_line(self, raw: bytes, actor: bytes) -> None:
         """Add one line, which must follow from the one before it."""
         found = LINE.fullmatch(raw, 0, len(raw) - 1)
         if not found or raw[-1:] != b"\n":
@@ -58,7 +58,7 @@ class Record:
         if at < self.at or who != actor:
             fail(self.size, "its clock went back, or its actor is not the signer")
         if kind in (b"ledger.enrol", b"ledger.revoke"):
-            self.learn(kind, subject.decode().removeprefix("actor/"), raw)
+            self.learn_key(kind, subject.decode().removeprefix("actor/"), raw)
         self.link, self.at = hashlib.sha256(b"\x00" + raw[:-1]).digest(), at
         leaf, position, sha256 = self.link, self.size, hashlib.sha256
         while position & 1:
@@ -66,7 +66,7 @@ class Record:
         self.peaks.append(leaf)
         self.size += 1
 
-    def learn(self, kind: bytes, name: str, raw: bytes) -> None:
+    def learn_key(self, kind: bytes, name: str, raw: bytes) -> None:
         """Take note of who may sign from now on."""
         if kind == b"ledger.revoke":
             self.revoked.add(name)
@@ -103,7 +103,7 @@ def parent(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def read_note(path: Path) -> Note:
+def read_note(path: Path) -> CheckpointNote:
     """Read a checkpoint."""
     body, _, rest = path.read_bytes().decode().partition("\n\n")
     origin, size, root = body.split("\n")
@@ -112,10 +112,12 @@ def read_note(path: Path) -> Note:
     again = [f"\u2014 {origin} {base64.b64encode(s).decode()}" for s in signatures]
     if lines != again or end:
         raise ValueError
-    return Note(origin, int(size), base64.b64decode(root), (body + "\n").encode(), signatures)
+    return CheckpointNote(
+        origin, int(size), base64.b64decode(root), (body + "\n").encode(), signatures
+    )
 
 
-def note_signed(note: Note, keys: list[bytes]) -> bool:
+def note_signed(note: CheckpointNote, keys: list[bytes]) -> bool:
     """Return whether one of `keys` signed the checkpoint."""
     for key in keys:
         key_id = hashlib.sha256(note.origin.encode() + b"\n\x01" + key).digest()[:4]
@@ -125,9 +127,9 @@ def note_signed(note: Note, keys: list[bytes]) -> bool:
     return False
 
 
-def check(folder: Path, notes: list[Note], root_key: str) -> tuple[int, int, str]:
+def check(folder: Path, notes: list[CheckpointNote], root_key: str) -> tuple[int, int, str]:
     """Walk through lines and signatures in step; return their numbers and the root."""
-    record, signed = Record(notes[0].origin), 0
+    record, signed = ChainReader(notes[0].origin), 0
     owed = {note.size: note.root for note in notes}
     if any(owed[n.size] != n.root or n.origin != record.origin for n in notes):
         fail("checkpoints", "they contradict each other")
@@ -143,7 +145,7 @@ def check(folder: Path, notes: list[Note], root_key: str) -> tuple[int, int, str
                 fail(record.size, "signed by somebody who is not enrolled")
             who = actor.encode()
             for _ in range(first, last + 1):
-                record.take(lines.readline(), who)
+                record.add_line(lines.readline(), who)
                 if record.size in owed and owed[record.size] != record.root():
                     fail(record.size - 1, "another past than the checkpoint says")
             record.check_signature(first, actor, signature)

@@ -91,7 +91,7 @@ def actor_id_of(public_key: bytes) -> str:
     return hashlib.sha256(public_key).hexdigest()[:16]
 
 
-def holds(public_key: bytes, signature: bytes, message: bytes) -> bool:
+def signature_holds(public_key: bytes, signature: bytes, message: bytes) -> bool:
     """Return whether `signature` is that of `public_key` over `message`."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)

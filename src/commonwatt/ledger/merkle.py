@@ -2,7 +2,7 @@
 
 Every node of a proof is the root of a range of leaves, so a proof is first a
 list of ranges (`inclusion_ranges`, `consistency_ranges`), then a hash for
-each. Where a range stands aligned and complete it is one stored node; `Nodes`
+each. Where a range stands aligned and complete it is one stored node; `SubtreeHashes`
 finds it.
 
 Source: RFC 6962, "Certificate Transparency", section 2.1; the checks of a
@@ -19,7 +19,7 @@ Range = tuple[int, int]
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
-class Nodes(Protocol):
+class SubtreeHashes(Protocol):
     """Where the hashes of complete subtrees come from."""
 
     def node(self, level: int, position: int) -> bytes:
@@ -27,8 +27,8 @@ class Nodes(Protocol):
         ...
 
 
-class ListNodes:
-    """Nodes over hashes in memory; the plainest `Nodes`."""
+class ListedSubtreeHashes:
+    """Nodes over hashes in memory; the plainest `SubtreeHashes`."""
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
         self._leaves = leaves
@@ -61,7 +61,7 @@ def split(size: int) -> int:
     return 1 << (size - 1).bit_length() - 1
 
 
-def range_root(nodes: Nodes, lo: int, hi: int) -> bytes:
+def range_root(nodes: SubtreeHashes, lo: int, hi: int) -> bytes:
     """Return the root over leaves `lo` (inclusive) to `hi` (exclusive)."""
     if lo == hi:
         return EMPTY_ROOT
@@ -72,7 +72,7 @@ def range_root(nodes: Nodes, lo: int, hi: int) -> bytes:
     return parent(range_root(nodes, lo, lo + k), range_root(nodes, lo + k, hi))
 
 
-def roots(nodes: Nodes, ranges: Iterable[Range]) -> list[bytes]:
+def roots(nodes: SubtreeHashes, ranges: Iterable[Range]) -> list[bytes]:
     """Return the root of each range."""
     return [range_root(nodes, lo, hi) for lo, hi in ranges]
 

@@ -23,8 +23,8 @@ import commonwatt.ledger.tiles as tiles
 from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint, sign_checkpoint
 from commonwatt.ledger.entries import (
-    Draft,
-    Entry,
+    EntryDraft,
+    LedgerEntry,
     check_draft,
     entry_text,
     genesis,
@@ -33,7 +33,7 @@ from commonwatt.ledger.entries import (
     parse_entry,
 )
 from commonwatt.ledger.errors import ActorError, ClockError, EntryError, LedgerError
-from commonwatt.ledger.keys import Signer, actor_id_of, batch_message, holds
+from commonwatt.ledger.keys import Signer, actor_id_of, batch_message, signature_holds
 from commonwatt.stores.engine import open_engine, reading, writing
 
 _RESERVED = frozenset({actors.ENROL, actors.REVOKE})
@@ -43,7 +43,7 @@ _Row = tuple[int, str, str, str, str, str, bytes]  # in the order of the columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class ChainHead:
     """The end of the chain: how many entries, the last link and the last instant."""
 
     origin: str
@@ -129,7 +129,9 @@ class Ledger:
         """Give a connection for queries, which waits for no writer."""
         return reading(self.engine)
 
-    def found(self, key: Signer, person: actors.Person, *, at: datetime) -> actors.Actor:
+    def enrol_first_registrar(
+        self, key: Signer, person: actors.Person, *, at: datetime
+    ) -> actors.Actor:
         """Enrol the first registrar, who signs their own enrolment, into an empty ledger.
 
         Raises:
@@ -145,7 +147,7 @@ class Ledger:
                     "ledger", found=Message("entries already"), wanted=Message("an empty ledger")
                 )
             _write(tx, head, [actors.enrolment(person, key.public_key)], actor, key, at)
-            return actors.find(tx, actor.actor_id)
+            return actors.find_actor(tx, actor.actor_id)
 
     def enrol(
         self,
@@ -168,7 +170,7 @@ class Ledger:
         if tx.execute(known).first():
             raise ActorError(f"actor {actor_id}", found=Message("this key enrolled already"))
         _write(tx, head, [actors.enrolment(person, public_key)], registrar, by, at)
-        return actors.find(tx, actor_id)
+        return actors.find_actor(tx, actor_id)
 
     def revoke(
         self, tx: sa.Connection, actor_id: str, *, reason: str, by: Signer, at: datetime
@@ -180,18 +182,18 @@ class Ledger:
         """
         head = lock_head(tx)
         registrar = signer(tx, by, frozenset({actors.REGISTRAR}), actors.REVOKE)
-        actors.check_active(actors.find(tx, actor_id))
+        actors.check_active(actors.find_actor(tx, actor_id))
         _write(tx, head, [actors.revocation(actor_id, reason)], registrar, by, at)
 
     def append(
         self,
         tx: sa.Connection,
-        drafts: Sequence[Draft],
+        drafts: Sequence[EntryDraft],
         *,
         by: Signer,
         at: datetime,
         roles: frozenset[str] | None = None,
-    ) -> list[Entry]:
+    ) -> list[LedgerEntry]:
         """Put `drafts` on record in order, under one signature, in the caller's transaction.
 
         Args:
@@ -217,7 +219,7 @@ class Ledger:
         actor = signer(tx, by, roles, drafts[0].kind)
         return _write(tx, head, drafts, actor, by, at)
 
-    def head(self) -> Head:
+    def head(self) -> ChainHead:
         """Return the end of the chain."""
         with self.reading() as connection:
             return read_head(connection)
@@ -230,7 +232,7 @@ class Ledger:
 
     def entries(
         self, first: int = 0, *, kind: str = "", subject: str = "", limit: int | None = None
-    ) -> Iterator[Entry]:
+    ) -> Iterator[LedgerEntry]:
         """Yield entries in order, from `first`, of a kind and a subject where given.
 
         A `kind` or `subject` that ends in a full stop or slash stands for all below it.
@@ -248,7 +250,7 @@ class Ledger:
             size = _size(connection, size)
             if not 0 <= index < size:
                 raise _out_of_range(f"entry {index:,}", size)
-            nodes = tiles.StoredNodes(connection)
+            nodes = tiles.StoredSubtreeHashes(connection)
             return InclusionProof(
                 index=index,
                 size=size,
@@ -267,7 +269,7 @@ class Ledger:
             new = _size(connection, new)
             if not 0 <= old <= new:
                 raise _out_of_range(f"size {old:,}", new)
-            nodes = tiles.StoredNodes(connection)
+            nodes = tiles.StoredSubtreeHashes(connection)
             return ConsistencyProof(
                 old=old,
                 new=new,
@@ -281,7 +283,7 @@ class Ledger:
         with self.transaction() as tx:
             head = lock_head(tx)
             signer(tx, by, None, "checkpoint")
-            root = merkle.range_root(tiles.StoredNodes(tx), 0, head.size)
+            root = merkle.range_root(tiles.StoredSubtreeHashes(tx), 0, head.size)
             made = sign_checkpoint(head.origin, head.size, root, by)
             table = schema.checkpoints
             if not tx.execute(sa.select(table.c.size).where(table.c.size == head.size)).first():
@@ -297,7 +299,7 @@ def entries_on(
     kind: str = "",
     subject: str = "",
     limit: int | None = None,
-) -> Iterator[Entry]:
+) -> Iterator[LedgerEntry]:
     """Yield entries as one connection sees them; see `Ledger.entries`."""
     query = sa.select(schema.entries.c.text, schema.entries.c.link)
     query = query.where(schema.entries.c.position >= first, *_filters(kind, subject))
@@ -306,7 +308,7 @@ def entries_on(
         yield parse_entry(text, bytes(link))
 
 
-def lock_head(tx: sa.Connection) -> Head:
+def lock_head(tx: sa.Connection) -> ChainHead:
     """Return the end of the chain and keep other writers from moving it."""
     row = tx.execute(sa.select(schema.head).with_for_update()).mappings().one()
     return _head_of(row)
@@ -314,7 +316,7 @@ def lock_head(tx: sa.Connection) -> Head:
 
 def signer(tx: sa.Connection, by: Signer, roles: frozenset[str] | None, step: str) -> actors.Actor:
     """Return the actor who signs, if they may take `step`."""
-    actor = actors.find(tx, actor_id_of(by.public_key))
+    actor = actors.find_actor(tx, actor_id_of(by.public_key))
     actors.check_active(actor)
     actors.check_role(actor, roles, step)
     return actor
@@ -322,16 +324,16 @@ def signer(tx: sa.Connection, by: Signer, roles: frozenset[str] | None, step: st
 
 def _write(
     tx: sa.Connection,
-    head: Head,
-    drafts: Sequence[Draft],
+    head: ChainHead,
+    drafts: Sequence[EntryDraft],
     actor: actors.Actor,
     by: Signer,
     at: datetime,
-) -> list[Entry]:
+) -> list[LedgerEntry]:
     instant = instant_text(at)
     _check_clock(head, instant)
     rows: list[_Row] = []
-    made: list[Entry] = []
+    made: list[LedgerEntry] = []
     link = head.link
     for index, draft in enumerate(drafts, head.size):
         text = entry_text(
@@ -350,11 +352,11 @@ def _write(
     _save(tx, head, rows, _signed(head, rows, by))
     for index, draft in enumerate(drafts, head.size):
         if draft.kind in _RESERVED:
-            actors.keep(tx, index, draft)
+            actors.save_actor(tx, index, draft)
     return made
 
 
-def _save(tx: sa.Connection, head: Head, rows: list[_Row], signature: dict[str, Any]) -> None:
+def _save(tx: sa.Connection, head: ChainHead, rows: list[_Row], signature: dict[str, Any]) -> None:
     marks = ", ".join(["?" if tx.dialect.name == "sqlite" else "%s"] * len(_COLUMNS))
     # straight to the driver, which is half the time of a batch; names are our own
     tx.exec_driver_sql(
@@ -363,13 +365,13 @@ def _save(tx: sa.Connection, head: Head, rows: list[_Row], signature: dict[str, 
     )
     tx.execute(sa.insert(schema.signatures), [signature])
     size = head.size + len(rows)
-    tiles.complete(tx, head.size, size)
+    tiles.store_complete_nodes(tx, head.size, size)
     end = {"size": size, "link": rows[-1][-1], "at": rows[-1][1]}
     tx.execute(sa.update(schema.head).values(**end))
 
 
-def _entry(at: datetime, draft: Draft, row: _Row) -> Entry:
-    return Entry(
+def _entry(at: datetime, draft: EntryDraft, row: _Row) -> LedgerEntry:
+    return LedgerEntry(
         index=row[0],
         at=at,
         actor_id=row[2],
@@ -381,11 +383,11 @@ def _entry(at: datetime, draft: Draft, row: _Row) -> Entry:
     )
 
 
-def _signed(head: Head, rows: list[_Row], by: Signer) -> dict[str, Any]:
+def _signed(head: ChainHead, rows: list[_Row], by: Signer) -> dict[str, Any]:
     last, _, actor_id, *_, link = rows[-1]
     message = batch_message(head.origin, head.size, last, link)
     signature = by.sign(message)
-    if not holds(by.public_key, signature, message):
+    if not signature_holds(by.public_key, signature, message):
         raise ActorError(
             f"actor {actor_id}",
             found=Message("a signature that does not belong to the key"),
@@ -399,7 +401,7 @@ def _signed(head: Head, rows: list[_Row], by: Signer) -> dict[str, Any]:
     }
 
 
-def _check_clock(head: Head, instant: str) -> None:
+def _check_clock(head: ChainHead, instant: str) -> None:
     if instant < head.at:
         raise ClockError(
             "at",
@@ -409,13 +411,13 @@ def _check_clock(head: Head, instant: str) -> None:
         )
 
 
-def read_head(connection: sa.Connection) -> Head:
+def read_head(connection: sa.Connection) -> ChainHead:
     """Return the end of the chain as `connection` sees it."""
     return _head_of(connection.execute(sa.select(schema.head)).mappings().one())
 
 
-def _head_of(row: Any) -> Head:
-    return Head(origin=row["origin"], size=row["size"], link=bytes(row["link"]), at=row["at"])
+def _head_of(row: Any) -> ChainHead:
+    return ChainHead(origin=row["origin"], size=row["size"], link=bytes(row["link"]), at=row["at"])
 
 
 def _size(connection: sa.Connection, size: int | None) -> int:

@@ -17,7 +17,7 @@ STEP: Final = 8
 WIDTH: Final = 1 << STEP
 
 
-class StoredNodes:
+class StoredSubtreeHashes:
     """The nodes of the ledger behind one connection."""
 
     def __init__(self, connection: sa.Connection) -> None:
@@ -44,9 +44,9 @@ class StoredNodes:
         return [bytes(value) for value in self._connection.execute(within).scalars()]
 
 
-def complete(connection: sa.Connection, old: int, new: int) -> None:
+def store_complete_nodes(connection: sa.Connection, old: int, new: int) -> None:
     """Write the nodes that became complete when the ledger grew from `old` to `new` entries."""
-    stored = StoredNodes(connection)
+    stored = StoredSubtreeHashes(connection)
     level = STEP
     while new >> level > old >> level:
         rows = [

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Actor, Checkpoint, Entry, Key, Ledger, Person, parse_checkpoint
+from commonwatt.ledger import Actor, Checkpoint, Key, Ledger, LedgerEntry, Person, parse_checkpoint
 
 T = TypeVar("T")
 
 
-def with_ledger(where: str, use: Callable[[Ledger], T], *, create: bool = False) -> T:
-    """Return what `use` makes of the ledger at `where`, and close it."""
-    ledger = Ledger.open(where, create=create)
+def with_ledger(ledger_location: str, use: Callable[[Ledger], T], *, create: bool = False) -> T:
+    """Return what `use` makes of the ledger at `ledger_location`, and close it."""
+    ledger = Ledger.open(ledger_location, create=create)
     try:
         return use(ledger)
     finally:
@@ -34,15 +34,19 @@ def key_at(path: Path) -> tuple[Key, bool]:
     return key, True
 
 
-def init(where: str, key_file: Path, person: Person, *, now: datetime) -> dict[str, Any]:
+def init(ledger_location: str, key_file: Path, person: Person, *, now: datetime) -> dict[str, Any]:
     """Make a ledger and enrol its first registrar."""
     key, made = key_at(key_file)
-    actor = with_ledger(where, lambda ledger: ledger.found(key, person, at=now), create=True)
+    actor = with_ledger(
+        ledger_location,
+        lambda ledger: ledger.enrol_first_registrar(key, person, at=now),
+        create=True,
+    )
     return actor_dict(actor) | {"key_file": str(key_file), "key_made": made}
 
 
 def enrol(
-    where: str, by_file: Path, key_file: Path, person: Person, *, now: datetime
+    ledger_location: str, by_file: Path, key_file: Path, person: Person, *, now: datetime
 ) -> dict[str, Any]:
     """Enrol a person under the key in `key_file`, as the registrar whose key is in `by_file`."""
     registrar = Key.load(by_file)
@@ -52,15 +56,18 @@ def enrol(
         with ledger.transaction() as tx:
             return ledger.enrol(tx, person, key.public_key, by=registrar, at=now)
 
-    return actor_dict(with_ledger(where, use)) | {"key_file": str(key_file), "key_made": made}
+    return actor_dict(with_ledger(ledger_location, use)) | {
+        "key_file": str(key_file),
+        "key_made": made,
+    }
 
 
-def verify(where: str, pinned: Path | None) -> dict[str, Any]:
+def verify(ledger_location: str, pinned: Path | None) -> dict[str, Any]:
     """Prove that nothing was changed, removed or reordered."""
     from commonwatt.ledger.verify import verify as check
 
     note = parse_checkpoint(pinned.read_text(encoding="utf-8")) if pinned else None
-    done = with_ledger(where, lambda ledger: check(ledger, pinned=note))
+    done = with_ledger(ledger_location, lambda ledger: check(ledger, pinned=note))
     return {
         "whole": True,
         "entries": done.entries,
@@ -72,7 +79,7 @@ def verify(where: str, pinned: Path | None) -> dict[str, Any]:
     }
 
 
-def show(where: str, first: int, kind: str, subject: str, limit: int) -> dict[str, Any]:
+def show(ledger_location: str, first: int, kind: str, subject: str, limit: int) -> dict[str, Any]:
     """Return entries and who stands behind them."""
 
     def use(ledger: Ledger) -> dict[str, Any]:
@@ -83,10 +90,10 @@ def show(where: str, first: int, kind: str, subject: str, limit: int) -> dict[st
             "actors": [actor_dict(actor) for actor in ledger.actors()],
         }
 
-    return with_ledger(where, use)
+    return with_ledger(ledger_location, use)
 
 
-def prove(where: str, index: int | None, since: int | None) -> dict[str, Any]:
+def prove(ledger_location: str, index: int | None, since: int | None) -> dict[str, Any]:
     """Return the proof that an entry is in, or that the ledger of `since` entries only grew.
 
     Raises:
@@ -100,22 +107,22 @@ def prove(where: str, index: int | None, since: int | None) -> dict[str, Any]:
             return ledger.inclusion(index)
         return ledger.consistency(since or 0)
 
-    proof = with_ledger(where, use)
+    proof = with_ledger(ledger_location, use)
     return {"holds": proof.holds()} | {k: _plain(v) for k, v in asdict(proof).items()}
 
 
-def checkpoint(where: str, key_file: Path) -> Checkpoint:
+def checkpoint(ledger_location: str, key_file: Path) -> Checkpoint:
     """Return the size and root of now, signed."""
     key = Key.load(key_file)
-    return with_ledger(where, lambda ledger: ledger.checkpoint(by=key))
+    return with_ledger(ledger_location, lambda ledger: ledger.checkpoint(by=key))
 
 
-def export(where: str, key_file: Path, folder: Path) -> Checkpoint:
+def export(ledger_location: str, key_file: Path, folder: Path) -> Checkpoint:
     """Write the record, a checkpoint and a verifier into a new folder."""
     from commonwatt.ledger.export import export as write
 
     key = Key.load(key_file)
-    return with_ledger(where, lambda ledger: write(ledger, folder, by=key))
+    return with_ledger(ledger_location, lambda ledger: write(ledger, folder, by=key))
 
 
 def actor_dict(actor: Actor) -> dict[str, Any]:
@@ -129,7 +136,7 @@ def actor_dict(actor: Actor) -> dict[str, Any]:
     }
 
 
-def entry_dict(entry: Entry) -> dict[str, Any]:
+def entry_dict(entry: LedgerEntry) -> dict[str, Any]:
     """Return an entry as plain values."""
     return {
         "index": entry.index,
@@ -142,10 +149,15 @@ def entry_dict(entry: Entry) -> dict[str, Any]:
     }
 
 
-def checkpoint_dict(made: Checkpoint) -> dict[str, Any]:
+def checkpoint_dict(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return a checkpoint as plain values."""
-    root = base64.b64encode(made.root).decode()
-    return {"origin": made.origin, "size": made.size, "root": root, "note": made.note}
+    root = base64.b64encode(checkpoint.root).decode()
+    return {
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": root,
+        "note": checkpoint.note,
+    }
 
 
 def _plain(value: Any) -> Any:

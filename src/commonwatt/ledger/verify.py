@@ -22,15 +22,15 @@ from commonwatt.core.messages import Message
 from commonwatt.ledger.checkpoints import Checkpoint, parse_checkpoint, signed_by
 from commonwatt.ledger.entries import genesis, leaf_hash, parse_entry, prefix
 from commonwatt.ledger.errors import TamperedError
-from commonwatt.ledger.keys import actor_id_of, batch_message, holds
-from commonwatt.ledger.store import Head, Ledger, read_head
+from commonwatt.ledger.keys import actor_id_of, batch_message, signature_holds
+from commonwatt.ledger.store import ChainHead, Ledger, read_head
 
 _PAGE = 20_000
 _OF_ACTORS = frozenset({actors.ENROL, actors.REVOKE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class VerificationResult:
     """What was checked and found whole."""
 
     entries: int
@@ -40,7 +40,7 @@ class Verified:
     root: bytes
 
 
-class Tree:
+class MerkleAccumulator:
     """The root over leaves that arrive one by one; holds one hash a level."""
 
     def __init__(self) -> None:
@@ -70,18 +70,18 @@ class Tree:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _ChainWalk:
     """The state of one pass over the chain."""
 
     origin: str
     link: bytes
     at: str = ""
-    tree: Tree = field(default_factory=Tree)
+    tree: MerkleAccumulator = field(default_factory=MerkleAccumulator)
     keys: dict[str, bytes] = field(default_factory=dict[str, bytes])
     revoked: dict[str, int] = field(default_factory=dict[str, int])
 
 
-def verify(ledger: Ledger, *, pinned: Checkpoint | None = None) -> Verified:
+def verify(ledger: Ledger, *, pinned: Checkpoint | None = None) -> VerificationResult:
     """Return what was checked, or raise at the first thing that does not hold.
 
     Args:
@@ -95,14 +95,14 @@ def verify(ledger: Ledger, *, pinned: Checkpoint | None = None) -> Verified:
     """
     with ledger.reading() as connection:
         head = read_head(connection)
-        walk = _Walk(origin=head.origin, link=genesis(head.origin))
+        walk = _ChainWalk(origin=head.origin, link=genesis(head.origin))
         kept = _checkpoints(connection, pinned)
         signatures = _walk(connection, walk, kept)
         _check_head(head, walk)
         _check_nodes(connection, walk.tree.done)
         _check_actors(connection, walk)
         _check_checkpoint_signers(kept, walk)
-        return Verified(
+        return VerificationResult(
             entries=walk.tree.size,
             signatures=signatures,
             actors=len(walk.keys),
@@ -111,7 +111,7 @@ def verify(ledger: Ledger, *, pinned: Checkpoint | None = None) -> Verified:
         )
 
 
-def _walk(connection: sa.Connection, walk: _Walk, kept: list[Checkpoint]) -> int:
+def _walk(connection: sa.Connection, walk: _ChainWalk, kept: list[Checkpoint]) -> int:
     """Follow entries, signatures and checkpoints in step; return the number of signatures."""
     due: dict[int, list[Checkpoint]] = {}
     for checkpoint in kept:
@@ -143,7 +143,7 @@ def _batches(connection: sa.Connection) -> Iterator[dict[str, Any]]:
     yield from (dict(row) for row in rows)
 
 
-def _members(rows: Iterator[Any], count: int, walk: _Walk) -> Iterable[Any]:
+def _members(rows: Iterator[Any], count: int, walk: _ChainWalk) -> Iterable[Any]:
     for _ in range(count):
         row = next(rows, None)
         if row is None:
@@ -151,7 +151,7 @@ def _members(rows: Iterator[Any], count: int, walk: _Walk) -> Iterable[Any]:
         yield row
 
 
-def _check_batch_start(batch: dict[str, Any], walk: _Walk) -> None:
+def _check_batch_start(batch: dict[str, Any], walk: _ChainWalk) -> None:
     if not walk.tree.size == batch["first"] <= batch["last"]:
         raise _broken(walk, Message("a signature that begins elsewhere"))
     if batch["actor_id"] not in walk.keys and walk.tree.size:
@@ -160,7 +160,7 @@ def _check_batch_start(batch: dict[str, Any], walk: _Walk) -> None:
         raise _broken(walk, Message("a signer whose key was revoked"))
 
 
-def _check_entry(row: Any, signer_id: str, walk: _Walk) -> None:
+def _check_entry(row: Any, signer_id: str, walk: _ChainWalk) -> None:
     position, at, actor_id, kind, subject, text, kept = row
     begins = prefix(walk.tree.size, walk.link.hex(), at, signer_id, kind, subject)
     if position != walk.tree.size or not text.startswith(begins) or actor_id != signer_id:
@@ -176,7 +176,7 @@ def _check_entry(row: Any, signer_id: str, walk: _Walk) -> None:
     walk.tree.add(link)
 
 
-def _learn(text: str, walk: _Walk) -> None:
+def _learn(text: str, walk: _ChainWalk) -> None:
     entry = parse_entry(text, b"")
     actor_id = entry.subject.removeprefix("actor/")
     if entry.kind == actors.REVOKE:
@@ -188,10 +188,10 @@ def _learn(text: str, walk: _Walk) -> None:
     walk.keys[actor_id] = key
 
 
-def _check_signature(batch: dict[str, Any], walk: _Walk) -> None:
+def _check_signature(batch: dict[str, Any], walk: _ChainWalk) -> None:
     key = walk.keys.get(batch["actor_id"], b"")
     message = batch_message(walk.origin, batch["first"], batch["last"], walk.link)
-    if not holds(key, bytes(batch["signature"]), message):
+    if not signature_holds(key, bytes(batch["signature"]), message):
         raise _broken(walk, Message("a signature that does not hold"))
 
 
@@ -204,13 +204,13 @@ def _checkpoints(connection: sa.Connection, pinned: Checkpoint | None) -> list[C
     return [*kept, pinned] if pinned else kept
 
 
-def _check_roots(walk: _Walk, due: Iterable[Checkpoint]) -> None:
+def _check_roots(walk: _ChainWalk, due: Iterable[Checkpoint]) -> None:
     for checkpoint in due:
         if checkpoint.root != walk.tree.root():
             raise _broken(walk, Message("another past than its checkpoint says"))
 
 
-def _check_checkpoint_signers(kept: list[Checkpoint], walk: _Walk) -> None:
+def _check_checkpoint_signers(kept: list[Checkpoint], walk: _ChainWalk) -> None:
     for checkpoint in kept:
         if checkpoint.size > walk.tree.size:
             raise _broken(walk, Message("fewer entries than a checkpoint says"))
@@ -218,7 +218,7 @@ def _check_checkpoint_signers(kept: list[Checkpoint], walk: _Walk) -> None:
             raise _broken(walk, Message("a checkpoint that nobody enrolled has signed"))
 
 
-def _check_head(head: Head, walk: _Walk) -> None:
+def _check_head(head: ChainHead, walk: _ChainWalk) -> None:
     if (head.size, head.link, head.at) != (walk.tree.size, walk.link, walk.at):
         raise _broken(walk, Message("a chain that ends elsewhere than its head says"))
 
@@ -229,14 +229,14 @@ def _check_nodes(connection: sa.Connection, wanted: list[tuple[int, int, bytes]]
         raise TamperedError("ledger_nodes", found=Message("nodes that do not follow from entries"))
 
 
-def _check_actors(connection: sa.Connection, walk: _Walk) -> None:
+def _check_actors(connection: sa.Connection, walk: _ChainWalk) -> None:
     rows = connection.execute(sa.select(schema.actors)).mappings()
     found = {a.actor_id: (a.public_key, a.revoked_in) for a in map(actors.actor_of, rows)}
     if found != {name: (key, walk.revoked.get(name)) for name, key in walk.keys.items()}:
         raise TamperedError("ledger_actors", found=Message("actors who do not follow from entries"))
 
 
-def _broken(walk: _Walk, found: Message) -> TamperedError:
+def _broken(walk: _ChainWalk, found: Message) -> TamperedError:
     return TamperedError(
         f"entry {walk.tree.size:,}",
         found=found,

@@ -3,7 +3,22 @@
 Wings hand over `Section`s; `render` writes the page in the reader's language.
 """
 
-from commonwatt.report.model import Came, Fact, Figure, Report, Section, Shown
+from commonwatt.report.model import (
+    FigureOrigin,
+    Report,
+    ReportFact,
+    ReportFigure,
+    ReportSection,
+    ReportTable,
+)
 from commonwatt.report.render import render
 
-__all__ = ["Came", "Fact", "Figure", "Report", "Section", "Shown", "render"]
+__all__ = [
+    "FigureOrigin",
+    "Report",
+    "ReportFact",
+    "ReportFigure",
+    "ReportSection",
+    "ReportTable",
+    "render",
+]

@@ -8,7 +8,7 @@ import polars as pl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class ReportFact:
     """One headline figure with its unit and the definition it follows.
 
     `of` names it among the report's origins, where its formula and inputs stand.
@@ -21,7 +21,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ReportTable:
     """A table as readers see it: headings with units, cells as text.
 
     `of` names the origin of the whole table; `cells_of`, of the shape of `rows`, that of
@@ -37,7 +37,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class ReportFigure:
     """A chart, what it shows, and the table behind it.
 
     `data` is shown, folded away, under the chart; it must be small enough to read.
@@ -52,20 +52,20 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class ReportSection:
     """One part of the report, from one wing."""
 
     name: str
     title: str
     lede: str
-    facts: list[Fact] = field(default_factory=list[Fact])
-    figures: list[Figure] = field(default_factory=list[Figure])
-    tables: list[Shown] = field(default_factory=list[Shown])
+    facts: list[ReportFact] = field(default_factory=list[ReportFact])
+    figures: list[ReportFigure] = field(default_factory=list[ReportFigure])
+    tables: list[ReportTable] = field(default_factory=list[ReportTable])
     notes: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Came:
+class FigureOrigin:
     """Where one figure comes from, as readers see it.
 
     Args:
@@ -94,6 +94,6 @@ class Report:
     title: str
     language: str
     summary: str
-    sections: list[Section]
-    birth: Shown
-    origins: list[Came] = field(default_factory=list[Came])
+    sections: list[ReportSection]
+    birth: ReportTable
+    origins: list[FigureOrigin] = field(default_factory=list[FigureOrigin])

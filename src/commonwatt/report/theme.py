@@ -72,7 +72,7 @@ def svg(chart: Any, *, description: str) -> str:
     )
 
 
-def sized(chart: Any, *, width: int = WIDTH, height: int = HEIGHT) -> Any:
+def at_common_size(chart: Any, *, width: int = WIDTH, height: int = HEIGHT) -> Any:
     """Return `chart` at the common size."""
     return chart.properties(width=width, height=height)
 

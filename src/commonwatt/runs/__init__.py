@@ -5,8 +5,18 @@ in, and a row in a small database that finds it. A run that was stopped half
 way leaves a draft, never a run.
 """
 
-from commonwatt.runs.lineage import Origin, lineage
-from commonwatt.runs.stages import Stage, Stages
-from commonwatt.runs.store import Draft, Input, Recipe, Run, RunStore
+from commonwatt.runs.lineage import FigureLineage, lineage
+from commonwatt.runs.stages import StageResult, StageStore
+from commonwatt.runs.store import Run, RunDraft, RunInput, RunRecipe, RunStore
 
-__all__ = ["Draft", "Input", "Origin", "Recipe", "Run", "RunStore", "Stage", "Stages", "lineage"]
+__all__ = [
+    "FigureLineage",
+    "Run",
+    "RunDraft",
+    "RunInput",
+    "RunRecipe",
+    "RunStore",
+    "StageResult",
+    "StageStore",
+    "lineage",
+]

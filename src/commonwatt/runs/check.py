@@ -13,7 +13,7 @@ from commonwatt.core.messages import Message
 from commonwatt.runs.store import MANIFEST
 
 
-def check_store(root: Path) -> list[Message]:
+def store_faults(root: Path) -> list[Message]:
     """Return what is wrong with the store below `root`; nothing where it is whole.
 
     1. The database passes SQLite's own check.

@@ -18,7 +18,7 @@ MOST_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class FigureLineage:
     """A figure and all that it comes from.
 
     Args:
@@ -45,14 +45,14 @@ class Origin:
     source: str
     dated: str
     confidence: str
-    inputs: tuple[Origin, ...]
+    inputs: tuple[FigureLineage, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the tree as plain values."""
         return asdict(self)
 
 
-def lineage(run: Run, figure: str) -> Origin:
+def lineage(run: Run, figure: str) -> FigureLineage:
     """Return where a figure of a run comes from.
 
     Args:
@@ -68,7 +68,7 @@ def lineage(run: Run, figure: str) -> Origin:
     return _origin(known, _only(run.figures, figure), ())
 
 
-def names_meant(figures: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
+def matching_names(figures: Sequence[Mapping[str, Any]], figure: str) -> list[str]:
     """Return the names that `figure` may mean, the closest kind of match alone.
 
     >>> figures = [{"name": "home.x", "label": "Cost at home", "shown": "USD 2.10"},
@@ -102,7 +102,7 @@ def _in_words(one: Mapping[str, Any], asked: str) -> bool:
 
 
 def _only(figures: Sequence[Mapping[str, Any]], figure: str) -> str:
-    found = names_meant(figures, figure)
+    found = matching_names(figures, figure)
     if len(found) == 1:
         return found[0]
     known = found or [one["name"] for one in figures if one["formula"]]
@@ -118,11 +118,13 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def _origin(known: Mapping[str, Mapping[str, Any]], name: str, above: tuple[str, ...]) -> Origin:
+def _origin(
+    known: Mapping[str, Mapping[str, Any]], name: str, above: tuple[str, ...]
+) -> FigureLineage:
     if name not in known or name in above:
         raise IdentityError(
             name, found=Message("a figure whose inputs are not listed, or go in a circle")
         )
     one = dict(known[name])
     inputs = [_origin(known, below, (*above, name)) for below in one.pop("inputs")]
-    return Origin(**one, inputs=tuple(inputs))
+    return FigureLineage(**one, inputs=tuple(inputs))

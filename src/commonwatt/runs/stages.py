@@ -22,18 +22,18 @@ import polars as pl
 from commonwatt.runs.source import source_digest
 
 FOLDER = ".stages"
-MOST = 400  # older stages than these are forgotten
+MOST_STAGES = 400  # older stages than these are forgotten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class StageResult:
     """What a stage found: plain values, and tables by name."""
 
     data: dict[str, Any]
     tables: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
 
 
-class Stages:
+class StageStore:
     """The kept stages below a run store's folder.
 
     >>> kept = Stages(Path(tempfile.mkdtemp()))
@@ -50,7 +50,9 @@ class Stages:
         self.reused: list[str] = []
         self.computed: list[str] = []
 
-    def get(self, name: str, inputs: Mapping[str, Any], compute: Callable[[], Stage]) -> Stage:
+    def get(
+        self, name: str, inputs: Mapping[str, Any], compute: Callable[[], StageResult]
+    ) -> StageResult:
         """Return the stage of these inputs, computing it only where it is not kept.
 
         Args:
@@ -76,7 +78,7 @@ def stage_key(name: str, inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _read(folder: Path) -> Stage | None:
+def _read(folder: Path) -> StageResult | None:
     """Return a kept stage whose files are those that were written, or None."""
     try:
         text = (folder / "stage.json").read_text(encoding="utf-8")
@@ -85,10 +87,10 @@ def _read(folder: Path) -> Stage | None:
         os.utime(folder)
     except (OSError, ValueError, KeyError, pl.exceptions.PolarsError):
         return None
-    return Stage(data=kept["data"], tables=tables)
+    return StageResult(data=kept["data"], tables=tables)
 
 
-def _write(stage: Stage, folder: Path) -> None:
+def _write(stage: StageResult, folder: Path) -> None:
     """Write a stage aside and move it into place in one step; a full disk keeps nothing."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
@@ -105,7 +107,7 @@ def _write(stage: Stage, folder: Path) -> None:
 
 def _forget_old(folder: Path) -> None:
     kept = sorted(folder.iterdir(), key=_age, reverse=True)
-    for old in kept[MOST:]:
+    for old in kept[MOST_STAGES:]:
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -35,7 +35,7 @@ _DRAFT = ".draft-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
+class RunInput:
     """A file that went into a run."""
 
     name: str
@@ -43,13 +43,13 @@ class Input:
     bytes: int
 
     @classmethod
-    def of(cls, path: Path, name: str | None = None) -> Input:
+    def of(cls, path: Path, name: str | None = None) -> RunInput:
         """Return the input that `path` is, named without the folders of this machine."""
         return cls(name=name or path.name, sha256=file_sha256(path), bytes=path.stat().st_size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class RunRecipe:
     """Everything that decides a result; its hash is the run's id.
 
     Args:
@@ -64,7 +64,7 @@ class Recipe:
     title: str
     seed: int
     parameters: Mapping[str, Any]
-    inputs: Sequence[Input]
+    inputs: Sequence[RunInput]
 
     @property
     def run_id(self) -> str:
@@ -105,10 +105,10 @@ class Run:
     figures: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
-class Draft:
+class RunDraft:
     """A run being written; nothing counts until `RunStore.seal`."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, recipe: RunRecipe, folder: Path) -> None:
         self.recipe, self.folder = recipe, folder
         self.tables: list[dict[str, Any]] = []
 
@@ -148,21 +148,21 @@ class RunStore:
         """Return the folder of a run."""
         return self.root / run_id
 
-    def draft(self, recipe: Recipe) -> Draft:
+    def draft(self, recipe: RunRecipe) -> RunDraft:
         """Return an empty draft of `recipe`."""
         folder = self.root / f"{_DRAFT}{os.getpid()}-{recipe.run_id}"
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir()
-        return Draft(recipe, folder)
+        return RunDraft(recipe, folder)
 
-    def discard(self, draft: Draft) -> None:
+    def discard(self, draft: RunDraft) -> None:
         """Drop a draft whose run failed."""
         shutil.rmtree(draft.folder, ignore_errors=True)
 
-    def seal(
+    def complete_run(
         self,
-        draft: Draft,
+        draft: RunDraft,
         *,
         headline: Mapping[str, Any],
         measured: Mapping[str, Any] | None = None,
@@ -228,7 +228,7 @@ class RunStore:
         """Return every table of a run, by name."""
         return {one["name"]: self.table(run.run_id, one["name"]) for one in run.tables}
 
-    def _keep_first(self, draft: Draft, run: Run) -> Run:
+    def _keep_first(self, draft: RunDraft, run: Run) -> Run:
         first = self.read(run.run_id)
         self.discard(draft)
         if first.result_sha256 != run.result_sha256:
@@ -286,7 +286,7 @@ def _alive(draft_name: str) -> bool:
 
 
 def _manifest(
-    draft: Draft,
+    draft: RunDraft,
     headline: Mapping[str, Any],
     measured: Mapping[str, Any],
     figures: Sequence[Mapping[str, Any]],

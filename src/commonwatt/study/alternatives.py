@@ -9,49 +9,49 @@ from typing import Any
 import polars as pl
 
 from commonwatt.core.messages import Message, translate
-from commonwatt.report import Fact, Figure, Section, Shown
-from commonwatt.runs import Stages
+from commonwatt.report import ReportFact, ReportFigure, ReportSection, ReportTable
+from commonwatt.runs import StageStore
 from commonwatt.siting.engines.cost.chance import summary
-from commonwatt.study.break_even import Crossing, crossings
+from commonwatt.study.break_even import BreakEvenPoint, break_even_points
 from commonwatt.study.charts import trade_off_chart
-from commonwatt.study.mix import Mix, mix_of
+from commonwatt.study.mix import SiteMix, mix_of
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.result import Outline, outline
+from commonwatt.study.result import BaseCase, compute_base_case
 from commonwatt.study.stages.fleet import metrics_of
-from commonwatt.study.stages.funding import money_said, need_of, planned_debt, with_running
-from commonwatt.study.stages.sites import input_said, number_said, owner_label
+from commonwatt.study.stages.funding import money_text, need_of, planned_debt, with_running
+from commonwatt.study.stages.sites import input_text, number_text, owner_label
 
 DRAWS = 20_000
-SHOWN = 12
+MOST_ROWS_SHOWN = 12
 Row = dict[str, Any]
-Tell = Callable[[Message], None]
+ReportProgress = Callable[[Message], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class Alternative:
     """One alternative, as far as it was computed."""
 
     name: str
     label: str
-    outline: Outline
-    mix: Mix
+    base_case: BaseCase
+    mix: SiteMix
     row: Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contest:
+class Comparison:
     """The alternatives side by side.
 
     Args:
-        options: One for each, in the order of the file.
-        crossings: What would change the cheaper of the two best, nearest first.
+        alternatives: One for each, in the order of the file.
+        break_even_rows: What would change the cheaper of the two best, nearest first.
         best: Name of the cheapest.
         second: Name of the next.
         best_cheaper_share: Draws in which the cheapest of the medians is the cheaper.
     """
 
-    options: list[Option]
-    crossings: list[Row]
+    alternatives: list[Alternative]
+    break_even_rows: list[Row]
     best: str
     second: str
     best_cheaper_share: float
@@ -59,45 +59,51 @@ class Contest:
     @property
     def rows(self) -> list[Row]:
         """The figures of each alternative, in the order of the file."""
-        return [one.row for one in self.options]
+        return [one.row for one in self.alternatives]
 
 
-def contest(programme: Programme, stages: Stages, tell: Tell) -> Contest | None:
+def compare_alternatives(
+    programme: Programme, stages: StageStore, report_progress: ReportProgress
+) -> Comparison | None:
     """Return the alternatives of a programme side by side, or None where it has under two."""
     if len(programme.file.alternatives) < 2:
         return None
-    tell(Message("Setting the alternatives side by side"))
+    report_progress(Message("Setting the alternatives side by side"))
     found = [
         one
         for name in programme.file.alternatives
-        if (one := _option(programme, name, stages, tell))
+        if (one := _option(programme, name, stages, report_progress))
     ]
     if len(found) < 2:
         return None
     seed = programme.file.seed
     first, second = sorted(found, key=lambda one: (one.mix.cost(), one.name))[:2]
-    cheaper = first.mix.drawn(DRAWS, seed) < second.mix.drawn(DRAWS, seed)
-    return Contest(
-        options=found,
-        crossings=[_crossing_row(one, programme) for one in crossings(first.mix, second.mix)],
+    cheaper = first.mix.drawn_costs(DRAWS, seed) < second.mix.drawn_costs(DRAWS, seed)
+    return Comparison(
+        alternatives=found,
+        break_even_rows=[
+            _crossing_row(one, programme) for one in break_even_points(first.mix, second.mix)
+        ],
         best=first.name,
         second=second.name,
         best_cheaper_share=float(cheaper.mean()),
     )
 
 
-def _option(programme: Programme, name: str, stages: Stages, tell: Tell) -> Option | None:
-    found = outline(programme.alternative(name), stages, tell)
+def _option(
+    programme: Programme, name: str, stages: StageStore, tell: ReportProgress
+) -> Alternative | None:
+    found = compute_base_case(programme.alternative(name), stages, tell)
     if found.sites is None:
         return None
     label, mix = str(programme.file.alternatives[name].label), mix_of(found.sites)
     row = {"name": name, "alternative": label} | _row(found, mix, programme.file.seed)
-    return Option(name=name, label=label, outline=found, mix=mix, row=row)
+    return Alternative(name=name, label=label, base_case=found, mix=mix, row=row)
 
 
-def _row(found: Outline, mix: Mix, seed: int) -> Row:
+def _row(found: BaseCase, mix: SiteMix, seed: int) -> Row:
     figures = metrics_of(found.fleet)
-    drawn = summary(mix.drawn(DRAWS, seed))
+    drawn = summary(mix.drawn_costs(DRAWS, seed))
     return {
         "gpus": figures.gpus,
         "cost_usd_per_gpu_hour": mix.cost(),
@@ -112,14 +118,14 @@ def _row(found: Outline, mix: Mix, seed: int) -> Row:
     } | _debt(found)
 
 
-def _carbon(found: Outline) -> float:
+def _carbon(found: BaseCase) -> float:
     """Return the carbon of a GPU-hour in the window, idle draw included [g]."""
     rows = [row for row in found.fleet.data["measured"] if row["held_gpu_h"]]
     grams = sum(row["carbon_g_per_gpu_hour"] * row["held_gpu_h"] for row in rows)
     return grams / max(sum(row["held_gpu_h"] for row in rows), 1e-12)
 
 
-def _debt(found: Outline) -> Row:
+def _debt(found: BaseCase) -> Row:
     """Return what it does to the public debt, where the programme says who borrows."""
     part = found.programme.file.funding
     if part is None:
@@ -134,7 +140,7 @@ def _debt(found: Outline) -> Row:
     }
 
 
-def _crossing_row(one: Crossing, programme: Programme) -> Row:
+def _crossing_row(one: BreakEvenPoint, programme: Programme) -> Row:
     change = None if one.flips_at is None or not one.median else one.flips_at / one.median - 1
     return {
         "input": one.input.name,
@@ -145,51 +151,53 @@ def _crossing_row(one: Crossing, programme: Programme) -> Row:
         "p95": one.high,
         "flips_at": one.flips_at,
         "change_share": change,
-        "within_range": one.within,
+        "within_range": one.is_within_range,
         "source": one.input.source,
         "confidence": one.input.confidence,
         "key": one.input.key,
     }
 
 
-def contest_tables(found: Contest) -> dict[str, pl.DataFrame]:
+def comparison_tables(comparison: Comparison) -> dict[str, pl.DataFrame]:
     """Return the tables of the alternatives."""
     return {
-        "alternatives": pl.DataFrame(found.rows, infer_schema_length=None),
-        "alternatives_break_even": pl.DataFrame(found.crossings, infer_schema_length=None),
+        "alternatives": pl.DataFrame(comparison.rows, infer_schema_length=None),
+        "alternatives_break_even": pl.DataFrame(
+            comparison.break_even_rows, infer_schema_length=None
+        ),
     }
 
 
-def contest_facts(found: Contest) -> Row:
+def comparison_facts(comparison: Comparison) -> Row:
     """Return the figures that people quote of the alternatives."""
     return {
-        "alternative_cheapest": found.best,
-        "alternative_cheaper_share": found.best_cheaper_share,
+        "alternative_cheapest": comparison.best,
+        "alternative_cheaper_share": comparison.best_cheaper_share,
         "alternative_cost_usd_per_gpu_hour": {
-            row["name"]: row["cost_usd_per_gpu_hour"] for row in found.rows
+            row["name"]: row["cost_usd_per_gpu_hour"] for row in comparison.rows
         },
     }
 
 
-def contest_section(
-    found: Contest, rows: list[Row], breaks: list[Row], currency: str, language: str
-) -> Section:
+def comparison_section(
+    comparison: Comparison, rows: list[Row], breaks: list[Row], currency: str, language: str
+) -> ReportSection:
     """Return the report's section on the alternatives.
 
     Args:
-        found: The alternatives.
+        comparison: The alternatives.
         rows: Their rows with labels in the reader's language.
         breaks: The crossings, likewise.
         currency: Of the borrowing; empty where nobody borrows.
         language: The reader's language.
     """
-    return Section(
+    return ReportSection(
         name="alternatives",
         title=translate("Choose: the alternatives side by side", language),
-        lede=_lede(found, rows, breaks, language),
+        lede=_lede(comparison, rows, breaks, language),
         facts=[_fact(row, language) for row in rows],
         figures=[
-            Figure(
+            ReportFigure(
                 name="alternatives-trade-offs",
                 title=translate("Trade-offs", language),
                 caption=translate(
@@ -213,14 +221,14 @@ def _note(language: str) -> str:
         "counts the capital alone, or with every year's running cost borrowed as well, so that "
         "renting and building can be compared. What would change the answer moves one input at a "
         "time; use and energy stay as measured."
-    ).say(language)
+    ).translate(language)
 
 
 def _label(rows: list[Row], name: str) -> str:
     return next(row["alternative"] for row in rows if row["name"] == name)
 
 
-def _lede(found: Contest, rows: list[Row], breaks: list[Row], language: str) -> str:
+def _lede(found: Comparison, rows: list[Row], breaks: list[Row], language: str) -> str:
     cost = {row["name"]: f"{row['cost_usd_per_gpu_hour']:.2f}" for row in rows}
     cheapest = Message(
         "Cheapest per useful GPU-hour is “{best}” at USD {low}, before “{second}” at USD {high}; "
@@ -233,22 +241,22 @@ def _lede(found: Contest, rows: list[Row], breaks: list[Row], language: str) -> 
             "share": f"{found.best_cheaper_share:.0%}",
         },
     )
-    return f"{cheapest.say(language)} {answer_changes(breaks, language)}"
+    return f"{cheapest.translate(language)} {break_even_sentence(breaks, language)}"
 
 
-def answer_changes(breaks: list[Row], language: str) -> str:
+def break_even_sentence(breaks: list[Row], language: str) -> str:
     """Return which input would have to change for the answer to change, in a sentence."""
     nearest = breaks[0] if breaks else None
     if nearest is None or nearest["flips_at"] is None:
         return translate("No single input changes this answer, however far it moves.", language)
     values = {
-        "input": input_said(nearest["input"], language),
+        "input": input_text(nearest["input"], language),
         "site": translate(nearest["site"], language),
-        "from": number_said(nearest["median"]),
-        "to": number_said(nearest["flips_at"]),
+        "from": number_text(nearest["median"]),
+        "to": number_text(nearest["flips_at"]),
         "unit": nearest["unit"],
-        "low": number_said(nearest["p5"]),
-        "high": number_said(nearest["p95"]),
+        "low": number_text(nearest["p5"]),
+        "high": number_text(nearest["p95"]),
         "count": str(sum(row["within_range"] for row in breaks)),
         "all": str(len(breaks)),
     }
@@ -257,22 +265,22 @@ def answer_changes(breaks: list[Row], language: str) -> str:
             "{count} of {all} inputs change the answer alone within their own range; the nearest "
             "is {input} ({site}), if it goes from {from} to {to} {unit} (range {low} to {high}).",
             values,
-        ).say(language)
+        ).translate(language)
     return Message(
         "None of {all} inputs changes the answer alone within its own range; the nearest is "
         "{input} ({site}), which would have to go from {from} to {to} {unit}, outside its range "
         "of {low} to {high}.",
         values,
-    ).say(language)
+    ).translate(language)
 
 
-def _fact(row: Row, language: str) -> Fact:
+def _fact(row: Row, language: str) -> ReportFact:
     low, high = row["cost_p5_usd_per_gpu_hour"], row["cost_p95_usd_per_gpu_hour"]
     note = Message("90 % interval {low} to {high}", {"low": f"{low:.2f}", "high": f"{high:.2f}"})
-    return Fact(
+    return ReportFact(
         label=row["alternative"],
         value=f"USD {row['cost_usd_per_gpu_hour']:.2f}",
-        note=note.say(language),
+        note=note.translate(language),
         of=f"alternative.{row['name']}.cost_usd_per_gpu_hour",
     )
 
@@ -294,12 +302,12 @@ _DEBT_HEADINGS = (
 )
 
 
-def _shown(rows: list[Row], currency: str, language: str) -> Shown:
+def _shown(rows: list[Row], currency: str, language: str) -> ReportTable:
     borrowed = "borrowing_bn" in rows[0]
     headings = [*_HEADINGS, *(_DEBT_HEADINGS if borrowed else ())]
-    return Shown(
+    return ReportTable(
         title=translate("Side by side", language),
-        headings=[heading.say(language) for heading in headings],
+        headings=[heading.translate(language) for heading in headings],
         rows=[_cells(row) + (_debt_cells(row, currency) if borrowed else []) for row in rows],
         of="table.alternatives",
         cells_of=[_cells_of(row["name"], len(headings)) for row in rows],
@@ -331,13 +339,13 @@ def _cells(row: Row) -> list[str]:
 
 def _debt_cells(row: Row, currency: str) -> list[str]:
     return [
-        f"{currency} {money_said(row['borrowing_bn'])}",
+        f"{currency} {money_text(row['borrowing_bn'])}",
         f"{row['debt_gdp_share']:.2%}",
         f"{row['debt_running_borrowed_gdp_share']:.2%}",
     ]
 
 
-def _breaks_shown(breaks: list[Row], language: str) -> Shown:
+def _breaks_shown(breaks: list[Row], language: str) -> ReportTable:
     headings = [
         Message("Input"),
         Message("Site"),
@@ -348,28 +356,28 @@ def _breaks_shown(breaks: list[Row], language: str) -> Shown:
         Message("Change"),
         Message("Within its range"),
     ]
-    return Shown(
+    return ReportTable(
         title=translate("What would change the answer", language),
-        headings=[heading.say(language) for heading in headings],
-        rows=[_break_cells(row, language) for row in breaks[:SHOWN]],
+        headings=[heading.translate(language) for heading in headings],
+        rows=[_break_cells(row, language) for row in breaks[:MOST_ROWS_SHOWN]],
         of="table.alternatives_break_even",
         note=Message(
             "The {shown} nearest of {all} inputs; the whole list is the table "
             "alternatives_break_even.",
-            {"shown": str(min(SHOWN, len(breaks))), "all": str(len(breaks))},
-        ).say(language),
+            {"shown": str(min(MOST_ROWS_SHOWN, len(breaks))), "all": str(len(breaks))},
+        ).translate(language),
     )
 
 
 def _break_cells(row: Row, language: str) -> list[str]:
     flips = row["flips_at"]
     return [
-        input_said(row["input"], language),
+        input_text(row["input"], language),
         translate(row["site"], language),
         row["unit"],
-        number_said(row["median"]),
-        f"{number_said(row['p5'])} – {number_said(row['p95'])}",
-        "–" if flips is None else number_said(flips),
+        number_text(row["median"]),
+        f"{number_text(row['p5'])} – {number_text(row['p95'])}",
+        "–" if flips is None else number_text(flips),
         "–" if row["change_share"] is None else f"{row['change_share']:+.0%}",
         translate("yes" if row["within_range"] else "no", language),
     ]

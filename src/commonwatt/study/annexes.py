@@ -13,56 +13,58 @@ import polars as pl
 
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import Message
-from commonwatt.report import Section
+from commonwatt.report import ReportSection
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.programme.schema import ModelsPart, RoomsPart
+from commonwatt.study.programme.schema import ModelsPart, ProjectsPart
 
-Tell = Callable[[Message], None]
+ReportProgress = Callable[[Message], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class Annex:
     """A section that stands beside the money, and its tables."""
 
-    section: Section
+    section: ReportSection
     tables: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
 
 
-def sides(programme: Programme, language: str, tell: Tell) -> Iterator[Side]:
+def annexes(
+    programme: Programme, language: str, report_progress: ReportProgress
+) -> Iterator[Annex]:
     """Yield the sections on data rooms and models that the programme asks for."""
     rooms, models = programme.file.rooms, programme.file.models
     if rooms is not None and rooms.example:
-        tell(Message("Walking the example data room"))
+        report_progress(Message("Walking the example data room"))
         yield _room(rooms, language)
     if models is not None and models.examples:
-        tell(Message("Looking at the medical models"))
+        report_progress(Message("Looking at the medical models"))
         yield _models(models, programme.file.seed, language)
 
 
-def _room(part: RoomsPart, language: str) -> Side:
+def _room(part: ProjectsPart, language: str) -> Annex:
     """Return the example room; where this machine cannot hold one, a section that says so."""
     try:
-        from commonwatt.sandbox.usecases.example import tell_example
+        from commonwatt.sandbox.usecases.example import example_section_and_tables
 
         now = datetime(part.on.year, part.on.month, part.on.day, tzinfo=UTC)
-        section, tables = tell_example(language, now=now)
+        section, tables = example_section_and_tables(language, now=now)
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return Side(section=_missing(_room_title(), "sandbox", error, language))
-    return Side(section=_linked(section, next(iter(tables), "")), tables=tables)
+        return Annex(section=_missing(_room_title(), "sandbox", error, language))
+    return Annex(section=_linked(section, next(iter(tables), "")), tables=tables)
 
 
-def _models(part: ModelsPart, seed: int, language: str) -> Side:
+def _models(part: ModelsPart, seed: int, language: str) -> Annex:
     try:
         from commonwatt.clinic.usecases.section import clinic_section
 
         section = clinic_section(language=language, seed=seed, on=part.on)
     except (CommonwattError, ModuleNotFoundError, OSError) as error:
-        return Side(section=_missing(Message("Medical models"), "clinic", error, language))
+        return Annex(section=_missing(Message("Medical models"), "clinic", error, language))
     tables = {figure.name.replace("-", "_"): figure.data for figure in section.figures}
-    return Side(section=_linked(section, next(iter(tables), "")), tables=tables)
+    return Annex(section=_linked(section, next(iter(tables), "")), tables=tables)
 
 
-def _linked(section: Section, table: str) -> Section:
+def _linked(section: ReportSection, table: str) -> ReportSection:
     """Return the section with every figure that names no origin led to its table."""
     of = f"table.{table}"
     return replace(
@@ -77,7 +79,7 @@ def _room_title() -> Message:
     return Message("Use data without seeing it: a data room")
 
 
-def _missing(title: Message, name: str, error: Exception, language: str) -> Section:
-    why = error.say(language) if isinstance(error, CommonwattError) else type(error).__name__
+def _missing(title: Message, name: str, error: Exception, language: str) -> ReportSection:
+    why = error.translate(language) if isinstance(error, CommonwattError) else type(error).__name__
     lede = Message("This section could not be made on this machine: {why}", {"why": why})
-    return Section(name=name, title=title.say(language), lede=lede.say(language))
+    return ReportSection(name=name, title=title.translate(language), lede=lede.translate(language))

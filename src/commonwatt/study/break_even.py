@@ -13,15 +13,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from commonwatt.study.mix import Mix
-from commonwatt.study.stages.sites import Sourced, is_measured
+from commonwatt.study.mix import SiteMix
+from commonwatt.study.stages.sites import CostInput, is_measured
 
 STEPS = 48  # looked at in each stretch of an input before a crossing is closed in on
-BEYOND = 10.0  # how many times the larger end of its range an input is followed
+SEARCH_RANGE_FACTOR = 10.0  # how many times the larger end of its range an input is followed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crossing:
+class BreakEvenPoint:
     """Where the cheaper of two mixes changes as one input moves.
 
     Args:
@@ -32,14 +32,14 @@ class Crossing:
         flips_at: Nearest value at which both cost the same; None where none was found.
     """
 
-    input: Sourced
+    input: CostInput
     low: float
     median: float
     high: float
     flips_at: float | None
 
     @property
-    def within(self) -> bool:
+    def is_within_range(self) -> bool:
         """Whether the answer changes inside the input's own range."""
         return self.flips_at is not None and self.low <= self.flips_at <= self.high
 
@@ -52,20 +52,20 @@ class Crossing:
         return abs(self.flips_at - self.median) / max(side, 1e-12)
 
 
-def crossings(one: Mix, other: Mix) -> list[Crossing]:
+def break_even_points(first: SiteMix, second: SiteMix) -> list[BreakEvenPoint]:
     """Return, for every input with a range, where the cheaper of two changes; nearest first."""
-    inputs = one.inputs() | other.inputs()
-    found = [_crossing(one, other, item) for item in inputs.values() if not is_measured(item)]
+    inputs = first.inputs() | second.inputs()
+    found = [_crossing(first, second, item) for item in inputs.values() if not is_measured(item)]
     return sorted(found, key=lambda crossing: (crossing.distance, crossing.input.key))
 
 
-def _crossing(one: Mix, other: Mix, item: Sourced) -> Crossing:
+def _crossing(one: SiteMix, other: SiteMix, item: CostInput) -> BreakEvenPoint:
     low, median, high = (item.value.quantile(q) for q in (0.05, 0.5, 0.95))
 
     def gap(value: float) -> float:
         return other.cost({item.key: value}) - one.cost({item.key: value})
 
-    return Crossing(
+    return BreakEvenPoint(
         input=item,
         low=low,
         median=median,
@@ -74,10 +74,10 @@ def _crossing(one: Mix, other: Mix, item: Sourced) -> Crossing:
     )
 
 
-def _stretches(item: Sourced, low: float, median: float, high: float) -> list[float]:
+def _stretches(item: CostInput, low: float, median: float, high: float) -> list[float]:
     """Return the values to look at, from the least that the input can be to the most."""
-    roof = min(item.roof, BEYOND * max(abs(high), abs(median), 1e-9))
-    floor = max(item.floor, -BEYOND * max(abs(low), abs(median), 1e-9))
+    roof = min(item.roof, SEARCH_RANGE_FACTOR * max(abs(high), abs(median), 1e-9))
+    floor = max(item.floor, -SEARCH_RANGE_FACTOR * max(abs(low), abs(median), 1e-9))
     ends = [min(floor, low), low, median, high, max(roof, high)]
     pieces = [np.linspace(a, b, STEPS) for a, b in pairwise(ends)]
     return sorted({float(value) for value in np.concatenate(pieces)})

@@ -27,7 +27,9 @@ PANEL_WIDTH = 215
 def trade_off_chart(rows: Rows, language: str = "en") -> str:
     """Return the alternatives in one small panel for each criterion."""
     known = [one for one in PANELS if all(row.get(one[0]) is not None for row in rows)]
-    panels = [_panel(rows, name, title.say(language), factor) for name, title, factor in known]
+    panels = [
+        _panel(rows, name, title.translate(language), factor) for name, title, factor in known
+    ]
     lines: list[Any] = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
     said = "; ".join(f"{row['alternative']} {row['cost_usd_per_gpu_hour']:.2f}" for row in rows)
     head = translate("Trade-offs of the alternatives; USD per GPU-hour:", language)

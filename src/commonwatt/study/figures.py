@@ -10,14 +10,14 @@ import polars as pl
 
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message, translate
-from commonwatt.report import Came
-from commonwatt.study.alternatives import Contest, Option
-from commonwatt.study.origins import KINDS, Node
+from commonwatt.report import FigureOrigin
+from commonwatt.study.alternatives import Alternative, Comparison
+from commonwatt.study.origins import KINDS, FigureNode
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SeriesPart, SitePart
-from commonwatt.study.result import Picture
-from commonwatt.study.stages.funding import money_said
-from commonwatt.study.stages.sites import MEASURED, Costed, number_said, owner_label
+from commonwatt.study.result import StudyResult
+from commonwatt.study.stages.funding import money_text
+from commonwatt.study.stages.sites import MEASURED, CostedSite, number_text, owner_label
 from commonwatt.treasury.usecases.answers import open_country
 
 SCHEDULE = "table.fleet_jobs"
@@ -39,20 +39,21 @@ Tables = Mapping[str, pl.DataFrame]
 
 
 def figures_of(
-    programme: Programme, drawn: Picture, compared: Contest | None, tables: Tables
-) -> list[Node]:
+    programme: Programme, result: StudyResult, compared: Comparison | None, tables: Tables
+) -> list[FigureNode]:
     """Return every figure and every input of a study; inputs of a node are among them."""
-    options = compared.options if compared else []
+    options = compared.alternatives if compared else []
     nodes = [
         *_files(programme),
         *_stated(programme),
-        *_fleet(programme, drawn),
+        *_fleet(programme, result),
         *_cells(
-            programme, [drawn.outline.sites or [], *(one.outline.sites or [] for one in options)]
+            programme,
+            [result.base_case.sites or [], *(one.base_case.sites or [] for one in options)],
         ),
-        *_costs(drawn),
-        *_placed(programme, drawn),
-        *_funded(programme, drawn),
+        *_costs(result),
+        *_placed(programme, result),
+        *_funded(programme, result),
         *(node for one in options for node in _alternative(programme, one)),
     ]
     unique = {node.name: node for node in nodes}
@@ -61,15 +62,17 @@ def figures_of(
     return [_with_known(node, unique) for node in unique.values()]
 
 
-def came(nodes: list[Node], words: Mapping[str, str], language: str) -> list[Came]:
+def figure_origins(
+    nodes: list[FigureNode], words: Mapping[str, str], language: str
+) -> list[FigureOrigin]:
     """Return the nodes as the report shows them."""
     labels = {node.name: _label(node, words, language) for node in nodes}
     return [
-        Came(
+        FigureOrigin(
             name=node.name,
             label=labels[node.name],
             shown=node.shown,
-            formula=KINDS[node.kind].formula.say(language) if node.kind else "",
+            formula=KINDS[node.kind].formula.translate(language) if node.kind else "",
             made_by=KINDS[node.kind].made_by if node.kind else "",
             source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),
             inputs=[(name, labels[name]) for name in node.inputs],
@@ -78,25 +81,25 @@ def came(nodes: list[Node], words: Mapping[str, str], language: str) -> list[Cam
     ]
 
 
-def _label(node: Node, words: Mapping[str, str], language: str) -> str:
+def _label(node: FigureNode, words: Mapping[str, str], language: str) -> str:
     values = {
         key: words.get(value) or translate(value, language)
         for key, value in node.label.values.items()
     }
-    return Message(node.label.text, values).say(language)
+    return Message(node.label.text, values).translate(language)
 
 
-def _with_known(node: Node, known: Mapping[str, Node]) -> Node:
+def _with_known(node: FigureNode, known: Mapping[str, FigureNode]) -> FigureNode:
     """Return the node without inputs that this programme does not have."""
     return replace(node, inputs=[name for name in node.inputs if name in known])
 
 
-def _files(programme: Programme) -> Iterator[Node]:
+def _files(programme: Programme) -> Iterator[FigureNode]:
     source = programme.file.demand.source
     for path in programme.inputs:
         digest = f"sha256 {file_sha256(path)}"
         told = f"{source}; {digest}" if path == programme.trace and source else digest
-        yield Node(
+        yield FigureNode(
             name=f"input.{path.name}",
             label=Message("The file {name}", {"name": path.name}),
             shown=path.name,
@@ -104,10 +107,10 @@ def _files(programme: Programme) -> Iterator[Node]:
         )
 
 
-def _stated(programme: Programme) -> Iterator[Node]:
+def _stated(programme: Programme) -> Iterator[FigureNode]:
     """Yield what the programme file itself states, with the sources that it names."""
     file = programme.file
-    yield Node(
+    yield FigureNode(
         name="programme.policy",
         label=Message("Policy"),
         shown=" + ".join(
@@ -117,7 +120,7 @@ def _stated(programme: Programme) -> Iterator[Node]:
     )
     for gpu in file.gpus:
         for key, value in (("idle", gpu.idle), ("busy", gpu.busy)):
-            yield Node(
+            yield FigureNode(
                 name=f"programme.gpus.{gpu.name}.{key}",
                 label=Message("Draw of {gpu}, {state}", {"gpu": gpu.name, "state": key}),
                 value=value,
@@ -127,7 +130,7 @@ def _stated(programme: Programme) -> Iterator[Node]:
     for site in file.sites:
         yield from _site_stated(site)
     for link in file.latency:
-        yield Node(
+        yield FigureNode(
             name=f"programme.latency.{'-'.join(link.between)}",
             label=Message(
                 "Round trip {one} to {other}",
@@ -139,7 +142,7 @@ def _stated(programme: Programme) -> Iterator[Node]:
         )
     for key, part in (("rooms", file.rooms), ("models", file.models)):
         if part is not None:
-            yield Node(
+            yield FigureNode(
                 name=f"programme.{key}",
                 label=Message("Examples shown: {key}", {"key": key}),
                 shown=f"{part.on}",
@@ -148,7 +151,7 @@ def _stated(programme: Programme) -> Iterator[Node]:
     if file.funding is not None:
         for key in ("scale", "currency_per_usd", "first_year", "build_years"):
             value = getattr(file.funding, key)
-            yield Node(
+            yield FigureNode(
                 name=f"programme.funding.{key}",
                 label=Message("Funding: {key}", {"key": key}),
                 value=value,
@@ -157,12 +160,12 @@ def _stated(programme: Programme) -> Iterator[Node]:
             )
 
 
-def _site_stated(site: SitePart) -> Iterator[Node]:
+def _site_stated(site: SitePart) -> Iterator[FigureNode]:
     stated = {"gpus": f"{site.gpus:,}", "pue": f"{site.pue:g}"}
     stated["power_price"] = _hourly(site.power_price, "USD/MWh")
     stated["carbon"] = _hourly(site.carbon, "g/kWh")
     for key, shown in stated.items():
-        yield Node(
+        yield FigureNode(
             name=f"programme.sites.{site.name}.{key}",
             label=Message("{site}: {key}", {"site": str(site.title), "key": key}),
             shown=shown,
@@ -174,8 +177,8 @@ def _hourly(part: float | SeriesPart, unit: str) -> str:
     return f"{part.file}: {part.column}" if isinstance(part, SeriesPart) else f"{part:g} {unit}"
 
 
-def _fleet(programme: Programme, drawn: Picture) -> Iterator[Node]:
-    kept, gpus = drawn.outline.fleet.data, programme.file.gpus
+def _fleet(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
+    kept, gpus = drawn.base_case.fleet.data, programme.file.gpus
     watts = [f"programme.gpus.{gpu.name}.{key}" for gpu in gpus for key in ("idle", "busy")]
     sites = [f"programme.sites.{site.name}" for site in programme.built]
     inputs = {
@@ -186,22 +189,22 @@ def _fleet(programme: Programme, drawn: Picture) -> Iterator[Node]:
         "mean_rtt_ms": [SCHEDULE, *_links(programme)],
     }
     for key, label, value, shown, kind in [*_service_rows(kept), *_energy_rows(kept["metrics"])]:
-        yield Node(
+        yield FigureNode(
             name=f"fleet.{key}", label=label, value=value, shown=shown, kind=kind,
             inputs=inputs.get(key, [SCHEDULE]),
             table="fleet_sites" if kind in ("energy", "bill", "carbon") else "fleet_jobs",
         )  # fmt: skip
-    yield from _measured("fleet", drawn.outline.sites or [], kept["measured"], watts)
+    yield from _measured("fleet", drawn.base_case.sites or [], kept["measured"], watts)
 
 
 def _links(programme: Programme) -> list[str]:
     return [f"programme.latency.{'-'.join(link.between)}" for link in programme.file.latency]
 
 
-Told = tuple[str, Message, Any, str, str]  # name, label, value, value as shown, kind
+ToldFigure = tuple[str, Message, Any, str, str]  # name, label, value, value as shown, kind
 
 
-def _service_rows(kept: Mapping[str, Any]) -> list[Told]:
+def _service_rows(kept: Mapping[str, Any]) -> list[ToldFigure]:
     """Return use and waits as the report shows them."""
     figures, rtt = kept["metrics"], kept["mean_rtt_ms"]
     everyone = figures["all"]
@@ -224,7 +227,7 @@ def _service_rows(kept: Mapping[str, Any]) -> list[Told]:
     ]  # fmt: skip
 
 
-def _energy_rows(figures: Mapping[str, Any]) -> list[Told]:
+def _energy_rows(figures: Mapping[str, Any]) -> list[ToldFigure]:
     """Return energy, its bill and its carbon as the report shows them."""
     energy, bill, carbon = (figures[key] for key in ("energy_kwh", "cost_usd", "carbon_kg"))
     return [
@@ -236,12 +239,12 @@ def _energy_rows(figures: Mapping[str, Any]) -> list[Told]:
 
 
 def _measured(
-    above: str, sites: list[Costed], rows: list[dict[str, Any]], watts: list[str]
-) -> Iterator[Node]:
+    above: str, sites: list[CostedSite], rows: list[dict[str, Any]], watts: list[str]
+) -> Iterator[FigureNode]:
     """Yield the use and the energy that the cost of each site was computed with."""
     for one, row in zip(sites, rows, strict=False):
         site = {"site": str(one.site.title)}
-        yield Node(
+        yield FigureNode(
             name=f"{above}.site.{one.site.name}.utilisation_share",
             label=Message("Utilisation at {site}", site),
             value=row["utilisation_share"],
@@ -251,7 +254,7 @@ def _measured(
             inputs=[SCHEDULE],
         )
         kwh = row["kwh_per_gpu_hour"]
-        yield Node(
+        yield FigureNode(
             name=f"{above}.site.{one.site.name}.kwh_per_gpu_hour",
             label=Message("IT energy of a GPU-hour at {site}", site),
             value=kwh,
@@ -261,17 +264,17 @@ def _measured(
         )
 
 
-def _cells(programme: Programme, groups: list[list[Costed]]) -> Iterator[Node]:
+def _cells(programme: Programme, groups: list[list[CostedSite]]) -> Iterator[FigureNode]:
     """Yield every sourced input of every site, once for each key."""
     found = {one.key: one for group in groups for site in group for one in site.inputs()}
     for item in found.values():
         if item.source == MEASURED:
             continue
-        low, mid, high = (number_said(item.value.quantile(q)) for q in (0.05, 0.5, 0.95))
+        low, mid, high = (number_text(item.value.quantile(q)) for q in (0.05, 0.5, 0.95))
         spread = "" if low == high else f" ({low} – {high})"
         owner = owner_label(item.key, programme.file.sites)
         words = {"input": item.name.replace("_", " "), "site": owner}
-        yield Node(
+        yield FigureNode(
             name=f"cell.{item.key}",
             label=Message("{input}, every site", {"input": words["input"]})
             if owner == "all"
@@ -285,7 +288,7 @@ def _cells(programme: Programme, groups: list[list[Costed]]) -> Iterator[Node]:
         )
 
 
-def _inputs_of(above: str, one: Costed) -> list[str]:
+def _inputs_of(above: str, one: CostedSite) -> list[str]:
     """Return the names of everything that the cost of a site was computed from."""
     keys = [f"cell.{item.key}" for item in one.inputs() if item.source != MEASURED]
     name = one.site.name
@@ -294,12 +297,12 @@ def _inputs_of(above: str, one: Costed) -> list[str]:
     return [f"{above}.site.{name}.utilisation_share", *kwh, *(own if kwh else []), *keys]
 
 
-def _costs(drawn: Picture) -> Iterator[Node]:
-    if drawn.cost is None or drawn.outline.sites is None:
+def _costs(drawn: StudyResult) -> Iterator[FigureNode]:
+    if drawn.cost is None or drawn.base_case.sites is None:
         return
-    for one, row in zip(drawn.outline.sites, drawn.cost.data["sites"], strict=True):
+    for one, row in zip(drawn.base_case.sites, drawn.cost.data["sites"], strict=True):
         value = row["p50_usd_per_gpu_hour"]
-        yield Node(
+        yield FigureNode(
             name=f"cost.{one.site.name}.usd_per_gpu_hour",
             label=Message("Cost of a useful GPU-hour at {site}", {"site": str(one.site.title)}),
             value=value,
@@ -310,10 +313,10 @@ def _costs(drawn: Picture) -> Iterator[Node]:
         )
 
 
-def _placed(programme: Programme, drawn: Picture) -> Iterator[Node]:
-    if drawn.place is None:
+def _placed(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
+    if drawn.placement is None:
         return
-    plan, sites = drawn.place.data, [site.name for site in programme.built]
+    plan, sites = drawn.placement.data, [site.name for site in programme.built]
     stated = [
         f"programme.sites.{n}.{key}" for n in sites for key in ("pue", "power_price", "carbon")
     ]
@@ -324,17 +327,17 @@ def _placed(programme: Programme, drawn: Picture) -> Iterator[Node]:
         ("gap_share", Message("Proved gap of the plan"), f"{100 * plan['gap_share']:.3f} %"),
     )
     for key, label, shown in rows:
-        yield Node(
+        yield FigureNode(
             name=f"place.{key}", label=label, value=plan[key], shown=shown, kind="plan",
             table="place_sites", inputs=inputs,
         )  # fmt: skip
 
 
-def _capital(above: str, row: Mapping[str, Any], one: Costed) -> Node:
+def _capital(above: str, row: Mapping[str, Any], one: CostedSite) -> FigureNode:
     name = row["name"]
     keys = {item.name: f"cell.{item.key}" for item in one.inputs()}
     cells = [keys[key] for key in CAPITAL if key in keys]
-    return Node(
+    return FigureNode(
         name=f"{above}.{name}.capital_usd_mn",
         label=Message("Capital at {site}", {"site": row["site"]}),
         value=row["capital_usd_mn"],
@@ -345,19 +348,19 @@ def _capital(above: str, row: Mapping[str, Any], one: Costed) -> Node:
     )
 
 
-def _funded(programme: Programme, drawn: Picture) -> Iterator[Node]:
+def _funded(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
     part = programme.file.funding
-    if drawn.funding is None or part is None or drawn.outline.sites is None:
+    if drawn.funding is None or part is None or drawn.base_case.sites is None:
         return
-    paid, rows = drawn.funding.data, drawn.outline.capital
+    paid, rows = drawn.funding.data, drawn.base_case.capital
     yield from _country(part.country, paid)
-    capital = [_capital("funding", r, s) for r, s in zip(rows, drawn.outline.sites, strict=True)]
+    capital = [_capital("funding", r, s) for r, s in zip(rows, drawn.base_case.sites, strict=True)]
     yield from capital
-    yield Node(
+    yield FigureNode(
         name="funding.capital_bn",
         label=Message("Capital need"),
         value=paid["total_bn"],
-        shown=f"{paid['currency']} {money_said(paid['total_bn'])}",
+        shown=f"{paid['currency']} {money_text(paid['total_bn'])}",
         kind="need",
         table="funding_years",
         inputs=[*(node.name for node in capital), "programme.funding.currency_per_usd",
@@ -366,17 +369,17 @@ def _funded(programme: Programme, drawn: Picture) -> Iterator[Node]:
     yield from _debts(paid)
 
 
-def _country(name: str, paid: Mapping[str, Any]) -> Iterator[Node]:
+def _country(name: str, paid: Mapping[str, Any]) -> Iterator[FigureNode]:
     """Yield the country's accounts, and each source that its files name."""
     sources = open_country(name).sources
     for key, title in sources.items():
-        yield Node(
+        yield FigureNode(
             name=f"country.sources.{key}",
             label=Message("Source {name}", {"name": key}),
             shown=title,
             source=title,
         )
-    yield Node(
+    yield FigureNode(
         name="country.accounts",
         label=Message("Accounts, bonds and outlook of {name}", {"name": paid["country"]}),
         shown=paid["country"],
@@ -385,7 +388,7 @@ def _country(name: str, paid: Mapping[str, Any]) -> Iterator[Node]:
     )
 
 
-def _debts(paid: Mapping[str, Any]) -> Iterator[Node]:
+def _debts(paid: Mapping[str, Any]) -> Iterator[FigureNode]:
     last, year = paid["years"][-1], {"year": paid["years"][-1]["fiscal_year"]}
     rows: list[tuple[str, Message, Any, str, bool]] = [
         ("debt_with_gdp_share", Message("Debt over GDP in {year}, planned, with it", year),
@@ -402,7 +405,7 @@ def _debts(paid: Mapping[str, Any]) -> Iterator[Node]:
     for key, label, value, kind, with_it in rows:
         if value is None:
             continue
-        yield Node(
+        yield FigureNode(
             name=f"funding.{key}",
             label=label,
             value=value,
@@ -413,21 +416,21 @@ def _debts(paid: Mapping[str, Any]) -> Iterator[Node]:
         )
 
 
-def _alternative(programme: Programme, one: Option) -> Iterator[Node]:
-    above, sites = f"alternative.{one.name}", one.outline.sites or []
+def _alternative(programme: Programme, one: Alternative) -> Iterator[FigureNode]:
+    above, sites = f"alternative.{one.name}", one.base_case.sites or []
     gpus = programme.file.gpus
     watts = [f"programme.gpus.{gpu.name}.{key}" for gpu in gpus for key in ("idle", "busy")]
-    yield Node(
+    yield FigureNode(
         name=f"{above}.change",
         label=Message("What “{name}” changes", {"name": one.label}),
         shown="; ".join(programme.file.alternatives[one.name].change) or "–",
         source=programme.path.name,
     )
-    yield from _measured(above, sites, one.outline.fleet.data["measured"], watts)
-    for row, site in zip(one.outline.capital, sites, strict=True):
+    yield from _measured(above, sites, one.base_case.fleet.data["measured"], watts)
+    for row, site in zip(one.base_case.capital, sites, strict=True):
         yield _capital(above, row, site)
     cost = [name for site in sites for name in _inputs_of(above, site)]
-    capital = [f"{above}.{row['name']}.capital_usd_mn" for row in one.outline.capital]
+    capital = [f"{above}.{row['name']}.capital_usd_mn" for row in one.base_case.capital]
     demand = ["input." + path.name for path in programme.inputs[:2]]
     carbon = [f"programme.sites.{site.site.name}.carbon" for site in sites]
     kinds = {
@@ -449,7 +452,7 @@ def _alternative(programme: Programme, one: Option) -> Iterator[Node]:
         if key not in one.row:
             continue
         value = one.row[key]
-        yield Node(
+        yield FigureNode(
             name=f"{above}.{key}",
             label=Message("“{name}”: {key}", {"name": one.label, "key": key.replace("_", " ")}),
             value=value,
@@ -460,11 +463,11 @@ def _alternative(programme: Programme, one: Option) -> Iterator[Node]:
         )
 
 
-def _table_nodes(tables: Tables, known: Mapping[str, Node]) -> Iterator[Node]:
+def _table_nodes(tables: Tables, known: Mapping[str, FigureNode]) -> Iterator[FigureNode]:
     """Yield a node for each table of the run, from the figures of its wing."""
     files = [name for name in known if name.startswith("input.")]
     yield from (
-        Node(
+        FigureNode(
             name=f"table.{name}",
             label=Message("The table {name}", {"name": name}),
             shown=f"{frame.height:,} × {frame.width}",
@@ -480,7 +483,7 @@ def _kind(table: str) -> str:
     return next((kind for start, kind in TABLES.items() if table.startswith(start)), "room")
 
 
-def _table_inputs(table: str, files: list[str], known: Mapping[str, Node]) -> list[str]:
+def _table_inputs(table: str, files: list[str], known: Mapping[str, FigureNode]) -> list[str]:
     wing = table.split("_", maxsplit=1)[0]
     if wing == "fleet":
         sites = [name for name in known if name.startswith("programme.sites.")]

@@ -10,7 +10,7 @@ import polars as pl
 T = TypeVar("T")
 
 
-def localised(data: T, words: Mapping[str, str]) -> T:
+def localise(data: T, words: Mapping[str, str]) -> T:
     """Return plain data with every label, alone or inside a sentence, as `words` say it.
 
     >>> localised({"site": "Home", "notes": ["The limit of Home"]}, {"Home": "本地"})
@@ -19,7 +19,7 @@ def localised(data: T, words: Mapping[str, str]) -> T:
     return cast("T", _said(data, {a: b for a, b in words.items() if a != b and a}))
 
 
-def localised_table(frame: pl.DataFrame, words: Mapping[str, str]) -> pl.DataFrame:
+def localise_table(frame: pl.DataFrame, words: Mapping[str, str]) -> pl.DataFrame:
     """Return a table with every cell that is a label as `words` say it."""
     texts = [name for name, kind in frame.schema.items() if kind == pl.String and name != "name"]
     return frame.with_columns(pl.col(name).replace(dict(words)) for name in texts)

@@ -12,13 +12,13 @@ from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 from commonwatt.core.seeds import stream
 from commonwatt.siting.engines.cost.chance import costs_of
 from commonwatt.siting.engines.cost.model import lcoc
-from commonwatt.study.stages.sites import Costed, Sourced, column_of, rented
+from commonwatt.study.stages.sites import CostedSite, CostInput, column_of, rented_cost
 
 F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class MixSite:
     """One site of a mix, ready to be costed many times.
 
     Args:
@@ -28,7 +28,7 @@ class Part:
         place: Place of each key in `base`.
     """
 
-    site: Costed
+    site: CostedSite
     weight: float
     base: F64
     place: dict[str, int]
@@ -43,14 +43,14 @@ class Part:
         return lcoc(x) if self.site.cells is not None else self._rented(float(x[0]))
 
     def _rented(self, price: float) -> float:
-        return rented(price, self.site.site, self.site.use)
+        return rented_cost(price, self.site.site, self.site.use)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mix:
+class SiteMix:
     """Several sites as one."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[MixSite, ...]
 
     def cost(self, moved: Mapping[str, float] | None = None) -> float:
         """Return the mean cost of a useful GPU-hour, some inputs moved [USD].
@@ -60,11 +60,11 @@ class Mix:
         """
         return sum(part.weight * part.cost(moved or {}) for part in self.parts)
 
-    def inputs(self) -> dict[str, Sourced]:
+    def inputs(self) -> dict[str, CostInput]:
         """Return every input of every site, by key."""
         return {one.key: one for part in self.parts for one in part.site.inputs()}
 
-    def drawn(self, draws: int, seed: int) -> F64:
+    def drawn_costs(self, draws: int, seed: int) -> F64:
         """Return the mean cost in each draw of all inputs [USD], shape (draws,).
 
         A key is drawn from a stream of its own, so that two mixes that share an input
@@ -73,18 +73,18 @@ class Mix:
         return np.sum([p.weight * _drawn(p.site, draws, seed) for p in self.parts], axis=0)
 
 
-def mix_of(sites: list[Costed]) -> Mix:
+def mix_of(sites: list[CostedSite]) -> SiteMix:
     """Return the sites as a mix; those that served nothing count by their GPUs alone."""
     hours = np.array([site.gpu_hours for site in sites])
     weights = hours / hours.sum() if hours.sum() else np.full(len(sites), 1 / len(sites))
-    return Mix(
+    return SiteMix(
         parts=tuple(_part(site, float(w)) for site, w in zip(sites, weights, strict=True) if w > 0)
     )
 
 
-def _part(site: Costed, weight: float) -> Part:
+def _part(site: CostedSite, weight: float) -> MixSite:
     inputs = list(site.inputs())
-    return Part(
+    return MixSite(
         site=site,
         weight=weight,
         base=np.array([one.value.quantile(0.5) for one in inputs]),
@@ -92,12 +92,12 @@ def _part(site: Costed, weight: float) -> Part:
     )
 
 
-def _drawn(site: Costed, draws: int, seed: int) -> F64:
+def _drawn(site: CostedSite, draws: int, seed: int) -> F64:
     scores = {one.key: _scores(one.key, draws, seed) for one in site.inputs()}
     if site.cells is None:
         rent = next(site.inputs())
         shares = np.asarray(ndtr(scores[rent.key].astype(np.float64)), dtype=np.float64)
-        return rent.value.quantiles(shares) * rented(1.0, site.site, site.use)
+        return rent.value.quantiles(shares) * rented_cost(1.0, site.site, site.use)
     columns = {column_of(one): scores[one.key] for one in site.inputs()}
     return costs_of(site.cells, np.stack([columns[i] for i in range(len(columns))], axis=1))
 

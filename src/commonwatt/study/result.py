@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.runs import Stage, Stages
+from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.stages.cost import DRAWS, cost_stage, cost_tables
-from commonwatt.study.stages.fleet import NOT_FLEET, fleet_facts, fleet_stage, policies_of
+from commonwatt.study.stages.fleet import COST_ONLY_KEYS, fleet_facts, fleet_stage, policies_of
 from commonwatt.study.stages.funding import (
     capital_rows,
     funding_decides,
@@ -20,13 +20,13 @@ from commonwatt.study.stages.funding import (
     funding_tables,
 )
 from commonwatt.study.stages.placement import can_place, place_stage, placement_tables
-from commonwatt.study.stages.sites import Costed, costed_sites
+from commonwatt.study.stages.sites import CostedSite, costed_sites
 
-Tell = Callable[[Message], None]
+ReportProgress = Callable[[Message], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outline:
+class BaseCase:
     """What an alternative needs: the run, the cost of each site, the capital.
 
     Args:
@@ -37,28 +37,30 @@ class Outline:
     """
 
     programme: Programme
-    fleet: Stage
-    sites: list[Costed] | None
+    fleet: StageResult
+    sites: list[CostedSite] | None
     capital: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class StudyResult:
     """Everything that is computed of a programme itself; None where it leaves a wing out."""
 
-    outline: Outline
-    compared: list[Stage]
-    cost: Stage | None
-    place: Stage | None
-    funding: Stage | None
+    base_case: BaseCase
+    compared_fleets: list[StageResult]
+    cost: StageResult | None
+    placement: StageResult | None
+    funding: StageResult | None
 
 
-def outline(programme: Programme, stages: Stages, tell: Tell) -> Outline:
+def compute_base_case(
+    programme: Programme, stages: StageStore, report_progress: ReportProgress
+) -> BaseCase:
     """Return a programme's run under its own policy, and what its sites cost."""
-    fleet = fleet_stage(programme, policies_of(programme)[0], stages, tell)
+    fleet = fleet_stage(programme, policies_of(programme)[0], stages, report_progress)
     sites = costed_sites(programme, fleet.data["measured"])
     funding = programme.file.funding
-    return Outline(
+    return BaseCase(
         programme=programme,
         fleet=fleet,
         sites=sites,
@@ -66,25 +68,29 @@ def outline(programme: Programme, stages: Stages, tell: Tell) -> Outline:
     )
 
 
-def picture(programme: Programme, stages: Stages, tell: Tell) -> Picture:
+def compute_study(
+    programme: Programme, stages: StageStore, report_progress: ReportProgress
+) -> StudyResult:
     """Return every stage of a programme; those kept from before are not computed again."""
-    found = outline(programme, stages, tell)
-    others = [fleet_stage(programme, one, stages, tell) for one in policies_of(programme)[1:]]
-    return Picture(
-        outline=found,
-        compared=others,
-        cost=_cost(found, stages, tell),
-        place=_place(found, stages, tell),
-        funding=_funding(found, stages, tell),
+    found = compute_base_case(programme, stages, report_progress)
+    others = [
+        fleet_stage(programme, one, stages, report_progress) for one in policies_of(programme)[1:]
+    ]
+    return StudyResult(
+        base_case=found,
+        compared_fleets=others,
+        cost=_cost(found, stages, report_progress),
+        placement=_place(found, stages, report_progress),
+        funding=_funding(found, stages, report_progress),
     )
 
 
-def _cost(found: Outline, stages: Stages, tell: Tell) -> Stage | None:
+def _cost(found: BaseCase, stages: StageStore, tell: ReportProgress) -> StageResult | None:
     sites, seed = found.sites, found.programme.file.seed
     if sites is None:
         return None
 
-    def compute() -> Stage:
+    def compute() -> StageResult:
         tell(Message("Costing a GPU-hour at each site"))
         return cost_stage(sites, seed)
 
@@ -92,21 +98,21 @@ def _cost(found: Outline, stages: Stages, tell: Tell) -> Stage | None:
     return stages.get("cost", decides, compute)
 
 
-def _sites_decide(found: Outline) -> list[dict[str, Any]]:
+def _sites_decide(found: BaseCase) -> list[dict[str, Any]]:
     """Return what decides the cost of each site, what was measured among it."""
     return [
         {"measured": row, "pue": part.pue, "title": str(part.title), "source": part.source}
-        | part.model_dump(mode="json", include=NOT_FLEET)
+        | part.model_dump(mode="json", include=COST_ONLY_KEYS)
         for part, row in zip(found.programme.built, found.fleet.data["measured"], strict=True)
     ]
 
 
-def _place(found: Outline, stages: Stages, tell: Tell) -> Stage | None:
+def _place(found: BaseCase, stages: StageStore, tell: ReportProgress) -> StageResult | None:
     sites, programme = found.sites, found.programme
     if sites is None or not can_place(found.fleet):
         return None
 
-    def compute() -> Stage:
+    def compute() -> StageResult:
         tell(Message("Placing the first week's load"))
         return place_stage(programme, sites, found.fleet)
 
@@ -128,12 +134,12 @@ def _place(found: Outline, stages: Stages, tell: Tell) -> Stage | None:
     return stages.get("placement", decides, compute)
 
 
-def _funding(found: Outline, stages: Stages, tell: Tell) -> Stage | None:
+def _funding(found: BaseCase, stages: StageStore, tell: ReportProgress) -> StageResult | None:
     part, seed = found.programme.file.funding, found.programme.file.seed
     if part is None or not found.capital:
         return None
 
-    def compute() -> Stage:
+    def compute() -> StageResult:
         tell(Message("Drawing the debt path with and without the programme"))
         return funding_stage(found.capital, part, seed)
 
@@ -141,32 +147,35 @@ def _funding(found: Outline, stages: Stages, tell: Tell) -> Stage | None:
     return replace(kept, data=kept.data | {"capital": found.capital})
 
 
-def picture_tables(found: Picture) -> dict[str, pl.DataFrame]:
+def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
     """Return every table of a picture."""
-    tables = dict(found.outline.fleet.tables)
-    rows = [tables["fleet_policies"], *(one.tables["fleet_policies"] for one in found.compared)]
+    tables = dict(result.base_case.fleet.tables)
+    rows = [
+        tables["fleet_policies"],
+        *(one.tables["fleet_policies"] for one in result.compared_fleets),
+    ]
     tables["fleet_policies"] = pl.concat(rows)
-    if found.cost is not None:
-        tables |= cost_tables(found.cost.data)
-    if found.place is not None:
-        tables |= placement_tables(found.place.data)
-    if found.funding is not None:
-        tables |= funding_tables(found.funding.data)
+    if result.cost is not None:
+        tables |= cost_tables(result.cost.data)
+    if result.placement is not None:
+        tables |= placement_tables(result.placement.data)
+    if result.funding is not None:
+        tables |= funding_tables(result.funding.data)
     return tables
 
 
-def picture_facts(found: Picture) -> dict[str, Any]:
+def study_facts(result: StudyResult) -> dict[str, Any]:
     """Return the figures that people quote of a picture."""
-    facts = fleet_facts(found.outline.fleet)
-    if found.cost is not None:
+    facts = fleet_facts(result.base_case.fleet)
+    if result.cost is not None:
         facts["cost_usd_per_gpu_hour"] = {
-            row["site"]: row["p50_usd_per_gpu_hour"] for row in found.cost.data["sites"]
+            row["site"]: row["p50_usd_per_gpu_hour"] for row in result.cost.data["sites"]
         }
-    if found.place is not None:
-        plan = found.place.data
+    if result.placement is not None:
+        plan = result.placement.data
         facts |= {"placement_cost_usd": plan["cost_usd"], "placement_gap": plan["gap_share"]}
-    if found.funding is not None:
-        paid = found.funding.data
+    if result.funding is not None:
+        paid = result.funding.data
         facts |= {
             f"capital_{paid['currency'].lower()}_bn": paid["total_bn"],
             "debt_with_gdp_share": paid["years"][-1]["debt_with_gdp_share"],

@@ -12,34 +12,34 @@ import polars as pl
 
 from commonwatt import __version__
 from commonwatt.core.messages import Message
-from commonwatt.report import Report, Section, Shown, render
-from commonwatt.runs import Input, Recipe, Run, RunStore, Stages
+from commonwatt.report import Report, ReportSection, ReportTable, render
+from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
 from commonwatt.study.alternatives import (
-    Contest,
-    contest,
-    contest_facts,
-    contest_section,
-    contest_tables,
+    Comparison,
+    compare_alternatives,
+    comparison_facts,
+    comparison_section,
+    comparison_tables,
 )
-from commonwatt.study.annexes import Side, sides
-from commonwatt.study.figures import came, figures_of
-from commonwatt.study.labels import localised, localised_table
-from commonwatt.study.origins import Node
+from commonwatt.study.annexes import Annex, annexes
+from commonwatt.study.figures import figure_origins, figures_of
+from commonwatt.study.labels import localise, localise_table
+from commonwatt.study.origins import FigureNode
 from commonwatt.study.programme.reader import Programme, load_programme
-from commonwatt.study.result import Picture, picture, picture_facts, picture_tables
+from commonwatt.study.result import StudyResult, compute_study, study_facts, study_tables
 from commonwatt.study.stages.cost import cost_section
 from commonwatt.study.stages.fleet import metrics_of
-from commonwatt.study.stages.fleet_section import FleetSaid, fleet_section
+from commonwatt.study.stages.fleet_section import FleetSummary, fleet_section
 from commonwatt.study.stages.funding import funding_section
 from commonwatt.study.stages.placement import placement_section
 from commonwatt.study.what_if import compared_facts, what_if_section, what_if_table
 
 REPORT = "report.html"
-Tell = Callable[[Message], None]
+ReportProgress = Callable[[Message], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
+class StudyRun:
     """What a study found.
 
     Args:
@@ -54,7 +54,7 @@ class Study:
     folder: Path
     report: Path
     what_if: list[dict[str, Any]]
-    stages: Stages
+    stages: StageStore
 
 
 def run_study(
@@ -63,8 +63,8 @@ def run_study(
     *,
     language: str = "en",
     what_if: Sequence[str] = (),
-    tell: Tell = lambda _: None,
-) -> Study:
+    report_progress: ReportProgress = lambda _: None,
+) -> StudyRun:
     """Run a programme through every wing and keep the result.
 
     Args:
@@ -73,140 +73,156 @@ def run_study(
         language: Language of the report.
         what_if: Changes such as `sites.west.power_price=+50%`; the run is then that of
             the changed programme, with its figures before and after.
-        tell: Called with a sentence before each step.
+        report_progress: Called with a sentence before each step.
 
     Raises:
         ProgrammeError: The programme or a change holds faults; nothing is kept.
         TraceError: A job could never run; nothing is kept.
     """
-    began, stages = time.process_time(), Stages(store.root)
+    began, stages = time.process_time(), StageStore(store.root)
     changes = list(what_if)
     loaded = load_programme(programme, changes)
-    drawn = picture(loaded, stages, tell)
+    drawn = compute_study(loaded, stages, report_progress)
     alike = not changes or "schedule" not in stages.computed
     if not alike:
-        tell(Message("The change moves jobs; the alternatives are left out of this what-if"))
-    found = _found(loaded, drawn, stages, tell, alike)
-    rows = _compared(found, load_programme(programme), stages, tell, alike) if changes else []
-    beside = [] if changes else list(sides(loaded, language, tell))
-    tell(Message("Writing the report"))
-    whole = _Whole(loaded, language, study_recipe(loaded, language), found, rows, beside)
+        report_progress(
+            Message("The change moves jobs; the alternatives are left out of this what-if")
+        )
+    found = _found(loaded, drawn, stages, report_progress, alike)
+    rows = (
+        _compared(found, load_programme(programme), stages, report_progress, alike)
+        if changes
+        else []
+    )
+    beside = [] if changes else list(annexes(loaded, language, report_progress))
+    report_progress(Message("Writing the report"))
+    whole = _StudyReport(loaded, language, study_recipe(loaded, language), found, rows, beside)
     run = _kept(store, whole, began)
     folder = store.folder(run.run_id)
-    return Study(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
+    return StudyRun(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _StudyFindings:
     """What was computed of one programme."""
 
-    picture: Picture
-    contest: Contest | None
+    result: StudyResult
+    comparison: Comparison | None
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        more = contest_tables(self.contest) if self.contest else {}
-        return picture_tables(self.picture) | more
+        more = comparison_tables(self.comparison) if self.comparison else {}
+        return study_tables(self.result) | more
 
 
 def _found(
-    programme: Programme, drawn: Picture, stages: Stages, tell: Tell, alternatives: bool
-) -> _Found:
-    for note in drawn.outline.fleet.data["warnings"]:
+    programme: Programme,
+    drawn: StudyResult,
+    stages: StageStore,
+    tell: ReportProgress,
+    alternatives: bool,
+) -> _StudyFindings:
+    for note in drawn.base_case.fleet.data["warnings"]:
         tell(Message(note["text"], note["values"]))
-    compared = contest(programme, stages, tell) if alternatives else None
-    more = contest_facts(compared) if compared else {}
-    return _Found(drawn, compared, picture_facts(drawn) | more)
+    compared = compare_alternatives(programme, stages, tell) if alternatives else None
+    more = comparison_facts(compared) if compared else {}
+    return _StudyFindings(drawn, compared, study_facts(drawn) | more)
 
 
 def _compared(
-    found: _Found, written: Programme, stages: Stages, tell: Tell, alternatives: bool
+    found: _StudyFindings,
+    written: Programme,
+    stages: StageStore,
+    tell: ReportProgress,
+    alternatives: bool,
 ) -> list[dict[str, Any]]:
     """Return the figures of the programme as written beside those that were found."""
-    before = _found(written, picture(written, stages, tell), stages, tell, alternatives)
+    before = _found(written, compute_study(written, stages, tell), stages, tell, alternatives)
     return compared_facts(before.facts, found.facts)
 
 
-def study_recipe(programme: Programme, language: str) -> Recipe:
+def study_recipe(programme: Programme, language: str) -> RunRecipe:
     """Return what decides a study's result."""
-    return Recipe(
+    return RunRecipe(
         kind="study-what-if" if programme.changes else "study",
         title=str(programme.file.title),
         seed=programme.file.seed,
         parameters={"language": language, "what_if": list(programme.changes)},
-        inputs=[Input.of(path) for path in programme.inputs],
+        inputs=[RunInput.of(path) for path in programme.inputs],
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
+class _StudyReport:
     """Everything that a study keeps."""
 
     programme: Programme
     language: str
-    recipe: Recipe
-    found: _Found
+    recipe: RunRecipe
+    findings: _StudyFindings
     what_if: list[dict[str, Any]]
-    beside: list[Side]
+    annexes: list[Annex]
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        tables = self.found.tables()
-        for side in self.beside:
+        tables = self.findings.tables()
+        for side in self.annexes:
             tables |= side.tables
         return tables | (what_if_table(self.what_if) if self.what_if else {})
 
-    def figures(self, tables: dict[str, pl.DataFrame]) -> list[Node]:
-        return figures_of(self.programme, self.found.picture, self.found.contest, tables)
+    def figures(self, tables: dict[str, pl.DataFrame]) -> list[FigureNode]:
+        return figures_of(self.programme, self.findings.result, self.findings.comparison, tables)
 
-    def report(self, figures: list[Node]) -> Report:
+    def report(self, figures: list[FigureNode]) -> Report:
         file, language = self.programme.file, self.language
-        said = Message("Programme: {title}", {"title": file.title.say(language)})
+        said = Message("Programme: {title}", {"title": file.title.translate(language)})
         return Report(
-            title=said.say(language),
+            title=said.translate(language),
             language=language,
-            summary=file.summary.say(language),
+            summary=file.summary.translate(language),
             sections=self.sections(),
             birth=_birth(self.programme, self.recipe, language),
-            origins=came(figures, self.programme.words(language), language),
+            origins=figure_origins(figures, self.programme.words(language), language),
         )
 
-    def sections(self) -> list[Section]:
-        sections = [*_sections(self), *(side.section for side in self.beside)]
+    def sections(self) -> list[ReportSection]:
+        sections = [*_sections(self), *(side.section for side in self.annexes)]
         if not self.what_if:
             return sections
         first = what_if_section(list(self.programme.changes), self.what_if, self.language)
         return [first, *sections]
 
 
-def _sections(whole: _Whole) -> list[Section]:
+def _sections(whole: _StudyReport) -> list[ReportSection]:
     """Return the sections of the picture and of the alternatives, labels in the language."""
     language, words = whole.language, whole.programme.words(whole.language)
-    drawn, tables = whole.found.picture, picture_tables(whole.found.picture)
-    fleet = drawn.outline.fleet
-    said = FleetSaid(
+    drawn, tables = whole.findings.result, study_tables(whole.findings.result)
+    fleet = drawn.base_case.fleet
+    said = FleetSummary(
         policy=fleet.data["policy"], figures=metrics_of(fleet), notes=fleet.data["notes"][language]
     )
-    spoken = {name: localised_table(frame, words) for name, frame in tables.items()}
+    spoken = {name: localise_table(frame, words) for name, frame in tables.items()}
     sections = [fleet_section(said, spoken, language)]
     if drawn.cost is not None:
-        sections.append(cost_section(localised(drawn.cost.data, words), language))
-    if drawn.place is not None:
-        sections.append(placement_section(localised(drawn.place.data, words), language))
-    if whole.found.contest is not None:
-        sections.append(_contest_section(whole, whole.found.contest, words))
+        sections.append(cost_section(localise(drawn.cost.data, words), language))
+    if drawn.placement is not None:
+        sections.append(placement_section(localise(drawn.placement.data, words), language))
+    if whole.findings.comparison is not None:
+        sections.append(_contest_section(whole, whole.findings.comparison, words))
     if drawn.funding is not None:
-        sections.append(funding_section(localised(drawn.funding.data, words), language))
+        sections.append(funding_section(localise(drawn.funding.data, words), language))
     return sections
 
 
-def _contest_section(whole: _Whole, found: Contest, words: dict[str, str]) -> Section:
-    paid = whole.found.picture.funding
-    rows, breaks = localised(found.rows, words), localised(found.crossings, words)
+def _contest_section(
+    whole: _StudyReport, found: Comparison, words: dict[str, str]
+) -> ReportSection:
+    paid = whole.findings.result.funding
+    rows, breaks = localise(found.rows, words), localise(found.break_even_rows, words)
     currency = paid.data["currency"] if paid is not None else ""
-    return contest_section(found, rows, breaks, currency, whole.language)
+    return comparison_section(found, rows, breaks, currency, whole.language)
 
 
-def _kept(store: RunStore, whole: _Whole, began: float) -> Run:
+def _kept(store: RunStore, whole: _StudyReport, began: float) -> Run:
     draft, tables = store.draft(whole.recipe), whole.tables()
     try:
         for name, table in tables.items():
@@ -214,9 +230,9 @@ def _kept(store: RunStore, whole: _Whole, began: float) -> Run:
         figures = whole.figures(tables)
         draft.add_text(REPORT, render(whole.report(figures)))
         measured = {"cpu_s": time.process_time() - began}
-        return store.seal(
+        return store.complete_run(
             draft,
-            headline=whole.found.facts,
+            headline=whole.findings.facts,
             measured=measured,
             figures=[one.as_dict() for one in figures],
         )
@@ -225,14 +241,14 @@ def _kept(store: RunStore, whole: _Whole, began: float) -> Run:
         raise
 
 
-def _birth(programme: Programme, recipe: Recipe, language: str) -> Shown:
+def _birth(programme: Programme, recipe: RunRecipe, language: str) -> ReportTable:
     rows = [["run", recipe.run_id], ["version", __version__], ["seed", str(recipe.seed)]]
     rows += [["what-if", change] for change in programme.changes]
     rows += [[one.name, f"sha256 {one.sha256}"] for one in recipe.inputs]
     rows += [[gpu.name, gpu.source] for gpu in programme.gpu_types]
-    rows += [[site.title.say(language), site.source] for site in programme.file.sites]
-    return Shown(
-        title=Message("Where these figures come from").say(language),
-        headings=[Message("What").say(language), Message("Source").say(language)],
+    rows += [[site.title.translate(language), site.source] for site in programme.file.sites]
+    return ReportTable(
+        title=Message("Where these figures come from").translate(language),
+        headings=[Message("What").translate(language), Message("Source").translate(language)],
         rows=rows,
     )

@@ -5,6 +5,6 @@ the measured output of the one before: use and energy give the cost and the plac
 the cost gives the capital, the capital gives the debt path.
 """
 
-from commonwatt.study.run import Study, run_study
+from commonwatt.study.run import StudyRun, run_study
 
-__all__ = ["Study", "run_study"]
+__all__ = ["StudyRun", "run_study"]

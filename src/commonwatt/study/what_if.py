@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from commonwatt.core.messages import Message, translate
-from commonwatt.report import Section, Shown
+from commonwatt.report import ReportSection, ReportTable
 
 Row = dict[str, Any]
 
@@ -55,7 +55,7 @@ def what_if_table(rows: list[Row]) -> dict[str, pl.DataFrame]:
     return {"what_if": pl.DataFrame(rows, infer_schema_length=None)}
 
 
-def what_if_section(changes: list[str], rows: list[Row], language: str) -> Section:
+def what_if_section(changes: list[str], rows: list[Row], language: str) -> ReportSection:
     """Return the report's section on what the changes did."""
     headings = [Message("Figure"), Message("Before"), Message("After"), Message("Change")]
     moved = [row for row in rows if row["changed"]]
@@ -63,16 +63,16 @@ def what_if_section(changes: list[str], rows: list[Row], language: str) -> Secti
         "With {changes}: {count} of {all} figures change.",
         {"changes": "; ".join(changes), "count": str(len(moved)), "all": str(len(rows))},
     )
-    return Section(
+    return ReportSection(
         name="what-if",
         title=translate("What if", language),
-        lede=lede.say(language),
+        lede=lede.translate(language),
         tables=[
-            Shown(
+            ReportTable(
                 title=translate("Before and after", language),
-                headings=[heading.say(language) for heading in headings],
+                headings=[heading.translate(language) for heading in headings],
                 rows=[
-                    [row["figure"], row["before"], row["after"], change_said(row)] for row in moved
+                    [row["figure"], row["before"], row["after"], change_text(row)] for row in moved
                 ],
                 note=translate("Figures that stay as they were are left out.", language),
                 of="table.what_if",
@@ -81,7 +81,7 @@ def what_if_section(changes: list[str], rows: list[Row], language: str) -> Secti
     )
 
 
-def change_said(row: Row) -> str:
+def change_text(row: Row) -> str:
     """Return the change of a figure as people say it."""
     share = row["change_share"]
     return "" if share is None else f"{share:+.1%}"

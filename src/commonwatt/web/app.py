@@ -22,9 +22,14 @@ from commonwatt.core.errors import (
     UsageError,
 )
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import look_of, theme_asked
-from commonwatt.web.errors import ForbiddenError, PageNotFoundError, SignInError, TooManyError
-from commonwatt.web.middleware import HEADERS, Guard
+from commonwatt.web.auth.access import context_of, requested_theme
+from commonwatt.web.errors import (
+    ForbiddenError,
+    PageNotFoundError,
+    SignInError,
+    TooManyRequestsError,
+)
+from commonwatt.web.middleware import HEADERS, RequestGuardMiddleware
 from commonwatt.web.render import html
 from commonwatt.web.routes import (
     account,
@@ -40,22 +45,22 @@ from commonwatt.web.routes import (
 from commonwatt.web.routes import (
     tasks as works,
 )
-from commonwatt.web.services import Desk, open_desk
+from commonwatt.web.services import Services, open_services
 from commonwatt.web.settings import Settings
-from commonwatt.web.tasks.supervisor import Foreman
+from commonwatt.web.tasks.supervisor import TaskSupervisor
 
 STATUS: Final[tuple[tuple[type[CommonwattError], HTTPStatus], ...]] = (
     (SignInError, HTTPStatus.UNAUTHORIZED),
     (ForbiddenError, HTTPStatus.FORBIDDEN),
     (PageNotFoundError, HTTPStatus.NOT_FOUND),
     (RunNotFoundError, HTTPStatus.NOT_FOUND),
-    (TooManyError, HTTPStatus.TOO_MANY_REQUESTS),
+    (TooManyRequestsError, HTTPStatus.TOO_MANY_REQUESTS),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BugError, HTTPStatus.INTERNAL_SERVER_ERROR),
     (CommonwattError, HTTPStatus.CONFLICT),
 )
-ABOUT: Final = (
+DESCRIPTION: Final = (
     "Every page of the console has its data as JSON, each table as CSV, Parquet and JSON. "
     "Programs sign in with a token: `Authorization: Bearer cw_…`."
 )
@@ -63,23 +68,23 @@ ABOUT: Final = (
 
 def build(settings: Settings) -> FastAPI:
     """Return the application for `settings`, with store and database open."""
-    return build_on(open_desk(settings, now=datetime.now(UTC)))
+    return build_on(open_services(settings, now=datetime.now(UTC)))
 
 
-def build_on(desk: Desk) -> FastAPI:
-    """Return the application that works on `desk`."""
+def build_on(services: Services) -> FastAPI:
+    """Return the application that works on `services`."""
     app = FastAPI(
         title="Commonwatt console",
         version=__version__,
-        description=ABOUT,
+        description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=_closing(desk),
+        lifespan=_closing(services),
     )
-    app.state.desk = desk
+    app.state.desk = services
     for part in (files, account, oidc, works, rooms, models, cluster, pages):
         part.add_routes(app)
-    app.add_middleware(Guard, settings=desk.settings)
+    app.add_middleware(RequestGuardMiddleware, settings=services.settings)
     app.add_exception_handler(CommonwattError, _told)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -98,15 +103,15 @@ def status_of(error: CommonwattError) -> HTTPStatus:
     return next(status for kind, status in STATUS if kind in kinds)
 
 
-def _closing(desk: Desk) -> Callable[[FastAPI], Any]:
+def _closing(desk: Services) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         del app
-        foreman = Foreman(desk)
+        foreman = TaskSupervisor(desk)
         foreman.start()
         yield
         foreman.stop()
-        desk.engine.dispose()
+        desk.database.dispose()
 
     return lifespan
 
@@ -166,6 +171,6 @@ def _bug(request: Request, error: Exception) -> Response:
 
 
 def _error_page(request: Request, error: CommonwattError, status: HTTPStatus) -> Response:
-    look = look_of(request)
-    text = html(look, "error.html", theme_asked(request), error=error, status=status)
+    look = context_of(request)
+    text = html(look, "error.html", requested_theme(request), error=error, status=status)
     return Response(text, status, media_type="text/html")

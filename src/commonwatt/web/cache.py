@@ -20,20 +20,20 @@ import numpy.typing as npt
 from commonwatt.core.messages import Message
 from commonwatt.web.columns import Columns, Places, save_columns
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.page_view import Rows
-from commonwatt.web.runs import Memory
+from commonwatt.web.page_view import TableRows
+from commonwatt.web.runs import RecentCache
 
 if TYPE_CHECKING:
     import polars as pl
 
-FORM = "1"  # changes whenever what is kept changes its form
-BIG = 20_000  # rows from which a table's columns and orders are kept on disk
+CACHE_VERSION = "1"  # changes whenever what is kept changes its form
+LARGE_TABLE_ROWS = 20_000  # rows from which a table's columns and orders are kept on disk
 
 Order = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class TableQuery:
     """Which rows of a table are wanted.
 
     Args:
@@ -52,14 +52,14 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paged:
+class TablePage:
     """The rows that were asked for, and how many there are in all."""
 
     frame: pl.DataFrame
     height: int
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """A table of which rows can be taken, in memory or on disk."""
 
     height: int
@@ -78,7 +78,7 @@ class Source(Protocol):
         ...
 
 
-class InMemory:
+class InMemoryRows:
     """A table that is small enough to hold."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
@@ -98,58 +98,58 @@ class InMemory:
         return self.frame[name][place]
 
 
-class Kept:
+class TableCache:
     """Everything that is kept, in memory and below one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / FORM
-        self._sources: Memory[Source] = Memory(48)
-        self._texts: Memory[str] = Memory(400)
-        self._orders: Memory[Order] = Memory(32)
+        self._folder = folder / CACHE_VERSION
+        self._sources: RecentCache[RowSource] = RecentCache(48)
+        self._texts: RecentCache[str] = RecentCache(400)
+        self._orders: RecentCache[Order] = RecentCache(32)
 
-    def frame(self, rows: Rows) -> pl.DataFrame:
+    def load_frame(self, rows: TableRows) -> pl.DataFrame:
         """Return all rows, for what is made of them once."""
         if _is_big(rows):
             return rows.load()
         source = self._source(rows)
-        return source.frame if isinstance(source, InMemory) else rows.load()
+        return source.frame if isinstance(source, InMemoryRows) else rows.load()
 
-    def text(self, key: str, make: Callable[[], str]) -> str:
+    def cached_text(self, key: str, make: Callable[[], str]) -> str:
         """Return the text kept under `key`, or make and keep it."""
         return self._texts.get(key, lambda: self._text_on_disk(key, make))
 
-    def page(self, rows: Rows, ask: Ask) -> Paged:
+    def page(self, rows: TableRows, query: TableQuery) -> TablePage:
         """Return the rows that are asked for.
 
         Raises:
             ParameterError: The table has no such column.
         """
         source = self._source(rows)
-        check_columns(source.schema, ask)
-        if ask.starts and ask.column:
-            places: Places = self._beginning(rows, source, ask)
-        elif ask.order:
-            places = self._order(rows, source, ask.order)
+        check_columns(source.schema, query)
+        if query.starts and query.column:
+            places: Places = self._beginning(rows, source, query)
+        elif query.order:
+            places = self._order(rows, source, query.order)
         else:
-            last = min(ask.first + ask.count, source.height)
-            frame = source.take(np.arange(min(ask.first, last), last))
-            return Paged(frame=frame, height=source.height)
-        wanted = places[ask.first : ask.first + ask.count]
-        return Paged(frame=source.take(np.asarray(wanted)), height=len(places))
+            last = min(query.first + query.count, source.height)
+            frame = source.take(np.arange(min(query.first, last), last))
+            return TablePage(frame=frame, height=source.height)
+        wanted = places[query.first : query.first + query.count]
+        return TablePage(frame=source.take(np.asarray(wanted)), height=len(places))
 
-    def _source(self, rows: Rows) -> Source:
+    def _source(self, rows: TableRows) -> RowSource:
         return self._sources.get(rows.key, lambda: self._open(rows))
 
-    def _open(self, rows: Rows) -> Source:
+    def _open(self, rows: TableRows) -> RowSource:
         if not _is_big(rows):
-            return InMemory(rows.load())
+            return InMemoryRows(rows.load())
         folder = self._path(rows.key, "columns")
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             save_columns(rows.load(), folder)
         return Columns(folder)
 
-    def _beginning(self, rows: Rows, source: Source, ask: Ask) -> Places:
+    def _beginning(self, rows: TableRows, source: RowSource, ask: TableQuery) -> Places:
         """Return the places of rows whose text begins so, in the order asked for."""
         order = self._order(rows, source, ask.column)
         first = _bisect(source, ask.column, order, ask.starts)
@@ -161,12 +161,12 @@ class Kept:
         down = ask.order.startswith("-")
         return found[few.arg_sort(descending=down, nulls_last=True).to_numpy()]
 
-    def _order(self, rows: Rows, source: Source, by: str) -> Order:
+    def _order(self, rows: TableRows, source: RowSource, by: str) -> Order:
         key = f"{rows.key}/order/{by}"
         return self._orders.get(key, lambda: self._order_on_disk(key, rows, source, by))
 
-    def _order_on_disk(self, key: str, rows: Rows, source: Source, by: str) -> Order:
-        if isinstance(source, InMemory):
+    def _order_on_disk(self, key: str, rows: TableRows, source: RowSource, by: str) -> Order:
+        if isinstance(source, InMemoryRows):
             return _sorted(source.frame, by)
         path = self._path(key, "npy")
         if not path.exists():
@@ -195,7 +195,7 @@ class Kept:
         os.replace(draft, path)
 
 
-def check_columns(schema: Mapping[str, pl.DataType], ask: Ask) -> None:
+def check_columns(schema: Mapping[str, pl.DataType], query: TableQuery) -> None:
     """Refuse a column that the table lacks, and a search in one that is no text.
 
     Raises:
@@ -203,16 +203,16 @@ def check_columns(schema: Mapping[str, pl.DataType], ask: Ask) -> None:
     """
     import polars as pl
 
-    for name, column in (("order", ask.order.removeprefix("-")), ("column", ask.column)):
+    for name, column in (("order", query.order.removeprefix("-")), ("column", query.column)):
         if column and column not in schema:
             wanted = Message("a column of the table")
             raise ParameterError(name, found=Message("another name"), wanted=wanted)
-    if ask.column and schema[ask.column] != pl.String:
+    if query.column and schema[query.column] != pl.String:
         raise ParameterError("column", wanted=Message("a column of text"))
 
 
-def _is_big(rows: Rows) -> bool:
-    return (rows.size or 0) >= BIG and rows.key.startswith("run/")
+def _is_big(rows: TableRows) -> bool:
+    return (rows.size or 0) >= LARGE_TABLE_ROWS and rows.key.startswith("run/")
 
 
 def _sorted(frame: pl.DataFrame, by: str) -> Order:
@@ -221,7 +221,7 @@ def _sorted(frame: pl.DataFrame, by: str) -> Order:
     return column.arg_sort(descending=down, nulls_last=True).to_numpy().astype(np.uint32)
 
 
-def _bisect(source: Source, column: str, order: Order, wanted: str) -> int:
+def _bisect(source: RowSource, column: str, order: Order, wanted: str) -> int:
     """Return how many of the sorted values come before `wanted`; missing ones come last."""
     low, high = 0, len(order)
     while low < high:

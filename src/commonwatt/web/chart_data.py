@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Chart, Form, Series
-from commonwatt.web.reduce import F64, min_max
+from commonwatt.web.page_view import Chart, ChartForm, ChartSeries
+from commonwatt.web.reduce import F64, reduce_min_max
 
 if TYPE_CHECKING:
     import polars as pl
 
-LONG = frozenset({Form.LINES, Form.AREAS})
+REDUCED_FORMS = frozenset({ChartForm.LINES, ChartForm.AREAS})
 
 
-def drawn(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
+def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     """Return everything that a drawing of `chart` needs, as plain JSON values.
 
     Args:
@@ -33,11 +33,11 @@ def drawn(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
         "x_label": _say(chart.x_label, language),
         "feed": chart.feed,
     }
-    if chart.form is Form.LIVE:
+    if chart.form is ChartForm.LIVE:
         return head | {"x": [], "series": [_named(one, language) for one in chart.series]}
-    if chart.form in LONG:
+    if chart.form in REDUCED_FORMS:
         return head | _long(chart, frame, language)
-    if chart.form is Form.HEAT:
+    if chart.form is ChartForm.HEAT:
         return head | _heat(chart, frame, language)
     return head | _by_name(chart, frame, language)
 
@@ -46,9 +46,9 @@ def _long(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
     x = _numbers(_part(frame, every[0])[chart.x])
     lines = [_aligned(x, _part(frame, one), chart.x, one.column) for one in every]
-    if chart.form is Form.AREAS:
+    if chart.form is ChartForm.AREAS:
         lines[: len(chart.series)] = _stacked(lines[: len(chart.series)])
-    x, lines = min_max(x, lines)
+    x, lines = reduce_min_max(x, lines)
     said = [
         _named(one, language) | {"values": _plain(values)}
         for one, values in zip(every, lines, strict=True)
@@ -73,7 +73,7 @@ def _by_name(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]
 
 
 def _series(
-    one: Series, frame: pl.DataFrame, x: str, names: list[str], language: str
+    one: ChartSeries, frame: pl.DataFrame, x: str, names: list[str], language: str
 ) -> dict[str, Any]:
     part = _part(frame, one)
     keys = part[x].cast(str).to_list()
@@ -100,7 +100,7 @@ def _heat(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     return {"x": names, "y": rows, "series": [_named(one, language) | {"cells": cells}]}
 
 
-def _part(frame: pl.DataFrame, one: Series) -> pl.DataFrame:
+def _part(frame: pl.DataFrame, one: ChartSeries) -> pl.DataFrame:
     if one.where is None:
         return frame
     column, value = one.where
@@ -128,9 +128,9 @@ def _plain(values: F64) -> list[float | None]:
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.tolist()]
 
 
-def _named(one: Series, language: str) -> dict[str, Any]:
+def _named(one: ChartSeries, language: str) -> dict[str, Any]:
     return {"label": _say(one.label, language)}
 
 
 def _say(text: Message | str, language: str) -> str:
-    return text.say(language) if isinstance(text, Message) else text
+    return text.translate(language) if isinstance(text, Message) else text

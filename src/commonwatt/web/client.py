@@ -25,8 +25,8 @@ from commonwatt.web.errors import (
     PageNotFoundError,
     ParameterError,
     SignInError,
-    TooManyError,
-    WorkError,
+    TaskError,
+    TooManyRequestsError,
 )
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ _ERRORS: dict[int, type[CommonwattError]] = {
     401: SignInError,
     403: ForbiddenError,
     404: PageNotFoundError,
-    409: WorkError,
+    409: TaskError,
     422: ParameterError,
-    429: TooManyError,
+    429: TooManyRequestsError,
 }
 
 
@@ -95,7 +95,7 @@ class RowsData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkData:
+class TaskData:
     """A run that was started: its state, what it said, and the run's id at its end."""
 
     work_id: str
@@ -117,7 +117,7 @@ class WorkData:
         return self.state in {"finished", "failed", "stopped"}
 
 
-class Console:
+class ConsoleClient:
     """A console that answers somewhere.
 
     Args:
@@ -217,44 +217,44 @@ class Console:
         """Return the report of a run as HTML."""
         return self._call("report", run_id=run_id).text
 
-    def works(self) -> list[WorkData]:
+    def tasks(self) -> list[TaskData]:
         """Return the newest works."""
-        return [_made(WorkData, one) for one in self._call("works").json()]
+        return [_made(TaskData, one) for one in self._call("works").json()]
 
-    def start(self, kind: str, **parameters: object) -> WorkData:
+    def start(self, kind: str, **parameters: object) -> TaskData:
         """Start a run and return the work that makes it.
 
         Raises:
             ForbiddenError: The token's account may not start runs.
             ParameterError: A parameter is out of bounds.
         """
-        return _made(WorkData, self._call("start", kind=kind, body=parameters).json())
+        return _made(TaskData, self._call("start", kind=kind, body=parameters).json())
 
-    def work(self, work_id: str) -> WorkData:
+    def task(self, task_id: str) -> TaskData:
         """Return a work as it stands."""
-        return _made(WorkData, self._call("work", work_id=work_id).json())
+        return _made(TaskData, self._call("work", work_id=task_id).json())
 
-    def feed(self, work_id: str, since: int = 0) -> dict[str, Any]:
+    def feed(self, task_id: str, since: int = 0) -> dict[str, Any]:
         """Return what a work takes, from row `since` on."""
-        return self._call("feed", work_id=work_id, ask={"since": since}).json()
+        return self._call("feed", work_id=task_id, ask={"since": since}).json()
 
-    def stop(self, work_id: str) -> WorkData:
+    def stop(self, task_id: str) -> TaskData:
         """Stop a work."""
-        return _made(WorkData, self._call("stop", work_id=work_id).json())
+        return _made(TaskData, self._call("stop", work_id=task_id).json())
 
-    def wait(self, work_id: str, seconds: float = 600, every_s: float = 1.0) -> WorkData:
+    def wait(self, task_id: str, seconds: float = 600, every_s: float = 1.0) -> TaskData:
         """Return a work once it is over.
 
         Raises:
             WorkError: It was not over in time, or failed.
         """
         until = time.monotonic() + seconds
-        while not (work := self.work(work_id)).over:
+        while not (work := self.task(task_id)).over:
             if time.monotonic() > until:
-                raise WorkError(work_id, found=Message("a run that is not over yet"))
+                raise TaskError(task_id, found=Message("a run that is not over yet"))
             time.sleep(every_s)
         if work.state != "finished":
-            raise WorkError(work_id, found=work.error or work.state)
+            raise TaskError(task_id, found=work.error or work.state)
         return work
 
     def _call(

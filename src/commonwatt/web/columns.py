@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.generic]
 Places = npt.NDArray[np.integer[Any]]
-ABOUT = "columns.json"
+DESCRIPTION_FILE = "columns.json"
 
 
 def save_columns(frame: pl.DataFrame, folder: Path) -> None:
@@ -40,7 +40,7 @@ def save_columns(frame: pl.DataFrame, folder: Path) -> None:
         if column.null_count():
             _save(column.is_null().to_numpy(), draft / f"{i}.null.npy")
     kinds = {name: _kind(dtype) for name, dtype in frame.schema.items()}
-    (draft / ABOUT).write_text(json.dumps({"height": frame.height, "kinds": kinds}))
+    (draft / DESCRIPTION_FILE).write_text(json.dumps({"height": frame.height, "kinds": kinds}))
     try:
         os.replace(draft, folder)
     except OSError:  # another process was quicker
@@ -59,7 +59,7 @@ class Columns:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        about = json.loads((folder / ABOUT).read_text())
+        about = json.loads((folder / DESCRIPTION_FILE).read_text())
         self.height: int = about["height"]
         self._kinds: dict[str, str] = about["kinds"]
         self._open: dict[str, Array] = {}

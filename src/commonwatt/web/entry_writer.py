@@ -16,14 +16,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Draft, Entry, Key, Ledger, LedgerError, Person, actor_id_of
+from commonwatt.ledger import EntryDraft, Key, Ledger, LedgerEntry, LedgerError, Person, actor_id_of
 from commonwatt.ledger.store import lock_head
 
 ORGANISATION: Final = "this console"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clerk:
+class EntryWriter:
     """Writes entries for the console and holds the keys of its accounts.
 
     Args:
@@ -44,10 +44,10 @@ class Clerk:
         body: Mapping[str, Any],
         *,
         at: datetime,
-    ) -> Entry:
+    ) -> LedgerEntry:
         """Put on record, in the caller's transaction, what happened at the console."""
         at = not_before_last(tx, at)
-        draft = Draft(kind=f"console.{kind}", subject=subject, body=body)
+        draft = EntryDraft(kind=f"console.{kind}", subject=subject, body=body)
         return self.ledger.append(tx, [draft], by=self.key, at=at)[0]
 
     def enrol(self, tx: sa.Connection, account: str, role: str, *, at: datetime) -> str:
@@ -73,7 +73,7 @@ class Clerk:
         return self.folder / f"{actor_id}.pem"
 
 
-def open_clerk(ledger: Ledger, folder: Path, *, now: datetime) -> Clerk:
+def open_entry_writer(ledger: Ledger, folder: Path, *, now: datetime) -> EntryWriter:
     """Return the console's clerk; found the ledger with its key where it is empty.
 
     Raises:
@@ -87,7 +87,7 @@ def open_clerk(ledger: Ledger, folder: Path, *, now: datetime) -> Clerk:
         person = Person(
             name="console", role="registrar", organisation=ORGANISATION, device="console"
         )
-        ledger.found(key, person, at=now)
+        ledger.enrol_first_registrar(key, person, at=now)
     elif actor_id_of(key.public_key) not in known:
         raise LedgerError(
             "ledger",
@@ -98,7 +98,7 @@ def open_clerk(ledger: Ledger, folder: Path, *, now: datetime) -> Clerk:
                 {"path": str(path)},
             ),
         )
-    return Clerk(ledger=ledger, key=key, folder=folder)
+    return EntryWriter(ledger=ledger, key=key, folder=folder)
 
 
 def not_before_last(tx: sa.Connection, at: datetime) -> datetime:

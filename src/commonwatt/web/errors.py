@@ -29,13 +29,13 @@ class ParameterError(UsageError):
     code, exit_code = "parameter-invalid", 113
 
 
-class TooManyError(CommonwattError):
+class TooManyRequestsError(CommonwattError):
     """Too many requests or attempts in too short a time."""
 
     code, exit_code = "too-many-requests", 114
 
 
-class WorkError(CommonwattError):
+class TaskError(CommonwattError):
     """A run that the console started did not come to its end."""
 
     code, exit_code = "work-failed", 115

@@ -42,7 +42,7 @@ MOST_BYTES: Final = 256 * 1024
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 
-class Rates:
+class RequestRates:
     """How many requests each visitor made in this minute, in this process.
 
     >>> rates = Rates(2, clock=lambda: 0.0)
@@ -54,7 +54,7 @@ class Rates:
         self._most, self._clock = most, clock
         self._minute, self._counts = -1, dict[str, int]()
 
-    def over(self, who: str) -> bool:
+    def count_request(self, who: str) -> bool:
         """Count a request and return whether it is one too many."""
         minute = int(self._clock() // 60)
         if minute != self._minute:
@@ -63,12 +63,12 @@ class Rates:
         return 0 < self._most < self._counts[who]
 
 
-class Guard:
+class RequestGuardMiddleware:
     """The middleware that refuses what no page should see, and adds the headers."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app, self._settings = app, settings
-        self._rates = Rates(settings.requests_per_minute)
+        self._rates = RequestRates(settings.requests_per_minute)
         self._hosts = _hosts(settings.address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +89,7 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MOST_BYTES:
             return PlainTextResponse("More was sent than a form can hold.\n", 413)
-        if self._rates.over(_who(scope, headers)):
+        if self._rates.count_request(_who(scope, headers)):
             return PlainTextResponse(
                 "Too many requests; wait a minute.\n", 429, {"retry-after": "60"}
             )

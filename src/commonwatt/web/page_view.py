@@ -1,6 +1,6 @@
 """What a page shows, as data: facts, charts and tables.
 
-A page's `build` returns a `View`; templates, SVG, scripts, CSV, Parquet and JSON
+A page's `build` returns a `PageView`; templates, SVG, scripts, CSV, Parquet and JSON
 are all made from it, so a page never draws or formats anything itself.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Form(StrEnum):
+class ChartForm(StrEnum):
     """How a chart is drawn; each has a drawing without script and one with."""
 
     LINES = "lines"  # long series over a number: uPlot
@@ -32,7 +32,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class TableRows:
     """A table that can be fetched: paged on screen, whole as CSV, Parquet and JSON.
 
     Args:
@@ -48,7 +48,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
+class ColumnHeading:
     """How a column is called on screen; a share is shown in percent."""
 
     column: str
@@ -57,7 +57,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class TableListing:
     """One table of a page.
 
     Args:
@@ -71,14 +71,14 @@ class Listing:
 
     name: str
     title: Message
-    rows: Rows
-    headings: Sequence[Heading]
+    rows: TableRows
+    headings: Sequence[ColumnHeading]
     note: Message | None = None
     folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ChartSeries:
     """One line, bar part or mark of a chart: a column and what it is called.
 
     Args:
@@ -106,7 +106,7 @@ class Chart:
         caption: What it shows, under which definition, and what to see in it; also
             what a screen reader says.
         form: How it is drawn.
-        table: Name of the `Listing` that it draws and that stands for it without eyes.
+        table: Name of the `TableListing` that it draws and that stands for it without eyes.
         x: Column of the horizontal axis, or of the names in `BARS` and `RANGES`.
         x_label: Label of the horizontal axis.
         series: What is drawn.
@@ -120,20 +120,20 @@ class Chart:
     name: str
     title: Message
     caption: Message
-    form: Form
+    form: ChartForm
     table: str
     x: str
     x_label: Message | str = ""
-    series: Sequence[Series]
+    series: Sequence[ChartSeries]
     unit: str = ""
     y: str = ""
     logarithmic: bool = False
-    line: Series | None = None
+    line: ChartSeries | None = None
     feed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class HeadlineFact:
     """A headline figure: its definition in `note`, and where it leads."""
 
     label: Message
@@ -143,7 +143,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class PageView:
     """Everything that one page shows for its parameters.
 
     Args:
@@ -158,15 +158,15 @@ class View:
     """
 
     lede: Message
-    facts: Sequence[Fact] = ()
+    facts: Sequence[HeadlineFact] = ()
     charts: Sequence[Chart] = ()
-    tables: Sequence[Listing] = ()
+    tables: Sequence[TableListing] = ()
     notes: Sequence[Message] = ()
     sources: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def table(self, name: str) -> Listing | None:
+    def table(self, name: str) -> TableListing | None:
         """Return the table of that name."""
         return next((one for one in self.tables if one.name == name), None)
 

@@ -13,7 +13,7 @@ from commonwatt.core.messages import Message
 from commonwatt.web.errors import ParameterError
 
 
-class Kind(StrEnum):
+class ParameterKind(StrEnum):
     """What a form shows for a parameter."""
 
     CHOICE = "choice"
@@ -26,7 +26,7 @@ Options = Sequence[tuple[str, Message | str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class PageParameter:
     """One parameter of a page.
 
     Args:
@@ -47,7 +47,7 @@ class Parameter:
     label: Message
     meaning: Message
     default: str = ""
-    kind: Kind = Kind.TEXT
+    kind: ParameterKind = ParameterKind.TEXT
     options: Callable[[Any], Options] | None = None
     minimum: float = -math.inf
     maximum: float = math.inf
@@ -61,7 +61,7 @@ class Parameter:
         Raises:
             ParameterError: It is out of bounds, too long, or no number.
         """
-        if self.kind in {Kind.NUMBER, Kind.SLIDER}:
+        if self.kind in {ParameterKind.NUMBER, ParameterKind.SLIDER}:
             self._check_number(text)
         elif len(text) > self.longest or not text.isprintable():
             most = Message("at most {longest} letters", {"longest": str(self.longest)})
@@ -69,7 +69,7 @@ class Parameter:
 
     def schema(self) -> dict[str, Any]:
         """Return what OpenAPI says of it."""
-        number = self.kind in {Kind.NUMBER, Kind.SLIDER}
+        number = self.kind in {ParameterKind.NUMBER, ParameterKind.SLIDER}
         what: dict[str, Any] = {"type": "number"} if number else {"type": "string"}
         if self.default or not number:  # a number may have no default: nothing is then asked
             what["default"] = float(self.default) if number else self.default
@@ -100,29 +100,29 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class PageValues:
     """The checked values of a page's parameters, as text of its address."""
 
-    given: Mapping[str, str]
+    given_text: Mapping[str, str]
 
     def text(self, name: str) -> str:
         """Return a value as text."""
-        return self.given[name]
+        return self.given_text[name]
 
     def number(self, name: str) -> float:
         """Return a value as a number."""
-        return float(self.given[name])
+        return float(self.given_text[name])
 
-    def but(self, **changes: str) -> Values:
+    def with_changed(self, **changes: str) -> PageValues:
         """Return the values with some changed."""
-        return Values(dict(self.given) | changes)
+        return PageValues(dict(self.given_text) | changes)
 
     def query(self, **changes: str) -> str:
         """Return the values as the query of an address, in the order of the table."""
-        return urlencode({k: v for k, v in (dict(self.given) | changes).items() if v != ""})
+        return urlencode({k: v for k, v in (dict(self.given_text) | changes).items() if v != ""})
 
 
-def parse_values(parameters: Sequence[Parameter], given: Mapping[str, str]) -> Values:
+def parse_values(parameters: Sequence[PageParameter], values: Mapping[str, str]) -> PageValues:
     """Return the value of each parameter, checked; what the table lacks is left out.
 
     Raises:
@@ -130,8 +130,8 @@ def parse_values(parameters: Sequence[Parameter], given: Mapping[str, str]) -> V
     """
     found: dict[str, str] = {}
     for one in parameters:
-        text = given.get(one.name, "") or one.default
+        text = values.get(one.name, "") or one.default
         if text:
             one.check(text)
         found[one.name] = text
-    return Values(found)
+    return PageValues(found)

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 F64 = npt.NDArray[np.float64]
-MOST = 600  # points of a line; a chart is about as many pixels wide
+MOST_POINTS = 600  # points of a line; a chart is about as many pixels wide
 
 
-def min_max(x: F64, series: Sequence[F64], most: int = MOST) -> tuple[F64, list[F64]]:
+def reduce_min_max(x: F64, series: Sequence[F64], most: int = MOST_POINTS) -> tuple[F64, list[F64]]:
     """Return `x` and each of `series` in at most `most` points.
 
     Series that are short enough come back as they are. Otherwise each of

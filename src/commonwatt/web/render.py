@@ -15,20 +15,20 @@ import jinja2
 from markupsafe import Markup
 
 from commonwatt.core.messages import Message, translate
-from commonwatt.web.cache import Ask
-from commonwatt.web.chart_data import drawn
-from commonwatt.web.page_view import Chart, Listing, View
-from commonwatt.web.parameters import Kind, Parameter, Values
+from commonwatt.web.cache import TableQuery
+from commonwatt.web.chart_data import chart_data
+from commonwatt.web.page_view import Chart, PageView, TableListing
+from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
 from commonwatt.web.registry import PAGES
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
 from commonwatt.web.static import address_of
 from commonwatt.web.svg import draw
 
 if TYPE_CHECKING:
     import polars as pl
 
-SHOWN: Final = 12  # rows of a table on a page of several; its own page shows more
+ROWS_SHOWN: Final = 12  # rows of a table on a page of several; its own page shows more
 GROUPS: Final[Mapping[str, Message]] = {
     "plan": Message("Plan"),
     "govern": Message("Govern"),
@@ -50,109 +50,119 @@ def _environment() -> jinja2.Environment:
         "asset": address_of,
         "groups": GROUPS,
         "pages": PAGES,
-        "Action": Action,
-        "Kind": Kind,
+        "Action": ConsoleAction,
+        "Kind": ParameterKind,
         "page_values": parse_qsl,
     }
     made.globals.update(tools)  # pyright: ignore[reportUnknownMemberType]
     return made
 
 
-def html(look: Look, template: str, theme: str = "", **values: Any) -> str:
+def html(context: RequestContext, template: str, theme: str = "", **values: Any) -> str:
     """Return a template filled for who looks."""
 
     def word(text: str) -> str:
-        return translate(text, look.language)
+        return translate(text, context.language)
 
     def say(text: Message | str) -> str:
-        return look.say(text)
+        return context.translate(text)
 
     return (
         _environment()
         .get_template(template)
-        .render(look=look, t=word, say=say, theme=theme, **values)
+        .render(look=context, t=word, say=say, theme=theme, **values)
     )
 
 
-def page_html(look: Look, page: Page, values: Values, view: View, theme: str = "") -> str:
+def page_html(
+    context: RequestContext, page: Page, values: PageValues, view: PageView, theme: str = ""
+) -> str:
     """Return the whole page."""
-    parts = {listing.name: _listing(look, listing, Ask(count=SHOWN)) for listing in view.tables}
+    parts = {
+        listing.name: _listing(context, listing, TableQuery(count=ROWS_SHOWN))
+        for listing in view.tables
+    }
     return html(
-        look,
+        context,
         page.template,
         theme,
         page=page,
         values=values,
         view=view,
-        charts=[_chart(look, view, chart) for chart in view.charts],
+        charts=[_chart(context, view, chart) for chart in view.charts],
         listings=[parts[one.name] for one in view.tables if not one.folded],
         query=values.query(),
-        permanent=permanent(page, values, view),
-        options=_options(look, page.parameters),
+        permanent=permanent_address(page, values, view),
+        options=_options(context, page.parameters),
     )
 
 
 def table_html(
-    look: Look, page: Page, values: Values, listing: Listing, ask: Ask, theme: str = ""
+    context: RequestContext,
+    page: Page,
+    values: PageValues,
+    listing: TableListing,
+    query: TableQuery,
+    theme: str = "",
 ) -> str:
     """Return the page of one table."""
     return html(
-        look,
+        context,
         "table.html",
         theme,
         page=page,
         values=values,
         query=values.query(),
-        listing=_listing(look, listing, ask),
+        listing=_listing(context, listing, query),
     )
 
 
-def permanent(page: Page, values: Values, view: View) -> str:
+def permanent_address(page: Page, values: PageValues, view: PageView) -> str:
     """Return the address that will always show this: with the run that it shows."""
     query = values.query()
-    if view.sources and "run" in values.given:
+    if view.sources and "run" in values.given_text:
         query = values.query(run=view.sources[0])
     return f"/{page.name}" + (f"?{query}" if query else "")
 
 
-def chart_json(look: Look, view: View, chart: Chart) -> str:
+def chart_json(context: RequestContext, view: PageView, chart: Chart) -> str:
     """Return a chart's data for scripts, reduced once."""
     listing = view.table(chart.table)
-    key = _chart_key(chart, listing, look.language)
+    key = _chart_key(chart, listing, context.language)
 
     def make() -> str:
-        frame = look.desk.kept.frame(listing.rows) if listing else no_frame()
-        return json.dumps(drawn(chart, frame, look.language), ensure_ascii=False)
+        frame = context.desk.cache.load_frame(listing.rows) if listing else empty_frame()
+        return json.dumps(chart_data(chart, frame, context.language), ensure_ascii=False)
 
-    return look.desk.kept.text(f"{key}/json", make)
+    return context.desk.cache.cached_text(f"{key}/json", make)
 
 
-def _chart(look: Look, view: View, chart: Chart) -> dict[str, Any]:
+def _chart(look: RequestContext, view: PageView, chart: Chart) -> dict[str, Any]:
     key = _chart_key(chart, view.table(chart.table), look.language)
     data = chart_json(look, view, chart)
-    svg = look.desk.kept.text(f"{key}/svg", lambda: draw(json.loads(data)))
+    svg = look.desk.cache.cached_text(f"{key}/svg", lambda: draw(json.loads(data)))
     return {
         "chart": chart,
         "svg": Markup(svg),  # noqa: S704  every text in it is escaped where it is drawn
-        "legend": [look.say(one.label) for one in chart.series],
-        "line": look.say(chart.line.label) if chart.line else "",
+        "legend": [look.translate(one.label) for one in chart.series],
+        "line": look.translate(chart.line.label) if chart.line else "",
     }
 
 
-def _chart_key(chart: Chart, listing: Listing | None, language: str) -> str:
+def _chart_key(chart: Chart, listing: TableListing | None, language: str) -> str:
     spec = hashlib.sha256(repr(chart).encode()).hexdigest()[:16]
     return f"{listing.rows.key if listing else 'live'}/{spec}/{language}"
 
 
-def no_frame() -> pl.DataFrame:
+def empty_frame() -> pl.DataFrame:
     """Return the table of a chart that has none, such as a live one."""
     import polars as pl
 
     return pl.DataFrame()
 
 
-def _listing(look: Look, listing: Listing, ask: Ask) -> dict[str, Any]:
-    shown = look.desk.kept.page(listing.rows, ask)
+def _listing(look: RequestContext, listing: TableListing, ask: TableQuery) -> dict[str, Any]:
+    shown = look.desk.cache.page(listing.rows, ask)
     names = [heading.column for heading in listing.headings]
     kinds = dict(zip(shown.frame.columns, shown.frame.dtypes, strict=True))
     return {
@@ -167,9 +177,11 @@ def _listing(look: Look, listing: Listing, ask: Ask) -> dict[str, Any]:
     }
 
 
-def _options(look: Look, parameters: tuple[Parameter, ...]) -> dict[str, list[tuple[str, str]]]:
+def _options(
+    look: RequestContext, parameters: tuple[PageParameter, ...]
+) -> dict[str, list[tuple[str, str]]]:
     return {
-        one.name: [(value, look.say(label)) for value, label in one.options(look)]
+        one.name: [(value, look.translate(label)) for value, label in one.options(look)]
         for one in parameters
         if one.options
     }

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import View
-from commonwatt.web.parameters import Parameter, Values
-from commonwatt.web.roles import Action, Role, can
+from commonwatt.web.page_view import PageView
+from commonwatt.web.parameters import PageParameter, PageValues
+from commonwatt.web.roles import ConsoleAction, ConsoleRole, can
 
 if TYPE_CHECKING:
-    from commonwatt.web.services import Desk
+    from commonwatt.web.services import Services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +28,13 @@ class Visitor:
     """
 
     name: str = ""
-    roles: frozenset[Role] = frozenset()
+    roles: frozenset[ConsoleRole] = frozenset()
     session: str = ""
     csrf: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class RequestContext:
     """One look at the console.
 
     Args:
@@ -45,19 +45,19 @@ class Look:
         path: What was asked for, to come back to after a choice of language or theme.
     """
 
-    desk: Desk
+    desk: Services
     visitor: Visitor
     language: str
     now: datetime
     path: str = "/"
 
-    def can(self, action: Action) -> bool:
+    def can(self, action: ConsoleAction) -> bool:
         """Return whether who looks may do this."""
         return can(self.visitor.roles, action)
 
-    def say(self, text: Message | str) -> str:
+    def translate(self, text: Message | str) -> str:
         """Return a text in the language of who looks."""
-        return text.say(self.language) if isinstance(text, Message) else text
+        return text.translate(self.language) if isinstance(text, Message) else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,8 @@ class Page:
 
     name: str
     title: Message
-    action: Action
-    build: Callable[[Look, Values], View]
-    parameters: tuple[Parameter, ...] = ()
+    action: ConsoleAction
+    build: Callable[[RequestContext, PageValues], PageView]
+    parameters: tuple[PageParameter, ...] = ()
     template: str = "page.html"
     group: str = "plan"

@@ -14,7 +14,7 @@ from commonwatt.core.messages import Message
 from commonwatt.web.errors import ForbiddenError
 
 
-class Role(StrEnum):
+class ConsoleRole(StrEnum):
     """What a person is; the words are those of the ledger."""
 
     VIEWER = "viewer"
@@ -29,12 +29,12 @@ class Role(StrEnum):
     REGISTRAR = "registrar"
 
 
-class Action(StrEnum):
+class ConsoleAction(StrEnum):
     """What can be done in the console."""
 
     SEE_PLANS = "see-plans"  # programme, fleet, sites, runs
     SEE_TREASURY = "see-treasury"
-    SEE_ROOMS = "see-rooms"  # states and counts, never a record
+    SEE_PROJECTS = "see-rooms"  # states and counts, never a record
     SEE_OUTPUTS = "see-outputs"  # what would leave a room
     SEE_MODELS = "see-models"
     SEE_LEDGER = "see-ledger"
@@ -42,7 +42,7 @@ class Action(StrEnum):
     START_RUN = "start-run"
     STOP_RUN = "stop-run"
     DRAIN_NODE = "drain-node"
-    ASK_ROOM = "ask-room"
+    QUERY_PROJECT = "ask-room"
     VOTE_OUTPUT = "vote-output"
     RELEASE_OUTPUT = "release-output"
     REPORT_INCIDENT = "report-incident"
@@ -50,30 +50,30 @@ class Action(StrEnum):
     MANAGE_ACCOUNTS = "manage-accounts"
 
 
-_R = Role
-_EVERYBODY: Final = frozenset(Role)
+_R = ConsoleRole
+_EVERYBODY: Final = frozenset(ConsoleRole)
 
-MAY: Final[Mapping[Action, frozenset[Role]]] = {
-    Action.SEE_PLANS: _EVERYBODY - {_R.REGISTRAR},
-    Action.SEE_TREASURY: frozenset({_R.VIEWER, _R.PLANNER, _R.TREASURER, _R.REGULATOR}),
-    Action.SEE_ROOMS: frozenset({_R.CUSTODIAN, _R.RESEARCHER, _R.CHECKER, _R.REGULATOR}),
-    Action.SEE_OUTPUTS: frozenset({_R.CUSTODIAN, _R.CHECKER}),
-    Action.SEE_MODELS: frozenset({_R.VIEWER, _R.CLINICIAN, _R.RESEARCHER, _R.REGULATOR}),
-    Action.SEE_LEDGER: frozenset({_R.REGULATOR, _R.REGISTRAR, _R.CUSTODIAN}),
-    Action.SEE_CLUSTER: frozenset({_R.VIEWER, _R.PLANNER, _R.OPERATOR}),
-    Action.START_RUN: frozenset({_R.PLANNER, _R.OPERATOR, _R.TREASURER}),
-    Action.STOP_RUN: frozenset({_R.PLANNER, _R.OPERATOR, _R.TREASURER}),
-    Action.DRAIN_NODE: frozenset({_R.OPERATOR}),
-    Action.ASK_ROOM: frozenset({_R.RESEARCHER}),
-    Action.VOTE_OUTPUT: frozenset({_R.CHECKER}),
-    Action.RELEASE_OUTPUT: frozenset({_R.CUSTODIAN}),
-    Action.REPORT_INCIDENT: frozenset({_R.CLINICIAN}),
-    Action.VERIFY_LEDGER: frozenset({_R.REGULATOR, _R.REGISTRAR}),
-    Action.MANAGE_ACCOUNTS: frozenset({_R.REGISTRAR}),
+ACTION_ROLES: Final[Mapping[ConsoleAction, frozenset[ConsoleRole]]] = {
+    ConsoleAction.SEE_PLANS: _EVERYBODY - {_R.REGISTRAR},
+    ConsoleAction.SEE_TREASURY: frozenset({_R.VIEWER, _R.PLANNER, _R.TREASURER, _R.REGULATOR}),
+    ConsoleAction.SEE_PROJECTS: frozenset({_R.CUSTODIAN, _R.RESEARCHER, _R.CHECKER, _R.REGULATOR}),
+    ConsoleAction.SEE_OUTPUTS: frozenset({_R.CUSTODIAN, _R.CHECKER}),
+    ConsoleAction.SEE_MODELS: frozenset({_R.VIEWER, _R.CLINICIAN, _R.RESEARCHER, _R.REGULATOR}),
+    ConsoleAction.SEE_LEDGER: frozenset({_R.REGULATOR, _R.REGISTRAR, _R.CUSTODIAN}),
+    ConsoleAction.SEE_CLUSTER: frozenset({_R.VIEWER, _R.PLANNER, _R.OPERATOR}),
+    ConsoleAction.START_RUN: frozenset({_R.PLANNER, _R.OPERATOR, _R.TREASURER}),
+    ConsoleAction.STOP_RUN: frozenset({_R.PLANNER, _R.OPERATOR, _R.TREASURER}),
+    ConsoleAction.DRAIN_NODE: frozenset({_R.OPERATOR}),
+    ConsoleAction.QUERY_PROJECT: frozenset({_R.RESEARCHER}),
+    ConsoleAction.VOTE_OUTPUT: frozenset({_R.CHECKER}),
+    ConsoleAction.RELEASE_OUTPUT: frozenset({_R.CUSTODIAN}),
+    ConsoleAction.REPORT_INCIDENT: frozenset({_R.CLINICIAN}),
+    ConsoleAction.VERIFY_LEDGER: frozenset({_R.REGULATOR, _R.REGISTRAR}),
+    ConsoleAction.MANAGE_ACCOUNTS: frozenset({_R.REGISTRAR}),
 }
 """Who may do a thing. Nobody may do what is not in the table."""
 
-ROLE_NAMES: Final[Mapping[Role, Message]] = {
+ROLE_NAMES: Final[Mapping[ConsoleRole, Message]] = {
     _R.VIEWER: Message("Viewer"),
     _R.PLANNER: Message("Planner"),
     _R.OPERATOR: Message("Operator"),
@@ -86,43 +86,43 @@ ROLE_NAMES: Final[Mapping[Role, Message]] = {
     _R.REGISTRAR: Message("Registrar of accounts"),
 }
 
-ACTION_NAMES: Final[Mapping[Action, Message]] = {
-    Action.SEE_PLANS: Message("See programmes, fleet, sites and runs"),
-    Action.SEE_TREASURY: Message("See public accounts and debt paths"),
-    Action.SEE_ROOMS: Message("See the states of data rooms"),
-    Action.SEE_OUTPUTS: Message("See what would leave a room"),
-    Action.SEE_MODELS: Message("See models and their surveillance"),
-    Action.SEE_LEDGER: Message("Read the ledger"),
-    Action.SEE_CLUSTER: Message("See the live cluster"),
-    Action.START_RUN: Message("Start a run"),
-    Action.STOP_RUN: Message("Stop a run"),
-    Action.DRAIN_NODE: Message("Drain a node"),
-    Action.ASK_ROOM: Message("Send a request into a room"),
-    Action.VOTE_OUTPUT: Message("Vote on an output"),
-    Action.RELEASE_OUTPUT: Message("Release an approved output"),
-    Action.REPORT_INCIDENT: Message("Report an incident of a model"),
-    Action.VERIFY_LEDGER: Message("Verify the ledger"),
-    Action.MANAGE_ACCOUNTS: Message("Make accounts and grant roles"),
+ACTION_NAMES: Final[Mapping[ConsoleAction, Message]] = {
+    ConsoleAction.SEE_PLANS: Message("See programmes, fleet, sites and runs"),
+    ConsoleAction.SEE_TREASURY: Message("See public accounts and debt paths"),
+    ConsoleAction.SEE_PROJECTS: Message("See the states of data rooms"),
+    ConsoleAction.SEE_OUTPUTS: Message("See what would leave a room"),
+    ConsoleAction.SEE_MODELS: Message("See models and their surveillance"),
+    ConsoleAction.SEE_LEDGER: Message("Read the ledger"),
+    ConsoleAction.SEE_CLUSTER: Message("See the live cluster"),
+    ConsoleAction.START_RUN: Message("Start a run"),
+    ConsoleAction.STOP_RUN: Message("Stop a run"),
+    ConsoleAction.DRAIN_NODE: Message("Drain a node"),
+    ConsoleAction.QUERY_PROJECT: Message("Send a request into a room"),
+    ConsoleAction.VOTE_OUTPUT: Message("Vote on an output"),
+    ConsoleAction.RELEASE_OUTPUT: Message("Release an approved output"),
+    ConsoleAction.REPORT_INCIDENT: Message("Report an incident of a model"),
+    ConsoleAction.VERIFY_LEDGER: Message("Verify the ledger"),
+    ConsoleAction.MANAGE_ACCOUNTS: Message("Make accounts and grant roles"),
 }
 
 
-def can(roles: Collection[Role], action: Action) -> bool:
+def can(roles: Collection[ConsoleRole], action: ConsoleAction) -> bool:
     """Return whether any of `roles` may take `action`.
 
     >>> can({Role.VIEWER}, Action.SEE_PLANS), can({Role.VIEWER}, Action.START_RUN)
     (True, False)
     """
-    return not MAY[action].isdisjoint(roles)
+    return not ACTION_ROLES[action].isdisjoint(roles)
 
 
-def check(roles: Collection[Role], action: Action) -> None:
+def check(roles: Collection[ConsoleRole], action: ConsoleAction) -> None:
     """Refuse whoever may not take `action`.
 
     Raises:
         ForbiddenError: None of the roles gives it; the error names those that do.
     """
     if not can(roles, action):
-        names = ", ".join(sorted(MAY[action]))
+        names = ", ".join(sorted(ACTION_ROLES[action]))
         raise ForbiddenError(
             action.value,
             found=Message("the roles {roles}", {"roles": ", ".join(sorted(roles)) or "–"}),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from commonwatt.core.errors import RunNotFoundError
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Rows
+from commonwatt.web.page_view import TableRows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Memory(Generic[T]):
+class RecentCache(Generic[T]):
     """The last few things made, by key; safe to share between threads."""
 
     def __init__(self, most: int) -> None:
@@ -44,15 +44,15 @@ class Memory(Generic[T]):
         return made
 
 
-class Runs:
+class RunCatalogue:
     """All runs of a store, newest first."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._manifests: Memory[Run] = Memory(500)
-        self._columns: Memory[list[str]] = Memory(500)
+        self._manifests: RecentCache[Run] = RecentCache(500)
+        self._columns: RecentCache[list[str]] = RecentCache(500)
 
-    def every(self, kind: str = "") -> list[Run]:
+    def list_runs(self, kind: str = "") -> list[Run]:
         """Return the runs, of one kind where it is given, newest first."""
         every = [self._manifest(run_id) for run_id in self._store.ids()]
         return [run for run in every if not kind or run.kind == kind]
@@ -88,10 +88,10 @@ class Runs:
         """Return the folder of a run."""
         return self._store.folder(run_id)
 
-    def rows(self, run: Run, table: str) -> Rows:
+    def rows(self, run: Run, table: str) -> TableRows:
         """Return a table of a run, not yet read."""
         size = next((one["rows"] for one in run.tables if one["name"] == table), None)
-        return Rows(
+        return TableRows(
             key=f"run/{run.run_id}/{table}",
             load=lambda: self._store.table(run.run_id, table),
             size=size,

@@ -65,7 +65,7 @@ attempts = sa.Table(
     sa.Column("count", sa.Integer, nullable=False),
 )
 
-works = sa.Table(
+tasks = sa.Table(
     "web_works",
     metadata,
     sa.Column("work_id", sa.String(12), primary_key=True),

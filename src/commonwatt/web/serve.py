@@ -15,10 +15,10 @@ from commonwatt.web.middleware import LOOPBACK
 from commonwatt.web.settings import ENVIRONMENT, Settings
 
 if TYPE_CHECKING:
-    from commonwatt.web.services import Desk
+    from commonwatt.web.services import Services
 
 
-def bound(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """Return a socket that listens, bound at once so that two consoles never share a port.
 
     Raises:
@@ -65,25 +65,25 @@ def settings_for(store: Path, sock: socket.socket, **given: Any) -> Settings:
 def prepare(settings: Settings) -> str:
     """Open everything once, before any worker does; return the one link to print."""
     from commonwatt.web.auth.accounts import any_account, make_link
-    from commonwatt.web.services import open_desk
+    from commonwatt.web.services import open_services
 
     now = datetime.now(UTC)
-    desk = open_desk(settings, now=now)
+    desk = open_services(settings, now=now)
     try:
         _start_sample(desk, now)
         if any_account(desk):
             return settings.address
         return f"{settings.address}/welcome/{make_link(desk, '', now=now)}"
     finally:
-        desk.engine.dispose()
+        desk.database.dispose()
 
 
-def _start_sample(desk: Desk, now: datetime) -> None:
+def _start_sample(desk: Services, now: datetime) -> None:
     """Put the sample on the list where there is nothing to look at yet."""
-    from commonwatt.web.tasks.supervisor import list_works, start_work
+    from commonwatt.web.tasks.supervisor import list_tasks, start_task
 
-    if desk.settings.sample and not desk.runs.ids() and not list_works(desk, 1):
-        start_work(desk, "study", {"programme": desk.settings.sample}, "console", now=now)
+    if desk.settings.sample and not desk.runs.ids() and not list_tasks(desk, 1):
+        start_task(desk, "study", {"programme": desk.settings.sample}, "console", now=now)
 
 
 def run(settings: Settings, sock: socket.socket, workers: int) -> None:

@@ -14,7 +14,7 @@ KINDS: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class StaticAsset:
     """A file as it is sent."""
 
     kind: str
@@ -24,7 +24,7 @@ class Asset:
 
 
 @cache
-def asset(name: str) -> Asset | None:
+def asset(name: str) -> StaticAsset | None:
     """Return a file below `static`, or None where there is none that may be sent."""
     path = (ROOT / name).resolve()
     if not path.is_relative_to(ROOT) or path.suffix not in KINDS or not path.is_file():
@@ -32,7 +32,7 @@ def asset(name: str) -> Asset | None:
     plain = path.read_bytes()
     packed = gzip.compress(plain, 9, mtime=0)
     tag = hashlib.sha256(plain).hexdigest()[:16]
-    return Asset(KINDS[path.suffix], plain, packed, tag)
+    return StaticAsset(KINDS[path.suffix], plain, packed, tag)
 
 
 @cache

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from commonwatt.web.page_view import Form
+from commonwatt.web.page_view import ChartForm
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 34
-ROW = 30  # height of a bar's row
-LETTER = 6.4  # width of a letter at 11 px; a Chinese one is nearly twice as wide
+BAR_HEIGHT = 30  # height of a bar's row
+LETTER_WIDTH = 6.4  # width of a letter at 11 px; a Chinese one is nearly twice as wide
 
 Data = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class AxisScale:
     """A straight or logarithmic way from values to places.
 
     >>> Scale(0, 10, 100, 200)(5)
@@ -48,7 +48,7 @@ def draw(data: Data) -> str:
     """Return the SVG of a chart's data, as `drawn.drawn` made them."""
     if not _has_points(data):
         return ""
-    return _DRAWERS[Form(data["form"])](data)
+    return _DRAWERS[ChartForm(data["form"])](data)
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -99,22 +99,22 @@ def _values(data: Data, *roles: str) -> list[float]:
 
 
 def _value_scale(data: Data, found: Sequence[float], first: float, last: float) -> tuple[
-    Scale, list[float]
+    AxisScale, list[float]
 ]:  # fmt: skip
     if data["logarithmic"]:
         low = 10 ** math.floor(math.log10(max(min(found), 1e-9)) + 1e-9)
         high = 10 ** math.ceil(math.log10(max(found)) - 1e-9)
         high = high if high > low else low * 10
         marks = [low * 10**i for i in range(round(math.log10(high / low)) + 1)]
-        return Scale(low, high, first, last, logarithmic=True), marks
-    zero = data["form"] not in {Form.FAN.value, Form.RANGES.value, Form.POINTS.value}
+        return AxisScale(low, high, first, last, logarithmic=True), marks
+    zero = data["form"] not in {ChartForm.FAN.value, ChartForm.RANGES.value, ChartForm.POINTS.value}
     low, high = min(found), max(found)
     low, high = (min(low, 0.0), max(high, 0.0)) if zero else (low, high)
     marks = ticks(low, high)
-    return Scale(marks[0], marks[-1], first, last), marks
+    return AxisScale(marks[0], marks[-1], first, last), marks
 
 
-def _y_axis(data: Data, y: Scale, marks: Sequence[float]) -> str:
+def _y_axis(data: Data, y: AxisScale, marks: Sequence[float]) -> str:
     lines = "".join(f'<path class="grid" d="M{LEFT} {y(m)}H{WIDTH - RIGHT}"/>' for m in marks)
     texts = "".join(
         f'<text class="tick" x="{LEFT - 7}" y="{y(m) + 4:g}" text-anchor="end">'
@@ -144,9 +144,9 @@ def _axis_label(data: Data) -> str:
     )
 
 
-def _number_axis(data: Data) -> tuple[Scale, str]:
+def _number_axis(data: Data) -> tuple[AxisScale, str]:
     low, high = data["x"][0], data["x"][-1]
-    x = Scale(low, high, LEFT, WIDTH - RIGHT)
+    x = AxisScale(low, high, LEFT, WIDTH - RIGHT)
     marks = [m for m in ticks(low, high, 8) if low <= m <= high]
     return x, "".join(_x_text(x(m), number(m)) for m in marks) + _axis_label(data)
 
@@ -159,7 +159,7 @@ def _name_axis(data: Data) -> tuple[Callable[[int], float], str]:
         return round(LEFT + (i + 0.5) * step, 1)
 
     longest = max(_width(name) for name in names)
-    every = max(1, math.ceil(longest * LETTER * 1.15 / step))
+    every = max(1, math.ceil(longest * LETTER_WIDTH * 1.15 / step))
     said = [_x_text(place(i), name) for i, name in enumerate(names) if i % every == 0]
     return place, "".join(said) + _axis_label(data)
 
@@ -180,7 +180,7 @@ def _path(points: Sequence[tuple[float, float] | None]) -> str:
     return "".join(out)
 
 
-def _points(data: Data, values: Sequence[float | None], x: Scale, y: Scale) -> str:
+def _points(data: Data, values: Sequence[float | None], x: AxisScale, y: AxisScale) -> str:
     pairs = zip(data["x"], values, strict=True)
     return _path([None if v is None else (x(at), y(v)) for at, v in pairs])
 
@@ -195,7 +195,7 @@ def _lines(data: Data) -> str:
     return _frame(_y_axis(data, y, marks) + axis + body + _dashed(data, x, y), data)
 
 
-def _dashed(data: Data, x: Scale, y: Scale) -> str:
+def _dashed(data: Data, x: AxisScale, y: AxisScale) -> str:
     line = data.get("line")
     return f'<path class="limit" d="{_points(data, line["values"], x, y)}"/>' if line else ""
 
@@ -223,7 +223,7 @@ def _fan(data: Data) -> str:
     return _frame(_y_axis(data, y, marks) + axis + body + _named_line(data, place, y), data)
 
 
-def _band(one: Data, i: int, place: Callable[[int], float], y: Scale) -> str:
+def _band(one: Data, i: int, place: Callable[[int], float], y: AxisScale) -> str:
     if "low" not in one:
         return ""
     up = [(place(k), y(v)) for k, v in enumerate(one["high"]) if v is not None]
@@ -231,12 +231,12 @@ def _band(one: Data, i: int, place: Callable[[int], float], y: Scale) -> str:
     return f'<path class="band s{i}" d="{_path([*up, *reversed(down)])}Z"/>'
 
 
-def _median(one: Data, i: int, place: Callable[[int], float], y: Scale) -> str:
+def _median(one: Data, i: int, place: Callable[[int], float], y: AxisScale) -> str:
     points = [None if v is None else (place(k), y(v)) for k, v in enumerate(one["values"])]
     return f'<path class="line s{i}" d="{_path(points)}"/>'
 
 
-def _named_line(data: Data, place: Callable[[int], float], y: Scale) -> str:
+def _named_line(data: Data, place: Callable[[int], float], y: AxisScale) -> str:
     if not data.get("line"):
         return ""
     values = enumerate(data["line"]["values"])
@@ -263,8 +263,8 @@ def _bars(data: Data) -> str:
     left, height = _left_of(data), _height_of(data)
     x, axis = _x_values(data, _sums(data), left, height)
     parts = [
-        f'<rect class="bar s{i}" x="{min(x(a), x(b)):g}" y="{TOP + k * ROW + 6}" '
-        f'width="{abs(x(b) - x(a)):g}" height="{ROW - 12}"/>'
+        f'<rect class="bar s{i}" x="{min(x(a), x(b)):g}" y="{TOP + k * BAR_HEIGHT + 6}" '
+        f'width="{abs(x(b) - x(a)):g}" height="{BAR_HEIGHT - 12}"/>'
         for i, k, a, b in _stack(data)
     ]
     return _frame(axis + _row_names(data, left) + "".join(parts), data, height)
@@ -280,10 +280,10 @@ def _ranges(data: Data) -> str:
     return _frame(axis + _row_names(data, left) + "".join(parts), data, height)
 
 
-def _range(one: Data, i: int, k: int, x: Scale) -> str:
+def _range(one: Data, i: int, k: int, x: AxisScale) -> str:
     low, high = one.get("low", one["values"])[k], one.get("high", one["values"])[k]
     mark = one["values"][k]
-    middle = TOP + (k + 0.5) * ROW
+    middle = TOP + (k + 0.5) * BAR_HEIGHT
     bar = ""
     if low is not None and high is not None and low != high:
         bar = (
@@ -301,7 +301,7 @@ def _heat(data: Data) -> str:
     cells = [c for c in data["series"][0]["cells"] if c[2] is not None]
     most = max((c[2] for c in cells), default=1.0) or 1.0
     wide = (WIDTH - left - RIGHT) / len(data["x"])
-    tall = min(ROW, 220 / len(data["y"]))
+    tall = min(BAR_HEIGHT, 220 / len(data["y"]))
     height = TOP + tall * len(data["y"]) + BOTTOM
     parts = [
         f'<rect class="heat h{min(9, int(10 * v / most))}" x="{left + i * wide:.1f}" '
@@ -323,7 +323,9 @@ def _heat(data: Data) -> str:
     return _frame("".join(parts) + names + below + label, data, height)
 
 
-def _x_values(data: Data, found: Sequence[float], left: float, height: float) -> tuple[Scale, str]:
+def _x_values(
+    data: Data, found: Sequence[float], left: float, height: float
+) -> tuple[AxisScale, str]:
     x, marks = _value_scale(data, found, left, WIDTH - RIGHT - 8)
     foot = height - BOTTOM + 2
     lines = "".join(f'<path class="grid" d="M{x(m)} {TOP}V{foot:g}"/>' for m in marks)
@@ -339,7 +341,7 @@ def _x_values(data: Data, found: Sequence[float], left: float, height: float) ->
     return x, lines + texts + label
 
 
-def _row_names(data: Data, left: float, tall: float = ROW) -> str:
+def _row_names(data: Data, left: float, tall: float = BAR_HEIGHT) -> str:
     return "".join(
         f'<text class="tick" x="{left - 8:g}" y="{TOP + (k + 0.5) * tall + 4:g}" '
         f'text-anchor="end">{escape(_short(name))}</text>'
@@ -356,11 +358,11 @@ def _left_of(data: Data) -> float:
 
 
 def _longest(names: Sequence[str]) -> float:
-    return min(260.0, max(_width(_short(name)) for name in names) * LETTER + 16)
+    return min(260.0, max(_width(_short(name)) for name in names) * LETTER_WIDTH + 16)
 
 
 def _height_of(data: Data) -> float:
-    return TOP + ROW * len(data["x"]) + BOTTOM + 6
+    return TOP + BAR_HEIGHT * len(data["x"]) + BOTTOM + 6
 
 
 def _stack(data: Data) -> list[tuple[int, int, float, float]]:
@@ -379,14 +381,14 @@ def _sums(data: Data) -> list[float]:
     return [0.0, *(end for _, _, _, end in _stack(data))]
 
 
-_DRAWERS: dict[Form, Callable[[Data], str]] = {
-    Form.LINES: _lines,
-    Form.AREAS: _areas,
-    Form.FAN: _fan,
-    Form.BARS: _bars,
-    Form.COLUMNS: _columns,
-    Form.RANGES: _ranges,
-    Form.POINTS: _ranges,
-    Form.HEAT: _heat,
-    Form.LIVE: lambda _: "",
+_DRAWERS: dict[ChartForm, Callable[[Data], str]] = {
+    ChartForm.LINES: _lines,
+    ChartForm.AREAS: _areas,
+    ChartForm.FAN: _fan,
+    ChartForm.BARS: _bars,
+    ChartForm.COLUMNS: _columns,
+    ChartForm.RANGES: _ranges,
+    ChartForm.POINTS: _ranges,
+    ChartForm.HEAT: _heat,
+    ChartForm.LIVE: lambda _: "",
 }

@@ -39,7 +39,7 @@ class Interval:
             self.high + abs(self.high) * share if math.isfinite(self.high) else self.high,
         )
 
-    def meets(self, other: Interval) -> bool:
+    def overlaps(self, other: Interval) -> bool:
         """Return whether some value lies in both."""
         low, high = max(self.low, other.low), min(self.high, other.high)
         if low < high:

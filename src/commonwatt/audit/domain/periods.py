@@ -10,7 +10,7 @@ from typing import Final
 _PART: Final = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
 
 
-class Span(StrEnum):
+class PeriodKind(StrEnum):
     """What kind of period is meant."""
 
     CALENDAR = "calendar year"
@@ -19,7 +19,7 @@ class Span(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class ClaimPeriod:
     """From `start` to `end`, in years and their fractions.
 
     >>> parse_period("2026-27").kind, parse_period("2025-12").kind
@@ -28,18 +28,18 @@ class Period:
 
     start: float
     end: float
-    kind: Span
+    kind: PeriodKind
 
-    def gap(self, other: Period) -> float:
+    def gap(self, other: ClaimPeriod) -> float:
         """Return the years between two periods, 0 where they overlap."""
         return max(0.0, other.start - self.end, self.start - other.end)
 
-    def overlap(self, other: Period) -> float:
+    def overlap(self, other: ClaimPeriod) -> float:
         """Return the years that both hold."""
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
 
 
-def parse_period(text: str) -> Period | None:
+def parse_period(text: str) -> ClaimPeriod | None:
     """Return the period that `text` names, or None where it names no year.
 
     A fiscal year starts in April, as in Hong Kong, Japan, India and the United Kingdom.
@@ -47,14 +47,16 @@ def parse_period(text: str) -> Period | None:
     parts = [_single(match) for match in _PART.finditer(text)]
     if not parts:
         return None
-    return Period(min(each.start for each in parts), max(each.end for each in parts), parts[0].kind)
+    return ClaimPeriod(
+        min(each.start for each in parts), max(each.end for each in parts), parts[0].kind
+    )
 
 
-def _single(match: re.Match[str]) -> Period:
+def _single(match: re.Match[str]) -> ClaimPeriod:
     year, second = int(match[1]), match[2]
     if second is None:
-        return Period(year, year + 1, Span.CALENDAR)
+        return ClaimPeriod(year, year + 1, PeriodKind.CALENDAR)
     if match[3] is None and int(second) == (year + 1) % 100:
-        return Period(year + 0.25, year + 1.25, Span.FISCAL)
+        return ClaimPeriod(year + 0.25, year + 1.25, PeriodKind.FISCAL)
     month = min(max(int(second), 1), 12)
-    return Period(year + (month - 1) / 12, year + month / 12, Span.MONTH)
+    return ClaimPeriod(year + (month - 1) / 12, year + month / 12, PeriodKind.MONTH)

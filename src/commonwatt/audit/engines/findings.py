@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.domain.periods import Period
-from commonwatt.audit.io.claims import Claim
-from commonwatt.audit.io.library import Quantity
+from commonwatt.audit.domain.periods import ClaimPeriod
+from commonwatt.audit.io.claims import PublishedClaim
+from commonwatt.audit.io.library import ClaimQuantity
 from commonwatt.core.messages import Message
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What an audit can say, gravest first."""
 
     FACTOR = "wrong by a factor"
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ClaimFinding:
     """One finding about a claim.
 
     Args:
@@ -36,10 +36,10 @@ class Finding:
         year: What the reference speaks of.
         confidence: How far the reference may be trusted.
         other: The claim that it disagrees with, or "".
-        factor: Claim over reference, where the kind is FACTOR.
+        factor: PublishedClaim over reference, where the kind is FACTOR.
     """
 
-    kind: Kind
+    kind: FindingKind
     text: Message
     arithmetic: str = ""
     source: str = ""
@@ -50,7 +50,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class InterpretedClaim:
     """A claim as the auditor understands it.
 
     Args:
@@ -61,13 +61,13 @@ class Read:
         period: Its period, or None.
     """
 
-    claim: Claim
-    quantity: Quantity | None
+    claim: PublishedClaim
+    quantity: ClaimQuantity | None
     value: Interval | None
     regions: tuple[str, ...]
-    period: Period | None
+    period: ClaimPeriod | None
 
     @property
-    def compared(self) -> bool:
+    def is_comparison(self) -> bool:
         """Return whether the claim compares two regions."""
         return len(self.regions) == 2 and self.value is not None

@@ -19,30 +19,30 @@ _TOKEN: Final = re.compile(r"\s*([A-Za-z_]+\d+[A-Za-z]?|\d+(?:\.\d+)?|[-+*/()])"
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class RelationPart:
     """One part of a relation: one side, or two that must agree."""
 
     sides: tuple[str, ...]
     exact: bool
 
 
-def statements(relation: str) -> list[Statement]:
+def statements(relation: str) -> list[RelationPart]:
     """Return the statements of a relation.
 
     >>> statements("E5; E7")[1].sides, statements("U1 = U3")[0].sides
     (('E7',), ('U1', 'U3'))
     """
-    out: list[Statement] = []
+    out: list[RelationPart] = []
     for part in relation.split(";"):
         if part.strip():
             sides = tuple(side.strip() for side in re.split(r"[=~≈]", part))
-            out.append(Statement(sides, "=" in part))
+            out.append(RelationPart(sides, "=" in part))
     return out
 
 
-def is_single(side: str) -> bool:
+def is_single(expression: str) -> bool:
     """Return whether a side names one claim and computes nothing."""
-    return re.fullmatch(r"[A-Za-z_]+\d+[A-Za-z]?", side) is not None
+    return re.fullmatch(r"[A-Za-z_]+\d+[A-Za-z]?", expression) is not None
 
 
 def evaluate(expression: str, values: Mapping[str, Interval]) -> Interval:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.domain.periods import Period, Span, parse_period
-from commonwatt.audit.engines.findings import Finding, Kind, Read
-from commonwatt.audit.engines.relations import related
-from commonwatt.audit.io.claims import Claim
-from commonwatt.audit.io.library import Library, Quantity, Reference, in_unit
+from commonwatt.audit.domain.periods import ClaimPeriod, PeriodKind, parse_period
+from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
+from commonwatt.audit.engines.relations import relation_findings
+from commonwatt.audit.io.claims import PublishedClaim
+from commonwatt.audit.io.library import ClaimQuantity, ReferenceLibrary, ReferenceValue, in_unit
 from commonwatt.core.messages import Message
 
-SLIPS: Final = (10.0, 100.0, 1000.0, 10_000.0, 1e6)
+POWER_OF_TEN_SLIPS: Final = (10.0, 100.0, 1000.0, 10_000.0, 1e6)
 FAMILIES: Final = (("government_debt", "borrowing_ceiling"),)
 BASIS_MARKS: Final = frozenset({
     "gross", "net", "ceiling", "forecast", "fiscal", "calendar", "federal", "general",
@@ -26,36 +26,40 @@ _UNIT_RATIO: Final = frozenset({"ratio", "times", "x"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
+class AuditedClaim:
     """A claim and all that was found."""
 
-    claim: Claim
+    claim: PublishedClaim
     quantity: str
-    findings: tuple[Finding, ...]
+    findings: tuple[ClaimFinding, ...]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> FindingKind:
         """Return the gravest kind among the findings."""
-        order = list(Kind)
+        order = list(FindingKind)
         return min((each.kind for each in self.findings), key=order.index)
 
     def verdict(self, language: str = "en") -> str:
         """Return every grave kind in a line, or that the claim is in line."""
-        grave = [each for each in self.findings if each.kind not in (Kind.IN_LINE, Kind.UNCHECKED)]
-        named = list(dict.fromkeys(_named(each).say(language) for each in grave))
-        return "; ".join(named) or Message(str(self.kind)).say(language)
+        grave = [
+            each
+            for each in self.findings
+            if each.kind not in (FindingKind.IN_LINE, FindingKind.UNCHECKED)
+        ]
+        named = list(dict.fromkeys(_named(each).translate(language) for each in grave))
+        return "; ".join(named) or Message(str(self.kind)).translate(language)
 
 
-def _named(finding: Finding) -> Message:
-    if finding.kind is Kind.FACTOR and finding.factor > 0:
+def _named(finding: ClaimFinding) -> Message:
+    if finding.kind is FindingKind.FACTOR and finding.factor > 0:
         factor = finding.factor if finding.factor >= 1 else 1 / finding.factor
-        return Message("wrong by a factor of {size}", {"size": brief(factor)})
-    if finding.kind is Kind.INCONSISTENT and finding.other:
+        return Message("wrong by a factor of {size}", {"size": brief_number(factor)})
+    if finding.kind is FindingKind.INCONSISTENT and finding.other:
         return Message("inconsistent with {other}", {"other": finding.other})
     return Message(str(finding.kind))
 
 
-def brief(number: float) -> str:
+def brief_number(number: float) -> str:
     """Return a positive number as a person says it.
 
     >>> brief(126.4), brief(10.98), brief(1.64)
@@ -64,24 +68,24 @@ def brief(number: float) -> str:
     return f"{number:.0f}" if number >= 9.95 else f"{number:.1f}"
 
 
-def audit(claims: Sequence[Claim], library: Library) -> list[Audited]:
+def audit(claims: Sequence[PublishedClaim], library: ReferenceLibrary) -> list[AuditedClaim]:
     """Return every claim with its findings, in the order given.
 
     Unit slips, other dates and other bases are looked for by arithmetic alone.
     """
-    reads = [understand(claim, library) for claim in claims]
-    between = related(reads, library)
+    reads = [interpret_claim(claim, library) for claim in claims]
+    between = relation_findings(reads, library)
     return [
-        Audited(
+        AuditedClaim(
             claim=read.claim,
             quantity=read.quantity.id if read.quantity else "",
-            findings=_merged([*judged(read, library), *between.get(read.claim.id, [])]),
+            findings=_merged([*reference_findings(read, library), *between.get(read.claim.id, [])]),
         )
         for read in reads
     ]
 
 
-def understand(claim: Claim, library: Library) -> Read:
+def interpret_claim(claim: PublishedClaim, library: ReferenceLibrary) -> InterpretedClaim:
     """Return the claim with its quantity, regions and value in common units."""
     regions = tuple(name for part in claim.regions if (name := library.region(part)))
     dimensionless = not claim.unit.dims
@@ -93,15 +97,17 @@ def understand(claim: Claim, library: Library) -> Read:
     value = claim.value
     if value is not None and quantity is not None:
         value = _common(claim, value, quantity, library, period, compared)
-    return Read(claim=claim, quantity=quantity, value=value, regions=regions, period=period)
+    return InterpretedClaim(
+        claim=claim, quantity=quantity, value=value, regions=regions, period=period
+    )
 
 
 def _common(
-    claim: Claim,
+    claim: PublishedClaim,
     value: Interval,
-    quantity: Quantity,
-    library: Library,
-    period: Period | None,
+    quantity: ClaimQuantity,
+    library: ReferenceLibrary,
+    period: ClaimPeriod | None,
     compared: bool,
 ) -> Interval:
     if compared:
@@ -116,7 +122,7 @@ def _common(
     return in_unit(value, claim.unit, quantity.unit, library.money, year)
 
 
-def judged(read: Read, library: Library) -> list[Finding]:
+def reference_findings(read: InterpretedClaim, library: ReferenceLibrary) -> list[ClaimFinding]:
     """Return what references say about one claim."""
     if read.claim.unit.dims == (("unknown", 1),):
         return [
@@ -134,13 +140,13 @@ def judged(read: Read, library: Library) -> list[Finding]:
     return [_compared(read, read.value, references, library)]
 
 
-def _references(read: Read, library: Library) -> list[Reference]:
+def _references(read: InterpretedClaim, library: ReferenceLibrary) -> list[ReferenceValue]:
     assert read.quantity is not None
-    if not read.compared:
+    if not read.is_comparison:
         return library.lookup(read.quantity.id, read.regions[0])
     ones = library.lookup(read.quantity.id, read.regions[0])
     others = library.lookup(read.quantity.id, read.regions[1])
-    found: list[Reference] = []
+    found: list[ReferenceValue] = []
     for one in ones:
         for other in others:
             if one.value.low > 0 and other.value.low > 0:
@@ -148,7 +154,7 @@ def _references(read: Read, library: Library) -> list[Reference]:
     return found
 
 
-def _ratio(one: Reference, other: Reference) -> Reference:
+def _ratio(one: ReferenceValue, other: ReferenceValue) -> ReferenceValue:
     basis = one.basis if one.basis == other.basis else f"{one.basis} / {other.basis}"
     return replace(
         one,
@@ -161,12 +167,12 @@ def _ratio(one: Reference, other: Reference) -> Reference:
     )
 
 
-def _shown(reference: Reference) -> str:
+def _shown(reference: ReferenceValue) -> str:
     note = f" [{reference.note}]" if reference.note else ""
     return f"{reference.region} {reference.value} in {reference.when}{note}"
 
 
-def _tolerance(reference: Reference, claim: Claim) -> float:
+def _tolerance(reference: ReferenceValue, claim: PublishedClaim) -> float:
     """Return how far a claim may miss: little where one official figure stands.
 
     A figure of two digits is rounded by up to five per cent.
@@ -182,11 +188,14 @@ def _rounded(number: float) -> bool:
 
 
 def _compared(
-    read: Read, value: Interval, references: list[Reference], library: Library
-) -> Finding:
+    read: InterpretedClaim,
+    value: Interval,
+    references: list[ReferenceValue],
+    library: ReferenceLibrary,
+) -> ClaimFinding:
     ranked = _ranked(read, references)
     lands = [
-        each for each in ranked if value.meets(each.value.widened(_tolerance(each, read.claim)))
+        each for each in ranked if value.overlaps(each.value.widened(_tolerance(each, read.claim)))
     ]
     first = ranked[0]
     if first in lands:
@@ -199,11 +208,11 @@ def _compared(
     return _factor(read, value, first, library)
 
 
-def _ranked(read: Read, references: list[Reference]) -> list[Reference]:
+def _ranked(read: InterpretedClaim, references: list[ReferenceValue]) -> list[ReferenceValue]:
     """Return references, the one that the claim most likely means first."""
     marks = _marks(f"{read.claim.quantity} {read.claim.quote}")
 
-    def rank(each: Reference) -> tuple[float, int, float, int, float]:
+    def rank(each: ReferenceValue) -> tuple[float, int, float, int, float]:
         said = -len(marks & _marks(each.basis))
         if read.period is None:
             return (0.0, 0, 0.0, said, -each.period.end)
@@ -219,35 +228,37 @@ def _marks(words: str) -> frozenset[str]:
     return BASIS_MARKS & frozenset(words.lower().replace(",", " ").split())
 
 
-def _other_kind(one: Period, wanted: Period) -> float:
+def _other_kind(one: ClaimPeriod, wanted: ClaimPeriod) -> float:
     """Return 0 for the same kind of period, most for a fiscal beside a calendar year."""
     if one.kind == wanted.kind:
         return 0.0
-    return 1.0 if Span.FISCAL in (one.kind, wanted.kind) else 0.5
+    return 1.0 if PeriodKind.FISCAL in (one.kind, wanted.kind) else 0.5
 
 
-def _landed(read: Read, value: Interval, reference: Reference) -> Finding:
+def _landed(read: InterpretedClaim, value: Interval, reference: ReferenceValue) -> ClaimFinding:
     period = read.period
     flow = read.quantity is not None and any(name == "s" for name, _ in read.quantity.unit.dims)
     if (
         flow
         and period is not None
-        and period.kind is Span.CALENDAR
-        and reference.period.kind is Span.FISCAL
+        and period.kind is PeriodKind.CALENDAR
+        and reference.period.kind is PeriodKind.FISCAL
     ):
         text = Message(
             "The figure is that of the fiscal year {when}, not of a calendar year.",
             {"when": reference.when},
         )
-        return _finding(Kind.BASIS, text, value, reference)
+        return _finding(FindingKind.BASIS, text, value, reference)
     text = Message(
         "Agrees with {value} ({basis}).",
         {"value": str(reference.value), "basis": reference.basis},
     )
-    return _finding(Kind.IN_LINE, text, value, reference)
+    return _finding(FindingKind.IN_LINE, text, value, reference)
 
 
-def _elsewhere(read: Read, value: Interval, first: Reference, found: Reference) -> Finding:
+def _elsewhere(
+    read: InterpretedClaim, value: Interval, first: ReferenceValue, found: ReferenceValue
+) -> ClaimFinding:
     period = read.period
     farther = period is not None and found.period.gap(period) > first.period.gap(period) + 0.4
     if farther or found.basis == first.basis:
@@ -260,25 +271,27 @@ def _elsewhere(read: Read, value: Interval, first: Reference, found: Reference) 
                 "first": f"{first.value} ({first.when})",
             },
         )
-        return _finding(Kind.MISDATED, text, value, found)
+        return _finding(FindingKind.MISDATED, text, value, found)
     text = Message(
         "Holds on another basis: {found}; on {first} it is {value}.",
         {"found": found.basis, "first": first.basis, "value": str(first.value)},
     )
-    return _finding(Kind.BASIS, text, value, found)
+    return _finding(FindingKind.BASIS, text, value, found)
 
 
-def _family(read: Read, value: Interval, library: Library) -> Finding | None:
+def _family(
+    read: InterpretedClaim, value: Interval, library: ReferenceLibrary
+) -> ClaimFinding | None:
     """Return a reference of a neighbouring quantity that the figure belongs to."""
     assert read.quantity is not None
     for family in FAMILIES:
-        if read.quantity.id not in family or read.compared:
+        if read.quantity.id not in family or read.is_comparison:
             continue
         for other in family:
             if other == read.quantity.id:
                 continue
             for each in library.lookup(other, read.regions[0]):
-                if value.meets(each.value.widened(0.01)):
+                if value.overlaps(each.value.widened(0.01)):
                     text = Message(
                         "The figure is the {other} ({basis}), not the {wanted}.",
                         {
@@ -287,20 +300,22 @@ def _family(read: Read, value: Interval, library: Library) -> Finding | None:
                             "wanted": read.quantity.id.replace("_", " "),
                         },
                     )
-                    return _finding(Kind.BASIS, text, value, each)
+                    return _finding(FindingKind.BASIS, text, value, each)
     return None
 
 
-def _factor(read: Read, value: Interval, reference: Reference, library: Library) -> Finding:
+def _factor(
+    read: InterpretedClaim, value: Interval, reference: ReferenceValue, library: ReferenceLibrary
+) -> ClaimFinding:
     assert read.quantity is not None
     factor = value.centre / reference.centre if reference.centre else math.inf
     if not 0 < factor < math.inf:
         text = Message("Does not meet {value}, not even in sign.", {"value": str(reference.value)})
-        return _finding(Kind.FACTOR, text, value, reference)
+        return _finding(FindingKind.FACTOR, text, value, reference)
     size = factor if factor >= 1 else 1 / factor
     slip = _slip(value, reference, factor)
-    unit = "" if read.compared else read.quantity.unit.text
-    values = {"size": brief(size), "value": f"{reference.value} {unit}".strip()}
+    unit = "" if read.is_comparison else read.quantity.unit.text
+    values = {"size": brief_number(size), "value": f"{reference.value} {unit}".strip()}
     text = _too_far(factor, values)
     if slip:
         values |= {
@@ -308,11 +323,11 @@ def _factor(read: Read, value: Interval, reference: Reference, library: Library)
             "lands": str(value.scaled(1 / slip)),
         }
         text = _slipped(factor, values)
-    found = _finding(Kind.FACTOR, text, value, reference)
-    alone = read.compared or any(
+    found = _finding(FindingKind.FACTOR, text, value, reference)
+    alone = read.is_comparison or any(
         each.region == read.regions[0] for each in library.by_quantity[read.quantity.id]
     )
-    top = None if alone else library.dearest(read.quantity.id, read.regions[0])
+    top = None if alone else library.highest_in_country(read.quantity.id, read.regions[0])
     more = f"; dearest in the country: {top.region} {top.value}" if top else ""
     arithmetic = f"{found.arithmetic}; {value.centre:.4g} / {reference.centre:.4g} = {factor:.3g}"
     return replace(found, arithmetic=arithmetic + more, factor=factor)
@@ -338,41 +353,43 @@ def _slipped(factor: float, values: dict[str, str]) -> Message:
     )
 
 
-def _slip(value: Interval, reference: Reference, factor: float) -> float:
+def _slip(value: Interval, reference: ReferenceValue, factor: float) -> float:
     """Return the power of ten by which the claim must be divided to land, or 0."""
     if reference.value.low <= 0 or reference.value.high > 6 * reference.value.low:
         return 0.0  # so wide a reference is met by chance
-    for power in SLIPS:
+    for power in POWER_OF_TEN_SLIPS:
         for slip in (power, 1 / power):
             near = 0.4 < factor / slip < 2.5
-            if near and value.scaled(1 / slip).meets(reference.value.widened(0.05)):
+            if near and value.scaled(1 / slip).overlaps(reference.value.widened(0.05)):
                 return slip
     return 0.0
 
 
-def _finding(kind: Kind, text: Message, value: Interval, reference: Reference) -> Finding:
-    return Finding(
+def _finding(
+    kind: FindingKind, text: Message, value: Interval, reference: ReferenceValue
+) -> ClaimFinding:
+    return ClaimFinding(
         kind=kind, text=text, arithmetic=f"claim {value}; reference {_shown(reference)}",
         source=f"{reference.source} ({reference.dated})", year=reference.when,
         confidence=reference.confidence,
     )  # fmt: skip
 
 
-def _direction_only(reference: Reference) -> Finding:
+def _direction_only(reference: ReferenceValue) -> ClaimFinding:
     text = Message("It has no figure to check; a reference stands beside it.")
-    return Finding(
-        kind=Kind.UNCHECKED, text=text, arithmetic=f"reference {_shown(reference)}",
+    return ClaimFinding(
+        kind=FindingKind.UNCHECKED, text=text, arithmetic=f"reference {_shown(reference)}",
         source=f"{reference.source} ({reference.dated})", year=reference.when,
         confidence=reference.confidence,
     )  # fmt: skip
 
 
-def _unchecked(text: Message) -> Finding:
-    return Finding(kind=Kind.UNCHECKED, text=text)
+def _unchecked(text: Message) -> ClaimFinding:
+    return ClaimFinding(kind=FindingKind.UNCHECKED, text=text)
 
 
-def _merged(findings: list[Finding]) -> tuple[Finding, ...]:
+def _merged(findings: list[ClaimFinding]) -> tuple[ClaimFinding, ...]:
     """Return findings gravest first; "not checkable" only where nothing else is known."""
-    order = list(Kind)
-    known = [each for each in findings if each.kind is not Kind.UNCHECKED]
+    order = list(FindingKind)
+    known = [each for each in findings if each.kind is not FindingKind.UNCHECKED]
     return tuple(sorted(known or findings, key=lambda each: order.index(each.kind)))

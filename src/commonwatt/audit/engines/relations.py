@@ -6,25 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.domain.periods import Span
-from commonwatt.audit.engines.findings import Finding, Kind, Read
+from commonwatt.audit.domain.periods import PeriodKind
+from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
 from commonwatt.audit.engines.formula import evaluate, is_single, statements
-from commonwatt.audit.io.claims import mentioned
-from commonwatt.audit.io.library import Library, rate
+from commonwatt.audit.io.claims import claims_named_in
+from commonwatt.audit.io.library import ReferenceLibrary, rate
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.units import same_kind
 
 # Non-GPU parts are about 32,000 of a 270,000 USD server (SemiAnalysis as quoted by Epoch AI,
 # 2023), margin included in neither; three quarters is a low share for the chips.
 CHIP_SHARE: Final = 0.75
-LOOSE: Final = 0.02
+APPROXIMATE_SHARE: Final = 0.02
 
-Found = dict[str, list[Finding]]
+FindingsByClaim = dict[str, list[ClaimFinding]]
 
 
-def related(reads: Sequence[Read], library: Library) -> Found:
+def relation_findings(
+    reads: Sequence[InterpretedClaim], library: ReferenceLibrary
+) -> FindingsByClaim:
     """Return findings between claims, by claim id."""
-    out: Found = {}
+    out: FindingsByClaim = {}
     by_id = {read.claim.id: read for read in reads}
     for read in reads:
         for finding, ids in _formula(read, by_id, library):
@@ -36,10 +38,10 @@ def related(reads: Sequence[Read], library: Library) -> Found:
 
 
 def _formula(
-    read: Read, by_id: Mapping[str, Read], library: Library
-) -> list[tuple[Finding, tuple[str, ...]]]:
+    read: InterpretedClaim, by_id: Mapping[str, InterpretedClaim], library: ReferenceLibrary
+) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     values = _values(by_id, library)
-    out: list[tuple[Finding, tuple[str, ...]]] = []
+    out: list[tuple[ClaimFinding, tuple[str, ...]]] = []
     for statement in statements(read.claim.relation):
         sides = statement.sides
         if len(sides) == 2:
@@ -51,7 +53,9 @@ def _formula(
     return out
 
 
-def _values(by_id: Mapping[str, Read], library: Library) -> dict[str, Interval]:
+def _values(
+    by_id: Mapping[str, InterpretedClaim], library: ReferenceLibrary
+) -> dict[str, Interval]:
     """Return every figure in canonical units, money in US dollars."""
     out: dict[str, Interval] = {}
     for name, read in by_id.items():
@@ -64,38 +68,46 @@ def _values(by_id: Mapping[str, Read], library: Library) -> dict[str, Interval]:
 
 
 def _operands(
-    read: Read, value: Interval, side: str, values: Mapping[str, Interval]
-) -> list[tuple[Finding, tuple[str, ...]]]:
+    read: InterpretedClaim, value: Interval, side: str, values: Mapping[str, Interval]
+) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     """Check that a claimed ratio follows from the operands that it names."""
-    if any(name not in values for name in mentioned(side)):
+    if any(name not in values for name in claims_named_in(side)):
         return []
     implied = evaluate(side, values)
-    own = value if read.compared else read.claim.value.scaled(read.claim.unit.factor)  # type: ignore[union-attr]
+    own = value if read.is_comparison else read.claim.value.scaled(read.claim.unit.factor)  # type: ignore[union-attr]
     shown = f"{side} = {implied}; claimed {own}"
-    if implied.widened(LOOSE).meets(own):
+    if implied.widened(APPROXIMATE_SHARE).overlaps(own):
         text = Message("Follows from its own operands: {shown}.", {"shown": shown})
-        return [(Finding(kind=Kind.IN_LINE, text=text, arithmetic=shown), (read.claim.id,))]
+        return [
+            (ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=shown), (read.claim.id,))
+        ]
     text = Message("Does not follow from its own operands: {shown}.", {"shown": shown})
-    found = Finding(kind=Kind.INCONSISTENT, text=text, arithmetic=shown, other=side)
+    found = ClaimFinding(kind=FindingKind.INCONSISTENT, text=text, arithmetic=shown, other=side)
     return [(found, (read.claim.id,))]
 
 
 def _two_sides(
-    read: Read, sides: tuple[str, ...], values: Mapping[str, Interval]
-) -> list[tuple[Finding, tuple[str, ...]]]:
-    if any(name not in values for side in sides for name in mentioned(side)):
+    read: InterpretedClaim, sides: tuple[str, ...], values: Mapping[str, Interval]
+) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
+    if any(name not in values for side in sides for name in claims_named_in(side)):
         return []
     left, right = (evaluate(side, values) for side in sides)
     shown = f"{sides[0]} = {left}, {sides[1]} = {right}"
-    if left.widened(LOOSE).meets(right.widened(LOOSE)):
+    if left.widened(APPROXIMATE_SHARE).overlaps(right.widened(APPROXIMATE_SHARE)):
         text = Message("Its two sides agree: {shown}.", {"shown": shown})
-        return [(Finding(kind=Kind.IN_LINE, text=text, arithmetic=shown), (read.claim.id,))]
+        return [
+            (ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=shown), (read.claim.id,))
+        ]
     text = Message("Its two sides do not agree: {shown}.", {"shown": shown})
-    found = Finding(kind=Kind.INCONSISTENT, text=text, arithmetic=shown, other=" ".join(sides))
+    found = ClaimFinding(
+        kind=FindingKind.INCONSISTENT, text=text, arithmetic=shown, other=" ".join(sides)
+    )
     return [(found, (read.claim.id,))]
 
 
-def _agreement(read: Read, other: Read) -> list[tuple[Finding, tuple[str, ...]]]:
+def _agreement(
+    read: InterpretedClaim, other: InterpretedClaim
+) -> list[tuple[ClaimFinding, tuple[str, ...]]]:
     """Check two claims that must agree, turned the same way round."""
     if read.value is None or other.value is None or not _comparable(read, other):
         return []
@@ -105,30 +117,34 @@ def _agreement(read: Read, other: Read) -> list[tuple[Finding, tuple[str, ...]]]
         own = own.inverse()
         note = f"1 / {read.claim.id} = {own}; "
     shown = f"{note}{read.claim.id} {own} against {other.claim.id} {turned}"
-    if own.meets(turned):
+    if own.overlaps(turned):
         text = Message("Agrees with claim {other}: {shown}.", _gaps(other, shown))
-        return [(Finding(kind=Kind.IN_LINE, text=text, arithmetic=shown), (read.claim.id,))]
+        return [
+            (ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=shown), (read.claim.id,))
+        ]
     return [
         (_clash(other, shown), (read.claim.id,)),
         (_clash(read, shown), (other.claim.id,)),
     ]
 
 
-def _clash(other: Read, shown: str) -> Finding:
+def _clash(other: InterpretedClaim, shown: str) -> ClaimFinding:
     text = Message("Inconsistent with claim {other}: {shown}.", _gaps(other, shown))
-    return Finding(kind=Kind.INCONSISTENT, text=text, arithmetic=shown, other=other.claim.id)
+    return ClaimFinding(
+        kind=FindingKind.INCONSISTENT, text=text, arithmetic=shown, other=other.claim.id
+    )
 
 
-def _gaps(other: Read, shown: str) -> dict[str, str]:
+def _gaps(other: InterpretedClaim, shown: str) -> dict[str, str]:
     return {"other": other.claim.id, "shown": shown}
 
 
-def _comparable(one: Read, other: Read) -> bool:
-    return one.compared == other.compared and same_kind(one.claim.unit, other.claim.unit)
+def _comparable(one: InterpretedClaim, other: InterpretedClaim) -> bool:
+    return one.is_comparison == other.is_comparison and same_kind(one.claim.unit, other.claim.unit)
 
 
-def _opposite(one: Read, other: Read) -> bool:
-    if not (one.compared and other.compared):
+def _opposite(one: InterpretedClaim, other: InterpretedClaim) -> bool:
+    if not (one.is_comparison and other.is_comparison):
         return False
     return (
         one.regions[0].split()[0] == other.regions[1].split()[0]
@@ -136,16 +152,16 @@ def _opposite(one: Read, other: Read) -> bool:
     )
 
 
-def _imports(reads: Sequence[Read]) -> list[tuple[str, Finding]]:
+def _imports(reads: Sequence[InterpretedClaim]) -> list[tuple[str, ClaimFinding]]:
     """Set a discount on hardware against chips that come from the dearer country.
 
     Imported chips cost at least what they cost at home, so with a share `s` of a
     server's price in chips, a price ratio `q` leaves (q - s) / (1 - s) for the rest.
     """
-    out: list[tuple[str, Finding]] = []
+    out: list[tuple[str, ClaimFinding]] = []
     importing = [read for read in reads if read.quantity and read.quantity.id == "chip_imports"]
     for read in reads:
-        if read.quantity is None or read.quantity.id != "hardware_price" or not read.compared:
+        if read.quantity is None or read.quantity.id != "hardware_price" or not read.is_comparison:
             continue
         assert read.value is not None
         rest = Interval(
@@ -160,7 +176,9 @@ def _imports(reads: Sequence[Read]) -> list[tuple[str, Finding]]:
     return out
 
 
-def _import_clash(read: Read, other: Read, rest: Interval) -> list[tuple[str, Finding]]:
+def _import_clash(
+    read: InterpretedClaim, other: InterpretedClaim, rest: Interval
+) -> list[tuple[str, ClaimFinding]]:
     """Blame the discount; say beside the import, which is the plainer fact, what it rules out."""
     shown = (
         f"(q - s) / (1 - s) = ({read.value} - {CHIP_SHARE}) / {1 - CHIP_SHARE:g} = {rest} "
@@ -171,17 +189,23 @@ def _import_clash(read: Read, other: Read, rest: Interval) -> list[tuple[str, Fi
         "so the rest of the server would have to cost {rest} of the price there.",
         {"other": other.claim.id, "rest": str(rest)},
     )
-    clash = Finding(kind=Kind.INCONSISTENT, text=text, arithmetic=shown, other=other.claim.id)
+    clash = ClaimFinding(
+        kind=FindingKind.INCONSISTENT, text=text, arithmetic=shown, other=other.claim.id
+    )
     beside = Message("Where it holds, claim {other} cannot.", {"other": read.claim.id})
-    ruled = Finding(kind=Kind.IN_LINE, text=beside, arithmetic=shown, other=read.claim.id)
+    ruled = ClaimFinding(
+        kind=FindingKind.IN_LINE, text=beside, arithmetic=shown, other=read.claim.id
+    )
     return [(read.claim.id, clash), (other.claim.id, ruled)]
 
 
-def _stock_and_ratio(reads: Sequence[Read], library: Library) -> list[tuple[str, Finding]]:
+def _stock_and_ratio(
+    reads: Sequence[InterpretedClaim], library: ReferenceLibrary
+) -> list[tuple[str, ClaimFinding]]:
     """Find a debt stock and a debt ratio set side by side that belong to different dates."""
     stocks = [read for read in reads if read.quantity and read.quantity.id == "government_debt"]
     ratios = [read for read in reads if read.quantity and read.quantity.id == "debt_ratio"]
-    out: list[tuple[str, Finding]] = []
+    out: list[tuple[str, ClaimFinding]] = []
     for stock in stocks:
         for ratio in ratios:
             if stock.regions == ratio.regions and _near(stock, ratio):
@@ -189,14 +213,16 @@ def _stock_and_ratio(reads: Sequence[Read], library: Library) -> list[tuple[str,
     return out
 
 
-def _near(stock: Read, ratio: Read) -> bool:
+def _near(stock: InterpretedClaim, ratio: InterpretedClaim) -> bool:
     if stock.period is None or ratio.period is None:
         return False
-    fiscal = (stock.period.kind is Span.FISCAL) == (ratio.period.kind is Span.FISCAL)
+    fiscal = (stock.period.kind is PeriodKind.FISCAL) == (ratio.period.kind is PeriodKind.FISCAL)
     return fiscal and stock.period.overlap(ratio.period) > 0
 
 
-def _dated(stock: Read, ratio: Read, library: Library) -> list[tuple[str, Finding]]:
+def _dated(
+    stock: InterpretedClaim, ratio: InterpretedClaim, library: ReferenceLibrary
+) -> list[tuple[str, ClaimFinding]]:
     assert stock.value is not None or ratio.value is not None
     if stock.value is None or ratio.value is None or stock.period is None:
         return []
@@ -211,7 +237,7 @@ def _dated(stock: Read, ratio: Read, library: Library) -> list[tuple[str, Findin
         100 * stock.value.low / max(each.value.high for each in gdps),
         100 * stock.value.high / min(each.value.low for each in gdps),
     )
-    if implied.widened(0.015).meets(ratio.value):
+    if implied.widened(0.015).overlaps(ratio.value):
         return []
     names = ", ".join(f"{each.value} ({each.when})" for each in gdps)
     shown = f"{stock.claim.id} {stock.value} / GDP {names} = {implied} %; claimed {ratio.value} %"
@@ -219,8 +245,8 @@ def _dated(stock: Read, ratio: Read, library: Library) -> list[tuple[str, Findin
         "Ratio and stock belong to different dates: {other} over GDP is {implied} %.",
         {"other": stock.claim.id, "implied": str(implied)},
     )
-    found = Finding(
-        kind=Kind.MISDATED, text=text, arithmetic=shown, other=stock.claim.id,
+    found = ClaimFinding(
+        kind=FindingKind.MISDATED, text=text, arithmetic=shown, other=stock.claim.id,
         source=gdps[0].source, year=gdps[0].when,
     )  # fmt: skip
     return [(ratio.claim.id, found)]

@@ -13,7 +13,7 @@ from typing import Final
 
 from commonwatt.audit.domain.intervals import Interval
 from commonwatt.catalogue.errors import UnitError
-from commonwatt.core.errors import cell
+from commonwatt.core.errors import cell_location
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.errors import ClaimsError
 from commonwatt.siting.domain.units import Unit, parse_unit
@@ -25,7 +25,7 @@ _ID: Final = re.compile(r"[A-Za-z]+[A-Za-z_]*\d+[A-Za-z]?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class PublishedClaim:
     """One claim.
 
     Args:
@@ -49,7 +49,7 @@ class Claim:
     relation: str
 
 
-def load_claims(path: Path) -> list[Claim]:
+def load_claims(path: Path) -> list[PublishedClaim]:
     """Return the claims of a CSV file.
 
     Raises:
@@ -64,7 +64,7 @@ def load_claims(path: Path) -> list[Claim]:
     return parse_claims(text, path.name)
 
 
-def parse_claims(text: str, name: str) -> list[Claim]:
+def parse_claims(text: str, name: str) -> list[PublishedClaim]:
     """Return the claims in `text`, checked against each other."""
     reader = csv.DictReader(io.StringIO(text))
     missing = [each for each in COLUMNS if each not in (reader.fieldnames or [])]
@@ -79,7 +79,7 @@ def parse_claims(text: str, name: str) -> list[Claim]:
     return claims
 
 
-def mentioned(relation: str) -> list[str]:
+def claims_named_in(relation: str) -> list[str]:
     """Return the claims that a relation names.
 
     >>> mentioned("E4 / E3; U1")
@@ -88,17 +88,17 @@ def mentioned(relation: str) -> list[str]:
     return _ID.findall(relation)
 
 
-def _claim(row: Mapping[str, str | None], name: str, number: int) -> Claim:
+def _claim(row: Mapping[str, str | None], name: str, number: int) -> PublishedClaim:
     text = {key: (row[key] or "").strip() for key in (*COLUMNS, "relates_to") if key in row}
-    where = cell(name, number)
+    where = cell_location(name, number)
     value = _value(text, where)
     if value is not None and not text["period"]:
         raise ClaimsError(
-            cell(name, number, "period"),
+            cell_location(name, number, "period"),
             found=Message("a figure without a year"),
             wanted=Message("the year or date that the figure speaks of"),
         )
-    return Claim(
+    return PublishedClaim(
         id=text["id"], quote=text["quote"], quantity=text["quantity"], value=value,
         unit=_unit(text["unit"]),
         regions=tuple(part.strip() for part in text["region"].split("/") if part.strip()),
@@ -140,21 +140,21 @@ def _float(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def _check_ids(claims: list[Claim], name: str) -> None:
+def _check_ids(claims: list[PublishedClaim], name: str) -> None:
     known: set[str] = set()
     for number, claim in enumerate(claims, start=2):
         if not claim.id or claim.id in known:
             raise ClaimsError(
-                cell(name, number, "id"),
+                cell_location(name, number, "id"),
                 found=repr(claim.id),
                 wanted=Message("an id that no other claim has"),
             )
         known.add(claim.id)
     for number, claim in enumerate(claims, start=2):
-        strange = [each for each in mentioned(claim.relation) if each not in known]
+        strange = [each for each in claims_named_in(claim.relation) if each not in known]
         if strange:
             raise ClaimsError(
-                cell(name, number, "relates_to"),
+                cell_location(name, number, "relates_to"),
                 found=Message("the unknown claim {name}", {"name": strange[0]}),
                 wanted=Message("ids of this file"),
             )

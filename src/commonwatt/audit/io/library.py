@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import Final
 
 from commonwatt.audit.domain.intervals import Interval, hull
-from commonwatt.audit.domain.periods import Period, parse_period
+from commonwatt.audit.domain.periods import ClaimPeriod, parse_period
 from commonwatt.core.shipped import DATA as SHIPPED
 from commonwatt.siting.domain.cost_inputs import PLACE, input_named
-from commonwatt.siting.domain.units import Money, Unit, implied, parse_unit, same_kind
-from commonwatt.siting.engines.cost.chance import draw
+from commonwatt.siting.domain.units import (
+    CurrencyTable,
+    Unit,
+    parse_unit,
+    same_kind,
+    with_implied_denominator,
+)
+from commonwatt.siting.engines.cost.chance import draw_costs
 from commonwatt.siting.engines.cost.model import lcoc_by_part
 from commonwatt.siting.io.cells import load_cells, load_money, site_cells, sites_of
 
@@ -28,7 +34,7 @@ LIBRARY_BASIS: Final = "library of the cost model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quantity:
+class ClaimQuantity:
     """What a claim may be about.
 
     Args:
@@ -45,7 +51,7 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class ReferenceValue:
     """One dated value.
 
     Args:
@@ -66,7 +72,7 @@ class Reference:
     centre: float
     basis: str
     when: str
-    period: Period
+    period: ClaimPeriod
     source: str
     dated: str
     confidence: str
@@ -74,16 +80,18 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Library:
+class ReferenceLibrary:
     """All that claims are checked against."""
 
-    quantities: tuple[Quantity, ...]
+    quantities: tuple[ClaimQuantity, ...]
     parents: dict[str, str]
     names: dict[str, str]
     hubs: dict[str, str]
-    references: tuple[Reference, ...]
-    money: Money
-    by_quantity: dict[str, list[Reference]] = field(default_factory=dict[str, list[Reference]])
+    references: tuple[ReferenceValue, ...]
+    money: CurrencyTable
+    by_quantity: dict[str, list[ReferenceValue]] = field(
+        default_factory=dict[str, list[ReferenceValue]]
+    )
 
     def region(self, text: str) -> str | None:
         """Return the region that `text` names, or the one that it mentions at most length."""
@@ -93,62 +101,66 @@ class Library:
         known = [name for name in self.names if len(name) > 1 and f" {name} " in f" {plain} "]
         return self.names[max(known, key=len)] if known else None
 
-    def quantity_of(self, words: str, unit: Unit, *, compared: bool) -> Quantity | None:
+    def quantity_of(self, words: str, unit: Unit, *, compared: bool) -> ClaimQuantity | None:
         """Return the quantity that the words name best, if its unit can be compared."""
-        best: tuple[float, Quantity] | None = None
+        best: tuple[float, ClaimQuantity] | None = None
         text = words.lower()
         for each in self.quantities:
             length = max((len(word) for word in each.words if _named(word, text)), default=0)
             if not length:
                 continue
             exact = same_kind(each.unit, unit)
-            fits = exact or implied(unit, each.unit) is not None
+            fits = exact or with_implied_denominator(unit, each.unit) is not None
             score = length + (20 if exact and unit.text else 10 if fits else 0)
             if not fits and not (compared or not unit.text):
                 continue
             if best is None or score > best[0]:
                 best = (score, each)
         if best is None and "GDP" in unit.text:
-            return self.named("debt_ratio")
+            return self.quantity("debt_ratio")
         return best[1] if best else None
 
-    def named(self, quantity: str) -> Quantity:
+    def quantity(self, quantity: str) -> ClaimQuantity:
         """Return the quantity of that id."""
         return next(each for each in self.quantities if each.id == quantity)
 
-    def lookup(self, quantity: str, region: str) -> list[Reference]:
+    def lookup(self, quantity: str, region: str) -> list[ReferenceValue]:
         """Return references for a region: its own, its members' hull, or its parent's."""
         own = [each for each in self.by_quantity.get(quantity, []) if each.region == region]
         if own:
             return own
         members = [
-            each for each in self.by_quantity.get(quantity, []) if self.within(each.region, region)
+            each
+            for each in self.by_quantity.get(quantity, [])
+            if self.is_within(each.region, region)
         ]
         if members:
             return self._hulls(quantity, region, members)
         parent = self.parents.get(region, "")
         return self.lookup(quantity, parent) if parent else []
 
-    def within(self, region: str, of: str) -> bool:
+    def is_within(self, region: str, of: str) -> bool:
         """Return whether `region` lies inside `of`."""
         above = self.parents.get(region, "")
-        return bool(above) and (above == of or self.within(above, of))
+        return bool(above) and (above == of or self.is_within(above, of))
 
-    def dearest(self, quantity: str, region: str) -> Reference | None:
+    def highest_in_country(self, quantity: str, region: str) -> ReferenceValue | None:
         """Return the highest reference anywhere in the country of `region`."""
         top = region
         while self.parents.get(top):
             top = self.parents[top]
-        all_ = [r for r in self.by_quantity.get(quantity, []) if self.within(r.region, top)]
+        all_ = [r for r in self.by_quantity.get(quantity, []) if self.is_within(r.region, top)]
         return max(all_, key=lambda each: each.value.high, default=None)
 
-    def _hulls(self, quantity: str, region: str, members: Sequence[Reference]) -> list[Reference]:
-        groups: dict[tuple[str, str], list[Reference]] = {}
+    def _hulls(
+        self, quantity: str, region: str, members: Sequence[ReferenceValue]
+    ) -> list[ReferenceValue]:
+        groups: dict[tuple[str, str], list[ReferenceValue]] = {}
         for each in members:
             groups.setdefault((each.basis, each.when), []).append(each)
         return [self._hull(quantity, region, group) for group in groups.values()]
 
-    def _hull(self, quantity: str, region: str, group: list[Reference]) -> Reference:
+    def _hull(self, quantity: str, region: str, group: list[ReferenceValue]) -> ReferenceValue:
         low = min(group, key=lambda each: each.value.low)
         high = max(group, key=lambda each: each.value.high)
         hub = self.hubs.get(region, "")
@@ -158,7 +170,7 @@ class Library:
         if main is not None:
             note = f"{main.region} {main.value}, " + note
         first = main or group[0]
-        return Reference(
+        return ReferenceValue(
             quantity=quantity, region=region, value=value,
             centre=main.centre if main else value.centre, basis=first.basis, when=first.when,
             period=first.period, source=first.source, dated=first.dated,
@@ -166,11 +178,11 @@ class Library:
         )  # fmt: skip
 
 
-def load_library(folder: Path = DATA) -> Library:
+def load_library(folder: Path = DATA) -> ReferenceLibrary:
     """Return the shipped library, with what the cost model adds to it."""
     money = load_money()
     quantities = tuple(
-        Quantity(
+        ClaimQuantity(
             id=row["quantity"], unit=parse_unit(row["unit"]),
             words=tuple(word.lower() for word in row["words"].split("|")),
             model_input=row["model_input"],
@@ -184,7 +196,7 @@ def load_library(folder: Path = DATA) -> Library:
     derived = [
         each for each in _from_cells(quantities) if (each.quantity, each.region) not in known
     ]
-    library = Library(
+    library = ReferenceLibrary(
         quantities=quantities, parents=parents, names=names, hubs=hubs,
         references=(*written, *derived), money=money,
     )  # fmt: skip
@@ -193,17 +205,17 @@ def load_library(folder: Path = DATA) -> Library:
     return library
 
 
-def in_unit(value: Interval, unit: Unit, into: Unit, money: Money, year: int) -> Interval:
+def in_unit(value: Interval, unit: Unit, into: Unit, money: CurrencyTable, year: int) -> Interval:
     """Return an interval in another unit; money goes at the rate of the nearest year known."""
     if not same_kind(unit, into):
-        unit = implied(unit, into) or unit
+        unit = with_implied_denominator(unit, into) or unit
     factor = unit.factor / into.factor
     if unit.currency and unit.currency != into.currency:
         factor *= rate(money, into.currency, year) / rate(money, unit.currency, year)
     return value.scaled(factor)
 
 
-def rate(money: Money, currency: str, year: int) -> float:
+def rate(money: CurrencyTable, currency: str, year: int) -> float:
     """Return units of a currency per US dollar in the known year nearest to `year`."""
     years = [known for name, known in money.per_usd if name == currency]
     if currency == "USD" or not years:
@@ -234,24 +246,24 @@ def _regions(
     return parents, names, {row["region"]: row["hub"] for row in rows if row["hub"]}
 
 
-def _reference(row: dict[str, str], units: dict[str, Unit], money: Money) -> Reference:
+def _reference(row: dict[str, str], units: dict[str, Unit], money: CurrencyTable) -> ReferenceValue:
     period = parse_period(row["period"])
     assert period is not None, row
     value = in_unit(
         Interval(float(row["low"]), float(row["high"])), parse_unit(row["unit"]),
         units[row["quantity"]], money, int(period.start),
     )  # fmt: skip
-    return Reference(
+    return ReferenceValue(
         quantity=row["quantity"], region=row["region"], value=value, centre=value.centre,
         basis=row["basis"], when=row["period"], period=period, source=row["source"],
         dated=row["dated"], confidence=row["confidence"], note=row["note"],
     )  # fmt: skip
 
 
-def _from_cells(quantities: Sequence[Quantity]) -> list[Reference]:
+def _from_cells(quantities: Sequence[ClaimQuantity]) -> list[ReferenceValue]:
     cells = load_cells()
     inputs = {each.model_input: each for each in quantities if each.model_input}
-    out: list[Reference] = []
+    out: list[ReferenceValue] = []
     for site in sites_of(cells):
         chosen = site_cells(cells, site)
         for name, quantity in inputs.items():
@@ -263,9 +275,9 @@ def _from_cells(quantities: Sequence[Quantity]) -> list[Reference]:
     return out
 
 
-def _modelled(site: str) -> list[Reference]:
+def _modelled(site: str) -> list[ReferenceValue]:
     cells = site_cells(load_cells(), site)
-    spread = draw(cells, draws=4000, seed=1)
+    spread = draw_costs(cells, draws=4000, seed=1)
     source = "Commonwatt cost model with its shipped cells"
     ends = [_energy(cells.medians(), cells["tariff_usd_per_kwh"].value.quantile(q))
             for q in (0.05, 0.5, 0.95)]  # fmt: skip
@@ -303,10 +315,10 @@ def _own(
     basis: str,
     year: int,
     source: str,
-) -> Reference:
+) -> ReferenceValue:
     period = parse_period(str(year))
     assert period is not None
-    return Reference(
+    return ReferenceValue(
         quantity=quantity, region=SITE_REGIONS[site], value=Interval(low, high), centre=mid,
         basis=basis, when=str(year), period=period, source=source, dated=str(year),
         confidence="estimate",

@@ -8,40 +8,42 @@ from typing import Any, Final
 
 import polars as pl
 
-from commonwatt.audit.engines.findings import Finding
-from commonwatt.audit.engines.judge import Audited
-from commonwatt.catalogue.tables import Column, Table
+from commonwatt.audit.engines.findings import ClaimFinding
+from commonwatt.audit.engines.judge import AuditedClaim
+from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.core.messages import Message, translate
 
-TABLE: Final = Table(
+TABLE: Final = TableSchema(
     "audit",
     "One row per finding; a claim may have several, gravest first",
     (
-        Column("claim", "text", "", "id of the claim"),
-        Column("claimed", "text", "", "what is claimed"),
-        Column("region", "text", "", "where"),
-        Column("period", "text", "", "when, as the claim says"),
-        Column("verdict", "text", "", "verdict over all findings of the claim"),
-        Column("kind", "text", "", "kind of this finding"),
-        Column("finding", "text", "", "the finding in a sentence"),
-        Column("arithmetic", "text", "", "the figures that it rests on"),
-        Column("factor_ratio", "number", "ratio", "claim over reference, where wrong by a factor"),
-        Column("other_claim", "text", "", "the claim that it disagrees with"),
-        Column("source", "text", "", "source of the reference, with its date"),
-        Column("reference_year", "text", "", "what the reference speaks of"),
-        Column("confidence", "text", "", "how far the reference may be trusted"),
+        TableColumn("claim", "text", "", "id of the claim"),
+        TableColumn("claimed", "text", "", "what is claimed"),
+        TableColumn("region", "text", "", "where"),
+        TableColumn("period", "text", "", "when, as the claim says"),
+        TableColumn("verdict", "text", "", "verdict over all findings of the claim"),
+        TableColumn("kind", "text", "", "kind of this finding"),
+        TableColumn("finding", "text", "", "the finding in a sentence"),
+        TableColumn("arithmetic", "text", "", "the figures that it rests on"),
+        TableColumn(
+            "factor_ratio", "number", "ratio", "claim over reference, where wrong by a factor"
+        ),
+        TableColumn("other_claim", "text", "", "the claim that it disagrees with"),
+        TableColumn("source", "text", "", "source of the reference, with its date"),
+        TableColumn("reference_year", "text", "", "what the reference speaks of"),
+        TableColumn("confidence", "text", "", "how far the reference may be trusted"),
     ),
 )
 
 
-def audit_frame(audited: Sequence[Audited], language: str = "en") -> pl.DataFrame:
+def audit_frame(audited: Sequence[AuditedClaim], language: str = "en") -> pl.DataFrame:
     """Return one row per finding."""
     rows = [_row(each, finding, language) for each in audited for finding in each.findings]
     names = [column.name for column in TABLE.columns]
     return TABLE.frame(**{name: [row[name] for row in rows] for name in names})
 
 
-def _row(each: Audited, finding: Finding, language: str) -> dict[str, Any]:
+def _row(each: AuditedClaim, finding: ClaimFinding, language: str) -> dict[str, Any]:
     claim = each.claim
     return {
         "claim": claim.id,
@@ -50,7 +52,7 @@ def _row(each: Audited, finding: Finding, language: str) -> dict[str, Any]:
         "period": claim.period,
         "verdict": each.verdict(language),
         "kind": str(finding.kind),
-        "finding": finding.text.say(language),
+        "finding": finding.text.translate(language),
         "arithmetic": finding.arithmetic,
         "factor_ratio": None if finding.factor != finding.factor else finding.factor,
         "other_claim": finding.other,
@@ -60,19 +62,19 @@ def _row(each: Audited, finding: Finding, language: str) -> dict[str, Any]:
     }
 
 
-def audit_text(audited: Sequence[Audited], language: str) -> str:
+def audit_text(audited: Sequence[AuditedClaim], language: str) -> str:
     """Return every claim with its verdict, findings, arithmetic and sources."""
     blocks = [_block(each, language) for each in audited]
     return "\n\n".join([*blocks, _tally(audited, language)])
 
 
-def _block(each: Audited, language: str) -> str:
+def _block(each: AuditedClaim, language: str) -> str:
     claim = each.claim
     figure = f" {claim.value} {claim.unit.text}" if claim.value is not None else ""
     head = f"{claim.id}  {claim.quantity}:{figure} ({'/'.join(claim.regions)}, {claim.period})"
     lines = [head, f"    → {each.verdict(language)}"]
     for finding in each.findings:
-        lines.append(f"      · {finding.text.say(language)}")
+        lines.append(f"      · {finding.text.translate(language)}")
         if finding.source:
             lines.append(f"        {finding.arithmetic}")
             trust = translate(finding.confidence, language)
@@ -80,10 +82,10 @@ def _block(each: Audited, language: str) -> str:
     return "\n".join(lines)
 
 
-def _tally(audited: Sequence[Audited], language: str) -> str:
+def _tally(audited: Sequence[AuditedClaim], language: str) -> str:
     counts = Counter(str(each.kind) for each in audited)
     parts = [f"{translate(kind, language)} {count}" for kind, count in counts.most_common()]
     form = Message(
         "{total} claims: {parts}.", {"total": str(len(audited)), "parts": ", ".join(parts)}
     )
-    return form.say(language)
+    return form.translate(language)

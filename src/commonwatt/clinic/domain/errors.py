@@ -14,7 +14,7 @@ class RulesError(InputError):
     code, exit_code = "rules-invalid", 66
 
 
-class MoveError(CommonwattError):
+class StatusMoveError(CommonwattError):
     """A record may not move so, or not by this person."""
 
     code, exit_code = "move-refused", 67
@@ -32,7 +32,7 @@ class MonitorError(InputError):
     code, exit_code = "monitor-invalid", 69
 
 
-class AdviceRefused(CommonwattError):  # noqa: N818  it is an answer, and the rule is named
+class AdviceRefusedError(CommonwattError):
     """A model may not advise here; the rule is named."""
 
     code, exit_code = "advice-refused", 70

@@ -11,7 +11,7 @@ import html
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
-from commonwatt.clinic.domain.registry.state import Duty, Record, Registry
+from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord, ReportingDuty
 from commonwatt.core.messages import Message, translate
 
 _HEADINGS = {
@@ -36,7 +36,7 @@ _STYLE: Final = (
 )
 
 
-def dossier_records(registry: Registry, version: str) -> dict[str, list[Record]]:
+def dossier_records(registry: Registry, version: str) -> dict[str, list[RegistryRecord]]:
     """Return the records that belong to a version, by kind, in the order of the ledger.
 
     Raises:
@@ -52,7 +52,7 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Record]]
     placed = {
         n for n in registry.by_kind["deployment"] if registry.records[n].body["version"] == version
     }
-    chosen: dict[str, Callable[[Record], bool]] = {
+    chosen: dict[str, Callable[[RegistryRecord], bool]] = {
         "product": lambda r: r.name == product,
         "version": lambda r: r.name == version,
         "intended-use": lambda r: r.name in uses,
@@ -69,7 +69,7 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Record]]
 
 
 def dossier_html(
-    registry: Registry, version: str, *, language: str, duties: Iterable[Duty] = ()
+    registry: Registry, version: str, *, language: str, duties: Iterable[ReportingDuty] = ()
 ) -> str:
     """Return the dossier as one page in the reader's language.
 
@@ -87,10 +87,12 @@ def dossier_html(
     parts = [_standing(registry, found["deployment"], language), _duties(found, duties, language)]
     parts += [_block(kind, records, language) for kind, records in found.items()]
     lang = "zh-Hant" if language == "zh-Hant" else "en"
-    seen = Message("As on record up to entry {index}.", {"index": f"{registry.seen - 1:,}"})
+    seen = Message(
+        "As on record up to entry {index}.", {"index": f"{registry.entries_applied - 1:,}"}
+    )
     return (
         f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style><h1>{title}</h1><p>{html.escape(seen.say(language))}</p>"
+        f"<style>{_STYLE}</style><h1>{title}</h1><p>{html.escape(seen.translate(language))}</p>"
         f"{''.join(parts)}</html>\n"
     )
 
@@ -104,27 +106,29 @@ def label(name: str, language: str) -> str:
     return translate(name.replace("_", " "), language)
 
 
-def _standing(registry: Registry, placed: list[Record], language: str) -> str:
+def _standing(registry: Registry, placed: list[RegistryRecord], language: str) -> str:
     headings = ("deployment", "site", "status", "approved by", "undisclosed", "decisions")
     rows = [_stands(registry, record, language) for record in placed]
     return _section("Where it stands", _grid(headings, rows, language), bool(rows), language)
 
 
-def _stands(registry: Registry, record: Record, language: str) -> list[str]:
+def _stands(registry: Registry, record: RegistryRecord, language: str) -> list[str]:
     approved = registry.approver(record.name)
     by = "–"
     if approved:
         by = f"{approved.actor_id} ({translate('entry', language)} {approved.index:,})"
-    decided = registry.overrides(record.name)
+    decided = registry.override_outcomes(record.name)
     decisions = ", ".join(
         f"{translate(outcome, language)} {sum(row.values()):,}" for outcome, row in decided.items()
     )
     status = translate(str(registry.status(record.name)), language)
-    lacking = f"{len(registry.undisclosed(record.name)):,}"
+    lacking = f"{len(registry.undisclosed_encounters(record.name)):,}"
     return [record.name, record.body["site"], status, by, lacking, decisions or "–"]
 
 
-def _duties(found: Mapping[str, list[Record]], duties: Iterable[Duty], language: str) -> str:
+def _duties(
+    found: Mapping[str, list[RegistryRecord]], duties: Iterable[ReportingDuty], language: str
+) -> str:
     ours = {record.name for record in found["event"]}
     rows = [
         [one.event, one.jurisdiction, one.severity, f"{one.due_at:%Y-%m-%d %H:%M%z}", one.rule]
@@ -140,16 +144,16 @@ def _section(heading: str, body: str, filled: bool, language: str) -> str:
     return f"<h2>{html.escape(translate(heading, language))}</h2>{body if filled else nothing}"
 
 
-def _of_kind(registry: Registry, kind: str) -> Iterable[Record]:
+def _of_kind(registry: Registry, kind: str) -> Iterable[RegistryRecord]:
     return (registry.records[name] for name in registry.by_kind[kind])
 
 
-def _block(kind: str, records: list[Record], language: str) -> str:
+def _block(kind: str, records: list[RegistryRecord], language: str) -> str:
     body = "".join(_one(record, language) for record in records)
     return _section(_HEADINGS[kind], body, bool(records), language)
 
 
-def _one(record: Record, language: str) -> str:
+def _one(record: RegistryRecord, language: str) -> str:
     entry = f"{translate('entry', language)} {record.index:,}, {record.at.isoformat()}"
     caption = f"{html.escape(record.name)} ({html.escape(entry)})"
     return f"<h3>{caption}</h3>{_named(record.body, language)}"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from commonwatt.clinic.domain.registry.state import Record, Registry
+from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
 from commonwatt.clinic.io.dossier import dossier_records
 
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -44,14 +44,14 @@ def fhir_bundle(registry: Registry, version: str) -> dict[str, Any]:
     }
 
 
-def _definition(product: Record) -> dict[str, Any]:
+def _definition(product: RegistryRecord) -> dict[str, Any]:
     name = {"name": product.body["name"], "type": "registered-name"}
     made = {"resourceType": "DeviceDefinition", "id": fhir_id(product.name), "deviceName": [name]}
     code = product.body.get("code")
     return made | ({"identifier": [{"value": code}]} if code else {})
 
 
-def _device(version: Record, product: Record) -> dict[str, Any]:
+def _device(version: RegistryRecord, product: RegistryRecord) -> dict[str, Any]:
     return {
         "resourceType": "Device",
         "id": fhir_id(version.name),
@@ -75,7 +75,7 @@ def _group(site: str) -> dict[str, Any]:
     }
 
 
-def _adverse_event(record: Record, version: Record, site: str) -> dict[str, Any]:
+def _adverse_event(record: RegistryRecord, version: RegistryRecord, site: str) -> dict[str, Any]:
     return {
         "resourceType": "AdverseEvent",
         "id": fhir_id(record.name),
@@ -108,7 +108,7 @@ def _path(resource: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class _FhirElementRule:
     """One element: its path, how often it must stand there, and what it may be."""
 
     path: str
@@ -133,35 +133,35 @@ def _map(value: Any) -> bool:
 
 
 _NAMES: Final = _one_of("registered-name", "user-friendly-name", "patient-reported-name")
-_RULES: Final[Mapping[str, tuple[_Rule, ...]]] = {
+_RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
     "DeviceDefinition": (
-        _Rule("deviceName.name", 1, _text),
-        _Rule("deviceName.type", 1, _NAMES),
-        _Rule("identifier.value", 0, _text),
+        _FhirElementRule("deviceName.name", 1, _text),
+        _FhirElementRule("deviceName.type", 1, _NAMES),
+        _FhirElementRule("identifier.value", 0, _text),
     ),
     "Device": (
-        _Rule("identifier.value", 1, _text),
-        _Rule("status", 0, _one_of("active", "inactive", "entered-in-error")),
-        _Rule("manufacturer", 0, _text),
-        _Rule("name.value", 0, _text),
-        _Rule("name.type", 0, _NAMES),
-        _Rule("version.value", 1, _text),
-        _Rule("definition.reference.reference", 0, _text),
+        _FhirElementRule("identifier.value", 1, _text),
+        _FhirElementRule("status", 0, _one_of("active", "inactive", "entered-in-error")),
+        _FhirElementRule("manufacturer", 0, _text),
+        _FhirElementRule("name.value", 0, _text),
+        _FhirElementRule("name.type", 0, _NAMES),
+        _FhirElementRule("version.value", 1, _text),
+        _FhirElementRule("definition.reference.reference", 0, _text),
     ),
     "Group": (
-        _Rule("type", 1, _one_of("person", "animal", "practitioner", "device", "careteam",
+        _FhirElementRule("type", 1, _one_of("person", "animal", "practitioner", "device", "careteam",
                                  "healthcareservice", "location", "organization",
                                  "relatedperson", "specimen")),
-        _Rule("membership", 1, _one_of("definitional", "enumerated")),
+        _FhirElementRule("membership", 1, _one_of("definitional", "enumerated")),
     ),
     "AdverseEvent": (
-        _Rule("status", 1, _one_of("in-progress", "completed", "entered-in-error", "unknown")),
-        _Rule("actuality", 1, _one_of("actual", "potential")),
-        _Rule("subject", 1, _map),
-        _Rule("subject.reference", 1, _text),
-        _Rule("recordedDate", 0, _instant),
-        _Rule("code.text", 0, _text),
-        _Rule("suspectEntity.instanceReference.reference", 0, _text),
+        _FhirElementRule("status", 1, _one_of("in-progress", "completed", "entered-in-error", "unknown")),
+        _FhirElementRule("actuality", 1, _one_of("actual", "potential")),
+        _FhirElementRule("subject", 1, _map),
+        _FhirElementRule("subject.reference", 1, _text),
+        _FhirElementRule("recordedDate", 0, _instant),
+        _FhirElementRule("code.text", 0, _text),
+        _FhirElementRule("suspectEntity.instanceReference.reference", 0, _text),
     ),
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ _GENERATIVE: Final = ("language model", "generative", "llm", "large language", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class ModelCard:
     """A model card: its fields by path, and the facts that it suggests."""
 
     name: str
@@ -54,7 +54,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardFault:
+class ModelCardFault:
     """Something that a card says against itself, or does not say."""
 
     rule: str
@@ -62,7 +62,7 @@ class CardFault:
     found: str
 
 
-def load_card(path: Path) -> Card:
+def load_card(path: Path) -> ModelCard:
     """Return a CHAI applied model card.
 
     Raises:
@@ -71,7 +71,7 @@ def load_card(path: Path) -> Card:
     return parse_card(path.read_bytes(), str(path))
 
 
-def parse_card(data: bytes, where: str) -> Card:
+def parse_card(data: bytes, where: str) -> ModelCard:
     """Return the card in `data`; a document type, which could pull in files, is refused.
 
     Raises:
@@ -86,7 +86,7 @@ def parse_card(data: bytes, where: str) -> Card:
     fields = _fields(root)
     if "BasicInfo/ModelName" not in fields:
         raise EvidenceError(where, wanted=Message("an applied model card in XML"))
-    return Card(
+    return ModelCard(
         name=fields["BasicInfo/ModelName"],
         developer=fields.get("BasicInfo/ModelDeveloper", ""),
         version=fields.get("ReleaseInfo/ReleaseVersion", ""),
@@ -130,13 +130,13 @@ def suggested_facts(fields: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def card_faults(card: Card, category: str) -> list[CardFault]:
+def card_faults(card: ModelCard, category: str) -> list[ModelCardFault]:
     """Return what is wrong with a card, given its recomputed IMDRF category."""
     checks = (_ages(card), _risk(card, category), *_missing(card))
     return [fault for fault in checks if fault]
 
 
-def _ages(card: Card) -> CardFault | None:
+def _ages(card: ModelCard) -> ModelCardFault | None:
     ages = {
         name: {int(age) for age in _AGE.findall(text)}
         for name, text in card.fields.items()
@@ -147,25 +147,25 @@ def _ages(card: Card) -> CardFault | None:
     if len(every) < 2:
         return None
     said = "; ".join(f"{name}: {', '.join(map(str, sorted(v)))}" for name, v in stated.items())
-    return CardFault(rule="card.ages-contradict", fields=tuple(stated), found=said)
+    return ModelCardFault(rule="card.ages-contradict", fields=tuple(stated), found=said)
 
 
-def _risk(card: Card, category: str) -> CardFault | None:
+def _risk(card: ModelCard, category: str) -> ModelCardFault | None:
     for name, text in card.fields.items():
         if "risk" in name.lower() and text.lower().startswith("low") and category in ("III", "IV"):
             found = f"{text[:80]}; IMDRF category {category}"
-            return CardFault(rule="card.risk-understated", fields=(name,), found=found)
+            return ModelCardFault(rule="card.risk-understated", fields=(name,), found=found)
     return None
 
 
-def _missing(card: Card) -> list[CardFault]:
-    found: list[CardFault] = []
+def _missing(card: ModelCard) -> list[ModelCardFault]:
+    found: list[ModelCardFault] = []
     for name, text in card.fields.items():
         short = text.strip().rstrip(".").lower()
         if "consent" in name.lower() and short in ("n/a", "none", "na", "not applicable"):
-            found.append(CardFault(rule="card.no-disclosure", fields=(name,), found=text[:80]))
+            found.append(ModelCardFault(rule="card.no-disclosure", fields=(name,), found=text[:80]))
         if "bias" in name.lower() and short in ("none", "n/a", "none known"):
-            found.append(CardFault(rule="card.no-known-bias", fields=(name,), found=text[:80]))
+            found.append(ModelCardFault(rule="card.no-known-bias", fields=(name,), found=text[:80]))
     return found
 
 

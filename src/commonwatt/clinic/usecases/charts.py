@@ -11,7 +11,7 @@ import polars as pl
 from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.core.messages import translate
-from commonwatt.report.theme import ALARM, scale, sized, svg
+from commonwatt.report.theme import ALARM, at_common_size, scale, svg
 
 # SciPy ships no complete types; what is used of it is small.
 stats: Any = untyped_stats
@@ -29,7 +29,7 @@ def over_time(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> str:
     title = translate("Observed over expected", language)
     dots = _lines(points, "o_over_e", title, language).mark_point(size=18, filled=True)
     told = translate("Observed over expected by day", language)
-    return svg(sized(dots + _rule(alarms)), description=told)
+    return svg(at_common_size(dots + _rule(alarms)), description=told)
 
 
 def evidence_path(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> str:
@@ -45,7 +45,7 @@ def evidence_path(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> 
     limit = alt.Chart(pl.DataFrame({"over_limit": [1.0]})).mark_rule(color=_SOFT)
     told = translate("Evidence against each model by day, and the limit of its alarm", language)
     drawn = lines + limit.encode(y="over_limit:Q") + _rule(alarms)
-    return svg(sized(drawn), description=told)
+    return svg(at_common_size(drawn), description=told)
 
 
 def _lines(
@@ -81,16 +81,18 @@ def funnel(points: pl.DataFrame, language: str) -> str:
     y: Any = alt.Y("o_over_e:Q", title=title, scale=alt.Scale(zero=False))
     colour: Any = alt.Color("model:N", title=None, scale=scale(models))
     dots = alt.Chart(points).mark_point(size=40, filled=True).encode(x=x, y=y, color=colour)
-    names = alt.Chart(beyond(points)).mark_text(dx=8, align="left", fontSize=11)
+    names = alt.Chart(outside_limits(points)).mark_text(dx=8, align="left", fontSize=11)
     limits = funnel_limits(points["expected"].to_list())
     dash: Any = alt.StrokeDash("level:N", legend=None, scale=alt.Scale(range=[[4, 3], [1, 0]]))
     curves = alt.Chart(limits).mark_line(color=_SOFT, strokeWidth=1)
     edges = curves.encode(x=x, y=y, detail="side:N", strokeDash=dash)
     told = translate("Observed over expected by site, with limits of chance", language)
-    return svg(sized(edges + dots + names.encode(x=x, y=y, text="site:N")), description=told)
+    return svg(
+        at_common_size(edges + dots + names.encode(x=x, y=y, text="site:N")), description=told
+    )
 
 
-def beyond(points: pl.DataFrame) -> pl.DataFrame:
+def outside_limits(points: pl.DataFrame) -> pl.DataFrame:
     """Return the sites that lie outside the outer limits.
 
     >>> given = pl.DataFrame({"expected": [100.0, 100.0], "o_over_e": [1.1, 1.5]})
@@ -160,7 +162,7 @@ def _panel(rows: pl.DataFrame, title: str, groups: list[str], few: str) -> Any:
     )
 
 
-def voices(estimates: pl.DataFrame, language: str) -> str:
+def clinician_against_model(estimates: pl.DataFrame, language: str) -> str:
     """Return the AUC of model, doctor and both, with intervals.
 
     Args:
@@ -174,4 +176,4 @@ def voices(estimates: pl.DataFrame, language: str) -> str:
     bars = chart.mark_rule().encode(x=alt.X("low:Q", title="AUC"), x2="high:Q", y=y)
     dots = chart.mark_point(filled=True, size=50).encode(x=x, y=y)
     told = translate("AUC of the model, of the doctor, and of both together", language)
-    return svg(sized(bars + dots, height=110), description=told)
+    return svg(at_common_size(bars + dots, height=110), description=told)

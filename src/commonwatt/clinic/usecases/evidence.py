@@ -11,8 +11,8 @@ import polars as pl
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.evidence import (
+    compare_clinician_and_model,
     evaluate,
-    joint,
     net_benefit,
     recalibrate,
     sketch_of,
@@ -21,7 +21,7 @@ from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 
 
-def evidence_answer(
+def evidence_result(
     path: Path, *, score: str, label: str, by: Sequence[str], threshold: float
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return what a table says of a model, overall and by each column in `by`.
@@ -73,7 +73,9 @@ def evidence_figures(
     return made
 
 
-def joint_answer(path: Path, *, model: str, doctor: str, label: str) -> dict[str, Any]:
+def clinician_against_model_result(
+    path: Path, *, model: str, doctor: str, label: str
+) -> dict[str, Any]:
     """Return how model, doctor and both do on the same patients.
 
     Raises:
@@ -81,7 +83,7 @@ def joint_answer(path: Path, *, model: str, doctor: str, label: str) -> dict[str
     """
     frame = read_table(path, [model, label, doctor]).drop_nulls()
     scores, own = frame[model].to_numpy(), frame[doctor].to_numpy()
-    return asdict(joint(scores, own, frame[label].cast(pl.Int8).to_numpy()))
+    return asdict(compare_clinician_and_model(scores, own, frame[label].cast(pl.Int8).to_numpy()))
 
 
 def read_table(path: Path, columns: list[str]) -> pl.DataFrame:

@@ -11,20 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from commonwatt.clinic.domain.rules import Ruling, classify, load_book
-from commonwatt.clinic.engines.evidence.sketch import Sketch, sketch_of
-from commonwatt.clinic.engines.monitor import MonitorPlan, Watched, watch_days
+from commonwatt.clinic.domain.rules import ProductRuling, classify, load_rule_book
+from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_of
+from commonwatt.clinic.engines.monitor import MonitorPlan, MonitorResult, monitor_days
 from commonwatt.core.seeds import stream
 from commonwatt.core.shipped import DATA
 
 F64 = npt.NDArray[np.float64]
 EXAMPLES: Final = DATA / "clinic" / "example_models.yaml"
 DAYS: Final = 120
-EVERY: Final = 5  # days between two points of the evidence's path
+PATH_STEP_DAYS: Final = 5  # days between two points of the evidence's path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class MonitoredModel:
     """One model of the programme, as far as it was computed.
 
     Args:
@@ -33,37 +33,37 @@ class Watch:
         days: Sketch of each day.
         sites: One group for each site.
         groups: One group for each group of patients.
-        watched: What its monitor says.
-        path: Evidence over its limit after every `EVERY` days.
+        monitor_result: What its monitor says.
+        path: Evidence over its limit after every `PATH_STEP_DAYS` days.
         open_duties: Duties of its class that are not met.
     """
 
     name: str
-    ruling: Ruling
-    days: tuple[Sketch, ...]
-    sites: Sketch
-    groups: Sketch
-    watched: Watched
+    ruling: ProductRuling
+    days: tuple[ScoreSketch, ...]
+    sites: ScoreSketch
+    groups: ScoreSketch
+    monitor_result: MonitorResult
     path: tuple[float, ...]
     open_duties: tuple[str, ...]
 
     @property
-    def total(self) -> Sketch:
+    def total(self) -> ScoreSketch:
         """Every row."""
         return self.sites.total()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class ClinicExample:
     """Every model, and what its sites and groups are called."""
 
-    models: tuple[Watch, ...]
+    models: tuple[MonitoredModel, ...]
     sites: tuple[str, ...]
     groups: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
+class _DailyRows:
     """What one day brought: scores, labels, and whose they were."""
 
     score: F64
@@ -72,7 +72,7 @@ class _Rows:
     group: npt.NDArray[np.int64]
 
 
-def example(*, language: str, seed: int, on: date) -> Example:
+def clinic_example(*, language: str, seed: int, on: date) -> ClinicExample:
     """Return the example's models as they stand on a day.
 
     Args:
@@ -81,7 +81,7 @@ def example(*, language: str, seed: int, on: date) -> Example:
         on: The day whose law applies.
     """
     file = cast("dict[str, Any]", yaml.safe_load(EXAMPLES.read_text(encoding="utf-8")))
-    return Example(
+    return ClinicExample(
         models=tuple(_watch(entry, file, language, seed, on) for entry in file["models"]),
         sites=tuple(file["sites"]),
         groups=tuple(group["name"][language] for group in file["groups"]),
@@ -90,21 +90,21 @@ def example(*, language: str, seed: int, on: date) -> Example:
 
 def _watch(
     entry: dict[str, Any], file: dict[str, Any], language: str, seed: int, on: date
-) -> Watch:
-    ruling = classify(load_book(), entry["facts"], jurisdiction="hk", on=on)
+) -> MonitoredModel:
+    ruling = classify(load_rule_book(), entry["facts"], jurisdiction="hk", on=on)
     rows = _rows(entry, file, seed)
     days = tuple(sketch_of(day.score, day.label) for day in rows)
     counts = np.stack([day.counts for day in days])
     plan = MonitorPlan(
         band=0.2, alpha=0.05, horizon=int(counts.sum()), middle=float(entry["mean_logit"])
     )
-    return Watch(
+    return MonitoredModel(
         name=entry["name"][language],
         ruling=ruling,
         days=days,
         sites=_by([(day, day.site) for day in rows], len(file["sites"])),
         groups=_by([(day, day.group) for day in rows], len(file["groups"])),
-        watched=watch_days(counts, plan),
+        monitor_result=monitor_days(counts, plan),
         path=_path(counts, plan),
         open_duties=tuple(d for d in ruling.obligations if d not in set(entry["met"])),
     )
@@ -112,18 +112,18 @@ def _watch(
 
 def _path(counts: npt.NDArray[np.int64], plan: MonitorPlan) -> tuple[float, ...]:
     """Return the highest that the evidence has stood, over its limit, as days pass."""
-    ends = range(EVERY, len(counts) + 1, EVERY)
-    return tuple(float(watch_days(counts[:end], plan).statistic[0]) for end in ends)
+    ends = range(PATH_STEP_DAYS, len(counts) + 1, PATH_STEP_DAYS)
+    return tuple(float(monitor_days(counts[:end], plan).statistic[0]) for end in ends)
 
 
-def _rows(entry: dict[str, Any], file: dict[str, Any], seed: int) -> list[_Rows]:
+def _rows(entry: dict[str, Any], file: dict[str, Any], seed: int) -> list[_DailyRows]:
     """Return each day's rows; who they are has a stream of its own and moves no score."""
     chance = stream(seed, f"clinic-example-{entry['id']}")
     whose = stream(seed, f"clinic-example-{entry['id']}-whose")
     odd = entry.get("odd_site", {"name": "", "logit": 0.0})
     harm = np.array([odd["logit"] if site == odd["name"] else 0.0 for site in file["sites"]])
     shares = [group["share"] for group in file["groups"]]
-    made: list[_Rows] = []
+    made: list[_DailyRows] = []
     for day in range(DAYS):
         count = int(entry["patients_per_day"])
         site = whose.choice(len(harm), size=count, p=list(file["sites"].values()))
@@ -131,11 +131,11 @@ def _rows(entry: dict[str, Any], file: dict[str, Any], seed: int) -> list[_Rows]
         x = float(entry["mean_logit"]) + 1.3 * chance.standard_normal(count)
         drift = entry["drift_logit"] if day >= entry["drift_day"] else 0.0
         label = chance.random(count) < 1 / (1 + np.exp(-(x + drift + harm[site])))
-        made.append(_Rows(score=1 / (1 + np.exp(-x)), label=label, site=site, group=group))
+        made.append(_DailyRows(score=1 / (1 + np.exp(-x)), label=label, site=site, group=group))
     return made
 
 
-def _by(days: list[tuple[_Rows, npt.NDArray[np.int64]]], groups: int) -> Sketch:
+def _by(days: list[tuple[_DailyRows, npt.NDArray[np.int64]]], groups: int) -> ScoreSketch:
     return reduce(
-        Sketch.merge, (sketch_of(d.score, d.label, code, groups=groups) for d, code in days)
+        ScoreSketch.merge, (sketch_of(d.score, d.label, code, groups=groups) for d, code in days)
     )

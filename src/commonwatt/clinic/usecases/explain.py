@@ -10,30 +10,30 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.catalogue.tables import Column, Table
+from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.explain import additive_parts, importance, sampled_shapley
 from commonwatt.clinic.engines.explain.shapley import Score
-from commonwatt.clinic.engines.gateway.models import Logistic, load_function, load_logistic
+from commonwatt.clinic.engines.gateway.models import LogisticModel, load_function, load_logistic
 from commonwatt.clinic.usecases.evidence import read_table
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
 
 F64 = npt.NDArray[np.float64]
-CASE: Final = Table(
+CASE: Final = TableSchema(
     "explained",
     "What each column adds for one case.",
     (
-        Column("column", "text", "", "the column"),
-        Column("adds", "number", "", "what it adds to the logit or the score"),
-        Column("error", "number", "", "standard error; zero where it is exact"),
+        TableColumn("column", "text", "", "the column"),
+        TableColumn("adds", "number", "", "what it adds to the logit or the score"),
+        TableColumn("error", "number", "", "standard error; zero where it is exact"),
     ),
 )
 BACKGROUND: Final = 100  # rows that stand for what is not known
 
 
-def explain_answer(
+def explanation_result(
     path: Path,
     *,
     linear: Path | None,
@@ -54,7 +54,7 @@ def explain_answer(
     if bool(linear) == bool(python):
         raise UsageError("clinic explain", wanted=Message("exactly one of --linear and --python"))
     model = load_logistic(linear) if linear else load_function(python, "--python")
-    names = list(model.weights) if isinstance(model, Logistic) else list(columns)
+    names = list(model.weights) if isinstance(model, LogisticModel) else list(columns)
     if not names:
         raise UsageError("--column", wanted=Message("the columns that the function reads"))
     rows, y = _table(path, names, label)
@@ -79,16 +79,16 @@ def _one(
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     if not 0 <= row < len(rows):
         raise EvidenceError(f"row {row:,}", wanted=Message("the number of a row"))
-    if isinstance(model, Logistic):
+    if isinstance(model, LogisticModel):
         weights = np.array([model.weights[name] for name in names])
         found = additive_parts(model.intercept, weights, rows.mean(axis=0), rows[row])
-        added, errors, scale = found.parts, np.zeros(len(names)), "logit"
+        added, errors, scale = found.contributions, np.zeros(len(names)), "logit"
         base, whole = found.base, found.logit
     else:
         chance = stream(seed, "shapley")
         background = rows[chance.choice(len(rows), min(BACKGROUND, len(rows)), replace=False)]
         shares = sampled_shapley(scorer(model, names), background, rows[row], chance)
-        added, errors, scale = shares.shares, shares.errors, "score"
+        added, errors, scale = shares.values, shares.errors, "score"
         base, whole = shares.base, shares.score
     order = np.lexsort((np.arange(len(names)), -np.abs(added)))
     frame = CASE.frame(column=[names[i] for i in order], adds=added[order], error=errors[order])
@@ -98,7 +98,7 @@ def _one(
 
 def scorer(model: Any, names: Sequence[str]) -> Score:
     """Return a model of named facts as one of rows of numbers."""
-    if isinstance(model, Logistic):
+    if isinstance(model, LogisticModel):
         weights = np.array([model.weights[name] for name in names])
         return lambda rows: 1 / (1 + np.exp(-np.clip(model.intercept + rows @ weights, -700, 700)))
 

@@ -9,18 +9,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.clinic.engines.gateway import Gate, Runner
-from commonwatt.clinic.engines.gateway.lottery import audit, pledge
+from commonwatt.clinic.engines.gateway import AdviceGate, PathwayRunner
+from commonwatt.clinic.engines.gateway.lottery import audit_lottery, record_commitment
 from commonwatt.clinic.engines.gateway.site import (
-    Site,
+    ClinicSite,
     load_secret,
     load_site,
-    lot_secret,
+    lottery_of,
+    lottery_secret,
     read_secret,
     salt_of,
-    sample_of,
 )
-from commonwatt.clinic.io.registry import Desk
+from commonwatt.clinic.io.registry import RegistryWriter
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Ledger
@@ -32,23 +32,23 @@ Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenedGate:
     """A gate that is ready, and the site file behind it."""
 
-    gate: Gate
-    site: Site
+    gate: AdviceGate
+    site: ClinicSite
 
     @property
-    def on_trust(self) -> list[str]:
+    def unverified_deployments(self) -> list[str]:
         """Deployments of which nothing shows that the version on record is what runs."""
-        return sorted(name for name, model in self.site.models.items() if not model.checked)
+        return sorted(name for name, model in self.site.models.items() if not model.has_digest)
 
 
 @contextmanager
-def opened(
-    where: str, key_file: Path, site_file: Path, secret_file: Path, *, now: datetime
-) -> Generator[Opened]:
-    """Give the gate of a site over the ledger at `where`, its lot pledged.
+def open_gate(
+    ledger_location: str, key_file: Path, site_file: Path, secret_file: Path, *, now: datetime
+) -> Generator[OpenedGate]:
+    """Give the gate of a site over the ledger at `ledger_location`, its lot pledged.
 
     Raises:
         InputError: The site file or the secret cannot be read.
@@ -57,21 +57,21 @@ def opened(
     """
     site, secret = load_site(site_file), load_secret(secret_file)
     key = Key.load(key_file)
-    ledger = Ledger.open(where, create=False)
+    ledger = Ledger.open(ledger_location, create=False)
     try:
-        desk = Desk(ledger)
+        desk = RegistryWriter(ledger)
         site.check_artefacts(desk.registry)
-        lot = sample_of(site, secret) if site.share else None
+        lot = lottery_of(site, secret) if site.share else None
         if lot:
-            pledge(desk, site.name, lot, by=key, at=now)
+            record_commitment(desk, site.name, lot, by=key, at=now)
         models = {name: loaded.model for name, loaded in site.models.items()}
-        gate = Gate(desk, site.name, models, by=key, salt=salt_of(secret), sample=lot)
-        yield Opened(gate=gate, site=site)
+        gate = AdviceGate(desk, site.name, models, by=key, salt=salt_of(secret), sample=lot)
+        yield OpenedGate(gate=gate, site=site)
     finally:
         ledger.engine.dispose()
 
 
-def hooks_server(opened_gate: Opened, host: str, port: int, clock: Clock) -> uvicorn.Server:
+def hooks_server(gate: OpenedGate, host: str, port: int, clock: Clock) -> uvicorn.Server:
     """Return the CDS Hooks server, not yet started.
 
     Raises:
@@ -79,11 +79,11 @@ def hooks_server(opened_gate: Opened, host: str, port: int, clock: Clock) -> uvi
     """
     import uvicorn
 
-    from commonwatt.clinic.engines.gateway.service import Service
+    from commonwatt.clinic.engines.gateway.service import CdsHooksService
 
-    site = opened_gate.site
+    site = gate.site
     remote = frozenset(name for name, loaded in site.models.items() if loaded.remote)
-    service = Service(opened_gate.gate, clock, site.signer_of, remote)
+    service = CdsHooksService(gate.gate, clock, site.signer_of, remote)
     config = uvicorn.Config(
         service.app(), host=host, port=port, log_level="warning", access_log=False, lifespan="off"
     )
@@ -116,7 +116,7 @@ _FREE = Message("an address of this machine with a free port")
 
 
 def serve_agents(
-    opened_gate: Opened, pathway: str, plan: str, clock: Clock, lines: Iterable[str]
+    gate: OpenedGate, pathway: str, plan: str, clock: Clock, lines: Iterable[str]
 ) -> Iterator[str]:
     """Yield the MCP server's answer to each line of one agent's plan.
 
@@ -125,12 +125,12 @@ def serve_agents(
     """
     from commonwatt.clinic.engines.gateway.mcp import McpServer
 
-    runner = Runner(opened_gate.gate, opened_gate.site.pathway(pathway), plan)
+    runner = PathwayRunner(gate.gate, gate.site.pathway(pathway), plan)
     yield from McpServer(runner, clock).serve(lines)
 
 
-def ask(
-    opened_gate: Opened,
+def request_advice(
+    gate: OpenedGate,
     deployment: str,
     encounter: str,
     facts: Mapping[str, str],
@@ -143,20 +143,22 @@ def ask(
     Raises:
         AdviceRefused: The rule is named; the refusal is on record, too.
     """
-    verdict = opened_gate.gate.ask(deployment, encounter, facts, at=now, own_estimate=own_estimate)
+    verdict = gate.gate.request_advice(
+        deployment, encounter, facts, at=now, own_estimate=own_estimate
+    )
     verdict.check()
     return asdict(verdict) | {"words": dict(verdict.words)}
 
 
-def audit_lots(where: str, site: str, secret_files: Iterable[Path]) -> dict[str, Any]:
+def lottery_audit(ledger_location: str, site: str, secret_files: Iterable[Path]) -> dict[str, Any]:
     """Return what drawing a site's lots again shows.
 
     Raises:
         InputError: A secret cannot be read.
     """
-    told = [lot_secret(read_secret(path)) for path in secret_files]
-    ledger = Ledger.open(where, create=False)
+    told = [lottery_secret(read_secret(path)) for path in secret_files]
+    ledger = Ledger.open(ledger_location, create=False)
     try:
-        return asdict(audit(ledger.entries(), site, told)) | {"site": site}
+        return asdict(audit_lottery(ledger.entries(), site, told)) | {"site": site}
     finally:
         ledger.engine.dispose()

@@ -10,31 +10,31 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.catalogue.tables import Column, Table
-from commonwatt.clinic.domain.rules import classify, load_book
+from commonwatt.catalogue.tables import TableColumn, TableSchema
+from commonwatt.clinic.domain.rules import classify, load_rule_book
 from commonwatt.clinic.io.imports import (
-    Card,
+    ModelCard,
     card_faults,
     load_adverse_events,
     load_card,
     load_fda_devices,
 )
 
-CARDS = Table(
+CARDS = TableSchema(
     "cards",
     "Model cards: the class that their words suggest, and what they say against themselves.",
     (
-        Column("file", "text", "", "name of the file"),
-        Column("name", "text", "", "as the card has it"),
-        Column("version", "text", "", "as the card has it"),
-        Column("category", "text", "", "IMDRF category recomputed from the suggested facts"),
-        Column("rule", "text", "", "fault that was found; empty where there is none"),
-        Column("found", "text", "", "what the card says"),
+        TableColumn("file", "text", "", "name of the file"),
+        TableColumn("name", "text", "", "as the card has it"),
+        TableColumn("version", "text", "", "as the card has it"),
+        TableColumn("category", "text", "", "IMDRF category recomputed from the suggested facts"),
+        TableColumn("rule", "text", "", "fault that was found; empty where there is none"),
+        TableColumn("found", "text", "", "what the card says"),
     ),
 )
 
 
-def import_answer(paths: Sequence[Path], on: date) -> tuple[dict[str, Any], pl.DataFrame]:
+def import_result(paths: Sequence[Path], on: date) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return what some public records hold; the kind of each is read off its name.
 
     Args:
@@ -57,8 +57,8 @@ def import_answer(paths: Sequence[Path], on: date) -> tuple[dict[str, Any], pl.D
     return answer, CARDS.frame(**{name: [row[name] for row in rows] for name in names})
 
 
-def _card_rows(file: str, card: Card, on: date) -> list[dict[str, str]]:
-    category = classify(load_book(), card.facts, jurisdiction="imdrf", on=on).verdicts[0].klass
+def _card_rows(file: str, card: ModelCard, on: date) -> list[dict[str, str]]:
+    category = classify(load_rule_book(), card.facts, jurisdiction="imdrf", on=on).verdicts[0].klass
     head = {"file": file, "name": card.name, "version": card.version, "category": category}
     faults = card_faults(card, category)
     return [head | {"rule": f.rule, "found": f.found} for f in faults] or [

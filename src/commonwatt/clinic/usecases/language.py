@@ -14,17 +14,17 @@ from commonwatt.clinic.engines.gateway.models import load_function
 from commonwatt.clinic.engines.gateway.site import load_secret
 from commonwatt.clinic.engines.language import (
     ChatModel,
-    Examined,
-    Local,
-    Note,
-    Recorder,
+    ClinicalNote,
+    LanguageExamination,
+    LocalModel,
+    RecordingModel,
     TextModel,
     examine,
     load_medec,
     make_canaries,
     split_cases,
 )
-from commonwatt.clinic.engines.language.baseline import Baseline
+from commonwatt.clinic.engines.language.baseline import NgramBaseline
 from commonwatt.clinic.engines.language.canaries import canaries_text, load_canaries
 from commonwatt.clinic.engines.language.models import answers_text, load_answers
 from commonwatt.core.errors import UsageError
@@ -33,7 +33,7 @@ from commonwatt.core.messages import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ModelAccess:
     """Which model is examined, and how it is reached; exactly one way is given.
 
     Args:
@@ -53,9 +53,9 @@ class Asked:
     baseline: bool = False
 
 
-def language_answer(
+def language_result(
     path: Path,
-    asked: Asked,
+    access: ModelAccess,
     *,
     held_out: float,
     canaries: Path | None,
@@ -70,7 +70,7 @@ def language_answer(
         UsageError: Not exactly one way to the model is given.
     """
     learnt, held = split_cases(load_medec(path), held_out)
-    model = Recorder(_model(asked, learnt, seed))
+    model = RecordingModel(_model(access, learnt, seed))
     planted = load_canaries(canaries) if canaries else []
     found = examine(model, held[:first], canaries=planted, seed=seed)
     source = f"MEDEC notes {file_sha256(path)[:12]}, held-out share {held_out:g}, seed {seed}"
@@ -82,7 +82,7 @@ def language_answer(
 _LICENCE = "that of the model's maker for its answers; prompts are not kept"
 
 
-def _plain(found: Examined) -> dict[str, Any]:
+def _plain(found: LanguageExamination) -> dict[str, Any]:
     return {
         "model": found.model,
         "notes": found.notes,
@@ -96,22 +96,22 @@ def _plain(found: Examined) -> dict[str, Any]:
     }
 
 
-def _model(asked: Asked, learnt: list[Note], seed: int) -> TextModel:
+def _model(asked: ModelAccess, learnt: list[ClinicalNote], seed: int) -> TextModel:
     ways = [asked.url, asked.python, asked.answers, asked.baseline]
     if sum(bool(way) for way in ways) != 1:
         wanted = Message("exactly one of --url, --python, --answers and --baseline")
         raise UsageError("clinic language", wanted=wanted)
     if asked.baseline:
-        return Baseline(learnt)
+        return NgramBaseline(learnt)
     if asked.answers:
         return load_answers(asked.answers)
     if asked.python:
-        return Local(asked.python, load_function(asked.python, "--python"))
+        return LocalModel(asked.python, load_function(asked.python, "--python"))
     token = os.environ.get(asked.token_env, "") if asked.token_env else ""
     return ChatModel(url=asked.url, model=asked.model or "model", token=token, seed=seed)
 
 
-def canaries_answer(secret_file: Path, count: int) -> tuple[str, str]:
+def canaries_result(secret_file: Path, count: int) -> tuple[str, str]:
     """Return canaries to be kept, and the lines to be planted.
 
     Raises:

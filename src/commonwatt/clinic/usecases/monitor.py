@@ -12,10 +12,15 @@ import numpy.typing as npt
 import polars as pl
 
 from commonwatt.clinic.domain.errors import MonitorError
-from commonwatt.clinic.engines.evidence import Sketch, recalibrate
-from commonwatt.clinic.engines.evidence.metrics import FEWEST, auc
+from commonwatt.clinic.engines.evidence import ScoreSketch, recalibrate
+from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc
 from commonwatt.clinic.engines.evidence.sketch import BINS, sketch_of
-from commonwatt.clinic.engines.monitor import MonitorPlan, Watched, label_free_auc, watch_days
+from commonwatt.clinic.engines.monitor import (
+    MonitorPlan,
+    MonitorResult,
+    label_free_auc,
+    monitor_days,
+)
 from commonwatt.clinic.engines.monitor.labelfree import ASSUMPTION
 from commonwatt.clinic.usecases.evidence import read_table
 from commonwatt.core.messages import Message
@@ -23,7 +28,7 @@ from commonwatt.core.messages import Message
 REFERENCE_DAYS: Final = 7
 
 
-def monitor_answer(
+def monitor_verdicts(
     path: Path,
     *,
     columns: tuple[str, str, str],
@@ -56,14 +61,14 @@ def monitor_answer(
         horizon=horizon or frame.height,
         middle=float(np.log(rate / (1 - rate))),
     )
-    found = watch_days(counts, plan)
+    found = monitor_days(counts, plan)
     return {"alpha": alpha, "band": band, "horizon_rows": plan.horizon, "days": len(days)} | {
         "streams": [_stream(i, name, found, days) for i, name in enumerate(names)],
-        "companion": companion(counts[:, 0]),
+        "companion": label_free_comparison(counts[:, 0]),
     }
 
 
-def companion(counts: npt.NDArray[np.int64]) -> dict[str, Any] | None:
+def label_free_comparison(counts: npt.NDArray[np.int64]) -> dict[str, Any] | None:
     """Return the realised AUC after the first week beside what scores alone would say of it.
 
     `None` where the first week or what follows it holds too few events.
@@ -72,10 +77,12 @@ def companion(counts: npt.NDArray[np.int64]) -> dict[str, Any] | None:
         counts: Rows by day, label and bin, shape (days, 2, BINS).
     """
     before, after = counts[:REFERENCE_DAYS].sum(axis=0), counts[REFERENCE_DAYS:].sum(axis=0)
-    if min(before.sum(axis=1).min(), after.sum(axis=1).min()) < FEWEST:
+    if min(before.sum(axis=1).min(), after.sum(axis=1).min()) < FEWEST_EVENTS:
         return None
     none = np.zeros((1, 2), np.int64)
-    line = recalibrate(Sketch(counts=before[None], above=none, score_sum=none[:, 0], threshold=0.5))
+    line = recalibrate(
+        ScoreSketch(counts=before[None], above=none, score_sum=none[:, 0], threshold=0.5)
+    )
     return {
         "reference_days": REFERENCE_DAYS,
         "realised_auc": float(auc(after[None], 0.0)[0][0]),
@@ -122,7 +129,7 @@ def _check_days(days: list[str | None]) -> None:
             raise MonitorError("day", wanted=Message("A date is written YYYY-MM-DD.")) from None
 
 
-def _stream(i: int, name: str, found: Watched, days: list[str]) -> dict[str, Any]:
+def _stream(i: int, name: str, found: MonitorResult, days: list[str]) -> dict[str, Any]:
     at = int(found.alarm_at[i])
     return {
         "stream": name,

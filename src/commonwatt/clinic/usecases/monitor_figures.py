@@ -10,28 +10,28 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.catalogue.tables import Column, Table
-from commonwatt.clinic.engines.evidence.metrics import FEWEST, auc
+from commonwatt.catalogue.tables import TableColumn, TableSchema
+from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc
 from commonwatt.clinic.engines.evidence.sketch import centres
-from commonwatt.clinic.engines.monitor import MonitorPlan, watch_days
+from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_days
 from commonwatt.clinic.usecases.charts import evidence_path, over_time
 from commonwatt.clinic.usecases.evidence import read_table
 from commonwatt.clinic.usecases.monitor import daily_counts
 
 I64 = npt.NDArray[np.int64]
 POINTS: Final = 40  # most points of a line
-DRAWN: Final = 9  # streams that are drawn; all are in the table
-OVER_TIME: Final = Table(
+MOST_STREAMS_DRAWN: Final = 9  # streams that are drawn; all are in the table
+OVER_TIME: Final = TableSchema(
     "over_time",
     "How each stream did in each stretch of days.",
     (
-        Column("model", "text", "", "the stream"),
-        Column("day", "count", "days", "last day of the stretch, from the first"),
-        Column("rows", "count", "rows", "rows of the stretch"),
-        Column("events", "count", "rows", "events among them"),
-        Column("o_over_e", "number", "share", "observed over expected; empty without rows"),
-        Column("auc", "number", "share", "AUC; empty where there are too few"),
-        Column("over_limit", "number", "share", "highest evidence so far over its limit"),
+        TableColumn("model", "text", "", "the stream"),
+        TableColumn("day", "count", "days", "last day of the stretch, from the first"),
+        TableColumn("rows", "count", "rows", "rows of the stretch"),
+        TableColumn("events", "count", "rows", "events among them"),
+        TableColumn("o_over_e", "number", "share", "observed over expected; empty without rows"),
+        TableColumn("auc", "number", "share", "AUC; empty where there are too few"),
+        TableColumn("over_limit", "number", "share", "highest evidence so far over its limit"),
     ),
 )
 
@@ -60,12 +60,12 @@ def monitor_figures(
     alarms = pl.DataFrame(
         [
             {"model": one["stream"], "day": days.index(one["alarm_on"])}
-            for one in answer["streams"][:DRAWN]
+            for one in answer["streams"][:MOST_STREAMS_DRAWN]
             if one["alarm_on"]
         ],
         schema={"model": pl.String, "day": pl.Int64},
     )
-    drawn = points.filter(pl.col("model").is_in(names[:DRAWN]))
+    drawn = points.filter(pl.col("model").is_in(names[:MOST_STREAMS_DRAWN]))
     known = drawn.filter(pl.col("o_over_e").is_not_null())
     evidence = drawn.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
     return points, {
@@ -98,8 +98,8 @@ def _stretches(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = events / expected
     area = auc(flat, 0.0)[0]
-    few = np.minimum(events, rows - events) < FEWEST
-    path = np.stack([watch_days(counts[:end], plan).statistic for end in ends], axis=1)
+    few = np.minimum(events, rows - events) < FEWEST_EVENTS
+    path = np.stack([monitor_days(counts[:end], plan).statistic for end in ends], axis=1)
     return {
         "model": [name for name in names for _ in ends],
         "day": list(ends) * len(names),

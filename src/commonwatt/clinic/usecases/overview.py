@@ -6,10 +6,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from commonwatt.clinic.domain.registry.state import Record, Registry
+from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
 from commonwatt.clinic.io.dossier import dossier_html
-from commonwatt.clinic.io.registry import Desk
-from commonwatt.clinic.usecases.queries import clocks, fold
+from commonwatt.clinic.io.registry import RegistryWriter
+from commonwatt.clinic.usecases.queries import clocks, replay_registry
 from commonwatt.ledger import Ledger, Signer
 
 _KINDS: Final = (
@@ -18,9 +18,9 @@ _KINDS: Final = (
 )  # fmt: skip
 
 
-def registry_of(ledger: Ledger) -> Registry:
+def load_registry(ledger: Ledger) -> Registry:
     """Return the registry without advice, decisions and outcomes, which are many."""
-    return fold(ledger, _KINDS)
+    return replay_registry(ledger, _KINDS)
 
 
 def deployments(registry: Registry, now: datetime) -> list[dict[str, Any]]:
@@ -45,11 +45,11 @@ def _row(registry: Registry, name: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _of(registry: Registry, kind: str) -> list[Record]:
+def _of(registry: Registry, kind: str) -> list[RegistryRecord]:
     return [registry.records[name] for name in registry.by_kind[kind]]
 
 
-def _is_alarm(event: Record, deployment: str) -> bool:
+def _is_alarm(event: RegistryRecord, deployment: str) -> bool:
     return event.body["type"] == "signal" and event.body["deployment"] == deployment
 
 
@@ -111,7 +111,7 @@ def report_incident(
         "deployment": deployment, "type": "incident", "severity": severity,
         "jurisdiction": jurisdiction, "code": code,
     }  # fmt: skip
-    desk = Desk(ledger)
+    desk = RegistryWriter(ledger)
     with desk.transaction() as tx:
         number = len(desk.registry.by_kind["event"]) + 1
         entry = desk.record(tx, "event", f"incident-{number}", body, by=by, at=at)
@@ -120,4 +120,4 @@ def report_incident(
 
 def dossier(ledger: Ledger, version: str, language: str) -> str:
     """Return everything on record about a version, as one page."""
-    return dossier_html(Desk(ledger).registry, version, language=language)
+    return dossier_html(RegistryWriter(ledger).registry, version, language=language)

@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from commonwatt.clinic.domain.errors import EvidenceError, MoveError
+from commonwatt.clinic.domain.errors import EvidenceError, StatusMoveError
 from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry
-from commonwatt.clinic.domain.rules import load_book
+from commonwatt.clinic.domain.rules import load_rule_book
 from commonwatt.clinic.engines.gateway.gate import REFUSAL
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Ledger
-from commonwatt.ledger.actors import find
+from commonwatt.ledger.actors import find_actor
 from commonwatt.ledger.usecases import with_ledger
 
 Clocks = dict[tuple[str, str], tuple[float, bool, str]]
 _STANDING = ("deployment", "move")
 
 
-def fold(ledger: Ledger, kinds: Iterable[str]) -> Registry:
+def replay_registry(ledger: Ledger, kinds: Iterable[str]) -> Registry:
     """Return the registry of some kinds of entry only.
 
     What is live hangs on a handful of entries, advice on millions; a question about
@@ -35,13 +35,13 @@ def fold(ledger: Ledger, kinds: Iterable[str]) -> Registry:
     return registry
 
 
-def live(where: str, site: str, at: datetime) -> list[dict[str, Any]]:
+def live_deployments(ledger_location: str, site: str, at: datetime) -> list[dict[str, Any]]:
     """Return what was live at a site at an instant."""
-    found = _asked(where, _STANDING, lambda registry: registry.live(site, at))
+    found = _asked(ledger_location, _STANDING, lambda registry: registry.live_deployments(site, at))
     return [asdict(one) | {"since": one.since.isoformat()} for one in found]
 
 
-def approver(where: str, deployment: str) -> dict[str, Any]:
+def approver(ledger_location: str, deployment: str) -> dict[str, Any]:
     """Return who approved a deployment and with it its threshold.
 
     Raises:
@@ -49,13 +49,13 @@ def approver(where: str, deployment: str) -> dict[str, Any]:
     """
 
     def use(ledger: Ledger) -> dict[str, Any]:
-        registry = fold(ledger, _STANDING)
+        registry = replay_registry(ledger, _STANDING)
         record = registry.get(deployment, "deployment")
         move = registry.approver(deployment)
         if move is None:
-            raise MoveError(deployment, found=Message("no approval on record"))
+            raise StatusMoveError(deployment, found=Message("no approval on record"))
         with ledger.reading() as connection:
-            person = find(connection, move.actor_id).person
+            person = find_actor(connection, move.actor_id).person
         return {
             "deployment": deployment,
             "threshold": record.body["threshold"],
@@ -66,13 +66,13 @@ def approver(where: str, deployment: str) -> dict[str, Any]:
             "entry": move.index,
         }
 
-    return with_ledger(where, use)
+    return with_ledger(ledger_location, use)
 
 
-def rulings(where: str, product: str, jurisdiction: str) -> list[dict[str, Any]]:
+def rulings(ledger_location: str, product: str, jurisdiction: str) -> list[dict[str, Any]]:
     """Return which rule sets gave a product its class in a place, in order."""
     kinds = ("intended-use", "ruling")
-    found = _asked(where, kinds, lambda registry: registry.rulings(product, jurisdiction))
+    found = _asked(ledger_location, kinds, lambda registry: registry.rulings(product, jurisdiction))
     return [
         {
             "ruling": one.name,
@@ -85,11 +85,11 @@ def rulings(where: str, product: str, jurisdiction: str) -> list[dict[str, Any]]
     ]
 
 
-def undisclosed(where: str, deployment: str) -> dict[str, Any]:
+def undisclosed_encounters(ledger_location: str, deployment: str) -> dict[str, Any]:
     """Return encounters advised on without a disclosure, and those refused for the lack of one."""
 
     def use(ledger: Ledger) -> dict[str, Any]:
-        registry = fold(ledger, ("deployment", "disclosure", "advice"))
+        registry = replay_registry(ledger, ("deployment", "disclosure", "advice"))
         registry.get(deployment, "deployment")
         refused = {
             str(entry.body.get("encounter", ""))
@@ -97,12 +97,12 @@ def undisclosed(where: str, deployment: str) -> dict[str, Any]:
             if entry.body["rule"] == "gate.not-disclosed"
             and entry.body.get("deployment") == deployment
         }
-        return {"advised": registry.undisclosed(deployment), "refused": sorted(refused)}
+        return {"advised": registry.undisclosed_encounters(deployment), "refused": sorted(refused)}
 
-    return with_ledger(where, use)
+    return with_ledger(ledger_location, use)
 
 
-def unsigned(where: str, deployment: str) -> list[str]:
+def unsigned_advice(ledger_location: str, deployment: str) -> list[str]:
     """Return the advice on which a signed decision is wanted and none is on record.
 
     Raises:
@@ -111,37 +111,41 @@ def unsigned(where: str, deployment: str) -> list[str]:
 
     def use(registry: Registry) -> list[str]:
         registry.get(deployment, "deployment")
-        return registry.unsigned(deployment)
+        return registry.unsigned_advice(deployment)
 
-    return _asked(where, ("deployment", "advice", "decision"), use)
+    return _asked(ledger_location, ("deployment", "advice", "decision"), use)
 
 
-def overrides(where: str, deployment: str) -> dict[str, Any]:
+def overrides(ledger_location: str, deployment: str) -> dict[str, Any]:
     """Return how accepted and overridden advice fared, and what both voices knew together."""
     kinds = ("deployment", "advice", "decision", "outcome")
 
     def use(registry: Registry) -> dict[str, Any]:
         registry.get(deployment, "deployment")
         return {
-            "decisions": registry.overrides(deployment),
+            "decisions": registry.override_outcomes(deployment),
             "voices": _voices(registry, deployment),
         }
 
-    return _asked(where, kinds, use)
+    return _asked(ledger_location, kinds, use)
 
 
 def _voices(registry: Registry, deployment: str) -> dict[str, Any] | None:
     """Return model, doctor and both on the lots; `None` where there is too little to say."""
-    from commonwatt.clinic.engines.evidence import joint  # brings SciPy and numba
+    from commonwatt.clinic.engines.evidence import (
+        compare_clinician_and_model,  # brings SciPy and numba
+    )
 
     rows = np.array(registry.forecasts(deployment), np.float64).reshape(-1, 3)
     try:
-        return asdict(joint(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.int8)))
+        return asdict(
+            compare_clinician_and_model(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.int8))
+        )
     except EvidenceError:
         return None
 
 
-def seen_first(where: str, advice: str) -> bool | None:
+def clinician_saw_advice_first(ledger_location: str, advice: str) -> bool | None:
     """Return whether the doctor saw a piece of advice before giving an own estimate, if known.
 
     Raises:
@@ -152,18 +156,18 @@ def seen_first(where: str, advice: str) -> bool | None:
         registry.get(advice, "advice")
         return registry.saw_advice_first(advice)
 
-    return _asked(where, ("advice", "decision"), use)
+    return _asked(ledger_location, ("advice", "decision"), use)
 
 
-def duties(where: str) -> list[dict[str, Any]]:
+def duties(ledger_location: str) -> list[dict[str, Any]]:
     """Return who must be told of incidents by when, soonest first."""
-    found = _asked(where, ("event",), lambda registry: registry.duties(clocks()))
+    found = _asked(ledger_location, ("event",), lambda registry: registry.duties(clocks()))
     return [asdict(one) | {"due_at": one.due_at.isoformat(timespec="minutes")} for one in found]
 
 
 def clocks() -> Clocks:
     """Return the reporting periods of the rule book by jurisdiction and severity."""
-    rules = load_book().rules
+    rules = load_rule_book().rules
     return {
         (rule.jurisdiction, rule.clock.event): (rule.clock.days, rule.clock.working, rule.rule_id)
         for rule in rules
@@ -172,4 +176,4 @@ def clocks() -> Clocks:
 
 
 def _asked(where: str, kinds: Iterable[str], use: Callable[[Registry], Any]) -> Any:
-    return with_ledger(where, lambda ledger: use(fold(ledger, kinds)))
+    return with_ledger(where, lambda ledger: use(replay_registry(ledger, kinds)))

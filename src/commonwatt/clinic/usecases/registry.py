@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.clinic.io.dossier import dossier_html
 from commonwatt.clinic.io.fhir import fhir_bundle, fhir_faults
 from commonwatt.clinic.io.pdf import pdf_of
-from commonwatt.clinic.io.registry import Desk, Status
+from commonwatt.clinic.io.registry import DeploymentStatus, RegistryWriter
 from commonwatt.clinic.usecases.queries import clocks
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
@@ -22,49 +22,57 @@ from commonwatt.ledger.usecases import entry_dict, with_ledger
 T = TypeVar("T")
 
 
-def with_desk(where: str, use: Callable[[Desk], T]) -> T:
-    """Return what `use` makes of the desk over the ledger at `where`."""
-    return with_ledger(where, lambda ledger: use(Desk(ledger)))
+def with_registry_writer(ledger_location: str, use: Callable[[RegistryWriter], T]) -> T:
+    """Return what `use` makes of the desk over the ledger at `ledger_location`."""
+    return with_ledger(ledger_location, lambda ledger: use(RegistryWriter(ledger)))
 
 
 def register(
-    where: str, key_file: Path, kind: str, name: str, body_file: Path, *, now: datetime
+    ledger_location: str, key_file: Path, kind: str, name: str, body_file: Path, *, now: datetime
 ) -> dict[str, Any]:
     """Put the record in a JSON file on file.
 
     Raises:
         MoveError: The file is not a JSON object, or the record is refused.
     """
-    return record(where, key_file, kind, name, _read(body_file), now=now)
+    return record(ledger_location, key_file, kind, name, _read(body_file), now=now)
 
 
 def record(
-    where: str, key_file: Path, kind: str, name: str, body: dict[str, Any], *, now: datetime
+    ledger_location: str,
+    key_file: Path,
+    kind: str,
+    name: str,
+    body: dict[str, Any],
+    *,
+    now: datetime,
 ) -> dict[str, Any]:
     """Put a record on file."""
     key = Key.load(key_file)
 
-    def use(desk: Desk) -> dict[str, Any]:
+    def use(desk: RegistryWriter) -> dict[str, Any]:
         with desk.transaction() as tx:
             return entry_dict(desk.record(tx, kind, name, body, by=key, at=now))
 
-    return with_desk(where, use)
+    return with_registry_writer(ledger_location, use)
 
 
 def move(
-    where: str, key_file: Path, deployment: str, to: str, reason: str, *, now: datetime
+    ledger_location: str, key_file: Path, deployment: str, to: str, reason: str, *, now: datetime
 ) -> dict[str, Any]:
     """Move a deployment."""
     key = Key.load(key_file)
 
-    def use(desk: Desk) -> dict[str, Any]:
+    def use(desk: RegistryWriter) -> dict[str, Any]:
         with desk.transaction() as tx:
-            return entry_dict(desk.move(tx, deployment, Status(to), by=key, at=now, reason=reason))
+            return entry_dict(
+                desk.move(tx, deployment, DeploymentStatus(to), by=key, at=now, reason=reason)
+            )
 
-    return with_desk(where, use)
+    return with_registry_writer(ledger_location, use)
 
 
-def dossier(where: str, version: str, language: str) -> tuple[str, dict[str, Any]]:
+def dossier(ledger_location: str, version: str, language: str) -> tuple[str, dict[str, Any]]:
     """Return the dossier of a version as a page and as FHIR, which is checked.
 
     Raises:
@@ -72,12 +80,12 @@ def dossier(where: str, version: str, language: str) -> tuple[str, dict[str, Any
         IdentityError: The FHIR bundle breaks a rule of R5, which is our fault.
     """
 
-    def use(desk: Desk) -> tuple[str, dict[str, Any]]:
+    def use(desk: RegistryWriter) -> tuple[str, dict[str, Any]]:
         owed = desk.registry.duties(clocks())
         page = dossier_html(desk.registry, version, language=language, duties=owed)
         return page, fhir_bundle(desk.registry, version)
 
-    page, bundle = with_desk(where, use)
+    page, bundle = with_registry_writer(ledger_location, use)
     faults = fhir_faults(bundle)
     if faults:
         raise IdentityError("FHIR", found="; ".join(faults[:3]))
@@ -100,5 +108,5 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         body = None
     if not isinstance(body, dict):
-        raise MoveError(str(path), wanted=Message("a JSON object"))
+        raise StatusMoveError(str(path), wanted=Message("a JSON object"))
     return cast("dict[str, Any]", body)

@@ -6,17 +6,23 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.clinic.domain.rules import Ruling, check, classify, load_book, moved
+from commonwatt.clinic.domain.rules import (
+    ProductRuling,
+    cells_moved_by,
+    check_rule_book,
+    classify,
+    load_rule_book,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def classify_answer(
+def classification_result(
     facts: Mapping[str, str], jurisdictions: Sequence[str], on: date
 ) -> dict[str, Any]:
     """Return class, route and duties of a product in each place."""
-    book = load_book()
+    book = load_rule_book()
     rulings = [classify(book, facts, jurisdiction=place, on=on) for place in jurisdictions]
     sources = {rule.rule_id: rule for ruling in rulings for rule in ruling.rules}
     return {
@@ -37,7 +43,7 @@ def classify_answer(
     }
 
 
-def ruling_dict(ruling: Ruling) -> dict[str, Any]:
+def ruling_dict(ruling: ProductRuling) -> dict[str, Any]:
     """Return a ruling as plain values."""
     return {
         "jurisdiction": ruling.jurisdiction,
@@ -55,9 +61,9 @@ def ruling_dict(ruling: Ruling) -> dict[str, Any]:
     }
 
 
-def check_answer(days: Sequence[date], others: Mapping[str, str]) -> dict[str, pl.DataFrame]:
+def rule_check_result(days: Sequence[date], others: Mapping[str, str]) -> dict[str, pl.DataFrame]:
     """Return gaps, contradictions and unruled services over every combination."""
-    found = check(load_book(), days, others=others)
+    found = check_rule_book(load_rule_book(), days, others=others)
     return {
         "gaps": found.gaps,
         "contradictions": found.contradictions,
@@ -66,6 +72,6 @@ def check_answer(days: Sequence[date], others: Mapping[str, str]) -> dict[str, p
     }
 
 
-def moved_answer(rule_id: str, valid_from: date, days: Sequence[date]) -> pl.DataFrame:
+def moved_rule_result(rule_id: str, valid_from: date, days: Sequence[date]) -> pl.DataFrame:
     """Return the cells whose class changes when the date of a rule moves."""
-    return moved(load_book(), rule_id, valid_from, days)
+    return cells_moved_by(load_rule_book(), rule_id, valid_from, days)

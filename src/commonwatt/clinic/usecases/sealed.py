@@ -11,42 +11,42 @@ from urllib.parse import urlsplit
 
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.evidence.sealed import (
-    Item,
     Scorer,
-    Signed,
-    Terms,
-    confirm,
+    SealedCase,
+    SealTerms,
+    SignedStatement,
+    confirm_report,
     examine,
-    load_items,
-    load_opened,
+    is_in_seal,
+    load_cases,
+    load_revealed_case,
     load_signed,
-    reveal,
+    reveal_case,
     seal,
-    was_sealed,
 )
 from commonwatt.clinic.engines.gateway.models import HttpModel, load_function, load_logistic
 from commonwatt.clinic.engines.gateway.site import load_secret, read_secret
-from commonwatt.clinic.io.registry import Desk
-from commonwatt.clinic.usecases.registry import with_desk
+from commonwatt.clinic.io.registry import RegistryWriter
+from commonwatt.clinic.usecases.registry import with_registry_writer
 from commonwatt.core.errors import UsageError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key
-from commonwatt.ledger.actors import find
+from commonwatt.ledger.actors import find_actor
 
 _HERE = ("127.0.0.1", "::1", "localhost")
 
 
-def seal_answer(items: Path, secret: Path, key_file: Path, terms: Terms) -> Signed:
+def seal_cases(items: Path, secret: Path, key_file: Path, terms: SealTerms) -> SignedStatement:
     """Return the seal over the items in a file.
 
     Raises:
         EvidenceError: The items are not of the form.
     """
-    return seal(load_items(items), load_secret(secret), terms, by=Key.load(key_file))
+    return seal(load_cases(items), load_secret(secret), terms, by=Key.load(key_file))
 
 
-def examine_answer(
+def examine_sealed_model(
     items: Path,
     secret: Path,
     key_file: Path,
@@ -55,7 +55,7 @@ def examine_answer(
     earlier: Sequence[Path],
     *,
     now: datetime,
-) -> Signed:
+) -> SignedStatement:
     """Return the signed report on a model.
 
     Args:
@@ -70,7 +70,7 @@ def examine_answer(
     Raises:
         EvidenceError: Items, seal or earlier reports do not belong together.
     """
-    private: list[Item] = load_items(items)
+    private: list[SealedCase] = load_cases(items)
     return examine(
         private,
         read_secret(secret),
@@ -108,8 +108,14 @@ def vendor_model(
     return HttpModel(url=url), file_sha256(artefact)
 
 
-def keep(
-    where: str, key_file: Path, version: str, name: str, report: Signed, *, now: datetime
+def record_report(
+    ledger_location: str,
+    key_file: Path,
+    version: str,
+    name: str,
+    report: SignedStatement,
+    *,
+    now: datetime,
 ) -> int:
     """Put a report on record as third-party evidence; return the number of its entry.
 
@@ -118,18 +124,18 @@ def keep(
     """
     key = Key.load(key_file)
 
-    def use(desk: Desk) -> int:
+    def use(desk: RegistryWriter) -> int:
         on_record = desk.registry.get(version, "version").body["artefact_sha256"]
         if on_record != report.body["artefact_sha256"]:
             raise EvidenceError(version, wanted=Message("the artefact that was examined"))
         with desk.transaction() as tx:
-            body = _record(report, version, find(tx, _actor(key)).person.organisation)
+            body = _record(report, version, find_actor(tx, _actor(key)).person.organisation)
             return desk.record(tx, "evidence", name, body, by=key, at=now).index
 
-    return with_desk(where, use)
+    return with_registry_writer(ledger_location, use)
 
 
-def _record(report: Signed, version: str, evaluator: str) -> dict[str, Any]:
+def _record(report: SignedStatement, version: str, evaluator: str) -> dict[str, Any]:
     return {
         "version": version,
         "design": "third-party",
@@ -146,26 +152,28 @@ def _actor(key: Key) -> str:
     return actor_id_of(key.public_key)
 
 
-def reveal_answer(items: Path, secret: Path, number: int) -> Any:
+def revealed_case(items: Path, secret: Path, number: int) -> Any:
     """Return one item with its proof.
 
     Raises:
         EvidenceError: There is no such item.
     """
-    return reveal(load_items(items), read_secret(secret), number)
+    return reveal_case(load_cases(items), read_secret(secret), number)
 
 
-def confirm_answer(report: Path, sealed: Path, opened: Sequence[Path]) -> dict[str, Any]:
+def report_confirmation(
+    report: Path, sealed: Path, revealed_files: Sequence[Path]
+) -> dict[str, Any]:
     """Return what a report says, after signature, seal and opened items were checked.
 
     Raises:
         EvidenceError: Something does not hold.
     """
     found, under = load_signed(report), load_signed(sealed)
-    confirm(found, under)
-    for path in opened:
-        if not was_sealed(load_opened(path), under):
+    confirm_report(found, under)
+    for path in revealed_files:
+        if not is_in_seal(load_revealed_case(path), under):
             raise EvidenceError(str(path), found=Message("not an item of the sealed set"))
-    return {"holds": True, "opened": len(opened), "evaluator": found.public_key} | dict(
+    return {"holds": True, "opened": len(revealed_files), "evaluator": found.public_key} | dict(
         asdict(found)["body"]
     )

@@ -7,20 +7,35 @@ from typing import Any, Final
 
 import polars as pl
 
-from commonwatt.clinic.domain.rules import load_book
-from commonwatt.clinic.engines.evidence import Joint, evaluate, joint
+from commonwatt.clinic.domain.rules import load_rule_book
+from commonwatt.clinic.engines.evidence import (
+    ClinicianModelComparison,
+    compare_clinician_and_model,
+    evaluate,
+)
 from commonwatt.clinic.engines.evidence.metrics import o_over_e
-from commonwatt.clinic.engines.evidence.sketch import UNIT, Sketch
-from commonwatt.clinic.usecases.charts import evidence_path, funnel, over_time, subgroups, voices
-from commonwatt.clinic.usecases.example import EVERY, Example, Watch, example
+from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
+from commonwatt.clinic.usecases.charts import (
+    clinician_against_model,
+    evidence_path,
+    funnel,
+    over_time,
+    subgroups,
+)
+from commonwatt.clinic.usecases.example import (
+    PATH_STEP_DAYS,
+    ClinicExample,
+    MonitoredModel,
+    clinic_example,
+)
 from commonwatt.core.messages import Message, translate
 from commonwatt.core.shipped import DATA
-from commonwatt.report import Fact, Figure, Section, Shown
+from commonwatt.report import ReportFact, ReportFigure, ReportSection, ReportTable
 
 FORECASTS: Final = DATA / "clinic" / "support2" / "forecasts.csv.gz"
 
 
-def clinic_section(*, language: str, seed: int, on: date) -> Section:
+def clinic_section(*, language: str, seed: int, on: date) -> ReportSection:
     """Return the section for the report, in the reader's language.
 
     Args:
@@ -28,9 +43,9 @@ def clinic_section(*, language: str, seed: int, on: date) -> Section:
         seed: The programme's seed, from which the synthetic scores are drawn.
         on: The day whose law applies.
     """
-    found = example(language=language, seed=seed, on=on)
-    both = worth()
-    return Section(
+    found = clinic_example(language=language, seed=seed, on=on)
+    both = clinician_model_comparison()
+    return ReportSection(
         name="clinic",
         title=translate("Medical models", language),
         lede=translate(
@@ -62,17 +77,19 @@ _NOTES: Final = (
 )
 
 
-def worth() -> Joint:
+def clinician_model_comparison() -> ClinicianModelComparison:
     """Return what model and doctor of the SUPPORT study foretold, alone and together."""
     frame = pl.read_csv(FORECASTS)
-    return joint(frame["model"].to_numpy(), frame["doctor"].to_numpy(), frame["alive"].to_numpy())
+    return compare_clinician_and_model(
+        frame["model"].to_numpy(), frame["doctor"].to_numpy(), frame["alive"].to_numpy()
+    )
 
 
-def _facts(found: Example, both: Joint, language: str) -> list[Fact]:
-    book = load_book()
+def _facts(found: ClinicExample, both: ClinicianModelComparison, language: str) -> list[ReportFact]:
+    book = load_rule_book()
     unconfirmed = sum(rule.source.checked == "unconfirmed" for rule in book.rules)
-    alarms = sum(one.watched.verdicts[0] == "alarm" for one in found.models)
-    gaps = {"alpha": f"{found.models[0].watched.bound:g}"}
+    alarms = sum(one.monitor_result.verdicts[0] == "alarm" for one in found.models)
+    gaps = {"alpha": f"{found.models[0].monitor_result.bound:g}"}
     bound = Message("guaranteed bound on any false alarm: {alpha}", gaps)
     gaps = {"model": f"{both.model[0]:.3f}", "doctor": f"{both.doctor[0]:.3f}"}
     alone = Message("AUC; the model alone {model}, the doctor alone {doctor}", gaps)
@@ -84,30 +101,30 @@ def _facts(found: Example, both: Joint, language: str) -> list[Fact]:
         (translate("Doctor and model together", language), f"{both.both[0]:.3f}", alone),
     ]
     return [
-        Fact(label=label, value=value, note=note.say(language) if note else "")
+        ReportFact(label=label, value=value, note=note.translate(language) if note else "")
         for label, value, note in given
     ]
 
 
-def _table(found: Example, language: str) -> Shown:
+def _table(found: ClinicExample, language: str) -> ReportTable:
     headings = (
         "Model", "Class and route in Hong Kong", "AUC (interval)", "Observed over expected",
         "Monitor", "Open duties",
     )  # fmt: skip
-    return Shown(
+    return ReportTable(
         title=translate("Models", language),
         headings=[translate(heading, language) for heading in headings],
         rows=[_row(one, language) for one in found.models],
     )
 
 
-def _row(one: Watch, language: str) -> list[str]:
+def _row(one: MonitoredModel, language: str) -> list[str]:
     estimates = evaluate(one.total, ["all"])
     said = {row["metric"]: row for row in estimates.iter_rows(named=True)}
     classes = ", ".join(verdict.klass for verdict in one.ruling.verdicts) or "–"
     route = translate(one.ruling.route or "no route stated", language)
-    verdict = translate(one.watched.verdicts[0], language)
-    at = int(one.watched.alarm_at[0])
+    verdict = translate(one.monitor_result.verdicts[0], language)
+    at = int(one.monitor_result.alarm_at[0])
     day = f" ({translate('Day', language)} {at})" if at >= 0 else ""
     return [
         one.name,
@@ -125,7 +142,7 @@ def _interval(row: dict[str, Any]) -> str:
     return f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
 
 
-def _worth_table(both: Joint, language: str) -> Shown:
+def _worth_table(both: ClinicianModelComparison, language: str) -> ReportTable:
     rows = [[name, f"{e:.3f}", f"{low:.3f}–{high:.3f}"]
             for name, (e, low, high) in _voiced(both, language)]  # fmt: skip
     for name, (gap, low, high) in (
@@ -135,15 +152,17 @@ def _worth_table(both: Joint, language: str) -> Shown:
         rows.append([name, f"{gap:+.3f}", f"{low:+.3f} … {high:+.3f}"])
     gaps = {"count": f"{both.disagree:,}", "share": f"{both.doctor_right:.1%}"}
     apart = Message("They disagree on {count}; the doctor is right in {share} of those", gaps)
-    return Shown(
+    return ReportTable(
         title=translate("What recording the doctor's own estimate is worth", language),
         headings=[translate(word, language) for word in ("Voice", "AUC", "Interval at 95 %")],
         rows=rows,
-        note=apart.say(language),
+        note=apart.translate(language),
     )
 
 
-def _voiced(both: Joint, language: str) -> list[tuple[str, tuple[float, float, float]]]:
+def _voiced(
+    both: ClinicianModelComparison, language: str
+) -> list[tuple[str, tuple[float, float, float]]]:
     return [
         (translate("model", language), both.model),
         (translate("doctor", language), both.doctor),
@@ -151,7 +170,7 @@ def _voiced(both: Joint, language: str) -> list[tuple[str, tuple[float, float, f
     ]
 
 
-def _over_time(found: Example, language: str) -> Figure:
+def _over_time(found: ClinicExample, language: str) -> ReportFigure:
     points = pl.DataFrame(
         [
             {"model": one.name, "day": day, "o_over_e": _ratio(sketch)}
@@ -159,7 +178,7 @@ def _over_time(found: Example, language: str) -> Figure:
             for day, sketch in enumerate(one.days)
         ]
     )
-    return Figure(
+    return ReportFigure(
         name="clinic-over-time",
         title=translate("Observed over expected by day", language),
         caption=translate(
@@ -170,16 +189,16 @@ def _over_time(found: Example, language: str) -> Figure:
     )
 
 
-def _evidence(found: Example, language: str) -> Figure:
+def _evidence(found: ClinicExample, language: str) -> ReportFigure:
     points = pl.DataFrame(
         [
-            {"model": one.name, "day": EVERY * (i + 1), "over_limit": value}
+            {"model": one.name, "day": PATH_STEP_DAYS * (i + 1), "over_limit": value}
             for one in found.models
             for i, value in enumerate(one.path)
         ]
     )
     drawn = points.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
-    return Figure(
+    return ReportFigure(
         name="clinic-evidence",
         title=translate("Evidence of each monitor", language),
         caption=translate(
@@ -192,14 +211,14 @@ def _evidence(found: Example, language: str) -> Figure:
     )
 
 
-def _alarms(found: Example) -> pl.DataFrame:
+def _alarms(found: ClinicExample) -> pl.DataFrame:
     return pl.DataFrame(
-        [{"model": one.name, "day": int(one.watched.alarm_at[0])} for one in found.models],
+        [{"model": one.name, "day": int(one.monitor_result.alarm_at[0])} for one in found.models],
         schema={"model": pl.String, "day": pl.Int64},
     ).filter(pl.col("day") >= 0)
 
 
-def _subgroups(found: Example, language: str) -> Figure:
+def _subgroups(found: ClinicExample, language: str) -> ReportFigure:
     tables = [
         evaluate(one.groups, [f"{one.name}: {group}" for group in found.groups])
         for one in found.models
@@ -207,7 +226,7 @@ def _subgroups(found: Example, language: str) -> Figure:
     wanted = pl.col("metric").is_in(["auc", "o_over_e"])
     names = ("group", "metric", "estimate", "low", "high", "rows", "events", "verdict")
     data = pl.concat(tables).filter(wanted).select(names)
-    return Figure(
+    return ReportFigure(
         name="clinic-subgroups",
         title=translate("Groups of patients", language),
         caption=translate(
@@ -218,9 +237,9 @@ def _subgroups(found: Example, language: str) -> Figure:
     )
 
 
-def _funnel(found: Example, language: str) -> Figure:
+def _funnel(found: ClinicExample, language: str) -> ReportFigure:
     data = pl.concat([_at_sites(one, found.sites) for one in found.models])
-    return Figure(
+    return ReportFigure(
         name="clinic-funnel",
         title=translate("Sites", language),
         caption=translate(
@@ -233,7 +252,7 @@ def _funnel(found: Example, language: str) -> Figure:
     )
 
 
-def _at_sites(one: Watch, sites: tuple[str, ...]) -> pl.DataFrame:
+def _at_sites(one: MonitoredModel, sites: tuple[str, ...]) -> pl.DataFrame:
     ratio, _, _ = o_over_e(one.sites, 0.95)
     expected = one.sites.score_sum / UNIT
     return pl.DataFrame(
@@ -241,13 +260,13 @@ def _at_sites(one: Watch, sites: tuple[str, ...]) -> pl.DataFrame:
     )
 
 
-def _voices(both: Joint, language: str) -> Figure:
+def _voices(both: ClinicianModelComparison, language: str) -> ReportFigure:
     rows = [
         {"voice": name, "estimate": e, "low": low, "high": high}
         for name, (e, low, high) in _voiced(both, language)
     ]
     data = pl.DataFrame(rows)
-    return Figure(
+    return ReportFigure(
         name="clinic-voices",
         title=translate("Model, doctor, and both together", language),
         caption=translate(
@@ -255,10 +274,10 @@ def _voices(both: Joint, language: str) -> Figure:
             " together is lost where the doctor is not asked before the advice.",
             language,
         ),
-        svg=voices(data, language),
+        svg=clinician_against_model(data, language),
         data=data,
     )
 
 
-def _ratio(sketch: Sketch) -> float:
+def _ratio(sketch: ScoreSketch) -> float:
     return float(sketch.counts[0, 1].sum() / max(sketch.score_sum[0] / UNIT, 1e-9))

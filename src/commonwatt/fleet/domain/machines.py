@@ -110,13 +110,13 @@ def uniform_fleet(nodes: int, gpus_per_node: int) -> Fleet:
         cpu_milli=np.zeros(nodes, np.int64),
         memory_mib=np.zeros(nodes, np.int64),
         tenant=np.full(nodes, SHARED, np.int32),
-        sites=(ONE_SITE,),
+        sites=(SINGLE_SITE,),
         gpu_types=(UNNAMED_GPU,),
         rtt_ms=np.zeros((1, 1)),
     )
 
 
-ONE_SITE = Site(
+SINGLE_SITE = Site(
     name="site",
     region="unknown",
     pue=1.3,

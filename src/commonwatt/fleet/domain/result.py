@@ -63,7 +63,7 @@ class Segments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class SimulationResult:
     """The outcome of one simulation; job columns have shape (jobs,).
 
     Args:

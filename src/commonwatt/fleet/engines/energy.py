@@ -15,9 +15,9 @@ import numpy.typing as npt
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet, Site
-from commonwatt.fleet.domain.result import Result
+from commonwatt.fleet.domain.result import SimulationResult
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.timeline import Steps, held_by
+from commonwatt.fleet.engines.timeline import StepSeries, held_by
 
 F64 = npt.NDArray[np.float64]
 HOUR_MS = 3_600_000
@@ -47,11 +47,13 @@ class SiteEnergy:
     cost_usd: float
     carbon_kg: float
     held_gpu_h: float
-    held_milli: Steps
+    held_milli: StepSeries
     hour_kwh: F64
 
 
-def energy_used(result: Result, fleet: Fleet, *, from_ms: int, until_ms: int) -> list[SiteEnergy]:
+def energy_used(
+    result: SimulationResult, fleet: Fleet, *, from_ms: int, until_ms: int
+) -> list[SiteEnergy]:
     """Return what each site drew between two instants, in the order of the sites.
 
     Raises:
@@ -69,7 +71,7 @@ def _hours(from_ms: int, until_ms: int) -> I64:
     return np.concatenate([[from_ms], whole, [until_ms]]).astype(np.int64)
 
 
-def _site_energy(result: Result, fleet: Fleet, i: int, cuts: I64) -> SiteEnergy:
+def _site_energy(result: SimulationResult, fleet: Fleet, i: int, cuts: I64) -> SiteEnergy:
     site, here = fleet.sites[i], fleet.site == i
     idle_kwh, step_kwh = np.zeros(len(cuts) - 1), np.zeros(len(cuts) - 1)
     whole_kwh, held = 0.0, np.zeros(len(cuts) - 1, np.int64)
@@ -91,7 +93,7 @@ def _site_energy(result: Result, fleet: Fleet, i: int, cuts: I64) -> SiteEnergy:
     return _priced(site, cuts, idle_kwh, step_kwh, held, held_by(result, here.astype(np.int64), 1))
 
 
-def _held_milli_ms(result: Result, nodes: npt.NDArray[np.bool_], cuts: I64) -> int:
+def _held_milli_ms(result: SimulationResult, nodes: npt.NDArray[np.bool_], cuts: I64) -> int:
     """Return GPU time held on `nodes`, piece by piece rather than hour by hour."""
     segment, node, milli = result.segments.pieces()
     own = result.segments
@@ -100,7 +102,7 @@ def _held_milli_ms(result: Result, nodes: npt.NDArray[np.bool_], cuts: I64) -> i
 
 
 def _priced(
-    site: Site, cuts: I64, idle_kwh: F64, step_kwh: F64, held: I64, held_milli: Steps
+    site: Site, cuts: I64, idle_kwh: F64, step_kwh: F64, held: I64, held_milli: StepSeries
 ) -> SiteEnergy:
     it_kwh = idle_kwh + step_kwh
     hour_kwh = it_kwh * site.pue

@@ -21,14 +21,14 @@ from commonwatt.fleet.domain.machines import SHARED, Fleet
 from commonwatt.fleet.domain.policies.backfill import BACKFILLS
 from commonwatt.fleet.domain.policies.order import ORDERS
 from commonwatt.fleet.domain.policies.place.state import eligibility
-from commonwatt.fleet.domain.policies.policy import Policy
-from commonwatt.fleet.domain.result import JobState, Result, Segments, exact_sum
+from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
+from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult, exact_sum
 from commonwatt.fleet.domain.workload import I32, I64, Bools, Workload
 from commonwatt.fleet.engines.simulator.setup import Runtime
-from commonwatt.fleet.engines.simulator.simulate import Pool, simulate, take_nodes
+from commonwatt.fleet.engines.simulator.simulate import Pool, select_nodes, simulate
 
 
-class Reason(StrEnum):
+class QueueReason(StrEnum):
     """Why a job waits at an instant; the first that applies."""
 
     NEVER_FITS = "never-fits"
@@ -45,18 +45,18 @@ class Reason(StrEnum):
     """It fits, but the order of the queue holds it back."""
 
 
-SAID: dict[Reason, Message] = {
-    Reason.NEVER_FITS: Message("asks for more than its nodes have"),
-    Reason.PREEMPTED: Message("preempted by a job that goes first"),
-    Reason.QUOTA_USED: Message("its tenant's quota is used up"),
-    Reason.TOO_FEW_FREE: Message("too few GPUs are free"),
-    Reason.FRAGMENTED: Message("enough GPUs are free, but not together"),
-    Reason.BEHIND_OTHERS: Message("fits, but jobs ahead of it in the queue go first"),
+REASON_MESSAGES: dict[QueueReason, Message] = {
+    QueueReason.NEVER_FITS: Message("asks for more than its nodes have"),
+    QueueReason.PREEMPTED: Message("preempted by a job that goes first"),
+    QueueReason.QUOTA_USED: Message("its tenant's quota is used up"),
+    QueueReason.TOO_FEW_FREE: Message("too few GPUs are free"),
+    QueueReason.FRAGMENTED: Message("enough GPUs are free, but not together"),
+    QueueReason.BEHIND_OTHERS: Message("fits, but jobs ahead of it in the queue go first"),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class WaitInterval:
     """A stretch of the wait with one reason.
 
     Args:
@@ -68,7 +68,7 @@ class Stretch:
 
     from_ms: int
     until_ms: int
-    reason: Reason
+    reason: QueueReason
     free_gpus: float
 
 
@@ -118,19 +118,19 @@ class Explanation:
     job_id: str
     state: JobState
     queue_delay_s: float | None
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[WaitInterval, ...]
     blockers: tuple[Blocker, ...]
     remedies: tuple[Remedy, ...]
 
 
-BLOCKERS_TOLD = 10
+MOST_BLOCKERS = 10
 
 
 def explain(
-    result: Result,
+    result: SimulationResult,
     workload: Workload,
     fleet: Fleet,
-    policy: Policy,
+    policy: SchedulingPolicy,
     job_id: str,
     *,
     pool: Pool = "all",
@@ -146,8 +146,8 @@ def explain(
     job = _number(workload, job_id)
     nodes = _own_nodes(workload, fleet, job, pool)
     during = _overlapping(result, int(workload.submit_ms[job]), int(result.end_ms[job]))
-    wait = _Wait(during, workload, fleet, policy, job, nodes, quotas)
-    tried = _Tried(workload, fleet, policy, job, pool, seed, runtime, quotas)
+    wait = _JobWait(during, workload, fleet, policy, job, nodes, quotas)
+    tried = _Counterfactual(workload, fleet, policy, job, pool, seed, runtime, quotas)
     return Explanation(
         job_id=job_id,
         state=JobState(int(result.state[job])),
@@ -165,7 +165,7 @@ def _number(workload: Workload, job_id: str) -> int:
     return int(found[0])
 
 
-def _overlapping(result: Result, from_ms: int, until_ms: int) -> Result:
+def _overlapping(result: SimulationResult, from_ms: int, until_ms: int) -> SimulationResult:
     """Return `result` with only the segments that overlap a stretch; -1 is its end."""
     own = result.segments
     kept = own.end_ms >= from_ms
@@ -193,26 +193,26 @@ def _own_nodes(workload: Workload, fleet: Fleet, job: int, pool: Pool) -> Bools:
     return eligible[klass[job]]
 
 
-def _delay_s(result: Result, workload: Workload, job: int) -> float | None:
+def _delay_s(result: SimulationResult, workload: Workload, job: int) -> float | None:
     start_ms = int(result.start_ms[job])
     return None if start_ms < 0 else (start_ms - int(workload.submit_ms[job])) / 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Wait:
+class _JobWait:
     """The wait of one job, replayed from the outcome."""
 
-    result: Result
+    result: SimulationResult
     workload: Workload
     fleet: Fleet
-    policy: Policy
+    policy: SchedulingPolicy
     job: int
     nodes: Bools
     quotas: Mapping[str, float] | None
 
-    def stretches(self) -> Iterator[Stretch]:
+    def stretches(self) -> Iterator[WaitInterval]:
         """Return the reasons over the wait, neighbours with one reason joined."""
-        open_at: Stretch | None = None
+        open_at: WaitInterval | None = None
         for from_ms, until_ms in self._gaps():
             for at_ms, end_ms in self._instants(from_ms, until_ms):
                 reason, free = self._reason(at_ms)
@@ -221,7 +221,7 @@ class _Wait:
                     continue
                 if open_at:
                     yield open_at
-                open_at = Stretch(
+                open_at = WaitInterval(
                     from_ms=at_ms, until_ms=end_ms, reason=reason, free_gpus=free / 1000
                 )
         if open_at:
@@ -245,19 +245,19 @@ class _Wait:
         cuts = [from_ms, *at[(at > from_ms) & (at < until_ms)].tolist(), until_ms]
         yield from pairwise(cuts)
 
-    def _reason(self, at_ms: int) -> tuple[Reason, int]:
+    def _reason(self, at_ms: int) -> tuple[QueueReason, int]:
         free = self._free_milli(at_ms)
         own_free = int(free[self.nodes].sum())
         if self.result.state[self.job] == JobState.REJECTED:
-            return Reason.NEVER_FITS, own_free
+            return QueueReason.NEVER_FITS, own_free
         if self._ran_before(at_ms):
-            return Reason.PREEMPTED, own_free
+            return QueueReason.PREEMPTED, own_free
         if self._quota_used(at_ms):
-            return Reason.QUOTA_USED, own_free
+            return QueueReason.QUOTA_USED, own_free
         if own_free < self.workload.demand_milli()[self.job]:
-            return Reason.TOO_FEW_FREE, own_free
+            return QueueReason.TOO_FEW_FREE, own_free
         fits = self._fits(free)
-        return (Reason.BEHIND_OTHERS if fits else Reason.FRAGMENTED), own_free
+        return (QueueReason.BEHIND_OTHERS if fits else QueueReason.FRAGMENTED), own_free
 
     def _running(self, at_ms: int) -> Bools:
         own = self.result.segments
@@ -304,7 +304,7 @@ class _Wait:
             time = np.maximum(inside, 0)[segment] * self.nodes[node]
             np.add.at(held, own.job[segment], time * milli)
         names: list[str] = self.workload.job_id.to_list()
-        most: list[int] = np.argsort(-held, kind="stable")[:BLOCKERS_TOLD].tolist()
+        most: list[int] = np.argsort(-held, kind="stable")[:MOST_BLOCKERS].tolist()
         for job in most:
             if held[job] > 0:
                 yield Blocker(
@@ -315,12 +315,12 @@ class _Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
+class _Counterfactual:
     """The same run with one thing changed."""
 
     workload: Workload
     fleet: Fleet
-    policy: Policy
+    policy: SchedulingPolicy
     job: int
     pool: Pool
     seed: int
@@ -343,7 +343,7 @@ class _Tried:
         delay_s: float | None,
         workload: Workload,
         fleet: Fleet,
-        policy: Policy,
+        policy: SchedulingPolicy,
     ) -> Remedy:
         result = simulate(
             workload,
@@ -358,7 +358,7 @@ class _Tried:
         saved_s = None if new_s is None or delay_s is None else delay_s - new_s
         return Remedy(change=change, queue_delay_s=new_s, saved_s=saved_s)
 
-    def _changes(self, nodes: Bools) -> Iterator[tuple[Message, Workload, Fleet, Policy]]:
+    def _changes(self, nodes: Bools) -> Iterator[tuple[Message, Workload, Fleet, SchedulingPolicy]]:
         work, gpus = self.workload, int(self.workload.gpus[self.job])
         if gpus > 1:
             fewer = _changed(work.gpus, self.job, gpus // 2)
@@ -391,5 +391,5 @@ def _changed(column: I32, job: int, value: int) -> I32:
 
 def _one_more(fleet: Fleet, like: int) -> Fleet:
     rows = np.append(np.arange(len(fleet)), like)
-    more = take_nodes(fleet, rows)
+    more = select_nodes(fleet, rows)
     return replace(more, node_id=(*fleet.node_id, f"{fleet.node_id[like]}+1"))

@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from commonwatt.fleet.domain.machines import Fleet
-from commonwatt.fleet.domain.result import JobState, Result
+from commonwatt.fleet.domain.result import JobState, SimulationResult
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
 from commonwatt.fleet.engines.energy import energy_used
-from commonwatt.fleet.engines.timeline import Steps, Timeline, timeline
+from commonwatt.fleet.engines.timeline import StepSeries, Timeline, timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
+class WaitMetrics:
     """How long a set of jobs waited.
 
     Args:
@@ -76,7 +76,7 @@ class SiteUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
+class FleetMetrics:
     """Every figure of one simulation.
 
     Args:
@@ -108,8 +108,8 @@ class Metrics:
     energy_kwh: float
     cost_usd: float
     carbon_kg: float
-    all: Waits
-    by_tenant: dict[str, Waits]
+    all: WaitMetrics
+    by_tenant: dict[str, WaitMetrics]
     by_site: dict[str, SiteUse]
 
     def as_dict(self) -> dict[str, object]:
@@ -118,7 +118,7 @@ class Metrics:
         return fields.pop("all") | fields
 
 
-def metrics(result: Result, workload: Workload, fleet: Fleet) -> Metrics:
+def metrics(result: SimulationResult, workload: Workload, fleet: Fleet) -> FleetMetrics:
     """Return the figures of `result`.
 
     Raises:
@@ -138,7 +138,7 @@ def metrics(result: Result, workload: Workload, fleet: Fleet) -> Metrics:
     end = max(int(result.end_ms.max(initial=0)), last)
     sites = _by_site(result, fleet, (first, last), end)
     window = _share_held(lines.held_milli, (first, last), fleet.capacity_milli)
-    return Metrics(
+    return FleetMetrics(
         gpus=int(fleet.gpus.sum()),
         window_s=(last - first) / 1000,
         makespan_s=(end - first) / 1000,
@@ -161,13 +161,13 @@ def metrics(result: Result, workload: Workload, fleet: Fleet) -> Metrics:
     )
 
 
-def waits(result: Result, workload: Workload, jobs: Bools) -> Waits:
+def waits(result: SimulationResult, workload: Workload, jobs: Bools) -> WaitMetrics:
     """Return how long `jobs` waited, shape (jobs,)."""
     done = np.flatnonzero(jobs & (result.state == JobState.FINISHED))
     submit = workload.submit_ms[done]
     delay = result.start_ms[done] - submit
     demand = workload.demand_milli()[done].astype(np.float64)
-    return Waits(
+    return WaitMetrics(
         jobs=int(jobs.sum()),
         jobs_finished=len(done),
         jobs_rejected=int((result.state[jobs] == JobState.REJECTED).sum()),
@@ -198,17 +198,17 @@ def _window(workload: Workload) -> tuple[int, int]:
     return int(workload.submit_ms[0]), int(workload.submit_ms[-1])
 
 
-def _between(line: Steps, window: tuple[int, int]) -> int:
+def _between(line: StepSeries, window: tuple[int, int]) -> int:
     low, high = line.until(np.array(window, np.int64)).tolist()
     return high - low
 
 
-def _share_held(held_milli: Steps, window: tuple[int, int], capacity_milli: int) -> float:
+def _share_held(held_milli: StepSeries, window: tuple[int, int], capacity_milli: int) -> float:
     available = capacity_milli * (window[1] - window[0])
     return _between(held_milli, window) / available if available else 0.0
 
 
-def _mean_level(line: Steps, window: tuple[int, int]) -> float:
+def _mean_level(line: StepSeries, window: tuple[int, int]) -> float:
     length = window[1] - window[0]
     return _between(line, window) / length if length else 0.0
 
@@ -220,18 +220,20 @@ def _share_idle_while_waiting(
     instants = np.union1d(lines.held_milli.at_ms, lines.queue.at_ms)
     idle = capacity_milli - _level_at(lines.held_milli, instants)
     waiting = _level_at(lines.queue, instants) > 0
-    wasted = Steps(at_ms=instants, level=np.where(waiting, idle, 0))
+    wasted = StepSeries(at_ms=instants, level=np.where(waiting, idle, 0))
     return _share_held(wasted, window, capacity_milli)
 
 
-def _level_at(line: Steps, at_ms: I64) -> I64:
+def _level_at(line: StepSeries, at_ms: I64) -> I64:
     if len(line.at_ms) == 0:
         return np.zeros(len(at_ms), np.int64)
     step = np.searchsorted(line.at_ms, at_ms, side="right") - 1
     return np.where(step >= 0, line.level[step], 0)
 
 
-def _by_site(result: Result, fleet: Fleet, window: tuple[int, int], end: int) -> dict[str, SiteUse]:
+def _by_site(
+    result: SimulationResult, fleet: Fleet, window: tuple[int, int], end: int
+) -> dict[str, SiteUse]:
     used = energy_used(result, fleet, from_ms=window[0], until_ms=end)
     own = result.segments
     first_site = np.where(own.node >= 0, fleet.site[own.node], -1)

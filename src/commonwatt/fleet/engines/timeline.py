@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commonwatt.fleet.domain.result import JobState, Result
+from commonwatt.fleet.domain.result import JobState, SimulationResult
 from commonwatt.fleet.domain.workload import I64, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
+class StepSeries:
     """A quantity that changes in steps; it is 0 before the first.
 
     Args:
@@ -42,12 +42,12 @@ class Timeline:
         queued_milli: GPU that these jobs ask for [1/1000 GPU].
     """
 
-    held_milli: Steps
-    queue: Steps
-    queued_milli: Steps
+    held_milli: StepSeries
+    queue: StepSeries
+    queued_milli: StepSeries
 
 
-def steps(at_ms: I64, change: I64) -> Steps:
+def steps(at_ms: I64, change: I64) -> StepSeries:
     """Return the steps that changes at given instants make.
 
     >>> made = steps(np.array([5, 0, 5, 9]), np.array([2, 1, -1, -2]))
@@ -57,10 +57,10 @@ def steps(at_ms: I64, change: I64) -> Steps:
     instants, which = np.unique(at_ms, return_inverse=True)
     total = np.zeros(len(instants), np.int64)
     np.add.at(total, which.reshape(-1), change)
-    return Steps(at_ms=instants, level=np.cumsum(total))
+    return StepSeries(at_ms=instants, level=np.cumsum(total))
 
 
-def timeline(result: Result, workload: Workload) -> Timeline:
+def timeline(result: SimulationResult, workload: Workload) -> Timeline:
     """Return GPU held and jobs waiting over time."""
     own = result.segments
     demand = workload.demand_milli()[own.job]
@@ -73,7 +73,7 @@ def timeline(result: Result, workload: Workload) -> Timeline:
     )
 
 
-def _queue(result: Result, workload: Workload, weight: I64) -> Steps:
+def _queue(result: SimulationResult, workload: Workload, weight: I64) -> StepSeries:
     """Return the sum of `weight` over the jobs that wait, shape of `weight` (jobs,)."""
     own = result.segments
     came = np.flatnonzero(result.state != JobState.REJECTED)
@@ -85,7 +85,7 @@ def _queue(result: Result, workload: Workload, weight: I64) -> Steps:
     return steps(at_ms, np.concatenate(each))
 
 
-def held_by(result: Result, column: I64, value: int) -> Steps:
+def held_by(result: SimulationResult, column: I64, value: int) -> StepSeries:
     """Return GPU held [1/1000 GPU] on nodes whose `column` (a node column) has `value`."""
     segment, node, milli = result.segments.pieces()
     mine = column[node] == value

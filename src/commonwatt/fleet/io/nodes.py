@@ -15,11 +15,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from commonwatt.core.errors import InputError, NodesError, cell
+from commonwatt.core.errors import InputError, NodesError, cell_location
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import (
-    ONE_SITE,
     SHARED,
+    SINGLE_SITE,
     UNNAMED_GPU,
     Fleet,
     GpuType,
@@ -28,8 +28,8 @@ from commonwatt.fleet.domain.machines import (
 )
 from commonwatt.fleet.domain.workload import I32, I64
 from commonwatt.fleet.io.traces.draft import codes
-from commonwatt.fleet.io.traces.rows import Rows, check, text, whole
-from commonwatt.fleet.io.traces.source import Source, open_source
+from commonwatt.fleet.io.traces.rows import TraceRows, check_rows, text_column, whole_numbers
+from commonwatt.fleet.io.traces.source import TraceSource, open_source
 from commonwatt.fleet.io.traces.tabular import columns_of, read_rows, shown_names
 
 OPENB: Final = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
@@ -69,7 +69,7 @@ def read_nodes(
         rows = read_rows(source, PLAIN)
     else:
         raise _unknown(source)
-    return _fleet(rows, gpu_types or {}, tuple(sites) or (ONE_SITE,), tenants)
+    return _fleet(rows, gpu_types or {}, tuple(sites) or (SINGLE_SITE,), tenants)
 
 
 def read_pools(path: Path, *, gpus_per_node: int, tenants: Sequence[str]) -> Fleet:
@@ -85,24 +85,27 @@ def read_pools(path: Path, *, gpus_per_node: int, tenants: Sequence[str]) -> Fle
     """
     rows = read_rows(open_source(path, NodesError), POOLS)
     owner = _indices(rows, "tenant", tenants, Message("a tenant of the trace"))
-    check(rows, "tenant", ~owner.is_first_distinct(), Message("each tenant once"))
+    check_rows(rows, "tenant", ~owner.is_first_distinct(), Message("each tenant once"))
     missing = sorted(set(range(len(tenants))) - set(owner.to_list()))
     if missing:
         at = Message("no row for {count} tenants of the trace", {"count": str(len(missing))})
         raise NodesError(rows.where, found=at, wanted=Message("a row for each of its tenants"))
-    nodes = whole(rows, "nodes", high=MOST_NODES).to_numpy()
+    nodes = whole_numbers(rows, "nodes", high=MOST_NODES).to_numpy()
     fleet = uniform_fleet(int(nodes.sum()), gpus_per_node)
     return replace(fleet, tenant=np.repeat(owner.to_numpy(), nodes).astype(np.int32))
 
 
-def _under_our_names(rows: Rows) -> Rows:
+def _under_our_names(rows: TraceRows) -> TraceRows:
     theirs = {"node": "sn", "gpus": "gpu", "gpu_type": "model"}
     frame = rows.frame.rename({name: ours for ours, name in theirs.items()})
     return replace(rows, frame=frame, spelled=theirs)
 
 
 def _fleet(
-    rows: Rows, gpu_types: Mapping[str, GpuType], sites: tuple[Site, ...], tenants: Sequence[str]
+    rows: TraceRows,
+    gpu_types: Mapping[str, GpuType],
+    sites: tuple[Site, ...],
+    tenants: Sequence[str],
 ) -> Fleet:
     names, _ = codes(_type_names(rows))
     each = _columns(rows, sites, tenants)
@@ -121,16 +124,18 @@ def _fleet(
     )
 
 
-def _columns(rows: Rows, sites: tuple[Site, ...], tenants: Sequence[str]) -> pl.DataFrame:
+def _columns(rows: TraceRows, sites: tuple[Site, ...], tenants: Sequence[str]) -> pl.DataFrame:
     zeros = pl.zeros(len(rows), dtype=pl.Int64, eager=True)
     _, gpu_type = codes(_type_names(rows))
     names = [site.name for site in sites]
     has = rows.has
     return pl.DataFrame(
         {
-            "gpus": whole(rows, "gpus", high=_MOST_GPUS),
+            "gpus": whole_numbers(rows, "gpus", high=_MOST_GPUS),
             "gpu_type": gpu_type,
-            "count": whole(rows, "count", low=1, high=MOST_NODES) if has("count") else zeros + 1,
+            "count": whole_numbers(rows, "count", low=1, high=MOST_NODES)
+            if has("count")
+            else zeros + 1,
             "cpu_milli": _size(rows, "cpu_milli", _MOST_MILLI, zeros),
             "memory_mib": _size(rows, "memory_mib", _MOST_MIB, zeros),
             "site": _indices(rows, "site", names, _SITES) if has("site") else zeros,
@@ -142,17 +147,17 @@ def _columns(rows: Rows, sites: tuple[Site, ...], tenants: Sequence[str]) -> pl.
 _SITES = Message("a site of the programme")
 
 
-def _size(rows: Rows, column: str, high: int, zeros: pl.Series) -> pl.Series:
-    return whole(rows, column, high=high, missing=0) if rows.has(column) else zeros
+def _size(rows: TraceRows, column: str, high: int, zeros: pl.Series) -> pl.Series:
+    return whole_numbers(rows, column, high=high, missing=0) if rows.has(column) else zeros
 
 
-def _type_names(rows: Rows) -> pl.Series:
+def _type_names(rows: TraceRows) -> pl.Series:
     """Return the GPU type of each row; a node without GPUs may leave it out."""
     if not rows.has("gpu_type"):
         return pl.Series([UNNAMED_GPU.name]).new_from_index(0, len(rows))
-    gpus = whole(rows, "gpus", high=_MOST_GPUS)
-    names = text(rows, "gpu_type", missing="")
-    check(rows, "gpu_type", (names == "") & (gpus > 0), Message("the type of its GPUs"))
+    gpus = whole_numbers(rows, "gpus", high=_MOST_GPUS)
+    names = text_column(rows, "gpu_type", missing="")
+    check_rows(rows, "gpu_type", (names == "") & (gpus > 0), Message("the type of its GPUs"))
     return names.set(gpus == 0, NO_GPU.name)
 
 
@@ -162,28 +167,28 @@ def _gpu_type(name: str, known: Mapping[str, GpuType]) -> GpuType:
     return known.get(name) or replace(UNNAMED_GPU, name=name)
 
 
-def _owners(rows: Rows, tenants: Sequence[str]) -> pl.Series:
-    is_shared = text(rows, "tenant", missing="") == ""
+def _owners(rows: TraceRows, tenants: Sequence[str]) -> pl.Series:
+    is_shared = text_column(rows, "tenant", missing="") == ""
     named = replace(rows, frame=rows.frame.filter(~is_shared), row=rows.row.filter(~is_shared))
     owner = _indices(named, "tenant", tenants, Message("a tenant of the trace, or nothing"))
     everyone = pl.Series([SHARED], dtype=pl.Int32).new_from_index(0, len(rows))
     return everyone.scatter((~is_shared).arg_true(), owner)
 
 
-def _indices(rows: Rows, column: str, names: Sequence[str], wanted: Message) -> pl.Series:
-    values = text(rows, column)
+def _indices(rows: TraceRows, column: str, names: Sequence[str], wanted: Message) -> pl.Series:
+    values = text_column(rows, column)
     index = pl.int_range(len(names), eager=True, dtype=pl.Int32)
     known = pl.Series(names, dtype=pl.String)
     found = values.replace_strict(known, index, default=None, return_dtype=pl.Int32)
-    check(rows, column, found.is_null(), wanted)
+    check_rows(rows, column, found.is_null(), wanted)
     return found
 
 
-def _node_ids(rows: Rows, count: pl.Series) -> tuple[str, ...]:
+def _node_ids(rows: TraceRows, count: pl.Series) -> tuple[str, ...]:
     if not rows.has("node"):
         return tuple(f"node-{i:05d}" for i in range(int(count.sum())))
-    names = text(rows, "node")
-    check(rows, "node", ~names.is_first_distinct(), Message("each node once"))
+    names = text_column(rows, "node")
+    check_rows(rows, "node", ~names.is_first_distinct(), Message("each node once"))
     pairs = zip(names.to_list(), count.to_list(), strict=True)
     return tuple(name for node, times in pairs for name in _numbered(node, times))
 
@@ -192,9 +197,9 @@ def _numbered(node: str, times: int) -> list[str]:
     return [node] if times == 1 else [f"{node}-{i:05d}" for i in range(times)]
 
 
-def _unknown(source: Source) -> InputError:
+def _unknown(source: TraceSource) -> InputError:
     return NodesError(
-        cell(source.where, None if source.is_parquet else 1),
+        cell_location(source.where, None if source.is_parquet else 1),
         found=Message("the columns {names}", {"names": shown_names(columns_of(source))}),
         wanted=Message("a column gpus, or the columns of an openb node list"),
     )

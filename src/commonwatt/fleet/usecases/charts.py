@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from commonwatt.core.messages import translate
-from commonwatt.report.theme import ALARM, scale, sized, svg
+from commonwatt.report.theme import ALARM, at_common_size, scale, svg
 
 
 def use_over_time(use: pl.DataFrame, *, language: str) -> str:
@@ -38,7 +38,7 @@ def use_over_time(use: pl.DataFrame, *, language: str) -> str:
     said = translate(
         "Allocated GPUs by site over time; the dashed line is what was there.", language
     )
-    return svg(sized(alt.layer(areas, line)), description=said)
+    return svg(at_common_size(alt.layer(areas, line)), description=said)
 
 
 def queue_over_time(queue: pl.DataFrame, *, language: str) -> str:
@@ -65,7 +65,7 @@ def queue_over_time(queue: pl.DataFrame, *, language: str) -> str:
         )
     )
     said = translate("Jobs waiting, and the GPUs that they ask for, over time.", language)
-    return svg(sized(chart), description=said)
+    return svg(at_common_size(chart), description=said)
 
 
 def waiting_by_tenant(tenants: pl.DataFrame, *, language: str) -> str:
@@ -84,7 +84,9 @@ def waiting_by_tenant(tenants: pl.DataFrame, *, language: str) -> str:
         "Queue delay by tenant: a bar from median to 95th percentile, a dot at the mean.",
         language,
     )
-    return svg(sized(alt.layer(bars, mean), height=max(60, 24 * len(order))), description=said)
+    return svg(
+        at_common_size(alt.layer(bars, mean), height=max(60, 24 * len(order))), description=said
+    )
 
 
 def energy_by_site(energy: pl.DataFrame, *, language: str) -> str:
@@ -114,7 +116,7 @@ def energy_by_site(energy: pl.DataFrame, *, language: str) -> str:
         )
     )
     said = translate("Energy by site: busy GPUs, idle GPUs, cooling and losses.", language)
-    return svg(sized(chart, height=max(60, 34 * energy.height)), description=said)
+    return svg(at_common_size(chart, height=max(60, 34 * energy.height)), description=said)
 
 
 def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
@@ -149,7 +151,7 @@ def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
         )
     )
     said = translate("Mean and 95th percentile of queue delay by policy.", language)
-    return svg(sized(chart, height=max(70, 28 * rows.height)), description=said)
+    return svg(at_common_size(chart, height=max(70, 28 * rows.height)), description=said)
 
 
 def _days(language: str) -> Any:

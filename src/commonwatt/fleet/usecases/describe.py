@@ -14,7 +14,7 @@ from commonwatt.fleet.io.traces import TraceRead, read_trace
 Row = dict[str, Any]
 
 
-def described(
+def read_traces_to_describe(
     paths: Sequence[Path],
     *,
     format: str | None = None,  # noqa: A002

@@ -7,25 +7,25 @@ from dataclasses import asdict
 from typing import Any
 
 from commonwatt.core.messages import LANGUAGES, Message
-from commonwatt.fleet.domain.policies import Policy
+from commonwatt.fleet.domain.policies import SchedulingPolicy
 from commonwatt.fleet.engines.explain import (
-    SAID,
+    REASON_MESSAGES,
     Blocker,
     Explanation,
-    Reason,
+    QueueReason,
     Remedy,
-    Stretch,
+    WaitInterval,
     explain,
 )
 from commonwatt.fleet.engines.simulator import Runtime, simulate
-from commonwatt.fleet.usecases.inputs import Inputs
+from commonwatt.fleet.usecases.inputs import FleetInputs
 
-BLOCKERS_SAID = 3
+BLOCKERS_IN_TEXT = 3
 
 
-def explained(
-    inputs: Inputs,
-    policy: Policy,
+def explanation_result(
+    inputs: FleetInputs,
+    policy: SchedulingPolicy,
     job_id: str,
     *,
     seed: int = 0,
@@ -68,7 +68,7 @@ def explained(
     }
 
 
-def _reason(stretch: Stretch) -> dict[str, Any]:
+def _reason(stretch: WaitInterval) -> dict[str, Any]:
     return {
         "from_s": stretch.from_ms / 1000,
         "until_s": stretch.until_ms / 1000,
@@ -83,9 +83,9 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
 
 def _sentences(found: Explanation, language: str) -> list[str]:
     said = [_delay(found), *_by_reason(found.stretches, language)]
-    said += map(_blocker, found.blockers[:BLOCKERS_SAID])
+    said += map(_blocker, found.blockers[:BLOCKERS_IN_TEXT])
     said += [_helped(remedy, language) for remedy in found.remedies]
-    return [sentence.say(language) for sentence in said]
+    return [sentence.translate(language) for sentence in said]
 
 
 def _delay(found: Explanation) -> Message:
@@ -95,16 +95,19 @@ def _delay(found: Explanation) -> Message:
     return Message("Job {job} waited {hours} hours.", {"job": found.job_id, "hours": hours})
 
 
-def _by_reason(stretches: Sequence[Stretch], language: str) -> list[Message]:
+def _by_reason(stretches: Sequence[WaitInterval], language: str) -> list[Message]:
     """Return how long each reason held, the longest first; the stretches are in the data."""
-    total: dict[Reason, int] = {}
+    total: dict[QueueReason, int] = {}
     for stretch in stretches:
         total[stretch.reason] = total.get(stretch.reason, 0) + stretch.until_ms - stretch.from_ms
     longest = sorted(total, key=lambda reason: -total[reason])
     return [
         Message(
             "  {hours} h: {reason}.",
-            {"hours": f"{total[reason] / 3.6e6:.2f}", "reason": SAID[reason].say(language)},
+            {
+                "hours": f"{total[reason] / 3.6e6:.2f}",
+                "reason": REASON_MESSAGES[reason].translate(language),
+            },
         )
         for reason in longest
     ]
@@ -120,7 +123,7 @@ def _blocker(blocker: Blocker) -> Message:
 
 
 def _helped(remedy: Remedy, language: str) -> Message:
-    change = remedy.change.say(language)
+    change = remedy.change.translate(language)
     if remedy.queue_delay_s is None or remedy.saved_s is None:
         return Message("  With {change}: it never starts.", {"change": change})
     values = {

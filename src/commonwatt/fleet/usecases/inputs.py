@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from commonwatt.core.errors import TableError, UsageError, cell
+from commonwatt.core.errors import TableError, UsageError, cell_location
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import SHARED, Fleet, uniform_fleet
 from commonwatt.fleet.domain.policies.place import in_slices
@@ -21,7 +21,7 @@ from commonwatt.fleet.io.traces.read import TraceRead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class FleetInputOptions:
     """What the user named.
 
     Args:
@@ -49,7 +49,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
+class FleetInputs:
     """A workload and the fleet that it is to run on."""
 
     workload: Workload
@@ -59,7 +59,7 @@ class Inputs:
     pool: Pool
 
 
-def load_inputs(asked: Asked) -> Inputs:
+def load_inputs(options: FleetInputOptions) -> FleetInputs:
     """Read what was asked for, and check that every job could ever run.
 
     Raises:
@@ -68,44 +68,44 @@ def load_inputs(asked: Asked) -> Inputs:
         UsageError: The options contradict each other.
     """
     read = read_traces(
-        asked.traces,
-        format=asked.format,
-        mapping=asked.mapping,
-        strict=asked.strict,
-        clock=asked.clock,
+        options.traces,
+        format=options.format,
+        mapping=options.mapping,
+        strict=options.strict,
+        clock=options.clock,
     )
-    fleet = load_fleet(asked, read.workload.tenant_names)
-    if asked.check_fits:
-        check_fits(read.workload, fleet, where=", ".join(path.name for path in asked.traces))
-    listed = [Path(asked.nodes)] if not asked.nodes.isdigit() else []
-    mapping = [asked.mapping] if asked.mapping else []
-    return Inputs(
+    fleet = load_fleet(options, read.workload.tenant_names)
+    if options.check_fits:
+        check_fits(read.workload, fleet, where=", ".join(path.name for path in options.traces))
+    listed = [Path(options.nodes)] if not options.nodes.isdigit() else []
+    mapping = [options.mapping] if options.mapping else []
+    return FleetInputs(
         workload=in_slices(read.workload, fleet),
         fleet=fleet,
         reads=read.reads,
-        files=(*asked.traces, *mapping, *listed),
-        pool=asked.pool,
+        files=(*options.traces, *mapping, *listed),
+        pool=options.pool,
     )
 
 
-def load_fleet(asked: Asked, tenants: Sequence[str]) -> Fleet:
+def load_fleet(options: FleetInputOptions, tenants: Sequence[str]) -> Fleet:
     """Return the fleet that the options describe.
 
     `--nodes 62 --gpus-per-node 8` are equal nodes; a file with `tenant,nodes` needs
     `--gpus-per-node`, too; any other node list says all itself.
     """
-    if asked.nodes.isdigit():
-        return _equal_nodes(asked)
-    path = Path(asked.nodes)
+    if options.nodes.isdigit():
+        return _equal_nodes(options)
+    path = Path(options.nodes)
     if not _is_pools(path):
         return read_nodes(path, tenants=tenants)
-    fleet = read_pools(path, gpus_per_node=_gpus_per_node(asked), tenants=tenants)
-    if asked.pool == "tenant":
+    fleet = read_pools(path, gpus_per_node=_gpus_per_node(options), tenants=tenants)
+    if options.pool == "tenant":
         return fleet
     return replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32))
 
 
-def _equal_nodes(asked: Asked) -> Fleet:
+def _equal_nodes(asked: FleetInputOptions) -> Fleet:
     if asked.pool == "tenant":
         raise UsageError(
             "--pool tenant",
@@ -117,7 +117,7 @@ def _equal_nodes(asked: Asked) -> Fleet:
     return uniform_fleet(int(asked.nodes), _gpus_per_node(asked))
 
 
-def _gpus_per_node(asked: Asked) -> int:
+def _gpus_per_node(asked: FleetInputOptions) -> int:
     if asked.gpus_per_node is None:
         raise UsageError("--gpus-per-node", wanted=Message("the number of GPUs on each node"))
     return asked.gpus_per_node
@@ -161,7 +161,9 @@ def _quota_frame(path: Path) -> pl.DataFrame:
 def _check_quota(path: Path, row: int, tenant: str, gpus: float | None, workload: Workload) -> None:
     if tenant not in workload.tenant_names:
         known = Message("one of {names}", {"names": ", ".join(workload.tenant_names)})
-        raise TableError(cell(str(path), row, "tenant"), found=str(tenant)[:40], wanted=known)
+        raise TableError(
+            cell_location(str(path), row, "tenant"), found=str(tenant)[:40], wanted=known
+        )
     if gpus is None or not 0 <= gpus < 1e9:
         wanted = Message("a number of GPUs, 0 or more")
-        raise TableError(cell(str(path), row, "gpus"), found=str(gpus), wanted=wanted)
+        raise TableError(cell_location(str(path), row, "gpus"), found=str(gpus), wanted=wanted)

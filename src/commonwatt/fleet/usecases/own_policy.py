@@ -10,19 +10,19 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.engines.simulator.user_policy import UserPolicy
 
-MARK = ".py:"
+USER_POLICY_MARK = ".py:"
 
 
-def is_own(order: str) -> bool:
+def is_user_policy(order: str) -> bool:
     """Return whether `order` names a file rather than a built-in order.
 
     >>> is_own("policies/mine.py:LargestFirst"), is_own("sjf")
     (True, False)
     """
-    return MARK in order
+    return USER_POLICY_MARK in order
 
 
-def load_own(order: str) -> UserPolicy:
+def load_user_policy(order: str) -> UserPolicy:
     """Return the policy that `FILE.py:CLASS` names; the file is run as it is imported.
 
     Raises:

@@ -9,14 +9,14 @@ from commonwatt.fleet.domain.policies import (
     ORDERS,
     PLACES,
     PREEMPTS,
-    Policy,
+    SchedulingPolicy,
     parse_policy,
 )
 
 _LATER = {"place": PLACES, "backfill": BACKFILLS, "preempt": PREEMPTS}
 
 
-def policy_in_a_word(word: str, *, place: str = "consolidate") -> Policy:
+def parse_policy_word(word: str, *, place: str = "consolidate") -> SchedulingPolicy:
     """Return the policy of names joined by `+`, the order first, the rest as they come.
 
     Args:

@@ -10,36 +10,44 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from commonwatt.catalogue.tables import Column, Table
+from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet
-from commonwatt.fleet.domain.policies import Policy
+from commonwatt.fleet.domain.policies import SchedulingPolicy
 from commonwatt.fleet.domain.workload import Workload
-from commonwatt.fleet.engines.metrics import Metrics, metrics
+from commonwatt.fleet.engines.metrics import FleetMetrics, metrics
 from commonwatt.fleet.engines.packing import CURVE, PackingResult, place_arrived_load
-from commonwatt.fleet.engines.simulator import JobState, Result, Runtime, simulate, simulate_user
-from commonwatt.fleet.usecases.inputs import Inputs
-from commonwatt.fleet.usecases.own_policy import load_own
+from commonwatt.fleet.engines.simulator import (
+    JobState,
+    Runtime,
+    SimulationResult,
+    simulate,
+    simulate_user,
+)
+from commonwatt.fleet.usecases.inputs import FleetInputs
+from commonwatt.fleet.usecases.own_policy import load_user_policy
 
 _LITTLE = 1e-3  # of an arrived load: enough to load the kernels
 
-JOBS = Table(
+JOBS = TableSchema(
     "jobs",
     "What became of every job.",
     (
-        Column("job_id", "text", "", "name in the trace"),
-        Column("tenant", "text", "", "who submitted it"),
-        Column("gpus", "count", "GPU", "GPUs of the gang"),
-        Column("gpu_milli", "count", "1/1000 GPU", "share of each of them"),
-        Column("submit_s", "number", "s", "submission, from the trace's origin"),
-        Column("start_s", "number", "s", "first start; empty where it never started"),
-        Column("end_s", "number", "s", "end; empty where it did not finish"),
-        Column("queue_delay_s", "number", "s", "first start minus submission"),
-        Column("pending_s", "number", "s", "all time not running"),
-        Column("state", "text", "", "finished, waiting or rejected"),
-        Column("preemptions", "count", "", "times preempted"),
-        Column("site", "text", "", "where it ran, each site once; empty where it never started"),
+        TableColumn("job_id", "text", "", "name in the trace"),
+        TableColumn("tenant", "text", "", "who submitted it"),
+        TableColumn("gpus", "count", "GPU", "GPUs of the gang"),
+        TableColumn("gpu_milli", "count", "1/1000 GPU", "share of each of them"),
+        TableColumn("submit_s", "number", "s", "submission, from the trace's origin"),
+        TableColumn("start_s", "number", "s", "first start; empty where it never started"),
+        TableColumn("end_s", "number", "s", "end; empty where it did not finish"),
+        TableColumn("queue_delay_s", "number", "s", "first start minus submission"),
+        TableColumn("pending_s", "number", "s", "all time not running"),
+        TableColumn("state", "text", "", "finished, waiting or rejected"),
+        TableColumn("preemptions", "count", "", "times preempted"),
+        TableColumn(
+            "site", "text", "", "where it ran, each site once; empty where it never started"
+        ),
     ),
 )
 
@@ -53,14 +61,14 @@ class FleetRun:
         inputs: What it ran on.
         result: When and where each job ran.
         metrics: The figures.
-        engine_cpu_s: CPU time of the engine alone, compilation and reading left out [s].
+        simulation_cpu_s: CPU time of the engine alone, compilation and reading left out [s].
     """
 
     policy: str
-    inputs: Inputs
-    result: Result
-    metrics: Metrics
-    engine_cpu_s: float
+    inputs: FleetInputs
+    result: SimulationResult
+    metrics: FleetMetrics
+    simulation_cpu_s: float
 
     def data(self) -> dict[str, Any]:
         """Return every figure for `--json`."""
@@ -68,16 +76,16 @@ class FleetRun:
             "policy": self.policy,
             "pool": self.inputs.pool,
             **self.metrics.as_dict(),
-            "engine_cpu_s": self.engine_cpu_s,
-            "jobs_per_cpu_s": _per_second(len(self.result), self.engine_cpu_s),
+            "engine_cpu_s": self.simulation_cpu_s,
+            "jobs_per_cpu_s": _per_second(len(self.result), self.simulation_cpu_s),
             "result_sha256": self.result.sha256,
             "traces": [read.as_dict() for read in self.inputs.reads],
         }
 
 
 def run_fleet(
-    inputs: Inputs,
-    policy: Policy,
+    inputs: FleetInputs,
+    policy: SchedulingPolicy,
     *,
     seed: int = 0,
     runtime: Runtime = "oracle",
@@ -105,17 +113,17 @@ def run_fleet(
         inputs=inputs,
         result=result,
         metrics=metrics(result, inputs.workload, inputs.fleet),
-        engine_cpu_s=spent,
+        simulation_cpu_s=spent,
     )
 
 
-def run_own(inputs: Inputs, order: str) -> FleetRun:
+def run_user_policy(inputs: FleetInputs, order: str) -> FleetRun:
     """Simulate a user's own policy, named `FILE.py:CLASS`, and return the figures.
 
     Raises:
         UsageError: No such policy, or nodes by tenant, which only built-in orders serve.
     """
-    policy = load_own(order)
+    policy = load_user_policy(order)
     if inputs.pool != "all":
         wanted = Message("--pool all, with an order of your own")
         raise UsageError("--pool", found=inputs.pool, wanted=wanted)
@@ -127,11 +135,13 @@ def run_own(inputs: Inputs, order: str) -> FleetRun:
         inputs=inputs,
         result=result,
         metrics=metrics(result, inputs.workload, inputs.fleet),
-        engine_cpu_s=spent,
+        simulation_cpu_s=spent,
     )
 
 
-def run_arrived_load(inputs: Inputs, policy: Policy, *, load: float, seed: int) -> dict[str, Any]:
+def run_arrived_load(
+    inputs: FleetInputs, policy: SchedulingPolicy, *, load: float, seed: int
+) -> dict[str, Any]:
     """Run the arrived-load protocol and return its figures for `--json`."""
     place_arrived_load(inputs.fleet, inputs.workload, policy.place, load=_LITTLE, seed=seed)
     began = time.process_time()
@@ -139,7 +149,7 @@ def run_arrived_load(inputs: Inputs, policy: Policy, *, load: float, seed: int) 
     return packing_data(packed, time.process_time() - began)
 
 
-def packing_data(packed: PackingResult, engine_cpu_s: float) -> dict[str, Any]:
+def packing_data(packed: PackingResult, simulation_cpu_s: float) -> dict[str, Any]:
     """Return the figures of an arrived-load run; fields of a queue that has none are absent."""
     return {
         "protocol": "arrived-load",
@@ -153,14 +163,14 @@ def packing_data(packed: PackingResult, engine_cpu_s: float) -> dict[str, Any]:
         "allocated_gpu_share": packed.allocated_gpu_share,
         "unallocated_gpu_share": packed.unallocated_gpu_share,
         "fragmented_gpu_share": packed.fragmented_gpu_share,
-        "engine_cpu_s": engine_cpu_s,
-        "jobs_per_cpu_s": _per_second(packed.jobs, engine_cpu_s),
+        "engine_cpu_s": simulation_cpu_s,
+        "jobs_per_cpu_s": _per_second(packed.jobs, simulation_cpu_s),
         "result_sha256": packed.result_sha256,
         "curve": packed.curve().to_dicts(),
     }
 
 
-def jobs_table(result: Result, workload: Workload, fleet: Fleet) -> pl.DataFrame:
+def jobs_table(result: SimulationResult, workload: Workload, fleet: Fleet) -> pl.DataFrame:
     """Return what became of every job, in order of submission."""
     started, ended = result.start_ms >= 0, result.end_ms >= 0
     names = [state.name.lower() for state in JobState]
@@ -180,7 +190,7 @@ def jobs_table(result: Result, workload: Workload, fleet: Fleet) -> pl.DataFrame
     )
 
 
-def _sites_of_jobs(result: Result, fleet: Fleet) -> pl.Series:
+def _sites_of_jobs(result: SimulationResult, fleet: Fleet) -> pl.Series:
     """Return the sites that each job ran at, joined by " + " in the order of the fleet."""
     segment, node, _ = result.segments.pieces()
     ran = pl.DataFrame({"job": result.segments.job[segment], "site": fleet.site[node]})
@@ -201,8 +211,8 @@ def curve_table(data: Mapping[str, Any]) -> pl.DataFrame:
 
 
 def _compile(
-    inputs: Inputs,
-    policy: Policy,
+    inputs: FleetInputs,
+    policy: SchedulingPolicy,
     seed: int,
     runtime: Runtime,
     quotas: Mapping[str, float] | None,

@@ -15,8 +15,8 @@ import polars as pl
 
 from commonwatt.core.errors import MissingExtraError, UsageError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.usecases.inputs import Asked, Inputs, load_inputs
-from commonwatt.fleet.usecases.policy_names import policy_in_a_word
+from commonwatt.fleet.usecases.inputs import FleetInputOptions, FleetInputs, load_inputs
+from commonwatt.fleet.usecases.policy_names import parse_policy_word
 from commonwatt.fleet.usecases.simulate import run_arrived_load, run_fleet
 
 AXES: Final = {
@@ -66,7 +66,7 @@ def parse_axes(words: Sequence[str]) -> dict[str, list[str]]:
 
 
 def sweep(
-    asked: Asked,
+    options: FleetInputOptions,
     axes: Mapping[str, Sequence[str]],
     *,
     workers: int,
@@ -78,7 +78,7 @@ def sweep(
     The rows do not depend on the number of workers.
 
     Args:
-        asked: What every point shares.
+        options: What every point shares.
         axes: Values by axis, as text.
         workers: Processes; 1 runs in this one.
         on: "pool" or "ray".
@@ -86,17 +86,17 @@ def sweep(
     """
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     rows: list[dict[str, Any]] = []
-    for row in _mapped(asked, points, workers, on):
+    for row in _mapped(options, points, workers, on):
         rows.append(row)
         done(1)
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def run_point(asked: Asked, point: Mapping[str, str]) -> dict[str, Any]:
+def run_point(options: FleetInputOptions, point: Mapping[str, str]) -> dict[str, Any]:
     """Return the figures of one point."""
-    policy = policy_in_a_word(point.get("policy", "fifo"))
+    policy = parse_policy_word(point.get("policy", "fifo"))
     seed = _whole("seed", point.get("seed", "0"))
-    inputs = _inputs(_asked(asked, point))
+    inputs = _inputs(_asked(options, point))
     if "load" in point:
         found = run_arrived_load(inputs, policy, load=_positive("load", point["load"]), seed=seed)
     else:
@@ -108,11 +108,11 @@ def run_point(asked: Asked, point: Mapping[str, str]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _inputs(asked: Asked) -> Inputs:
+def _inputs(asked: FleetInputOptions) -> FleetInputs:
     return load_inputs(asked)
 
 
-def _asked(asked: Asked, point: Mapping[str, str]) -> Asked:
+def _asked(asked: FleetInputOptions, point: Mapping[str, str]) -> FleetInputOptions:
     per_node = point.get("gpus-per-node")
     pool = point.get("pool", asked.pool)
     if pool not in ("all", "tenant"):
@@ -127,7 +127,7 @@ def _asked(asked: Asked, point: Mapping[str, str]) -> Asked:
 
 
 def _mapped(
-    asked: Asked, points: Sequence[Point], workers: int, on: str
+    asked: FleetInputOptions, points: Sequence[Point], workers: int, on: str
 ) -> Iterator[dict[str, Any]]:
     if on == "ray":
         yield from _on_ray(asked, points, workers)
@@ -138,7 +138,9 @@ def _mapped(
             yield from pool.map(run_point, itertools.repeat(asked), points)
 
 
-def _on_ray(asked: Asked, points: Sequence[Point], workers: int) -> Iterator[dict[str, Any]]:
+def _on_ray(
+    asked: FleetInputOptions, points: Sequence[Point], workers: int
+) -> Iterator[dict[str, Any]]:
     ray, pools = _import_ray()
     if not ray.is_initialized():
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)

@@ -12,21 +12,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, assert_never
 
-from commonwatt.ledger import Draft
+from commonwatt.ledger import EntryDraft
 from commonwatt.operate.domain.cluster import (
-    ON_NODES,
-    OVER,
-    Engine,
-    JobSeen,
+    PHASES_ON_NODES,
+    TERMINAL_PHASES,
+    ClusterBackend,
+    ClusterObservation,
+    JobPhase,
+    NodeAllocation,
     NodeState,
-    Phase,
-    Place,
-    Seen,
+    ObservedJob,
 )
 from commonwatt.operate.domain.requests import places_json, places_of
 
 
-class Act(StrEnum):
+class ClusterAction(StrEnum):
     """Everything that is ever done to a cluster."""
 
     START = "start"
@@ -40,7 +40,15 @@ class Act(StrEnum):
     REBOOT = "reboot"
 
 
-ON_JOBS = frozenset({Act.START, Act.WARN, Act.REQUEUE, Act.CANCEL, Act.SUBMIT})
+JOB_ACTIONS = frozenset(
+    {
+        ClusterAction.START,
+        ClusterAction.WARN,
+        ClusterAction.REQUEUE,
+        ClusterAction.CANCEL,
+        ClusterAction.SUBMIT,
+    }
+)
 
 
 class IntentState(StrEnum):
@@ -57,38 +65,40 @@ class Intent:
     """One act to be done.
 
     Args:
-        act: What.
+        action: What.
         subject: Name of the job or node.
         body: What else belongs to it, as plain JSON.
         position: Its number once it is written down.
     """
 
-    act: Act
+    action: ClusterAction
     subject: str
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
     position: int = 0
 
-    def draft(self) -> Draft:
+    def draft(self) -> EntryDraft:
         """Return the ledger entry of the act."""
-        what = "job" if self.act in ON_JOBS else "node"
-        return Draft(
-            kind=f"operate.{self.act.value}", subject=f"{what}/{self.subject}", body=self.body
+        what = "job" if self.action in JOB_ACTIONS else "node"
+        return EntryDraft(
+            kind=f"operate.{self.action.value}", subject=f"{what}/{self.subject}", body=self.body
         )
 
 
-def start(job_id: str, places: tuple[Place, ...], starts: int) -> Intent:
+def start_intent(job_id: str, places: tuple[NodeAllocation, ...], starts: int) -> Intent:
     """Return the intent to start a job for the `starts`-th time."""
     return Intent(
-        act=Act.START, subject=job_id, body={"places": places_json(places), "starts": starts}
+        action=ClusterAction.START,
+        subject=job_id,
+        body={"places": places_json(places), "starts": starts},
     )
 
 
-def stop(act: Act, subject: str, reason: str) -> Intent:
+def stop_intent(action: ClusterAction, subject: str, reason: str) -> Intent:
     """Return an intent that needs a reason and nothing else."""
-    return Intent(act=act, subject=subject, body={"reason": reason})
+    return Intent(action=action, subject=subject, body={"reason": reason})
 
 
-def perform(intent: Intent, engine: Engine) -> None:
+def perform(intent: Intent, backend: ClusterBackend) -> None:
     """Do what is intended.
 
     Raises:
@@ -96,51 +106,53 @@ def perform(intent: Intent, engine: Engine) -> None:
         UnknownError: There is no such job or node.
     """
     name, reason = intent.subject, str(intent.body.get("reason", ""))
-    match intent.act:
-        case Act.START:
-            engine.start(name, places_of(intent.body["places"]))
-        case Act.WARN:
-            engine.warn(name)
-        case Act.REQUEUE:
-            engine.requeue(name, reason)
-        case Act.CANCEL:
-            engine.cancel(name, reason)
-        case Act.SUBMIT:
+    match intent.action:
+        case ClusterAction.START:
+            backend.start(name, places_of(intent.body["places"]))
+        case ClusterAction.WARN:
+            backend.warn(name)
+        case ClusterAction.REQUEUE:
+            backend.requeue(name, reason)
+        case ClusterAction.CANCEL:
+            backend.cancel(name, reason)
+        case ClusterAction.SUBMIT:
             pass  # the engine had it before it was noted
-        case Act.DRAIN:
-            engine.drain(name, reason)
-        case Act.DOWN:
-            engine.down(name, reason)
-        case Act.RESUME:
-            engine.resume(name)
-        case Act.REBOOT:
-            engine.reboot(name, reason)
+        case ClusterAction.DRAIN:
+            backend.drain(name, reason)
+        case ClusterAction.DOWN:
+            backend.down(name, reason)
+        case ClusterAction.RESUME:
+            backend.resume(name)
+        case ClusterAction.REBOOT:
+            backend.reboot(name, reason)
         case _:
             assert_never(intent.act)
 
 
-def shows(intent: Intent, seen: Seen) -> bool:
+def is_effect_seen(intent: Intent, observation: ClusterObservation) -> bool:
     """Return whether the effect of an act is to be seen on the engine."""
-    if intent.act in ON_JOBS:
-        job = seen.jobs.get(intent.subject)
+    if intent.action in JOB_ACTIONS:
+        job = observation.jobs.get(intent.subject)
         return job is not None and _shows_on_job(intent, job)
-    states = _NODE_STATES[intent.act]
-    return any(node.name == intent.subject and node.state in states for node in seen.nodes)
+    states = _NODE_STATES[intent.action]
+    return any(node.name == intent.subject and node.state in states for node in observation.nodes)
 
 
-def _shows_on_job(intent: Intent, job: JobSeen) -> bool:
-    if intent.act == Act.START:
-        return job.starts >= intent.body["starts"] and job.phase in ON_NODES | OVER
-    return job.phase in _JOB_PHASES.get(intent.act, frozenset(Phase))
+def _shows_on_job(intent: Intent, job: ObservedJob) -> bool:
+    if intent.action == ClusterAction.START:
+        return (
+            job.starts >= intent.body["starts"] and job.phase in PHASES_ON_NODES | TERMINAL_PHASES
+        )
+    return job.phase in _JOB_PHASES.get(intent.action, frozenset(JobPhase))
 
 
-_JOB_PHASES: dict[Act, frozenset[Phase]] = {
-    Act.REQUEUE: frozenset({Phase.HELD}),
-    Act.CANCEL: OVER,
+_JOB_PHASES: dict[ClusterAction, frozenset[JobPhase]] = {
+    ClusterAction.REQUEUE: frozenset({JobPhase.HELD}),
+    ClusterAction.CANCEL: TERMINAL_PHASES,
 }
-_NODE_STATES: dict[Act, frozenset[NodeState]] = {
-    Act.DRAIN: frozenset(NodeState) - {NodeState.UP},
-    Act.DOWN: frozenset({NodeState.DOWN}),
-    Act.RESUME: frozenset({NodeState.UP}),
-    Act.REBOOT: frozenset({NodeState.REBOOTING}),
+_NODE_STATES: dict[ClusterAction, frozenset[NodeState]] = {
+    ClusterAction.DRAIN: frozenset(NodeState) - {NodeState.UP},
+    ClusterAction.DOWN: frozenset({NodeState.DOWN}),
+    ClusterAction.RESUME: frozenset({NodeState.UP}),
+    ClusterAction.REBOOT: frozenset({NodeState.REBOOTING}),
 }

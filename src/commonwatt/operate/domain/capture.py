@@ -13,11 +13,29 @@ from pathlib import Path
 from typing import Any, cast
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies import Policy
-from commonwatt.operate.domain.cluster import ON_NODES, JobSeen, NodeSeen, NodeState, Phase, Seen
+from commonwatt.fleet.domain.policies import SchedulingPolicy
+from commonwatt.operate.domain.cluster import (
+    PHASES_ON_NODES,
+    ClusterObservation,
+    JobPhase,
+    NodeState,
+    ObservedJob,
+    ObservedNode,
+)
 from commonwatt.operate.domain.errors import CaptureError
-from commonwatt.operate.domain.requests import ask_json, ask_of, compact, places_json, places_of
-from commonwatt.operate.domain.settings import PolicySettings, Reservation, Settings, policy_of
+from commonwatt.operate.domain.requests import (
+    compact_json,
+    places_json,
+    places_of,
+    request_json,
+    request_of,
+)
+from commonwatt.operate.domain.settings import (
+    ControllerSettings,
+    PolicySettings,
+    Reservation,
+    policy_of,
+)
 
 VERSION = 1
 NO_SITE = "(none permitted)"
@@ -41,8 +59,8 @@ class Capture:
     """
 
     at_s: float
-    nodes: tuple[NodeSeen, ...]
-    jobs: tuple[JobSeen, ...]
+    nodes: tuple[ObservedNode, ...]
+    jobs: tuple[ObservedJob, ...]
     served_s: Mapping[str, float] = field(default_factory=dict[str, float])
     predicted_s: Mapping[str, float] = field(default_factory=dict[str, float])
     parked: tuple[str, ...] = ()
@@ -52,27 +70,29 @@ class Capture:
     seed: int = 0
 
     @property
-    def rule(self) -> Policy:
+    def scheduling_policy(self) -> SchedulingPolicy:
         """The policy itself."""
         return policy_of(self.policy)
 
 
 def capture(
-    seen: Seen,
-    settings: Settings,
+    observation: ClusterObservation,
+    settings: ControllerSettings,
     *,
     served_s: Mapping[str, float] | None = None,
     predicted_s: Mapping[str, float] | None = None,
     parked: tuple[str, ...] = (),
 ) -> Capture:
-    """Return what a decision on `seen` rests on."""
-    active = [job for job in seen.jobs.values() if job.phase in ON_NODES | {Phase.HELD}]
+    """Return what a decision on `observation` rests on."""
+    active = [
+        job for job in observation.jobs.values() if job.phase in PHASES_ON_NODES | {JobPhase.HELD}
+    ]
     active = [_within_limits(job, settings.tenant_sites) for job in active]
-    active.sort(key=lambda job: (job.ask.submitted_at_s, job.ask.job_id))
-    names = {job.ask.job_id for job in active}
+    active.sort(key=lambda job: (job.request.submitted_at_s, job.request.job_id))
+    names = {job.request.job_id for job in active}
     return Capture(
-        at_s=seen.at_s,
-        nodes=seen.nodes,
+        at_s=observation.at_s,
+        nodes=observation.nodes,
         jobs=tuple(active),
         served_s={k: v for k, v in (served_s or {}).items() if k in names},
         predicted_s={k: v for k, v in (predicted_s or {}).items() if k in names},
@@ -84,22 +104,22 @@ def capture(
     )
 
 
-def _within_limits(job: JobSeen, tenant_sites: Mapping[str, tuple[str, ...]]) -> JobSeen:
+def _within_limits(job: ObservedJob, tenant_sites: Mapping[str, tuple[str, ...]]) -> ObservedJob:
     """Return the job held to its tenant's sites: the policy and the hard rules read the same.
 
     A job that asks for sites of which its tenant may use none must not fall back to all
     sites, which an empty tuple means; it asks for a site that no cluster has.
     """
-    allowed = tenant_sites.get(job.ask.tenant)
+    allowed = tenant_sites.get(job.request.tenant)
     if allowed is None:
         return job
-    sites = tuple(name for name in job.ask.sites or allowed if name in allowed)
-    return replace(job, ask=replace(job.ask, sites=sites or (NO_SITE,)))
+    sites = tuple(name for name in job.request.sites or allowed if name in allowed)
+    return replace(job, request=replace(job.request, sites=sites or (NO_SITE,)))
 
 
 def capture_text(captured: Capture) -> str:
     """Return a capture as one line of JSON, whole: `parse_capture` gives the same back."""
-    return compact(
+    return compact_json(
         {
             "version": VERSION,
             "at_s": captured.at_s,
@@ -152,7 +172,7 @@ def load_capture(path: Path) -> Capture:
 def _captured(data: dict[str, Any]) -> Capture:
     return Capture(
         at_s=float(data["at_s"]),
-        nodes=tuple(NodeSeen(**(n | {"state": NodeState(n["state"])})) for n in data["nodes"]),
+        nodes=tuple(ObservedNode(**(n | {"state": NodeState(n["state"])})) for n in data["nodes"]),
         jobs=tuple(_job_of(row) for row in data["jobs"]),
         served_s=data["served_s"],
         predicted_s=data["predicted_s"],
@@ -164,9 +184,9 @@ def _captured(data: dict[str, Any]) -> Capture:
     )
 
 
-def _job_json(job: JobSeen) -> dict[str, Any]:
+def _job_json(job: ObservedJob) -> dict[str, Any]:
     """Return what a decision needs of a job: what it runs, and with which environment, stays."""
-    ask = {k: v for k, v in ask_json(job.ask).items() if k not in ("argv", "env")}
+    ask = {k: v for k, v in request_json(job.request).items() if k not in ("argv", "env")}
     return {
         "ask": ask,
         "phase": job.phase.value,
@@ -176,10 +196,10 @@ def _job_json(job: JobSeen) -> dict[str, Any]:
     }
 
 
-def _job_of(row: dict[str, Any]) -> JobSeen:
-    return JobSeen(
-        ask=ask_of(row["ask"]),
-        phase=Phase(row["phase"]),
+def _job_of(row: dict[str, Any]) -> ObservedJob:
+    return ObservedJob(
+        request=request_of(row["ask"]),
+        phase=JobPhase(row["phase"]),
         places=places_of(row["places"]),
         starts=row["starts"],
         started_at_s=row["started_at_s"],

@@ -36,7 +36,7 @@ class NodeState(StrEnum):
     """Not answering, or said to be broken; its jobs are lost and requeued."""
 
 
-class Phase(StrEnum):
+class JobPhase(StrEnum):
     """Where a job stands with its engine."""
 
     HELD = "held"
@@ -47,14 +47,14 @@ class Phase(StrEnum):
     CANCELLED = "cancelled"
 
 
-OVER = frozenset({Phase.FINISHED, Phase.FAILED, Phase.CANCELLED})
+TERMINAL_PHASES = frozenset({JobPhase.FINISHED, JobPhase.FAILED, JobPhase.CANCELLED})
 """Phases that a job never leaves."""
-ON_NODES = frozenset({Phase.STARTING, Phase.RUNNING})
+PHASES_ON_NODES = frozenset({JobPhase.STARTING, JobPhase.RUNNING})
 """Phases in which a job holds its places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class JobRequest:
     """What a job asks; the live twin of one row of a `fleet.workload.Workload`.
 
     Args:
@@ -99,7 +99,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodeAllocation:
     """What a job holds on one node.
 
     Args:
@@ -118,7 +118,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSeen:
+class ObservedNode:
     """One node as its engine sees it.
 
     Args:
@@ -145,11 +145,11 @@ class NodeSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobSeen:
+class ObservedJob:
     """One job as its engine sees it.
 
     Args:
-        ask: What it asks.
+        request: What it asks.
         phase: Where it stands.
         places: What it holds while it is starting or runs, in order of nodes.
         starts: How often it has been started, this time included.
@@ -159,9 +159,9 @@ class JobSeen:
         reason: Why it stands there, as the engine says.
     """
 
-    ask: Ask
-    phase: Phase
-    places: tuple[Place, ...] = ()
+    request: JobRequest
+    phase: JobPhase
+    places: tuple[NodeAllocation, ...] = ()
     starts: int = 0
     started_at_s: float = 0.0
     ended_at_s: float = 0.0
@@ -170,7 +170,7 @@ class JobSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ClusterObservation:
     """One look at an engine.
 
     Args:
@@ -181,11 +181,11 @@ class Seen:
     """
 
     at_s: float
-    nodes: tuple[NodeSeen, ...]
-    jobs: dict[str, JobSeen]
+    nodes: tuple[ObservedNode, ...]
+    jobs: dict[str, ObservedJob]
 
 
-class Engine(Protocol):
+class ClusterBackend(Protocol):
     """What a controller and care may do to a cluster.
 
     Every act raises `EngineError` where the engine refuses or does not answer, and
@@ -198,15 +198,15 @@ class Engine(Protocol):
         """What the engine is called: `local`, `slurm`, `ray`."""
         ...
 
-    def observe(self) -> Seen:
+    def observe(self) -> ClusterObservation:
         """Return every node and job as they stand now."""
         ...
 
-    def submit(self, ask: Ask) -> None:
+    def submit(self, request: JobRequest) -> None:
         """Take a job and hold it; a job of that name that is there already stays as it is."""
         ...
 
-    def start(self, job_id: str, places: Sequence[Place]) -> None:
+    def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Start a held job on just these nodes; one that is starting or runs is left alone.
 
         Which GPUs of a node it gets is the engine's to refine: what `observe` then

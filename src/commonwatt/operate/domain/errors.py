@@ -5,13 +5,13 @@ from __future__ import annotations
 from commonwatt.core.errors import CommonwattError, InputError
 
 
-class EngineError(CommonwattError):
+class BackendError(CommonwattError):
     """An engine refuses an act, or does not answer."""
 
     code, exit_code = "engine-refused", 90
 
 
-class UnknownError(CommonwattError):
+class UnknownNameError(CommonwattError):
     """The cluster has no node or job of that name."""
 
     code, exit_code = "operate-unknown", 91

@@ -8,43 +8,47 @@ from dataclasses import asdict, fields
 from typing import Any, Final, cast
 
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.cluster import Ask, Place
-from commonwatt.operate.domain.errors import EngineError
+from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation
+from commonwatt.operate.domain.errors import BackendError
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TUPLES: Final = ("argv", "gpu_types", "sites")
-_KNOWN: Final = frozenset(field.name for field in fields(Ask))
+_KNOWN: Final = frozenset(field.name for field in fields(JobRequest))
 
 
-def check_ask(ask: Ask) -> None:
-    """Raise unless an engine may take `ask`.
+def check_request(request: JobRequest) -> None:
+    """Raise unless an engine may take `request`.
 
     Raises:
         EngineError: A name has letters that a file may not bear, or a number is below 0.
     """
-    if not NAME.fullmatch(ask.job_id):
+    if not NAME.fullmatch(request.job_id):
         wanted = Message("letters, digits and . _ - only, at most 100")
-        raise EngineError("job_id", found=repr(ask.job_id[:100]), wanted=wanted)
+        raise BackendError("job_id", found=repr(request.job_id[:100]), wanted=wanted)
     for name in ("gpus", "cpu_milli", "memory_mib", "estimate_s"):
-        if getattr(ask, name) < 0:
+        if getattr(request, name) < 0:
             wanted = Message("a number, 0 or more")
-            raise EngineError(f"{ask.job_id}, {name}", found=str(getattr(ask, name)), wanted=wanted)
-    if not 1 <= ask.gpu_milli <= 1000 or (ask.gpus > 1 and ask.gpu_milli < 1000):
+            raise BackendError(
+                f"{request.job_id}, {name}", found=str(getattr(request, name)), wanted=wanted
+            )
+    if not 1 <= request.gpu_milli <= 1000 or (request.gpus > 1 and request.gpu_milli < 1000):
         wanted = Message("1000 for whole GPUs, or from 1 to 999 of a single one")
-        raise EngineError(f"{ask.job_id}, gpu_milli", found=str(ask.gpu_milli), wanted=wanted)
+        raise BackendError(
+            f"{request.job_id}, gpu_milli", found=str(request.gpu_milli), wanted=wanted
+        )
 
 
-def ask_json(ask: Ask) -> dict[str, Any]:
-    """Return `ask` as plain JSON values; what stands at its default is left out.
+def request_json(request: JobRequest) -> dict[str, Any]:
+    """Return `request` as plain JSON values; what stands at its default is left out.
 
     >>> ask_json(Ask(job_id="a", argv=("true",)))
     {'job_id': 'a', 'argv': ('true',)}
     """
-    plain = Ask(job_id="", argv=())
-    return {k: v for k, v in asdict(ask).items() if v != getattr(plain, k)}
+    plain = JobRequest(job_id="", argv=())
+    return {k: v for k, v in asdict(request).items() if v != getattr(plain, k)}
 
 
-def ask_of(data: dict[str, Any]) -> Ask:
+def request_of(data: dict[str, Any]) -> JobRequest:
     """Return the ask that `data` is; members of later versions are passed over.
 
     >>> ask_of({"job_id": "a", "argv": ["true"], "later": 1}).argv
@@ -53,33 +57,33 @@ def ask_of(data: dict[str, Any]) -> Ask:
     kept: dict[str, Any] = {"argv": ()}
     for name in _KNOWN & data.keys():
         kept[name] = tuple(data[name]) if name in _TUPLES else data[name]
-    return Ask(**kept)
+    return JobRequest(**kept)
 
 
-def places_json(places: tuple[Place, ...]) -> list[list[Any]]:
+def places_json(places: tuple[NodeAllocation, ...]) -> list[list[Any]]:
     """Return places as rows of plain JSON."""
     return [[p.node, list(p.gpus), p.gpu_milli, p.cpu_milli, p.memory_mib] for p in places]
 
 
-def places_of(rows: list[list[Any]]) -> tuple[Place, ...]:
+def places_of(rows: list[list[Any]]) -> tuple[NodeAllocation, ...]:
     """Return the places of rows as `places_json` writes them.
 
     >>> places_of(places_json((Place("n1", (0, 1)),)))
     (Place(node='n1', gpus=(0, 1), gpu_milli=1000, cpu_milli=0, memory_mib=0),)
     """
-    return tuple(Place(row[0], tuple(row[1]), *row[2:]) for row in rows)
+    return tuple(NodeAllocation(row[0], tuple(row[1]), *row[2:]) for row in rows)
 
 
-def compact(data: object) -> str:
+def compact_json(data: object) -> str:
     """Return JSON without spaces."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
 
-def parsed(text: str) -> dict[str, Any]:
+def parse_object(text: str) -> dict[str, Any]:
     """Return a JSON object."""
     return cast("dict[str, Any]", json.loads(text))
 
 
-def parsed_rows(text: str) -> list[list[Any]]:
+def parse_rows(text: str) -> list[list[Any]]:
     """Return a JSON list of lists."""
     return cast("list[list[Any]]", json.loads(text))

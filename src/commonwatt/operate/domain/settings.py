@@ -13,18 +13,18 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies import Policy, parse_policy
+from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_policy
 from commonwatt.operate.domain.errors import ControlError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(ge=0, le=1e9)]
 
 
-class _Table(BaseModel):
+class _SettingsTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class PolicySettings(_Table):
+class PolicySettings(_SettingsTable):
     """How the queue is run; the words are those of `commonwatt fleet simulate`."""
 
     order: str = "fifo"
@@ -35,14 +35,14 @@ class PolicySettings(_Table):
     keep_progress: bool = True
 
 
-class Draw(_Table):
+class GpuPower(_SettingsTable):
     """What a GPU of one type draws, with its share of the server [W]."""
 
     idle_w: Positive = 100.0
     busy_w: Positive = 400.0
 
 
-class SiteSettings(_Table):
+class SiteSettings(_SettingsTable):
     """A site's overhead, power price and carbon."""
 
     pue: Annotated[float, Field(ge=1, le=10)] = 1.3
@@ -50,7 +50,7 @@ class SiteSettings(_Table):
     carbon_g_per_kwh: Positive = 450.0
 
 
-class Tariff(_Table):
+class Tariff(_SettingsTable):
     """What a GPU-hour is invoiced at.
 
     `usd_per_gpu_h` counts unless the GPU type, or the tenant, has a price of its own;
@@ -64,7 +64,7 @@ class Tariff(_Table):
     filler_share: Share = 0.2
 
 
-class Reservation(_Table):
+class Reservation(_SettingsTable):
     """Nodes kept free for one tenant's latency-bound service over a span of time.
 
     Jobs of others that would still run at its beginning, by their estimates, do not
@@ -78,7 +78,7 @@ class Reservation(_Table):
     until_s: float
 
 
-class Filler(_Table):
+class Filler(_SettingsTable):
     """Preemptible work that fills what the others leave idle."""
 
     tenant: str = "filler"
@@ -90,7 +90,7 @@ class Filler(_Table):
     """How far ahead demand is forecast; what it will need is left free."""
 
 
-class SlurmSettings(_Table):
+class SlurmSettings(_SettingsTable):
     """Which Slurm."""
 
     conf: str | None = None
@@ -100,13 +100,13 @@ class SlurmSettings(_Table):
     """Where jobs write, in Slurm's patterns."""
 
 
-class RaySettings(_Table):
+class RaySettings(_SettingsTable):
     """Which Ray."""
 
     address: str = "127.0.0.1:6379"
 
 
-class Settings(_Table):
+class ControllerSettings(_SettingsTable):
     """Everything that a controller is told."""
 
     policy: PolicySettings = PolicySettings()
@@ -123,7 +123,7 @@ class Settings(_Table):
     tenant_sites: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     """Sites that a tenant's jobs may run at, whatever a job asks; others may use all."""
     seed: int = 0
-    gpu_types: dict[str, Draw] = {}
+    gpu_types: dict[str, GpuPower] = {}
     sites: dict[str, SiteSettings] = {}
     tariff: Tariff = Tariff()
     reservations: tuple[Reservation, ...] = ()
@@ -137,7 +137,7 @@ class Settings(_Table):
     """Where nodes stand whose engine does not say, by name."""
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path) -> ControllerSettings:
     """Return the settings in a TOML file.
 
     Raises:
@@ -152,14 +152,14 @@ def load_settings(path: Path) -> Settings:
         ) from None
 
 
-def parse_settings(text: str, where: str = "settings") -> Settings:
+def parse_settings(text: str, where: str = "settings") -> ControllerSettings:
     """Return the settings that `text` holds.
 
     >>> parse_settings("policy = { order = 'sjf' }").policy.order
     'sjf'
     """
     try:
-        settings = Settings.model_validate(tomllib.loads(text))
+        settings = ControllerSettings.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ControlError(where, found=str(error), wanted=Message("a TOML file")) from None
     except ValidationError as error:
@@ -170,7 +170,7 @@ def parse_settings(text: str, where: str = "settings") -> Settings:
     return settings
 
 
-def policy_of(named: PolicySettings) -> Policy:
+def policy_of(named: PolicySettings) -> SchedulingPolicy:
     """Return the policy of these names.
 
     Raises:

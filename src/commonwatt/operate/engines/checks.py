@@ -10,21 +10,30 @@ import numpy as np
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.decide import Decision
-from commonwatt.fleet.domain.policies.gangs import Piece
+from commonwatt.fleet.domain.policies.decide import SchedulingDecision
+from commonwatt.fleet.domain.policies.gangs import GangPiece
 from commonwatt.operate.domain.capture import Capture
-from commonwatt.operate.domain.cluster import ON_NODES, Ask, NodeSeen, NodeState, Phase, Seen
-from commonwatt.operate.engines.snapshot import View
+from commonwatt.operate.domain.cluster import (
+    PHASES_ON_NODES,
+    ClusterObservation,
+    JobPhase,
+    JobRequest,
+    NodeState,
+    ObservedNode,
+)
+from commonwatt.operate.engines.snapshot import QueueSnapshot
 
 
-def check_decision(decision: Decision, seen: View, captured: Capture) -> None:
+def check_decision(
+    decision: SchedulingDecision, snapshot: QueueSnapshot, captured: Capture
+) -> None:
     """Raise if a start breaks a hard rule.
 
     Raises:
         IdentityError: A rule is broken: a bug, and nothing is done.
     """
     for job, pieces in decision.starts.items():
-        ask = captured.jobs[job].ask
+        ask = captured.jobs[job].request
         nodes = [captured.nodes[piece.node] for piece in pieces]
         for node in nodes:
             _expect(ask.job_id, "health", node.state == NodeState.UP)
@@ -35,27 +44,29 @@ def check_decision(decision: Decision, seen: View, captured: Capture) -> None:
         _expect(ask.job_id, "gang", _is_whole(ask, pieces))
         _expect(ask.job_id, "one node", not ask.single_node or len(pieces) <= 1)
     for job in decision.preemptions:
-        ask = captured.jobs[job].ask
-        runs = captured.jobs[job].phase in ON_NODES  # or was started and stopped in one decision
+        ask = captured.jobs[job].request
+        runs = (
+            captured.jobs[job].phase in PHASES_ON_NODES
+        )  # or was started and stopped in one decision
         _expect(ask.job_id, "preemption", ask.preemptible or not runs)
-    _check_quotas(decision, seen, captured)
+    _check_quotas(decision, snapshot, captured)
 
 
-def overcommitted(seen: Seen) -> list[str]:
+def overcommitted_nodes(observation: ClusterObservation) -> list[str]:
     """Return the nodes on which jobs that run hold more GPU than there is."""
-    free = _free_milli(seen)
-    return [node.name for node in seen.nodes if free[node.name] < 0]
+    free = _free_milli(observation)
+    return [node.name for node in observation.nodes if free[node.name] < 0]
 
 
-def crowded_out(seen: Seen) -> list[str]:
+def starting_jobs_displaced(observation: ClusterObservation) -> list[str]:
     """Return the starting jobs whose places what runs has taken meanwhile.
 
     An engine that spreads a gang over its nodes by itself may take a GPU that was
     meant for another start.
     """
-    free, found = _free_milli(seen), list[str]()
-    for name, job in seen.jobs.items():
-        if job.phase != Phase.STARTING:
+    free, found = _free_milli(observation), list[str]()
+    for name, job in observation.jobs.items():
+        if job.phase != JobPhase.STARTING:
             continue
         asked = {place.node: len(place.gpus) * place.gpu_milli for place in job.places}
         if any(free.get(node, 0) < milli for node, milli in asked.items()):
@@ -66,21 +77,21 @@ def crowded_out(seen: Seen) -> list[str]:
     return found
 
 
-def _free_milli(seen: Seen) -> dict[str, int]:
+def _free_milli(seen: ClusterObservation) -> dict[str, int]:
     """Return the GPU of each node that nothing running holds [1/1000 GPU]."""
     free = {node.name: node.gpus * 1000 for node in seen.nodes}
     for job in seen.jobs.values():
-        for place in job.places if job.phase == Phase.RUNNING else ():
+        for place in job.places if job.phase == JobPhase.RUNNING else ():
             if place.node in free:
                 free[place.node] -= len(place.gpus) * place.gpu_milli
     return free
 
 
-def _is_whole(ask: Ask, pieces: tuple[Piece, ...]) -> bool:
+def _is_whole(ask: JobRequest, pieces: tuple[GangPiece, ...]) -> bool:
     return sum(piece.request.gpus for piece in pieces) == ask.gpus
 
 
-def _kept_from(ask: Ask, node: NodeSeen, captured: Capture) -> bool:
+def _kept_from(ask: JobRequest, node: ObservedNode, captured: Capture) -> bool:
     return any(
         node.name in each.nodes
         and ask.tenant != each.tenant
@@ -89,7 +100,7 @@ def _kept_from(ask: Ask, node: NodeSeen, captured: Capture) -> bool:
     )
 
 
-def _check_quotas(decision: Decision, seen: View, captured: Capture) -> None:
+def _check_quotas(decision: SchedulingDecision, seen: QueueSnapshot, captured: Capture) -> None:
     """Without borrowing no tenant may hold more than its quota after the decision."""
     state = seen.state
     if state.quota_milli is None or captured.policy.borrow or not decision.starts:

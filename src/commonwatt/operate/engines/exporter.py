@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from commonwatt.core.errors import MissingExtraError
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.cluster import ON_NODES, NodeState, Phase
-from commonwatt.operate.engines.controller import Tick
+from commonwatt.operate.domain.cluster import PHASES_ON_NODES, JobPhase, NodeState
+from commonwatt.operate.engines.controller import TickResult
 
 
-class Endpoint:
+class MetricsEndpoint:
     """Serves the figures of a controller at `http://127.0.0.1:PORT/metrics`.
 
     Raises:
@@ -51,7 +51,7 @@ class Endpoint:
         self._server.server_close()
         self._thread.join()
 
-    def show(self, tick: Tick, tick_s: float) -> None:
+    def publish(self, tick: TickResult, tick_s: float) -> None:
         """Show what a tick found and did.
 
         Args:
@@ -64,10 +64,10 @@ class Endpoint:
             for labels, value in values.items():
                 (gauge.labels(*labels) if labels else gauge).set(value)
         self._gauges["tick_seconds"].set(tick_s)
-        for intent in tick.done:
-            self._counters["acts"].labels(intent.act.value).inc()
+        for intent in tick.performed:
+            self._counters["acts"].labels(intent.action.value).inc()
         for intent, _ in tick.refused:
-            self._counters["refused_acts"].labels(intent.act.value).inc()
+            self._counters["refused_acts"].labels(intent.action.value).inc()
         self._counters["overcommitted_nodes"].inc(len(tick.overcommitted))
 
 
@@ -86,23 +86,23 @@ COUNTERS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-def figures(tick: Tick) -> dict[str, dict[tuple[str, ...], float]]:
+def figures(tick: TickResult) -> dict[str, dict[tuple[str, ...], float]]:
     """Return the figures of a tick, by name and labels."""
     nodes: dict[tuple[str, ...], float] = {(state.value,): 0.0 for state in NodeState}
-    for node in tick.seen.nodes:
+    for node in tick.observation.nodes:
         nodes[(node.state.value,)] += 1
     jobs: dict[tuple[str, ...], float] = {}
     held: dict[tuple[str, ...], float] = {}
-    for job in tick.seen.jobs.values():
-        if job.phase in ON_NODES | {Phase.HELD}:
-            _add(jobs, (job.phase.value, job.ask.tenant), 1)
-        if job.phase in ON_NODES:
+    for job in tick.observation.jobs.values():
+        if job.phase in PHASES_ON_NODES | {JobPhase.HELD}:
+            _add(jobs, (job.phase.value, job.request.tenant), 1)
+        if job.phase in PHASES_ON_NODES:
             gpus = sum(len(place.gpus) * place.gpu_milli / 1000 for place in job.places)
-            _add(held, (job.ask.tenant,), gpus)
+            _add(held, (job.request.tenant,), gpus)
     waits: dict[tuple[str, ...], float] = {}
     for why in tick.waits.values():
         _add(waits, (why.value,), 1)
-    up = sum(node.gpus for node in tick.seen.nodes if node.state == NodeState.UP)
+    up = sum(node.gpus for node in tick.observation.nodes if node.state == NodeState.UP)
     return {
         "nodes": nodes,
         "gpus": {(): float(up)},

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from commonwatt.operate.domain.settings import Settings
-from commonwatt.operate.domain.state import JobRow, Use
-from commonwatt.operate.engines.meter import price
+from commonwatt.operate.domain.settings import ControllerSettings
+from commonwatt.operate.domain.state import GpuUse, JobRecord
+from commonwatt.operate.engines.meter import price_per_gpu_h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class InvoiceLine:
     """GPU time of one type at one price.
 
     Args:
@@ -35,7 +35,7 @@ class Invoice:
     currency: str
     from_s: float
     until_s: float
-    lines: tuple[Line, ...]
+    lines: tuple[InvoiceLine, ...]
 
     @property
     def total_minor(self) -> int:
@@ -44,9 +44,9 @@ class Invoice:
 
 
 def invoices(
-    rows: Mapping[str, JobRow],
-    uses: Sequence[Use],
-    settings: Settings,
+    rows: Mapping[str, JobRecord],
+    uses: Sequence[GpuUse],
+    settings: ControllerSettings,
     *,
     from_s: float,
     until_s: float,
@@ -57,7 +57,7 @@ def invoices(
     """
     used: dict[str, dict[str, float]] = {}
     for use in uses:
-        own = used.setdefault(rows[use.job_id].ask.tenant, {})
+        own = used.setdefault(rows[use.job_id].request.tenant, {})
         own[use.gpu_type] = own.get(use.gpu_type, 0.0) + _gpu_h(use, from_s, until_s)
     return [
         Invoice(
@@ -71,15 +71,15 @@ def invoices(
     ]
 
 
-def _gpu_h(use: Use, from_s: float, until_s: float) -> float:
+def _gpu_h(use: GpuUse, from_s: float, until_s: float) -> float:
     end_s = until_s if use.until_s is None else min(use.until_s, until_s)
     span_s = max(end_s - max(use.from_s, from_s), 0.0)
     return span_s * use.gpus * use.gpu_milli / 3.6e6
 
 
-def _line(tenant: str, gpu_type: str, gpu_h: float, settings: Settings) -> Line:
-    each = price(tenant, gpu_type, settings)
-    return Line(
+def _line(tenant: str, gpu_type: str, gpu_h: float, settings: ControllerSettings) -> InvoiceLine:
+    each = price_per_gpu_h(tenant, gpu_type, settings)
+    return InvoiceLine(
         gpu_type=gpu_type,
         gpu_h=gpu_h,
         price_per_gpu_h=each,

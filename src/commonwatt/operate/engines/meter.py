@@ -14,32 +14,32 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from commonwatt.catalogue.tables import Column, Table
+from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.cluster import Phase
-from commonwatt.operate.domain.settings import Draw, Settings, SiteSettings
-from commonwatt.operate.domain.state import JobRow, Use
+from commonwatt.operate.domain.cluster import JobPhase
+from commonwatt.operate.domain.settings import ControllerSettings, GpuPower, SiteSettings
+from commonwatt.operate.domain.state import GpuUse, JobRecord
 
-METERED = Table(
+METERED = TableSchema(
     "metered",
     "What each job used.",
     (
-        Column("job_id", "text", "", "name of the job"),
-        Column("tenant", "text", "", "whose quota it counted against"),
-        Column("user", "text", "", "who submitted it"),
-        Column("starts", "count", "", "times started"),
-        Column("gpu_s", "number", "GPU-s", "GPU time allocated"),
-        Column("energy_kwh", "number", "kWh", "energy estimate, overhead included"),
-        Column("carbon_kg", "number", "kg CO2e", "carbon of that energy"),
-        Column("energy_cost_usd", "number", "USD", "what the energy cost"),
-        Column("charge", "number", "", "by the tariff, in its currency"),
+        TableColumn("job_id", "text", "", "name of the job"),
+        TableColumn("tenant", "text", "", "whose quota it counted against"),
+        TableColumn("user", "text", "", "who submitted it"),
+        TableColumn("starts", "count", "", "times started"),
+        TableColumn("gpu_s", "number", "GPU-s", "GPU time allocated"),
+        TableColumn("energy_kwh", "number", "kWh", "energy estimate, overhead included"),
+        TableColumn("carbon_kg", "number", "kg CO2e", "carbon of that energy"),
+        TableColumn("energy_cost_usd", "number", "USD", "what the energy cost"),
+        TableColumn("charge", "number", "", "by the tariff, in its currency"),
     ),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metered:
+class MeteredJob:
     """What one job used."""
 
     job_id: str
@@ -54,14 +54,18 @@ class Metered:
 
 
 def meter(
-    rows: Mapping[str, JobRow], uses: Sequence[Use], settings: Settings, *, now_s: float
-) -> list[Metered]:
+    rows: Mapping[str, JobRecord],
+    uses: Sequence[GpuUse],
+    settings: ControllerSettings,
+    *,
+    now_s: float,
+) -> list[MeteredJob]:
     """Return what each job used until `now_s`, in order of names.
 
     Raises:
         IdentityError: GPU time by job and by node do not add up to the same: a bug.
     """
-    by_job: dict[str, list[Use]] = {}
+    by_job: dict[str, list[GpuUse]] = {}
     for use in uses:
         by_job.setdefault(use.job_id, []).append(use)
     metered = [_one(rows[name], own, settings, now_s) for name, own in sorted(by_job.items())]
@@ -69,7 +73,7 @@ def meter(
     return metered
 
 
-def gpu_s(use: Use, now_s: float) -> float:
+def gpu_s(use: GpuUse, now_s: float) -> float:
     """Return the GPU time of a use until `now_s` [GPU-s].
 
     >>> gpu_s(Use(job_id="j", starts=1, node="n", site="s", gpu_type="a", gpus=4,
@@ -80,14 +84,14 @@ def gpu_s(use: Use, now_s: float) -> float:
     return max(until_s - use.from_s, 0.0) * use.gpus * use.gpu_milli / 1000
 
 
-def table(metered: Iterable[Metered]) -> pl.DataFrame:
+def metered_table(metered: Iterable[MeteredJob]) -> pl.DataFrame:
     """Return what each job used as a table."""
     rows = list(metered)
     columns = {c.name: [getattr(row, c.name) for row in rows] for c in METERED.columns}
     return METERED.frame(**columns)
 
 
-def by_tenant(metered: Iterable[Metered]) -> dict[str, dict[str, float]]:
+def by_tenant(metered: Iterable[MeteredJob]) -> dict[str, dict[str, float]]:
     """Return the sums of each tenant, in order of names."""
     names = ("gpu_s", "energy_kwh", "carbon_kg", "energy_cost_usd", "charge")
     sums: dict[str, dict[str, float]] = {}
@@ -99,7 +103,7 @@ def by_tenant(metered: Iterable[Metered]) -> dict[str, dict[str, float]]:
     return dict(sorted(sums.items()))
 
 
-def trace(rows: Mapping[str, JobRow], uses: Sequence[Use]) -> pl.DataFrame:
+def finished_jobs_trace(rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]) -> pl.DataFrame:
     """Return the finished jobs as a trace that `commonwatt fleet` reads.
 
     The run time of a job is what it ran from start to end, all starts together, so
@@ -109,47 +113,55 @@ def trace(rows: Mapping[str, JobRow], uses: Sequence[Use]) -> pl.DataFrame:
     spans = {(u.job_id, u.starts): (u.from_s, u.until_s) for u in uses}
     for (job_id, _), (from_s, until_s) in spans.items():
         ran[job_id] = ran.get(job_id, 0.0) + max((until_s or from_s) - from_s, 0.0)
-    over = (Phase.FINISHED, Phase.FAILED, Phase.CANCELLED)
+    over = (JobPhase.FINISHED, JobPhase.FAILED, JobPhase.CANCELLED)
     done = [row for name, row in rows.items() if row.phase in over and name in ran]
-    done.sort(key=lambda row: (row.ask.submitted_at_s, row.ask.job_id))
-    first = done[0].ask.submitted_at_s if done else 0.0
+    done.sort(key=lambda row: (row.request.submitted_at_s, row.request.job_id))
+    first = done[0].request.submitted_at_s if done else 0.0
     return pl.DataFrame(
         {
-            "job_id": [row.ask.job_id for row in done],
-            "submit_s": [round(row.ask.submitted_at_s - first, 3) for row in done],
-            "runtime_s": [round(ran[row.ask.job_id], 3) for row in done],
+            "job_id": [row.request.job_id for row in done],
+            "submit_s": [round(row.request.submitted_at_s - first, 3) for row in done],
+            "runtime_s": [round(ran[row.request.job_id], 3) for row in done],
             "limit_s": [_limit_s(row, ran) for row in done],
-            "gpus": [row.ask.gpus for row in done],
-            "gpu_milli": [row.ask.gpu_milli for row in done],
-            "priority": [row.ask.priority for row in done],
-            "single_node": [int(row.ask.single_node) for row in done],
-            "tenant": [row.ask.tenant for row in done],
-            "user": [row.ask.user for row in done],
-            "group": [row.ask.group for row in done],
+            "gpus": [row.request.gpus for row in done],
+            "gpu_milli": [row.request.gpu_milli for row in done],
+            "priority": [row.request.priority for row in done],
+            "single_node": [int(row.request.single_node) for row in done],
+            "tenant": [row.request.tenant for row in done],
+            "user": [row.request.user for row in done],
+            "group": [row.request.group for row in done],
         },
         schema_overrides={"submit_s": pl.Float64, "runtime_s": pl.Float64, "limit_s": pl.Float64},
     )
 
 
-def _limit_s(row: JobRow, ran: Mapping[str, float]) -> float:
-    return round(max(row.ask.estimate_s, ran[row.ask.job_id]), 3)
+def _limit_s(row: JobRecord, ran: Mapping[str, float]) -> float:
+    return round(max(row.request.estimate_s, ran[row.request.job_id]), 3)
 
 
-def _one(row: JobRow, uses: Sequence[Use], settings: Settings, now_s: float) -> Metered:
+def _one(
+    row: JobRecord, uses: Sequence[GpuUse], settings: ControllerSettings, now_s: float
+) -> MeteredJob:
     used = energy = carbon = cost = charge = 0.0
     for use in uses:
         site = settings.sites.get(use.site, SiteSettings())
         seconds = gpu_s(use, now_s)
-        kwh = seconds / 3600 * settings.gpu_types.get(use.gpu_type, Draw()).busy_w / 1000 * site.pue
+        kwh = (
+            seconds
+            / 3600
+            * settings.gpu_types.get(use.gpu_type, GpuPower()).busy_w
+            / 1000
+            * site.pue
+        )
         used += seconds
         energy += kwh
         carbon += kwh * site.carbon_g_per_kwh / 1000
         cost += kwh * site.price_usd_per_mwh / 1000
-        charge += seconds / 3600 * price(row.ask.tenant, use.gpu_type, settings)
-    return Metered(
-        job_id=row.ask.job_id,
-        tenant=row.ask.tenant,
-        user=row.ask.user,
+        charge += seconds / 3600 * price_per_gpu_h(row.request.tenant, use.gpu_type, settings)
+    return MeteredJob(
+        job_id=row.request.job_id,
+        tenant=row.request.tenant,
+        user=row.request.user,
         starts=len({use.starts for use in uses}),
         gpu_s=used,
         energy_kwh=energy,
@@ -159,7 +171,7 @@ def _one(row: JobRow, uses: Sequence[Use], settings: Settings, now_s: float) -> 
     )
 
 
-def price(tenant: str, gpu_type: str, settings: Settings) -> float:
+def price_per_gpu_h(tenant: str, gpu_type: str, settings: ControllerSettings) -> float:
     """Return the price of a GPU-hour: the tenant's own, the GPU type's, or the common one."""
     tariff = settings.tariff
     common = tariff.by_gpu_type.get(gpu_type, tariff.usd_per_gpu_h)
@@ -168,7 +180,7 @@ def price(tenant: str, gpu_type: str, settings: Settings) -> float:
     return tariff.by_tenant.get(tenant, common)
 
 
-def _check(metered: Sequence[Metered], uses: Sequence[Use], now_s: float) -> None:
+def _check(metered: Sequence[MeteredJob], uses: Sequence[GpuUse], now_s: float) -> None:
     by_node: dict[str, float] = {}
     for use in uses:
         by_node[use.node] = by_node.get(use.node, 0.0) + gpu_s(use, now_s)

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from commonwatt.fleet.domain.policies.decide import Decision
-from commonwatt.fleet.engines.simulator.loop import WAKE, HeapAgenda, Replay
+from commonwatt.fleet.domain.policies.decide import SchedulingDecision
+from commonwatt.fleet.engines.simulator.loop import WAKE, EventReplay, HeapAgenda
 from commonwatt.operate.domain.capture import Capture, parse_capture
-from commonwatt.operate.engines.snapshot import View, said, view
+from commonwatt.operate.engines.snapshot import QueueSnapshot, decision_by_names, queue_snapshot
 
-NOTHING = Decision((), {})
+NO_DECISION = SchedulingDecision((), {})
 
 
 @dataclass(slots=True)
-class Compared:
+class ReplayAgreement:
     """How live decisions and the simulator's agree.
 
     Args:
@@ -31,19 +31,19 @@ class Compared:
     differing: list[int] = field(default_factory=list[int])
 
 
-def simulated(seen: View, captured: Capture) -> Decision:
+def simulated_decision(snapshot: QueueSnapshot, captured: Capture) -> SchedulingDecision:
     """Return what the simulator decides when it goes on from a captured state."""
-    replay = Replay.onward(seen.state, captured.rule, HeapAgenda())
-    return replay.step((seen.state.now_ms, WAKE, 0, 0)) or NOTHING
+    replay = EventReplay.continue_from(snapshot.state, captured.scheduling_policy, HeapAgenda())
+    return replay.step((snapshot.state.now_ms, WAKE, 0, 0)) or NO_DECISION
 
 
-def compare(kept: Iterable[tuple[int, dict[str, Any], str]]) -> Compared:
+def compare_decisions(decisions: Iterable[tuple[int, dict[str, Any], str]]) -> ReplayAgreement:
     """Return how decisions that were kept agree with the simulator's on the same states."""
-    compared = Compared()
-    for tick, told, text in kept:
+    compared = ReplayAgreement()
+    for tick, told, text in decisions:
         captured = parse_capture(text, f"decision {tick}")
-        seen = view(captured)
-        again = said(simulated(seen, captured), seen)
+        seen = queue_snapshot(captured)
+        again = decision_by_names(simulated_decision(seen, captured), seen)
         compared.decisions += 1
         compared.starts += len(told["start"])
         compared.preemptions += len(told["preempt"])
@@ -57,8 +57,8 @@ def expected_starts_s(captured: Capture) -> dict[str, float]:
 
     Run times are the estimates, so that a start is as a rule earlier than told.
     """
-    seen = view(captured)
-    replay = Replay.onward(seen.state, captured.rule, HeapAgenda())
+    seen = queue_snapshot(captured)
+    replay = EventReplay.continue_from(seen.state, captured.scheduling_policy, HeapAgenda())
     replay.step((seen.state.now_ms, WAKE, 0, 0))
     result = replay.run()
     return {

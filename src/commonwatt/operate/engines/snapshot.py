@@ -15,19 +15,30 @@ import numpy.typing as npt
 import polars as pl
 
 from commonwatt.core.seeds import stream
-from commonwatt.fleet.domain.machines import ONE_SITE, SHARED, UNNAMED_GPU, Fleet
-from commonwatt.fleet.domain.policies.decide import Decision
-from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES, Piece
-from commonwatt.fleet.domain.policies.place import Nodes, Request, eligibility, request_of
-from commonwatt.fleet.domain.policies.plan import Plan, copied, shift
+from commonwatt.fleet.domain.machines import SHARED, SINGLE_SITE, UNNAMED_GPU, Fleet
+from commonwatt.fleet.domain.policies.decide import SchedulingDecision
+from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES, GangPiece
+from commonwatt.fleet.domain.policies.place import (
+    FreeCapacity,
+    PlacementRequest,
+    eligibility,
+    request_of,
+)
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan, apply_pieces, copy_capacity
 from commonwatt.fleet.domain.policies.state import QueueState
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
-from commonwatt.fleet.engines.simulator.setup import Setup, first_state, never_fits
+from commonwatt.fleet.engines.simulator.setup import ReplaySetup, first_state, never_fits
 from commonwatt.operate.domain.capture import Capture
-from commonwatt.operate.domain.cluster import ON_NODES, JobSeen, NodeState, Phase, Place
+from commonwatt.operate.domain.cluster import (
+    PHASES_ON_NODES,
+    JobPhase,
+    NodeAllocation,
+    NodeState,
+    ObservedJob,
+)
 
 
-class Why(StrEnum):
+class WaitReason(StrEnum):
     """Why a job waits: the closed list."""
 
     TOO_LARGE = "too-large"
@@ -37,33 +48,33 @@ class Why(StrEnum):
     PARKED = "parked"
     """Was refused too often; a person must look."""
     QUOTA = "quota"
-    ROOM = "room"
+    NO_CAPACITY = "room"
     TURN = "turn"
     """Has room now, but others go first."""
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class QueueSnapshot:
     """A queue state, and what its numbers stand for.
 
     Args:
         state: What the policy sees.
         names: Name of each job of the workload.
-        whole: Free room counting every job that holds any, shape of `state.nodes`.
-        left_out: Jobs that the policy is not offered, and why.
+        complete_nodes: Free room counting every job that holds any, shape of `state.nodes`.
+        excluded: Jobs that the policy is not offered, and why.
     """
 
     state: QueueState
     names: tuple[str, ...]
-    whole: Nodes
-    left_out: dict[str, Why]
+    complete_nodes: FreeCapacity
+    excluded: dict[str, WaitReason]
 
 
-def view(captured: Capture) -> View:
+def queue_snapshot(captured: Capture) -> QueueSnapshot:
     """Return what the policy sees of `captured`."""
     work, fleet = _workload(captured), _fleet(captured)
-    policy = captured.rule
-    setup = Setup(
+    policy = captured.scheduling_policy
+    setup = ReplaySetup(
         workload=work,
         fleet=fleet,
         policy=policy,
@@ -76,13 +87,13 @@ def view(captured: Capture) -> View:
     state = _with_health(idle, captured)
     away = never_fits(state) & ~too_large
     left_out = _left_out(captured, too_large, away)
-    names = tuple(job.ask.job_id for job in captured.jobs)
+    names = tuple(job.request.job_id for job in captured.jobs)
     return _filled(state, captured, names, left_out, preempts=policy.preempt.name != "none")
 
 
-def said(decision: Decision, seen: View) -> dict[str, object]:
+def decision_by_names(decision: SchedulingDecision, snapshot: QueueSnapshot) -> dict[str, object]:
     """Return a decision by names rather than numbers, as logs keep it."""
-    names, nodes = seen.names, seen.state.fleet.node_id
+    names, nodes = snapshot.names, snapshot.state.fleet.node_id
     return {
         "preempt": [names[job] for job in decision.preemptions],
         "start": {
@@ -92,11 +103,13 @@ def said(decision: Decision, seen: View) -> dict[str, object]:
     }
 
 
-def places(pieces: tuple[Piece, ...], seen: View) -> tuple[Place, ...]:
+def allocations(
+    pieces: tuple[GangPiece, ...], snapshot: QueueSnapshot
+) -> tuple[NodeAllocation, ...]:
     """Return the pieces of a start as an engine takes them."""
-    nodes = seen.state.fleet.node_id
+    nodes = snapshot.state.fleet.node_id
     return tuple(
-        Place(
+        NodeAllocation(
             nodes[piece.node],
             piece.gpus,
             piece.request.gpu_milli,
@@ -107,7 +120,7 @@ def places(pieces: tuple[Piece, ...], seen: View) -> tuple[Place, ...]:
     )
 
 
-def fits_now(pieces: tuple[Piece, ...], whole: Nodes) -> bool:
+def fits_now(pieces: tuple[GangPiece, ...], whole: FreeCapacity) -> bool:
     """Return whether `pieces` find their room in `whole`, which is then taken."""
     for piece in pieces:
         request, node = piece.request, piece.node
@@ -118,30 +131,34 @@ def fits_now(pieces: tuple[Piece, ...], whole: Nodes) -> bool:
             return False
         if whole.memory_mib[node] < request.memory_mib:
             return False
-    shift(whole, pieces, 1)
+    apply_pieces(whole, pieces, 1)
     return True
 
 
-def reasons(seen: View, decision: Decision, captured: Capture) -> dict[str, Why]:
+def wait_reasons(
+    snapshot: QueueSnapshot, decision: SchedulingDecision, captured: Capture
+) -> dict[str, WaitReason]:
     """Return why each job waits that `decision` does not start."""
-    policy = captured.rule
-    plan = Plan(seen.state, policy.order, policy.place, borrow=policy.borrow)
-    found = dict(seen.left_out)
+    policy = captured.scheduling_policy
+    plan = SchedulingPlan(snapshot.state, policy.order, policy.place, borrow=policy.borrow)
+    found = dict(snapshot.excluded)
     for job, pieces in decision.starts.items():
         if plan.find(job) is not None:
             plan.start(job, pieces)
-    for job in seen.state.waiting.tolist():
+    for job in snapshot.state.waiting.tolist():
         if job in decision.starts:
             continue
         if not plan.may_start(job):
-            found[seen.names[job]] = Why.QUOTA
+            found[snapshot.names[job]] = WaitReason.QUOTA
         else:
-            found[seen.names[job]] = Why.ROOM if plan.find(job) is None else Why.TURN
+            found[snapshot.names[job]] = (
+                WaitReason.NO_CAPACITY if plan.find(job) is None else WaitReason.TURN
+            )
     return found
 
 
 def _workload(captured: Capture) -> Workload:
-    asks = [job.ask for job in captured.jobs]
+    asks = [job.request for job in captured.jobs]
     tenants = sorted({ask.tenant for ask in asks} | set(captured.quotas or {}))
     users, groups = sorted({ask.user for ask in asks}), sorted({ask.group for ask in asks})
     types = sorted({name for ask in asks for name in ask.gpu_types})
@@ -192,7 +209,7 @@ def _fleet(captured: Capture) -> Fleet:
         cpu_milli=np.array([node.cpu_milli for node in nodes], np.int64),
         memory_mib=np.array([node.memory_mib for node in nodes], np.int64),
         tenant=np.full(len(nodes), SHARED, np.int32),
-        sites=tuple(replace(ONE_SITE, name=name) for name in sites),
+        sites=tuple(replace(SINGLE_SITE, name=name) for name in sites),
         gpu_types=tuple(replace(UNNAMED_GPU, name=name) for name in types),
         rtt_ms=np.zeros((len(sites), len(sites))),
     )
@@ -202,7 +219,7 @@ def _chances(captured: Capture, place: str) -> npt.NDArray[np.float64]:
     """Return two numbers a job, which stay the same for as long as it waits."""
     if place in WHOLE_GPU_POLICIES:
         return np.broadcast_to(np.float64(0.0), (len(captured.jobs), 2))
-    drawn = [stream(captured.seed, job.ask.job_id).random(2) for job in captured.jobs]
+    drawn = [stream(captured.seed, job.request.job_id).random(2) for job in captured.jobs]
     return np.array(drawn, np.float64).reshape(-1, 2)
 
 
@@ -232,7 +249,7 @@ def _barred(captured: Capture) -> I64:
     """Return whether each reservation bars each job, shape (jobs, reservations)."""
     rows = [
         [
-            job.ask.tenant != each.tenant
+            job.request.tenant != each.tenant
             and captured.at_s < each.until_s
             and captured.at_s + _left_s(job, captured) > each.from_s
             for each in captured.reservations
@@ -242,8 +259,8 @@ def _barred(captured: Capture) -> I64:
     return np.array(rows, np.int64).reshape(len(captured.jobs), len(captured.reservations))
 
 
-def _left_s(job: JobSeen, captured: Capture) -> float:
-    return job.ask.estimate_s - captured.served_s.get(job.ask.job_id, 0.0)
+def _left_s(job: ObservedJob, captured: Capture) -> float:
+    return job.request.estimate_s - captured.served_s.get(job.request.job_id, 0.0)
 
 
 def _closed(captured: Capture, barred: I64) -> Bools:
@@ -255,17 +272,17 @@ def _closed(captured: Capture, barred: I64) -> Bools:
     return (barred @ kept) > 0
 
 
-def _left_out(captured: Capture, too_large: Bools, away: Bools) -> dict[str, Why]:
-    found: dict[str, Why] = {}
+def _left_out(captured: Capture, too_large: Bools, away: Bools) -> dict[str, WaitReason]:
+    found: dict[str, WaitReason] = {}
     for i, job in enumerate(captured.jobs):
-        if job.phase != Phase.HELD:
+        if job.phase != JobPhase.HELD:
             continue
         if too_large[i]:
-            found[job.ask.job_id] = Why.TOO_LARGE
+            found[job.request.job_id] = WaitReason.TOO_LARGE
         elif away[i]:
-            found[job.ask.job_id] = Why.NODES
-        elif job.ask.job_id in captured.parked:
-            found[job.ask.job_id] = Why.PARKED
+            found[job.request.job_id] = WaitReason.NODES
+        elif job.request.job_id in captured.parked:
+            found[job.request.job_id] = WaitReason.PARKED
     return found
 
 
@@ -273,24 +290,24 @@ def _filled(
     state: QueueState,
     captured: Capture,
     names: tuple[str, ...],
-    left_out: dict[str, Why],
+    left_out: dict[str, WaitReason],
     *,
     preempts: bool,
-) -> View:
+) -> QueueSnapshot:
     """Return the view with what runs, what waits and what room is left."""
-    nodes, held, fixed = copied(state.nodes), dict[int, tuple[Piece, ...]](), list[int]()
+    nodes, held, fixed = copy_capacity(state.nodes), dict[int, tuple[GangPiece, ...]](), list[int]()
     where = {name: i for i, name in enumerate(state.fleet.node_id)}
-    on_nodes = [i for i, job in enumerate(captured.jobs) if job.phase in ON_NODES]
+    on_nodes = [i for i, job in enumerate(captured.jobs) if job.phase in PHASES_ON_NODES]
     # what runs says which GPUs it has; what is starting takes those that are left
-    for i in sorted(on_nodes, key=lambda i: captured.jobs[i].phase != Phase.RUNNING):
+    for i in sorted(on_nodes, key=lambda i: captured.jobs[i].phase != JobPhase.RUNNING):
         held[i] = _held(state, nodes, captured.jobs[i], i, where)
-        if preempts and not captured.jobs[i].ask.preemptible:
+        if preempts and not captured.jobs[i].request.preemptible:
             fixed.append(i)
     running = np.array([i for i in on_nodes if i not in fixed], np.int64)
     waiting = [
         i
         for i, job in enumerate(captured.jobs)
-        if job.phase == Phase.HELD and names[i] not in left_out
+        if job.phase == JobPhase.HELD and names[i] not in left_out
     ]
     started = np.zeros(len(names), np.int64)
     for i in on_nodes:
@@ -303,34 +320,34 @@ def _filled(
         started_ms=np.minimum(started, round(captured.at_s * 1000)),
         served_ms=_ms([captured.served_s.get(name, 0.0) for name in names]),
         predicted_ms=_ms([captured.predicted_s.get(name, 3600.0) for name in names]),
-        held={i: pieces for i, pieces in sorted(held.items()) if i not in fixed},
+        held_pieces={i: pieces for i, pieces in sorted(held.items()) if i not in fixed},
         nodes=nodes,
         quota_milli=_quota_left(state, fixed),
     )
-    return View(filled, names, copied(nodes), left_out)
+    return QueueSnapshot(filled, names, copy_capacity(nodes), left_out)
 
 
 def _held(
-    state: QueueState, nodes: Nodes, job: JobSeen, i: int, where: dict[str, int]
-) -> tuple[Piece, ...]:
+    state: QueueState, nodes: FreeCapacity, job: ObservedJob, i: int, where: dict[str, int]
+) -> tuple[GangPiece, ...]:
     """Return what a job holds, and take it out of the room of `nodes`."""
     asked = request_of(state.workload, i, state.klass)
-    pieces: list[Piece] = []
+    pieces: list[GangPiece] = []
     for place in job.places:
         if place.node not in where:
             continue
         node = where[place.node]
         milli = place.gpu_milli if place.gpus else 0
         gpus = _free_gpus(nodes, node, place)
-        request = Request(
+        request = PlacementRequest(
             place.cpu_milli, place.memory_mib, len(gpus), milli or asked.gpu_milli, asked.klass
         )
-        pieces.append(Piece(node, gpus, request))
-    shift(nodes, tuple(pieces), 1)
+        pieces.append(GangPiece(node, gpus, request))
+    apply_pieces(nodes, tuple(pieces), 1)
     return tuple(pieces)
 
 
-def _free_gpus(nodes: Nodes, node: int, place: Place) -> tuple[int, ...]:
+def _free_gpus(nodes: FreeCapacity, node: int, place: NodeAllocation) -> tuple[int, ...]:
     """Return the GPUs that a place names, or as many others where those are taken."""
     size = nodes.gpu_milli.shape[1]
     free = [g for g in range(size) if nodes.gpu_milli[node, g] >= place.gpu_milli]

@@ -17,15 +17,15 @@ import sqlalchemy as sa
 import commonwatt.operate.io.schema as schema
 from commonwatt.ledger import Ledger, Signer
 from commonwatt.ledger.store import read_head
-from commonwatt.operate.domain.actions import Act, Intent, IntentState
-from commonwatt.operate.domain.cluster import Phase
-from commonwatt.operate.domain.requests import ask_json, ask_of, compact, parsed
-from commonwatt.operate.domain.state import Changes, JobRow, Use
+from commonwatt.operate.domain.actions import ClusterAction, Intent, IntentState
+from commonwatt.operate.domain.cluster import JobPhase
+from commonwatt.operate.domain.requests import compact_json, parse_object, request_json, request_of
+from commonwatt.operate.domain.state import GpuUse, JobRecord, StateChanges
 
 ROLE = frozenset({"controller", "operator"})
 
 
-class Store:
+class ControllerStore:
     """Reads and writes one controller's database.
 
     Args:
@@ -38,7 +38,7 @@ class Store:
         with ledger.transaction() as tx:
             schema.metadata.create_all(tx)
 
-    def rows(self) -> dict[str, JobRow]:
+    def rows(self) -> dict[str, JobRecord]:
         """Return every job remembered, by name."""
         with self.ledger.reading() as tx:
             found = tx.execute(sa.select(schema.jobs)).mappings().all()
@@ -51,12 +51,12 @@ class Store:
             found = tx.execute(sa.select(schema.uses).where(where)).mappings().all()
         return {row["job_id"]: row["starts"] for row in found}
 
-    def uses(self) -> list[Use]:
+    def uses(self) -> list[GpuUse]:
         """Return every use, in order of its beginning."""
         order = (schema.uses.c.from_s, schema.uses.c.position)
         with self.ledger.reading() as tx:
             found = tx.execute(sa.select(schema.uses).order_by(*order)).mappings().all()
-        return [Use(**{k: v for k, v in row.items() if k != "position"}) for row in found]
+        return [GpuUse(**{k: v for k, v in row.items() if k != "position"}) for row in found]
 
     def intents(self, state: IntentState | None = None) -> list[tuple[Intent, IntentState]]:
         """Return the intents in a state, or all, in order."""
@@ -72,7 +72,11 @@ class Store:
         query = sa.select(schema.decisions).order_by(schema.decisions.c.tick)
         with self.ledger.reading() as tx:
             for row in tx.execute(query).mappings():
-                yield row["tick"], parsed(row["decision"]), zlib.decompress(row["capture"]).decode()
+                yield (
+                    row["tick"],
+                    parse_object(row["decision"]),
+                    zlib.decompress(row["capture"]).decode(),
+                )
 
     def last_capture(self) -> str:
         """Return the state that the newest decision rested on; "" before the first."""
@@ -90,23 +94,23 @@ class Store:
     def write(
         self,
         at_s: float,
-        changes: Changes,
+        changes: StateChanges,
         *,
         intents: Sequence[Intent] = (),
         decision: tuple[int, Mapping[str, Any], str] | None = None,
-        keep: int = 100_000,
+        most_captures: int = 100_000,
     ) -> list[Intent]:
         """Write one tick whole; return the intents with their numbers."""
         with self.ledger.transaction() as tx:
             _write_changes(tx, changes)
             if decision is not None:
-                _write_decision(tx, at_s, decision, keep)
+                _write_decision(tx, at_s, decision, most_captures)
             numbered = [_write_intent(tx, at_s, intent) for intent in intents]
             if numbered:
                 self._record(tx, numbered, at_s)
         return numbered
 
-    def settle(self, settled: Sequence[tuple[Intent, IntentState, str]]) -> None:
+    def set_intent_states(self, settled: Sequence[tuple[Intent, IntentState, str]]) -> None:
         """Mark intents as done, refused or dropped, with what the engine answered."""
         with self.ledger.transaction() as tx:
             for intent, state, answer in settled:
@@ -127,15 +131,15 @@ def _last_at(tx: sa.Connection) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
-def _write_changes(tx: sa.Connection, changes: Changes) -> None:
-    for row in changes.rows:
+def _write_changes(tx: sa.Connection, changes: StateChanges) -> None:
+    for row in changes.job_records:
         values = _columns(row)
-        gone = sa.delete(schema.jobs).where(schema.jobs.c.job_id == row.ask.job_id)
+        gone = sa.delete(schema.jobs).where(schema.jobs.c.job_id == row.request.job_id)
         tx.execute(gone)
         tx.execute(sa.insert(schema.jobs), [values])
-    if changes.opened:
-        tx.execute(sa.insert(schema.uses), [asdict(use) for use in changes.opened])
-    for (job_id, starts), until_s in changes.closed.items():
+    if changes.opened_uses:
+        tx.execute(sa.insert(schema.uses), [asdict(use) for use in changes.opened_uses])
+    for (job_id, starts), until_s in changes.closed_uses.items():
         which = (schema.uses.c.job_id == job_id) & (schema.uses.c.starts == starts)
         still = schema.uses.c.until_s.is_(None)
         tx.execute(sa.update(schema.uses).where(which & still).values(until_s=until_s))
@@ -145,7 +149,7 @@ def _write_decision(
     tx: sa.Connection, at_s: float, decision: tuple[int, Mapping[str, Any], str], keep: int
 ) -> None:
     tick, told, captured = decision
-    values: dict[str, Any] = {"tick": tick, "at_s": at_s, "decision": compact(told)}
+    values: dict[str, Any] = {"tick": tick, "at_s": at_s, "decision": compact_json(told)}
     values["capture"] = zlib.compress(captured.encode(), 1)
     tx.execute(sa.insert(schema.decisions), [values])
     if tick > keep:
@@ -153,29 +157,35 @@ def _write_decision(
 
 
 def _write_intent(tx: sa.Connection, at_s: float, intent: Intent) -> Intent:
-    values = {"at_s": at_s, "act": intent.act.value, "subject": intent.subject}
-    values |= {"body": compact(intent.body), "state": IntentState.OPEN.value, "answer": ""}
+    values = {"at_s": at_s, "act": intent.action.value, "subject": intent.subject}
+    values |= {"body": compact_json(intent.body), "state": IntentState.OPEN.value, "answer": ""}
     made = tx.execute(sa.insert(schema.intents).values(**values))
     assert made.inserted_primary_key is not None
     return replace(intent, position=made.inserted_primary_key[0])
 
 
-def _columns(row: JobRow) -> dict[str, Any]:
+def _columns(row: JobRecord) -> dict[str, Any]:
     names = [c.name for c in schema.jobs.columns if c.name not in ("job_id", "ask", "phase")]
     values: dict[str, Any] = {name: getattr(row, name) for name in names}
-    ask = ask_json(replace(row.ask, env={}))
-    return values | {"job_id": row.ask.job_id, "ask": compact(ask), "phase": row.phase.value}
+    ask = request_json(replace(row.request, env={}))
+    return values | {
+        "job_id": row.request.job_id,
+        "ask": compact_json(ask),
+        "phase": row.phase.value,
+    }
 
 
-def _row(row: sa.RowMapping) -> JobRow:
+def _row(row: sa.RowMapping) -> JobRecord:
     values = {k: v for k, v in row.items() if k not in ("job_id", "ask", "phase")}
-    return JobRow(ask=ask_of(parsed(row["ask"])), phase=Phase(row["phase"]), **values)
+    return JobRecord(
+        request=request_of(parse_object(row["ask"])), phase=JobPhase(row["phase"]), **values
+    )
 
 
 def _intent(row: sa.RowMapping) -> Intent:
     return Intent(
-        act=Act(row["act"]),
+        action=ClusterAction(row["act"]),
         subject=row["subject"],
-        body=parsed(row["body"]),
+        body=parse_object(row["body"]),
         position=row["position"],
     )

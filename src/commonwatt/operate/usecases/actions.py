@@ -6,46 +6,61 @@ from dataclasses import replace
 from typing import Any
 
 from commonwatt.core.errors import CommonwattError
-from commonwatt.operate.domain.actions import Act, Intent, IntentState, perform, stop
-from commonwatt.operate.domain.cluster import Ask, Engine
-from commonwatt.operate.domain.state import Changes
-from commonwatt.operate.io.store import Store
-from commonwatt.operate.usecases.home import Home, engine_of, opened
+from commonwatt.operate.domain.actions import (
+    ClusterAction,
+    Intent,
+    IntentState,
+    perform,
+    stop_intent,
+)
+from commonwatt.operate.domain.cluster import ClusterBackend, JobRequest
+from commonwatt.operate.domain.state import StateChanges
+from commonwatt.operate.io.store import ControllerStore
+from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_store
 
 
-def act(home: Home, what: Act, subject: str, reason: str, *, now_s: float) -> dict[str, Any]:
+def perform_action(
+    home: ControllerHome, what: ClusterAction, subject: str, reason: str, *, now_s: float
+) -> dict[str, Any]:
     """Do one act to a node or job, with its ledger entry.
 
     Raises:
         UnknownError: There is no such node or job.
         EngineError: The engine refuses.
     """
-    with opened(home) as store, engine_of(home) as engine:
-        done(store, engine, stop(what, subject, reason), now_s)
+    with open_store(home) as store, open_backend(home) as engine:
+        perform_recorded(store, engine, stop_intent(what, subject, reason), now_s)
     return {"act": what.value, "subject": subject, "reason": reason}
 
 
-def done(store: Store, engine: Engine, intent: Intent, now_s: float) -> None:
+def perform_recorded(
+    store: ControllerStore, backend: ClusterBackend, intent: Intent, now_s: float
+) -> None:
     """Write an intent down, do it, and mark it as done or refused.
 
     Raises:
         UnknownError: There is no such node or job.
         EngineError: The engine refuses.
     """
-    (written,) = store.write(now_s, Changes(), intents=[intent])
+    (written,) = store.write(now_s, StateChanges(), intents=[intent])
     try:
-        perform(written, engine)
+        perform(written, backend)
     except CommonwattError as error:
-        store.settle([(written, IntentState.REFUSED, str(error))])
+        store.set_intent_states([(written, IntentState.REFUSED, str(error))])
         raise
-    store.settle([(written, IntentState.DONE, "")])
+    store.set_intent_states([(written, IntentState.DONE, "")])
 
 
-def submit(home: Home, ask: Ask, *, now_s: float) -> dict[str, Any]:
+def submit(home: ControllerHome, request: JobRequest, *, now_s: float) -> dict[str, Any]:
     """Hand a job to the engine, held; the controller starts it when its turn comes."""
-    asked = replace(ask, submitted_at_s=ask.submitted_at_s or now_s)
-    with opened(home) as store, engine_of(home) as engine:
+    asked = replace(request, submitted_at_s=request.submitted_at_s or now_s)
+    with open_store(home) as store, open_backend(home) as engine:
         engine.submit(asked)
         body = {"gpus": asked.gpus, "tenant": asked.tenant, "user": asked.user}
-        done(store, engine, Intent(act=Act.SUBMIT, subject=asked.job_id, body=body), now_s)
+        perform_recorded(
+            store,
+            engine,
+            Intent(action=ClusterAction.SUBMIT, subject=asked.job_id, body=body),
+            now_s,
+        )
     return {"job_id": asked.job_id, "gpus": asked.gpus, "tenant": asked.tenant}

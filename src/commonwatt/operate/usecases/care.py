@@ -15,32 +15,32 @@ from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.ledger.keys import actor_id_of
 from commonwatt.ledger.usecases import key_at
-from commonwatt.operate.domain.care.cases import Case
+from commonwatt.operate.domain.care.cases import CareCase
 from commonwatt.operate.domain.care.errors import TelemetryError
-from commonwatt.operate.domain.care.findings import Sample
-from commonwatt.operate.domain.care.lifecycle import CARE, OPERATOR, Stage
-from commonwatt.operate.domain.cluster import Engine
-from commonwatt.operate.engines.care.caretaker import Caretaker, Step
+from commonwatt.operate.domain.care.findings import TelemetrySample
+from commonwatt.operate.domain.care.lifecycle import CARE, OPERATOR, CareStage
+from commonwatt.operate.domain.cluster import ClusterBackend
+from commonwatt.operate.engines.care.caretaker import CareStep, Caretaker
 from commonwatt.operate.engines.care.detect.peer_watch import PeerWatch
-from commonwatt.operate.engines.care.detect.rules import RuleBook
-from commonwatt.operate.engines.care.operator import Desk
+from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
+from commonwatt.operate.engines.care.operator import CareOperator
 from commonwatt.operate.io.care.journal import CaseBook, Journal, LedgerJournal, MemoryJournal
 from commonwatt.operate.io.care.settings import CareSettings, load_care_settings
 from commonwatt.operate.io.care.telemetry.prometheus import scrape
 from commonwatt.operate.io.care.telemetry.table import load_samples
-from commonwatt.operate.usecases.home import DATABASE, REGISTRAR, Home, engine_of
+from commonwatt.operate.usecases.home import DATABASE, REGISTRAR, ControllerHome, open_backend
 
 SETTINGS = "care.toml"
 Clock = Callable[[], float]
 
 
-def look_after(
-    home: Home,
+def run_care(
+    home: ControllerHome,
     *,
     samples: Path | None,
-    looks: int,
+    observations: int,
     dry_run: bool,
-    each: Callable[[Step], None] = lambda _: None,
+    each: Callable[[CareStep], None] = lambda _: None,
     clock: Clock = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def look_after(
     Args:
         home: The home of the cluster's controller.
         samples: Telemetry in a table, read once, as if it had just come in.
-        looks: How many times to look.
+        observations: How many times to look.
         dry_run: Decide and say, and touch nothing; nothing is written to the ledger.
         each: Called after each step of a node.
         clock: Returns the instant [s since 1970].
@@ -61,36 +61,41 @@ def look_after(
     """
     settings = load_care_settings(home.folder / SETTINGS)
     told = load_samples(samples) if samples else []
-    steps: list[Step] = []
-    with engine_of(home, clock=clock) as engine, _journal(home, CARE, clock) as kept:
+    steps: list[CareStep] = []
+    with open_backend(home, clock=clock) as engine, _journal(home, CARE, clock) as kept:
         journal = _copy(kept) if dry_run else kept
-        rules = RuleBook()
+        rules = DetectionRuleBook()
         care = Caretaker(engine, journal, policy=settings.policy(),
-                         workshop=settings.workshop(), rules=rules, dry_run=dry_run)  # fmt: skip
+                         workshop=settings.node_tester(), rules=rules, dry_run=dry_run)  # fmt: skip
         peers = PeerWatch()
         if settings.scrape:
-            rules.expect([node.name for node in engine.observe().nodes], clock())
-        for number in range(looks):
+            rules.expect_nodes([node.name for node in engine.observe().nodes], clock())
+        for number in range(observations):
             read = [*told, *_scraped(settings, clock())]
-            findings = rules.observe([*read, *peers.look(read, engine.observe())])
+            findings = rules.observe([*read, *peers.peer_samples(read, engine.observe())])
             told = []
             for step in care.step(findings):
                 steps.append(step)
                 each(step)
-            if number + 1 < looks:
+            if number + 1 < observations:
                 sleep(settings.every_s)
-        return {"dry_run": dry_run, "looks": looks, "steps": [step_dict(s) for s in steps],
-                **_standing(care.book)}  # fmt: skip
+        return {"dry_run": dry_run, "looks": observations, "steps": [step_dict(s) for s in steps],
+                **_standing(care.cases)}  # fmt: skip
 
 
-def standing(home: Home) -> dict[str, Any]:
+def care_status(home: ControllerHome) -> dict[str, Any]:
     """Return where every node in care stands, and whether care is frozen."""
     with _journal(home, CARE, time.time) as journal:
         return _standing(CaseBook(journal))
 
 
-def desk(
-    home: Home, act: str, node: str | None, *, reason: str = "", clock: Clock = time.time
+def operator_action(
+    home: ControllerHome,
+    action: str,
+    node: str | None,
+    *,
+    reason: str = "",
+    clock: Clock = time.time,
 ) -> dict[str, Any]:
     """Do what an operator asks: undo, approve, test or release.
 
@@ -99,12 +104,14 @@ def desk(
         CareMoveError: The table has no such move, or nothing waits.
     """
     settings = load_care_settings(home.folder / SETTINGS)
-    with engine_of(home, clock=clock) as engine, _journal(home, OPERATOR, clock) as journal:
-        _desk_act(Desk(engine, journal, settings.workshop()), act, node, reason, clock())
-        return {"act": act, "node": node, **_standing(CaseBook(journal))}
+    with open_backend(home, clock=clock) as engine, _journal(home, OPERATOR, clock) as journal:
+        _desk_act(
+            CareOperator(engine, journal, settings.node_tester()), action, node, reason, clock()
+        )
+        return {"act": action, "node": node, **_standing(CaseBook(journal))}
 
 
-def _desk_act(at: Desk, act: str, node: str | None, reason: str, now_s: float) -> None:
+def _desk_act(at: CareOperator, act: str, node: str | None, reason: str, now_s: float) -> None:
     if act == "release":
         at.release(now_s=now_s)
         return
@@ -116,26 +123,26 @@ def _desk_act(at: Desk, act: str, node: str | None, reason: str, now_s: float) -
         case "approve":
             at.approve(node, now_s=now_s)
         case _:
-            at.move(node, Stage.TEST, reason=reason or "repaired", now_s=now_s)
+            at.move(node, CareStage.TEST, reason=reason or "repaired", now_s=now_s)
 
 
 def caretaker_of(
-    engine: Engine, journal: Journal, settings: CareSettings, rules: RuleBook
+    backend: ClusterBackend, journal: Journal, settings: CareSettings, rules: DetectionRuleBook
 ) -> Caretaker:
     """Return the caretaker that these settings describe, for one who has an engine."""
     return Caretaker(
-        engine, journal, policy=settings.policy(), workshop=settings.workshop(), rules=rules
+        backend, journal, policy=settings.policy(), workshop=settings.node_tester(), rules=rules
     )
 
 
-def step_dict(step: Step) -> dict[str, Any]:
+def step_dict(step: CareStep) -> dict[str, Any]:
     """Return a step as plain values."""
     plain = asdict(step) | {"from": str(step.origin), "to": str(step.to)}
     del plain["origin"]
     return plain
 
 
-def case_dict(case: Case) -> dict[str, Any]:
+def case_dict(case: CareCase) -> dict[str, Any]:
     """Return a case as plain values."""
     return {
         "node": case.node,
@@ -145,7 +152,7 @@ def case_dict(case: Case) -> dict[str, Any]:
         "severity": str(case.severity),
         "tried": [str(stage) for stage in case.tried],
         "returns": case.returns,
-        "waits_for": str(case.held) if case.held else None,
+        "waits_for": str(case.held_move) if case.held_move else None,
     }
 
 
@@ -154,9 +161,9 @@ def _standing(book: CaseBook) -> dict[str, Any]:
     return {"frozen": book.frozen, "nodes": [case_dict(case) for case in cases]}
 
 
-def _scraped(settings: CareSettings, at_s: float) -> list[Sample]:
+def _scraped(settings: CareSettings, at_s: float) -> list[TelemetrySample]:
     """Return what all pages say; one that does not answer is silent, which a rule counts."""
-    found: list[Sample] = []
+    found: list[TelemetrySample] = []
     for url in settings.scrape:
         try:
             found += scrape(url, at_s=at_s)
@@ -166,7 +173,7 @@ def _scraped(settings: CareSettings, at_s: float) -> list[Sample]:
 
 
 @contextmanager
-def _journal(home: Home, role: str, clock: Clock) -> Generator[LedgerJournal]:
+def _journal(home: ControllerHome, role: str, clock: Clock) -> Generator[LedgerJournal]:
     """Give the journal of a home, signed in `role`; its key is enrolled at first use."""
     ledger = Ledger.open(home.folder / DATABASE, origin="operate")
     try:
@@ -191,7 +198,7 @@ def _enrolled(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
 
 def _copy(journal: Journal) -> MemoryJournal:
     made = MemoryJournal()
-    made.kept = [entry for _, entry in journal.newer(0)]
+    made.entries = [entry for _, entry in journal.entries_after(0)]
     return made
 
 
@@ -199,5 +206,5 @@ def _instant(at_s: float) -> datetime:
     return datetime.fromtimestamp(at_s, UTC)
 
 
-ACTS: Sequence[str] = ("undo", "approve", "test", "release")
+OPERATOR_ACTIONS: Sequence[str] = ("undo", "approve", "test", "release")
 """What an operator can do at the desk."""

@@ -14,19 +14,23 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import CareSettingsError, TelemetryError
 from commonwatt.operate.engines.care.checkpoints import advise
 from commonwatt.operate.engines.care.detect.alarms import AlarmBudget, calibrate, episodes, judge
-from commonwatt.operate.engines.care.detect.learned import alarming, ranking
+from commonwatt.operate.engines.care.detect.learned import alarm_detector, ranking_detector
 from commonwatt.operate.engines.care.detect.vus import vus_pr
 from commonwatt.operate.engines.care.lemons import LemonRule, lemons
-from commonwatt.operate.engines.care.replay.faults import Fault, faults_of_counts, faults_of_trace
-from commonwatt.operate.engines.care.replay.run import Outcome, replay
-from commonwatt.operate.engines.care.replay.setting import Setting
+from commonwatt.operate.engines.care.replay.faults import (
+    NodeFault,
+    faults_of_counts,
+    faults_of_trace,
+)
+from commonwatt.operate.engines.care.replay.run import CareOutcome, replay
+from commonwatt.operate.engines.care.replay.setting import ReplaySetting
 from commonwatt.operate.io.care.telemetry.table import NodeSeries, load_series
 
 WINDOW = 100
 """Longest buffer of VUS-PR, in steps."""
 
 
-def detect_answer(
+def detection_result(
     ordinary: Path, later: Path, *, day: int, budget: AlarmBudget
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return the alarm episodes of one node's later days, learned from its ordinary ones.
@@ -40,7 +44,7 @@ def detect_answer(
     first, second = load_series(ordinary), load_series(later)
     if first.metrics != second.metrics:
         raise TelemetryError(str(later), wanted=Message("the same metrics as on ordinary days"))
-    before, after = alarming(day=day).score(first.values, second.values)
+    before, after = alarm_detector(day=day).score(first.values, second.values)
     threshold = calibrate({"node": before}, budget)["node"]
     found = episodes(after > threshold, quiet=budget.quiet)
     rows = [_episode(after, second, first, start, end) for start, end in found]
@@ -83,7 +87,7 @@ def _judged(
 ) -> dict[str, Any] | None:
     if later.label is None or not later.label.any():
         return None
-    _, ranked = ranking(day=day).score(ordinary.values, later.values)
+    _, ranked = ranking_detector(day=day).score(ordinary.values, later.values)
     judged = judge(alarm, later.label, budget)
     return {
         "vus_pr": vus_pr(later.label, ranked, window=WINDOW),
@@ -93,8 +97,8 @@ def _judged(
     }
 
 
-def replay_answer(
-    faults: Path, setting: Setting, *, watched: int, counts_days: float
+def care_replay_result(
+    faults: Path, setting: ReplaySetting, *, watched: int, counts_days: float
 ) -> dict[str, Any]:
     """Return what becomes of a gang under recorded faults and the care of the live cluster.
 
@@ -112,7 +116,9 @@ def replay_answer(
     return {"faults": len(strikes), **outcome_dict(outcome)}
 
 
-def _strikes(path: Path, setting: Setting, watched: int, counts_days: float) -> list[Fault]:
+def _strikes(
+    path: Path, setting: ReplaySetting, watched: int, counts_days: float
+) -> list[NodeFault]:
     frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
     if "cause" not in frame.columns:
         return faults_of_trace(
@@ -126,7 +132,7 @@ def _strikes(path: Path, setting: Setting, watched: int, counts_days: float) -> 
     return faults_of_counts(counts, nodes=setting.nodes, days=setting.days, seed=setting.seed)
 
 
-def outcome_dict(outcome: Outcome) -> dict[str, Any]:
+def outcome_dict(outcome: CareOutcome) -> dict[str, Any]:
     """Return an outcome as plain values; shares are of wall time."""
     isolation = np.array(outcome.isolation_s or (0.0,))
     shares = {f"{k}_share": v / outcome.wall_s for k, v in asdict(outcome.account).items()}
@@ -147,7 +153,7 @@ def outcome_dict(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def lemons_answer(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any]:
+def lemons_result(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any]:
     """Return the lemons in a history of faults with a column `node`.
 
     Raises:
@@ -163,7 +169,7 @@ def lemons_answer(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any
     return {"nodes": nodes, "faults": frame.height, "lemons": [asdict(one) for one in found]}
 
 
-def checkpoint_answer(
+def checkpoint_result(
     *, nodes: int, faults_per_1000_node_days: float, save_s: float, restart_s: float
 ) -> dict[str, Any]:
     """Return how often a gang should save its work.

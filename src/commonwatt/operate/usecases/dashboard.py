@@ -8,7 +8,7 @@ from typing import Any
 from commonwatt.operate.engines.exporter import COUNTERS, GAUGES
 
 
-def grafana() -> str:
+def grafana_dashboard() -> str:
     """Return the dashboard as JSON: one panel a figure, counters as rates."""
     figures = {f"commonwatt_{k}": v for k, v in GAUGES.items()}
     rates = {f"rate(commonwatt_{k}_total[5m])": v for k, v in COUNTERS.items()}

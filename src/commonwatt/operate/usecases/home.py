@@ -17,17 +17,17 @@ from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.io.nodes import read_nodes
 from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.ledger.usecases import key_at
-from commonwatt.operate.domain.cluster import Engine, NodeSeen
+from commonwatt.operate.domain.cluster import ClusterBackend, ObservedNode
 from commonwatt.operate.domain.errors import ControlError
-from commonwatt.operate.domain.settings import Settings, load_settings, parse_settings
-from commonwatt.operate.io.backends.local import LocalEngine
-from commonwatt.operate.io.store import Store
+from commonwatt.operate.domain.settings import ControllerSettings, load_settings, parse_settings
+from commonwatt.operate.io.backends.local import LocalBackend
+from commonwatt.operate.io.store import ControllerStore
 
 SETTINGS, DATABASE, KEY, REGISTRAR = "control.toml", "operate.db", "controller.pem", "registrar.pem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
+class ControllerHome:
     """One controller's folder.
 
     Args:
@@ -36,10 +36,10 @@ class Home:
     """
 
     folder: Path
-    settings: Settings
+    settings: ControllerSettings
 
 
-def open_home(folder: Path) -> Home:
+def open_home(folder: Path) -> ControllerHome:
     """Return the home in `folder`.
 
     Raises:
@@ -51,10 +51,10 @@ def open_home(folder: Path) -> Home:
             found=Message("no home of a controller"),
             remedy=Message("Make one with: commonwatt operate init FOLDER"),
         )
-    return Home(folder=folder, settings=load_settings(folder / SETTINGS))
+    return ControllerHome(folder=folder, settings=load_settings(folder / SETTINGS))
 
 
-def make_home(folder: Path, settings: str, *, now: datetime) -> Home:
+def make_home(folder: Path, settings: str, *, now: datetime) -> ControllerHome:
     """Make a home: settings, keys, ledger; the controller signs in a role of its own.
 
     Raises:
@@ -68,22 +68,24 @@ def make_home(folder: Path, settings: str, *, now: datetime) -> Home:
     controller, _ = key_at(folder / KEY)
     with _ledger(folder) as ledger:
         if ledger.head().size == 0:
-            ledger.found(registrar, _person("registrar"), at=now)
+            ledger.enrol_first_registrar(registrar, _person("registrar"), at=now)
             with ledger.transaction() as tx:
                 ledger.enrol(tx, _person("controller"), controller.public_key, by=registrar, at=now)
     (folder / SETTINGS).write_text(settings, encoding="utf-8")
-    return Home(folder=folder, settings=parsed)
+    return ControllerHome(folder=folder, settings=parsed)
 
 
 @contextmanager
-def opened(home: Home) -> Generator[Store]:
+def open_store(home: ControllerHome) -> Generator[ControllerStore]:
     """Give the memory of a home."""
     with _ledger(home.folder) as ledger:
-        yield Store(ledger, Key.load(home.folder / KEY))
+        yield ControllerStore(ledger, Key.load(home.folder / KEY))
 
 
 @contextmanager
-def engine_of(home: Home, *, clock: Callable[[], float] = time.time) -> Generator[Engine]:
+def open_backend(
+    home: ControllerHome, *, clock: Callable[[], float] = time.time
+) -> Generator[ClusterBackend]:
     """Give the engine that a home's settings name."""
     engine = _engine(home, clock)
     try:
@@ -93,7 +95,7 @@ def engine_of(home: Home, *, clock: Callable[[], float] = time.time) -> Generato
 
 
 @contextmanager
-def alone(home: Home) -> Generator[None]:
+def hold_lock(home: ControllerHome) -> Generator[None]:
     """Hold the home's lock, which a killed controller gives back by itself.
 
     Raises:
@@ -115,7 +117,7 @@ def alone(home: Home) -> Generator[None]:
         yield
 
 
-def this_machine(nodes: Path | None) -> tuple[NodeSeen, ...]:
+def local_nodes(nodes: Path | None) -> tuple[ObservedNode, ...]:
     """Return the nodes of a node list, or this machine as one node without GPUs.
 
     Nodes of a list are parts of this machine: their GPUs are numbers handed to jobs.
@@ -123,14 +125,14 @@ def this_machine(nodes: Path | None) -> tuple[NodeSeen, ...]:
     if nodes is None:
         name = os.uname().nodename or "localhost"
         cores = os.cpu_count() or 1
-        return (NodeSeen(name=name, gpus=0, cpu_milli=cores * 1000),)
-    return seen_nodes(read_nodes(nodes))
+        return (ObservedNode(name=name, gpus=0, cpu_milli=cores * 1000),)
+    return observed_nodes(read_nodes(nodes))
 
 
-def seen_nodes(fleet: Fleet) -> tuple[NodeSeen, ...]:
+def observed_nodes(fleet: Fleet) -> tuple[ObservedNode, ...]:
     """Return the nodes of a fleet as an engine sees them."""
     return tuple(
-        NodeSeen(
+        ObservedNode(
             name=fleet.node_id[i],
             gpus=int(fleet.gpus[i]),
             gpu_type=fleet.gpu_types[int(fleet.gpu_type[i])].name,
@@ -142,13 +144,13 @@ def seen_nodes(fleet: Fleet) -> tuple[NodeSeen, ...]:
     )
 
 
-def _engine(home: Home, clock: Callable[[], float]) -> Engine:
+def _engine(home: ControllerHome, clock: Callable[[], float]) -> ClusterBackend:
     folder, settings = home.folder / "engine", home.settings
     match settings.engine:
         case "slurm":
-            from commonwatt.operate.io.backends.slurm import SlurmEngine
+            from commonwatt.operate.io.backends.slurm import SlurmBackend
 
-            return SlurmEngine(
+            return SlurmBackend(
                 settings.slurm.conf,
                 partition=settings.slurm.partition,
                 output=settings.slurm.output,
@@ -156,13 +158,13 @@ def _engine(home: Home, clock: Callable[[], float]) -> Engine:
                 sites=settings.node_sites,
             )
         case "ray":
-            from commonwatt.operate.io.backends.ray import RayEngine
+            from commonwatt.operate.io.backends.ray import RayBackend
 
             address = settings.ray.address
-            return RayEngine(address, folder, clock=clock, sites=settings.node_sites)
+            return RayBackend(address, folder, clock=clock, sites=settings.node_sites)
         case "local":
             listed = home.folder / "nodes.csv"
-            return LocalEngine(folder, this_machine(listed if listed.exists() else None), clock)
+            return LocalBackend(folder, local_nodes(listed if listed.exists() else None), clock)
         case _:
             assert_never(settings.engine)
 

@@ -13,21 +13,21 @@ from typing import Any, Final
 
 import numpy as np
 
-from commonwatt.operate.domain.actions import Act
+from commonwatt.operate.domain.actions import ClusterAction
 from commonwatt.operate.domain.capture import Capture, parse_capture
-from commonwatt.operate.domain.cluster import ON_NODES, NodeState, Phase
-from commonwatt.operate.domain.state import JobRow, Use
+from commonwatt.operate.domain.cluster import PHASES_ON_NODES, JobPhase, NodeState
+from commonwatt.operate.domain.state import GpuUse, JobRecord
 from commonwatt.operate.engines.meter import by_tenant, meter
-from commonwatt.operate.io.store import Store
-from commonwatt.operate.usecases.actions import act
-from commonwatt.operate.usecases.home import open_home, opened
+from commonwatt.operate.io.store import ControllerStore
+from commonwatt.operate.usecases.actions import perform_action
+from commonwatt.operate.usecases.home import open_home, open_store
 
 _BINS: Final = 300
 _ACTS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
+class ClusterStatus:
     """One look.
 
     Args:
@@ -53,30 +53,34 @@ class Board:
     acts: list[dict[str, Any]]
 
 
-def board(folder: Path, now: datetime) -> Board:
+def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
     """Return how a cluster stands by its controller's memory.
 
     Raises:
         ControlError: There is no home of a controller in the folder.
     """
     home = open_home(folder)
-    with opened(home) as store:
+    with open_store(home) as store:
         rows, uses, last = store.rows(), store.uses(), _last(store)
         intents = store.intents()
-    running = [row for row in rows.values() if row.phase in ON_NODES]
+    running = [row for row in rows.values() if row.phase in PHASES_ON_NODES]
     metered = meter(rows, uses, home.settings, now_s=now.timestamp())
     up = [node for node in (last.nodes if last else ()) if node.state is NodeState.UP]
-    return Board(
+    return ClusterStatus(
         engine=home.settings.engine,
         seen_at=_text(last.at_s) if last else "",
         gpus=sum(node.gpus for node in up),
-        held_gpus=sum(row.ask.gpus for row in running),
+        held_gpus=sum(row.request.gpus for row in running),
         nodes=_nodes(last, rows, uses),
-        jobs=[_job(row, now) for row in rows.values() if row.phase in ON_NODES | {Phase.HELD}],
+        jobs=[
+            _job(row, now)
+            for row in rows.values()
+            if row.phase in PHASES_ON_NODES | {JobPhase.HELD}
+        ],
         use=_over_time(rows, uses, now.timestamp()),
         tenants=[{"tenant": name} | sums for name, sums in by_tenant(metered).items()],
         acts=[
-            {"act": intent.act.value, "subject": intent.subject, "state": state.value}
+            {"act": intent.action.value, "subject": intent.subject, "state": state.value}
             for intent, state in reversed(intents[-_ACTS:])
         ],
     )
@@ -89,7 +93,7 @@ def drain(folder: Path, node: str, reason: str) -> None:
         UnknownError: There is no such node.
         EngineError: The engine refuses.
     """
-    act(open_home(folder), Act.DRAIN, node, reason, now_s=time.time())
+    perform_action(open_home(folder), ClusterAction.DRAIN, node, reason, now_s=time.time())
 
 
 def resume(folder: Path, node: str, reason: str) -> None:
@@ -99,18 +103,20 @@ def resume(folder: Path, node: str, reason: str) -> None:
         UnknownError: There is no such node.
         EngineError: The engine refuses.
     """
-    act(open_home(folder), Act.RESUME, node, reason, now_s=time.time())
+    perform_action(open_home(folder), ClusterAction.RESUME, node, reason, now_s=time.time())
 
 
-def _last(store: Store) -> Capture | None:
+def _last(store: ControllerStore) -> Capture | None:
     newest = store.last_capture()
     return parse_capture(newest) if newest else None
 
 
-def _nodes(last: Capture | None, rows: dict[str, JobRow], uses: list[Use]) -> list[dict[str, Any]]:
+def _nodes(
+    last: Capture | None, rows: dict[str, JobRecord], uses: list[GpuUse]
+) -> list[dict[str, Any]]:
     held: dict[str, int] = {}
     for use in uses:
-        if use.until_s is None and rows[use.job_id].phase in ON_NODES:
+        if use.until_s is None and rows[use.job_id].phase in PHASES_ON_NODES:
             held[use.node] = held.get(use.node, 0) + use.gpus
     return [
         {
@@ -126,12 +132,12 @@ def _nodes(last: Capture | None, rows: dict[str, JobRow], uses: list[Use]) -> li
     ]
 
 
-def _job(row: JobRow, now: datetime) -> dict[str, Any]:
-    since = row.last_start_s or row.ask.submitted_at_s
+def _job(row: JobRecord, now: datetime) -> dict[str, Any]:
+    since = row.last_start_s or row.request.submitted_at_s
     return {
-        "job": row.ask.job_id,
-        "tenant": row.ask.tenant,
-        "gpus": row.ask.gpus,
+        "job": row.request.job_id,
+        "tenant": row.request.tenant,
+        "gpus": row.request.gpus,
         "phase": row.phase.value,
         "starts": row.starts,
         "since": _text(since),
@@ -139,7 +145,9 @@ def _job(row: JobRow, now: datetime) -> dict[str, Any]:
     }
 
 
-def _over_time(rows: dict[str, JobRow], uses: list[Use], now_s: float) -> list[dict[str, Any]]:
+def _over_time(
+    rows: dict[str, JobRecord], uses: list[GpuUse], now_s: float
+) -> list[dict[str, Any]]:
     """Return the mean of held GPUs in each bin, by tenant; the area is the GPU time."""
     if not uses:
         return []
@@ -148,7 +156,7 @@ def _over_time(rows: dict[str, JobRow], uses: list[Use], now_s: float) -> list[d
     width = edges[1] - edges[0]
     means: dict[str, Any] = {}
     for use in uses:
-        tenant = rows[use.job_id].ask.tenant
+        tenant = rows[use.job_id].request.tenant
         until = now_s if use.until_s is None else use.until_s
         inside = np.clip(until, edges[:-1], edges[1:]) - np.clip(use.from_s, edges[:-1], edges[1:])
         mean = means.setdefault(tenant, np.zeros(_BINS))

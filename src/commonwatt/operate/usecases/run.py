@@ -9,21 +9,21 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from commonwatt.operate.domain.cluster import OVER, Phase
-from commonwatt.operate.domain.errors import EngineError
-from commonwatt.operate.engines.controller import Controller, Tick
-from commonwatt.operate.engines.exporter import Endpoint
-from commonwatt.operate.usecases.home import Home, alone, engine_of, opened
+from commonwatt.operate.domain.cluster import TERMINAL_PHASES, JobPhase
+from commonwatt.operate.domain.errors import BackendError
+from commonwatt.operate.engines.controller import Controller, TickResult
+from commonwatt.operate.engines.exporter import MetricsEndpoint
+from commonwatt.operate.usecases.home import ControllerHome, hold_lock, open_backend, open_store
 
-PATIENCE = 60  # ticks in a row that an engine may fail to answer
+MOST_FAILED_TICKS = 60  # ticks in a row that an engine may fail to answer
 
 
 def start(
-    home: Home,
+    home: ControllerHome,
     *,
     once: bool = False,
     until_idle: bool = False,
-    each: Callable[[Tick], None] = lambda _: None,
+    each: Callable[[TickResult], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run the controller of a home; return what it did in all.
 
@@ -39,20 +39,20 @@ def start(
     """
     done: dict[str, Any] = {"ticks": 0, "acts": 0, "refused": 0, "overcommitted": 0}
     with ExitStack() as stack:
-        stack.enter_context(alone(home))
-        store = stack.enter_context(opened(home))
-        engine = stack.enter_context(engine_of(home))
+        stack.enter_context(hold_lock(home))
+        store = stack.enter_context(open_store(home))
+        engine = stack.enter_context(open_backend(home))
         stopped = stack.enter_context(_until_told())
         port = home.settings.metrics_port
-        endpoint = stack.enter_context(Endpoint(port)) if port is not None else None
+        endpoint = stack.enter_context(MetricsEndpoint(port)) if port is not None else None
         control = Controller(engine, store, home.settings, explain=endpoint is not None)
         recovered = control.recover()
         done["recovered"] = {intent.subject: state.value for intent, state in recovered}
-        for tick, tick_s in _ticks(control, stopped, patience=1 if once else PATIENCE):
+        for tick, tick_s in _ticks(control, stopped, patience=1 if once else MOST_FAILED_TICKS):
             _count(done, tick)
             each(tick)
             if endpoint is not None:
-                endpoint.show(tick, tick_s)
+                endpoint.publish(tick, tick_s)
             if once or (until_idle and _is_idle(tick)):
                 break
     return done
@@ -60,14 +60,14 @@ def start(
 
 def _ticks(
     control: Controller, stopped: threading.Event, *, patience: int
-) -> Generator[tuple[Tick, float]]:
+) -> Generator[tuple[TickResult, float]]:
     """Give tick after tick with how long it took [s]; an engine may fail to answer for a while."""
     failures, every_s = 0, control.settings.tick_s
     while not stopped.is_set():
         began = time.monotonic()
         try:
             tick, failures = control.tick(), 0
-        except EngineError:
+        except BackendError:
             failures += 1
             if failures >= patience:
                 raise
@@ -97,14 +97,14 @@ def _until_told() -> Generator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _count(done: dict[str, Any], tick: Tick) -> None:
+def _count(done: dict[str, Any], tick: TickResult) -> None:
     done["ticks"] += 1
-    done["acts"] += len(tick.done)
+    done["acts"] += len(tick.performed)
     done["refused"] += len(tick.refused)
     done["overcommitted"] += len(tick.overcommitted)
-    phases = [job.phase for job in tick.seen.jobs.values()]
-    done["jobs"] = {phase.value: phases.count(phase) for phase in Phase if phase in phases}
+    phases = [job.phase for job in tick.observation.jobs.values()]
+    done["jobs"] = {phase.value: phases.count(phase) for phase in JobPhase if phase in phases}
 
 
-def _is_idle(tick: Tick) -> bool:
-    return all(job.phase in OVER for job in tick.seen.jobs.values())
+def _is_idle(tick: TickResult) -> bool:
+    return all(job.phase in TERMINAL_PHASES for job in tick.observation.jobs.values())

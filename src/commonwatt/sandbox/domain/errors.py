@@ -9,13 +9,13 @@ from __future__ import annotations
 from commonwatt.core.errors import CommonwattError, InputError
 
 
-class RoomError(CommonwattError):
+class ProjectError(CommonwattError):
     """A room is unknown, closed, expired, or in a state that forbids this."""
 
     code, exit_code = "room-refused", 71
 
 
-class ImportFaultError(InputError):
+class DataImportError(InputError):
     """A data source cannot be imported at all."""
 
     code, exit_code = "import-invalid", 72
@@ -27,7 +27,7 @@ class IsolationError(CommonwattError):
     code, exit_code = "isolation-refused", 73
 
 
-class JobError(InputError):
+class IsolatedJobError(InputError):
     """A job names code, inputs or outputs that it may not have."""
 
     code, exit_code = "job-invalid", 74
@@ -39,7 +39,7 @@ class AirlockError(CommonwattError):
     code, exit_code = "output-stopped", 75
 
 
-class BudgetError(CommonwattError):
+class PrivacyBudgetError(CommonwattError):
     """A privacy budget does not cover this question."""
 
     code, exit_code = "budget-spent", 76
@@ -51,7 +51,7 @@ class DeidentifyError(InputError):
     code, exit_code = "deidentify-refused", 77
 
 
-class RoleError(CommonwattError):
+class ProjectRoleError(CommonwattError):
     """A person may not do this in this room."""
 
     code, exit_code = "role-refused", 78

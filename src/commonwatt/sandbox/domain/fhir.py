@@ -25,7 +25,7 @@ _NUMBER: Final = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class FhirRecordRule:
     """A name for people and a condition, in SQL, that holds for a broken record."""
 
     reason: str
@@ -33,7 +33,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class FhirResource:
     """How one resource type is read.
 
     Args:
@@ -46,7 +46,7 @@ class Resource:
     name: str
     fields: dict[str, str]
     columns: dict[str, str]
-    rules: tuple[Rule, ...]
+    rules: tuple[FhirRecordRule, ...]
 
 
 def _id(expression: str) -> str:
@@ -81,59 +81,65 @@ def _us_core(name: str) -> str:
     return f"list_filter({outer}, lambda x: x.url = 'text')[1].valueString"
 
 
-def _base(name: str) -> tuple[Rule, ...]:
+def _base(name: str) -> tuple[FhirRecordRule, ...]:
     return (
-        Rule("not a JSON object", "resourceType IS NULL AND id IS NULL"),
-        Rule("resourceType missing", "resourceType IS NULL"),
-        Rule("resourceType of another kind", f"resourceType <> '{name}'"),
-        Rule("id missing", "id IS NULL"),
-        Rule("id malformed", f"NOT regexp_matches(id, '{_ID}')"),
+        FhirRecordRule("not a JSON object", "resourceType IS NULL AND id IS NULL"),
+        FhirRecordRule("resourceType missing", "resourceType IS NULL"),
+        FhirRecordRule("resourceType of another kind", f"resourceType <> '{name}'"),
+        FhirRecordRule("id missing", "id IS NULL"),
+        FhirRecordRule("id malformed", f"NOT regexp_matches(id, '{_ID}')"),
     )
 
 
-def _references(field: str, *, required: bool = True) -> tuple[Rule, ...]:
+def _references(field: str, *, required: bool = True) -> tuple[FhirRecordRule, ...]:
     reference = f"{field}.reference"
-    rules = [Rule(f"{field} missing", f"{reference} IS NULL")] if required else []
+    rules = [FhirRecordRule(f"{field} missing", f"{reference} IS NULL")] if required else []
     form = r"^(Patient/|urn:uuid:|https?://.+/Patient/)[A-Za-z0-9\-\.]{1,64}$"
-    return (*rules, Rule(f"{field} is no reference to a patient",
+    return (*rules, FhirRecordRule(f"{field} is no reference to a patient",
                          f"NOT coalesce(regexp_matches({reference}, '{form}'), true)"))  # fmt: skip
 
 
-def _one_of(field: str, values: str, *, required: bool = True) -> tuple[Rule, ...]:
+def _one_of(field: str, values: str, *, required: bool = True) -> tuple[FhirRecordRule, ...]:
     known = ", ".join(f"'{value}'" for value in values.split())
-    rules = [Rule(f"{field} missing", f"{field} IS NULL")] if required else []
+    rules = [FhirRecordRule(f"{field} missing", f"{field} IS NULL")] if required else []
     return (
         *rules,
-        Rule(f"{field} not of the value set", f"NOT coalesce({field} IN ({known}), true)"),
+        FhirRecordRule(
+            f"{field} not of the value set", f"NOT coalesce({field} IN ({known}), true)"
+        ),
     )
 
 
-def _dated(field: str, name: str, *, required: bool = False) -> tuple[Rule, ...]:
-    rules = [Rule(f"{name} missing", f"{field} IS NULL")] if required else []
+def _dated(field: str, name: str, *, required: bool = False) -> tuple[FhirRecordRule, ...]:
+    rules = [FhirRecordRule(f"{name} missing", f"{field} IS NULL")] if required else []
     return (
         *rules,
-        Rule(f"{name} malformed", f"NOT coalesce(regexp_matches({field}, '{_DATETIME}'), true)"),
-        Rule(f"{name} is no day of the calendar", f"{field} IS NOT NULL AND {_at(field)} IS NULL"),
-        Rule(
+        FhirRecordRule(
+            f"{name} malformed", f"NOT coalesce(regexp_matches({field}, '{_DATETIME}'), true)"
+        ),
+        FhirRecordRule(
+            f"{name} is no day of the calendar", f"{field} IS NOT NULL AND {_at(field)} IS NULL"
+        ),
+        FhirRecordRule(
             f"{name} out of range",
             f"NOT coalesce(left({field}, 4) BETWEEN '1850' AND '2100', true)",
         ),
     )
 
 
-def _period(field: str) -> tuple[Rule, ...]:
+def _period(field: str) -> tuple[FhirRecordRule, ...]:
     start, end = f"{field}.start", f'{field}."end"'
     return (
         *_dated(start, f"{field}.start"),
         *_dated(end, f"{field}.end"),
-        Rule(f"{field} ends before it starts", f"{_at(end)} < {_at(start)}"),
+        FhirRecordRule(f"{field} ends before it starts", f"{_at(end)} < {_at(start)}"),
     )
 
 
-def _coded(field: str) -> tuple[Rule, ...]:
+def _coded(field: str) -> tuple[FhirRecordRule, ...]:
     return (
-        Rule(f"{field} missing", f"{field}.coding[1].code IS NULL AND {field}.text IS NULL"),
-        Rule(f"{field} holds spaces at its ends",
+        FhirRecordRule(f"{field} missing", f"{field}.coding[1].code IS NULL AND {field}.text IS NULL"),
+        FhirRecordRule(f"{field} holds spaces at its ends",
              f"{field}.coding[1].code <> trim({field}.coding[1].code)"),
     )  # fmt: skip
 
@@ -143,7 +149,7 @@ _CLINICAL: Final = _COMMON | {"subject": _REFERENCE, "encounter": _REFERENCE}
 _OF_PATIENT: Final = {"id": "id", "patient_id": _id("subject.reference")}
 _IN_ENCOUNTER: Final = _OF_PATIENT | {"encounter_id": _id("encounter.reference")}
 
-PATIENT: Final = Resource(
+PATIENT: Final = FhirResource(
     name="Patient",
     fields=_COMMON | {
         "gender": "VARCHAR", "birthDate": "VARCHAR", "deceasedDateTime": "VARCHAR",
@@ -169,17 +175,17 @@ PATIENT: Final = Resource(
     rules=(
         *_base("Patient"),
         *_one_of("gender", "male female other unknown", required=False),
-        Rule("birthDate malformed", f"NOT coalesce(regexp_matches(birthDate, '{_DATE}'), true)"),
-        Rule("birthDate is no day of the calendar",
+        FhirRecordRule("birthDate malformed", f"NOT coalesce(regexp_matches(birthDate, '{_DATE}'), true)"),
+        FhirRecordRule("birthDate is no day of the calendar",
              f"birthDate IS NOT NULL AND {_at('birthDate')} IS NULL"),
-        Rule("birthDate out of range",
+        FhirRecordRule("birthDate out of range",
              "NOT coalesce(left(birthDate, 4) BETWEEN '1850' AND '2100', true)"),
         *_dated("deceasedDateTime", "deceasedDateTime"),
-        Rule("dies before birth", f"{_at('left(deceasedDateTime, 10)')} < {_at('birthDate')}"),
+        FhirRecordRule("dies before birth", f"{_at('left(deceasedDateTime, 10)')} < {_at('birthDate')}"),
     ),
 )  # fmt: skip
 
-OBSERVATION: Final = Resource(
+OBSERVATION: Final = FhirResource(
     name="Observation",
     fields=_CLINICAL | {
         "status": "VARCHAR", "code": _CODEABLE, "effectiveDateTime": "VARCHAR",
@@ -203,15 +209,15 @@ OBSERVATION: Final = Resource(
         *_coded("code"), *_references("subject"),
         *_dated("effectiveDateTime", "effectiveDateTime"), *_period("effectivePeriod"),
         *_dated("issued", "issued"),
-        Rule("two kinds of time", "effectiveDateTime IS NOT NULL AND effectivePeriod IS NOT NULL"),
-        Rule("valueQuantity is no number",
+        FhirRecordRule("two kinds of time", "effectiveDateTime IS NOT NULL AND effectivePeriod IS NOT NULL"),
+        FhirRecordRule("valueQuantity is no number",
              f"NOT coalesce(regexp_matches(valueQuantity.value, '{_NUMBER}'), true)"),
-        Rule("two kinds of value", "(valueQuantity IS NOT NULL)::INT"
+        FhirRecordRule("two kinds of value", "(valueQuantity IS NOT NULL)::INT"
              " + (valueCodeableConcept IS NOT NULL)::INT + (valueString IS NOT NULL)::INT > 1"),
     ),
 )  # fmt: skip
 
-ENCOUNTER: Final = Resource(
+ENCOUNTER: Final = FhirResource(
     name="Encounter",
     fields=_COMMON | {
         "status": "VARCHAR", "class": "STRUCT(code VARCHAR)", "type": f"{_CODEABLE}[]",
@@ -226,12 +232,12 @@ ENCOUNTER: Final = Resource(
         *_base("Encounter"),
         *_one_of("status", "planned arrived triaged in-progress onleave finished cancelled"
                  " entered-in-error unknown"),
-        Rule("class missing", '"class".code IS NULL'),
+        FhirRecordRule("class missing", '"class".code IS NULL'),
         *_references("subject"), *_period("period"),
     ),
 )  # fmt: skip
 
-CONDITION: Final = Resource(
+CONDITION: Final = FhirResource(
     name="Condition",
     fields=_CLINICAL | {
         "clinicalStatus": _CODEABLE, "code": _CODEABLE, "onsetDateTime": "VARCHAR",
@@ -247,11 +253,11 @@ CONDITION: Final = Resource(
                  "active recurrence relapse inactive remission resolved", required=False),
         *_dated("onsetDateTime", "onsetDateTime"),
         *_dated("abatementDateTime", "abatementDateTime"), *_dated("recordedDate", "recordedDate"),
-        Rule("abates before onset", f"{_at('abatementDateTime')} < {_at('onsetDateTime')}"),
+        FhirRecordRule("abates before onset", f"{_at('abatementDateTime')} < {_at('onsetDateTime')}"),
     ),
 )  # fmt: skip
 
-MEDICATION_REQUEST: Final = Resource(
+MEDICATION_REQUEST: Final = FhirResource(
     name="MedicationRequest",
     fields=_CLINICAL | {
         "status": "VARCHAR", "intent": "VARCHAR", "medicationCodeableConcept": _CODEABLE,
@@ -268,13 +274,13 @@ MEDICATION_REQUEST: Final = Resource(
                  " unknown"),
         *_one_of("intent", "proposal plan order original-order reflex-order filler-order"
                  " instance-order option"),
-        Rule("medication missing", "medicationCodeableConcept.coding[1].code IS NULL AND"
+        FhirRecordRule("medication missing", "medicationCodeableConcept.coding[1].code IS NULL AND"
              " medicationCodeableConcept.text IS NULL AND medicationReference.reference IS NULL"),
         *_references("subject"), *_dated("authoredOn", "authoredOn"),
     ),
 )  # fmt: skip
 
-PROCEDURE: Final = Resource(
+PROCEDURE: Final = FhirResource(
     name="Procedure",
     fields=_CLINICAL | {
         "status": "VARCHAR", "code": _CODEABLE, "performedDateTime": "VARCHAR",
@@ -293,7 +299,7 @@ PROCEDURE: Final = Resource(
     ),
 )  # fmt: skip
 
-IMMUNIZATION: Final = Resource(
+IMMUNIZATION: Final = FhirResource(
     name="Immunization",
     fields=_COMMON | {
         "patient": _REFERENCE, "encounter": _REFERENCE, "status": "VARCHAR",
@@ -308,12 +314,12 @@ IMMUNIZATION: Final = Resource(
     rules=(
         *_base("Immunization"), *_one_of("status", "completed entered-in-error not-done"),
         *_coded("vaccineCode"), *_references("patient"),
-        Rule("occurrence missing", "occurrenceDateTime IS NULL AND occurrenceString IS NULL"),
+        FhirRecordRule("occurrence missing", "occurrenceDateTime IS NULL AND occurrenceString IS NULL"),
         *_dated("occurrenceDateTime", "occurrenceDateTime"),
     ),
 )  # fmt: skip
 
-ALLERGY: Final = Resource(
+ALLERGY: Final = FhirResource(
     name="AllergyIntolerance",
     fields=_COMMON | {
         "patient": _REFERENCE, "code": _CODEABLE, "criticality": "VARCHAR",
@@ -330,7 +336,7 @@ ALLERGY: Final = Resource(
     ),
 )  # fmt: skip
 
-DIAGNOSTIC_REPORT: Final = Resource(
+DIAGNOSTIC_REPORT: Final = FhirResource(
     name="DiagnosticReport",
     fields=_CLINICAL | {
         "status": "VARCHAR", "code": _CODEABLE, "effectiveDateTime": "VARCHAR",
@@ -350,10 +356,12 @@ DIAGNOSTIC_REPORT: Final = Resource(
 )  # fmt: skip
 
 
-def _simple(name: str, status: str, date: str, date_sql: str, fields: dict[str, str]) -> Resource:
+def _simple(
+    name: str, status: str, date: str, date_sql: str, fields: dict[str, str]
+) -> FhirResource:
     """Return a resource of which a room keeps who, state and when."""
-    stated = Rule(f"{status} missing", f"{status} IS NULL")
-    return Resource(
+    stated = FhirRecordRule(f"{status} missing", f"{status} IS NULL")
+    return FhirResource(
         name=name,
         fields=_COMMON | {"subject": _REFERENCE, status: "VARCHAR"} | fields,
         columns=_OF_PATIENT | {"status": status, date: date_sql},
@@ -374,15 +382,15 @@ GOAL: Final = _simple(
 IMAGING_STUDY: Final = _simple(
     "ImagingStudy", "status", "start_at", _at("started"), {"started": "VARCHAR"}
 )
-ORGANIZATION: Final = Resource(
+ORGANIZATION: Final = FhirResource(
     name="Organization", fields=_COMMON | {"name": "VARCHAR"}, columns={"id": "id"},
-    rules=(*_base("Organization"), Rule("name missing", "name IS NULL")),
+    rules=(*_base("Organization"), FhirRecordRule("name missing", "name IS NULL")),
 )  # fmt: skip
-PRACTITIONER: Final = Resource(
+PRACTITIONER: Final = FhirResource(
     name="Practitioner", fields=_COMMON, columns={"id": "id"}, rules=_base("Practitioner")
 )
 
-RESOURCES: Final[dict[str, Resource]] = {
+RESOURCES: Final[dict[str, FhirResource]] = {
     resource.name: resource
     for resource in (
         PATIENT, OBSERVATION, ENCOUNTER, CONDITION, MEDICATION_REQUEST, PROCEDURE, IMMUNIZATION,

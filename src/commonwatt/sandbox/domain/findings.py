@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Label(StrEnum):
+class IdentifierLabel(StrEnum):
     """Kinds of identifier in free text."""
 
     NAME = "NAME"
@@ -28,30 +28,32 @@ class Label(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class IdentifierSpan:
     """A stretch of text, in code points from `start` up to `end`."""
 
     start: int
     end: int
-    label: Label
+    label: IdentifierLabel
 
 
-def merge(findings: Iterable[Finding]) -> list[Finding]:
+def merge(findings: Iterable[IdentifierSpan]) -> list[IdentifierSpan]:
     """Return findings in order without overlap; the earlier, then the longer, names a stretch.
 
     >>> merge([Finding(2, 5, Label.DATE), Finding(0, 3, Label.NAME)])
     [Finding(start=0, end=5, label=<Label.NAME: 'NAME'>)]
     """
-    merged: list[Finding] = []
+    merged: list[IdentifierSpan] = []
     for found in sorted(findings, key=lambda one: (one.start, -one.end)):
         if merged and found.start < merged[-1].end:
             last = merged.pop()
-            found = Finding(last.start, max(last.end, found.end), last.label)  # noqa: PLW2901
+            found = IdentifierSpan(last.start, max(last.end, found.end), last.label)  # noqa: PLW2901
         merged.append(found)
     return merged
 
 
-def beside(kept: list[Finding], further: Iterable[Finding]) -> list[Finding]:
+def add_disjoint(
+    merged: list[IdentifierSpan], further: Iterable[IdentifierSpan]
+) -> list[IdentifierSpan]:
     """Return merged findings, and of further ones what lies outside them, in order.
 
     >>> beside([Finding(2, 4, Label.PHONE)], [Finding(0, 6, Label.ADDRESS)])
@@ -59,18 +61,18 @@ def beside(kept: list[Finding], further: Iterable[Finding]) -> list[Finding]:
 Finding(start=2, end=4, label=<Label.PHONE: 'PHONE'>), \
 Finding(start=4, end=6, label=<Label.ADDRESS: 'ADDRESS'>)]
     """
-    found = list(kept)
+    found = list(merged)
     for one in further:
         start = one.start
-        for other in kept:
+        for other in merged:
             if other.end > start and other.start < one.end:
-                found.append(Finding(start, other.start, one.label))
+                found.append(IdentifierSpan(start, other.start, one.label))
                 start = max(start, other.end)
-        found.append(Finding(start, one.end, one.label))
+        found.append(IdentifierSpan(start, one.end, one.label))
     return merge(one for one in found if one.start < one.end)
 
 
-def mask(text: str, findings: Iterable[Finding]) -> str:
+def mask(text: str, findings: Iterable[IdentifierSpan]) -> str:
     """Return `text` with each finding replaced by its label in brackets.
 
     >>> mask("Dr Chan called", [Finding(3, 7, Label.NAME)])

@@ -17,25 +17,25 @@ QUARANTINE: Final = pl.Schema({"table": pl.String, "record": pl.Int64, "reason":
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableReport:
+class TableImportReport:
     """One table of an import.
 
     Args:
         table: Name of the table in the store.
         source: Name of the file it came from.
-        read: Records read.
-        kept: Records that broke no rule.
+        read_count: Records read.
+        kept_count: Records that broke no rule.
         rules: How many records each rule set aside, in the order in which the rules
             are tried; a rule that every record kept is there with 0.
-        aside: Parquet file of the records set aside: table, record, reason.
+        quarantine_file: Parquet file of the records set aside: table, record, reason.
     """
 
     table: str
     source: str
-    read: int
-    kept: int
+    read_count: int
+    kept_count: int
     rules: Mapping[str, int] = field(default_factory=dict[str, int])
-    aside: Path | None = None
+    quarantine_file: Path | None = None
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -44,19 +44,19 @@ class TableReport:
         return dict(sorted(broken, key=lambda one: -one[1]))
 
 
-def check_whole(report: TableReport) -> TableReport:
+def check_counts_add_up(report: TableImportReport) -> TableImportReport:
     """Return `report`, whose records are all kept or set aside, each once.
 
     Raises:
         IdentityError: Records were lost or counted twice.
     """
     aside = sum(report.rules.values())
-    if report.read != report.kept + aside:
+    if report.read_count != report.kept_count + aside:
         raise IdentityError(
             report.table,
             found=Message(
-                "{count} records kept and set aside", {"count": str(report.kept + aside)}
+                "{count} records kept and set aside", {"count": str(report.kept_count + aside)}
             ),
-            wanted=Message("{count}, as many as were read", {"count": str(report.read)}),
+            wanted=Message("{count}, as many as were read", {"count": str(report.read_count)}),
         )
     return report

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import JobError
+from commonwatt.sandbox.domain.errors import IsolatedJobError
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}(\.[a-z0-9]{1,8})?")
 """Names of inputs and outputs: too plain to carry a message."""
@@ -22,7 +22,7 @@ MEGABYTE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class JobLimits:
     """How much of the machine a job may use.
 
     Args:
@@ -48,7 +48,7 @@ class Limits:
     cpus: float = 2.0
 
 
-class Kind(StrEnum):
+class OutputKind(StrEnum):
     """What an output may be; the collector checks the bytes against it."""
 
     CSV = "csv"
@@ -58,7 +58,7 @@ class Kind(StrEnum):
     MODEL = "model"
 
 
-class Language(StrEnum):
+class JobLanguage(StrEnum):
     """What a job is written in."""
 
     PYTHON = "python"
@@ -66,7 +66,7 @@ class Language(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class IsolatedJob:
     """One piece of work, complete: nothing else is visible to it.
 
     Args:
@@ -79,9 +79,9 @@ class Job:
 
     code: str
     inputs: dict[str, Path] = field(default_factory=dict[str, Path])
-    outputs: dict[str, Kind] = field(default_factory=dict[str, Kind])
-    limits: Limits = field(default_factory=Limits)
-    language: Language = Language.PYTHON
+    outputs: dict[str, OutputKind] = field(default_factory=dict[str, OutputKind])
+    limits: JobLimits = field(default_factory=JobLimits)
+    language: JobLanguage = JobLanguage.PYTHON
 
     def __post_init__(self) -> None:
         for name in (*self.inputs, *self.outputs):
@@ -100,7 +100,7 @@ def check_name(name: str) -> None:
         JobError: The name could climb, hide or carry a message.
     """
     if not NAME.fullmatch(name):
-        raise JobError(
+        raise IsolatedJobError(
             "job",
             found=Message(
                 "a name of {count} characters that is not plain", {"count": str(len(name))}

@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import RoomError
+from commonwatt.sandbox.domain.errors import ProjectError
 
 
-class Role(StrEnum):
+class ProjectRole(StrEnum):
     """What a person is in a room, as enrolled in the ledger."""
 
     CUSTODIAN = "data-custodian"
@@ -20,7 +20,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-class RoomState(StrEnum):
+class ProjectState(StrEnum):
     """A room is open for work, closed, or its data are deleted."""
 
     OPEN = "open"
@@ -47,10 +47,10 @@ class OutputState(StrEnum):
     RELEASED = "released"
 
 
-ROOM_MOVES: Final[dict[RoomState, frozenset[RoomState]]] = {
-    RoomState.OPEN: frozenset({RoomState.CLOSED}),
-    RoomState.CLOSED: frozenset({RoomState.OPEN, RoomState.DELETED}),
-    RoomState.DELETED: frozenset(),
+PROJECT_MOVES: Final[dict[ProjectState, frozenset[ProjectState]]] = {
+    ProjectState.OPEN: frozenset({ProjectState.CLOSED}),
+    ProjectState.CLOSED: frozenset({ProjectState.OPEN, ProjectState.DELETED}),
+    ProjectState.DELETED: frozenset(),
 }
 DATASET_MOVES: Final[dict[DatasetState, frozenset[DatasetState]]] = {
     DatasetState.IMPORTED: frozenset({DatasetState.DELETED}),
@@ -66,22 +66,22 @@ OUTPUT_MOVES: Final[dict[OutputState, frozenset[OutputState]]] = {
     OutputState.RELEASED: frozenset(),
 }
 
-MAY: Final[dict[str, frozenset[str]]] = {
-    "open": frozenset({Role.CUSTODIAN}),
-    "close": frozenset({Role.CUSTODIAN}),
-    "import": frozenset({Role.CUSTODIAN}),
-    "deidentify": frozenset({Role.CUSTODIAN}),
-    "sign-risk": frozenset({Role.CUSTODIAN}),
-    "delete": frozenset({Role.CUSTODIAN}),
-    "delete-room": frozenset({Role.CUSTODIAN}),
-    "opt-out": frozenset({Role.CUSTODIAN}),
-    "lane": frozenset({Role.CUSTODIAN}),
-    "grant-budget": frozenset({Role.CUSTODIAN}),
-    "submit": frozenset({Role.RESEARCHER, Role.LEAD}),
-    "ask": frozenset({Role.RESEARCHER, Role.LEAD}),
-    "twin": frozenset({Role.RESEARCHER, Role.LEAD}),
-    "vote": frozenset({Role.CHECKER}),
-    "release": frozenset({Role.CUSTODIAN}),
+STEP_ROLES: Final[dict[str, frozenset[str]]] = {
+    "open": frozenset({ProjectRole.CUSTODIAN}),
+    "close": frozenset({ProjectRole.CUSTODIAN}),
+    "import": frozenset({ProjectRole.CUSTODIAN}),
+    "deidentify": frozenset({ProjectRole.CUSTODIAN}),
+    "sign-risk": frozenset({ProjectRole.CUSTODIAN}),
+    "delete": frozenset({ProjectRole.CUSTODIAN}),
+    "delete-room": frozenset({ProjectRole.CUSTODIAN}),
+    "opt-out": frozenset({ProjectRole.CUSTODIAN}),
+    "lane": frozenset({ProjectRole.CUSTODIAN}),
+    "grant-budget": frozenset({ProjectRole.CUSTODIAN}),
+    "submit": frozenset({ProjectRole.RESEARCHER, ProjectRole.LEAD}),
+    "ask": frozenset({ProjectRole.RESEARCHER, ProjectRole.LEAD}),
+    "twin": frozenset({ProjectRole.RESEARCHER, ProjectRole.LEAD}),
+    "vote": frozenset({ProjectRole.CHECKER}),
+    "release": frozenset({ProjectRole.CUSTODIAN}),
 }
 """Who may make a step. An auditor may make none, and reads everything in the ledger."""
 
@@ -99,7 +99,7 @@ def check_move(state: S, to: S, moves: Mapping[S, frozenset[S]], where: str) -> 
     """
     allowed = moves[state]
     if to not in allowed:
-        raise RoomError(
+        raise ProjectError(
             where,
             found=Message("{state}, from which {to} cannot follow", {"state": state, "to": to}),
             wanted=Message("one of {moves}", {"moves": ", ".join(sorted(allowed)) or "–"}),

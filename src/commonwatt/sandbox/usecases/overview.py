@@ -17,18 +17,18 @@ import sqlalchemy as sa
 
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.ledger import Ledger, Signer
-from commonwatt.sandbox.domain.errors import BudgetError
+from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.domain.lifecycle import OutputState
 from commonwatt.sandbox.engines.privacy import account
-from commonwatt.sandbox.usecases.projects.activity import report
-from commonwatt.sandbox.usecases.projects.project import Room, prepare
+from commonwatt.sandbox.usecases.projects.activity import activity_report
+from commonwatt.sandbox.usecases.projects.project import Project, prepare_tables
 
 _TEXT: Final = frozenset({"csv", "json", "text"})
 _MOST_SHOWN: Final = 100_000  # bytes of an output that a page shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewed:
+class OutputReview:
     """One output as a checker sees it.
 
     Args:
@@ -48,12 +48,12 @@ class Reviewed:
     whole: bool
 
 
-def rooms(ledger: Ledger) -> list[dict[str, Any]]:
+def project_rows(ledger: Ledger) -> list[dict[str, Any]]:
     """Return every room with how many datasets and waiting outputs it has."""
     _ready(ledger)
     waiting = (OutputState.WAITING.value, OutputState.APPROVED.value)
     with ledger.reading() as tx:
-        found = tx.execute(sa.select(schema.rooms).order_by(schema.rooms.c.room)).mappings()
+        found = tx.execute(sa.select(schema.projects).order_by(schema.projects.c.room)).mappings()
         return [
             dict(row)
             | {
@@ -65,35 +65,35 @@ def rooms(ledger: Ledger) -> list[dict[str, Any]]:
         ]
 
 
-def room_state(ledger: Ledger, folder: Path, name: str, now: datetime) -> dict[str, Any]:
+def project_state(ledger: Ledger, folder: Path, name: str, now: datetime) -> dict[str, Any]:
     """Return a room's state, its budget and the auditor's view of it.
 
     Raises:
         RoomError: There is no such room.
     """
     _ready(ledger)
-    state = Room(ledger, folder / name, name).status()
+    state = Project(ledger, folder / name, name).status()
     with ledger.reading() as tx:
         try:
             found = account.balance(tx, name)
             budget = {"limit_epsilon": found.limit, "spent_epsilon": found.spent}
-        except BudgetError:
+        except PrivacyBudgetError:
             budget = {"limit_epsilon": 0.0, "spent_epsilon": 0.0}
     people = {one.actor_id: one.person.name for one in ledger.actors()}
     for one in state["outputs"]:
         one["author"] = people.get(one["author"], one["author"])
         one["reasons"] = "; ".join(stop["rule"] for stop in json.loads(one.pop("stops")))
-    return state | {"budget": budget, "watch": report(ledger, folder / name, name, now)}
+    return state | {"budget": budget, "watch": activity_report(ledger, folder / name, name, now)}
 
 
-def reviewed(ledger: Ledger, folder: Path, name: str, output: str) -> Reviewed:
+def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> OutputReview:
     """Return exactly what would leave, and how it differs from what left before.
 
     Raises:
         RoomError: There is no such output, or its bytes are not those collected.
     """
     _ready(ledger)
-    room = Room(ledger, folder / name, name)
+    room = Project(ledger, folder / name, name)
     data = room.bytes_of(output)
     rows = room.status()["outputs"]
     row = next(one for one in rows if one["output"] == output)
@@ -113,15 +113,15 @@ def reviewed(ledger: Ledger, folder: Path, name: str, output: str) -> Reviewed:
         old = _text(before, room.bytes_of(before["output"]))
         changes = _changes(old, shown, before["output"], output)
     stops = [(stop["rule"], stop["why"]) for stop in json.loads(row["stops"])]
-    return Reviewed(
+    return OutputReview(
         row=row, stops=stops, text=shown, changes=changes, size=len(data),
         whole=len(data) <= _MOST_SHOWN,
     )  # fmt: skip
 
 
-def room_bytes(ledger: Ledger, folder: Path, name: str, output: str) -> bytes:
+def output_bytes(ledger: Ledger, folder: Path, name: str, output: str) -> bytes:
     """Return the exact bytes of an output; see `Room.bytes_of`."""
-    return Room(ledger, folder / name, name).bytes_of(output)
+    return Project(ledger, folder / name, name).bytes_of(output)
 
 
 def vote(
@@ -129,20 +129,20 @@ def vote(
     approve: bool, by: Signer, at: datetime,
 ) -> str:  # fmt: skip
     """Vote on an output and return its state; see `Room.vote`."""
-    return Room(ledger, folder / name, name).vote(output, approve=approve, by=by, at=at).value
+    return Project(ledger, folder / name, name).vote(output, approve=approve, by=by, at=at).value
 
 
 def release(
     ledger: Ledger, folder: Path, name: str, output: str, to: Path, *, by: Signer, at: datetime
 ) -> Path:
     """Release an approved output into a folder; see `Room.release`."""
-    return Room(ledger, folder / name, name).release(output, to, by=by, at=at)
+    return Project(ledger, folder / name, name).release(output, to, by=by, at=at)
 
 
 def _ready(ledger: Ledger) -> None:
     """Make the tables of rooms where they are missing; a mere look takes no lock."""
-    if not sa.inspect(ledger.engine).has_table(schema.rooms.name):
-        prepare(ledger)
+    if not sa.inspect(ledger.engine).has_table(schema.projects.name):
+        prepare_tables(ledger)
 
 
 def _count(tx: sa.Connection, table: sa.Table, room: str, states: tuple[str, ...] = ()) -> int:

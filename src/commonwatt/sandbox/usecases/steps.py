@@ -14,41 +14,41 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Key, Ledger
 from commonwatt.ledger.usecases import with_ledger
-from commonwatt.sandbox.domain.job import Kind, Language, Limits
+from commonwatt.sandbox.domain.job import JobLanguage, JobLimits, OutputKind
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
-from commonwatt.sandbox.engines.airlock.training import Feature, Training
-from commonwatt.sandbox.engines.attacks.judge import judge
+from commonwatt.sandbox.engines.airlock.training import TrainingDeclaration, TrainingFeature
+from commonwatt.sandbox.engines.attacks.judge import run_attacks
 from commonwatt.sandbox.engines.deidentify.dicom import deidentify_dicom
-from commonwatt.sandbox.engines.isolation.handover import Elsewhere
-from commonwatt.sandbox.engines.isolation.node import open_node
+from commonwatt.sandbox.engines.isolation.handover import RemoteJobRunner
+from commonwatt.sandbox.engines.isolation.node import prove_node
 from commonwatt.sandbox.engines.privacy import account, measures
 from commonwatt.sandbox.engines.synthetic.domains import load_domains
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
 from commonwatt.sandbox.io.imports.genomes import FORM as GENOMIC
-from commonwatt.sandbox.io.imports.sources import Sources, import_as
-from commonwatt.sandbox.io.store.opt_outs import Scope, people_of
-from commonwatt.sandbox.io.store.wipe import Wiped
-from commonwatt.sandbox.usecases.projects.activity import Thresholds, report
-from commonwatt.sandbox.usecases.projects.project import Facts, Request, Room
+from commonwatt.sandbox.io.imports.sources import ImportSources, import_as
+from commonwatt.sandbox.io.store.opt_outs import ConsentScope, people_of
+from commonwatt.sandbox.io.store.wipe import WipeProof
+from commonwatt.sandbox.usecases.projects.activity import ActivityThresholds, activity_report
+from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project, ProjectFacts
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ProjectContext:
     """Where a room is and who acts in it now.
 
     Args:
         ledger: Path or URL of the ledger.
-        rooms: Folder of all rooms.
-        room: The room's name.
+        projects_folder: Folder of all rooms.
+        project: The room's name.
         key_file: Key of who acts; none to look only.
         now: The time.
     """
 
     ledger: str
-    rooms: Path
-    room: str
+    projects_folder: Path
+    project: str
     key_file: Path | None
     now: datetime
 
@@ -60,71 +60,76 @@ class Place:
         return Key.load(self.key_file)
 
 
-def in_room(place: Place, use: Callable[[Room], T]) -> T:
+def in_project(context: ProjectContext, use: Callable[[Project], T]) -> T:
     """Return what `use` makes of the room."""
-    folder = place.rooms / place.room
-    return with_ledger(place.ledger, lambda ledger: use(Room(ledger, folder, place.room)))
+    folder = context.projects_folder / context.project
+    return with_ledger(context.ledger, lambda ledger: use(Project(ledger, folder, context.project)))
 
 
-def open_room(place: Place, facts: Facts) -> dict[str, Any]:
+def open_project(context: ProjectContext, facts: ProjectFacts) -> dict[str, Any]:
     """Open a new room."""
 
-    def use(ledger: Ledger) -> Room:
-        folder = place.rooms / place.room
-        return Room.open(ledger, folder, facts, by=place.key, at=place.now)
+    def use(ledger: Ledger) -> Project:
+        folder = context.projects_folder / context.project
+        return Project.open(ledger, folder, facts, by=context.key, at=context.now)
 
-    room = with_ledger(place.ledger, use)
+    room = with_ledger(context.ledger, use)
     return asdict(facts) | {"folder": str(room.folder)}
 
 
-def take_in(
-    place: Place, form: str, sources: list[Path], name: str, *, schema: Path | None
+def import_dataset(
+    context: ProjectContext, form: str, sources: list[Path], name: str, *, schema: Path | None
 ) -> dict[str, Any]:
     """Import sources in one of the `FORMS` as the dataset `name`; report on every rule."""
 
-    def use(room: Room) -> Dataset:
+    def use(room: Project) -> Dataset:
         clean = partial(deidentify_dicom, key=room.key)
-        given = Sources(paths=sources, clean=clean, schema=schema)
+        given = ImportSources(paths=sources, clean=clean, schema=schema)
         read = partial(import_as, form, given, name=name)
-        return room.take_in(read, by=place.key, at=place.now)
+        return room.import_dataset(read, by=context.key, at=context.now)
 
-    dataset = in_room(place, use)
+    dataset = in_project(context, use)
     return {"dataset": name, "rows": dataset.rows, "set_aside": dataset.set_aside,
             "derived": dataset.derived, "sealed": dataset.sealed,
             "rules": dataset.rules}  # fmt: skip
 
 
-def assess(place: Place, source: str, name: str) -> dict[str, Any]:
+def assess(context: ProjectContext, source: str, name: str) -> dict[str, Any]:
     """De-identify a dataset and return the report that the custodian signs.
 
     Of genomes only counts of alleles are made.
     """
 
-    def use(room: Room) -> dict[str, Any]:
+    def use(room: Project) -> dict[str, Any]:
         genomic = load_dataset(room.store / source).form == GENOMIC
         make = room.count_alleles if genomic else room.deidentify
-        _, report = make(source, name, by=place.key, at=place.now)
+        _, report = make(source, name, by=context.key, at=context.now)
         return asdict(report) | {"report_sha256": report.sha256}
 
-    return in_room(place, use)
+    return in_project(context, use)
 
 
-def sign(place: Place, name: str, sha256: str) -> dict[str, Any]:
+def sign(context: ProjectContext, name: str, sha256: str) -> dict[str, Any]:
     """Sign a dataset's risk report."""
-    in_room(place, lambda room: room.sign_risk(name, sha256, by=place.key, at=place.now))
+    in_project(context, lambda room: room.sign_risk(name, sha256, by=context.key, at=context.now))
     return {"dataset": name, "signed_sha256": sha256}
 
 
 def submit(
-    place: Place, job_file: Path, node_folder: Path, cluster: Elsewhere | None = None
+    context: ProjectContext,
+    job_file: Path,
+    node_folder: Path,
+    cluster: RemoteJobRunner | None = None,
 ) -> dict[str, Any]:
     """Run the job that a TOML file describes and return what became of its outputs.
 
     It runs on this machine, or on the cluster that the caller hands in.
     """
     request = load_request(job_file)
-    node = open_node(node_folder) if cluster is None else cluster
-    done = in_room(place, lambda room: room.submit(node, request, by=place.key, at=place.now))
+    node = prove_node(node_folder) if cluster is None else cluster
+    done = in_project(
+        context, lambda room: room.submit(node, request, by=context.key, at=context.now)
+    )
     return {
         "job": done.job,
         "ending": done.ended.ending.value,
@@ -143,7 +148,7 @@ def submit(
     }
 
 
-def load_request(path: Path) -> Request:
+def load_request(path: Path) -> JobSubmission:
     """Return the job that a TOML file describes; its code lies beside it.
 
     Raises:
@@ -153,15 +158,15 @@ def load_request(path: Path) -> Request:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
         cohorts = {name: _cohort(given) for name, given in facts.get("cohorts", {}).items()}
         training = facts.get("training")
-        return Request(
+        return JobSubmission(
             code=(path.parent / facts["code"]).read_text(encoding="utf-8"),
             dataset=facts["dataset"],
             tables=tuple(facts["tables"]),
-            outputs={name: Kind(kind) for name, kind in facts["outputs"].items()},
+            outputs={name: OutputKind(kind) for name, kind in facts["outputs"].items()},
             cohorts=cohorts,
             training=_training(training) if training else None,
-            language=Language(facts.get("language", "python")),
-            limits=Limits(**facts.get("limits", {})),
+            language=JobLanguage(facts.get("language", "python")),
+            limits=JobLimits(**facts.get("limits", {})),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
@@ -179,10 +184,10 @@ def _cohort(given: Mapping[str, Any]) -> Cohort:
     )
 
 
-def _training(given: Mapping[str, Any]) -> Training:
+def _training(given: Mapping[str, Any]) -> TrainingDeclaration:
     """Return a declared training: features as "column", "column=value" or a named cohort."""
     outcome = given["outcome"]
-    return Training(
+    return TrainingDeclaration(
         table=given["table"],
         features=tuple(_feature(one) for one in given["features"]),
         outcome=outcome if isinstance(outcome, str) else _cohort(outcome),
@@ -190,49 +195,52 @@ def _training(given: Mapping[str, Any]) -> Training:
     )
 
 
-def _feature(given: str | Mapping[str, Any]) -> Feature:
+def _feature(given: str | Mapping[str, Any]) -> TrainingFeature:
     if not isinstance(given, str):
-        return Feature(name=given["name"], cohort=_cohort(given))
+        return TrainingFeature(name=given["name"], cohort=_cohort(given))
     column, is_value, value = given.partition("=")
-    return Feature(name=given, column=column, equals=value if is_value else None)
+    return TrainingFeature(name=given, column=column, equals=value if is_value else None)
 
 
-def close(place: Place) -> dict[str, Any]:
+def close(context: ProjectContext) -> dict[str, Any]:
     """Close a room."""
-    in_room(place, lambda room: room.close(by=place.key, at=place.now))
-    return {"room": place.room, "state": "closed"}
+    in_project(context, lambda room: room.close(by=context.key, at=context.now))
+    return {"room": context.project, "state": "closed"}
 
 
-def delete(place: Place, dataset: str | None) -> dict[str, Any]:
+def delete(context: ProjectContext, dataset: str | None) -> dict[str, Any]:
     """Delete a dataset, or all that a closed room holds, and return the proof."""
 
-    def use(room: Room) -> Wiped:
+    def use(room: Project) -> WipeProof:
         if dataset is None:
-            return room.delete_room(by=place.key, at=place.now)
-        return room.delete(dataset, by=place.key, at=place.now)
+            return room.delete_project(by=context.key, at=context.now)
+        return room.delete(dataset, by=context.key, at=context.now)
 
-    return {"deleted": dataset or place.room} | in_room(place, use).as_body()
+    return {"deleted": dataset or context.project} | in_project(context, use).as_body()
 
 
-def opt_out(place: Place, person: str, scope: str, *, out: bool) -> dict[str, Any]:
+def opt_out(context: ProjectContext, person: str, scope: str, *, out: bool) -> dict[str, Any]:
     """Record that a person opted out, or back in, and return what it reaches."""
 
-    def use(room: Room) -> list[dict[str, Any]]:
-        room.opt_out(person, Scope(scope), out=out, by=place.key, at=place.now)
+    def use(room: Project) -> list[dict[str, Any]]:
+        room.opt_out(person, ConsentScope(scope), out=out, by=context.key, at=context.now)
         return [one for one in room.status()["models"] if one["opted_out_since"]]
 
-    touched = in_room(place, use)
+    touched = in_project(context, use)
     return {"scope": scope, "out": out, "models_to_train_again": [m["output"] for m in touched]}
 
 
-def set_lane(place: Place, largest_epsilon: float) -> dict[str, Any]:
+def set_preapproved_release(context: ProjectContext, largest_epsilon: float) -> dict[str, Any]:
     """Open or close the fast lane."""
-    in_room(place, lambda room: room.set_lane(largest_epsilon, by=place.key, at=place.now))
-    return {"room": place.room, "lane_largest_epsilon": largest_epsilon}
+    in_project(
+        context,
+        lambda room: room.set_preapproved_release(largest_epsilon, by=context.key, at=context.now),
+    )
+    return {"room": context.project, "lane_largest_epsilon": largest_epsilon}
 
 
-def twin(
-    place: Place,
+def synthesize(
+    context: ProjectContext,
     dataset: str,
     to: Path,
     *,
@@ -251,90 +259,97 @@ def twin(
             wanted=Message("one of {names}", {"names": ", ".join(sorted(known))}),
         )
     given = {name: known[name] for name in chosen}
-    seed = int(place.now.timestamp())
-    places = in_room(
-        place,
-        lambda room: room.twin(dataset, given, epsilon, to, seed=seed, by=place.key, at=place.now),
+    seed = int(context.now.timestamp())
+    places = in_project(
+        context,
+        lambda room: room.synthesize(
+            dataset, given, epsilon, to, seed=seed, by=context.key, at=context.now
+        ),
     )
     return {"epsilon": epsilon, "files": {name: str(path) for name, path in places.items()}}
 
 
-def watch(place: Place, keep_days: int) -> dict[str, Any]:
+def activity(context: ProjectContext, keep_days: int) -> dict[str, Any]:
     """Return the auditor's view of a room."""
-    limits = Thresholds(keep_days=keep_days)
-    return in_room(
-        place, lambda room: report(room.ledger, room.folder, room.name, place.now, limits)
+    limits = ActivityThresholds(keep_days=keep_days)
+    return in_project(
+        context,
+        lambda room: activity_report(room.ledger, room.folder, room.name, context.now, limits),
     )
 
 
-def status(place: Place) -> dict[str, Any]:
+def status(context: ProjectContext) -> dict[str, Any]:
     """Return the state of a room, its datasets and its outputs."""
-    return in_room(place, lambda room: room.status())
+    return in_project(context, lambda room: room.status())
 
 
-def show(place: Place, output: str) -> bytes:
+def output_bytes(context: ProjectContext, output: str) -> bytes:
     """Return the bytes that a checker reviews."""
-    return in_room(place, lambda room: room.bytes_of(output))
+    return in_project(context, lambda room: room.bytes_of(output))
 
 
-def vote(place: Place, output: str, *, approve: bool) -> dict[str, Any]:
+def vote(context: ProjectContext, output: str, *, approve: bool) -> dict[str, Any]:
     """Vote on an output."""
-    state = in_room(
-        place, lambda room: room.vote(output, approve=approve, by=place.key, at=place.now)
+    state = in_project(
+        context, lambda room: room.vote(output, approve=approve, by=context.key, at=context.now)
     )
     return {"output": output, "state": state.value}
 
 
-def release(place: Place, output: str, to: Path) -> dict[str, Any]:
+def release(context: ProjectContext, output: str, to: Path) -> dict[str, Any]:
     """Release an approved output into a folder."""
-    left = in_room(place, lambda room: room.release(output, to, by=place.key, at=place.now))
+    left = in_project(
+        context, lambda room: room.release(output, to, by=context.key, at=context.now)
+    )
     return {"output": output, "file": str(left)}
 
 
-def budget(place: Place, person: str) -> dict[str, Any]:
+def budget(context: ProjectContext, person: str) -> dict[str, Any]:
     """Return a room's budget, or a person's in it."""
 
-    def use(room: Room) -> dict[str, Any]:
+    def use(room: Project) -> dict[str, Any]:
         with room.ledger.reading() as tx:
             found = account.balance(tx, room.name, person)
         return {"limit_epsilon": found.limit, "spent_epsilon": found.spent,
                 "left_epsilon": found.left}  # fmt: skip
 
-    return in_room(place, use)
+    return in_project(context, use)
 
 
-def grant(place: Place, epsilon: float, person: str) -> dict[str, Any]:
+def grant(context: ProjectContext, epsilon: float, person: str) -> dict[str, Any]:
     """Set a budget."""
-    in_room(place, lambda room: room.grant(epsilon, person=person, by=place.key, at=place.now))
-    return budget(place, person)
+    in_project(
+        context, lambda room: room.grant(epsilon, person=person, by=context.key, at=context.now)
+    )
+    return budget(context, person)
 
 
-def ask_count(place: Place, dataset: str, table: str, epsilon: float) -> dict[str, Any]:
+def ask_count(context: ProjectContext, dataset: str, table: str, epsilon: float) -> dict[str, Any]:
     """Ask for a noisy count of the people in a table, paid for with `epsilon`."""
 
-    def use(room: Room) -> dict[str, Any]:
-        def measure(found: Dataset, gone: frozenset[str]) -> measures.Answer:
+    def use(room: Project) -> dict[str, Any]:
+        def measure(found: Dataset, gone: frozenset[str]) -> measures.NoisyAnswer:
             people = people_of([found.table(table)]) - gone
             return measures.count(len(people)).answer(epsilon)
 
-        asked = room.ask(
+        asked = room.query(
             dataset, measure, epsilon, tables=(table,), purpose=f"count {table}",
-            by=place.key, at=place.now,
+            by=context.key, at=context.now,
         )  # fmt: skip
         told = {"output": asked.output, "state": asked.state.value, "epsilon": epsilon}
         if asked.answer is None:
             return told | {"people": None, "noise_scale": None}
         return told | {"people": asked.answer.values[0], "noise_scale": asked.answer.scale}
 
-    return in_room(place, use)
+    return in_project(context, use)
 
 
-def prove(folder: Path) -> dict[str, Any]:
+def attack_isolation(folder: Path) -> dict[str, Any]:
     """Attack this machine's isolation with every program and return the verdicts."""
-    node = open_node(folder)
+    node = prove_node(folder)
     bait = folder / "bait"
     bait.mkdir(mode=0o755)
-    verdicts = list(judge(node, bait))
+    verdicts = list(run_attacks(node, bait))
     return {
         "attacks": len(verdicts),
         "stopped": sum(verdict.stopped for verdict in verdicts),

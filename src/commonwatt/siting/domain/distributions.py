@@ -18,7 +18,7 @@ F64 = npt.NDArray[np.float64]
 Z95 = 1.6448536269514722  # 95th percentile of the standard normal
 
 
-class Shape(StrEnum):
+class DistributionShape(StrEnum):
     """How a value may vary; `low`, `mode`, `high` mean what each line says."""
 
     FIXED = "fixed"  # mode
@@ -36,7 +36,7 @@ class Distribution:
     0.3551
     """
 
-    shape: Shape
+    shape: DistributionShape
     low: float
     mode: float
     high: float
@@ -48,15 +48,15 @@ class Distribution:
     def quantiles(self, shares: F64) -> F64:
         """Return the quantiles of `shares`, of the same shape."""
         match self.shape:
-            case Shape.FIXED:
+            case DistributionShape.FIXED:
                 return np.full(shares.shape, self.mode)
-            case Shape.UNIFORM:
+            case DistributionShape.UNIFORM:
                 return self.low + (self.high - self.low) * shares
-            case Shape.TRIANGULAR:
+            case DistributionShape.TRIANGULAR:
                 return _triangular(shares, self.low, self.mode, self.high)
-            case Shape.NORMAL:
+            case DistributionShape.NORMAL:
                 return self.mode + (self.high - self.low) / (2 * Z95) * ndtri(shares)
-            case Shape.LOGNORMAL:
+            case DistributionShape.LOGNORMAL:
                 spread = np.log(self.high / self.low) / (2 * Z95)
                 return self.mode * np.exp(spread * ndtri(shares))
             case _:

@@ -24,7 +24,7 @@ DAY: Final = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class PlacementProblem:
     """What to place and where it may go. K classes, J pools, S sites, T hours.
 
     Args:
@@ -96,7 +96,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PlacementPlan:
     """A feasible answer, and how good it is.
 
     Args:
@@ -123,7 +123,7 @@ class Plan:
         return max(0.0, self.cost_usd - self.bound_usd) / max(abs(self.cost_usd), 1e-12)
 
 
-def check_hours(problem: Problem) -> None:
+def check_hours(problem: PlacementProblem) -> None:
     """Raise unless every series covers the same whole days without a hole."""
     hours = problem.demand.shape[1]
     for name, series in (("run_usd", problem.run_usd), ("carbon_kg", problem.carbon_kg)):
@@ -144,25 +144,25 @@ def check_hours(problem: Problem) -> None:
             raise SeriesError(name, found=Message("a missing hour"), wanted=Message("every hour"))
 
 
-def running_cost(problem: Problem, load: F64) -> float:
+def running_cost(problem: PlacementProblem, load: F64) -> float:
     """Return the cost of a load over all hours, in a fixed order [USD]."""
     by_pool = np.einsum("k,kjt->jt", problem.draw, load)
     moved = np.einsum("kj,kjt->", problem.move_usd, load)
     return float((by_pool * problem.run_usd).sum() + moved)
 
 
-def plan_cost(problem: Problem, size: F64, opened: Bools, load: F64) -> float:
+def plan_cost(problem: PlacementProblem, size: F64, opened: Bools, load: F64) -> float:
     """Return what a plan costs altogether [USD]."""
     fixed = float((problem.size_usd * size).sum() + problem.open_usd[opened].sum())
     return fixed + running_cost(problem, load)
 
 
-def carbon_of(problem: Problem, load: F64) -> float:
+def carbon_of(problem: PlacementProblem, load: F64) -> float:
     """Return the carbon of a load over all hours [kg]."""
     return float((np.einsum("k,kjt->jt", problem.draw, load) * problem.carbon_kg).sum())
 
 
-def carry_limit(problem: Problem) -> F64:
+def carry_limit(problem: PlacementProblem) -> F64:
     """Return how much load of a class may wait at the end of each hour, shape (K, T).
 
     Load that arrived in hour `t` must run by `t + defer_h` and within its day, so
@@ -179,7 +179,7 @@ def carry_limit(problem: Problem) -> F64:
     return out.reshape(classes, hours)
 
 
-def check_plan(problem: Problem, plan: Plan, *, tolerance: float = 1e-6) -> None:
+def check_plan(problem: PlacementProblem, plan: PlacementPlan, *, tolerance: float = 1e-6) -> None:
     """Raise unless load is conserved and every limit holds.
 
     Raises:

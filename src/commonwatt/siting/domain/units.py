@@ -2,7 +2,7 @@
 
 A unit is a factor and a set of dimensions; two units may be compared only where
 their dimensions agree. Money of two currencies is converted by an explicit
-`Money` table of exchange rates and prices, never silently.
+`CurrencyTable` table of exchange rates and prices, never silently.
 """
 
 from __future__ import annotations
@@ -123,30 +123,30 @@ def _unknown(word: str, whole: str) -> UnitError:
     )
 
 
-def check_same_kind(one: Unit, other: Unit, where: str) -> None:
-    """Raise unless `one` may be compared with `other`."""
-    if not same_kind(one, other):
+def check_same_kind(first: Unit, second: Unit, where: str) -> None:
+    """Raise unless `first` may be compared with `second`."""
+    if not same_kind(first, second):
         raise UnitError(
             where,
-            found=Message("units {one} and {other}", {"one": one.text, "other": other.text}),
+            found=Message("units {one} and {other}", {"one": first.text, "other": second.text}),
             wanted=Message("two units of the same kind"),
         )
 
 
-def same_kind(one: Unit, other: Unit) -> bool:
+def same_kind(first: Unit, second: Unit) -> bool:
     """Return whether two units have the same dimensions.
 
     >>> same_kind(parse_unit("USD/kWh"), parse_unit("CNY/MWh"))
     True
     """
-    return one.dims == other.dims
+    return first.dims == second.dims
 
 
 YEAR_S: Final = 31536000.0
 _IMPLIED: Final[Mapping[str, float]] = {"s": YEAR_S, "GPU": 1.0, "person": 1.0, "rack": 1.0}
 
 
-def implied(unit: Unit, wanted: Unit) -> Unit | None:
+def with_implied_denominator(unit: Unit, target: Unit) -> Unit | None:
     """Return `unit` with one denominator that people leave out, or None where none fits.
 
     A yearly flow is often given without "a year", a price of a GPU without "per GPU".
@@ -154,7 +154,7 @@ def implied(unit: Unit, wanted: Unit) -> Unit | None:
     >>> same_kind(implied(parse_unit("TWh"), parse_unit("TWh/year")), parse_unit("TWh/year"))
     True
     """
-    lacking = dict(wanted.dims)
+    lacking = dict(target.dims)
     for name, power in unit.dims:
         lacking[name] = lacking.get(name, 0) - power
     rest = {name: power for name, power in lacking.items() if power}
@@ -163,11 +163,11 @@ def implied(unit: Unit, wanted: Unit) -> Unit | None:
     ((name, power),) = rest.items()
     if power != -1 or name not in _IMPLIED:
         return None
-    return Unit(unit.text, unit.factor / _IMPLIED[name], wanted.dims, unit.currency)
+    return Unit(unit.text, unit.factor / _IMPLIED[name], target.dims, unit.currency)
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
+class CurrencyTable:
     """Exchange rates and prices by year.
 
     Args:

@@ -13,13 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from commonwatt.core.errors import cell
+from commonwatt.core.errors import cell_location
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
 from commonwatt.siting.domain.cost_inputs import INPUTS, PLACE, input_named
-from commonwatt.siting.domain.distributions import Distribution, Shape
+from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.domain.errors import CellsError
-from commonwatt.siting.domain.units import Money, check_same_kind, parse_unit
+from commonwatt.siting.domain.units import CurrencyTable, check_same_kind, parse_unit
 
 PRICE_YEAR: Final = 2025
 DATA: Final = SHIPPED / "siting"
@@ -29,7 +29,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-class Confidence(StrEnum):
+class CellConfidence(StrEnum):
     """How far a cell may be trusted; the last two are marked wherever they are shown."""
 
     MEASURED = "measured"
@@ -41,7 +41,7 @@ class Confidence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class CostCell:
     """One sourced value, in the canonical unit of its input.
 
     Args:
@@ -63,7 +63,7 @@ class Cell:
     year: int
     source: str
     dated: str
-    confidence: Confidence
+    confidence: CellConfidence
     note: str = ""
 
 
@@ -72,9 +72,9 @@ class SiteCells:
     """The cells of one site, one for every input of the model, in its order."""
 
     site: str
-    cells: tuple[Cell, ...]
+    cells: tuple[CostCell, ...]
 
-    def __getitem__(self, name: str) -> Cell:
+    def __getitem__(self, name: str) -> CostCell:
         return self.cells[PLACE[name]]
 
     def medians(self) -> list[float]:
@@ -92,17 +92,17 @@ class SiteCells:
         return replace(self, cells=cells)
 
 
-def load_money(path: Path | None = None) -> Money:
+def load_money(path: Path | None = None) -> CurrencyTable:
     """Return exchange rates and prices of the shipped table, or of `path`."""
     rows = _rows(path or DATA / "money.csv")
     rates = {
         (row["currency"], int(row["year"])): float(row["per_usd"]) for row in rows if row["per_usd"]
     }
     prices = {int(row["year"]): float(row["us_cpi"]) for row in rows if row["us_cpi"]}
-    return Money(per_usd=rates, us_prices=prices)
+    return CurrencyTable(per_usd=rates, us_prices=prices)
 
 
-def load_cells(path: Path | None = None, *, money: Money | None = None) -> list[Cell]:
+def load_cells(path: Path | None = None, *, money: CurrencyTable | None = None) -> list[CostCell]:
     """Return the cells of a library file, converted.
 
     Raises:
@@ -117,13 +117,13 @@ def load_cells(path: Path | None = None, *, money: Money | None = None) -> list[
     ]
 
 
-def sites_of(cells: Iterable[Cell]) -> list[str]:
+def sites_of(cells: Iterable[CostCell]) -> list[str]:
     """Return the sites of a library in the order of the file."""
     names = dict.fromkeys(each.site for each in cells)
     return [name for name in names if name != "all"]
 
 
-def site_cells(cells: Sequence[Cell], site: str) -> SiteCells:
+def site_cells(cells: Sequence[CostCell], site: str) -> SiteCells:
     """Return one cell per input for `site`: its own, or the one that all share.
 
     Raises:
@@ -151,19 +151,19 @@ def _rows(path: Path) -> list[dict[str, str]]:
         ) from error
 
 
-def _cell(row: Mapping[str, str], where: str, money: Money) -> Cell:
+def _cell(row: Mapping[str, str], where: str, money: CurrencyTable) -> CostCell:
     _check_row(row, where)
     name, year = row["input"], int(row["year"])
     unit, wanted = parse_unit(row["unit"]), parse_unit(input_named(name).unit)
-    check_same_kind(unit, wanted, cell(where, column="unit"))
+    check_same_kind(unit, wanted, cell_location(where, column="unit"))
     factor = unit.factor / wanted.factor
     if unit.currency:
         factor *= money.usd(1.0, unit.currency, year, price_year=PRICE_YEAR)
     value = _distribution(row, where).scaled(factor)
     _check_bounds(value, name, where)
-    return Cell(
+    return CostCell(
         site=row["site"], input=name, value=value, unit=row["unit"], year=year,
-        source=row["source"], dated=row["dated"], confidence=Confidence(row["confidence"]),
+        source=row["source"], dated=row["dated"], confidence=CellConfidence(row["confidence"]),
         note=row.get("note") or "",
     )  # fmt: skip
 
@@ -175,8 +175,8 @@ def _check_row(row: Mapping[str, str], where: str) -> None:
         raise _bad(where, "year", repr(row.get("year")), Message("the year of the value"))
     if not row.get("source"):
         raise _bad(where, "source", "''", Message("where the value comes from"))
-    if row.get("confidence") not in set(Confidence):
-        choices = ", ".join(Confidence)
+    if row.get("confidence") not in set(CellConfidence):
+        choices = ", ".join(CellConfidence)
         raise _bad(
             where, "confidence", repr(row.get("confidence")),
             Message("one of {choices}", {"choices": choices}),
@@ -185,7 +185,7 @@ def _check_row(row: Mapping[str, str], where: str) -> None:
 
 def _distribution(row: Mapping[str, str], where: str) -> Distribution:
     try:
-        shape = Shape(row["shape"])
+        shape = DistributionShape(row["shape"])
         mode = float(row["mode"]) if row["mode"] else (float(row["low"]) + float(row["high"])) / 2
         low = float(row["low"]) if row["low"] else mode
         high = float(row["high"]) if row["high"] else mode
@@ -209,4 +209,4 @@ def _check_bounds(value: Distribution, name: str, where: str) -> None:
 
 
 def _bad(where: str, column: str, found: str, wanted: Message) -> CellsError:
-    return CellsError(cell(where, column=column), found=found, wanted=wanted)
+    return CellsError(cell_location(where, column=column), found=found, wanted=wanted)

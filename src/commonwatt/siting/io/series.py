@@ -21,7 +21,7 @@ YEARS: Final = (2023,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Market:
+class PowerMarket:
     """Regions with their hours.
 
     Args:
@@ -42,10 +42,10 @@ class Market:
     rh_pct: F64
     rtt_ms: F64
 
-    def hours(self, first: int, count: int) -> Market:
+    def hours(self, first: int, count: int) -> PowerMarket:
         """Return the same regions over `count` hours from hour `first`."""
         part = slice(first, first + count)
-        return Market(
+        return PowerMarket(
             names=self.names, zones=self.zones, rtt_ms=self.rtt_ms,
             price_usd_per_mwh=self.price_usd_per_mwh[:, part],
             carbon_g_per_kwh=self.carbon_g_per_kwh[:, part],
@@ -53,7 +53,7 @@ class Market:
         )  # fmt: skip
 
 
-def load_market(year: int = 2023, folder: Path = DATA) -> Market:
+def load_market(year: int = 2023, folder: Path = DATA) -> PowerMarket:
     """Return the regions of `year`.
 
     Raises:
@@ -72,7 +72,7 @@ def load_market(year: int = 2023, folder: Path = DATA) -> Market:
         )
     frame = pl.read_parquet(path)
     names = tuple(frame["region"].unique(maintain_order=True).to_list())
-    return Market(
+    return PowerMarket(
         names=names,
         zones=tuple(frame["zone"].unique(maintain_order=True).to_list()),
         price_usd_per_mwh=_matrix(frame, "price_usd_per_mwh", len(names)),
@@ -87,7 +87,7 @@ def load_market(year: int = 2023, folder: Path = DATA) -> Market:
 ALIASES: Final = {"DE": "DE-LU", "BR-CS": "BR-SP", "CL-SEN": "CL-SIC", "IN-MH": "IN-WE"}
 
 
-def read_market(folder: Path, year: int, *, leave_out: Sequence[str] = ()) -> Market:
+def read_market(folder: Path, year: int, *, leave_out: Sequence[str] = ()) -> PowerMarket:
     """Return the regions of a folder of yearly files.
 
     The folder holds `energy/price_usd_per_mwh_YEAR.csv.gz` (a column per zone),
@@ -109,7 +109,7 @@ def read_market(folder: Path, year: int, *, leave_out: Sequence[str] = ()) -> Ma
     air = _yearly(weather) if weather.exists() else pl.DataFrame()
     zones = _zones(folder / "latency" / "gcp_region_to_grid_zone.csv", price, carbon, leave_out)
     names = tuple(zones.values())
-    return Market(
+    return PowerMarket(
         names=names,
         zones=tuple(zones),
         price_usd_per_mwh=np.array([_hours(price, zone, zone) for zone in zones]),

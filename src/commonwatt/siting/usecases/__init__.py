@@ -6,29 +6,29 @@ names carry their units.
 
 from commonwatt.siting.usecases.cost import (
     CASES,
-    contest_answer,
-    cost_answer,
     cost_of_run,
-    library,
+    cost_result,
+    load_library_cells,
     map_rows,
+    sites_comparison,
     with_run,
 )
-from commonwatt.siting.usecases.place import PlaceChoices, day_ahead_rows, place_answer
-from commonwatt.siting.usecases.report import contest_section, cost_section, page, place_section
+from commonwatt.siting.usecases.place import PlacementOptions, day_ahead_rows, placement_result
+from commonwatt.siting.usecases.report import comparison_section, cost_section, page, place_section
 
 __all__ = [
     "CASES",
-    "PlaceChoices",
-    "contest_answer",
-    "contest_section",
-    "cost_answer",
+    "PlacementOptions",
+    "comparison_section",
     "cost_of_run",
+    "cost_result",
     "cost_section",
     "day_ahead_rows",
-    "library",
+    "load_library_cells",
     "map_rows",
     "page",
-    "place_answer",
     "place_section",
+    "placement_result",
+    "sites_comparison",
     "with_run",
 ]

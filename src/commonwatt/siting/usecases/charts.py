@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from commonwatt.core.messages import translate
-from commonwatt.report.theme import BAND, scale, sized, svg
+from commonwatt.report.theme import BAND, at_common_size, scale, svg
 from commonwatt.siting.engines.cost.model import PARTS
 
 Rows = list[dict[str, Any]]
@@ -46,7 +46,7 @@ def stack_chart(rows: Rows, language: str = "en") -> str:
         )
     )
     said = translate("Cost of a useful GPU-hour by site and part, at the medians.", language)
-    return svg(sized(chart), description=said)
+    return svg(at_common_size(chart), description=said)
 
 
 def band_chart(rows: Rows, language: str = "en") -> str:
@@ -65,7 +65,7 @@ def band_chart(rows: Rows, language: str = "en") -> str:
         f"{row['p95_usd_per_gpu_hour']:.2f}"
         for row in rows
     )
-    return svg(sized(alt.layer(bars, ticks)), description=said)
+    return svg(at_common_size(alt.layer(bars, ticks)), description=said)
 
 
 def tornado_chart(rows: Rows, language: str = "en") -> str:
@@ -93,11 +93,11 @@ def tornado_chart(rows: Rows, language: str = "en") -> str:
         )
     )
     said = ", ".join(f"{row['input']} {row['swing_usd_per_gpu_hour']:.2f}" for row in shown[:6])
-    return svg(sized(chart, height=260), description=f"{rows[0]['site']}: {said}")
+    return svg(at_common_size(chart, height=260), description=f"{rows[0]['site']}: {said}")
 
 
-def map_chart(rows: Rows, one: str, other: str, language: str = "en") -> str:
-    """Return where `one` is cheaper than `other`, by use and chip price."""
+def map_chart(rows: Rows, first_site: str, second_site: str, language: str = "en") -> str:
+    """Return where `first_site` is cheaper than `second_site`, by use and chip price."""
     colour = alt.Color(
         "cost_ratio:Q",
         scale=alt.Scale(scheme="blueorange", domainMid=1.0),
@@ -116,8 +116,8 @@ def map_chart(rows: Rows, one: str, other: str, language: str = "en") -> str:
             color=colour,
         )
     )
-    said = f"{one} / {other}"
-    return svg(sized(chart, height=300), description=said)
+    said = f"{first_site} / {second_site}"
+    return svg(at_common_size(chart, height=300), description=said)
 
 
 def place_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
@@ -139,4 +139,4 @@ def load_chart(rows: Rows, language: str = "en") -> str:
         )
     )
     said = translate("Where the load runs, hour by hour.", language)
-    return svg(sized(chart, height=260), description=said)
+    return svg(at_common_size(chart, height=260), description=said)

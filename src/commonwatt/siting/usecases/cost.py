@@ -13,8 +13,8 @@ from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
 from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, delivered_tariff, pue_of
 from commonwatt.siting.domain.cost_inputs import NAMES, PLACE
-from commonwatt.siting.domain.distributions import Distribution, Shape
-from commonwatt.siting.engines.cost.chance import costs_of, draw, sobol, summary
+from commonwatt.siting.domain.distributions import Distribution, DistributionShape
+from commonwatt.siting.engines.cost.chance import costs_of, draw_costs, sobol, summary
 from commonwatt.siting.engines.cost.drivers import (
     break_even_map,
     break_even_tariff,
@@ -25,8 +25,8 @@ from commonwatt.siting.engines.cost.model import lcoc, lcoc_by_part, per_effecti
 from commonwatt.siting.io.cells import (
     DATA,
     PRICE_YEAR,
-    Cell,
-    Confidence,
+    CellConfidence,
+    CostCell,
     SiteCells,
     load_cells,
     site_cells,
@@ -44,20 +44,25 @@ CASES: Final[Mapping[str, str]] = {
 PEAK_PFLOPS: Final = 0.9894  # H100 SXM, dense BF16 (Epoch AI, ML hardware)
 ACHIEVED_SHARE: Final = 0.40  # Meta (2024), The Llama 3 Herd of Models: 38 to 43 % in BF16
 RENT_USD: Final = 2.5  # asking price of an H100-hour on demand, press, 2025
-MARKED: Final = (Confidence.PRESS, Confidence.REMEMBERED, Confidence.ESTIMATE, Confidence.CLAIM)
+MARKED_CONFIDENCES: Final = (
+    CellConfidence.PRESS,
+    CellConfidence.REMEMBERED,
+    CellConfidence.ESTIMATE,
+    CellConfidence.CLAIM,
+)
 
 
-def library(path: Path | None = None) -> list[Cell]:
+def load_library_cells(path: Path | None = None) -> list[CostCell]:
     """Return the shipped cells, or those of `path`."""
     return load_cells(path)
 
 
-def fixed(value: float) -> Distribution:
+def fixed_value(value: float) -> Distribution:
     """Return a value without spread."""
-    return Distribution(Shape.FIXED, value, value, value)
+    return Distribution(DistributionShape.FIXED, value, value, value)
 
 
-def cells_for(cells: Sequence[Cell], site: str, case: str, first: str) -> SiteCells:
+def cells_for(cells: Sequence[CostCell], site: str, case: str, first: str) -> SiteCells:
     """Return a site's cells under a case.
 
     Raises:
@@ -74,7 +79,7 @@ def cells_for(cells: Sequence[Cell], site: str, case: str, first: str) -> SiteCe
         return site_cells([*cells, *load_cells(DATA / "column_cells.csv")], site)
     if case == "equal":
         use = site_cells(cells, first)["utilisation_share"].value
-        values = {"utilisation_share": use, "hardware_price_ratio": fixed(1.0)}
+        values = {"utilisation_share": use, "hardware_price_ratio": fixed_value(1.0)}
         return chosen.with_values(values, f"as at {first}")
     return chosen
 
@@ -93,7 +98,7 @@ def with_run(
     values: dict[str, Distribution] = {}
     use = cells["utilisation_share"].value.quantile(0.5) if utilisation is None else utilisation
     if utilisation is not None:
-        values["utilisation_share"] = fixed(min(max(utilisation, 0.01), 1.0))
+        values["utilisation_share"] = fixed_value(min(max(utilisation, 0.01), 1.0))
     if kwh_per_gpu_hour is not None:
         values |= _draws(cells, use, kwh_per_gpu_hour)
     return cells.with_values(values, "measured by a fleet run")
@@ -115,7 +120,7 @@ def with_market(cells: SiteCells, region: str, cooling: Cooling, *, year: int = 
     r = market.names.index(region)
     pue = pue_of(market.temp_c[r], market.rh_pct[r], cooling)
     tariff, mean = delivered_tariff(market.price_usd_per_mwh[r], pue, ADDER_USD_PER_KWH)
-    values = {"tariff_usd_per_kwh": fixed(tariff), "pue_ratio": fixed(mean)}
+    values = {"tariff_usd_per_kwh": fixed_value(tariff), "pue_ratio": fixed_value(mean)}
     return cells.with_values(values, f"hours of {market.zones[r]} in {year}, {cooling} cooling")
 
 
@@ -127,9 +132,12 @@ def _draws(cells: SiteCells, use: float, kwh: float) -> dict[str, Distribution]:
     )
     now = kw * (idle + (busy - idle) * use) / use
     factor = kwh / now
-    scaled = {"busy_draw_share": fixed(busy * factor), "idle_draw_share": fixed(idle * factor)}
+    scaled = {
+        "busy_draw_share": fixed_value(busy * factor),
+        "idle_draw_share": fixed_value(idle * factor),
+    }
     if busy * factor > 1.0:
-        scaled = {"it_kw_per_gpu": fixed(kw * factor)}
+        scaled = {"it_kw_per_gpu": fixed_value(kw * factor)}
     return scaled
 
 
@@ -143,11 +151,11 @@ def cost_of_run(
     return _summary_row(cells, "measured", draws, seed)
 
 
-def cost_answer(
+def cost_result(
     sites: Sequence[str] = (),
     *,
     case: str = "audited",
-    cells: Sequence[Cell] | None = None,
+    cells: Sequence[CostCell] | None = None,
     utilisation: float | None = None,
     kwh_per_gpu_hour: float | None = None,
     market: tuple[str, Cooling] | None = None,
@@ -202,8 +210,12 @@ def cost_answer(
     }
 
 
-def contest_answer(
-    one: str = "us-virginia", other: str = "cn-west", *, draws: int = 100_000, seed: int = 1
+def sites_comparison(
+    first_site: str = "us-virginia",
+    second_site: str = "cn-west",
+    *,
+    draws: int = 100_000,
+    seed: int = 1,
 ) -> Row:
     """Return the column's own contest beside the audited ones, with 90 % intervals.
 
@@ -213,8 +225,8 @@ def contest_answer(
     rows = [
         _contest_row(
             name,
-            cells_for(known, one, case, one),
-            _other(known, other, case, one, use),
+            cells_for(known, first_site, case, first_site),
+            _other(known, second_site, case, first_site, use),
             draws,
             seed,
         )
@@ -225,11 +237,19 @@ def contest_answer(
             ("equal use and chip prices", "equal", None),
         )
     ]
-    swings = _tornado_rows(site_cells(known, other))
-    return {"one": one, "other": other, "contest": rows, "tornado": swings, "seed": seed}
+    swings = _tornado_rows(site_cells(known, second_site))
+    return {
+        "one": first_site,
+        "other": second_site,
+        "contest": rows,
+        "tornado": swings,
+        "seed": seed,
+    }
 
 
-def _other(known: Sequence[Cell], site: str, case: str, first: str, use: float | None) -> SiteCells:
+def _other(
+    known: Sequence[CostCell], site: str, case: str, first: str, use: float | None
+) -> SiteCells:
     cells = cells_for(known, site, case, first)
     return with_run(cells, utilisation=use, kwh_per_gpu_hour=None)
 
@@ -258,9 +278,9 @@ def _contest_row(name: str, one: SiteCells, other: SiteCells, draws: int, seed: 
 
 
 def _summary_row(cells: SiteCells, case: str, draws: int, seed: int) -> Row:
-    found = draw(cells, draws=draws, seed=seed)
+    found = draw_costs(cells, draws=draws, seed=seed)
     medians = cells.medians()
-    marked = sum(cell.confidence in MARKED for cell in cells.cells)
+    marked = sum(cell.confidence in MARKED_CONFIDENCES for cell in cells.cells)
     effective = [
         per_effective_pflop_hour(value, PEAK_PFLOPS, ACHIEVED_SHARE)
         for value in (found.p5, found.p50, found.p95)
@@ -355,10 +375,10 @@ def _cell_rows(cells: SiteCells) -> list[Row]:
     ]
 
 
-def map_rows(one: str, other: str) -> list[Row]:
-    """Return the cost of `one` over `other` by `one`'s use and chip price ratio."""
+def map_rows(first_site: str, second_site: str) -> list[Row]:
+    """Return the cost of `first_site` over `second_site` by `first_site`'s use and chip price ratio."""
     known = load_cells()
-    a, b = site_cells(known, one).medians(), site_cells(known, other).medians()
+    a, b = site_cells(known, first_site).medians(), site_cells(known, second_site).medians()
     shares, ratios = np.arange(0.2, 0.901, 0.05), np.arange(0.7, 1.601, 0.05)
     table = break_even_map(a, b, shares, ratios)
     return [

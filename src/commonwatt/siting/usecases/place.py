@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from commonwatt.core.errors import InfeasibleError, TableError, UsageError, cell
+from commonwatt.core.errors import InfeasibleError, TableError, UsageError, cell_location
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, pue_of
 from commonwatt.siting.domain.cost_inputs import PLACE
-from commonwatt.siting.domain.placement import F64, Plan, Problem, carbon_of
+from commonwatt.siting.domain.placement import F64, PlacementPlan, PlacementProblem, carbon_of
 from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part
 from commonwatt.siting.engines.place.decompose import solve_by_days
 from commonwatt.siting.engines.place.exact import solve_exact
@@ -26,23 +26,23 @@ from commonwatt.siting.engines.place.explain import (
     price_of_limits,
 )
 from commonwatt.siting.engines.place.rolling import (
-    at_home,
     case_of,
-    ceiling,
-    day_ahead,
-    hindsight,
+    plan_day_ahead,
+    plan_in_hindsight,
+    run_at_origin,
+    saving_ceiling,
 )
 from commonwatt.siting.io.cells import DATA, load_cells, site_cells
-from commonwatt.siting.io.series import Market, load_market, read_market
+from commonwatt.siting.io.series import PowerMarket, load_market, read_market
 
 Row = dict[str, Any]
 TRANSFER_USD_PER_GB: Final = 0.08  # Google Cloud price list via SustainCluster: 0.02 to 0.14
 EXACT_HOURS: Final = 168
-STAND_IN: Final = "eu-germany"  # cost of building of a region that the table does not name
+DEFAULT_COST_SITE: Final = "eu-germany"  # cost of building of a region that the table does not name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceChoices:
+class PlacementOptions:
     """What a user may choose.
 
     Args:
@@ -78,8 +78,8 @@ class PlaceChoices:
     explain: bool = True
 
 
-def place_answer(
-    classes: Path | Sequence[Row] | None = None, choices: PlaceChoices | None = None
+def placement_result(
+    classes: Path | Sequence[Row] | None = None, choices: PlacementOptions | None = None
 ) -> Row:
     """Return the whole answer of `siting place`.
 
@@ -91,7 +91,7 @@ def place_answer(
     Raises:
         InfeasibleError: With the smallest set of limits that cannot hold together.
     """
-    chosen = choices or PlaceChoices()
+    chosen = choices or PlacementOptions()
     market = open_market(chosen.year, chosen.folder, chosen.leave_out)
     if classes is None or isinstance(classes, Path):
         classes = read_classes(classes or DATA / "classes.csv")
@@ -109,14 +109,14 @@ def place_answer(
     }
 
 
-def open_market(year: int, folder: Path | None, leave_out: Sequence[str] = ()) -> Market:
+def open_market(year: int, folder: Path | None, leave_out: Sequence[str] = ()) -> PowerMarket:
     """Return the shipped market of a year, or that of a folder of yearly files."""
     if folder is None:
         return load_market(year)
     return read_market(folder, year, leave_out=leave_out)
 
 
-def solve(problem: Problem, choices: PlaceChoices) -> Plan:
+def solve(problem: PlacementProblem, choices: PlacementOptions) -> PlacementPlan:
     """Return a plan, exact where the horizon is short, with conflicts named."""
     short = choices.hours <= EXACT_HOURS or np.isfinite(problem.carbon_cap_kg)
     try:
@@ -148,7 +148,7 @@ def read_classes(path: Path) -> list[Row]:
         )
     for number, row in enumerate(rows, start=2):
         for name in ("gpus", "latency_ms", "defer_h", "gb_per_gpu_hour"):
-            row[name] = _number(row[name], cell(path.name, number, name))
+            row[name] = _number(row[name], cell_location(path.name, number, name))
     return rows
 
 
@@ -164,7 +164,9 @@ def _number(text: str, where: str) -> float:
     return value
 
 
-def build_problem(market: Market, classes: Sequence[Row], choices: PlaceChoices) -> Problem:
+def build_problem(
+    market: PowerMarket, classes: Sequence[Row], choices: PlacementOptions
+) -> PlacementProblem:
     """Return the arrays of a placement on a market's hours."""
     window = market.hours(choices.first_hour, choices.hours)
     types = _types(choices.types)
@@ -174,7 +176,7 @@ def build_problem(market: Market, classes: Sequence[Row], choices: PlaceChoices)
     power, carbon = _power(window, pools, choices)
     share = choices.hours / HOURS
     cap = np.inf if choices.carbon_cap_t is None else choices.carbon_cap_t * 1000
-    return Problem(
+    return PlacementProblem(
         class_names=tuple(str(row["class"]) for row in classes),
         pool_names=tuple(f"{sites[s]} {t['type']}" for s, t in pools),
         site_names=tuple(sites),
@@ -222,7 +224,7 @@ def site_of(region: str) -> str:
     """Return the library site whose cost of building stands for a region."""
     with (DATA / "site_of_region.csv").open(encoding="utf-8", newline="") as file:
         table = {row["region"]: row["site"] for row in csv.DictReader(file)}
-    return table.get(region, STAND_IN)
+    return table.get(region, DEFAULT_COST_SITE)
 
 
 def _types(names: Sequence[str]) -> list[Row]:
@@ -244,7 +246,7 @@ def _types(names: Sequence[str]) -> list[Row]:
     ]
 
 
-def _region(market: Market, name: str) -> int:
+def _region(market: PowerMarket, name: str) -> int:
     if name not in market.names:
         raise UsageError(
             name,
@@ -259,7 +261,7 @@ def _may(names: str, name: str) -> bool:
 
 
 def _power(
-    window: Market, pools: Sequence[tuple[int, Row]], choices: PlaceChoices
+    window: PowerMarket, pools: Sequence[tuple[int, Row]], choices: PlacementOptions
 ) -> tuple[F64, F64]:
     """Return cost and carbon of one H100-equivalent for one hour, each shape (J, T)."""
     busy = 0.72  # draw over rating, as in the library
@@ -286,7 +288,7 @@ def _transfer(
     )
 
 
-def _site_rows(problem: Problem, plan: Plan) -> list[Row]:
+def _site_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     use = plan.load.sum(axis=0)
     out: list[Row] = []
     for j in np.flatnonzero(plan.size > 1e-6):
@@ -308,7 +310,7 @@ def _site_rows(problem: Problem, plan: Plan) -> list[Row]:
     return out
 
 
-def _class_rows(problem: Problem, plan: Plan) -> list[Row]:
+def _class_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     total = np.maximum(plan.load.sum(axis=(1, 2)), 1e-12)
     return [
         {
@@ -320,7 +322,7 @@ def _class_rows(problem: Problem, plan: Plan) -> list[Row]:
     ]
 
 
-def _hourly_rows(problem: Problem, plan: Plan) -> list[Row]:
+def _hourly_rows(problem: PlacementProblem, plan: PlacementPlan) -> list[Row]:
     use = plan.load.sum(axis=0)
     return [
         {"hour": int(t), "pool": problem.pool_names[j], "load_gpus": float(use[j, t])}
@@ -343,24 +345,24 @@ def day_ahead_rows(
     return [_day_ahead_row(market, ms, shape, carbon_usd_per_t) for ms in limits_ms]
 
 
-def _day_ahead_row(market: Market, ms: float, shape: F64, carbon_usd_per_t: float) -> Row:
+def _day_ahead_row(market: PowerMarket, ms: float, shape: F64, carbon_usd_per_t: float) -> Row:
     case = case_of(market, ms, shape=shape, carbon_usd_per_t=carbon_usd_per_t)
-    home, ahead, behind = at_home(case), day_ahead(case), hindsight(case)
+    home, ahead, behind = run_at_origin(case), plan_day_ahead(case), plan_in_hindsight(case)
     return {
         "latency_limit_ms": ms,
-        "price_ceiling_share": ceiling(market, ms, market.price_usd_per_mwh),
-        "carbon_ceiling_share": ceiling(market, ms, market.carbon_g_per_kwh),
+        "price_ceiling_share": saving_ceiling(market, ms, market.price_usd_per_mwh),
+        "carbon_ceiling_share": saving_ceiling(market, ms, market.carbon_g_per_kwh),
         "hindsight_saves_cost_share": 1 - behind.objective_usd / home.objective_usd,
         "day_ahead_saves_cost_share": 1 - ahead.objective_usd / home.objective_usd,
         "hindsight_saves_carbon_share": 1 - behind.carbon_t / home.carbon_t,
         "day_ahead_saves_carbon_share": 1 - ahead.carbon_t / home.carbon_t,
         "cost_over_hindsight_share": ahead.objective_usd / behind.objective_usd - 1,
         "carbon_over_hindsight_share": ahead.carbon_t / behind.carbon_t - 1,
-        "load_beyond_limit_mwh": ahead.far,
+        "load_beyond_limit_mwh": ahead.far_share,
     }
 
 
-def plan_rows(problem: Problem, plan: Plan) -> Row:
+def plan_rows(problem: PlacementProblem, plan: PlacementPlan) -> Row:
     """Return a plan's cost, proof, sites, classes and hours."""
     return {
         "cost_usd": plan.cost_usd,

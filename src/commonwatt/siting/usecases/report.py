@@ -13,13 +13,13 @@ from typing import Any
 import polars as pl
 
 from commonwatt.core.messages import Message, translate
-from commonwatt.report import Fact, Figure, Report, Section, Shown, render
+from commonwatt.report import Report, ReportFact, ReportFigure, ReportSection, ReportTable, render
 from commonwatt.siting.usecases.charts import band_chart, load_chart, stack_chart, tornado_chart
 
 Row = Mapping[str, Any]
 
 
-def cost_section(answer: Mapping[str, Any], language: str) -> Section:
+def cost_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return cost by site, from the answer of `cost_answer`."""
     marked = str(max(row["cells_not_official"] for row in answer["sites"]))
     lede = Message(
@@ -35,14 +35,14 @@ def cost_section(answer: Mapping[str, Any], language: str) -> Section:
         cost_body(answer, language),
         name="siting-cost",
         title=translate("What a GPU-hour costs", language),
-        lede=lede.say(language),
-        notes=[note.say(language)],
+        lede=lede.translate(language),
+        notes=[note.translate(language)],
     )
 
 
-def cost_body(answer: Mapping[str, Any], language: str) -> Section:
+def cost_body(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return facts, figures and table of a cost answer, without opening words."""
-    return Section(
+    return ReportSection(
         name="cost",
         title="",
         lede="",
@@ -52,13 +52,13 @@ def cost_body(answer: Mapping[str, Any], language: str) -> Section:
     )
 
 
-def _cost_fact(row: Row, language: str) -> Fact:
+def _cost_fact(row: Row, language: str) -> ReportFact:
     low, high = row["p5_usd_per_gpu_hour"], row["p95_usd_per_gpu_hour"]
     note = Message("90 % interval {low} to {high}", {"low": f"{low:.2f}", "high": f"{high:.2f}"})
-    return Fact(
+    return ReportFact(
         label=row["site"],
         value=f"USD {row['p50_usd_per_gpu_hour']:.2f}",
-        note=note.say(language),
+        note=note.translate(language),
         of=_cost_of(row),
     )
 
@@ -67,7 +67,7 @@ def _cost_of(row: Row) -> str:
     return f"cost.{row.get('name', row['site'])}.usd_per_gpu_hour"
 
 
-def _cost_figures(answer: Mapping[str, Any], language: str) -> list[Figure]:
+def _cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure]:
     first = answer["sites"][0]["site"]
     bars = [row for row in answer["tornado"] if row["site"] == first]
     drawn = [
@@ -97,15 +97,15 @@ def _cost_figures(answer: Mapping[str, Any], language: str) -> list[Figure]:
         ),
     ]
     return [
-        Figure(
-            name=f"cost-{name}", title=title.say(language), caption=caption.say(language),
+        ReportFigure(
+            name=f"cost-{name}", title=title.translate(language), caption=caption.translate(language),
             svg=svg, data=pl.DataFrame(rows, infer_schema_length=None), of=f"table.cost_{table}",
         )
         for name, table, title, caption, svg, rows in drawn
     ]  # fmt: skip
 
 
-def _cost_table(rows: list[Row], language: str) -> Shown:
+def _cost_table(rows: list[Row], language: str) -> ReportTable:
     headings = [
         Message("Site"),
         Message("Utilisation"),
@@ -114,11 +114,11 @@ def _cost_table(rows: list[Row], language: str) -> Shown:
         Message("USD per effective PFLOP-hour, median"),
         Message("Inputs not official"),
     ]
-    return Shown(
+    return ReportTable(
         title=translate("Cost by site", language),
-        headings=[heading.say(language) for heading in headings],
+        headings=[heading.translate(language) for heading in headings],
         rows=[_cost_cells(row) for row in rows],
-        note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak.").say(language),
+        note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak.").translate(language),
         of="table.cost_sites",
         cells_of=[["", "", _cost_of(row), "", "", ""] for row in rows],
     )
@@ -135,17 +135,17 @@ def _cost_cells(row: Row) -> list[str]:
     ]
 
 
-def contest_section(answer: Mapping[str, Any], language: str) -> Section:
+def comparison_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return two sites set against each other, from the answer of `contest_answer`."""
     heads = ("contest", answer["one"], answer["other"], "ratio", "P(cheaper)")
-    return Section(
+    return ReportSection(
         name="siting-contest",
         title=f"{answer['other']} / {answer['one']}",
         lede=translate(
             "Cost of a useful GPU-hour in USD, median with its 90 percent interval.", language
         ),
         figures=[
-            Figure(
+            ReportFigure(
                 name="contest-drivers",
                 title=translate("What drives it", language),
                 caption=answer["other"],
@@ -154,7 +154,7 @@ def contest_section(answer: Mapping[str, Any], language: str) -> Section:
             )
         ],
         tables=[
-            Shown(
+            ReportTable(
                 title=translate("contest", language),
                 headings=[translate(head, language) for head in heads],
                 rows=[_contest_cells(row, language) for row in answer["contest"]],
@@ -173,7 +173,7 @@ def _contest_cells(row: Mapping[str, Any], language: str) -> list[str]:
     ]
 
 
-def place_section(answer: Mapping[str, Any], language: str) -> Section:
+def place_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return the placement, from the answer of `place_answer`."""
     lede = Message(
         "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
@@ -189,36 +189,36 @@ def place_section(answer: Mapping[str, Any], language: str) -> Section:
         place_body(answer, language),
         name="siting-place",
         title=translate("Where to build and what runs where", language),
-        lede=lede.say(language),
+        lede=lede.translate(language),
     )
 
 
-def place_body(answer: Mapping[str, Any], language: str) -> Section:
+def place_body(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return facts, figure and tables of a placement, without opening words."""
     words: list[Message] = answer["limits"]
-    return Section(
+    return ReportSection(
         name="placement",
         title="",
         lede="",
         facts=[_place_fact(row, language) for row in answer["sites"]],
         figures=[_place_figure(answer, language)],
         tables=[_place_table(answer["sites"], language), _where_table(answer, language)],
-        notes=[word.say(language) for word in words],
+        notes=[word.translate(language) for word in words],
     )
 
 
-def _place_fact(row: Row, language: str) -> Fact:
+def _place_fact(row: Row, language: str) -> ReportFact:
     note = Message("used {share} % of the time", {"share": f"{100 * row['mean_use_share']:.0f}"})
-    return Fact(
+    return ReportFact(
         label=row["pool"],
         value=f"{row['h100_equivalents']:,.0f} GPU",
-        note=note.say(language),
+        note=note.translate(language),
         of="table.place_sites",
     )
 
 
-def _place_figure(answer: Mapping[str, Any], language: str) -> Figure:
-    return Figure(
+def _place_figure(answer: Mapping[str, Any], language: str) -> ReportFigure:
+    return ReportFigure(
         name="placement-hours",
         title=translate("Load by hour", language),
         caption=translate("Where the load runs, hour by hour.", language),
@@ -228,9 +228,9 @@ def _place_figure(answer: Mapping[str, Any], language: str) -> Figure:
     )
 
 
-def _place_table(rows: list[Row], language: str) -> Shown:
+def _place_table(rows: list[Row], language: str) -> ReportTable:
     heads = ("pool", "GPUs", "mean use", "size USD", "running USD", "CO2 t")
-    return Shown(
+    return ReportTable(
         title=translate("Sites and sizes", language),
         headings=[translate(head, language) for head in heads],
         rows=[
@@ -245,23 +245,23 @@ def _place_table(rows: list[Row], language: str) -> Shown:
     )  # fmt: skip
 
 
-def _where_table(answer: Mapping[str, Any], language: str) -> Shown:
+def _where_table(answer: Mapping[str, Any], language: str) -> ReportTable:
     headings = [Message("Tenant"), Message("Site"), Message("Share of its load")]
-    return Shown(
-        title=Message("Who runs where").say(language),
-        headings=[heading.say(language) for heading in headings],
+    return ReportTable(
+        title=Message("Who runs where").translate(language),
+        headings=[heading.translate(language) for heading in headings],
         rows=[[row["class"], row["pool"], f"{row['share']:.1%}"] for row in answer["classes"]],
         of="table.place_classes",
     )
 
 
-def page(section: Section, answer: Mapping[str, Any], language: str) -> str:
+def page(section: ReportSection, answer: Mapping[str, Any], language: str) -> str:
     """Return one section as an HTML page with its seed and definitions."""
     kept = (
         "case", "seed", "draws", "price_year", "precision", "achieved_share", "year", "hours",
         "gap_share",
     )  # fmt: skip
-    birth = Shown(
+    birth = ReportTable(
         title=translate("How this page came about", language),
         headings=["", ""],
         rows=[[name, str(answer[name])] for name in kept if name in answer],

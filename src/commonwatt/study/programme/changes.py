@@ -16,14 +16,20 @@ from commonwatt.study.programme.quantities import scaled_quantity
 
 Document = dict[str, Any]
 ALIASES = {"fleet": "policy"}  # people say fleet.order; the file says policy.order
-WHOLE = ("nodes", "gpus_per_node", "quota_gpus", "defer_h", "paths")  # rounded after a factor
+WHOLE_NUMBER_KEYS = (
+    "nodes",
+    "gpus_per_node",
+    "quota_gpus",
+    "defer_h",
+    "paths",
+)  # rounded after a factor
 
 _LINE = re.compile(r"\s*([A-Za-z0-9 _-]+(?:\.[A-Za-z0-9 _-]+)+)\s*=\s*(.+?)\s*")
 _SHARE = re.compile(r"([+-]\d+(?:\.\d*)?)\s*%")
 _TIMES = re.compile(r"[x*×]\s*(\d+(?:\.\d*)?)")
 
 
-def changed(document: Document, lines: Iterable[str]) -> Document:
+def apply_changes(document: Document, lines: Iterable[str]) -> Document:
     """Return a copy of `document` with each change made, in order.
 
     Raises:
@@ -114,7 +120,7 @@ def _scaled(now: Any, factor: float, line: str, key: str) -> Any:
     if isinstance(now, str):
         return scaled_quantity(now, factor)
     if isinstance(now, int | float) and not isinstance(now, bool):
-        return round(now * factor) if key in WHOLE else now * factor
+        return round(now * factor) if key in WHOLE_NUMBER_KEYS else now * factor
     raise ValueError(f"{line!r}: the file gives no {key} to change by a factor; name a value")
 
 

@@ -11,17 +11,17 @@ from commonwatt.core.messages import LANGUAGES
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class LocalisedText:
     """A text in English, and in Traditional Chinese where the file gives one.
 
-    >>> Words("Hospitals", "醫院").say("zh-Hant"), Words("Hospitals").say("zh-Hant")
+    >>> Words("Hospitals", "醫院").translate("zh-Hant"), Words("Hospitals").translate("zh-Hant")
     ('醫院', 'Hospitals')
     """
 
     english: str
     chinese: str = ""
 
-    def say(self, language: str) -> str:
+    def translate(self, language: str) -> str:
         """Return the text in `language`, or in English where it has none."""
         return self.chinese if language == "zh-Hant" and self.chinese else self.english
 
@@ -29,19 +29,19 @@ class Words:
         return self.english
 
 
-def read_words(given: object) -> Words:
+def read_words(value: object) -> LocalisedText:
     """Return the words of a file: `"Hospitals"`, or `en` and `zh-Hant` as a table.
 
     Raises:
         ValueError: Neither a text nor a table of the known languages.
     """
-    if isinstance(given, Words):
-        return given
-    if isinstance(given, str):
-        return Words(_checked(given))
-    if isinstance(given, dict) and "en" in given and set(cast("Any", given)) <= set(LANGUAGES):
-        table = cast("dict[str, object]", given)
-        return Words(_checked(table["en"]), _checked(table.get("zh-Hant", "")))
+    if isinstance(value, LocalisedText):
+        return value
+    if isinstance(value, str):
+        return LocalisedText(_checked(value))
+    if isinstance(value, dict) and "en" in value and set(cast("Any", value)) <= set(LANGUAGES):
+        table = cast("dict[str, object]", value)
+        return LocalisedText(_checked(table["en"]), _checked(table.get("zh-Hant", "")))
     raise ValueError("want a text, or a table with en and, if you like, zh-Hant")
 
 
@@ -51,8 +51,8 @@ def _checked(text: object) -> str:
     return text
 
 
-def _written(words: Words) -> dict[str, str]:
+def _written(words: LocalisedText) -> dict[str, str]:
     return {"en": words.english, "zh-Hant": words.chinese}
 
 
-Text = Annotated[Words, BeforeValidator(read_words), PlainSerializer(_written)]
+Text = Annotated[LocalisedText, BeforeValidator(read_words), PlainSerializer(_written)]

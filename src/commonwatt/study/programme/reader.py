@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 from pydantic import ValidationError
 
-from commonwatt.core.errors import ProgrammeError, TableError, cell
+from commonwatt.core.errors import ProgrammeError, TableError, cell_location
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
 from commonwatt.fleet.domain.workload import Bools, Workload
-from commonwatt.study.programme.changes import Document, changed
-from commonwatt.study.programme.localised import Words
+from commonwatt.study.programme.changes import Document, apply_changes
+from commonwatt.study.programme.localised import LocalisedText
 from commonwatt.study.programme.references import reference_faults
 from commonwatt.study.programme.schema import (
     PolicyPart,
@@ -172,10 +172,10 @@ class Programme:
 
     def words(self, language: str) -> dict[str, str]:
         """Return how the report says each label of the tables."""
-        named: list[Words] = [site.title for site in self.file.sites]
+        named: list[LocalisedText] = [site.title for site in self.file.sites]
         named += [tenant.label for tenant in self.file.tenants if tenant.label]
         named += [part.label for part in self.file.alternatives.values()]
-        return {str(label): label.say(language) for label in named}
+        return {str(label): label.translate(language) for label in named}
 
     def policies(self) -> list[PolicyPart]:
         """Return the policy of the programme, then those to compare it with."""
@@ -261,7 +261,7 @@ def _parse(path: Path, changes: Sequence[str]) -> ProgrammeFile:
 
 def _with_changes(path: Path, document: Document, changes: Sequence[str]) -> Document:
     try:
-        return changed(document, changes)
+        return apply_changes(document, changes)
     except ValueError as error:
         raise ProgrammeError(
             path.name,
@@ -324,7 +324,7 @@ def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
     frame = pl.read_parquet(found) if found.suffix == ".parquet" else pl.read_csv(found)
     if part.column not in frame.columns:
         raise TableError(
-            cell(found.name, column=part.column),
+            cell_location(found.name, column=part.column),
             found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
             wanted=Message("an hourly column of that name"),
         )
@@ -332,7 +332,7 @@ def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise TableError(
-            cell(found.name, int(bad[0]) + 1, part.column),
+            cell_location(found.name, int(bad[0]) + 1, part.column),
             found=Message("no finite number"),
             wanted=Message("a value for every hour"),
         )

@@ -11,7 +11,7 @@ _MOST_SITES = 62  # site masks are bits of a signed 64-bit number
 
 
 @dataclass(frozen=True, slots=True)
-class _Use:
+class _NameUse:
     """A name used at `where`, which must be one of `known`."""
 
     where: str
@@ -43,21 +43,21 @@ def _undeclared(file: ProgrammeFile) -> Iterator[str]:
             yield f"{use.where}: {use.name!r} is not declared; known: {known}"
 
 
-def _uses(file: ProgrammeFile) -> Iterator[_Use]:
+def _uses(file: ProgrammeFile) -> Iterator[_NameUse]:
     gpus = [gpu.name for gpu in file.gpus]
     sites = [site.name for site in file.sites]
     built = [site.name for site in file.built()]
     for i, tenant in enumerate(file.tenants):
         if tenant.sites and set(tenant.sites) <= set(sites) and not set(tenant.sites) & set(built):
-            yield _Use(f"tenants.{i}.sites", ", ".join(tenant.sites), built)
-        yield from (_Use(f"tenants.{i}.sites", site, sites) for site in tenant.sites)
+            yield _NameUse(f"tenants.{i}.sites", ", ".join(tenant.sites), built)
+        yield from (_NameUse(f"tenants.{i}.sites", site, sites) for site in tenant.sites)
         if tenant.origin is not None:
-            yield _Use(f"tenants.{i}.origin", tenant.origin, sites)
+            yield _NameUse(f"tenants.{i}.origin", tenant.origin, sites)
     for i, link in enumerate(file.latency):
-        yield from (_Use(f"latency.{i}.between", site, sites) for site in link.between)
+        yield from (_NameUse(f"latency.{i}.between", site, sites) for site in link.between)
     for i, site in enumerate(file.sites):
         for j, pool in enumerate(site.pools):
-            yield _Use(f"sites.{i}.pools.{j}.gpu", pool.gpu, gpus)
+            yield _NameUse(f"sites.{i}.pools.{j}.gpu", pool.gpu, gpus)
 
 
 def _out_of_reach(file: ProgrammeFile) -> Iterator[str]:

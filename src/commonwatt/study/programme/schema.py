@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from commonwatt.siting.domain.cost_inputs import NAMES, input_named
-from commonwatt.study.programme.localised import Text, Words
+from commonwatt.study.programme.localised import LocalisedText, Text
 from commonwatt.study.programme.quantities import (
     GramsPerKwh,
     Milliseconds,
@@ -26,13 +26,13 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Part(BaseModel):
+class ProgrammeSection(BaseModel):
     """A table of the file; an unknown key is a fault, not a comment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DemandPart(Part):
+class DemandPart(ProgrammeSection):
     """Where the jobs come from."""
 
     trace: str = Field(description='A trace file beside this one, or "shipped:NAME".')
@@ -44,7 +44,7 @@ class DemandPart(Part):
     source: str = Field("", description="Where the trace comes from and what it stands for.")
 
 
-class TenantPart(Part):
+class TenantPart(ProgrammeSection):
     """Who submits, and what share of the fleet is theirs."""
 
     name: Name = Field(description="As the trace spells it.")
@@ -60,7 +60,7 @@ class TenantPart(Part):
     defer_h: int = Field(0, ge=0, le=24, description="Hours that its load may wait in a plan.")
 
 
-class GpuPart(Part):
+class GpuPart(ProgrammeSection):
     """A model of GPU."""
 
     name: Name
@@ -71,7 +71,7 @@ class GpuPart(Part):
     source: str = Field(description="Where the draw comes from, with its date.")
 
 
-class PoolPart(Part):
+class PoolPart(ProgrammeSection):
     """Equal nodes of a site."""
 
     nodes: int = Field(ge=0, le=1_000_000, description="0: only alternatives build it.")
@@ -81,7 +81,7 @@ class PoolPart(Part):
     memory_gib: float = Field(0.0, ge=0, description="0: unknown, binds nothing.")
 
 
-class SeriesPart(Part):
+class SeriesPart(ProgrammeSection):
     """An hourly series in a file."""
 
     file: str = Field(description='CSV or Parquet beside this file, or "shipped:NAME".')
@@ -89,7 +89,7 @@ class SeriesPart(Part):
     times: float = Field(1.0, ge=0, description="Factor on every hour, as in a what-if.")
 
 
-class CellPart(Part):
+class CellPart(ProgrammeSection):
     """An input of the cost model that the programme knows better than the library."""
 
     value: float | None = Field(None, description="Most likely, in the unit of the input's name.")
@@ -115,7 +115,7 @@ class CellPart(Part):
         return low * self.times, value * self.times, high * self.times
 
 
-class RentPart(Part):
+class RentPart(ProgrammeSection):
     """GPUs rented by the hour: nothing is built, power and building are in the price."""
 
     price: UsdPerGpuHour
@@ -139,7 +139,7 @@ class RentPart(Part):
         return low, self.price if self.high is None else self.high
 
 
-class SitePart(Part):
+class SitePart(ProgrammeSection):
     """A place with nodes."""
 
     name: Name
@@ -178,9 +178,9 @@ class SitePart(Part):
         return self
 
     @property
-    def title(self) -> Words:
+    def title(self) -> LocalisedText:
         """What the report calls it."""
-        return self.label or Words(self.name)
+        return self.label or LocalisedText(self.name)
 
     @property
     def gpus(self) -> int:
@@ -188,7 +188,7 @@ class SitePart(Part):
         return sum(pool.nodes * pool.gpus_per_node for pool in self.pools)
 
 
-class PolicyPart(Part):
+class PolicyPart(ProgrammeSection):
     """How jobs are ordered, placed, backfilled and preempted."""
 
     order: str = "fifo"
@@ -197,7 +197,7 @@ class PolicyPart(Part):
     preemption: str = "none"
 
 
-class LatencyPart(Part):
+class LatencyPart(ProgrammeSection):
     """Round-trip time between two sites."""
 
     between: Annotated[list[Name], Field(min_length=2, max_length=2)]
@@ -205,7 +205,7 @@ class LatencyPart(Part):
     source: str = Field("", description="Where it comes from, with its date.")
 
 
-class FundingPart(Part):
+class FundingPart(ProgrammeSection):
     """Who borrows for it, and how much larger it is than the slice simulated."""
 
     country: str = Field(description="A shipped country, such as hongkong, or a country file.")
@@ -219,21 +219,21 @@ class FundingPart(Part):
     source: str = Field(description="Where scale, rate and years come from.")
 
 
-class RoomsPart(Part):
+class ProjectsPart(ProgrammeSection):
     """Data rooms whose state the report shows."""
 
     example: bool = Field(False, description="Walk the shipped example room on made-up patients.")
     on: date = Field(description="The day of its first step.")
 
 
-class ModelsPart(Part):
+class ModelsPart(ProgrammeSection):
     """Medical models whose state the report shows."""
 
     examples: bool = Field(False, description="Show the shipped example models.")
     on: date = Field(description="The day whose law applies.")
 
 
-class AlternativePart(Part):
+class AlternativePart(ProgrammeSection):
     """Another way to build the same programme."""
 
     label: Text
@@ -243,11 +243,11 @@ class AlternativePart(Part):
     )
 
 
-class ProgrammeFile(Part):
+class ProgrammeFile(ProgrammeSection):
     """A public compute programme."""
 
     title: Text
-    summary: Text = Field(Words(""), description="One sentence for the top of the report.")
+    summary: Text = Field(LocalisedText(""), description="One sentence for the top of the report.")
     seed: int = Field(0, ge=0, lt=2**63)
     demand: DemandPart
     tenants: list[TenantPart] = Field(default_factory=list[TenantPart])
@@ -263,7 +263,7 @@ class ProgrammeFile(Part):
         default_factory=dict[str, AlternativePart],
         description="Other ways to build it, compared side by side.",
     )
-    rooms: RoomsPart | None = Field(None, description="Absent: no section on data rooms.")
+    rooms: ProjectsPart | None = Field(None, description="Absent: no section on data rooms.")
     models: ModelsPart | None = Field(None, description="Absent: no section on medical models.")
 
     @model_validator(mode="after")

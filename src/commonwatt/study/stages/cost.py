@@ -9,14 +9,14 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
-from commonwatt.report import Section
-from commonwatt.runs import Stage
+from commonwatt.report import ReportSection
+from commonwatt.runs import StageResult
 from commonwatt.siting.engines.cost.chance import summary
 from commonwatt.siting.engines.cost.model import per_effective_pflop_hour
 from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_rows
 from commonwatt.siting.usecases.report import cost_body
 from commonwatt.study.programme.schema import RentPart
-from commonwatt.study.stages.sites import RENT, Costed, input_said, rent_input, rented
+from commonwatt.study.stages.sites import RENT, CostedSite, input_text, rent_input, rented_cost
 
 DRAWS = 50_000
 TABLES = ("sites", "parts", "tornado", "cells")
@@ -24,7 +24,7 @@ Answer = dict[str, Any]
 Row = dict[str, Any]
 
 
-def cost_stage(sites: list[Costed], seed: int) -> Stage:
+def cost_stage(sites: list[CostedSite], seed: int) -> StageResult:
     """Return the cost at each site: summary, parts, drivers and inputs, a table of each."""
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     for site in sites:
@@ -35,10 +35,10 @@ def cost_stage(sites: list[Costed], seed: int) -> Stage:
             found = _rent_rows(site, seed)
         for name, more in found.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
-    return Stage(data=rows)
+    return StageResult(data=rows)
 
 
-def _rent_rows(site: Costed, seed: int) -> dict[str, list[Row]]:
+def _rent_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
     """Return what `measured_rows` does, for a site whose GPUs are rented."""
     rent = site.site.rent
     assert rent is not None  # a costed site has cells or a rent
@@ -51,11 +51,11 @@ def _rent_rows(site: Costed, seed: int) -> dict[str, list[Row]]:
     }
 
 
-def _rent_summary(site: Costed, rent: RentPart, seed: int) -> Row:
+def _rent_summary(site: CostedSite, rent: RentPart, seed: int) -> Row:
     one = rent_input(site.site.name, rent)
     shares = stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
     paid = one.value.quantiles(shares)
-    found = summary(paid * rented(1.0, site.site, site.use))
+    found = summary(paid * rented_cost(1.0, site.site, site.use))
     row: Row = {"site": "", "case": "rented", "at_medians_usd_per_gpu_hour": site.cost()}
     costs = {"p5": found.p5, "p50": found.p50, "p95": found.p95}
     row |= {f"{name}_usd_per_gpu_hour": cost for name, cost in costs.items()}
@@ -69,9 +69,9 @@ def _rent_summary(site: Costed, rent: RentPart, seed: int) -> Row:
     return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
 
 
-def _rent_swing(site: Costed, rent: RentPart) -> Row:
+def _rent_swing(site: CostedSite, rent: RentPart) -> Row:
     low, high = (rent_input(site.site.name, rent).value.quantile(q) for q in (0.05, 0.95))
-    costs = [rented(price, site.site, site.use) for price in (low, high)]
+    costs = [rented_cost(price, site.site, site.use) for price in (low, high)]
     return {
         "site": "",
         "input": RENT,
@@ -83,7 +83,7 @@ def _rent_swing(site: Costed, rent: RentPart) -> Row:
     }
 
 
-def _rent_cell(site: Costed, rent: RentPart) -> Row:
+def _rent_cell(site: CostedSite, rent: RentPart) -> Row:
     one = rent_input(site.site.name, rent)
     return {
         "site": "",
@@ -105,11 +105,11 @@ def cost_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     return {f"cost_{name}": pl.DataFrame(answer[name], infer_schema_length=None) for name in TABLES}
 
 
-def cost_section(answer: Answer, language: str) -> Section:
+def cost_section(answer: Answer, language: str) -> ReportSection:
     """Return the report's section on the cost of a GPU-hour."""
     return replace(
         cost_body(answer, language),
-        title=Message("Place it: what a GPU-hour costs").say(language),
+        title=Message("Place it: what a GPU-hour costs").translate(language),
         lede=_lede(answer, language),
         notes=[
             Message(
@@ -117,11 +117,11 @@ def cost_section(answer: Answer, language: str) -> Section:
                 "real money, at the use and the energy that the fleet run measured, and at the "
                 "programme's own power price and PUE. Inputs that are estimates, press or memory "
                 "are marked so in the table cost_cells."
-            ).say(language),
+            ).translate(language),
             Message(
                 "Servers are priced as H100-class machines, whatever GPU the programme names: an "
                 "approximation of what would be bought today."
-            ).say(language),
+            ).translate(language),
         ],
     )
 
@@ -134,10 +134,10 @@ def _lede(answer: Answer, language: str) -> str:
         "cheap": rows[0]["site"],
         "high": f"{rows[-1]['p50_usd_per_gpu_hour']:.2f}",
         "dear": rows[-1]["site"],
-        "driver": input_said(bars[0]["input"], language) if bars else "–",
+        "driver": input_text(bars[0]["input"], language) if bars else "–",
     }
     return Message(
         "At the measured use a GPU-hour costs USD {low} at {cheap} and USD {high} at {dear} "
         "(medians). What moves the cost at {dear} most is {driver}.",
         values,
-    ).say(language)
+    ).translate(language)

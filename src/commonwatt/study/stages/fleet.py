@@ -13,44 +13,49 @@ from commonwatt.core.errors import ProgrammeError, UsageError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.domain.machines import F64
-from commonwatt.fleet.domain.policies import Policy, parse_policy
+from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_policy
 from commonwatt.fleet.domain.policies.place import in_slices
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
 from commonwatt.fleet.engines.energy import energy_used
-from commonwatt.fleet.engines.metrics import Metrics, SiteUse, Waits, metrics
-from commonwatt.fleet.engines.simulator.identities import expect
+from commonwatt.fleet.engines.metrics import FleetMetrics, SiteUse, WaitMetrics, metrics
+from commonwatt.fleet.engines.simulator.identities import check_law
 from commonwatt.fleet.engines.timeline import steps
 from commonwatt.fleet.io.traces import check_fits, read_traces
 from commonwatt.fleet.io.traces.read import TracesRead
-from commonwatt.fleet.usecases.inputs import Inputs
+from commonwatt.fleet.usecases.inputs import FleetInputs
 from commonwatt.fleet.usecases.simulate import FleetRun
-from commonwatt.runs import Stage, Stages
+from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.stages.fleet_section import fleet_tables
 from commonwatt.study.stages.schedule import schedule
 
 HOUR_MS = 3_600_000
 HOURS = 168
-Tell = Callable[[Message], None]
-NOT_FLEET = {"cost_cells", "cells", "price_range", "pue_range", "rent"}  # of a site
+ReportProgress = Callable[[Message], None]
+COST_ONLY_KEYS = {"cost_cells", "cells", "price_range", "pue_range", "rent"}  # of a site
 
 
-def fleet_stage(programme: Programme, policy: Policy, stages: Stages, tell: Tell) -> Stage:
+def fleet_stage(
+    programme: Programme,
+    policy: SchedulingPolicy,
+    stages: StageStore,
+    report_progress: ReportProgress,
+) -> StageResult:
     """Return what one policy makes of the demand."""
 
-    def compute() -> Stage:
+    def compute() -> StageResult:
         inputs = programme_inputs(programme)
-        found = schedule(programme, inputs, policy, stages, tell)
+        found = schedule(programme, inputs, policy, stages, report_progress)
         figures = metrics(found, inputs.workload, inputs.fleet)
         run = FleetRun(
-            policy=policy.name, inputs=inputs, result=found, metrics=figures, engine_cpu_s=0.0
+            policy=policy.name, inputs=inputs, result=found, metrics=figures, simulation_cpu_s=0.0
         )
-        return stage_of(programme, run)
+        return fleet_stage_result(programme, run)
 
     return stages.get("fleet", _decides(programme, policy), compute)
 
 
-def _decides(programme: Programme, policy: Policy) -> dict[str, Any]:
+def _decides(programme: Programme, policy: SchedulingPolicy) -> dict[str, Any]:
     """Return everything of a programme that decides a simulation and its tables."""
     file = programme.file
     return {
@@ -59,14 +64,14 @@ def _decides(programme: Programme, policy: Policy) -> dict[str, Any]:
         "tenants": [part.model_dump(mode="json") for part in file.tenants],
         "gpus": [part.model_dump(mode="json") for part in file.gpus],
         "places": [part.name for part in file.sites],
-        "sites": [part.model_dump(mode="json", exclude=NOT_FLEET) for part in programme.built],
+        "sites": [part.model_dump(mode="json", exclude=COST_ONLY_KEYS) for part in programme.built],
         "latency": [part.model_dump(mode="json") for part in file.latency],
         "policy": policy.name,
         "seed": file.seed,
     }
 
 
-def programme_inputs(programme: Programme) -> Inputs:
+def programme_inputs(programme: Programme) -> FleetInputs:
     """Return the jobs and the machines of a programme.
 
     Raises:
@@ -78,7 +83,7 @@ def programme_inputs(programme: Programme) -> Inputs:
     fleet = programme.fleet()
     workload = in_slices(programme.within_limits(_only(programme, read)), fleet)
     check_fits(workload, fleet, where=programme.trace.name)
-    return Inputs(
+    return FleetInputs(
         workload=workload, fleet=fleet, reads=read.reads, files=programme.inputs, pool="all"
     )
 
@@ -101,13 +106,13 @@ def _only(programme: Programme, read: TracesRead) -> Workload:
     return replace(kept, tenant=place[kept.tenant], tenant_names=names)
 
 
-def policies_of(programme: Programme) -> list[Policy]:
+def policies_of(programme: Programme) -> list[SchedulingPolicy]:
     """Return the policy of a programme, then those that it is compared with.
 
     Raises:
         ProgrammeError: A name is unknown.
     """
-    found: list[Policy] = []
+    found: list[SchedulingPolicy] = []
     for i, part in enumerate(programme.policies()):
         where = "policy" if i == 0 else f"compare.{i - 1}"
         try:
@@ -120,17 +125,17 @@ def policies_of(programme: Programme) -> list[Policy]:
     return found
 
 
-def stage_of(programme: Programme, run: FleetRun) -> Stage:
+def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
     """Return what later stages, tables and the report need of a run."""
     names = run.inputs.workload.tenant_names
     beyond = gpu_hours_beyond_rules(programme, run)
-    expect("GPU-hours beyond a tenant's limits", beyond == 0)
+    check_law("GPU-hours beyond a tenant's limits", beyond == 0)
     tables = fleet_tables(programme, [run], names)
-    return Stage(
+    return StageResult(
         data={
             "policy": run.policy,
             "metrics": asdict(run.metrics),
-            "measured": measured(run),
+            "measured": measured_sites(run),
             "tenants": list(names),
             "warnings": [
                 {"text": one.text, "values": one.values} for one in unnamed_tenants(programme, run)
@@ -145,7 +150,7 @@ def stage_of(programme: Programme, run: FleetRun) -> Stage:
 
 def _notes(programme: Programme, run: FleetRun, language: str) -> list[str]:
     said = [sentence for read in run.inputs.reads for sentence in read.sentences(language)]
-    return said + [one.say(language) for one in unnamed_tenants(programme, run)]
+    return said + [one.translate(language) for one in unnamed_tenants(programme, run)]
 
 
 def unnamed_tenants(programme: Programme, run: FleetRun) -> list[Message]:
@@ -158,18 +163,18 @@ def unnamed_tenants(programme: Programme, run: FleetRun) -> list[Message]:
     ]  # fmt: skip
 
 
-def metrics_of(stage: Stage) -> Metrics:
+def metrics_of(stage: StageResult) -> FleetMetrics:
     """Return the figures of a fleet stage."""
     kept: dict[str, Any] = stage.data["metrics"]
     nested: dict[str, Any] = {
-        "all": Waits(**kept["all"]),
-        "by_tenant": {name: Waits(**row) for name, row in kept["by_tenant"].items()},
+        "all": WaitMetrics(**kept["all"]),
+        "by_tenant": {name: WaitMetrics(**row) for name, row in kept["by_tenant"].items()},
         "by_site": {name: SiteUse(**row) for name, row in kept["by_site"].items()},
     }
-    return Metrics(**{**kept, **nested})
+    return FleetMetrics(**{**kept, **nested})
 
 
-def measured(run: FleetRun) -> list[dict[str, Any]]:
+def measured_sites(run: FleetRun) -> list[dict[str, Any]]:
     """Return what the cost needs of each site, in the window of arrivals.
 
     Use is that of the window; the energy of a GPU-hour counts the idle draw of the
@@ -263,7 +268,7 @@ def _held(start_ms: I64, end_ms: I64, milli: I64, mine: Bools, edges: I64) -> F6
     return np.diff(line.until(edges)) / HOUR_MS / 1000
 
 
-def fleet_facts(stage: Stage) -> dict[str, Any]:
+def fleet_facts(stage: StageResult) -> dict[str, Any]:
     """Return the figures that people quote of a fleet stage."""
     figures = metrics_of(stage)
     return {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.engines.metrics import Metrics
+from commonwatt.fleet.engines.metrics import FleetMetrics
 from commonwatt.fleet.usecases.charts import (
     energy_by_site,
     policies_compared,
@@ -16,10 +16,10 @@ from commonwatt.fleet.usecases.charts import (
     use_over_time,
     waiting_by_tenant,
 )
-from commonwatt.fleet.usecases.compare import compared
+from commonwatt.fleet.usecases.compare import comparison_rows
 from commonwatt.fleet.usecases.series import queue_table, site_table, tenant_table, use_table
 from commonwatt.fleet.usecases.simulate import FleetRun, jobs_table
-from commonwatt.report import Fact, Figure, Section, Shown
+from commonwatt.report import ReportFact, ReportFigure, ReportSection, ReportTable
 from commonwatt.study.programme.reader import Programme
 
 
@@ -41,12 +41,12 @@ def fleet_tables(
         "fleet_queue": queue_table(main),
         "fleet_tenants": tenant_table(main, labels),
         "fleet_sites": site_table(main, programme.site_labels()),
-        "fleet_policies": compared(runs),
+        "fleet_policies": comparison_rows(runs),
     }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FleetSaid:
+class FleetSummary:
     """What the section needs to know of a run.
 
     Args:
@@ -56,30 +56,32 @@ class FleetSaid:
     """
 
     policy: str
-    figures: Metrics
+    figures: FleetMetrics
     notes: Sequence[str]
 
 
-def fleet_section(said: FleetSaid, tables: Mapping[str, pl.DataFrame], language: str) -> Section:
+def fleet_section(
+    summary: FleetSummary, tables: Mapping[str, pl.DataFrame], language: str
+) -> ReportSection:
     """Return the report's section on the fleet, in the reader's language."""
     figures = [
         _figure(drawn, tables[drawn.table], language)
         for drawn in _DRAWN
         if drawn.table != "fleet_policies" or tables[drawn.table].height > 1
     ]
-    return Section(
+    return ReportSection(
         name="fleet",
-        title=Message("Run it: use, waits and energy").say(language),
-        lede=_lede(said, language),
-        facts=_facts(said.figures, language),
+        title=Message("Run it: use, waits and energy").translate(language),
+        lede=_lede(summary, language),
+        facts=_facts(summary.figures, language),
         figures=figures,
         tables=[_sites_shown(tables["fleet_sites"], language)],
-        notes=[*said.notes, _draw_note(language)],
+        notes=[*summary.notes, _draw_note(language)],
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class _SectionChart:
     """A chart of the section: its table, its words and what draws it."""
 
     name: str
@@ -90,7 +92,7 @@ class _Drawn:
 
 
 _DRAWN = (
-    _Drawn(
+    _SectionChart(
         "use",
         "fleet_use",
         Message("Use over time"),
@@ -99,28 +101,28 @@ _DRAWN = (
         ),
         use_over_time,
     ),
-    _Drawn(
+    _SectionChart(
         "queue",
         "fleet_queue",
         Message("Queue over time"),
         Message("Jobs that wait, and the GPUs that they ask for."),
         queue_over_time,
     ),
-    _Drawn(
+    _SectionChart(
         "tenants",
         "fleet_tenants",
         Message("Waiting by tenant"),
         Message("Median to 95th percentile of queue delay; the dot is the mean."),
         waiting_by_tenant,
     ),
-    _Drawn(
+    _SectionChart(
         "energy",
         "fleet_sites",
         Message("Where the energy went"),
         Message("Draw of held GPUs, of free GPUs, and cooling with losses, by site."),
         energy_by_site,
     ),
-    _Drawn(
+    _SectionChart(
         "policies",
         "fleet_policies",
         Message("Other policies on the same demand"),
@@ -133,18 +135,18 @@ _DRAWN = (
 )
 
 
-def _figure(drawn: _Drawn, data: pl.DataFrame, language: str) -> Figure:
-    return Figure(
+def _figure(drawn: _SectionChart, data: pl.DataFrame, language: str) -> ReportFigure:
+    return ReportFigure(
         name=f"fleet-{drawn.name}",
-        title=drawn.title.say(language),
-        caption=drawn.caption.say(language),
+        title=drawn.title.translate(language),
+        caption=drawn.caption.translate(language),
         svg=drawn.draw(data, language=language),
         data=data,
         of=f"table.{drawn.table}",
     )
 
 
-def _lede(said: FleetSaid, language: str) -> str:
+def _lede(said: FleetSummary, language: str) -> str:
     figures = said.figures
     values = {
         "jobs": f"{figures.all.jobs:,}",
@@ -157,10 +159,10 @@ def _lede(said: FleetSaid, language: str) -> str:
         "{jobs} jobs ran on {gpus} GPUs under the policy {policy}. From the first to the last "
         "arrival {share} of all GPU time was allocated, and a job waited {wait} hours on average.",
         values,
-    ).say(language)
+    ).translate(language)
 
 
-def _facts(figures: Metrics, language: str) -> list[Fact]:
+def _facts(figures: FleetMetrics, language: str) -> list[ReportFact]:
     window, makespan = figures.utilisation_share, figures.makespan_utilisation_share
     mean, late = figures.all.mean_queue_delay_s, figures.all.p95_queue_delay_s
     rows = [
@@ -182,11 +184,12 @@ def _facts(figures: Metrics, language: str) -> list[Fact]:
         (Message("Carbon"), f"{figures.carbon_kg / 1000:,.0f} t CO₂e", "carbon_kg"),
     ]
     return [
-        Fact(label=label.say(language), value=value, of=f"fleet.{of}") for label, value, of in rows
+        ReportFact(label=label.translate(language), value=value, of=f"fleet.{of}")
+        for label, value, of in rows
     ]
 
 
-def _sites_shown(sites: pl.DataFrame, language: str) -> Shown:
+def _sites_shown(sites: pl.DataFrame, language: str) -> ReportTable:
     headings = [
         Message("Site"),
         Message("GPUs"),
@@ -206,15 +209,15 @@ def _sites_shown(sites: pl.DataFrame, language: str) -> Shown:
         ]
         for row in sites.iter_rows(named=True)
     ]
-    return Shown(
-        title=Message("By site").say(language),
-        headings=[heading.say(language) for heading in headings],
+    return ReportTable(
+        title=Message("By site").translate(language),
+        headings=[heading.translate(language) for heading in headings],
         rows=rows,
         of="table.fleet_sites",
         note=Message(
             "Utilisation is allocated GPU time over available GPU time, first to last arrival; "
             "energy runs to the end of the last job."
-        ).say(language),
+        ).translate(language),
     )
 
 
@@ -222,4 +225,4 @@ def _draw_note(language: str) -> str:
     return Message(
         "A held GPU draws its busy power and a free one its idle power, whatever the job does: "
         "an approximation, because traces hold no power."
-    ).say(language)
+    ).translate(language)

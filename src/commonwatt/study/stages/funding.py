@@ -9,24 +9,24 @@ import polars as pl
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.report import Fact, Figure, Section, Shown
-from commonwatt.runs import Stage
+from commonwatt.report import ReportFact, ReportFigure, ReportSection, ReportTable
+from commonwatt.runs import StageResult
 from commonwatt.siting.domain.cost_inputs import PLACE
 from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part
 from commonwatt.siting.usecases.cost import capital_usd_per_gpu
 from commonwatt.study.programme.schema import FundingPart
-from commonwatt.study.stages.sites import Costed
+from commonwatt.study.stages.sites import CostedSite
 from commonwatt.treasury.engines.finance.construction import s_curve
 from commonwatt.treasury.engines.projection import project
 from commonwatt.treasury.io.country.folder import country_files
-from commonwatt.treasury.usecases.answers import FanChoices, need_answer, open_country
+from commonwatt.treasury.usecases.answers import FanOptions, funding_need_result, open_country
 from commonwatt.treasury.usecases.charts import need_chart
 
 Answer = dict[str, Any]
-RUNNING = ("energy", "staff", "upkeep", "network", "spares", "holding")
+RUNNING_COST_PARTS = ("energy", "staff", "upkeep", "network", "spares", "holding")
 
 
-def capital_rows(sites: list[Costed], scale: float) -> list[dict[str, Any]]:
+def capital_rows(sites: list[CostedSite], scale: float) -> list[dict[str, Any]]:
     """Return the capital need and the yearly running cost of each site.
 
     A rented site needs no capital; its rent is a running cost, in full each year where
@@ -53,18 +53,18 @@ def capital_rows(sites: list[Costed], scale: float) -> list[dict[str, Any]]:
     return rows
 
 
-def running_usd_per_gpu(one: Costed) -> float:
+def running_usd_per_gpu(site: CostedSite) -> float:
     """Return what a GPU costs a year beside its capital, at the measured use [USD/year]."""
-    if one.cells is None:
-        return HOURS * one.use * one.cost()
-    x = one.cells.medians()
+    if site.cells is None:
+        return HOURS * site.use * site.cost()
+    x = site.cells.medians()
     parts = lcoc_by_part(x)
     useful = (
         HOURS
-        * one.use
+        * site.use
         * max(1 - x[PLACE["faults_per_gpu"]] * x[PLACE["repair_hours"]] / HOURS, 0.01)
     )
-    return useful * sum(parts[name] for name in RUNNING)
+    return useful * sum(parts[name] for name in RUNNING_COST_PARTS)
 
 
 def need_of(capital: list[dict[str, Any]], part: FundingPart) -> dict[int, float]:
@@ -100,12 +100,12 @@ def funding_decides(capital: list[dict[str, Any]], part: FundingPart, seed: int)
     }
 
 
-def funding_stage(capital: list[dict[str, Any]], part: FundingPart, seed: int) -> Stage:
+def funding_stage(capital: list[dict[str, Any]], part: FundingPart, seed: int) -> StageResult:
     """Return the capital need by site and year, and the debt path with and without it."""
     need = need_of(capital, part)
-    choices = FanChoices(paths=part.paths, years=part.years, seed=seed)
-    found = need_answer(open_country(part.country), need, choices)
-    return Stage(data=found | {"total_bn": sum(need.values()), "source": part.source})
+    choices = FanOptions(paths=part.paths, years=part.years, seed=seed)
+    found = funding_need_result(open_country(part.country), need, choices)
+    return StageResult(data=found | {"total_bn": sum(need.values()), "source": part.source})
 
 
 def planned_debt(need: dict[int, float], part: FundingPart) -> float:
@@ -136,11 +136,11 @@ def funding_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     }
 
 
-def funding_section(answer: Answer, language: str) -> Section:
+def funding_section(answer: Answer, language: str) -> ReportSection:
     """Return the report's section on the funding and the public debt."""
-    return Section(
+    return ReportSection(
         name="funding",
-        title=Message("Pay for it: the bonds and the public debt").say(language),
+        title=Message("Pay for it: the bonds and the public debt").translate(language),
         lede=_lede(answer, language),
         facts=_facts(answer, language),
         figures=[_path(answer, language)],
@@ -151,7 +151,7 @@ def funding_section(answer: Answer, language: str) -> Section:
                 "capital is borrowed in full as it is spent; running cost and user charges are "
                 "not in this path. Both fans draw the same shocks.",
                 {"basis": answer["debt_basis"], "vintage": answer["gdp_vintage"]},
-            ).say(language),
+            ).translate(language),
             answer["source"],
         ],
     )
@@ -164,7 +164,7 @@ def _last(answer: Answer) -> dict[str, Any]:
 def _lede(answer: Answer, language: str) -> str:
     last = _last(answer)
     values = {
-        "need": money_said(answer["total_bn"]),
+        "need": money_text(answer["total_bn"]),
         "currency": answer["currency"],
         "year": last["fiscal_year"],
         "with": f"{100 * last['debt_with_gdp_share']:.2f}",
@@ -174,10 +174,10 @@ def _lede(answer: Answer, language: str) -> str:
         "Building it takes {currency} {need}. On the planned path the public debt in {year} is "
         "{with} % of GDP with the programme and {without} % without it.",
         values,
-    ).say(language)
+    ).translate(language)
 
 
-def _facts(answer: Answer, language: str) -> list[Fact]:
+def _facts(answer: Answer, language: str) -> list[ReportFact]:
     last, fans = _last(answer), (answer["fan_with"][-1], answer["fan_without"][-1])
     band = Message(
         "80 % band {low} to {high} %",
@@ -185,19 +185,19 @@ def _facts(answer: Answer, language: str) -> list[Fact]:
     )
     year = {"year": last["fiscal_year"]}
     return [
-        Fact(
-            label=Message("Capital need").say(language),
-            value=f"{answer['currency']} {money_said(answer['total_bn'])}",
+        ReportFact(
+            label=Message("Capital need").translate(language),
+            value=f"{answer['currency']} {money_text(answer['total_bn'])}",
             of="funding.capital_bn",
         ),
-        Fact(
-            label=Message("Debt over GDP in {year}, median with it", year).say(language),
+        ReportFact(
+            label=Message("Debt over GDP in {year}, median with it", year).translate(language),
             value=f"{100 * fans[0]['q50']:.2f} %",
-            note=band.say(language),
+            note=band.translate(language),
             of="funding.fan_with_gdp_share",
         ),
-        Fact(
-            label=Message("The same without it", {}).say(language),
+        ReportFact(
+            label=Message("The same without it", {}).translate(language),
             value=f"{100 * fans[1]['q50']:.2f} %",
             of="funding.fan_without_gdp_share",
         ),
@@ -205,7 +205,7 @@ def _facts(answer: Answer, language: str) -> list[Fact]:
     ]
 
 
-def _ceiling_fact(answer: Answer, language: str) -> list[Fact]:
+def _ceiling_fact(answer: Answer, language: str) -> list[ReportFact]:
     """Return the chance of breaking a ceiling, where the country has one."""
     chances = (answer["chances_with"][-1], answer["chances_without"][-1])
     shares = [row.get("debt_over_ceiling_probability") for row in chances]
@@ -214,16 +214,16 @@ def _ceiling_fact(answer: Answer, language: str) -> list[Fact]:
     said = [f"{100 * share:.1f} %" for share in shares if share is not None]
     year = {"year": _last(answer)["fiscal_year"]}
     return [
-        Fact(
-            label=Message("Chance of debt over its ceiling in {year}", year).say(language),
+        ReportFact(
+            label=Message("Chance of debt over its ceiling in {year}", year).translate(language),
             value=said[0],
-            note=Message("{share} without it", {"share": said[1]}).say(language),
+            note=Message("{share} without it", {"share": said[1]}).translate(language),
             of="funding.ceiling_probability",
         )
     ]
 
 
-def money_said(bn: float) -> str:
+def money_text(bn: float) -> str:
     """Return an amount as people say it, small ones in millions.
 
     >>> money_said(8.014), money_said(0.0452)
@@ -232,18 +232,20 @@ def money_said(bn: float) -> str:
     return f"{bn:,.2f} bn" if abs(bn) >= 1 else f"{1000 * bn:,.1f} mn"
 
 
-def _path(answer: Answer, language: str) -> Figure:
-    return Figure(
+def _path(answer: Answer, language: str) -> ReportFigure:
+    return ReportFigure(
         name="funding-path",
-        title=Message("Debt with and without the programme").say(language),
-        caption=Message("Medians of the fans, and the 80 % band with the programme.").say(language),
+        title=Message("Debt with and without the programme").translate(language),
+        caption=Message("Medians of the fans, and the 80 % band with the programme.").translate(
+            language
+        ),
         svg=need_chart(answer, language),
         data=pl.DataFrame(answer["fan_with"]),
         of="table.funding_fan_with",
     )
 
 
-def _capital_shown(answer: Answer, language: str) -> Shown:
+def _capital_shown(answer: Answer, language: str) -> ReportTable:
     headings = [
         Message("Site"),
         Message("GPUs"),
@@ -261,19 +263,19 @@ def _capital_shown(answer: Answer, language: str) -> Shown:
         ]
         for row in answer["capital"]
     ]
-    return Shown(
-        title=Message("Capital by site").say(language),
-        headings=[heading.say(language) for heading in headings],
+    return ReportTable(
+        title=Message("Capital by site").translate(language),
+        headings=[heading.translate(language) for heading in headings],
         rows=rows,
         of="table.funding_capital",
         cells_of=[
             ["", "", "", f"funding.{row['name']}.capital_usd_mn", ""] for row in answer["capital"]
         ],
-        note=Message("At the median of every cell of the cost library.").say(language),
+        note=Message("At the median of every cell of the cost library.").translate(language),
     )
 
 
-def _years_shown(answer: Answer, language: str) -> Shown:
+def _years_shown(answer: Answer, language: str) -> ReportTable:
     unit = f"{answer['currency'].lower()}_bn"
     headings = [
         Message("Fiscal year"),
@@ -294,9 +296,9 @@ def _years_shown(answer: Answer, language: str) -> Shown:
         ]
         for row in answer["years"]
     ]
-    return Shown(
-        title=Message("Year by year").say(language),
-        headings=[heading.say(language) for heading in headings],
+    return ReportTable(
+        title=Message("Year by year").translate(language),
+        headings=[heading.translate(language) for heading in headings],
         rows=rows,
         of="table.funding_years",
     )

@@ -10,9 +10,9 @@ import polars as pl
 
 from commonwatt.core.errors import InfeasibleError
 from commonwatt.core.messages import LANGUAGES, Message
-from commonwatt.report import Section
-from commonwatt.runs import Stage
-from commonwatt.siting.domain.placement import F64, Problem
+from commonwatt.report import ReportSection
+from commonwatt.runs import StageResult
+from commonwatt.siting.domain.placement import F64, PlacementProblem
 from commonwatt.siting.engines.place.exact import solve_exact
 from commonwatt.siting.engines.place.explain import (
     check_feasible,
@@ -25,15 +25,15 @@ from commonwatt.siting.usecases.report import place_body
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
 from commonwatt.study.stages.fleet import HOURS
-from commonwatt.study.stages.sites import Costed
+from commonwatt.study.stages.sites import CostedSite
 
 CARBON_USD_PER_T = 50.0  # a price put on carbon; said in the report
-ROOM = 4.0  # a site may grow to this many times the programme's GPUs
+GROWTH_FACTOR = 4.0  # a site may grow to this many times the programme's GPUs
 TABLES = ("sites", "classes", "hourly")
 Answer = dict[str, Any]
 
 
-def place_stage(programme: Programme, sites: list[Costed], fleet: Stage) -> Stage:
+def place_stage(programme: Programme, sites: list[CostedSite], fleet: StageResult) -> StageResult:
     """Return the cheapest sizes and placement of the first week's load.
 
     Raises:
@@ -46,16 +46,20 @@ def place_stage(programme: Programme, sites: list[Costed], fleet: Stage) -> Stag
         check_feasible(problem)
         raise
     prices = [*price_of_limits(problem, plan), *price_of_last_gpu(problem, plan)]
-    said = {language: [price.what.say(language) for price in prices] for language in LANGUAGES}
-    return Stage(data=plan_rows(problem, plan) | {"limits": said})
+    said = {
+        language: [price.what.translate(language) for price in prices] for language in LANGUAGES
+    }
+    return StageResult(data=plan_rows(problem, plan) | {"limits": said})
 
 
-def can_place(fleet: Stage) -> bool:
+def can_place(fleet: StageResult) -> bool:
     """Return whether the run is a week long, as a placement needs."""
     return fleet.tables["fleet_load"].height > 0
 
 
-def build_problem(programme: Programme, sites: list[Costed], fleet: Stage) -> Problem:
+def build_problem(
+    programme: Programme, sites: list[CostedSite], fleet: StageResult
+) -> PlacementProblem:
     """Return the placement problem of a programme's sites and a run's first week."""
     names: list[str] = fleet.data["tenants"]
     pools = len(sites)
@@ -65,7 +69,7 @@ def build_problem(programme: Programme, sites: list[Costed], fleet: Stage) -> Pr
     kg = kwh * np.array(carbon) / 1000
     paid = np.array([_hour_usd(site) for site in sites])
     bills = np.array([site.site.rent is None for site in sites])[:, None]  # rent holds the power
-    return Problem(
+    return PlacementProblem(
         class_names=tuple(programme.tenant_labels(names)),
         pool_names=tuple(programme.site_labels()),
         site_names=tuple(programme.site_labels()),
@@ -82,7 +86,7 @@ def build_problem(programme: Programme, sites: list[Costed], fleet: Stage) -> Pr
         size_usd=paid[:, 0] * HOURS,
         open_usd=np.zeros(pools),
         unit=np.zeros(pools),
-        max_size=np.full(pools, ROOM * sum(site.site.gpus for site in sites)),
+        max_size=np.full(pools, GROWTH_FACTOR * sum(site.site.gpus for site in sites)),
     )
 
 
@@ -92,7 +96,7 @@ def _busy_kwh(programme: Programme, site: SitePart) -> float:
     return busy_w[site.pools[0].gpu] / 1000 * site.pue
 
 
-def _hour_usd(site: Costed) -> tuple[float, float]:
+def _hour_usd(site: CostedSite) -> tuple[float, float]:
     """Return what a GPU costs for an hour: whether it runs or not, and only if it runs."""
     if site.cells is not None:
         return standing_usd_per_gpu_hour(site.cells), 0.0
@@ -112,7 +116,7 @@ def placement_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     }
 
 
-def placement_section(answer: Answer, language: str) -> Section:
+def placement_section(answer: Answer, language: str) -> ReportSection:
     """Return the report's section on the placement."""
     values = {
         "cost": f"{answer['cost_usd']:,.0f}",
@@ -132,7 +136,7 @@ def placement_section(answer: Answer, language: str) -> Section:
     )
     return replace(
         place_body(answer | {"limits": []}, language),
-        title=Message("Place it: which site runs what").say(language),
-        lede=lede.say(language),
-        notes=[*answer["limits"][language], hard.say(language)],
+        title=Message("Place it: which site runs what").translate(language),
+        lede=lede.translate(language),
+        notes=[*answer["limits"][language], hard.translate(language)],
     )

@@ -13,34 +13,38 @@ import polars as pl
 
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies import Policy
-from commonwatt.fleet.engines.simulator import Result, Segments, simulate
+from commonwatt.fleet.domain.policies import SchedulingPolicy
+from commonwatt.fleet.engines.simulator import Segments, SimulationResult, simulate
 from commonwatt.fleet.engines.simulator.identities import check_identities
-from commonwatt.fleet.usecases.inputs import Inputs
-from commonwatt.runs import Stage, Stages
+from commonwatt.fleet.usecases.inputs import FleetInputs
+from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
 
 JOBS = ("start_ms", "end_ms", "pending_ms", "state", "preemptions")
-MORE = ("more_segment", "more_node", "more_milli")
-OWN = tuple(f.name for f in fields(Segments) if f.name not in MORE)
-Tell = Callable[[Message], None]
+FURTHER_PIECE_COLUMNS = ("more_segment", "more_node", "more_milli")
+SEGMENT_COLUMNS = tuple(f.name for f in fields(Segments) if f.name not in FURTHER_PIECE_COLUMNS)
+ReportProgress = Callable[[Message], None]
 
 
 def schedule(
-    programme: Programme, inputs: Inputs, policy: Policy, stages: Stages, tell: Tell
-) -> Result:
+    programme: Programme,
+    inputs: FleetInputs,
+    policy: SchedulingPolicy,
+    stages: StageStore,
+    report_progress: ReportProgress,
+) -> SimulationResult:
     """Return when and where each job runs, from the kept stages where it is there.
 
     Raises:
         IdentityError: The schedule breaks a conservation law: a bug.
     """
 
-    def compute() -> Stage:
-        tell(Message("Simulating {policy}", {"policy": policy.name}))
+    def compute() -> StageResult:
+        report_progress(Message("Simulating {policy}", {"policy": policy.name}))
         quotas = programme.quotas(inputs.workload.tenant_names)
         seed = programme.file.seed
         found = simulate(inputs.workload, inputs.fleet, policy, seed=seed, quotas=quotas)
-        return Stage(data={}, tables=tables_of(found))
+        return StageResult(data={}, tables=tables_of(found))
 
     kept = stages.get("schedule", _decides(programme, policy), compute)
     result = result_of(kept.tables)
@@ -48,7 +52,7 @@ def schedule(
     return result
 
 
-def _decides(programme: Programme, policy: Policy) -> dict[str, Any]:
+def _decides(programme: Programme, policy: SchedulingPolicy) -> dict[str, Any]:
     """Return what decides when and where jobs run: machines, demand, limits, order."""
     file, files = programme.file, [programme.trace, programme.mapping]
     return {
@@ -71,22 +75,22 @@ def _decides(programme: Programme, policy: Policy) -> dict[str, Any]:
     }
 
 
-def tables_of(result: Result) -> dict[str, pl.DataFrame]:
+def tables_of(result: SimulationResult) -> dict[str, pl.DataFrame]:
     """Return a schedule as tables: by job, by segment, by further piece."""
     own = result.segments
     return {
         "jobs": pl.DataFrame({name: getattr(result, name) for name in JOBS}),
-        "segments": pl.DataFrame({name: getattr(own, name) for name in OWN}),
-        "more": pl.DataFrame({name: getattr(own, name) for name in MORE}),
+        "segments": pl.DataFrame({name: getattr(own, name) for name in SEGMENT_COLUMNS}),
+        "more": pl.DataFrame({name: getattr(own, name) for name in FURTHER_PIECE_COLUMNS}),
     }
 
 
-def result_of(tables: dict[str, pl.DataFrame]) -> Result:
+def result_of(tables: dict[str, pl.DataFrame]) -> SimulationResult:
     """Return the schedule that `tables_of` wrote."""
     jobs, segments, more = (tables[name] for name in ("jobs", "segments", "more"))
-    columns = {name: segments[name].to_numpy() for name in OWN}
-    columns |= {name: more[name].to_numpy() for name in MORE}
-    return Result(
+    columns = {name: segments[name].to_numpy() for name in SEGMENT_COLUMNS}
+    columns |= {name: more[name].to_numpy() for name in FURTHER_PIECE_COLUMNS}
+    return SimulationResult(
         **{name: jobs[name].to_numpy() for name in JOBS},  # pyright: ignore[reportArgumentType]
         segments=Segments(**columns),  # pyright: ignore[reportArgumentType]
     )

@@ -8,21 +8,21 @@ from typing import Any
 
 from commonwatt.core.messages import translate
 from commonwatt.siting.domain.cost_inputs import NAMES, PLACE, input_named
-from commonwatt.siting.domain.distributions import Distribution, Shape
+from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.engines.cost.model import lcoc
-from commonwatt.siting.io.cells import Cell, SiteCells, load_cells
-from commonwatt.siting.usecases.cost import cells_for, fixed, with_run
+from commonwatt.siting.io.cells import CostCell, SiteCells, load_cells
+from commonwatt.siting.usecases.cost import cells_for, fixed_value, with_run
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
 
-OWN = "the programme's own figure"
+PROGRAMME_SOURCE = "the programme's own figure"
 MEASURED = "measured by a fleet run"  # as `with_run` says it
 RENT = "rent_usd_per_gpu_hour"
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sourced:
+class CostInput:
     """One input of the cost of a site that may vary.
 
     Args:
@@ -50,7 +50,7 @@ class Sourced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Costed:
+class CostedSite:
     """A site whose cost of a useful GPU-hour can be computed.
 
     Args:
@@ -65,7 +65,7 @@ class Costed:
     gpu_hours: float
     cells: SiteCells | None
 
-    def inputs(self) -> Iterator[Sourced]:
+    def inputs(self) -> Iterator[CostInput]:
         """Yield every input of the cost."""
         if self.cells is not None:
             for cell in self.cells.cells:
@@ -82,7 +82,7 @@ class Costed:
         values = moved or {}
         if self.cells is None:
             rent = next(self.inputs())
-            return rented(values.get(rent.key, rent.value.quantile(0.5)), self.site, self.use)
+            return rented_cost(values.get(rent.key, rent.value.quantile(0.5)), self.site, self.use)
         x = self.cells.medians()
         for one in self.inputs():
             if one.key in values:
@@ -90,13 +90,13 @@ class Costed:
         return lcoc(x)
 
 
-def costed_sites(programme: Programme, measured: list[dict[str, Any]]) -> list[Costed] | None:
+def costed_sites(programme: Programme, measured: list[dict[str, Any]]) -> list[CostedSite] | None:
     """Return every built site with its inputs, or None where one has neither cells nor rent."""
     sites = programme.built
     if not all(site.cost_cells or site.rent for site in sites):
         return None
     return [
-        Costed(
+        CostedSite(
             site=site,
             use=row["utilisation_share"],
             gpu_hours=row["held_gpu_h"],
@@ -115,7 +115,9 @@ def cells_of(site: SitePart, measured: Row) -> SiteCells:
         utilisation=measured["utilisation_share"],
         kwh_per_gpu_hour=measured["kwh_per_gpu_hour"],
     )
-    known = known.with_values(_own(site, known, measured["usd_per_kwh"]), f"{OWN}: {site.source}")
+    known = known.with_values(
+        _own(site, known, measured["usd_per_kwh"]), f"{PROGRAMME_SOURCE}: {site.source}"
+    )
     for input_name, part in site.cells.items():
         known = known.with_values({input_name: _own_cell(known[input_name], part)}, _said(part))
     return known
@@ -126,7 +128,7 @@ def _own(site: SitePart, known: SiteCells, usd_per_kwh: float) -> dict[str, Dist
 
     A tariff without a range keeps the relative spread of the library's.
     """
-    pue = fixed(site.pue) if site.pue_range is None else _between(site.pue, site.pue_range)
+    pue = fixed_value(site.pue) if site.pue_range is None else _between(site.pue, site.pue_range)
     return {"tariff_usd_per_kwh": _tariff(site, known, usd_per_kwh), "pue_ratio": pue}
 
 
@@ -135,30 +137,38 @@ def _tariff(site: SitePart, known: SiteCells, usd_per_kwh: float) -> Distributio
         return _between(usd_per_kwh, [bound / 1000 for bound in site.price_range])
     spread = known["tariff_usd_per_kwh"].value
     median = spread.quantile(0.5)
-    return spread.scaled(usd_per_kwh / median) if usd_per_kwh > 0 < median else fixed(usd_per_kwh)
+    return (
+        spread.scaled(usd_per_kwh / median)
+        if usd_per_kwh > 0 < median
+        else fixed_value(usd_per_kwh)
+    )
 
 
 def _between(value: float, bounds: list[float]) -> Distribution:
     low, high = min(bounds[0], value), max(bounds[1], value)
-    return Distribution(Shape.TRIANGULAR, low, value, high)
+    return Distribution(DistributionShape.TRIANGULAR, low, value, high)
 
 
-def _own_cell(known: Cell, part: CellPart) -> Distribution:
+def _own_cell(known: CostCell, part: CellPart) -> Distribution:
     if part.value is None:
         return known.value.scaled(part.times)
     low, value, high = part.spread()
-    return Distribution(Shape.TRIANGULAR if low < high else Shape.FIXED, low, value, high)
+    return Distribution(
+        DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED, low, value, high
+    )
 
 
 def _said(part: CellPart) -> str:
-    return f"{OWN}: {part.source}" if part.source else OWN
+    return f"{PROGRAMME_SOURCE}: {part.source}" if part.source else PROGRAMME_SOURCE
 
 
-def _sourced(site: SitePart, cell: Cell) -> Sourced:
+def _sourced(site: SitePart, cell: CostCell) -> CostInput:
     known = input_named(cell.input)
-    own = cell.source.startswith(OWN)  # the library's date and trust are not the programme's
+    own = cell.source.startswith(
+        PROGRAMME_SOURCE
+    )  # the library's date and trust are not the programme's
     mine = own or cell.source == MEASURED
-    return Sourced(
+    return CostInput(
         key=f"{site.name if mine else cell.site}.{cell.input}",
         name=cell.input,
         unit=known.unit,
@@ -171,11 +181,11 @@ def _sourced(site: SitePart, cell: Cell) -> Sourced:
     )
 
 
-def rent_input(site: str, rent: RentPart) -> Sourced:
+def rent_input(site: str, rent: RentPart) -> CostInput:
     """Return the price of rent as an input."""
     low, high = rent.spread()
-    shape = Shape.TRIANGULAR if low < high else Shape.FIXED
-    return Sourced(
+    shape = DistributionShape.TRIANGULAR if low < high else DistributionShape.FIXED
+    return CostInput(
         key=f"{site}.{RENT}",
         name=RENT,
         unit="USD/GPU-hour",
@@ -188,7 +198,7 @@ def rent_input(site: str, rent: RentPart) -> Sourced:
     )
 
 
-def rented(price: float, site: SitePart, use: float) -> float:
+def rented_cost(price: float, site: SitePart, use: float) -> float:
     """Return what a useful GPU-hour costs where GPUs are rented [USD].
 
     price / use where every hour is paid; price where only used hours are
@@ -197,14 +207,14 @@ def rented(price: float, site: SitePart, use: float) -> float:
     return price / max(use, 0.01) if reserved else price
 
 
-def is_measured(one: Sourced) -> bool:
+def is_measured(cost_input: CostInput) -> bool:
     """Return whether an input has no spread: measured by the run, or fixed by its source."""
-    return one.value.quantile(0.05) == one.value.quantile(0.95)
+    return cost_input.value.quantile(0.05) == cost_input.value.quantile(0.95)
 
 
-def column_of(one: Sourced) -> int | None:
+def column_of(cost_input: CostInput) -> int | None:
     """Return the place of an input in the cost model, or None for rent."""
-    return PLACE[one.name] if one.name in NAMES else None
+    return PLACE[cost_input.name] if cost_input.name in NAMES else None
 
 
 def owner_label(key: str, sites: Sequence[SitePart]) -> str:
@@ -214,7 +224,7 @@ def owner_label(key: str, sites: Sequence[SitePart]) -> str:
     return ", ".join(str(site.title) for site in readers) or owner
 
 
-def number_said(value: float) -> str:
+def number_text(value: float) -> str:
     """Return a number with four digits that matter and no exponent where it is large.
 
     >>> number_said(90321.4), number_said(0.066291)
@@ -223,6 +233,6 @@ def number_said(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def input_said(name: str, language: str) -> str:
+def input_text(name: str, language: str) -> str:
     """Return the name of an input as people say it."""
     return translate(name.replace("_", " "), language)

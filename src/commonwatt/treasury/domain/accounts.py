@@ -23,7 +23,7 @@ from commonwatt.treasury.domain.errors import AccountError
 CENT = 0.005  # half a cent: what rounding may leave in an entry
 
 
-class Kind(StrEnum):
+class AccountKind(StrEnum):
     """What an account is to the government's budget."""
 
     FUND = "fund"  # money of the fiscal reserves
@@ -34,16 +34,16 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class BudgetAccount:
     """A named account; `programme` names the borrowing programme of a debt account."""
 
     name: str
-    kind: Kind
+    kind: AccountKind
     programme: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AccountingEntry:
     """One transaction: amounts by account, debits positive, adding to zero."""
 
     fiscal_year: str
@@ -53,7 +53,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Balances:
+class YearBalances:
     """One year's balance under three treatments, and what lies between them.
 
     Args:
@@ -73,14 +73,14 @@ class Balances:
     transfers: Mapping[str, float]
 
 
-class Ledger:
+class GeneralLedger:
     """A chart of accounts and the entries posted to it, checked one by one."""
 
-    def __init__(self, accounts: Iterable[Account]) -> None:
+    def __init__(self, accounts: Iterable[BudgetAccount]) -> None:
         self.accounts = {account.name: account for account in accounts}
-        self.entries: list[Entry] = []
+        self.entries: list[AccountingEntry] = []
 
-    def post(self, entry: Entry) -> None:
+    def post(self, entry: AccountingEntry) -> None:
         """Add an entry.
 
         Raises:
@@ -108,16 +108,16 @@ class Ledger:
             wanted=Message("one of {names}", {"names": ", ".join(self.accounts)}),
         )
 
-    def balances(self, fiscal_year: str) -> Balances:
+    def balances(self, fiscal_year: str) -> YearBalances:
         """Return the balances of a year; income less expense must equal the last of them."""
         kinds, names = self._sums(fiscal_year)
-        published = kinds[Kind.FUND]
+        published = kinds[AccountKind.FUND]
         flows = self._debt_flows(fiscal_year)
         before_bonds = published - flows[0] + flows[1]
-        transfers = {name: -names[name] for name in names if self._kind(name) is Kind.POCKET}
-        own = -kinds[Kind.INCOME] - kinds[Kind.EXPENSE]
+        transfers = {name: -names[name] for name in names if self._kind(name) is AccountKind.POCKET}
+        own = -kinds[AccountKind.INCOME] - kinds[AccountKind.EXPENSE]
         check_closed(f"{fiscal_year}, accounts", before_bonds - math.fsum(transfers.values()), own)
-        return Balances(
+        return YearBalances(
             published=published,
             before_bonds=before_bonds,
             before_bonds_and_transfers=own,
@@ -126,8 +126,8 @@ class Ledger:
             transfers=transfers,
         )
 
-    def _sums(self, fiscal_year: str) -> tuple[dict[Kind, float], dict[str, float]]:
-        kinds: dict[Kind, float] = defaultdict(float)
+    def _sums(self, fiscal_year: str) -> tuple[dict[AccountKind, float], dict[str, float]]:
+        kinds: dict[AccountKind, float] = defaultdict(float)
         names: dict[str, float] = defaultdict(float)
         for name, amount in self._postings(fiscal_year):
             kinds[self._kind(name)] += amount
@@ -135,14 +135,16 @@ class Ledger:
         return kinds, names
 
     def _debt_flows(self, fiscal_year: str) -> tuple[float, float]:
-        debt = [a for name, a in self._postings(fiscal_year) if self._kind(name) is Kind.DEBT]
+        debt = [
+            a for name, a in self._postings(fiscal_year) if self._kind(name) is AccountKind.DEBT
+        ]
         return -math.fsum(a for a in debt if a < 0), math.fsum(a for a in debt if a > 0)
 
     def _postings(self, fiscal_year: str) -> Iterable[tuple[str, float]]:
         entries = (entry for entry in self.entries if entry.fiscal_year == fiscal_year)
         return (posting for entry in entries for posting in entry.postings.items())
 
-    def _kind(self, name: str) -> Kind:
+    def _kind(self, name: str) -> AccountKind:
         return self.accounts[name].kind
 
 
@@ -153,7 +155,7 @@ def _check_amount(where: str, name: str, amount: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BridgeStep:
     """One step of a bridge: its name, its amount and the level after it."""
 
     name: str
@@ -161,7 +163,7 @@ class Step:
     level: float
 
 
-def bridge(balances: Balances) -> tuple[Step, ...]:
+def bridge(balances: YearBalances) -> tuple[BridgeStep, ...]:
     """Return the steps from the published balance to income less expense.
 
     >>> steps = bridge(Balances(published=22.1, before_bonds=-78.2,
@@ -174,8 +176,8 @@ def bridge(balances: Balances) -> tuple[Step, ...]:
     """
     moves = [("bond proceeds", -balances.proceeds), ("bond repayment", balances.repayment)]
     moves += [(name, -amount) for name, amount in balances.transfers.items()]
-    steps = [Step("published balance", balances.published, balances.published)]
+    steps = [BridgeStep("published balance", balances.published, balances.published)]
     for name, amount in moves:
-        steps.append(Step(name, amount, steps[-1].level + amount))
+        steps.append(BridgeStep(name, amount, steps[-1].level + amount))
     check_closed("bridge", steps[-1].level, balances.before_bonds_and_transfers)
     return tuple(steps)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from commonwatt.treasury.domain.accounts import Account, Entry
+from commonwatt.treasury.domain.accounts import AccountingEntry, BudgetAccount
 from commonwatt.treasury.domain.bonds.ladder import Tranche
 
 
-class Driver(StrEnum):
+class LineDriver(StrEnum):
     """What moves a line from one year to the next."""
 
     GROWTH = "growth"  # nominal GDP growth × elasticity, plus a drift
@@ -21,7 +21,7 @@ class Driver(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class BudgetLine:
     """One line of the budget.
 
     Args:
@@ -42,7 +42,7 @@ class Line:
     kind: str
     fund: str
     pocket: str = ""
-    driver: Driver = Driver.GROWTH
+    driver: LineDriver = LineDriver.GROWTH
     amounts: tuple[float, ...] = (0.0,)
     elasticity: float = 1.0
     drift: float = 0.0
@@ -75,7 +75,7 @@ class HistoryYear:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class PublishedFigure:
     """A figure that the projection must meet."""
 
     fiscal_year: str
@@ -129,20 +129,20 @@ class Country:
     growth: tuple[float, ...]
     gdp_vintage: str
     reserves: float | None
-    lines: tuple[Line, ...]
-    accounts: tuple[Account, ...]
+    lines: tuple[BudgetLine, ...]
+    accounts: tuple[BudgetAccount, ...]
     tranches: tuple[Tranche, ...]
     issuance: tuple[float, ...]
     mix: tuple[MixPart, ...]
     interest_given: tuple[float, ...] = ()
     reserves_return: float = 0.0
     opening_revaluation: float = 0.0
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[AccountingEntry, ...] = ()
     financing_share: float = 1.0
     ceiling: float | None = None
     ceiling_programmes: tuple[str, ...] = ()
     history: tuple[HistoryYear, ...] = ()
-    published: tuple[Published, ...] = ()
+    published: tuple[PublishedFigure, ...] = ()
     guarantees: float = 0.0
     quarters: tuple[tuple[float, float], ...] = ((0.25, 0.25),) * 4
     fx_change: Mapping[str, float] = field(default_factory=dict[str, float])

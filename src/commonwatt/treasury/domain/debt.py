@@ -43,7 +43,7 @@ def debt_next(debt: float, balance: float, sfa: float = 0.0) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decomposition:
+class DebtDecomposition:
     """What moved the debt ratio in a year; every part a share of that year's GDP.
 
     Args:
@@ -66,7 +66,7 @@ class Decomposition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class YearOfDebt:
+class DebtYear:
     """The money of one year, all in one unit.
 
     Args:
@@ -88,7 +88,7 @@ class YearOfDebt:
     revaluation: float = 0.0
 
 
-def decompose(year: YearOfDebt) -> Decomposition:
+def decompose(year: DebtYear) -> DebtDecomposition:
     """Return what the change of the debt ratio is made of.
 
         d' - d = I/Y' - d g/(1+g) - PB/Y' + R/Y' + S/Y'
@@ -105,7 +105,7 @@ def decompose(year: YearOfDebt) -> Decomposition:
     before = year.debt_before / year.gdp_before
     flow = year.debt - year.debt_before
     left = flow - year.interest + year.primary_balance - year.revaluation
-    parts = Decomposition(
+    parts = DebtDecomposition(
         interest=year.interest / year.gdp,
         growth=year.debt_before / year.gdp - before,  # -d g/(1+g), without its cancellation
         primary_balance=-year.primary_balance / year.gdp,

@@ -14,7 +14,7 @@ CURRENCIES = 4
 BUCKETS = 30
 # Order of the shocks of one year: macro, rates, three exchange rates, guarantees.
 SHOCKS = (*MACRO, *RATES, "fx_1", "fx_2", "fx_3", "guarantee")
-UNSURE = len(MACRO) + 1  # draws a path makes once: three means and a scale
+PARAMETER_DRAWS = len(MACRO) + 1  # draws a path makes once: three means and a scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from commonwatt.treasury.domain.accounts import Account, Balances, Entry, Kind, Ledger
+from commonwatt.treasury.domain.accounts import (
+    AccountingEntry,
+    AccountKind,
+    BudgetAccount,
+    GeneralLedger,
+    YearBalances,
+)
 from commonwatt.treasury.domain.bonds.ladder import Tranche, interest, outstanding, redemption
-from commonwatt.treasury.domain.country import Country, Driver, Line, MixPart
-from commonwatt.treasury.domain.debt import Decomposition, YearOfDebt, check_closed, decompose
+from commonwatt.treasury.domain.country import BudgetLine, Country, LineDriver, MixPart
+from commonwatt.treasury.domain.debt import DebtDecomposition, DebtYear, check_closed, decompose
 
 
-class Basis(StrEnum):
+class DebtBasis(StrEnum):
     """What the opening stock is: proceeds less repayments, or at current exchange rates."""
 
     CASH = "cash"
@@ -27,7 +33,7 @@ class Basis(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Treatment:
+class AccountingTreatment:
     """How the books are read; every output names it.
 
     Args:
@@ -39,10 +45,10 @@ class Treatment:
 
     bonds_as_income: bool = True
     transfers_as_income: bool = True
-    basis: Basis = Basis.CASH
+    basis: DebtBasis = DebtBasis.CASH
     programmes: tuple[str, ...] = ()
 
-    def headline(self, balances: Balances) -> float:
+    def headline(self, balances: YearBalances) -> float:
         """Return the balance that this treatment headlines."""
         value = balances.published if self.bonds_as_income else balances.before_bonds
         if not self.transfers_as_income:
@@ -51,7 +57,7 @@ class Treatment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Year:
+class ProjectedYear:
     """One projected year, in bn of the country's currency."""
 
     year: int
@@ -64,8 +70,8 @@ class Year:
     primary_balance: float
     gross_financing_need: float
     reserves: float | None
-    balances: Balances
-    decomposition: Decomposition
+    balances: YearBalances
+    decomposition: DebtDecomposition
     debt_by_currency: Mapping[str, float]
 
     @property
@@ -79,14 +85,14 @@ class Projection:
     """A path with the ledger and the ladder that it was read from."""
 
     country: Country
-    treatment: Treatment
-    years: tuple[Year, ...]
-    ledger: Ledger
+    treatment: AccountingTreatment
+    years: tuple[ProjectedYear, ...]
+    ledger: GeneralLedger
     ladder: tuple[Tranche, ...]
 
 
 @dataclass(slots=True)
-class _State:
+class _YearState:
     """What one year hands to the next."""
 
     ladder: list[Tranche]
@@ -98,7 +104,7 @@ def project(
     country: Country,
     *,
     years: int | None = None,
-    treatment: Treatment | None = None,
+    treatment: AccountingTreatment | None = None,
     extra_need: Mapping[int, float] | None = None,
 ) -> Projection:
     """Return the projection of a country.
@@ -110,11 +116,11 @@ def project(
         extra_need: Capital need on top of the plan, financed by further bonds, in bn
             by the calendar year in which the fiscal year starts.
     """
-    chosen = treatment or Treatment()
-    ledger = Ledger(_accounts(country))
+    chosen = treatment or AccountingTreatment()
+    ledger = GeneralLedger(_accounts(country))
     for entry in country.entries:
         ledger.post(entry)
-    state = _State(_opening(country, chosen), country.reserves)
+    state = _YearState(_opening(country, chosen), country.reserves)
     count = years or max(len(country.issuance), 5)
     span = range(country.first_year, country.first_year + count)
     found = tuple(
@@ -124,10 +130,10 @@ def project(
     return Projection(country=country, treatment=chosen, years=found, ledger=ledger, ladder=ladder)
 
 
-def _opening(country: Country, treatment: Treatment) -> list[Tranche]:
+def _opening(country: Country, treatment: AccountingTreatment) -> list[Tranche]:
     wanted = treatment.programmes
     ladder = [t for t in country.tranches if not wanted or t.programme in wanted]
-    if treatment.basis is Basis.REVALUED and country.opening_revaluation:
+    if treatment.basis is DebtBasis.REVALUED and country.opening_revaluation:
         ladder.append(_revaluation(country))
     return ladder
 
@@ -146,17 +152,26 @@ def _revaluation(country: Country) -> Tranche:
     )
 
 
-def _accounts(country: Country) -> list[Account]:
-    extra = [Account(line.name, _KIND[line.kind]) for line in country.lines if line.kind in _KIND]
-    return [*country.accounts, *extra, Account(INTEREST, Kind.EXPENSE), Account(NEED, Kind.EXPENSE)]
+def _accounts(country: Country) -> list[BudgetAccount]:
+    extra = [
+        BudgetAccount(line.name, _KIND[line.kind]) for line in country.lines if line.kind in _KIND
+    ]
+    return [
+        *country.accounts,
+        *extra,
+        BudgetAccount(INTEREST, AccountKind.EXPENSE),
+        BudgetAccount(NEED, AccountKind.EXPENSE),
+    ]
 
 
-_KIND = {"income": Kind.INCOME, "expense": Kind.EXPENSE}
+_KIND = {"income": AccountKind.INCOME, "expense": AccountKind.EXPENSE}
 INTEREST = "interest on bonds"
 NEED = "capital of the programme"
 
 
-def _year(country: Country, ledger: Ledger, state: _State, year: int, need: float) -> Year:
+def _year(
+    country: Country, ledger: GeneralLedger, state: _YearState, year: int, need: float
+) -> ProjectedYear:
     name = country.year_name(year)
     before = outstanding(state.ladder, year - 1)
     state.ladder = _revalued(country, state.ladder, year)
@@ -174,7 +189,7 @@ def _year(country: Country, ledger: Ledger, state: _State, year: int, need: floa
     debt = outstanding(state.ladder, year)
     check_closed(f"{name}, debt", debt, before + revaluation + gross - due)
     _keep(country, state, balances)
-    return Year(
+    return ProjectedYear(
         year=year,
         name=name,
         gdp=country.gdp(year),
@@ -187,7 +202,7 @@ def _year(country: Country, ledger: Ledger, state: _State, year: int, need: floa
         reserves=state.reserves,
         balances=balances,
         decomposition=decompose(
-            YearOfDebt(
+            DebtYear(
                 debt_before=before,
                 debt=debt,
                 gdp_before=country.gdp(year - 1),
@@ -208,18 +223,18 @@ def _revalued(country: Country, ladder: Sequence[Tranche], year: int) -> list[Tr
         return list(ladder)
     return [
         replace(t, amount=t.amount * (1 + moves[t.currency]))
-        if t.currency in moves and t.stands_after(year - 1)
+        if t.currency in moves and t.is_outstanding_after(year - 1)
         else t
         for t in ladder
     ]
 
 
-def _keep(country: Country, state: _State, balances: Balances) -> None:
+def _keep(country: Country, state: _YearState, balances: YearBalances) -> None:
     if state.reserves is not None:
         state.reserves += balances.published + state.reserves * country.reserves_return
 
 
-def _interest(country: Country, state: _State, year: int) -> float:
+def _interest(country: Country, state: _YearState, year: int) -> float:
     ahead = year - country.first_year
     if ahead < len(country.interest_given):
         return country.interest_given[ahead]
@@ -240,11 +255,11 @@ def _transfers(country: Country, amounts: Mapping[str, float]) -> float:
     return math.fsum(amounts[line.name] for line in country.lines if line.kind == "transfer")
 
 
-def _amount(country: Country, line: Line, state: _State, year: int, cost: float) -> float:
+def _amount(country: Country, line: BudgetLine, state: _YearState, year: int, cost: float) -> float:
     ahead = year - country.first_year
     if ahead < len(line.amounts):
         return line.amounts[ahead] - (cost if line.includes_interest and ahead == 0 else 0.0)
-    if line.driver is Driver.ONCE:
+    if line.driver is LineDriver.ONCE:
         return 0.0
     last, growth = state.amounts[line.name], country.gdp(year) / country.gdp(year - 1) - 1
     if country.issuance and ahead >= len(country.issuance):
@@ -252,21 +267,21 @@ def _amount(country: Country, line: Line, state: _State, year: int, cost: float)
     return _driven(country, line, state, year, last)
 
 
-def _driven(country: Country, line: Line, state: _State, year: int, last: float) -> float:
+def _driven(country: Country, line: BudgetLine, state: _YearState, year: int, last: float) -> float:
     before = country.gdp(year - 1)
     growth = country.gdp(year) / before - 1
     match line.driver:
-        case Driver.GROWTH:
+        case LineDriver.GROWTH:
             return last * (1 + line.elasticity * growth + line.drift)
-        case Driver.LAND:
+        case LineDriver.LAND:
             return country.gdp(year) * _stepped(last / before, line)
-        case Driver.RESERVES:
+        case LineDriver.RESERVES:
             return (state.reserves or 0.0) * line.drift
-        case Driver.FIXED | Driver.ONCE:
+        case LineDriver.FIXED | LineDriver.ONCE:
             return last
 
 
-def _stepped(share: float, line: Line) -> float:
+def _stepped(share: float, line: BudgetLine) -> float:
     if share <= line.norm:
         return min(share + line.step, line.norm)
     return max(share - line.step, line.norm)
@@ -304,7 +319,7 @@ def _tranche(part: MixPart, year: int, gross: float) -> Tranche:
 
 def _post(
     country: Country,
-    ledger: Ledger,
+    ledger: GeneralLedger,
     name: str,
     amounts: Mapping[str, float],
     *,
@@ -317,17 +332,17 @@ def _post(
         sign = -1.0 if line.kind == "expense" else 1.0
         other = line.pocket if line.kind == "transfer" else line.name
         amount = sign * amounts[line.name]
-        ledger.post(Entry(name, line.name, {line.fund: amount, other: -amount}))
+        ledger.post(AccountingEntry(name, line.name, {line.fund: amount, other: -amount}))
     fund, debt = _bond_fund(country)
-    ledger.post(Entry(name, INTEREST, {INTEREST: cost, fund: -cost}))
-    ledger.post(Entry(name, NEED, {NEED: need, fund: -need}))
-    ledger.post(Entry(name, "bond proceeds", {fund: gross, debt: -gross}))
-    ledger.post(Entry(name, "bond repayment", {debt: due, fund: -due}))
+    ledger.post(AccountingEntry(name, INTEREST, {INTEREST: cost, fund: -cost}))
+    ledger.post(AccountingEntry(name, NEED, {NEED: need, fund: -need}))
+    ledger.post(AccountingEntry(name, "bond proceeds", {fund: gross, debt: -gross}))
+    ledger.post(AccountingEntry(name, "bond repayment", {debt: due, fund: -due}))
 
 
 def _bond_fund(country: Country) -> tuple[str, str]:
-    funds = [a.name for a in country.accounts if a.kind is Kind.FUND]
-    debts = [a.name for a in country.accounts if a.kind is Kind.DEBT]
+    funds = [a.name for a in country.accounts if a.kind is AccountKind.FUND]
+    debts = [a.name for a in country.accounts if a.kind is AccountKind.DEBT]
     return funds[-1], debts[0]
 
 
@@ -347,7 +362,7 @@ def quarterly_reserves(projection: Projection) -> tuple[tuple[str, float], ...]:
     return tuple(rows)
 
 
-def _quarter_steps(projection: Projection, year: Year, change: float) -> list[float]:
+def _quarter_steps(projection: Projection, year: ProjectedYear, change: float) -> list[float]:
     """Return the change of cash in each quarter; together they are the year's change."""
     kinds = {name: account.kind for name, account in projection.ledger.accounts.items()}
     postings = [
@@ -356,12 +371,12 @@ def _quarter_steps(projection: Projection, year: Year, change: float) -> list[fl
         if entry.fiscal_year == year.name
         for name, amount in entry.postings.items()
     ]
-    income = -math.fsum(amount for kind, amount in postings if kind is Kind.INCOME)
-    expense = math.fsum(amount for kind, amount in postings if kind is Kind.EXPENSE)
+    income = -math.fsum(amount for kind, amount in postings if kind is AccountKind.INCOME)
+    expense = math.fsum(amount for kind, amount in postings if kind is AccountKind.EXPENSE)
     rest = (change - income + expense) / 4
     return [a * income - b * expense + rest for a, b in projection.country.quarters]
 
 
-def without(country: Country, lines: Sequence[str]) -> Country:
+def without_lines(country: Country, lines: Sequence[str]) -> Country:
     """Return the country without some lines; what-ifs are made of this."""
     return replace(country, lines=tuple(line for line in country.lines if line.name not in lines))

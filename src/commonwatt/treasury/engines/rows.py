@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from commonwatt.treasury.domain.accounts import bridge
-from commonwatt.treasury.domain.country import Country, Published
-from commonwatt.treasury.engines.projection import Projection, Year, quarterly_reserves
+from commonwatt.treasury.domain.country import Country, PublishedFigure
+from commonwatt.treasury.engines.projection import ProjectedYear, Projection, quarterly_reserves
 
 Row = dict[str, Any]
 
@@ -18,7 +18,7 @@ def year_rows(projection: Projection) -> list[Row]:
     return [_year_row(projection, year) for year in projection.years]
 
 
-def _year_row(projection: Projection, year: Year) -> Row:
+def _year_row(projection: Projection, year: ProjectedYear) -> Row:
     country, money = projection.country, projection.country.money
     balances = year.balances
     amounts: dict[str, float | None] = {
@@ -46,7 +46,7 @@ def _year_row(projection: Projection, year: Year) -> Row:
     return row | {f"change_{k}_share": v for k, v in asdict(year.decomposition).items()}
 
 
-def _before(year: Year) -> float:
+def _before(year: ProjectedYear) -> float:
     flows = year.gross_issuance - year.redemption
     return max(year.debt - flows, 1e-12)
 
@@ -107,7 +107,7 @@ def published_rows(projection: Projection) -> list[Row]:
     ]
 
 
-def _published(projection: Projection, found: dict[str, Row], one: Published) -> Row | None:
+def _published(projection: Projection, found: dict[str, Row], one: PublishedFigure) -> Row | None:
     if one.field == "refinancing_share":
         modelled = refinancing_share(projection)
     elif one.fiscal_year in found:

@@ -25,7 +25,7 @@ from commonwatt.treasury.engines.fan.inputs import FanInputs, mix_arrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class StrategyOutcome:
     """One strategy's cost and risk over the horizon, in the country's money.
 
     Args:
@@ -75,7 +75,7 @@ def evaluate(
     *,
     paths: int,
     seed: int,
-) -> list[Outcome]:
+) -> list[StrategyOutcome]:
     """Return cost and risk of each mix on the same paths of rates and exchange rates."""
     years = len(inputs.names)
     parts = [_weights(inputs, mix) for mix in mixes]
@@ -87,7 +87,7 @@ def evaluate(
     risk = ordered[int(0.95 * (paths - 1))] - mean
     best = _efficient(mean, risk)
     return [
-        Outcome(
+        StrategyOutcome(
             name="as planned" if k == 0 else f"mix {k}",
             cost=float(mean[k]),
             risk=float(risk[k]),

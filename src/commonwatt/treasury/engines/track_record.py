@@ -21,12 +21,12 @@ COLUMNS = (
     "source_id",
     "confirmation",
 )
-LEAN = 0.75  # share of errors on one side from which a lean is flagged
+BIAS_SHARE = 0.75  # share of errors on one side from which a lean is flagged
 RECENT = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vintage:
+class ForecastVintage:
     """One past forecast; outturn None where it is not known yet."""
 
     budget: str
@@ -41,10 +41,10 @@ class Vintage:
         return None if self.outturn is None else self.outturn / self.forecast - 1
 
 
-def load_vintages(path: Path) -> tuple[Vintage, ...]:
+def load_vintages(path: Path) -> tuple[ForecastVintage, ...]:
     """Return the vintages of a file, in order of budget."""
     found = [
-        Vintage(
+        ForecastVintage(
             budget=row.text("budget"),
             target=row.text("target_end_month"),
             forecast=row.number_in("forecast_reserves_hkd_bn"),
@@ -56,7 +56,7 @@ def load_vintages(path: Path) -> tuple[Vintage, ...]:
     return tuple(sorted(found, key=lambda v: v.budget))
 
 
-def track_record(vintages: tuple[Vintage, ...]) -> Row:
+def forecast_record(vintages: tuple[ForecastVintage, ...]) -> Row:
     """Return the record: size, bias, whether it leans, and of the most recent ones.
 
     A lean is flagged where three in four errors or more fall on one side; `p_value` is
@@ -84,9 +84,9 @@ def _mean(values: list[float]) -> float:
 
 def _flag(errors: list[float]) -> str:
     optimistic = _mean([float(e < 0) for e in errors])
-    if optimistic >= LEAN:
+    if optimistic >= BIAS_SHARE:
         return "optimistic"
-    return "cautious" if 1 - optimistic >= LEAN else "no lean"
+    return "cautious" if 1 - optimistic >= BIAS_SHARE else "no lean"
 
 
 def sign_test(successes: int, trials: int) -> float:
@@ -100,7 +100,7 @@ def sign_test(successes: int, trials: int) -> float:
     return min(1.0, 2 * chance)
 
 
-def vintage_rows(vintages: tuple[Vintage, ...]) -> list[Row]:
+def vintage_rows(vintages: tuple[ForecastVintage, ...]) -> list[Row]:
     """Return each vintage beside its outturn."""
     return [
         {

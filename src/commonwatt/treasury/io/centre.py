@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from commonwatt.treasury.domain.errors import CentreError
-from commonwatt.treasury.io.country.folder import checked, read_toml
+from commonwatt.treasury.io.country.folder import read_toml, validate_document
 
 Share = Annotated[float, Field(ge=0, le=1)]
 CENTS_PER_MN = 100_000_000
@@ -22,7 +22,7 @@ class Repayment(StrEnum):
     ANNUITY = "annuity"
 
 
-class Route(StrEnum):
+class FinancingRoute(StrEnum):
     """How the centre comes onto the public books."""
 
     ON_BUDGET = "on-budget"
@@ -30,11 +30,11 @@ class Route(StrEnum):
     PPP = "ppp"
 
 
-class _Part(BaseModel):
+class _CentreSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Construction(_Part):
+class Construction(_CentreSection):
     """What is built and when it is paid for.
 
     Args:
@@ -48,7 +48,7 @@ class Construction(_Part):
     steepness: float = Field(2.0, ge=1, le=6)
 
 
-class Loan(_Part):
+class Loan(_CentreSection):
     """How it is borrowed for.
 
     Args:
@@ -66,7 +66,7 @@ class Loan(_Part):
     repayment: Repayment = Repayment.SCULPTED
 
 
-class Operation(_Part):
+class Operation(_CentreSection):
     """What it sells and costs.
 
     Args:
@@ -90,7 +90,7 @@ class Operation(_Part):
     years: int = Field(ge=1, le=60)
 
 
-class Refresh(_Part):
+class Refresh(_CentreSection):
     """Renewal of the hardware.
 
     Args:
@@ -104,7 +104,7 @@ class Refresh(_Part):
     cost_growth: Annotated[float, Field(ge=-0.5, le=0.5)] = 0.0
 
 
-class Ppp(_Part):
+class Ppp(_CentreSection):
     """Terms of a private partner.
 
     Args:
@@ -120,7 +120,7 @@ class Ppp(_Part):
     demand_risk_private: bool = False
 
 
-class Centre(_Part):
+class Centre(_CentreSection):
     """A compute centre's finance."""
 
     name: str
@@ -169,4 +169,4 @@ def load_centre(path: Path) -> Centre:
     Raises:
         CentreError: The file is missing or holds bad values; every fault is listed.
     """
-    return checked(path.name, Centre, read_toml(path, CentreError), CentreError)
+    return validate_document(path.name, Centre, read_toml(path, CentreError), CentreError)

@@ -11,7 +11,7 @@ from commonwatt.treasury.domain.errors import RuleError
 from commonwatt.treasury.io.country.folder import read_toml
 
 INDICES = ("debt_fanchart_index", "gfn_financeability_index", "medium_term_index")
-LIMIT = 5.0  # a ratio beyond this was surely given in percent
+LARGEST_RATIO = 5.0  # a ratio beyond this was surely given in percent
 
 
 def is_indicator_file(subject: str) -> bool:
@@ -34,7 +34,7 @@ def _checked(path: Path, name: str, value: object) -> float:
     where = f"{path.name}, indicators.{name}"
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise RuleError(where, found=str(value)[:40], wanted=Message("a number"))
-    if name not in INDICES and abs(value) > LIMIT:
+    if name not in INDICES and abs(value) > LARGEST_RATIO:
         raise RuleError(
             where,
             found=f"{value:g}",

@@ -24,14 +24,19 @@ from commonwatt.treasury.engines.fan.backtest import (
     naive_backtest,
     score_rows,
 )
-from commonwatt.treasury.engines.fan.engine import Paths, run_fan
-from commonwatt.treasury.engines.fan.estimate import Markets, estimate_panel, history, shock_model
+from commonwatt.treasury.engines.fan.engine import FanPaths, run_fan
+from commonwatt.treasury.engines.fan.estimate import (
+    MarketShocks,
+    estimate_panel,
+    history,
+    shock_model,
+)
 from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, currency_slots, fan_inputs
 from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets, model_rows
 from commonwatt.treasury.engines.fan.summary import chance_rows, quantile_rows
 from commonwatt.treasury.engines.finance.books import public_need
-from commonwatt.treasury.engines.finance.finance_answer import finance_answer, live
-from commonwatt.treasury.engines.projection import Projection, Treatment, project
+from commonwatt.treasury.engines.finance.finance_answer import finance_answer, simulate_life
+from commonwatt.treasury.engines.projection import AccountingTreatment, Projection, project
 from commonwatt.treasury.engines.rows import (
     Row,
     bridge_rows,
@@ -42,10 +47,10 @@ from commonwatt.treasury.engines.rows import (
     year_rows,
 )
 from commonwatt.treasury.engines.rules.eu import adjust, is_eu_file, load_eu
-from commonwatt.treasury.engines.rules.signals import judge
+from commonwatt.treasury.engines.rules.signals import indicator_signals
 from commonwatt.treasury.engines.strategy import evaluate, random_mixes
-from commonwatt.treasury.engines.track_record import load_vintages, track_record, vintage_rows
-from commonwatt.treasury.io.centre import Route, load_centre
+from commonwatt.treasury.engines.track_record import forecast_record, load_vintages, vintage_rows
+from commonwatt.treasury.io.centre import FinancingRoute, load_centre
 from commonwatt.treasury.io.country.folder import SHIPPED, load_country
 from commonwatt.treasury.io.country.weo import OUTLOOK_FROM, country_of, economy, load_weo
 from commonwatt.treasury.io.hong_kong import growth_for, reconcile, reserves_less_debt
@@ -85,11 +90,11 @@ def with_exchange_rates(country: Country, changes: Sequence[str]) -> Country:
     return replace(country, fx_change=found)
 
 
-def project_answer(
+def projection_result(
     country: Country,
     *,
     years: int | None = None,
-    treatment: Treatment | None = None,
+    treatment: AccountingTreatment | None = None,
     compare: Path | None = None,
 ) -> dict[str, Any]:
     """Return the whole answer of `treasury project`; `compare` is a WEO table."""
@@ -113,7 +118,7 @@ def project_answer(
     return answer
 
 
-def _treatment(treatment: Treatment) -> dict[str, Any]:
+def _treatment(treatment: AccountingTreatment) -> dict[str, Any]:
     return {
         "bonds_as_income": treatment.bonds_as_income,
         "transfers_as_income": treatment.transfers_as_income,
@@ -158,13 +163,13 @@ def hong_kong_rows(country: Country) -> dict[str, Any]:
             "gap_share": found.gap_share,
         },
         "reserves_less_debt_hkd_bn": reserves_less_debt(country),
-        "track_record": track_record(vintages),
+        "track_record": forecast_record(vintages),
         "vintages": vintage_rows(vintages),
     }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FanChoices:
+class FanOptions:
     """What a fan is asked to be.
 
     Args:
@@ -191,16 +196,16 @@ class FanChoices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fan:
+class FanResult:
     """A fan with what it was made from."""
 
     projection: Projection
     inputs: FanInputs
     model: ShockModel
-    paths: Paths
+    paths: FanPaths
 
 
-def draw_fan(projection: Projection, weo: Path | None, choices: FanChoices) -> Fan:
+def draw_fan(projection: Projection, weo: Path | None, choices: FanOptions) -> FanResult:
     """Return the fan around a projection, with shocks from `weo` or as shipped."""
     country = projection.country
     slots = currency_slots(country, projection.ladder)
@@ -214,10 +219,10 @@ def draw_fan(projection: Projection, weo: Path | None, choices: FanChoices) -> F
         call_loss=choices.call_loss,
     )
     paths = run_fan(inputs, model, paths=choices.paths, seed=choices.seed, threads=choices.threads)
-    return Fan(projection=projection, inputs=inputs, model=model, paths=paths)
+    return FanResult(projection=projection, inputs=inputs, model=model, paths=paths)
 
 
-def shocks_of(iso3: str, markets: Markets, weo: Path | None) -> ShockModel:
+def shocks_of(iso3: str, markets: MarketShocks, weo: Path | None) -> ShockModel:
     """Return a country's shocks, estimated on a WEO table or as shipped."""
     if weo is None:
         return load_macro(iso3, markets)
@@ -236,7 +241,7 @@ def call_threshold(probability: float, degrees: float) -> float:
     return float(quantile) * math.sqrt((degrees - 2) / degrees)
 
 
-def fan_answer(name: str, weo: Path | None, choices: FanChoices) -> dict[str, Any]:
+def fan_result(name: str, weo: Path | None, choices: FanOptions) -> dict[str, Any]:
     """Return the whole answer of `treasury fan`."""
     country = open_country(name, weo)
     drawn = draw_fan(project(country, years=choices.years), weo, choices)
@@ -263,15 +268,15 @@ def fan_answer(name: str, weo: Path | None, choices: FanChoices) -> dict[str, An
         "paths_sha256": paths.sha256(),
     }
     if choices.strategies:
-        answer["strategies"] = strategy_rows(country, drawn, choices)
+        answer["strategies"] = strategy_cost_rows(country, drawn, choices)
     return answer
 
 
-def strategy_rows(country: Country, drawn: Fan, choices: FanChoices) -> list[Row]:
+def strategy_cost_rows(country: Country, fan: FanResult, choices: FanOptions) -> list[Row]:
     """Return cost and risk of random issuance mixes, the planned one first."""
     mixes = random_mixes(country.mix, choices.strategies, choices.seed)
     found = evaluate(
-        drawn.inputs, drawn.model, mixes, paths=min(choices.paths, 10_000), seed=choices.seed
+        fan.inputs, fan.model, mixes, paths=min(choices.paths, 10_000), seed=choices.seed
     )
     money = country.money
     return [
@@ -287,7 +292,9 @@ def strategy_rows(country: Country, drawn: Fan, choices: FanChoices) -> list[Row
     ]
 
 
-def need_answer(country: Country, need: Mapping[int, float], choices: FanChoices) -> dict[str, Any]:
+def funding_need_result(
+    country: Country, need: Mapping[int, float], choices: FanOptions
+) -> dict[str, Any]:
     """Return the debt path with and without a funding need, each with its fan.
 
     Both fans draw the same chance, so their difference is the programme alone.
@@ -328,7 +335,7 @@ def need_answer(country: Country, need: Mapping[int, float], choices: FanChoices
     }
 
 
-def backtest_answer(
+def backtest_result(
     weo: Path, leave_out: frozenset[str], only: frozenset[str], *, seed: int = 1
 ) -> dict[str, Any]:
     """Return the whole answer of `treasury fan --backtest`."""
@@ -347,7 +354,7 @@ def backtest_answer(
     }
 
 
-def centre_answer(
+def centre_result(
     path: Path, *, target: float = 1.30, country: str = "HKG", paths: int = 8192, seed: int = 1
 ) -> dict[str, Any]:
     """Return the whole answer of `treasury finance`.
@@ -364,7 +371,7 @@ def centre_answer(
     return finance_answer(centre, model, target=target, paths=paths, seed=seed)
 
 
-def sovereign_answer(path: Path, sovereign: str, route: str, choices: FanChoices) -> dict[str, Any]:
+def sovereign_result(path: Path, sovereign: str, route: str, choices: FanOptions) -> dict[str, Any]:
     """Return what a centre does to a sovereign's debt path by one route, fan included.
 
     Args:
@@ -383,8 +390,8 @@ def sovereign_answer(path: Path, sovereign: str, route: str, choices: FanChoices
             found=Message("amounts in {currency}", {"currency": centre.currency}),
             wanted=Message("amounts in {currency}", {"currency": country.currency}),
         )
-    need = public_need(live(centre), Route(route))
-    return {"route": route} | need_answer(country, need, choices)
+    need = public_need(simulate_life(centre), FinancingRoute(route))
+    return {"route": route} | funding_need_result(country, need, choices)
 
 
 def centre_path(path: Path) -> Path:
@@ -398,7 +405,7 @@ def centre_path(path: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AssessChoices:
+class AssessmentOptions:
     """Who is judged, and against what.
 
     Args:
@@ -416,7 +423,7 @@ class AssessChoices:
     seed: int = 1
 
 
-def assess_answer(subject: str, weo: Path | None, choices: AssessChoices) -> dict[str, Any]:
+def assessment_result(subject: str, weo: Path | None, choices: AssessmentOptions) -> dict[str, Any]:
     """Return the whole answer of `treasury assess`.
 
     Args:
@@ -437,11 +444,13 @@ def assess_answer(subject: str, weo: Path | None, choices: AssessChoices) -> dic
         found = [adjust(inputs, table, years, seed=choices.seed) for years in (4, 7)]
         return answer | {"adjustments": [asdict(one) for one in found]}
     indicators = indicators_of(subject, weo, choices.years)
-    signals = judge(table, indicators, group=choices.group, capacity=choices.capacity)
+    signals = indicator_signals(table, indicators, group=choices.group, capacity=choices.capacity)
     return answer | {
         "indicators": dict(indicators),
         "signals": [asdict(one) for one in signals],
-        "own_ceiling": None if is_indicator_file(subject) else own_ceiling(subject, weo, choices),
+        "own_ceiling": None
+        if is_indicator_file(subject)
+        else country_ceiling(subject, weo, choices),
     }
 
 
@@ -463,7 +472,9 @@ def indicators_of(subject: str, weo: Path | None, years: int) -> dict[str, float
     }
 
 
-def own_ceiling(subject: str, weo: Path | None, choices: AssessChoices) -> dict[str, Any] | None:
+def country_ceiling(
+    subject: str, weo: Path | None, choices: AssessmentOptions
+) -> dict[str, Any] | None:
     """Return the country's own ceiling beside its path."""
     return ceiling_row(project(open_country(subject, weo), years=choices.years))
 

@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from commonwatt.core.messages import Message, translate
-from commonwatt.report.theme import ALARM, BAND, scale, sized, svg
+from commonwatt.report.theme import ALARM, BAND, at_common_size, scale, svg
 
 Rows = list[dict[str, Any]]
 
@@ -46,7 +46,10 @@ def bridge_chart(rows: Rows, currency: str) -> str:
     title = f"{rows[0]['fiscal_year']}: balance after each step, from the ledger"
     chart = alt.layer(drawn, labels).properties(title=title)
     said = ", ".join(f"{bar['step']} {bar['high']:,.1f}" for bar in bars)
-    return svg(sized(chart), description=f"Bridge of the balance {rows[0]['fiscal_year']}: {said}.")
+    return svg(
+        at_common_size(chart),
+        description=f"Bridge of the balance {rows[0]['fiscal_year']}: {said}.",
+    )
 
 
 def _bar(row: dict[str, Any], unit: str, *, first: bool) -> dict[str, Any]:
@@ -108,7 +111,7 @@ def need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
     last = [answer[key][-1]["q50"] for key in sides.values()]
     shown = {"with": f"{100 * last[0]:.2f}", "without": f"{100 * last[1]:.2f}"}
     said = Message("Median debt {with} % of GDP with the programme, {without} without.", shown)
-    return svg(sized(alt.layer(area, lines)), description=said.say(language))
+    return svg(at_common_size(alt.layer(area, lines)), description=said.translate(language))
 
 
 PARTS = ("interest", "growth", "primary_balance", "exchange_rate", "stock_flow")
@@ -136,7 +139,9 @@ def decomposition_chart(rows: Rows, heading: str = "") -> str:
         )
     )
     bars = bars.properties(title=heading)
-    return svg(sized(bars), description="What changed the debt ratio each year, in points of GDP.")
+    return svg(
+        at_common_size(bars), description="What changed the debt ratio each year, in points of GDP."
+    )
 
 
 def fan_chart(
@@ -171,4 +176,4 @@ def fan_chart(
         f"{title}: in {last['fiscal_year']} median {last['q50']:.1f}, "
         f"80 % band {last['q10']:.1f} to {last['q90']:.1f}."
     )
-    return svg(sized(alt.layer(*layers).properties(title=heading)), description=said)
+    return svg(at_common_size(alt.layer(*layers).properties(title=heading)), description=said)

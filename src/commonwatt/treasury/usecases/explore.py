@@ -11,14 +11,14 @@ from typing import Any
 
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.engines.fan.summary import chance_rows, quantile_rows
-from commonwatt.treasury.engines.projection import Treatment, project
+from commonwatt.treasury.engines.projection import AccountingTreatment, project
 from commonwatt.treasury.engines.rows import Row, bridge_rows, year_rows
 from commonwatt.treasury.io.country.folder import SHIPPED
-from commonwatt.treasury.usecases.answers import FanChoices, ceiling_row, draw_fan, open_country
+from commonwatt.treasury.usecases.answers import FanOptions, ceiling_row, draw_fan, open_country
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class CountryChange:
     """What differs from the plan.
 
     Args:
@@ -34,12 +34,12 @@ class Change:
     coupon: float = 0.0
     spending: float = 0.0
     years: int = 10
-    treatment: Treatment = field(default_factory=Treatment)
+    treatment: AccountingTreatment = field(default_factory=AccountingTreatment)
     paths: int = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explored:
+class ChangedCountry:
     """A changed path beside the planned one.
 
     Args:
@@ -68,7 +68,7 @@ def shipped_countries() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob("*/country.toml"))
 
 
-def explore(name: str, change: Change) -> Explored:
+def explore(name: str, change: CountryChange) -> ChangedCountry:
     """Return a country's path with a change made to it.
 
     >>> planned = explore("hongkong", Change(years=5))
@@ -77,13 +77,13 @@ def explore(name: str, change: Change) -> Explored:
     True
     """
     planned = open_country(name)
-    country = changed(planned, change)
+    country = changed_country(planned, change)
     span = range(country.first_year, country.first_year + change.years)
     need = {year: change.spending for year in span if change.spending}
     path = project(country, years=change.years, treatment=change.treatment, extra_need=need)
     before = project(planned, years=change.years, treatment=change.treatment)
-    drawn = draw_fan(path, None, FanChoices(paths=change.paths, years=change.years))
-    return Explored(
+    drawn = draw_fan(path, None, FanOptions(paths=change.paths, years=change.years))
+    return ChangedCountry(
         country=country,
         years=[
             row | {"planned_debt_gdp_share": year.debt_share}
@@ -96,7 +96,7 @@ def explore(name: str, change: Change) -> Explored:
     )
 
 
-def changed(country: Country, change: Change) -> Country:
+def changed_country(country: Country, change: CountryChange) -> Country:
     """Return a country with other growth and other coupons to come."""
     return replace(
         country,

@@ -19,20 +19,20 @@ from starlette.concurrency import run_in_threadpool
 from commonwatt.core.messages import LANGUAGES, Message, language_of
 from commonwatt.web.auth.accounts import visitor_of_session, visitor_of_token
 from commonwatt.web.errors import ForbiddenError, ParameterError, SignInError
-from commonwatt.web.request_context import Look, Visitor
-from commonwatt.web.roles import Action, check
+from commonwatt.web.request_context import RequestContext, Visitor
+from commonwatt.web.roles import ConsoleAction, check
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from commonwatt.web.services import Desk
+    from commonwatt.web.services import Services
     from commonwatt.web.settings import Settings
 
 MOST_BYTES: Final = 256 * 1024  # of a form
 THEMES: Final = ("light", "dark")
 
 
-def desk_of(request: Request) -> Desk:
+def services_of(request: Request) -> Services:
     """Return what the console works with."""
     return request.app.state.desk
 
@@ -55,7 +55,7 @@ def set_session(response: Response, settings: Settings, secret: str) -> None:
     )
 
 
-def language_asked(request: Request) -> str:
+def requested_language(request: Request) -> str:
     """Return the language of a request: in its address, chosen before, or the browser's."""
     chosen = request.query_params.get("lang") or request.cookies.get("language", "")
     if chosen in LANGUAGES:
@@ -64,50 +64,50 @@ def language_asked(request: Request) -> str:
     return language_of(first or "en")
 
 
-def theme_asked(request: Request) -> str:
+def requested_theme(request: Request) -> str:
     """Return "light" or "dark" where it was chosen, else "": as the machine is set."""
     chosen = request.query_params.get("theme") or request.cookies.get("theme", "")
     return chosen if chosen in THEMES else ""
 
 
-def look_of(request: Request) -> Look:
+def context_of(request: Request) -> RequestContext:
     """Return who looks, signed in or not."""
-    desk, now = desk_of(request), datetime.now(UTC)
-    return Look(
+    desk, now = services_of(request), datetime.now(UTC)
+    return RequestContext(
         desk=desk,
         visitor=_visitor(request, desk, now) or Visitor(),
-        language=language_asked(request),
+        language=requested_language(request),
         now=now,
         path=_path(request),
     )
 
 
-def signed_in(look: Annotated[Look, Depends(look_of)]) -> Look:
+def signed_in_context(context: Annotated[RequestContext, Depends(context_of)]) -> RequestContext:
     """Return who looks, and refuse nobody.
 
     Raises:
         SignInError: Nobody is signed in.
     """
-    if not look.visitor.name:
+    if not context.visitor.name:
         raise SignInError("sign-in", wanted=Message("somebody who is signed in"))
-    return look
+    return context
 
 
-def allowed(action: Action) -> Callable[..., Look]:
+def require_action(action: ConsoleAction) -> Callable[..., RequestContext]:
     """Return a dependency that lets only those pass who may take `action`."""
 
-    def door(look: Annotated[Look, Depends(signed_in)]) -> Look:
+    def door(look: Annotated[RequestContext, Depends(signed_in_context)]) -> RequestContext:
         check(look.visitor.roles, action)
         return look
 
     return door
 
 
-AnyLook = Annotated[Look, Depends(look_of)]
-SignedIn = Annotated[Look, Depends(signed_in)]
+AnyContext = Annotated[RequestContext, Depends(context_of)]
+SignedInContext = Annotated[RequestContext, Depends(signed_in_context)]
 
 
-async def posted(request: Request) -> Mapping[str, str]:
+async def posted_fields(request: Request) -> Mapping[str, str]:
     """Return the fields of a form, or of a JSON object, that came from our own pages.
 
     A list in JSON, and a field that is given more than once, is joined by commas.
@@ -120,7 +120,7 @@ async def posted(request: Request) -> Mapping[str, str]:
     fields = await _fields(request)
     if request.headers.get("authorization"):
         return fields  # a token is never sent by a browser of its own accord
-    look = await run_in_threadpool(look_of, request)
+    look = await run_in_threadpool(context_of, request)
     if look.visitor.session:
         given = fields.get("csrf", "") or request.headers.get("x-csrf", "")
         if not hmac.compare_digest(given.encode(), look.visitor.csrf.encode()):
@@ -128,7 +128,7 @@ async def posted(request: Request) -> Mapping[str, str]:
     return fields
 
 
-Posted = Annotated[Mapping[str, str], Depends(posted)]
+PostedFields = Annotated[Mapping[str, str], Depends(posted_fields)]
 
 
 def check_same_site(request: Request) -> None:
@@ -145,15 +145,19 @@ def check_same_site(request: Request) -> None:
         raise ForbiddenError("origin", wanted=Message("a form of this console"))
 
 
-def local_path(asked: str) -> str:
+def local_path(requested_path: str) -> str:
     """Return a path of ours to go on to; anything else leads to the first page.
 
     >>> local_path("/fleet?run=1"), local_path("//evil.example"), local_path("https://evil")
     ('/fleet?run=1', '/', '/')
     """
-    parts = urlsplit(asked.replace("\\", "/"))
-    plain = asked.isprintable() and asked.startswith("/") and not asked.startswith("//")
-    return asked if plain and not parts.scheme and not parts.netloc else "/"
+    parts = urlsplit(requested_path.replace("\\", "/"))
+    plain = (
+        requested_path.isprintable()
+        and requested_path.startswith("/")
+        and not requested_path.startswith("//")
+    )
+    return requested_path if plain and not parts.scheme and not parts.netloc else "/"
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -190,7 +194,7 @@ def _path(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def _visitor(request: Request, desk: Desk, now: datetime) -> Visitor | None:
+def _visitor(request: Request, desk: Services, now: datetime) -> Visitor | None:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind:
         return visitor_of_token(desk, token, now=now) if kind.lower() == "bearer" else None

@@ -20,14 +20,14 @@ import sqlalchemy as sa
 import commonwatt.web.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.ledger.entries import instant_text
-from commonwatt.web.errors import ParameterError, SignInError, TooManyError
+from commonwatt.web.errors import ParameterError, SignInError, TooManyRequestsError
 from commonwatt.web.request_context import Visitor
-from commonwatt.web.roles import Role
+from commonwatt.web.roles import ConsoleRole
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-    from commonwatt.web.services import Desk
+    from commonwatt.web.services import Services
 
 LINK_HOURS: Final = 24
 TOKEN_DAYS: Final = 90
@@ -40,41 +40,41 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,59}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class ConsoleAccount:
     """An account as the page of accounts shows it."""
 
     name: str
-    roles: frozenset[Role]
+    roles: frozenset[ConsoleRole]
     closed: bool
     external: bool
     made_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class ConsoleSession:
     """A session just begun: what the cookie holds, and who it is."""
 
     secret: str
     visitor: Visitor
 
 
-def digest(secret: str) -> str:
+def secret_digest(secret: str) -> str:
     """Return what is kept of a secret; secrets are random, so no salt is needed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def any_account(desk: Desk) -> bool:
+def any_account(services: Services) -> bool:
     """Return whether anybody has an account."""
-    with desk.ledger.reading() as connection:
+    with services.ledger.reading() as connection:
         return connection.execute(sa.select(schema.accounts.c.name).limit(1)).first() is not None
 
 
-def accounts(desk: Desk) -> list[Account]:
+def accounts(services: Services) -> list[ConsoleAccount]:
     """Return every account with its roles, by name."""
-    with desk.ledger.reading() as connection:
+    with services.ledger.reading() as connection:
         rows = connection.execute(sa.select(schema.accounts).order_by(schema.accounts.c.name))
         return [
-            Account(
+            ConsoleAccount(
                 name=row.name,
                 roles=roles_of(connection, row.name),
                 closed=row.closed,
@@ -85,46 +85,52 @@ def accounts(desk: Desk) -> list[Account]:
         ]
 
 
-def roles_of(connection: sa.Connection, account: str) -> frozenset[Role]:
+def roles_of(connection: sa.Connection, account: str) -> frozenset[ConsoleRole]:
     """Return the roles of an account."""
     table = schema.grants
     query = sa.select(table.c.role).where(table.c.account == account)
-    return frozenset(Role(role) for (role,) in connection.execute(query))
+    return frozenset(ConsoleRole(role) for (role,) in connection.execute(query))
 
 
-def make_link(desk: Desk, account: str, *, now: datetime) -> str:
+def make_link(services: Services, account: str, *, now: datetime) -> str:
     """Return a secret that once lets its holder set the password of `account`.
 
     An empty `account` is the first one, whose holder chooses the name.
     """
     secret = secrets.token_urlsafe(24)
     ends = instant_text(now + timedelta(hours=LINK_HOURS))
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         tx.execute(sa.delete(schema.links).where(schema.links.c.account == account))
-        row = {"digest": digest(secret), "account": account, "ends_at": ends}
+        row = {"digest": secret_digest(secret), "account": account, "ends_at": ends}
         tx.execute(sa.insert(schema.links).values(row))
         subject = f"account/{account}" if account else "account/first"
-        desk.clerk.record(tx, "link", subject, {"ends_at": ends}, at=now)
+        services.entry_writer.record(tx, "link", subject, {"ends_at": ends}, at=now)
     return secret
 
 
-def account_of_link(desk: Desk, secret: str, *, now: datetime) -> str:
+def account_of_link(services: Services, secret: str, *, now: datetime) -> str:
     """Return whose link this is; empty for the first account.
 
     Raises:
         SignInError: There is no such link, it was used, or it is too old.
     """
-    with desk.ledger.reading() as connection:
+    with services.ledger.reading() as connection:
         return _link(connection, secret, now)
 
 
 def use_link(
-    desk: Desk, secret: str, name: str, password: str, roles: Iterable[Role], *, now: datetime
+    services: Services,
+    secret: str,
+    name: str,
+    password: str,
+    roles: Iterable[ConsoleRole],
+    *,
+    now: datetime,
 ) -> None:
     """Set a password by a one-time link, and make the account if it is the first.
 
     Args:
-        desk: The console.
+        services: The console.
         secret: Of the link; it holds no more afterwards.
         name: For the first account: what it is called.
         password: The new one.
@@ -137,34 +143,36 @@ def use_link(
     """
     check_password(password)
     hashed = _hasher().hash(password)
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         account = _link(tx, secret, now)
-        tx.execute(sa.delete(schema.links).where(schema.links.c.digest == digest(secret)))
+        tx.execute(sa.delete(schema.links).where(schema.links.c.digest == secret_digest(secret)))
         if not account:
             account = name
-            _insert(desk, tx, name, hashed, None, now)
-            for role in sorted({Role.REGISTRAR, *roles}):
-                _grant(desk, tx, name, role, now)
+            _insert(services, tx, name, hashed, None, now)
+            for role in sorted({ConsoleRole.REGISTRAR, *roles}):
+                _grant(services, tx, name, role, now)
         table = schema.accounts
         tx.execute(sa.update(table).where(table.c.name == account).values(password=hashed))
         tx.execute(sa.delete(schema.sessions).where(schema.sessions.c.account == account))
-        desk.clerk.record(tx, "password", f"account/{account}", {}, at=now)
+        services.entry_writer.record(tx, "password", f"account/{account}", {}, at=now)
 
 
-def make_account(desk: Desk, name: str, roles: Iterable[Role], *, by: str, now: datetime) -> None:
+def make_account(
+    services: Services, name: str, roles: Iterable[ConsoleRole], *, by: str, now: datetime
+) -> None:
     """Make an account without a password; a link lets its owner set one.
 
     Raises:
         ParameterError: The name is taken or not of the form.
     """
-    with desk.ledger.transaction() as tx:
-        _insert(desk, tx, name, "", None, now, by=by)
+    with services.ledger.transaction() as tx:
+        _insert(services, tx, name, "", None, now, by=by)
         for role in sorted(set(roles)):
-            _grant(desk, tx, name, role, now, by=by)
+            _grant(services, tx, name, role, now, by=by)
 
 
 def set_roles(
-    desk: Desk, name: str, roles: Iterable[Role], *, by: str, now: datetime
+    services: Services, name: str, roles: Iterable[ConsoleRole], *, by: str, now: datetime
 ) -> None:  # fmt: skip
     """Grant and take away roles, each an entry; sessions follow at once.
 
@@ -172,54 +180,56 @@ def set_roles(
         ParameterError: There is no such account, or nobody would keep the accounts.
     """
     wanted = frozenset(roles)
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         _check_known(tx, name)
         had = roles_of(tx, name)
         for role in sorted(wanted - had):
-            _grant(desk, tx, name, role, now, by=by)
+            _grant(services, tx, name, role, now, by=by)
         for role in sorted(had - wanted):
-            _revoke(desk, tx, name, role, now, by=by)
+            _revoke(services, tx, name, role, now, by=by)
         _check_registrar_left(tx)
 
 
-def check_open(desk: Desk, name: str) -> None:
+def check_open(services: Services, name: str) -> None:
     """Refuse a name that no open account has.
 
     Raises:
         ParameterError: There is no such account.
     """
-    with desk.ledger.reading() as connection:
+    with services.ledger.reading() as connection:
         _check_known(connection, name)
 
 
-def close_account(desk: Desk, name: str, *, by: str, now: datetime) -> None:
+def close_account(services: Services, name: str, *, by: str, now: datetime) -> None:
     """Close an account: it cannot sign in, its sessions, tokens and keys end.
 
     Raises:
         ParameterError: There is no such account, or nobody would keep the accounts.
     """
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         _check_known(tx, name)
         for role in sorted(roles_of(tx, name)):
-            _revoke(desk, tx, name, role, now, by=by)
+            _revoke(services, tx, name, role, now, by=by)
         for table in (schema.sessions, schema.tokens, schema.links):
             tx.execute(sa.delete(table).where(table.c.account == name))
         table = schema.accounts
         tx.execute(sa.update(table).where(table.c.name == name).values(closed=True, password=""))
-        desk.clerk.record(tx, "close", f"account/{name}", {"by": by}, at=now)
+        services.entry_writer.record(tx, "close", f"account/{name}", {"by": by}, at=now)
         _check_registrar_left(tx)
 
 
-def sign_in(desk: Desk, name: str, password: str, address: str, *, now: datetime) -> Session:
+def sign_in(
+    services: Services, name: str, password: str, address: str, *, now: datetime
+) -> ConsoleSession:
     """Return a new session for name and password.
 
     Raises:
         TooManyError: Too many attempts on this name or from this address.
         SignInError: Name and password do not belong together; which is wrong is not said.
     """
-    count_attempt(desk, f"name/{name[:60]}", now)
-    count_attempt(desk, f"address/{address[:60]}", now)
-    with desk.ledger.reading() as connection:
+    count_attempt(services, f"name/{name[:60]}", now)
+    count_attempt(services, f"address/{address[:60]}", now)
+    with services.ledger.reading() as connection:
         table = schema.accounts
         row = connection.execute(sa.select(table).where(table.c.name == name)).first()
     known = row is not None and not row.closed and bool(row.password)
@@ -229,96 +239,100 @@ def sign_in(desk: Desk, name: str, password: str, address: str, *, now: datetime
             found=Message("a name and a password that do not belong together"),
             remedy=Message("Try again, or ask whoever keeps the accounts for a new link."),
         )
-    forget_attempts(desk, f"name/{name[:60]}")
-    return begin_session(desk, name, now=now)
+    forget_attempts(services, f"name/{name[:60]}")
+    return begin_session(services, name, now=now)
 
 
-def begin_session(desk: Desk, account: str, *, now: datetime, how: str = "password") -> Session:
+def begin_session(
+    services: Services, account: str, *, now: datetime, how: str = "password"
+) -> ConsoleSession:
     """Begin a session of an account that has shown who it is."""
     secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
     at = instant_text(now)
     row = {
-        "digest": digest(secret),
+        "digest": secret_digest(secret),
         "account": account,
         "csrf": csrf,
         "made_at": at,
         "seen_at": at,
-        "ends_at": instant_text(now + timedelta(hours=desk.settings.session_hours)),
+        "ends_at": instant_text(now + timedelta(hours=services.settings.session_hours)),
     }
     table = schema.sessions
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         tx.execute(sa.delete(table).where(table.c.ends_at < at))
         tx.execute(sa.insert(table).values(row))
-        desk.clerk.record(tx, "sign-in", f"account/{account}", {"how": how}, at=now)
+        services.entry_writer.record(tx, "sign-in", f"account/{account}", {"how": how}, at=now)
         roles = roles_of(tx, account)
     visitor = Visitor(name=account, roles=roles, session=row["digest"], csrf=csrf)
-    return Session(secret=secret, visitor=visitor)
+    return ConsoleSession(secret=secret, visitor=visitor)
 
 
-def end_session(desk: Desk, visitor: Visitor, *, now: datetime) -> None:
+def end_session(services: Services, visitor: Visitor, *, now: datetime) -> None:
     """End a session."""
     table = schema.sessions
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         tx.execute(sa.delete(table).where(table.c.digest == visitor.session))
-        desk.clerk.record(tx, "sign-out", f"account/{visitor.name}", {}, at=now)
+        services.entry_writer.record(tx, "sign-out", f"account/{visitor.name}", {}, at=now)
 
 
-def visitor_of_session(desk: Desk, secret: str, *, now: datetime) -> Visitor | None:
+def visitor_of_session(services: Services, secret: str, *, now: datetime) -> Visitor | None:
     """Return who holds this session, or None where it has ended."""
     table, at = schema.sessions, instant_text(now)
-    known = digest(secret)
-    with desk.ledger.reading() as connection:
+    known = secret_digest(secret)
+    with services.ledger.reading() as connection:
         query = sa.select(table.c.account, table.c.csrf, table.c.seen_at, table.c.made_at)
         row = connection.execute(query.where(table.c.digest == known, table.c.ends_at > at)).first()
         if row is None:
             return None
         roles = roles_of(connection, row.account)
     if row.seen_at < instant_text(now - _SEEN_EVERY):
-        _touch(desk, known, row.made_at, now)
+        _touch(services, known, row.made_at, now)
     return Visitor(name=row.account, roles=roles, session=known, csrf=row.csrf)
 
 
-def make_token(desk: Desk, account: str, label: str, *, now: datetime) -> str:
+def make_token(services: Services, account: str, label: str, *, now: datetime) -> str:
     """Return a new token for programs, which has the roles of its account."""
     secret = f"cw_{secrets.token_urlsafe(32)}"
     ends = instant_text(now + timedelta(days=TOKEN_DAYS))
     row = {
-        "digest": digest(secret),
+        "digest": secret_digest(secret),
         "account": account,
         "label": label[:60],
         "made_at": instant_text(now),
         "ends_at": ends,
     }
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         tx.execute(sa.insert(schema.tokens).values(row))
         body = {"label": label[:60], "ends_at": ends}
-        desk.clerk.record(tx, "token", f"account/{account}", body, at=now)
+        services.entry_writer.record(tx, "token", f"account/{account}", body, at=now)
     return secret
 
 
-def drop_token(desk: Desk, account: str, known: str, *, now: datetime) -> None:
+def drop_token(services: Services, account: str, known: str, *, now: datetime) -> None:
     """Take back a token of an account, named by its digest."""
     table = schema.tokens
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         tx.execute(sa.delete(table).where(table.c.digest == known, table.c.account == account))
-        desk.clerk.record(tx, "token-back", f"account/{account}", {"token": known[:12]}, at=now)
+        services.entry_writer.record(
+            tx, "token-back", f"account/{account}", {"token": known[:12]}, at=now
+        )
 
 
-def tokens_of(desk: Desk, account: str) -> list[sa.RowMapping]:
+def tokens_of(services: Services, account: str) -> list[sa.RowMapping]:
     """Return the tokens of an account, newest first; never their secrets."""
     table = schema.tokens
     query = sa.select(table).where(table.c.account == account).order_by(table.c.made_at.desc())
-    with desk.ledger.reading() as connection:
+    with services.ledger.reading() as connection:
         return list(connection.execute(query).mappings())
 
 
-def visitor_of_token(desk: Desk, secret: str, *, now: datetime) -> Visitor | None:
+def visitor_of_token(services: Services, secret: str, *, now: datetime) -> Visitor | None:
     """Return whose token this is, or None where it does not hold."""
     table = schema.tokens
     query = sa.select(table.c.account).where(
-        table.c.digest == digest(secret), table.c.ends_at > instant_text(now)
+        table.c.digest == secret_digest(secret), table.c.ends_at > instant_text(now)
     )
-    with desk.ledger.reading() as connection:
+    with services.ledger.reading() as connection:
         row = connection.execute(query).first()
         if row is None:
             return None
@@ -326,7 +340,7 @@ def visitor_of_token(desk: Desk, secret: str, *, now: datetime) -> Visitor | Non
 
 
 def account_of_subject(
-    desk: Desk, subject: str, name: str, roles: Iterable[Role], *, now: datetime
+    services: Services, subject: str, name: str, roles: Iterable[ConsoleRole], *, now: datetime
 ) -> str:
     """Return the account of a person whom a provider vouches for, made at their first sign-in.
 
@@ -337,22 +351,22 @@ def account_of_subject(
         SignInError: The account was closed.
     """
     table, wanted = schema.accounts, frozenset(roles)
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         row = tx.execute(sa.select(table).where(table.c.subject == subject)).first()
         account = row.name if row else _free_name(tx, name)
         if row is not None and row.closed:
             raise SignInError("sign-in", found=Message("a closed account"))
         if row is None:
-            _insert(desk, tx, account, "", subject, now, by="provider")
+            _insert(services, tx, account, "", subject, now, by="provider")
         had = roles_of(tx, account)
         for role in sorted(wanted - had):
-            _grant(desk, tx, account, role, now, by="provider")
+            _grant(services, tx, account, role, now, by="provider")
         for role in sorted(had - wanted):
-            _revoke(desk, tx, account, role, now, by="provider")
+            _revoke(services, tx, account, role, now, by="provider")
     return account
 
 
-def count_attempt(desk: Desk, key: str, now: datetime) -> None:
+def count_attempt(services: Services, key: str, now: datetime) -> None:
     """Count an attempt to sign in.
 
     Raises:
@@ -360,25 +374,27 @@ def count_attempt(desk: Desk, key: str, now: datetime) -> None:
     """
     table, window = schema.attempts, int(now.timestamp()) // _WINDOW_S
     this = (table.c.key == key) & (table.c.window == window)
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         if not tx.execute(sa.update(table).where(this).values(count=table.c.count + 1)).rowcount:
             tx.execute(sa.delete(table).where(table.c.window < window))
             tx.execute(sa.insert(table).values(key=key, window=window, count=1))
         count = tx.execute(sa.select(table.c.count).where(this)).scalar_one()
-        if count == desk.settings.attempts + 1:
-            desk.clerk.record(tx, "attempts", "account/attempts", {"window": window}, at=now)
-    if count > desk.settings.attempts:
-        raise TooManyError(
+        if count == services.settings.attempts + 1:
+            services.entry_writer.record(
+                tx, "attempts", "account/attempts", {"window": window}, at=now
+            )
+    if count > services.settings.attempts:
+        raise TooManyRequestsError(
             "sign-in",
             found=Message("too many attempts"),
             remedy=Message("Wait a quarter of an hour."),
         )
 
 
-def forget_attempts(desk: Desk, key: str) -> None:
+def forget_attempts(services: Services, key: str) -> None:
     """Forget the attempts on a name that has signed in."""
     table = schema.attempts
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         tx.execute(sa.delete(table).where(table.c.key == key))
 
 
@@ -395,7 +411,7 @@ def check_password(password: str) -> None:
 
 
 def _insert(
-    desk: Desk,
+    desk: Services,
     tx: sa.Connection,
     name: str,
     hashed: str,
@@ -413,7 +429,7 @@ def _insert(
         "made_at": instant_text(now),
     }
     tx.execute(sa.insert(schema.accounts).values(row))
-    desk.clerk.record(tx, "account", f"account/{name}", {"by": by}, at=now)
+    desk.entry_writer.record(tx, "account", f"account/{name}", {"by": by}, at=now)
 
 
 def _check_name(tx: sa.Connection, name: str) -> None:
@@ -434,38 +450,44 @@ def _check_known(tx: sa.Connection, name: str) -> None:
 
 def _check_registrar_left(tx: sa.Connection) -> None:
     table = schema.grants
-    query = sa.select(table.c.account).where(table.c.role == Role.REGISTRAR.value)
+    query = sa.select(table.c.account).where(table.c.role == ConsoleRole.REGISTRAR.value)
     if tx.execute(query).first() is None:
         wanted = Message("at least one account that keeps the accounts")
         raise ParameterError("roles", wanted=wanted)
 
 
 def _grant(
-    desk: Desk, tx: sa.Connection, account: str, role: Role, now: datetime, *, by: str = "link"
+    desk: Services,
+    tx: sa.Connection,
+    account: str,
+    role: ConsoleRole,
+    now: datetime,
+    *,
+    by: str = "link",
 ) -> None:
-    actor_id = desk.clerk.enrol(tx, account, role.value, at=now)
+    actor_id = desk.entry_writer.enrol(tx, account, role.value, at=now)
     row = {"account": account, "role": role.value, "actor_id": actor_id}
     tx.execute(sa.insert(schema.grants).values(row))
     body = {"role": role.value, "actor": actor_id, "by": by}
-    desk.clerk.record(tx, "grant", f"account/{account}", body, at=now)
+    desk.entry_writer.record(tx, "grant", f"account/{account}", body, at=now)
 
 
 def _revoke(
-    desk: Desk, tx: sa.Connection, account: str, role: Role, now: datetime, *, by: str
+    desk: Services, tx: sa.Connection, account: str, role: ConsoleRole, now: datetime, *, by: str
 ) -> None:
     table = schema.grants
     this = (table.c.account == account) & (table.c.role == role.value)
     actor_id = tx.execute(sa.select(table.c.actor_id).where(this)).scalar_one()
     tx.execute(sa.delete(table).where(this))
-    desk.clerk.revoke(tx, actor_id, f"role taken back by {by}", at=now)
+    desk.entry_writer.revoke(tx, actor_id, f"role taken back by {by}", at=now)
     body = {"role": role.value, "by": by}
-    desk.clerk.record(tx, "grant-back", f"account/{account}", body, at=now)
+    desk.entry_writer.record(tx, "grant-back", f"account/{account}", body, at=now)
 
 
 def _link(connection: sa.Connection, secret: str, now: datetime) -> str:
     table = schema.links
     query = sa.select(table.c.account).where(
-        table.c.digest == digest(secret), table.c.ends_at > instant_text(now)
+        table.c.digest == secret_digest(secret), table.c.ends_at > instant_text(now)
     )
     row = connection.execute(query).first()
     if row is None:
@@ -477,7 +499,7 @@ def _link(connection: sa.Connection, secret: str, now: datetime) -> str:
     return str(row.account)
 
 
-def _touch(desk: Desk, known: str, made_at: str, now: datetime) -> None:
+def _touch(desk: Services, known: str, made_at: str, now: datetime) -> None:
     made = datetime.strptime(made_at, "%Y-%m-%dT%H:%M:%S.%f%z")
     ends = min(now + timedelta(hours=desk.settings.session_hours), made + LONGEST_SESSION)
     table = schema.sessions

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.core.messages import Message
 from commonwatt.web.errors import SignInError
-from commonwatt.web.roles import Role
+from commonwatt.web.roles import ConsoleRole
 
 if TYPE_CHECKING:
     from commonwatt.web.settings import Settings
 
-BACK: Final = "/oidc/back"
+CALLBACK_PATH: Final = "/oidc/back"
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "PS256")
 _LEEWAY_S: Final = 60
 _TIMEOUT_S: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class PendingSignIn:
     """A sign-in that has gone to the provider and not come back yet.
 
     Args:
@@ -51,7 +51,7 @@ class Pending:
         return json.dumps([self.state, self.nonce, self.verifier, self.next])
 
     @classmethod
-    def of_text(cls, text: str) -> Pending:
+    def of_text(cls, text: str) -> PendingSignIn:
         """Return what a cookie holds.
 
         Raises:
@@ -65,15 +65,15 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vouched:
+class VouchedIdentity:
     """Whom the provider vouches for."""
 
     subject: str
     name: str
-    roles: frozenset[Role]
+    roles: frozenset[ConsoleRole]
 
 
-class Provider:
+class OidcProvider:
     """One OpenID Connect provider, as it describes itself."""
 
     def __init__(self, settings: Settings) -> None:
@@ -81,9 +81,9 @@ class Provider:
         self._about: Mapping[str, Any] = {}
         self._asked_at = float("-inf")
 
-    def begin(self, next_: str) -> tuple[str, Pending]:
+    def begin(self, next_: str) -> tuple[str, PendingSignIn]:
         """Return the provider's address to go to, and what to remember until then."""
-        pending = Pending(
+        pending = PendingSignIn(
             state=secrets.token_urlsafe(24),
             nonce=secrets.token_urlsafe(24),
             verifier=secrets.token_urlsafe(48),
@@ -98,7 +98,7 @@ class Provider:
             )
         return str(url), pending
 
-    def finish(self, pending: Pending, state: str, code: str) -> Vouched:
+    def finish(self, pending: PendingSignIn, state: str, code: str) -> VouchedIdentity:
         """Return whom the provider vouches for, by the code that it sent back.
 
         Raises:
@@ -108,15 +108,15 @@ class Provider:
             raise SignInError("oidc", found=Message("an answer to another sign-in"))
         token = self._fetched(code, pending.verifier)
         claims = self._claims(token, pending.nonce)
-        known = {role.value: role for role in Role}
+        known = {role.value: role for role in ConsoleRole}
         told: Any = claims.get(self._settings.oidc_roles_claim) or []
         named = [str(one) for one in (told if isinstance(told, list) else str(told).split())]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         roles = frozenset(known[one] for one in named if one in known)
         name = claims.get("preferred_username") or claims.get("email") or claims["sub"]
-        return Vouched(
+        return VouchedIdentity(
             subject=f"{claims['iss']} {claims['sub']}",
             name=str(name),
-            roles=roles or frozenset({Role.VIEWER}),
+            roles=roles or frozenset({ConsoleRole.VIEWER}),
         )
 
     def _fetched(self, code: str, verifier: str) -> str:
@@ -181,7 +181,7 @@ class Provider:
         return OAuth2Client(
             client_id=self._settings.oidc_client,
             client_secret=_secret(self._settings.oidc_secret_file),
-            redirect_uri=self._settings.address + BACK,
+            redirect_uri=self._settings.address + CALLBACK_PATH,
             scope="openid profile email",
             code_challenge_method="S256",
             timeout=_TIMEOUT_S,

@@ -10,30 +10,30 @@ import sqlalchemy as sa
 import commonwatt.web.schema as schema
 from commonwatt.core.messages import Message
 from commonwatt.web.errors import ForbiddenError
-from commonwatt.web.roles import Role
+from commonwatt.web.roles import ConsoleRole
 
 if TYPE_CHECKING:
     from commonwatt.ledger import Key
-    from commonwatt.web.request_context import Look
+    from commonwatt.web.request_context import RequestContext
 
 
-def hand_of(look: Look, roles: Iterable[Role]) -> Key:
+def signing_key(context: RequestContext, roles: Iterable[ConsoleRole]) -> Key:
     """Return the key under which who looks acts in the first of `roles` that they hold.
 
     Raises:
         ForbiddenError: They hold none of them.
     """
     table = schema.grants
-    with look.desk.ledger.reading() as connection:
+    with context.desk.ledger.reading() as connection:
         rows = connection.execute(
-            sa.select(table.c.role, table.c.actor_id).where(table.c.account == look.visitor.name)
+            sa.select(table.c.role, table.c.actor_id).where(table.c.account == context.visitor.name)
         )
         known: dict[str, str] = {row.role: row.actor_id for row in rows}
     wanted = list(roles)
     for role in wanted:
         if role.value in known:
-            return look.desk.clerk.key_of(known[role.value])
+            return context.desk.entry_writer.key_of(known[role.value])
     names = ", ".join(role.value for role in wanted)
     raise ForbiddenError(
-        look.visitor.name, wanted=Message("one of the roles {roles}", {"roles": names})
+        context.visitor.name, wanted=Message("one of the roles {roles}", {"roles": names})
     )

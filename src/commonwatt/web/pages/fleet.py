@@ -5,17 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.cache import Ask
-from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Series, View
-from commonwatt.web.pages.study import RUN_OF_STUDY, no_study, study_of
-from commonwatt.web.parameters import Kind, Options, Parameter, Values
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action
+from commonwatt.web.cache import TableQuery
+from commonwatt.web.page_view import (
+    Chart,
+    ChartForm,
+    ChartSeries,
+    ColumnHeading,
+    HeadlineFact,
+    PageView,
+    TableListing,
+)
+from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
+from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
     from commonwatt.runs import Run
 
-JOB = Parameter(
+JOB = PageParameter(
     name="job",
     label=Message("Job"),
     meaning=Message("A job's name in the trace; the page then says when it ran and why it waited."),
@@ -23,35 +31,35 @@ JOB = Parameter(
 )
 
 
-def _comparisons(look: Look) -> Options:
+def _comparisons(look: RequestContext) -> Options:
     own: Options = [("", Message("the study's own"))]
-    runs = look.desk.runs.every("fleet-compare")[:20]
+    runs = look.desk.runs.list_runs("fleet-compare")[:20]
     return [*own, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
 
 
-COMPARE = Parameter(
+COMPARE = PageParameter(
     name="compare",
     label=Message("Comparison"),
     meaning=Message("A comparison of policies that was run; the study's own otherwise."),
-    kind=Kind.CHOICE,
+    kind=ParameterKind.CHOICE,
     options=_comparisons,
     longest=16,
 )
 
 
-def build(look: Look, values: Values) -> View:
+def build(context: RequestContext, values: PageValues) -> PageView:
     """Return use, queue, waits, energy and policies of a study's fleet."""
-    run = study_of(look, values)
+    run = study_of(context, values)
     if run is None:
-        return no_study(look)
+        return page_without_study(context)
     asked = values.text("compare")
-    compared = look.desk.runs.find(asked, "fleet-compare") if asked else run
-    return View(
+    compared = context.desk.runs.find(asked, "fleet-compare") if asked else run
+    return PageView(
         lede=_lede(run.headline),
         facts=_facts(run.headline),
-        charts=[*_over_time(look, run), *_compared()],
-        tables=_tables(look, run, compared or run),
-        extra=_job(look, run, values.text("job")),
+        charts=[*_over_time(context, run), *_compared()],
+        tables=_tables(context, run, compared or run),
+        extra=_job(context, run, values.text("job")),
         notes=[
             Message(
                 "Utilisation is allocated GPU time over available GPU time, from the first to "
@@ -76,23 +84,23 @@ def _lede(head: dict[str, Any]) -> Message:
     )
 
 
-def _facts(head: dict[str, Any]) -> list[Fact]:
+def _facts(head: dict[str, Any]) -> list[HeadlineFact]:
     return [
-        Fact(
+        HeadlineFact(
             label=Message("Utilisation"),
             value=f"{head['utilisation_share']:.1%}",
             note=Message("first to last arrival"),
         ),
-        Fact(
+        HeadlineFact(
             label=Message("Queue delay, mean"),
             value=f"{head['mean_queue_delay_s'] / 3600:.1f} h",
             note=Message("first start minus submission"),
         ),
-        Fact(
+        HeadlineFact(
             label=Message("Queue delay, 95th percentile"),
             value=f"{head['p95_queue_delay_s'] / 3600:.1f} h",
         ),
-        Fact(
+        HeadlineFact(
             label=Message("Energy"),
             value=f"{head['energy_kwh'] / 1000:,.0f} MWh",
             note=Message("cooling and losses included"),
@@ -100,7 +108,7 @@ def _facts(head: dict[str, Any]) -> list[Fact]:
     ]
 
 
-def _over_time(look: Look, run: Run) -> list[Chart]:
+def _over_time(look: RequestContext, run: Run) -> list[Chart]:
     sites = look.desk.runs.frame(run, "fleet_sites")["site"].to_list()
     days = Message("Days from the first submission")
     return [
@@ -108,24 +116,24 @@ def _over_time(look: Look, run: Run) -> list[Chart]:
             name="use",
             title=Message("Allocated GPUs by site"),
             caption=Message("Mean of each bin, stacked."),
-            form=Form.AREAS,
+            form=ChartForm.AREAS,
             table="use",
             x="day",
             x_label=days,
-            series=[Series("allocated_gpus", site, where=("site", site)) for site in sites],
+            series=[ChartSeries("allocated_gpus", site, where=("site", site)) for site in sites],
             unit="GPU",
         ),
         Chart(
             name="queue",
             title=Message("The queue"),
             caption=Message("Jobs that waited and the GPUs that they asked for, mean of each bin."),
-            form=Form.LINES,
+            form=ChartForm.LINES,
             table="queue",
             x="day",
             x_label=days,
             series=[
-                Series("waiting_jobs", Message("Jobs waiting")),
-                Series("waiting_gpus", Message("GPUs that they ask for")),
+                ChartSeries("waiting_jobs", Message("Jobs waiting")),
+                ChartSeries("waiting_gpus", Message("GPUs that they ask for")),
             ],
         ),
     ]
@@ -140,25 +148,25 @@ def _compared() -> list[Chart]:
                 "Queue delay by tenant: a bar from the median to the 95th percentile, "
                 "a dot at the mean."
             ),
-            form=Form.RANGES,
+            form=ChartForm.RANGES,
             table="tenants",
             x="tenant",
             x_label=Message("Queue delay [h]"),
-            series=[Series("mean_h", Message("Mean"), low="p50_h", high="p95_h")],
+            series=[ChartSeries("mean_h", Message("Mean"), low="p50_h", high="p95_h")],
             unit="h",
         ),
         Chart(
             name="energy",
             title=Message("Where the energy went"),
             caption=Message("Draw of held GPUs, of free GPUs, and cooling with losses, by site."),
-            form=Form.BARS,
+            form=ChartForm.BARS,
             table="sites",
             x="site",
             x_label="MWh",
             series=[
-                Series("busy_mwh", Message("Busy GPUs")),
-                Series("idle_mwh", Message("Idle GPUs")),
-                Series("overhead_mwh", Message("Cooling and losses (PUE)")),
+                ChartSeries("busy_mwh", Message("Busy GPUs")),
+                ChartSeries("idle_mwh", Message("Idle GPUs")),
+                ChartSeries("overhead_mwh", Message("Cooling and losses (PUE)")),
             ],
             unit="MWh",
         ),
@@ -170,13 +178,13 @@ def _compared() -> list[Chart]:
                 "shortest-job-first order knows every run time, as no real scheduler does; it "
                 "shows what could be won."
             ),
-            form=Form.POINTS,
+            form=ChartForm.POINTS,
             table="policies",
             x="policy",
             x_label=Message("Queue delay [s], logarithmic"),
             series=[
-                Series("mean_queue_delay_s", Message("Mean")),
-                Series("p95_queue_delay_s", Message("95th percentile")),
+                ChartSeries("mean_queue_delay_s", Message("Mean")),
+                ChartSeries("p95_queue_delay_s", Message("95th percentile")),
             ],
             unit="s",
             logarithmic=True,
@@ -184,100 +192,100 @@ def _compared() -> list[Chart]:
     ]
 
 
-def _tables(look: Look, run: Run, compared: Run) -> list[Listing]:
+def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]:
     rows = look.desk.runs.rows
     return [
-        Listing(
+        TableListing(
             name="jobs",
             title=Message("Jobs"),
             rows=rows(run, "fleet_jobs"),
             headings=[
-                Heading("job_id", Message("Job")),
-                Heading("tenant", Message("Tenant")),
-                Heading("gpus", Message("GPUs")),
-                Heading("submit_s", Message("Submitted"), "s"),
-                Heading("queue_delay_s", Message("Queue delay"), "s"),
-                Heading("pending_s", Message("Time not running"), "s"),
-                Heading("state", Message("State")),
-                Heading("preemptions", Message("Preemptions")),
+                ColumnHeading("job_id", Message("Job")),
+                ColumnHeading("tenant", Message("Tenant")),
+                ColumnHeading("gpus", Message("GPUs")),
+                ColumnHeading("submit_s", Message("Submitted"), "s"),
+                ColumnHeading("queue_delay_s", Message("Queue delay"), "s"),
+                ColumnHeading("pending_s", Message("Time not running"), "s"),
+                ColumnHeading("state", Message("State")),
+                ColumnHeading("preemptions", Message("Preemptions")),
             ],
             note=Message("Instants are seconds from the trace's origin."),
         ),
-        Listing(
+        TableListing(
             name="policies",
             title=Message("Policies compared"),
             rows=rows(compared, "fleet_policies"),
             headings=[
-                Heading("policy", Message("Policy")),
-                Heading("utilisation_share", Message("Utilisation")),
-                Heading("mean_queue_delay_s", Message("Queue delay, mean"), "s"),
-                Heading("p95_queue_delay_s", Message("Queue delay, 95th percentile"), "s"),
-                Heading("mean_jct_s", Message("End minus submission, mean"), "s"),
-                Heading("fragmented_gpu_share", Message("Idle while jobs waited")),
-                Heading("preemptions", Message("Preemptions")),
+                ColumnHeading("policy", Message("Policy")),
+                ColumnHeading("utilisation_share", Message("Utilisation")),
+                ColumnHeading("mean_queue_delay_s", Message("Queue delay, mean"), "s"),
+                ColumnHeading("p95_queue_delay_s", Message("Queue delay, 95th percentile"), "s"),
+                ColumnHeading("mean_jct_s", Message("End minus submission, mean"), "s"),
+                ColumnHeading("fragmented_gpu_share", Message("Idle while jobs waited")),
+                ColumnHeading("preemptions", Message("Preemptions")),
             ],
         ),
-        Listing(
+        TableListing(
             name="tenants",
             title=Message("Service by tenant"),
             rows=rows(run, "fleet_tenants"),
             headings=[
-                Heading("tenant", Message("Tenant")),
-                Heading("jobs", Message("Jobs")),
-                Heading("gpu_hours", Message("GPU time"), "GPU-h"),
-                Heading("mean_h", Message("Queue delay, mean"), "h"),
-                Heading("p50_h", Message("Queue delay, median"), "h"),
-                Heading("p95_h", Message("Queue delay, 95th percentile"), "h"),
+                ColumnHeading("tenant", Message("Tenant")),
+                ColumnHeading("jobs", Message("Jobs")),
+                ColumnHeading("gpu_hours", Message("GPU time"), "GPU-h"),
+                ColumnHeading("mean_h", Message("Queue delay, mean"), "h"),
+                ColumnHeading("p50_h", Message("Queue delay, median"), "h"),
+                ColumnHeading("p95_h", Message("Queue delay, 95th percentile"), "h"),
             ],
         ),
-        Listing(
+        TableListing(
             name="sites",
             title=Message("By site"),
             rows=rows(run, "fleet_sites"),
             headings=[
-                Heading("site", Message("Site")),
-                Heading("gpus", Message("GPUs")),
-                Heading("utilisation_share", Message("Utilisation")),
-                Heading("busy_mwh", Message("Busy GPUs"), "MWh"),
-                Heading("idle_mwh", Message("Idle GPUs"), "MWh"),
-                Heading("overhead_mwh", Message("Cooling and losses (PUE)"), "MWh"),
-                Heading("cost_usd", Message("Power bill"), "USD"),
-                Heading("carbon_t", Message("Carbon"), "t CO₂e"),
+                ColumnHeading("site", Message("Site")),
+                ColumnHeading("gpus", Message("GPUs")),
+                ColumnHeading("utilisation_share", Message("Utilisation")),
+                ColumnHeading("busy_mwh", Message("Busy GPUs"), "MWh"),
+                ColumnHeading("idle_mwh", Message("Idle GPUs"), "MWh"),
+                ColumnHeading("overhead_mwh", Message("Cooling and losses (PUE)"), "MWh"),
+                ColumnHeading("cost_usd", Message("Power bill"), "USD"),
+                ColumnHeading("carbon_t", Message("Carbon"), "t CO₂e"),
             ],
         ),
-        Listing(
+        TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
             headings=[
-                Heading("day", Message("Day")),
-                Heading("site", Message("Site")),
-                Heading("allocated_gpus", Message("Allocated GPUs")),
-                Heading("available_gpus", Message("GPUs on the site")),
+                ColumnHeading("day", Message("Day")),
+                ColumnHeading("site", Message("Site")),
+                ColumnHeading("allocated_gpus", Message("Allocated GPUs")),
+                ColumnHeading("available_gpus", Message("GPUs on the site")),
             ],
             folded=True,
         ),
-        Listing(
+        TableListing(
             name="queue",
             title=Message("The queue over time"),
             rows=rows(run, "fleet_queue"),
             headings=[
-                Heading("day", Message("Day")),
-                Heading("waiting_jobs", Message("Jobs waiting")),
-                Heading("waiting_gpus", Message("GPUs that they ask for")),
+                ColumnHeading("day", Message("Day")),
+                ColumnHeading("waiting_jobs", Message("Jobs waiting")),
+                ColumnHeading("waiting_gpus", Message("GPUs that they ask for")),
             ],
             folded=True,
         ),
     ]
 
 
-def _job(look: Look, run: Run, name: str) -> dict[str, Any]:
+def _job(look: RequestContext, run: Run, name: str) -> dict[str, Any]:
     """Return what the study and an explanation know of one job."""
     if not name:
         return {}
     rows = look.desk.runs.rows(run, "fleet_jobs")
-    ask = Ask(count=5, column="job_id", starts=name)
-    few = look.desk.kept.page(rows, ask).frame
+    ask = TableQuery(count=5, column="job_id", starts=name)
+    few = look.desk.cache.page(rows, ask).frame
     found = few.filter(few["job_id"] == name).to_dicts()
     told = _explanation(look, run, name)
     return {
@@ -288,9 +296,9 @@ def _job(look: Look, run: Run, name: str) -> dict[str, Any]:
     }
 
 
-def _explanation(look: Look, run: Run, name: str) -> list[str]:
+def _explanation(look: RequestContext, run: Run, name: str) -> list[str]:
     """Return why the job waited, where that was asked before on the same inputs."""
-    for one in look.desk.runs.every("fleet-explain"):
+    for one in look.desk.runs.list_runs("fleet-explain"):
         if one.parameters.get("job") == name and one.inputs == run.inputs:
             said = look.desk.runs.frame(one, "sentences")
             return said.filter(said["language"] == look.language)["sentence"].to_list()
@@ -300,7 +308,7 @@ def _explanation(look: Look, run: Run, name: str) -> list[str]:
 PAGE = Page(
     name="fleet",
     title=Message("Fleet"),
-    action=Action.SEE_PLANS,
+    action=ConsoleAction.SEE_PLANS,
     build=build,
     parameters=(RUN_OF_STUDY, COMPARE, JOB),
     template="fleet.html",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Fact, Heading, Listing, Rows, View
-from commonwatt.web.parameters import Kind, Parameter, Values
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action, check
+from commonwatt.web.page_view import ColumnHeading, HeadlineFact, PageView, TableListing, TableRows
+from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction, check
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 _SHOWN: Final = 5_000  # entries in the table; files of the command hold all
 _MOST_VERIFIED: Final = 5_000  # entries that a page checks within its time
 
-FROM = Parameter(
+FROM = PageParameter(
     name="from",
     label=Message("First entry"),
     meaning=Message("Number of the first entry shown; the newest ones where nothing is given."),
-    kind=Kind.NUMBER,
+    kind=ParameterKind.NUMBER,
     minimum=0,
     maximum=1e12,
 )
-SUBJECT = Parameter(
+SUBJECT = PageParameter(
     name="subject",
     label=Message("Subject"),
     meaning=Message(
@@ -32,46 +32,46 @@ SUBJECT = Parameter(
     ),
     longest=200,
 )
-PROVE = Parameter(
+PROVE = PageParameter(
     name="prove",
     label=Message("Prove an entry"),
     meaning=Message("Number of an entry that is to be proved to stand in this ledger."),
-    kind=Kind.NUMBER,
+    kind=ParameterKind.NUMBER,
     minimum=0,
     maximum=1e12,
 )
-VERIFY = Parameter(
+VERIFY = PageParameter(
     name="verify",
     label=Message("Verify"),
     meaning=Message("Check every hash and signature now; larger ledgers by the command."),
-    kind=Kind.CHOICE,
+    kind=ParameterKind.CHOICE,
     options=lambda _: [("", Message("no")), ("yes", Message("yes"))],
 )
 
 
-def build(look: Look, values: Values) -> View:
+def build(context: RequestContext, values: PageValues) -> PageView:
     """Return entries, and proofs where they are asked for."""
-    ledger = look.desk.ledger
+    ledger = context.desk.ledger
     head = ledger.head()
     extra: dict[str, Any] = {}
     if values.text(PROVE.name):
-        extra["proof"] = _proof(look, int(values.number(PROVE.name)))
+        extra["proof"] = _proof(context, int(values.number(PROVE.name)))
     facts = [
-        Fact(label=Message("Entries"), value=f"{head.size:,}"),
-        Fact(label=Message("Last link"), value=head.link.hex()[:16]),
-        Fact(label=Message("Last entry"), value=head.at[:19]),
+        HeadlineFact(label=Message("Entries"), value=f"{head.size:,}"),
+        HeadlineFact(label=Message("Last link"), value=head.link.hex()[:16]),
+        HeadlineFact(label=Message("Last entry"), value=head.at[:19]),
     ]
     if values.text(VERIFY.name) == "yes":
-        check(look.visitor.roles, Action.VERIFY_LEDGER)
-        facts.append(_verified(look, head.size))
-    return View(
+        check(context.visitor.roles, ConsoleAction.VERIFY_LEDGER)
+        facts.append(_verified(context, head.size))
+    return PageView(
         lede=Message(
             "{size} entries, each chained to the one before it by SHA-256 and signed. What was "
             "written cannot be changed without its being seen.",
             {"size": f"{head.size:,}"},
         ),
         facts=facts,
-        tables=[_entries(look, values, head.size)],
+        tables=[_entries(context, values, head.size)],
         notes=[
             Message(
                 "Keep a checkpoint outside this house: commonwatt ledger checkpoint. An export "
@@ -83,17 +83,17 @@ def build(look: Look, values: Values) -> View:
     )
 
 
-def _verified(look: Look, size: int) -> Fact:
+def _verified(look: RequestContext, size: int) -> HeadlineFact:
     from commonwatt.ledger.verify import verify
 
     if size > _MOST_VERIFIED:
-        return Fact(
+        return HeadlineFact(
             label=Message("Verified"),
             value="–",
             note=Message("too long for a page; use commonwatt ledger verify"),
         )
     found = verify(look.desk.ledger)
-    return Fact(
+    return HeadlineFact(
         label=Message("Verified"),
         value=f"{found.entries:,}",
         note=Message(
@@ -103,7 +103,7 @@ def _verified(look: Look, size: int) -> Fact:
     )
 
 
-def _proof(look: Look, index: int) -> dict[str, Any]:
+def _proof(look: RequestContext, index: int) -> dict[str, Any]:
     proof = look.desk.ledger.inclusion(index)
     return {
         "index": proof.index,
@@ -115,7 +115,7 @@ def _proof(look: Look, index: int) -> dict[str, Any]:
     }
 
 
-def _entries(look: Look, values: Values, size: int) -> Listing:
+def _entries(look: RequestContext, values: PageValues, size: int) -> TableListing:
     first = int(values.number(FROM.name)) if values.text(FROM.name) else max(0, size - _SHOWN)
     subject = values.text(SUBJECT.name)
 
@@ -137,17 +137,17 @@ def _entries(look: Look, values: Values, size: int) -> Listing:
         ]
         return pl.DataFrame(rows[::-1], schema=_COLUMNS)
 
-    return Listing(
+    return TableListing(
         name="entries",
         title=Message("Entries, the newest first"),
-        rows=Rows(key=f"ledger/{first}/{subject}/{size}", load=load),
+        rows=TableRows(key=f"ledger/{first}/{subject}/{size}", load=load),
         headings=[
-            Heading("entry", Message("Entry")),
-            Heading("at", Message("At")),
-            Heading("kind", Message("Kind")),
-            Heading("subject", Message("Subject")),
-            Heading("role", Message("Role")),
-            Heading("actor", Message("Actor")),
+            ColumnHeading("entry", Message("Entry")),
+            ColumnHeading("at", Message("At")),
+            ColumnHeading("kind", Message("Kind")),
+            ColumnHeading("subject", Message("Subject")),
+            ColumnHeading("role", Message("Role")),
+            ColumnHeading("actor", Message("Actor")),
         ],
     )
 
@@ -157,7 +157,7 @@ _COLUMNS: Final = ["entry", "at", "kind", "subject", "role", "actor"]
 PAGE = Page(
     name="ledger",
     title=Message("Ledger"),
-    action=Action.SEE_LEDGER,
+    action=ConsoleAction.SEE_LEDGER,
     build=build,
     parameters=(FROM, SUBJECT, PROVE, VERIFY),
     template="ledger.html",

@@ -6,39 +6,48 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
+from commonwatt.web.page_view import (
+    Chart,
+    ChartForm,
+    ChartSeries,
+    ColumnHeading,
+    HeadlineFact,
+    PageView,
+    TableListing,
+    TableRows,
+)
 from commonwatt.web.pages.states import listing
-from commonwatt.web.parameters import Values
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action
+from commonwatt.web.parameters import PageValues
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
     import polars as pl
 
     from commonwatt.runs import Run
 
-WATCHED = "clinic_over_time"
+CLINIC_OVER_TIME = "clinic_over_time"
 EVIDENCE = "clinic_evidence"
 GROUPS = "clinic_subgroups"
 
 
-def build(look: Look, values: Values) -> View:
+def build(context: RequestContext, values: PageValues) -> PageView:
     """Return deployments, duties, rulings and events, and the example models of a study."""
     del values
     from commonwatt.clinic.usecases.overview import (
         deployments,
         duties,
         events,
-        registry_of,
+        load_registry,
         rulings,
     )
 
-    registry = registry_of(look.desk.ledger)
-    standing = deployments(registry, look.now)
+    registry = load_registry(context.desk.ledger)
+    standing = deployments(registry, context.now)
     owed = duties(registry)
     live = [row for row in standing if row["status"] == "live"]
-    run = look.desk.runs.find("", "study")
-    return View(
+    run = context.desk.runs.find("", "study")
+    return PageView(
         lede=Message(
             "{live} of {all} deployments are live; {alarms} alarms are on record and {owed} "
             "reports are owed.",
@@ -50,10 +59,10 @@ def build(look: Look, values: Values) -> View:
             },
         ),
         facts=_facts(registry, owed),
-        charts=_charts(look, run),
+        charts=_charts(context, run),
         tables=[
-            *_tables(look, standing, owed, rulings(registry), events(registry)),
-            *_watched(look, run),
+            *_tables(context, standing, owed, rulings(registry), events(registry)),
+            *_watched(context, run),
         ],
         notes=[
             Message(
@@ -62,21 +71,25 @@ def build(look: Look, values: Values) -> View:
                 "false alarm is stated in the deployment's plan."
             )
         ],
-        sources=[run.run_id] if run is not None and look.desk.runs.has(run, WATCHED) else [],
+        sources=[run.run_id]
+        if run is not None and context.desk.runs.has(run, CLINIC_OVER_TIME)
+        else [],
         extra={
             "versions": registry.by_kind["version"],
             "deployments": [row["deployment"] for row in standing],
-            "may_report": look.can(Action.REPORT_INCIDENT),
+            "may_report": context.can(ConsoleAction.REPORT_INCIDENT),
         },
     )
 
 
-def _facts(registry: Any, owed: Sequence[dict[str, Any]]) -> list[Fact]:
+def _facts(registry: Any, owed: Sequence[dict[str, Any]]) -> list[HeadlineFact]:
     return [
-        Fact(label=Message("Products"), value=str(len(registry.by_kind["product"]))),
-        Fact(label=Message("Versions"), value=str(len(registry.by_kind["version"]))),
-        Fact(label=Message("Evidence on record"), value=str(len(registry.by_kind["evidence"]))),
-        Fact(
+        HeadlineFact(label=Message("Products"), value=str(len(registry.by_kind["product"]))),
+        HeadlineFact(label=Message("Versions"), value=str(len(registry.by_kind["version"]))),
+        HeadlineFact(
+            label=Message("Evidence on record"), value=str(len(registry.by_kind["evidence"]))
+        ),
+        HeadlineFact(
             label=Message("Next report due"),
             value=owed[0]["due_at"] if owed else "–",
             note=Message("by {rule}", {"rule": owed[0]["rule"]}) if owed else None,
@@ -84,21 +97,23 @@ def _facts(registry: Any, owed: Sequence[dict[str, Any]]) -> list[Fact]:
     ]
 
 
-def _charts(look: Look, run: Run | None) -> list[Chart]:
+def _charts(look: RequestContext, run: Run | None) -> list[Chart]:
     """Return the surveillance of the example models in the newest study."""
-    if run is None or not look.desk.runs.has(run, WATCHED):
+    if run is None or not look.desk.runs.has(run, CLINIC_OVER_TIME):
         return []
-    names = look.desk.runs.frame(run, WATCHED)["model"].unique(maintain_order=True).to_list()
+    names = (
+        look.desk.runs.frame(run, CLINIC_OVER_TIME)["model"].unique(maintain_order=True).to_list()
+    )
     return [
         Chart(
             name="watched",
             title=Message("Observed over expected events, by day"),
             caption=Message("The example models of the newest study; one is right on average."),
-            form=Form.LINES,
+            form=ChartForm.LINES,
             table="watched",
             x="day",
             x_label=Message("Day"),
-            series=[Series("o_over_e", name, where=("model", name)) for name in names],
+            series=[ChartSeries("o_over_e", name, where=("model", name)) for name in names],
         ),
         Chart(
             name="evidence",
@@ -108,11 +123,11 @@ def _charts(look: Look, run: Run | None) -> list[Chart]:
                 "limit of its alarm; above zero it has rung. The chance of a false alarm is "
                 "bounded."
             ),
-            form=Form.LINES,
+            form=ChartForm.LINES,
             table="evidence",
             x="day",
             x_label=Message("Day"),
-            series=[Series("log10_over_limit", name, where=("model", name)) for name in names],
+            series=[ChartSeries("log10_over_limit", name, where=("model", name)) for name in names],
         ),
         Chart(
             name="groups",
@@ -121,12 +136,12 @@ def _charts(look: Look, run: Run | None) -> list[Chart]:
                 "Observed over expected events with intervals at 95 %; a group with too few "
                 "events is named and left empty."
             ),
-            form=Form.RANGES,
+            form=ChartForm.RANGES,
             table="groups",
             x="group",
             x_label=Message("Observed over expected"),
             series=[
-                Series(
+                ChartSeries(
                     "estimate", Message("Estimate"), where=("metric", "o_over_e"),
                     low="low", high="high",
                 )
@@ -135,107 +150,111 @@ def _charts(look: Look, run: Run | None) -> list[Chart]:
     ]  # fmt: skip
 
 
-def _evidence(look: Look, run: Run) -> Rows:
+def _evidence(look: RequestContext, run: Run) -> TableRows:
     def load() -> pl.DataFrame:
         import polars as pl
 
         over = pl.col("over_limit").clip(lower_bound=1e-6)
         return look.desk.runs.frame(run, EVIDENCE).with_columns(log10_over_limit=over.log10())
 
-    return Rows(key=f"models/evidence/{run.run_id}", load=load)
+    return TableRows(key=f"models/evidence/{run.run_id}", load=load)
 
 
-def _watched(look: Look, run: Run | None) -> list[Listing]:
-    if run is None or not look.desk.runs.has(run, WATCHED):
+def _watched(look: RequestContext, run: Run | None) -> list[TableListing]:
+    if run is None or not look.desk.runs.has(run, CLINIC_OVER_TIME):
         return []
     rows = look.desk.runs.rows
     return [
-        Listing(
+        TableListing(
             name="watched",
             title=Message("Observed over expected events, by day"),
-            rows=rows(run, WATCHED),
+            rows=rows(run, CLINIC_OVER_TIME),
             headings=[
-                Heading("model", Message("Model")),
-                Heading("day", Message("Day")),
-                Heading("o_over_e", Message("Observed over expected")),
+                ColumnHeading("model", Message("Model")),
+                ColumnHeading("day", Message("Day")),
+                ColumnHeading("o_over_e", Message("Observed over expected")),
             ],
             folded=True,
         ),
-        Listing(
+        TableListing(
             name="evidence",
             title=Message("Evidence of each monitor"),
             rows=_evidence(look, run),
             headings=[
-                Heading("model", Message("Model")),
-                Heading("day", Message("Day")),
-                Heading("over_limit", Message("Evidence over its limit")),
+                ColumnHeading("model", Message("Model")),
+                ColumnHeading("day", Message("Day")),
+                ColumnHeading("over_limit", Message("Evidence over its limit")),
             ],
             folded=True,
         ),
-        Listing(
+        TableListing(
             name="groups",
             title=Message("Groups of patients"),
             rows=rows(run, GROUPS),
             headings=[
-                Heading("group", Message("Group")),
-                Heading("metric", Message("Metric")),
-                Heading("estimate", Message("Estimate")),
-                Heading("low", Message("From")),
-                Heading("high", Message("To")),
-                Heading("events", Message("Events")),
-                Heading("verdict", Message("Verdict")),
+                ColumnHeading("group", Message("Group")),
+                ColumnHeading("metric", Message("Metric")),
+                ColumnHeading("estimate", Message("Estimate")),
+                ColumnHeading("low", Message("From")),
+                ColumnHeading("high", Message("To")),
+                ColumnHeading("events", Message("Events")),
+                ColumnHeading("verdict", Message("Verdict")),
             ],
         ),
     ]
 
 
 def _listing(
-    look: Look, name: str, title: Message, rows: list[dict[str, Any]], headings: list[Heading]
-) -> Listing:
+    look: RequestContext,
+    name: str,
+    title: Message,
+    rows: list[dict[str, Any]],
+    headings: list[ColumnHeading],
+) -> TableListing:
     key = f"models/{name}/{look.desk.ledger.head().size}"
     return listing(name, title, rows, headings, key=key)
 
 
 def _tables(
-    look: Look,
+    look: RequestContext,
     standing: list[dict[str, Any]],
     owed: list[dict[str, Any]],
     given: list[dict[str, Any]],
     happened: list[dict[str, Any]],
-) -> list[Listing]:
+) -> list[TableListing]:
     return [
         _listing(look, "deployments", Message("Deployments"), standing, [
-            Heading("deployment", Message("Deployment")),
-            Heading("product", Message("Product")),
-            Heading("version", Message("Version")),
-            Heading("site", Message("Site")),
-            Heading("mode", Message("How far it may go")),
-            Heading("threshold", Message("Threshold")),
-            Heading("status", Message("State")),
-            Heading("since", Message("Since")),
-            Heading("alarms", Message("Alarms")),
+            ColumnHeading("deployment", Message("Deployment")),
+            ColumnHeading("product", Message("Product")),
+            ColumnHeading("version", Message("Version")),
+            ColumnHeading("site", Message("Site")),
+            ColumnHeading("mode", Message("How far it may go")),
+            ColumnHeading("threshold", Message("Threshold")),
+            ColumnHeading("status", Message("State")),
+            ColumnHeading("since", Message("Since")),
+            ColumnHeading("alarms", Message("Alarms")),
         ]),
         _listing(look, "duties", Message("Who must be told by when"), owed, [
-            Heading("due_at", Message("Due")),
-            Heading("jurisdiction", Message("Place")),
-            Heading("severity", Message("Severity")),
-            Heading("event", Message("Event")),
-            Heading("rule", Message("Rule")),
+            ColumnHeading("due_at", Message("Due")),
+            ColumnHeading("jurisdiction", Message("Place")),
+            ColumnHeading("severity", Message("Severity")),
+            ColumnHeading("event", Message("Event")),
+            ColumnHeading("rule", Message("Rule")),
         ]),
         _listing(look, "rulings", Message("Classes and routes"), given, [
-            Heading("intended_use", Message("Intended use")),
-            Heading("jurisdiction", Message("Place")),
-            Heading("classes", Message("Class")),
-            Heading("route", Message("Route")),
-            Heading("rule_set", Message("Rule set")),
-            Heading("at", Message("At")),
+            ColumnHeading("intended_use", Message("Intended use")),
+            ColumnHeading("jurisdiction", Message("Place")),
+            ColumnHeading("classes", Message("Class")),
+            ColumnHeading("route", Message("Route")),
+            ColumnHeading("rule_set", Message("Rule set")),
+            ColumnHeading("at", Message("At")),
         ]),
         _listing(look, "events", Message("Signals, incidents and actions"), happened, [
-            Heading("at", Message("At")),
-            Heading("type", Message("Kind")),
-            Heading("severity", Message("Severity")),
-            Heading("deployment", Message("Deployment")),
-            Heading("code", Message("What happened")),
+            ColumnHeading("at", Message("At")),
+            ColumnHeading("type", Message("Kind")),
+            ColumnHeading("severity", Message("Severity")),
+            ColumnHeading("deployment", Message("Deployment")),
+            ColumnHeading("code", Message("What happened")),
         ]),
     ]  # fmt: skip
 
@@ -243,7 +262,7 @@ def _tables(
 PAGE = Page(
     name="models",
     title=Message("Medical models"),
-    action=Action.SEE_MODELS,
+    action=ConsoleAction.SEE_MODELS,
     build=build,
     template="models.html",
     group="govern",

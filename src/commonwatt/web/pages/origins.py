@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.runs.lineage import names_meant
-from commonwatt.web.page_view import Fact, Heading, Listing, Rows, View
-from commonwatt.web.pages.study import RUN_OF_STUDY, no_study, study_of
-from commonwatt.web.parameters import Parameter, Values
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action
+from commonwatt.runs.lineage import matching_names
+from commonwatt.web.page_view import ColumnHeading, HeadlineFact, PageView, TableListing, TableRows
+from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
+from commonwatt.web.parameters import PageParameter, PageValues
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
     import polars as pl
 
     from commonwatt.runs import Run
 
-FIGURE = Parameter(
+FIGURE = PageParameter(
     name="figure",
     label=Message("Figure"),
     meaning=Message("A figure as the report shows it, words of its label, or its name in the run."),
@@ -27,15 +27,15 @@ _MOST = 60  # figures that a page offers to choose from
 _TEXTS = ("name", "label", "shown", "formula", "made_by", "table", "source", "dated", "confidence")
 
 
-def build(look: Look, values: Values) -> View:
+def build(context: RequestContext, values: PageValues) -> PageView:
     """Return where one figure comes from, or every figure of a study."""
-    run = study_of(look, values)
+    run = study_of(context, values)
     if run is None:
-        return no_study(look)
+        return page_without_study(context)
     known = {one["name"]: one for one in run.figures}
     names = _meant(run, values.text("figure"))
     found = known[names[0]] if len(names) == 1 else None
-    return View(
+    return PageView(
         lede=_lede(run, found),
         facts=_facts(run, found) if found else (),
         tables=[_listing(run, found, known)],
@@ -50,7 +50,7 @@ def _meant(run: Run, text: str) -> list[str]:
     if not text:
         quoted = (one["name"] for one in run.figures if one["formula"] and one["value"] is not None)
         return list(quoted)[:_MOST]
-    return names_meant(run.figures, text)[:_MOST]
+    return matching_names(run.figures, text)[:_MOST]
 
 
 def _lede(run: Run, found: dict[str, Any] | None) -> Message:
@@ -63,7 +63,7 @@ def _lede(run: Run, found: dict[str, Any] | None) -> Message:
     return Message("{label}: {shown}.", values)
 
 
-def _facts(run: Run, found: dict[str, Any]) -> list[Fact]:
+def _facts(run: Run, found: dict[str, Any]) -> list[HeadlineFact]:
     """Return what is known of a figure; an input has a source, any other a formula."""
     pairs = (
         (Message("Dated"), found["dated"], ""),
@@ -71,7 +71,7 @@ def _facts(run: Run, found: dict[str, Any]) -> list[Fact]:
         (Message("Table"), found["table"], f"/runs/tables/{found['table']}?run={run.run_id}"),
     )
     return [
-        Fact(label=label, value=value, link=link if value else "")
+        HeadlineFact(label=label, value=value, link=link if value else "")
         for label, value, link in pairs
         if value
     ]
@@ -85,20 +85,22 @@ def _extra(known: dict[str, dict[str, Any]], found: dict[str, Any]) -> dict[str,
     }
 
 
-def _listing(run: Run, found: dict[str, Any] | None, known: dict[str, dict[str, Any]]) -> Listing:
+def _listing(
+    run: Run, found: dict[str, Any] | None, known: dict[str, dict[str, Any]]
+) -> TableListing:
     """Return the inputs of a figure, or every figure."""
     chosen = [known[name] for name in found["inputs"] if name in known] if found else run.figures
     part = found["name"] if found else "every"
-    return Listing(
+    return TableListing(
         name="figures",
         title=Message("Computed from") if found else Message("Figures"),
-        rows=Rows(key=f"origins/{run.run_id}/{part}", load=lambda: _frame(chosen)),
+        rows=TableRows(key=f"origins/{run.run_id}/{part}", load=lambda: _frame(chosen)),
         headings=[
-            Heading("name", Message("Name in the run")),
-            Heading("label", Message("Figure")),
-            Heading("shown", Message("Value")),
-            Heading("formula", Message("Formula")),
-            Heading("source", Message("Source")),
+            ColumnHeading("name", Message("Name in the run")),
+            ColumnHeading("label", Message("Figure")),
+            ColumnHeading("shown", Message("Value")),
+            ColumnHeading("formula", Message("Formula")),
+            ColumnHeading("source", Message("Source")),
         ],
         folded=found is not None,
     )
@@ -114,7 +116,7 @@ def _frame(figures: list[dict[str, Any]]) -> pl.DataFrame:
 PAGE = Page(
     name="origins",
     title=Message("Origins"),
-    action=Action.SEE_PLANS,
+    action=ConsoleAction.SEE_PLANS,
     build=build,
     parameters=(RUN_OF_STUDY, FIGURE),
     template="origins.html",

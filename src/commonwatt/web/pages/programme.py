@@ -5,28 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
-from commonwatt.web.pages.fans import BANDS, as_shares, headings
-from commonwatt.web.pages.study import RUN_OF_STUDY, no_study, study_of
-from commonwatt.web.parameters import Values
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action
+from commonwatt.web.page_view import (
+    Chart,
+    ChartForm,
+    ChartSeries,
+    ColumnHeading,
+    HeadlineFact,
+    PageView,
+    TableListing,
+    TableRows,
+)
+from commonwatt.web.pages.fans import BANDS, headings, with_share_columns
+from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
+from commonwatt.web.parameters import PageValues
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
     from commonwatt.runs import Run
 
 
-def build(look: Look, values: Values) -> View:
+def build(context: RequestContext, values: PageValues) -> PageView:
     """Return how busy, how dear, how much debt, and what each rests on."""
-    run = study_of(look, values)
+    run = study_of(context, values)
     if run is None:
-        return no_study(look)
+        return page_without_study(context)
     query = values.query(run=run.run_id)
-    return View(
+    return PageView(
         lede=_lede(run.headline),
-        facts=_facts(look, run, query),
-        charts=_charts(look, run),
-        tables=_tables(look, run),
+        facts=_facts(context, run, query),
+        charts=_charts(context, run),
+        tables=_tables(context, run),
         notes=[
             Message(
                 "Every figure leads to the page that explains it; the run at the foot names the "
@@ -57,16 +66,16 @@ def _lede(head: dict[str, Any]) -> Message:
     )
 
 
-def _facts(look: Look, run: Run, query: str) -> list[Fact]:
+def _facts(look: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
     head = run.headline
     facts = [
-        Fact(
+        HeadlineFact(
             label=Message("Utilisation"),
             value=f"{head['utilisation_share']:.1%}",
             note=Message("first to last arrival"),
             link=f"/fleet?{query}",
         ),
-        Fact(
+        HeadlineFact(
             label=Message("Queue delay, mean"),
             value=f"{head['mean_queue_delay_s'] / 3600:.1f} h",
             note=Message("first start minus submission"),
@@ -75,7 +84,7 @@ def _facts(look: Look, run: Run, query: str) -> list[Fact]:
     ]
     costs: dict[str, float] = head.get("cost_usd_per_gpu_hour") or {}
     facts += [
-        Fact(
+        HeadlineFact(
             label=Message("GPU-hour at {site}", {"site": site}),
             value=f"USD {cost:.2f}",
             note=Message("levelised over the life of the machines"),
@@ -86,16 +95,18 @@ def _facts(look: Look, run: Run, query: str) -> list[Fact]:
     return [*facts, *_debt_facts(look, head)]
 
 
-def _debt_facts(look: Look, head: dict[str, Any]) -> list[Fact]:
+def _debt_facts(look: RequestContext, head: dict[str, Any]) -> list[HeadlineFact]:
     if "debt_with_gdp_share" not in head:
         return []
     capital = next((key for key in head if key.startswith("capital_")), "")
     unit = capital.removeprefix("capital_").removesuffix("_bn").upper()
-    link = "/treasury" if look.can(Action.SEE_TREASURY) else ""
+    link = "/treasury" if look.can(ConsoleAction.SEE_TREASURY) else ""
     added = head["debt_with_gdp_share"] - head["debt_without_gdp_share"]
     return [
-        Fact(label=Message("To be borrowed"), value=f"{unit} {head[capital]:.2f} bn", link=link),
-        Fact(
+        HeadlineFact(
+            label=Message("To be borrowed"), value=f"{unit} {head[capital]:.2f} bn", link=link
+        ),
+        HeadlineFact(
             label=Message("Debt over GDP, last year"),
             value=f"{head['debt_with_gdp_share']:.2%}",
             note=Message("{points} points from the programme", {"points": f"{added * 100:+.2f}"}),
@@ -104,7 +115,7 @@ def _debt_facts(look: Look, head: dict[str, Any]) -> list[Fact]:
     ]
 
 
-def _charts(look: Look, run: Run) -> list[Chart]:
+def _charts(look: RequestContext, run: Run) -> list[Chart]:
     has = look.desk.runs.has
     charts = [_use(look, run)]
     if has(run, "cost_sites"):
@@ -116,17 +127,17 @@ def _charts(look: Look, run: Run) -> list[Chart]:
     return charts
 
 
-def _use(look: Look, run: Run) -> Chart:
+def _use(look: RequestContext, run: Run) -> Chart:
     sites = look.desk.runs.frame(run, "fleet_sites")["site"].to_list()
     return Chart(
         name="use",
         title=Message("Allocated GPUs by site"),
         caption=Message("Mean of each bin, stacked."),
-        form=Form.AREAS,
+        form=ChartForm.AREAS,
         table="use",
         x="day",
         x_label=Message("Days from the first submission"),
-        series=[Series("allocated_gpus", site, where=("site", site)) for site in sites],
+        series=[ChartSeries("allocated_gpus", site, where=("site", site)) for site in sites],
         unit="GPU",
     )
 
@@ -138,12 +149,12 @@ def _cost() -> Chart:
         caption=Message(
             "A bar from the 5th to the 95th percentile of all inputs, a dot at the median."
         ),
-        form=Form.RANGES,
+        form=ChartForm.RANGES,
         table="cost",
         x="site",
         x_label="USD / GPU-h",
         series=[
-            Series(
+            ChartSeries(
                 "p50_usd_per_gpu_hour", Message("Median"),
                 low="p5_usd_per_gpu_hour", high="p95_usd_per_gpu_hour",
             )
@@ -160,12 +171,12 @@ def _alternatives() -> Chart:
             "What a GPU-hour costs under each alternative: a bar from the 5th to the 95th "
             "percentile of all inputs, a dot at the medians."
         ),
-        form=Form.RANGES,
+        form=ChartForm.RANGES,
         table="alternatives",
         x="alternative",
         x_label="USD / GPU-h",
         series=[
-            Series(
+            ChartSeries(
                 "cost_usd_per_gpu_hour", Message("At the medians"),
                 low="cost_p5_usd_per_gpu_hour", high="cost_p95_usd_per_gpu_hour",
             )
@@ -179,7 +190,7 @@ def _debt() -> Chart:
         name="debt",
         title=Message("Public debt over GDP, with the programme"),
         caption=Message("The median, the middle half and nine tenths of the paths."),
-        form=Form.FAN,
+        form=ChartForm.FAN,
         table="debt",
         x="fiscal_year",
         x_label=Message("Fiscal year"),
@@ -188,76 +199,76 @@ def _debt() -> Chart:
     )
 
 
-def _alternative_tables(look: Look, run: Run) -> list[Listing]:
+def _alternative_tables(look: RequestContext, run: Run) -> list[TableListing]:
     rows = look.desk.runs.rows
     return [
-        Listing(
+        TableListing(
             name="alternatives",
             title=Message("The alternatives side by side"),
             rows=rows(run, "alternatives"),
             headings=[
-                Heading("alternative", Message("Alternative")),
-                Heading("cost_usd_per_gpu_hour", Message("GPU-hour"), "USD"),
-                Heading("utilisation_share", Message("Utilisation")),
-                Heading("mean_queue_delay_h", Message("Queue delay, mean"), "h"),
-                Heading("mean_rtt_ms", Message("Round trip, mean"), "ms"),
-                Heading("carbon_g_per_gpu_hour", Message("Carbon"), "g CO₂e / GPU-h"),
-                Heading("borrowing_bn", Message("To be borrowed"), "bn"),
-                Heading("debt_gdp_share", Message("Debt over GDP, last year")),
+                ColumnHeading("alternative", Message("Alternative")),
+                ColumnHeading("cost_usd_per_gpu_hour", Message("GPU-hour"), "USD"),
+                ColumnHeading("utilisation_share", Message("Utilisation")),
+                ColumnHeading("mean_queue_delay_h", Message("Queue delay, mean"), "h"),
+                ColumnHeading("mean_rtt_ms", Message("Round trip, mean"), "ms"),
+                ColumnHeading("carbon_g_per_gpu_hour", Message("Carbon"), "g CO₂e / GPU-h"),
+                ColumnHeading("borrowing_bn", Message("To be borrowed"), "bn"),
+                ColumnHeading("debt_gdp_share", Message("Debt over GDP, last year")),
             ],
         ),
-        Listing(
+        TableListing(
             name="break-even",
             title=Message("Which input would have to change for the answer to change"),
             rows=rows(run, "alternatives_break_even"),
             headings=[
-                Heading("input", Message("Input")),
-                Heading("site", Message("Site")),
-                Heading("median", Message("Median")),
-                Heading("flips_at", Message("Answer changes at")),
-                Heading("change_share", Message("A change of")),
-                Heading("within_range", Message("Within its own range")),
-                Heading("source", Message("Source")),
+                ColumnHeading("input", Message("Input")),
+                ColumnHeading("site", Message("Site")),
+                ColumnHeading("median", Message("Median")),
+                ColumnHeading("flips_at", Message("Answer changes at")),
+                ColumnHeading("change_share", Message("A change of")),
+                ColumnHeading("within_range", Message("Within its own range")),
+                ColumnHeading("source", Message("Source")),
             ],
             note=Message("One input moves at a time; the nearest come first."),
         ),
     ]
 
 
-def _fan_rows(look: Look, run: Run) -> Rows:
-    return Rows(
+def _fan_rows(look: RequestContext, run: Run) -> TableRows:
+    return TableRows(
         key=f"programme/fan/{run.run_id}",
-        load=lambda: as_shares(look.desk.runs.frame(run, "funding_fan_with")),
+        load=lambda: with_share_columns(look.desk.runs.frame(run, "funding_fan_with")),
     )
 
 
-def _tables(look: Look, run: Run) -> list[Listing]:
+def _tables(look: RequestContext, run: Run) -> list[TableListing]:
     rows, has = look.desk.runs.rows, look.desk.runs.has
     found = [
-        Listing(
+        TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
             headings=[
-                Heading("day", Message("Day")),
-                Heading("site", Message("Site")),
-                Heading("allocated_gpus", Message("Allocated GPUs")),
+                ColumnHeading("day", Message("Day")),
+                ColumnHeading("site", Message("Site")),
+                ColumnHeading("allocated_gpus", Message("Allocated GPUs")),
             ],
             folded=True,
         )
     ]
     if has(run, "cost_sites"):
         found.append(
-            Listing(
+            TableListing(
                 name="cost",
                 title=Message("Cost by site"),
                 rows=rows(run, "cost_sites"),
                 headings=[
-                    Heading("site", Message("Site")),
-                    Heading("p5_usd_per_gpu_hour", Message("5th percentile"), "USD"),
-                    Heading("p50_usd_per_gpu_hour", Message("Median"), "USD"),
-                    Heading("p95_usd_per_gpu_hour", Message("95th percentile"), "USD"),
-                    Heading("utilisation_share", Message("Utilisation")),
+                    ColumnHeading("site", Message("Site")),
+                    ColumnHeading("p5_usd_per_gpu_hour", Message("5th percentile"), "USD"),
+                    ColumnHeading("p50_usd_per_gpu_hour", Message("Median"), "USD"),
+                    ColumnHeading("p95_usd_per_gpu_hour", Message("95th percentile"), "USD"),
+                    ColumnHeading("utilisation_share", Message("Utilisation")),
                 ],
             )
         )
@@ -265,7 +276,7 @@ def _tables(look: Look, run: Run) -> list[Listing]:
         found += _alternative_tables(look, run)
     if has(run, "funding_fan_with"):
         found.append(
-            Listing(
+            TableListing(
                 name="debt",
                 title=Message("The fan with the programme"),
                 rows=_fan_rows(look, run),
@@ -279,7 +290,7 @@ def _tables(look: Look, run: Run) -> list[Listing]:
 PAGE = Page(
     name="programme",
     title=Message("Programme"),
-    action=Action.SEE_PLANS,
+    action=ConsoleAction.SEE_PLANS,
     build=build,
     parameters=(RUN_OF_STUDY,),
 )

@@ -5,29 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Fact, Heading, Listing, View
+from commonwatt.web.page_view import ColumnHeading, HeadlineFact, PageView, TableListing
 from commonwatt.web.pages.states import listing
-from commonwatt.web.parameters import Kind, Options, Parameter, Values
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action, check
+from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction, check
 
 
-def _rooms(look: Look) -> Options:
-    from commonwatt.sandbox.usecases.overview import rooms
+def _rooms(look: RequestContext) -> Options:
+    from commonwatt.sandbox.usecases.overview import project_rows
 
-    every = [(row["room"], row["room"]) for row in rooms(look.desk.ledger)]
+    every = [(row["room"], row["room"]) for row in project_rows(look.desk.ledger)]
     return [("", Message("all rooms")), *every]
 
 
-ROOM = Parameter(
+PROJECT = PageParameter(
     name="room",
     label=Message("Room"),
     meaning=Message("One room; all of them where nothing is given."),
-    kind=Kind.CHOICE,
+    kind=ParameterKind.CHOICE,
     options=_rooms,
     longest=80,
 )
-OUTPUT = Parameter(
+OUTPUT = PageParameter(
     name="output",
     label=Message("Output"),
     meaning=Message("SHA-256 of an output to review."),
@@ -35,31 +35,35 @@ OUTPUT = Parameter(
 )
 
 
-def build(look: Look, values: Values) -> View:
+def build(context: RequestContext, values: PageValues) -> PageView:
     """Return all rooms, or one with its datasets, outputs, uses and alerts."""
-    room, output = values.text(ROOM.name), values.text(OUTPUT.name)
+    room, output = values.text(PROJECT.name), values.text(OUTPUT.name)
     if not room:
-        return _all(look)
+        return _all(context)
     if not output:
-        return _one(look, room)
-    check(look.visitor.roles, Action.SEE_OUTPUTS)
-    return _review(look, room, output)
+        return _one(context, room)
+    check(context.visitor.roles, ConsoleAction.SEE_OUTPUTS)
+    return _review(context, room, output)
 
 
 def _listing(
-    look: Look, name: str, title: Message, rows: list[dict[str, Any]], headings: list[Heading]
-) -> Listing:
+    look: RequestContext,
+    name: str,
+    title: Message,
+    rows: list[dict[str, Any]],
+    headings: list[ColumnHeading],
+) -> TableListing:
     """Return a table of states; its key follows the ledger, which grows with every change."""
     key = f"rooms/{name}/{look.path}/{look.desk.ledger.head().size}"
     return listing(name, title, rows, headings, key=key)
 
 
-def _all(look: Look) -> View:
-    from commonwatt.sandbox.usecases.overview import rooms
+def _all(look: RequestContext) -> PageView:
+    from commonwatt.sandbox.usecases.overview import project_rows
 
-    every = rooms(look.desk.ledger)
+    every = project_rows(look.desk.ledger)
     waiting = sum(row["in_airlock"] for row in every)
-    return View(
+    return PageView(
         lede=Message(
             "{rooms} data rooms; {waiting} outputs wait in their airlocks. Data are used in a "
             "room and seen by nobody; what leaves was approved by two checkers.",
@@ -72,15 +76,15 @@ def _all(look: Look) -> View:
                 Message("Rooms"),
                 every,
                 [
-                    Heading("room", Message("Room")),
-                    Heading("state", Message("State")),
-                    Heading("purpose", Message("Purpose")),
-                    Heading("legal_basis", Message("Legal basis")),
-                    Heading("scope", Message("Scope")),
-                    Heading("expires_on", Message("Until")),
-                    Heading("datasets", Message("Datasets")),
-                    Heading("outputs", Message("Outputs")),
-                    Heading("in_airlock", Message("In the airlock")),
+                    ColumnHeading("room", Message("Room")),
+                    ColumnHeading("state", Message("State")),
+                    ColumnHeading("purpose", Message("Purpose")),
+                    ColumnHeading("legal_basis", Message("Legal basis")),
+                    ColumnHeading("scope", Message("Scope")),
+                    ColumnHeading("expires_on", Message("Until")),
+                    ColumnHeading("datasets", Message("Datasets")),
+                    ColumnHeading("outputs", Message("Outputs")),
+                    ColumnHeading("in_airlock", Message("In the airlock")),
                 ],
             )
         ],
@@ -94,13 +98,13 @@ def _all(look: Look) -> View:
     )
 
 
-def _one(look: Look, room: str) -> View:
-    from commonwatt.sandbox.usecases.overview import room_state
+def _one(look: RequestContext, room: str) -> PageView:
+    from commonwatt.sandbox.usecases.overview import project_state
 
-    found = room_state(look.desk.ledger, look.desk.settings.rooms, room, look.now)
+    found = project_state(look.desk.ledger, look.desk.settings.rooms, room, look.now)
     budget, watch = found["budget"], found["watch"]
     states = [row["state"] for row in found["outputs"]]
-    return View(
+    return PageView(
         lede=Message(
             "Room {room} is {state}, for {scope}, until {day}.",
             {
@@ -111,26 +115,36 @@ def _one(look: Look, room: str) -> View:
             },
         ),
         facts=[
-            Fact(
+            HeadlineFact(
                 label=Message("Waiting for votes"),
                 value=str(states.count("waiting")),
                 note=Message("two checkers, never the author"),
             ),
-            Fact(label=Message("Approved, not yet released"), value=str(states.count("approved"))),
-            Fact(label=Message("Stopped by the checks"), value=str(states.count("stopped"))),
-            Fact(
+            HeadlineFact(
+                label=Message("Approved, not yet released"), value=str(states.count("approved"))
+            ),
+            HeadlineFact(
+                label=Message("Stopped by the checks"), value=str(states.count("stopped"))
+            ),
+            HeadlineFact(
                 label=Message("Privacy budget spent"),
                 value=f"ε {budget['spent_epsilon']:g}",
                 note=Message("of {limit}", {"limit": f"{budget['limit_epsilon']:g}"}),
             ),
-            Fact(label=Message("Alerts"), value=str(len(watch["alerts"]))),
+            HeadlineFact(label=Message("Alerts"), value=str(len(watch["alerts"]))),
         ],
         tables=_tables(look, found, watch),
-        extra={"room": room, "outputs": found["outputs"], "may_see": look.can(Action.SEE_OUTPUTS)},
+        extra={
+            "room": room,
+            "outputs": found["outputs"],
+            "may_see": look.can(ConsoleAction.SEE_OUTPUTS),
+        },
     )
 
 
-def _tables(look: Look, found: dict[str, Any], watch: dict[str, Any]) -> list[Listing]:
+def _tables(
+    look: RequestContext, found: dict[str, Any], watch: dict[str, Any]
+) -> list[TableListing]:
     return [
         _listing(
             look,
@@ -138,13 +152,13 @@ def _tables(look: Look, found: dict[str, Any], watch: dict[str, Any]) -> list[Li
             Message("Outputs"),
             found["outputs"],
             [
-                Heading("name", Message("Name")),
-                Heading("kind", Message("Kind")),
-                Heading("state", Message("State")),
-                Heading("job", Message("Job")),
-                Heading("author", Message("Author")),
-                Heading("reasons", Message("Stopped by")),
-                Heading("output", Message("SHA-256")),
+                ColumnHeading("name", Message("Name")),
+                ColumnHeading("kind", Message("Kind")),
+                ColumnHeading("state", Message("State")),
+                ColumnHeading("job", Message("Job")),
+                ColumnHeading("author", Message("Author")),
+                ColumnHeading("reasons", Message("Stopped by")),
+                ColumnHeading("output", Message("SHA-256")),
             ],
         ),
         _listing(
@@ -153,10 +167,10 @@ def _tables(look: Look, found: dict[str, Any], watch: dict[str, Any]) -> list[Li
             Message("Datasets"),
             found["datasets"],
             [
-                Heading("dataset", Message("Dataset")),
-                Heading("state", Message("State")),
-                Heading("source", Message("Made from")),
-                Heading("risk_sha256", Message("Risk report")),
+                ColumnHeading("dataset", Message("Dataset")),
+                ColumnHeading("state", Message("State")),
+                ColumnHeading("source", Message("Made from")),
+                ColumnHeading("risk_sha256", Message("Risk report")),
             ],
         ),
         _listing(
@@ -165,11 +179,11 @@ def _tables(look: Look, found: dict[str, Any], watch: dict[str, Any]) -> list[Li
             Message("What is unusual"),
             watch["alerts"],
             [
-                Heading("at", Message("At")),
-                Heading("rule", Message("Rule")),
-                Heading("found", Message("Seen")),
-                Heading("threshold", Message("Threshold")),
-                Heading("why", Message("Why")),
+                ColumnHeading("at", Message("At")),
+                ColumnHeading("rule", Message("Rule")),
+                ColumnHeading("found", Message("Seen")),
+                ColumnHeading("threshold", Message("Threshold")),
+                ColumnHeading("why", Message("Why")),
             ],
         ),
         _listing(
@@ -178,21 +192,21 @@ def _tables(look: Look, found: dict[str, Any], watch: dict[str, Any]) -> list[Li
             Message("Who did what"),
             watch["steps"],
             [
-                Heading("at", Message("At")),
-                Heading("role", Message("Role")),
-                Heading("step", Message("Step")),
-                Heading("of", Message("Of")),
-                Heading("actor", Message("Actor")),
+                ColumnHeading("at", Message("At")),
+                ColumnHeading("role", Message("Role")),
+                ColumnHeading("step", Message("Step")),
+                ColumnHeading("of", Message("Of")),
+                ColumnHeading("actor", Message("Actor")),
             ],
         ),
     ]
 
 
-def _review(look: Look, room: str, output: str) -> View:
-    from commonwatt.sandbox.usecases.overview import reviewed
+def _review(look: RequestContext, room: str, output: str) -> PageView:
+    from commonwatt.sandbox.usecases.overview import output_review
 
-    found = reviewed(look.desk.ledger, look.desk.settings.rooms, room, output)
-    return View(
+    found = output_review(look.desk.ledger, look.desk.settings.rooms, room, output)
+    return PageView(
         lede=Message(
             "{name}, {bytes} bytes, {state}. These bytes and no others would leave.",
             {
@@ -204,8 +218,8 @@ def _review(look: Look, room: str, output: str) -> View:
         extra={
             "room": room,
             "review": found,
-            "may_vote": look.can(Action.VOTE_OUTPUT) and found.row["state"] == "waiting",
-            "may_release": look.can(Action.RELEASE_OUTPUT)
+            "may_vote": look.can(ConsoleAction.VOTE_OUTPUT) and found.row["state"] == "waiting",
+            "may_release": look.can(ConsoleAction.RELEASE_OUTPUT)
             and found.row["state"] in {"approved", "released"},
         },
         data={"output": output, "state": found.row["state"], "changes": found.changes},
@@ -215,9 +229,9 @@ def _review(look: Look, room: str, output: str) -> View:
 PAGE = Page(
     name="rooms",
     title=Message("Data rooms"),
-    action=Action.SEE_ROOMS,
+    action=ConsoleAction.SEE_PROJECTS,
     build=build,
-    parameters=(ROOM, OUTPUT),
+    parameters=(PROJECT, OUTPUT),
     template="rooms.html",
     group="govern",
 )

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Fact, Heading, Listing, Rows, View
-from commonwatt.web.parameters import Parameter, Values
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action
+from commonwatt.web.page_view import ColumnHeading, HeadlineFact, PageView, TableListing, TableRows
+from commonwatt.web.parameters import PageParameter, PageValues
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
 from commonwatt.web.tasks.kinds import KINDS
-from commonwatt.web.tasks.supervisor import STATE_NAMES, list_works
+from commonwatt.web.tasks.supervisor import TASK_STATE_NAMES, list_tasks
 
 if TYPE_CHECKING:
     import polars as pl
 
     from commonwatt.runs import Run
 
-RUN = Parameter(
+RUN = PageParameter(
     name="run",
     label=Message("Run"),
     meaning=Message("Id of a run; every run where nothing is given."),
@@ -25,50 +25,50 @@ RUN = Parameter(
 )
 
 
-def build(look: Look, values: Values) -> View:
+def build(context: RequestContext, values: PageValues) -> PageView:
     """Return one run with what went in and what came out, or the list of all."""
     run_id = values.text("run")
-    return _one(look, look.desk.runs.get(run_id)) if run_id else _all(look)
+    return _one(context, context.desk.runs.get(run_id)) if run_id else _all(context)
 
 
-def _all(look: Look) -> View:
-    runs = look.desk.runs.every()
+def _all(look: RequestContext) -> PageView:
+    runs = look.desk.runs.list_runs()
     newest = runs[0].run_id if runs else "none"
-    started = look.can(Action.START_RUN)
-    return View(
+    started = look.can(ConsoleAction.START_RUN)
+    return PageView(
         lede=Message(
             "Runs in the store: {count}. A run never changes: the same inputs, seed and "
             "version give the same bytes.",
             {"count": f"{len(runs):,}"},
         ),
         tables=[
-            Listing(
+            TableListing(
                 name="runs",
                 title=Message("Runs"),
-                rows=Rows(key=f"runs/{len(runs)}-{newest}", load=lambda: _frame(runs)),
+                rows=TableRows(key=f"runs/{len(runs)}-{newest}", load=lambda: _frame(runs)),
                 headings=[
-                    Heading("run", Message("Run")),
-                    Heading("title", Message("Title")),
-                    Heading("kind", Message("Kind")),
-                    Heading("made_at", Message("Made")),
-                    Heading("seed", Message("Seed")),
-                    Heading("tables", Message("Tables")),
-                    Heading("version", Message("Version")),
+                    ColumnHeading("run", Message("Run")),
+                    ColumnHeading("title", Message("Title")),
+                    ColumnHeading("kind", Message("Kind")),
+                    ColumnHeading("made_at", Message("Made")),
+                    ColumnHeading("seed", Message("Seed")),
+                    ColumnHeading("tables", Message("Tables")),
+                    ColumnHeading("version", Message("Version")),
                 ],
             )
         ],
         extra={
             "runs": runs[:12],
-            "works": list_works(look.desk, 8),
-            "states": STATE_NAMES,
+            "works": list_tasks(look.desk, 8),
+            "states": TASK_STATE_NAMES,
             "kinds": KINDS if started else {},
         },
     )
 
 
-def _one(look: Look, run: Run) -> View:
+def _one(look: RequestContext, run: Run) -> PageView:
     rows = look.desk.runs.rows
-    return View(
+    return PageView(
         lede=Message(
             "{title}, made on {day} from {inputs} files into {tables} tables.",
             {
@@ -79,28 +79,28 @@ def _one(look: Look, run: Run) -> View:
             },
         ),
         facts=[
-            Fact(label=Message("Kind"), value=run.kind),
-            Fact(label=Message("Seed"), value=str(run.seed)),
-            Fact(label=Message("Version"), value=run.version),
-            Fact(
+            HeadlineFact(label=Message("Kind"), value=run.kind),
+            HeadlineFact(label=Message("Seed"), value=str(run.seed)),
+            HeadlineFact(label=Message("Version"), value=run.version),
+            HeadlineFact(
                 label=Message("Result"),
                 value=run.result_sha256[:12],
                 note=Message("digest of every table"),
             ),
         ],
         tables=[
-            Listing(
+            TableListing(
                 name="inputs",
                 title=Message("What went in"),
-                rows=Rows(key=f"inputs/{run.run_id}", load=lambda: _inputs(run)),
+                rows=TableRows(key=f"inputs/{run.run_id}", load=lambda: _inputs(run)),
                 headings=[
-                    Heading("name", Message("File")),
-                    Heading("bytes", Message("Bytes")),
-                    Heading("sha256", Message("SHA-256")),
+                    ColumnHeading("name", Message("File")),
+                    ColumnHeading("bytes", Message("Bytes")),
+                    ColumnHeading("sha256", Message("SHA-256")),
                 ],
             ),
             *(
-                Listing(
+                TableListing(
                     name=one["name"],
                     title=Message(one["name"]),
                     rows=rows(run, one["name"]),
@@ -124,9 +124,9 @@ def _one(look: Look, run: Run) -> View:
     )
 
 
-def _headings(look: Look, run: Run, table: str) -> list[Heading]:
+def _headings(look: RequestContext, run: Run, table: str) -> list[ColumnHeading]:
     """Return the columns of a run's table under their own names."""
-    return [Heading(name, Message(name)) for name in look.desk.runs.columns(run, table)]
+    return [ColumnHeading(name, Message(name)) for name in look.desk.runs.columns(run, table)]
 
 
 def _frame(runs: list[Run]) -> pl.DataFrame:
@@ -156,7 +156,7 @@ def _inputs(run: Run) -> pl.DataFrame:
 PAGE = Page(
     name="runs",
     title=Message("Runs"),
-    action=Action.SEE_PLANS,
+    action=ConsoleAction.SEE_PLANS,
     build=build,
     parameters=(RUN,),
     template="runs.html",

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
-from commonwatt.web.pages.study import RUN_OF_STUDY, no_study, study_of
-from commonwatt.web.parameters import Kind, Options, Parameter, Values
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action
+from commonwatt.web.page_view import (
+    Chart,
+    ChartForm,
+    ChartSeries,
+    ColumnHeading,
+    HeadlineFact,
+    PageView,
+    TableListing,
+    TableRows,
+)
+from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
+from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
 _SHOWN = 12  # inputs of a tornado
 
 
-def _sites(look: Look) -> Options:
+def _sites(look: RequestContext) -> Options:
     run = look.desk.runs.find("", "study")
     if run is None or not look.desk.runs.has(run, "cost_sites"):
         return []
@@ -27,27 +36,27 @@ def _sites(look: Look) -> Options:
     return [("", Message("the first")), *((name, name) for name in names)]
 
 
-SITE = Parameter(
+SITE = PageParameter(
     name="site",
     label=Message("Site of the tornado"),
     meaning=Message("Whose cost is taken apart input by input."),
-    kind=Kind.CHOICE,
+    kind=ParameterKind.CHOICE,
     options=_sites,
 )
 
 
-def build(look: Look, values: Values) -> View:
+def build(context: RequestContext, values: PageValues) -> PageView:
     """Return cost, its parts and drivers, and the placement of a study."""
-    run = study_of(look, values)
-    if run is None or not look.desk.runs.has(run, "cost_sites"):
-        return no_study(look)
-    costs = look.desk.runs.frame(run, "cost_sites")
+    run = study_of(context, values)
+    if run is None or not context.desk.runs.has(run, "cost_sites"):
+        return page_without_study(context)
+    costs = context.desk.runs.frame(run, "cost_sites")
     site = _chosen(costs, values.text(SITE.name))
-    return View(
+    return PageView(
         lede=_lede(costs),
         facts=_facts(costs),
-        charts=_charts(look, run, site),
-        tables=_tables(look, run, site),
+        charts=_charts(context, run, site),
+        tables=_tables(context, run, site),
         notes=[
             Message(
                 "Levelised cost: discounted lifetime cost over discounted useful GPU-hours, at the "
@@ -87,9 +96,9 @@ def _lede(costs: pl.DataFrame) -> Message:
     )
 
 
-def _facts(costs: pl.DataFrame) -> list[Fact]:
+def _facts(costs: pl.DataFrame) -> list[HeadlineFact]:
     return [
-        Fact(
+        HeadlineFact(
             label=Message("GPU-hour at {site}", {"site": row["site"]}),
             value=f"USD {row['p50_usd_per_gpu_hour']:.2f}",
             note=Message(
@@ -104,18 +113,18 @@ def _facts(costs: pl.DataFrame) -> list[Fact]:
     ]
 
 
-def _charts(look: Look, run: Run, site: str) -> list[Chart]:
+def _charts(look: RequestContext, run: Run, site: str) -> list[Chart]:
     parts = look.desk.runs.frame(run, "cost_parts")["part"].unique(maintain_order=True).to_list()
     charts = [
         Chart(
             name="stack",
             title=Message("What the cost is made of"),
             caption=Message("Levelised cost by site at the medians of all inputs, stacked."),
-            form=Form.BARS,
+            form=ChartForm.BARS,
             table="parts",
             x="site",
             x_label="USD / GPU-h",
-            series=[Series("usd_per_gpu_hour", part, where=("part", part)) for part in parts],
+            series=[ChartSeries("usd_per_gpu_hour", part, where=("part", part)) for part in parts],
             unit="USD",
         ),
         Chart(
@@ -125,12 +134,12 @@ def _charts(look: Look, run: Run, site: str) -> list[Chart]:
                 "The cost when one input goes from its 5th to its 95th percentile and all others "
                 "stay at their medians; the twelve widest."
             ),
-            form=Form.RANGES,
+            form=ChartForm.RANGES,
             table="tornado",
             x="input",
             x_label="USD / GPU-h",
             series=[
-                Series(
+                ChartSeries(
                     "median_usd_per_gpu_hour", Message("At the medians"),
                     low="low_usd_per_gpu_hour", high="high_usd_per_gpu_hour",
                 )
@@ -143,22 +152,22 @@ def _charts(look: Look, run: Run, site: str) -> list[Chart]:
     return charts
 
 
-def _hourly(look: Look, run: Run) -> Chart:
+def _hourly(look: RequestContext, run: Run) -> Chart:
     pools = look.desk.runs.frame(run, "place_sites")["pool"].to_list()
     return Chart(
         name="hourly",
         title=Message("Which load where, hour by hour"),
         caption=Message("The optimal placement of a week under latency and residency, stacked."),
-        form=Form.AREAS,
+        form=ChartForm.AREAS,
         table="hourly",
         x="hour",
         x_label=Message("Hour of the week (UTC)"),
-        series=[Series("load_gpus", pool, where=("pool", pool)) for pool in pools],
+        series=[ChartSeries("load_gpus", pool, where=("pool", pool)) for pool in pools],
         unit="GPU",
     )
 
 
-def _tornado(look: Look, run: Run, site: str) -> Rows:
+def _tornado(look: RequestContext, run: Run, site: str) -> TableRows:
     """Return the widest inputs of one site, low before high."""
 
     def load() -> pl.DataFrame:
@@ -178,67 +187,67 @@ def _tornado(look: Look, run: Run, site: str) -> Rows:
             )
         )
 
-    return Rows(key=f"sites/tornado/{run.run_id}/{site}", load=load)
+    return TableRows(key=f"sites/tornado/{run.run_id}/{site}", load=load)
 
 
-def _tables(look: Look, run: Run, site: str) -> list[Listing]:
+def _tables(look: RequestContext, run: Run, site: str) -> list[TableListing]:
     rows, has = look.desk.runs.rows, look.desk.runs.has
     found = [
-        Listing(
+        TableListing(
             name="costs",
             title=Message("Cost by site"),
             rows=rows(run, "cost_sites"),
             headings=[
-                Heading("site", Message("Site")),
-                Heading("p5_usd_per_gpu_hour", Message("5th percentile"), "USD"),
-                Heading("p50_usd_per_gpu_hour", Message("Median"), "USD"),
-                Heading("p95_usd_per_gpu_hour", Message("95th percentile"), "USD"),
-                Heading(
+                ColumnHeading("site", Message("Site")),
+                ColumnHeading("p5_usd_per_gpu_hour", Message("5th percentile"), "USD"),
+                ColumnHeading("p50_usd_per_gpu_hour", Message("Median"), "USD"),
+                ColumnHeading("p95_usd_per_gpu_hour", Message("95th percentile"), "USD"),
+                ColumnHeading(
                     "p50_usd_per_effective_pflop_hour", Message("Per effective PFLOP-hour"), "USD"
                 ),
-                Heading("utilisation_share", Message("Utilisation")),
-                Heading("cells_not_official", Message("Inputs that are estimates")),
-                Heading("cells", Message("Inputs")),
+                ColumnHeading("utilisation_share", Message("Utilisation")),
+                ColumnHeading("cells_not_official", Message("Inputs that are estimates")),
+                ColumnHeading("cells", Message("Inputs")),
             ],
         ),
-        Listing(
+        TableListing(
             name="tornado",
             title=Message("What drives the cost at {site}", {"site": site}),
             rows=_tornado(look, run, site),
             headings=[
-                Heading("input", Message("Input")),
-                Heading("at_p5", Message("5th percentile")),
-                Heading("at_p95", Message("95th percentile")),
-                Heading("low_usd_per_gpu_hour", Message("Least cost"), "USD"),
-                Heading("high_usd_per_gpu_hour", Message("Most cost"), "USD"),
+                ColumnHeading("input", Message("Input")),
+                ColumnHeading("at_p5", Message("5th percentile")),
+                ColumnHeading("at_p95", Message("95th percentile")),
+                ColumnHeading("low_usd_per_gpu_hour", Message("Least cost"), "USD"),
+                ColumnHeading("high_usd_per_gpu_hour", Message("Most cost"), "USD"),
             ],
             folded=True,
         ),
-        Listing(
+        TableListing(
             name="parts",
             title=Message("Parts of the cost"),
             rows=rows(run, "cost_parts"),
             headings=[
-                Heading("site", Message("Site")),
-                Heading("part", Message("Part")),
-                Heading("usd_per_gpu_hour", Message("Cost"), "USD"),
+                ColumnHeading("site", Message("Site")),
+                ColumnHeading("part", Message("Part")),
+                ColumnHeading("usd_per_gpu_hour", Message("Cost"), "USD"),
             ],
             folded=True,
         ),
-        Listing(
+        TableListing(
             name="inputs",
             title=Message("Every input with its source"),
             rows=rows(run, "cost_cells"),
             headings=[
-                Heading("site", Message("Site")),
-                Heading("input", Message("Input")),
-                Heading("p5", Message("5th percentile")),
-                Heading("median", Message("Median")),
-                Heading("p95", Message("95th percentile")),
-                Heading("source_unit", Message("Unit")),
-                Heading("source", Message("Source")),
-                Heading("dated", Message("Dated")),
-                Heading("confidence", Message("Confidence")),
+                ColumnHeading("site", Message("Site")),
+                ColumnHeading("input", Message("Input")),
+                ColumnHeading("p5", Message("5th percentile")),
+                ColumnHeading("median", Message("Median")),
+                ColumnHeading("p95", Message("95th percentile")),
+                ColumnHeading("source_unit", Message("Unit")),
+                ColumnHeading("source", Message("Source")),
+                ColumnHeading("dated", Message("Dated")),
+                ColumnHeading("confidence", Message("Confidence")),
             ],
         ),
     ]
@@ -247,35 +256,35 @@ def _tables(look: Look, run: Run, site: str) -> list[Listing]:
     return found
 
 
-def _placement(look: Look, run: Run) -> list[Listing]:
+def _placement(look: RequestContext, run: Run) -> list[TableListing]:
     rows = look.desk.runs.rows
     return [
-        Listing(
+        TableListing(
             name="placement",
             title=Message("Where to build"),
             rows=rows(run, "place_sites"),
             headings=[
-                Heading("pool", Message("Site")),
-                Heading("h100_equivalents", Message("Size, H100 equivalents")),
-                Heading("mean_use_share", Message("Mean use")),
-                Heading("running_usd", Message("Running cost"), "USD"),
-                Heading("carbon_t", Message("Carbon"), "t CO₂e"),
-                Heading("last_gpu_saves_usd", Message("The last GPU saves"), "USD"),
-                Heading("last_gpu_costs_usd", Message("The last GPU costs"), "USD"),
+                ColumnHeading("pool", Message("Site")),
+                ColumnHeading("h100_equivalents", Message("Size, H100 equivalents")),
+                ColumnHeading("mean_use_share", Message("Mean use")),
+                ColumnHeading("running_usd", Message("Running cost"), "USD"),
+                ColumnHeading("carbon_t", Message("Carbon"), "t CO₂e"),
+                ColumnHeading("last_gpu_saves_usd", Message("The last GPU saves"), "USD"),
+                ColumnHeading("last_gpu_costs_usd", Message("The last GPU costs"), "USD"),
             ],
             note=Message(
                 "Where the last GPU saves as much as it costs, the size is right; the optimum is "
                 "proved by the gap of the solver."
             ),
         ),
-        Listing(
+        TableListing(
             name="hourly",
             title=Message("Load by hour"),
             rows=rows(run, "place_hourly"),
             headings=[
-                Heading("hour", Message("Hour")),
-                Heading("pool", Message("Site")),
-                Heading("load_gpus", Message("Load"), "GPU"),
+                ColumnHeading("hour", Message("Hour")),
+                ColumnHeading("pool", Message("Site")),
+                ColumnHeading("load_gpus", Message("Load"), "GPU"),
             ],
             folded=True,
         ),
@@ -285,7 +294,7 @@ def _placement(look: Look, run: Run) -> list[Listing]:
 PAGE = Page(
     name="sites",
     title=Message("Sites"),
-    action=Action.SEE_PLANS,
+    action=ConsoleAction.SEE_PLANS,
     build=build,
     parameters=(RUN_OF_STUDY, SITE),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Heading, Listing, Rows
+from commonwatt.web.page_view import ColumnHeading, TableListing, TableRows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,11 +16,11 @@ def listing(
     name: str,
     title: Message,
     rows: Sequence[Mapping[str, Any]],
-    headings: Sequence[Heading],
+    headings: Sequence[ColumnHeading],
     *,
     key: str,
     folded: bool = False,
-) -> Listing:
+) -> TableListing:
     """Return a table of `rows` with just the columns that `headings` name.
 
     Args:
@@ -39,10 +39,10 @@ def listing(
         plain = [{column: row[column] for column in columns} for row in rows]
         return pl.DataFrame(plain, schema=columns, infer_schema_length=None)
 
-    return Listing(
+    return TableListing(
         name=name,
         title=title,
-        rows=Rows(key=key, load=load, size=len(rows)),
+        rows=TableRows(key=key, load=load, size=len(rows)),
         headings=headings,
         folded=folded,
     )

@@ -5,26 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import Chart, Fact, Form, Heading, Listing, Rows, Series, View
-from commonwatt.web.pages.fans import BANDS, as_shares, headings
-from commonwatt.web.parameters import Kind, Options, Parameter, Values
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import Action
+from commonwatt.web.page_view import (
+    Chart,
+    ChartForm,
+    ChartSeries,
+    ColumnHeading,
+    HeadlineFact,
+    PageView,
+    TableListing,
+    TableRows,
+)
+from commonwatt.web.pages.fans import BANDS, headings, with_share_columns
+from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from commonwatt.treasury.usecases.explore import Explored
+    from commonwatt.treasury.usecases.explore import ChangedCountry
 
 
-def _countries(look: Look) -> Options:
+def _countries(look: RequestContext) -> Options:
     del look
     from commonwatt.treasury.usecases.explore import shipped_countries
 
     return [(name, name) for name in shipped_countries()]
 
 
-def _treatments(look: Look) -> Options:
+def _treatments(look: RequestContext) -> Options:
     del look
     return [
         ("published", Message("As published: bond proceeds are income")),
@@ -32,46 +41,48 @@ def _treatments(look: Look) -> Options:
     ]
 
 
-COUNTRY = Parameter(
+COUNTRY = PageParameter(
     name="country", label=Message("Country"), meaning=Message("Whose debt is projected."),
-    default="hongkong", kind=Kind.CHOICE, options=_countries,
+    default="hongkong", kind=ParameterKind.CHOICE, options=_countries,
 )  # fmt: skip
-YEARS = Parameter(
+YEARS = PageParameter(
     name="years", label=Message("Years ahead"), meaning=Message("How far the path goes."),
-    default="10", kind=Kind.SLIDER, minimum=5, maximum=30, step=1,
+    default="10", kind=ParameterKind.SLIDER, minimum=5, maximum=30, step=1,
 )  # fmt: skip
-GROWTH = Parameter(
+GROWTH = PageParameter(
     name="growth", label=Message("Growth, points more"),
     meaning=Message("Added to the nominal growth of every year after the first."),
-    default="0", kind=Kind.SLIDER, minimum=-4, maximum=4, step=0.25, unit="%",
+    default="0", kind=ParameterKind.SLIDER, minimum=-4, maximum=4, step=0.25, unit="%",
 )  # fmt: skip
-COUPON = Parameter(
+COUPON = PageParameter(
     name="coupon", label=Message("Coupons, points more"),
     meaning=Message("Added to the coupon of every bond that is still to be issued."),
-    default="0", kind=Kind.SLIDER, minimum=-3, maximum=6, step=0.25, unit="%",
+    default="0", kind=ParameterKind.SLIDER, minimum=-3, maximum=6, step=0.25, unit="%",
 )  # fmt: skip
-SPENDING = Parameter(
+SPENDING = PageParameter(
     name="spending", label=Message("Spending on top, bn a year"),
     meaning=Message("Spent every year on top of the plan, and borrowed."),
-    default="0", kind=Kind.SLIDER, minimum=0, maximum=100, step=5, unit="bn",
+    default="0", kind=ParameterKind.SLIDER, minimum=0, maximum=100, step=5, unit="bn",
 )  # fmt: skip
-TREATMENT = Parameter(
+TREATMENT = PageParameter(
     name="balance", label=Message("Balance"),
     meaning=Message("Which balance the path headlines; the debt is the same under both."),
-    default="published", kind=Kind.CHOICE, options=_treatments,
+    default="published", kind=ParameterKind.CHOICE, options=_treatments,
 )  # fmt: skip
 
 
-def build(look: Look, values: Values) -> View:
+def build(context: RequestContext, values: PageValues) -> PageView:
     """Return debt path, fan, bridge and decomposition under the reader's changes."""
-    del look
+    del context
     found = _explored(values)
     last, first = found.years[-1], found.years[0]
-    return View(
+    return PageView(
         lede=_lede(found),
         facts=[
-            Fact(label=Message("Debt over GDP, first year"), value=_share(first["debt_gdp_share"])),
-            Fact(
+            HeadlineFact(
+                label=Message("Debt over GDP, first year"), value=_share(first["debt_gdp_share"])
+            ),
+            HeadlineFact(
                 label=Message("Debt over GDP, last year"),
                 value=_share(last["debt_gdp_share"]),
                 note=Message("planned {share}", {"share": _share(last["planned_debt_gdp_share"])}),
@@ -96,17 +107,17 @@ def build(look: Look, values: Values) -> View:
     )
 
 
-def _explored(values: Values) -> Explored:
-    from commonwatt.treasury.engines.projection import Treatment
-    from commonwatt.treasury.usecases.explore import Change, explore
+def _explored(values: PageValues) -> ChangedCountry:
+    from commonwatt.treasury.engines.projection import AccountingTreatment
+    from commonwatt.treasury.usecases.explore import CountryChange, explore
 
     published = values.text(TREATMENT.name) == "published"
-    change = Change(
+    change = CountryChange(
         growth=values.number(GROWTH.name) / 100,
         coupon=values.number(COUPON.name) / 100,
         spending=values.number(SPENDING.name),
         years=int(values.number(YEARS.name)),
-        treatment=Treatment(bonds_as_income=published, transfers_as_income=published),
+        treatment=AccountingTreatment(bonds_as_income=published, transfers_as_income=published),
     )
     return explore(values.text(COUNTRY.name), change)
 
@@ -115,7 +126,7 @@ def _share(value: float) -> str:
     return f"{value:.1%}"
 
 
-def _lede(found: Explored) -> Message:
+def _lede(found: ChangedCountry) -> Message:
     first, last = found.years[0], found.years[-1]
     return Message(
         "Debt goes from {first} of GDP in {from} to {last} in {to}; in nine paths of ten it then "
@@ -131,11 +142,11 @@ def _lede(found: Explored) -> Message:
     )
 
 
-def _ceiling_facts(found: Explored) -> list[Fact]:
+def _ceiling_facts(found: ChangedCountry) -> list[HeadlineFact]:
     if found.ceiling is None:
         return []
     return [
-        Fact(
+        HeadlineFact(
             label=Message("Chance of passing the ceiling, ever"),
             value=f"{found.chances[-1]['debt_over_ceiling_probability']:.0%}",
             note=Message(
@@ -146,14 +157,14 @@ def _ceiling_facts(found: Explored) -> list[Fact]:
                 },
             ),
         ),
-        Fact(
+        HeadlineFact(
             label=Message("Passed on the central path"),
             value=found.ceiling["first_breach"] or "–",
         ),
     ]
 
 
-def _charts(found: Explored) -> list[Chart]:
+def _charts(found: ChangedCountry) -> list[Chart]:
     money = found.country.money
     year = Message("Fiscal year")
     charts = [
@@ -164,12 +175,12 @@ def _charts(found: Explored) -> list[Chart]:
                 "The median, the middle half and nine tenths of the paths. The planned path is "
                 "dashed."
             ),
-            form=Form.FAN,
+            form=ChartForm.FAN,
             table="fan",
             x="fiscal_year",
             x_label=year,
             series=BANDS,
-            line=Series("planned_debt_gdp_share", Message("planned")),
+            line=ChartSeries("planned_debt_gdp_share", Message("planned")),
             unit="%",
         ),
         Chart(
@@ -179,16 +190,16 @@ def _charts(found: Explored) -> list[Chart]:
                 "Each year's change of debt over GDP, by what made it; the parts add up to the "
                 "change."
             ),
-            form=Form.COLUMNS,
+            form=ChartForm.COLUMNS,
             table="years",
             x="fiscal_year",
             x_label=year,
             series=[
-                Series("change_interest_share", Message("Interest")),
-                Series("change_growth_share", Message("Growth")),
-                Series("change_primary_balance_share", Message("Primary balance")),
-                Series("change_exchange_rate_share", Message("Exchange rate")),
-                Series("change_stock_flow_share", Message("Stock-flow adjustment")),
+                ChartSeries("change_interest_share", Message("Interest")),
+                ChartSeries("change_growth_share", Message("Growth")),
+                ChartSeries("change_primary_balance_share", Message("Primary balance")),
+                ChartSeries("change_exchange_rate_share", Message("Exchange rate")),
+                ChartSeries("change_stock_flow_share", Message("Stock-flow adjustment")),
             ],
             unit="%",
         ),
@@ -199,11 +210,11 @@ def _charts(found: Explored) -> list[Chart]:
                 "The first year. The published balance counts borrowed money and money from "
                 "other public pockets as income."
             ),
-            form=Form.BARS,
+            form=ChartForm.BARS,
             table="bridge",
             x="step",
             x_label=f"bn {found.country.currency}",
-            series=[Series(money("level"), Message("Balance so far"))],
+            series=[ChartSeries(money("level"), Message("Balance so far"))],
             unit=f"bn {found.country.currency}",
         ),
     ]
@@ -212,89 +223,91 @@ def _charts(found: Explored) -> list[Chart]:
     return charts
 
 
-def _reserves(found: Explored, year: Message) -> Chart:
+def _reserves(found: ChangedCountry, year: Message) -> Chart:
     money = found.country.money
     return Chart(
         name="reserves",
         title=Message("Debt and reserves"),
         caption=Message("What is owed beside what is held, on the central path."),
-        form=Form.POINTS,
+        form=ChartForm.POINTS,
         table="years",
         x="fiscal_year",
         x_label=year,
         series=[
-            Series(money("debt"), Message("Debt")),
-            Series(money("reserves"), Message("Reserves")),
+            ChartSeries(money("debt"), Message("Debt")),
+            ChartSeries(money("reserves"), Message("Reserves")),
         ],
         unit=f"bn {found.country.currency}",
     )
 
 
-def _rows(name: str, rows: list[dict[str, Any]], values: Values) -> Rows:
+def _rows(name: str, rows: list[dict[str, Any]], values: PageValues) -> TableRows:
     def load() -> pl.DataFrame:
         import polars as pl
 
         return pl.DataFrame(rows, infer_schema_length=None)
 
-    return Rows(key=f"treasury/{name}/{values.query()}", load=load, size=len(rows))
+    return TableRows(key=f"treasury/{name}/{values.query()}", load=load, size=len(rows))
 
 
-def _fan_rows(found: Explored, values: Values) -> Rows:
+def _fan_rows(found: ChangedCountry, values: PageValues) -> TableRows:
     planned = [year["planned_debt_gdp_share"] for year in found.years]
 
     def load() -> pl.DataFrame:
         import polars as pl
 
-        return as_shares(pl.DataFrame(found.fan)).with_columns(
+        return with_share_columns(pl.DataFrame(found.fan)).with_columns(
             planned_debt_gdp_share=pl.Series(planned)
         )
 
-    return Rows(key=f"treasury/fan/{values.query()}", load=load, size=len(planned))
+    return TableRows(key=f"treasury/fan/{values.query()}", load=load, size=len(planned))
 
 
-def _tables(found: Explored, values: Values) -> list[Listing]:
+def _tables(found: ChangedCountry, values: PageValues) -> list[TableListing]:
     money, unit = found.country.money, f"bn {found.country.currency}"
     return [
-        Listing(
+        TableListing(
             name="years",
             title=Message("Year by year"),
             rows=_rows("years", found.years, values),
             headings=[
-                Heading("fiscal_year", Message("Fiscal year")),
-                Heading(money("debt"), Message("Debt"), unit),
-                Heading("debt_gdp_share", Message("Debt over GDP")),
-                Heading(money("gross_issuance"), Message("Issued"), unit),
-                Heading(money("redemption"), Message("Redeemed"), unit),
-                Heading(money("interest"), Message("Interest"), unit),
-                Heading(money("reserves"), Message("Reserves"), unit),
-                Heading(money("balance_headline"), Message("Balance"), unit),
+                ColumnHeading("fiscal_year", Message("Fiscal year")),
+                ColumnHeading(money("debt"), Message("Debt"), unit),
+                ColumnHeading("debt_gdp_share", Message("Debt over GDP")),
+                ColumnHeading(money("gross_issuance"), Message("Issued"), unit),
+                ColumnHeading(money("redemption"), Message("Redeemed"), unit),
+                ColumnHeading(money("interest"), Message("Interest"), unit),
+                ColumnHeading(money("reserves"), Message("Reserves"), unit),
+                ColumnHeading(money("balance_headline"), Message("Balance"), unit),
             ],
         ),
-        Listing(
+        TableListing(
             name="fan",
             title=Message("The fan"),
             rows=_fan_rows(found, values),
-            headings=[*headings(), Heading("planned_debt_gdp_share", Message("planned"))],
+            headings=[*headings(), ColumnHeading("planned_debt_gdp_share", Message("planned"))],
         ),
-        Listing(
+        TableListing(
             name="bridge",
             title=Message("The bridge"),
             rows=_rows("bridge", found.bridge, values),
             headings=[
-                Heading("step", Message("Step")),
-                Heading(money("amount"), Message("Amount"), unit),
-                Heading(money("level"), Message("Balance so far"), unit),
+                ColumnHeading("step", Message("Step")),
+                ColumnHeading(money("amount"), Message("Amount"), unit),
+                ColumnHeading(money("level"), Message("Balance so far"), unit),
             ],
         ),
-        Listing(
+        TableListing(
             name="chances",
             title=Message("Chances"),
             rows=_rows("chances", found.chances, values),
             headings=[
-                Heading("fiscal_year", Message("Fiscal year")),
-                Heading("debt_over_ceiling_probability", Message("Debt over the ceiling")),
-                Heading("reserves_under_floor_probability", Message("Reserves under the floor")),
-                Heading("guarantee_call_probability", Message("A guarantee is called")),
+                ColumnHeading("fiscal_year", Message("Fiscal year")),
+                ColumnHeading("debt_over_ceiling_probability", Message("Debt over the ceiling")),
+                ColumnHeading(
+                    "reserves_under_floor_probability", Message("Reserves under the floor")
+                ),
+                ColumnHeading("guarantee_call_probability", Message("A guarantee is called")),
             ],
         ),
     ]
@@ -303,7 +316,7 @@ def _tables(found: Explored, values: Values) -> list[Listing]:
 PAGE = Page(
     name="treasury",
     title=Message("Treasury"),
-    action=Action.SEE_TREASURY,
+    action=ConsoleAction.SEE_TREASURY,
     build=build,
     parameters=(COUNTRY, YEARS, GROWTH, COUPON, SPENDING, TREATMENT),
 )

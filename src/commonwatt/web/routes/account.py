@@ -12,20 +12,22 @@ import commonwatt.web.auth.accounts as accounts
 from commonwatt.core.messages import LANGUAGES
 from commonwatt.web.auth.access import (
     THEMES,
-    AnyLook,
-    Posted,
-    SignedIn,
-    allowed,
+    AnyContext,
+    PostedFields,
+    SignedInContext,
     cookie_name,
     local_path,
+    requested_theme,
+    require_action,
     set_session,
-    theme_asked,
 )
 from commonwatt.web.render import html
-from commonwatt.web.request_context import Look
-from commonwatt.web.roles import ACTION_NAMES, MAY, ROLE_NAMES, Action, Role
+from commonwatt.web.request_context import RequestContext
+from commonwatt.web.roles import ACTION_NAMES, ACTION_ROLES, ROLE_NAMES, ConsoleAction, ConsoleRole
 
-Keeper = Annotated[Look, Depends(allowed(Action.MANAGE_ACCOUNTS))]
+AccountManagerContext = Annotated[
+    RequestContext, Depends(require_action(ConsoleAction.MANAGE_ACCOUNTS))
+]
 Name = Annotated[str, InPath(max_length=60)]
 Secret = Annotated[str, InPath(max_length=100)]
 
@@ -66,50 +68,52 @@ def add_routes(app: FastAPI) -> None:
     app.post("/accounts/{name}/close", openapi_extra=body_of(), **known)(close_account)
 
 
-def sign_in_page(request: Request, look: AnyLook, next: str = "/") -> Response:  # noqa: A002
+def sign_in_page(request: Request, context: AnyContext, next: str = "/") -> Response:  # noqa: A002
     """Return the form for name and password."""
-    return _page(request, look, "sign_in.html", next=local_path(next))
+    return _page(request, context, "sign_in.html", next=local_path(next))
 
 
-def sign_in(request: Request, look: AnyLook, fields: Posted) -> Response:
+def sign_in(request: Request, context: AnyContext, fields: PostedFields) -> Response:
     """Begin a session and go on to where the visitor wanted to go."""
     address = request.client.host if request.client else ""
     session = accounts.sign_in(
-        look.desk, fields.get("name", ""), fields.get("password", ""), address, now=look.now
+        context.desk, fields.get("name", ""), fields.get("password", ""), address, now=context.now
     )
     answer = RedirectResponse(local_path(fields.get("next", "/")), 303)
-    set_session(answer, look.desk.settings, session.secret)
+    set_session(answer, context.desk.settings, session.secret)
     return answer
 
 
-def sign_out(look: SignedIn, fields: Posted) -> Response:
+def sign_out(context: SignedInContext, fields: PostedFields) -> Response:
     """End the session."""
     del fields
-    accounts.end_session(look.desk, look.visitor, now=look.now)
+    accounts.end_session(context.desk, context.visitor, now=context.now)
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(cookie_name(look.desk.settings), path="/")
+    answer.delete_cookie(cookie_name(context.desk.settings), path="/")
     return answer
 
 
-def welcome_page(request: Request, look: AnyLook, secret: Secret) -> Response:
+def welcome_page(request: Request, context: AnyContext, secret: Secret) -> Response:
     """Return the form behind a one-time link."""
-    account = accounts.account_of_link(look.desk, secret, now=look.now)
-    return _page(request, look, "welcome.html", secret=secret, account=account, roles=ROLE_NAMES)
+    account = accounts.account_of_link(context.desk, secret, now=context.now)
+    return _page(request, context, "welcome.html", secret=secret, account=account, roles=ROLE_NAMES)
 
 
-def welcome(look: AnyLook, secret: Secret, fields: Posted) -> Response:
+def welcome(context: AnyContext, secret: Secret, fields: PostedFields) -> Response:
     """Use a one-time link and sign in."""
-    account = accounts.account_of_link(look.desk, secret, now=look.now)
+    account = accounts.account_of_link(context.desk, secret, now=context.now)
     name = account or fields.get("name", "")
     password = fields.get("password", "")
-    accounts.use_link(look.desk, secret, name, password, _roles(fields), now=look.now)
-    session = accounts.begin_session(look.desk, name, now=look.now, how="link")
+    accounts.use_link(context.desk, secret, name, password, _roles(fields), now=context.now)
+    session = accounts.begin_session(context.desk, name, now=context.now, how="link")
     answer = RedirectResponse("/", 303)
-    set_session(answer, look.desk.settings, session.secret)
+    set_session(answer, context.desk.settings, session.secret)
     return answer
 
 
-def preferences(look: AnyLook, language: str = "", theme: str = "", back: str = "/") -> Response:
+def preferences(
+    context: AnyContext, language: str = "", theme: str = "", back: str = "/"
+) -> Response:
     """Keep language or theme in this browser and go back."""
     answer = RedirectResponse(local_path(back), 303)
     chosen = {"language": language in LANGUAGES, "theme": theme in {*THEMES, "auto"}}
@@ -121,64 +125,72 @@ def preferences(look: AnyLook, language: str = "", theme: str = "", back: str = 
                 max_age=31_536_000,
                 httponly=True,
                 samesite="lax",
-                secure=look.desk.settings.secure,
+                secure=context.desk.settings.secure,
             )
     return answer
 
 
-def account_page(request: Request, look: SignedIn) -> Response:
+def account_page(request: Request, context: SignedInContext) -> Response:
     """Return who is signed in, what they may do, and their tokens."""
-    return _account(request, look, "")
+    return _account(request, context, "")
 
 
-def make_token(request: Request, look: SignedIn, fields: Posted) -> Response:
+def make_token(request: Request, context: SignedInContext, fields: PostedFields) -> Response:
     """Make a token and show it, once."""
     label = fields.get("label", "") or "token"
-    secret = accounts.make_token(look.desk, look.visitor.name, label, now=look.now)
-    return _account(request, look, secret)
+    secret = accounts.make_token(context.desk, context.visitor.name, label, now=context.now)
+    return _account(request, context, secret)
 
 
-def drop_token(look: SignedIn, digest: Secret, fields: Posted) -> Response:
+def drop_token(context: SignedInContext, digest: Secret, fields: PostedFields) -> Response:
     """Take a token back."""
     del fields
-    accounts.drop_token(look.desk, look.visitor.name, digest, now=look.now)
+    accounts.drop_token(context.desk, context.visitor.name, digest, now=context.now)
     return RedirectResponse("/account", 303)
 
 
-def accounts_page(request: Request, look: Keeper) -> Response:
+def accounts_page(request: Request, context: AccountManagerContext) -> Response:
     """Return every account with its roles."""
-    return _accounts(request, look)
+    return _accounts(request, context)
 
 
-def make_account(request: Request, look: Keeper, fields: Posted) -> Response:
+def make_account(
+    request: Request, context: AccountManagerContext, fields: PostedFields
+) -> Response:
     """Make an account and show the one-time link for its owner."""
     name = fields.get("name", "")
-    roles = _roles(fields) or {Role.VIEWER}
-    accounts.make_account(look.desk, name, roles, by=look.visitor.name, now=look.now)
-    return _accounts(request, look, name, accounts.make_link(look.desk, name, now=look.now))
+    roles = _roles(fields) or {ConsoleRole.VIEWER}
+    accounts.make_account(context.desk, name, roles, by=context.visitor.name, now=context.now)
+    return _accounts(
+        request, context, name, accounts.make_link(context.desk, name, now=context.now)
+    )
 
 
-def set_roles(look: Keeper, name: Name, fields: Posted) -> Response:
+def set_roles(context: AccountManagerContext, name: Name, fields: PostedFields) -> Response:
     """Give an account exactly these roles."""
-    accounts.set_roles(look.desk, name, _roles(fields), by=look.visitor.name, now=look.now)
+    accounts.set_roles(context.desk, name, _roles(fields), by=context.visitor.name, now=context.now)
     return RedirectResponse("/accounts", 303)
 
 
-def make_link(request: Request, look: Keeper, name: Name, fields: Posted) -> Response:
+def make_link(
+    request: Request, context: AccountManagerContext, name: Name, fields: PostedFields
+) -> Response:
     """Show a new one-time link for an account."""
     del fields
-    accounts.check_open(look.desk, name)
-    return _accounts(request, look, name, accounts.make_link(look.desk, name, now=look.now))
+    accounts.check_open(context.desk, name)
+    return _accounts(
+        request, context, name, accounts.make_link(context.desk, name, now=context.now)
+    )
 
 
-def close_account(look: Keeper, name: Name, fields: Posted) -> Response:
+def close_account(context: AccountManagerContext, name: Name, fields: PostedFields) -> Response:
     """Close an account."""
     del fields
-    accounts.close_account(look.desk, name, by=look.visitor.name, now=look.now)
+    accounts.close_account(context.desk, name, by=context.visitor.name, now=context.now)
     return RedirectResponse("/accounts", 303)
 
 
-def _account(request: Request, look: Look, secret: str) -> Response:
+def _account(request: Request, look: RequestContext, secret: str) -> Response:
     return _page(
         request,
         look,
@@ -190,7 +202,7 @@ def _account(request: Request, look: Look, secret: str) -> Response:
     )
 
 
-def _accounts(request: Request, look: Look, name: str = "", secret: str = "") -> Response:
+def _accounts(request: Request, look: RequestContext, name: str = "", secret: str = "") -> Response:
     link = f"{look.desk.settings.address}/welcome/{secret}" if secret else ""
     return _page(
         request,
@@ -199,17 +211,17 @@ def _accounts(request: Request, look: Look, name: str = "", secret: str = "") ->
         accounts=accounts.accounts(look.desk),
         roles=ROLE_NAMES,
         actions=ACTION_NAMES,
-        may=MAY,
+        may=ACTION_ROLES,
         name=name,
         link=link,
     )
 
 
-def _roles(fields: Posted) -> frozenset[Role]:
-    known = {role.value: role for role in Role}
+def _roles(fields: PostedFields) -> frozenset[ConsoleRole]:
+    known = {role.value: role for role in ConsoleRole}
     asked = [name.strip() for name in fields.get("roles", "").split(",")]
     return frozenset(known[name] for name in asked if name in known)
 
 
-def _page(request: Request, look: Look, template: str, **values: Any) -> Response:
-    return HTMLResponse(html(look, template, theme_asked(request), **values))
+def _page(request: Request, look: RequestContext, template: str, **values: Any) -> Response:
+    return HTMLResponse(html(look, template, requested_theme(request), **values))

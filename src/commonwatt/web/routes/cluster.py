@@ -9,10 +9,10 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import Posted, SignedIn
+from commonwatt.web.auth.access import PostedFields, SignedInContext
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.request_context import Look
-from commonwatt.web.roles import Action, check
+from commonwatt.web.request_context import RequestContext
+from commonwatt.web.roles import ConsoleAction, check
 from commonwatt.web.routes.account import body_of
 
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -25,26 +25,26 @@ def add_routes(app: FastAPI) -> None:
     app.post("/cluster/nodes", **known)(on_node)
 
 
-def on_node(request: Request, look: SignedIn, fields: Posted) -> Response:
+def on_node(request: Request, context: SignedInContext, fields: PostedFields) -> Response:
     """Drain a node or let it take jobs again."""
-    check(look.visitor.roles, Action.DRAIN_NODE)
+    check(context.visitor.roles, ConsoleAction.DRAIN_NODE)
     what, node, reason = (fields.get(name, "") for name in ("act", "node", "reason"))
     if what not in {"drain", "resume"}:
         raise ParameterError("act", wanted=Message("drain or resume"))
     if not _NODE.fullmatch(node):
         raise ParameterError("node", wanted=Message("the name of a node"))
-    _act(look, what, node, reason[:100])
+    _act(context, what, node, reason[:100])
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/cluster", 303)
     return JSONResponse({"act": what, "node": node})
 
 
-def _act(look: Look, what: str, node: str, reason: str) -> None:
+def _act(look: RequestContext, what: str, node: str, reason: str) -> None:
     """Do it in the controller's name, and put on record here who asked for it."""
     from commonwatt.operate.usecases.overview import drain, resume
 
     said = f"{reason or what}, by {look.visitor.name}"
     with look.desk.ledger.transaction() as tx:
         body = {"node": node, "by": look.visitor.name}
-        look.desk.clerk.record(tx, what, f"node/{node}", body, at=look.now)
+        look.desk.entry_writer.record(tx, what, f"node/{node}", body, at=look.now)
     (drain if what == "drain" else resume)(look.desk.settings.operate, node, said)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from commonwatt import __version__
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import desk_of
+from commonwatt.web.auth.access import services_of
 from commonwatt.web.errors import PageNotFoundError
 from commonwatt.web.static import asset
 
@@ -39,7 +39,7 @@ def static(request: Request, name: str) -> Response:
 
 def health(request: Request) -> dict[str, Any]:
     """Return that store and database answer, for whoever watches the server."""
-    desk = desk_of(request)
+    desk = services_of(request)
     with desk.ledger.reading() as connection:
         connection.execute(sa.text("SELECT 1"))
     return {"status": "ok", "version": __version__, "runs": len(desk.runs.ids())}

@@ -9,10 +9,10 @@ from fastapi import FastAPI, Query, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import Posted, SignedIn
-from commonwatt.web.auth.signing_keys import hand_of
+from commonwatt.web.auth.access import PostedFields, SignedInContext
+from commonwatt.web.auth.signing_keys import signing_key
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.roles import Action, Role, check
+from commonwatt.web.roles import ConsoleAction, ConsoleRole, check
 from commonwatt.web.routes.account import body_of
 
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,59}")
@@ -32,33 +32,33 @@ def add_routes(app: FastAPI) -> None:
     app.post("/models/incidents", openapi_extra=fields, **known)(incident)
 
 
-def dossier(look: SignedIn, version: VersionName) -> Response:
+def dossier(context: SignedInContext, version: VersionName) -> Response:
     """Return everything on record about a version, as a file of its own."""
-    check(look.visitor.roles, Action.SEE_MODELS)
+    check(context.visitor.roles, ConsoleAction.SEE_MODELS)
     from commonwatt.clinic.usecases.overview import dossier as written
 
-    text = written(look.desk.ledger, version, look.language)
+    text = written(context.desk.ledger, version, context.language)
     name = version.removeprefix("version/")
     headers = {"content-disposition": f'attachment; filename="{name}.html"'}
     return HTMLResponse(text, 200, headers)
 
 
-def incident(request: Request, look: SignedIn, fields: Posted) -> Response:
+def incident(request: Request, context: SignedInContext, fields: PostedFields) -> Response:
     """Put an incident on record under the key of who is signed in."""
-    check(look.visitor.roles, Action.REPORT_INCIDENT)
+    check(context.visitor.roles, ConsoleAction.REPORT_INCIDENT)
     from commonwatt.clinic.usecases.overview import report_incident
 
     code = fields.get("code", "")
     if not _CODE.fullmatch(code):
         raise ParameterError("code", wanted=Message("small letters, digits and -"))
     owed = report_incident(
-        look.desk.ledger,
+        context.desk.ledger,
         fields.get("deployment", ""),
         severity=fields.get("severity", ""),
         jurisdiction=fields.get("jurisdiction", ""),
         code=code,
-        by=hand_of(look, (Role.CLINICIAN,)),
-        at=look.now,
+        by=signing_key(context, (ConsoleRole.CLINICIAN,)),
+        at=context.now,
     )
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/models", 303)

@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 
 import commonwatt.web.auth.accounts as accounts
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import AnyLook, local_path, set_session
-from commonwatt.web.auth.oidc import BACK, Pending, Provider
+from commonwatt.web.auth.access import AnyContext, local_path, set_session
+from commonwatt.web.auth.oidc import CALLBACK_PATH, OidcProvider, PendingSignIn
 from commonwatt.web.errors import PageNotFoundError
 
 COOKIE: Final = "oidc"
@@ -19,14 +19,14 @@ Short = Annotated[str, Query(max_length=2000)]
 
 def add_routes(app: FastAPI) -> None:
     """Add the two steps; the provider is asked only when somebody signs in with it."""
-    app.state.provider = Provider(app.state.desk.settings)
+    app.state.provider = OidcProvider(app.state.desk.settings)
     app.get("/oidc/start", tags=["accounts"], name="oidc_start")(start)
-    app.get(BACK, tags=["accounts"], name="oidc_back")(back)
+    app.get(CALLBACK_PATH, tags=["accounts"], name="oidc_back")(back)
 
 
-def start(request: Request, look: AnyLook, next: Short = "/") -> Response:  # noqa: A002
+def start(request: Request, context: AnyContext, next: Short = "/") -> Response:  # noqa: A002
     """Go to the provider."""
-    url, pending = _provider(request, look).begin(local_path(next))
+    url, pending = _provider(request, context).begin(local_path(next))
     answer = RedirectResponse(url, 303)
     answer.set_cookie(
         COOKIE,
@@ -34,26 +34,28 @@ def start(request: Request, look: AnyLook, next: Short = "/") -> Response:  # no
         max_age=600,
         httponly=True,
         samesite="lax",
-        secure=look.desk.settings.secure,
-        path=BACK,
+        secure=context.desk.settings.secure,
+        path=CALLBACK_PATH,
     )
     return answer
 
 
-def back(request: Request, look: AnyLook, state: Short = "", code: Short = "") -> Response:
+def back(request: Request, context: AnyContext, state: Short = "", code: Short = "") -> Response:
     """Come back from the provider and begin a session."""
-    provider = _provider(request, look)
-    pending = Pending.of_text(request.cookies.get(COOKIE, ""))
+    provider = _provider(request, context)
+    pending = PendingSignIn.of_text(request.cookies.get(COOKIE, ""))
     who = provider.finish(pending, state, code)
-    account = accounts.account_of_subject(look.desk, who.subject, who.name, who.roles, now=look.now)
-    session = accounts.begin_session(look.desk, account, now=look.now, how="provider")
+    account = accounts.account_of_subject(
+        context.desk, who.subject, who.name, who.roles, now=context.now
+    )
+    session = accounts.begin_session(context.desk, account, now=context.now, how="provider")
     answer = RedirectResponse(local_path(pending.next), 303)
-    answer.delete_cookie(COOKIE, path=BACK)
-    set_session(answer, look.desk.settings, session.secret)
+    answer.delete_cookie(COOKIE, path=CALLBACK_PATH)
+    set_session(answer, context.desk.settings, session.secret)
     return answer
 
 
-def _provider(request: Request, look: AnyLook) -> Provider:
+def _provider(request: Request, look: AnyContext) -> OidcProvider:
     if not look.desk.settings.oidc_issuer:
         raise PageNotFoundError("oidc", found=Message("no provider set up"))
     return request.app.state.provider

@@ -12,15 +12,15 @@ from fastapi import Path as InPath
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import SignedIn, theme_asked
-from commonwatt.web.cache import Ask
+from commonwatt.web.auth.access import SignedInContext, requested_theme
+from commonwatt.web.cache import TableQuery
 from commonwatt.web.errors import ForbiddenError, PageNotFoundError
-from commonwatt.web.page_view import Listing, View
-from commonwatt.web.parameters import Values, parse_values
+from commonwatt.web.page_view import PageView, TableListing
+from commonwatt.web.parameters import PageValues, parse_values
 from commonwatt.web.registry import PAGES
-from commonwatt.web.render import chart_json, page_html, permanent, table_html
-from commonwatt.web.request_context import Look, Page
-from commonwatt.web.roles import MAY, check
+from commonwatt.web.render import chart_json, page_html, permanent_address, table_html
+from commonwatt.web.request_context import Page, RequestContext
+from commonwatt.web.roles import ACTION_ROLES, check
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,18 +49,18 @@ def add_routes(app: FastAPI) -> None:
         _add(app, page)
 
 
-def first_page(look: SignedIn) -> RedirectResponse:
+def first_page(context: SignedInContext) -> RedirectResponse:
     """Go to the first page that who looks may see."""
-    return RedirectResponse(f"/{first_for(look).name}", 303)
+    return RedirectResponse(f"/{first_for(context).name}", 303)
 
 
-def first_for(look: Look) -> Page:
+def first_for(context: RequestContext) -> Page:
     """Return the first page of the menu that who looks may see.
 
     Raises:
         ForbiddenError: There is none.
     """
-    found = next((page for page in PAGES if look.can(page.action)), None)
+    found = next((page for page in PAGES if context.can(page.action)), None)
     if found is None:
         raise ForbiddenError("/", wanted=Message("a role that may see a page"))
     return found
@@ -68,7 +68,7 @@ def first_for(look: Look) -> Page:
 
 def _add(app: FastAPI, page: Page) -> None:
     """Add a page, its JSON, its tables in every form, and its charts."""
-    may = {"x-roles": sorted(MAY[page.action])}
+    may = {"x-roles": sorted(ACTION_ROLES[page.action])}
     common: dict[str, Any] = {"tags": [page.name], "responses": FAULTS}
     parameters = [one.schema() for one in page.parameters]
 
@@ -110,44 +110,46 @@ class _Parquet(Response):
     media_type = "application/vnd.apache.parquet"
 
 
-def _seen(request: Request, page: Page, look: Look) -> tuple[Values, View]:
+def _seen(request: Request, page: Page, look: RequestContext) -> tuple[PageValues, PageView]:
     check(look.visitor.roles, page.action)
     values = parse_values(page.parameters, request.query_params)
     return values, page.build(look, values)
 
 
 def _html(page: Page) -> Callable[..., Response]:
-    def answer(request: Request, look: SignedIn) -> Response:
+    def answer(request: Request, look: SignedInContext) -> Response:
         values, view = _seen(request, page, look)
-        return HTMLResponse(page_html(look, page, values, view, theme_asked(request)))
+        return HTMLResponse(page_html(look, page, values, view, requested_theme(request)))
 
     return answer
 
 
 def _data(page: Page) -> Callable[..., Response]:
-    def answer(request: Request, look: SignedIn) -> Response:
+    def answer(request: Request, look: SignedInContext) -> Response:
         values, view = _seen(request, page, look)
         return _json(page_data(look, page, values, view))
 
     return answer
 
 
-def page_data(look: Look, page: Page, values: Values, view: View) -> dict[str, Any]:
+def page_data(
+    context: RequestContext, page: Page, values: PageValues, view: PageView
+) -> dict[str, Any]:
     """Return a page's data: its figures, and where its charts and tables are."""
     query = values.query()
     ask = f"?{query}" if query else ""
     base = f"/{page.name}"
     return {
         "page": page.name,
-        "title": look.say(page.title),
-        "permanent": permanent(page, values, view),
-        "parameters": dict(values.given),
-        "lede": look.say(view.lede),
+        "title": context.translate(page.title),
+        "permanent": permanent_address(page, values, view),
+        "parameters": dict(values.given_text),
+        "lede": context.translate(view.lede),
         "facts": [
             {
-                "label": look.say(fact.label),
+                "label": context.translate(fact.label),
                 "value": fact.value,
-                "note": look.say(fact.note or ""),
+                "note": context.translate(fact.note or ""),
             }
             for fact in view.facts
         ],
@@ -158,14 +160,14 @@ def page_data(look: Look, page: Page, values: Values, view: View) -> dict[str, A
             }
             for one in view.tables
         },
-        "notes": [look.say(note) for note in view.notes],
+        "notes": [context.translate(note) for note in view.notes],
         "runs": list(view.sources),
         "data": dict(view.data),
     }
 
 
 def _chart(page: Page) -> Callable[..., Response]:
-    def answer(request: Request, look: SignedIn, chart: Annotated[str, NAME]) -> Response:
+    def answer(request: Request, look: SignedInContext, chart: Annotated[str, NAME]) -> Response:
         _, view = _seen(request, page, look)
         found = view.chart(chart)
         if found is None:
@@ -175,7 +177,9 @@ def _chart(page: Page) -> Callable[..., Response]:
     return answer
 
 
-def _listing(request: Request, page: Page, look: Look, table: str) -> tuple[Values, Listing]:
+def _listing(
+    request: Request, page: Page, look: RequestContext, table: str
+) -> tuple[PageValues, TableListing]:
     values, view = _seen(request, page, look)
     found = view.table(table)
     if found is None:
@@ -186,7 +190,7 @@ def _listing(request: Request, page: Page, look: Look, table: str) -> tuple[Valu
 def _table(page: Page) -> Callable[..., Response]:
     def answer(
         request: Request,
-        look: SignedIn,
+        look: SignedInContext,
         table: Annotated[str, NAME],
         first: First = 0,
         count: Count = 50,
@@ -195,8 +199,8 @@ def _table(page: Page) -> Callable[..., Response]:
         starts: Starts = "",
     ) -> Response:
         values, listing = _listing(request, page, look, table)
-        ask = Ask(first=first, count=count, order=order, column=column, starts=starts)
-        return HTMLResponse(table_html(look, page, values, listing, ask, theme_asked(request)))
+        ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
+        return HTMLResponse(table_html(look, page, values, listing, ask, requested_theme(request)))
 
     return answer
 
@@ -204,7 +208,7 @@ def _table(page: Page) -> Callable[..., Response]:
 def _rows(page: Page) -> Callable[..., Response]:
     def answer(
         request: Request,
-        look: SignedIn,
+        look: SignedInContext,
         table: Annotated[str, NAME],
         first: First = 0,
         count: Count = 1000,
@@ -213,8 +217,8 @@ def _rows(page: Page) -> Callable[..., Response]:
         starts: Starts = "",
     ) -> Response:
         _, listing = _listing(request, page, look, table)
-        ask = Ask(first=first, count=count, order=order, column=column, starts=starts)
-        shown = look.desk.kept.page(listing.rows, ask)
+        ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
+        shown = look.desk.cache.page(listing.rows, ask)
         head = json.dumps({"table": table, "rows": shown.height, "first": first})
         return _Json(f'{head[:-1]}, "data": {shown.frame.write_json()}}}')
 
@@ -222,14 +226,14 @@ def _rows(page: Page) -> Callable[..., Response]:
 
 
 def _file(page: Page, form: str) -> Callable[..., Response]:
-    def answer(request: Request, look: SignedIn, table: Annotated[str, NAME]) -> Response:
+    def answer(request: Request, look: SignedInContext, table: Annotated[str, NAME]) -> Response:
         _, listing = _listing(request, page, look, table)
         return _whole(look, page, listing, form)
 
     return answer
 
 
-def _whole(look: Look, page: Page, listing: Listing, form: str) -> Response:
+def _whole(look: RequestContext, page: Page, listing: TableListing, form: str) -> Response:
     """Return a whole table as a file; a run's own file is sent as it lies there."""
     name = f"{page.name}-{listing.name}.{form}"
     kind = {"csv": _Csv, "parquet": _Parquet}[form].media_type
@@ -238,7 +242,7 @@ def _whole(look: Look, page: Page, listing: Listing, form: str) -> Response:
         path = look.desk.runs.folder(parts[1]) / "tables" / f"{parts[2]}.{form}"
         if path.is_file():
             return FileResponse(path, media_type=kind, filename=name)
-    frame = look.desk.kept.frame(listing.rows)
+    frame = look.desk.cache.load_frame(listing.rows)
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(_bytes(frame, form), 200, headers, kind)
 

@@ -11,14 +11,14 @@ from fastapi import Path as InPath
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import Posted, SignedIn
-from commonwatt.web.auth.signing_keys import hand_of
+from commonwatt.web.auth.access import PostedFields, SignedInContext
+from commonwatt.web.auth.signing_keys import signing_key
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.request_context import Look
-from commonwatt.web.roles import Action, Role, check
+from commonwatt.web.request_context import RequestContext
+from commonwatt.web.roles import ConsoleAction, ConsoleRole, check
 from commonwatt.web.routes.account import body_of
 
-RoomName = Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+ProjectName = Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 Output = Annotated[str, InPath(pattern="^[0-9a-f]{64}$")]
 _KINDS: Final = {"csv": "text/csv", "json": "application/json", "text": "text/plain"}
 _PICTURE: Final = "image/png"
@@ -34,13 +34,13 @@ def add_routes(app: FastAPI) -> None:
     app.post(f"{base}/release", openapi_extra=body_of(), **known)(release)
 
 
-def exact_bytes(look: SignedIn, room: RoomName, output: Output) -> Response:
+def exact_bytes(context: SignedInContext, room: ProjectName, output: Output) -> Response:
     """Return the bytes that a checker reviews, never as a page of ours."""
-    check(look.visitor.roles, Action.SEE_OUTPUTS)
-    from commonwatt.sandbox.usecases.overview import reviewed, room_bytes
+    check(context.visitor.roles, ConsoleAction.SEE_OUTPUTS)
+    from commonwatt.sandbox.usecases.overview import output_bytes, output_review
 
-    row = reviewed(look.desk.ledger, look.desk.settings.rooms, room, output).row
-    data = room_bytes(look.desk.ledger, look.desk.settings.rooms, room, output)
+    row = output_review(context.desk.ledger, context.desk.settings.rooms, room, output).row
+    data = output_bytes(context.desk.ledger, context.desk.settings.rooms, room, output)
     picture = row["kind"] == "png"
     kind = _PICTURE if picture else _KINDS.get(row["kind"], "application/octet-stream")
     how = "inline" if picture else "attachment"
@@ -49,34 +49,40 @@ def exact_bytes(look: SignedIn, room: RoomName, output: Output) -> Response:
 
 
 def vote(
-    request: Request, look: SignedIn, room: RoomName, output: Output, fields: Posted
+    request: Request,
+    context: SignedInContext,
+    room: ProjectName,
+    output: Output,
+    fields: PostedFields,
 ) -> Response:
     """Vote under the key of who is signed in."""
-    check(look.visitor.roles, Action.VOTE_OUTPUT)
+    check(context.visitor.roles, ConsoleAction.VOTE_OUTPUT)
     from commonwatt.sandbox.usecases.overview import vote as cast
 
     if fields.get("approve") not in {"yes", "no"}:
         raise ParameterError("approve", wanted=Message('"yes" or "no"'))
-    key = hand_of(look, (Role.CHECKER,))
+    key = signing_key(context, (ConsoleRole.CHECKER,))
     state = cast(
-        look.desk.ledger, look.desk.settings.rooms, room, output,
-        approve=fields["approve"] == "yes", by=key, at=look.now,
+        context.desk.ledger, context.desk.settings.rooms, room, output,
+        approve=fields["approve"] == "yes", by=key, at=context.now,
     )  # fmt: skip
     return _answer(request, room, output, state)
 
 
-def release(look: SignedIn, room: RoomName, output: Output, fields: Posted) -> Response:
+def release(
+    context: SignedInContext, room: ProjectName, output: Output, fields: PostedFields
+) -> Response:
     """Release an approved output and hand over its bytes."""
     del fields
-    check(look.visitor.roles, Action.RELEASE_OUTPUT)
-    left = _released(look, room, output)
+    check(context.visitor.roles, ConsoleAction.RELEASE_OUTPUT)
+    left = _released(context, room, output)
     return FileResponse(left, filename=left.name, media_type="application/octet-stream")
 
 
-def _released(look: Look, room: str, output: str) -> Path:
+def _released(look: RequestContext, room: str, output: str) -> Path:
     from commonwatt.sandbox.usecases.overview import release as let_go
 
-    key = hand_of(look, (Role.CUSTODIAN,))
+    key = signing_key(look, (ConsoleRole.CUSTODIAN,))
     to = look.desk.settings.state / "released" / room
     ledger, folder = look.desk.ledger, look.desk.settings.rooms
     return let_go(ledger, folder, room, output, to, by=key, at=look.now)

@@ -10,27 +10,27 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 
 import commonwatt.web.tasks.supervisor as works
 from commonwatt.core.messages import Message
-from commonwatt.web.auth.access import Posted, SignedIn, theme_asked
+from commonwatt.web.auth.access import PostedFields, SignedInContext, requested_theme
 from commonwatt.web.errors import PageNotFoundError
-from commonwatt.web.page_view import Chart, Form, Series
+from commonwatt.web.page_view import Chart, ChartForm, ChartSeries
 from commonwatt.web.render import html
-from commonwatt.web.request_context import Look
-from commonwatt.web.roles import Action, check
+from commonwatt.web.request_context import RequestContext
+from commonwatt.web.roles import ConsoleAction, check
 from commonwatt.web.routes.account import body_of
 from commonwatt.web.tasks.kinds import KINDS
 
-WorkId = Annotated[str, InPath(pattern="^[0-9a-f]{12}$")]
+TaskId = Annotated[str, InPath(pattern="^[0-9a-f]{12}$")]
 RunId = Annotated[str, InPath(pattern="^[0-9a-f]{16}$")]
 KindName = Annotated[str, InPath(pattern="^[a-z][a-z-]*$", max_length=40)]
 
-LOAD = Chart(
+LOAD_CHART = Chart(
     name="load",
     title=Message("What the run takes"),
     caption=Message("Processors in use, once a second."),
-    form=Form.LIVE,
+    form=ChartForm.LIVE,
     table="",
     x="at",
-    series=[Series("processors", Message("Processors in use"))],
+    series=[ChartSeries("processors", Message("Processors in use"))],
 )
 
 
@@ -52,100 +52,104 @@ def _fields() -> dict[str, str]:
     return {one.name: str(one.meaning) for one in every}
 
 
-def work_data(look: Look, work: works.Work) -> dict[str, Any]:
+def task_data(context: RequestContext, task: works.Task) -> dict[str, Any]:
     """Return a work for programs."""
     return {
-        "work_id": work.work_id,
-        "kind": work.kind,
-        "title": work.title,
-        "state": work.state.value,
-        "attempt": work.attempt,
-        "run_id": work.run_id,
-        "parameters": dict(work.parameters),
-        "account": work.account,
-        "made_at": work.made_at,
-        "ended_at": work.ended_at,
-        "error": work.error.get(look.language) or work.error.get("found", ""),
-        "said": [look.say(said) for said in works.said_by(look.desk, work.work_id)],
+        "work_id": task.work_id,
+        "kind": task.kind,
+        "title": task.title,
+        "state": task.state.value,
+        "attempt": task.attempt,
+        "run_id": task.run_id,
+        "parameters": dict(task.parameters),
+        "account": task.account,
+        "made_at": task.made_at,
+        "ended_at": task.ended_at,
+        "error": task.error.get(context.language) or task.error.get("found", ""),
+        "said": [context.translate(said) for said in works.messages_of(context.desk, task.work_id)],
     }
 
 
-def all_works(look: SignedIn) -> Response:
+def all_works(context: SignedInContext) -> Response:
     """Return the newest works."""
-    check(look.visitor.roles, Action.SEE_PLANS)
-    return JSONResponse([work_data(look, work) for work in works.list_works(look.desk)])
+    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    return JSONResponse([task_data(context, work) for work in works.list_tasks(context.desk)])
 
 
-def start(request: Request, look: SignedIn, kind: KindName, fields: Posted) -> Response:
+def start(
+    request: Request, context: SignedInContext, kind: KindName, fields: PostedFields
+) -> Response:
     """Put a run on the list."""
-    check(look.visitor.roles, Action.START_RUN)
-    work_id = works.start_work(look.desk, kind, fields, look.visitor.name, now=look.now)
+    check(context.visitor.roles, ConsoleAction.START_RUN)
+    work_id = works.start_task(context.desk, kind, fields, context.visitor.name, now=context.now)
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/works/{work_id}", 303)
-    return JSONResponse(work_data(look, works.find_work(look.desk, work_id)), 201)
+    return JSONResponse(task_data(context, works.find_task(context.desk, work_id)), 201)
 
 
-def follow(request: Request, look: SignedIn, work_id: WorkId) -> Response:
+def follow(request: Request, context: SignedInContext, work_id: TaskId) -> Response:
     """Return the page of a work, which follows it until it is over."""
-    check(look.visitor.roles, Action.SEE_PLANS)
-    work = works.find_work(look.desk, work_id)
-    said = works.said_by(look.desk, work_id)
+    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    work = works.find_task(context.desk, work_id)
+    said = works.messages_of(context.desk, work_id)
     part = "HX-Request" in request.headers
     text = html(
-        look,
+        context,
         "work_state.html" if part else "work.html",
-        theme_asked(request),
+        requested_theme(request),
         work=work,
         said=said,
         kind=KINDS[work.kind],
-        states=works.STATE_NAMES,
-        load=LOAD,
+        states=works.TASK_STATE_NAMES,
+        load=LOAD_CHART,
     )
     return HTMLResponse(text)
 
 
-def state(look: SignedIn, work_id: WorkId) -> Response:
+def state(context: SignedInContext, work_id: TaskId) -> Response:
     """Return a work for programs."""
-    check(look.visitor.roles, Action.SEE_PLANS)
-    return JSONResponse(work_data(look, works.find_work(look.desk, work_id)))
+    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    return JSONResponse(task_data(context, works.find_task(context.desk, work_id)))
 
 
 def feed(
-    look: SignedIn, work_id: WorkId, since: Annotated[int, Query(ge=0, le=10_000_000)] = 0
+    context: SignedInContext, work_id: TaskId, since: Annotated[int, Query(ge=0, le=10_000_000)] = 0
 ) -> Response:
     """Return new points of a work's live chart."""
-    check(look.visitor.roles, Action.SEE_PLANS)
-    work = works.find_work(look.desk, work_id)
-    rows = works.samples_of(look.desk, work_id, since)
+    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    work = works.find_task(context.desk, work_id)
+    rows = works.samples_of(context.desk, work_id, since)
     news = {"rows": [row[:2] for row in rows], "since": since + len(rows), "over": work.over}
     return JSONResponse(news)
 
 
-def chart(look: SignedIn, work_id: WorkId) -> Response:
+def chart(context: SignedInContext, work_id: TaskId) -> Response:
     """Return how the live chart is drawn."""
-    from commonwatt.web.chart_data import drawn
-    from commonwatt.web.render import no_frame
+    from commonwatt.web.chart_data import chart_data
+    from commonwatt.web.render import empty_frame
 
-    check(look.visitor.roles, Action.SEE_PLANS)
-    works.find_work(look.desk, work_id)
-    return JSONResponse(drawn(LOAD, no_frame(), look.language))
+    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    works.find_task(context.desk, work_id)
+    return JSONResponse(chart_data(LOAD_CHART, empty_frame(), context.language))
 
 
-def stop(request: Request, look: SignedIn, work_id: WorkId, fields: Posted) -> Response:
+def stop(
+    request: Request, context: SignedInContext, work_id: TaskId, fields: PostedFields
+) -> Response:
     """Stop a work; nothing of it is kept."""
     del fields
-    check(look.visitor.roles, Action.STOP_RUN)
-    works.stop_work(look.desk, work_id, look.visitor.name, now=look.now)
+    check(context.visitor.roles, ConsoleAction.STOP_RUN)
+    works.stop_task(context.desk, work_id, context.visitor.name, now=context.now)
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/works/{work_id}", 303)
-    return JSONResponse(work_data(look, works.find_work(look.desk, work_id)))
+    return JSONResponse(task_data(context, works.find_task(context.desk, work_id)))
 
 
-def report(look: SignedIn, run_id: RunId) -> Response:
+def report(context: SignedInContext, run_id: RunId) -> Response:
     """Return a run's report, to keep or to open apart: it carries styles of its own."""
-    check(look.visitor.roles, Action.SEE_PLANS)
-    run = look.desk.runs.get(run_id)
-    path = look.desk.runs.folder(run.run_id) / "report.html"
+    check(context.visitor.roles, ConsoleAction.SEE_PLANS)
+    run = context.desk.runs.get(run_id)
+    path = context.desk.runs.folder(run.run_id) / "report.html"
     if not path.is_file():
         raise PageNotFoundError(run_id, found=Message("a run without a report"))
     return FileResponse(path, media_type="text/html", filename=f"{run.title}-{run_id}.html")

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.core.messages import Message
 from commonwatt.web.errors import ParameterError
-from commonwatt.web.parameters import Kind, Options, Parameter, parse_values
+from commonwatt.web.parameters import Options, PageParameter, ParameterKind, parse_values
 
 if TYPE_CHECKING:
     import polars as pl
 
     from commonwatt.study.programme.reader import Programme
 
-Tell = Callable[[Message], None]
+ReportProgress = Callable[[Message], None]
 _CHANGE: Final = re.compile(r"[A-Za-z0-9_.-]+=[A-Za-z0-9_.+%-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkKind:
+class TaskKind:
     """One kind of run.
 
     Args:
@@ -34,16 +34,16 @@ class WorkKind:
 
     name: str
     title: Message
-    parameters: tuple[Parameter, ...]
-    run: Callable[[Path, Mapping[str, str], Tell], str]
+    parameters: tuple[PageParameter, ...]
+    run: Callable[[Path, Mapping[str, str], ReportProgress], str]
 
-    def check(self, given: Mapping[str, str]) -> dict[str, str]:
+    def check(self, parameters: Mapping[str, str]) -> dict[str, str]:
         """Return the parameters of a work, checked.
 
         Raises:
             ParameterError: One is out of bounds or not of the form.
         """
-        found = dict(parse_values(self.parameters, given).given)
+        found = dict(parse_values(self.parameters, parameters).given_text)
         for one in self.parameters:
             known = [value for value, _ in one.options(None)] if one.options else None
             if known is not None and found[one.name] not in known:
@@ -76,7 +76,7 @@ def _programmes(_: Any) -> Options:
     return [(name, name.capitalize()) for name in shipped_programmes()]
 
 
-def _study(store: Path, given: Mapping[str, str], tell: Tell) -> str:
+def _study(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str:
     from commonwatt.runs import RunStore
     from commonwatt.study.usecases import run_study
 
@@ -85,15 +85,15 @@ def _study(store: Path, given: Mapping[str, str], tell: Tell) -> str:
         RunStore(store),
         language=given["language"],
         what_if=changes_of(given["what_if"]),
-        tell=tell,
+        report_progress=tell,
     )
     return done.run.run_id
 
 
-def _explain(store: Path, given: Mapping[str, str], tell: Tell) -> str:
+def _explain(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str:
     import polars as pl
 
-    from commonwatt.fleet.usecases.explain import explained
+    from commonwatt.fleet.usecases.explain import explanation_result
     from commonwatt.study.programme.reader import load_programme
     from commonwatt.study.stages.fleet import policies_of, programme_inputs
 
@@ -102,7 +102,7 @@ def _explain(store: Path, given: Mapping[str, str], tell: Tell) -> str:
     tell(Message("Simulating {policy}", {"policy": policy.name}))
     quotas = programme.quotas(inputs.workload.tenant_names)
     seed = programme.file.seed
-    found = explained(inputs, policy, given["job"], seed=seed, quotas=quotas)
+    found = explanation_result(inputs, policy, given["job"], seed=seed, quotas=quotas)
     sentences = pl.DataFrame(
         [(tongue, said) for tongue, every in found["sentences"].items() for said in every],
         schema=["language", "sentence"],
@@ -114,9 +114,9 @@ def _explain(store: Path, given: Mapping[str, str], tell: Tell) -> str:
     return _sealed(store, "fleet-explain", given, programme, headline, tables)
 
 
-def _compare(store: Path, given: Mapping[str, str], tell: Tell) -> str:
-    from commonwatt.fleet.usecases.compare import compared
-    from commonwatt.fleet.usecases.policy_names import policy_in_a_word
+def _compare(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str:
+    from commonwatt.fleet.usecases.compare import comparison_rows
+    from commonwatt.fleet.usecases.policy_names import parse_policy_word
     from commonwatt.fleet.usecases.simulate import run_fleet
     from commonwatt.study.programme.reader import load_programme
     from commonwatt.study.stages.fleet import programme_inputs
@@ -126,12 +126,17 @@ def _compare(store: Path, given: Mapping[str, str], tell: Tell) -> str:
     quotas = programme.quotas(inputs.workload.tenant_names)
     runs: list[Any] = []
     for word in given["policies"].split():
-        policy = policy_in_a_word(word)
+        policy = parse_policy_word(word)
         tell(Message("Simulating {policy}", {"policy": policy.name}))
         runs.append(run_fleet(inputs, policy, seed=programme.file.seed, quotas=quotas))
     headline = {"policies": len(runs)}
     return _sealed(
-        store, "fleet-compare", given, programme, headline, {"fleet_policies": compared(runs)}
+        store,
+        "fleet-compare",
+        given,
+        programme,
+        headline,
+        {"fleet_policies": comparison_rows(runs)},
     )
 
 
@@ -144,40 +149,40 @@ def _sealed(
     tables: Mapping[str, pl.DataFrame],
 ) -> str:
     """Keep a run that was made from a programme, whole or not at all."""
-    from commonwatt.runs import Input, Recipe, RunStore
+    from commonwatt.runs import RunInput, RunRecipe, RunStore
 
     runs = RunStore(store)
-    recipe = Recipe(
+    recipe = RunRecipe(
         kind=kind,
         title=str(programme.file.title),
         seed=programme.file.seed,
         parameters=dict(given),
-        inputs=[Input.of(path) for path in programme.inputs],
+        inputs=[RunInput.of(path) for path in programme.inputs],
     )
     draft = runs.draft(recipe)
     for name, frame in tables.items():
         draft.add_table(name, frame)
-    return runs.seal(draft, headline=headline).run_id
+    return runs.complete_run(draft, headline=headline).run_id
 
 
-_PROGRAMME: Final = Parameter(
+_PROGRAMME: Final = PageParameter(
     name="programme",
     label=Message("Programme"),
     meaning=Message("The programme file that is run."),
     default="harbour",
-    kind=Kind.CHOICE,
+    kind=ParameterKind.CHOICE,
     options=_programmes,
 )
 
-KINDS: Final[Mapping[str, WorkKind]] = {
+KINDS: Final[Mapping[str, TaskKind]] = {
     kind.name: kind
     for kind in (
-        WorkKind(
+        TaskKind(
             name="study",
             title=Message("Study of a programme"),
             parameters=(
                 _PROGRAMME,
-                Parameter(
+                PageParameter(
                     name="what_if",
                     label=Message("What if"),
                     meaning=Message(
@@ -186,23 +191,23 @@ KINDS: Final[Mapping[str, WorkKind]] = {
                     ),
                     longest=400,
                 ),
-                Parameter(
+                PageParameter(
                     name="language",
                     label=Message("Language of the report"),
                     meaning=Message("Language in which the report is written."),
                     default="en",
-                    kind=Kind.CHOICE,
+                    kind=ParameterKind.CHOICE,
                     options=lambda _: [("en", "English"), ("zh-Hant", "繁體中文")],
                 ),
             ),
             run=_study,
         ),
-        WorkKind(
+        TaskKind(
             name="compare",
             title=Message("Comparison of policies"),
             parameters=(
                 _PROGRAMME,
-                Parameter(
+                PageParameter(
                     name="policies",
                     label=Message("Policies"),
                     meaning=Message(
@@ -215,12 +220,12 @@ KINDS: Final[Mapping[str, WorkKind]] = {
             ),
             run=_compare,
         ),
-        WorkKind(
+        TaskKind(
             name="explain",
             title=Message("Why a job waited"),
             parameters=(
                 _PROGRAMME,
-                Parameter(
+                PageParameter(
                     name="job",
                     label=Message("Job"),
                     meaning=Message("The job's name in the trace."),

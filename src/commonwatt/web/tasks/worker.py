@@ -20,27 +20,29 @@ from commonwatt.core.errors import BugError, CommonwattError
 from commonwatt.core.messages import Message
 from commonwatt.web.settings import Settings
 from commonwatt.web.tasks.kinds import KINDS
-from commonwatt.web.tasks.supervisor import WorkState, find_work, folder_of, move
+from commonwatt.web.tasks.supervisor import TaskState, find_task, move_task, tasks_folder
 
 if TYPE_CHECKING:
-    from commonwatt.web.services import Desk
-    from commonwatt.web.tasks.supervisor import Work
+    from commonwatt.web.services import Services
+    from commonwatt.web.tasks.supervisor import Task
 
 
-def main(work_id: str) -> None:
+def main(task_id: str) -> None:
     """Do the work and put its end on record."""
-    from commonwatt.web.services import open_desk
+    from commonwatt.web.services import open_services
 
     os.nice(5)  # pages come first
-    desk = open_desk(Settings.from_environment(), now=datetime.now(UTC))
-    work = find_work(desk, work_id)
-    if work.state is not WorkState.RUNNING:
+    desk = open_services(Settings.from_environment(), now=datetime.now(UTC))
+    work = find_task(desk, task_id)
+    if work.state is not TaskState.RUNNING:
         return
     over = Event()
-    Thread(target=sample, args=(folder_of(desk) / f"{work_id}.samples", over), daemon=True).start()
+    Thread(
+        target=sample_process, args=(tasks_folder(desk) / f"{task_id}.samples", over), daemon=True
+    ).start()
     try:
         run_id = KINDS[work.kind].run(desk.settings.store, work.parameters, _teller(desk, work))
-        move(desk, work, WorkState.FINISHED, now=datetime.now(UTC), run_id=run_id)
+        move_task(desk, work, TaskState.FINISHED, now=datetime.now(UTC), run_id=run_id)
     except CommonwattError as error:
         _fail(desk, work, error)
     except Exception as error:  # whatever it is, the work must not look as if it went on
@@ -50,7 +52,7 @@ def main(work_id: str) -> None:
         over.set()
 
 
-def sample(path: Path, over: Event, every_s: float = 1.0) -> None:
+def sample_process(path: Path, over: Event, every_s: float = 1.0) -> None:
     """Write instant, processors in use and memory [MB], once a second."""
     before, at = _cpu_s(), time.monotonic()
     with path.open("a", encoding="utf-8") as file:
@@ -75,7 +77,7 @@ def _memory_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-class _Teller:
+class _ProgressWriter:
     """Writes what a work says, a line at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -88,13 +90,13 @@ class _Teller:
             file.write(line + "\n")
 
 
-def _teller(desk: Desk, work: Work) -> _Teller:
-    return _Teller(folder_of(desk) / f"{work.work_id}.said")
+def _teller(desk: Services, work: Task) -> _ProgressWriter:
+    return _ProgressWriter(tasks_folder(desk) / f"{work.work_id}.said")
 
 
-def _fail(desk: Desk, work: Work, error: CommonwattError) -> None:
-    told = error.as_dict() | {language: error.say(language) for language in ("en", "zh-Hant")}
-    move(desk, work, WorkState.FAILED, now=datetime.now(UTC), error=json.dumps(told))
+def _fail(desk: Services, work: Task, error: CommonwattError) -> None:
+    told = error.as_dict() | {language: error.translate(language) for language in ("en", "zh-Hant")}
+    move_task(desk, work, TaskState.FAILED, now=datetime.now(UTC), error=json.dumps(told))
 
 
 if __name__ == "__main__":

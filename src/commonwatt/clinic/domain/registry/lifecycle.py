@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.core.messages import Message
 
 
-class Status(StrEnum):
+class DeploymentStatus(StrEnum):
     """Where a deployment stands."""
 
     PROPOSED = "proposed"
@@ -24,29 +24,29 @@ class Status(StrEnum):
     RETIRED = "retired"
 
 
-MOVES: Final[Mapping[Status, frozenset[Status]]] = {
-    Status.PROPOSED: frozenset({Status.APPROVED, Status.RETIRED}),
-    Status.APPROVED: frozenset({Status.LIVE, Status.RETIRED}),
-    Status.LIVE: frozenset({Status.PAUSED, Status.RETIRED}),
-    Status.PAUSED: frozenset({Status.LIVE, Status.RETIRED}),
-    Status.RETIRED: frozenset(),
+MOVES: Final[Mapping[DeploymentStatus, frozenset[DeploymentStatus]]] = {
+    DeploymentStatus.PROPOSED: frozenset({DeploymentStatus.APPROVED, DeploymentStatus.RETIRED}),
+    DeploymentStatus.APPROVED: frozenset({DeploymentStatus.LIVE, DeploymentStatus.RETIRED}),
+    DeploymentStatus.LIVE: frozenset({DeploymentStatus.PAUSED, DeploymentStatus.RETIRED}),
+    DeploymentStatus.PAUSED: frozenset({DeploymentStatus.LIVE, DeploymentStatus.RETIRED}),
+    DeploymentStatus.RETIRED: frozenset(),
 }
 
-MAY_MOVE: Final[Mapping[Status, frozenset[str]]] = {
-    Status.PROPOSED: frozenset({"clinical-lead"}),
-    Status.APPROVED: frozenset({"committee-chair"}),
-    Status.LIVE: frozenset({"clinical-lead"}),
-    Status.PAUSED: frozenset({"clinical-lead", "safety-officer", "monitor"}),
-    Status.RETIRED: frozenset({"clinical-lead", "safety-officer"}),
+MAY_MOVE: Final[Mapping[DeploymentStatus, frozenset[str]]] = {
+    DeploymentStatus.PROPOSED: frozenset({"clinical-lead"}),
+    DeploymentStatus.APPROVED: frozenset({"committee-chair"}),
+    DeploymentStatus.LIVE: frozenset({"clinical-lead"}),
+    DeploymentStatus.PAUSED: frozenset({"clinical-lead", "safety-officer", "monitor"}),
+    DeploymentStatus.RETIRED: frozenset({"clinical-lead", "safety-officer"}),
 }
 
 
-def can_move(old: Status, new: Status) -> bool:
+def can_move(old: DeploymentStatus, new: DeploymentStatus) -> bool:
     """Return whether the table lets a deployment move so."""
     return new in MOVES[old]
 
 
-def check_move(old: Status, new: Status) -> None:
+def check_move(old: DeploymentStatus, new: DeploymentStatus) -> None:
     """Refuse a move that is not in the table.
 
     Raises:
@@ -54,7 +54,7 @@ def check_move(old: Status, new: Status) -> None:
     """
     if not can_move(old, new):
         allowed = ", ".join(sorted(MOVES[old])) or "–"
-        raise MoveError(
+        raise StatusMoveError(
             f"deployment, {old} → {new}",
             wanted=Message("one of the moves {moves}", {"moves": allowed}),
         )

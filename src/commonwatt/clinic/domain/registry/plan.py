@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.core.messages import Message
 
 CHANGES: Final = ("retrain", "recalibrate", "threshold", "input", "architecture", "intended-use")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ModelChange:
     """What differs from the determined version, and how well it did on the plan's test.
 
     Args:
@@ -54,7 +54,7 @@ class ChangePlan:
     most_threshold_shift: float
 
 
-def faults(change: Change, plan: ChangePlan) -> list[Message]:
+def plan_faults(change: ModelChange, plan: ChangePlan) -> list[Message]:
     """Return every way in which a change leaves the plan."""
     found: list[Message] = []
     outside = sorted(change.kinds - plan.kinds)
@@ -71,20 +71,20 @@ def faults(change: Change, plan: ChangePlan) -> list[Message]:
     return found
 
 
-def can_change(change: Change, plan: ChangePlan) -> bool:
+def can_change(change: ModelChange, plan: ChangePlan) -> bool:
     """Return whether the plan covers the change."""
-    return not faults(change, plan)
+    return not plan_faults(change, plan)
 
 
-def check_change(change: Change, plan: ChangePlan) -> None:
+def check_change(change: ModelChange, plan: ChangePlan) -> None:
     """Refuse a change outside the plan.
 
     Raises:
         MoveError: The first way in which it leaves the plan is named.
     """
-    found = faults(change, plan)
+    found = plan_faults(change, plan)
     if found:
-        raise MoveError(
+        raise StatusMoveError(
             "version, change",
             found=found[0],
             wanted=Message("a change inside the plan"),
@@ -102,9 +102,9 @@ def plan_of(body: Mapping[str, Any]) -> ChangePlan:
     )
 
 
-def change_of(body: Mapping[str, Any]) -> Change:
+def change_of(body: Mapping[str, Any]) -> ModelChange:
     """Return the change in a version's record."""
-    return Change(
+    return ModelChange(
         kinds=frozenset(body.get("kinds", ())),
         metrics=dict(body.get("metrics", {})),
         dataset_sha256=str(body.get("dataset_sha256", "")),

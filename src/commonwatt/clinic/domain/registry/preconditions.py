@@ -18,16 +18,16 @@ from functools import cache
 from itertools import pairwise
 from typing import Final
 
-from commonwatt.clinic.domain.errors import MoveError
-from commonwatt.clinic.domain.registry.lifecycle import Status, can_move
-from commonwatt.clinic.domain.registry.plan import change_of, faults, plan_of
-from commonwatt.clinic.domain.registry.state import Move, Record, Registry
-from commonwatt.clinic.domain.rules.book import PLACES, load_book
+from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus, can_move
+from commonwatt.clinic.domain.registry.plan import change_of, plan_faults, plan_of
+from commonwatt.clinic.domain.registry.state import DeploymentMove, Registry, RegistryRecord
+from commonwatt.clinic.domain.rules.book import RULE_PLACES, load_rule_book
 from commonwatt.core.messages import Message
 
 PROHIBITED: Final = "prohibited"
 # To pause or retire needs nothing: what lost its approval must always be stoppable.
-NEEDED_FOR: Final = frozenset({Status.APPROVED, Status.LIVE})
+NEEDED_FOR: Final = frozenset({DeploymentStatus.APPROVED, DeploymentStatus.LIVE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +47,16 @@ class Basis:
         place_of: Returns the place of a decision; empty if it cannot be told.
     """
 
-    version: Record
-    determination: Record
-    approved: Record
-    ruling: Record
+    version: RegistryRecord
+    determination: RegistryRecord
+    approved: RegistryRecord
+    ruling: RegistryRecord
     product: str
-    contrary: tuple[Record, ...]
+    contrary: tuple[RegistryRecord, ...]
     evidence: Mapping[str, list[int]]
     holder: str
-    moves: tuple[Move, ...]
-    place_of: Callable[[Record], str]
+    moves: tuple[DeploymentMove, ...]
+    place_of: Callable[[RegistryRecord], str]
 
     @property
     def place(self) -> str:
@@ -103,7 +103,7 @@ class _MissingError(Exception):
     """A record rests on one that is missing; its name is the argument."""
 
 
-def fault_of_deployment(registry: Registry, deployment: Record) -> Fault | None:
+def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> Fault | None:
     """Return the first precondition that a deployment, on record or about to be, breaks."""
     try:
         determination = _older(registry, deployment, "determination")
@@ -114,7 +114,7 @@ def fault_of_deployment(registry: Registry, deployment: Record) -> Fault | None:
     return _first_broken(basis)
 
 
-def fault_of_approval(registry: Registry, determination: Record) -> Fault | None:
+def fault_of_approval(registry: Registry, determination: RegistryRecord) -> Fault | None:
     """Return the first precondition that an approval about to be given breaks."""
     try:
         version = _older(registry, determination, "version")
@@ -131,7 +131,7 @@ def check_preconditions(fault: Fault | None) -> None:
         MoveError: The record at fault is named, and what is wrong with it.
     """
     if fault:
-        raise MoveError(fault.where, found=fault.why or "", wanted=fault.wanted,
+        raise StatusMoveError(fault.where, found=fault.why or "", wanted=fault.wanted,
                         remedy=fault.sentence)  # fmt: skip
 
 
@@ -144,10 +144,10 @@ def permitted_routes() -> Mapping[str, frozenset[str]]:
     >>> sorted(permitted_routes()["hk"]), sorted(permitted_routes()["imdrf"])
     (['approval', 'exempt'], [])
     """
-    rules = load_book().rules
+    rules = load_rule_book().rules
     return {
         place: frozenset({r.route for r in rules if r.jurisdiction == place} - {"", PROHIBITED})
-        for place in PLACES
+        for place in RULE_PLACES
     }
 
 
@@ -163,7 +163,12 @@ def _fault(row: Precondition, where: str, why: Message | None = None) -> Fault:
     return Fault(rule=row.rule, sentence=row.sentence, wanted=row.wanted, where=where, why=why)
 
 
-def _basis(registry: Registry, holder: Record, version: Record, determination: Record) -> Basis:
+def _basis(
+    registry: Registry,
+    holder: RegistryRecord,
+    version: RegistryRecord,
+    determination: RegistryRecord,
+) -> Basis:
     ruling = _older(registry, determination, "ruling")
     use = _older(registry, ruling, "intended-use")
     approved = _older(registry, determination, "version")
@@ -183,7 +188,7 @@ def _basis(registry: Registry, holder: Record, version: Record, determination: R
     )
 
 
-def _older(registry: Registry, holder: Record, kind: str) -> Record:
+def _older(registry: Registry, holder: RegistryRecord, kind: str) -> RegistryRecord:
     """Return the record that `holder` names, which must have been there before it."""
     name = str(holder.body.get(kind.replace("-", "_"), ""))
     record = registry.records.get(name)
@@ -192,7 +197,9 @@ def _older(registry: Registry, holder: Record, kind: str) -> Record:
     return record
 
 
-def _contrary(registry: Registry, version: Record, determination: Record) -> tuple[Record, ...]:
+def _contrary(
+    registry: Registry, version: RegistryRecord, determination: RegistryRecord
+) -> tuple[RegistryRecord, ...]:
     """Return later decisions on either version, and the last one on the version that runs.
 
     An update that was refused by name stays refused, even if a later plan would cover it.
@@ -205,7 +212,7 @@ def _contrary(registry: Registry, version: Record, determination: Record) -> tup
     return tuple(decisions[index] for index in sorted(decisions))
 
 
-def _place_of(registry: Registry, decision: Record) -> str:
+def _place_of(registry: Registry, decision: RegistryRecord) -> str:
     ruling = registry.records.get(str(decision.body.get("ruling", "")))
     return str(ruling.body.get("jurisdiction", "")) if ruling else ""
 
@@ -252,7 +259,7 @@ def _outside_plan(basis: Basis) -> str:
 
 def _plan_faults(basis: Basis) -> list[Message]:
     plan = plan_of(basis.determination.body.get("plan", {}))
-    return faults(change_of(basis.version.body.get("change", {})), plan)
+    return plan_faults(change_of(basis.version.body.get("change", {})), plan)
 
 
 def _of_another_product(basis: Basis) -> str:

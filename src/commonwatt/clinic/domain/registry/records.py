@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from commonwatt.clinic.domain.errors import MoveError
+from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.core.messages import Message
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class RecordField:
     """One field: `kind` is text, code, share, flag, digest, list, map, or ref."""
 
     name: str
@@ -29,8 +29,8 @@ class Field:
     needed: bool = True
 
 
-def _ref(name: str, to: str, *, needed: bool = True) -> Field:
-    return Field(name, "ref", f"The {to} that it belongs to.", (to,), needed)
+def _ref(name: str, to: str, *, needed: bool = True) -> RecordField:
+    return RecordField(name, "ref", f"The {to} that it belongs to.", (to,), needed)
 
 
 MODES: Final = ("shadow", "advisory", "confirm", "supervised")
@@ -38,99 +38,99 @@ DESIGNS: Final = ("retrospective", "external", "prospective", "randomised", "thi
 GUIDELINES: Final = ("TRIPOD+AI", "STARD-AI", "CONSORT-AI", "SPIRIT-AI", "DECIDE-AI", "none")
 SEVERITIES: Final = ("public-health-threat", "death", "serious", "other")
 
-FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
+FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     "product": (
-        Field("name", "text", "As it is sold."),
-        Field("manufacturer", "text", "Who answers for it."),
-        Field("code", "text", "Product code of a catalogue.", needed=False),
+        RecordField("name", "text", "As it is sold."),
+        RecordField("manufacturer", "text", "Who answers for it."),
+        RecordField("code", "text", "Product code of a catalogue.", needed=False),
     ),
     "version": (
         _ref("product", "product"),
-        Field("artefact_sha256", "digest", "Digest of what runs."),
-        Field("base_model", "text", "The model that it was made from.", needed=False),
-        Field("prompt_sha256", "digest", "Digest of its prompt.", needed=False),
+        RecordField("artefact_sha256", "digest", "Digest of what runs."),
+        RecordField("base_model", "text", "The model that it was made from.", needed=False),
+        RecordField("prompt_sha256", "digest", "Digest of its prompt.", needed=False),
         _ref("previous", "version", needed=False),
-        Field("change", "map", "What differs from the previous version.", needed=False),
+        RecordField("change", "map", "What differs from the previous version.", needed=False),
     ),
     "intended-use": (
         _ref("product", "product"),
-        Field("facts", "map", "The facts that rules speak of."),
-        Field("guide", "text", "The scenario guide that it is used under."),
+        RecordField("facts", "map", "The facts that rules speak of."),
+        RecordField("guide", "text", "The scenario guide that it is used under."),
     ),
     "ruling": (
         _ref("intended_use", "intended-use"),
-        Field("jurisdiction", "text", "Whose law."),
-        Field("rule_set_sha256", "digest", "Which rule set."),
-        Field("classes", "map", "Class by scheme."),
-        Field("route", "text", "Approval, filing or exempt."),
+        RecordField("jurisdiction", "text", "Whose law."),
+        RecordField("rule_set_sha256", "digest", "Which rule set."),
+        RecordField("classes", "map", "Class by scheme."),
+        RecordField("route", "text", "Approval, filing or exempt."),
     ),
     "evidence": (
         _ref("version", "version"),
-        Field("design", "code", "How it was gained.", DESIGNS),
-        Field("dataset_sha256", "digest", "On which data."),
-        Field("estimates", "list", "Metric, subgroup, estimate and interval."),
-        Field("evaluator", "text", "Who computed it."),
-        Field("guideline", "code", "The reporting guideline that it follows.", GUIDELINES),
+        RecordField("design", "code", "How it was gained.", DESIGNS),
+        RecordField("dataset_sha256", "digest", "On which data."),
+        RecordField("estimates", "list", "Metric, subgroup, estimate and interval."),
+        RecordField("evaluator", "text", "Who computed it."),
+        RecordField("guideline", "code", "The reporting guideline that it follows.", GUIDELINES),
     ),
     "determination": (
         _ref("version", "version"),
         _ref("ruling", "ruling"),
-        Field("outcome", "code", "What was decided.", ("approved", "refused", "withdrawn")),
-        Field("conditions", "list", "Under which conditions."),
-        Field("plan", "map", "The predetermined change-control plan.", needed=False),
+        RecordField("outcome", "code", "What was decided.", ("approved", "refused", "withdrawn")),
+        RecordField("conditions", "list", "Under which conditions."),
+        RecordField("plan", "map", "The predetermined change-control plan.", needed=False),
     ),
     "deployment": (
         _ref("version", "version"),
         _ref("determination", "determination"),
-        Field("site", "text", "Where."),
-        Field("mode", "code", "How far it may go.", MODES),
-        Field("threshold", "share", "Score from which it advises."),
-        Field("guide", "text", "The scenario guide."),
-        Field("monitor", "map", "Band, error and subgroups of its monitor."),
+        RecordField("site", "text", "Where."),
+        RecordField("mode", "code", "How far it may go.", MODES),
+        RecordField("threshold", "share", "Score from which it advises."),
+        RecordField("guide", "text", "The scenario guide."),
+        RecordField("monitor", "map", "Band, error and subgroups of its monitor."),
     ),
     "disclosure": (
         _ref("deployment", "deployment"),
-        Field("encounter", "text", "Opaque name of the encounter."),
-        Field("language", "code", "In which language.", ("en", "zh-Hant", "zh-Hans", "other")),
+        RecordField("encounter", "text", "Opaque name of the encounter."),
+        RecordField("language", "code", "In which language.", ("en", "zh-Hant", "zh-Hans", "other")),
     ),
     "advice": (
         _ref("deployment", "deployment"),
-        Field("encounter", "text", "Opaque name of the encounter."),
-        Field("score", "share", "What the model said."),
-        Field("shown", "flag", "Whether anybody was shown it."),
-        Field("own_estimate", "share", "The doctor's own, given before.", needed=False),
-        Field("sampled", "flag", "Whether the lot fell on asking the doctor first.", needed=False),
-        Field("sign_off", "flag", "Whether a signed decision is wanted.", needed=False),
-        Field("asker", "code", "Who asked.", ("clinician", "agent"), needed=False),
+        RecordField("encounter", "text", "Opaque name of the encounter."),
+        RecordField("score", "share", "What the model said."),
+        RecordField("shown", "flag", "Whether anybody was shown it."),
+        RecordField("own_estimate", "share", "The doctor's own, given before.", needed=False),
+        RecordField("sampled", "flag", "Whether the lot fell on asking the doctor first.", needed=False),
+        RecordField("sign_off", "flag", "Whether a signed decision is wanted.", needed=False),
+        RecordField("asker", "code", "Who asked.", ("clinician", "agent"), needed=False),
     ),
     "decision": (
         _ref("advice", "advice"),
-        Field("outcome", "code", "What the doctor did.",
+        RecordField("outcome", "code", "What the doctor did.",
               ("accepted", "overridden", "modified", "not-seen")),
-        Field("reason", "text", "Why, as a code of the guide.", needed=False),
-        Field("own_estimate", "share", "The doctor's own estimate.", needed=False),
-        Field("asked_before", "flag", "Whether it was asked before the advice."),
+        RecordField("reason", "text", "Why, as a code of the guide.", needed=False),
+        RecordField("own_estimate", "share", "The doctor's own estimate.", needed=False),
+        RecordField("asked_before", "flag", "Whether it was asked before the advice."),
     ),
     "outcome": (
         _ref("advice", "advice"),
-        Field("label", "flag", "Whether the event came."),
+        RecordField("label", "flag", "Whether the event came."),
     ),
     "event": (
         _ref("deployment", "deployment"),
-        Field("type", "code", "What it is.", ("signal", "incident", "action")),
-        Field("severity", "code", "How grave.", SEVERITIES),
-        Field("jurisdiction", "text", "Whose clock runs.", needed=False),
-        Field("code", "text", "What happened, as a code."),
+        RecordField("type", "code", "What it is.", ("signal", "incident", "action")),
+        RecordField("severity", "code", "How grave.", SEVERITIES),
+        RecordField("jurisdiction", "text", "Whose clock runs.", needed=False),
+        RecordField("code", "text", "What happened, as a code."),
     ),
 }  # fmt: skip
 
-MAKERS: Final = frozenset({"manufacturer", "evaluator"})
-MAY_RECORD: Final[Mapping[str, frozenset[str]]] = {
+EVIDENCE_MAKERS: Final = frozenset({"manufacturer", "evaluator"})
+RECORD_ROLES: Final[Mapping[str, frozenset[str]]] = {
     "product": frozenset({"manufacturer"}),
     "version": frozenset({"manufacturer"}),
     "intended-use": frozenset({"manufacturer"}),
     "ruling": frozenset({"regulatory-officer"}),
-    "evidence": MAKERS,
+    "evidence": EVIDENCE_MAKERS,
     "determination": frozenset({"committee-chair"}),
     "deployment": frozenset({"clinical-lead"}),
     "disclosure": frozenset({"clinician", "gateway"}),
@@ -150,26 +150,28 @@ def check_record(kind: str, body: Mapping[str, Any]) -> None:
     >>> check_record("outcome", {"advice": "advice/1", "label": True})
     """
     if kind not in FIELDS:
-        raise MoveError(kind, wanted=_one_of(tuple(FIELDS)))
+        raise StatusMoveError(kind, wanted=_one_of(tuple(FIELDS)))
     fields = {field.name: field for field in FIELDS[kind]}
     for name in body:
         if name not in fields:
-            raise MoveError(f"{kind}, {name}", wanted=_one_of(tuple(fields)))
+            raise StatusMoveError(f"{kind}, {name}", wanted=_one_of(tuple(fields)))
     for field in fields.values():
         if field.name in body:
             _check_value(kind, field, body[field.name])
         elif field.needed:
-            raise MoveError(f"{kind}, {field.name}", wanted=Message("a value"))
+            raise StatusMoveError(f"{kind}, {field.name}", wanted=Message("a value"))
 
 
-def _check_value(kind: str, field: Field, value: Any) -> None:
+def _check_value(kind: str, field: RecordField, value: Any) -> None:
     wanted = _WANTED[field.kind]
     if not wanted[0](value):
-        raise MoveError(f"{kind}, {field.name}", wanted=wanted[1])
+        raise StatusMoveError(f"{kind}, {field.name}", wanted=wanted[1])
     if field.kind == "code" and value not in field.codes:
-        raise MoveError(f"{kind}, {field.name}", found=repr(value), wanted=_one_of(field.codes))
+        raise StatusMoveError(
+            f"{kind}, {field.name}", found=repr(value), wanted=_one_of(field.codes)
+        )
     if field.kind == "ref" and not value.startswith(f"{field.codes[0]}/"):
-        raise MoveError(f"{kind}, {field.name}", wanted=_one_of((f"{field.codes[0]}/…",)))
+        raise StatusMoveError(f"{kind}, {field.name}", wanted=_one_of((f"{field.codes[0]}/…",)))
 
 
 def _one_of(values: tuple[str, ...]) -> Message:

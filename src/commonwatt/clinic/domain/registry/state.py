@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from commonwatt.clinic.domain.errors import MoveError
-from commonwatt.clinic.domain.registry.lifecycle import Status
+from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.registry.lifecycle import DeploymentStatus
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Entry
+from commonwatt.ledger import LedgerEntry
 
 PREFIX = "clinic."
 MOVE = "clinic.move"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class RegistryRecord:
     """A record as it stands in the ledger."""
 
     name: str
@@ -31,17 +31,17 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class DeploymentMove:
     """A move of a deployment."""
 
     at: datetime
-    status: Status
+    status: DeploymentStatus
     actor_id: str
     index: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
+class LiveDeployment:
     """What was live somewhere at some time."""
 
     deployment: str
@@ -52,7 +52,7 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Duty:
+class ReportingDuty:
     """Somebody who must be told, by when, by which rule."""
 
     event: str
@@ -66,39 +66,39 @@ class Registry:
     """The state of the clinic after some number of entries."""
 
     def __init__(self) -> None:
-        self.seen = 0
-        self.records: dict[str, Record] = {}
-        self.moves: dict[str, list[Move]] = defaultdict(list)
+        self.entries_applied = 0
+        self.records: dict[str, RegistryRecord] = {}
+        self.moves: dict[str, list[DeploymentMove]] = defaultdict(list)
         self.at_site: dict[str, list[str]] = defaultdict(list)
         self.by_kind: dict[str, list[str]] = defaultdict(list)
         self.disclosed: dict[tuple[str, str], datetime] = {}
         self.decision_of: dict[str, str] = {}
         self.outcome_of: dict[str, bool] = {}
         # The gate asks for these at every question: a scan of all records would grow with them.
-        self.decisions_on: dict[str, list[Record]] = defaultdict(list)
+        self.decisions_on: dict[str, list[RegistryRecord]] = defaultdict(list)
         self.evidence_on: dict[str, list[int]] = defaultdict(list)
 
-    def apply(self, entries: Iterable[Entry]) -> None:
+    def apply(self, entries: Iterable[LedgerEntry]) -> None:
         """Take further entries, in order."""
         for entry in entries:
-            self.seen = entry.index + 1
+            self.entries_applied = entry.index + 1
             if entry.kind == MOVE:
                 self._take_move(entry)
             elif entry.kind.startswith(PREFIX):
                 self._take_record(entry)
 
-    def _take_move(self, entry: Entry) -> None:
+    def _take_move(self, entry: LedgerEntry) -> None:
         self.moves[entry.subject].append(
-            Move(
+            DeploymentMove(
                 at=entry.at,
-                status=Status(entry.body["to"]),
+                status=DeploymentStatus(entry.body["to"]),
                 actor_id=entry.actor_id,
                 index=entry.index,
             )
         )
 
-    def _take_record(self, entry: Entry) -> None:
-        record = Record(
+    def _take_record(self, entry: LedgerEntry) -> None:
+        record = RegistryRecord(
             name=entry.subject,
             kind=entry.kind.removeprefix(PREFIX),
             body=entry.body,
@@ -110,14 +110,14 @@ class Registry:
         self.by_kind[record.kind].append(record.name)
         self._link(record)
 
-    def _link(self, record: Record) -> None:
+    def _link(self, record: RegistryRecord) -> None:
         body = record.body
         match record.kind:
             case "deployment":
                 self.at_site[body["site"]].append(record.name)
-                proposed = Move(
+                proposed = DeploymentMove(
                     at=record.at,
-                    status=Status.PROPOSED,
+                    status=DeploymentStatus.PROPOSED,
                     actor_id=record.actor_id,
                     index=record.index,
                 )
@@ -135,7 +135,7 @@ class Registry:
             case _:
                 pass
 
-    def get(self, name: str, kind: str) -> Record:
+    def get(self, name: str, kind: str) -> RegistryRecord:
         """Return a record.
 
         Raises:
@@ -143,24 +143,24 @@ class Registry:
         """
         found = self.records.get(name)
         if found is None or found.kind != kind:
-            raise MoveError(name, wanted=Message("a {kind} on record", {"kind": kind}))
+            raise StatusMoveError(name, wanted=Message("a {kind} on record", {"kind": kind}))
         return found
 
-    def status(self, deployment: str, at: datetime | None = None) -> Status | None:
+    def status(self, deployment: str, at: datetime | None = None) -> DeploymentStatus | None:
         """Return where a deployment stood; `None` before it was recorded."""
         moves = self.moves.get(deployment, [])
         end = len(moves) if at is None else bisect_right(moves, at, key=lambda move: move.at)
         return moves[end - 1].status if end else None
 
-    def live(self, site: str, at: datetime) -> list[Live]:
+    def live_deployments(self, site: str, at: datetime) -> list[LiveDeployment]:
         """Return what was live at a site at an instant."""
-        found: list[Live] = []
+        found: list[LiveDeployment] = []
         for name in self.at_site.get(site, ()):
-            if self.status(name, at) is Status.LIVE:
+            if self.status(name, at) is DeploymentStatus.LIVE:
                 body, moves = self.records[name].body, self.moves[name]
-                since = max(m.at for m in moves if m.at <= at and m.status is Status.LIVE)
+                since = max(m.at for m in moves if m.at <= at and m.status is DeploymentStatus.LIVE)
                 found.append(
-                    Live(
+                    LiveDeployment(
                         deployment=name,
                         version=body["version"],
                         mode=body["mode"],
@@ -170,12 +170,14 @@ class Registry:
                 )
         return found
 
-    def approver(self, deployment: str) -> Move | None:
+    def approver(self, deployment: str) -> DeploymentMove | None:
         """Return who approved a deployment and with it its threshold, and where it stands."""
-        approved = [m for m in self.moves.get(deployment, ()) if m.status is Status.APPROVED]
+        approved = [
+            m for m in self.moves.get(deployment, ()) if m.status is DeploymentStatus.APPROVED
+        ]
         return approved[-1] if approved else None
 
-    def rulings(self, product: str, jurisdiction: str) -> list[Record]:
+    def rulings(self, product: str, jurisdiction: str) -> list[RegistryRecord]:
         """Return which rule sets gave a product its class in a place, in order."""
         uses = {
             n for n in self.by_kind["intended-use"] if self.records[n].body["product"] == product
@@ -187,7 +189,7 @@ class Registry:
             if ruling.body["intended_use"] in uses and ruling.body["jurisdiction"] == jurisdiction
         ]
 
-    def undisclosed(self, deployment: str) -> list[str]:
+    def undisclosed_encounters(self, deployment: str) -> list[str]:
         """Return the encounters that were advised on before, or without, a disclosure."""
         found: list[str] = []
         for record in self._advice(deployment):
@@ -196,7 +198,7 @@ class Registry:
                 found.append(record.body["encounter"])
         return found
 
-    def unsigned(self, deployment: str) -> list[str]:
+    def unsigned_advice(self, deployment: str) -> list[str]:
         """Return the advice on which a signed decision is wanted and none is on record."""
         return [
             record.name
@@ -210,7 +212,7 @@ class Registry:
         ruling = self.records[determination.body["ruling"]]
         return frozenset(str(klass) for klass in ruling.body["classes"].values())
 
-    def overrides(self, deployment: str) -> dict[str, dict[str, int]]:
+    def override_outcomes(self, deployment: str) -> dict[str, dict[str, int]]:
         """Return, for each decision, how often the event came, did not, or is not known yet."""
         table: dict[str, dict[str, int]] = {}
         for record in self._advice(deployment):
@@ -241,13 +243,15 @@ class Registry:
             if record.body.get("sampled") and record.name in self.outcome_of
         ]
 
-    def duties(self, clocks: Mapping[tuple[str, str], tuple[float, bool, str]]) -> list[Duty]:
+    def duties(
+        self, clocks: Mapping[tuple[str, str], tuple[float, bool, str]]
+    ) -> list[ReportingDuty]:
         """Return who must be told of incidents by when, soonest first.
 
         Args:
             clocks: By jurisdiction and severity: days, whether they are working days, rule.
         """
-        found: list[Duty] = []
+        found: list[ReportingDuty] = []
         for name in self.by_kind["event"]:
             record = self.records[name]
             key = (record.body.get("jurisdiction", ""), record.body["severity"])
@@ -255,11 +259,13 @@ class Registry:
                 days, working, rule = clocks[key]
                 due = due_at(record.at, days, working=working)
                 found.append(
-                    Duty(event=name, jurisdiction=key[0], severity=key[1], due_at=due, rule=rule)
+                    ReportingDuty(
+                        event=name, jurisdiction=key[0], severity=key[1], due_at=due, rule=rule
+                    )
                 )
         return sorted(found, key=lambda duty: (duty.due_at, duty.event))
 
-    def _advice(self, deployment: str) -> Iterable[Record]:
+    def _advice(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])
         return (record for record in records if record.body["deployment"] == deployment)
 

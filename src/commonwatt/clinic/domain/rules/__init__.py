@@ -4,8 +4,17 @@ Rule files are read into a `RuleBook`; `classify` gives class, route and duties
 with their reasons, `check` looks at every combination of the axes.
 """
 
-from commonwatt.clinic.domain.rules.book import Rule, RuleBook, load_book
-from commonwatt.clinic.domain.rules.check import Checked, check, moved
-from commonwatt.clinic.domain.rules.classify import Ruling, classify
+from commonwatt.clinic.domain.rules.book import RegulatoryRule, RegulatoryRuleBook, load_rule_book
+from commonwatt.clinic.domain.rules.check import RuleBookFindings, cells_moved_by, check_rule_book
+from commonwatt.clinic.domain.rules.classify import ProductRuling, classify
 
-__all__ = ["Checked", "Rule", "RuleBook", "Ruling", "check", "classify", "load_book", "moved"]
+__all__ = [
+    "ProductRuling",
+    "RegulatoryRule",
+    "RegulatoryRuleBook",
+    "RuleBookFindings",
+    "cells_moved_by",
+    "check_rule_book",
+    "classify",
+    "load_rule_book",
+]

@@ -19,14 +19,14 @@ from typing import Any, Final, cast
 import yaml
 
 from commonwatt.clinic.domain.errors import RulesError
-from commonwatt.clinic.domain.rules.predicate import Compare, In, Predicate, leaves, parse
+from commonwatt.clinic.domain.rules.predicate import Comparator, OneOf, Predicate, leaves, parse
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
 
 FOLDER: Final = DATA / "clinic" / "rules"
 JURISDICTIONS: Final = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
-HOUSE: Final = "house"  # an institution's own rules: not law, and never silent
-PLACES: Final = (*JURISDICTIONS, HOUSE)
+INSTITUTION: Final = "house"  # an institution's own rules: not law, and never silent
+RULE_PLACES: Final = (*JURISDICTIONS, INSTITUTION)
 STATUSES: Final = ("in force", "adopted", "proposed")
 CHECKED: Final = ("primary", "secondary", "unconfirmed")
 ROUTES: Final = ("approval", "filing", "exempt", "prohibited")
@@ -34,7 +34,7 @@ RECORDED_ON: Final = date(2026, 11, 23)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class RuleSource:
     """Where a rule stands, and what it was checked against."""
 
     title: str
@@ -44,7 +44,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
+class ReportingDeadline:
     """How soon an event must be reported."""
 
     event: str
@@ -53,13 +53,13 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class RegulatoryRule:
     """One rule; `valid_to` is the first day on which it no longer holds."""
 
     rule_id: str
     jurisdiction: str
     text: str
-    source: Source
+    source: RuleSource
     article: str
     status: str
     binding: bool
@@ -72,7 +72,7 @@ class Rule:
     fallback: bool
     route: str
     obligations: tuple[str, ...]
-    clock: Clock | None
+    clock: ReportingDeadline | None
     supersedes: str
 
     def in_force(self, on: date) -> bool:
@@ -82,7 +82,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scheme:
+class ClassificationScheme:
     """An order of classes, the least strict first, and to what it applies."""
 
     name: str
@@ -92,7 +92,7 @@ class Scheme:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class ProductFact:
     """A fact, its values and what it means; an axis has no default."""
 
     name: str
@@ -102,13 +102,13 @@ class Fact:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RuleBook:
+class RegulatoryRuleBook:
     """Every rule, scheme and fact."""
 
-    rules: tuple[Rule, ...]
-    schemes: Mapping[str, tuple[Scheme, ...]]
-    axes: tuple[Fact, ...]
-    others: tuple[Fact, ...]
+    rules: tuple[RegulatoryRule, ...]
+    schemes: Mapping[str, tuple[ClassificationScheme, ...]]
+    axes: tuple[ProductFact, ...]
+    other_facts: tuple[ProductFact, ...]
 
     @cached_property
     def digest(self) -> str:
@@ -116,7 +116,7 @@ class RuleBook:
         text = json.dumps([_plain(rule) for rule in self.rules], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def rule(self, rule_id: str) -> Rule:
+    def rule(self, rule_id: str) -> RegulatoryRule:
         """Return one rule.
 
         Raises:
@@ -127,30 +127,30 @@ class RuleBook:
                 return rule
         raise RulesError(rule_id, wanted=Message("the name of a rule in the book"))
 
-    def of(self, jurisdiction: str, on: date) -> list[Rule]:
+    def rules_in_force(self, jurisdiction: str, on: date) -> list[RegulatoryRule]:
         """Return the rules of a place that hold on a day."""
         return [r for r in self.rules if r.jurisdiction == jurisdiction and r.in_force(on)]
 
-    def move(self, rule_id: str, valid_from: date) -> RuleBook:
+    def with_date_moved(self, rule_id: str, valid_from: date) -> RegulatoryRuleBook:
         """Return the book with the date of one rule moved."""
         moved = replace(self.rule(rule_id), valid_from=valid_from)
         rules = tuple(moved if r.rule_id == rule_id else r for r in self.rules)
         return replace(self, rules=rules)
 
-    def facts(self, given: Mapping[str, str]) -> dict[str, str]:
+    def complete_facts(self, facts: Mapping[str, str]) -> dict[str, str]:
         """Return every fact, with defaults for those that are not axes.
 
         Raises:
             RulesError: An axis is missing, or a fact or value is unknown.
         """
-        whole = {fact.name: fact.default for fact in self.others} | dict(given)
-        known = {fact.name: fact for fact in (*self.axes, *self.others)}
-        for name in (*known, *given):
+        whole = {fact.name: fact.default for fact in self.other_facts} | dict(facts)
+        known = {fact.name: fact for fact in (*self.axes, *self.other_facts)}
+        for name in (*known, *facts):
             _check_fact(name, whole.get(name), known.get(name))
         return whole
 
 
-def _check_fact(name: str, value: str | None, fact: Fact | None) -> None:
+def _check_fact(name: str, value: str | None, fact: ProductFact | None) -> None:
     if fact is None:
         raise RulesError(f"fact {name}", wanted=Message("a fact that rules speak of"))
     if value not in fact.values:
@@ -161,7 +161,7 @@ def _check_fact(name: str, value: str | None, fact: Fact | None) -> None:
         )
 
 
-def load_book(folder: Path = FOLDER) -> RuleBook:
+def load_rule_book(folder: Path = FOLDER) -> RegulatoryRuleBook:
     """Return the rule book in a folder.
 
     Raises:
@@ -174,10 +174,10 @@ def load_book(folder: Path = FOLDER) -> RuleBook:
     facts = _read(folder / "facts.yaml")
     axes = tuple(_fact(name, entry) for name, entry in facts["axes"].items())
     others = tuple(_fact(name, entry) for name, entry in facts["others"].items())
-    files = {name: _read(folder / f"{name}.yaml") for name in PLACES}
+    files = {name: _read(folder / f"{name}.yaml") for name in RULE_PLACES}
     rules = tuple(rule for name, file in files.items() for rule in _rules(name, file))
     schemes = {name: _schemes(name, file) for name, file in files.items()}
-    book = RuleBook(rules=rules, schemes=schemes, axes=axes, others=others)
+    book = RegulatoryRuleBook(rules=rules, schemes=schemes, axes=axes, other_facts=others)
     _check_book(book)
     return book
 
@@ -194,15 +194,15 @@ def _read(path: Path) -> dict[str, Any]:
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _fact(name: str, entry: Mapping[str, Any]) -> Fact:
+def _fact(name: str, entry: Mapping[str, Any]) -> ProductFact:
     values = tuple(str(value) for value in entry["values"])
     default = str(entry.get("default", ""))
-    return Fact(name=name, values=values, default=default, meaning=entry["meaning"])
+    return ProductFact(name=name, values=values, default=default, meaning=entry["meaning"])
 
 
-def _schemes(name: str, file: Mapping[str, Any]) -> tuple[Scheme, ...]:
+def _schemes(name: str, file: Mapping[str, Any]) -> tuple[ClassificationScheme, ...]:
     return tuple(
-        Scheme(
+        ClassificationScheme(
             name=scheme,
             classes=tuple(entry["classes"]),
             conflict=entry["conflict"],
@@ -212,15 +212,15 @@ def _schemes(name: str, file: Mapping[str, Any]) -> tuple[Scheme, ...]:
     )
 
 
-def _rules(name: str, file: Mapping[str, Any]) -> list[Rule]:
+def _rules(name: str, file: Mapping[str, Any]) -> list[RegulatoryRule]:
     sources = {key: _source(key, entry) for key, entry in file["sources"].items()}
     return [_rule(name, file["defaults"] | entry, sources) for entry in file["rules"]]
 
 
-def _source(key: str, entry: Mapping[str, Any]) -> Source:
+def _source(key: str, entry: Mapping[str, Any]) -> RuleSource:
     if entry["checked"] not in CHECKED:
         raise RulesError(f"source {key}", found=repr(entry["checked"]))
-    return Source(
+    return RuleSource(
         title=entry["title"],
         dated=entry["date"],
         checked=entry["checked"],
@@ -228,10 +228,12 @@ def _source(key: str, entry: Mapping[str, Any]) -> Source:
     )
 
 
-def _rule(jurisdiction: str, entry: Mapping[str, Any], sources: Mapping[str, Source]) -> Rule:
+def _rule(
+    jurisdiction: str, entry: Mapping[str, Any], sources: Mapping[str, RuleSource]
+) -> RegulatoryRule:
     where = f"{jurisdiction}.yaml, {entry.get('id', '?')}"
     try:
-        return Rule(
+        return RegulatoryRule(
             rule_id=entry["id"],
             jurisdiction=jurisdiction,
             text=entry["text"],
@@ -255,24 +257,26 @@ def _rule(jurisdiction: str, entry: Mapping[str, Any], sources: Mapping[str, Sou
         raise RulesError(where, wanted=Message("the part {name}", {"name": str(missing)})) from None
 
 
-def _clock(entry: Mapping[str, Any] | None) -> Clock | None:
+def _clock(entry: Mapping[str, Any] | None) -> ReportingDeadline | None:
     if entry is None:
         return None
-    return Clock(event=entry["event"], days=entry["days"], working=entry.get("working", False))
+    return ReportingDeadline(
+        event=entry["event"], days=entry["days"], working=entry.get("working", False)
+    )
 
 
-def _check_book(book: RuleBook) -> None:
+def _check_book(book: RegulatoryRuleBook) -> None:
     names = [rule.rule_id for rule in book.rules]
     if len(set(names)) != len(names):
         raise RulesError("rules", found=Message("two rules of one name"))
-    known = {fact.name: fact for fact in (*book.axes, *book.others)}
+    known = {fact.name: fact for fact in (*book.axes, *book.other_facts)}
     for rule in book.rules:
         _check_rule(rule, book, names)
         for leaf in leaves(rule.when):
             _check_leaf(rule.rule_id, leaf, known)
 
 
-def _check_rule(rule: Rule, book: RuleBook, names: Sequence[str]) -> None:
+def _check_rule(rule: RegulatoryRule, book: RegulatoryRuleBook, names: Sequence[str]) -> None:
     classes = {scheme.name: scheme.classes for scheme in book.schemes[rule.jurisdiction]}
     faults = {
         "class": bool(rule.klass) and rule.klass not in classes.get(rule.scheme, ()),
@@ -285,10 +289,10 @@ def _check_rule(rule: Rule, book: RuleBook, names: Sequence[str]) -> None:
             raise RulesError(f"{rule.rule_id}, {part}", wanted=Message("a name that is declared"))
 
 
-def _check_leaf(where: str, leaf: In | Compare, known: Mapping[str, Fact]) -> None:
+def _check_leaf(where: str, leaf: OneOf | Comparator, known: Mapping[str, ProductFact]) -> None:
     if leaf.fact not in known:
         raise RulesError(f"{where}, {leaf.fact}", wanted=Message("a fact that rules speak of"))
-    if isinstance(leaf, In) and not set(leaf.values) <= set(known[leaf.fact].values):
+    if isinstance(leaf, OneOf) and not set(leaf.values) <= set(known[leaf.fact].values):
         raise RulesError(
             f"{where}, {leaf.fact}",
             found=", ".join(leaf.values),
@@ -296,5 +300,5 @@ def _check_leaf(where: str, leaf: In | Compare, known: Mapping[str, Fact]) -> No
         )
 
 
-def _plain(rule: Rule) -> dict[str, str]:
+def _plain(rule: RegulatoryRule) -> dict[str, str]:
     return {name: str(getattr(rule, name)) for name in rule.__slots__}

@@ -14,16 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.clinic.domain.rules.book import JURISDICTIONS, Rule, RuleBook, Scheme
+from commonwatt.clinic.domain.rules.book import (
+    JURISDICTIONS,
+    ClassificationScheme,
+    RegulatoryRule,
+    RegulatoryRuleBook,
+)
 from commonwatt.clinic.domain.rules.predicate import Columns, Mask
 
 I16 = npt.NDArray[np.int16]
-SILENT = -1  # the scheme applies and no rule gives a class
-OUTSIDE = -2  # the scheme does not apply
+NO_CLASS = -1  # the scheme applies and no rule gives a class
+OUT_OF_SCOPE = -2  # the scheme does not apply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class RuleBookFindings:
     """The findings.
 
     Args:
@@ -40,52 +45,59 @@ class Checked:
     unruled_services: pl.DataFrame
 
 
-def grid(
-    book: RuleBook, others: Mapping[str, str] | None = None
+def fact_grid(
+    rule_book: RegulatoryRuleBook, others: Mapping[str, str] | None = None
 ) -> dict[str, npt.NDArray[np.str_]]:
     """Return every combination of the axes, one column a fact, shape (combinations,)."""
-    values = [axis.values for axis in book.axes]
+    values = [axis.values for axis in rule_book.axes]
     rows = list(itertools.product(*values))
-    columns = {axis.name: np.array([row[i] for row in rows]) for i, axis in enumerate(book.axes)}
-    given = {fact.name: fact.default for fact in book.others} | dict(others or {})
+    columns = {
+        axis.name: np.array([row[i] for row in rows]) for i, axis in enumerate(rule_book.axes)
+    }
+    given = {fact.name: fact.default for fact in rule_book.other_facts} | dict(others or {})
     return columns | {name: np.full(len(rows), value) for name, value in given.items()}
 
 
-def classes(scheme: Scheme, rules: Sequence[Rule], masks: Mapping[str, Mask], scope: Mask) -> I16:
-    """Return the index of the class in each cell, `SILENT` or `OUTSIDE`, shape (cells,)."""
-    found = np.full(len(scope), SILENT, np.int16)
+def classes(
+    scheme: ClassificationScheme,
+    rules: Sequence[RegulatoryRule],
+    masks: Mapping[str, Mask],
+    scope: Mask,
+) -> I16:
+    """Return the index of the class in each cell, `NO_CLASS` or `OUT_OF_SCOPE`, shape (cells,)."""
+    found = np.full(len(scope), NO_CLASS, np.int16)
     for fallback in (False, True):
-        free = found == SILENT
+        free = found == NO_CLASS
         for rule in rules:
             if rule.scheme == scheme.name and rule.klass and rule.fallback == fallback:
                 here = masks[rule.rule_id] & free
                 found[here] = np.maximum(found[here], scheme.classes.index(rule.klass))
-    return np.where(scope, found, np.int16(OUTSIDE)).astype(np.int16)
+    return np.where(scope, found, np.int16(OUT_OF_SCOPE)).astype(np.int16)
 
 
-def check(
-    book: RuleBook,
+def check_rule_book(
+    rule_book: RegulatoryRuleBook,
     days: Iterable[date],
     *,
     jurisdictions: Sequence[str] = JURISDICTIONS,
     others: Mapping[str, str] | None = None,
-) -> Checked:
+) -> RuleBookFindings:
     """Return the findings over all combinations, places and days."""
-    columns = grid(book, others)
-    masks = {rule.rule_id: rule.when.mask(columns) for rule in book.rules}
+    columns = fact_grid(rule_book, others)
+    masks = {rule.rule_id: rule.when.mask(columns) for rule in rule_book.rules}
     cells: list[pl.DataFrame] = []
     gaps: list[dict[str, object]] = []
     clashes: list[dict[str, object]] = []
     services: list[dict[str, object]] = []
     for day, place in itertools.product(days, jurisdictions):
-        rules = book.of(place, day)
+        rules = rule_book.rules_in_force(place, day)
         services.append(_services(place, day, rules, masks, columns))
-        for scheme in book.schemes[place]:
+        for scheme in rule_book.schemes[place]:
             found = classes(scheme, rules, masks, scheme.scope.mask(columns))
             cells.append(_cells(place, day, scheme, found))
             gaps.append(_gap(place, day, scheme, found, columns))
             clashes += _clashes(place, day, scheme, rules, masks)
-    return Checked(
+    return RuleBookFindings(
         cells=pl.concat(cells),
         gaps=pl.DataFrame(gaps).filter(pl.col("combinations") > 0),
         contradictions=pl.DataFrame(clashes, schema=_CLASH),
@@ -93,12 +105,16 @@ def check(
     )
 
 
-def moved(book: RuleBook, rule_id: str, valid_from: date, days: Iterable[date]) -> pl.DataFrame:
+def cells_moved_by(
+    rule_book: RegulatoryRuleBook, rule_id: str, valid_from: date, days: Iterable[date]
+) -> pl.DataFrame:
     """Return the cells whose class changes on `days` when the date of a rule moves."""
     days = list(days)
-    place = [book.rule(rule_id).jurisdiction]
-    before = check(book, days, jurisdictions=place).cells
-    after = check(book.move(rule_id, valid_from), days, jurisdictions=place).cells
+    place = [rule_book.rule(rule_id).jurisdiction]
+    before = check_rule_book(rule_book, days, jurisdictions=place).cells
+    after = check_rule_book(
+        rule_book.with_date_moved(rule_id, valid_from), days, jurisdictions=place
+    ).cells
     changed = before.with_columns(after=after["class"]).rename({"class": "before"})
     return changed.filter(pl.col("before") != pl.col("after"))
 
@@ -117,7 +133,7 @@ _CLASH = {
 }
 
 
-def _cells(place: str, day: date, scheme: Scheme, found: I16) -> pl.DataFrame:
+def _cells(place: str, day: date, scheme: ClassificationScheme, found: I16) -> pl.DataFrame:
     names = pl.Series([*scheme.classes, "outside", "silent"])
     return pl.DataFrame(
         {
@@ -130,8 +146,10 @@ def _cells(place: str, day: date, scheme: Scheme, found: I16) -> pl.DataFrame:
     )
 
 
-def _gap(place: str, day: date, scheme: Scheme, found: I16, columns: Columns) -> dict[str, object]:
-    silent = found == SILENT
+def _gap(
+    place: str, day: date, scheme: ClassificationScheme, found: I16, columns: Columns
+) -> dict[str, object]:
+    silent = found == NO_CLASS
     shared = [f"{n} = {v[silent][0]}" for n, v in columns.items() if len(set(v[silent])) == 1]
     return {
         "jurisdiction": place,
@@ -143,7 +161,11 @@ def _gap(place: str, day: date, scheme: Scheme, found: I16, columns: Columns) ->
 
 
 def _clashes(
-    place: str, day: date, scheme: Scheme, rules: Sequence[Rule], masks: Mapping[str, Mask]
+    place: str,
+    day: date,
+    scheme: ClassificationScheme,
+    rules: Sequence[RegulatoryRule],
+    masks: Mapping[str, Mask],
 ) -> list[dict[str, object]]:
     voting = [r for r in rules if r.scheme == scheme.name and r.klass and not r.fallback]
     found: list[dict[str, object]] = []
@@ -156,12 +178,16 @@ def _clashes(
     return found
 
 
-def _cite(rule: Rule) -> str:
+def _cite(rule: RegulatoryRule) -> str:
     return f"{rule.source.title}, {rule.article} ({rule.source.checked})"
 
 
 def _services(
-    place: str, day: date, rules: Sequence[Rule], masks: Mapping[str, Mask], columns: Columns
+    place: str,
+    day: date,
+    rules: Sequence[RegulatoryRule],
+    masks: Mapping[str, Mask],
+    columns: Columns,
 ) -> dict[str, object]:
     service = columns["offering"] == "service"
     ruled = np.zeros(len(service), np.bool_)

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from commonwatt.clinic.domain.rules.book import ROUTES, Rule, RuleBook, Scheme
+from commonwatt.clinic.domain.rules.book import (
+    ROUTES,
+    ClassificationScheme,
+    RegulatoryRule,
+    RegulatoryRuleBook,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class SchemeClass:
     """The class under one scheme.
 
     `reasons` name the rules that give it; `against` those that give another class.
@@ -23,13 +28,13 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class ProductRuling:
     """What the rules of a place say; `gaps` name the schemes that apply and give no class."""
 
     jurisdiction: str
     on: date
     facts: Mapping[str, str]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[SchemeClass, ...]
     gaps: tuple[str, ...]
     route: str
     route_reasons: tuple[str, ...]
@@ -37,10 +42,12 @@ class Ruling:
     clocks: Mapping[str, float]
     unconfirmed: tuple[str, ...]
     digest: str
-    rules: tuple[Rule, ...] = field(default=(), repr=False)
+    rules: tuple[RegulatoryRule, ...] = field(default=(), repr=False)
 
 
-def classify(book: RuleBook, given: Mapping[str, str], *, jurisdiction: str, on: date) -> Ruling:
+def classify(
+    rule_book: RegulatoryRuleBook, given_facts: Mapping[str, str], *, jurisdiction: str, on: date
+) -> ProductRuling:
     """Return what the rules of `jurisdiction` say of these facts on that day.
 
     The strictest class wins where the scheme says so, as MDR Annex VIII 3.5 does;
@@ -51,12 +58,14 @@ def classify(book: RuleBook, given: Mapping[str, str], *, jurisdiction: str, on:
     Raises:
         RulesError: A fact is missing or unknown.
     """
-    facts = book.facts(given)
-    rules = tuple(rule for rule in book.of(jurisdiction, on) if rule.when.holds(facts))
-    found = [_verdict(s, rules) for s in book.schemes[jurisdiction] if s.scope.holds(facts)]
+    facts = rule_book.complete_facts(given_facts)
+    rules = tuple(
+        rule for rule in rule_book.rules_in_force(jurisdiction, on) if rule.when.holds(facts)
+    )
+    found = [_verdict(s, rules) for s in rule_book.schemes[jurisdiction] if s.scope.holds(facts)]
     verdicts = tuple(one for one in found if one.klass)
     route, reasons = route_of(rules, verdicts)
-    return Ruling(
+    return ProductRuling(
         jurisdiction=jurisdiction,
         on=on,
         facts=facts,
@@ -67,16 +76,16 @@ def classify(book: RuleBook, given: Mapping[str, str], *, jurisdiction: str, on:
         obligations=_obligations(rules),
         clocks={r.clock.event: r.clock.days for r in rules if r.clock},
         unconfirmed=tuple(r.rule_id for r in rules if r.source.checked == "unconfirmed"),
-        digest=book.digest,
+        digest=rule_book.digest,
         rules=rules,
     )
 
 
-def _verdict(scheme: Scheme, rules: tuple[Rule, ...]) -> Verdict:
+def _verdict(scheme: ClassificationScheme, rules: tuple[RegulatoryRule, ...]) -> SchemeClass:
     voting = [rule for rule in rules if rule.scheme == scheme.name and rule.klass]
     firm = [rule for rule in voting if not rule.fallback] or voting
     klass = max((rule.klass for rule in firm), key=scheme.classes.index, default="")
-    return Verdict(
+    return SchemeClass(
         scheme=scheme.name,
         klass=klass,
         reasons=tuple(rule.rule_id for rule in firm if rule.klass == klass),
@@ -84,7 +93,9 @@ def _verdict(scheme: Scheme, rules: tuple[Rule, ...]) -> Verdict:
     )
 
 
-def route_of(rules: tuple[Rule, ...], verdicts: tuple[Verdict, ...]) -> tuple[str, tuple[str, ...]]:
+def route_of(
+    rules: tuple[RegulatoryRule, ...], verdicts: tuple[SchemeClass, ...]
+) -> tuple[str, tuple[str, ...]]:
     """Return the route and the rules that give it; empty where no rule gives one.
 
     A rule that gave the class that lost has no say in the route either.
@@ -100,7 +111,7 @@ def route_of(rules: tuple[Rule, ...], verdicts: tuple[Verdict, ...]) -> tuple[st
     return route, tuple(rule.rule_id for rule in given if rule.route == route)
 
 
-def _obligations(rules: tuple[Rule, ...]) -> dict[str, tuple[str, ...]]:
+def _obligations(rules: tuple[RegulatoryRule, ...]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for rule in rules:
         for duty in rule.obligations:

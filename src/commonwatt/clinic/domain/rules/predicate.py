@@ -78,7 +78,7 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class In:
+class OneOf:
     """A fact has one of some values."""
 
     fact: str
@@ -94,7 +94,7 @@ class In:
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Comparator:
     """A fact that is a number stands in an order to a limit."""
 
     fact: str
@@ -110,7 +110,7 @@ class Compare:
         return np.asarray(_ORDERS[self.order](columns[self.fact].astype(np.float64), self.limit))
 
 
-Predicate = AllOf | AnyOf | Not | In | Compare
+Predicate = AllOf | AnyOf | Not | OneOf | Comparator
 
 
 def parse(written: Any, where: str) -> Predicate:
@@ -143,8 +143,8 @@ def _leaf(text: str, where: str) -> Predicate:
     fact, sign, given = found.groups()
     values = tuple(value.strip() for value in given.split(","))
     if sign in _ORDERS:
-        return Compare(fact, sign, _number(given, where))
-    leaf = In(fact, values)
+        return Comparator(fact, sign, _number(given, where))
+    leaf = OneOf(fact, values)
     return Not(leaf) if sign in ("!=", "not in") else leaf
 
 
@@ -155,14 +155,14 @@ def _number(text: str, where: str) -> float:
         raise RulesError(where, found=repr(text), wanted=Message("a number")) from None
 
 
-def leaves(predicate: Predicate) -> list[In | Compare]:
+def leaves(predicate: Predicate) -> list[OneOf | Comparator]:
     """Return the leaves, for checks against the table of facts."""
     match predicate:
         case AllOf(parts) | AnyOf(parts):
             return [leaf for part in parts for leaf in leaves(part)]
         case Not(part):
             return leaves(part)
-        case In() | Compare():
+        case OneOf() | Comparator():
             return [predicate]
 
 

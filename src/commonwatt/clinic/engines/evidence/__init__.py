@@ -4,17 +4,20 @@ Scores are counted into a sketch that can leave a hospital and be added to
 others; every metric and interval comes from the sketch.
 """
 
-from commonwatt.clinic.engines.evidence.joint import Joint, joint
+from commonwatt.clinic.engines.evidence.joint import (
+    ClinicianModelComparison,
+    compare_clinician_and_model,
+)
 from commonwatt.clinic.engines.evidence.metrics import ESTIMATES, evaluate, net_benefit
 from commonwatt.clinic.engines.evidence.recalibrate import recalibrate
-from commonwatt.clinic.engines.evidence.sketch import Sketch, sketch_of
+from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, sketch_of
 
 __all__ = [
     "ESTIMATES",
-    "Joint",
-    "Sketch",
+    "ClinicianModelComparison",
+    "ScoreSketch",
+    "compare_clinician_and_model",
     "evaluate",
-    "joint",
     "net_benefit",
     "recalibrate",
     "sketch_of",

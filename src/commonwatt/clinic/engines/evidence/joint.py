@@ -22,11 +22,11 @@ stats: Any = untyped_stats
 F64 = npt.NDArray[np.float64]
 Estimate = tuple[float, float, float]
 Z: Final = 1.959964
-FEWEST: Final = 2
+FEWEST_OUTCOMES: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Joint:
+class ClinicianModelComparison:
     """AUC with interval of each voice, what both add, and how often they disagree at one half.
 
     `over_model` and `over_doctor` are the AUC of both less that of the one, with the
@@ -44,7 +44,9 @@ class Joint:
     doctor_right: float
 
 
-def joint(model: npt.ArrayLike, doctor: npt.ArrayLike, label: npt.ArrayLike) -> Joint:
+def compare_clinician_and_model(
+    model: npt.ArrayLike, doctor: npt.ArrayLike, label: npt.ArrayLike
+) -> ClinicianModelComparison:
     """Return how model, doctor and their plain mean do on the same patients.
 
     The doctor's estimate must have been given before the advice was seen.
@@ -59,11 +61,11 @@ def joint(model: npt.ArrayLike, doctor: npt.ArrayLike, label: npt.ArrayLike) -> 
     m, d = np.asarray(model, np.float64), np.asarray(doctor, np.float64)
     y = np.asarray(label, np.int8)
     _check(m, d, y)
-    area, covariance = areas(np.stack([m, d, (m + d) / 2]), y)
+    area, covariance = areas_under_roc(np.stack([m, d, (m + d) / 2]), y)
     apart = (m >= 0.5) != (d >= 0.5)
     right = ((d >= 0.5) == (y == 1)) & apart
     count = int(apart.sum())
-    return Joint(
+    return ClinicianModelComparison(
         rows=len(y),
         model=_estimate(area[0], covariance[0, 0]),
         doctor=_estimate(area[1], covariance[1, 1]),
@@ -75,7 +77,7 @@ def joint(model: npt.ArrayLike, doctor: npt.ArrayLike, label: npt.ArrayLike) -> 
     )
 
 
-def areas(scores: F64, label: npt.NDArray[np.int8]) -> tuple[F64, F64]:
+def areas_under_roc(scores: F64, label: npt.NDArray[np.int8]) -> tuple[F64, F64]:
     """Return the area of each score on the same rows, and their covariance.
 
         V₁₀(x) = (rank among all − rank among positives) / N, likewise V₀₁
@@ -103,7 +105,7 @@ def _check(m: F64, d: F64, y: npt.NDArray[np.int8]) -> None:
     if not (((given >= 0) & (given <= 1)).all() and np.isin(y, (0, 1)).all()):
         wanted = Message("a score from 0 to 1, a label 0 or 1, a known group")
         raise EvidenceError("rows", wanted=wanted)
-    if not FEWEST <= int(y.sum()) <= len(y) - FEWEST:
+    if not FEWEST_OUTCOMES <= int(y.sum()) <= len(y) - FEWEST_OUTCOMES:
         raise EvidenceError("rows", wanted=Message("two events and two non-events"))
 
 

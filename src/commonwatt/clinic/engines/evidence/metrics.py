@@ -14,34 +14,34 @@ import numpy.typing as npt
 import polars as pl
 from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
 
-from commonwatt.catalogue.tables import Column, Table
-from commonwatt.clinic.engines.evidence.sketch import UNIT, Sketch
+from commonwatt.catalogue.tables import TableColumn, TableSchema
+from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
 
 # SciPy ships no complete types; what is used of it is small.
 stats: Any = untyped_stats
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-FEWEST: Final = 10  # events and non-events below which nothing is said
+FEWEST_EVENTS: Final = 10  # events and non-events below which nothing is said
 
-ESTIMATES: Final = Table(
+ESTIMATES: Final = TableSchema(
     "estimates",
     "Metrics of a model by group, with intervals.",
     (
-        Column("group", "text", "", "group of patients"),
-        Column("metric", "text", "", "auc, o_over_e, or a threshold metric"),
-        Column("estimate", "number", "share", "estimate; empty where there are too few"),
-        Column("low", "number", "share", "lower bound of the interval"),
-        Column("high", "number", "share", "upper bound of the interval"),
-        Column("rows", "count", "rows", "rows that it rests on"),
-        Column("events", "count", "rows", "events among them"),
-        Column("resolution", "number", "share", "most that binning can have changed it"),
-        Column("verdict", "text", "", "estimated, or too few to say"),
+        TableColumn("group", "text", "", "group of patients"),
+        TableColumn("metric", "text", "", "auc, o_over_e, or a threshold metric"),
+        TableColumn("estimate", "number", "share", "estimate; empty where there are too few"),
+        TableColumn("low", "number", "share", "lower bound of the interval"),
+        TableColumn("high", "number", "share", "upper bound of the interval"),
+        TableColumn("rows", "count", "rows", "rows that it rests on"),
+        TableColumn("events", "count", "rows", "events among them"),
+        TableColumn("resolution", "number", "share", "most that binning can have changed it"),
+        TableColumn("verdict", "text", "", "estimated, or too few to say"),
     ),
 )
 
 
 def evaluate(
-    sketch: Sketch, names: list[str], *, level: float = 0.95, fewest: int = FEWEST
+    sketch: ScoreSketch, names: list[str], *, level: float = 0.95, fewest: int = FEWEST_EVENTS
 ) -> pl.DataFrame:
     """Return every metric for every group.
 
@@ -62,7 +62,7 @@ def evaluate(
     values[:, :, ~enough] = np.nan
     columns = values.transpose(1, 0, 2).reshape(3, -1)
     exact = np.zeros((metrics, count))
-    exact[0] = np.where(enough, resolution(sketch.counts), 0.0)
+    exact[0] = np.where(enough, auc_resolution(sketch.counts), 0.0)
     said = np.where(enough, "estimated", "too few to say")
     return ESTIMATES.frame(
         group=names * metrics,
@@ -101,14 +101,14 @@ def auc(counts: I64, z: float) -> tuple[F64, F64, F64]:
     return area, np.clip(area - z * se, 0, 1), np.clip(area + z * se, 0, 1)
 
 
-def resolution(counts: I64) -> F64:
+def auc_resolution(counts: I64) -> F64:
     """Return how far the AUC of the rows can lie from that of their bins, shape (groups,)."""
     neg, pos = counts[:, 0].astype(np.float64), counts[:, 1].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.nan_to_num((neg * pos).sum(axis=1) / (2 * neg.sum(axis=1) * pos.sum(axis=1)))
 
 
-def o_over_e(sketch: Sketch, level: float) -> tuple[F64, F64, F64]:
+def o_over_e(sketch: ScoreSketch, level: float) -> tuple[F64, F64, F64]:
     """Return observed over expected events and its exact Poisson interval."""
     observed = sketch.counts[:, 1].sum(axis=1).astype(np.float64)
     expected = sketch.score_sum / UNIT
@@ -132,7 +132,7 @@ def wilson(hits: I64 | F64, of: I64 | F64, z: float) -> tuple[F64, F64, F64]:
     return share, np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
 
 
-def net_benefit(sketch: Sketch) -> F64:
+def net_benefit(sketch: ScoreSketch) -> F64:
     """Return the net benefit of each group at the threshold, per patient.
 
         NB = TP / n − FP / n · t / (1 − t)
@@ -144,7 +144,7 @@ def net_benefit(sketch: Sketch) -> F64:
     return (sketch.above[:, 1] - sketch.above[:, 0] * odds) / n
 
 
-def _shares(sketch: Sketch) -> dict[str, tuple[I64, I64]]:
+def _shares(sketch: ScoreSketch) -> dict[str, tuple[I64, I64]]:
     n = sketch.counts.sum(axis=2)
     fp, tp = sketch.above[:, 0], sketch.above[:, 1]
     tn, fn = n[:, 0] - fp, n[:, 1] - tp

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.clinic.domain.errors import EvidenceError
-from commonwatt.clinic.engines.evidence.sketch import Sketch, centres
+from commonwatt.clinic.engines.evidence.sketch import ScoreSketch, centres
 from commonwatt.core.messages import Message
 
 F64 = npt.NDArray[np.float64]
@@ -33,7 +33,7 @@ class Recalibration:
     in_the_large: float
 
 
-def recalibrate(sketch: Sketch, group: int = 0) -> Recalibration:
+def recalibrate(sketch: ScoreSketch, group: int = 0) -> Recalibration:
     """Return the recalibration of one group.
 
     Raises:

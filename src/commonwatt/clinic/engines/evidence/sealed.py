@@ -32,9 +32,9 @@ from commonwatt.clinic.engines.evidence.sketch import sketch_of
 from commonwatt.core.messages import Message
 from commonwatt.ledger import Signer
 from commonwatt.ledger.entries import leaf_hash
-from commonwatt.ledger.keys import holds
+from commonwatt.ledger.keys import signature_holds
 from commonwatt.ledger.merkle import (
-    ListNodes,
+    ListedSubtreeHashes,
     inclusion_holds,
     inclusion_ranges,
     range_root,
@@ -53,7 +53,7 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class SealedCase:
     """One private case: what the model is shown, what came of it, whose it is."""
 
     facts: Mapping[str, str]
@@ -62,7 +62,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class SealTerms:
     """What was fixed before the model was seen.
 
     Args:
@@ -77,7 +77,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
+class SignedStatement:
     """A statement and the signature under it."""
 
     body: Mapping[str, Any]
@@ -94,7 +94,7 @@ class Signed:
             key, signature = bytes.fromhex(self.public_key), bytes.fromhex(self.signature)
         except ValueError:
             key, signature = b"", b""
-        if not (len(key) == 32 and holds(key, signature, _bytes(self.body))):
+        if not (len(key) == 32 and signature_holds(key, signature, _bytes(self.body))):
             raise EvidenceError("signature", found=Message("not one over this statement"))
 
     def text(self) -> str:
@@ -107,16 +107,18 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class RevealedCase:
     """One item told to an auditor, with the proof that it was in the set."""
 
     number: int
-    item: Item
+    item: SealedCase
     salt: str
     path: tuple[str, ...]
 
 
-def seal(items: Sequence[Item], secret: bytes, terms: Terms, *, by: Signer) -> Signed:
+def seal(
+    items: Sequence[SealedCase], secret: bytes, terms: SealTerms, *, by: Signer
+) -> SignedStatement:
     """Return the statement that binds the evaluator to these items and terms.
 
     Raises:
@@ -129,16 +131,16 @@ def seal(items: Sequence[Item], secret: bytes, terms: Terms, *, by: Signer) -> S
 
 
 def examine(
-    items: Sequence[Item],
+    items: Sequence[SealedCase],
     secret: bytes,
-    sealed: Signed,
+    sealed: SignedStatement,
     model: Scorer,
     *,
     artefact_sha256: str,
-    earlier: Sequence[Signed] = (),
+    earlier: Sequence[SignedStatement] = (),
     on: date,
     by: Signer,
-) -> Signed:
+) -> SignedStatement:
     """Return the signed aggregate of a model on the sealed items.
 
     Args:
@@ -157,7 +159,7 @@ def examine(
     """
     terms = _terms_of(sealed, items, secret, by)
     for report in earlier:
-        confirm(report, sealed)
+        confirm_report(report, sealed)
     if len(earlier) >= terms.most:
         found = Message("{count} examinations already", {"count": str(len(earlier))})
         raise EvidenceError("seal", found=found, wanted=Message("a fresh set of items"))
@@ -175,7 +177,7 @@ def examine(
     return _sign(body, by)
 
 
-def confirm(report: Signed, sealed: Signed) -> None:
+def confirm_report(report: SignedStatement, sealed: SignedStatement) -> None:
     """Refuse a report that does not belong to its seal, or was not signed by its evaluator.
 
     Raises:
@@ -191,7 +193,7 @@ def confirm(report: Signed, sealed: Signed) -> None:
         raise EvidenceError("report", wanted=Message("a report under this seal"))
 
 
-def reveal(items: Sequence[Item], secret: bytes, number: int) -> Opened:
+def reveal_case(items: Sequence[SealedCase], secret: bytes, number: int) -> RevealedCase:
     """Return one item for an auditor.
 
     Raises:
@@ -199,32 +201,34 @@ def reveal(items: Sequence[Item], secret: bytes, number: int) -> Opened:
     """
     if not 0 <= number < len(items):
         raise EvidenceError(f"item {number:,}", wanted=Message("the number of an item"))
-    path = roots(ListNodes(_leaves(items, secret)), inclusion_ranges(number, len(items)))
+    path = roots(ListedSubtreeHashes(_leaves(items, secret)), inclusion_ranges(number, len(items)))
     salt = _salt(secret, number).hex()
-    return Opened(number=number, item=items[number], salt=salt, path=tuple(h.hex() for h in path))
+    return RevealedCase(
+        number=number, item=items[number], salt=salt, path=tuple(h.hex() for h in path)
+    )
 
 
-def was_sealed(opened: Opened, sealed: Signed) -> bool:
+def is_in_seal(revealed: RevealedCase, sealed: SignedStatement) -> bool:
     """Return whether an item that was told stands in the sealed set."""
-    leaf = _leaf(opened.item, bytes.fromhex(opened.salt))
+    leaf = _leaf(revealed.item, bytes.fromhex(revealed.salt))
     return inclusion_holds(
-        index=opened.number,
+        index=revealed.number,
         size=int(sealed.body["size"]),
         leaf=leaf,
-        path=[bytes.fromhex(node) for node in opened.path],
+        path=[bytes.fromhex(node) for node in revealed.path],
         root=bytes.fromhex(str(sealed.body["root"])),
     )
 
 
 def _root(leaves: list[bytes]) -> bytes:
-    return range_root(ListNodes(leaves), 0, len(leaves))
+    return range_root(ListedSubtreeHashes(leaves), 0, len(leaves))
 
 
-def _leaves(items: Sequence[Item], secret: bytes) -> list[bytes]:
+def _leaves(items: Sequence[SealedCase], secret: bytes) -> list[bytes]:
     return [_leaf(item, _salt(secret, number)) for number, item in enumerate(items)]
 
 
-def _leaf(item: Item, salt: bytes) -> bytes:
+def _leaf(item: SealedCase, salt: bytes) -> bytes:
     return leaf_hash(salt + _bytes(asdict(item)))
 
 
@@ -232,16 +236,20 @@ def _salt(secret: bytes, number: int) -> bytes:
     return hmac.digest(secret, f"commonwatt item {number}".encode(), "sha256")
 
 
-def _terms_of(sealed: Signed, items: Sequence[Item], secret: bytes, by: Signer) -> Terms:
+def _terms_of(
+    sealed: SignedStatement, items: Sequence[SealedCase], secret: bytes, by: Signer
+) -> SealTerms:
     sealed.check()
     if sealed.public_key != by.public_key.hex():
         raise EvidenceError("seal", wanted=Message("the key of the evaluator who sealed"))
     if sealed.body["root"] != _root(_leaves(items, secret)).hex():
         raise EvidenceError("items", found=Message("not the items that were sealed"))
-    return Terms(**sealed.body["terms"])
+    return SealTerms(**sealed.body["terms"])
 
 
-def _estimates(items: Sequence[Item], model: Scorer, terms: Terms) -> list[dict[str, Any]]:
+def _estimates(
+    items: Sequence[SealedCase], model: Scorer, terms: SealTerms
+) -> list[dict[str, Any]]:
     scores = np.array([float(model(item.facts)) for item in items])
     labels = np.array([item.label for item in items], np.int8)
     names = sorted({item.group for item in items})
@@ -267,8 +275,10 @@ def _told(row: Mapping[str, Any], *, counted: bool) -> dict[str, Any]:
     return said | numbers | counts
 
 
-def _sign(body: Mapping[str, Any], by: Signer) -> Signed:
-    made = Signed(body=body, public_key=by.public_key.hex(), signature=by.sign(_bytes(body)).hex())
+def _sign(body: Mapping[str, Any], by: Signer) -> SignedStatement:
+    made = SignedStatement(
+        body=body, public_key=by.public_key.hex(), signature=by.sign(_bytes(body)).hex()
+    )
     made.check()
     return made
 
@@ -278,7 +288,7 @@ def _bytes(body: Mapping[str, Any]) -> bytes:
     return plain.encode()
 
 
-def load_items(path: Path) -> list[Item]:
+def load_cases(path: Path) -> list[SealedCase]:
     """Return the items in a file of JSON lines: facts, label, and a group where there is one.
 
     Raises:
@@ -291,7 +301,7 @@ def load_items(path: Path) -> list[Item]:
     return [_item(line, f"{path}, line {n:,}") for n, line in enumerate(lines, 1) if line.strip()]
 
 
-def _item(line: str, where: str) -> Item:
+def _item(line: str, where: str) -> SealedCase:
     try:
         row = cast("dict[str, Any]", json.loads(line))
         facts = {str(name): str(value) for name, value in row["facts"].items()}
@@ -300,10 +310,10 @@ def _item(line: str, where: str) -> Item:
         label, facts, group = None, dict[str, str](), ""
     if label not in (0, 1):
         raise EvidenceError(where, wanted=Message("facts, a label 0 or 1, and perhaps a group"))
-    return Item(facts=facts, label=int(label), group=group)
+    return SealedCase(facts=facts, label=int(label), group=group)
 
 
-def load_signed(path: Path) -> Signed:
+def load_signed(path: Path) -> SignedStatement:
     """Return a signed statement; its signature is not checked here.
 
     Raises:
@@ -311,7 +321,7 @@ def load_signed(path: Path) -> Signed:
     """
     try:
         file = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
-        return Signed(
+        return SignedStatement(
             body=dict(file["body"]),
             public_key=str(file["public_key"]),
             signature=str(file["signature"]),
@@ -320,12 +330,12 @@ def load_signed(path: Path) -> Signed:
         raise EvidenceError(str(path), wanted=Message("a signed statement")) from None
 
 
-def opened_text(opened: Opened) -> str:
+def revealed_case_text(revealed: RevealedCase) -> str:
     """Return an opened item as JSON."""
-    return json.dumps(asdict(opened), ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(asdict(revealed), ensure_ascii=False, indent=1) + "\n"
 
 
-def load_opened(path: Path) -> Opened:
+def load_revealed_case(path: Path) -> RevealedCase:
     """Return an opened item.
 
     Raises:
@@ -333,7 +343,7 @@ def load_opened(path: Path) -> Opened:
     """
     try:
         file = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
-        return Opened(
+        return RevealedCase(
             number=int(file["number"]),
             item=_item(json.dumps(file["item"]), str(path)),
             salt=bytes.fromhex(file["salt"]).hex(),

@@ -27,7 +27,7 @@ UNIT: Final = float(2**32)  # sums of scores are kept in 2⁻³²
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sketch:
+class ScoreSketch:
     """What is left of rows.
 
     Args:
@@ -42,7 +42,7 @@ class Sketch:
     score_sum: I64
     threshold: float
 
-    def merge(self, other: Sketch) -> Sketch:
+    def merge(self, other: ScoreSketch) -> ScoreSketch:
         """Return the sketch of both sets of rows.
 
         Raises:
@@ -50,16 +50,16 @@ class Sketch:
         """
         if self.threshold != other.threshold or self.counts.shape != other.counts.shape:
             raise EvidenceError("sketch", wanted=Message("the same threshold and groups"))
-        return Sketch(
+        return ScoreSketch(
             counts=self.counts + other.counts,
             above=self.above + other.above,
             score_sum=self.score_sum + other.score_sum,
             threshold=self.threshold,
         )
 
-    def total(self) -> Sketch:
+    def total(self) -> ScoreSketch:
         """Return the sketch of all groups as one."""
-        return Sketch(
+        return ScoreSketch(
             counts=self.counts.sum(axis=0, keepdims=True),
             above=self.above.sum(axis=0, keepdims=True),
             score_sum=self.score_sum.sum(keepdims=True),
@@ -79,7 +79,7 @@ def sketch_of(
     *,
     groups: int = 1,
     threshold: float = 0.5,
-) -> Sketch:
+) -> ScoreSketch:
     """Return the sketch of rows.
 
     Args:
@@ -109,7 +109,7 @@ def sketch_of(
         raise EvidenceError(
             f"row {bad:,}", wanted=Message("a score from 0 to 1, a label 0 or 1, a known group")
         )
-    return Sketch(counts=counts, above=above, score_sum=sums, threshold=threshold)
+    return ScoreSketch(counts=counts, above=above, score_sum=sums, threshold=threshold)
 
 
 @njit(cache=True)

@@ -5,14 +5,14 @@ Shapley values that carry their own error. What a column is worth to the model i
 AUC that is lost when it is shuffled.
 """
 
-from commonwatt.clinic.engines.explain.additive import Parts, additive_parts
+from commonwatt.clinic.engines.explain.additive import AdditiveExplanation, additive_parts
 from commonwatt.clinic.engines.explain.importance import IMPORTANCE, importance
-from commonwatt.clinic.engines.explain.shapley import Shares, exact_shapley, sampled_shapley
+from commonwatt.clinic.engines.explain.shapley import ShapleyValues, exact_shapley, sampled_shapley
 
 __all__ = [
     "IMPORTANCE",
-    "Parts",
-    "Shares",
+    "AdditiveExplanation",
+    "ShapleyValues",
     "additive_parts",
     "exact_shapley",
     "importance",

@@ -14,21 +14,21 @@ F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class AdditiveExplanation:
     """What each column adds to the logit of one case, against the mean case.
 
     Args:
         base: Logit of the mean case.
-        parts: Added by each column, shape (columns,).
+        contributions: Added by each column, shape (columns,).
         logit: Of this case; base and parts make it up.
     """
 
     base: float
-    parts: F64
+    contributions: F64
     logit: float
 
 
-def additive_parts(intercept: float, weights: F64, means: F64, case: F64) -> Parts:
+def additive_parts(intercept: float, weights: F64, means: F64, case: F64) -> AdditiveExplanation:
     """Return what each column of a linear model adds for one case.
 
         φⱼ = wⱼ (xⱼ − x̄ⱼ),  base = a + Σ wⱼ x̄ⱼ,  base + Σ φⱼ = a + Σ wⱼ xⱼ
@@ -52,7 +52,7 @@ def additive_parts(intercept: float, weights: F64, means: F64, case: F64) -> Par
     parts = weights * (case - means)
     logit = intercept + float(weights @ case)
     check_sum(base, parts, logit)
-    return Parts(base=base, parts=parts, logit=logit)
+    return AdditiveExplanation(base=base, contributions=parts, logit=logit)
 
 
 def check_sum(base: float, parts: F64, whole: float) -> None:

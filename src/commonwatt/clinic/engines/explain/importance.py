@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
 
-from commonwatt.catalogue.tables import Column, Table
+from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.explain.shapley import Score
 from commonwatt.core.messages import Message
@@ -26,15 +26,15 @@ from commonwatt.core.messages import Message
 # SciPy ships no complete types; what is used of it is small.
 stats: Any = untyped_stats
 F64 = npt.NDArray[np.float64]
-IMPORTANCE: Final = Table(
+IMPORTANCE: Final = TableSchema(
     "importance",
     "What each column is worth to a model.",
     (
-        Column("column", "text", "", "the column that was shuffled"),
-        Column("auc_lost", "number", "share", "mean loss of AUC"),
-        Column("low", "number", "share", "2.5th percentile of the rounds"),
-        Column("high", "number", "share", "97.5th percentile of the rounds"),
-        Column("rounds", "count", "rounds", "how often it was shuffled"),
+        TableColumn("column", "text", "", "the column that was shuffled"),
+        TableColumn("auc_lost", "number", "share", "mean loss of AUC"),
+        TableColumn("low", "number", "share", "2.5th percentile of the rounds"),
+        TableColumn("high", "number", "share", "97.5th percentile of the rounds"),
+        TableColumn("rounds", "count", "rounds", "how often it was shuffled"),
     ),
 )
 

@@ -29,23 +29,23 @@ MOST_EXACT: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shares:
+class ShapleyValues:
     """What each column adds to a score.
 
     Args:
         base: Mean score of the background.
-        shares: Added by each column, shape (columns,).
+        values: Added by each column, shape (columns,).
         errors: Standard error of each, zero where it is exact, shape (columns,).
         score: Of this case; base and shares make it up.
     """
 
     base: float
-    shares: F64
+    values: F64
     errors: F64
     score: float
 
 
-def exact_shapley(score: Score, background: F64, case: F64) -> Shares:
+def exact_shapley(score: Score, background: F64, case: F64) -> ShapleyValues:
     """Return the Shapley values of a case by every coalition of columns.
 
     Raises:
@@ -68,7 +68,9 @@ def exact_shapley(score: Score, background: F64, case: F64) -> Shares:
                 weight = factorial(size) * factorial(d - size - 1) / factorial(d)
                 shares[j] += weight * (values[subset | 1 << j] - values[subset])
     check_sum(float(values[0]), shares, float(values[-1]))
-    return Shares(base=float(values[0]), shares=shares, errors=np.zeros(d), score=float(values[-1]))
+    return ShapleyValues(
+        base=float(values[0]), values=shares, errors=np.zeros(d), score=float(values[-1])
+    )
 
 
 def _worth(score: Score, background: F64, case: F64, subset: int) -> float:
@@ -80,7 +82,7 @@ def _worth(score: Score, background: F64, case: F64, subset: int) -> float:
 
 def sampled_shapley(
     score: Score, background: F64, case: F64, chance: np.random.Generator, *, rounds: int = 4
-) -> Shares:
+) -> ShapleyValues:
     """Return estimates of the Shapley values of a case, with their standard errors.
 
     Args:
@@ -102,7 +104,7 @@ def sampled_shapley(
     spread = added.std(axis=0, ddof=1) if len(added) > 1 else np.full(len(case), np.nan)
     base, whole = float(score(background).mean()), float(score(case[None])[0])
     check_sum(base, shares, whole)
-    return Shares(base=base, shares=shares, errors=spread / np.sqrt(len(added)), score=whole)
+    return ShapleyValues(base=base, values=shares, errors=spread / np.sqrt(len(added)), score=whole)
 
 
 def _pair(score: Score, row: F64, case: F64, chance: np.random.Generator) -> F64:

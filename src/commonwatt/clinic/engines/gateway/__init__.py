@@ -4,18 +4,23 @@ The gate answers with a rule's name; the CDS Hooks service and the agents'
 pathways both ask it, and every answer is in the ledger before it is given.
 """
 
-from commonwatt.clinic.engines.gateway.agents import Pathway, Runner, Statement, sign_statement
-from commonwatt.clinic.engines.gateway.gate import Gate, Model, Verdict
-from commonwatt.clinic.engines.gateway.guides import Guide, load_guide, load_guides
+from commonwatt.clinic.engines.gateway.agents import (
+    Pathway,
+    PathwayRunner,
+    StepDecision,
+    sign_statement,
+)
+from commonwatt.clinic.engines.gateway.gate import AdviceGate, GateVerdict, ScoringModel
+from commonwatt.clinic.engines.gateway.guides import DepartmentGuide, load_guide, load_guides
 
 __all__ = [
-    "Gate",
-    "Guide",
-    "Model",
+    "AdviceGate",
+    "DepartmentGuide",
+    "GateVerdict",
     "Pathway",
-    "Runner",
-    "Statement",
-    "Verdict",
+    "PathwayRunner",
+    "ScoringModel",
+    "StepDecision",
     "load_guide",
     "load_guides",
     "sign_statement",

@@ -15,15 +15,21 @@ from typing import Any, Final, cast
 
 import sqlalchemy as sa
 
-from commonwatt.clinic.engines.gateway.gate import ALLOWED, Gate, Prepared, Question, Verdict
+from commonwatt.clinic.engines.gateway.gate import (
+    ALLOWED,
+    AdviceGate,
+    AdviceRequest,
+    GateVerdict,
+    PreparedAdvice,
+)
 from commonwatt.core.errors import CommonwattError
-from commonwatt.ledger import Draft, LedgerError, Signer
-from commonwatt.ledger.actors import find
+from commonwatt.ledger import EntryDraft, LedgerError, Signer
+from commonwatt.ledger.actors import find_actor
 from commonwatt.ledger.errors import ActorError
-from commonwatt.ledger.keys import actor_id_of, holds
+from commonwatt.ledger.keys import actor_id_of, signature_holds
 from commonwatt.ledger.store import entries_on
 
-CALL: Final = "agent.call"
+AGENT_CALL: Final = "agent.call"
 RULES: Final = (
     "agent.malformed",
     "agent.budget-spent",
@@ -57,7 +63,7 @@ class Pathway:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class StepDecision:
     """A person's signed answer to one step of one plan."""
 
     plan_id: str
@@ -73,33 +79,33 @@ def statement_message(plan_id: str, step: int, answer: str) -> bytes:
     return ("commonwatt human step v1\n" + "\n".join(parts)).encode()
 
 
-def sign_statement(plan_id: str, step: int, answer: str, by: Signer) -> Statement:
+def sign_statement(plan_id: str, step: int, answer: str, by: Signer) -> StepDecision:
     """Return the answer signed by `by`."""
     signature = by.sign(statement_message(plan_id, step, answer))
-    return Statement(
+    return StepDecision(
         plan_id=plan_id, step=step, answer=answer, public_key=by.public_key, signature=signature
     )
 
 
-class Runner:
+class PathwayRunner:
     """One plan of an agent on its way through a pathway.
 
     A plan goes on where the record says that it stopped: a new runner of the same
     plan has neither its calls back nor its signatures.
     """
 
-    def __init__(self, gate: Gate, pathway: Pathway, plan_id: str) -> None:
+    def __init__(self, gate: AdviceGate, pathway: Pathway, plan_id: str) -> None:
         self.gate, self.pathway, self.plan_id = gate, pathway, plan_id
         self.calls, self.steps, self._seen, self._taken = 0, 0, 0, ""
         self._used = set[str]()
-        with gate.desk.ledger.reading() as connection:
+        with gate.writer.ledger.reading() as connection:
             self._catch_up(connection)
 
     def _catch_up(self, connection: sa.Connection) -> set[str]:
         """Take in what this pathway's runners put on record since; return what they signed."""
         signed = set[str]()
         subject = f"pathway/{self.pathway.name}"
-        for entry in entries_on(connection, self._seen, kind=CALL, subject=subject):
+        for entry in entries_on(connection, self._seen, kind=AGENT_CALL, subject=subject):
             self._seen = entry.index + 1
             signed.add(str(entry.body.get("statement", "")))
             if entry.body["plan"] == self.plan_id[:200]:
@@ -109,89 +115,99 @@ class Runner:
         return signed
 
     def run(
-        self, steps: Sequence[Any], statements: Mapping[int, Statement], *, at: datetime
-    ) -> list[Verdict]:
+        self, steps: Sequence[Any], statements: Mapping[int, StepDecision], *, at: datetime
+    ) -> list[GateVerdict]:
         """Return a verdict for each step, and stop at the first refusal."""
-        verdicts: list[Verdict] = []
+        verdicts: list[GateVerdict] = []
         for number, step in enumerate(steps):
             verdicts.append(self.call(number, step, statements.get(number), at=at))
             if not verdicts[-1].allowed:
                 break
         return verdicts
 
-    def call(self, number: int, step: Any, statement: Statement | None, *, at: datetime) -> Verdict:
+    def call(
+        self, number: int, step: Any, statement: StepDecision | None, *, at: datetime
+    ) -> GateVerdict:
         """Return the verdict on one step; the call is on record whatever it is."""
         self._taken = ""
         judged = self._judge(number, step, statement)
-        desk = self.gate.desk
+        desk = self.gate.writer
         with desk.transaction() as tx:
             late = self._late(tx, judged)
-            if isinstance(late, Verdict):
+            if isinstance(late, GateVerdict):
                 verdict = self._refused(tx, number, late, at)
             else:
                 verdict = self._settled(tx, number, late, at)
-            self._seen = desk.registry.seen
+            self._seen = desk.registry.entries_applied
         return verdict
 
-    def _refused(self, tx: sa.Connection, number: int, verdict: Verdict, at: datetime) -> Verdict:
+    def _refused(
+        self, tx: sa.Connection, number: int, verdict: GateVerdict, at: datetime
+    ) -> GateVerdict:
         """Put a call that the pathway refuses on record."""
-        desk, drafts = self.gate.desk, [self._draft(number, verdict)]
+        desk, drafts = self.gate.writer, [self._draft(number, verdict)]
         desk.registry.apply(desk.ledger.append(tx, drafts, by=self.gate.by, at=at))
         return verdict
 
-    def _late(self, tx: sa.Connection, judged: Verdict | Prepared) -> Verdict | Prepared:
+    def _late(
+        self, tx: sa.Connection, judged: GateVerdict | PreparedAdvice
+    ) -> GateVerdict | PreparedAdvice:
         """Refuse what another runner of the same plan has used up since it was judged."""
         signed = self._catch_up(tx)
-        if isinstance(judged, Verdict):
+        if isinstance(judged, GateVerdict):
             return judged
         deployment = judged.question.deployment
         if self._taken and self._taken in signed:
-            return Verdict(rule="agent.statement-used", deployment=deployment)
+            return GateVerdict(rule="agent.statement-used", deployment=deployment)
         if self.calls > self.pathway.most_calls:
-            return Verdict(rule="agent.budget-spent", deployment=deployment)
+            return GateVerdict(rule="agent.budget-spent", deployment=deployment)
         return judged
 
-    def _settled(self, tx: sa.Connection, number: int, prepared: Prepared, at: datetime) -> Verdict:
+    def _settled(
+        self, tx: sa.Connection, number: int, prepared: PreparedAdvice, at: datetime
+    ) -> GateVerdict:
         """Put the gate's answer and the call under one signature on record."""
-        outcome = self.gate.settle_on(
+        outcome = self.gate.record_prepared_on(
             tx, prepared, at=at, note=lambda verdict: [self._draft(number, verdict)]
         )
         if isinstance(outcome, CommonwattError):
             raise outcome
         return outcome
 
-    def _draft(self, number: int, verdict: Verdict) -> Draft:
+    def _draft(self, number: int, verdict: GateVerdict) -> EntryDraft:
         body: dict[str, Any] = {"plan": self.plan_id[:200], "step": number, "rule": verdict.rule}
         if self._taken:
             body["statement"] = self._taken
-        return Draft(kind=CALL, subject=f"pathway/{self.pathway.name}", body=body)
+        return EntryDraft(kind=AGENT_CALL, subject=f"pathway/{self.pathway.name}", body=body)
 
-    def _judge(self, number: int, step: Any, statement: Statement | None) -> Verdict | Prepared:
+    def _judge(
+        self, number: int, step: Any, statement: StepDecision | None
+    ) -> GateVerdict | PreparedAdvice:
         """Return the rule of the pathway that a step breaks, or the gate's question."""
         call = _well_formed(step)
         if call is None:
-            return Verdict(rule="agent.malformed", deployment="")
+            return GateVerdict(rule="agent.malformed", deployment="")
         deployment, encounter, facts = call
         if self.calls >= self.pathway.most_calls:
-            return Verdict(rule="agent.budget-spent", deployment=deployment)
+            return GateVerdict(rule="agent.budget-spent", deployment=deployment)
         self.calls += 1
         if deployment not in self.pathway.deployments:
-            return Verdict(rule="agent.tool-not-listed", deployment=deployment)
+            return GateVerdict(rule="agent.tool-not-listed", deployment=deployment)
         if deployment in self.pathway.needs_human:
             fault = self._human_fault(number, statement)
             if fault:
-                return Verdict(rule=fault, deployment=deployment)
-        question = Question(
+                return GateVerdict(rule=fault, deployment=deployment)
+        question = AdviceRequest(
             deployment=deployment, encounter_id=encounter, facts=facts, asker="agent"
         )
         return self.gate.prepare(question)
 
-    def _human_fault(self, number: int, statement: Statement | None) -> str:
+    def _human_fault(self, number: int, statement: StepDecision | None) -> str:
         """Return the rule that a human step breaks; empty if it stands."""
         if statement is None or (statement.plan_id, statement.step) != (self.plan_id, number):
             return "agent.human-step-missing"
         message = statement_message(statement.plan_id, statement.step, statement.answer)
-        if not holds(statement.public_key, statement.signature, message):
+        if not signature_holds(statement.public_key, statement.signature, message):
             return "agent.signature-false"
         name = hashlib.sha256(message + statement.public_key).hexdigest()
         if name in self._used:
@@ -202,10 +218,10 @@ class Runner:
             self._taken = name
         return fault
 
-    def _signer_fault(self, statement: Statement) -> str:
+    def _signer_fault(self, statement: StepDecision) -> str:
         try:
-            with self.gate.desk.ledger.reading() as connection:
-                actor = find(connection, actor_id_of(statement.public_key))
+            with self.gate.writer.ledger.reading() as connection:
+                actor = find_actor(connection, actor_id_of(statement.public_key))
         except (ActorError, LedgerError):
             return "agent.signer-unknown"
         if actor.revoked_in is not None:

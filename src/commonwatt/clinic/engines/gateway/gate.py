@@ -19,20 +19,20 @@ from typing import Final, Protocol
 
 import sqlalchemy as sa
 
-from commonwatt.clinic.domain.errors import AdviceRefused
-from commonwatt.clinic.domain.rules.predicate import Compare, Predicate, leaves
-from commonwatt.clinic.engines.gateway.guides import Guide, load_guide
-from commonwatt.clinic.engines.gateway.lottery import Sample
+from commonwatt.clinic.domain.errors import AdviceRefusedError
+from commonwatt.clinic.domain.rules.predicate import Comparator, Predicate, leaves
+from commonwatt.clinic.engines.gateway.guides import DepartmentGuide, load_guide
+from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
 from commonwatt.clinic.io.registry import (
     PRECONDITIONS,
-    Desk,
-    Status,
+    DeploymentStatus,
+    RegistryWriter,
     fault_of_deployment,
     permitted_routes,
 )
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import LANGUAGES, Message
-from commonwatt.ledger import Draft, Signer
+from commonwatt.ledger import EntryDraft, Signer
 from commonwatt.ledger.entries import LONGEST_NAME
 
 RULES: Final = (
@@ -53,7 +53,7 @@ REFUSAL: Final = "gate.refusal"
 _ASKED: Final = Message("Give your own estimate first; then the advice is shown.")
 
 
-class Model(Protocol):
+class ScoringModel(Protocol):
     """Whatever gives a score: a local function, or an adapter to a server."""
 
     def __call__(self, facts: Mapping[str, str]) -> float:
@@ -62,7 +62,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class GateVerdict:
     """What the gate says; `score` and `advice` only where it is allowed and shown."""
 
     rule: str
@@ -86,11 +86,11 @@ class Verdict:
         """
         if not self.allowed:
             rule = f"{self.rule} ({self.detail})" if self.detail else self.rule
-            raise AdviceRefused(self.deployment, rule=rule, words=self.words)
+            raise AdviceRefusedError(self.deployment, rule=rule, words=self.words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class AdviceRequest:
     """What somebody at the bedside, or an agent, wants to know.
 
     Args:
@@ -109,28 +109,28 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedAdvice:
     """A question, and the model's answer to it where it was let through."""
 
-    question: Question
+    question: AdviceRequest
     encounter: str
     score: float | None = None
     failed: str = ""
 
 
-Outcome = Verdict | CommonwattError
-Note = Callable[[Verdict], Sequence[Draft]]
+SettledAdvice = GateVerdict | CommonwattError
+EntriesOf = Callable[[GateVerdict], Sequence[EntryDraft]]
 
 
-def _no_note(_: Verdict) -> Sequence[Draft]:
+def _no_note(_: GateVerdict) -> Sequence[EntryDraft]:
     return ()
 
 
-class Gate:
+class AdviceGate:
     """The gate of one site.
 
     Args:
-        desk: The door to the registry.
+        writer: The door to the registry.
         site: Whose deployments may be asked.
         models: What runs, by deployment.
         by: The gateway's key.
@@ -140,61 +140,63 @@ class Gate:
 
     def __init__(
         self,
-        desk: Desk,
+        writer: RegistryWriter,
         site: str,
-        models: Mapping[str, Model],
+        models: Mapping[str, ScoringModel],
         *,
         by: Signer,
         salt: bytes,
-        sample: Sample | None = None,
+        sample: EncounterLottery | None = None,
     ) -> None:
-        self.desk, self.site, self.models, self.by, self._salt = desk, site, models, by, salt
+        self.writer, self.site, self.models, self.by, self._salt = writer, site, models, by, salt
         self.sample = sample
         permitted_routes()  # reads the rules now, so that the first patient does not wait for it
 
-    def opaque(self, encounter_id: str) -> str:
+    def pseudonym(self, encounter_id: str) -> str:
         """Return the name under which an encounter is on record; it cannot be turned back."""
         return hashlib.sha256(self._salt + encounter_id.encode()).hexdigest()[:20]
 
-    def check(self, deployment: str, encounter: str, facts: Mapping[str, str]) -> Verdict:
+    def check_allowed(
+        self, deployment: str, encounter: str, facts: Mapping[str, str]
+    ) -> GateVerdict:
         """Return whether the model may be asked; nothing is written."""
         fault = self.standing(deployment)
         if fault:
             return fault
-        registry = self.desk.registry
+        registry = self.writer.registry
         record = registry.records[deployment]
         guide = load_guide(record.body["guide"])
         outside = outside_guide(guide, facts)
         if outside:
             rule, detail, words = outside
-            return Verdict(rule=rule, deployment=deployment, detail=detail, words=words)
+            return GateVerdict(rule=rule, deployment=deployment, detail=detail, words=words)
         if (deployment, encounter) not in registry.disclosed and record.body["mode"] != "shadow":
-            return Verdict(rule="gate.not-disclosed", deployment=deployment, words=guide.notice)
+            return GateVerdict(rule="gate.not-disclosed", deployment=deployment, words=guide.notice)
         if deployment not in self.models:
-            return Verdict(rule="gate.no-model", deployment=deployment)
-        return Verdict(rule=ALLOWED, deployment=deployment)
+            return GateVerdict(rule="gate.no-model", deployment=deployment)
+        return GateVerdict(rule=ALLOWED, deployment=deployment)
 
-    def standing(self, deployment: str) -> Verdict | None:
+    def standing(self, deployment: str) -> GateVerdict | None:
         """Return the refusal of whatever is asked of this deployment; `None` if it may advise.
 
         Nothing that held at an earlier question counts: an approval may be withdrawn
         between two patients.
         """
-        registry = self.desk.registry
+        registry = self.writer.registry
         record = registry.records.get(deployment)
         if record is None or record.kind != "deployment":
-            return Verdict(rule="gate.unknown-deployment", deployment=deployment)
+            return GateVerdict(rule="gate.unknown-deployment", deployment=deployment)
         if record.body["site"] != self.site:
-            return Verdict(rule="gate.wrong-site", deployment=deployment)
-        if registry.status(deployment) is not Status.LIVE:
-            return Verdict(rule="gate.not-live", deployment=deployment)
+            return GateVerdict(rule="gate.wrong-site", deployment=deployment)
+        if registry.status(deployment) is not DeploymentStatus.LIVE:
+            return GateVerdict(rule="gate.not-live", deployment=deployment)
         fault = fault_of_deployment(registry, record)
         if fault is None:
             return None
-        words = {language: fault.sentence.say(language) for language in LANGUAGES}
-        return Verdict(rule=fault.rule, deployment=deployment, detail=fault.where, words=words)
+        words = {language: fault.sentence.translate(language) for language in LANGUAGES}
+        return GateVerdict(rule=fault.rule, deployment=deployment, detail=fault.where, words=words)
 
-    def ask(
+    def request_advice(
         self,
         deployment: str,
         encounter_id: str,
@@ -203,37 +205,46 @@ class Gate:
         at: datetime,
         own_estimate: float | None = None,
         asker: str = "clinician",
-    ) -> Verdict:
+    ) -> GateVerdict:
         """Return the model's advice, or the rule that refuses it; either is on record first."""
-        question = Question(
+        question = AdviceRequest(
             deployment=deployment,
             encounter_id=encounter_id,
             facts=facts,
             own_estimate=own_estimate,
             asker=asker,
         )
-        [outcome] = self.settle([self.prepare(question)], at=at)
+        [outcome] = self.record_prepared([self.prepare(question)], at=at)
         if isinstance(outcome, CommonwattError):
             raise outcome
         return outcome
 
-    def prepare(self, question: Question) -> Prepared:
+    def prepare(self, question: AdviceRequest) -> PreparedAdvice:
         """Judge a question and ask the model; nothing is written and nobody is made to wait."""
-        prepared = Prepared(question=question, encounter=self.opaque(question.encounter_id))
+        prepared = PreparedAdvice(
+            question=question, encounter=self.pseudonym(question.encounter_id)
+        )
         return self._scored(prepared) if self._judge(prepared).allowed else prepared
 
-    def settle(self, prepared: Sequence[Prepared], *, at: datetime) -> list[Outcome]:
+    def record_prepared(
+        self, prepared: Sequence[PreparedAdvice], *, at: datetime
+    ) -> list[SettledAdvice]:
         """Put the answers to some questions on record in one transaction, and return them.
 
         Each is judged anew on the newest state; a question that cannot be kept is
         answered by its error and leaves the others alone.
         """
-        with self.desk.transaction() as tx:
-            return [self.settle_on(tx, one, at=at) for one in prepared]
+        with self.writer.transaction() as tx:
+            return [self.record_prepared_on(tx, one, at=at) for one in prepared]
 
-    def settle_on(
-        self, tx: sa.Connection, prepared: Prepared, *, at: datetime, note: Note = _no_note
-    ) -> Outcome:
+    def record_prepared_on(
+        self,
+        tx: sa.Connection,
+        prepared: PreparedAdvice,
+        *,
+        at: datetime,
+        note: EntriesOf = _no_note,
+    ) -> SettledAdvice:
         """Put one answer on record in the caller's transaction of the desk, and return it.
 
         `note` says what else stands under the same signature, once the answer is known.
@@ -242,7 +253,7 @@ class Gate:
         if verdict.allowed and prepared.score is None and not prepared.failed:
             prepared = self._scored(prepared)  # let through only by what was written meanwhile
         if verdict.allowed and prepared.failed:
-            verdict = Verdict(
+            verdict = GateVerdict(
                 rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
             )
         try:
@@ -253,24 +264,26 @@ class Gate:
             return error
         return verdict
 
-    def _judge(self, prepared: Prepared) -> Verdict:
+    def _judge(self, prepared: PreparedAdvice) -> GateVerdict:
         question = prepared.question
-        verdict = self.check(question.deployment, prepared.encounter, question.facts)
+        verdict = self.check_allowed(question.deployment, prepared.encounter, question.facts)
         if verdict.allowed and question.own_estimate is None and self._asks_first(prepared):
-            words = {language: _ASKED.say(language) for language in LANGUAGES}
+            words = {language: _ASKED.translate(language) for language in LANGUAGES}
             rule = "gate.own-estimate-first"
-            return Verdict(rule=rule, deployment=question.deployment, words=words)
+            return GateVerdict(rule=rule, deployment=question.deployment, words=words)
         return verdict
 
-    def _asks_first(self, prepared: Prepared) -> bool:
+    def _asks_first(self, prepared: PreparedAdvice) -> bool:
         """Return whether the lot fell on this encounter; agents and shadows are shown nothing."""
         question = prepared.question
         if self.sample is None or question.asker != "clinician":
             return False
-        shadow = self.desk.registry.records[question.deployment].body["mode"] == "shadow"
-        return not shadow and self.sample.drawn(question.deployment, prepared.encounter)
+        shadow = self.writer.registry.records[question.deployment].body["mode"] == "shadow"
+        return not shadow and self.sample.asks_clinician_first(
+            question.deployment, prepared.encounter
+        )
 
-    def _scored(self, prepared: Prepared) -> Prepared:
+    def _scored(self, prepared: PreparedAdvice) -> PreparedAdvice:
         question = prepared.question
         try:
             score = float(self.models[question.deployment](question.facts))
@@ -282,16 +295,18 @@ class Gate:
             else replace(prepared, failed="no score from 0 to 1")
         )
 
-    def _advise(self, tx: sa.Connection, prepared: Prepared, at: datetime, note: Note) -> Verdict:
+    def _advise(
+        self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, note: EntriesOf
+    ) -> GateVerdict:
         deployment, score = prepared.question.deployment, prepared.score
-        record = self.desk.registry.records[deployment]
+        record = self.writer.registry.records[deployment]
         guide, shown = load_guide(record.body["guide"]), record.body["mode"] != "shadow"
-        name = f"{prepared.encounter}-{self.desk.registry.seen}"
+        name = f"{prepared.encounter}-{self.writer.registry.entries_applied}"
         body = self._advice_body(prepared, shown)
         said = {
             language: text.format(score=f"{score:.2f}") for language, text in guide.wording.items()
         }
-        verdict = Verdict(
+        verdict = GateVerdict(
             rule=ALLOWED,
             deployment=deployment,
             words=said if shown else {},
@@ -299,10 +314,10 @@ class Gate:
             advice=f"advice/{name}",
             sign_off=bool(body.get("sign_off")),
         )
-        self.desk.record(tx, "advice", name, body, by=self.by, at=at, also=note(verdict))
+        self.writer.record(tx, "advice", name, body, by=self.by, at=at, also=note(verdict))
         return verdict
 
-    def _advice_body(self, prepared: Prepared, shown: bool) -> dict[str, object]:
+    def _advice_body(self, prepared: PreparedAdvice, shown: bool) -> dict[str, object]:
         question = prepared.question
         body: dict[str, object] = {
             "deployment": question.deployment,
@@ -321,24 +336,24 @@ class Gate:
 
     def _wants_sign_off(self, deployment: str) -> bool:
         """Return whether mode or class asks for a doctor's signed decision."""
-        registry = self.desk.registry
+        registry = self.writer.registry
         record = registry.records[deployment]
         guide = load_guide(record.body["guide"])
         classes = registry.classes(deployment) & guide.sign_off_classes
         return record.body["mode"] in guide.sign_off or bool(classes)
 
     def _note_refusal(
-        self, tx: sa.Connection, verdict: Verdict, encounter: str, at: datetime, note: Note
+        self, tx: sa.Connection, verdict: GateVerdict, encounter: str, at: datetime, note: EntriesOf
     ) -> None:
         body = {"rule": verdict.rule, "detail": verdict.detail, "encounter": encounter}
         body["deployment"] = verdict.deployment[:LONGEST_NAME]
-        draft = Draft(kind=REFUSAL, subject=f"site/{self.site}", body=body)
+        draft = EntryDraft(kind=REFUSAL, subject=f"site/{self.site}", body=body)
         drafts = [draft, *note(verdict)]
-        self.desk.registry.apply(self.desk.ledger.append(tx, drafts, by=self.by, at=at))
+        self.writer.registry.apply(self.writer.ledger.append(tx, drafts, by=self.by, at=at))
 
 
 def outside_guide(
-    guide: Guide, facts: Mapping[str, str]
+    guide: DepartmentGuide, facts: Mapping[str, str]
 ) -> tuple[str, str, Mapping[str, str]] | None:
     """Return rule, detail and words if the encounter is outside the guide, else `None`."""
     predicates = [guide.indications, *(one.when for one in guide.contraindications)]
@@ -357,7 +372,8 @@ def _lacking(predicate: Predicate, facts: Mapping[str, str]) -> list[str]:
     return [
         leaf.fact
         for leaf in leaves(predicate)
-        if leaf.fact not in facts or (isinstance(leaf, Compare) and not _number(facts[leaf.fact]))
+        if leaf.fact not in facts
+        or (isinstance(leaf, Comparator) and not _number(facts[leaf.fact]))
     ]
 
 

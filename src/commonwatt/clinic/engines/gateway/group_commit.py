@@ -19,7 +19,7 @@ B = TypeVar("B")
 T = TypeVar("T")
 
 
-class Group(Generic[A, B]):
+class GroupCommitter(Generic[A, B]):
     """One thread that settles whatever has gathered since it last came back.
 
     Args:
@@ -32,7 +32,7 @@ class Group(Generic[A, B]):
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
         self._draining: asyncio.Task[None] | None = None
 
-    async def ask(self, question: A) -> B:
+    async def submit(self, question: A) -> B:
         """Return the answer to one question once it is kept."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[B] = loop.create_future()
@@ -41,16 +41,16 @@ class Group(Generic[A, B]):
             self._draining = loop.create_task(self._drain())
         return await answer
 
-    async def alone(self, act: Callable[[], T]) -> T:
-        """Return what `act` does in the same thread, between two groups."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, act)
+    async def run_exclusively(self, task: Callable[[], T]) -> T:
+        """Return what `task` does in the same thread, between two groups."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, task)
 
     async def _drain(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting, []
             questions = [question for question, _ in group]
             try:
-                answers = await self.alone(partial(self._settle, questions))
+                answers = await self.run_exclusively(partial(self._settle, questions))
             except BaseException as error:
                 _fail(group, error)
                 continue

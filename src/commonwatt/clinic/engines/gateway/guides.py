@@ -28,7 +28,7 @@ class Contraindication:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guide:
+class DepartmentGuide:
     """How a department bounds the use of a model.
 
     A doctor's signed decision is wanted on advice in the modes of `sign_off`, and of
@@ -49,7 +49,7 @@ class Guide:
 
 
 @cache
-def load_guide(guide_id: str, folder: Path = FOLDER) -> Guide:
+def load_guide(guide_id: str, folder: Path = FOLDER) -> DepartmentGuide:
     """Return a guide.
 
     Raises:
@@ -62,7 +62,7 @@ def load_guide(guide_id: str, folder: Path = FOLDER) -> Guide:
     if guide_id not in {found.stem for found in folder.glob("*.yaml")}:
         raise RulesError(f"guide {guide_id}", wanted=Message("the name of a guide"))
     file = cast("dict[str, Any]", yaml.safe_load(path.read_text(encoding="utf-8")))
-    return Guide(
+    return DepartmentGuide(
         guide_id=guide_id,
         names=file["name"],
         indications=parse(file["indications"], f"{guide_id}, indications"),
@@ -79,7 +79,7 @@ def load_guide(guide_id: str, folder: Path = FOLDER) -> Guide:
     )
 
 
-def load_guides(folder: Path = FOLDER) -> dict[str, Guide]:
+def load_guides(folder: Path = FOLDER) -> dict[str, DepartmentGuide]:
     """Return every guide by name."""
     return {path.stem: load_guide(path.stem, folder) for path in sorted(folder.glob("*.yaml"))}
 

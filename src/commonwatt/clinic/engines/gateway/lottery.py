@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from commonwatt.clinic.io.registry import Desk
-from commonwatt.ledger import Draft, Entry, Signer
+from commonwatt.clinic.io.registry import RegistryWriter
+from commonwatt.ledger import EntryDraft, LedgerEntry, Signer
 
-PLEDGE: Final = "gate.sample"
+LOTTERY_COMMITMENT: Final = "gate.sample"
 ADVICE: Final = "clinic.advice"
 _TAG: Final = b"commonwatt own-estimate sample v1\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class EncounterLottery:
     """The lot of one site: which encounters' doctors are asked first.
 
     >>> lot = Sample(secret=b"s" * 32, share=0.25)
@@ -37,7 +37,7 @@ class Sample:
     secret: bytes
     share: float
 
-    def drawn(self, deployment: str, encounter: str) -> bool:
+    def asks_clinician_first(self, deployment: str, encounter: str) -> bool:
         """Return whether the doctor is asked first about this encounter."""
         message = _TAG + f"{len(deployment)}:{deployment}\n{encounter}".encode()
         lot = int.from_bytes(hmac.digest(self.secret, message, "sha256")[:8], "big")
@@ -49,7 +49,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
+class LotteryAudit:
     """What drawing every lot again shows; each fault is the name of a piece of advice.
 
     Args:
@@ -67,18 +67,22 @@ class Audit:
     sealed: int
 
 
-def pledge(desk: Desk, site: str, sample: Sample, *, by: Signer, at: datetime) -> None:
+def record_commitment(
+    writer: RegistryWriter, site: str, sample: EncounterLottery, *, by: Signer, at: datetime
+) -> None:
     """Put the commitment on record unless it is the one in force already."""
     body = {"commitment": sample.commitment(), "share": sample.share}
-    past = list(desk.ledger.entries(kind=PLEDGE, subject=f"site/{site}"))
+    past = list(writer.ledger.entries(kind=LOTTERY_COMMITMENT, subject=f"site/{site}"))
     if past and past[-1].body == body:
         return
-    draft = Draft(kind=PLEDGE, subject=f"site/{site}", body=body)
-    with desk.transaction() as tx:
-        desk.registry.apply(desk.ledger.append(tx, [draft], by=by, at=at))
+    draft = EntryDraft(kind=LOTTERY_COMMITMENT, subject=f"site/{site}", body=body)
+    with writer.transaction() as tx:
+        writer.registry.apply(writer.ledger.append(tx, [draft], by=by, at=at))
 
 
-def audit(entries: Iterable[Entry], site: str, secrets: Sequence[bytes]) -> Audit:
+def audit_lottery(
+    entries: Iterable[LedgerEntry], site: str, secrets: Sequence[bytes]
+) -> LotteryAudit:
     """Return what the entries of a site show once its secrets are told.
 
     Args:
@@ -86,11 +90,11 @@ def audit(entries: Iterable[Entry], site: str, secrets: Sequence[bytes]) -> Audi
         site: Whose lots are drawn again.
         secrets: Those told; a secret that fits no pledge draws nothing.
     """
-    lots: list[tuple[Sample | None, str, Mapping[str, Any]]] = []
-    force: Sample | None = None
+    lots: list[tuple[EncounterLottery | None, str, Mapping[str, Any]]] = []
+    force: EncounterLottery | None = None
     pledged, here = False, set[str]()
     for entry in entries:
-        if entry.kind == PLEDGE and entry.subject == f"site/{site}":
+        if entry.kind == LOTTERY_COMMITMENT and entry.subject == f"site/{site}":
             force, pledged = _told(entry.body, secrets), True
         elif entry.kind == "clinic.deployment" and entry.body["site"] == site:
             here.add(entry.subject)
@@ -99,13 +103,13 @@ def audit(entries: Iterable[Entry], site: str, secrets: Sequence[bytes]) -> Audi
     return _audited(lots)
 
 
-def _audited(lots: list[tuple[Sample | None, str, Mapping[str, Any]]]) -> Audit:
+def _audited(lots: list[tuple[EncounterLottery | None, str, Mapping[str, Any]]]) -> LotteryAudit:
     seen = [
-        (name, body, lot.drawn(body["deployment"], body["encounter"]))
+        (name, body, lot.asks_clinician_first(body["deployment"], body["encounter"]))
         for lot, name, body in lots
         if lot
     ]
-    return Audit(
+    return LotteryAudit(
         lots=len(seen),
         drawn=sum(drawn for _, _, drawn in seen),
         shown_first=tuple(n for n, b, drawn in seen if drawn and "own_estimate" not in b),
@@ -119,6 +123,6 @@ def _is_look(body: Mapping[str, Any], here: set[str]) -> bool:
     return body["deployment"] in here and body["shown"] and body.get("asker") != "agent"
 
 
-def _told(body: Mapping[str, Any], secrets: Sequence[bytes]) -> Sample | None:
-    lots = (Sample(secret=secret, share=body["share"]) for secret in secrets)
+def _told(body: Mapping[str, Any], secrets: Sequence[bytes]) -> EncounterLottery | None:
+    lots = (EncounterLottery(secret=secret, share=body["share"]) for secret in secrets)
     return next((lot for lot in lots if lot.commitment() == body["commitment"]), None)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
-from commonwatt.clinic.engines.gateway.agents import Runner, Statement
-from commonwatt.clinic.engines.gateway.gate import Verdict
+from commonwatt.clinic.engines.gateway.agents import PathwayRunner, StepDecision
+from commonwatt.clinic.engines.gateway.gate import GateVerdict
 
 PROTOCOL: Final = "2025-06-18"
 _PARSE, _REQUEST, _METHOD = -32700, -32600, -32601
@@ -33,7 +33,7 @@ _SCHEMA: Final[Mapping[str, Any]] = {
 class McpServer:
     """One agent's session: one plan of one pathway."""
 
-    def __init__(self, runner: Runner, clock: Callable[[], datetime]) -> None:
+    def __init__(self, runner: PathwayRunner, clock: Callable[[], datetime]) -> None:
         self._runner, self._clock, self._step = runner, clock, runner.steps
 
     def serve(self, lines: Iterable[str]) -> Iterator[str]:
@@ -90,10 +90,10 @@ class McpServer:
         return _said(self._runner.call(number, step, statement, at=self._clock()))
 
 
-def _statement(given: Any) -> Statement | None:
+def _statement(given: Any) -> StepDecision | None:
     """Return the statement in a request; one that is not of the form is as good as none."""
     try:
-        return Statement(
+        return StepDecision(
             plan_id=str(given["plan_id"]),
             step=int(given["step"]),
             answer=str(given["answer"]),
@@ -104,7 +104,7 @@ def _statement(given: Any) -> Statement | None:
         return None
 
 
-def _said(verdict: Verdict) -> dict[str, Any]:
+def _said(verdict: GateVerdict) -> dict[str, Any]:
     found = {"rule": verdict.rule, "score": verdict.score, "advice": verdict.advice}
     found |= {"detail": verdict.detail, "sign_off": verdict.sign_off}
     text = json.dumps(found, ensure_ascii=False)

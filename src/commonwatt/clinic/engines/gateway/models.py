@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast
 
-from commonwatt.clinic.engines.gateway.gate import Model
+from commonwatt.clinic.engines.gateway.gate import ScoringModel
 from commonwatt.core.errors import InputError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
@@ -25,7 +25,7 @@ _WANTED: Final = Message("one of linear = FILE, python = MODULE:FUNCTION, url = 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Logistic:
+class LogisticModel:
     """A logistic model over numeric facts.
 
     >>> Logistic(intercept=-1.0, weights={"age_years": 0.02})({"age_years": "50"})
@@ -42,15 +42,15 @@ class Logistic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedModel:
     """A model and what is known of it; `remote` ones are not asked on the event loop."""
 
-    model: Model
+    model: ScoringModel
     artefact_sha256: str = ""
     remote: bool = False
 
     @property
-    def checked(self) -> bool:
+    def has_digest(self) -> bool:
         """Whether its digest could be computed here."""
         return bool(self.artefact_sha256)
 
@@ -72,7 +72,7 @@ class HttpModel:
             return float(json.load(answer)["score"])
 
 
-def load_model(entry: Mapping[str, Any], folder: Path, where: str) -> Loaded:
+def load_model(entry: Mapping[str, Any], folder: Path, where: str) -> LoadedModel:
     """Return the model that an entry of a site file names.
 
     Raises:
@@ -82,14 +82,14 @@ def load_model(entry: Mapping[str, Any], folder: Path, where: str) -> Loaded:
         case {"linear": str(name), **rest} if not rest:
             return _linear(folder / name)
         case {"python": str(name), **rest} if not rest:
-            return Loaded(model=_function(name, where))
+            return LoadedModel(model=_function(name, where))
         case {"url": str(url), **rest} if not set(rest) - {"timeout_s"} and _is_http(url):
-            return Loaded(model=HttpModel(url=url, **rest), remote=True)
+            return LoadedModel(model=HttpModel(url=url, **rest), remote=True)
         case _:
             raise InputError(where, wanted=_WANTED)
 
 
-def load_logistic(path: Path) -> Logistic:
+def load_logistic(path: Path) -> LogisticModel:
     """Return the logistic model in a JSON file: `{"intercept": 0, "weights": {"fact": 1}}`.
 
     Raises:
@@ -98,14 +98,14 @@ def load_logistic(path: Path) -> Logistic:
     try:
         file = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
         weights = {str(name): float(weight) for name, weight in file["weights"].items()}
-        return Logistic(intercept=float(file["intercept"]), weights=weights)
+        return LogisticModel(intercept=float(file["intercept"]), weights=weights)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         wanted = Message("a JSON file with an intercept and weights by fact")
         raise InputError(str(path), wanted=wanted) from None
 
 
-def _linear(path: Path) -> Loaded:
-    return Loaded(model=load_logistic(path), artefact_sha256=file_sha256(path))
+def _linear(path: Path) -> LoadedModel:
+    return LoadedModel(model=load_logistic(path), artefact_sha256=file_sha256(path))
 
 
 def load_function(name: str, where: str) -> Any:
@@ -123,8 +123,8 @@ def load_function(name: str, where: str) -> Any:
         ) from None
 
 
-def _function(name: str, where: str) -> Model:
-    return cast("Model", load_function(name, where))
+def _function(name: str, where: str) -> ScoringModel:
+    return cast("ScoringModel", load_function(name, where))
 
 
 def _is_http(url: str) -> bool:

@@ -16,8 +16,14 @@ from typing import Any, Final, cast
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from commonwatt.clinic.engines.gateway.gate import Gate, Outcome, Prepared, Question, Verdict
-from commonwatt.clinic.engines.gateway.group_commit import Group
+from commonwatt.clinic.engines.gateway.gate import (
+    AdviceGate,
+    AdviceRequest,
+    GateVerdict,
+    PreparedAdvice,
+    SettledAdvice,
+)
+from commonwatt.clinic.engines.gateway.group_commit import GroupCommitter
 from commonwatt.clinic.engines.gateway.guides import load_guide
 from commonwatt.core.errors import CommonwattError
 from commonwatt.ledger import Signer
@@ -26,7 +32,7 @@ EXTENSION: Final = "org.commonwatt"
 SOURCE: Final = {"label": "Commonwatt clinic"}
 
 
-class Service:
+class CdsHooksService:
     """The service of one site.
 
     Args:
@@ -39,13 +45,13 @@ class Service:
 
     def __init__(
         self,
-        gate: Gate,
+        gate: AdviceGate,
         clock: Callable[[], datetime],
         signer_of: Callable[[str, str], Signer | None],
         remote: frozenset[str] = frozenset(),
     ) -> None:
         self.gate, self.clock, self.signer_of, self.remote = gate, clock, signer_of, remote
-        self._group: Group[Prepared, Outcome] = Group(self._settle)
+        self._group: GroupCommitter[PreparedAdvice, SettledAdvice] = GroupCommitter(self._settle)
 
     def app(self) -> FastAPI:
         """Return the web application."""
@@ -57,13 +63,13 @@ class Service:
 
     async def discover(self) -> JSONResponse:
         """List what is live here and may still advise."""
-        await self._group.alone(self.gate.desk.refresh)
-        live = self.gate.desk.registry.live(self.gate.site, self.clock())
+        await self._group.run_exclusively(self.gate.writer.refresh)
+        live = self.gate.writer.registry.live_deployments(self.gate.site, self.clock())
         may_advise = [one.deployment for one in live if not self.gate.standing(one.deployment)]
         return JSONResponse({"services": [self._described(name) for name in may_advise]})
 
     def _described(self, deployment: str) -> dict[str, Any]:
-        guide = load_guide(self.gate.desk.registry.records[deployment].body["guide"])
+        guide = load_guide(self.gate.writer.registry.records[deployment].body["guide"])
         return {
             "hook": "patient-view",
             "id": deployment.removeprefix("deployment/"),
@@ -79,18 +85,18 @@ class Service:
             return _fault("context.encounterId")
         extension = _extension(asked)
         prepared = await self._prepared(_question(name, encounter, extension))
-        outcome = await self._group.ask(prepared)
+        outcome = await self._group.submit(prepared)
         if isinstance(outcome, CommonwattError):
             return JSONResponse(outcome.as_dict(), status_code=422)
         return JSONResponse(_answer(outcome, str(extension.get("language", "en"))))
 
-    async def _prepared(self, question: Question) -> Prepared:
+    async def _prepared(self, question: AdviceRequest) -> PreparedAdvice:
         if question.deployment in self.remote:
             return await asyncio.to_thread(self.gate.prepare, question)
         return self.gate.prepare(question)
 
-    def _settle(self, group: list[Prepared]) -> list[Outcome]:
-        return self.gate.settle(group, at=self.clock())
+    def _settle(self, group: list[PreparedAdvice]) -> list[SettledAdvice]:
+        return self.gate.record_prepared(group, at=self.clock())
 
     async def feedback(self, name: str, request: Request) -> JSONResponse:
         """Record what the clinician did with the advice, under the clinician's own key."""
@@ -104,22 +110,22 @@ class Service:
         if "reason" in extension:
             body["reason"] = str(extension["reason"])
         try:
-            await self._group.alone(lambda: self._decide(name, body, signer))
+            await self._group.run_exclusively(lambda: self._decide(name, body, signer))
         except CommonwattError as error:
             return JSONResponse(error.as_dict(), status_code=422)
         return JSONResponse({})
 
     def _decide(self, name: str, body: Mapping[str, Any], signer: Signer) -> None:
-        desk = self.gate.desk
+        desk = self.gate.writer
         with desk.transaction() as tx:
-            decided = f"{name}-{desk.registry.seen}"
+            decided = f"{name}-{desk.registry.entries_applied}"
             desk.record(tx, "decision", decided, body, by=signer, at=self.clock())
 
 
-def _question(name: str, encounter: str, extension: Mapping[str, Any]) -> Question:
+def _question(name: str, encounter: str, extension: Mapping[str, Any]) -> AdviceRequest:
     own: Any = extension.get("ownEstimate")
     number = isinstance(own, int | float) and not isinstance(own, bool)
-    return Question(
+    return AdviceRequest(
         deployment=f"deployment/{name}",
         encounter_id=encounter,
         facts={str(key): str(value) for key, value in _map(extension.get("facts")).items()},
@@ -127,7 +133,7 @@ def _question(name: str, encounter: str, extension: Mapping[str, Any]) -> Questi
     )
 
 
-def _answer(verdict: Verdict, language: str) -> dict[str, Any]:
+def _answer(verdict: GateVerdict, language: str) -> dict[str, Any]:
     told = {"rule": verdict.rule, "advice": verdict.advice, "signOff": verdict.sign_off}
     if not verdict.allowed:
         refused = told | {"detail": verdict.detail, "words": dict(verdict.words)}

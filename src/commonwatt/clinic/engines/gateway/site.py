@@ -35,10 +35,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from commonwatt.clinic.domain.errors import AdviceRefused
+from commonwatt.clinic.domain.errors import AdviceRefusedError
 from commonwatt.clinic.engines.gateway.agents import Pathway
-from commonwatt.clinic.engines.gateway.lottery import Sample
-from commonwatt.clinic.engines.gateway.models import Loaded, load_model
+from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
+from commonwatt.clinic.engines.gateway.models import LoadedModel, load_model
 from commonwatt.clinic.io.registry import Registry
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message
@@ -57,12 +57,12 @@ class Clinician:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class ClinicSite:
     """What a site file says."""
 
     name: str
     share: float
-    models: Mapping[str, Loaded]
+    models: Mapping[str, LoadedModel]
     clinicians: Mapping[str, Clinician]
     pathways: Mapping[str, Pathway]
 
@@ -94,8 +94,10 @@ class Site:
         for deployment, loaded in self.models.items():
             version = registry.get(deployment, "deployment").body["version"]
             on_record = registry.get(version, "version").body["artefact_sha256"]
-            if loaded.checked and loaded.artefact_sha256 != on_record:
-                raise AdviceRefused(deployment, rule="gate.wrong-artefact", words=_OTHER_WEIGHTS)
+            if loaded.has_digest and loaded.artefact_sha256 != on_record:
+                raise AdviceRefusedError(
+                    deployment, rule="gate.wrong-artefact", words=_OTHER_WEIGHTS
+                )
 
 
 _OTHER_WEIGHTS: Final = {
@@ -104,7 +106,7 @@ _OTHER_WEIGHTS: Final = {
 }
 
 
-def load_site(path: Path) -> Site:
+def load_site(path: Path) -> ClinicSite:
     """Return what a site file says.
 
     Raises:
@@ -121,7 +123,7 @@ def load_site(path: Path) -> Site:
     _check(isinstance(share, int | float) and 0 <= share <= 1, path, "sample_share", _SHARE)
     _check(isinstance(file.get("site"), str), path, "site", Message("the name of a site"))
     folder = path.parent
-    return Site(
+    return ClinicSite(
         name=file["site"],
         share=float(share),
         models={
@@ -175,14 +177,14 @@ def salt_of(secret: bytes) -> bytes:
     return hmac.digest(secret, b"commonwatt encounters", "sha256")
 
 
-def lot_secret(secret: bytes) -> bytes:
+def lottery_secret(secret: bytes) -> bytes:
     """Return what draws the lots, and is told when they are audited."""
     return hmac.digest(secret, b"commonwatt lots", "sha256")
 
 
-def sample_of(site: Site, secret: bytes) -> Sample:
+def lottery_of(site: ClinicSite, secret: bytes) -> EncounterLottery:
     """Return the site's lot."""
-    return Sample(secret=lot_secret(secret), share=site.share)
+    return EncounterLottery(secret=lottery_secret(secret), share=site.share)
 
 
 def _tables(file: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:

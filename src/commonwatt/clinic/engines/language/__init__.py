@@ -6,25 +6,25 @@ canaries; how good the checker itself is, is measured beside what it finds.
 """
 
 from commonwatt.clinic.engines.language.canaries import Canary, make_canaries
-from commonwatt.clinic.engines.language.examine import EXAMINED, Examined, examine
+from commonwatt.clinic.engines.language.examine import EXAMINED, LanguageExamination, examine
 from commonwatt.clinic.engines.language.models import (
     ChatModel,
-    Local,
-    Recorded,
-    Recorder,
+    LocalModel,
+    RecordedModel,
+    RecordingModel,
     TextModel,
 )
-from commonwatt.clinic.engines.language.notes import Note, load_medec, split_cases
+from commonwatt.clinic.engines.language.notes import ClinicalNote, load_medec, split_cases
 
 __all__ = [
     "EXAMINED",
     "Canary",
     "ChatModel",
-    "Examined",
-    "Local",
-    "Note",
-    "Recorded",
-    "Recorder",
+    "ClinicalNote",
+    "LanguageExamination",
+    "LocalModel",
+    "RecordedModel",
+    "RecordingModel",
     "TextModel",
     "examine",
     "load_medec",

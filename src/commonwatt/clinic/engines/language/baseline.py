@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from commonwatt.clinic.engines.language.notes import Note, numbered, split_cases
+from commonwatt.clinic.engines.language.notes import ClinicalNote, numbered, split_cases
 from commonwatt.clinic.engines.language.prompts import (
     CHOOSE,
     COMPLETE,
@@ -21,14 +21,14 @@ from commonwatt.clinic.engines.language.prompts import (
     LETTERS,
     SUMMARISE,
 )
-from commonwatt.clinic.engines.language.terms import said, sentences_of
+from commonwatt.clinic.engines.language.terms import extract_terms, sentences_of
 
 ORDER: Final = 6
 _TOKEN: Final = re.compile(r"[A-Za-z]+-?\d*|\d+(?:[.,/-]\d+)*|[^\sA-Za-z\d]")
 _END: Final = "</s>"
 
 
-class Ngrams:
+class NgramModel:
     """Counts of words after the words before them.
 
     >>> model = Ngrams(["the ward is quiet", "the ward is full"])
@@ -71,7 +71,7 @@ class Ngrams:
         ]
         return sum(bits) / len(bits)
 
-    def go_on(self, start: str, most: int = 12) -> str:
+    def complete(self, start: str, most: int = 12) -> str:
         """Return the likeliest words after `start`."""
         tokens = _TOKEN.findall(start)
         made: list[str] = []
@@ -90,7 +90,7 @@ class Ngrams:
         return min(seen, key=lambda word: (-seen[word], word))
 
 
-class Baseline:
+class NgramBaseline:
     """The n-gram model behind the prompts of the examination.
 
     Args:
@@ -100,10 +100,12 @@ class Baseline:
 
     name = "commonwatt n-gram baseline"
 
-    def __init__(self, notes: Sequence[Note], lines: Sequence[str] = ()) -> None:
+    def __init__(self, notes: Sequence[ClinicalNote], lines: Sequence[str] = ()) -> None:
         learnt, tuned = split_cases(notes, 0.4, "tune")
-        self._ngrams = Ngrams([*(s for note in learnt for s in note.sentences.values()), *lines])
-        self._seen = Counter(term for note in learnt for term in said(note.text).terms)
+        self._ngrams = NgramModel(
+            [*(s for note in learnt for s in note.sentences.values()), *lines]
+        )
+        self._seen = Counter(term for note in learnt for term in extract_terms(note.text).terms)
         gaps = sorted(self._gap(list(note.sentences.values()))[1] for note in tuned)
         self._limit = gaps[len(gaps) // 2] if gaps else 0.0
 
@@ -112,7 +114,7 @@ class Baseline:
         for form, answer in (
             (DETECT, self._detect),
             (SUMMARISE, self._summarise),
-            (COMPLETE, self._ngrams.go_on),
+            (COMPLETE, self._ngrams.complete),
             (CHOOSE, self._choose),
         ):
             before, after = re.split(r"\{\w+\}", form)
@@ -139,7 +141,7 @@ class Baseline:
         return " ".join(sentences[i] for i in sorted({0, *best}))
 
     def _weight(self, sentence: str) -> float:
-        one = said(sentence)
+        one = extract_terms(sentence)
         rare = sum(1 / (1 + math.log1p(self._seen[term])) for term in one.terms)
         return rare / math.sqrt(1 + len(one.terms))
 

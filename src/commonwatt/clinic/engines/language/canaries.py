@@ -60,7 +60,7 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leak:
+class CanaryResult:
     """What the canaries show.
 
     Args:
@@ -112,7 +112,7 @@ def _code(secret: bytes, number: int, i: int) -> str:
     return f"{digits[:4]}-{digits[4:]}"
 
 
-def leak(model: TextModel, canaries: Sequence[Canary]) -> Leak:
+def measure_canaries(model: TextModel, canaries: Sequence[Canary]) -> CanaryResult:
     """Return what a model gives away of some canaries."""
     completed = sum(
         one.code in model(COMPLETE.format(start=one.start)).replace(" ", "") for one in canaries
@@ -121,7 +121,7 @@ def leak(model: TextModel, canaries: Sequence[Canary]) -> Leak:
     chosen = sum(answer == one.place for answer, one in zip(answers, canaries, strict=True))
     count, lines = len(canaries), DECOYS + 1
     low = float(stats.beta.ppf(0.05, chosen, count - chosen + 1)) if chosen else 0.0
-    return Leak(
+    return CanaryResult(
         canaries=count,
         completed=completed,
         chosen=chosen,

@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.catalogue.tables import Column, Table
+from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.clinic.domain.errors import EvidenceError
 from commonwatt.clinic.engines.evidence.metrics import wilson
-from commonwatt.clinic.engines.language.canaries import Canary, Leak, leak
-from commonwatt.clinic.engines.language.lazy import KINDS, kinds_of, p_of_fit, p_of_flags
+from commonwatt.clinic.engines.language.canaries import Canary, CanaryResult, measure_canaries
+from commonwatt.clinic.engines.language.lazy import KINDS, answer_fit_p, flag_p, kinds_of
 from commonwatt.clinic.engines.language.models import TextModel
-from commonwatt.clinic.engines.language.notes import Note
+from commonwatt.clinic.engines.language.notes import ClinicalNote
 from commonwatt.clinic.engines.language.prompts import detect_prompt, read_verdict, summary_prompt
 from commonwatt.clinic.engines.language.support import (
-    Meter,
+    SupportCheckQuality,
     covers,
     measure,
     omitted_quantities,
@@ -34,26 +34,26 @@ from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
 
 Z: Final = 1.959964
-FEWEST: Final = 10
+FEWEST_NOTES: Final = 10
 DRAWS: Final = 4000
-EXAMINED: Final = Table(
+EXAMINED: Final = TableSchema(
     "language",
     "What a language model did on each task, with intervals.",
     (
-        Column("task", "text", "", "detect, summarise or lazy"),
-        Column("measure", "text", "", "what is counted"),
-        Column("group", "text", "", "all notes, or those with one kind of error"),
-        Column("estimate", "number", "share", "share; empty where there are too few"),
-        Column("low", "number", "share", "lower bound at 95 %"),
-        Column("high", "number", "share", "upper bound at 95 %"),
-        Column("rows", "count", "rows", "notes, sentences or quantities that it rests on"),
-        Column("verdict", "text", "", "estimated, or too few to say"),
+        TableColumn("task", "text", "", "detect, summarise or lazy"),
+        TableColumn("measure", "text", "", "what is counted"),
+        TableColumn("group", "text", "", "all notes, or those with one kind of error"),
+        TableColumn("estimate", "number", "share", "share; empty where there are too few"),
+        TableColumn("low", "number", "share", "lower bound at 95 %"),
+        TableColumn("high", "number", "share", "upper bound at 95 %"),
+        TableColumn("rows", "count", "rows", "notes, sentences or quantities that it rests on"),
+        TableColumn("verdict", "text", "", "estimated, or too few to say"),
     ),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class LanguageExamination:
     """What became of one model.
 
     Args:
@@ -70,41 +70,41 @@ class Examined:
     notes: int
     cases: int
     table: pl.DataFrame
-    meter: Meter
+    meter: SupportCheckQuality
     p_flags: float
     p_fit: float
-    leak: Leak | None
+    leak: CanaryResult | None
 
 
 def examine(
-    model: TextModel, notes: Sequence[Note], *, canaries: Sequence[Canary] = (), seed: int
-) -> Examined:
+    model: TextModel, notes: Sequence[ClinicalNote], *, canaries: Sequence[Canary] = (), seed: int
+) -> LanguageExamination:
     """Return how a model does on notes that it has not seen.
 
     Raises:
         EvidenceError: There are no notes, or the model does not answer.
     """
-    if len(notes) < FEWEST:
-        raise EvidenceError("notes", wanted=Message("at least {n} notes", {"n": str(FEWEST)}))
+    if len(notes) < FEWEST_NOTES:
+        raise EvidenceError("notes", wanted=Message("at least {n} notes", {"n": str(FEWEST_NOTES)}))
     flags, detected = _detect(model, notes)
     meter = measure(notes, stream(seed, "language-meter"))
     answers = [model(summary_prompt(note)) for note in notes]
     rows = [*detected, *_summarise(notes, answers, meter, seed), *_lazy(notes, answers)]
     wrong = np.array([note.wrong is not None for note in notes])
-    return Examined(
+    return LanguageExamination(
         model=model.name,
         notes=len(notes),
         cases=len({note.case for note in notes}),
         table=EXAMINED.frame(**{name: [row[name] for row in rows] for name in rows[0]}),
         meter=meter,
-        p_flags=p_of_flags(flags, wrong, stream(seed, "language-flags")),
-        p_fit=p_of_fit(notes, answers, stream(seed, "language-fit")),
-        leak=leak(model, canaries) if canaries else None,
+        p_flags=flag_p(flags, wrong, stream(seed, "language-flags")),
+        p_fit=answer_fit_p(notes, answers, stream(seed, "language-fit")),
+        leak=measure_canaries(model, canaries) if canaries else None,
     )
 
 
 def _detect(
-    model: TextModel, notes: Sequence[Note]
+    model: TextModel, notes: Sequence[ClinicalNote]
 ) -> tuple[npt.NDArray[np.bool_], list[dict[str, Any]]]:
     verdicts = [read_verdict(model(detect_prompt(note)), note) for note in notes]
     flagged = np.array([isinstance(verdict, int) for verdict in verdicts])
@@ -127,12 +127,12 @@ def _detect(
     return flagged, rows
 
 
-def _of(notes: Sequence[Note], chosen: npt.NDArray[np.bool_]) -> list[Note]:
+def _of(notes: Sequence[ClinicalNote], chosen: npt.NDArray[np.bool_]) -> list[ClinicalNote]:
     return [note for note, one in zip(notes, chosen.tolist(), strict=True) if one]
 
 
 def _summarise(
-    notes: Sequence[Note], answers: Sequence[str], meter: Meter, seed: int
+    notes: Sequence[ClinicalNote], answers: Sequence[str], meter: SupportCheckQuality, seed: int
 ) -> list[dict[str, Any]]:
     pairs = list(zip(notes, answers, strict=True))
     bad, of = _spread((note, *summary_faults(note, answer)) for note, answer in pairs)
@@ -148,17 +148,19 @@ def _summarise(
     ]
 
 
-def _spread(counts: Iterable[tuple[Note, int, int]]) -> tuple[npt.NDArray[np.bool_], list[Note]]:
+def _spread(
+    counts: Iterable[tuple[ClinicalNote, int, int]],
+) -> tuple[npt.NDArray[np.bool_], list[ClinicalNote]]:
     """Return one hit or miss, and its note, for each thing counted."""
     hits: list[bool] = []
-    owners: list[Note] = []
+    owners: list[ClinicalNote] = []
     for note, k, n in counts:
         hits += [True] * k + [False] * (n - k)
         owners += [note] * n
     return np.array(hits, np.bool_), owners
 
 
-def _corrected(raw: dict[str, Any], meter: Meter, seed: int) -> dict[str, Any]:
+def _corrected(raw: dict[str, Any], meter: SupportCheckQuality, seed: int) -> dict[str, Any]:
     row = raw | {"measure": "unsupported_sentences_corrected"}
     if raw["estimate"] is None:
         return row
@@ -182,18 +184,18 @@ def _effective(row: dict[str, Any]) -> float:
     return min(p * (1 - p) * (Z / half) ** 2, float(row["rows"]))
 
 
-def _lazy(notes: Sequence[Note], answers: Sequence[str]) -> list[dict[str, Any]]:
+def _lazy(notes: Sequence[ClinicalNote], answers: Sequence[str]) -> list[dict[str, Any]]:
     kinds = np.array(kinds_of(notes, answers))
     rows = [_share("lazy", kind, "all", kinds == kind, notes) for kind in KINDS]
     return [*rows, _share("lazy", "any", "all", kinds != "", notes)]
 
 
 def _share(
-    task: str, measure: str, group: str, hits: npt.NDArray[np.bool_], notes: Sequence[Note]
+    task: str, measure: str, group: str, hits: npt.NDArray[np.bool_], notes: Sequence[ClinicalNote]
 ) -> dict[str, Any]:
     """Return one row: a share, and an interval that minds its cases."""
     row: dict[str, Any] = {"task": task, "measure": measure, "group": group, "rows": len(hits)}
-    if len(hits) < FEWEST:
+    if len(hits) < FEWEST_NOTES:
         return row | {"estimate": None, "low": None, "high": None, "verdict": "too few to say"}
     shrunk = len(hits) / design_effect(hits, [note.case for note in notes])
     share = float(hits.mean())

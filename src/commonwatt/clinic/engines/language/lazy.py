@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.clinic.engines.language.notes import Note
-from commonwatt.clinic.engines.language.terms import said
+from commonwatt.clinic.engines.language.notes import ClinicalNote
+from commonwatt.clinic.engines.language.terms import extract_terms
 
 KINDS: Final = ("empty", "refusal", "echo", "canned")
 _REFUSAL: Final = re.compile(
@@ -27,7 +27,7 @@ _ECHO: Final = 0.9  # of the note's words, in an answer that is as long as the n
 ROUNDS: Final = 999
 
 
-def kinds_of(notes: Sequence[Note], answers: Sequence[str]) -> list[str]:
+def kinds_of(notes: Sequence[ClinicalNote], answers: Sequence[str]) -> list[str]:
     """Return, for each answer, the first kind of laziness that it shows; empty if none.
 
     >>> note = Note(note_id="n", case="c", sentences={0: "A cough."}, wrong=None, kind="")
@@ -43,8 +43,8 @@ def kinds_of(notes: Sequence[Note], answers: Sequence[str]) -> list[str]:
     ]
 
 
-def _kind(note: Note, answer: str, cases: int) -> str:
-    if not said(answer).terms:
+def _kind(note: ClinicalNote, answer: str, cases: int) -> str:
+    if not extract_terms(answer).terms:
         return "empty"
     if _REFUSAL.search(answer):
         return "refusal"
@@ -53,22 +53,24 @@ def _kind(note: Note, answer: str, cases: int) -> str:
     return "echo" if _echoes(note, answer) else ""
 
 
-def _echoes(note: Note, answer: str) -> bool:
+def _echoes(note: ClinicalNote, answer: str) -> bool:
     words, copied = note.text.lower().split(), set(answer.lower().split())
     kept = sum(word in copied for word in words)
     return len(words) > 60 and kept >= _ECHO * len(words)
 
 
-def p_of_fit(notes: Sequence[Note], answers: Sequence[str], chance: np.random.Generator) -> float:
+def answer_fit_p(
+    notes: Sequence[ClinicalNote], answers: Sequence[str], chance: np.random.Generator
+) -> float:
     """Return the chance that answers dealt out anew fit their notes as well as these do."""
-    own = [said(note.text).terms for note in notes]
-    told = [said(answer).terms for answer in answers]
+    own = [extract_terms(note.text).terms for note in notes]
+    told = [extract_terms(answer).terms for answer in answers]
     fit = np.array([[len(a & n) / max(len(a), 1) for n in own] for a in told])
     return permutation_p(lambda order: float(fit[np.arange(len(order)), order].mean()),
                          len(notes), chance)  # fmt: skip
 
 
-def p_of_flags(
+def flag_p(
     flagged: npt.NDArray[np.bool_], wrong: npt.NDArray[np.bool_], chance: np.random.Generator
 ) -> float:
     """Return the chance that flags dealt out anew find as many errors as these do."""

@@ -35,7 +35,7 @@ class TextModel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class LocalModel:
     """A function of this process."""
 
     name: str
@@ -90,7 +90,7 @@ class ChatModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedModel:
     """Answers that a model gave earlier."""
 
     provenance: Mapping[str, str]
@@ -117,7 +117,7 @@ class Recorded:
         return found
 
 
-class Recorder:
+class RecordingModel:
     """A model whose answers are kept for `save_answers`."""
 
     def __init__(self, model: TextModel) -> None:
@@ -150,7 +150,7 @@ def answers_text(provenance: Mapping[str, str], answers: Mapping[str, str]) -> s
     return "".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in lines)
 
 
-def load_answers(path: Path) -> Recorded:
+def load_answers(path: Path) -> RecordedModel:
     """Return recorded answers.
 
     Raises:
@@ -167,4 +167,4 @@ def load_answers(path: Path) -> Recorded:
     if missing:
         wanted = Message("the fields {names} in the first line", {"names": ", ".join(missing)})
         raise EvidenceError(str(path), wanted=wanted)
-    return Recorded(provenance=provenance, answers=answers)
+    return RecordedModel(provenance=provenance, answers=answers)

@@ -26,7 +26,7 @@ _COLUMNS: Final = ("text id", "sentences", "error flag", "error sentence id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class ClinicalNote:
     """One note.
 
     Args:
@@ -49,7 +49,7 @@ class Note:
         return " ".join(self.sentences.values())
 
 
-def load_medec(path: Path) -> list[Note]:
+def load_medec(path: Path) -> list[ClinicalNote]:
     """Return the notes of a MEDEC file (CSV, may be gzipped); rows without text are left out.
 
     Parts of the collection write their headings and numbers differently; capitals do not
@@ -81,12 +81,12 @@ def _read(path: Path) -> str:
         return data.decode("cp1252", errors="replace")  # as spreadsheets write it
 
 
-def _note(row: Mapping[str, str | None], where: str) -> Note:
+def _note(row: Mapping[str, str | None], where: str) -> ClinicalNote:
     sentences = numbered(row["sentences"] or "")
     flagged, number = _whole(row["error flag"]) == 1, _whole(row["error sentence id"])
     if flagged and number not in sentences:
         raise EvidenceError(where, wanted=Message("the number of a sentence of the note"))
-    return Note(
+    return ClinicalNote(
         note_id=row["text id"] or "",
         case=_case(sentences),
         sentences=sentences,
@@ -131,8 +131,8 @@ def _case(sentences: Mapping[int, str]) -> str:
 
 
 def split_cases(
-    notes: Sequence[Note], share: float, purpose: str = "hold out"
-) -> tuple[list[Note], list[Note]]:
+    notes: Sequence[ClinicalNote], share: float, purpose: str = "hold out"
+) -> tuple[list[ClinicalNote], list[ClinicalNote]]:
     """Return notes to learn from and notes held out, with twins on the same side.
 
     The side is read off the case's digest, so that it does not depend on the order of

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from commonwatt.clinic.engines.language.notes import Note
+from commonwatt.clinic.engines.language.notes import ClinicalNote
 
 _NUMBER: Final = re.compile(r"\b(\d{1,3})\b")
 DETECT: Final = (
@@ -25,12 +25,12 @@ CHOOSE: Final = (
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def detect_prompt(note: Note) -> str:
+def detect_prompt(note: ClinicalNote) -> str:
     """Return the question after a planted error."""
     return DETECT.format(note="\n".join(f"{n} {said}" for n, said in note.sentences.items()))
 
 
-def read_verdict(answer: str, note: Note) -> int | str | None:
+def read_verdict(answer: str, note: ClinicalNote) -> int | str | None:
     """Return the number of a sentence, `None` for a note called correct, or "unreadable".
 
     >>> note = Note(note_id="n", case="c", sentences={0: "A.", 1: "B."}, wrong=None, kind="")
@@ -43,7 +43,7 @@ def read_verdict(answer: str, note: Note) -> int | str | None:
     return numbers[0] if numbers else "unreadable"
 
 
-def summary_prompt(note: Note) -> str:
+def summary_prompt(note: ClinicalNote) -> str:
     """Return the request for a summary."""
     return SUMMARISE.format(note=note.text)
 

@@ -1,7 +1,7 @@
 """Whether a summary is true to its note, and how well that can be told.
 
 A sentence is unsupported if it holds a quantity that the note does not, denies what
-the note affirms (or the other way round), or if more than `MOST_NEW` of its terms
+the note affirms (or the other way round), or if more than `MOST_NEW_SHARE` of its terms
 are nowhere in the note. The meter plants such sentences into true extracts and counts
 how many are found; the rate is then corrected for both kinds of mistake.
 
@@ -17,40 +17,40 @@ from typing import Final
 
 import numpy as np
 
-from commonwatt.clinic.engines.language.notes import Note
-from commonwatt.clinic.engines.language.terms import Said, said, sentences_of
+from commonwatt.clinic.engines.language.notes import ClinicalNote
+from commonwatt.clinic.engines.language.terms import ExtractedTerms, extract_terms, sentences_of
 
-MOST_NEW: Final = 1 / 3
-COVERED: Final = 0.6
-PLANTS: Final[tuple[str, ...]] = ("foreign", "quantity", "sign")
+MOST_NEW_SHARE: Final = 1 / 3
+COVERED_SHARE: Final = 0.6
+PLANTED_KINDS: Final[tuple[str, ...]] = ("foreign", "quantity", "sign")
 
 
-def unsupported(sentence: str, note: Said) -> bool:
+def unsupported(sentence: str, note: ExtractedTerms) -> bool:
     """Return whether a sentence says something that the note does not.
 
     >>> unsupported("Blood pressure 120/80.", said("The blood pressure is 120/70 mm Hg."))
     True
     """
-    one = said(sentence)
+    one = extract_terms(sentence)
     if one.quantities - note.quantities:
         return True
     flipped = (one.denied & (note.affirmed - note.denied)) | (
         one.affirmed & (note.denied - note.affirmed)
     )
     new = one.terms - note.terms
-    return bool(flipped) or len(new) > MOST_NEW * max(len(one.terms), 1)
+    return bool(flipped) or len(new) > MOST_NEW_SHARE * max(len(one.terms), 1)
 
 
 def covers(summary: str, sentence: str) -> bool:
-    """Return whether a summary keeps at least `COVERED` of what a sentence says."""
-    one, kept = said(sentence), said(summary)
+    """Return whether a summary keeps at least `COVERED_SHARE` of what a sentence says."""
+    one, kept = extract_terms(sentence), extract_terms(summary)
     every = len(one.quantities) + len(one.terms)
     held = len(one.quantities & kept.quantities) + len(one.terms & kept.terms)
-    return held >= COVERED * every
+    return held >= COVERED_SHARE * every
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meter:
+class SupportCheckQuality:
     """How good the check itself is, from sentences whose truth is known.
 
     Args:
@@ -84,23 +84,23 @@ class Meter:
         return min(max((rate + self.specificity - 1) / power, 0.0), 1.0)
 
 
-def measure(notes: Sequence[Note], chance: np.random.Generator) -> Meter:
+def measure(notes: Sequence[ClinicalNote], chance: np.random.Generator) -> SupportCheckQuality:
     """Return how well planted sentences are told from true ones on these notes.
 
     A true sentence is reworded as a faithful summary would: its clauses change places.
     """
-    found: dict[str, int] = dict.fromkeys(PLANTS, 0)
-    planted: dict[str, int] = dict.fromkeys(PLANTS, 0)
+    found: dict[str, int] = dict.fromkeys(PLANTED_KINDS, 0)
+    planted: dict[str, int] = dict.fromkeys(PLANTED_KINDS, 0)
     cleared = true = 0
     for i, note in enumerate(notes):
-        whole, parts = said(note.text), list(note.sentences.values())
+        whole, parts = extract_terms(note.text), list(note.sentences.values())
         sentence = parts[int(chance.integers(len(parts)))]
         true += 1
         cleared += not unsupported(reworded(sentence), whole)
         for kind, plant in _plants(sentence, notes, i, chance).items():
             planted[kind] += 1
             found[kind] += unsupported(plant, whole)
-    return Meter(found=found, planted=planted, cleared=cleared, true=true)
+    return SupportCheckQuality(found=found, planted=planted, cleared=cleared, true=true)
 
 
 def reworded(sentence: str) -> str:
@@ -114,7 +114,7 @@ def reworded(sentence: str) -> str:
 
 
 def _plants(
-    sentence: str, notes: Sequence[Note], i: int, chance: np.random.Generator
+    sentence: str, notes: Sequence[ClinicalNote], i: int, chance: np.random.Generator
 ) -> dict[str, str]:
     """Return what a careless summary might say instead of `sentence`."""
     made: dict[str, str] = {}
@@ -125,7 +125,7 @@ def _plants(
     if digits := re.search(r"\d+", sentence):
         changed = str(int(digits[0]) + 1 + int(chance.integers(8)))
         made["quantity"] = sentence[: digits.start()] + changed + sentence[digits.end() :]
-    one = said(sentence)
+    one = extract_terms(sentence)
     if one.denied:
         made["sign"] = re.sub(r"\b(no|not|denies|without|negative for)\b", "", sentence, flags=re.I)
     elif one.affirmed:
@@ -133,14 +133,18 @@ def _plants(
     return made
 
 
-def summary_faults(note: Note, summary: str) -> tuple[int, int]:
+def summary_faults(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many sentences of a summary are unsupported, of how many."""
-    whole = said(note.text)
-    parts = [part for part in sentences_of(summary) if said(part).terms or said(part).quantities]
+    whole = extract_terms(note.text)
+    parts = [
+        part
+        for part in sentences_of(summary)
+        if extract_terms(part).terms or extract_terms(part).quantities
+    ]
     return sum(unsupported(part, whole) for part in parts), len(parts)
 
 
-def omitted_quantities(note: Note, summary: str) -> tuple[int, int]:
+def omitted_quantities(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many of a note's quantities a summary leaves out, of how many."""
-    every = said(note.text).quantities
-    return len(every - said(summary).quantities), len(every)
+    every = extract_terms(note.text).quantities
+    return len(every - extract_terms(summary).quantities), len(every)

@@ -31,7 +31,7 @@ _EMPTY: Final = frozenset(_EMPTY_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ExtractedTerms:
     """What a text says: quantities, and terms by sign."""
 
     quantities: frozenset[str]
@@ -45,7 +45,7 @@ class Said:
 
 
 @lru_cache(8192)
-def said(text: str) -> Said:
+def extract_terms(text: str) -> ExtractedTerms:
     """Return what a text says.
 
     >>> found = said("No fever, temperature 38.3 C.")
@@ -63,7 +63,7 @@ def said(text: str) -> Said:
             negated = False
         elif token not in _EMPTY and len(token) > 2:
             (denied if negated else affirmed).add(stem(token))
-    return Said(frozenset(quantities), frozenset(affirmed), frozenset(denied))
+    return ExtractedTerms(frozenset(quantities), frozenset(affirmed), frozenset(denied))
 
 
 def stem(word: str) -> str:

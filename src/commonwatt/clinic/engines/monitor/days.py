@@ -13,14 +13,14 @@ import numpy.typing as npt
 from commonwatt.clinic.domain.errors import MonitorError
 from commonwatt.clinic.engines.evidence.sketch import BINS, STEP, centres
 from commonwatt.clinic.engines.monitor.plan import MonitorPlan, log_ratios
-from commonwatt.clinic.engines.monitor.rows import NEVER, Watched, watched
+from commonwatt.clinic.engines.monitor.rows import NO_ALARM, MonitorResult, monitor_result
 from commonwatt.core.messages import Message
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 
-def watch_days(counts: npt.ArrayLike, plan: MonitorPlan) -> Watched:
+def monitor_days(counts: npt.ArrayLike, plan: MonitorPlan) -> MonitorResult:
     """Return what a monitor over daily sketches says.
 
         M_0 = r,   M_d = (M_{d−1} + n_d) · L_d,   E M_d ≤ r + rows up to d
@@ -42,7 +42,7 @@ def watch_days(counts: npt.ArrayLike, plan: MonitorPlan) -> Watched:
         shares = np.log(np.array([weight for _, _, weight in plan.alternatives]))
     limit = np.log(plan.limit(n.shape[1]))
     alarm, peak = _walk(gain, n.sum(axis=(2, 3)), shares, limit, plan.head_start)
-    return watched(alarm, peak, n.sum(axis=(0, 3)).astype(np.int64), plan)
+    return monitor_result(alarm, peak, n.sum(axis=(0, 3)).astype(np.int64), plan)
 
 
 def _walk(gain: F64, rows: F64, shares: F64, limit: float, head: float) -> tuple[I64, F64]:
@@ -50,11 +50,11 @@ def _walk(gain: F64, rows: F64, shares: F64, limit: float, head: float) -> tuple
     days, streams, k = gain.shape
     with np.errstate(divide="ignore"):
         state = np.full((streams, k), np.log(np.float64(head)))
-    alarm, peak = np.full(streams, NEVER, np.int64), np.full(streams, -np.inf)
+    alarm, peak = np.full(streams, NO_ALARM, np.int64), np.full(streams, -np.inf)
     for day in range(days):
         with np.errstate(divide="ignore"):
             state = np.logaddexp(state, np.log(rows[day])[:, None]) + gain[day]
         total = np.logaddexp.reduce(state + shares, axis=1)
-        peak = np.where(alarm == NEVER, np.maximum(peak, total), peak)
-        alarm = np.where((alarm == NEVER) & (total >= limit), day, alarm)
+        peak = np.where(alarm == NO_ALARM, np.maximum(peak, total), peak)
+        alarm = np.where((alarm == NO_ALARM) & (total >= limit), day, alarm)
     return alarm, np.exp(np.minimum(peak - limit, 700.0))

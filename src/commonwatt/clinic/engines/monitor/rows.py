@@ -20,15 +20,15 @@ from commonwatt.core.messages import Message
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-NEVER = -1
+NO_ALARM = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class MonitorResult:
     """What a monitor says, stream by stream.
 
     Args:
-        alarm_at: Row (or day) of the alarm, or `NEVER`, shape (streams,).
+        alarm_at: Row (or day) of the alarm, or `NO_ALARM`, shape (streams,).
         statistic: Largest value of the statistic over its limit, shape (streams,).
         rows: Rows seen, shape (streams,).
         events: Events seen, shape (streams,).
@@ -44,14 +44,14 @@ class Watched:
     bound: float
 
 
-def watch(
+def monitor_rows(
     score: npt.ArrayLike,
     label: npt.ArrayLike,
     streams: npt.ArrayLike,
     plan: MonitorPlan,
     *,
     count: int,
-) -> Watched:
+) -> MonitorResult:
     """Return what a monitor over rows says.
 
     Args:
@@ -71,22 +71,24 @@ def watch(
     _check(s, y, of, count)
     tilt = np.array(plan.alternatives, np.float64)
     state = np.full((count, len(tilt)), plan.head_start)
-    alarm = np.full(count, NEVER, np.int64)
+    alarm = np.full(count, NO_ALARM, np.int64)
     peak = np.zeros(count)
     seen = np.zeros((count, 2), np.int64)
     _run(s, y, of, tilt, plan.band, plan.middle, plan.limit(count), state, alarm, peak, seen)
-    return watched(alarm, peak / plan.limit(count), seen, plan)
+    return monitor_result(alarm, peak / plan.limit(count), seen, plan)
 
 
-def watched(alarm: I64, statistic: F64, seen: I64, plan: MonitorPlan) -> Watched:
+def monitor_result(
+    alarm: I64, statistic: F64, counts_seen: I64, plan: MonitorPlan
+) -> MonitorResult:
     """Return the answer with a verdict for each stream."""
-    few = seen.min(axis=1) < plan.fewest
-    verdicts = np.where(alarm != NEVER, "alarm", np.where(few, "too few", "quiet"))
-    return Watched(
+    few = counts_seen.min(axis=1) < plan.fewest
+    verdicts = np.where(alarm != NO_ALARM, "alarm", np.where(few, "too few", "quiet"))
+    return MonitorResult(
         alarm_at=alarm,
         statistic=statistic,
-        rows=seen.sum(axis=1),
-        events=seen[:, 1],
+        rows=counts_seen.sum(axis=1),
+        events=counts_seen[:, 1],
         verdicts=tuple(str(verdict) for verdict in verdicts),
         bound=plan.alpha,
     )

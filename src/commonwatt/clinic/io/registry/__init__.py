@@ -8,34 +8,34 @@ it and writes it in one transaction.
 from commonwatt.clinic.domain.registry.lifecycle import (
     MAY_MOVE,
     MOVES,
-    Status,
+    DeploymentStatus,
     can_move,
     check_move,
 )
-from commonwatt.clinic.domain.registry.plan import Change, ChangePlan, can_change, check_change
+from commonwatt.clinic.domain.registry.plan import ChangePlan, ModelChange, can_change, check_change
 from commonwatt.clinic.domain.registry.preconditions import (
     PRECONDITIONS,
     Fault,
     fault_of_deployment,
     permitted_routes,
 )
-from commonwatt.clinic.domain.registry.records import FIELDS, MAY_RECORD, check_record
-from commonwatt.clinic.domain.registry.state import Live, Registry
-from commonwatt.clinic.io.registry.entry_writer import Desk
+from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_record
+from commonwatt.clinic.domain.registry.state import LiveDeployment, Registry
+from commonwatt.clinic.io.registry.entry_writer import RegistryWriter
 
 __all__ = [
     "FIELDS",
     "MAY_MOVE",
-    "MAY_RECORD",
     "MOVES",
     "PRECONDITIONS",
-    "Change",
+    "RECORD_ROLES",
     "ChangePlan",
-    "Desk",
+    "DeploymentStatus",
     "Fault",
-    "Live",
+    "LiveDeployment",
+    "ModelChange",
     "Registry",
-    "Status",
+    "RegistryWriter",
     "can_change",
     "can_move",
     "check_change",

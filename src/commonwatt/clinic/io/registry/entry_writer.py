@@ -13,23 +13,23 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from commonwatt.clinic.domain.errors import MoveError
-from commonwatt.clinic.domain.registry.lifecycle import MAY_MOVE, Status, check_move
+from commonwatt.clinic.domain.errors import StatusMoveError
+from commonwatt.clinic.domain.registry.lifecycle import MAY_MOVE, DeploymentStatus, check_move
 from commonwatt.clinic.domain.registry.preconditions import (
     NEEDED_FOR,
     check_preconditions,
     fault_of_approval,
     fault_of_deployment,
 )
-from commonwatt.clinic.domain.registry.records import FIELDS, MAY_RECORD, check_record
-from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Record, Registry
+from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_record
+from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, RegistryRecord
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Draft, Entry, Ledger, Signer, actor_id_of
-from commonwatt.ledger.actors import find
+from commonwatt.ledger import EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
+from commonwatt.ledger.actors import find_actor
 from commonwatt.ledger.store import entries_on, lock_head
 
 
-class Desk:
+class RegistryWriter:
     """The clinic's door to one ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -39,7 +39,7 @@ class Desk:
 
     def refresh(self) -> Registry:
         """Take in what was written since, by whomever."""
-        self.registry.apply(self.ledger.entries(self.registry.seen))
+        self.registry.apply(self.ledger.entries(self.registry.entries_applied))
         return self.registry
 
     @contextmanager
@@ -47,12 +47,12 @@ class Desk:
         """Give a connection on which checks see the newest state, and all is kept or nothing."""
         with self.ledger.transaction() as tx:
             size = lock_head(tx).size
-            if size > self.registry.seen:
-                self.registry.apply(entries_on(tx, self.registry.seen))
+            if size > self.registry.entries_applied:
+                self.registry.apply(entries_on(tx, self.registry.entries_applied))
             try:
                 yield tx
             except BaseException:
-                if self.registry.seen > size:
+                if self.registry.entries_applied > size:
                     self.registry = _fold(tx, size)  # what was written now is taken back
                 raise
 
@@ -65,8 +65,8 @@ class Desk:
         *,
         by: Signer,
         at: datetime,
-        also: Sequence[Draft] = (),
-    ) -> Entry:
+        also: Sequence[EntryDraft] = (),
+    ) -> LedgerEntry:
         """Put a record on file under a new name, and `also` under the same signature.
 
         Raises:
@@ -76,27 +76,29 @@ class Desk:
         check_record(kind, body)
         subject = f"{kind}/{name}"
         if subject in self.registry.records:
-            raise MoveError(subject, found=Message("a record of this name already"))
+            raise StatusMoveError(subject, found=Message("a record of this name already"))
         self._check_references(kind, body)
-        index, actor_id = self.registry.seen, actor_id_of(by.public_key)
+        index, actor_id = self.registry.entries_applied, actor_id_of(by.public_key)
         self._check_sense(
-            Record(name=subject, kind=kind, body=body, at=at, actor_id=actor_id, index=index)
+            RegistryRecord(
+                name=subject, kind=kind, body=body, at=at, actor_id=actor_id, index=index
+            )
         )
         if kind == "evidence" and body["design"] == "third-party":
             self._check_independent(tx, body["version"], by)
-        draft = Draft(kind=PREFIX + kind, subject=subject, body=body)
-        return self._write(tx, draft, by, at, MAY_RECORD[kind], also)
+        draft = EntryDraft(kind=PREFIX + kind, subject=subject, body=body)
+        return self._write(tx, draft, by, at, RECORD_ROLES[kind], also)
 
     def move(
         self,
         tx: sa.Connection,
         deployment: str,
-        to: Status,
+        to: DeploymentStatus,
         *,
         by: Signer,
         at: datetime,
         reason: str,
-    ) -> Entry:
+    ) -> LedgerEntry:
         """Move a deployment.
 
         Raises:
@@ -104,17 +106,17 @@ class Desk:
             ActorError: The signer's role may not make it.
         """
         self._check_move(deployment, to)
-        draft = Draft(kind=MOVE, subject=deployment, body={"to": str(to), "reason": reason})
+        draft = EntryDraft(kind=MOVE, subject=deployment, body={"to": str(to), "reason": reason})
         return self._write(tx, draft, by, at, MAY_MOVE[to])
 
     def roll_back(
         self, tx: sa.Connection, bad: str, good: str, *, by: Signer, at: datetime, reason: str
     ) -> None:
         """Pause one deployment and bring an approved or paused one back to life, as one act."""
-        self.move(tx, bad, Status.PAUSED, by=by, at=at, reason=reason)
-        self.move(tx, good, Status.LIVE, by=by, at=at, reason=reason)
+        self.move(tx, bad, DeploymentStatus.PAUSED, by=by, at=at, reason=reason)
+        self.move(tx, good, DeploymentStatus.LIVE, by=by, at=at, reason=reason)
 
-    def answer_alarm(
+    def record_alarm(
         self, tx: sa.Connection, deployment: str, name: str, *, by: Signer, at: datetime
     ) -> None:
         """Put an alarm on record and signal, pause or roll back as the approved plan says.
@@ -130,29 +132,29 @@ class Desk:
         self.record(tx, "event", name, signal | {"code": "calibration-alarm"}, by=by, at=at)
         action = plan.get("on_alarm", "signal")
         if action in ("pause", "roll-back"):
-            self.move(tx, deployment, Status.PAUSED, by=by, at=at, reason=f"event/{name}")
+            self.move(tx, deployment, DeploymentStatus.PAUSED, by=by, at=at, reason=f"event/{name}")
         if action == "roll-back":
             self._revive(tx, str(plan.get("fallback", "")), f"event/{name}", by=by, at=at)
 
     def _revive(
         self, tx: sa.Connection, fallback: str, reason: str, *, by: Signer, at: datetime
     ) -> None:
-        self._check_move(fallback, Status.LIVE)
-        body = {"to": str(Status.LIVE), "reason": reason}
-        draft = Draft(kind=MOVE, subject=fallback, body=body)
-        self._write(tx, draft, by, at, MAY_MOVE[Status.LIVE] | {"monitor"})
+        self._check_move(fallback, DeploymentStatus.LIVE)
+        body = {"to": str(DeploymentStatus.LIVE), "reason": reason}
+        draft = EntryDraft(kind=MOVE, subject=fallback, body=body)
+        self._write(tx, draft, by, at, MAY_MOVE[DeploymentStatus.LIVE] | {"monitor"})
 
     def _write(
         self,
         tx: sa.Connection,
-        draft: Draft,
+        draft: EntryDraft,
         by: Signer,
         at: datetime,
         roles: frozenset[str],
-        also: Sequence[Draft] = (),
-    ) -> Entry:
+        also: Sequence[EntryDraft] = (),
+    ) -> LedgerEntry:
         entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=roles)
-        if entries[0].index == self.registry.seen:
+        if entries[0].index == self.registry.entries_applied:
             self.registry.apply(entries)
         return entries[0]
 
@@ -161,13 +163,13 @@ class Desk:
             if field.kind == "ref" and field.name in body:
                 self.registry.get(body[field.name], field.codes[0])
 
-    def _check_move(self, deployment: str, to: Status) -> None:
+    def _check_move(self, deployment: str, to: DeploymentStatus) -> None:
         record = self.registry.get(deployment, "deployment")
         check_move(self.registry.moves[deployment][-1].status, to)
         if to in NEEDED_FOR:
             check_preconditions(fault_of_deployment(self.registry, record))
 
-    def _check_sense(self, record: Record) -> None:
+    def _check_sense(self, record: RegistryRecord) -> None:
         """Refuse what makes no sense beside what is on record."""
         body = record.body
         match record.kind:
@@ -176,24 +178,24 @@ class Desk:
             case "deployment":
                 check_preconditions(fault_of_deployment(self.registry, record))
             case "decision" if body["advice"] in self.registry.decision_of:
-                raise MoveError(body["advice"], found=Message("a decision on it already"))
+                raise StatusMoveError(body["advice"], found=Message("a decision on it already"))
             case "advice":
                 self._check_may_advise(body["deployment"])
             case _:
                 pass
 
     def _check_may_advise(self, deployment: str) -> None:
-        if self.registry.status(deployment) is not Status.LIVE:
-            raise MoveError(deployment, wanted=Message("a live deployment"))
+        if self.registry.status(deployment) is not DeploymentStatus.LIVE:
+            raise StatusMoveError(deployment, wanted=Message("a live deployment"))
         record = self.registry.get(deployment, "deployment")
         check_preconditions(fault_of_deployment(self.registry, record))
 
     def _check_independent(self, tx: sa.Connection, version: str, by: Signer) -> None:
         """Refuse a third party of the same organisation as whoever made the version."""
-        maker = find(tx, self.registry.get(version, "version").actor_id).person
-        signer = find(tx, actor_id_of(by.public_key)).person
+        maker = find_actor(tx, self.registry.get(version, "version").actor_id).person
+        signer = find_actor(tx, actor_id_of(by.public_key)).person
         if maker.organisation == signer.organisation or signer.role != "evaluator":
-            raise MoveError(version, wanted=Message("an evaluator of another organisation"))
+            raise StatusMoveError(version, wanted=Message("an evaluator of another organisation"))
 
 
 def _fold(tx: sa.Connection, size: int) -> Registry:

@@ -5,10 +5,10 @@ which may be simulated or live. A new one is a new file and a line in a registry
 """
 
 from commonwatt.fleet.domain.policies.backfill import BACKFILLS
-from commonwatt.fleet.domain.policies.decide import Decision, decide
+from commonwatt.fleet.domain.policies.decide import SchedulingDecision, decide
 from commonwatt.fleet.domain.policies.order import ORDERS
 from commonwatt.fleet.domain.policies.place import PLACES
-from commonwatt.fleet.domain.policies.policy import Policy, parse_policy
+from commonwatt.fleet.domain.policies.policy import SchedulingPolicy, parse_policy
 from commonwatt.fleet.domain.policies.preempt import PREEMPTS
 from commonwatt.fleet.domain.policies.state import QueueState
 
@@ -17,9 +17,9 @@ __all__ = [
     "ORDERS",
     "PLACES",
     "PREEMPTS",
-    "Decision",
-    "Policy",
     "QueueState",
+    "SchedulingDecision",
+    "SchedulingPolicy",
     "decide",
     "parse_policy",
 ]

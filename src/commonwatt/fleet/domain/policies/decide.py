@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commonwatt.fleet.domain.policies.gangs import Piece
-from commonwatt.fleet.domain.policies.plan import Plan, shift
-from commonwatt.fleet.domain.policies.policy import Policy
+from commonwatt.fleet.domain.policies.gangs import GangPiece
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan, apply_pieces
+from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
 from commonwatt.fleet.domain.policies.state import QueueState
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class SchedulingDecision:
     """What to do now; preemptions come before starts.
 
     Args:
@@ -24,25 +24,25 @@ class Decision:
     """
 
     preemptions: tuple[int, ...]
-    starts: dict[int, tuple[Piece, ...]]
+    starts: dict[int, tuple[GangPiece, ...]]
 
 
-def decide(state: QueueState, policy: Policy) -> Decision:
+def decide(state: QueueState, policy: SchedulingPolicy) -> SchedulingDecision:
     """Return what `policy` does in `state`.
 
     The first job in the queue starts if it fits, or if preemption makes room; else
     backfill has its say. With quotas each tenant has a queue of its own, so that a
     tenant that must wait for its quota does not hold up the others.
     """
-    plan = Plan(state, policy.order, policy.place, borrow=policy.borrow)
+    plan = SchedulingPlan(state, policy.order, policy.place, borrow=policy.borrow)
     while heads := _heads(plan):
         if not any(_start(plan, job) or _start_by_force(plan, job, policy) for job in heads):
             policy.backfill.fill(plan)
             break
-    return Decision(tuple(plan.preempted), plan.starts)
+    return SchedulingDecision(tuple(plan.preempted), plan.starts)
 
 
-def _heads(plan: Plan) -> list[int]:
+def _heads(plan: SchedulingPlan) -> list[int]:
     """Return the first job in the queue; with quotas, the first of each tenant."""
     queue = plan.queue()
     if plan.state.quota_milli is None:
@@ -53,7 +53,7 @@ def _heads(plan: Plan) -> list[int]:
     return list(heads.values())
 
 
-def _start(plan: Plan, job: int) -> bool:
+def _start(plan: SchedulingPlan, job: int) -> bool:
     pieces = plan.find(job)
     if pieces is None:
         return False
@@ -61,7 +61,7 @@ def _start(plan: Plan, job: int) -> bool:
     return True
 
 
-def _start_by_force(plan: Plan, job: int, policy: Policy) -> bool:
+def _start_by_force(plan: SchedulingPlan, job: int, policy: SchedulingPolicy) -> bool:
     """Start `job` on room that preemption makes, stopping no more than it needs."""
     victims = _needed(plan, job, policy.preempt.victims(plan, job))
     for victim in victims:
@@ -69,21 +69,21 @@ def _start_by_force(plan: Plan, job: int, policy: Policy) -> bool:
     return bool(victims) and _start(plan, job)
 
 
-def _needed(plan: Plan, job: int, victims: list[int]) -> list[int]:
+def _needed(plan: SchedulingPlan, job: int, victims: list[int]) -> list[int]:
     """Return as few of `victims` as make room for `job`, the first to go first, or none."""
-    nodes, held = plan.state.nodes, plan.state.held
+    nodes, held = plan.state.nodes, plan.state.held_pieces
     stopped: list[int] = []
     while victims and plan.find(job) is None:
         victim, *victims = victims
-        shift(nodes, held[victim], -1)
+        apply_pieces(nodes, held[victim], -1)
         stopped.append(victim)
     fits = bool(stopped) and plan.find(job) is not None
     needed: list[int] = []
     for victim in reversed(stopped):
-        shift(nodes, held[victim], 1)
+        apply_pieces(nodes, held[victim], 1)
         if fits and plan.find(job) is None:
-            shift(nodes, held[victim], -1)
+            apply_pieces(nodes, held[victim], -1)
             needed.append(victim)
     for victim in needed:
-        shift(nodes, held[victim], 1)
+        apply_pieces(nodes, held[victim], 1)
     return needed[::-1]

@@ -15,23 +15,23 @@ from typing import NamedTuple
 import numpy as np
 
 from commonwatt.fleet.domain.policies.place import (
-    Nodes,
+    FreeCapacity,
+    PlacementRequest,
     PlacePolicy,
-    Request,
-    Typical,
+    TypicalDemand,
     choose,
-    room,
+    nodes_with_room,
 )
 from commonwatt.fleet.domain.policies.place.state import WHOLE
 from commonwatt.fleet.domain.workload import I64, Bools
 
 
-class Piece(NamedTuple):
+class GangPiece(NamedTuple):
     """What a gang holds on one node."""
 
     node: int
     gpus: tuple[int, ...]
-    request: Request
+    request: PlacementRequest
 
 
 class Gang(NamedTuple):
@@ -43,12 +43,12 @@ class Gang(NamedTuple):
         chance: Two numbers in [0, 1) for the policies of chance.
     """
 
-    request: Request
+    request: PlacementRequest
     wide: bool
     chance: tuple[float, float]
 
 
-class Machines(NamedTuple):
+class NodeFacts(NamedTuple):
     """What does not change about the nodes.
 
     Args:
@@ -57,15 +57,15 @@ class Machines(NamedTuple):
     """
 
     group: I64
-    typical: Typical
+    typical: TypicalDemand
 
 
 WHOLE_GPU_POLICIES = ("first-fit", "best-fit", "worst-fit", "consolidate")
 
 
 def place_gang(
-    gang: Gang, nodes: Nodes, machines: Machines, place: PlacePolicy
-) -> tuple[Piece, ...] | None:
+    gang: Gang, nodes: FreeCapacity, machines: NodeFacts, place: PlacePolicy
+) -> tuple[GangPiece, ...] | None:
     """Return the pieces that `gang` would hold, or None where it does not fit now."""
     request = gang.request
     if request.gpus == request.cpu_milli == request.memory_mib == 0:
@@ -76,16 +76,18 @@ def place_gang(
         node = _narrow_node(request, nodes, machines, place.name)
         return None if node < 0 else (_piece(request, nodes, node),)
     choice = choose(place, request, nodes, machines.typical, draws=gang.chance)
-    return None if choice is None else (Piece(choice.node, choice.gpus, request),)
+    return None if choice is None else (GangPiece(choice.node, choice.gpus, request),)
 
 
-def whole_gpus(nodes: Nodes) -> I64:
+def whole_gpus(nodes: FreeCapacity) -> I64:
     """Return how many whole GPUs each node has free, shape (nodes,)."""
     return (nodes.gpu_milli == WHOLE).sum(axis=1)
 
 
-def _narrow_node(request: Request, nodes: Nodes, machines: Machines, place: str) -> int:
-    candidates = np.flatnonzero(room(request, nodes))
+def _narrow_node(
+    request: PlacementRequest, nodes: FreeCapacity, machines: NodeFacts, place: str
+) -> int:
+    candidates = np.flatnonzero(nodes_with_room(request, nodes))
     if len(candidates) == 0:
         return -1
     if place == "first-fit":
@@ -99,15 +101,15 @@ def _narrow_node(request: Request, nodes: Nodes, machines: Machines, place: str)
     return _consolidated(request, nodes, machines.group, tightest)
 
 
-def _consolidated(request: Request, nodes: Nodes, group: I64, tightest: I64) -> int:
+def _consolidated(request: PlacementRequest, nodes: FreeCapacity, group: I64, tightest: I64) -> int:
     own = tightest[group[tightest] == group[tightest].min()]
     empties_node = nodes.gpus[own[0]] == request.gpus
     return int(own[-1] if empties_node else own[0])
 
 
 def _place_wide(
-    gang: Gang, nodes: Nodes, machines: Machines, place: PlacePolicy
-) -> tuple[Piece, ...] | None:
+    gang: Gang, nodes: FreeCapacity, machines: NodeFacts, place: PlacePolicy
+) -> tuple[GangPiece, ...] | None:
     permitted = nodes.eligible[gang.request.klass]
     for g in range(int(machines.group.max()) + 1):
         members = permitted & (machines.group == g)
@@ -120,15 +122,15 @@ def _place_wide(
 
 
 def _place_in_group(
-    request: Request,
-    nodes: Nodes,
-    machines: Machines,
+    request: PlacementRequest,
+    nodes: FreeCapacity,
+    machines: NodeFacts,
     place: PlacePolicy,
     members: Bools,
     size: int,
-) -> tuple[Piece, ...] | None:
+) -> tuple[GangPiece, ...] | None:
     count, rest = divmod(request.gpus, size)
-    whole = np.flatnonzero(members & room(_share(request, size), nodes))
+    whole = np.flatnonzero(members & nodes_with_room(_share(request, size), nodes))
     if len(whole) < count:
         return None
     taken = whole[len(whole) - count :][::-1] if place.name == "consolidate" else whole[:count]
@@ -142,8 +144,8 @@ def _place_in_group(
 
 
 def _last_node(
-    request: Request, nodes: Nodes, machines: Machines, place: str, members: Bools
-) -> Piece | None:
+    request: PlacementRequest, nodes: FreeCapacity, machines: NodeFacts, place: str, members: Bools
+) -> GangPiece | None:
     """Return the piece for what whole nodes leave over."""
     only = nodes._replace(eligible=members[None, :])
     name = {"consolidate": "best-fit"}.get(place, place)
@@ -153,13 +155,13 @@ def _last_node(
     return None if node < 0 else _piece(request, nodes, node)
 
 
-def _share(request: Request, gpus: int) -> Request:
+def _share(request: PlacementRequest, gpus: int) -> PlacementRequest:
     """Return what a gang asks on a node where it has `gpus`: CPU and memory by GPU."""
     cpu = -(-request.cpu_milli * gpus // request.gpus)
     memory = -(-request.memory_mib * gpus // request.gpus)
     return request._replace(cpu_milli=cpu, memory_mib=memory, gpus=gpus)
 
 
-def _piece(request: Request, nodes: Nodes, node: int) -> Piece:
+def _piece(request: PlacementRequest, nodes: FreeCapacity, node: int) -> GangPiece:
     free = np.flatnonzero(nodes.gpu_milli[node] >= request.gpu_milli)
-    return Piece(node, tuple(free[: request.gpus].tolist()), request)
+    return GangPiece(node, tuple(free[: request.gpus].tolist()), request)

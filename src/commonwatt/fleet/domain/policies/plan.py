@@ -1,6 +1,6 @@
 """A decision in the making: the state, and what has been decided so far.
 
-Orders, backfill and preemption read and extend a `Plan`; the state that it began
+Orders, backfill and preemption read and extend a `SchedulingPlan`; the state that it began
 from is left as it was.
 """
 
@@ -10,28 +10,28 @@ from dataclasses import replace
 
 import numpy as np
 
-from commonwatt.fleet.domain.policies.gangs import Piece, place_gang
-from commonwatt.fleet.domain.policies.order import Order
-from commonwatt.fleet.domain.policies.place import Nodes, PlacePolicy, move
+from commonwatt.fleet.domain.policies.gangs import GangPiece, place_gang
+from commonwatt.fleet.domain.policies.order import OrderPolicy
+from commonwatt.fleet.domain.policies.place import FreeCapacity, PlacePolicy, apply_request
 from commonwatt.fleet.domain.policies.state import QueueState, gang_of
 from commonwatt.fleet.domain.workload import I64, Bools
 
 
-class Plan:
+class SchedulingPlan:
     """What to start and what to preempt, built up step by step."""
 
     def __init__(
-        self, state: QueueState, order: Order, place: PlacePolicy, *, borrow: bool
+        self, state: QueueState, order: OrderPolicy, place: PlacePolicy, *, borrow: bool
     ) -> None:
         self.state = replace(
             state,
-            nodes=copied(state.nodes),
-            held=dict(state.held),
+            nodes=copy_capacity(state.nodes),
+            held_pieces=dict(state.held_pieces),
             started_ms=state.started_ms.copy(),
             served_ms=state.served_ms.copy(),
         )
         self.order, self.place, self.borrow = order, place, borrow
-        self.starts: dict[int, tuple[Piece, ...]] = {}
+        self.starts: dict[int, tuple[GangPiece, ...]] = {}
         self.preempted: list[int] = []
 
     def queue(self) -> list[int]:
@@ -67,15 +67,15 @@ class Plan:
         np.add.at(used, work.tenant[running], work.demand_milli()[running])
         return used
 
-    def find(self, job: int, nodes: Nodes | None = None) -> tuple[Piece, ...] | None:
+    def find(self, job: int, nodes: FreeCapacity | None = None) -> tuple[GangPiece, ...] | None:
         """Return where `job` fits, on the free room or on `nodes`."""
         room = self.state.nodes if nodes is None else nodes
         return place_gang(gang_of(self.state, job), room, self.state.machines, self.place)
 
-    def start(self, job: int, pieces: tuple[Piece, ...]) -> None:
+    def start(self, job: int, pieces: tuple[GangPiece, ...]) -> None:
         """Let `job` start on `pieces`."""
-        shift(self.state.nodes, pieces, 1)
-        self.starts[job] = self.state.held[job] = pieces
+        apply_pieces(self.state.nodes, pieces, 1)
+        self.starts[job] = self.state.held_pieces[job] = pieces
         self.state.started_ms[job] = self.state.now_ms
         self.state = replace(
             self.state,
@@ -85,7 +85,7 @@ class Plan:
 
     def preempt(self, job: int, *, keep_progress: bool) -> None:
         """Stop running `job` and let it wait again."""
-        shift(self.state.nodes, self.state.held.pop(job), -1)
+        apply_pieces(self.state.nodes, self.state.held_pieces.pop(job), -1)
         if keep_progress:
             self.state.served_ms[job] += self.state.now_ms - self.state.started_ms[job]
         else:
@@ -99,14 +99,14 @@ class Plan:
         )
 
 
-def shift(nodes: Nodes, pieces: tuple[Piece, ...], sign: int) -> None:
+def apply_pieces(nodes: FreeCapacity, pieces: tuple[GangPiece, ...], sign: int) -> None:
     """Take `pieces` out of the room of `nodes` (sign 1), or give them back (sign -1)."""
     for piece in pieces:
         picked = np.array(piece.gpus or (0,), np.int64)
-        move(piece.request, nodes, piece.node, picked, sign)
+        apply_request(piece.request, nodes, piece.node, picked, sign)
 
 
-def copied(nodes: Nodes) -> Nodes:
+def copy_capacity(nodes: FreeCapacity) -> FreeCapacity:
     """Return a copy of the free room that may be changed."""
     return nodes._replace(
         cpu_milli=nodes.cpu_milli.copy(),

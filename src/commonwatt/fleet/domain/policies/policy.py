@@ -8,16 +8,16 @@ from typing import TypeVar
 
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.backfill import BACKFILLS, Backfill
-from commonwatt.fleet.domain.policies.order import ORDERS, Order
+from commonwatt.fleet.domain.policies.backfill import BACKFILLS, BackfillPolicy
+from commonwatt.fleet.domain.policies.order import ORDERS, OrderPolicy
 from commonwatt.fleet.domain.policies.place import PLACES, PlacePolicy
-from commonwatt.fleet.domain.policies.preempt import PREEMPTS, Preempt
+from commonwatt.fleet.domain.policies.preempt import PREEMPTS, PreemptPolicy
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class SchedulingPolicy:
     """How a queue is run.
 
     Args:
@@ -30,10 +30,10 @@ class Policy:
             without cost) or begins again.
     """
 
-    order: Order
+    order: OrderPolicy
     place: PlacePolicy
-    backfill: Backfill
-    preempt: Preempt
+    backfill: BackfillPolicy
+    preempt: PreemptPolicy
     borrow: bool = True
     keep_progress: bool = True
 
@@ -53,7 +53,7 @@ def parse_policy(
     *,
     borrow: bool = True,
     keep_progress: bool = True,
-) -> Policy:
+) -> SchedulingPolicy:
     """Return the policy of these names.
 
     Raises:
@@ -62,7 +62,7 @@ def parse_policy(
     >>> parse_policy("sjf", "best-fit", "easy").name
     'sjf + best-fit + easy'
     """
-    return Policy(
+    return SchedulingPolicy(
         _named("--order", ORDERS, order),
         _named("--place", PLACES, place),
         _named("--backfill", BACKFILLS, backfill),

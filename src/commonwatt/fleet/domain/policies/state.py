@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.fleet.domain.machines import Fleet
-from commonwatt.fleet.domain.policies.gangs import Gang, Machines, Piece
-from commonwatt.fleet.domain.policies.place import Nodes, request_of
+from commonwatt.fleet.domain.policies.gangs import Gang, GangPiece, NodeFacts
+from commonwatt.fleet.domain.policies.place import FreeCapacity, request_of
 from commonwatt.fleet.domain.workload import I64, Workload
 
 
@@ -35,7 +35,7 @@ class QueueState:
         running: Jobs that run, in order of number.
         started_ms: Last start of each running job [ms].
         served_ms: Run time of each job kept from before that start [ms].
-        held: Pieces that each running job holds.
+        held_pieces: Pieces that each running job holds.
         nodes: Free room.
         quota_milli: Quota of each tenant [1/1000 GPU], or None without quotas.
     """
@@ -43,7 +43,7 @@ class QueueState:
     now_ms: int
     workload: Workload
     fleet: Fleet
-    machines: Machines
+    machines: NodeFacts
     klass: I64
     wide: npt.NDArray[np.bool_]
     believed_ms: I64
@@ -53,8 +53,8 @@ class QueueState:
     running: I64
     started_ms: I64
     served_ms: I64
-    held: dict[int, tuple[Piece, ...]]
-    nodes: Nodes
+    held_pieces: dict[int, tuple[GangPiece, ...]]
+    nodes: FreeCapacity
     quota_milli: I64 | None = None
 
 

@@ -18,7 +18,7 @@ _WATCHES = 10
 HORIZON = 1.3  # arrived load of the published runs
 
 
-class Draw(NamedTuple):
+class ArrivalDraw(NamedTuple):
     """What chance decides before a run.
 
     Args:
@@ -30,7 +30,7 @@ class Draw(NamedTuple):
     node_order: I64
 
 
-def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -> Draw:
+def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -> ArrivalDraw:
     """Return the arrivals up to `load` × GPU capacity, and the order of the nodes.
 
     The jobs, sorted by name, are shuffled. While they ask for more than the horizon,
@@ -68,7 +68,7 @@ def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -
     rows = by_name[np.array(order, np.int64)].astype(np.int64)
     if load < HORIZON:
         rows = rows[workload.demand_milli()[rows].cumsum() <= load * fleet.capacity_milli]
-    return Draw(rows, nodes_by_name[np.argsort(places)].astype(np.int64))
+    return ArrivalDraw(rows, nodes_by_name[np.argsort(places)].astype(np.int64))
 
 
 def _tuned(
@@ -95,7 +95,7 @@ def _thinned(
     order: list[int], demand: list[int], excess: float, chance: PublishedChance
 ) -> list[int]:
     """Return `order` without as many jobs, drawn one by one, as make up the excess."""
-    left = Remaining(len(order))
+    left = RemainingPlaces(len(order))
     gone: set[int] = set()
     while excess > 0:
         place = left.take(chance.below(len(order) - len(gone)))
@@ -104,7 +104,7 @@ def _thinned(
     return [job for place, job in enumerate(order) if place not in gone]
 
 
-class Remaining:
+class RemainingPlaces:
     """Places 0 … `count` - 1, of which the k-th left is taken in logarithmic time.
 
     Source: Fenwick (1994), "A New Data Structure for Cumulative Frequency Tables".

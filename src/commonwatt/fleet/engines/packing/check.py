@@ -6,11 +6,13 @@ import numpy as np
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.place.state import I64, Nodes
-from commonwatt.fleet.engines.packing.kernel import Jobs, Trail
+from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity
+from commonwatt.fleet.engines.packing.kernel import PackingJobs, PlacementTrail
 
 
-def check_conservation(start: Nodes, end: Nodes, order: I64, jobs: Jobs, trail: Trail) -> None:
+def check_conservation(
+    start: FreeCapacity, end: FreeCapacity, order: I64, jobs: PackingJobs, trail: PlacementTrail
+) -> None:
     """Raise unless allocated + free = capacity for CPU, memory and every single GPU.
 
     Recounted from the placements, not from the engine's own sums; and no job may
@@ -31,13 +33,13 @@ def check_conservation(start: Nodes, end: Nodes, order: I64, jobs: Jobs, trail: 
         _require("room", bool((left >= 0).all()))
 
 
-def _sum(node: I64, amount: I64, nodes: Nodes) -> I64:
+def _sum(node: I64, amount: I64, nodes: FreeCapacity) -> I64:
     total = np.zeros(len(nodes.gpus), np.int64)
     np.add.at(total, node, amount)
     return total
 
 
-def _held(start: Nodes, order: I64, jobs: Jobs, trail: Trail) -> I64:
+def _held(start: FreeCapacity, order: I64, jobs: PackingJobs, trail: PlacementTrail) -> I64:
     """Return the share held of each GPU, recounted from the placements."""
     gpus = jobs.gpus[order]
     owner = np.repeat(np.arange(len(order)), gpus)

@@ -16,15 +16,21 @@ from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.machines import F64
 from commonwatt.fleet.domain.policies.place import random_fit
 from commonwatt.fleet.domain.policies.place.choose import pick_gpus, score
-from commonwatt.fleet.domain.policies.place.state import I64, Nodes, Request, has_gpus, move
-from commonwatt.fleet.domain.policies.place.typical import Typical, fragmented
+from commonwatt.fleet.domain.policies.place.state import (
+    I64,
+    FreeCapacity,
+    PlacementRequest,
+    apply_request,
+    has_gpus,
+)
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, fragmented
 from commonwatt.fleet.domain.workload import Bools
 
-NO_ROOM = -1
+NO_NODE = -1
 UNKNOWN = 1 << 60  # no score is as high
 
 
-class Jobs(NamedTuple):
+class PackingJobs(NamedTuple):
     """The jobs' requests as columns, shape (jobs,); `shape` numbers equal CPU and GPUs."""
 
     cpu_milli: I64
@@ -35,7 +41,7 @@ class Jobs(NamedTuple):
     shape: I64
 
 
-class Memory(NamedTuple):
+class ScoreMemory(NamedTuple):
     """What is kept between arrivals.
 
     Args:
@@ -48,7 +54,7 @@ class Memory(NamedTuple):
         latest: Last entry of `log` that names each node, shape (nodes,).
         fragmented: Fragmentation of each node now, shape (nodes,).
         changed: Scratch for the nodes that changed, shape (nodes,).
-        among: Scratch for those of them with room, shape (nodes,).
+        candidates: Scratch for those of them with room, shape (nodes,).
         picked: GPUs of the decision at hand, shape (most GPUs on a node,).
     """
 
@@ -60,11 +66,11 @@ class Memory(NamedTuple):
     latest: I64
     fragmented: I64
     changed: I64
-    among: I64
+    candidates: I64
     picked: I64
 
 
-class Trail(NamedTuple):
+class PlacementTrail(NamedTuple):
     """What happened, one entry per arrival.
 
     Args:
@@ -86,12 +92,12 @@ class Trail(NamedTuple):
 def pack(
     code: int,
     order: I64,
-    jobs: Jobs,
-    nodes: Nodes,
-    typical: Typical,
+    jobs: PackingJobs,
+    nodes: FreeCapacity,
+    typical: TypicalDemand,
     draws: F64,
-    memory: Memory,
-    trail: Trail,
+    memory: ScoreMemory,
+    trail: PlacementTrail,
 ) -> None:
     """Place the jobs of `order` one by one under policy `code`, never releasing any.
 
@@ -116,7 +122,7 @@ def pack(
         trail.node[i] = node
         if node >= 0:
             pick_gpus(code, request, nodes, node, typical, draws[i, 1], memory.picked)
-            move(request, nodes, node, memory.picked, 1)
+            apply_request(request, nodes, node, memory.picked, 1)
             for k in range(request.gpus):
                 trail.gpu[trail.first_gpu[i] + k] = memory.picked[k]
             memory.log[placed], memory.latest[node] = node, placed
@@ -127,8 +133,8 @@ def pack(
 
 
 @njit(inner=True)
-def _request(jobs: Jobs, job: int) -> Request:
-    return Request(
+def _request(jobs: PackingJobs, job: int) -> PlacementRequest:
+    return PlacementRequest(
         int(jobs.cpu_milli[job]),
         int(jobs.memory_mib[job]),
         int(jobs.gpus[job]),
@@ -138,7 +144,7 @@ def _request(jobs: Jobs, job: int) -> Request:
 
 
 @njit(inner=True)
-def _measure_all(nodes: Nodes, typical: Typical, table: I64) -> int:
+def _measure_all(nodes: FreeCapacity, typical: TypicalDemand, table: I64) -> int:
     lost = 0
     for node in range(len(nodes.gpus)):
         lost += _measure(nodes, node, typical, table)
@@ -146,7 +152,7 @@ def _measure_all(nodes: Nodes, typical: Typical, table: I64) -> int:
 
 
 @njit(inner=True)
-def _measure(nodes: Nodes, node: int, typical: Typical, table: I64) -> int:
+def _measure(nodes: FreeCapacity, node: int, typical: TypicalDemand, table: I64) -> int:
     """Measure `node` anew and return by how much its fragmentation grew."""
     free = nodes.gpu_milli[node]
     now = fragmented(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
@@ -156,7 +162,9 @@ def _measure(nodes: Nodes, node: int, typical: Typical, table: I64) -> int:
 
 
 @njit(inner=True)
-def _outdated(request: Request, shape: int, nodes: Nodes, memory: Memory, placed: int) -> I64:
+def _outdated(
+    request: PlacementRequest, shape: int, nodes: FreeCapacity, memory: ScoreMemory, placed: int
+) -> I64:
     """Return the nodes with room whose score for the shape must be written anew."""
     start, memory.seen[shape] = memory.seen[shape], placed
     scores = memory.scores[shape]
@@ -164,38 +172,40 @@ def _outdated(request: Request, shape: int, nodes: Nodes, memory: Memory, placed
         memory.top[shape] = UNKNOWN
         for node in range(len(scores)):
             memory.changed[node], scores[node] = node, 0
-        return _with_room(request, nodes, memory.changed, memory.among, scores)
+        return _with_room(request, nodes, memory.changed, memory.candidates, scores)
     found = 0
     for entry in range(start, placed):
         node = memory.log[entry]
         if memory.latest[node] == entry:
             memory.changed[found] = node
             found += 1
-    return _with_room(request, nodes, memory.changed[:found], memory.among, scores)
+    return _with_room(request, nodes, memory.changed[:found], memory.candidates, scores)
 
 
 @njit(inner=True)
-def _with_room(request: Request, nodes: Nodes, changed: I64, among: I64, scores: I64) -> I64:
+def _with_room(
+    request: PlacementRequest, nodes: FreeCapacity, changed: I64, among: I64, scores: I64
+) -> I64:
     """Return the nodes of `changed` with CPU and GPUs enough; the others score -1."""
     found = 0
     for node in changed:
-        if scores[node] == NO_ROOM:  # room never grows here
+        if scores[node] == NO_NODE:  # room never grows here
             continue
         if nodes.cpu_milli[node] >= request.cpu_milli and has_gpus(request, nodes, node):
             among[found] = node
             found += 1
         else:
-            scores[node] = NO_ROOM
+            scores[node] = NO_NODE
     return among[:found]
 
 
 @njit(inner=True)
 def _decide(
     code: int,
-    request: Request,
+    request: PlacementRequest,
     shape: int,
-    nodes: Nodes,
-    memory: Memory,
+    nodes: FreeCapacity,
+    memory: ScoreMemory,
     among: I64,
     draw: float,
 ) -> int:
@@ -212,7 +222,7 @@ def _decide(
 
 
 @njit(inner=True)
-def _leader(shape: int, memory: Memory, among: I64) -> int:
+def _leader(shape: int, memory: ScoreMemory, among: I64) -> int:
     """Return the shape's best node: the old one or a rescored one, unless the old one fell."""
     scores, leader = memory.scores[shape], memory.leader[shape]
     if scores[leader] < memory.top[shape]:
@@ -229,7 +239,7 @@ def _leader(shape: int, memory: Memory, among: I64) -> int:
 
 @njit(inner=True)
 def _best(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools) -> int:
-    best, chosen = NO_ROOM, -1
+    best, chosen = NO_NODE, -1
     for node in range(len(scores)):
         if scores[node] > best and memory_mib[node] >= need_mib and eligible[node]:
             best, chosen = scores[node], node
@@ -249,10 +259,10 @@ def _any(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools, draw: flo
     return -1
 
 
-def blank_memory(shapes: int, arrivals: int, nodes: Nodes) -> Memory:
+def blank_memory(shapes: int, arrivals: int, nodes: FreeCapacity) -> ScoreMemory:
     """Return an empty memory for so many kept shapes, arrivals and nodes."""
     count, width = nodes.gpu_milli.shape
-    return Memory(
+    return ScoreMemory(
         scores=np.zeros((shapes + 1, count), np.int64),
         seen=np.full(shapes + 1, -1, np.int64),
         leader=np.zeros(shapes + 1, np.int64),
@@ -261,14 +271,14 @@ def blank_memory(shapes: int, arrivals: int, nodes: Nodes) -> Memory:
         latest=np.full(count, -1, np.int64),
         fragmented=np.zeros(count, np.int64),
         changed=np.zeros(count, np.int64),
-        among=np.zeros(count, np.int64),
+        candidates=np.zeros(count, np.int64),
         picked=np.zeros(width, np.int64),
     )
 
 
-def blank_trail(gpus: I64) -> Trail:
+def blank_trail(gpus: I64) -> PlacementTrail:
     """Return an empty trail for arrivals that ask for so many `gpus` each."""
-    return Trail(
+    return PlacementTrail(
         node=np.full(len(gpus), -1, np.int64),
         first_gpu=np.concatenate([np.zeros(1, np.int64), gpus.cumsum()])[:-1],
         gpu=np.full(int(gpus.sum()), -1, np.int64),

@@ -12,20 +12,26 @@ from commonwatt.fleet.domain.machines import F64, Fleet
 from commonwatt.fleet.domain.policies.place import PLACES
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy, UserPlacePolicy
 from commonwatt.fleet.domain.policies.place.slices import in_slices
-from commonwatt.fleet.domain.policies.place.state import I64, Nodes, eligibility, idle_nodes
-from commonwatt.fleet.domain.policies.place.typical import POPULARITY, Typical, typical_demand
+from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity, eligibility, idle_nodes
+from commonwatt.fleet.domain.policies.place.typical import POPULARITY, TypicalDemand, typical_demand
 from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.engines.packing.arrivals import draw_arrivals
 from commonwatt.fleet.engines.packing.check import check_conservation
-from commonwatt.fleet.engines.packing.kernel import Jobs, Trail, blank_memory, blank_trail, pack
+from commonwatt.fleet.engines.packing.kernel import (
+    PackingJobs,
+    PlacementTrail,
+    blank_memory,
+    blank_trail,
+    pack,
+)
 from commonwatt.fleet.engines.packing.result import PackingResult
-from commonwatt.fleet.engines.packing.user_policy import pack_plainly
+from commonwatt.fleet.engines.packing.user_policy import pack_stepwise
 
-KEPT_SCORES = 20_000_000  # scores kept between arrivals, 8 bytes each
+MOST_CACHED_SCORES = 20_000_000  # scores kept between arrivals, 8 bytes each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class PackingSetup:
     """Everything that a run needs, prepared from fleet, workload and seed.
 
     Args:
@@ -38,11 +44,11 @@ class Scene:
         shapes: Number of different shapes.
     """
 
-    jobs: Jobs
+    jobs: PackingJobs
     order: I64
-    nodes: Nodes
+    nodes: FreeCapacity
     node_order: I64
-    typical: Typical
+    typical: TypicalDemand
     draws: F64
     shapes: int
 
@@ -73,8 +79,8 @@ def place_arrived_load(
     """
     chosen = _named(policy) if isinstance(policy, str) else policy
     workload = in_slices(workload, fleet)
-    scene = set_scene(fleet, workload, load=load, seed=seed, popularity=popularity)
-    end, trail = run_scene(scene, chosen)
+    scene = prepare_packing(fleet, workload, load=load, seed=seed, popularity=popularity)
+    end, trail = run_packing(scene, chosen)
     check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)
     return PackingResult(
         policy=chosen.name,
@@ -89,14 +95,14 @@ def place_arrived_load(
     )
 
 
-def set_scene(
+def prepare_packing(
     fleet: Fleet, workload: Workload, *, load: float, seed: int, popularity: float = POPULARITY
-) -> Scene:
+) -> PackingSetup:
     """Return the prepared run: who arrives when, on which nodes, with which draws."""
     klass, eligible = eligibility(workload, fleet)
     order, node_order = draw_arrivals(fleet, workload, load=load, seed=seed)
     jobs, shapes = _jobs(workload, klass)
-    return Scene(
+    return PackingSetup(
         jobs=jobs,
         order=order,
         nodes=_reordered(idle_nodes(fleet, eligible), node_order),
@@ -107,23 +113,25 @@ def set_scene(
     )
 
 
-def run_scene(scene: Scene, policy: PlacePolicy | UserPlacePolicy) -> tuple[Nodes, Trail]:
+def run_packing(
+    scene: PackingSetup, policy: PlacePolicy | UserPlacePolicy
+) -> tuple[FreeCapacity, PlacementTrail]:
     """Return the state at the end and what happened, leaving the scene as it was."""
-    nodes = copied(scene.nodes)
+    nodes = copy_capacity(scene.nodes)
     if not isinstance(policy, PlacePolicy):
-        return nodes, pack_plainly(
+        return nodes, pack_stepwise(
             policy, scene.order, scene.jobs, nodes, scene.typical, scene.draws
         )
     trail = blank_trail(scene.jobs.gpus[scene.order])
-    kept = min(scene.shapes, KEPT_SCORES // max(len(nodes.gpus), 1))
+    kept = min(scene.shapes, MOST_CACHED_SCORES // max(len(nodes.gpus), 1))
     memory = blank_memory(kept, len(scene.order), nodes)
     pack(policy.code, scene.order, scene.jobs, nodes, scene.typical, scene.draws, memory, trail)
     return nodes, trail
 
 
-def copied(nodes: Nodes) -> Nodes:
+def copy_capacity(nodes: FreeCapacity) -> FreeCapacity:
     """Return a state of its own that may be changed."""
-    return Nodes(**{name: getattr(nodes, name).copy() for name in Nodes._fields})
+    return FreeCapacity(**{name: getattr(nodes, name).copy() for name in FreeCapacity._fields})
 
 
 def _named(name: str) -> PlacePolicy:
@@ -132,14 +140,14 @@ def _named(name: str) -> PlacePolicy:
     return PLACES[name]
 
 
-def _jobs(workload: Workload, klass: I64) -> tuple[Jobs, int]:
+def _jobs(workload: Workload, klass: I64) -> tuple[PackingJobs, int]:
     """Return the requests as columns; shapes are numbered by popularity."""
     gpu_milli = np.where(workload.gpus > 0, workload.gpu_milli, 0).astype(np.int64)
     asked = np.stack([workload.cpu_milli, workload.gpus.astype(np.int64), gpu_milli], axis=1)
     _, shape, counts = np.unique(asked, axis=0, return_inverse=True, return_counts=True)
     rank = np.empty(len(counts), np.int64)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    jobs = Jobs(
+    jobs = PackingJobs(
         cpu_milli=workload.cpu_milli.astype(np.int64),
         memory_mib=workload.memory_mib.astype(np.int64),
         gpus=workload.gpus.astype(np.int64),
@@ -150,10 +158,10 @@ def _jobs(workload: Workload, klass: I64) -> tuple[Jobs, int]:
     return jobs, len(counts)
 
 
-def _reordered(nodes: Nodes, order: I64) -> Nodes:
-    columns = {name: getattr(nodes, name)[order].copy() for name in Nodes._fields[:-1]}
-    return Nodes(**columns, eligible=nodes.eligible[:, order].copy())
+def _reordered(nodes: FreeCapacity, order: I64) -> FreeCapacity:
+    columns = {name: getattr(nodes, name)[order].copy() for name in FreeCapacity._fields[:-1]}
+    return FreeCapacity(**columns, eligible=nodes.eligible[:, order].copy())
 
 
-def _in_fleet_order(trail: Trail, node_order: I64) -> Trail:
+def _in_fleet_order(trail: PlacementTrail, node_order: I64) -> PlacementTrail:
     return trail._replace(node=np.where(trail.node >= 0, node_order[trail.node], -1))

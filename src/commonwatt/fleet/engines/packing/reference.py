@@ -18,7 +18,7 @@ from commonwatt.fleet.domain.machines import SHARED, Fleet
 from commonwatt.fleet.domain.workload import Workload
 
 
-class Ask(NamedTuple):
+class ReferenceRequest(NamedTuple):
     """One job's request; `types` and `sites` empty allow all."""
 
     cpu: int
@@ -30,13 +30,13 @@ class Ask(NamedTuple):
     tenant: int
 
     @property
-    def whole(self) -> bool:
+    def asks_whole_gpus(self) -> bool:
         """Whether it asks for whole GPUs."""
         return self.share == 1000
 
 
 @dataclass(slots=True)
-class Node:
+class ReferenceNode:
     """One node; `cpu` and `memory` are None where unknown, and then bind nothing."""
 
     cpu: int | None
@@ -49,15 +49,15 @@ class Node:
 
 
 @dataclass(slots=True, kw_only=True)
-class World:
+class ReferenceContext:
     """What scores may look at beside node and job."""
 
     largest_cpu: int
     largest_gpu: int
-    typical: list[tuple[Ask, Fraction]]
+    typical: list[tuple[ReferenceRequest, Fraction]]
 
 
-class Step(NamedTuple):
+class ReferencePlacement(NamedTuple):
     """What became of one arrival: node (-1: none had room), GPUs, fragmented GPUs."""
 
     node: int
@@ -65,7 +65,7 @@ class Step(NamedTuple):
     fragmented: Fraction
 
 
-def pack_slowly(
+def pack_reference(
     fleet: Fleet,
     workload: Workload,
     policy: str,
@@ -74,7 +74,7 @@ def pack_slowly(
     node_order: Sequence[int],
     draws: Sequence[Sequence[float]],
     popularity: float = 0.95,
-) -> list[Step]:
+) -> list[ReferencePlacement]:
     """Place the jobs of `order` one by one; return what became of each.
 
     Args:
@@ -88,12 +88,12 @@ def pack_slowly(
     """
     nodes = _nodes(fleet)
     asks = [_ask(workload, job) for job in range(len(workload))]
-    world = World(
+    world = ReferenceContext(
         largest_cpu=max(1, *(int(cpu) for cpu in fleet.cpu_milli)),
         largest_gpu=1000 * max(1, *(int(gpus) for gpus in fleet.gpus)),
         typical=_typical(asks, popularity),
     )
-    losses = [lost(node, world) for node in nodes]
+    losses = [fragmented_share(node, world) for node in nodes]
     return [
         _step(asks[job], nodes, losses, node_order, policy, world, draw)
         for job, draw in zip(order, draws, strict=True)
@@ -101,30 +101,30 @@ def pack_slowly(
 
 
 def _step(
-    ask: Ask,
-    nodes: list[Node],
+    ask: ReferenceRequest,
+    nodes: list[ReferenceNode],
     losses: list[Fraction],
     node_order: Sequence[int],
     policy: str,
-    world: World,
+    world: ReferenceContext,
     draw: Sequence[float],
-) -> Step:
+) -> ReferencePlacement:
     """Place one job, keep the fragmentation of each node in `losses`, say what became of it."""
     index = _chosen(ask, nodes, node_order, policy, world, draw[0])
     gpus: tuple[int, ...] = ()
     if index >= 0:
         gpus = _gpus(ask, nodes[index], policy, world, draw[1])
         _take(ask, nodes[index], gpus)
-        losses[index] = lost(nodes[index], world)
-    return Step(index, gpus, sum(losses, Fraction(0)))
+        losses[index] = fragmented_share(nodes[index], world)
+    return ReferencePlacement(index, gpus, sum(losses, Fraction(0)))
 
 
 def _chosen(
-    ask: Ask,
-    nodes: list[Node],
+    ask: ReferenceRequest,
+    nodes: list[ReferenceNode],
     node_order: Sequence[int],
     policy: str,
-    world: World,
+    world: ReferenceContext,
     draw: float,
 ) -> int:
     fitting = [index for index in node_order if _fits(ask, nodes[index])]
@@ -135,7 +135,7 @@ def _chosen(
     return max(fitting, key=lambda index: SCORES[policy](ask, nodes[index], world))
 
 
-def _fits(ask: Ask, node: Node) -> bool:
+def _fits(ask: ReferenceRequest, node: ReferenceNode) -> bool:
     return (
         (node.cpu is None or node.cpu >= ask.cpu)
         and (node.memory is None or node.memory >= ask.memory)
@@ -146,18 +146,20 @@ def _fits(ask: Ask, node: Node) -> bool:
     )
 
 
-def _take(ask: Ask, node: Node, gpus: Sequence[int]) -> None:
+def _take(ask: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int]) -> None:
     node.cpu = None if node.cpu is None else node.cpu - ask.cpu
     node.memory = None if node.memory is None else node.memory - ask.memory
     for gpu in gpus:
         node.free[gpu] -= ask.share
     if ask.gpus:
-        node.kinds[ask.gpus if ask.whole else 0] += 1
+        node.kinds[ask.gpus if ask.asks_whole_gpus else 0] += 1
 
 
-def _gpus(ask: Ask, node: Node, policy: str, world: World, draw: float) -> tuple[int, ...]:
+def _gpus(
+    ask: ReferenceRequest, node: ReferenceNode, policy: str, world: ReferenceContext, draw: float
+) -> tuple[int, ...]:
     fitting = [gpu for gpu, free in enumerate(node.free) if ask.gpus and free >= ask.share]
-    if ask.gpus != 1 or ask.whole:
+    if ask.gpus != 1 or ask.asks_whole_gpus:
         if policy != "first-fit":
             fitting.sort(key=lambda gpu: node.free[gpu])
         return tuple(fitting[: ask.gpus])
@@ -174,12 +176,12 @@ def _gpus(ask: Ask, node: Node, policy: str, world: World, draw: float) -> tuple
             return (min(fitting, key=lambda gpu: node.free[gpu]),)
 
 
-def lost(node: Node, world: World) -> Fraction:
+def fragmented_share(node: ReferenceNode, world: ReferenceContext) -> Fraction:
     """Return the fragmented share of a node [1/1000 GPU]: a mean over typical jobs."""
     return sum((part * _lost_to(ask, node) for ask, part in world.typical), Fraction(0))
 
 
-def _lost_to(ask: Ask, node: Node) -> int:
+def _lost_to(ask: ReferenceRequest, node: ReferenceNode) -> int:
     """Return the free share of `node` that jobs like `ask` cannot use [1/1000 GPU]."""
     enough = [free for free in node.free if free >= ask.share]
     serves = (
@@ -191,35 +193,39 @@ def _lost_to(ask: Ask, node: Node) -> int:
     return sum(node.free) - (sum(enough) if serves else 0)
 
 
-def _level(ask: Ask, node: Node, gpus: Sequence[int], world: World) -> int:
-    after = Node(node.cpu, node.memory, node.free.copy(), node.gpu_type, node.site, node.tenant)
+def _level(
+    ask: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int], world: ReferenceContext
+) -> int:
+    after = ReferenceNode(
+        node.cpu, node.memory, node.free.copy(), node.gpu_type, node.site, node.tenant
+    )
     _take(ask, after, gpus)
-    fall = float((lost(node, world) - lost(after, world)) / 1000)
+    fall = float((fragmented_share(node, world) - fragmented_share(after, world)) / 1000)
     return int(100 / (1 + math.exp(-fall)))
 
 
-def _left(ask: Ask, node: Node, world: World) -> float:
+def _left(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> float:
     cpu = 0 if node.cpu is None else node.cpu - ask.cpu
     gpu = sum(node.free) - ask.gpus * ask.share
     return cpu / world.largest_cpu * 0.5 + gpu / world.largest_gpu * 0.5
 
 
-def _best_fit(ask: Ask, node: Node, world: World) -> int:
+def _best_fit(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
     return int((1.0 - _left(ask, node, world)) * 100.0)
 
 
-def _worst_fit(ask: Ask, node: Node, world: World) -> int:
+def _worst_fit(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
     return int(_left(ask, node, world) * 100.0)
 
 
-def _dot_product(ask: Ask, node: Node, world: World) -> int:
+def _dot_product(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
     cpu = 0 if node.cpu is None else node.cpu
     product = (cpu / world.largest_cpu) * (ask.cpu / world.largest_cpu)
     product += sum(node.free) / world.largest_gpu * (ask.gpus * ask.share / world.largest_gpu)
     return max(0, int(100.0 * (1.0 - product / 2.0)))
 
 
-def _gpu_packing(ask: Ask, node: Node, _: World) -> int:
+def _gpu_packing(ask: ReferenceRequest, node: ReferenceNode, _: ReferenceContext) -> int:
     if not ask.gpus:
         return 0
     idle = node.free.count(1000)
@@ -231,27 +237,27 @@ def _gpu_packing(ask: Ask, node: Node, _: World) -> int:
     return max(100 - sum(free // 10 for free in taken) // 10, 50)
 
 
-def _gpu_clustering(ask: Ask, node: Node, world: World) -> int:
+def _gpu_clustering(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
     if not ask.gpus:
         return 0
     present = {kind for kind, count in node.kinds.items() if count}
-    same = (ask.gpus if ask.whole else 0) in present
+    same = (ask.gpus if ask.asks_whole_gpus else 0) in present
     company = (75 if len(present) == 1 else 50) if same else (0 if present else 25)
     return company + 25 * (world.largest_gpu - sum(node.free)) // world.largest_gpu
 
 
-def _consolidate(ask: Ask, node: Node, world: World) -> int:
+def _consolidate(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
     left = sum(node.free) - ask.gpus * ask.share
     in_use = sum(node.free) < 1000 * len(node.free)
     return (world.largest_gpu if in_use else -world.largest_gpu) - left
 
 
-def _fgd(ask: Ask, node: Node, world: World) -> int:
+def _fgd(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
     gpus = _gpus(ask, node, "fgd", world, 0.0)
     return _level(ask, node, gpus, world)
 
 
-SCORES: dict[str, Callable[[Ask, Node, World], int]] = {
+SCORES: dict[str, Callable[[ReferenceRequest, ReferenceNode, ReferenceContext], int]] = {
     "first-fit": lambda _ask, _node, _world: 0,
     "best-fit": _best_fit,
     "worst-fit": _worst_fit,
@@ -263,7 +269,9 @@ SCORES: dict[str, Callable[[Ask, Node, World], int]] = {
 }
 
 
-def _typical(asks: list[Ask], popularity: float) -> list[tuple[Ask, Fraction]]:
+def _typical(
+    asks: list[ReferenceRequest], popularity: float
+) -> list[tuple[ReferenceRequest, Fraction]]:
     """Return the most popular requests with their weights, which sum to 1."""
     plain = [ask._replace(memory=0, sites=frozenset(), tenant=0) for ask in asks]
     counts = Counter(plain)
@@ -272,7 +280,7 @@ def _typical(asks: list[Ask], popularity: float) -> list[tuple[Ask, Fraction]]:
         key=lambda ask: (counts[ask], ask.cpu, ask.share, ask.gpus, "|".join(sorted(ask.types))),
         reverse=True,
     )
-    kept: list[Ask] = []
+    kept: list[ReferenceRequest] = []
     for ask in ranked:
         if sum(counts[other] for other in kept) >= popularity * len(asks):
             break
@@ -281,9 +289,9 @@ def _typical(asks: list[Ask], popularity: float) -> list[tuple[Ask, Fraction]]:
     return [(ask, Fraction(counts[ask], total)) for ask in kept]
 
 
-def _nodes(fleet: Fleet) -> list[Node]:
+def _nodes(fleet: Fleet) -> list[ReferenceNode]:
     return [
-        Node(
+        ReferenceNode(
             int(fleet.cpu_milli[i]) or None,
             int(fleet.memory_mib[i]) or None,
             [1000] * int(fleet.gpus[i]),
@@ -295,9 +303,9 @@ def _nodes(fleet: Fleet) -> list[Node]:
     ]
 
 
-def _ask(workload: Workload, job: int) -> Ask:
+def _ask(workload: Workload, job: int) -> ReferenceRequest:
     gpus = int(workload.gpus[job])
-    return Ask(
+    return ReferenceRequest(
         int(workload.cpu_milli[job]),
         int(workload.memory_mib[job]),
         gpus,

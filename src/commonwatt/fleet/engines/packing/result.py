@@ -8,21 +8,23 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from commonwatt.catalogue.tables import Column, Table
+from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.core.hashes import arrays_sha256
 from commonwatt.fleet.domain.machines import F64
-from commonwatt.fleet.domain.policies.place.state import I64, Nodes
-from commonwatt.fleet.engines.packing.kernel import Trail
+from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity
+from commonwatt.fleet.engines.packing.kernel import PlacementTrail
 
-CURVE: Final = Table(
+CURVE: Final = TableSchema(
     "packing_curve",
     "Shares of the fleet's GPUs while jobs arrive and none leaves.",
     (
-        Column("arrived_percent", "count", "%", "GPU demand arrived, over GPU capacity, rounded"),
-        Column("allocated_gpu_share", "number", "1", "Allocated GPU over all GPU"),
-        Column("unallocated_gpu_share", "number", "1", "1 - allocated GPU over all GPU"),
-        Column("fragmented_gpu_share", "number", "1", "Fragmented GPU over all GPU"),
-        Column("fragmented_idle_share", "number", "1", "Fragmented GPU over idle GPU"),
+        TableColumn(
+            "arrived_percent", "count", "%", "GPU demand arrived, over GPU capacity, rounded"
+        ),
+        TableColumn("allocated_gpu_share", "number", "1", "Allocated GPU over all GPU"),
+        TableColumn("unallocated_gpu_share", "number", "1", "1 - allocated GPU over all GPU"),
+        TableColumn("fragmented_gpu_share", "number", "1", "Fragmented GPU over all GPU"),
+        TableColumn("fragmented_idle_share", "number", "1", "Fragmented GPU over idle GPU"),
     ),
 )
 
@@ -52,8 +54,8 @@ class PackingResult:
     weight: int
     order: I64
     arrived_milli: I64
-    trail: Trail
-    nodes: Nodes
+    trail: PlacementTrail
+    nodes: FreeCapacity
 
     @property
     def jobs(self) -> int:
@@ -89,8 +91,8 @@ class PackingResult:
     @property
     def result_sha256(self) -> str:
         """Digest of every placement and of the final state."""
-        state = {f"nodes.{name}": getattr(self.nodes, name) for name in Nodes._fields}
-        trail = {f"trail.{name}": getattr(self.trail, name) for name in Trail._fields}
+        state = {f"nodes.{name}": getattr(self.nodes, name) for name in FreeCapacity._fields}
+        trail = {f"trail.{name}": getattr(self.trail, name) for name in PlacementTrail._fields}
         return arrays_sha256(state | trail | {"order": self.order})
 
     def curve(self) -> pl.DataFrame:

@@ -9,14 +9,25 @@ from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import F64
 from commonwatt.fleet.domain.policies.place.gpus import pick_tightest
 from commonwatt.fleet.domain.policies.place.policy import UserPlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, Nodes, Request, fits, move
-from commonwatt.fleet.domain.policies.place.typical import Typical, fragmented
-from commonwatt.fleet.engines.packing.kernel import Jobs, Trail, blank_trail
+from commonwatt.fleet.domain.policies.place.state import (
+    I64,
+    FreeCapacity,
+    PlacementRequest,
+    apply_request,
+    fits,
+)
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, fragmented
+from commonwatt.fleet.engines.packing.kernel import PackingJobs, PlacementTrail, blank_trail
 
 
-def pack_plainly(
-    policy: UserPlacePolicy, order: I64, jobs: Jobs, nodes: Nodes, typical: Typical, draws: F64
-) -> Trail:
+def pack_stepwise(
+    policy: UserPlacePolicy,
+    order: I64,
+    jobs: PackingJobs,
+    nodes: FreeCapacity,
+    typical: TypicalDemand,
+    draws: F64,
+) -> PlacementTrail:
     """Place the jobs of `order` as `policy` says, changing `nodes`; return what happened.
 
     The policy names a node; on it, shares go to the tightest GPUs with room.
@@ -29,13 +40,13 @@ def pack_plainly(
     lost = sum(_lost(nodes, node, typical) for node in range(len(nodes.gpus)))
     allocated = 0
     for i, job in enumerate(order.tolist()):
-        request = Request(*(int(column[job]) for column in jobs[:-1]))
+        request = PlacementRequest(*(int(column[job]) for column in jobs[:-1]))
         node = int(policy.choose(request, nodes, float(draws[i, 0])))
         _check(policy, request, nodes, node)
         if node >= 0:
             lost -= _lost(nodes, node, typical)
             pick_tightest(request, nodes.gpu_milli[node], picked)
-            move(request, nodes, node, picked, 1)
+            apply_request(request, nodes, node, picked, 1)
             first = int(trail.first_gpu[i])
             trail.gpu[first : first + request.gpus] = picked[: request.gpus]
             allocated += request.gpus * request.gpu_milli
@@ -44,12 +55,14 @@ def pack_plainly(
     return trail
 
 
-def _lost(nodes: Nodes, node: int, typical: Typical) -> int:
+def _lost(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
     cpu = int(nodes.cpu_milli[node])
     return int(fragmented(cpu, nodes.gpu_milli[node], int(nodes.gpu_type[node]), typical))
 
 
-def _check(policy: UserPlacePolicy, request: Request, nodes: Nodes, node: int) -> None:
+def _check(
+    policy: UserPlacePolicy, request: PlacementRequest, nodes: FreeCapacity, node: int
+) -> None:
     if node == -1 or (0 <= node < len(nodes.gpus) and fits(request, nodes, node)):
         return
     raise UsageError(

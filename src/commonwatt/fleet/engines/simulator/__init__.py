@@ -5,16 +5,16 @@ plain event loop serves everything else; a slow twin on SimPy calls the policies
 pure functions at each event and must agree with both, job for job.
 """
 
-from commonwatt.fleet.domain.result import JobState, Result, Segments
+from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.engines.simulator.simulate import Runtime, simulate
-from commonwatt.fleet.engines.simulator.user_policy import Job, UserPolicy, simulate_user
+from commonwatt.fleet.engines.simulator.user_policy import PolicyJob, UserPolicy, simulate_user
 
 __all__ = [
-    "Job",
     "JobState",
-    "Result",
+    "PolicyJob",
     "Runtime",
     "Segments",
+    "SimulationResult",
     "UserPolicy",
     "simulate",
     "simulate_user",

@@ -16,7 +16,7 @@ import numpy as np
 from commonwatt.core.jit import njit
 from commonwatt.fleet.domain.workload import I64
 from commonwatt.fleet.engines.simulator.bits import LATER, NONE, ONE
-from commonwatt.fleet.engines.simulator.shapes import NEVER, Shapes
+from commonwatt.fleet.engines.simulator.shapes import NEVER_FITS, GangShapes
 
 
 class Estimates(NamedTuple):
@@ -39,12 +39,12 @@ class Estimates(NamedTuple):
     job_at: I64
 
 
-def no_estimates(shapes: Shapes, by_rank: I64, *, used: bool) -> Estimates:
+def no_estimates(shapes: GangShapes, by_rank: I64, *, used: bool) -> Estimates:
     """Return empty trees for jobs whose queue order is `by_rank`."""
     if not used:
         none = np.zeros(0, np.int64)
         return Estimates(none, none, none, none, none, none)
-    queued = by_rank[shapes.of_job[by_rank] != NEVER]
+    queued = by_rank[shapes.of_job[by_rank] != NEVER_FITS]
     by_shape = np.argsort(shapes.of_job[queued], kind="stable")
     job = queued[by_shape]
     members = np.bincount(shapes.of_job[job], minlength=len(shapes.need))

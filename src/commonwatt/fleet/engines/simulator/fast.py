@@ -11,12 +11,12 @@ from commonwatt.core.errors import TraceError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES
 from commonwatt.fleet.domain.policies.place.state import WHOLE
-from commonwatt.fleet.domain.result import JobState, Result, Segments
+from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64
 from commonwatt.fleet.engines.simulator.bits import tower
 from commonwatt.fleet.engines.simulator.estimates import no_estimates
-from commonwatt.fleet.engines.simulator.gangs import Held
-from commonwatt.fleet.engines.simulator.identities import expect
+from commonwatt.fleet.engines.simulator.gangs import HeldPlaces
+from commonwatt.fleet.engines.simulator.identities import check_law
 from commonwatt.fleet.engines.simulator.kernel import (
     BITS,
     EASY,
@@ -26,23 +26,28 @@ from commonwatt.fleet.engines.simulator.kernel import (
     NOTES,
     PROMISED_TO,
     TOO_LATE,
-    World,
+    KernelState,
     replay,
 )
 from commonwatt.fleet.engines.simulator.nodesets import NodeSets, idle_sets
 from commonwatt.fleet.engines.simulator.releases import no_releases
-from commonwatt.fleet.engines.simulator.setup import Setup, first_state
-from commonwatt.fleet.engines.simulator.shapes import NEVER, Shapes, job_shapes, node_groups
+from commonwatt.fleet.engines.simulator.setup import ReplaySetup, first_state
+from commonwatt.fleet.engines.simulator.shapes import (
+    NEVER_FITS,
+    GangShapes,
+    job_shapes,
+    node_groups,
+)
 
 T = TypeVar("T", bound=np.generic)
 
 
-def can_be_fast(setup: Setup) -> bool:
+def can_be_fast(setup: ReplaySetup) -> bool:
     """Return whether the compiled kernel serves these inputs at once."""
     return setup.policy.order.fixed and can_rank(setup)
 
 
-def can_rank(setup: Setup) -> bool:
+def can_rank(setup: ReplaySetup) -> bool:
     """Return whether the compiled kernel serves these inputs once the order is known."""
     work, fleet, policy = setup.workload, setup.fleet, setup.policy
     return (
@@ -56,7 +61,7 @@ def can_rank(setup: Setup) -> bool:
     )
 
 
-def replay_fast(setup: Setup) -> Result:
+def replay_fast(setup: ReplaySetup) -> SimulationResult:
     """Return the outcome of `setup` by the compiled kernel."""
     if setup.policy.order.name == "fifo":
         jobs = np.arange(len(setup.workload))
@@ -64,24 +69,24 @@ def replay_fast(setup: Setup) -> Result:
     return replay_ranked(setup, _keys(setup))
 
 
-def replay_ranked(setup: Setup, keys: I64) -> Result:
+def replay_ranked(setup: ReplaySetup, keys: I64) -> SimulationResult:
     """Return the outcome of `setup` where the least of `keys`, shape (jobs,), goes first."""
     return _replay(setup, *_ranks(keys))
 
 
-def _replay(setup: Setup, rank: I64, by_rank: I64) -> Result:
+def _replay(setup: ReplaySetup, rank: I64, by_rank: I64) -> SimulationResult:
     world = _world(setup, rank, by_rank)
     replay(world)
     if world.note[TOO_LATE]:
         wanted = Message("submissions and run times that fit in a few thousand years")
         raise TraceError("runtime", found=Message("a job that ends too late"), wanted=wanted)
-    expect("GPUs of a node", world.note[FAULTS] == 0)
+    check_law("GPUs of a node", world.note[FAULTS] == 0)
     idle = world.sets.free == world.sets.size[world.sets.group]
-    expect("GPUs given back", idle[world.sets.node >= 0].all())
+    check_law("GPUs given back", idle[world.sets.node >= 0].all())
     return _result(setup, world)
 
 
-def _world(setup: Setup, rank: I64, by_rank: I64) -> World:
+def _world(setup: ReplaySetup, rank: I64, by_rank: I64) -> KernelState:
     work, easy = setup.workload, setup.policy.backfill.name == "easy"
     group = node_groups(setup.fleet)
     shapes = job_shapes(work, setup.fleet, group)
@@ -93,7 +98,7 @@ def _world(setup: Setup, rank: I64, by_rank: I64) -> World:
     note[PROMISED_TO] = NOBODY
     note[EASY], note[MODE] = easy, setup.policy.place.code
     note[BITS] = max(len(work) - 1, 1).bit_length()
-    return World(
+    return KernelState(
         submit=work.submit_ms,
         runtime=work.runtime_ms,
         believed=setup.believed_ms,
@@ -102,7 +107,7 @@ def _world(setup: Setup, rank: I64, by_rank: I64) -> World:
         start=np.full(len(work), -1, np.int64),
         shapes=shapes,
         sets=sets,
-        held=Held(np.full(len(work), -1, np.int64), wide_at, np.zeros(places, np.int64)),
+        held=HeldPlaces(np.full(len(work), -1, np.int64), wide_at, np.zeros(places, np.int64)),
         queue=queue,
         floors=floors,
         ends=np.empty(len(work) + 1, np.int64),
@@ -130,31 +135,31 @@ def _ranks(keys: I64) -> tuple[I64, I64]:
     return rank, by_rank
 
 
-def _keys(setup: Setup) -> I64:
+def _keys(setup: ReplaySetup) -> I64:
     if setup.policy.order.name == "sjf":
         return setup.believed_ms
     state = first_state(setup)
     return setup.policy.order.keys(state, np.arange(len(setup.workload)))
 
 
-def _room_for_wide(shapes: Shapes, sets: NodeSets) -> tuple[I64, int]:
+def _room_for_wide(shapes: GangShapes, sets: NodeSets) -> tuple[I64, int]:
     """Return where each wide gang notes its places, and how many places that takes."""
     smallest = max(int(sets.size[sets.size > 0].min(initial=1 << 30)), 1)
     most = np.where(shapes.wide == 1, -(-shapes.need // smallest), 0)
     if not most.any():
         return np.zeros(0, np.int64), 0
-    counts = np.where(shapes.of_job == NEVER, 0, most[shapes.of_job])
+    counts = np.where(shapes.of_job == NEVER_FITS, 0, most[shapes.of_job])
     ends = np.cumsum(counts)
     return ends - counts, int(ends[-1])
 
 
-def _result(setup: Setup, world: World) -> Result:
+def _result(setup: ReplaySetup, world: KernelState) -> SimulationResult:
     work, start = setup.workload, world.start
     ran = start >= 0
     end = np.where(ran, start + work.runtime_ms, -1)
     state = np.where(ran, JobState.FINISHED, JobState.WAITING).astype(np.int32)
-    state[world.shapes.of_job == NEVER] = JobState.REJECTED
-    return Result(
+    state[world.shapes.of_job == NEVER_FITS] = JobState.REJECTED
+    return SimulationResult(
         start_ms=start,
         end_ms=end,
         pending_ms=np.where(ran, start - work.submit_ms, -1),
@@ -164,7 +169,7 @@ def _result(setup: Setup, world: World) -> Result:
     )
 
 
-def _segments(setup: Setup, world: World, jobs: I64) -> Segments:
+def _segments(setup: ReplaySetup, world: KernelState, jobs: I64) -> Segments:
     work, shapes = setup.workload, world.shapes
     place, gpus = _taken(world.held.place, jobs), _taken(work.gpus, jobs).astype(np.int64)
     start = _taken(world.start, jobs)

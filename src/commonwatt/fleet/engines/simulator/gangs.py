@@ -21,13 +21,13 @@ from commonwatt.fleet.engines.simulator.nodesets import (
     last_place,
     set_free,
 )
-from commonwatt.fleet.engines.simulator.shapes import Shapes
+from commonwatt.fleet.engines.simulator.shapes import GangShapes
 
 FIRST, BEST, WORST = first_fit.CODE, best_fit.CODE, worst_fit.CODE
 CONSOLIDATE = consolidate.CODE
 
 
-class Held(NamedTuple):
+class HeldPlaces(NamedTuple):
     """Which places hold which job.
 
     Args:
@@ -42,7 +42,7 @@ class Held(NamedTuple):
 
 
 @njit(bare=True, hot=True)
-def narrow_fits(count: I64, sets: NodeSets, shapes: Shapes, shape: int) -> bool:
+def narrow_fits(count: I64, sets: NodeSets, shapes: GangShapes, shape: int) -> bool:
     """Return whether some node of the shape's groups has room, by `count` of nodes."""
     need = shapes.need[shape]
     for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
@@ -54,7 +54,7 @@ def narrow_fits(count: I64, sets: NodeSets, shapes: Shapes, shape: int) -> bool:
 
 
 @njit(bare=True)
-def wide_group(count: I64, sets: NodeSets, shapes: Shapes, shape: int) -> int:
+def wide_group(count: I64, sets: NodeSets, shapes: GangShapes, shape: int) -> int:
     """Return the first group with room for a wide gang, or -1."""
     need = shapes.need[shape]
     for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
@@ -78,7 +78,7 @@ def _group_holds(count: I64, g: int, nodes: int, rest: int, size: int) -> bool:
 
 
 @njit(bare=True, hot=True)
-def gang_fits(count: I64, sets: NodeSets, shapes: Shapes, shape: int) -> bool:
+def gang_fits(count: I64, sets: NodeSets, shapes: GangShapes, shape: int) -> bool:
     """Return whether a gang of this shape could start, by `count` of nodes."""
     if shapes.need[shape] == 0:
         return True
@@ -88,7 +88,7 @@ def gang_fits(count: I64, sets: NodeSets, shapes: Shapes, shape: int) -> bool:
 
 
 @njit(bare=True, hot=True)
-def narrow_place(sets: NodeSets, shapes: Shapes, shape: int, mode: int) -> int:
+def narrow_place(sets: NodeSets, shapes: GangShapes, shape: int, mode: int) -> int:
     """Return the place that takes a gang of one node under place policy `mode`, or -1."""
     need = shapes.need[shape]
     best, best_level, chosen = NONE, NONE, NONE
@@ -142,17 +142,19 @@ def _level(sets: NodeSets, g: int, need: int, mode: int) -> int:
 
 
 @njit(bare=True)
-def take_wide(sets: NodeSets, held: Held, job: int, g: int, need: int, mode: int) -> None:
+def place_wide_gang(
+    sets: NodeSets, held_places: HeldPlaces, job: int, g: int, need: int, mode: int
+) -> None:
     """Give `job` whole nodes of group `g`, and one more for what is left over."""
-    size, at = sets.size[g], held.wide_at[job]
-    held.place[job] = g
+    size, at = sets.size[g], held_places.wide_at[job]
+    held_places.place[job] = g
     for i in range(need // size):
         place = last_place(sets, g, size) if mode == CONSOLIDATE else first_place(sets, g, size)
         set_free(sets, place, sets.free[place] - size)
-        held.wide[at + i] = place
+        held_places.wide[at + i] = place
     rest = need % size
     if rest > 0:
         level = _level(sets, g, rest, mode)
         place = _earliest(sets, g, rest) if mode == FIRST else first_place(sets, g, level)
         set_free(sets, place, sets.free[place] - rest)
-        held.wide[at + need // size] = place
+        held_places.wide[at + need // size] = place

@@ -8,32 +8,32 @@ from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.policies.place.state import WHOLE
-from commonwatt.fleet.domain.result import JobState, Result, Segments, exact_sum
+from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult, exact_sum
 from commonwatt.fleet.domain.workload import Workload
 
-CHECKED_AGAIN = 200_000  # segments
+SEGMENTS_RECHECKED = 200_000  # segments
 
 
-def check_identities(result: Result, workload: Workload, fleet: Fleet) -> None:
+def check_identities(result: SimulationResult, workload: Workload, fleet: Fleet) -> None:
     """Raise where a conservation law does not close, or a job ran where it may not.
 
     1. Every job is in exactly one final state, and a finished one has run its time.
     2. GPU time asked = served + lost (rejected) + waiting; GPU time held = served + redone.
     3. GPU time at a site that a job may not use is nought.
     4. No node ever holds more than it has; the kernel checks each start and stop,
-       and up to `CHECKED_AGAIN` of them are checked again here from the outcome.
+       and up to `SEGMENTS_RECHECKED` of them are checked again here from the outcome.
 
     Raises:
         IdentityError: One of them does not hold.
     """
     _check_states(result, workload)
     _check_gpu_time(result, workload)
-    expect("GPU time beyond a rule", gpu_time_beyond_rules(result, workload, fleet) == 0)
-    if len(result.segments) <= CHECKED_AGAIN:
+    check_law("GPU time beyond a rule", gpu_time_beyond_rules(result, workload, fleet) == 0)
+    if len(result.segments) <= SEGMENTS_RECHECKED:
         check_nodes(result.segments, fleet)
 
 
-def gpu_time(result: Result, workload: Workload) -> dict[str, int]:
+def gpu_time(result: SimulationResult, workload: Workload) -> dict[str, int]:
     """Return GPU time [milli-GPU ms] asked, served, lost, waiting, held and redone."""
     demand = workload.demand_milli()
     asked = demand * workload.runtime_ms
@@ -50,7 +50,7 @@ def gpu_time(result: Result, workload: Workload) -> dict[str, int]:
     }
 
 
-def gpu_time_beyond_rules(result: Result, workload: Workload, fleet: Fleet) -> int:
+def gpu_time_beyond_rules(result: SimulationResult, workload: Workload, fleet: Fleet) -> int:
     """Return the GPU time at sites that a job may not use [milli-GPU ms].
 
     Read from the bits of each job and the site of each node, not by way of the classes
@@ -65,28 +65,28 @@ def gpu_time_beyond_rules(result: Result, workload: Workload, fleet: Fleet) -> i
     return exact_sum(((own.end_ms - own.start_ms)[segment] * milli)[outside])
 
 
-def _check_states(result: Result, workload: Workload) -> None:
+def _check_states(result: SimulationResult, workload: Workload) -> None:
     done = result.state == JobState.FINISHED
-    expect("states", np.isin(result.state, list(JobState)).all())
-    expect("ends", ((result.end_ms >= 0) == done).all())
+    check_law("states", np.isin(result.state, list(JobState)).all())
+    check_law("ends", ((result.end_ms >= 0) == done).all())
     waited = result.end_ms - workload.submit_ms - result.pending_ms
-    expect("run times", (waited[done] >= workload.runtime_ms[done]).all())
-    expect("waits", (result.start_ms >= workload.submit_ms)[done].all())
-    expect("pending times", (result.pending_ms[done] >= 0).all())
+    check_law("run times", (waited[done] >= workload.runtime_ms[done]).all())
+    check_law("waits", (result.start_ms >= workload.submit_ms)[done].all())
+    check_law("pending times", (result.pending_ms[done] >= 0).all())
 
 
-def _check_gpu_time(result: Result, workload: Workload) -> None:
+def _check_gpu_time(result: SimulationResult, workload: Workload) -> None:
     time = gpu_time(result, workload)
-    expect("GPU time asked", time["asked"] == time["served"] + time["lost"] + time["waiting"])
+    check_law("GPU time asked", time["asked"] == time["served"] + time["lost"] + time["waiting"])
     own = result.segments
     pieces = np.zeros(len(own), np.int64)
     segment, _, milli = own.pieces()
     np.add.at(pieces, segment, milli)
-    expect("GPU time held", (pieces == workload.demand_milli()[own.job]).all())
+    check_law("GPU time held", (pieces == workload.demand_milli()[own.job]).all())
     ran = np.bincount(own.job, own.end_ms - own.start_ms, minlength=len(workload))
     once = (result.state == JobState.FINISHED) & (result.preemptions == 0)
-    expect("GPU time served", (ran[once] == workload.runtime_ms[once]).all())
-    expect("GPU time redone", time["redone"] >= 0)
+    check_law("GPU time served", (ran[once] == workload.runtime_ms[once]).all())
+    check_law("GPU time redone", time["redone"] >= 0)
 
 
 def check_nodes(segments: Segments, fleet: Fleet) -> None:
@@ -102,10 +102,10 @@ def check_nodes(segments: Segments, fleet: Fleet) -> None:
     order = np.lexsort((change, at_ms, nodes))
     held = np.cumsum(change[order])
     capacity = fleet.gpus.astype(np.int64) * WHOLE
-    expect("GPUs of a node", (held <= capacity[nodes[order]]).all())
+    check_law("GPUs of a node", (held <= capacity[nodes[order]]).all())
 
 
-def expect(what: str, holds: object) -> None:
+def check_law(what: str, holds: object) -> None:
     """Raise where a law that must hold does not."""
     if not holds:
         raise IdentityError(what, found=Message("a conservation law that does not close"))

@@ -30,10 +30,10 @@ from commonwatt.fleet.engines.simulator.bits import (
 )
 from commonwatt.fleet.engines.simulator.estimates import Estimates, first_within, set_estimate
 from commonwatt.fleet.engines.simulator.gangs import (
-    Held,
+    HeldPlaces,
     gang_fits,
     narrow_place,
-    take_wide,
+    place_wide_gang,
     wide_group,
 )
 from commonwatt.fleet.engines.simulator.heap import heap_pop, heap_push
@@ -48,7 +48,7 @@ from commonwatt.fleet.engines.simulator.releases import (
     leaf_time,
     refresh,
 )
-from commonwatt.fleet.engines.simulator.shapes import NEVER, Shapes
+from commonwatt.fleet.engines.simulator.shapes import NEVER_FITS, GangShapes
 
 # Numbers that change during a replay, by their place in `World.note`.
 ENDING, WAITING, NOW, PROMISED_TO, PROMISED_AT, PROMISES, TOO_LATE, FAULTS = range(8)
@@ -57,7 +57,7 @@ NOTES = 11
 NOBODY, NOTHING = NONE, NONE + NONE
 
 
-class World(NamedTuple):
+class KernelState(NamedTuple):
     """Everything that a replay reads and changes.
 
     Args:
@@ -88,9 +88,9 @@ class World(NamedTuple):
     rank: I64
     by_rank: I64
     start: I64
-    shapes: Shapes
+    shapes: GangShapes
     sets: NodeSets
-    held: Held
+    held: HeldPlaces
     queue: I64
     floors: I64
     ends: I64
@@ -104,7 +104,7 @@ class World(NamedTuple):
 
 
 @njit()
-def replay(world: World) -> None:
+def replay(world: KernelState) -> None:
     """Replay every job."""
     jobs, bits = len(world.submit), world.note[BITS]
     low = (ONE << bits) - 1
@@ -127,13 +127,13 @@ def replay(world: World) -> None:
 
 
 @njit(bare=True, hot=True)
-def _join_queue(world: World, job: int) -> int:
+def _join_queue(world: KernelState, job: int) -> int:
     """Let `job` in: return it if it may start at once, past an empty or slower queue.
 
     Otherwise it waits; return `NOBODY` if the queue is to be looked at, else `NOTHING`.
     """
     shape, easy = world.shapes.of_job[job], world.note[EASY] == 1
-    if shape == NEVER:
+    if shape == NEVER_FITS:
         return NOTHING
     first = tower_least(world.queue, world.floors)
     ahead = first < 0 or first > world.rank[job]
@@ -149,7 +149,7 @@ def _join_queue(world: World, job: int) -> int:
 
 
 @njit(bare=True, hot=True)
-def _start_waiting(world: World, first: int) -> None:
+def _start_waiting(world: KernelState, first: int) -> None:
     """Start `first`, if it is somebody, and then from the head of the queue what fits."""
     job = first
     while True:
@@ -169,7 +169,7 @@ def _start_waiting(world: World, first: int) -> None:
 
 
 @njit(bare=True, hot=True)
-def _leave_queue(world: World, job: int) -> None:
+def _leave_queue(world: KernelState, job: int) -> None:
     tower_drop(world.queue, world.floors, world.rank[job])
     world.note[WAITING] -= 1
     if world.note[EASY] == 1:
@@ -177,12 +177,12 @@ def _leave_queue(world: World, job: int) -> None:
 
 
 @njit(bare=True, hot=True)
-def _start(world: World, job: int) -> None:
+def _start(world: KernelState, job: int) -> None:
     shape, now, bits = world.shapes.of_job[job], world.note[NOW], world.note[BITS]
     need = world.shapes.need[shape]
     if world.shapes.wide[shape] == 1:
         g = wide_group(world.sets.many, world.sets, world.shapes, shape)
-        take_wide(world.sets, world.held, job, g, need, world.note[MODE])
+        place_wide_gang(world.sets, world.held, job, g, need, world.note[MODE])
     elif need > 0:
         place = narrow_place(world.sets, world.shapes, shape, world.note[MODE])
         world.held.place[job] = place
@@ -197,7 +197,7 @@ def _start(world: World, job: int) -> None:
 
 
 @njit(bare=True, hot=True)
-def _set_free(world: World, place: int, level: int) -> None:
+def _set_free(world: KernelState, place: int, level: int) -> None:
     if level < 0 or level > world.sets.size[world.sets.group[place]]:
         world.note[FAULTS] += 1
     else:
@@ -205,7 +205,7 @@ def _set_free(world: World, place: int, level: int) -> None:
 
 
 @njit(bare=True, hot=True)
-def _release(world: World, job: int) -> None:
+def _release(world: KernelState, job: int) -> None:
     world.note[ENDING] = heap_pop(world.ends, world.note[ENDING])
     shape, place = world.shapes.of_job[job], world.held.place[job]
     need = world.shapes.need[shape]
@@ -224,7 +224,7 @@ def _release(world: World, job: int) -> None:
 
 
 @njit(bare=True)
-def _tell(world: World, job: int, end: int, gpus: int) -> None:
+def _tell(world: KernelState, job: int, end: int, gpus: int) -> None:
     """Tell `releases` that a job has `gpus` until `end`; negative ones it has no more."""
     shape, place, need = world.shapes.of_job[job], world.held.place[job], abs(gpus)
     if world.shapes.wide[shape] == 0:
@@ -239,7 +239,7 @@ def _tell(world: World, job: int, end: int, gpus: int) -> None:
 
 
 @njit(bare=True)
-def _tell_piece(world: World, place: int, end: int, gpus: int) -> None:
+def _tell_piece(world: KernelState, place: int, end: int, gpus: int) -> None:
     if gpus > 0:
         add_piece(world.releases, place, end, gpus)
     else:
@@ -248,7 +248,7 @@ def _tell_piece(world: World, place: int, end: int, gpus: int) -> None:
 
 
 @njit(bare=True)
-def _promise(world: World, job: int) -> None:
+def _promise(world: KernelState, job: int) -> None:
     """Promise `job`, which does not fit now, the first nodes that it can have."""
     shape = world.shapes.of_job[job]
     if world.shapes.wide[shape] == 0:
@@ -260,7 +260,7 @@ def _promise(world: World, job: int) -> None:
 
 
 @njit(bare=True)
-def _promise_one(world: World, shape: int) -> None:
+def _promise_one(world: KernelState, shape: int) -> None:
     need, time, chosen = world.shapes.need[shape], LATER, NOBODY
     for i in range(world.shapes.groups_at[shape], world.shapes.groups_at[shape + 1]):
         g = world.shapes.groups[i]
@@ -275,7 +275,7 @@ def _promise_one(world: World, shape: int) -> None:
 
 
 @njit(bare=True)
-def _promise_wide(world: World, shape: int) -> None:
+def _promise_wide(world: KernelState, shape: int) -> None:
     need, best, chosen = world.shapes.need[shape], LATER, NOBODY
     for i in range(world.shapes.groups_at[shape], world.shapes.groups_at[shape + 1]):
         g = world.shapes.groups[i]
@@ -287,7 +287,7 @@ def _promise_wide(world: World, shape: int) -> None:
 
 
 @njit(bare=True)
-def _wide_time(world: World, g: int, need: int) -> int:
+def _wide_time(world: KernelState, g: int, need: int) -> int:
     """Return the earliest time at which group `g` has room for a wide gang."""
     size = world.sets.size[g]
     nodes, rest = need // size, need % size
@@ -321,7 +321,7 @@ def _find_least(values: I64, count: int, least: I64) -> None:
 
 
 @njit(bare=True)
-def _promise_in(world: World, g: int, need: int, time: int) -> None:
+def _promise_in(world: KernelState, g: int, need: int, time: int) -> None:
     """Promise the first nodes of group `g` that a wide gang can have at `time`."""
     size = world.sets.size[g]
     nodes, rest, count = need // size, need % size, ZERO
@@ -342,7 +342,7 @@ def _promise_in(world: World, g: int, need: int, time: int) -> None:
 
 
 @njit(bare=True)
-def _spare(world: World, i: int) -> int:
+def _spare(world: KernelState, i: int) -> int:
     """Return how many GPUs of promised place `i` are free now and not needed by then."""
     place = world.promised[i]
     then = free_at(world.sets, world.releases, place, world.note[PROMISED_AT])
@@ -350,7 +350,7 @@ def _spare(world: World, i: int) -> int:
 
 
 @njit(bare=True)
-def _lean(world: World) -> None:
+def _lean(world: KernelState) -> None:
     """Count the nodes by free GPUs as they are for a job that ends after the promise."""
     for g in range(world.lean.shape[0]):
         for level in range(world.lean.shape[1]):
@@ -363,7 +363,7 @@ def _lean(world: World) -> None:
 
 
 @njit(bare=True)
-def _limit(world: World, shape: int) -> int:
+def _limit(world: KernelState, shape: int) -> int:
     """Return how long a job of `shape` may run if it starts now; -1 if it does not fit."""
     if gang_fits(world.lean, world.sets, world.shapes, shape):
         return LATER - 1
@@ -373,7 +373,7 @@ def _limit(world: World, shape: int) -> int:
 
 
 @njit(bare=True)
-def _fill_with(world: World, job: int, first: int) -> None:
+def _fill_with(world: KernelState, job: int, first: int) -> None:
     """Start `job` out of turn if that does not delay the `first` in the queue."""
     _promise(world, first)
     if world.believed[job] <= _limit(world, world.shapes.of_job[job]):
@@ -381,7 +381,7 @@ def _fill_with(world: World, job: int, first: int) -> None:
 
 
 @njit(bare=True)
-def _backfill(world: World) -> None:
+def _backfill(world: KernelState) -> None:
     """Start, in queue order, every job behind the first that delays no promise."""
     while True:
         best, chosen = LATER, NOBODY
@@ -399,7 +399,7 @@ def _backfill(world: World) -> None:
 
 
 @njit(bare=True)
-def _start_early(world: World, job: int) -> None:
+def _start_early(world: KernelState, job: int) -> None:
     _leave_queue(world, job)
     if world.note[NOW] + world.believed[job] <= world.note[PROMISED_AT]:
         _start(world, job)
@@ -413,7 +413,7 @@ def _start_early(world: World, job: int) -> None:
 
 
 @njit(bare=True)
-def _hide(world: World, sign: int) -> None:
+def _hide(world: KernelState, sign: int) -> None:
     """Hide the promised GPUs from the place policy (sign -1), or show them again (1)."""
     for i in range(world.note[PROMISES]):
         place = world.promised[i]

@@ -13,18 +13,18 @@ from typing import Protocol
 
 import numpy as np
 
-from commonwatt.fleet.domain.policies.decide import Decision, decide
-from commonwatt.fleet.domain.policies.gangs import Piece
+from commonwatt.fleet.domain.policies.decide import SchedulingDecision, decide
+from commonwatt.fleet.domain.policies.gangs import GangPiece
 from commonwatt.fleet.domain.policies.order.qssf import predict_ms
-from commonwatt.fleet.domain.policies.plan import copied, shift
-from commonwatt.fleet.domain.policies.policy import Policy
+from commonwatt.fleet.domain.policies.plan import apply_pieces, copy_capacity
+from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
 from commonwatt.fleet.domain.policies.state import QueueState, believed_end_ms
-from commonwatt.fleet.domain.result import Result
+from commonwatt.fleet.domain.result import SimulationResult
 from commonwatt.fleet.domain.workload import I64
-from commonwatt.fleet.engines.simulator.record import Record
+from commonwatt.fleet.engines.simulator.record import ScheduleRecorder
 from commonwatt.fleet.engines.simulator.setup import (
     FIRST_GUESS_MS,
-    Setup,
+    ReplaySetup,
     first_state,
     never_fits,
 )
@@ -62,18 +62,18 @@ class HeapAgenda:
             yield heapq.heappop(self._heap)
 
 
-def replay_plain(setup: Setup) -> Result:
+def replay_stepwise(setup: ReplaySetup) -> SimulationResult:
     """Return the outcome of `setup`, deciding afresh after each event."""
-    return Replay(setup, HeapAgenda()).run()
+    return EventReplay(setup, HeapAgenda()).run()
 
 
-class Replay:
+class EventReplay:
     """A replay under way: the state, the events to come, and the record so far."""
 
-    def __init__(self, setup: Setup, agenda: Agenda) -> None:
-        self.policy: Policy = setup.policy
+    def __init__(self, setup: ReplaySetup, agenda: Agenda) -> None:
+        self.policy: SchedulingPolicy = setup.policy
         self.state: QueueState = first_state(setup)
-        self.record = Record(setup.workload, never_fits(self.state))
+        self.record = ScheduleRecorder(setup.workload, never_fits(self.state))
         self.agenda = agenda
         for job, at_ms in enumerate(setup.workload.submit_ms.tolist()):
             if not self.record.rejected[job]:
@@ -82,7 +82,9 @@ class Replay:
         self.alarm_ms = -1
 
     @classmethod
-    def onward(cls, state: QueueState, policy: Policy, agenda: Agenda) -> Replay:
+    def continue_from(
+        cls, state: QueueState, policy: SchedulingPolicy, agenda: Agenda
+    ) -> EventReplay:
         """Return a replay that goes on from `state`, which may be live and is left as it is.
 
         What runs ends when it is believed to, at the earliest now.
@@ -90,26 +92,26 @@ class Replay:
         replay = cls.__new__(cls)
         own = replace(
             state,
-            nodes=copied(state.nodes),
-            held=dict(state.held),
+            nodes=copy_capacity(state.nodes),
+            held_pieces=dict(state.held_pieces),
             started_ms=state.started_ms.copy(),
             served_ms=state.served_ms.copy(),
         )
         replay.policy, replay.state, replay.agenda = policy, own, agenda
-        replay.record = Record(state.workload, np.zeros(len(state.workload), np.bool_))
+        replay.record = ScheduleRecorder(state.workload, np.zeros(len(state.workload), np.bool_))
         replay.finished, replay.alarm_ms = [], -1
-        for job, pieces in state.held.items():
+        for job, pieces in state.held_pieces.items():
             replay.record.start(job, int(state.started_ms[job]), pieces)
             agenda.add((max(believed_end_ms(state, job), state.now_ms), RELEASE, job, 1))
         return replay
 
-    def run(self) -> Result:
+    def run(self) -> SimulationResult:
         """Take events until there are none, and return the outcome."""
         for event in self.agenda.events():
             self.step(event)
-        return self.record.result()
+        return self.record.finished_result()
 
-    def step(self, event: Event) -> Decision | None:
+    def step(self, event: Event) -> SchedulingDecision | None:
         """Take one event, and return what was then decided, if anything waited."""
         at_ms, kind, job, start = event
         if kind == RELEASE and not self._runs(job, start):
@@ -124,7 +126,7 @@ class Replay:
 
     def _runs(self, job: int, start: int) -> bool:
         """Return whether `job` still runs since the given start of it."""
-        return job in self.state.held and start == self.record.starts_of(job)
+        return job in self.state.held_pieces and start == self.record.starts_of(job)
 
     def _take(self, kind: int, job: int) -> None:
         if kind == RELEASE:
@@ -149,12 +151,12 @@ class Replay:
         )
 
     def _release(self, job: int) -> None:
-        shift(self.state.nodes, self.state.held.pop(job), -1)
+        apply_pieces(self.state.nodes, self.state.held_pieces.pop(job), -1)
         self.record.stop(job, self.state.now_ms)
         self.finished.append(job)
-        self.state = replace(self.state, running=without(self.state.running, job))
+        self.state = replace(self.state, running=without_job(self.state.running, job))
 
-    def apply(self, decision: Decision) -> None:
+    def apply(self, decision: SchedulingDecision) -> None:
         """Do what was decided."""
         for job in decision.preemptions:
             self._preempt(job)
@@ -172,26 +174,26 @@ class Replay:
 
     def _preempt(self, job: int) -> None:
         state = self.state
-        if job not in state.held:
+        if job not in state.held_pieces:
             return  # started and stopped within one decision
-        shift(state.nodes, state.held.pop(job), -1)
+        apply_pieces(state.nodes, state.held_pieces.pop(job), -1)
         ran_ms = state.now_ms - int(state.started_ms[job])
         state.served_ms[job] = state.served_ms[job] + ran_ms if self.policy.keep_progress else 0
         self.record.stop(job, state.now_ms, preempted=True)
         self.state = replace(
-            state, running=without(state.running, job), waiting=with_job(state.waiting, job)
+            state, running=without_job(state.running, job), waiting=with_job(state.waiting, job)
         )
 
-    def _start(self, job: int, pieces: tuple[Piece, ...]) -> None:
+    def _start(self, job: int, pieces: tuple[GangPiece, ...]) -> None:
         state = self.state
-        shift(state.nodes, pieces, 1)
-        state.held[job] = pieces
+        apply_pieces(state.nodes, pieces, 1)
+        state.held_pieces[job] = pieces
         state.started_ms[job] = state.now_ms
         self.record.start(job, state.now_ms, pieces)
         end_ms = state.now_ms + int(state.workload.runtime_ms[job] - state.served_ms[job])
         self.agenda.add((end_ms, RELEASE, job, self.record.starts_of(job)))
         self.state = replace(
-            state, running=with_job(state.running, job), waiting=without(state.waiting, job)
+            state, running=with_job(state.running, job), waiting=without_job(state.waiting, job)
         )
 
 
@@ -200,6 +202,6 @@ def with_job(jobs: I64, job: int) -> I64:
     return np.insert(jobs, int(np.searchsorted(jobs, job)), job)
 
 
-def without(jobs: I64, job: int) -> I64:
+def without_job(jobs: I64, job: int) -> I64:
     """Return `jobs` without `job`."""
     return jobs[jobs != job]

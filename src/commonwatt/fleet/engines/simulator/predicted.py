@@ -14,16 +14,16 @@ from typing import Final
 import numpy as np
 
 from commonwatt.core.jit import njit
-from commonwatt.fleet.domain.result import Result
+from commonwatt.fleet.domain.result import SimulationResult
 from commonwatt.fleet.domain.workload import I64, Workload
 from commonwatt.fleet.engines.simulator.fast import can_rank, replay_ranked
-from commonwatt.fleet.engines.simulator.setup import FIRST_GUESS_MS, Setup
+from commonwatt.fleet.engines.simulator.setup import FIRST_GUESS_MS, ReplaySetup
 
 MOST_ROUNDS: Final = 400
 """Then the plain loop is as quick, and goes on."""
 
 
-def can_be_predicted(setup: Setup) -> bool:
+def can_be_predicted(setup: ReplaySetup) -> bool:
     """Return whether this engine serves these inputs.
 
     Jobs without length could end at the instant of a submission, before or after it.
@@ -34,7 +34,7 @@ def can_be_predicted(setup: Setup) -> bool:
     )
 
 
-def replay_predicted(setup: Setup, rounds: int = MOST_ROUNDS) -> Result | None:
+def replay_predicted(setup: ReplaySetup, rounds: int = MOST_ROUNDS) -> SimulationResult | None:
     """Return the outcome of `setup`, or None where `rounds` do not settle it."""
     alike = _alike(setup.workload)
     predicted = np.full(len(setup.workload), FIRST_GUESS_MS, np.int64)
@@ -47,17 +47,17 @@ def replay_predicted(setup: Setup, rounds: int = MOST_ROUNDS) -> Result | None:
     return None
 
 
-def predictions(work: Workload, alike: tuple[I64, I64], end_ms: I64) -> I64:
+def predictions(workload: Workload, alike: tuple[I64, I64], end_ms: I64) -> I64:
     """Return what would be predicted of each job at its submission [ms], shape (jobs,).
 
     Args:
-        work: The jobs.
+        workload: The jobs.
         alike: Number of each job's user and group, and of its user, each shape (jobs,).
         end_ms: When each job ended, -1 where it never ran [ms], shape (jobs,).
     """
     ran = np.flatnonzero(end_ms >= 0)
     by_end = ran[np.argsort(end_ms[ran], kind="stable")]
-    return _predict(work.submit_ms, work.runtime_ms, end_ms, by_end, *alike)
+    return _predict(workload.submit_ms, workload.runtime_ms, end_ms, by_end, *alike)
 
 
 def _alike(work: Workload) -> tuple[I64, I64]:

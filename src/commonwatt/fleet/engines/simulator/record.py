@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from commonwatt.fleet.domain.policies.gangs import Piece
-from commonwatt.fleet.domain.result import JobState, Result, Segments
+from commonwatt.fleet.domain.policies.gangs import GangPiece
+from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
 
 
-class Record:
+class ScheduleRecorder:
     """Starts and stops as they happen.
 
     Args:
@@ -21,8 +21,8 @@ class Record:
 
     def __init__(self, workload: Workload, rejected: Bools) -> None:
         self.workload, self.rejected = workload, rejected
-        self.rows: list[tuple[int, int, int, tuple[Piece, ...]]] = []
-        self._open: dict[int, tuple[int, tuple[Piece, ...]]] = {}
+        self.rows: list[tuple[int, int, int, tuple[GangPiece, ...]]] = []
+        self._open: dict[int, tuple[int, tuple[GangPiece, ...]]] = {}
         self._starts = [0] * len(workload)
         self._preempted = np.zeros(len(workload), np.int32)
         self._end_ms = np.full(len(workload), -1, np.int64)
@@ -31,7 +31,7 @@ class Record:
         """Return how often `job` has started."""
         return self._starts[job]
 
-    def start(self, job: int, now_ms: int, pieces: tuple[Piece, ...]) -> None:
+    def start(self, job: int, now_ms: int, pieces: tuple[GangPiece, ...]) -> None:
         """Record that `job` starts on `pieces`."""
         self._open[job] = (now_ms, pieces)
         self._starts[job] += 1
@@ -45,7 +45,7 @@ class Record:
         else:
             self._end_ms[job] = now_ms
 
-    def result(self) -> Result:
+    def finished_result(self) -> SimulationResult:
         """Return the result of a replay that has run to its end."""
         segments = _segments(self.rows)
         jobs = len(self.workload)
@@ -57,7 +57,7 @@ class Record:
         state = np.where(done, JobState.FINISHED, JobState.WAITING).astype(np.int32)
         state[self.rejected] = JobState.REJECTED
         pending_ms = np.where(done, self._end_ms - self.workload.submit_ms - ran_ms, -1)
-        return Result(
+        return SimulationResult(
             start_ms=start_ms,
             end_ms=self._end_ms,
             pending_ms=pending_ms,
@@ -67,7 +67,7 @@ class Record:
         )
 
 
-def _segments(rows: list[tuple[int, int, int, tuple[Piece, ...]]]) -> Segments:
+def _segments(rows: list[tuple[int, int, int, tuple[GangPiece, ...]]]) -> Segments:
     first = [_held(pieces[0]) if pieces else (-1, 0) for *_, pieces in rows]
     more = [(i, *_held(p)) for i, (*_, pieces) in enumerate(rows) for p in pieces[1:]]
     return sorted_segments(
@@ -84,7 +84,7 @@ def _segments(rows: list[tuple[int, int, int, tuple[Piece, ...]]]) -> Segments:
     )
 
 
-def _held(piece: Piece) -> tuple[int, int]:
+def _held(piece: GangPiece) -> tuple[int, int]:
     return piece.node, piece.request.gpus * piece.request.gpu_milli
 
 

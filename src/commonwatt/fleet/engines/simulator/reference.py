@@ -14,9 +14,9 @@ from typing import Any, cast
 
 from commonwatt.core.errors import MissingExtraError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.result import Result
-from commonwatt.fleet.engines.simulator.loop import Event, Replay
-from commonwatt.fleet.engines.simulator.setup import Setup
+from commonwatt.fleet.domain.result import SimulationResult
+from commonwatt.fleet.engines.simulator.loop import Event, EventReplay
+from commonwatt.fleet.engines.simulator.setup import ReplaySetup
 
 try:
     import simpy
@@ -54,6 +54,6 @@ class SimpyAgenda:
             yield self._due.pop()
 
 
-def replay_twin(setup: Setup) -> Result:
+def replay_reference(setup: ReplaySetup) -> SimulationResult:
     """Return the outcome of `setup`, deciding afresh after each event of a SimPy world."""
-    return Replay(setup, SimpyAgenda(len(setup.workload))).run()
+    return EventReplay(setup, SimpyAgenda(len(setup.workload))).run()

@@ -10,18 +10,23 @@ import numpy.typing as npt
 
 from commonwatt.core.seeds import stream
 from commonwatt.fleet.domain.machines import Fleet
-from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES, Machines, place_gang
+from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES, NodeFacts, place_gang
 from commonwatt.fleet.domain.policies.place import (
-    Typical,
+    TypicalDemand,
     eligibility,
     first_fit,
     idle_nodes,
     typical_demand,
 )
-from commonwatt.fleet.domain.policies.policy import Policy
+from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
 from commonwatt.fleet.domain.policies.state import QueueState, gang_of
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
-from commonwatt.fleet.engines.simulator.shapes import NEVER, Shapes, job_shapes, node_groups
+from commonwatt.fleet.engines.simulator.shapes import (
+    NEVER_FITS,
+    GangShapes,
+    job_shapes,
+    node_groups,
+)
 
 Runtime = Literal["oracle", "none"]
 UNKNOWN_MS = 30 * 24 * 3_600_000  # believed run time where nothing is known: 30 days
@@ -29,7 +34,7 @@ FIRST_GUESS_MS = 3_600_000  # predicted run time before any job has finished: an
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class ReplaySetup:
     """Inputs of one replay, and what is derived from them.
 
     Args:
@@ -43,7 +48,7 @@ class Setup:
 
     workload: Workload
     fleet: Fleet
-    policy: Policy
+    policy: SchedulingPolicy
     believed_ms: I64
     chance: npt.NDArray[np.float64]
     quota_milli: I64 | None
@@ -63,14 +68,14 @@ def believed_ms(workload: Workload, runtime: Runtime) -> I64:
     return np.maximum(estimate, workload.runtime_ms)
 
 
-def chances(seed: int, jobs: int, policy: Policy) -> npt.NDArray[np.float64]:
+def chances(seed: int, jobs: int, policy: SchedulingPolicy) -> npt.NDArray[np.float64]:
     """Return the chance of each job; none where the place policy draws nothing."""
     if policy.place.name in WHOLE_GPU_POLICIES:
         return np.broadcast_to(np.float64(0.0), (jobs, 2))
     return stream(seed, "place").random((jobs, 2))
 
 
-def first_state(setup: Setup) -> QueueState:
+def first_state(setup: ReplaySetup) -> QueueState:
     """Return the state before the first event: an idle fleet and an empty queue."""
     workload, fleet = setup.workload, setup.fleet
     klass, eligible = eligibility(workload, fleet)
@@ -79,7 +84,7 @@ def first_state(setup: Setup) -> QueueState:
         now_ms=0,
         workload=workload,
         fleet=fleet,
-        machines=Machines(node_groups(fleet), _typical(setup)),
+        machines=NodeFacts(node_groups(fleet), _typical(setup)),
         klass=klass,
         wide=_wide(setup),
         believed_ms=setup.believed_ms,
@@ -89,19 +94,19 @@ def first_state(setup: Setup) -> QueueState:
         running=none,
         started_ms=np.zeros(len(workload), np.int64),
         served_ms=np.zeros(len(workload), np.int64),
-        held={},
+        held_pieces={},
         nodes=idle_nodes(fleet, eligible),
         quota_milli=setup.quota_milli,
     )
 
 
-def _typical(setup: Setup) -> Typical:
+def _typical(setup: ReplaySetup) -> TypicalDemand:
     return typical_demand(setup.workload, setup.fleet)
 
 
-def _wide(setup: Setup) -> Bools:
-    shapes: Shapes = job_shapes(setup.workload, setup.fleet, node_groups(setup.fleet))
-    return (shapes.of_job != NEVER) & (shapes.wide[shapes.of_job] == 1)
+def _wide(setup: ReplaySetup) -> Bools:
+    shapes: GangShapes = job_shapes(setup.workload, setup.fleet, node_groups(setup.fleet))
+    return (shapes.of_job != NEVER_FITS) & (shapes.wide[shapes.of_job] == 1)
 
 
 def never_fits(state: QueueState) -> Bools:

@@ -10,10 +10,10 @@ from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.policies.place.state import eligibility
 from commonwatt.fleet.domain.workload import I64, Bools, Workload
 
-NEVER = -1
+NEVER_FITS = -1
 
 
-class Shapes(NamedTuple):
+class GangShapes(NamedTuple):
     """The different shapes of gangs in a workload.
 
     A gang that some permitted node can hold takes one node; a wider one takes
@@ -24,7 +24,7 @@ class Shapes(NamedTuple):
         wide: 1 where the gang spans several nodes, shape (shapes,).
         groups_at: Where the shape's groups begin in `groups`, shape (shapes + 1,).
         groups: Groups that may hold the shape, in order.
-        of_job: Shape of each job, `NEVER` where it can never fit, shape (jobs,).
+        of_job: Shape of each job, `NEVER_FITS` where it can never fit, shape (jobs,).
     """
 
     need: I64
@@ -49,7 +49,7 @@ def node_groups(fleet: Fleet) -> I64:
     return order[group.reshape(-1)]
 
 
-def job_shapes(workload: Workload, fleet: Fleet, group: I64) -> Shapes:
+def job_shapes(workload: Workload, fleet: Fleet, group: I64) -> GangShapes:
     """Return the shapes of `workload` on a fleet whose nodes lie in `group`."""
     klass, eligible = _classes(workload, fleet)
     groups = int(group.max(initial=-1)) + 1
@@ -62,12 +62,12 @@ def job_shapes(workload: Workload, fleet: Fleet, group: I64) -> Shapes:
     ]
     never = np.array([len(holders) == 0 for _, holders in shape_rows], np.bool_)
     lengths = [len(holders) for _, holders in shape_rows]
-    return Shapes(
+    return GangShapes(
         need=np.ascontiguousarray(asked[:, 0]),  # one layout, or the kernel compiles twice
         wide=np.array([wide for wide, _ in shape_rows], np.int64),
         groups_at=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         groups=np.array([g for _, holders in shape_rows for g in holders], np.int64),
-        of_job=np.where(never[of_job], NEVER, of_job).astype(np.int64),
+        of_job=np.where(never[of_job], NEVER_FITS, of_job).astype(np.int64),
     )
 
 

@@ -11,15 +11,15 @@ import numpy as np
 from commonwatt.core.errors import NodesError, UsageError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import SHARED, Fleet
-from commonwatt.fleet.domain.policies.policy import Policy
-from commonwatt.fleet.domain.result import JobState, Result, Segments
+from commonwatt.fleet.domain.policies.policy import SchedulingPolicy
+from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64, Workload
 from commonwatt.fleet.engines.simulator.fast import can_be_fast, replay_fast
 from commonwatt.fleet.engines.simulator.identities import check_identities
-from commonwatt.fleet.engines.simulator.loop import replay_plain
+from commonwatt.fleet.engines.simulator.loop import replay_stepwise
 from commonwatt.fleet.engines.simulator.predicted import can_be_predicted, replay_predicted
 from commonwatt.fleet.engines.simulator.record import sorted_segments
-from commonwatt.fleet.engines.simulator.setup import Runtime, Setup, believed_ms, chances
+from commonwatt.fleet.engines.simulator.setup import ReplaySetup, Runtime, believed_ms, chances
 
 Pool = Literal["all", "tenant"]
 
@@ -27,13 +27,13 @@ Pool = Literal["all", "tenant"]
 def simulate(
     workload: Workload,
     fleet: Fleet,
-    policy: Policy,
+    policy: SchedulingPolicy,
     *,
     pool: Pool = "all",
     seed: int = 0,
     runtime: Runtime = "oracle",
     quotas: Mapping[str, float] | None = None,
-) -> Result:
+) -> SimulationResult:
     """Return when and where each job runs.
 
     Events are taken one at a time: at one instant releases before submissions, each
@@ -67,7 +67,7 @@ def simulate(
     """
     if len(workload) and not len(fleet):
         raise NodesError("nodes", found="0", wanted=Message("at least one node"))
-    setup = Setup(
+    setup = ReplaySetup(
         workload=workload,
         fleet=fleet,
         policy=policy,
@@ -91,19 +91,19 @@ def _quota_milli(workload: Workload, quotas: Mapping[str, float] | None) -> I64 
     return np.array([round(quotas.get(name, 0) * 1000) for name in names], np.int64)
 
 
-def _pooled(setup: Setup) -> Result:
+def _pooled(setup: ReplaySetup) -> SimulationResult:
     shared = np.full(len(setup.fleet), SHARED, np.int32)
     return _replay(replace(setup, fleet=replace(setup.fleet, tenant=shared)))
 
 
-def _replay(setup: Setup) -> Result:
+def _replay(setup: ReplaySetup) -> SimulationResult:
     if can_be_fast(setup):
         return replay_fast(setup)
     settled = replay_predicted(setup) if can_be_predicted(setup) else None
-    return settled or replay_plain(setup)
+    return settled or replay_stepwise(setup)
 
 
-def _by_tenant(setup: Setup) -> Result:
+def _by_tenant(setup: ReplaySetup) -> SimulationResult:
     """Replay each tenant's jobs on its own nodes, and put the outcomes together."""
     owner = setup.fleet.tenant
     if (owner < 0).any():
@@ -117,18 +117,18 @@ def _by_tenant(setup: Setup) -> Result:
     return _joined(len(setup.workload), parts)
 
 
-def _part(setup: Setup, jobs: I64, nodes: I64) -> tuple[I64, I64, Result]:
+def _part(setup: ReplaySetup, jobs: I64, nodes: I64) -> tuple[I64, I64, SimulationResult]:
     part = replace(
         setup,
         workload=setup.workload.take(jobs),
-        fleet=take_nodes(setup.fleet, nodes),
+        fleet=select_nodes(setup.fleet, nodes),
         believed_ms=setup.believed_ms[jobs],
         chance=setup.chance[jobs],
     )
     return jobs, nodes, _pooled(part)
 
 
-def take_nodes(fleet: Fleet, nodes: I64) -> Fleet:
+def select_nodes(fleet: Fleet, nodes: I64) -> Fleet:
     """Return the `nodes` of a fleet, in that order."""
     return replace(
         fleet,
@@ -142,9 +142,9 @@ def take_nodes(fleet: Fleet, nodes: I64) -> Fleet:
     )
 
 
-def _joined(count: int, parts: list[tuple[I64, I64, Result]]) -> Result:
+def _joined(count: int, parts: list[tuple[I64, I64, SimulationResult]]) -> SimulationResult:
     """Return one result from those of disjoint jobs and nodes."""
-    whole = Result(
+    whole = SimulationResult(
         start_ms=np.full(count, -1, np.int64),
         end_ms=np.full(count, -1, np.int64),
         pending_ms=np.full(count, -1, np.int64),
@@ -158,7 +158,7 @@ def _joined(count: int, parts: list[tuple[I64, I64, Result]]) -> Result:
     return whole
 
 
-def _joined_segments(parts: list[tuple[I64, I64, Result]]) -> Segments:
+def _joined_segments(parts: list[tuple[I64, I64, SimulationResult]]) -> Segments:
     offsets = np.cumsum([0] + [len(result.segments) for _, _, result in parts])
     columns: dict[str, list[I64]] = {}
     for (jobs, nodes, result), offset in zip(parts, offsets[:-1].tolist(), strict=True):

@@ -16,14 +16,19 @@ import numpy as np
 
 from commonwatt.fleet.domain.machines import SHARED, Fleet
 from commonwatt.fleet.domain.policies.place.state import WHOLE
-from commonwatt.fleet.domain.result import JobState, Result, Segments
+from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64, Workload
 from commonwatt.fleet.engines.simulator.identities import check_identities
-from commonwatt.fleet.engines.simulator.shapes import NEVER, Shapes, job_shapes, node_groups
+from commonwatt.fleet.engines.simulator.shapes import (
+    NEVER_FITS,
+    GangShapes,
+    job_shapes,
+    node_groups,
+)
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class PolicyJob:
     """A job as a user's policy sees it.
 
     Args:
@@ -50,12 +55,12 @@ class Job:
 class UserPolicy(Protocol):
     """Order the waiting jobs; the first that fits is placed."""
 
-    def order(self, waiting: Sequence[Job], now_s: float) -> Sequence[Job]:
+    def order(self, waiting: Sequence[PolicyJob], now_s: float) -> Sequence[PolicyJob]:
         """Return the waiting jobs, or some of them, the first to be tried first."""
         ...
 
 
-def simulate_user(workload: Workload, fleet: Fleet, policy: UserPolicy) -> Result:
+def simulate_user(workload: Workload, fleet: Fleet, policy: UserPolicy) -> SimulationResult:
     """Return when and where each job runs under a user's own policy.
 
     Whole GPUs only. Events and their order are those of `simulate`; the policy is
@@ -73,7 +78,7 @@ def simulate_user(workload: Workload, fleet: Fleet, policy: UserPolicy) -> Resul
     >>> simulate_user(jobs, uniform_fleet(1, 8), LargestFirst()).start_ms.tolist()
     [0, 18000, 9000]
     """
-    result = _Loop(workload, fleet, policy).run()
+    result = _UserPolicyReplay(workload, fleet, policy).run()
     check_identities(result, workload, fleet)
     return result
 
@@ -81,30 +86,30 @@ def simulate_user(workload: Workload, fleet: Fleet, policy: UserPolicy) -> Resul
 Pieces = list[tuple[int, int]]  # node and GPUs on it
 
 
-class _Loop:
+class _UserPolicyReplay:
     def __init__(self, workload: Workload, fleet: Fleet, policy: UserPolicy) -> None:
         self.workload, self.policy = workload, policy
         self.skips = bool(getattr(policy, "skips", False))
         group = node_groups(replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32)))
         self.shapes = job_shapes(workload, fleet, group)
-        self.room = _Room(fleet, group, self.shapes)
+        self.free_nodes = _FreeNodes(fleet, group, self.shapes)
         self.shape = self.shapes.of_job.tolist()
         self.runtime = workload.runtime_ms.tolist()
         self.start = [-1] * len(workload)
         self.held: list[Pieces] = [[] for _ in range(len(workload))]
-        self.waiting: list[Job] = []
-        self.asked = [0] * len(self.shapes.need)
+        self.waiting: list[PolicyJob] = []
+        self.requested = [0] * len(self.shapes.need)
         self.ends: list[tuple[int, int]] = []
 
-    def run(self) -> Result:
+    def run(self) -> SimulationResult:
         jobs, ends = _jobs(self.workload), self.ends
         submit = self.workload.submit_ms.tolist()
         for number, at_ms in enumerate(submit):
             while ends and ends[0][0] <= at_ms:
                 self._release()
-            if self.shape[number] != NEVER:
+            if self.shape[number] != NEVER_FITS:
                 self.waiting.append(jobs[number])
-                self.asked[self.shape[number]] += 1
+                self.requested[self.shape[number]] += 1
                 self._start_waiting(at_ms)
         while ends:
             self._release()
@@ -112,15 +117,15 @@ class _Loop:
 
     def _release(self) -> None:
         at_ms, number = heapq.heappop(self.ends)
-        self.room.give(self.held[number])
+        self.free_nodes.release(self.held[number])
         if self.waiting:
             self._start_waiting(at_ms)
 
     def _start_waiting(self, now_ms: int) -> None:
-        take, asked, shape = self.room.take, self.asked, self.shape
-        if not any(count and self.room.fits(i) for i, count in enumerate(asked)):
+        take, asked, shape = self.free_nodes.allocate, self.requested, self.shape
+        if not any(count and self.free_nodes.fits(i) for i, count in enumerate(asked)):
             return
-        started: list[Job] = []
+        started: list[PolicyJob] = []
         for job in self.policy.order(self.waiting, now_ms / 1000):
             number = job.number
             pieces = take(shape[number])
@@ -134,13 +139,13 @@ class _Loop:
         for job in started:
             self.waiting.remove(job)
 
-    def _result(self) -> Result:
+    def _result(self) -> SimulationResult:
         start = np.array(self.start, np.int64)
         ran = np.flatnonzero(start >= 0)
         runtime = self.workload.runtime_ms
         state = np.where(start >= 0, JobState.FINISHED, JobState.WAITING).astype(np.int32)
-        state[self.shapes.of_job == NEVER] = JobState.REJECTED
-        return Result(
+        state[self.shapes.of_job == NEVER_FITS] = JobState.REJECTED
+        return SimulationResult(
             start_ms=start,
             end_ms=np.where(start >= 0, start + runtime, -1),
             pending_ms=np.where(start >= 0, start - self.workload.submit_ms, -1),
@@ -167,7 +172,7 @@ class _Loop:
         )
 
 
-def _jobs(workload: Workload) -> list[Job]:
+def _jobs(workload: Workload) -> list[PolicyJob]:
     """Return the jobs as a policy sees them."""
     tenants, users = workload.tenant_names, workload.user_names
     submit_s: list[float] = (workload.submit_ms / 1000).tolist()
@@ -178,7 +183,7 @@ def _jobs(workload: Workload) -> list[Job]:
     user: list[int] = workload.user.tolist()
     priority: list[int] = workload.priority.tolist()
     return [
-        Job(
+        PolicyJob(
             number=i,
             submit_s=submit_s[i],
             runtime_s=runtime_s[i],
@@ -192,10 +197,10 @@ def _jobs(workload: Workload) -> list[Job]:
     ]
 
 
-class _Room:
+class _FreeNodes:
     """Free GPUs of nodes, as one whole number of member bits for each group and count."""
 
-    def __init__(self, fleet: Fleet, group: I64, shapes: Shapes) -> None:
+    def __init__(self, fleet: Fleet, group: I64, shapes: GangShapes) -> None:
         self.free: list[int] = fleet.gpus.tolist()
         self.group: list[int] = group.tolist()
         groups = int(group.max(initial=-1)) + 1
@@ -216,14 +221,14 @@ class _Room:
         need = self.need[shape]
         return any(any(self.nodes[g][need:]) for g in self.groups[shape])
 
-    def take(self, shape: int) -> Pieces | None:
+    def allocate(self, shape: int) -> Pieces | None:
         """Take the nodes of a gang, or return None where it does not fit."""
         pieces = self._pieces(shape)
         for node, gpus in pieces or ():
             self._move(node, self.free[node] - gpus)
         return pieces
 
-    def give(self, pieces: Pieces) -> None:
+    def release(self, pieces: Pieces) -> None:
         """Give the nodes of a gang back."""
         for node, gpus in pieces:
             self._move(node, self.free[node] + gpus)

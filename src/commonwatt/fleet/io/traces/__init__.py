@@ -5,20 +5,20 @@ counts what its format's own documentation lets it leave out, and guesses nothin
 `read_trace` finds the format by content; the modules below each describe one.
 """
 
-from commonwatt.fleet.io.traces.fits import can_fit, check_fits
+from commonwatt.fleet.io.traces.fits import check_fits, jobs_that_fit
 from commonwatt.fleet.io.traces.read import TraceRead, TracesRead, read_trace, read_traces
 from commonwatt.fleet.io.traces.registry import FORMATS
-from commonwatt.fleet.io.traces.requests import Requests
-from commonwatt.fleet.io.traces.rows import Gap
+from commonwatt.fleet.io.traces.requests import RequestTrace
+from commonwatt.fleet.io.traces.rows import SkippedRows
 
 __all__ = [
     "FORMATS",
-    "Gap",
-    "Requests",
+    "RequestTrace",
+    "SkippedRows",
     "TraceRead",
     "TracesRead",
-    "can_fit",
     "check_fits",
+    "jobs_that_fit",
     "read_trace",
     "read_traces",
 ]

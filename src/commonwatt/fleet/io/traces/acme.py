@@ -13,10 +13,17 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.fleet.io.traces.draft import Draft
-from commonwatt.fleet.io.traces.joblog import is_zoned, ran, spans
-from commonwatt.fleet.io.traces.rows import MOST_GPUS, Gaps, Rows, number, text, whole
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.draft import DraftWorkload
+from commonwatt.fleet.io.traces.joblog import durations, finished_jobs, is_zoned
+from commonwatt.fleet.io.traces.rows import (
+    MOST_GPUS,
+    ReadingGaps,
+    TraceRows,
+    finite_numbers,
+    text_column,
+    whole_numbers,
+)
+from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import read_rows
 
 COLUMNS: Final = (
@@ -33,24 +40,24 @@ COLUMNS: Final = (
 _MIB_PER_GB: Final = 1e9 / (1 << 20)
 
 
-def read(source: Source, gaps: Gaps) -> Draft:
+def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an Acme log; kinds of work become groups."""
-    rows = ran(read_rows(source, COLUMNS), gaps, "start_time", "end_time")
-    columns = spans(rows, "submit_time", "start_time", "end_time") | {
-        "job_id": text(rows, "job_id"),
-        "gpus": whole(rows, "gpu_num", high=MOST_GPUS),
-        "cpu_milli": (number(rows, "cpu_num", high=1e6) * 1000).round().cast(pl.Int64),
-        "user": text(rows, "user", missing="unknown"),
-        "group": text(rows, "type", missing="unknown"),
+    rows = finished_jobs(read_rows(source, COLUMNS), gaps, "start_time", "end_time")
+    columns = durations(rows, "submit_time", "start_time", "end_time") | {
+        "job_id": text_column(rows, "job_id"),
+        "gpus": whole_numbers(rows, "gpu_num", high=MOST_GPUS),
+        "cpu_milli": (finite_numbers(rows, "cpu_num", high=1e6) * 1000).round().cast(pl.Int64),
+        "user": text_column(rows, "user", missing="unknown"),
+        "group": text_column(rows, "type", missing="unknown"),
     }
     if rows.has("mem_per_pod_GB"):
         columns["memory_mib"] = _memory(rows)
     zoned = len(rows) > 0 and is_zoned(rows, "submit_time")
-    return Draft(pl.DataFrame(columns), "utc" if zoned else "local")
+    return DraftWorkload(pl.DataFrame(columns), "utc" if zoned else "local")
 
 
-def _memory(rows: Rows) -> pl.Series:
+def _memory(rows: TraceRows) -> pl.Series:
     """Return the memory of all pods, one on each node [MiB]."""
-    per_pod_gb = number(rows, "mem_per_pod_GB", high=1e6, missing=0)
-    nodes = whole(rows, "node_num", high=MOST_GPUS)
+    per_pod_gb = finite_numbers(rows, "mem_per_pod_GB", high=1e6, missing=0)
+    nodes = whole_numbers(rows, "node_num", high=MOST_GPUS)
     return (per_pod_gb * nodes * _MIB_PER_GB).round().cast(pl.Int64)

@@ -11,9 +11,15 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.fleet.io.traces.requests import Requests, summed
-from commonwatt.fleet.io.traces.rows import LATEST_S, Gaps, instants, milliseconds, whole
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.requests import RequestTrace, request_summary
+from commonwatt.fleet.io.traces.rows import (
+    LATEST_S,
+    ReadingGaps,
+    instants,
+    milliseconds,
+    whole_numbers,
+)
+from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import columns_of, read_rows
 
 PUBLISHED: Final = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
@@ -21,13 +27,13 @@ COUNTED: Final = ("t_us", "context_tokens", "generated_tokens")
 MOST_TOKENS: Final = 1_000_000_000
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: TraceSource) -> bool:
     """Return whether the header is one of the two."""
     seen = set(columns_of(source))
     return set(PUBLISHED) <= seen or set(COUNTED) <= seen
 
 
-def read(source: Source, gaps: Gaps) -> Requests:  # noqa: ARG001 - nothing may be left out
+def read(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:  # noqa: ARG001 - nothing may be left out
     """Return the summary of the requests."""
     is_counted = set(COUNTED) <= set(columns_of(source))
     at, prompt, output = COUNTED if is_counted else PUBLISHED
@@ -38,7 +44,7 @@ def read(source: Source, gaps: Gaps) -> Requests:  # noqa: ARG001 - nothing may 
         at_ms = instants(rows, at)
     tokens = {
         "at_ms": at_ms,
-        "prompt_tokens": whole(rows, prompt, high=MOST_TOKENS),
-        "output_tokens": whole(rows, output, high=MOST_TOKENS),
+        "prompt_tokens": whole_numbers(rows, prompt, high=MOST_TOKENS),
+        "output_tokens": whole_numbers(rows, output, high=MOST_TOKENS),
     }
-    return summed(pl.DataFrame(tokens))
+    return request_summary(pl.DataFrame(tokens))

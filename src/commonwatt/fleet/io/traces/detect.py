@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from commonwatt.core.errors import InputError, UsageError
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.registry import FORMATS, Format
-from commonwatt.fleet.io.traces.rows import shown
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.registry import FORMATS, TraceFormat
+from commonwatt.fleet.io.traces.rows import shown_value
+from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import columns_of, first_line, shown_names
 
 _SEPARATORS = (",", "|", ";", "\t", " ")
 
 
-def format_named(name: str) -> Format:
+def format_named(name: str) -> TraceFormat:
     """Return the format that `--format` names.
 
     Raises:
@@ -21,12 +21,12 @@ def format_named(name: str) -> Format:
     if name not in FORMATS:
         names = ", ".join(FORMATS)
         raise UsageError(
-            "--format", found=shown(name), wanted=Message("one of {names}", {"names": names})
+            "--format", found=shown_value(name), wanted=Message("one of {names}", {"names": names})
         )
     return FORMATS[name]
 
 
-def detect(source: Source) -> Format:
+def detect(source: TraceSource) -> TraceFormat:
     """Return the format of `source`.
 
     Raises:
@@ -41,7 +41,7 @@ def detect(source: Source) -> Format:
     raise _unknown(source)
 
 
-def _unknown(source: Source) -> InputError:
+def _unknown(source: TraceSource) -> InputError:
     return InputError(
         source.where,
         found=_seen(source),
@@ -50,15 +50,15 @@ def _unknown(source: Source) -> InputError:
     )
 
 
-def _seen(source: Source) -> Message:
+def _seen(source: TraceSource) -> Message:
     if source.is_parquet:
         return Message(
             "a Parquet table with the columns {names}", {"names": shown_names(columns_of(source))}
         )
-    return Message("text that begins {line}", {"line": shown(first_line(source))})
+    return Message("text that begins {line}", {"line": shown_value(first_line(source))})
 
 
-def _advice(source: Source) -> Message:
+def _advice(source: TraceSource) -> Message:
     if {"sn", "gpu", "model"} <= set(columns_of(source)):
         return Message("It is a node list; give it with --nodes.")
     form, separator = _nearest(source)
@@ -66,18 +66,22 @@ def _advice(source: Source) -> Message:
     missing = [name for name in form.columns if name not in have]
     if len(missing) == len(form.columns):
         return Message("Name the format with --format, or describe the columns with --mapping.")
-    values = {"format": form.name, "missing": ", ".join(missing), "separator": shown(separator)}
+    values = {
+        "format": form.name,
+        "missing": ", ".join(missing),
+        "separator": shown_value(separator),
+    }
     if missing:
         return Message("It is nearest to {format}, and lacks {missing}.", values)
     return Message("It is nearest to {format}, but its fields are split by {separator}.", values)
 
 
-def _nearest(source: Source) -> tuple[Format, str]:
+def _nearest(source: TraceSource) -> tuple[TraceFormat, str]:
     """Return the format, and the separator, that most of the header fits."""
     seen = {mark: set(columns_of(source, mark)) for mark in _SEPARATORS}
     known = [(form, mark) for form in FORMATS.values() if form.columns for mark in _SEPARATORS]
     return max(known, key=lambda pair: _overlap(pair[0], seen[pair[1]]))
 
 
-def _overlap(form: Format, seen: set[str]) -> float:
+def _overlap(form: TraceFormat, seen: set[str]) -> float:
     return len(seen.intersection(form.columns)) / len(form.columns)

@@ -29,7 +29,7 @@ MOST_NAMES: Final = 62  # names that fit in one mask of 64 bits with a sign
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class DraftWorkload:
     """Jobs as a reader found them, in the order of the file.
 
     Args:
@@ -43,12 +43,14 @@ class Draft:
     clock: str
     origin: str = ""
 
-    def from_zero(self) -> Draft:
+    def from_zero(self) -> DraftWorkload:
         """Return the jobs on a clock that starts with the first of them."""
         submit = pl.col("submit_ms")
-        return Draft(self.frame.with_columns(submit - submit.min()), "start", "each trace's start")
+        return DraftWorkload(
+            self.frame.with_columns(submit - submit.min()), "start", "each trace's start"
+        )
 
-    def named(self, path: Path) -> Draft:
+    def named(self, path: Path) -> DraftWorkload:
         """Return the jobs under names that hold among several files."""
         stem = path.name.split(".")[0]
         frame = self.frame.with_columns(job_id=pl.lit(f"{stem}:") + pl.col("job_id"))
@@ -57,7 +59,7 @@ class Draft:
         return replace(self, frame=frame)
 
 
-def to_workload(draft: Draft, origin_ms: int | None = None) -> Workload:
+def to_workload(draft: DraftWorkload, origin_ms: int | None = None) -> Workload:
     """Return the jobs of `draft` in order of submission, ties in the order of the file.
 
     Args:
@@ -93,12 +95,12 @@ def to_workload(draft: Draft, origin_ms: int | None = None) -> Workload:
         tenant_names=tenants,
         user_names=users,
         group_names=groups,
-        origin=origin_said(draft, start),
+        origin=origin_text(draft, start),
     )
     return jobs if is_sorted(submit) else jobs.take(np.argsort(submit, kind="stable"))
 
 
-def join(drafts: Sequence[Draft]) -> Draft:
+def join_drafts(drafts: Sequence[DraftWorkload]) -> DraftWorkload:
     """Return the jobs of several drafts of one clock, in the order given."""
     frames = [_completed(draft.frame).select(_ORDER) for draft in drafts]
     return replace(drafts[0], frame=pl.concat(frames, how="vertical_relaxed"))
@@ -109,7 +111,7 @@ def is_sorted(submit_ms: I64) -> bool:
     return bool((submit_ms[1:] >= submit_ms[:-1]).all())
 
 
-def origin_said(draft: Draft, start_ms: int) -> str:
+def origin_text(draft: DraftWorkload, start_ms: int) -> str:
     """Return what millisecond 0 of the workload stands for."""
     if draft.clock in ("utc", "local"):
         stamp = np.datetime64(start_ms, "ms").astype(str).removesuffix(".000")
@@ -145,7 +147,7 @@ def masks(lists: pl.Series) -> tuple[tuple[str, ...], I64]:
     return names, np.array(bits, np.int64)[code]
 
 
-def mask_names(draft: Draft, column: str) -> tuple[str, ...]:
+def mask_names(draft: DraftWorkload, column: str) -> tuple[str, ...]:
     """Return the distinct names in a column of lists such as `A|B`."""
     if column not in draft.frame.columns:
         return ()

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.core.errors import TraceError, cell
+from commonwatt.core.errors import TraceError, cell_location
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import SHARED, Fleet
 from commonwatt.fleet.domain.workload import ANY, I64, Bools, Workload
-from commonwatt.fleet.io.traces.rows import shown
+from commonwatt.fleet.io.traces.rows import shown_value
 
 _ASKED: Final = ("gpus", "cpu_milli", "memory_mib")
 _ENDLESS: Final = np.iinfo(np.int64).max
@@ -43,7 +43,7 @@ def check_fits(workload: Workload, fleet: Fleet, where: str = "trace") -> None:
         raise _too_wide(workload, int(homeless.argmax()), where)
 
 
-def can_fit(workload: Workload, fleet: Fleet) -> Bools:
+def jobs_that_fit(workload: Workload, fleet: Fleet) -> Bools:
     """Return which jobs could start on the empty fleet, shape (jobs,).
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
@@ -64,7 +64,7 @@ def _check_types(workload: Workload, fleet: Fleet, where: str) -> None:
             names = {"names": ", ".join(sorted(known))}
             raise TraceError(
                 _place(workload, int(asking.argmax()), where, "gpu_types"),
-                found=shown(name),
+                found=shown_value(name),
                 wanted=Message("a GPU type of the fleet: {names}", names),
                 remedy=Message("Add nodes of that type, or take the type out of the trace."),
             )
@@ -174,4 +174,4 @@ def _too_wide(workload: Workload, at: int, where: str) -> TraceError:
 
 
 def _place(workload: Workload, at: int, where: str, column: str | None) -> str:
-    return cell(f"{where}, job {shown(workload.job_id[at])[1:-1]}", None, column)
+    return cell_location(f"{where}, job {shown_value(workload.job_id[at])[1:-1]}", None, column)

@@ -12,10 +12,10 @@ from typing import Final
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.draft import Draft
-from commonwatt.fleet.io.traces.joblog import ran, spans
-from commonwatt.fleet.io.traces.rows import MOST_GPUS, Gaps, text, whole
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.draft import DraftWorkload
+from commonwatt.fleet.io.traces.joblog import durations, finished_jobs
+from commonwatt.fleet.io.traces.rows import MOST_GPUS, ReadingGaps, text_column, whole_numbers
+from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import read_rows
 
 COLUMNS: Final = (
@@ -30,17 +30,17 @@ COLUMNS: Final = (
 )
 
 
-def read(source: Source, gaps: Gaps) -> Draft:
+def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of a Helios log; virtual clusters become tenants."""
-    rows = ran(read_rows(source, COLUMNS), gaps, "start_time", "end_time")
-    columns = spans(rows, "submit_time", "start_time", "end_time") | {
-        "job_id": text(rows, "job_id"),
-        "gpus": whole(rows, "gpu_num", high=MOST_GPUS),
-        "cpu_milli": whole(rows, "cpu_num", high=1_000_000) * 1000,
-        "tenant": text(rows, "vc"),
-        "user": text(rows, "user", missing="unknown"),
+    rows = finished_jobs(read_rows(source, COLUMNS), gaps, "start_time", "end_time")
+    columns = durations(rows, "submit_time", "start_time", "end_time") | {
+        "job_id": text_column(rows, "job_id"),
+        "gpus": whole_numbers(rows, "gpu_num", high=MOST_GPUS),
+        "cpu_milli": whole_numbers(rows, "cpu_num", high=1_000_000) * 1000,
+        "tenant": text_column(rows, "vc"),
+        "user": text_column(rows, "user", missing="unknown"),
     }
     if rows.has("jobname"):
-        columns["group"] = text(rows, "jobname", missing="unknown")
-    gaps.note(Message("Times are kept on the cluster's own wall clock."))
-    return Draft(pl.DataFrame(columns), "local", "(the cluster's wall clock)")
+        columns["group"] = text_column(rows, "jobname", missing="unknown")
+    gaps.add_note(Message("Times are kept on the cluster's own wall clock."))
+    return DraftWorkload(pl.DataFrame(columns), "local", "(the cluster's wall clock)")

@@ -12,25 +12,32 @@ from typing import Final
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.draft import Draft
-from commonwatt.fleet.io.traces.rows import LATEST_S, MOST_GPUS, Gaps, milliseconds, text, whole
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.draft import DraftWorkload
+from commonwatt.fleet.io.traces.rows import (
+    LATEST_S,
+    MOST_GPUS,
+    ReadingGaps,
+    milliseconds,
+    text_column,
+    whole_numbers,
+)
+from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import read_rows
 
 COLUMNS: Final = ("submission_time", "duration", "num_gpu")
 
 
-def read(source: Source, gaps: Gaps) -> Draft:
+def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an ITP table; clusters become tenants."""
     rows = read_rows(source, COLUMNS)
     columns = {
         "submit_ms": milliseconds(rows, "submission_time", high_s=LATEST_S),
         "runtime_ms": milliseconds(rows, "duration"),
-        "gpus": whole(rows, "num_gpu", low=1, high=MOST_GPUS),
-        "job_id": text(rows, "job_id") if rows.has("job_id") else rows.row.cast(pl.String),
+        "gpus": whole_numbers(rows, "num_gpu", low=1, high=MOST_GPUS),
+        "job_id": text_column(rows, "job_id") if rows.has("job_id") else rows.row.cast(pl.String),
     }
     if rows.has("cluster"):
-        columns["tenant"] = text(rows, "cluster")
+        columns["tenant"] = text_column(rows, "cluster")
     else:
-        gaps.note(Message("The table names no cluster; all its jobs belong to one tenant."))
-    return Draft(pl.DataFrame(columns), "itp", "the start of collection")
+        gaps.add_note(Message("The table names no cluster; all its jobs belong to one tenant."))
+    return DraftWorkload(pl.DataFrame(columns), "itp", "the start of collection")

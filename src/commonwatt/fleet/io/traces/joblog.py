@@ -7,18 +7,24 @@ from typing import Final
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.rows import YEARS_100_S, Gaps, Rows, check, instants
+from commonwatt.fleet.io.traces.rows import (
+    YEARS_100_S,
+    ReadingGaps,
+    TraceRows,
+    check_rows,
+    instants,
+)
 
 _ABSENT: Final = ("", "None", "NaT", "nan", "NaN", "null", "Unknown")
 
 
-def ran(rows: Rows, gaps: Gaps, start: str, end: str) -> Rows:
+def finished_jobs(rows: TraceRows, gaps: ReadingGaps, start: str, end: str) -> TraceRows:
     """Return the jobs that started and ended; the others are counted as dropped."""
     rows = gaps.drop(rows, _is_empty(rows, start), Message("the job never started"))
     return gaps.drop(rows, _is_empty(rows, end), Message("the job had not ended"))
 
 
-def spans(rows: Rows, submit: str, start: str, end: str) -> dict[str, pl.Series]:
+def durations(rows: TraceRows, submit: str, start: str, end: str) -> dict[str, pl.Series]:
     """Return submission and run time from three columns of instants.
 
     Raises:
@@ -28,16 +34,16 @@ def spans(rows: Rows, submit: str, start: str, end: str) -> dict[str, pl.Series]
     submit_ms = instants(rows, submit)
     start_ms, end_ms = instants(rows, start), instants(rows, end)
     after = Message("an instant at or after {column}", {"column": submit})
-    check(rows, start, start_ms < submit_ms, after)
+    check_rows(rows, start, start_ms < submit_ms, after)
     after = Message("an instant at or after {column}", {"column": start})
-    check(rows, end, end_ms < start_ms, after)
+    check_rows(rows, end, end_ms < start_ms, after)
     runtime_ms = end_ms - start_ms
     soon = Message("an instant less than a hundred years after the start")
-    check(rows, end, runtime_ms > YEARS_100_S * 1000, soon)
+    check_rows(rows, end, runtime_ms > YEARS_100_S * 1000, soon)
     return {"submit_ms": submit_ms, "runtime_ms": runtime_ms}
 
 
-def is_zoned(rows: Rows, column: str) -> bool:
+def is_zoned(rows: TraceRows, column: str) -> bool:
     """Return whether the first instant of a column names its offset from UTC."""
     values = rows.frame[column]
     if isinstance(values.dtype, pl.Datetime):
@@ -46,7 +52,7 @@ def is_zoned(rows: Rows, column: str) -> bool:
     return first.strip().endswith("Z") or "+" in first or first.count("-") > 2
 
 
-def _is_empty(rows: Rows, column: str) -> pl.Series:
+def _is_empty(rows: TraceRows, column: str) -> pl.Series:
     values = rows.frame[column]
     if values.dtype != pl.String:
         return values.is_null()

@@ -29,23 +29,23 @@ from typing import Final, cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, cell
+from commonwatt.core.errors import InputError, cell_location
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.draft import DraftWorkload
 from commonwatt.fleet.io.traces.rows import (
     LATEST_S,
     MOST_GPUS,
     YEARS_100_S,
-    Gaps,
-    Rows,
-    check,
+    ReadingGaps,
+    TraceRows,
+    check_rows,
     instants,
     milliseconds,
-    shown,
-    text,
-    whole,
+    shown_value,
+    text_column,
+    whole_numbers,
 )
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import read_rows
 
 COLUMNS: Final = ("submit_s", "runtime_s", "gpus")
@@ -64,7 +64,7 @@ _KNOWN: Final = (*_TIMES, *_NAMES, *_WHOLES)
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class ColumnMapping:
     """What a mapping file says.
 
     Args:
@@ -82,7 +82,7 @@ class Mapping:
     separator: str = ","
 
 
-OURS: Final = Mapping(
+OURS: Final = ColumnMapping(
     "header",
     {name: name for name in (*_NAMES, *_WHOLES)} | {name: f"{name}_s" for name in _TIMES},
     {},
@@ -90,7 +90,7 @@ OURS: Final = Mapping(
 )
 
 
-def load_mapping(path: Path) -> Mapping:
+def load_mapping(path: Path) -> ColumnMapping:
     """Return the mapping in a TOML file.
 
     Raises:
@@ -103,10 +103,10 @@ def load_mapping(path: Path) -> Mapping:
         _check_names(where, name, section, _TIMES if name == "units" else _KNOWN)
     units = _texts(where, "units", sections["units"])
     for name, unit in units.items():
-        _check_one_of(cell(where, column=f"units.{name}"), unit, (*_PER_SECOND, "instant"))
+        _check_one_of(cell_location(where, column=f"units.{name}"), unit, (*_PER_SECOND, "instant"))
     columns = _texts(where, "columns", sections["columns"])
     _check_complete(where, {*columns, *sections["constants"]})
-    return Mapping(where, columns, units, sections["constants"], _separator(where, found))
+    return ColumnMapping(where, columns, units, sections["constants"], _separator(where, found))
 
 
 def _toml(path: Path) -> dict[str, object]:
@@ -126,16 +126,16 @@ def _toml(path: Path) -> dict[str, object]:
 def _section(where: str, found: dict[str, object], name: str) -> dict[str, object]:
     section = found.get(name, {})
     if not isinstance(section, dict):
-        place = cell(where, column=name)
-        raise InputError(place, found=shown(section), wanted=Message("a table of names"))
+        place = cell_location(where, column=name)
+        raise InputError(place, found=shown_value(section), wanted=Message("a table of names"))
     return cast("dict[str, object]", section)
 
 
 def _texts(where: str, name: str, section: dict[str, object]) -> dict[str, str]:
     for key, value in section.items():
         if not isinstance(value, str):
-            place = cell(where, column=f"{name}.{key}")
-            raise InputError(place, found=shown(value), wanted=Message("a text in quotes"))
+            place = cell_location(where, column=f"{name}.{key}")
+            raise InputError(place, found=shown_value(value), wanted=Message("a text in quotes"))
     return cast("dict[str, str]", section)
 
 
@@ -143,13 +143,13 @@ def _check_names(
     where: str, section: str, found: dict[str, object], known: tuple[str, ...]
 ) -> None:
     for name in found:
-        _check_one_of(cell(where, column=section or None), name, known)
+        _check_one_of(cell_location(where, column=section or None), name, known)
 
 
 def _check_one_of(place: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
         wanted = Message("one of {names}", {"names": ", ".join(known)})
-        raise InputError(place, found=shown(name), wanted=wanted)
+        raise InputError(place, found=shown_value(name), wanted=wanted)
 
 
 def _check_complete(where: str, given: set[str]) -> None:
@@ -158,7 +158,7 @@ def _check_complete(where: str, given: set[str]) -> None:
     if not has_runtime:
         missing.append("runtime")
     if missing:
-        place = cell(where, column="columns")
+        place = cell_location(where, column="columns")
         found = Message("no {names}", {"names": ", ".join(missing)})
         wanted = Message("submit, gpus and either runtime or both start and end")
         raise InputError(place, found=found, wanted=wanted)
@@ -167,37 +167,39 @@ def _check_complete(where: str, given: set[str]) -> None:
 def _separator(where: str, found: dict[str, object]) -> str:
     mark = found.get("separator", ",")
     if not isinstance(mark, str) or len(mark.encode()) != 1 or mark in '"\n':
-        place = cell(where, column="separator")
-        raise InputError(place, found=shown(mark), wanted=Message("a single character"))
+        place = cell_location(where, column="separator")
+        raise InputError(place, found=shown_value(mark), wanted=Message("a single character"))
     return mark
 
 
-def read(source: Source, gaps: Gaps) -> Draft:  # noqa: ARG001 - nothing may be left out
+def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:  # noqa: ARG001 - nothing may be left out
     """Return the jobs of a table whose columns already have our names."""
     return read_mapped(source, OURS)
 
 
-def read_mapped(source: Source, mapping: Mapping) -> Draft:
+def read_mapped(source: TraceSource, mapping: ColumnMapping) -> DraftWorkload:
     """Return the jobs of a table whose columns `mapping` explains."""
     required = COLUMNS if mapping is OURS else tuple(mapping.columns.values())
     rows = _renamed(read_rows(source, required, separator=mapping.separator), mapping)
     columns = _times(rows, mapping)
-    columns |= {name: whole(rows, name, low=low, high=high, missing=_missing(name))
+    columns |= {name: whole_numbers(rows, name, low=low, high=high, missing=_missing(name))
                 for name, (low, high) in _WHOLES.items() if rows.has(name)}  # fmt: skip
-    columns |= {name: text(rows, name, missing="") for name in _NAMES if rows.has(name)}
+    columns |= {name: text_column(rows, name, missing="") for name in _NAMES if rows.has(name)}
     columns.setdefault("job_id", rows.row.cast(pl.String))
     frame = pl.DataFrame(columns)
     if "single_node" in columns:
         frame = frame.with_columns(pl.col("single_node") == 1)
     is_instant = mapping.units.get("submit") == "instant"
-    return Draft(frame, "utc" if is_instant else f"table of {mapping.where}", "the table's zero")
+    return DraftWorkload(
+        frame, "utc" if is_instant else f"table of {mapping.where}", "the table's zero"
+    )
 
 
 def _missing(name: str) -> int | None:
     return {"gpu_milli": 1000, "gpus": None}.get(name, 0)
 
 
-def _renamed(rows: Rows, mapping: Mapping) -> Rows:
+def _renamed(rows: TraceRows, mapping: ColumnMapping) -> TraceRows:
     """Return the table under our names, with a column for each constant."""
     ours = [
         rows.frame[theirs].alias(name)
@@ -211,7 +213,7 @@ def _renamed(rows: Rows, mapping: Mapping) -> Rows:
     return replace(rows, frame=pl.DataFrame(ours + constants), spelled=mapping.columns)
 
 
-def _times(rows: Rows, mapping: Mapping) -> dict[str, pl.Series]:
+def _times(rows: TraceRows, mapping: ColumnMapping) -> dict[str, pl.Series]:
     submit = _instant(rows, mapping, "submit")
     times = {"submit_ms": submit, "runtime_ms": _runtime(rows, mapping, submit)}
     if rows.has("limit"):
@@ -219,23 +221,23 @@ def _times(rows: Rows, mapping: Mapping) -> dict[str, pl.Series]:
     return times
 
 
-def _runtime(rows: Rows, mapping: Mapping, submit: pl.Series) -> pl.Series:
+def _runtime(rows: TraceRows, mapping: ColumnMapping, submit: pl.Series) -> pl.Series:
     if rows.has("runtime"):
         return _length(rows, mapping, "runtime")
     start, end = _instant(rows, mapping, "start"), _instant(rows, mapping, "end")
-    check(rows, "start", start < submit, Message("a time at or after the submission"))
-    check(rows, "end", end < start, Message("a time at or after the start"))
+    check_rows(rows, "start", start < submit, Message("a time at or after the submission"))
+    check_rows(rows, "end", end < start, Message("a time at or after the start"))
     return end - start
 
 
-def _instant(rows: Rows, mapping: Mapping, name: str) -> pl.Series:
+def _instant(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
     unit = mapping.units.get(name, "s")
     if unit == "instant":
         return instants(rows, name)
     return milliseconds(rows, name, high_s=LATEST_S, per_second=_PER_SECOND[unit])
 
 
-def _length(rows: Rows, mapping: Mapping, name: str) -> pl.Series:
+def _length(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
     unit = mapping.units.get(name, "s")
-    _check_one_of(cell(mapping.where, column=f"units.{name}"), unit, tuple(_PER_SECOND))
+    _check_one_of(cell_location(mapping.where, column=f"units.{name}"), unit, tuple(_PER_SECOND))
     return milliseconds(rows, name, high_s=YEARS_100_S, per_second=_PER_SECOND[unit])

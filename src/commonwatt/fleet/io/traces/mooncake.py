@@ -12,26 +12,26 @@ from typing import Any, Final, cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, cell
+from commonwatt.core.errors import InputError, cell_location
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.requests import Requests, summed
+from commonwatt.fleet.io.traces.requests import RequestTrace, request_summary
 from commonwatt.fleet.io.traces.rows import (
     LATEST_S,
-    Gaps,
-    Rows,
-    check,
+    ReadingGaps,
+    TraceRows,
+    check_rows,
     milliseconds,
-    shown,
-    whole,
+    shown_value,
+    whole_numbers,
 )
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import check_columns, columns_of, first_line, read_rows
 
 KEYS: Final = ("timestamp", "input_length", "output_length", "hash_ids")
 MOST_TOKENS: Final = 1_000_000_000
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: TraceSource) -> bool:
     """Return whether the first line, or the schema, has the keys."""
     if source.is_parquet:
         return {"t_ms", *KEYS[1:]} <= set(columns_of(source)) or set(KEYS) <= set(
@@ -41,30 +41,30 @@ def recognises(source: Source) -> bool:
     return line.startswith("{") and '"hash_ids"' in line and '"input_length"' in line
 
 
-def read(source: Source, gaps: Gaps) -> Requests:  # noqa: ARG001 - nothing may be left out
+def read(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:  # noqa: ARG001 - nothing may be left out
     """Return the summary of the requests."""
     rows = read_rows(source) if source.is_parquet else _lines(source)
     at = "t_ms" if rows.has("t_ms") else "timestamp"
     check_columns(source, rows.frame.columns, KEYS[1:])
     columns = {
         "at_ms": milliseconds(rows, at, high_s=LATEST_S, per_second=1000),
-        "prompt_tokens": whole(rows, "input_length", high=MOST_TOKENS),
-        "output_tokens": whole(rows, "output_length", high=MOST_TOKENS),
+        "prompt_tokens": whole_numbers(rows, "input_length", high=MOST_TOKENS),
+        "output_tokens": whole_numbers(rows, "output_length", high=MOST_TOKENS),
         "blocks": _blocks(rows),
     }
-    return summed(pl.DataFrame(columns))
+    return request_summary(pl.DataFrame(columns))
 
 
-def _blocks(rows: Rows) -> pl.Series:
+def _blocks(rows: TraceRows) -> pl.Series:
     values, wanted = rows.frame["hash_ids"], Message("a list of whole numbers")
     if not isinstance(values.dtype, pl.List) or not values.explode().dtype.is_integer():
         found = Message("a column of type {type}", {"type": str(values.dtype)})
-        raise rows.error(cell(rows.where, column="hash_ids"), found=found, wanted=wanted)
-    check(rows, "hash_ids", values.is_null(), wanted)
+        raise rows.error(cell_location(rows.where, column="hash_ids"), found=found, wanted=wanted)
+    check_rows(rows, "hash_ids", values.is_null(), wanted)
     return values
 
 
-def _lines(source: Source) -> Rows:
+def _lines(source: TraceSource) -> TraceRows:
     try:
         frame = pl.read_ndjson(source.data, schema=_SCHEMA)
     except pl.exceptions.PolarsError:
@@ -74,7 +74,7 @@ def _lines(source: Source) -> Rows:
         _check_lines(source)
     if frame is None:
         raise InputError(source.where, found=Message("lines that are not requests"))
-    return Rows(source.where, frame, pl.Series("row", row, dtype=pl.Int64), source.error)
+    return TraceRows(source.where, frame, pl.Series("row", row, dtype=pl.Int64), source.error)
 
 
 _SCHEMA: Final = {
@@ -89,30 +89,32 @@ def _has_null(frame: pl.DataFrame) -> bool:
     return any(frame[name].null_count() for name in KEYS)
 
 
-def _check_lines(source: Source) -> None:
+def _check_lines(source: TraceSource) -> None:
     """Raise for the first line that is no request, read one by one."""
     for at, line in enumerate(source.data.split(b"\n"), 1):
         if line.strip():
             _check_request(source, at, line)
 
 
-def _check_request(source: Source, at: int, line: bytes) -> None:
+def _check_request(source: TraceSource, at: int, line: bytes) -> None:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
-        place = cell(source.where, at)
+        place = cell_location(source.where, at)
         wanted = Message("a JSON object")
         raise source.error(place, found=Message("text that is not JSON"), wanted=wanted) from error
     if not isinstance(found, dict):
         raise source.error(
-            cell(source.where, at), found=shown(found), wanted=Message("a JSON object")
+            cell_location(source.where, at),
+            found=shown_value(found),
+            wanted=Message("a JSON object"),
         )
     request = cast("dict[str, Any]", found)
     for key in KEYS:
         _check_key(source, at, key, request.get(key))
 
 
-def _check_key(source: Source, at: int, key: str, value: object) -> None:
+def _check_key(source: TraceSource, at: int, key: str, value: object) -> None:
     if key == "hash_ids":
         wanted = Message("a list of whole numbers")
         is_good = isinstance(value, list) and all(
@@ -121,5 +123,5 @@ def _check_key(source: Source, at: int, key: str, value: object) -> None:
     else:
         wanted, is_good = Message("a number"), type(value) in (int, float)
     if not is_good:
-        found = Message("nothing") if value is None else shown(cast("object", value))
-        raise source.error(cell(source.where, at, key), found=found, wanted=wanted)
+        found = Message("nothing") if value is None else shown_value(cast("object", value))
+        raise source.error(cell_location(source.where, at, key), found=found, wanted=wanted)

@@ -14,9 +14,17 @@ from typing import Final
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.draft import Draft
-from commonwatt.fleet.io.traces.rows import LATEST_S, Gaps, Rows, check, milliseconds, text, whole
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.draft import DraftWorkload
+from commonwatt.fleet.io.traces.rows import (
+    LATEST_S,
+    ReadingGaps,
+    TraceRows,
+    check_rows,
+    milliseconds,
+    text_column,
+    whole_numbers,
+)
+from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import check_columns, read_rows
 
 COLUMNS: Final = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli")
@@ -25,58 +33,60 @@ _MOST_MILLI: Final = 1_000_000_000
 _MOST_MIB: Final = 1 << 40
 
 
-def read(source: Source, gaps: Gaps) -> Draft:
+def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the pods of an openb list; a pod's GPUs share one node."""
     rows = read_rows(source, COLUMNS)
     timed = any(rows.has(name) for name in TIMES)
     columns = (_times(source, rows, gaps) if timed else _no_times(rows, gaps)) | _sizes(rows)
-    columns["job_id"] = text(rows, "name")
+    columns["job_id"] = text_column(rows, "name")
     if rows.has("gpu_spec"):
-        columns["gpu_types"] = text(rows, "gpu_spec", missing="")
+        columns["gpu_types"] = text_column(rows, "gpu_spec", missing="")
     if rows.has("qos"):
-        columns["group"] = text(rows, "qos", missing="unknown")
+        columns["group"] = text_column(rows, "qos", missing="unknown")
     frame = pl.DataFrame(columns).with_columns(single_node=True)
-    return Draft(frame, "openb", "the start of the trace")
+    return DraftWorkload(frame, "openb", "the start of the trace")
 
 
-def _sizes(rows: Rows) -> dict[str, pl.Series]:
-    gpus = whole(rows, "num_gpu", high=1024)
-    share = whole(rows, "gpu_milli", high=1000)
-    check(rows, "gpu_milli", (gpus > 0) & (share < 1), Message("a share from 1 to 1,000"))
+def _sizes(rows: TraceRows) -> dict[str, pl.Series]:
+    gpus = whole_numbers(rows, "num_gpu", high=1024)
+    share = whole_numbers(rows, "gpu_milli", high=1000)
+    check_rows(rows, "gpu_milli", (gpus > 0) & (share < 1), Message("a share from 1 to 1,000"))
     whole_gpus = Message("1,000, because pods of several GPUs take whole ones")
-    check(rows, "gpu_milli", (gpus > 1) & (share != 1000), whole_gpus)
+    check_rows(rows, "gpu_milli", (gpus > 1) & (share != 1000), whole_gpus)
     return {
         "gpus": gpus,
         "gpu_milli": share.set(gpus == 0, 1000),
-        "cpu_milli": whole(rows, "cpu_milli", high=_MOST_MILLI),
-        "memory_mib": whole(rows, "memory_mib", high=_MOST_MIB),
+        "cpu_milli": whole_numbers(rows, "cpu_milli", high=_MOST_MILLI),
+        "memory_mib": whole_numbers(rows, "memory_mib", high=_MOST_MIB),
     }
 
 
-def _times(source: Source, rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
+def _times(source: TraceSource, rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
     check_columns(source, rows.frame.columns, TIMES)
     created = milliseconds(rows, "creation_time", high_s=LATEST_S)
     deleted = milliseconds(rows, "deletion_time", high_s=LATEST_S)
-    check(rows, "deletion_time", deleted < created, Message("a time at or after creation_time"))
+    check_rows(
+        rows, "deletion_time", deleted < created, Message("a time at or after creation_time")
+    )
     started = created
     if rows.has("scheduled_time"):
         started = _starts(rows, created, gaps)
     later = Message("a time from creation_time to deletion_time")
-    check(rows, "scheduled_time", (started < created) | (started > deleted), later)
+    check_rows(rows, "scheduled_time", (started < created) | (started > deleted), later)
     return {"submit_ms": created, "runtime_ms": deleted - started}
 
 
-def _starts(rows: Rows, created: pl.Series, gaps: Gaps) -> pl.Series:
+def _starts(rows: TraceRows, created: pl.Series, gaps: ReadingGaps) -> pl.Series:
     """Return when each pod was bound; a pod that never was counts from its creation."""
-    never = text(rows, "scheduled_time", missing="") == ""
+    never = text_column(rows, "scheduled_time", missing="") == ""
     reason = Message("the pod was never scheduled; it counts from its creation")
     gaps.fill(rows, never, reason)
     started = milliseconds(rows, "scheduled_time", high_s=LATEST_S, missing=0)
     return started.zip_with(~never, created)
 
 
-def _no_times(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
-    gaps.note(
+def _no_times(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
+    gaps.add_note(
         Message("The list holds no times; all pods are submitted at once and run for no time.")
     )
     zeros = pl.zeros(len(rows), dtype=pl.Int64, eager=True)

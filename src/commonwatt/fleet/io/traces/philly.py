@@ -13,25 +13,32 @@ from typing import Final
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.draft import Draft
-from commonwatt.fleet.io.traces.rows import MOST_GPUS, Gaps, instants, milliseconds, text, whole
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.draft import DraftWorkload
+from commonwatt.fleet.io.traces.rows import (
+    MOST_GPUS,
+    ReadingGaps,
+    instants,
+    milliseconds,
+    text_column,
+    whole_numbers,
+)
+from commonwatt.fleet.io.traces.source import TraceSource
 from commonwatt.fleet.io.traces.tabular import read_rows
 
 COLUMNS: Final = ("timestamp", "duration", "num_gpus", "vc")
 
 
-def read(source: Source, gaps: Gaps) -> Draft:
+def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of a cleaned Philly table; virtual clusters become tenants."""
     rows = read_rows(source, COLUMNS)
     frame = pl.DataFrame(
         {
             "submit_ms": instants(rows, "timestamp"),
             "runtime_ms": milliseconds(rows, "duration"),
-            "gpus": whole(rows, "num_gpus", low=1, high=MOST_GPUS),
-            "tenant": text(rows, "vc"),
+            "gpus": whole_numbers(rows, "num_gpus", low=1, high=MOST_GPUS),
+            "tenant": text_column(rows, "vc"),
             "job_id": rows.row.cast(pl.String),
         }
     )
-    gaps.note(Message("Times are kept on the file's own Pacific wall clock."))
-    return Draft(frame, "local", "(Pacific wall clock)")
+    gaps.add_note(Message("Times are kept on the file's own Pacific wall clock."))
+    return DraftWorkload(frame, "local", "(Pacific wall clock)")

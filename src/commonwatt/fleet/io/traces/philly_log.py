@@ -14,11 +14,19 @@ from typing import Any, Final, cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, cell
+from commonwatt.core.errors import InputError, cell_location
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.draft import Draft
-from commonwatt.fleet.io.traces.rows import YEARS_100_S, Gaps, Rows, check, instants, shown, text
-from commonwatt.fleet.io.traces.source import Source, check_is_text
+from commonwatt.fleet.io.traces.draft import DraftWorkload
+from commonwatt.fleet.io.traces.rows import (
+    YEARS_100_S,
+    ReadingGaps,
+    TraceRows,
+    check_rows,
+    instants,
+    shown_value,
+    text_column,
+)
+from commonwatt.fleet.io.traces.source import TraceSource, check_is_text
 
 ZONE: Final = "America/Los_Angeles"
 KEYS: Final = ("vc", "jobid", "attempts", "submitted_time")
@@ -30,7 +38,7 @@ _ATTEMPT: Final = {
 }
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: TraceSource) -> bool:
     """Return whether the file opens as a JSON list of objects with `attempts`."""
     if source.is_parquet:
         return False
@@ -38,7 +46,7 @@ def recognises(source: Source) -> bool:
     return head.startswith(b"[") and b'"attempts"' in head and b'"jobid"' in head
 
 
-def read(source: Source, gaps: Gaps) -> Draft:
+def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of the log; a job runs for the sum of its attempts."""
     entries = _entries(source)
     rows = _with_runs(_jobs(source, entries), _attempts(source, entries), gaps)
@@ -51,19 +59,19 @@ def read(source: Source, gaps: Gaps) -> Draft:
             "submit_ms": instants(rows, "submitted_time", zone=ZONE),
             "runtime_ms": rows.frame["runtime_ms"],
             "gpus": rows.frame["gpus"],
-            "job_id": text(rows, "jobid"),
-            "tenant": text(rows, "vc"),
-            "user": text(rows, "user", missing="unknown"),
+            "job_id": text_column(rows, "jobid"),
+            "tenant": text_column(rows, "vc"),
+            "user": text_column(rows, "user", missing="unknown"),
         }
     )
-    return Draft(frame, "utc")
+    return DraftWorkload(frame, "utc")
 
 
-def _dropped(rows: Rows, gaps: Gaps, when: pl.Expr, reason: Message) -> Rows:
+def _dropped(rows: TraceRows, gaps: ReadingGaps, when: pl.Expr, reason: Message) -> TraceRows:
     return gaps.drop(rows, rows.frame.select(when.alias("when"))["when"], reason)
 
 
-def _with_runs(rows: Rows, attempts: Rows, gaps: Gaps) -> Rows:
+def _with_runs(rows: TraceRows, attempts: TraceRows, gaps: ReadingGaps) -> TraceRows:
     """Return the jobs with the time they ran, their GPUs and whether they still run."""
     each = attempts.frame.with_columns(runtime_ms=_lengths(attempts, gaps))
     runs = each.group_by("job", maintain_order=True).agg(
@@ -74,17 +82,19 @@ def _with_runs(rows: Rows, attempts: Rows, gaps: Gaps) -> Rows:
     )
     frame = rows.frame.with_row_index("job").with_columns(pl.col("job").cast(pl.Int64))
     joined = frame.join(runs, on="job", how="left", maintain_order="left")
-    return Rows(rows.where, joined.with_columns(pl.col("is_open").fill_null(value=False)), rows.row)
+    return TraceRows(
+        rows.where, joined.with_columns(pl.col("is_open").fill_null(value=False)), rows.row
+    )
 
 
-def _lengths(attempts: Rows, gaps: Gaps) -> pl.Series:
+def _lengths(attempts: TraceRows, gaps: ReadingGaps) -> pl.Series:
     """Return how long each attempt ran; one without both times counts nothing [ms]."""
     start = instants(attempts, "start_time", zone=ZONE, empty_is_null=True)
     end = instants(attempts, "end_time", zone=ZONE, empty_is_null=True)
     # In the hour that summer time repeats, an end reads as early as it can without going back.
     end = end.zip_with((end >= start).fill_null(value=True), _an_hour_later(end))
-    check(attempts, "end_time", end < start, Message("an instant at or after start_time"))
-    check(attempts, "end_time", end - start > YEARS_100_S * 1000, _SOON)
+    check_rows(attempts, "end_time", end < start, Message("an instant at or after start_time"))
+    check_rows(attempts, "end_time", end - start > YEARS_100_S * 1000, _SOON)
     is_open = attempts.frame["job"].is_last_distinct() & start.is_not_null() & end.is_null()
     lost = (start.is_null() | end.is_null()) & ~is_open
     gaps.fill(attempts, lost, Message("an attempt lacks a time and counts nothing"))
@@ -101,14 +111,14 @@ def _an_hour_later(end: pl.Series) -> pl.Series:
     return later.dt.convert_time_zone("UTC").to_physical()
 
 
-def _entries(source: Source) -> list[dict[str, Any]]:
+def _entries(source: TraceSource) -> list[dict[str, Any]]:
     check_is_text(source)
     try:
         entries = json.loads(source.data)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         raise InputError(
-            cell(source.where, line),
+            cell_location(source.where, line),
             found=Message("text that is not JSON, or is cut off"),
             wanted=Message("a whole JSON list of jobs"),
         ) from error
@@ -118,16 +128,16 @@ def _entries(source: Source) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", entries)
 
 
-def _jobs(source: Source, entries: list[dict[str, Any]]) -> Rows:
+def _jobs(source: TraceSource, entries: list[dict[str, Any]]) -> TraceRows:
     for at, entry in enumerate(entries, 1):
         _check_object(source, at, entry, KEYS)
     names = ("jobid", "vc", "user", "submitted_time")
     columns = {name: [_said(entry.get(name)) for entry in entries] for name in names}
     frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
-    return Rows(source.where, frame, _numbers(len(entries)))
+    return TraceRows(source.where, frame, _numbers(len(entries)))
 
 
-def _attempts(source: Source, entries: list[dict[str, Any]]) -> Rows:
+def _attempts(source: TraceSource, entries: list[dict[str, Any]]) -> TraceRows:
     found: list[tuple[int, str | None, str | None, int]] = []
     for at, entry in enumerate(entries):
         for attempt in _list(source, at + 1, "attempts", entry["attempts"]):
@@ -135,30 +145,33 @@ def _attempts(source: Source, entries: list[dict[str, Any]]) -> Rows:
             times = _said(attempt["start_time"]), _said(attempt["end_time"])
             found.append((at, *times, _gpus(source, at + 1, attempt["detail"])))
     frame = pl.DataFrame(found, schema=_ATTEMPT, orient="row")
-    return Rows(source.where, frame, frame["job"] + 1)
+    return TraceRows(source.where, frame, frame["job"] + 1)
 
 
-def _gpus(source: Source, at: int, detail: object) -> int:
+def _gpus(source: TraceSource, at: int, detail: object) -> int:
     servers = _list(source, at, "detail", detail)
     for server in servers:
         _check_object(source, at, server, ("gpus",))
     return sum(len(_list(source, at, "gpus", server["gpus"])) for server in servers)
 
 
-def _list(source: Source, at: int, column: str, value: object) -> list[Any]:
+def _list(source: TraceSource, at: int, column: str, value: object) -> list[Any]:
     if not isinstance(value, list):
-        place = cell(source.where, at, column)
-        raise source.error(place, found=shown(value), wanted=Message("a list"))
+        place = cell_location(source.where, at, column)
+        raise source.error(place, found=shown_value(value), wanted=Message("a list"))
     return cast("list[Any]", value)
 
 
-def _check_object(source: Source, at: int, value: object, keys: tuple[str, ...]) -> None:
+def _check_object(source: TraceSource, at: int, value: object, keys: tuple[str, ...]) -> None:
     if not isinstance(value, dict):
-        found, wanted = shown(value), Message("an object with {keys}", {"keys": ", ".join(keys)})
-        raise source.error(cell(source.where, at), found=found, wanted=wanted)
+        found, wanted = (
+            shown_value(value),
+            Message("an object with {keys}", {"keys": ", ".join(keys)}),
+        )
+        raise source.error(cell_location(source.where, at), found=found, wanted=wanted)
     for key in keys:
         if key not in value:
-            place = cell(source.where, at, key)
+            place = cell_location(source.where, at, key)
             raise source.error(place, found=Message("nothing"), wanted=Message("a value"))
 
 

@@ -9,22 +9,22 @@ from typing import Final
 
 import numpy as np
 
-from commonwatt.core.errors import UsageError, cell
+from commonwatt.core.errors import UsageError, cell_location
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.io.traces.detect import detect, format_named
 from commonwatt.fleet.io.traces.draft import (
     MOST_NAMES,
-    Draft,
+    DraftWorkload,
     is_sorted,
-    join,
+    join_drafts,
     mask_names,
     to_workload,
 )
 from commonwatt.fleet.io.traces.mapped import load_mapping, read_mapped
-from commonwatt.fleet.io.traces.requests import Requests
-from commonwatt.fleet.io.traces.rows import Gap, Gaps
-from commonwatt.fleet.io.traces.source import Source, open_source
+from commonwatt.fleet.io.traces.requests import RequestTrace
+from commonwatt.fleet.io.traces.rows import ReadingGaps, SkippedRows
+from commonwatt.fleet.io.traces.source import TraceSource, open_source
 
 CLOCKS: Final = ("shared", "start")
 
@@ -48,9 +48,9 @@ class TraceRead:
     format: str
     sha256: str
     jobs: Workload | None
-    requests: Requests | None
-    dropped: tuple[Gap, ...]
-    filled: tuple[Gap, ...]
+    requests: RequestTrace | None
+    dropped: tuple[SkippedRows, ...]
+    filled: tuple[SkippedRows, ...]
     notes: tuple[Message, ...]
 
     @property
@@ -68,7 +68,7 @@ class TraceRead:
         """Return what should be said of the reading: rows left out, stand-ins, notes."""
         out = [_counted(_LEFT_OUT, gap, language) for gap in self.dropped]
         filled = [_counted(_STOOD_IN, gap, language) for gap in self.filled]
-        return out + filled + [note.say(language) for note in self.notes]
+        return out + filled + [note.translate(language) for note in self.notes]
 
     def as_dict(self) -> dict[str, object]:
         """Return what was read and what was not, for `--json`, in English."""
@@ -89,13 +89,13 @@ _LEFT_OUT = Message("Rows left out: {count}, the first being row {row}: {reason}
 _STOOD_IN = Message("Rows read with a stand-in: {count}, the first being row {row}: {reason}")
 
 
-def _counted(form: Message, gap: Gap, language: str) -> str:
-    reason, row = gap.reason.say(language), f"{gap.first_rows[0]:,}"
+def _counted(form: Message, gap: SkippedRows, language: str) -> str:
+    reason, row = gap.reason.translate(language), f"{gap.first_rows[0]:,}"
     values = {"count": f"{gap.count:,}", "row": row, "reason": reason}
-    return Message(form.text, values).say(language)
+    return Message(form.text, values).translate(language)
 
 
-def _plain(gap: Gap) -> dict[str, object]:
+def _plain(gap: SkippedRows) -> dict[str, object]:
     return {"reason": str(gap.reason), "rows": gap.count, "first_rows": list(gap.first_rows)}
 
 
@@ -169,16 +169,16 @@ def read_traces(
     else:
         drafts = [draft.from_zero() for draft in drafts]
     named = [draft.named(read.path) for draft, read in zip(drafts, reads, strict=True)]
-    return TracesRead(workload=to_workload(join(named)), reads=reads)
+    return TracesRead(workload=to_workload(join_drafts(named)), reads=reads)
 
 
 def _read(
     path: Path, name: str | None, strict: bool, mapping: Path | None
-) -> tuple[TraceRead, Draft | Requests]:
+) -> tuple[TraceRead, DraftWorkload | RequestTrace]:
     if mapping is not None and name not in (None, "table"):
         wanted = Message("table, because --mapping describes one")
         raise UsageError("--format", found=str(name), wanted=wanted)
-    source, gaps = open_source(path), Gaps(strict)
+    source, gaps = open_source(path), ReadingGaps(strict)
     if mapping is not None:
         return _finished(source, "table", read_mapped(source, load_mapping(mapping)), gaps)
     form = format_named(name) if name else detect(source)
@@ -186,9 +186,9 @@ def _read(
 
 
 def _finished(
-    source: Source, name: str, found: Draft | Requests, gaps: Gaps
-) -> tuple[TraceRead, Draft | Requests]:
-    if isinstance(found, Draft):
+    source: TraceSource, name: str, found: DraftWorkload | RequestTrace, gaps: ReadingGaps
+) -> tuple[TraceRead, DraftWorkload | RequestTrace]:
+    if isinstance(found, DraftWorkload):
         _check_some_left(source, found)
         _check_names_fit(source, found)
         _note_disorder(found, gaps)
@@ -196,8 +196,8 @@ def _finished(
         path=source.path,
         format=name,
         sha256=source.sha256,
-        jobs=to_workload(found) if isinstance(found, Draft) else None,
-        requests=found if isinstance(found, Requests) else None,
+        jobs=to_workload(found) if isinstance(found, DraftWorkload) else None,
+        requests=found if isinstance(found, RequestTrace) else None,
         dropped=tuple(gaps.dropped),
         filled=tuple(gaps.filled),
         notes=tuple(gaps.notes),
@@ -205,7 +205,7 @@ def _finished(
     return read, found
 
 
-def _check_some_left(source: Source, draft: Draft) -> None:
+def _check_some_left(source: TraceSource, draft: DraftWorkload) -> None:
     if not draft.frame.height:
         raise source.error(
             source.where,
@@ -214,22 +214,22 @@ def _check_some_left(source: Source, draft: Draft) -> None:
         )
 
 
-def _check_names_fit(source: Source, draft: Draft) -> None:
+def _check_names_fit(source: TraceSource, draft: DraftWorkload) -> None:
     for column in ("gpu_types", "sites"):
         count = len(mask_names(draft, column))
         if count > MOST_NAMES:
             raise source.error(
-                cell(source.where, column=column),
+                cell_location(source.where, column=column),
                 found=Message("{count} different names", {"count": f"{count:,}"}),
                 wanted=Message("at most {most} different names", {"most": str(MOST_NAMES)}),
             )
 
 
-def _note_disorder(draft: Draft, gaps: Gaps) -> None:
+def _note_disorder(draft: DraftWorkload, gaps: ReadingGaps) -> None:
     submit = draft.frame["submit_ms"].to_numpy()
     if not is_sorted(submit):
         early = int(np.count_nonzero(submit[1:] < submit[:-1]))
-        gaps.note(
+        gaps.add_note(
             Message(
                 "Jobs that stood below a later one: {count}; the jobs were sorted.",
                 {"count": f"{early:,}"},
@@ -237,8 +237,8 @@ def _note_disorder(draft: Draft, gaps: Gaps) -> None:
         )
 
 
-def _jobs_of(read: TraceRead, found: Draft | Requests) -> Draft:
-    if isinstance(found, Requests):
+def _jobs_of(read: TraceRead, found: DraftWorkload | RequestTrace) -> DraftWorkload:
+    if isinstance(found, RequestTrace):
         raise _not_jobs(read.path)
     return found
 
@@ -248,7 +248,7 @@ def _not_jobs(path: Path) -> UsageError:
     return UsageError(str(path), found=found, wanted=Message("a trace of jobs"))
 
 
-def _check_one_clock(drafts: list[Draft]) -> None:
+def _check_one_clock(drafts: list[DraftWorkload]) -> None:
     clocks = sorted({draft.clock for draft in drafts})
     if len(clocks) > 1:
         raise UsageError(

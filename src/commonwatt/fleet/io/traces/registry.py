@@ -19,16 +19,16 @@ import commonwatt.fleet.io.traces.sacct as sacct
 import commonwatt.fleet.io.traces.servegen as servegen
 import commonwatt.fleet.io.traces.swf as swf
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.draft import Draft
-from commonwatt.fleet.io.traces.requests import Requests
-from commonwatt.fleet.io.traces.rows import Gaps
-from commonwatt.fleet.io.traces.source import Source
+from commonwatt.fleet.io.traces.draft import DraftWorkload
+from commonwatt.fleet.io.traces.requests import RequestTrace
+from commonwatt.fleet.io.traces.rows import ReadingGaps
+from commonwatt.fleet.io.traces.source import TraceSource
 
-Reader = Callable[[Source, Gaps], "Draft | Requests"]
+Reader = Callable[[TraceSource, ReadingGaps], "DraftWorkload | RequestTrace"]
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class TraceFormat:
     """A published trace format.
 
     Args:
@@ -43,51 +43,53 @@ class Format:
     meaning: Message
     columns: tuple[str, ...]
     read: Reader
-    recognises: Callable[[Source], bool] | None = None
+    recognises: Callable[[TraceSource], bool] | None = None
 
 
-FORMATS: Final[dict[str, Format]] = {
+FORMATS: Final[dict[str, TraceFormat]] = {
     form.name: form
     for form in (
-        Format("openb", Message("Alibaba GPU trace 2023, pods"), openb.COLUMNS, openb.read),
-        Format("philly", Message("Microsoft Philly, cleaned table"), philly.COLUMNS, philly.read),
-        Format(
+        TraceFormat("openb", Message("Alibaba GPU trace 2023, pods"), openb.COLUMNS, openb.read),
+        TraceFormat(
+            "philly", Message("Microsoft Philly, cleaned table"), philly.COLUMNS, philly.read
+        ),
+        TraceFormat(
             "philly-log",
             Message("Microsoft Philly, published log"),
             (),
             philly_log.read,
             recognises=philly_log.recognises,
         ),
-        Format("itp", Message("Microsoft ITP training jobs"), itp.COLUMNS, itp.read),
-        Format("helios", Message("SenseTime Helios job log"), helios.COLUMNS, helios.read),
-        Format("acme", Message("Shanghai AI Lab Acme job log"), acme.COLUMNS, acme.read),
-        Format(
+        TraceFormat("itp", Message("Microsoft ITP training jobs"), itp.COLUMNS, itp.read),
+        TraceFormat("helios", Message("SenseTime Helios job log"), helios.COLUMNS, helios.read),
+        TraceFormat("acme", Message("Shanghai AI Lab Acme job log"), acme.COLUMNS, acme.read),
+        TraceFormat(
             "swf", Message("Standard Workload Format 2.2"), (), swf.read, recognises=swf.recognises
         ),
-        Format(
+        TraceFormat(
             "sacct", Message("Slurm sacct --parsable2"), (), sacct.read, recognises=sacct.recognises
         ),
-        Format(
+        TraceFormat(
             "table",
             Message("a table of our names, or of any with --mapping"),
             mapped.COLUMNS,
             mapped.read,
         ),
-        Format(
+        TraceFormat(
             "azure-llm",
             Message("Azure LLM inference requests"),
             (),
             azure_llm.read,
             recognises=azure_llm.recognises,
         ),
-        Format(
+        TraceFormat(
             "mooncake",
             Message("Mooncake requests"),
             (),
             mooncake.read,
             recognises=mooncake.recognises,
         ),
-        Format(
+        TraceFormat(
             "servegen",
             Message("ServeGen request rates"),
             (),

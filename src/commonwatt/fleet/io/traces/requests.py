@@ -12,7 +12,7 @@ _MINUTE_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requests:
+class RequestTrace:
     """What a request trace holds.
 
     Args:
@@ -44,7 +44,7 @@ class Requests:
         return told
 
 
-def summed(frame: pl.DataFrame) -> Requests:
+def request_summary(frame: pl.DataFrame) -> RequestTrace:
     """Return the summary of single requests.
 
     Args:
@@ -54,7 +54,7 @@ def summed(frame: pl.DataFrame) -> Requests:
     frame = frame.with_columns(pl.col("at_ms") - pl.col("at_ms").min())
     frame = frame.sort("at_ms", maintain_order=True)
     span_s = float(frame["at_ms"][-1]) / 1000
-    return Requests(
+    return RequestTrace(
         requests=frame.height,
         span_s=span_s,
         mean_rps=frame.height / span_s if span_s else 0.0,

@@ -12,17 +12,17 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, TraceError, cell
+from commonwatt.core.errors import InputError, TraceError, cell_location
 from commonwatt.core.messages import Message
 
 YEARS_100_S: Final = 3_155_760_000  # 100 Julian years
 LATEST_S: Final = 10_000_000_000  # November 2286, as seconds since 1970
 MOST_GPUS: Final = 1_000_000
-SHOWN: Final = 40
+MOST_SHOWN_CHARACTERS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TraceRows:
     """A table and the place of each row in its file.
 
     Args:
@@ -42,13 +42,13 @@ class Rows:
     def __len__(self) -> int:
         return self.frame.height
 
-    def keep(self, mask: pl.Series) -> Rows:
+    def where_true(self, mask: pl.Series) -> TraceRows:
         """Return the rows where `mask` holds."""
         return replace(self, frame=self.frame.filter(mask), row=self.row.filter(mask))
 
     def place(self, at: int, column: str) -> str:
         """Return where a value stands, as the file spells it."""
-        return cell(self.where, self.row[at], self.spelled.get(column, column))
+        return cell_location(self.where, self.row[at], self.spelled.get(column, column))
 
     def has(self, column: str) -> bool:
         """Return whether the table has a column of that name."""
@@ -56,7 +56,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class SkippedRows:
     """Rows that a reader left out, or a value that it had to stand in for.
 
     Args:
@@ -71,41 +71,43 @@ class Gap:
 
 
 @dataclass(slots=True)
-class Gaps:
+class ReadingGaps:
     """What a reader could not take as it stands; a strict one refuses the first."""
 
     strict: bool
-    dropped: list[Gap] = field(default_factory=list[Gap])
-    filled: list[Gap] = field(default_factory=list[Gap])
+    dropped: list[SkippedRows] = field(default_factory=list[SkippedRows])
+    filled: list[SkippedRows] = field(default_factory=list[SkippedRows])
     notes: list[Message] = field(default_factory=list[Message])
 
-    def drop(self, rows: Rows, mask: pl.Series, reason: Message) -> Rows:
+    def drop(self, rows: TraceRows, mask: pl.Series, reason: Message) -> TraceRows:
         """Return `rows` without those of `mask`, which are counted under `reason`."""
         if not mask.any():
             return rows
         self._record(self.dropped, rows, mask, reason)
-        return rows.keep(~mask)
+        return rows.where_true(~mask)
 
-    def skip(self, rows: Rows, mask: pl.Series, reason: Message) -> Rows:
+    def skip(self, rows: TraceRows, mask: pl.Series, reason: Message) -> TraceRows:
         """Return `rows` without those of `mask`, which the format means to be left out."""
         if mask.any():
             self.dropped.append(_gap(rows, mask, reason))
-        return rows.keep(~mask)
+        return rows.where_true(~mask)
 
-    def fill(self, rows: Rows, mask: pl.Series, reason: Message) -> None:
+    def fill(self, rows: TraceRows, mask: pl.Series, reason: Message) -> None:
         """Count the rows of `mask`, for which a stand-in is used."""
         if mask.any():
             self._record(self.filled, rows, mask, reason)
 
-    def note(self, said: Message) -> None:
+    def add_note(self, message: Message) -> None:
         """Say something about the whole file."""
-        self.notes.append(said)
+        self.notes.append(message)
 
-    def _record(self, kept: list[Gap], rows: Rows, mask: pl.Series, reason: Message) -> None:
+    def _record(
+        self, kept: list[SkippedRows], rows: TraceRows, mask: pl.Series, reason: Message
+    ) -> None:
         gap = _gap(rows, mask, reason)
         if self.strict:
             raise rows.error(
-                cell(rows.where, gap.first_rows[0]),
+                cell_location(rows.where, gap.first_rows[0]),
                 found=reason,
                 wanted=Message("a complete row, because strict reading was asked for"),
                 remedy=Message("Read without strict to have such rows counted."),
@@ -113,16 +115,16 @@ class Gaps:
         kept.append(gap)
 
 
-def _gap(rows: Rows, mask: pl.Series, reason: Message) -> Gap:
+def _gap(rows: TraceRows, mask: pl.Series, reason: Message) -> SkippedRows:
     at = rows.row.filter(mask)
-    return Gap(reason, at.len(), tuple(at.head(5).to_list()))
+    return SkippedRows(reason, at.len(), tuple(at.head(5).to_list()))
 
 
-def fault(rows: Rows, at: int, column: str, wanted: Message) -> InputError:
+def fault(rows: TraceRows, at: int, column: str, expected: Message) -> InputError:
     """Return the error for the value in `column` of the row at index `at`."""
     value = _value(rows.frame[column].slice(at, 1))
-    found = Message("nothing") if _is_nothing(value) else shown(value)
-    return rows.error(rows.place(at, column), found=found, wanted=wanted)
+    found = Message("nothing") if _is_nothing(value) else shown_value(value)
+    return rows.error(rows.place(at, column), found=found, wanted=expected)
 
 
 def _value(one: pl.Series) -> object:
@@ -135,21 +137,26 @@ def _value(one: pl.Series) -> object:
     return one.cast(pl.String)[0] if is_near else one.to_physical()[0]
 
 
-def shown(value: object) -> str:
+def shown_value(value: object) -> str:
     """Return a value as messages show it: quoted, on one line, at most 40 characters.
 
     >>> shown("8x"), shown("a" * 99) == "'" + "a" * 40 + "…'"
     ("'8x'", True)
     """
-    text = "".join(letter if letter.isprintable() else "·" for letter in str(value)[: SHOWN + 1])
-    return f"'{text[:SHOWN]}…'" if len(text) > SHOWN else f"'{text}'"
+    text = "".join(
+        letter if letter.isprintable() else "·"
+        for letter in str(value)[: MOST_SHOWN_CHARACTERS + 1]
+    )
+    return (
+        f"'{text[:MOST_SHOWN_CHARACTERS]}…'" if len(text) > MOST_SHOWN_CHARACTERS else f"'{text}'"
+    )
 
 
 def _is_nothing(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def first(mask: pl.Series) -> int | None:
+def first_row_where(mask: pl.Series) -> int | None:
     """Return the index of the first row where `mask` holds.
 
     >>> first(pl.Series([False, True, True])), first(pl.Series([False]))
@@ -159,19 +166,19 @@ def first(mask: pl.Series) -> int | None:
     return at if at is not None and mask[at] else None
 
 
-def check(rows: Rows, column: str, bad: pl.Series, wanted: Message) -> None:
+def check_rows(rows: TraceRows, column: str, bad: pl.Series, expected: Message) -> None:
     """Raise for the first row where `bad` holds.
 
     Raises:
         TraceError: Names the file, the row, the column, the value and what is wanted.
     """
-    at = first(bad)
+    at = first_row_where(bad)
     if at is not None:
-        raise fault(rows, at, column, wanted)
+        raise fault(rows, at, column, expected)
 
 
-def whole(
-    rows: Rows, column: str, *, low: int = 0, high: int, missing: int | None = None
+def whole_numbers(
+    rows: TraceRows, column: str, *, low: int = 0, high: int, missing: int | None = None
 ) -> pl.Series:
     """Return a column of whole numbers from `low` to `high`.
 
@@ -188,23 +195,23 @@ def whole(
     wanted = Message("a whole number from {low} to {high}", _bounds(low, high))
     values = _as_whole(rows, column, wanted)
     values = _with_missing(rows, column, values, missing, wanted)
-    check(rows, column, (values < low) | (values > high), wanted)
+    check_rows(rows, column, (values < low) | (values > high), wanted)
     return values
 
 
-def number(
-    rows: Rows, column: str, *, low: float = 0, high: float, missing: float | None = None
+def finite_numbers(
+    rows: TraceRows, column: str, *, low: float = 0, high: float, missing: float | None = None
 ) -> pl.Series:
-    """Return a column of finite numbers from `low` to `high`; see `whole`."""
+    """Return a column of finite numbers from `low` to `high`; see `whole_numbers`."""
     wanted = Message("a number from {low} to {high}", _bounds(low, high))
     values = _as_number(rows, column, wanted)
     values = _with_missing(rows, column, values, missing, wanted)
-    check(rows, column, ~values.is_finite() | (values < low) | (values > high), wanted)
+    check_rows(rows, column, ~values.is_finite() | (values < low) | (values > high), wanted)
     return values
 
 
 def milliseconds(
-    rows: Rows,
+    rows: TraceRows,
     column: str,
     *,
     high_s: int = YEARS_100_S,
@@ -222,9 +229,9 @@ def milliseconds(
     """
     high = high_s * per_second
     if per_second in (1, 1000) and _reads_whole(rows.frame[column]):
-        units = whole(rows, column, high=int(high), missing=missing)
+        units = whole_numbers(rows, column, high=int(high), missing=missing)
         return units * int(1000 // per_second)
-    numbers = number(rows, column, high=high, missing=missing)
+    numbers = finite_numbers(rows, column, high=high, missing=missing)
     return (numbers * (1000 / per_second)).round().cast(pl.Int64)
 
 
@@ -239,7 +246,7 @@ def _reads_whole(values: pl.Series) -> bool:
 
 
 def instants(
-    rows: Rows, column: str, *, zone: str | None = None, empty_is_null: bool = False
+    rows: TraceRows, column: str, *, zone: str | None = None, empty_is_null: bool = False
 ) -> pl.Series:
     """Return a column of instants as whole milliseconds since 1970.
 
@@ -257,19 +264,19 @@ def instants(
     column_s = _blank_as_null(rows.frame[column])
     at = _parsed_instants(rows, column, column_s, wanted)
     bad = at.is_null() & column_s.is_not_null() if empty_is_null else at.is_null()
-    check(rows, column, bad, wanted)
-    check(rows, column, (at < 0) | (at > LATEST_S * 1000), wanted)
+    check_rows(rows, column, bad, wanted)
+    check_rows(rows, column, (at < 0) | (at > LATEST_S * 1000), wanted)
     return _zoned(at, zone) if zone else at
 
 
-def text(rows: Rows, column: str, *, missing: str | None = None) -> pl.Series:
+def text_column(rows: TraceRows, column: str, *, missing: str | None = None) -> pl.Series:
     """Return a column as text; `missing` stands where it is empty, or it is a fault."""
     wanted = Message("a name")
     if not _reads_as_text(rows.frame[column].dtype):
         raise _wrong_type(rows, column, wanted)
     values = _blank_as_null(rows.frame[column].cast(pl.String))
     if missing is None:
-        check(rows, column, values.is_null(), wanted)
+        check_rows(rows, column, values.is_null(), wanted)
         return values
     return values.fill_null(missing)
 
@@ -286,7 +293,7 @@ def _blank_as_null(values: pl.Series) -> pl.Series:
     return stripped.set(stripped == "", None)
 
 
-def _parsed_instants(rows: Rows, column: str, values: pl.Series, wanted: Message) -> pl.Series:
+def _parsed_instants(rows: TraceRows, column: str, values: pl.Series, wanted: Message) -> pl.Series:
     if values.dtype == pl.Date or values.dtype.base_type() == pl.Datetime:
         return values.cast(pl.Datetime("ms")).to_physical()
     if values.dtype != pl.String:
@@ -321,7 +328,7 @@ def _zoned(at: pl.Series, zone: str) -> pl.Series:
     return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").to_physical()
 
 
-def _as_whole(rows: Rows, column: str, wanted: Message) -> pl.Series:
+def _as_whole(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
     values = _blank_as_null(rows.frame[column])
     if values.dtype.is_integer():
         # A count beyond 64 bits with a sign is out of every bound that is asked for.
@@ -332,29 +339,29 @@ def _as_whole(rows: Rows, column: str, wanted: Message) -> pl.Series:
             return plain
     numbers = _as_number(rows, column, wanted)
     fractions = ~numbers.is_finite() | (numbers != numbers.round()) | (numbers.abs() > 2.0**53)
-    check(rows, column, fractions, wanted)
+    check_rows(rows, column, fractions, wanted)
     return numbers.cast(pl.Int64)
 
 
-def _as_number(rows: Rows, column: str, wanted: Message) -> pl.Series:
+def _as_number(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
     values = _blank_as_null(rows.frame[column])
     if not (values.dtype == pl.String or values.dtype.is_numeric()):
         raise _wrong_type(rows, column, wanted)
     numbers = values.cast(pl.Float64, strict=False)
-    check(rows, column, numbers.is_null() & values.is_not_null(), wanted)
+    check_rows(rows, column, numbers.is_null() & values.is_not_null(), wanted)
     return numbers
 
 
 def _with_missing(
-    rows: Rows, column: str, values: pl.Series, missing: float | None, wanted: Message
+    rows: TraceRows, column: str, values: pl.Series, missing: float | None, wanted: Message
 ) -> pl.Series:
     if missing is not None:
         return values.fill_null(missing)
-    check(rows, column, values.is_null(), wanted)
+    check_rows(rows, column, values.is_null(), wanted)
     return values
 
 
-def _wrong_type(rows: Rows, column: str, wanted: Message) -> InputError:
+def _wrong_type(rows: TraceRows, column: str, wanted: Message) -> InputError:
     found = Message("a column of type {type}", {"type": str(rows.frame[column].dtype)})
-    place = cell(rows.where, column=rows.spelled.get(column, column))
+    place = cell_location(rows.where, column=rows.spelled.get(column, column))
     return rows.error(place, found=found, wanted=wanted)

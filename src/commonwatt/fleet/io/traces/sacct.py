@@ -14,22 +14,22 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.core.errors import cell
+from commonwatt.core.errors import cell_location
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.draft import DraftWorkload
 from commonwatt.fleet.io.traces.joblog import is_zoned
 from commonwatt.fleet.io.traces.rows import (
     MOST_GPUS,
     YEARS_100_S,
-    Gaps,
-    Rows,
-    check,
+    ReadingGaps,
+    TraceRows,
+    check_rows,
     instants,
     milliseconds,
-    shown,
-    text,
+    shown_value,
+    text_column,
 )
-from commonwatt.fleet.io.traces.source import Source, check_is_text
+from commonwatt.fleet.io.traces.source import TraceSource, check_is_text
 from commonwatt.fleet.io.traces.tabular import columns_of, read_rows, shown_names
 
 _ABSENT: Final = ("", "Unknown", "None", "N/A")
@@ -40,7 +40,7 @@ _MOST_MIB: Final = float(1 << 40)
 _MIB: Final = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1048576.0, "P": 1073741824.0}
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: TraceSource) -> bool:
     """Return whether the header names a JobID between vertical bars."""
     if source.is_parquet:
         return False
@@ -48,22 +48,24 @@ def recognises(source: Source) -> bool:
     return len(columns) > 1 and not {"JobID", "JobIDRaw"}.isdisjoint(columns)
 
 
-def read(source: Source, gaps: Gaps) -> Draft:
+def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an accounting listing; job steps are left out."""
     check_is_text(source)
     rows = read_rows(source, ("Submit",), separator="|", quote=False)
     _check_header(rows)
     rows = _ended(_without_steps(rows, gaps), gaps)
     columns = _times(rows, gaps) | _resources(rows, gaps)
-    columns["job_id"] = text(rows, _id(rows))
+    columns["job_id"] = text_column(rows, _id(rows))
     for ours, theirs in (("tenant", "Account"), ("user", "User"), ("group", "JobName")):
         if rows.has(theirs):
-            columns[ours] = text(rows, theirs, missing="unknown")
+            columns[ours] = text_column(rows, theirs, missing="unknown")
     zoned = len(rows) > 0 and is_zoned(rows, "Submit")
-    return Draft(pl.DataFrame(columns), "utc" if zoned else "local", "(the cluster's wall clock)")
+    return DraftWorkload(
+        pl.DataFrame(columns), "utc" if zoned else "local", "(the cluster's wall clock)"
+    )
 
 
-def _check_header(rows: Rows) -> None:
+def _check_header(rows: TraceRows) -> None:
     has_time = (
         rows.has("ElapsedRaw") or rows.has("Elapsed") or (rows.has("Start") and rows.has("End"))
     )
@@ -76,19 +78,19 @@ def _check_header(rows: Rows) -> None:
         else Message("ElapsedRaw, Elapsed, or both Start and End")
     )
     found = Message("only the columns {names}", {"names": shown_names(rows.frame.columns)})
-    raise rows.error(cell(rows.where, 1), found=found, wanted=wanted)
+    raise rows.error(cell_location(rows.where, 1), found=found, wanted=wanted)
 
 
-def _id(rows: Rows) -> str:
+def _id(rows: TraceRows) -> str:
     return "JobID" if rows.has("JobID") else "JobIDRaw"
 
 
-def _without_steps(rows: Rows, gaps: Gaps) -> Rows:
-    is_step = text(rows, _id(rows)).str.contains(".", literal=True)
+def _without_steps(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
+    is_step = text_column(rows, _id(rows)).str.contains(".", literal=True)
     return gaps.skip(rows, is_step, Message("a step of a job that has a line of its own"))
 
 
-def _ended(rows: Rows, gaps: Gaps) -> Rows:
+def _ended(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
     state = _first_word(rows, "State")
     never = state.is_in(_NEVER) | _is_absent(rows, "Start")
     rows = gaps.drop(rows, never, Message("the job never started"))
@@ -96,19 +98,19 @@ def _ended(rows: Rows, gaps: Gaps) -> Rows:
     return gaps.drop(rows, going_on, Message("the job had not ended"))
 
 
-def _first_word(rows: Rows, column: str) -> pl.Series:
+def _first_word(rows: TraceRows, column: str) -> pl.Series:
     if not rows.has(column):
         return pl.Series([""]).new_from_index(0, len(rows))
     return rows.frame[column].fill_null("").str.extract(r"^\s*(\S*)")
 
 
-def _is_absent(rows: Rows, column: str) -> pl.Series:
+def _is_absent(rows: TraceRows, column: str) -> pl.Series:
     if not rows.has(column):
         return pl.Series([False]).new_from_index(0, len(rows))
     return rows.frame[column].fill_null("").is_in(_ABSENT)
 
 
-def _times(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
+def _times(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
     submit = instants(rows, "Submit")
     between = _between(rows, submit)
     if rows.has("ElapsedRaw"):
@@ -118,17 +120,17 @@ def _times(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
     return {"submit_ms": submit, "runtime_ms": runtime, "estimate_ms": _limit(rows, runtime, gaps)}
 
 
-def _between(rows: Rows, submit: pl.Series) -> pl.Series:
+def _between(rows: TraceRows, submit: pl.Series) -> pl.Series:
     """Return the time from start to end, checked; from submission where there is no start."""
     start, end = submit, submit
     if rows.has("Start"):
         start = end = instants(rows, "Start")
-        check(rows, "Start", start < submit, _after("Submit"))
+        check_rows(rows, "Start", start < submit, _after("Submit"))
     if rows.has("End"):
         end = instants(rows, "End")
-        check(rows, "End", end < start, _after("Start"))
+        check_rows(rows, "End", end < start, _after("Start"))
         soon = Message("an instant less than a hundred years after the start")
-        check(rows, "End", end - start > YEARS_100_S * 1000, soon)
+        check_rows(rows, "End", end - start > YEARS_100_S * 1000, soon)
     return end - start
 
 
@@ -136,14 +138,14 @@ def _after(column: str) -> Message:
     return Message("an instant at or after {column}", {"column": column})
 
 
-def _elapsed(rows: Rows) -> pl.Series:
+def _elapsed(rows: TraceRows) -> pl.Series:
     elapsed = _clock_ms(rows.frame["Elapsed"])
     wanted = Message("a length of time such as 1-02:03:04, at most a hundred years")
-    check(rows, "Elapsed", elapsed.is_null() | (elapsed > YEARS_100_S * 1000), wanted)
+    check_rows(rows, "Elapsed", elapsed.is_null() | (elapsed > YEARS_100_S * 1000), wanted)
     return elapsed
 
 
-def _limit(rows: Rows, runtime: pl.Series, gaps: Gaps) -> pl.Series:
+def _limit(rows: TraceRows, runtime: pl.Series, gaps: ReadingGaps) -> pl.Series:
     """Return the time limit; the manual allows words such as UNLIMITED, which are none."""
     if rows.has("TimelimitRaw"):
         limit = rows.frame["TimelimitRaw"].cast(pl.Int64, strict=False) * 60_000
@@ -162,11 +164,13 @@ def _clock_ms(values: pl.Series) -> pl.Series:
     return (((days.fill_null(0) * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
 
 
-def _resources(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
+def _resources(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
     asked = "ReqTRES" if rows.has("ReqTRES") else "AllocTRES"
     used = "AllocTRES" if rows.has("AllocTRES") else "ReqTRES"
     if asked == used == "AllocTRES":
-        gaps.note(Message("Without ReqTRES the GPU types allocated are taken as those asked for."))
+        gaps.add_note(
+            Message("Without ReqTRES the GPU types allocated are taken as those asked for.")
+        )
     tres = rows.frame[used].fill_null("").str.strip_chars()
     tres = tres.zip_with(tres != "", rows.frame[asked].fill_null("").str.strip_chars())
     sizes = _distinct(tres, _sizes)
@@ -183,10 +187,12 @@ def _resources(rows: Rows, gaps: Gaps) -> dict[str, pl.Series]:
     }
 
 
-def _check_tres(rows: Rows, column: str, bad: pl.Series, tres: pl.Series, wanted: Message) -> None:
+def _check_tres(
+    rows: TraceRows, column: str, bad: pl.Series, tres: pl.Series, wanted: Message
+) -> None:
     if bad.any():
         at = bad.arg_max() or 0
-        raise rows.error(rows.place(at, column), found=shown(tres[at]), wanted=wanted)
+        raise rows.error(rows.place(at, column), found=shown_value(tres[at]), wanted=wanted)
 
 
 def _distinct(values: pl.Series, work_out: Callable[[pl.Series], pl.DataFrame]) -> pl.DataFrame:

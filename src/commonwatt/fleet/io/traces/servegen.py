@@ -14,10 +14,23 @@ from typing import Final
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.requests import Requests
-from commonwatt.fleet.io.traces.rows import LATEST_S, Gaps, Rows, milliseconds, number, whole
-from commonwatt.fleet.io.traces.source import Source
-from commonwatt.fleet.io.traces.tabular import Body, columns_of, first_line, read_rows, split_rows
+from commonwatt.fleet.io.traces.requests import RequestTrace
+from commonwatt.fleet.io.traces.rows import (
+    LATEST_S,
+    ReadingGaps,
+    TraceRows,
+    finite_numbers,
+    milliseconds,
+    whole_numbers,
+)
+from commonwatt.fleet.io.traces.source import TraceSource
+from commonwatt.fleet.io.traces.tabular import (
+    TableBody,
+    columns_of,
+    first_line,
+    read_rows,
+    split_rows,
+)
 
 JOINED: Final = ("client", "t_s", "rate_rps")
 FIELDS: Final = ("t_s", "rate_rps", "cv", "dist", "p0", "p1")
@@ -25,36 +38,38 @@ WINDOW_S: Final = 600
 _ROW: Final = r"\d+,[\d.eE+-]+,[\d.eE+-]+,[A-Za-z]*,[\d.eE+-]*,[\d.eE+-]*"
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: TraceSource) -> bool:
     """Return whether it is a joined table or a headerless one of single windows."""
     if set(JOINED) <= set(columns_of(source)):
         return True
     return not source.is_parquet and re.fullmatch(_ROW, first_line(source)) is not None
 
 
-def read(source: Source, gaps: Gaps) -> Requests:
+def read(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:
     """Return the summary of the rates."""
     is_joined = set(JOINED) <= set(columns_of(source))
     if is_joined:
         rows = read_rows(source, JOINED)
     else:
-        rows = split_rows(Body(source, source.data, 1, list(FIELDS), ",", quote=False))
-    gaps.note(Message("The trace holds rates, not single requests; counts are rate times 600 s."))
+        rows = split_rows(TableBody(source, source.data, 1, list(FIELDS), ",", quote=False))
+    gaps.add_note(
+        Message("The trace holds rates, not single requests; counts are rate times 600 s.")
+    )
     return _summary(rows)
 
 
-def _summary(rows: Rows) -> Requests:
+def _summary(rows: TraceRows) -> RequestTrace:
     columns = {
         "at_ms": milliseconds(rows, "t_s", high_s=LATEST_S),
-        "rate_rps": number(rows, "rate_rps", high=1e9),
+        "rate_rps": finite_numbers(rows, "rate_rps", high=1e9),
     }
     if rows.has("client"):
-        columns["client"] = whole(rows, "client", high=1_000_000_000)
+        columns["client"] = whole_numbers(rows, "client", high=1_000_000_000)
     frame = pl.DataFrame(columns)
     windows = frame.group_by("at_ms").agg(pl.col("rate_rps").sort().sum()).sort("at_ms")
     span_s = float(windows["at_ms"][-1] - windows["at_ms"][0]) / 1000 + WINDOW_S
     requests = float(windows["rate_rps"].sum()) * WINDOW_S
-    return Requests(
+    return RequestTrace(
         requests=requests,
         span_s=span_s,
         mean_rps=requests / span_s,

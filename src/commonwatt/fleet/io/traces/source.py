@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from commonwatt.core.errors import InputError, MissingExtraError, TraceError, cell
+from commonwatt.core.errors import InputError, MissingExtraError, TraceError, cell_location
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 
@@ -29,7 +29,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TraceSource:
     """One input file.
 
     Args:
@@ -52,7 +52,7 @@ class Source:
         return str(self.path)
 
 
-def open_source(path: Path, error: type[InputError] = TraceError) -> Source:
+def open_source(path: Path, error: type[InputError] = TraceError) -> TraceSource:
     """Return the bytes of `path`, unpacked and checked.
 
     Raises:
@@ -64,11 +64,11 @@ def open_source(path: Path, error: type[InputError] = TraceError) -> Source:
     if not data:
         raise _refusal(path, Message("an empty file"), Message("at least a header and one row"))
     if data.startswith(_PARQUET):
-        return Source(path, data, True, file_sha256(path), error)
-    return Source(path, _text(path, data), False, file_sha256(path), error)
+        return TraceSource(path, data, True, file_sha256(path), error)
+    return TraceSource(path, _text(path, data), False, file_sha256(path), error)
 
 
-def check_is_text(source: Source) -> None:
+def check_is_text(source: TraceSource) -> None:
     """Raise if the file is Parquet where its format is text alone.
 
     Raises:
@@ -108,14 +108,14 @@ def _unpacked(path: Path) -> bytes:
 
 def _gathered(path: Path, pieces: Iterator[bytes]) -> bytes:
     kept = io.BytesIO()
-    bounds = _Bounds(path)
+    bounds = _SizeLimits(path)
     for piece in pieces:
         bounds.take(piece)
         kept.write(piece)
     return kept.getvalue()
 
 
-class _Bounds:
+class _SizeLimits:
     """Watches the bytes go by and stops at the first line, or file, that is too long."""
 
     def __init__(self, path: Path) -> None:
@@ -145,7 +145,7 @@ class _Bounds:
             self.lines += piece.count(b"\n")
             self.run = len(piece) - last - 1
         if self.run > LINE_LIMIT:
-            place = cell(str(self.path), self.lines + 1)
+            place = cell_location(str(self.path), self.lines + 1)
             raise InputError(place, found=Message("a line above 1 MiB"), wanted=_TRACE_LINES)
 
 
@@ -211,7 +211,7 @@ def _check_not_binary(path: Path, data: bytes) -> None:
     if nul >= 0:
         row = data.count(b"\n", 0, nul) + 1
         raise InputError(
-            cell(str(path), row),
+            cell_location(str(path), row),
             found=Message("binary bytes"),
             wanted=Message("text in UTF-8, or a Parquet file"),
         )
@@ -226,7 +226,7 @@ def _check_utf8(path: Path, data: bytes) -> None:
         row = data.count(b"\n", 0, error.start) + 1
         found = Message("bytes that are not UTF-8")
         wanted = Message("text in UTF-8, or a Parquet file")
-        raise InputError(cell(str(path), row), found=found, wanted=wanted) from error
+        raise InputError(cell_location(str(path), row), found=found, wanted=wanted) from error
 
 
 def _refusal(path: Path, found: Message, wanted: Message) -> InputError:

@@ -14,19 +14,19 @@ from typing import Final
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.draft import Draft
+from commonwatt.fleet.io.traces.draft import DraftWorkload
 from commonwatt.fleet.io.traces.rows import (
     LATEST_S,
     MOST_GPUS,
     YEARS_100_S,
-    Gaps,
-    Rows,
-    check,
-    number,
-    whole,
+    ReadingGaps,
+    TraceRows,
+    check_rows,
+    finite_numbers,
+    whole_numbers,
 )
-from commonwatt.fleet.io.traces.source import Source
-from commonwatt.fleet.io.traces.tabular import Body, check_not_empty, first_line, split_rows
+from commonwatt.fleet.io.traces.source import TraceSource
+from commonwatt.fleet.io.traces.tabular import TableBody, check_not_empty, first_line, split_rows
 
 FIELDS: Final = (
     "job_number", "submit_time", "wait_time", "run_time", "allocated_processors",
@@ -39,7 +39,7 @@ _MOST_KIB: Final = 1 << 50
 _UNKNOWN: Final = -1
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: TraceSource) -> bool:
     """Return whether the file opens with a `;` comment or a line of 18 numbers."""
     if source.is_parquet:
         return False
@@ -48,9 +48,9 @@ def recognises(source: Source) -> bool:
     return line.startswith(";") or numbers is not None
 
 
-def read(source: Source, gaps: Gaps) -> Draft:
+def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an SWF log."""
-    rows = split_rows(Body(source, _spaced(source.data), 1, list(FIELDS), " ", quote=False))
+    rows = split_rows(TableBody(source, _spaced(source.data), 1, list(FIELDS), " ", quote=False))
     check_not_empty(rows)
     rows = _jobs(rows, gaps)
     processors = _processors(rows)
@@ -66,9 +66,9 @@ def read(source: Source, gaps: Gaps) -> Draft:
         "group": _named(rows, "executable"),
     }
     columns["estimate_ms"] = _estimates(rows, columns["runtime_ms"])
-    gaps.note(Message("Processors are read as GPUs."))
+    gaps.add_note(Message("Processors are read as GPUs."))
     clock = "utc" if start_s else "swf"
-    return Draft(pl.DataFrame(columns), clock, "the log's zero")
+    return DraftWorkload(pl.DataFrame(columns), clock, "the log's zero")
 
 
 def _spaced(data: bytes) -> bytes:
@@ -90,41 +90,41 @@ def _unix_start(data: bytes) -> int:
     return int(found[1]) if found else 0
 
 
-def _jobs(rows: Rows, gaps: Gaps) -> Rows:
-    status = whole(rows, "status", low=_UNKNOWN, high=5)
+def _jobs(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
+    status = whole_numbers(rows, "status", low=_UNKNOWN, high=5)
     rows = gaps.skip(rows, status.is_in(_PARTIAL), Message("a partial execution of a job"))
     lengths = _seconds(rows, "run_time", YEARS_100_S)
     rows = gaps.drop(rows, lengths < 0, Message("the run time is unknown"))
     return gaps.drop(rows, _processors(rows) < 1, Message("the processors are unknown"))
 
 
-def _processors(rows: Rows) -> pl.Series:
+def _processors(rows: TraceRows) -> pl.Series:
     """Return the processors asked for, or where unknown those allocated."""
-    asked = whole(rows, "requested_processors", low=_UNKNOWN, high=MOST_GPUS)
-    allocated = whole(rows, "allocated_processors", low=_UNKNOWN, high=MOST_GPUS)
+    asked = whole_numbers(rows, "requested_processors", low=_UNKNOWN, high=MOST_GPUS)
+    allocated = whole_numbers(rows, "allocated_processors", low=_UNKNOWN, high=MOST_GPUS)
     return asked.zip_with(asked > 0, allocated)
 
 
-def _estimates(rows: Rows, runtime_ms: pl.Series) -> pl.Series:
+def _estimates(rows: TraceRows, runtime_ms: pl.Series) -> pl.Series:
     asked = _ms(_seconds(rows, "requested_time", YEARS_100_S))
     return asked.zip_with(asked > 0, runtime_ms)
 
 
-def _named(rows: Rows, column: str) -> pl.Series:
+def _named(rows: TraceRows, column: str) -> pl.Series:
     """Return a column of numbers that stand for names, -1 as `unknown`."""
     return rows.frame[column].replace("-1", "unknown")
 
 
-def _memory(rows: Rows, processors: pl.Series) -> pl.Series:
+def _memory(rows: TraceRows, processors: pl.Series) -> pl.Series:
     """Return the memory asked for, from KiB a processor [MiB]; 0 where unknown."""
-    each_kib = number(rows, "requested_memory", low=_UNKNOWN, high=_MOST_KIB)
+    each_kib = finite_numbers(rows, "requested_memory", low=_UNKNOWN, high=_MOST_KIB)
     return (each_kib.clip(lower_bound=0) * processors / 1024).ceil().cast(pl.Int64)
 
 
-def _seconds(rows: Rows, column: str, high_s: int, *, unknown: bool = True) -> pl.Series:
-    values = number(rows, column, low=_UNKNOWN if unknown else 0, high=high_s)
+def _seconds(rows: TraceRows, column: str, high_s: int, *, unknown: bool = True) -> pl.Series:
+    values = finite_numbers(rows, column, low=_UNKNOWN if unknown else 0, high=high_s)
     wanted = Message("a number of seconds, or -1 where unknown")
-    check(rows, column, (values < 0) & (values != _UNKNOWN), wanted)
+    check_rows(rows, column, (values < 0) & (values != _UNKNOWN), wanted)
     return values
 
 

@@ -10,20 +10,20 @@ from typing import cast
 
 import polars as pl
 
-from commonwatt.core.errors import InputError, cell
+from commonwatt.core.errors import InputError, cell_location
 from commonwatt.core.messages import Message
-from commonwatt.fleet.io.traces.rows import Rows, shown
-from commonwatt.fleet.io.traces.source import Source, check_is_text
+from commonwatt.fleet.io.traces.rows import TraceRows, shown_value
+from commonwatt.fleet.io.traces.source import TraceSource, check_is_text
 
 
-def columns_of(source: Source, separator: str = ",") -> list[str]:
+def columns_of(source: TraceSource, separator: str = ",") -> list[str]:
     """Return the column names of a table: Parquet's schema, or the first line's fields."""
     if source.is_parquet:
         return list(_schema(source))
     return _fields(first_line(source), separator)
 
 
-def first_line(source: Source) -> str:
+def first_line(source: TraceSource) -> str:
     """Return the first line that is not blank."""
     start = len(source.data) - len(source.data.lstrip(b"\n"))
     end = source.data.find(b"\n", start)
@@ -31,8 +31,8 @@ def first_line(source: Source) -> str:
 
 
 def read_rows(
-    source: Source, columns: Sequence[str] = (), *, separator: str = ",", quote: bool = True
-) -> Rows:
+    source: TraceSource, columns: Sequence[str] = (), *, separator: str = ",", quote: bool = True
+) -> TraceRows:
     """Return the table in `source`, text as columns of text.
 
     Args:
@@ -51,47 +51,49 @@ def read_rows(
     return rows
 
 
-def check_columns(source: Source, found: Sequence[str], wanted: Sequence[str]) -> None:
-    """Raise if one of the columns in `wanted` is missing.
+def check_columns(source: TraceSource, columns: Sequence[str], required: Sequence[str]) -> None:
+    """Raise if one of the columns in `required` is missing.
 
     Raises:
         TraceError: Names the first missing column and those that are there.
     """
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in required if name not in columns]
     if missing:
         raise source.error(
-            cell(source.where, None if source.is_parquet else header_row(source), missing[0]),
-            found=Message("only the columns {names}", {"names": shown_names(found)}),
+            cell_location(
+                source.where, None if source.is_parquet else header_row(source), missing[0]
+            ),
+            found=Message("only the columns {names}", {"names": shown_names(columns)}),
             wanted=Message("a column named {name}", {"name": missing[0]}),
         )
 
 
 def shown_names(names: Sequence[str]) -> str:
     """Return column names for a message, the first dozen of them."""
-    said = ", ".join(shown(name)[1:-1] for name in names[:12])
+    said = ", ".join(shown_value(name)[1:-1] for name in names[:12])
     return f"{said}, …" if len(names) > 12 else said
 
 
-def header_row(source: Source) -> int:
+def header_row(source: TraceSource) -> int:
     """Return the row of the header line, counted from 1."""
     return len(source.data) - len(source.data.lstrip(b"\n")) + 1
 
 
-def _schema(source: Source) -> dict[str, pl.DataType]:
-    with _parquet_faults(source):
+def _schema(source: TraceSource) -> dict[str, pl.DataType]:
+    with _ParquetFaults(source):
         return dict(pl.read_parquet_schema(io.BytesIO(source.data)))
 
 
-def _parquet_rows(source: Source) -> Rows:
-    with _parquet_faults(source):
+def _parquet_rows(source: TraceSource) -> TraceRows:
+    with _ParquetFaults(source):
         frame = pl.read_parquet(io.BytesIO(source.data))
-    return Rows(source.where, frame, _count_from(1, frame.height), source.error)
+    return TraceRows(source.where, frame, _count_from(1, frame.height), source.error)
 
 
-class _parquet_faults:  # noqa: N801 - reads as a with-statement
+class _ParquetFaults:
     """Turns whatever a damaged Parquet file makes its reader raise into one error."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TraceSource) -> None:
         self.source = source
 
     def __enter__(self) -> None:
@@ -109,7 +111,7 @@ class _parquet_faults:  # noqa: N801 - reads as a with-statement
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class TableBody:
     """The rows of a text table as bytes: what follows the header, and how it is split.
 
     Args:
@@ -121,7 +123,7 @@ class Body:
         quote: Fields may stand in double quotes.
     """
 
-    source: Source
+    source: TraceSource
     data: bytes
     line: int
     names: list[str]
@@ -129,7 +131,7 @@ class Body:
     quote: bool
 
 
-def split_rows(body: Body) -> Rows:
+def split_rows(body: TableBody) -> TraceRows:
     """Return the rows of `body`, all columns as text, blank lines left out.
 
     Raises:
@@ -139,18 +141,20 @@ def split_rows(body: Body) -> Rows:
     source, body = body.source, _from_first_row(body)
     if not body.data:
         nothing = pl.DataFrame(schema=dict.fromkeys(body.names, pl.String))
-        return Rows(source.where, nothing, _count_from(1, 0), source.error)
+        return TraceRows(source.where, nothing, _count_from(1, 0), source.error)
     frame = _parsed(body)
-    return _without_blank_lines(Rows(source.where, frame, _lines(body, frame), source.error), body)
+    return _without_blank_lines(
+        TraceRows(source.where, frame, _lines(body, frame), source.error), body
+    )
 
 
-def _from_first_row(body: Body) -> Body:
+def _from_first_row(body: TableBody) -> TableBody:
     """Return the body without leading blank lines, from which fields would be miscounted."""
     data = body.data.lstrip(b"\n")
     return replace(body, data=data, line=body.line + len(body.data) - len(data))
 
 
-def check_not_empty(rows: Rows) -> None:
+def check_not_empty(rows: TraceRows) -> None:
     """Raise if there is no row.
 
     Raises:
@@ -161,18 +165,18 @@ def check_not_empty(rows: Rows) -> None:
         raise rows.error(rows.where, found=found, wanted=Message("at least one row"))
 
 
-def _text_rows(source: Source, separator: str, quote: bool) -> Rows:
+def _text_rows(source: TraceSource, separator: str, quote: bool) -> TraceRows:
     names = _header(source, separator)
     data, line = _after_header(source)
-    return split_rows(Body(source, data, line, names, separator, quote))
+    return split_rows(TableBody(source, data, line, names, separator, quote))
 
 
-def _header(source: Source, separator: str) -> list[str]:
+def _header(source: TraceSource, separator: str) -> list[str]:
     names = _fields(first_line(source), separator)
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            place = cell(source.where, header_row(source), shown(name)[1:-1])
+            place = cell_location(source.where, header_row(source), shown_value(name)[1:-1])
             raise source.error(
                 place, found=Message("the same column twice"), wanted=Message("it once")
             )
@@ -185,14 +189,14 @@ def _fields(line: str, separator: str) -> list[str]:
     return [name.strip() for name in fields]
 
 
-def _after_header(source: Source) -> tuple[bytes, int]:
+def _after_header(source: TraceSource) -> tuple[bytes, int]:
     """Return what follows the header line, and the row that it starts on."""
     line = header_row(source)
     end = source.data.find(b"\n", line - 1)
     return (source.data[end + 1 :], line + 1) if end >= 0 else (b"", line + 1)
 
 
-def _parsed(body: Body) -> pl.DataFrame:
+def _parsed(body: TableBody) -> pl.DataFrame:
     try:
         frame = pl.read_csv(
             body.data,
@@ -206,26 +210,28 @@ def _parsed(body: Body) -> pl.DataFrame:
         raise body.source.error(
             body.source.where,
             found=Message("a table that cannot be split into fields"),
-            wanted=Message("fields between {separator}", {"separator": shown(body.separator)}),
+            wanted=Message(
+                "fields between {separator}", {"separator": shown_value(body.separator)}
+            ),
         ) from error
     if body.data.count(body.separator.encode()) != (len(body.names) - 1) * frame.height:
         _check_fields(body)
     return frame
 
 
-def _check_fields(body: Body) -> None:
+def _check_fields(body: TableBody) -> None:
     """Raise for the first row with more or fewer fields than the header."""
     names = {"count": str(len(body.names))}
     for line, fields in _records(body):
         if fields and len(fields) != len(body.names):
             raise body.source.error(
-                cell(body.source.where, line),
+                cell_location(body.source.where, line),
                 found=Message("{count} fields", {"count": str(len(fields))}),
                 wanted=Message("{count} fields, one for each column", names),
             )
 
 
-def _records(body: Body) -> Iterator[tuple[int, list[str]]]:
+def _records(body: TableBody) -> Iterator[tuple[int, list[str]]]:
     """Yield each record with the row it starts on, the slow and exact way."""
     lines = io.StringIO(body.data.decode(), newline="\n")
     quoting = csv.QUOTE_MINIMAL if body.quote else csv.QUOTE_NONE
@@ -237,10 +243,10 @@ def _records(body: Body) -> Iterator[tuple[int, list[str]]]:
             start = body.line + reader.line_num
     except csv.Error as error:
         found = Message("a field that is too long, or a quote that is not closed")
-        raise body.source.error(cell(body.source.where, start), found=found) from error
+        raise body.source.error(cell_location(body.source.where, start), found=found) from error
 
 
-def _lines(body: Body, frame: pl.DataFrame) -> pl.Series:
+def _lines(body: TableBody, frame: pl.DataFrame) -> pl.Series:
     breaks = body.data.count(b"\n") + (not body.data.endswith(b"\n"))
     if breaks == frame.height or not body.quote or b'"' not in body.data:
         return _count_from(body.line, frame.height)
@@ -248,14 +254,14 @@ def _lines(body: Body, frame: pl.DataFrame) -> pl.Series:
     return pl.Series("row", starts[: frame.height], dtype=pl.Int64)
 
 
-def _without_blank_lines(rows: Rows, body: Body) -> Rows:
+def _without_blank_lines(rows: TraceRows, body: TableBody) -> TraceRows:
     is_empty = rows.frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
     if not is_empty.any():
         return rows
     lines = body.data.split(b"\n")
     at = cast("list[int]", rows.row.filter(is_empty).to_list())
     is_blank = [not lines[row - body.line].strip() for row in at]
-    return rows.keep(~is_empty.scatter(is_empty.arg_true(), is_blank))
+    return rows.where_true(~is_empty.scatter(is_empty.arg_true(), is_blank))
 
 
 def _count_from(start: int, count: int) -> pl.Series:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from commonwatt.operate.domain.care.findings import Component, Finding, Severity
-from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.care.findings import Component, NodeFinding, Severity
+from commonwatt.operate.domain.care.lifecycle import CareStage
 
 MOVE: Final = "operate.care.move"
 HOLD: Final = "operate.care.hold"
@@ -21,7 +21,7 @@ RELEASE: Final = "operate.care.release"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class CareCase:
     """One node in care.
 
     Args:
@@ -32,23 +32,23 @@ class Case:
         severity: The worst that was found.
         tried: First aid already given.
         returns: How often it came back from care and has not proved sound yet.
-        held: Stage that waits for an approval or a budget; None where nothing waits.
+        held_move: Stage that waits for an approval or a budget; None where nothing waits.
         approved: Stage that a person approved and that has not been taken.
     """
 
     node: str
-    stage: Stage = Stage.IN_SERVICE
+    stage: CareStage = CareStage.IN_SERVICE
     since_s: float = 0.0
     component: Component = Component.UNKNOWN
     severity: Severity = Severity.SUSPECT
-    tried: tuple[Stage, ...] = ()
+    tried: tuple[CareStage, ...] = ()
     returns: int = 0
-    held: Stage | None = None
-    approved: Stage | None = None
+    held_move: CareStage | None = None
+    approved: CareStage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class JournalEntry:
     """What a journal keeps.
 
     Args:
@@ -64,7 +64,9 @@ class Entry:
     body: Mapping[str, Any]
 
 
-def move_body(case: Case, to: Stage, reason: str, finding: Finding | None) -> dict[str, Any]:
+def move_body(
+    case: CareCase, to: CareStage, reason: str, finding: NodeFinding | None
+) -> dict[str, Any]:
     """Return the body of a move's entry: from, to, why, and on what evidence."""
     component = finding.component if finding else case.component
     severity = finding.severity if finding else case.severity
@@ -79,29 +81,34 @@ def move_body(case: Case, to: Stage, reason: str, finding: Finding | None) -> di
     return body | evidence
 
 
-def after(case: Case | None, entry: Entry) -> Case:
+def case_after(case: CareCase | None, entry: JournalEntry) -> CareCase:
     """Return the case as it stands after an entry about its node."""
-    case = case or Case(node=entry.node)
+    case = case or CareCase(node=entry.node)
     match entry.kind:
         case "operate.care.move":
             return _moved(case, entry)
         case "operate.care.hold":
-            return replace(case, held=Stage(entry.body["to"]))
+            return replace(case, held_move=CareStage(entry.body["to"]))
         case "operate.care.approve":
-            return replace(case, approved=Stage(entry.body["to"]))
+            return replace(case, approved=CareStage(entry.body["to"]))
         case _:
             return case
 
 
-def _moved(case: Case, entry: Entry) -> Case:
-    to = Stage(entry.body["to"])
-    new_fault = case.stage in (Stage.IN_SERVICE, Stage.WATCHED, Stage.REPORTED, Stage.PROBATION)
+def _moved(case: CareCase, entry: JournalEntry) -> CareCase:
+    to = CareStage(entry.body["to"])
+    new_fault = case.stage in (
+        CareStage.IN_SERVICE,
+        CareStage.WATCHED,
+        CareStage.REPORTED,
+        CareStage.PROBATION,
+    )
     component = Component(entry.body["component"]) if new_fault else case.component
-    tried = () if to is Stage.DRAINED else case.tried
-    if to in (Stage.RESET, Stage.REBOOT, Stage.TEST):
+    tried = () if to is CareStage.DRAINED else case.tried
+    if to in (CareStage.RESET, CareStage.REBOOT, CareStage.TEST):
         tried = (*tried, to)
-    returns = {Stage.PROBATION: case.returns + 1, Stage.IN_SERVICE: 0}.get(to, case.returns)
-    return Case(
+    returns = {CareStage.PROBATION: case.returns + 1, CareStage.IN_SERVICE: 0}.get(to, case.returns)
+    return CareCase(
         node=case.node,
         stage=to,
         since_s=entry.at_s,

@@ -34,7 +34,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class TelemetrySample:
     """One value of one signal.
 
     Args:
@@ -53,7 +53,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class NodeFinding:
     """What a detector says about a node.
 
     Args:
@@ -81,6 +81,6 @@ RANK = {Severity.SUSPECT: 0, Severity.DEGRADED: 1, Severity.FATAL: 2}
 """Order of severities, the worst last."""
 
 
-def worst(findings: list[Finding]) -> Finding:
+def worst(findings: list[NodeFinding]) -> NodeFinding:
     """Return the finding that decides: the most severe, of these the first to be seen."""
     return min(findings, key=lambda f: (-RANK[f.severity], f.first_s, f.rule))

@@ -22,7 +22,7 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import CareMoveError
 
 
-class Stage(StrEnum):
+class CareStage(StrEnum):
     """Where a node stands with care."""
 
     IN_SERVICE = "in-service"
@@ -44,47 +44,61 @@ class Stage(StrEnum):
 CARE: Final = "care"
 OPERATOR: Final = "operator"
 
-MOVES: Final[dict[Stage, frozenset[Stage]]] = {
-    Stage.IN_SERVICE: frozenset({Stage.WATCHED, Stage.DRAINED}),
-    Stage.WATCHED: frozenset({Stage.IN_SERVICE, Stage.REPORTED, Stage.DRAINED}),
-    Stage.REPORTED: frozenset({Stage.IN_SERVICE, Stage.DRAINED}),
-    Stage.DRAINED: frozenset(
-        {Stage.RESET, Stage.REBOOT, Stage.TEST, Stage.HANDED_OVER, Stage.IN_SERVICE}
+MOVES: Final[dict[CareStage, frozenset[CareStage]]] = {
+    CareStage.IN_SERVICE: frozenset({CareStage.WATCHED, CareStage.DRAINED}),
+    CareStage.WATCHED: frozenset({CareStage.IN_SERVICE, CareStage.REPORTED, CareStage.DRAINED}),
+    CareStage.REPORTED: frozenset({CareStage.IN_SERVICE, CareStage.DRAINED}),
+    CareStage.DRAINED: frozenset(
+        {
+            CareStage.RESET,
+            CareStage.REBOOT,
+            CareStage.TEST,
+            CareStage.HANDED_OVER,
+            CareStage.IN_SERVICE,
+        }
     ),
-    Stage.RESET: frozenset({Stage.TEST, Stage.HANDED_OVER}),
-    Stage.REBOOT: frozenset({Stage.TEST, Stage.HANDED_OVER}),
-    Stage.TEST: frozenset(
-        {Stage.PROBATION, Stage.RESET, Stage.REBOOT, Stage.HANDED_OVER, Stage.IN_SERVICE}
+    CareStage.RESET: frozenset({CareStage.TEST, CareStage.HANDED_OVER}),
+    CareStage.REBOOT: frozenset({CareStage.TEST, CareStage.HANDED_OVER}),
+    CareStage.TEST: frozenset(
+        {
+            CareStage.PROBATION,
+            CareStage.RESET,
+            CareStage.REBOOT,
+            CareStage.HANDED_OVER,
+            CareStage.IN_SERVICE,
+        }
     ),
-    Stage.PROBATION: frozenset({Stage.IN_SERVICE, Stage.DRAINED, Stage.HANDED_OVER}),
-    Stage.HANDED_OVER: frozenset({Stage.TEST, Stage.IN_SERVICE}),
+    CareStage.PROBATION: frozenset(
+        {CareStage.IN_SERVICE, CareStage.DRAINED, CareStage.HANDED_OVER}
+    ),
+    CareStage.HANDED_OVER: frozenset({CareStage.TEST, CareStage.IN_SERVICE}),
 }
 """Every move there is."""
 
 _BOTH: Final = frozenset({CARE, OPERATOR})
 _PERSON: Final = frozenset({OPERATOR})
-ONLY_A_PERSON: Final = frozenset(
+OPERATOR_ONLY_STAGES: Final = frozenset(
     {
-        (Stage.DRAINED, Stage.IN_SERVICE),
-        (Stage.TEST, Stage.IN_SERVICE),
-        (Stage.HANDED_OVER, Stage.TEST),
-        (Stage.HANDED_OVER, Stage.IN_SERVICE),
+        (CareStage.DRAINED, CareStage.IN_SERVICE),
+        (CareStage.TEST, CareStage.IN_SERVICE),
+        (CareStage.HANDED_OVER, CareStage.TEST),
+        (CareStage.HANDED_OVER, CareStage.IN_SERVICE),
     }
 )
 """Moves that care itself never makes."""
 
 OUT_OF_SERVICE: Final = frozenset(
-    {Stage.DRAINED, Stage.RESET, Stage.REBOOT, Stage.TEST, Stage.HANDED_OVER}
+    {CareStage.DRAINED, CareStage.RESET, CareStage.REBOOT, CareStage.TEST, CareStage.HANDED_OVER}
 )
 """Stages in which a node takes no job."""
 
 
-def may_move(origin: Stage, to: Stage) -> frozenset[str]:
+def may_move(origin: CareStage, to: CareStage) -> frozenset[str]:
     """Return the roles that may make a move of the table."""
-    return _PERSON if (origin, to) in ONLY_A_PERSON else _BOTH
+    return _PERSON if (origin, to) in OPERATOR_ONLY_STAGES else _BOTH
 
 
-def can_move(origin: Stage, to: Stage, role: str) -> bool:
+def can_move(origin: CareStage, to: CareStage, role: str) -> bool:
     """Return whether `role` may move a node so.
 
     >>> can_move(Stage.DRAINED, Stage.IN_SERVICE, CARE)
@@ -95,7 +109,7 @@ def can_move(origin: Stage, to: Stage, role: str) -> bool:
     return to in MOVES[origin] and role in may_move(origin, to)
 
 
-def check_move(node: str, origin: Stage, to: Stage, role: str) -> None:
+def check_move(node: str, origin: CareStage, to: CareStage, role: str) -> None:
     """Refuse a move that is not in the table or not for this role.
 
     Raises:
@@ -111,5 +125,5 @@ def check_move(node: str, origin: Stage, to: Stage, role: str) -> None:
     )
 
 
-def _names(origin: Stage, to: Stage, role: str) -> dict[str, str]:
+def _names(origin: CareStage, to: CareStage, role: str) -> dict[str, str]:
     return {"origin": str(origin), "to": str(to), "role": role}

@@ -8,17 +8,17 @@ from typing import Final
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import CareSettingsError
 from commonwatt.operate.domain.care.findings import Component
-from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.care.lifecycle import CareStage
 
-FIRST_AID: Final[dict[Component, tuple[Stage, ...]]] = {
-    Component.GPU: (Stage.RESET, Stage.REBOOT),
-    Component.MEMORY: (Stage.RESET, Stage.REBOOT),
-    Component.LINK: (Stage.RESET, Stage.REBOOT),
-    Component.NIC: (Stage.REBOOT,),
-    Component.HOST: (Stage.REBOOT,),
-    Component.STORAGE: (Stage.REBOOT,),
-    Component.SOFTWARE: (Stage.REBOOT,),
-    Component.UNKNOWN: (Stage.TEST, Stage.REBOOT),
+FIRST_AID: Final[dict[Component, tuple[CareStage, ...]]] = {
+    Component.GPU: (CareStage.RESET, CareStage.REBOOT),
+    Component.MEMORY: (CareStage.RESET, CareStage.REBOOT),
+    Component.LINK: (CareStage.RESET, CareStage.REBOOT),
+    Component.NIC: (CareStage.REBOOT,),
+    Component.HOST: (CareStage.REBOOT,),
+    Component.STORAGE: (CareStage.REBOOT,),
+    Component.SOFTWARE: (CareStage.REBOOT,),
+    Component.UNKNOWN: (CareStage.TEST, CareStage.REBOOT),
     Component.POWER: (),
     Component.COOLING: (),
     Component.MONITOR: (),
@@ -65,8 +65,8 @@ class CarePolicy:
     settle_s: float = 120.0
     returns: int = 1
     tries: int = 3
-    ask: frozenset[tuple[Component, Stage]] = field(
-        default_factory=frozenset[tuple[Component, Stage]]
+    ask: frozenset[tuple[Component, CareStage]] = field(
+        default_factory=frozenset[tuple[Component, CareStage]]
     )
     lemons: frozenset[str] = field(default_factory=frozenset[str])
 

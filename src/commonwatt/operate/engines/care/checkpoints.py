@@ -18,7 +18,7 @@ from commonwatt.operate.domain.care.errors import CareSettingsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
+class CheckpointAdvice:
     """How often to save, and what that costs.
 
     Args:
@@ -77,7 +77,7 @@ def productive_share(interval_s: float, save_s: float, restart_s: float, mtbf_s:
     return interval_s / mtbf_s / wasted
 
 
-def advise(*, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float) -> Advice:
+def advise(*, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float) -> CheckpointAdvice:
     """Return how often a gang should save.
 
     Args:
@@ -95,7 +95,7 @@ def advise(*, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float) -
             raise CareSettingsError(name, found=f"{value:g}", wanted=Message("a number above 0"))
     mtbf_s = node_mtbf_s / nodes
     interval_s = daly_interval(save_s, mtbf_s)
-    return Advice(
+    return CheckpointAdvice(
         interval_s=interval_s,
         young_s=young_interval(save_s, mtbf_s),
         productive_share=productive_share(interval_s, save_s, restart_s, mtbf_s),

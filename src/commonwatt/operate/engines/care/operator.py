@@ -3,57 +3,57 @@
 from __future__ import annotations
 
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.care.cases import APPROVE, MOVE, RELEASE, Case, move_body
+from commonwatt.operate.domain.care.cases import APPROVE, MOVE, RELEASE, CareCase, move_body
 from commonwatt.operate.domain.care.errors import CareMoveError
-from commonwatt.operate.domain.care.lifecycle import OPERATOR, Stage, check_move
-from commonwatt.operate.domain.cluster import Engine
+from commonwatt.operate.domain.care.lifecycle import OPERATOR, CareStage, check_move
+from commonwatt.operate.domain.cluster import ClusterBackend
 from commonwatt.operate.io.care.journal import CaseBook, Journal
-from commonwatt.operate.io.care.repairs import Workshop, act, needs_act
+from commonwatt.operate.io.care.repairs import NodeTester, carry_out_stage, needs_action
 
 
-class Desk:
+class CareOperator:
     """An operator at work; the journal must sign as an operator."""
 
-    def __init__(self, engine: Engine, journal: Journal, workshop: Workshop) -> None:
-        self.engine, self.workshop = engine, workshop
-        self.book = CaseBook(journal)
+    def __init__(self, backend: ClusterBackend, journal: Journal, workshop: NodeTester) -> None:
+        self.backend, self.workshop = backend, workshop
+        self.cases = CaseBook(journal)
 
-    def move(self, node: str, to: Stage, *, reason: str, now_s: float) -> Case:
+    def move(self, node: str, to: CareStage, *, reason: str, now_s: float) -> CareCase:
         """Move a node by hand, by the same table.
 
         Raises:
             CareMoveError: The table has no such move for an operator.
             EngineError: The engine refuses; the entry stands and care will act again.
         """
-        self.book.refresh()
-        case = self.book.case(node, now_s)
+        self.cases.refresh()
+        case = self.cases.case(node, now_s)
         check_move(node, case.stage, to, OPERATOR)
-        self.book.write(now_s, MOVE, node, move_body(case, to, reason, None))
-        moved = self.book.case(node, now_s)
-        if needs_act(case.stage, to):
-            act(self.engine, self.workshop, moved, reason)
+        self.cases.write(now_s, MOVE, node, move_body(case, to, reason, None))
+        moved = self.cases.case(node, now_s)
+        if needs_action(case.stage, to):
+            carry_out_stage(self.backend, self.workshop, moved, reason)
         return moved
 
-    def undo(self, node: str, *, now_s: float) -> Case:
+    def undo(self, node: str, *, now_s: float) -> CareCase:
         """Bring a node back into service that care took out.
 
         Raises:
             CareMoveError: It is not drained, in test or handed over; a reset or reboot
                 that runs is waited for.
         """
-        return self.move(node, Stage.IN_SERVICE, reason="undone", now_s=now_s)
+        return self.move(node, CareStage.IN_SERVICE, reason="undone", now_s=now_s)
 
-    def approve(self, node: str, *, now_s: float) -> Stage:
+    def approve(self, node: str, *, now_s: float) -> CareStage:
         """Approve the move that a node waits for; care makes it in its next step.
 
         Raises:
             CareMoveError: Nothing waits for an approval.
         """
-        self.book.refresh()
-        held = self.book.case(node, now_s).held
+        self.cases.refresh()
+        held = self.cases.case(node, now_s).held_move
         if held is None:
             raise CareMoveError(f"node {node}", wanted=Message("a move that waits for approval"))
-        self.book.write(now_s, APPROVE, node, {"to": str(held)})
+        self.cases.write(now_s, APPROVE, node, {"to": str(held)})
         return held
 
     def release(self, *, now_s: float) -> None:
@@ -62,7 +62,7 @@ class Desk:
         Raises:
             CareMoveError: Care is not frozen.
         """
-        self.book.refresh()
-        if not self.book.frozen:
+        self.cases.refresh()
+        if not self.cases.frozen:
             raise CareMoveError("fleet", wanted=Message("a freeze that can be ended"))
-        self.book.write(now_s, RELEASE, "", {})
+        self.cases.write(now_s, RELEASE, "", {})

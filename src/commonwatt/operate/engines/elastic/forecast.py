@@ -16,7 +16,7 @@ from commonwatt.fleet.domain.machines import F64
 LEAST_STEPS = 30  # below this a quantile says nothing, and the answer is the largest rise
 
 
-def rises(demand: F64, ahead: int) -> F64:
+def demand_rises(demand: F64, ahead: int) -> F64:
     """Return the largest rise within `ahead` steps after each step, at least 0.
 
     Args:
@@ -33,13 +33,13 @@ def rises(demand: F64, ahead: int) -> F64:
     return np.maximum(windows.max(axis=1) - demand[:steps], 0.0)
 
 
-def rise(demand: F64, ahead: int, share: float = 0.9) -> float:
+def demand_rise(demand: F64, ahead: int, share: float = 0.9) -> float:
     """Return the rise that a `share` of past windows did not exceed.
 
     >>> rise(np.arange(100.0) % 10, ahead=1, share=0.5)
     1.0
     """
-    past = rises(demand, ahead)
+    past = demand_rises(demand, ahead)
     if len(past) == 0:
         return 0.0
     if len(past) < LEAST_STEPS:

@@ -33,7 +33,7 @@ _LAUNCH_S: Final = 10.0  # how long an attempt may take from its folder to its p
 
 
 @dataclass(frozen=True, slots=True)
-class StepSeen:
+class AttemptStatus:
     """One attempt as its files and the process table tell.
 
     Args:
@@ -67,16 +67,18 @@ def launch(attempt: Path, places: str, argv: Sequence[str], env: Mapping[str, st
     )
 
 
-def look(attempt: Path, now_s: float) -> StepSeen:
+def attempt_status(attempt: Path, now_s: float) -> AttemptStatus:
     """Return how an attempt stands."""
     process = attempt / "process"
     began = process if process.exists() else attempt
     started_s = began.stat().st_mtime
-    alive = group_of(attempt) is not None or (began is attempt and not _given_up(attempt, now_s))
+    alive = process_group_of(attempt) is not None or (
+        began is attempt and not _given_up(attempt, now_s)
+    )
     ended = _exit_of(attempt)  # asked last: what ended between two looks has ended
     if ended is not None:
-        return StepSeen(False, ended[0], started_s, ended[1])
-    return StepSeen(alive, None, started_s, 0.0 if alive else now_s)
+        return AttemptStatus(False, ended[0], started_s, ended[1])
+    return AttemptStatus(alive, None, started_s, 0.0 if alive else now_s)
 
 
 def _given_up(attempt: Path, now_s: float) -> bool:
@@ -92,7 +94,7 @@ def _given_up(attempt: Path, now_s: float) -> bool:
     return True
 
 
-def tell(attempt: Path, number: signal.Signals) -> None:
+def send_signal(attempt: Path, number: signal.Signals) -> None:
     """Send a signal to every process of an attempt.
 
     One that has not come up yet is not told, but by SIGKILL it is kept from coming up.
@@ -100,7 +102,7 @@ def tell(attempt: Path, number: signal.Signals) -> None:
     if number == signal.SIGKILL and not _comes_up(attempt):
         (attempt / "lost").touch()
         return
-    group = group_of(attempt)
+    group = process_group_of(attempt)
     if group is not None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, number)
@@ -118,7 +120,7 @@ def _comes_up(attempt: Path) -> bool:
     return False
 
 
-def group_of(attempt: Path) -> int | None:
+def process_group_of(attempt: Path) -> int | None:
     """Return the process group of an attempt that lives, or None.
 
     A process number alone may have been given anew; with its start it is sure.

@@ -22,9 +22,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.cluster import Ask, NodeState
-from commonwatt.operate.domain.errors import UnknownError
-from commonwatt.operate.domain.requests import ask_json, ask_of, check_ask, compact, parsed
+from commonwatt.operate.domain.cluster import JobRequest, NodeState
+from commonwatt.operate.domain.errors import UnknownNameError
+from commonwatt.operate.domain.requests import (
+    check_request,
+    compact_json,
+    parse_object,
+    request_json,
+    request_of,
+)
 
 
 class JobFolder:
@@ -32,56 +38,56 @@ class JobFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._asks: dict[str, Ask] = {}
+        self._asks: dict[str, JobRequest] = {}
         for name in ("jobs", "nodes"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    def submit(self, ask: Ask) -> None:
-        """Keep `ask`; one of that name that is there stays as it is."""
-        check_ask(ask)
-        home = self.home(ask.job_id)
+    def submit(self, request: JobRequest) -> None:
+        """Keep `request`; one of that name that is there stays as it is."""
+        check_request(request)
+        home = self.job_folder(request.job_id)
         home.mkdir(exist_ok=True)
         if not (home / "ask.json").exists():
-            write_whole(home / "ask.json", compact(ask_json(ask)))
+            write_whole(home / "ask.json", compact_json(request_json(request)))
 
     def names(self) -> Iterator[str]:
         """Give the name of every job, in order of names."""
         yield from sorted(entry.name for entry in os.scandir(self.root / "jobs"))
 
-    def ask(self, job_id: str) -> Ask | None:
+    def request(self, job_id: str) -> JobRequest | None:
         """Return what a job asks; None where its submission was cut short.
 
         Read once: an ask does not change.
         """
         if job_id not in self._asks:
-            path = self.home(job_id) / "ask.json"
+            path = self.job_folder(job_id) / "ask.json"
             if not path.exists():
                 return None
-            self._asks[job_id] = ask_of(parsed(path.read_text()))
+            self._asks[job_id] = request_of(parse_object(path.read_text()))
         return self._asks[job_id]
 
     def forget(self, job_id: str) -> None:
         """Drop what is remembered of a job whose folder is gone."""
         self._asks.pop(job_id, None)
 
-    def known(self, job_id: str) -> Path:
+    def folder_of(self, job_id: str) -> Path:
         """Return the folder of a job that was submitted.
 
         Raises:
             UnknownError: There is no such job.
         """
-        home = self.home(job_id)
+        home = self.job_folder(job_id)
         if not (home / "ask.json").exists():
-            raise UnknownError(f"job {job_id}", wanted=Message("a job that was submitted"))
+            raise UnknownNameError(f"job {job_id}", wanted=Message("a job that was submitted"))
         return home
 
-    def home(self, job_id: str) -> Path:
+    def job_folder(self, job_id: str) -> Path:
         """Return the folder of a job."""
         return self.root / "jobs" / job_id
 
     def attempts(self, job_id: str) -> int:
         """Return how often a job was started."""
-        numbers = [int(e.name) for e in os.scandir(self.home(job_id)) if e.name.isdigit()]
+        numbers = [int(e.name) for e in os.scandir(self.job_folder(job_id)) if e.name.isdigit()]
         return max(numbers, default=0)
 
     def mark(self, node: str, state: NodeState, reason: str) -> None:

@@ -1,6 +1,6 @@
 """An engine over a job folder: what a scheduler of its own would remember, files do.
 
-A `Runner` brings attempts up and tells how they stand; everything else, holding,
+A `AttemptRunner` brings attempts up and tells how they stand; everything else, holding,
 marking nodes, counting starts, is the same on one machine and on many.
 """
 
@@ -15,27 +15,27 @@ from typing import Final, Protocol
 
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import (
-    ON_NODES,
-    OVER,
-    Ask,
-    JobSeen,
-    NodeSeen,
+    PHASES_ON_NODES,
+    TERMINAL_PHASES,
+    ClusterObservation,
+    JobPhase,
+    JobRequest,
+    NodeAllocation,
     NodeState,
-    Phase,
-    Place,
-    Seen,
+    ObservedJob,
+    ObservedNode,
 )
-from commonwatt.operate.domain.errors import EngineError, UnknownError
-from commonwatt.operate.domain.requests import parsed_rows, places_of
-from commonwatt.operate.io.backends.attempt import StepSeen
+from commonwatt.operate.domain.errors import BackendError, UnknownNameError
+from commonwatt.operate.domain.requests import parse_rows, places_of
+from commonwatt.operate.io.backends.attempt import AttemptStatus
 from commonwatt.operate.io.backends.folder import JobFolder, write_whole
 
-BY_SIGNAL: Final = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
+SIGNAL_EXIT_CODES: Final = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 """What a shell returns for a program that one of our signals ended."""
 DAY_S: Final = 86400.0
 
 
-class Runner(Protocol):
+class AttemptRunner(Protocol):
     """Brings attempts up, and tells how they stand."""
 
     @property
@@ -43,21 +43,25 @@ class Runner(Protocol):
         """What the engine is called."""
         ...
 
-    def nodes(self) -> tuple[NodeSeen, ...]:
+    def nodes(self) -> tuple[ObservedNode, ...]:
         """Return every node, in a fixed order, as far as the runner knows."""
         ...
 
     def launch(
-        self, attempt: Path, ask: Ask, places: Sequence[Place], given: Mapping[str, str]
+        self,
+        attempt: Path,
+        request: JobRequest,
+        places: Sequence[NodeAllocation],
+        environment: Mapping[str, str],
     ) -> None:
         """Bring an attempt up, unless its folder is there already."""
         ...
 
-    def look(self, attempts: Sequence[Path], now_s: float) -> dict[Path, StepSeen]:
+    def attempt_statuses(self, attempts: Sequence[Path], now_s: float) -> dict[Path, AttemptStatus]:
         """Return how each attempt stands."""
         ...
 
-    def tell(self, attempt: Path, number: signal.Signals) -> None:
+    def send_signal(self, attempt: Path, number: signal.Signals) -> None:
         """Send a signal to every process of an attempt."""
         ...
 
@@ -66,60 +70,70 @@ class Runner(Protocol):
         ...
 
 
-class FolderEngine:
+class FolderBackend:
     """Holds jobs in a folder and hands them to a runner.
 
     Args:
         root: Where jobs are remembered.
         runner: What brings them up.
         clock: Returns the instant [s since 1970].
-        keep_s: How long a job that is over is remembered [s].
+        forget_after_s: How long a job that is over is remembered [s].
     """
 
     def __init__(
-        self, root: Path, runner: Runner, clock: Callable[[], float], *, keep_s: float = DAY_S
+        self,
+        root: Path,
+        runner: AttemptRunner,
+        clock: Callable[[], float],
+        *,
+        forget_after_s: float = DAY_S,
     ) -> None:
-        self.folder, self.runner, self.clock, self.keep_s = JobFolder(root), runner, clock, keep_s
-        self._over: dict[str, JobSeen] = {}
+        self.folder, self.runner, self.clock, self.forget_after_s = (
+            JobFolder(root),
+            runner,
+            clock,
+            forget_after_s,
+        )
+        self._over: dict[str, ObservedJob] = {}
 
     @property
     def name(self) -> str:
         """What the engine is called."""
         return self.runner.name
 
-    def observe(self) -> Seen:
+    def observe(self) -> ClusterObservation:
         """Return every node and job as they stand now."""
         now_s = self.clock()
         self._forget(now_s)
         names = list(self.folder.names())
         open_names = [name for name in names if name not in self._over]
         steps = self._steps(open_names, now_s)
-        jobs: dict[str, JobSeen] = {}
+        jobs: dict[str, ObservedJob] = {}
         for name in names:
             job = self._over.get(name) or self._job(name, steps)
             if job is not None:
                 jobs[name] = job
-                if job.phase in OVER:
+                if job.phase in TERMINAL_PHASES:
                     self._over[name] = job
-        return Seen(at_s=now_s, nodes=self._nodes(jobs), jobs=jobs)
+        return ClusterObservation(at_s=now_s, nodes=self._nodes(jobs), jobs=jobs)
 
-    def submit(self, ask: Ask) -> None:
+    def submit(self, request: JobRequest) -> None:
         """Keep a job and hold it."""
-        self.folder.submit(ask)
+        self.folder.submit(request)
 
-    def start(self, job_id: str, places: Sequence[Place]) -> None:
+    def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Start a held job; a gang on several nodes is started once, on the first of them."""
         job = self._known(job_id)
-        if job.phase != Phase.HELD:
+        if job.phase != JobPhase.HELD:
             return
         marks = self.folder.marks()
         for place in places:
             self._check_node(place.node)
             if place.node in marks:
                 found = Message("a node that is {state}", {"state": marks[place.node][0].value})
-                raise EngineError(place.node, found=found, wanted=Message("a node that is up"))
-        attempt = self.folder.home(job_id) / str(self.folder.attempts(job_id) + 1)
-        self.runner.launch(attempt, job.ask, places, _given(job_id, places))
+                raise BackendError(place.node, found=found, wanted=Message("a node that is up"))
+        attempt = self.folder.job_folder(job_id) / str(self.folder.attempts(job_id) + 1)
+        self.runner.launch(attempt, job.request, places, _given(job_id, places))
 
     def warn(self, job_id: str) -> None:
         """Send SIGTERM to a job's processes."""
@@ -127,15 +141,15 @@ class FolderEngine:
 
     def requeue(self, job_id: str, reason: str) -> None:
         """Stop a job and hold it again; one that a signal has just ended is held, too."""
-        if self._known(job_id).phase in ON_NODES | {Phase.FAILED}:
+        if self._known(job_id).phase in PHASES_ON_NODES | {JobPhase.FAILED}:
             write_whole(self._attempt(job_id) / "stopped", reason)
             self._tell(job_id, signal.SIGKILL)
             self._over.pop(job_id, None)
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
-        if self._known(job_id).phase not in OVER:
-            write_whole(self.folder.home(job_id) / "cancelled", reason)
+        if self._known(job_id).phase not in TERMINAL_PHASES:
+            write_whole(self.folder.job_folder(job_id) / "cancelled", reason)
             self._tell(job_id, signal.SIGKILL)
 
     def drain(self, node: str, reason: str) -> None:
@@ -163,75 +177,75 @@ class FolderEngine:
         """
         self._check_node(node)
         if self._jobs_on(node):
-            raise EngineError(node, found=Message("jobs on it"), wanted=Message("an empty node"))
+            raise BackendError(node, found=Message("jobs on it"), wanted=Message("an empty node"))
         self.folder.mark(node, NodeState.DRAINING, reason)
 
     def close(self) -> None:
         """Let go; what runs, runs on."""
         self.runner.close()
 
-    def _known(self, job_id: str) -> JobSeen:
-        self.folder.known(job_id)
+    def _known(self, job_id: str) -> ObservedJob:
+        self.folder.folder_of(job_id)
         job = self._job(job_id, self._steps([job_id], self.clock()))
         assert job is not None, "a known job has an ask"
         return job
 
     def _attempt(self, job_id: str) -> Path:
-        return self.folder.home(job_id) / str(self.folder.attempts(job_id))
+        return self.folder.job_folder(job_id) / str(self.folder.attempts(job_id))
 
     def _tell(self, job_id: str, number: signal.Signals) -> None:
-        self.folder.known(job_id)
+        self.folder.folder_of(job_id)
         if self.folder.attempts(job_id):
-            self.runner.tell(self._attempt(job_id), number)
+            self.runner.send_signal(self._attempt(job_id), number)
 
     def _check_node(self, node: str) -> None:
         if node not in {each.name for each in self.runner.nodes()}:
-            raise UnknownError(f"node {node}", wanted=Message("a node of this cluster"))
+            raise UnknownNameError(f"node {node}", wanted=Message("a node of this cluster"))
 
     def _jobs_on(self, node: str) -> list[str]:
         return [
             name
             for name, job in self.observe().jobs.items()
-            if job.phase in ON_NODES and node in {place.node for place in job.places}
+            if job.phase in PHASES_ON_NODES and node in {place.node for place in job.places}
         ]
 
-    def _steps(self, names: Sequence[str], now_s: float) -> dict[Path, StepSeen]:
+    def _steps(self, names: Sequence[str], now_s: float) -> dict[Path, AttemptStatus]:
         attempts = [self._attempt(name) for name in names if self.folder.attempts(name)]
-        return self.runner.look(attempts, now_s) if attempts else {}
+        return self.runner.attempt_statuses(attempts, now_s) if attempts else {}
 
-    def _job(self, job_id: str, steps: Mapping[Path, StepSeen]) -> JobSeen | None:
-        ask = self.folder.ask(job_id)
+    def _job(self, job_id: str, steps: Mapping[Path, AttemptStatus]) -> ObservedJob | None:
+        ask = self.folder.request(job_id)
         if ask is None:
             return None
-        home, starts = self.folder.home(job_id), self.folder.attempts(job_id)
-        job = JobSeen(ask=ask, phase=Phase.HELD, starts=starts)
+        home, starts = self.folder.job_folder(job_id), self.folder.attempts(job_id)
+        job = ObservedJob(request=ask, phase=JobPhase.HELD, starts=starts)
         step = steps.get(home / str(starts))
         if step is not None:
             job = _attempted(job, home / str(starts), step)
         cancelled = home / "cancelled"
-        if job.phase not in OVER and cancelled.exists():
+        if job.phase not in TERMINAL_PHASES and cancelled.exists():
             ended_s = job.ended_at_s or cancelled.stat().st_mtime
             return replace(
-                job, phase=Phase.CANCELLED, ended_at_s=ended_s, reason=cancelled.read_text()
+                job, phase=JobPhase.CANCELLED, ended_at_s=ended_s, reason=cancelled.read_text()
             )
         return job
 
-    def _nodes(self, jobs: Mapping[str, JobSeen]) -> tuple[NodeSeen, ...]:
+    def _nodes(self, jobs: Mapping[str, ObservedJob]) -> tuple[ObservedNode, ...]:
         marks = self.folder.marks()
-        busy = {p.node for job in jobs.values() if job.phase in ON_NODES for p in job.places}
+        busy = {p.node for job in jobs.values() if job.phase in PHASES_ON_NODES for p in job.places}
         return tuple(
             _marked(node, marks.get(node.name), node.name in busy) for node in self.runner.nodes()
         )
 
     def _forget(self, now_s: float) -> None:
-        old = [k for k, job in self._over.items() if now_s - job.ended_at_s > self.keep_s]
+        old = [k for k, job in self._over.items() if now_s - job.ended_at_s > self.forget_after_s]
         for name in old:
-            shutil.rmtree(self.folder.home(name), ignore_errors=True)
+            shutil.rmtree(self.folder.job_folder(name), ignore_errors=True)
             self.folder.forget(name)
             del self._over[name]
 
 
-def _marked(node: NodeSeen, mark: tuple[NodeState, str] | None, busy: bool) -> NodeSeen:
+def _marked(node: ObservedNode, mark: tuple[NodeState, str] | None, busy: bool) -> ObservedNode:
     if mark is None or node.state == NodeState.DOWN:
         return node
     state, reason = mark
@@ -240,26 +254,26 @@ def _marked(node: NodeSeen, mark: tuple[NodeState, str] | None, busy: bool) -> N
     return replace(node, state=state, reason=reason)
 
 
-def _attempted(job: JobSeen, attempt: Path, step: StepSeen) -> JobSeen:
+def _attempted(job: ObservedJob, attempt: Path, step: AttemptStatus) -> ObservedJob:
     """Return `job` as its last attempt stands."""
     written = attempt / "places.json"
     text = written.read_text() if written.exists() else ""
     seen = replace(
         job,
-        places=places_of(parsed_rows(text)) if text else (),
+        places=places_of(parse_rows(text)) if text else (),
         started_at_s=step.started_at_s,
         ended_at_s=step.ended_at_s,
         exit_code=step.exit_code,
     )
     if step.alive:
-        return replace(seen, phase=Phase.RUNNING if seen.places else Phase.STARTING)
-    stopped = (attempt / "stopped").exists() and step.exit_code in BY_SIGNAL
+        return replace(seen, phase=JobPhase.RUNNING if seen.places else JobPhase.STARTING)
+    stopped = (attempt / "stopped").exists() and step.exit_code in SIGNAL_EXIT_CODES
     if step.exit_code is None or stopped:
-        return replace(seen, phase=Phase.HELD, exit_code=None, places=())
-    return replace(seen, phase=Phase.FAILED if step.exit_code else Phase.FINISHED)
+        return replace(seen, phase=JobPhase.HELD, exit_code=None, places=())
+    return replace(seen, phase=JobPhase.FAILED if step.exit_code else JobPhase.FINISHED)
 
 
-def _given(job_id: str, places: Sequence[Place]) -> dict[str, str]:
+def _given(job_id: str, places: Sequence[NodeAllocation]) -> dict[str, str]:
     """Return the environment by which a job learns what it was given."""
     gpus = ",".join(str(gpu) for gpu in places[0].gpus) if places else ""
     return {

@@ -6,10 +6,15 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from commonwatt.operate.domain.cluster import Ask, NodeSeen, Place
-from commonwatt.operate.domain.requests import compact, places_json
-from commonwatt.operate.io.backends.attempt import StepSeen, launch, look, tell
-from commonwatt.operate.io.backends.folder_backend import DAY_S, FolderEngine
+from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation, ObservedNode
+from commonwatt.operate.domain.requests import compact_json, places_json
+from commonwatt.operate.io.backends.attempt import (
+    AttemptStatus,
+    attempt_status,
+    launch,
+    send_signal,
+)
+from commonwatt.operate.io.backends.folder_backend import DAY_S, FolderBackend
 
 
 class LocalRunner:
@@ -21,33 +26,37 @@ class LocalRunner:
 
     name = "local"
 
-    def __init__(self, nodes: Sequence[NodeSeen]) -> None:
+    def __init__(self, nodes: Sequence[ObservedNode]) -> None:
         self._nodes = tuple(nodes)
 
-    def nodes(self) -> tuple[NodeSeen, ...]:
+    def nodes(self) -> tuple[ObservedNode, ...]:
         """Return the nodes that this machine stands for."""
         return self._nodes
 
     def launch(
-        self, attempt: Path, ask: Ask, places: Sequence[Place], given: Mapping[str, str]
+        self,
+        attempt: Path,
+        request: JobRequest,
+        places: Sequence[NodeAllocation],
+        environment: Mapping[str, str],
     ) -> None:
         """Start the attempt's wrapper."""
-        text = compact(places_json(tuple(places)))
-        launch(attempt, text, ask.argv, {**ask.env, **given})
+        text = compact_json(places_json(tuple(places)))
+        launch(attempt, text, request.argv, {**request.env, **environment})
 
-    def look(self, attempts: Sequence[Path], now_s: float) -> dict[Path, StepSeen]:
+    def attempt_statuses(self, attempts: Sequence[Path], now_s: float) -> dict[Path, AttemptStatus]:
         """Return how attempts stand, by their files and the process table."""
-        return {attempt: look(attempt, now_s) for attempt in attempts}
+        return {attempt: attempt_status(attempt, now_s) for attempt in attempts}
 
-    def tell(self, attempt: Path, number: signal.Signals) -> None:
+    def send_signal(self, attempt: Path, number: signal.Signals) -> None:
         """Send a signal to the attempt's process group."""
-        tell(attempt, number)
+        send_signal(attempt, number)
 
     def close(self) -> None:
         """Let go of nothing: wrappers live on their own."""
 
 
-class LocalEngine(FolderEngine):
+class LocalBackend(FolderBackend):
     """Runs jobs on this machine.
 
     Args:
@@ -60,9 +69,9 @@ class LocalEngine(FolderEngine):
     def __init__(
         self,
         root: Path,
-        nodes: Sequence[NodeSeen],
+        nodes: Sequence[ObservedNode],
         clock: Callable[[], float],
         *,
-        keep_s: float = DAY_S,
+        forget_after_s: float = DAY_S,
     ) -> None:
-        super().__init__(root, LocalRunner(nodes), clock, keep_s=keep_s)
+        super().__init__(root, LocalRunner(nodes), clock, forget_after_s=forget_after_s)

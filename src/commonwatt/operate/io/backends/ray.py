@@ -24,21 +24,21 @@ from typing import Any, Final
 
 from commonwatt.core.errors import MissingExtraError
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.cluster import Ask, NodeSeen, NodeState, Place
-from commonwatt.operate.domain.errors import EngineError
+from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation, NodeState, ObservedNode
+from commonwatt.operate.domain.errors import BackendError
 from commonwatt.operate.domain.requests import (
-    compact,
-    parsed,
-    parsed_rows,
+    compact_json,
+    parse_object,
+    parse_rows,
     places_json,
     places_of,
 )
-from commonwatt.operate.io.backends.attempt import StepSeen
+from commonwatt.operate.io.backends.attempt import AttemptStatus
 from commonwatt.operate.io.backends.folder import write_whole
-from commonwatt.operate.io.backends.folder_backend import DAY_S, FolderEngine
+from commonwatt.operate.io.backends.folder_backend import DAY_S, FolderBackend
 
 NAMESPACE: Final = "commonwatt-operate"
-PINNED: Final = "node-"
+NODE_RESOURCE_PREFIX: Final = "node-"
 _WAIT_S: Final = 20.0  # how long Ray may take to give what is known to be free
 _LOST_S: Final = 30.0  # after which an attempt that no agent knows of is given up
 
@@ -72,21 +72,21 @@ class RayRunner:
                 configure_logging=False,
             )
         except ConnectionError:
-            raise EngineError(
+            raise BackendError(
                 address,
                 found=Message("no answer ({kind})", {"kind": "ConnectionError"}),
                 wanted=Message("a Ray cluster that answers"),
             ) from None
-        self.warm()
+        self.start_agents()
 
-    def nodes(self) -> tuple[NodeSeen, ...]:
+    def nodes(self) -> tuple[ObservedNode, ...]:
         """Return every node that was ever seen; one that is away is down."""
         alive = self._alive()
         known = self._remembered() | alive
         if known != self._remembered():
-            write_whole(self._known, compact(known))
+            write_whole(self._known, compact_json(known))
         return tuple(
-            NodeSeen(
+            ObservedNode(
                 name=name,
                 gpus=gpus,
                 site=self.sites.get(name, "site"),
@@ -97,38 +97,42 @@ class RayRunner:
         )
 
     def launch(
-        self, attempt: Path, ask: Ask, places: Sequence[Place], given: Mapping[str, str]
+        self,
+        attempt: Path,
+        request: JobRequest,
+        places: Sequence[NodeAllocation],
+        environment: Mapping[str, str],
     ) -> None:
         """Take the attempt's places, and have the first node's agent run it."""
         try:
             attempt.mkdir()
         except FileExistsError:
             return
-        (attempt / "places.json").write_text(compact(places_json(tuple(places))))
+        (attempt / "places.json").write_text(compact_json(places_json(tuple(places))))
         group, agent = self._group(attempt, places), self._agent(places[0].node)
         if group is None or agent is None:
             self._drop_group(attempt)
             write_whole(attempt / "lost", "was not taken")
-            raise EngineError(
+            raise BackendError(
                 places[0].node,
                 found=Message("no room, or no answer"),
                 wanted=Message("a node with the room that was planned"),
             )
         # not waited for: the next look tells whether the agent has it
-        agent.run.remote(_key(attempt), list(ask.argv), {**ask.env, **given})
+        agent.run.remote(_key(attempt), list(request.argv), {**request.env, **environment})
 
-    def warm(self) -> None:
+    def start_agents(self) -> None:
         """Bring up the agents of all nodes and wait for them, which takes seconds."""
         self._ask(sorted(self._alive()))
 
-    def look(self, attempts: Sequence[Path], now_s: float) -> dict[Path, StepSeen]:
+    def attempt_statuses(self, attempts: Sequence[Path], now_s: float) -> dict[Path, AttemptStatus]:
         """Return how attempts stand, by what the agents report."""
         nodes = {attempt: _first_node(attempt) for attempt in attempts}
         asked = {node for a, node in nodes.items() if node and not (a / "exit").exists()}
         self._reports = self._ask(sorted(asked))
         return {a: self._step(a, node, now_s) for a, node in nodes.items()}
 
-    def tell(self, attempt: Path, number: signal.Signals) -> None:
+    def send_signal(self, attempt: Path, number: signal.Signals) -> None:
         """Have the agent send a signal to the program and what it started."""
         node = _first_node(attempt)
         agent = self._agent(node) if node else None
@@ -139,15 +143,15 @@ class RayRunner:
         """Leave the cluster; agents and placement groups stay."""
         self.ray.shutdown()
 
-    def _step(self, attempt: Path, node: str, now_s: float) -> StepSeen:
+    def _step(self, attempt: Path, node: str, now_s: float) -> AttemptStatus:
         done = attempt / "exit"
         if done.exists():
             code, started_s, ended_s = json.loads(done.read_text())
-            return StepSeen(False, code, started_s, ended_s)
+            return AttemptStatus(False, code, started_s, ended_s)
         began_s = attempt.stat().st_mtime
         report = self._reports.get(node)
         if (attempt / "lost").exists():
-            return StepSeen(False, None, began_s, began_s)
+            return AttemptStatus(False, None, began_s, began_s)
         if report is None:
             alive = node in self._alive() and now_s - began_s < _LOST_S
         else:
@@ -161,36 +165,38 @@ class RayRunner:
         alive: bool,
         began_s: float,
         now_s: float,
-    ) -> StepSeen:
+    ) -> AttemptStatus:
         """Return a step by an agent's report; note its end, and give its places back."""
         own = (report or {}).get(_key(attempt))
         if own is None:
             if not alive:
                 write_whole(attempt / "lost", "no agent knows of it")
                 self._drop_group(attempt)
-            return StepSeen(alive, None, began_s, 0.0 if alive else now_s)
+            return AttemptStatus(alive, None, began_s, 0.0 if alive else now_s)
         started_s, ended_s, code = own
         if not ended_s:
-            return StepSeen(True, None, started_s, 0.0)
+            return AttemptStatus(True, None, started_s, 0.0)
         write_whole(attempt / "exit", json.dumps([int(code), started_s, ended_s]))
         self._drop_group(attempt)
-        return StepSeen(False, int(code), started_s, ended_s)
+        return AttemptStatus(False, int(code), started_s, ended_s)
 
     def _alive(self) -> dict[str, int]:
         """Return the GPUs of each node that answers, by name."""
         found: dict[str, int] = {}
         for node in self.ray.nodes():
-            names = [r for r in node["Resources"] if r.startswith(PINNED)]
+            names = [r for r in node["Resources"] if r.startswith(NODE_RESOURCE_PREFIX)]
             if node["Alive"] and names:
-                found[names[0].removeprefix(PINNED)] = int(node["Resources"].get("GPU", 0))
+                found[names[0].removeprefix(NODE_RESOURCE_PREFIX)] = int(
+                    node["Resources"].get("GPU", 0)
+                )
         return found
 
     def _remembered(self) -> dict[str, int]:
-        return parsed(self._known.read_text()) if self._known.exists() else {}
+        return parse_object(self._known.read_text()) if self._known.exists() else {}
 
-    def _group(self, attempt: Path, places: Sequence[Place]) -> Any:
+    def _group(self, attempt: Path, places: Sequence[NodeAllocation]) -> Any:
         bundles = [
-            {f"{PINNED}{place.node}": 0.0001}
+            {f"{NODE_RESOURCE_PREFIX}{place.node}": 0.0001}
             | ({"GPU": len(place.gpus) * place.gpu_milli / 1000} if place.gpus else {})
             for place in places
         ]
@@ -220,7 +226,7 @@ class RayRunner:
                 get_if_exists=True,
                 num_cpus=0,
                 num_gpus=0,
-                resources={f"{PINNED}{node}": 0.0001},
+                resources={f"{NODE_RESOURCE_PREFIX}{node}": 0.0001},
                 max_restarts=0,
             )
             self._agents[node] = made.remote()
@@ -245,7 +251,7 @@ class RayRunner:
             return None
 
 
-class RayEngine(FolderEngine):
+class RayBackend(FolderBackend):
     """Drives one Ray cluster.
 
     Args:
@@ -263,10 +269,12 @@ class RayEngine(FolderEngine):
         *,
         clock: Callable[[], float] = time.time,
         sites: Mapping[str, str] | None = None,
-        keep_s: float = DAY_S,
+        forget_after_s: float = DAY_S,
     ) -> None:
         root.mkdir(parents=True, exist_ok=True)
-        super().__init__(root, RayRunner(address, root, sites or {}), clock, keep_s=keep_s)
+        super().__init__(
+            root, RayRunner(address, root, sites or {}), clock, forget_after_s=forget_after_s
+        )
 
 
 def agent_class() -> Any:
@@ -321,7 +329,7 @@ def _key(attempt: Path) -> str:
 
 def _first_node(attempt: Path) -> str:
     written = attempt / "places.json"
-    places = places_of(parsed_rows(written.read_text())) if written.exists() else ()
+    places = places_of(parse_rows(written.read_text())) if written.exists() else ()
     return places[0].node if places else ""
 
 

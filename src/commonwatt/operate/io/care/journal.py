@@ -6,9 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from commonwatt.ledger import Draft, Ledger, Signer
-from commonwatt.operate.domain.care.cases import APPROVE, MOVE, RELEASE, Case, Entry, after
-from commonwatt.operate.domain.care.lifecycle import CARE, OPERATOR, Stage, may_move
+from commonwatt.ledger import EntryDraft, Ledger, Signer
+from commonwatt.operate.domain.care.cases import (
+    APPROVE,
+    MOVE,
+    RELEASE,
+    CareCase,
+    JournalEntry,
+    case_after,
+)
+from commonwatt.operate.domain.care.lifecycle import CARE, OPERATOR, CareStage, may_move
 
 _PREFIX = "operate.care."
 _FLEET = "fleet"
@@ -17,12 +24,12 @@ _FLEET = "fleet"
 class Journal(Protocol):
     """Keeps entries for good, in order."""
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: JournalEntry) -> None:
         """Keep an entry, or raise and keep nothing."""
         ...
 
-    def newer(self, seen: int) -> Iterable[tuple[int, Entry]]:
-        """Return the entries from place `seen` on, each with the place after it."""
+    def entries_after(self, first_index: int) -> Iterable[tuple[int, JournalEntry]]:
+        """Return the entries from place `first_index` on, each with the place after it."""
         ...
 
 
@@ -30,15 +37,15 @@ class MemoryJournal:
     """A journal for trials: forgotten with the process."""
 
     def __init__(self) -> None:
-        self.kept: list[Entry] = []
+        self.entries: list[JournalEntry] = []
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: JournalEntry) -> None:
         """Keep an entry."""
-        self.kept.append(entry)
+        self.entries.append(entry)
 
-    def newer(self, seen: int) -> Iterable[tuple[int, Entry]]:
-        """Return the entries from place `seen` on."""
-        return list(enumerate(self.kept[seen:], start=seen + 1))
+    def entries_after(self, first_index: int) -> Iterable[tuple[int, JournalEntry]]:
+        """Return the entries from place `first_index` on."""
+        return list(enumerate(self.entries[first_index:], start=first_index + 1))
 
 
 class LedgerJournal:
@@ -56,7 +63,7 @@ class LedgerJournal:
     def __init__(self, ledger: Ledger, signer: Signer, clock: Callable[[], datetime]) -> None:
         self._ledger, self._signer, self._clock = ledger, signer, clock
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: JournalEntry) -> None:
         """Keep an entry.
 
         Raises:
@@ -64,24 +71,24 @@ class LedgerJournal:
         """
         subject = f"node/{entry.node}" if entry.node else _FLEET
         body = dict(entry.body) | {"at_s": entry.at_s}
-        draft = Draft(kind=entry.kind, subject=subject, body=body)
+        draft = EntryDraft(kind=entry.kind, subject=subject, body=body)
         with self._ledger.transaction() as tx:
             self._ledger.append(
                 tx, [draft], by=self._signer, at=self._clock(), roles=roles_of(entry)
             )
 
-    def newer(self, seen: int) -> Iterator[tuple[int, Entry]]:
+    def entries_after(self, first_index: int) -> Iterator[tuple[int, JournalEntry]]:
         """Return the entries of care from that index of the ledger on."""
-        for kept in self._ledger.entries(seen, kind=_PREFIX):
+        for kept in self._ledger.entries(first_index, kind=_PREFIX):
             node = "" if kept.subject == _FLEET else kept.subject.removeprefix("node/")
             at_s = float(kept.body["at_s"])
-            yield kept.index + 1, Entry(at_s=at_s, kind=kept.kind, node=node, body=kept.body)
+            yield kept.index + 1, JournalEntry(at_s=at_s, kind=kept.kind, node=node, body=kept.body)
 
 
-def roles_of(entry: Entry) -> frozenset[str]:
+def roles_of(entry: JournalEntry) -> frozenset[str]:
     """Return the roles that may write such an entry."""
     if entry.kind == MOVE:
-        return may_move(Stage(entry.body["from"]), Stage(entry.body["to"]))
+        return may_move(CareStage(entry.body["from"]), CareStage(entry.body["to"]))
     if entry.kind in (APPROVE, RELEASE):
         return frozenset({OPERATOR})
     return frozenset({CARE, OPERATOR})
@@ -92,33 +99,33 @@ class CaseBook:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.cases: dict[str, Case] = {}
+        self.cases: dict[str, CareCase] = {}
         self.frozen = False
         self._seen = 0
         self.refresh()
 
     def refresh(self) -> None:
         """Take in what was written since, by whomever."""
-        for place, entry in self.journal.newer(self._seen):
+        for place, entry in self.journal.entries_after(self._seen):
             self._seen = place
             self._take(entry)
 
-    def write(self, at_s: float, kind: str, node: str, body: Mapping[str, Any]) -> Entry:
+    def write(self, at_s: float, kind: str, node: str, body: Mapping[str, Any]) -> JournalEntry:
         """Write an entry and take it in; nothing changes where the journal refuses it."""
-        entry = Entry(at_s=at_s, kind=kind, node=node, body=body)
+        entry = JournalEntry(at_s=at_s, kind=kind, node=node, body=body)
         self.journal.write(entry)
         self.refresh()
         return entry
 
-    def case(self, node: str, now_s: float) -> Case:
+    def case(self, node: str, now_s: float) -> CareCase:
         """Return the case of a node; one that was never in care is in service."""
-        return self.cases.get(node) or Case(node=node, since_s=now_s)
+        return self.cases.get(node) or CareCase(node=node, since_s=now_s)
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, entry: JournalEntry) -> None:
         if not entry.node:
             self.frozen = entry.kind != RELEASE
             return
-        case = after(self.cases.get(entry.node), entry)
+        case = case_after(self.cases.get(entry.node), entry)
         self.cases[entry.node] = case
-        if case.stage is Stage.IN_SERVICE and case.held is None:
+        if case.stage is CareStage.IN_SERVICE and case.held_move is None:
             del self.cases[entry.node]

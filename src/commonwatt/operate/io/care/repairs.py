@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.care.cases import Case
+from commonwatt.operate.domain.care.cases import CareCase
 from commonwatt.operate.domain.care.findings import Severity
-from commonwatt.operate.domain.care.lifecycle import OUT_OF_SERVICE, Stage
-from commonwatt.operate.domain.cluster import Engine
-from commonwatt.operate.domain.errors import EngineError
+from commonwatt.operate.domain.care.lifecycle import OUT_OF_SERVICE, CareStage
+from commonwatt.operate.domain.cluster import ClusterBackend
+from commonwatt.operate.domain.errors import BackendError
 
-MARK = "care: "
+CARE_REASON_PREFIX = "care: "
 """How the reason begins that care gives an engine, so that it knows its own drains."""
 
 
-class Workshop(Protocol):
+class NodeTester(Protocol):
     """Who can reset and test a node; an engine cannot."""
 
     def reset(self, node: str) -> None:
@@ -33,12 +33,12 @@ class Workshop(Protocol):
         """Begin a test of an empty node; one that runs already is left alone."""
         ...
 
-    def tested(self, node: str) -> bool | None:
+    def test_result(self, node: str) -> bool | None:
         """Return whether the test passed; None while it runs or if none was begun."""
         ...
 
 
-class NoWorkshop:
+class NoNodeTester:
     """A fleet without means to reset or test: a reset does nothing, no test ends.
 
     A node then waits until its test is overdue and goes to a person, because nobody
@@ -51,13 +51,13 @@ class NoWorkshop:
     def begin_test(self, node: str) -> None:
         """Do nothing."""
 
-    def tested(self, node: str) -> bool | None:
+    def test_result(self, node: str) -> bool | None:
         """Return None: nothing was shown."""
         del node
         return None
 
 
-class CommandWorkshop:
+class CommandNodeTester:
     """Resets and tests by commands of the operator's, `{node}` in them for the node.
 
     Args:
@@ -85,7 +85,7 @@ class CommandWorkshop:
                 stdin=subprocess.DEVNULL,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            raise EngineError(
+            raise BackendError(
                 node, found=type(error).__name__, wanted=Message("a reset that succeeds")
             ) from None
 
@@ -101,41 +101,43 @@ class CommandWorkshop:
                 stderr=subprocess.DEVNULL,
             )
         except OSError as error:
-            raise EngineError(
+            raise BackendError(
                 node, found=type(error).__name__, wanted=Message("a test that can be started")
             ) from None
 
-    def tested(self, node: str) -> bool | None:
+    def test_result(self, node: str) -> bool | None:
         """Return whether the command returned 0; None while it runs."""
         running = self._running.get(node)
         code = running.poll() if running else None
         return None if code is None else code == 0
 
 
-def act(engine: Engine, workshop: Workshop, case: Case, reason: str) -> None:
+def carry_out_stage(
+    backend: ClusterBackend, workshop: NodeTester, case: CareCase, reason: str
+) -> None:
     """Bring about what a case's stage means.
 
     Raises:
         EngineError: The engine or the workshop refuses.
     """
-    said = MARK + reason
+    said = CARE_REASON_PREFIX + reason
     match case.stage:
-        case Stage.DRAINED | Stage.HANDED_OVER:
-            fatal = case.stage is Stage.DRAINED and case.severity is Severity.FATAL
-            (engine.down if fatal else engine.drain)(case.node, said)
-        case Stage.RESET:
+        case CareStage.DRAINED | CareStage.HANDED_OVER:
+            fatal = case.stage is CareStage.DRAINED and case.severity is Severity.FATAL
+            (backend.down if fatal else backend.drain)(case.node, said)
+        case CareStage.RESET:
             workshop.reset(case.node)
-        case Stage.REBOOT:
-            engine.reboot(case.node, said)
-        case Stage.TEST:
+        case CareStage.REBOOT:
+            backend.reboot(case.node, said)
+        case CareStage.TEST:
             workshop.begin_test(case.node)
-        case Stage.PROBATION | Stage.IN_SERVICE:
-            engine.resume(case.node)
-        case Stage.WATCHED | Stage.REPORTED:
+        case CareStage.PROBATION | CareStage.IN_SERVICE:
+            backend.resume(case.node)
+        case CareStage.WATCHED | CareStage.REPORTED:
             pass
 
 
-def needs_act(origin: Stage, to: Stage) -> bool:
+def needs_action(origin: CareStage, to: CareStage) -> bool:
     """Return whether a move changes anything on the cluster.
 
     >>> needs_act(Stage.WATCHED, Stage.IN_SERVICE), needs_act(Stage.TEST, Stage.PROBATION)

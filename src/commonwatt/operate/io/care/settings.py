@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import CareSettingsError
 from commonwatt.operate.domain.care.findings import Component
-from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.care.lifecycle import CareStage
 from commonwatt.operate.domain.care.policy import CarePolicy, check_policy
-from commonwatt.operate.io.care.repairs import CommandWorkshop, NoWorkshop, Workshop
+from commonwatt.operate.io.care.repairs import CommandNodeTester, NodeTester, NoNodeTester
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Seconds = Annotated[float, Field(gt=0, le=3e7)]
@@ -63,11 +63,11 @@ class CareSettings(BaseModel):
         check_policy(policy)
         return policy
 
-    def workshop(self) -> Workshop:
+    def node_tester(self) -> NodeTester:
         """Return who resets and tests: the commands, or nobody."""
         if self.test is None:
-            return NoWorkshop()
-        return CommandWorkshop(reset=self.reset or "true", test=self.test)
+            return NoNodeTester()
+        return CommandNodeTester(reset=self.reset or "true", test=self.test)
 
 
 def load_care_settings(path: Path) -> CareSettings:
@@ -90,10 +90,10 @@ def load_care_settings(path: Path) -> CareSettings:
         raise CareSettingsError(f"{path}, {place}", found=fault["msg"]) from None
 
 
-def _asked(text: str) -> tuple[Component, Stage]:
+def _asked(text: str) -> tuple[Component, CareStage]:
     component, _, stage = text.partition(":")
     try:
-        return Component(component), Stage(stage)
+        return Component(component), CareStage(stage)
     except ValueError:
         raise CareSettingsError(
             "ask", found=repr(text), wanted=Message("component:stage, such as memory:reboot")

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.findings import Finding, Label
-from commonwatt.sandbox.domain.job import Kind
-from commonwatt.sandbox.engines.airlock.images import picture_faults
-from commonwatt.sandbox.engines.airlock.models import FORMAT, ModelError, parse_model
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
+from commonwatt.sandbox.domain.job import OutputKind
+from commonwatt.sandbox.engines.airlock.images import png_faults
+from commonwatt.sandbox.engines.airlock.models import FORMAT, OutputModelError, parse_model
 from commonwatt.sandbox.engines.airlock.tables import (
-    Table,
+    OutputTable,
     labelled_counts,
     leaves,
     parse_number,
@@ -27,7 +27,7 @@ from commonwatt.sandbox.engines.airlock.tables import (
 )
 from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
 from commonwatt.sandbox.engines.deidentify.text import find_identifiers
-from commonwatt.sandbox.engines.isolation.collect import Output
+from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 
 _EXTREME: Final = re.compile(
     r"(?i)(^|_)(min|max|minimum|maximum|smallest|largest|oldest|youngest|range)$"
@@ -62,40 +62,40 @@ class OutputRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopReason:
     """Why an output may not leave: a rule's name and a sentence without values."""
 
     rule: str
     why: Message
 
 
-def check_output(output: Output, rules: OutputRules | None = None) -> list[Stop]:
+def check_output(output: CollectedOutput, rules: OutputRules | None = None) -> list[StopReason]:
     """Return every reason to stop `output`; none means it may go to the reviewers."""
     rules = rules or OutputRules()
     data = output.path.read_bytes()
     if len(data) > rules.largest_bytes:
         return [_stop("size", "The file is larger than {limit} bytes.", limit=rules.largest_bytes)]
     reader = {
-        Kind.CSV: _check_csv, Kind.JSON: _check_json, Kind.TEXT: _check_text,
-        Kind.MODEL: _check_model_file,
+        OutputKind.CSV: _check_csv, OutputKind.JSON: _check_json, OutputKind.TEXT: _check_text,
+        OutputKind.MODEL: _check_model_file,
     }  # fmt: skip
-    if output.kind is Kind.PNG:
-        return [Stop("picture", fault) for fault in picture_faults(data)]
+    if output.kind is OutputKind.PNG:
+        return [StopReason("picture", fault) for fault in png_faults(data)]
     return reader[output.kind](data, rules)
 
 
-def _check_csv(data: bytes, rules: OutputRules) -> list[Stop]:
+def _check_csv(data: bytes, rules: OutputRules) -> list[StopReason]:
     table = read_csv(data)
     if table is None:
         return [_stop("shape", "The table has no rows, or rows of different length.")]
-    checks: Sequence[Callable[[Table, OutputRules], list[Stop]]] = (
+    checks: Sequence[Callable[[OutputTable, OutputRules], list[StopReason]]] = (
         _identifying_columns, _hidden_identifiers, _row_records, _small_counts, _unrounded,
         _degrees_of_freedom, _dominance, _extremes,
     )  # fmt: skip
     return [stop for check in checks for stop in check(table, rules)]
 
 
-def _identifying_columns(table: Table, rules: OutputRules) -> list[Stop]:
+def _identifying_columns(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     del rules
     return [
         _stop("identifier", "Column {column} is named like an identifier.", column=i + 1)
@@ -103,12 +103,12 @@ def _identifying_columns(table: Table, rules: OutputRules) -> list[Stop]:
     ]
 
 
-def _hidden_identifiers(table: Table, rules: OutputRules) -> list[Stop]:
+def _hidden_identifiers(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     del rules
     return _identifiers_among([cell for row in (table.header, *table.rows) for cell in row])
 
 
-def _row_records(table: Table, rules: OutputRules) -> list[Stop]:
+def _row_records(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     """A table of many rows without a count describes people one by one."""
     if len(table.rows) > rules.largest_rows:
         return [_stop("records", "The table has more than {n} rows.", n=rules.largest_rows)]
@@ -117,8 +117,8 @@ def _row_records(table: Table, rules: OutputRules) -> list[Stop]:
     return [_stop("records", "More than 25 rows and no column that counts people: single records?")]
 
 
-def _small_counts(table: Table, rules: OutputRules) -> list[Stop]:
-    stops: list[Stop] = []
+def _small_counts(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+    stops: list[StopReason] = []
     for index in table.counts:
         counts = table.numbers(index) or []
         small = sum(0 < abs(count) < rules.smallest_count for count in counts)
@@ -132,8 +132,8 @@ def _small_counts(table: Table, rules: OutputRules) -> list[Stop]:
     return stops
 
 
-def _unrounded(table: Table, rules: OutputRules) -> list[Stop]:
-    stops: list[Stop] = []
+def _unrounded(table: OutputTable, rules: OutputRules) -> list[StopReason]:
+    stops: list[StopReason] = []
     for index in table.counts:
         counts = table.numbers(index) or []
         if any(count % rules.round_to for count in counts):
@@ -146,7 +146,7 @@ def _unrounded(table: Table, rules: OutputRules) -> list[Stop]:
     return stops
 
 
-def _degrees_of_freedom(table: Table, rules: OutputRules) -> list[Stop]:
+def _degrees_of_freedom(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     names = [name.strip().lower() for name in table.header]
     for wanted in ("df_resid", "residual_df", "dof", "df"):
         if wanted in names:
@@ -161,7 +161,7 @@ def _degrees_of_freedom(table: Table, rules: OutputRules) -> list[Stop]:
     return []
 
 
-def _dominance(table: Table, rules: OutputRules) -> list[Stop]:
+def _dominance(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     """Totals need, beside them, the share held by the largest contributors."""
     names = [name.strip().lower() for name in table.header]
     totals = [name for name in names if re.search(r"(^|_)(sum|total_.+|amount|cost)s?$", name)]
@@ -181,7 +181,7 @@ def _dominance(table: Table, rules: OutputRules) -> list[Stop]:
     return []
 
 
-def _extremes(table: Table, rules: OutputRules) -> list[Stop]:
+def _extremes(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     del rules
     named = [name for name in table.header if _EXTREME.search(name.strip())]
     labels = [cell for i in table.categories for cell in table.column(i)]
@@ -190,18 +190,20 @@ def _extremes(table: Table, rules: OutputRules) -> list[Stop]:
     return []
 
 
-def _is_model(table: Table) -> bool:
+def _is_model(table: OutputTable) -> bool:
     names = {name.strip().lower() for name in table.header}
     return bool(names & {"coefficient", "coef", "estimate", "odds_ratio", "std_err", "se"})
 
 
-def _check_json(data: bytes, rules: OutputRules) -> list[Stop]:
+def _check_json(data: bytes, rules: OutputRules) -> list[StopReason]:
     found = leaves(read_json(data))
     words = [word for path, value in found for word in (*path.split("."), str(value))]
     stops = _identifiers_among(words)
     if len(found) > rules.largest_rows:
         stops.append(_stop("records", "More than {n} values.", n=rules.largest_rows))
-    if _longest_list(read_json(data)) > rules.longest_list and not labelled_counts(data, Kind.JSON):
+    if _longest_list(read_json(data)) > rules.longest_list and not labelled_counts(
+        data, OutputKind.JSON
+    ):
         why = "A list of more than {n} values without counts: single records, or a model?"
         stops.append(_stop("records", why, n=rules.longest_list))
     for path, value in found:
@@ -218,16 +220,16 @@ def _longest_list(value: Any) -> int:
     return 0
 
 
-def _check_leaf(path: str, value: Any, rules: OutputRules) -> list[Stop]:
+def _check_leaf(path: str, value: Any, rules: OutputRules) -> list[StopReason]:
     name = path.rsplit(".", 1)[-1]
-    table = Table((name,), ((str(value),),))
+    table = OutputTable((name,), ((str(value),),))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _identifying_columns(table, rules)
     checks = (_identifying_columns, _small_counts, _unrounded, _degrees_of_freedom, _extremes)
     return [stop for check in checks for stop in check(table, rules)]
 
 
-def _check_model(found: list[tuple[str, Any]], rules: OutputRules) -> list[Stop]:
+def _check_model(found: list[tuple[str, Any]], rules: OutputRules) -> list[StopReason]:
     """Stop models that keep training rows: neighbours, support vectors, deep trees."""
     del rules
     kept = re.compile(r"(?i)(support_vectors|training_data|x_train|fit_x|dual_coef|samples)")
@@ -236,18 +238,18 @@ def _check_model(found: list[tuple[str, Any]], rules: OutputRules) -> list[Stop]
     return []
 
 
-def _check_model_file(data: bytes, rules: OutputRules) -> list[Stop]:
+def _check_model_file(data: bytes, rules: OutputRules) -> list[StopReason]:
     """Read a model; whether it remembers people is asked where its rows are known."""
     del rules
     try:
         model = parse_model(data)
-    except ModelError as fault:
+    except OutputModelError as fault:
         why = "The file is no model of the form {form}: {part}."
         return [_stop("shape", why, form=FORMAT, part=fault.args[0])]
     return _identifiers_among(model.features)
 
 
-def _check_text(data: bytes, rules: OutputRules) -> list[Stop]:
+def _check_text(data: bytes, rules: OutputRules) -> list[StopReason]:
     text = data.decode("utf-8")
     stops = _identifiers_in(text)
     if len(text) > rules.longest_text:
@@ -272,11 +274,11 @@ def _looks_encoded(text: str) -> bool:
     return bool(re.search(r"[A-Za-z0-9+/=_-]{80,}|(?:[0-9a-f]{2}[ :]){24,}", text))
 
 
-def _identifiers_in(text: str) -> list[Stop]:
+def _identifiers_in(text: str) -> list[StopReason]:
     return _named(find_identifiers(text))
 
 
-def _identifiers_among(cells: Iterable[str]) -> list[Stop]:
+def _identifiers_among(cells: Iterable[str]) -> list[StopReason]:
     """Look at each cell once, on a line of its own; numbers only for the shapes of identifiers.
 
     Beside each other cells make no sentence, and would be read as one.
@@ -287,13 +289,13 @@ def _identifiers_among(cells: Iterable[str]) -> list[Stop]:
     return _named([*found, *find_patterns("\n".join(lines))])
 
 
-def _is_a_word(line: str, found: Finding) -> bool:
+def _is_a_word(line: str, found: IdentifierSpan) -> bool:
     """Return whether a name is one Latin word alone: West, Page and Grace are words, too."""
     text = line[found.start : found.end].strip()
-    return found.label is Label.NAME and text.isascii() and len(text.split()) == 1
+    return found.label is IdentifierLabel.NAME and text.isascii() and len(text.split()) == 1
 
 
-def _named(found: Iterable[Finding]) -> list[Stop]:
+def _named(found: Iterable[IdentifierSpan]) -> list[StopReason]:
     kinds = sorted({one.label.value for one in found} - _WEAK)
     if not kinds:
         return []
@@ -306,5 +308,5 @@ _WEAK: Final = frozenset(
 """Kinds that honest results name, too; the reviewers see them."""
 
 
-def _stop(rule: str, text: str, **values: object) -> Stop:
-    return Stop(rule, Message(text, {name: str(value) for name, value in values.items()}))
+def _stop(rule: str, text: str, **values: object) -> StopReason:
+    return StopReason(rule, Message(text, {name: str(value) for name, value in values.items()}))

@@ -16,7 +16,7 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import AirlockError
-from commonwatt.sandbox.engines.airlock.checks import Stop
+from commonwatt.sandbox.engines.airlock.checks import StopReason
 from commonwatt.sandbox.io.imports.dataset import Dataset
 
 _OPERATORS: Final = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
@@ -82,7 +82,7 @@ def check_counts(
     people: dict[tuple[str, ...], list[str]],
     *,
     round_to: int,
-) -> list[Stop]:
+) -> list[StopReason]:
     """Return why released counts are not the declared ones, if so.
 
     A cell may be withheld; what is shown must be the rounded count of its people.
@@ -94,7 +94,7 @@ def check_counts(
     if not wrong:
         return []
     return [
-        Stop(
+        StopReason(
             "declaration",
             Message("{n} counts are not those of the declared people.", {"n": str(wrong)}),
         )

@@ -16,22 +16,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.sandbox.engines.airlock.equations import few_alone
+from commonwatt.sandbox.engines.airlock.equations import identifying_combinations
 
 Bits = npt.NDArray[np.uint8]
 _SMALLEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class DifferencingPair:
     """A new cell and old ones that together tell about too few people."""
 
     new: str
     old: str
-    few: int
+    people_count: int
 
 
-class Guard:
+class DifferencingCheck:
     """Everything released from a room, as sets of people.
 
     Args:
@@ -45,34 +45,34 @@ class Guard:
         self._names: list[str] = []
         self._sets = np.zeros((0, (len(self._place) + 7) // 8), np.uint8)
 
-    def bits(self, people: Iterable[str]) -> Bits:
+    def people_bits(self, people: Iterable[str]) -> Bits:
         """Return a set of people as bits."""
         flags = np.zeros(len(self._place), np.uint8)
         flags[[self._place[person] for person in people]] = 1
         return np.packbits(flags)
 
-    def remember(self, cells: Mapping[str, Bits]) -> None:
+    def add_released(self, cells: Mapping[str, Bits]) -> None:
         """Add the cells of an output that was released."""
         for name, bits in cells.items():
             self._names.append(name)
             self._sets = np.vstack([self._sets, bits])
 
-    def check(self, cells: Mapping[str, Bits]) -> list[Pair]:
+    def check(self, cells: Mapping[str, Bits]) -> list[DifferencingPair]:
         """Return every way found in which cells, new with old or new with new, tell too much."""
         names, sets = list(self._names), self._sets
-        pairs: list[Pair] = []
+        pairs: list[DifferencingPair] = []
         for name, bits in cells.items():
             pairs += self._pairs(name, bits, names, sets)
             names.append(name)
             sets = np.vstack([sets, bits])
         return pairs or self._combinations(names, sets)
 
-    def _pairs(self, name: str, bits: Bits, names: list[str], sets: Bits) -> list[Pair]:
+    def _pairs(self, name: str, bits: Bits, names: list[str], sets: Bits) -> list[DifferencingPair]:
         few = np.bitwise_count(sets ^ bits).sum(axis=1, dtype=np.int64)
         near = np.flatnonzero((few > 0) & (few < self._smallest))
-        return [Pair(new=name, old=names[i], few=int(few[i])) for i in near]
+        return [DifferencingPair(new=name, old=names[i], people_count=int(few[i])) for i in near]
 
-    def _combinations(self, names: list[str], sets: Bits) -> list[Pair]:
+    def _combinations(self, names: list[str], sets: Bits) -> list[DifferencingPair]:
         """Return combinations in which a new cell has a part; equal cells are one equation."""
         first = sorted(map(int, np.unique(sets, axis=0, return_index=True)[1]))
         old = sum(i < len(self._names) for i in first)
@@ -81,12 +81,12 @@ class Guard:
         members = np.unpackbits(sets[first], axis=1, count=len(self._place)).astype(bool)
         told = [names[i] for i in first]
         return [
-            Pair(
+            DifferencingPair(
                 new=" + ".join(told[i] for i in found.cells if i >= old),
                 old=" + ".join(told[i] for i in found.cells if i < old),
-                few=found.people,
+                people_count=found.people,
             )
-            for found in few_alone(members, self._smallest)
+            for found in identifying_combinations(members, self._smallest)
             if max(found.cells) >= old
         ]
 

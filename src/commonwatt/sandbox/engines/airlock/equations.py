@@ -42,14 +42,14 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Combination:
+class CellCombination:
     """Cells, by their row, that together tell about `people`, a few."""
 
     cells: tuple[int, ...]
     people: int
 
 
-def few_alone(members: Flags, smallest: int) -> list[Combination]:
+def identifying_combinations(members: Flags, smallest: int) -> list[CellCombination]:
     """Return combinations of cells that tell about fewer than `smallest` people.
 
     Args:
@@ -95,9 +95,9 @@ def _cancelling(large: Ints) -> Ints:
     return whole[rank:, large.shape[1] :]
 
 
-def _light_rows(system: Ints, factors: Ints, sizes: Ints, smallest: int) -> list[Combination]:
+def _light_rows(system: Ints, factors: Ints, sizes: Ints, smallest: int) -> list[CellCombination]:
     """Return the rows, in some order of columns, whose entries stand on few people."""
-    found: dict[tuple[int, ...], Combination] = {}
+    found: dict[tuple[int, ...], CellCombination] = {}
     for order in _orders(system, sizes):
         whole = np.hstack([system[:, order], factors])
         rank = len(_reduce(whole, len(order)))
@@ -106,7 +106,7 @@ def _light_rows(system: Ints, factors: Ints, sizes: Ints, smallest: int) -> list
         for row in np.flatnonzero(people < smallest):
             atoms = tuple(sorted(order[rows[row]].tolist()))
             cells = tuple(np.flatnonzero(used[row]).tolist())
-            found.setdefault(atoms, Combination(cells, int(people[row])))
+            found.setdefault(atoms, CellCombination(cells, int(people[row])))
     return sorted(found.values(), key=lambda one: (one.people, one.cells))
 
 

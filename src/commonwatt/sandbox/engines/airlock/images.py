@@ -21,7 +21,7 @@ _MOST_PIXELS: Final = 4_000_000
 _MOST_COLOURS: Final = 4096
 
 
-def picture_faults(data: bytes) -> list[Message]:
+def png_faults(data: bytes) -> list[Message]:
     """Return every reason why a PNG may not leave."""
     pixels = _pixels(data)
     if pixels is None:

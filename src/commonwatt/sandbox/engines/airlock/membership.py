@@ -22,14 +22,14 @@ import numpy.typing as npt
 
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
-from commonwatt.sandbox.engines.airlock.checks import Stop
-from commonwatt.sandbox.engines.airlock.models import Model, Trees
-from commonwatt.sandbox.engines.airlock.training import Rows
+from commonwatt.sandbox.engines.airlock.checks import StopReason
+from commonwatt.sandbox.engines.airlock.models import OutputModel, TreeEnsemble
+from commonwatt.sandbox.engines.airlock.training import TrainingRows
 
-LIMIT: Final = 0.60
+AUC_LIMIT: Final = 0.60
 """Strongest attack that may leave; an honest model on new rows scores near 0.5."""
 FALSE_ALARMS: Final = 0.05
-MOST_FOUND: Final = 0.20
+MOST_FOUND_SHARE: Final = 0.20
 """Most members who may be found at that rate of false alarms; chance finds 0.05."""
 SMALLEST_LEAF: Final = 8
 
@@ -40,7 +40,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
+class MembershipResult:
     """How well members were told from others; `auc` is 0.5 for not at all.
 
     Args:
@@ -58,7 +58,7 @@ class Membership:
 
 def attack_membership(
     probability: npt.ArrayLike, outcome: npt.ArrayLike, is_member: npt.ArrayLike
-) -> Membership:
+) -> MembershipResult:
     """Return the strength of the loss attack on a model's predictions.
 
     Args:
@@ -74,7 +74,7 @@ def attack_membership(
     return _strength(_fit_of_chance(p, y), member)
 
 
-def attack_model(model: Model, rows: Rows) -> Membership:
+def attack_model(model: OutputModel, rows: TrainingRows) -> MembershipResult:
     """Return the strength of the better of both attackers on a model."""
     p = model.predict(rows.x)
     is_chance = bool(np.isin(rows.y, (0.0, 1.0)).all())
@@ -86,37 +86,39 @@ def attack_model(model: Model, rows: Rows) -> Membership:
     return max(by_fit, learned, key=lambda found: found.auc)
 
 
-def check_membership(found: Membership, *, limit: float = LIMIT) -> list[Stop]:
+def check_membership(result: MembershipResult, *, limit: float = AUC_LIMIT) -> list[StopReason]:
     """Return why the model may not leave, if so.
 
     Too few rows to tell is a reason as well.
     """
-    if min(found.members, found.others) < _FEWEST:
-        return [Stop("membership", Message("Too few rows to test what the model remembers."))]
+    if min(result.members, result.others) < _FEWEST:
+        return [StopReason("membership", Message("Too few rows to test what the model remembers."))]
     # An unlucky split moves the area by chance; two standard errors are allowed for.
-    spread = 2 * float(np.sqrt(1 / (12 * found.members) + 1 / (12 * found.others)))
-    stops: list[Stop] = []
-    if found.auc > limit + spread:
+    spread = 2 * float(np.sqrt(1 / (12 * result.members) + 1 / (12 * result.others)))
+    stops: list[StopReason] = []
+    if result.auc > limit + spread:
         why = Message(
             "The model tells its training rows from others (area {auc}, limit {limit}).",
-            {"auc": f"{found.auc:.2f}", "limit": f"{limit:.2f}"},
+            {"auc": f"{result.auc:.2f}", "limit": f"{limit:.2f}"},
         )
-        stops.append(Stop("membership", why))
-    if found.found_share > MOST_FOUND + 2 * spread:
+        stops.append(StopReason("membership", why))
+    if result.found_share > MOST_FOUND_SHARE + 2 * spread:
         why = Message(
             "{share} of its training rows are found with one false alarm in twenty.",
-            {"share": f"{found.found_share:.0%}"},
+            {"share": f"{result.found_share:.0%}"},
         )
-        stops.append(Stop("membership", why))
+        stops.append(StopReason("membership", why))
     return stops
 
 
-def check_leaves(model: Model, rows: Rows, *, smallest: int = SMALLEST_LEAF) -> list[Stop]:
+def check_leaves(
+    model: OutputModel, rows: TrainingRows, *, smallest: int = SMALLEST_LEAF
+) -> list[StopReason]:
     """Return a stop if a leaf of a tree holds some training people but too few.
 
     What such a leaf says is about them, however well the model behaves elsewhere.
     """
-    if not isinstance(model.body, Trees):
+    if not isinstance(model.body, TreeEnsemble):
         return []
     x = model.scaled(rows.x[rows.is_member])
     few = 0
@@ -129,17 +131,17 @@ def check_leaves(model: Model, rows: Rows, *, smallest: int = SMALLEST_LEAF) -> 
         "{n} leaves of its trees hold fewer than {limit} training people.",
         {"n": str(few), "limit": str(smallest)},
     )
-    return [Stop("leaves", why)]
+    return [StopReason("leaves", why)]
 
 
-def check_freedom(model: Model, rows: Rows, *, fewest: int = 10) -> list[Stop]:
+def check_freedom(model: OutputModel, rows: TrainingRows, *, fewest: int = 10) -> list[StopReason]:
     """Return a stop if a linear model has hardly more people than weights."""
     weights = len(model.features) + 1
     members = int(rows.is_member.sum())
-    if isinstance(model.body, Trees) or members - weights >= fewest:
+    if isinstance(model.body, TreeEnsemble) or members - weights >= fewest:
         return []
     why = Message("A model has fewer than {n} residual degrees.", {"n": str(fewest)})
-    return [Stop("degrees of freedom", why)]
+    return [StopReason("degrees of freedom", why)]
 
 
 def _fit_of_chance(p: Floats, y: Floats) -> Floats:
@@ -147,9 +149,9 @@ def _fit_of_chance(p: Floats, y: Floats) -> Floats:
     return y * np.log(p) + (1 - y) * np.log(1 - p)
 
 
-def _strength(score: Floats, member: Flags) -> Membership:
+def _strength(score: Floats, member: Flags) -> MembershipResult:
     members, others = score[member], score[~member]
-    return Membership(
+    return MembershipResult(
         auc=_auc(members, others),
         found_share=_found(members, others),
         members=len(members),

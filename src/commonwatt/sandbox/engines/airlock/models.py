@@ -26,12 +26,12 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-class ModelError(ValueError):
+class OutputModelError(ValueError):
     """The bytes are no model of the form; `args` says why, without a value of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class DecisionTree:
     """A tree as arrays over its nodes; a leaf has no feature (-1), children come later."""
 
     feature: Ints
@@ -52,7 +52,7 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class LinearBody:
     """start + x · weights."""
 
     start: float
@@ -64,12 +64,12 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True)
-class Trees:
+class TreeEnsemble:
     """start + scale · the sum of what the trees say."""
 
     start: float
     scale: float
-    trees: tuple[Tree, ...]
+    trees: tuple[DecisionTree, ...]
 
     def raw(self, x: Floats) -> Floats:
         """Return the value before the link."""
@@ -78,7 +78,7 @@ class Trees:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class NeuralNetwork:
     """Layers of weights and biases with one activation between them."""
 
     activation: str
@@ -102,7 +102,7 @@ _ACTIVATIONS: Final[dict[str, Callable[[Floats], Floats]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class OutputModel:
     """A model that can be asked.
 
     Args:
@@ -117,7 +117,7 @@ class Model:
     link: str
     centre: Floats
     spread: Floats
-    body: Linear | Trees | Network
+    body: LinearBody | TreeEnsemble | NeuralNetwork
 
     def scaled(self, x: npt.ArrayLike) -> Floats:
         """Return features as the body sees them."""
@@ -129,7 +129,7 @@ class Model:
         return _ACTIVATIONS["logistic"](raw) if self.link == "logit" else raw
 
 
-def parse_model(data: bytes) -> Model:
+def parse_model(data: bytes) -> OutputModel:
     """Return the model in `data`.
 
     Raises:
@@ -140,23 +140,23 @@ def parse_model(data: bytes) -> Model:
         _check_keys(found, {"format", "features", "link", "centre", "spread", "body"})
         _check_numbers(found)
         return _model(found)
-    except ModelError:
+    except OutputModelError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-        raise ModelError("shape") from None
+        raise OutputModelError("shape") from None
 
 
-def _model(found: dict[str, Any]) -> Model:
+def _model(found: dict[str, Any]) -> OutputModel:
     names = found["features"]
     if found["format"] != FORMAT or found["link"] not in _LINKS:
-        raise ModelError("shape")
+        raise OutputModelError("shape")
     if not names or not all(isinstance(name, str) for name in names):
-        raise ModelError("features")
+        raise OutputModelError("features")
     size = len(names)
     spread = _vector(found["spread"], size)
     if (spread <= 0).any():
-        raise ModelError("spread")
-    return Model(
+        raise OutputModelError("spread")
+    return OutputModel(
         features=tuple(names),
         link=found["link"],
         centre=_vector(found["centre"], size),
@@ -165,38 +165,38 @@ def _model(found: dict[str, Any]) -> Model:
     )
 
 
-def _body(found: dict[str, Any], size: int) -> Linear | Trees | Network:
+def _body(found: dict[str, Any], size: int) -> LinearBody | TreeEnsemble | NeuralNetwork:
     match found.get("kind"):
         case "linear":
             _check_keys(found, {"kind", "start", "weights"})
-            return Linear(float(found["start"]), _vector(found["weights"], size))
+            return LinearBody(float(found["start"]), _vector(found["weights"], size))
         case "trees":
             _check_keys(found, {"kind", "start", "scale", "trees"})
             trees = tuple(_tree(one, size) for one in found["trees"])
             if not trees:
-                raise ModelError("trees")
-            return Trees(float(found["start"]), float(found["scale"]), trees)
+                raise OutputModelError("trees")
+            return TreeEnsemble(float(found["start"]), float(found["scale"]), trees)
         case "network":
             _check_keys(found, {"kind", "activation", "layers"})
             if found["activation"] not in _ACTIVATIONS:
-                raise ModelError("activation")
-            return Network(found["activation"], _layers(found["layers"], size))
+                raise OutputModelError("activation")
+            return NeuralNetwork(found["activation"], _layers(found["layers"], size))
         case _:
-            raise ModelError("kind")
+            raise OutputModelError("kind")
 
 
-def _tree(found: dict[str, Any], size: int) -> Tree:
+def _tree(found: dict[str, Any], size: int) -> DecisionTree:
     _check_keys(found, {"feature", "threshold", "left", "right", "value"})
     nodes = len(found["feature"])
     feature, left, right = (_indices(found[name], nodes) for name in ("feature", "left", "right"))
-    tree = Tree(
+    tree = DecisionTree(
         feature, _vector(found["threshold"], nodes), left, right, _vector(found["value"], nodes)
     )
     inner = np.flatnonzero(feature >= 0)
     later = (left[inner] > inner) & (right[inner] > inner)
     inside = (left[inner] < nodes) & (right[inner] < nodes) & (feature[inner] < size)
     if nodes == 0 or not (later & inside).all():
-        raise ModelError("tree")  # children come later, so every walk ends
+        raise OutputModelError("tree")  # children come later, so every walk ends
     return tree
 
 
@@ -207,42 +207,42 @@ def _layers(found: Sequence[dict[str, Any]], size: int) -> tuple[tuple[Floats, F
         weights = np.array(one["weights"], dtype=float)
         bias = np.array(one["bias"], dtype=float)
         if weights.ndim != 2 or weights.shape != (size, len(bias)):
-            raise ModelError("layers")
+            raise OutputModelError("layers")
         size = len(bias)
         layers.append((weights, bias))
     if size != 1 or not layers:
-        raise ModelError("layers")
+        raise OutputModelError("layers")
     return tuple(layers)
 
 
 def _vector(found: Sequence[float], size: int) -> Floats:
     values = np.array(found, dtype=float)
     if values.shape != (size,):
-        raise ModelError("shape")
+        raise OutputModelError("shape")
     return values
 
 
 def _indices(found: Sequence[int], size: int) -> Ints:
     if len(found) != size or any(type(value) is not int for value in found):
-        raise ModelError("shape")
+        raise OutputModelError("shape")
     return np.array(found, dtype=np.int64)
 
 
 def _check_keys(found: Mapping[str, Any], known: set[str]) -> None:
     if set(found) != known:
-        raise ModelError("keys")
+        raise OutputModelError("keys")
 
 
 def _check_numbers(found: dict[str, Any]) -> None:
     """Raise unless all numbers are finite, short and not too many."""
     numbers = list(_numbers([found["centre"], found["spread"], found["body"]]))
     if len(numbers) > MOST_NUMBERS:
-        raise ModelError("size")
+        raise OutputModelError("size")
     for value in numbers:
         if not math.isfinite(value) or abs(value) > 1e15:
-            raise ModelError("numbers")
+            raise OutputModelError("numbers")
         if float(f"{value:.{_DIGITS}g}") != value:
-            raise ModelError("digits")
+            raise OutputModelError("digits")
 
 
 def _numbers(value: Any) -> list[float]:

@@ -12,14 +12,18 @@ from dataclasses import dataclass, field
 
 import commonwatt.sandbox.engines.airlock.membership as membership
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.job import Kind
-from commonwatt.sandbox.engines.airlock.checks import OutputRules, Stop, check_output
+from commonwatt.sandbox.domain.job import OutputKind
+from commonwatt.sandbox.engines.airlock.checks import OutputRules, StopReason, check_output
 from commonwatt.sandbox.engines.airlock.cohort import Cohort, check_counts, people_by_cell
-from commonwatt.sandbox.engines.airlock.differencing import Guard
+from commonwatt.sandbox.engines.airlock.differencing import DifferencingCheck
 from commonwatt.sandbox.engines.airlock.models import parse_model
-from commonwatt.sandbox.engines.airlock.tables import Labelled, labelled_counts
-from commonwatt.sandbox.engines.airlock.training import Training, split_rows, training_table
-from commonwatt.sandbox.engines.isolation.collect import Output
+from commonwatt.sandbox.engines.airlock.tables import LabelledCount, labelled_counts
+from commonwatt.sandbox.engines.airlock.training import (
+    TrainingDeclaration,
+    split_rows,
+    training_table,
+)
+from commonwatt.sandbox.engines.isolation.collect import CollectedOutput
 from commonwatt.sandbox.io.imports.dataset import Dataset
 
 Cells = dict[str, list[str]]
@@ -27,77 +31,85 @@ Cells = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
+class OutputProvenance:
     """What stands behind a job's outputs.
 
     Args:
         dataset: What it read.
         cohorts: Declared people, by output, or by `output:column` where it has several counts.
         training: Declared training rows, if it makes a model.
-        gone: People who opted out.
-        held: People whom the room kept back from a job that makes a model.
+        opted_out: People who opted out.
+        held_out: People whom the room kept back from a job that makes a model.
     """
 
     dataset: Dataset
     cohorts: Mapping[str, Cohort] = field(default_factory=dict[str, Cohort])
-    training: Training | None = None
-    gone: frozenset[str] = frozenset()
-    held: frozenset[str] = frozenset()
+    training: TrainingDeclaration | None = None
+    opted_out: frozenset[str] = frozenset()
+    held_out: frozenset[str] = frozenset()
 
     @property
     def unseen(self) -> frozenset[str]:
         """Return the people whose rows the job did not see."""
-        return self.gone | self.held
+        return self.opted_out | self.held_out
 
 
 @dataclass(slots=True)
-class Judged:
+class OutputAssessment:
     """Every reason to stop an output, the people whom it counts, and the model that it is."""
 
-    stops: list[Stop]
+    stops: list[StopReason]
     cells: Cells = field(default_factory=dict[str, list[str]])
     trained_on: frozenset[str] = frozenset()
     attack_auc: float | None = None
 
 
-def judge(output: Output, behind: Behind, released: Mapping[str, list[str]]) -> Judged:
+def assess_output(
+    output: CollectedOutput, provenance: OutputProvenance, released: Mapping[str, list[str]]
+) -> OutputAssessment:
     """Return what is to be said of an output.
 
     Args:
         output: Collected bytes.
-        behind: The data and declarations behind them.
+        provenance: The data and declarations behind them.
         released: People by cell of everything that left the room before.
     """
     rules = OutputRules()
-    judged = Judged(check_output(output, rules))
+    judged = OutputAssessment(check_output(output, rules))
     data = output.path.read_bytes()
-    if output.kind is Kind.MODEL and not judged.stops:
-        _judge_model(data, behind, judged)
-    if output.kind in (Kind.CSV, Kind.JSON):
-        _judge_counts(output, data, behind, judged, rules)
-        judged.stops += differences(judged.cells, released)
+    if output.kind is OutputKind.MODEL and not judged.stops:
+        _judge_model(data, provenance, judged)
+    if output.kind in (OutputKind.CSV, OutputKind.JSON):
+        _judge_counts(output, data, provenance, judged, rules)
+        judged.stops += differencing_stops(judged.cells, released)
     return judged
 
 
-def differences(cells: Mapping[str, list[str]], released: Mapping[str, list[str]]) -> list[Stop]:
+def differencing_stops(
+    cells: Mapping[str, list[str]], released: Mapping[str, list[str]]
+) -> list[StopReason]:
     """Return a stop if `cells` and what was released tell about too few people."""
     if not cells:
         return []
     everyone = {p for people in (*released.values(), *cells.values()) for p in people}
-    guard = Guard(sorted(everyone))
-    guard.remember({name: guard.bits(people) for name, people in released.items()})
-    pairs = guard.check({name: guard.bits(people) for name, people in cells.items()})
+    guard = DifferencingCheck(sorted(everyone))
+    guard.add_released({name: guard.people_bits(people) for name, people in released.items()})
+    pairs = guard.check({name: guard.people_bits(people) for name, people in cells.items()})
     if not pairs:
         return []
     why = Message(
         "Compared with what is released, {n} combinations of cells tell of too few people.",
         {"n": str(len(pairs))},
     )
-    return [Stop("differencing", why)]
+    return [StopReason("differencing", why)]
 
 
 def _judge_counts(
-    output: Output, data: bytes, behind: Behind, judged: Judged, rules: OutputRules
+    output: CollectedOutput,
+    data: bytes,
+    behind: OutputProvenance,
+    judged: OutputAssessment,
+    rules: OutputRules,
 ) -> None:
     """Count every declared cell again; a count that nobody declared is a reason to stop."""
     columns = labelled_counts(data, output.kind)
@@ -106,12 +118,12 @@ def _judge_counts(
         cohort = behind.cohorts.get(name)
         if cohort is None:
             why = Message("It counts people, and no cohort says which; the guard cannot compare.")
-            judged.stops.append(Stop("declaration", why))
+            judged.stops.append(StopReason("declaration", why))
             continue
         shown = _shown(columns[column], cohort.by)
         if shown is None:
             why = Message("The table lacks a column by which its cohort is split.")
-            judged.stops.append(Stop("declaration", why))
+            judged.stops.append(StopReason("declaration", why))
             continue
         people = _people(behind, cohort)
         judged.stops += check_counts(shown, people, round_to=rules.round_to)
@@ -123,7 +135,7 @@ def _judge_counts(
         }
 
 
-def _shown(counts: list[Labelled], by: tuple[str, ...]) -> dict[tuple[str, ...], float] | None:
+def _shown(counts: list[LabelledCount], by: tuple[str, ...]) -> dict[tuple[str, ...], float] | None:
     """Return shown counts by the labels of their cells, or None if a label is missing."""
     shown: dict[tuple[str, ...], float] = {}
     for one in counts:
@@ -134,28 +146,28 @@ def _shown(counts: list[Labelled], by: tuple[str, ...]) -> dict[tuple[str, ...],
     return shown
 
 
-def _people(behind: Behind, cohort: Cohort) -> dict[tuple[str, ...], list[str]]:
+def _people(behind: OutputProvenance, cohort: Cohort) -> dict[tuple[str, ...], list[str]]:
     unseen = behind.unseen
     found = people_by_cell(behind.dataset, cohort)
     return {label: [p for p in people if p not in unseen] for label, people in found.items()}
 
 
-def _judge_model(data: bytes, behind: Behind, judged: Judged) -> None:
+def _judge_model(data: bytes, behind: OutputProvenance, judged: OutputAssessment) -> None:
     """Attack a model with its own rows and those that it never saw."""
     training, model = behind.training, parse_model(data)
     if training is None:
         why = Message("It is a model, and no declared training says on which rows.")
-        judged.stops.append(Stop("declaration", why))
+        judged.stops.append(StopReason("declaration", why))
         return
     if model.features != tuple(feature.name for feature in training.features):
         why = Message("The model has other inputs than the declared features.")
-        judged.stops.append(Stop("declaration", why))
+        judged.stops.append(StopReason("declaration", why))
         return
-    frame = training_table(behind.dataset, training, behind.gone)
-    rows = split_rows(frame, training, behind.held)
+    frame = training_table(behind.dataset, training, behind.opted_out)
+    rows = split_rows(frame, training, behind.held_out)
     found = membership.attack_model(model, rows)
     judged.stops += membership.check_membership(found)
     judged.stops += membership.check_leaves(model, rows)
     judged.stops += membership.check_freedom(model, rows)
     judged.attack_auc = found.auc
-    judged.trained_on = frozenset(frame[training.person].to_list()) - behind.held
+    judged.trained_on = frozenset(frame[training.person].to_list()) - behind.held_out

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.job import OutputKind
 
 _COUNT_NAMES: Final = re.compile(
     r"(?i)^(n|nobs|count|counts|freq|frequency|number|patients|people|persons|cases|events|deaths|admissions|visits|readmissions|controls|rows|"
@@ -37,7 +37,7 @@ _IDENTIFIER_NAMES: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class OutputTable:
     """A table of text cells: header and rows."""
 
     header: tuple[str, ...]
@@ -94,12 +94,12 @@ def parse_number(cell: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def read_csv(data: bytes) -> Table | None:
+def read_csv(data: bytes) -> OutputTable | None:
     """Return a CSV as a table, or None if its rows are ragged or it has none."""
     rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8"))) if row]
     if len(rows) < 2 or len({len(row) for row in rows}) != 1:
         return None
-    return Table(tuple(rows[0]), tuple(tuple(row) for row in rows[1:]))
+    return OutputTable(tuple(rows[0]), tuple(tuple(row) for row in rows[1:]))
 
 
 def read_json(data: bytes) -> Any:
@@ -127,17 +127,17 @@ def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledCount:
     """One count with what stands beside it.
 
     Args:
         value: The count.
-        beside: The other cells of its row or object, by column.
+        row_labels: The other cells of its row or object, by column.
         path: The keys that lead to it in JSON, without list positions and its own name.
     """
 
     value: float
-    beside: dict[str, str]
+    row_labels: dict[str, str]
     path: tuple[str, ...] = ()
 
     def label(self, by: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -148,34 +148,34 @@ class Labelled:
         >>> Labelled(30.0, {}, ("female",)).label(("gender",))
         ('female',)
         """
-        if all(column in self.beside for column in by):
-            return tuple(self.beside[column] for column in by)
+        if all(column in self.row_labels for column in by):
+            return tuple(self.row_labels[column] for column in by)
         return self.path if len(self.path) == len(by) else None
 
 
-def labelled_counts(data: bytes, kind: Kind) -> dict[str, list[Labelled]]:
+def labelled_counts(data: bytes, kind: OutputKind) -> dict[str, list[LabelledCount]]:
     """Return every count of people in a CSV or JSON output, by the name of its column.
 
     >>> found = labelled_counts(b'{"cells": [{"sex": "F", "n": 500}]}', Kind.JSON)
     >>> [one.label(("sex",)) for one in found["n"]]
     [('F',)]
     """
-    found: dict[str, list[Labelled]] = {}
-    if kind is Kind.JSON:
+    found: dict[str, list[LabelledCount]] = {}
+    if kind is OutputKind.JSON:
         _walk(read_json(data), (), found)
         return found
     table = read_csv(data)
     for index in table.counts if table else ():
         assert table is not None
         found[table.header[index]] = [
-            Labelled(value, dict(zip(table.header, row, strict=True)))
+            LabelledCount(value, dict(zip(table.header, row, strict=True)))
             for row in table.rows
             if (value := parse_number(row[index])) is not None
         ]
     return found
 
 
-def _walk(value: Any, path: tuple[str, ...], found: dict[str, list[Labelled]]) -> None:
+def _walk(value: Any, path: tuple[str, ...], found: dict[str, list[LabelledCount]]) -> None:
     if isinstance(value, list):
         for one in cast("list[Any]", value):
             _walk(one, path, found)
@@ -186,7 +186,7 @@ def _walk(value: Any, path: tuple[str, ...], found: dict[str, list[Labelled]]) -
     for key, one in inner.items():
         if is_count(key, one):
             number = parse_number(str(one)) or 0.0
-            found.setdefault(key, []).append(Labelled(number, beside, path))
+            found.setdefault(key, []).append(LabelledCount(number, beside, path))
         elif isinstance(one, list) and _COUNT_NAMES.match(key):
             _walk_list(key, cast("list[Any]", one), path, found)
         else:
@@ -194,17 +194,17 @@ def _walk(value: Any, path: tuple[str, ...], found: dict[str, list[Labelled]]) -
 
 
 def _walk_list(
-    key: str, values: list[Any], path: tuple[str, ...], found: dict[str, list[Labelled]]
+    key: str, values: list[Any], path: tuple[str, ...], found: dict[str, list[LabelledCount]]
 ) -> None:
     """Take a bare list that is named like a count; its cells have no labels."""
     for one in values:
         if is_count(key, one):
             number = parse_number(str(one)) or 0.0
-            found.setdefault(key, []).append(Labelled(number, {}, (*path, key, "")))
+            found.setdefault(key, []).append(LabelledCount(number, {}, (*path, key, "")))
         else:
             _walk(one, (*path, key), found)
 
 
 def is_count(name: str, value: Any) -> bool:
     """Return whether a JSON value is named like a count of people and is a whole number."""
-    return bool(Table((name,), ((str(value),),)).counts)
+    return bool(OutputTable((name,), ((str(value),),)).counts)

@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
+class TrainingFeature:
     """One number a person.
 
     Args:
@@ -46,7 +46,7 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class TrainingDeclaration:
     """What a model learns from.
 
     Args:
@@ -58,7 +58,7 @@ class Training:
     """
 
     table: str
-    features: tuple[Feature, ...]
+    features: tuple[TrainingFeature, ...]
     outcome: str | Cohort
     held_out: float = 0.4
     person: str = "patient_id"
@@ -71,7 +71,7 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class TrainingRows:
     """Training rows and rows kept back, as the model's inputs and outcomes."""
 
     x: Floats
@@ -93,7 +93,7 @@ def is_held_out(key: bytes, dataset: str, person: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def held_out(key: bytes, dataset: Dataset, training: Training) -> frozenset[str]:
+def held_out(key: bytes, dataset: Dataset, training: TrainingDeclaration) -> frozenset[str]:
     """Return the people whom the room keeps back."""
     people = pl.read_parquet(dataset.table(training.table), columns=[training.person])
     names = people[training.person].cast(pl.String).drop_nulls().unique()
@@ -101,7 +101,9 @@ def held_out(key: bytes, dataset: Dataset, training: Training) -> frozenset[str]
     return frozenset(who for who in names if is_held_out(key, dataset.name, who, share))
 
 
-def training_table(dataset: Dataset, training: Training, gone: Iterable[str]) -> pl.DataFrame:
+def training_table(
+    dataset: Dataset, training: TrainingDeclaration, opted_out: Iterable[str]
+) -> pl.DataFrame:
     """Return one row a person: who, the features by name, the outcome; complete rows only.
 
     Raises:
@@ -110,7 +112,7 @@ def training_table(dataset: Dataset, training: Training, gone: Iterable[str]) ->
     frame = pl.read_parquet(dataset.table(training.table))
     _check_columns(frame, training)
     frame = frame.with_columns(pl.col(training.person).cast(pl.String))
-    left_out = pl.Series(sorted(gone), dtype=pl.String).implode()
+    left_out = pl.Series(sorted(opted_out), dtype=pl.String).implode()
     frame = frame.unique(training.person, keep="first", maintain_order=True)
     frame = frame.filter(~pl.col(training.person).is_in(left_out))
     columns = [_feature(frame, dataset, training, one) for one in training.features]
@@ -120,18 +122,20 @@ def training_table(dataset: Dataset, training: Training, gone: Iterable[str]) ->
     return made.drop_nulls().sort(training.person)
 
 
-def split_rows(frame: pl.DataFrame, training: Training, held: frozenset[str]) -> Rows:
+def split_rows(
+    frame: pl.DataFrame, training: TrainingDeclaration, held_out: frozenset[str]
+) -> TrainingRows:
     """Return a training table as arrays, with who was in the training."""
     names = [feature.name for feature in training.features]
-    member = ~frame[training.person].is_in(pl.Series(sorted(held), dtype=pl.String).implode())
-    return Rows(
+    member = ~frame[training.person].is_in(pl.Series(sorted(held_out), dtype=pl.String).implode())
+    return TrainingRows(
         x=frame.select(names).to_numpy().astype(float),
         y=frame[OUTCOME].to_numpy().astype(float),
         is_member=member.to_numpy(),
     )
 
 
-def _check_columns(frame: pl.DataFrame, training: Training) -> None:
+def _check_columns(frame: pl.DataFrame, training: TrainingDeclaration) -> None:
     named = {feature.column for feature in training.features if feature.cohort is None}
     named |= {training.person}
     if isinstance(training.outcome, str):
@@ -144,7 +148,9 @@ def _check_columns(frame: pl.DataFrame, training: Training) -> None:
         )
 
 
-def _feature(frame: pl.DataFrame, dataset: Dataset, training: Training, one: Feature) -> pl.Series:
+def _feature(
+    frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration, one: TrainingFeature
+) -> pl.Series:
     if one.cohort is not None:
         return _counted(frame, dataset, training, one.cohort).alias(one.name)
     column = frame[one.column]
@@ -157,14 +163,14 @@ def _feature(frame: pl.DataFrame, dataset: Dataset, training: Training, one: Fea
     return column.cast(pl.Float64).alias(one.name)
 
 
-def _outcome(frame: pl.DataFrame, dataset: Dataset, training: Training) -> pl.Series:
+def _outcome(frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration) -> pl.Series:
     if isinstance(training.outcome, str):
         return frame[training.outcome].cast(pl.Float64)
     return (_counted(frame, dataset, training, training.outcome) > 0).cast(pl.Float64)
 
 
 def _counted(
-    frame: pl.DataFrame, dataset: Dataset, training: Training, cohort: Cohort
+    frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration, cohort: Cohort
 ) -> pl.Series:
     """Return how many rows of a cohort each person of the training table has."""
     rows = rows_of(dataset, cohort).select(pl.col(cohort.person).cast(pl.String).alias("who"))

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from commonwatt.sandbox.domain.job import MEGABYTE, Job, Limits
-from commonwatt.sandbox.engines.attacks.programs import ATTACKS, PRELUDE, Attack
-from commonwatt.sandbox.engines.isolation.node import Ended, Node
+from commonwatt.sandbox.domain.job import MEGABYTE, IsolatedJob, JobLimits
+from commonwatt.sandbox.engines.attacks.programs import ATTACKS, PRELUDE, AttackProgram
+from commonwatt.sandbox.engines.isolation.node import IsolationNode, JobOutcome
 
-LIMITS: Final = Limits(
+LIMITS: Final = JobLimits(
     wall_s=3.0,
     cpu_s=10,
     memory_bytes=192 * MEGABYTE,
@@ -36,17 +36,17 @@ LIMITS: Final = Limits(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What became of one attack; `met` are the signs that were seen."""
+class AttackVerdict:
+    """What became of one attack; `signs_met` are the signs that were seen."""
 
-    attack: Attack
+    attack: AttackProgram
     stopped: bool
-    met: frozenset[str]
+    signs_met: frozenset[str]
     wall_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bait:
+class AttackBait:
     """Things of the host that no attack may reach."""
 
     secret: str
@@ -57,7 +57,7 @@ class Bait:
     listeners: tuple[socket.socket, ...]
 
     @property
-    def gaps(self) -> dict[str, str]:
+    def placeholders(self) -> dict[str, str]:
         """Return what the programs call their bait."""
         return {
             "secret": self.secret,
@@ -68,7 +68,7 @@ class Bait:
             "pid": str(self.pid),
         }
 
-    def untouched(self) -> bool:
+    def is_untouched(self) -> bool:
         """Return whether every bait is as it was laid out."""
         return (
             self.victim.poll() is None
@@ -80,7 +80,9 @@ class Bait:
         return (self.folder / name).read_text(encoding="ascii") == self.secret
 
 
-def judge(node: Node, folder: Path, attacks: Sequence[Attack] = ATTACKS) -> Iterator[Verdict]:
+def run_attacks(
+    node: IsolationNode, folder: Path, attacks: Sequence[AttackProgram] = ATTACKS
+) -> Iterator[AttackVerdict]:
     """Run `attacks` one after the other on `node` and yield a verdict for each.
 
     Args:
@@ -88,24 +90,24 @@ def judge(node: Node, folder: Path, attacks: Sequence[Attack] = ATTACKS) -> Iter
         folder: An empty folder for the bait, open to all users for passing.
         attacks: Which ones; all by default.
     """
-    with lay_bait(folder) as bait:
+    with place_bait(folder) as bait:
         for attack in attacks:
-            ended = node.run(as_job(attack, bait), to=folder)
-            yield verdict(attack, ended, bait)
+            ended = node.run(attack_job(attack, bait), to=folder)
+            yield judge_attack(attack, ended, bait)
 
 
-def as_job(attack: Attack, bait: Bait) -> Job:
+def attack_job(attack: AttackProgram, bait: AttackBait) -> IsolatedJob:
     """Return the job that carries an attack out against `bait`."""
     code = PRELUDE + attack.program
-    for name, value in bait.gaps.items():
+    for name, value in bait.placeholders.items():
         code = code.replace("{{" + name + "}}", value)
     rows = bait.folder / "rows"
-    return Job(code=code, inputs={"rows": rows}, outputs=attack.outputs, limits=LIMITS)
+    return IsolatedJob(code=code, inputs={"rows": rows}, outputs=attack.outputs, limits=LIMITS)
 
 
-def verdict(attack: Attack, ended: Ended, bait: Bait) -> Verdict:
+def judge_attack(attack: AttackProgram, ended: JobOutcome, bait: AttackBait) -> AttackVerdict:
     """Judge one attack by what it met and what became of the bait."""
-    met = signs(ended)
+    met = outcome_signs(ended)
     log = ended.log.decode("utf-8", "replace")
     taken = [output.path.read_bytes() for output in ended.outputs]
     stopped = (
@@ -113,12 +115,12 @@ def verdict(attack: Attack, ended: Ended, bait: Bait) -> Verdict:
         and "ESCAPED" not in log
         and bait.secret not in log
         and not any(bait.secret.encode() in data for data in taken)
-        and bait.untouched()
+        and bait.is_untouched()
     )
-    return Verdict(attack=attack, stopped=stopped, met=met, wall_s=ended.wall_s)
+    return AttackVerdict(attack=attack, stopped=stopped, signs_met=met, wall_s=ended.wall_s)
 
 
-def signs(ended: Ended) -> frozenset[str]:
+def outcome_signs(ended: JobOutcome) -> frozenset[str]:
     """Return every sign that a job's end shows."""
     found = {ended.ending.value, *(refusal.value for refusal in ended.refusals)}
     for line in ended.log.decode("utf-8", "replace").splitlines():
@@ -133,7 +135,7 @@ def signs(ended: Ended) -> frozenset[str]:
 
 
 @contextmanager
-def lay_bait(folder: Path) -> Generator[Bait]:
+def place_bait(folder: Path) -> Generator[AttackBait]:
     """Yield bait in `folder`; take it all away afterwards."""
     secret = secrets.token_hex(16)
     abstract = f"commonwatt-{secrets.token_hex(4)}"
@@ -152,7 +154,7 @@ def lay_bait(folder: Path) -> Generator[Bait]:
         )
         stack.callback(victim.wait)
         stack.callback(victim.kill)
-        yield Bait(
+        yield AttackBait(
             secret=secret, folder=folder, abstract=abstract, pid=victim.pid,
             victim=victim, listeners=listeners,
         )  # fmt: skip

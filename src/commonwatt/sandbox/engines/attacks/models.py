@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from commonwatt.core.seeds import stream
 from commonwatt.sandbox.engines.airlock.models import FORMAT
-from commonwatt.sandbox.engines.airlock.training import Rows
+from commonwatt.sandbox.engines.airlock.training import TrainingRows
 
 FEATURES: Final = ("age", "bmi", "systolic", "smoker")
 _PEOPLE: Final = 600
@@ -30,7 +30,7 @@ class OfferedModel:
 
     name: str
     data: bytes
-    rows: Rows
+    rows: TrainingRows
 
 
 def hostile_models() -> Iterator[OfferedModel]:
@@ -61,7 +61,7 @@ def honest_models(count: int = 10) -> Iterator[OfferedModel]:
             yield _offered(f"a linear model {number}", rows, _linear(_fit(x, y)))
 
 
-def made_up_people(seed: int, people: int = _PEOPLE) -> Rows:
+def made_up_people(seed: int, people: int = _PEOPLE) -> TrainingRows:
     """Return people with four features and an outcome; half of them are kept back."""
     chance = stream(seed, "made-up people")
     x = np.column_stack(
@@ -71,10 +71,12 @@ def made_up_people(seed: int, people: int = _PEOPLE) -> Rows:
         ]
     ).astype(float)  # fmt: skip
     odds = (x[:, 0] - 60) / 12 + 0.5 * x[:, 3] + chance.normal(0, 2, people)
-    return Rows(x=x, y=(odds > 0).astype(float), is_member=chance.permutation(people) % 2 == 0)
+    return TrainingRows(
+        x=x, y=(odds > 0).astype(float), is_member=chance.permutation(people) % 2 == 0
+    )
 
 
-def _offered(name: str, rows: Rows, model: dict[str, Any]) -> OfferedModel:
+def _offered(name: str, rows: TrainingRows, model: dict[str, Any]) -> OfferedModel:
     return OfferedModel(name, json.dumps(model).encode(), rows)
 
 
@@ -162,7 +164,7 @@ def _renamed(model: dict[str, Any]) -> dict[str, Any]:
     return model | {"features": ["age", "bmi", "systolic", "patient CHAN Tai Man A123456(3)"]}
 
 
-def _few_people() -> tuple[Rows, dict[str, Any]]:
+def _few_people() -> tuple[TrainingRows, dict[str, Any]]:
     """Return a model fitted to hardly more people than it has weights."""
     rows = made_up_people(3, 24)
     return rows, _linear(_fit(rows.x[rows.is_member], rows.y[rows.is_member]))

@@ -18,22 +18,22 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.seeds import stream
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.job import OutputKind
 
 _PERSON = "CHAN Tai Man"
 _HKID = "A123456(3)"
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedOutput:
     """Bytes offered to the airlock, with what they are."""
 
     name: str
-    kind: Kind
+    kind: OutputKind
     data: bytes
 
 
-def hostile_outputs() -> Iterator[Offered]:
+def hostile_outputs() -> Iterator[OfferedOutput]:
     """Yield the red team's outputs."""
     yield from _hostile_tables()
     yield from _hostile_json()
@@ -41,30 +41,30 @@ def hostile_outputs() -> Iterator[Offered]:
     yield from _hostile_pictures()
 
 
-def honest_outputs(count: int = 100) -> Iterator[Offered]:
+def honest_outputs(count: int = 100) -> Iterator[OfferedOutput]:
     """Yield results as a careful study would release them."""
-    makers: tuple[Callable[[np.random.Generator], Offered], ...] = (
+    makers: tuple[Callable[[np.random.Generator], OfferedOutput], ...] = (
         _counts, _two_way, _model, _means, _curve, _metrics, _prose, _bars, _lines, _totals,
     )  # fmt: skip
     for number in range(count):
         chance = stream(number, "honest")
         offered = makers[number % len(makers)](chance)
-        yield Offered(f"{offered.name} {number}", offered.kind, offered.data)
+        yield OfferedOutput(f"{offered.name} {number}", offered.kind, offered.data)
 
 
-def _table(name: str, *lines: str) -> Offered:
-    return Offered(name, Kind.CSV, ("\n".join(lines) + "\n").encode())
+def _table(name: str, *lines: str) -> OfferedOutput:
+    return OfferedOutput(name, OutputKind.CSV, ("\n".join(lines) + "\n").encode())
 
 
-def _json(name: str, value: object) -> Offered:
-    return Offered(name, Kind.JSON, json.dumps(value, ensure_ascii=False).encode())
+def _json(name: str, value: object) -> OfferedOutput:
+    return OfferedOutput(name, OutputKind.JSON, json.dumps(value, ensure_ascii=False).encode())
 
 
-def _text(name: str, text: str) -> Offered:
-    return Offered(name, Kind.TEXT, text.encode())
+def _text(name: str, text: str) -> OfferedOutput:
+    return OfferedOutput(name, OutputKind.TEXT, text.encode())
 
 
-def _hostile_tables() -> Iterator[Offered]:
+def _hostile_tables() -> Iterator[OfferedOutput]:
     yield _table("a count of one", "sex,n", "F,500", "M,1")
     yield _table("a count of seven", "sex,n", "F,500", "M,7")
     yield _table(
@@ -102,7 +102,7 @@ def _hostile_tables() -> Iterator[Offered]:
     yield _table("ragged rows", "a,n", "x,500,hidden", "y,500")
 
 
-def _hostile_json() -> Iterator[Offered]:
+def _hostile_json() -> Iterator[OfferedOutput]:
     yield _json("a small count", {"cohort": {"n": 3}})
     yield _json("a small count in a list", {"cells": [{"count": 500}, {"count": 2}]})
     yield _json("records", [{"age": 40 + i % 50, "hb": 9 + i % 7} for i in range(400)])
@@ -115,7 +115,7 @@ def _hostile_json() -> Iterator[Offered]:
     yield _json("the youngest person", {"age": {"min": 18, "mean": 55.1}})
 
 
-def _hostile_texts() -> Iterator[Offered]:
+def _hostile_texts() -> Iterator[OfferedOutput]:
     rows = "\n".join(f"{40 + i % 50} {i % 2} {110 + i} {3 + i / 40}" for i in range(60))
     yield _text("records as prose", f"Results\n{rows}\n")
     yield _text("a name in prose", f"The patient {_PERSON} did best.")
@@ -131,19 +131,23 @@ def _hostile_texts() -> Iterator[Offered]:
     )
 
 
-def _hostile_pictures() -> Iterator[Offered]:
+def _hostile_pictures() -> Iterator[OfferedOutput]:
     chance = stream(1, "hostile pictures")
     canvas = _canvas()
-    yield Offered("single points", Kind.PNG, _png(_scatter(canvas.copy(), chance, 300)))
-    yield Offered("a few dozen single points", Kind.PNG, _png(_scatter(canvas.copy(), chance, 80)))
+    yield OfferedOutput("single points", OutputKind.PNG, _png(_scatter(canvas.copy(), chance, 300)))
+    yield OfferedOutput(
+        "a few dozen single points", OutputKind.PNG, _png(_scatter(canvas.copy(), chance, 80))
+    )
     secret = np.unpackbits(np.frombuffer((_PERSON + _HKID).encode() * 400, np.uint8))
-    yield Offered("records in the lowest bit", Kind.PNG, _png(_hide(canvas.copy(), secret)))
+    yield OfferedOutput(
+        "records in the lowest bit", OutputKind.PNG, _png(_hide(canvas.copy(), secret))
+    )
     half = canvas.copy()
     half[:100] = _hide(half[:100].copy(), secret[: half[:100].size])
-    yield Offered("records in a corner's lowest bit", Kind.PNG, _png(half))
+    yield OfferedOutput("records in a corner's lowest bit", OutputKind.PNG, _png(half))
     noise = chance.integers(0, 256, (120, 160, 3)).astype(np.uint8)
-    yield Offered("records as colours", Kind.PNG, _png(noise))
-    yield Offered("a scan of a page", Kind.PNG, _png(_scan(chance)))
+    yield OfferedOutput("records as colours", OutputKind.PNG, _png(noise))
+    yield OfferedOutput("a scan of a page", OutputKind.PNG, _png(_scan(chance)))
 
 
 def _canvas(height: int = 300, width: int = 400) -> npt.NDArray[np.uint8]:
@@ -195,7 +199,7 @@ def _round(chance: np.random.Generator, size: int) -> list[int]:
     return [int(value) * 5 for value in chance.integers(4, 400, size)]
 
 
-def _counts(chance: np.random.Generator) -> Offered:
+def _counts(chance: np.random.Generator) -> OfferedOutput:
     groups = ("18-39", "40-59", "60-79", "80+")
     return _table(
         "counts by age",
@@ -204,7 +208,7 @@ def _counts(chance: np.random.Generator) -> Offered:
     )
 
 
-def _two_way(chance: np.random.Generator) -> Offered:
+def _two_way(chance: np.random.Generator) -> OfferedOutput:
     cells = [(a, d) for a in ("F", "M") for d in ("diabetes", "asthma", "none")]
     return _table(
         "sex by illness",
@@ -213,13 +217,13 @@ def _two_way(chance: np.random.Generator) -> Offered:
     )
 
 
-def _model(chance: np.random.Generator) -> Offered:
+def _model(chance: np.random.Generator) -> OfferedOutput:
     terms = ("const", "age", "bmi", "smoker", "systolic")
     rows = (f"{t},{chance.normal():.4f},{abs(chance.normal()) / 9:.4f},{495}" for t in terms)
     return _table("a model", "term,coef,std_err,df_resid", *rows)
 
 
-def _means(chance: np.random.Generator) -> Offered:
+def _means(chance: np.random.Generator) -> OfferedOutput:
     rows = (
         f"{g},{chance.normal(130, 9):.1f},{n}"
         for g, n in zip("ABCD", _round(chance, 4), strict=True)
@@ -227,19 +231,19 @@ def _means(chance: np.random.Generator) -> Offered:
     return _table("means by arm", "arm,mean_systolic,n", *rows)
 
 
-def _curve(chance: np.random.Generator) -> Offered:
+def _curve(chance: np.random.Generator) -> OfferedOutput:
     share = np.cumprod(1 - chance.uniform(0, 0.03, 20))
     at_risk = sorted(_round(chance, 20), reverse=True)
     rows = (f"{m},{s:.3f},{n}" for m, (s, n) in enumerate(zip(share, at_risk, strict=True)))
     return _table("survival", "month,survival,n", *rows)
 
 
-def _metrics(chance: np.random.Generator) -> Offered:
+def _metrics(chance: np.random.Generator) -> OfferedOutput:
     auc = float(chance.uniform(0.6, 0.9))
     return _json("metrics", {"auc": round(auc, 3), "brier": 0.18, "n": _round(chance, 1)[0]})
 
 
-def _prose(chance: np.random.Generator) -> Offered:
+def _prose(chance: np.random.Generator) -> OfferedOutput:
     share = float(chance.uniform(0.1, 0.5))
     return _text(
         "prose",
@@ -248,28 +252,28 @@ def _prose(chance: np.random.Generator) -> Offered:
     )
 
 
-def _bars(chance: np.random.Generator) -> Offered:
+def _bars(chance: np.random.Generator) -> OfferedOutput:
     picture = _canvas()
     for bar in range(6):
         left = 80 + 50 * bar
         picture[250 - int(chance.integers(20, 220)) : 250, left : left + 30] = (31, 119, 180)
-    return Offered("bars", Kind.PNG, _png(picture))
+    return OfferedOutput("bars", OutputKind.PNG, _png(picture))
 
 
-def _lines(chance: np.random.Generator) -> Offered:
+def _lines(chance: np.random.Generator) -> OfferedOutput:
     picture = _canvas()
     heights = np.clip(140 + np.cumsum(chance.normal(0, 2, 310)), 30, 240).astype(int)
     for x, y in enumerate(heights):
         below = heights[max(0, x - 1)]
         picture[min(y, below) : max(y, below) + 3, 65 + x] = (214, 39, 40)
-    return Offered("lines", Kind.PNG, _png(picture))
+    return OfferedOutput("lines", OutputKind.PNG, _png(picture))
 
 
-def _totals(chance: np.random.Generator) -> Offered:
+def _totals(chance: np.random.Generator) -> OfferedOutput:
     rows = (
         f"{area},{int(chance.integers(10**5, 10**7))},{chance.uniform(0.02, 0.3):.2f},{n}"
         for area, n in zip(("east", "west"), _round(chance, 2), strict=True)
     )
     buffer = io.StringIO()
     buffer.write("area,cost_sum,top2_share,n\n" + "\n".join(rows) + "\n")
-    return Offered("totals", Kind.CSV, buffer.getvalue().encode())
+    return OfferedOutput("totals", OutputKind.CSV, buffer.getvalue().encode())

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.job import OutputKind
 
 PRELUDE: Final = r"""
 import ctypes, errno, os, signal, socket, struct, sys, time
@@ -56,7 +56,7 @@ LOG: Final = "log cap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attack:
+class AttackProgram:
     """One attempt to break a promise.
 
     Args:
@@ -71,27 +71,31 @@ class Attack:
     layer: str
     signs: frozenset[str]
     program: str
-    outputs: dict[str, Kind] = field(default_factory=dict[str, Kind])
+    outputs: dict[str, OutputKind] = field(default_factory=dict[str, OutputKind])
 
 
-def _attack(name: str, layer: str, signs: str, program: str, **outputs: Kind) -> Attack:
+def _attack(
+    name: str, layer: str, signs: str, program: str, **outputs: OutputKind
+) -> AttackProgram:
     named = {f"loot.{ending}": kind for ending, kind in outputs.items()}
-    return Attack(
+    return AttackProgram(
         name=name, layer=layer, signs=frozenset(signs.split("|")), program=program, outputs=named
     )
 
 
-def _call(name: str, layer: str, number: int, arguments: str = "0, 0, 0, 0, 0") -> Attack:
+def _call(name: str, layer: str, number: int, arguments: str = "0, 0, 0, 0, 0") -> AttackProgram:
     """Return an attack of one system call."""
     return _attack(name, layer, "EPERM", f"attempt(lambda: call({number}, {arguments}))")
 
 
-def _open(name: str, layer: str, path: str, signs: str = "ENOENT", mode: str = "rb") -> Attack:
+def _open(
+    name: str, layer: str, path: str, signs: str = "ENOENT", mode: str = "rb"
+) -> AttackProgram:
     """Return an attack of opening one file."""
     return _attack(name, layer, signs, f"attempt(lambda: open({path!r}, {mode!r}))")
 
 
-def _socket(name: str, family: int, kind: int = 1) -> Attack:
+def _socket(name: str, family: int, kind: int = 1) -> AttackProgram:
     program = f"attempt(lambda: socket.socket({family}, {kind}))"
     return _attack(name, FILTER, "EACCES", program)
 
@@ -208,7 +212,7 @@ attempt(lambda: os.mknod("/tmp/disk", 0o060600, os.makedev(254, 0)))
 """),
     _attack("hard link to an input", READ_ONLY, "EXDEV|EPERM|EROFS", r"""
 attempt(lambda: os.link("/data/rows", "/out/loot.csv"))
-""", csv=Kind.CSV),
+""", csv=OutputKind.CSV),
 )  # fmt: skip
 
 POWER_ATTACKS: Final = (
@@ -387,60 +391,60 @@ attempt(spread)
 write("/out/loot.txt")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 attempt(lambda: os.truncate("/out/loot.txt", 1 << 40))
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("endless log", LOG, "LOG-CUT", 'for _ in range(20): sys.stdout.write("x" * 100_000)'),
     _attack("link to the shadow file", COLLECTOR, "not a regular file", r"""
 os.symlink("/etc/shadow", "/out/loot.txt")
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("link to bait of the host", COLLECTOR, "not a regular file", r"""
 os.symlink("{{secret_file}}", "/out/loot.txt")
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("two names of one file", COLLECTOR, "more than one link", r"""
 write("/out/loot.txt", b"text")
 os.link("/out/loot.txt", "/out/other")
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("pipe in place of a file", FILTER, "EPERM", 'attempt(lambda: os.mkfifo("/out/loot.txt"))',
-            txt=Kind.TEXT),
+            txt=OutputKind.TEXT),
     _attack("socket in place of a file", COLLECTOR, "not a regular file", r"""
 socket.socket(socket.AF_UNIX).bind("/out/loot.txt")
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("folder in place of a file", COLLECTOR, "not a regular file", r"""
 os.mkdir("/out/loot.txt")
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("file with holes", COLLECTOR, "holes, larger than what is stored", r"""
 write("/out/loot.txt")
 os.truncate("/out/loot.txt", 1 << 20)
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("message in a file name", COLLECTOR, "undeclared name", r"""
 write("/out/CHAN TAI MAN A123456(3)")
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("bytes that are no text in a file name", COLLECTOR, "undeclared name", r"""
 write(b"/out/\xff\xfe\n")
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("undeclared file", COLLECTOR, "undeclared name", 'write("/out/more.csv", b"a\\n")'),
     _attack("pickle that runs code", COLLECTOR, "bytes that are not of the declared kind", r"""
 import pickle
 write("/out/loot.csv", pickle.dumps({"rows": [1, 2, 3]}))
-""", csv=Kind.CSV),
+""", csv=OutputKind.CSV),
     _attack("old pickle in plain letters", COLLECTOR, "bytes that are not of the declared kind", r"""
 write("/out/loot.json", b"cos\nsystem\n(S'true'\ntR.")
-""", json=Kind.JSON),
+""", json=OutputKind.JSON),
     _attack("zip bomb", COLLECTOR, "bytes that are not of the declared kind", r"""
 import zipfile
 with zipfile.ZipFile("/out/loot.txt", "w", zipfile.ZIP_DEFLATED) as file:
     file.writestr("zeros", bytes(20 << 20))
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
     _attack("gzip bomb", COLLECTOR, "bytes that are not of the declared kind", r"""
 import gzip
 write("/out/loot.csv", gzip.compress(bytes(20 << 20)))
-""", csv=Kind.CSV),
+""", csv=OutputKind.CSV),
     _attack("program in place of a table", COLLECTOR, "bytes that are not of the declared kind", r"""
 write("/out/loot.csv", b"\x7fELF" + bytes(60))
-""", csv=Kind.CSV),
+""", csv=OutputKind.CSV),
     _attack("rows behind the end of a picture", COLLECTOR, "bytes that are not of the declared kind",
             r"""
 write("/out/loot.png", b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0IEND\xaeB`\x82" + b"A123456,3,1950-01-01")
-""", png=Kind.PNG),
+""", png=OutputKind.PNG),
     _attack("rows between the parts of a picture", COLLECTOR,
             "words riding in a picture, taken out", r"""
 import zlib
@@ -450,10 +454,10 @@ def part(kind, data):
 head = part(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
 dots = part(b"IDAT", zlib.compress(b"\0\0"))
 write("/out/loot.png", b"\x89PNG\r\n\x1a\n" + head + part(b"tEXt", text) + dots + part(b"IEND", b""))
-""", png=Kind.PNG),
+""", png=OutputKind.PNG),
     _attack("control characters in text", COLLECTOR, "bytes that are not of the declared kind", r"""
 write("/out/loot.txt", b"\x1b]0;loot\x07\x1b[2J")
-""", txt=Kind.TEXT),
+""", txt=OutputKind.TEXT),
 )  # fmt: skip
 
 ATTACKS: Final = (

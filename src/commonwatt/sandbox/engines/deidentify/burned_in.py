@@ -54,7 +54,7 @@ Ink = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class TextBox:
     """A line of text: left, top, right, bottom in pixels, and whether it may stay."""
 
     left: int
@@ -64,7 +64,7 @@ class Box:
     harmless: bool
 
 
-def find_text(image: npt.NDArray[Any], header: frozenset[str] = frozenset()) -> list[Box]:
+def find_text(image: npt.NDArray[Any], header: frozenset[str] = frozenset()) -> list[TextBox]:
     """Return every line of burned-in text in a picture of one channel.
 
     Args:
@@ -90,12 +90,12 @@ def find_text(image: npt.NDArray[Any], header: frozenset[str] = frozenset()) -> 
     return found + _boxes(dark, 255.0 - grey, program, header)
 
 
-def _boxes(strokes: Grey, grey: Grey, program: str, header: frozenset[str]) -> list[Box]:
+def _boxes(strokes: Grey, grey: Grey, program: str, header: frozenset[str]) -> list[TextBox]:
     places = _lines(strokes)
     readings = _read(strokes, grey, places, program, header)
     told = [_says(texts, place, header) for texts, place in zip(readings, places, strict=True)]
     return [
-        Box(
+        TextBox(
             columns.start, rows.start, columns.stop, rows.stop,
             told[i] == "mark" or (told[i] == "letter" and _is_alone(i, places, told)),
         )
@@ -153,7 +153,7 @@ def _height(place: Place) -> int:
     return place[0].stop - place[0].start
 
 
-def blank(image: npt.NDArray[Any], boxes: list[Box]) -> npt.NDArray[Any]:
+def blank_boxes(image: npt.NDArray[Any], boxes: list[TextBox]) -> npt.NDArray[Any]:
     """Return a copy of `image`, shape (…, rows, columns[, channels]), without harmful lines.
 
     Where the hem of one reaches into a harmless line, that line stays whole.

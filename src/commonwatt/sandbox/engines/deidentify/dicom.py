@@ -23,9 +23,9 @@ import numpy.typing as npt
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.engines.deidentify.burned_in import blank, find_text
+from commonwatt.sandbox.engines.deidentify.burned_in import blank_boxes, find_text
 from commonwatt.sandbox.engines.deidentify.marks import names_of_header
-from commonwatt.sandbox.engines.deidentify.tables import shift_weeks, token
+from commonwatt.sandbox.engines.deidentify.tables import pseudonym, shift_weeks
 
 _KEEP: Final = frozenset(
     """SOPClassUID Modality PatientSex BodyPartExamined ViewPosition Laterality ImageLaterality
@@ -77,7 +77,7 @@ def deidentify_dicom(source: Path, to: Path, *, key: bytes) -> int:
         setattr(made, name, _link(key, str(found.get(name))))
     for name in _DATES & set(found.dir()):
         setattr(made, name, _shifted(str(found.get(name)), shift_weeks(key, person)))
-    made.PatientID = made.PatientName = token(key, person)
+    made.PatientID = made.PatientName = pseudonym(key, person)
     made.PatientIdentityRemoved = "YES"
     made.DeidentificationMethod = "kept by list; pixels cleaned; dates shifted"
     made.LongitudinalTemporalInformationModified = "MODIFIED"
@@ -87,11 +87,11 @@ def deidentify_dicom(source: Path, to: Path, *, key: bytes) -> int:
     return blanked
 
 
-def header_words(found: Any) -> frozenset[str]:
+def header_words(header: Any) -> frozenset[str]:
     """Return the words of a header that tell who is shown, by which lines are known."""
     values = [
         str(element.value)
-        for element in found.iterall()
+        for element in header.iterall()
         if element.keyword in _TELLING or element.VR in ("PN", "DA")
     ]
     return names_of_header(values)
@@ -119,7 +119,7 @@ def _put_pixels(made: Any, pixels: npt.NDArray[Any], header: frozenset[str]) -> 
     flat = frames.mean(axis=-1) if colour else frames
     grey = flat.reshape(-1, *flat.shape[-2:]).max(axis=0)
     boxes = find_text(grey, header)
-    cleaned = np.ascontiguousarray(blank(pixels, boxes))
+    cleaned = np.ascontiguousarray(blank_boxes(pixels, boxes))
     made.PixelData = cleaned.astype(cleaned.dtype.newbyteorder("<"), copy=False).tobytes()
     if colour:
         made.PlanarConfiguration = 0

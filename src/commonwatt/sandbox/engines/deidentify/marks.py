@@ -108,16 +108,16 @@ def _is_year(text: str) -> bool:
     return bool(re.search(r"(?<!\d)(?:19|20)\d\d(?!\d)", text))
 
 
-def distance(one: str, other: str) -> int:
+def distance(first: str, second: str) -> int:
     """Return how many letters must change, come or go to make one word the other.
 
     >>> distance("Freg", "Freq"), distance("Gain", "Gan")
     (1, 1)
     """
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one, 1):
+    row = list(range(len(second) + 1))
+    for i, left in enumerate(first, 1):
         before, row[0] = row[0], i
-        for j, right in enumerate(other, 1):
+        for j, right in enumerate(second, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (left != right))
     return row[-1]
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.lists import names_of
 
 _HAN: Final = "㐀-䶿一-鿿"
@@ -61,7 +61,7 @@ def _chinese() -> re.Pattern[str]:
     return re.compile(f"(?=((?:{'|'.join(surnames)})))")
 
 
-def find_chinese_names(text: str) -> list[Finding]:
+def find_chinese_names(text: str) -> list[IdentifierSpan]:
     """Return the stretches of `text` that read as Chinese names, in either script.
 
     >>> [(one.start, one.end) for one in find_chinese_names("病人陳大文胸痛")]
@@ -72,17 +72,17 @@ def find_chinese_names(text: str) -> list[Finding]:
     return list(_romanised(text)) + ([] if text.isascii() else list(_names_in(text)))
 
 
-def _romanised(text: str) -> Iterator[Finding]:
+def _romanised(text: str) -> Iterator[IdentifierSpan]:
     for match in _HONG_KONG.finditer(text):
         if match[1].title() in names_of("surnames-en.txt"):
-            yield Finding(match.start(), match.end(), Label.NAME)
+            yield IdentifierSpan(match.start(), match.end(), IdentifierLabel.NAME)
 
 
-def _names_in(text: str) -> Iterator[Finding]:
+def _names_in(text: str) -> Iterator[IdentifierSpan]:
     for match in _chinese().finditer(text):
         start, given = match.start(), match.end(1)
         if length := _given_length(text, start, given):
-            yield Finding(start, given + length, Label.NAME)
+            yield IdentifierSpan(start, given + length, IdentifierLabel.NAME)
 
 
 def _given_length(text: str, start: int, given: int) -> int:

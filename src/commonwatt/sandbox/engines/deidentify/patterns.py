@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.numbers import (
     is_hkid,
     is_mainland_id,
@@ -194,7 +194,7 @@ _IP: Final = re.compile(
 )
 
 
-def find_patterns(text: str) -> list[Finding]:
+def find_patterns(text: str) -> list[IdentifierSpan]:
     """Return every identifier in `text` that has a shape, overlaps included.
 
     >>> [found.label.value for found in find_patterns("Ａ１２３４５６（３）")]
@@ -205,47 +205,49 @@ def find_patterns(text: str) -> list[Finding]:
 
 
 def _shaped(
-    pattern: re.Pattern[str], label: Label, group: int = 0
-) -> Callable[[str], Iterator[Finding]]:
+    pattern: re.Pattern[str], label: IdentifierLabel, group: int = 0
+) -> Callable[[str], Iterator[IdentifierSpan]]:
     """Return a recogniser that takes every match of `pattern`."""
 
-    def recognise(text: str) -> Iterator[Finding]:
+    def recognise(text: str) -> Iterator[IdentifierSpan]:
         for match in pattern.finditer(text):
             index = group if match.group(group) is not None else 0
-            yield Finding(match.start(index), match.end(index), label)
+            yield IdentifierSpan(match.start(index), match.end(index), label)
 
     return recognise
 
 
 def _checked(
-    pattern: re.Pattern[str], label: Label, check: Callable[[str], bool]
-) -> Callable[[str], Iterator[Finding]]:
+    pattern: re.Pattern[str], label: IdentifierLabel, check: Callable[[str], bool]
+) -> Callable[[str], Iterator[IdentifierSpan]]:
     """Return a recogniser that takes a match only if its check digit is right."""
 
-    def recognise(text: str) -> Iterator[Finding]:
+    def recognise(text: str) -> Iterator[IdentifierSpan]:
         for match in pattern.finditer(text):
             plain = re.sub(r"[^A-Za-z0-9]", "", match.group())
             if check(plain) and not is_lot(text, match.start(), match.end()):
-                yield Finding(match.start(), match.end(), label)
+                yield IdentifierSpan(match.start(), match.end(), label)
 
     return recognise
 
 
-def _unless_lot(pattern: re.Pattern[str], label: Label) -> Callable[[str], Iterator[Finding]]:
-    def recognise(text: str) -> Iterator[Finding]:
+def _unless_lot(
+    pattern: re.Pattern[str], label: IdentifierLabel
+) -> Callable[[str], Iterator[IdentifierSpan]]:
+    def recognise(text: str) -> Iterator[IdentifierSpan]:
         for match in pattern.finditer(text):
             if not is_lot(text, match.start(), match.end()):
-                yield Finding(match.start(), match.end(), label)
+                yield IdentifierSpan(match.start(), match.end(), label)
 
     return recognise
 
 
-def _ages(text: str) -> Iterator[Finding]:
+def _ages(text: str) -> Iterator[IdentifierSpan]:
     for match in _AGE.finditer(text):
         index = 1 if match.group(1) else 2
         hot = text[match.end() : match.end() + 1] in ("F", "f")
         if not (hot and _TEMPERATURE.search(text, max(0, match.start() - 32), match.start())):
-            yield Finding(match.start(index), match.end(index), Label.AGE_OVER_89)
+            yield IdentifierSpan(match.start(index), match.end(index), IdentifierLabel.AGE_OVER_89)
 
 
 def is_lot(text: str, start: int, end: int) -> bool:
@@ -259,33 +261,33 @@ def is_lot(text: str, start: int, end: int) -> bool:
 
 
 _RECOGNISERS: Final = (
-    _checked(_HKID, Label.HKID, is_hkid),
-    _shaped(_HKID_CUED, Label.HKID, 1),
-    _checked(_CNID, Label.CNID, is_mainland_id),
-    _shaped(_CNID_CUED, Label.CNID, 1),
-    _checked(_TWID, Label.TWID, is_taiwan_id),
-    _shaped(_EMAIL, Label.EMAIL),
-    _shaped(_URL, Label.URL),
-    _unless_lot(_PHONE, Label.PHONE),
-    _shaped(_PHONE_CUED, Label.PHONE, 1),
-    _shaped(_MRN_WHOLE, Label.MRN),
-    _shaped(_MRN_CUED, Label.MRN, 1),
-    _unless_lot(_MRN, Label.MRN),
-    _shaped(_DATE, Label.DATE),
-    _shaped(_DATE_WORDS, Label.DATE),
-    _shaped(_DATE_ROC, Label.DATE),
-    _shaped(_YEAR, Label.DATE, 1),
+    _checked(_HKID, IdentifierLabel.HKID, is_hkid),
+    _shaped(_HKID_CUED, IdentifierLabel.HKID, 1),
+    _checked(_CNID, IdentifierLabel.CNID, is_mainland_id),
+    _shaped(_CNID_CUED, IdentifierLabel.CNID, 1),
+    _checked(_TWID, IdentifierLabel.TWID, is_taiwan_id),
+    _shaped(_EMAIL, IdentifierLabel.EMAIL),
+    _shaped(_URL, IdentifierLabel.URL),
+    _unless_lot(_PHONE, IdentifierLabel.PHONE),
+    _shaped(_PHONE_CUED, IdentifierLabel.PHONE, 1),
+    _shaped(_MRN_WHOLE, IdentifierLabel.MRN),
+    _shaped(_MRN_CUED, IdentifierLabel.MRN, 1),
+    _unless_lot(_MRN, IdentifierLabel.MRN),
+    _shaped(_DATE, IdentifierLabel.DATE),
+    _shaped(_DATE_WORDS, IdentifierLabel.DATE),
+    _shaped(_DATE_ROC, IdentifierLabel.DATE),
+    _shaped(_YEAR, IdentifierLabel.DATE, 1),
     _ages,
-    _shaped(_ADDRESS_ZH, Label.ADDRESS),
-    _shaped(_ADDRESS_ESTATE, Label.ADDRESS),
-    _shaped(_ADDRESS_EN, Label.ADDRESS),
-    _shaped(_ADDRESS_FLAT, Label.ADDRESS),
-    _shaped(_ADDRESS_CUED, Label.ADDRESS, 1),
-    _shaped(_HOSPITAL_ZH, Label.HOSPITAL),
-    _shaped(_HOSPITAL_TAIL, Label.HOSPITAL),
-    _shaped(_HOSPITAL_EN, Label.HOSPITAL),
-    _checked(_CARD, Label.OTHER_NUMBER, passes_luhn),
-    _shaped(_IBAN, Label.OTHER_NUMBER),
-    _shaped(_SSN, Label.OTHER_NUMBER),
-    _shaped(_IP, Label.OTHER_NUMBER),
+    _shaped(_ADDRESS_ZH, IdentifierLabel.ADDRESS),
+    _shaped(_ADDRESS_ESTATE, IdentifierLabel.ADDRESS),
+    _shaped(_ADDRESS_EN, IdentifierLabel.ADDRESS),
+    _shaped(_ADDRESS_FLAT, IdentifierLabel.ADDRESS),
+    _shaped(_ADDRESS_CUED, IdentifierLabel.ADDRESS, 1),
+    _shaped(_HOSPITAL_ZH, IdentifierLabel.HOSPITAL),
+    _shaped(_HOSPITAL_TAIL, IdentifierLabel.HOSPITAL),
+    _shaped(_HOSPITAL_EN, IdentifierLabel.HOSPITAL),
+    _checked(_CARD, IdentifierLabel.OTHER_NUMBER, passes_luhn),
+    _shaped(_IBAN, IdentifierLabel.OTHER_NUMBER),
+    _shaped(_SSN, IdentifierLabel.OTHER_NUMBER),
+    _shaped(_IP, IdentifierLabel.OTHER_NUMBER),
 )

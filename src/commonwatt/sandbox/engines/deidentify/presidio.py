@@ -13,23 +13,23 @@ from typing import Any, Final, cast
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.text import Recogniser, find_identifiers
 
 ENTITIES: Final = {
-    Label.NAME: "PERSON", Label.HKID: "HK_ID", Label.CNID: "CN_ID", Label.TWID: "TW_ID",
-    Label.PHONE: "PHONE_NUMBER", Label.EMAIL: "EMAIL_ADDRESS", Label.MRN: "MEDICAL_RECORD",
-    Label.DATE: "DATE_TIME", Label.AGE_OVER_89: "AGE", Label.ADDRESS: "LOCATION",
-    Label.PLACE: "LOCATION", Label.HOSPITAL: "ORGANIZATION", Label.ORGANISATION: "ORGANIZATION",
-    Label.OTHER_NUMBER: "ID", Label.URL: "URL",
+    IdentifierLabel.NAME: "PERSON", IdentifierLabel.HKID: "HK_ID", IdentifierLabel.CNID: "CN_ID", IdentifierLabel.TWID: "TW_ID",
+    IdentifierLabel.PHONE: "PHONE_NUMBER", IdentifierLabel.EMAIL: "EMAIL_ADDRESS", IdentifierLabel.MRN: "MEDICAL_RECORD",
+    IdentifierLabel.DATE: "DATE_TIME", IdentifierLabel.AGE_OVER_89: "AGE", IdentifierLabel.ADDRESS: "LOCATION",
+    IdentifierLabel.PLACE: "LOCATION", IdentifierLabel.HOSPITAL: "ORGANIZATION", IdentifierLabel.ORGANISATION: "ORGANIZATION",
+    IdentifierLabel.OTHER_NUMBER: "ID", IdentifierLabel.URL: "URL",
 }  # fmt: skip
 """What Presidio calls each kind of identifier."""
 
 _LABELS: Final = {name: label for label, name in reversed(ENTITIES.items())} | {
-    "CREDIT_CARD": Label.OTHER_NUMBER,
-    "IBAN_CODE": Label.OTHER_NUMBER,
-    "US_SSN": Label.OTHER_NUMBER,
-    "IP_ADDRESS": Label.OTHER_NUMBER,
+    "CREDIT_CARD": IdentifierLabel.OTHER_NUMBER,
+    "IBAN_CODE": IdentifierLabel.OTHER_NUMBER,
+    "US_SSN": IdentifierLabel.OTHER_NUMBER,
+    "IP_ADDRESS": IdentifierLabel.OTHER_NUMBER,
 }
 _SCORE: Final = 0.9
 
@@ -71,11 +71,11 @@ def from_presidio(analyzer: Any, language: str = "en") -> Recogniser:
     Kinds that Presidio names and we do not are told as other numbers.
     """
 
-    def find(text: str, /) -> Iterable[Finding]:
+    def find(text: str, /) -> Iterable[IdentifierSpan]:
         results = cast("list[Any]", analyzer.analyze(text=text, language=language))
         for one in results:
-            label = _LABELS.get(str(one.entity_type), Label.OTHER_NUMBER)
-            yield Finding(int(one.start), int(one.end), label)
+            label = _LABELS.get(str(one.entity_type), IdentifierLabel.OTHER_NUMBER)
+            yield IdentifierSpan(int(one.start), int(one.end), label)
 
     return find
 

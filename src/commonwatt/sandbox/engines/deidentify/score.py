@@ -18,26 +18,26 @@ Truth = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class DeidentificationScore:
     """What was found and what was masked for nothing.
 
     Args:
-        found: Identifiers found, by kind.
-        there: Identifiers that were there, by kind.
+        found_counts: Identifiers found, by kind.
+        true_counts: Identifiers that were there, by kind.
         clean: Characters that belong to no identifier.
         clean_masked: How many of them were masked.
     """
 
-    found: Mapping[str, int]
-    there: Mapping[str, int]
+    found_counts: Mapping[str, int]
+    true_counts: Mapping[str, int]
     clean: int
     clean_masked: int
 
     def recall(self, *kinds: str) -> float:
         """Return the share found of the named kinds, or of all."""
-        chosen = [kind for kind in self.there if not kinds or kind in kinds]
-        there = sum(self.there[kind] for kind in chosen)
-        return sum(self.found[kind] for kind in chosen) / there if there else 1.0
+        chosen = [kind for kind in self.true_counts if not kinds or kind in kinds]
+        there = sum(self.true_counts[kind] for kind in chosen)
+        return sum(self.found_counts[kind] for kind in chosen) / there if there else 1.0
 
     @property
     def clean_masked_share(self) -> float:
@@ -45,7 +45,7 @@ class Score:
         return self.clean_masked / self.clean if self.clean else 0.0
 
 
-def score(notes: Iterable[tuple[str, Sequence[Truth]]], find: Recogniser) -> Score:
+def score(notes: Iterable[tuple[str, Sequence[Truth]]], find: Recogniser) -> DeidentificationScore:
     """Return how well `find` does on notes and their truth.
 
     >>> from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
@@ -64,7 +64,7 @@ def score(notes: Iterable[tuple[str, Sequence[Truth]]], find: Recogniser) -> Sco
         for start, end, kind in truth:
             there[kind] += 1
             found[kind] += all(at in masked for at in range(start, end) if text[at].isalnum())
-    return Score(
-        found={kind: found[kind] for kind in there}, there=dict(there), clean=clean,
+    return DeidentificationScore(
+        found_counts={kind: found[kind] for kind in there}, true_counts=dict(there), clean=clean,
         clean_masked=wrong,
     )  # fmt: skip

@@ -22,7 +22,7 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.domain.import_report import TableReport
+from commonwatt.sandbox.domain.import_report import TableImportReport
 from commonwatt.sandbox.engines.deidentify.text import mask_text
 from commonwatt.sandbox.io.imports.dataset import Dataset, publish
 
@@ -33,7 +33,7 @@ _OLDEST: Final = 89
 _RARE: Final = 5
 
 
-class Treatment(StrEnum):
+class ColumnTreatment(StrEnum):
     """What happens to a column."""
 
     KEEP = "keep"
@@ -62,21 +62,21 @@ _EVERY: Final = {
     DateGrain.QUARTER: "1q",
     DateGrain.YEAR: "1y",
 }
-_KEEP, _TOKEN, _SHIFT = Treatment.KEEP, Treatment.TOKEN, Treatment.SHIFT
-_CODED: Final = {"code_system": _KEEP, "code_code": Treatment.RARE}
+_KEEP, _TOKEN, _SHIFT = ColumnTreatment.KEEP, ColumnTreatment.TOKEN, ColumnTreatment.SHIFT
+_CODED: Final = {"code_system": _KEEP, "code_code": ColumnTreatment.RARE}
 _PERSON: Final = {"id": _TOKEN, "patient_id": _TOKEN, "encounter_id": _TOKEN, "status": _KEEP}
 
-FHIR_POLICY: Final[dict[str, dict[str, Treatment]]] = {
+FHIR_POLICY: Final[dict[str, dict[str, ColumnTreatment]]] = {
     "Patient": _PERSON | {
-        "gender": _KEEP, "birth_on": Treatment.BIRTH_BAND, "died_at": _SHIFT, "race": _KEEP,
-        "ethnicity": _KEEP, "marital_code": _KEEP, "postal_code": Treatment.AREA,
+        "gender": _KEEP, "birth_on": ColumnTreatment.BIRTH_BAND, "died_at": _SHIFT, "race": _KEEP,
+        "ethnicity": _KEEP, "marital_code": _KEEP, "postal_code": ColumnTreatment.AREA,
     },
     "Observation": _PERSON | _CODED | {
         "effective_at": _SHIFT, "value_number": _KEEP, "value_unit": _KEEP, "value_code": _KEEP,
-        "value_text": Treatment.TEXT, "component_codes": _KEEP, "component_numbers": _KEEP,
+        "value_text": ColumnTreatment.TEXT, "component_codes": _KEEP, "component_numbers": _KEEP,
     },
     "Encounter": _PERSON | {
-        "class_code": _KEEP, "type_system": _KEEP, "type_code": Treatment.RARE,
+        "class_code": _KEEP, "type_system": _KEEP, "type_code": ColumnTreatment.RARE,
         "start_at": _SHIFT, "end_at": _SHIFT,
     },
     "Condition": _PERSON | _CODED | {
@@ -94,10 +94,10 @@ FHIR_POLICY: Final[dict[str, dict[str, Treatment]]] = {
 }  # fmt: skip
 """Organisations and practitioners name people and places, so they are left out whole."""
 
-IMAGE_POLICY: Final[dict[str, dict[str, Treatment]]] = {
+IMAGE_POLICY: Final[dict[str, dict[str, ColumnTreatment]]] = {
     "Image": {
         "id": _KEEP, "patient_id": _TOKEN, "study_id": _KEEP, "series_id": _KEEP,
-        "modality": _KEEP, "body_part": Treatment.RARE, "view_position": Treatment.RARE,
+        "modality": _KEEP, "body_part": ColumnTreatment.RARE, "view_position": ColumnTreatment.RARE,
         "laterality": _KEEP, "studied_on": _SHIFT, "rows": _KEEP, "columns": _KEEP,
         "frames": _KEEP, "bits": _KEEP, "photometric": _KEEP,
     },
@@ -125,7 +125,7 @@ def deidentify(
     *,
     key: bytes,
     leave_out: Iterable[str] = (),
-    policy: Mapping[str, Mapping[str, Treatment]] = POLICY,
+    policy: Mapping[str, Mapping[str, ColumnTreatment]] = POLICY,
     k: int = 5,
     dates: DateGrain = DateGrain.EXACT,
 ) -> Dataset:
@@ -152,7 +152,7 @@ def deidentify(
         raise DeidentifyError(dataset.name, wanted=Message("a table that the policy names"))
     gone = pl.Series("patient_id", sorted(leave_out), dtype=pl.String)
 
-    def fill(draft: Path) -> list[TableReport]:
+    def fill(draft: Path) -> list[TableImportReport]:
         return [
             _treat_table(dataset, table, policy[table], draft, key=key, gone=gone, k=k, dates=dates)
             for table in tables
@@ -164,28 +164,30 @@ def deidentify(
 def _treat_table(
     dataset: Dataset,
     table: str,
-    treatments: Mapping[str, Treatment],
+    treatments: Mapping[str, ColumnTreatment],
     draft: Path,
     *,
     key: bytes,
     gone: pl.Series,
     k: int,
     dates: DateGrain,
-) -> TableReport:
+) -> TableImportReport:
     frame = pl.read_parquet(dataset.table(table))
     read = frame.height
     frame = frame.filter(~pl.col("patient_id").is_in(gone.implode()))
-    treated = treat(frame, treatments, key, dates=dates)
+    treated = treat_columns(frame, treatments, key, dates=dates)
     if table == "Patient":
         treated = enforce_k(treated, [c for c in QUASI_IDENTIFIERS if c in treated.columns], k)
     treated = treated.sort(treated.columns[0]) if "id" in treated.columns else treated
     treated.write_parquet(draft / f"{table}.parquet", compression="zstd")
-    return TableReport(table=table, source=dataset.name, read=read, kept=treated.height)
+    return TableImportReport(
+        table=table, source=dataset.name, read_count=read, kept_count=treated.height
+    )
 
 
-def treat(
+def treat_columns(
     frame: pl.DataFrame,
-    treatments: Mapping[str, Treatment],
+    treatments: Mapping[str, ColumnTreatment],
     key: bytes,
     *,
     dates: DateGrain = DateGrain.EXACT,
@@ -198,16 +200,20 @@ def treat(
     columns = [
         treated
         for column in frame.columns
-        if (treated := _treat(frame[column], treatments.get(column, Treatment.DROP), key, shift))
+        if (
+            treated := _treat(
+                frame[column], treatments.get(column, ColumnTreatment.DROP), key, shift
+            )
+        )
         is not None
     ]
-    shifted = {name for name, done in treatments.items() if done is Treatment.SHIFT}
+    shifted = {name for name, done in treatments.items() if done is ColumnTreatment.SHIFT}
     return pl.DataFrame(
-        [coarsened(column, dates) if column.name in shifted else column for column in columns]
+        [coarsen_dates(column, dates) if column.name in shifted else column for column in columns]
     )
 
 
-def coarsened(dates: pl.Series, grain: DateGrain) -> pl.Series:
+def coarsen_dates(dates: pl.Series, grain: DateGrain) -> pl.Series:
     """Return dates moved back to the first day of their week, month, quarter or year.
 
     >>> from datetime import date
@@ -218,28 +224,28 @@ def coarsened(dates: pl.Series, grain: DateGrain) -> pl.Series:
 
 
 def _treat(  # noqa: PLR0911  one line a treatment
-    column: pl.Series, treatment: Treatment, key: bytes, shift: pl.Series
+    column: pl.Series, treatment: ColumnTreatment, key: bytes, shift: pl.Series
 ) -> pl.Series | None:
     match treatment:
-        case Treatment.KEEP:
+        case ColumnTreatment.KEEP:
             return column
-        case Treatment.DROP:
+        case ColumnTreatment.DROP:
             return None
-        case Treatment.TOKEN:
-            return _mapped(column, lambda value: token(key, value))
-        case Treatment.SHIFT:
+        case ColumnTreatment.TOKEN:
+            return _mapped(column, lambda value: pseudonym(key, value))
+        case ColumnTreatment.SHIFT:
             return column + shift
-        case Treatment.BIRTH_BAND:
+        case ColumnTreatment.BIRTH_BAND:
             return _birth_band(column)
-        case Treatment.AREA:
+        case ColumnTreatment.AREA:
             return column.str.slice(0, 2)
-        case Treatment.RARE:
+        case ColumnTreatment.RARE:
             return _without_rare(column)
-        case Treatment.TEXT:
+        case ColumnTreatment.TEXT:
             return _mapped(column, mask_text)
 
 
-def token(key: bytes, value: str) -> str:
+def pseudonym(key: bytes, value: str) -> str:
     """Return the token of an identifier: the same in one room, unlinkable across rooms.
 
     >>> token(bytes(32), "p1") == token(bytes(32), "p1") != token(b"1" * 32, "p1")

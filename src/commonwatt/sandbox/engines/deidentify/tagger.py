@@ -21,20 +21,27 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.jit import njit
-from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.lists import weights_file
-from commonwatt.sandbox.engines.deidentify.tokens import COLUMNS, Atoms, Tokens
+from commonwatt.sandbox.engines.deidentify.tokens import COLUMNS, Atoms, TokenisedText
 
 KINDS: Final = (
-    Label.NAME, Label.ADDRESS, Label.PLACE, Label.ORGANISATION, Label.HOSPITAL, Label.DATE,
-    Label.PHONE, Label.MRN, Label.OTHER_NUMBER,
+    IdentifierLabel.NAME, IdentifierLabel.ADDRESS, IdentifierLabel.PLACE, IdentifierLabel.ORGANISATION, IdentifierLabel.HOSPITAL, IdentifierLabel.DATE,
+    IdentifierLabel.PHONE, IdentifierLabel.MRN, IdentifierLabel.OTHER_NUMBER,
 )  # fmt: skip
 _LEAST: Final = 2
 _PARTICLE: Final = "de|da|di|du|del|della|van|von|der|den|ten|ter|bin|al|el|la|le|dos|das|zu|y|e"
 _SMALL_BEFORE: Final = re.compile(rf"(?:(?!(?:{_PARTICLE}) )[a-z]+ )+(?=\S*[^\W\d_a-z])")
 _SMALL_AFTER: Final = re.compile(r"(?:,? [a-z]+)+$")
 _SHORT_NUMBER: Final = re.compile(r"#?\d{1,3}(?:\s?[A-Z]|[\-,./]\d+)?")
-_SPELT: Final = frozenset({Label.NAME, Label.PLACE, Label.ORGANISATION, Label.HOSPITAL})
+_SPELT: Final = frozenset(
+    {
+        IdentifierLabel.NAME,
+        IdentifierLabel.PLACE,
+        IdentifierLabel.ORGANISATION,
+        IdentifierLabel.HOSPITAL,
+    }
+)
 TAGS: Final = 1 + 2 * len(KINDS)
 """Tag 0 is outside; kind k begins with 1 + 2k and goes on with 2 + 2k."""
 
@@ -76,7 +83,7 @@ def feature_table() -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class TaggerWeights:
     """What training found.
 
     Args:
@@ -88,15 +95,15 @@ class Weights:
     moves: Scores
 
 
-def load_weights(path: Path) -> Weights:
+def load_weights(path: Path) -> TaggerWeights:
     """Return the weights in a file that `save_weights` wrote."""
     with np.load(path) as file:
         points = np.zeros((int(file["size"]), TAGS), dtype=np.int8)
         points[np.cumsum(file["steps"].astype(np.int64))] = file["rows"]
-        return Weights(points, file["moves"].astype(np.int64))
+        return TaggerWeights(points, file["moves"].astype(np.int64))
 
 
-def save_weights(weights: Weights, path: Path) -> None:
+def save_weights(weights: TaggerWeights, path: Path) -> None:
     """Write the rows that hold points, each by its distance from the one before."""
     used = np.flatnonzero(weights.points.any(axis=1))
     steps = np.diff(used, prepend=0)
@@ -111,12 +118,12 @@ def save_weights(weights: Weights, path: Path) -> None:
 
 
 @cache
-def own_weights() -> Weights:
+def shipped_weights() -> TaggerWeights:
     """Return the weights that ship with the package."""
     return load_weights(weights_file())
 
 
-def find_tagged(tokens: Tokens, weights: Weights) -> Iterator[Finding]:
+def find_tagged(tokens: TokenisedText, weights: TaggerWeights) -> Iterator[IdentifierSpan]:
     """Yield what the tagger takes for an identifier."""
     tags = best_tags(hashed_features(tokens.atoms, len(weights.points)), weights)
     for whole in spans(tokens, tags):
@@ -125,18 +132,22 @@ def find_tagged(tokens: Tokens, weights: Weights) -> Iterator[Finding]:
             yield found
 
 
-def _trimmed(text: str, found: Finding) -> Finding:
+def _trimmed(text: str, found: IdentifierSpan) -> IdentifierSpan:
     """Return a name without the small words before and after it, particles of names aside."""
-    if found.label is not Label.NAME:
+    if found.label is not IdentifierLabel.NAME:
         return found
     words = text[found.start : found.end]
     before, after = _SMALL_BEFORE.match(words), _SMALL_AFTER.search(words)
     first = before.end() if before else 0
     last = after.start() if after else len(words)
-    return Finding(found.start + first, found.start + last, found.label) if first < last else found
+    return (
+        IdentifierSpan(found.start + first, found.start + last, found.label)
+        if first < last
+        else found
+    )
 
 
-def _is_plausible(words: str, label: Label, *, flat: bool) -> bool:
+def _is_plausible(words: str, label: IdentifierLabel, *, flat: bool) -> bool:
     """Return whether a find can be what it was taken for.
 
     A name has capitals where its text has any, and none of what is spelt out is a
@@ -146,15 +157,17 @@ def _is_plausible(words: str, label: Label, *, flat: bool) -> bool:
         return False
     said = sum(char.isalnum() for char in words)
     short = said < _LEAST and words.isascii()
-    return not short and not (label in _SPELT | {Label.ADDRESS} and _SHORT_NUMBER.fullmatch(words))
+    return not short and not (
+        label in _SPELT | {IdentifierLabel.ADDRESS} and _SHORT_NUMBER.fullmatch(words)
+    )
 
 
-def spans(tokens: Tokens, tags: Sequence[int]) -> Iterator[Finding]:
+def spans(tokens: TokenisedText, tags: Sequence[int]) -> Iterator[IdentifierSpan]:
     """Yield the stretches that runs of tags name."""
     first, kind = 0, -1
     for i, tag in enumerate([*tags, 0]):
         if kind >= 0 and tag != 2 + 2 * kind:
-            yield Finding(tokens.starts[first], tokens.ends[i - 1], KINDS[kind])
+            yield IdentifierSpan(tokens.starts[first], tokens.ends[i - 1], KINDS[kind])
             kind = -1
         if tag and kind < 0:
             first, kind = i, (tag - 1) // 2
@@ -190,7 +203,7 @@ def _hash_all(
             out[i, f] = np.int32(mixed & mask)
 
 
-def best_tags(features: npt.NDArray[np.int32], weights: Weights) -> list[int]:
+def best_tags(features: npt.NDArray[np.int32], weights: TaggerWeights) -> list[int]:
     """Return the best sequence of tags."""
     if not len(features):
         return []

@@ -15,10 +15,16 @@ from typing import Final, Protocol, cast
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import DeidentifyError
-from commonwatt.sandbox.domain.findings import Finding, Label, beside, mask, merge
+from commonwatt.sandbox.domain.findings import (
+    IdentifierLabel,
+    IdentifierSpan,
+    add_disjoint,
+    mask,
+    merge,
+)
 from commonwatt.sandbox.engines.deidentify.names import find_chinese_names
 from commonwatt.sandbox.engines.deidentify.patterns import find_patterns, is_lot
-from commonwatt.sandbox.engines.deidentify.tagger import find_tagged, own_weights
+from commonwatt.sandbox.engines.deidentify.tagger import find_tagged, shipped_weights
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 
 _EPONYM: Final = re.compile(
@@ -28,18 +34,20 @@ _EPONYM: Final = re.compile(
     r"|manoeuvre|maneuver|procedure|purpura|psychosis)\b"
 )
 _FEWEST_DIGITS: Final = 5
-_NUMBERS: Final = frozenset({Label.MRN, Label.OTHER_NUMBER, Label.PHONE})
+_NUMBERS: Final = frozenset(
+    {IdentifierLabel.MRN, IdentifierLabel.OTHER_NUMBER, IdentifierLabel.PHONE}
+)
 
 
 class Recogniser(Protocol):
     """Finds identifiers in a text; a model of a site's own is one."""
 
-    def __call__(self, text: str, /) -> Iterable[Finding]:
+    def __call__(self, text: str, /) -> Iterable[IdentifierSpan]:
         """Return what was found, in code points of `text`, in any order."""
         ...
 
 
-def find_identifiers(text: str, *, more: Sequence[Recogniser] = ()) -> list[Finding]:
+def find_identifiers(text: str, *, more: Sequence[Recogniser] = ()) -> list[IdentifierSpan]:
     """Return what in `text` could say who a person is, in order, without overlap.
 
     >>> [found.label.value for found in find_identifiers("Dr Chan saw A123456(3)")]
@@ -48,20 +56,20 @@ def find_identifiers(text: str, *, more: Sequence[Recogniser] = ()) -> list[Find
     shaped = find_patterns(text)
     named = find_chinese_names(text)
     tokens = tokenise(text, shaped, named)
-    tagged = (one for one in find_tagged(tokens, own_weights()) if not _is_no_one(text, one))
+    tagged = (one for one in find_tagged(tokens, shipped_weights()) if not _is_no_one(text, one))
     # What rules found keeps its kind, whatever the tagger takes its surroundings for.
-    found = beside(merge([*shaped, *named]), tagged)
+    found = add_disjoint(merge([*shaped, *named]), tagged)
     for recogniser in more:
         found = merge([*found, *recogniser(text)])
     return found
 
 
-def _is_no_one(text: str, found: Finding) -> bool:
+def _is_no_one(text: str, found: IdentifierSpan) -> bool:
     """Return whether a find is goods, a plain count, or a disease named after someone."""
     if found.label in _NUMBERS:
         digits = sum(map(str.isdigit, text[found.start : found.end]))
         return digits < _FEWEST_DIGITS or is_lot(text, found.start, found.end)
-    return found.label is Label.NAME and bool(_EPONYM.match(text, found.end))
+    return found.label is IdentifierLabel.NAME and bool(_EPONYM.match(text, found.end))
 
 
 def mask_text(text: str, *, more: Sequence[Recogniser] = ()) -> str:

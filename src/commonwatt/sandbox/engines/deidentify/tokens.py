@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.sandbox.domain.findings import Finding
+from commonwatt.sandbox.domain.findings import IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.lists import names_of
 
 COLUMNS: Final = ("word", "shape", "lists", "begin", "end", "before", "kind")
@@ -64,7 +64,7 @@ Atoms = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenisedText:
     """Tokens of one text.
 
     Args:
@@ -84,11 +84,11 @@ class Tokens:
 
 def tokenise(
     text: str,
-    known: Iterable[Finding] = (),
-    hints: Iterable[Finding] = (),
+    known: Iterable[IdentifierSpan] = (),
+    hints: Iterable[IdentifierSpan] = (),
     *,
     unlisted: bool = False,
-) -> Tokens:
+) -> TokenisedText:
     """Return the tokens of `text`.
 
     Args:
@@ -118,7 +118,7 @@ def tokenise(
     for found in hints:
         first, stop = np.searchsorted(starts, found.start), np.searchsorted(starts, found.end)
         atoms[first:stop, 6] ^= _HINT
-    return Tokens(text, bool(flat), starts, ends, atoms)
+    return TokenisedText(text, bool(flat), starts, ends, atoms)
 
 
 def _hashed(text: str) -> int:

@@ -19,14 +19,14 @@ from typing import Final
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolationError
-from commonwatt.sandbox.domain.job import Limits
+from commonwatt.sandbox.domain.job import JobLimits
 
 ROOT: Final = Path("/sys/fs/cgroup")
 _PERIOD_US: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ControlGroup:
     """The folders of one job's control group, one a controller in version 1."""
 
     folders: dict[str, Path]
@@ -93,7 +93,7 @@ class Group:
                 folder.rmdir()
 
 
-def make_group(name: str, limits: Limits, *, root: Path = ROOT) -> Group:
+def make_group(name: str, limits: JobLimits, *, root: Path = ROOT) -> ControlGroup:
     """Make a control group with `limits` and return it.
 
     Raises:
@@ -108,7 +108,7 @@ def make_group(name: str, limits: Limits, *, root: Path = ROOT) -> Group:
                 found=Message("no such controller"),
                 wanted=Message("control groups that limit memory and processes"),
             )
-    group = Group({key: parent / f"commonwatt-{name}" for key, parent in parents.items()})
+    group = ControlGroup({key: parent / f"commonwatt-{name}" for key, parent in parents.items()})
     try:
         for folder in dict.fromkeys(group.folders.values()):
             folder.mkdir()
@@ -123,7 +123,7 @@ def make_group(name: str, limits: Limits, *, root: Path = ROOT) -> Group:
     return group
 
 
-def sweep_groups(*, root: Path = ROOT) -> None:
+def remove_orphaned_groups(*, root: Path = ROOT) -> None:
     """Remove the empty groups of runners that were killed before they could."""
     unified = (root / "cgroup.controllers").exists()
     parents = {root / "commonwatt"} if unified else set(_legacy_parents(root).values())
@@ -142,7 +142,7 @@ def is_running(name: str) -> bool:
     return Path("/proc", name.split("-", maxsplit=1)[0]).exists()
 
 
-def _settings(limits: Limits, *, unified: bool) -> dict[str, dict[str, str]]:
+def _settings(limits: JobLimits, *, unified: bool) -> dict[str, dict[str, str]]:
     quota = int(limits.cpus * _PERIOD_US)
     if unified:
         return {

@@ -17,13 +17,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
 
 _PIECE: Final = 1 << 20
 
 
-class Refusal(StrEnum):
+class CollectionRefusal(StrEnum):
     """Why a thing in the output folder stayed there."""
 
     UNDECLARED = "undeclared name"
@@ -37,14 +37,14 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class CollectedOutput:
     """One collected file; `path` lies in the room and is not yet released.
 
     `trimmed` says that words riding in a picture were taken out.
     """
 
     name: str
-    kind: Kind
+    kind: OutputKind
     sha256: str
     size_bytes: int
     path: Path
@@ -52,14 +52,16 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class CollectionResult:
     """What came out, and how often each reason kept something in."""
 
-    outputs: tuple[Output, ...]
-    refusals: dict[Refusal, int]
+    outputs: tuple[CollectedOutput, ...]
+    refusals: dict[CollectionRefusal, int]
 
 
-def collect(folder_fd: int, declared: Mapping[str, Kind], to: Path, *, limit: int) -> Collection:
+def collect(
+    folder_fd: int, declared: Mapping[str, OutputKind], to: Path, *, limit: int
+) -> CollectionResult:
     """Copy the declared outputs from `folder_fd` to the folder `to`.
 
     Args:
@@ -68,30 +70,32 @@ def collect(folder_fd: int, declared: Mapping[str, Kind], to: Path, *, limit: in
         to: An existing folder of the room that only the custodian reads.
         limit: Most bytes of one file [B].
     """
-    outputs: list[Output] = []
-    refusals: dict[Refusal, int] = {}
+    outputs: list[CollectedOutput] = []
+    refusals: dict[CollectionRefusal, int] = {}
     root = os.open(
         ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd
     )
     try:
         for name in sorted(os.listdir(root)):
             found = _take(root, name, declared, to, limit)
-            if isinstance(found, Refusal):
+            if isinstance(found, CollectionRefusal):
                 refusals[found] = refusals.get(found, 0) + 1
             else:
                 outputs.append(found)
                 if found.trimmed:
-                    refusals[Refusal.TRIMMED] = refusals.get(Refusal.TRIMMED, 0) + 1
+                    refusals[CollectionRefusal.TRIMMED] = (
+                        refusals.get(CollectionRefusal.TRIMMED, 0) + 1
+                    )
     finally:
         os.close(root)
-    return Collection(tuple(outputs), refusals)
+    return CollectionResult(tuple(outputs), refusals)
 
 
 def _take(
-    root: int, name: str, declared: Mapping[str, Kind], to: Path, limit: int
-) -> Output | Refusal:
+    root: int, name: str, declared: Mapping[str, OutputKind], to: Path, limit: int
+) -> CollectedOutput | CollectionRefusal:
     if name not in declared:
-        return Refusal.UNDECLARED
+        return CollectionRefusal.UNDECLARED
     before = os.stat(name, dir_fd=root, follow_symlinks=False)
     if refusal := _fault(before, limit):
         return refusal
@@ -102,25 +106,25 @@ def _take(
         if (opened.st_ino, opened.st_dev, opened.st_size) != (
             before.st_ino, before.st_dev, before.st_size,
         ):  # fmt: skip
-            return Refusal.CHANGED
+            return CollectionRefusal.CHANGED
         data = _read(file.fileno(), limit)
     if len(data) != before.st_size:
-        return Refusal.CHANGED
+        return CollectionRefusal.CHANGED
     clean = as_kind(data, declared[name])
     if clean is None:
-        return Refusal.WRONG_KIND
+        return CollectionRefusal.WRONG_KIND
     return _keep(name, declared[name], clean, to, trimmed=len(clean) < len(data))
 
 
-def _fault(status: os.stat_result, limit: int) -> Refusal | None:
+def _fault(status: os.stat_result, limit: int) -> CollectionRefusal | None:
     if not stat.S_ISREG(status.st_mode):
-        return Refusal.NOT_A_FILE
+        return CollectionRefusal.NOT_A_FILE
     if status.st_nlink != 1:
-        return Refusal.LINKED
+        return CollectionRefusal.LINKED
     if status.st_size > limit:
-        return Refusal.TOO_LARGE
+        return CollectionRefusal.TOO_LARGE
     if status.st_blocks * 512 < status.st_size:
-        return Refusal.SPARSE
+        return CollectionRefusal.SPARSE
     return None
 
 
@@ -133,7 +137,7 @@ def _read(fd: int, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _keep(name: str, kind: Kind, data: bytes, to: Path, *, trimmed: bool) -> Output:
+def _keep(name: str, kind: OutputKind, data: bytes, to: Path, *, trimmed: bool) -> CollectedOutput:
     digest = hashlib.sha256(data).hexdigest()
     path = to / digest
     draft = to / f".{digest}.draft"
@@ -143,6 +147,6 @@ def _keep(name: str, kind: Kind, data: bytes, to: Path, *, trimmed: bool) -> Out
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    return Output(
+    return CollectedOutput(
         name=name, kind=kind, sha256=digest, size_bytes=len(data), path=path, trimmed=trimmed
     )

@@ -6,7 +6,7 @@ root of the machine, because each job gets a user id of its own there. The
 command proves that machine's isolation, runs the job in the same cage as
 always, and leaves what was collected and how it ended. `collect_step` reads
 that, believes no byte without its digest and its kind, and returns the same
-`Ended` as `Node.run`. `Elsewhere` is both as a runner for `Room.submit`.
+`Ended` as `Node.run`. `RemoteJobRunner` is both as a runner for `Room.submit`.
 
 The engine's own limits (`srun --mem --cpus-per-task --time`) come on top and
 must not be below the job's. The folder holds no record, only paths of tables.
@@ -28,17 +28,17 @@ from typing import Any
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolationError
-from commonwatt.sandbox.domain.job import Job, Kind, Language, Limits
-from commonwatt.sandbox.engines.isolation.collect import Output, Refusal
-from commonwatt.sandbox.engines.isolation.node import Ended, Ending, open_node
+from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits, OutputKind
+from commonwatt.sandbox.engines.isolation.collect import CollectedOutput, CollectionRefusal
+from commonwatt.sandbox.engines.isolation.node import JobEnding, JobOutcome, prove_node
 from commonwatt.sandbox.engines.isolation.output_kinds import as_kind
-from commonwatt.sandbox.engines.isolation.runtime import Runtime
+from commonwatt.sandbox.engines.isolation.runtime import JobRuntime
 
 _JOB, _ENDED, _LOG, _OUTPUTS = "job.json", "ended.json", "log", "outputs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class HandoverStep:
     """What an engine needs to start a caged job.
 
     Args:
@@ -51,10 +51,10 @@ class Step:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     stage: Path
-    limits: Limits
+    limits: JobLimits
 
 
-def prepare_step(job: Job, stage: Path, node_folder: Path) -> Step:
+def prepare_step(job: IsolatedJob, stage: Path, node_folder: Path) -> HandoverStep:
     """Write `job` into the new folder `stage` and return the command that runs it.
 
     Args:
@@ -74,13 +74,13 @@ def prepare_step(job: Job, stage: Path, node_folder: Path) -> Step:
     }  # fmt: skip
     (stage / _JOB).write_text(json.dumps(facts), encoding="utf-8")
     argv = (sys.executable, "-I", "-m", __name__, str(stage), str(node_folder))
-    return Step(
+    return HandoverStep(
         argv=argv, environment={"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}, stage=stage,
         limits=job.limits,
     )  # fmt: skip
 
 
-def collect_step(step: Step, to: Path) -> Ended:
+def collect_step(step: HandoverStep, to: Path) -> JobOutcome:
     """Return how a step ended, with its outputs checked again and moved into `to`.
 
     Raises:
@@ -94,44 +94,44 @@ def collect_step(step: Step, to: Path) -> Ended:
             "step", found=Message("no end on record"), wanted=Message("a step that ran to its end")
         ) from None
     outputs = tuple(_fetch(step.stage, given, to) for given in facts.pop("outputs"))
-    refusals = {Refusal(name): count for name, count in facts.pop("refusals").items()}
-    ending = Ending(facts.pop("ending"))
-    return Ended(ending=ending, outputs=outputs, refusals=refusals, log=log, **facts)
+    refusals = {CollectionRefusal(name): count for name, count in facts.pop("refusals").items()}
+    ending = JobEnding(facts.pop("ending"))
+    return JobOutcome(ending=ending, outputs=outputs, refusals=refusals, log=log, **facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Elsewhere:
+class RemoteJobRunner:
     """A runner whose jobs another engine starts.
 
     Args:
         stages: A folder that both machines see.
         node_folder: Where the other machine keeps locks and stages.
-        start: Starts a step and returns when it has ended, well or not.
+        submit_step: Starts a step and returns when it has ended, well or not.
         runtime: What jobs run on there.
     """
 
     stages: Path
     node_folder: Path
-    start: Callable[[Step], object]
-    runtime: Runtime = field(default_factory=Runtime)
+    submit_step: Callable[[HandoverStep], object]
+    runtime: JobRuntime = field(default_factory=JobRuntime)
 
-    def environment(self, language: Language) -> Mapping[str, str]:
+    def environment(self, language: JobLanguage) -> Mapping[str, str]:
         """Return what jobs run on, by name."""
         return self.runtime.record(language)
 
-    def run(self, job: Job, *, to: Path) -> Ended:
+    def run(self, job: IsolatedJob, *, to: Path) -> JobOutcome:
         """Run `job` elsewhere and collect its outputs into the folder `to`."""
         step = prepare_step(job, self.stages / f"step-{secrets.token_hex(6)}", self.node_folder)
         try:
-            self.start(step)
+            self.submit_step(step)
             return collect_step(step, to)
         finally:
             shutil.rmtree(step.stage)
 
 
-def _fetch(stage: Path, given: Mapping[str, Any], to: Path) -> Output:
+def _fetch(stage: Path, given: Mapping[str, Any], to: Path) -> CollectedOutput:
     """Return one output, if its bytes are those that the step named, of their kind."""
-    kind = Kind(given["kind"])
+    kind = OutputKind(given["kind"])
     fd = os.open(stage / _OUTPUTS / str(given["sha256"]), os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(fd, "rb") as file:
         data = file.read()
@@ -142,13 +142,13 @@ def _fetch(stage: Path, given: Mapping[str, Any], to: Path) -> Output:
     draft.write_bytes(data)
     draft.chmod(0o600)
     draft.replace(path)
-    return Output(
+    return CollectedOutput(
         name=str(given["name"]), kind=kind, sha256=str(given["sha256"]), size_bytes=len(data),
         path=path, trimmed=bool(given["trimmed"]),
     )  # fmt: skip
 
 
-def _read_job(stage: Path) -> Job:
+def _read_job(stage: Path) -> IsolatedJob:
     """Return the job of a stage, if its inputs are the bytes that were meant.
 
     Raises:
@@ -159,16 +159,16 @@ def _read_job(stage: Path) -> Job:
     for name, path in inputs.items():
         if file_sha256(path) != facts["inputs"][name]["sha256"]:
             raise IsolationError(name, found=Message("bytes other than those meant"))
-    return Job(
-        code=facts["code"], inputs=inputs, language=Language(facts["language"]),
-        outputs={name: Kind(kind) for name, kind in facts["outputs"].items()},
-        limits=Limits(**facts["limits"]),
+    return IsolatedJob(
+        code=facts["code"], inputs=inputs, language=JobLanguage(facts["language"]),
+        outputs={name: OutputKind(kind) for name, kind in facts["outputs"].items()},
+        limits=JobLimits(**facts["limits"]),
     )  # fmt: skip
 
 
 def _run(stage: Path, node_folder: Path) -> None:
     """Do a step on this machine; the end is written last."""
-    ended = open_node(node_folder).run(_read_job(stage), to=stage / _OUTPUTS)
+    ended = prove_node(node_folder).run(_read_job(stage), to=stage / _OUTPUTS)
     (stage / _LOG).write_bytes(ended.log)
     facts = {
         "ending": ended.ending.value, "exit_code": ended.exit_code, "wall_s": ended.wall_s,

@@ -21,18 +21,21 @@ from typing import Any, Final
 
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolationError
-from commonwatt.sandbox.domain.job import Job, Language, Limits
+from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits
 from commonwatt.sandbox.engines.isolation.cgroups import (
-    Group,
+    ControlGroup,
     is_running,
     make_group,
-    sweep_groups,
+    remove_orphaned_groups,
 )
-from commonwatt.sandbox.engines.isolation.collect import Output, Refusal, collect
+from commonwatt.sandbox.engines.isolation.collect import CollectedOutput, CollectionRefusal, collect
 from commonwatt.sandbox.engines.isolation.mounts import make_memory_folder
 from commonwatt.sandbox.engines.isolation.probe import PROBE, check_probe
-from commonwatt.sandbox.engines.isolation.runtime import Runtime, program_place
-from commonwatt.sandbox.engines.isolation.supervise import Driven, drive
+from commonwatt.sandbox.engines.isolation.runtime import JobRuntime, program_place
+from commonwatt.sandbox.engines.isolation.supervise import (
+    IsolatedProcessResult,
+    run_isolated_process,
+)
 
 _FIRST_UID: Final = 1_879_000_000
 _UIDS: Final = 256
@@ -46,7 +49,7 @@ _TOOLS: Final = Path(__file__).with_name("inside")
 """What a job may import, shown as `/opt/room`."""
 
 
-class Ending(StrEnum):
+class JobEnding(StrEnum):
     """How a job ended."""
 
     DONE = "done"
@@ -56,7 +59,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class JobOutcome:
     """What is known of a job that ran; holds no value of a record.
 
     Args:
@@ -65,30 +68,30 @@ class Ended:
             foreign code beside records: it stays in the room.
     """
 
-    ending: Ending
+    ending: JobEnding
     exit_code: int
     wall_s: float
     cpu_s: float
     memory_peak_bytes: int
-    outputs: tuple[Output, ...]
-    refusals: dict[Refusal, int]
+    outputs: tuple[CollectedOutput, ...]
+    refusals: dict[CollectionRefusal, int]
     log: bytes
     log_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """A machine whose isolation was proved; make one with `open_node`."""
+class IsolationNode:
+    """A machine whose isolation was proved; make one with `prove_node`."""
 
     folder: Path
-    runtime: Runtime
+    runtime: JobRuntime
     bubblewrap: Path
 
-    def environment(self, language: Language) -> Mapping[str, str]:
+    def environment(self, language: JobLanguage) -> Mapping[str, str]:
         """Return what jobs run on, by name, so that a run can be repeated."""
         return self.runtime.record(language)
 
-    def run(self, job: Job, *, to: Path) -> Ended:
+    def run(self, job: IsolatedJob, *, to: Path) -> JobOutcome:
         """Run `job` to its end and collect its outputs into the folder `to`.
 
         Raises:
@@ -97,9 +100,9 @@ class Node:
         with ExitStack() as stack:
             uid = stack.enter_context(_claim_uid(self.folder))
             cage = stack.enter_context(_cage(self, job, uid))
-            driven = drive(cage.plan, cage.folders, cage.group, job.limits)
+            driven = run_isolated_process(cage.plan, cage.folders, cage.group, job.limits)
             found = collect(cage.folders["out"], job.outputs, to, limit=job.limits.output_bytes)
-            return Ended(
+            return JobOutcome(
                 ending=_ending(driven, cage.group),
                 exit_code=driven.exit_code,
                 wall_s=driven.wall_s,
@@ -113,23 +116,23 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cage:
+class _PreparedIsolation:
     """Everything that stands before the first process of a job."""
 
-    group: Group
+    group: ControlGroup
     folders: dict[str, int]
     plan: dict[str, Any]
 
 
-def _ending(driven: Driven, group: Group) -> Ending:
+def _ending(driven: IsolatedProcessResult, group: ControlGroup) -> JobEnding:
     if group.ran_out_of_memory():
-        return Ending.OUT_OF_MEMORY
+        return JobEnding.OUT_OF_MEMORY
     if driven.timed_out:
-        return Ending.TIMED_OUT
-    return Ending.DONE if driven.exit_code == 0 else Ending.FAILED
+        return JobEnding.TIMED_OUT
+    return JobEnding.DONE if driven.exit_code == 0 else JobEnding.FAILED
 
 
-def open_node(folder: Path, *, runtime: Runtime | None = None) -> Node:
+def prove_node(folder: Path, *, runtime: JobRuntime | None = None) -> IsolationNode:
     """Prove that this machine can cage a job, and return it as a node.
 
     A probe runs exactly as jobs will and reports what it can see and do.
@@ -150,16 +153,16 @@ def open_node(folder: Path, *, runtime: Runtime | None = None) -> Node:
         )
     (folder / "stage").mkdir(parents=True, exist_ok=True)
     _sweep(folder / "stage")
-    node = Node(folder, runtime or Runtime(), find_bubblewrap())
+    node = IsolationNode(folder, runtime or JobRuntime(), find_bubblewrap())
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        ended = node.run(Job(code=PROBE, limits=Limits(wall_s=30.0)), to=Path(place))
+        ended = node.run(IsolatedJob(code=PROBE, limits=JobLimits(wall_s=30.0)), to=Path(place))
     check_probe(ended.log)
     return node
 
 
 def _sweep(stages: Path) -> None:
     """Remove what runners left that were killed."""
-    sweep_groups()
+    remove_orphaned_groups()
     for path in stages.iterdir():
         if not is_running(path.name):
             if path.is_dir():
@@ -207,7 +210,7 @@ def _claim_uid(folder: Path) -> Generator[int]:
 
 
 @contextmanager
-def _cage(node: Node, job: Job, uid: int) -> Generator[_Cage]:
+def _cage(node: IsolationNode, job: IsolatedJob, uid: int) -> Generator[_PreparedIsolation]:
     name = f"{os.getpid()}-{uid - _FIRST_UID}"
     stage = node.folder / "stage" / name
     stage.mkdir(parents=True, exist_ok=True)
@@ -224,10 +227,10 @@ def _cage(node: Node, job: Job, uid: int) -> Generator[_Cage]:
         for fd in folders.values():
             stack.callback(os.close, fd)
         plan = _plan(node, job, uid, stage=stage, program=program, group=group)
-        yield _Cage(group, folders, plan)
+        yield _PreparedIsolation(group, folders, plan)
 
 
-def _memory_folders(limits: Limits, uid: int) -> dict[str, int]:
+def _memory_folders(limits: JobLimits, uid: int) -> dict[str, int]:
     sizes = {
         "out": (limits.output_bytes, limits.output_files),
         "tmp": (limits.scratch_bytes, _SCRATCH_INODES),
@@ -240,7 +243,13 @@ def _memory_folders(limits: Limits, uid: int) -> dict[str, int]:
 
 
 def _plan(
-    node: Node, job: Job, uid: int, *, stage: Path, program: Path, group: Group
+    node: IsolationNode,
+    job: IsolatedJob,
+    uid: int,
+    *,
+    stage: Path,
+    program: Path,
+    group: ControlGroup,
 ) -> dict[str, Any]:
     shown = {"python": node.runtime.prefix, "site": node.runtime.site, "room": _TOOLS}
     shown |= {"program": program}
@@ -258,7 +267,7 @@ def _plan(
     }
 
 
-def _rlimits(limits: Limits) -> dict[str, int]:
+def _rlimits(limits: JobLimits) -> dict[str, int]:
     return {
         "RLIMIT_CORE": 0,
         "RLIMIT_CPU": limits.cpu_s,
@@ -273,7 +282,7 @@ def _rlimits(limits: Limits) -> dict[str, int]:
     }
 
 
-def _argv(node: Node, job: Job, stage: Path) -> list[str]:
+def _argv(node: IsolationNode, job: IsolatedJob, stage: Path) -> list[str]:
     argv = [str(node.bubblewrap), *_CAGE.split(), "--hostname", "room"]
     argv += ["--uid", _INSIDE_UID, "--gid", _INSIDE_UID]
     argv += _system_libraries()
@@ -281,7 +290,7 @@ def _argv(node: Node, job: Job, stage: Path) -> list[str]:
     argv += ["--ro-bind", str(stage / "site"), "/opt/site"]
     argv += ["--ro-bind", str(stage / "room"), "/opt/room"]
     argv += ["--ro-bind", str(stage / "program"), program_place(job.language)]
-    argv += node.runtime.shown(job.language)
+    argv += node.runtime.mount_arguments(job.language)
     for name in job.inputs:
         argv += ["--ro-bind", str(stage / f"in-{name}"), f"/data/{name}"]
     argv += ["--proc", "/proc", "--dev", "/dev"]

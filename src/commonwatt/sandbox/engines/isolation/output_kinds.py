@@ -11,14 +11,14 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from commonwatt.sandbox.domain.job import Kind
+from commonwatt.sandbox.domain.job import OutputKind
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"pHYs", b"IDAT", b"IEND"})
 _SIDES: Final = 16_384
 
 
-def as_kind(data: bytes, kind: Kind) -> bytes | None:
+def as_kind(data: bytes, kind: OutputKind) -> bytes | None:
     r"""Return the bytes of `kind` that may go on to review, or None.
 
     Text of any sort is UTF-8 without control characters, which no binary pickle,
@@ -30,10 +30,10 @@ def as_kind(data: bytes, kind: Kind) -> bytes | None:
     >>> as_kind(b"\x80\x04\x95.", Kind.CSV) is None
     True
     """
-    if kind is Kind.PNG:
+    if kind is OutputKind.PNG:
         return _pixels_only(data)
     text = _plain_text(data)
-    if text is None or (kind in (Kind.JSON, Kind.MODEL) and not _is_json(text)):
+    if text is None or (kind in (OutputKind.JSON, OutputKind.MODEL) and not _is_json(text)):
         return None
     return data
 

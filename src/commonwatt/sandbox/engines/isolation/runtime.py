@@ -14,18 +14,18 @@ from typing import Final
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolationError
-from commonwatt.sandbox.domain.job import Language, Limits
+from commonwatt.sandbox.domain.job import JobLanguage, JobLimits
 
 _R_HOME: Final = Path("/usr/lib/R")
 _R_SHARE: Final = Path("/usr/share/R")
 _R_TOOLS: Final = ("/bin/sh", "/usr/bin/which", "/usr/bin/uname", "/usr/bin/rm")
 """R asks a shell what the machine is before it loads its own packages, and cleans up with
 one at its end; they give a job nothing that its own code could not do."""
-_PLACES: Final = {Language.PYTHON: "/job/main.py", Language.R: "/job/main.R"}
+_PLACES: Final = {JobLanguage.PYTHON: "/job/main.py", JobLanguage.R: "/job/main.R"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
+class JobRuntime:
     """The read-only programs that a job may use.
 
     Args:
@@ -48,13 +48,13 @@ class Runtime:
         """Return R's own program; the shell script around it needs a shell."""
         return self.r_home / "bin" / "exec" / "R"
 
-    def command(self, language: Language) -> list[str]:
+    def command(self, language: JobLanguage) -> list[str]:
         """Return the command that runs a job's program inside the cage.
 
         Raises:
             IsolationError: The language is not installed.
         """
-        if language is Language.PYTHON:
+        if language is JobLanguage.PYTHON:
             return [str(self.python), _PLACES[language]]
         if not self.r.is_file():
             raise IsolationError(
@@ -64,9 +64,9 @@ class Runtime:
             )
         return [str(self.r), "--vanilla", "--no-echo", f"--file={_PLACES[language]}"]
 
-    def shown(self, language: Language) -> list[str]:
+    def mount_arguments(self, language: JobLanguage) -> list[str]:
         """Return bubblewrap's words for what only this language needs."""
-        if language is Language.PYTHON:
+        if language is JobLanguage.PYTHON:
             return []
         share = str(_R_SHARE)
         words = ["--ro-bind-try", share, share]
@@ -74,7 +74,7 @@ class Runtime:
             words += ["--ro-bind-try", str(Path(tool).resolve()), tool]
         return words
 
-    def variables(self, language: Language, limits: Limits) -> dict[str, str]:
+    def variables(self, language: JobLanguage, limits: JobLimits) -> dict[str, str]:
         """Return the whole environment of a job."""
         threads = str(max(1, int(limits.cpus)))
         common = {
@@ -84,7 +84,7 @@ class Runtime:
             "OMP_NUM_THREADS": threads,
             "OPENBLAS_NUM_THREADS": threads,
         }
-        if language is Language.R:
+        if language is JobLanguage.R:
             return common | self._r_variables()
         return common | {
             "PYTHONPATH": "/opt/site:/opt/room",
@@ -93,9 +93,9 @@ class Runtime:
             "POLARS_MAX_THREADS": threads,
         }
 
-    def record(self, language: Language) -> dict[str, str]:
+    def record(self, language: JobLanguage) -> dict[str, str]:
         """Return what a job of this language runs on, for the ledger."""
-        if language is Language.R:
+        if language is JobLanguage.R:
             packages = sorted(self.r_home.glob("library/*/DESCRIPTION"))
             return {
                 "r_sha256": file_sha256(self.r),
@@ -118,7 +118,7 @@ class Runtime:
         }
 
 
-def program_place(language: Language) -> str:
+def program_place(language: JobLanguage) -> str:
     """Return where a job's program stands inside the cage."""
     return _PLACES[language]
 

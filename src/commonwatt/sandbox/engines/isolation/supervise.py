@@ -22,8 +22,8 @@ from typing import Any, Final
 import commonwatt.sandbox.engines.isolation.launch as launch
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolationError
-from commonwatt.sandbox.domain.job import Limits
-from commonwatt.sandbox.engines.isolation.cgroups import Group
+from commonwatt.sandbox.domain.job import JobLimits
+from commonwatt.sandbox.engines.isolation.cgroups import ControlGroup
 from commonwatt.sandbox.engines.isolation.seccomp import filter_program
 
 _NAMESPACES: Final = {
@@ -34,7 +34,7 @@ _PIECE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Driven:
+class IsolatedProcessResult:
     """How the first process of a cage ended, and the start of what it printed."""
 
     exit_code: int
@@ -45,9 +45,9 @@ class Driven:
     log_cut: bool
 
 
-def drive(
-    plan: Mapping[str, Any], folders: Mapping[str, int], group: Group, limits: Limits
-) -> Driven:
+def run_isolated_process(
+    plan: Mapping[str, Any], folders: Mapping[str, int], group: ControlGroup, limits: JobLimits
+) -> IsolatedProcessResult:
     """Run the cage that `plan` describes to its end.
 
     Args:
@@ -70,8 +70,8 @@ def drive(
         process = _spawn((whole, *folders.values(), *inside.values()))
         try:
             _replace_by_nothing(info_inside)
-            watch = _Watch(process, limits, started)
-            watch.attend(info, gate)
+            watch = _IsolatedProcessMonitor(process, limits, started)
+            watch.read_until_end(info, gate)
         finally:
             group.kill()
             _, status, use = os.wait4(process.pid, 0)
@@ -79,7 +79,7 @@ def drive(
         watch.drain()
         if not watch.released:
             raise _not_built(watch)
-        return Driven(
+        return IsolatedProcessResult(
             exit_code=process.returncode,
             wall_s=time.monotonic() - started,
             cpu_s=use.ru_utime + use.ru_stime,
@@ -89,10 +89,10 @@ def drive(
         )
 
 
-class _Watch:
+class _IsolatedProcessMonitor:
     """What is seen of a running cage from outside."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, started: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], limits: JobLimits, started: float) -> None:
         assert process.stdout is not None
         self.output = process.stdout
         os.set_blocking(self.output.fileno(), False)
@@ -101,7 +101,7 @@ class _Watch:
         self._pid, self._deadline = process.pid, started + limits.wall_s
         self._info = bytearray()
 
-    def attend(self, info: int, gate: int) -> None:
+    def read_until_end(self, info: int, gate: int) -> None:
         """Read what comes until the first process ends or time is up."""
         ended = os.pidfd_open(self._pid)
         try:
@@ -179,7 +179,7 @@ def check_namespaces(report: Mapping[str, Any], ours: Path = Path("/proc/self/ns
             )
 
 
-def _not_built(watch: _Watch) -> IsolationError:
+def _not_built(watch: _IsolatedProcessMonitor) -> IsolationError:
     """Say why the cage failed; only our own tools have written so far."""
     lines = bytes(watch.log).decode("utf-8", "replace").strip().splitlines()
     return IsolationError(

@@ -15,11 +15,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import BudgetError
+from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.engines.privacy.measures import check_epsilon
 
 MILLION: Final = 1_000_000
-ROOM: Final = ""
+WHOLE_PROJECT: Final = ""
 """The name under which a room's own budget is kept."""
 
 metadata = sa.MetaData()
@@ -44,7 +44,7 @@ spends = sa.Table(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
+class BudgetBalance:
     """A budget: epsilon allowed and spent, exact to a millionth."""
 
     limit: float
@@ -56,7 +56,7 @@ class Balance:
         return round(self.limit - self.spent, 6)
 
 
-def micro(epsilon: float) -> int:
+def to_micro_epsilon(epsilon: float) -> int:
     """Return a cost in whole millionths of epsilon, rounded up.
 
     >>> micro(0.1), micro(1e-9)
@@ -66,7 +66,7 @@ def micro(epsilon: float) -> int:
     return math.ceil(epsilon * MILLION - 1e-6)
 
 
-def grant(tx: sa.Connection, room: str, epsilon: float, *, person: str = ROOM) -> None:
+def grant(tx: sa.Connection, project: str, epsilon: float, *, person: str = WHOLE_PROJECT) -> None:
     """Set the budget of a room, or of a person in it.
 
     A budget that was granted may be raised; what was spent stays spent.
@@ -76,19 +76,19 @@ def grant(tx: sa.Connection, room: str, epsilon: float, *, person: str = ROOM) -
     """
     check_epsilon(epsilon)
     limit = math.floor(epsilon * MILLION + 1e-6)
-    found = _row(tx, room, person)
+    found = _row(tx, project, person)
     if found is None:
-        row = {"room": room, "person": person, "limit_micro": limit, "spent_micro": 0}
+        row = {"room": project, "person": person, "limit_micro": limit, "spent_micro": 0}
         tx.execute(budgets.insert().values(row))
         return
     if limit < found.spent_micro:
-        raise BudgetError(
-            _where(room, person), found=Message("more spent already than the new limit")
+        raise PrivacyBudgetError(
+            _where(project, person), found=Message("more spent already than the new limit")
         )
-    tx.execute(_of(room, person).values(limit_micro=limit))
+    tx.execute(_of(project, person).values(limit_micro=limit))
 
 
-def spend(tx: sa.Connection, room: str, person: str, epsilon: float, *, purpose: str) -> None:
+def spend(tx: sa.Connection, project: str, person: str, epsilon: float, *, purpose: str) -> None:
     """Take `epsilon` from the room's and the person's budgets, or neither.
 
     The caller commits `tx` before the answer is computed.
@@ -96,23 +96,23 @@ def spend(tx: sa.Connection, room: str, person: str, epsilon: float, *, purpose:
     Raises:
         BudgetError: Either budget is missing or does not cover the cost.
     """
-    cost = micro(epsilon)
-    for owner in (ROOM, person):
-        _take(tx, room, owner, cost)
-    row = {"room": room, "person": person, "cost_micro": cost, "purpose": purpose}
+    cost = to_micro_epsilon(epsilon)
+    for owner in (WHOLE_PROJECT, person):
+        _take(tx, project, owner, cost)
+    row = {"room": project, "person": person, "cost_micro": cost, "purpose": purpose}
     tx.execute(spends.insert().values(row))
 
 
-def balance(tx: sa.Connection, room: str, person: str = ROOM) -> Balance:
+def balance(tx: sa.Connection, project: str, person: str = WHOLE_PROJECT) -> BudgetBalance:
     """Return the budget of a room or of a person in it.
 
     Raises:
         BudgetError: None was granted.
     """
-    found = _row(tx, room, person)
+    found = _row(tx, project, person)
     if found is None:
-        raise _not_granted(room, person)
-    return Balance(limit=found.limit_micro / MILLION, spent=found.spent_micro / MILLION)
+        raise _not_granted(project, person)
+    return BudgetBalance(limit=found.limit_micro / MILLION, spent=found.spent_micro / MILLION)
 
 
 def _take(tx: sa.Connection, room: str, person: str, cost: int) -> None:
@@ -127,7 +127,7 @@ def _take(tx: sa.Connection, room: str, person: str, cost: int) -> None:
     if found is None:
         raise _not_granted(room, person)
     left = (found.limit_micro - found.spent_micro) / MILLION
-    raise BudgetError(
+    raise PrivacyBudgetError(
         _where(room, person),
         found=Message("{left} of epsilon left", {"left": f"{left:g}"}),
         wanted=Message("{cost} for this question", {"cost": f"{cost / MILLION:g}"}),
@@ -150,5 +150,7 @@ def _where(room: str, person: str) -> str:
     return f"{room}/{person}" if person else room
 
 
-def _not_granted(room: str, person: str) -> BudgetError:
-    return BudgetError(_where(room, person), wanted=Message("a budget that the custodian granted"))
+def _not_granted(room: str, person: str) -> PrivacyBudgetError:
+    return PrivacyBudgetError(
+        _where(room, person), wanted=Message("a budget that the custodian granted")
+    )

@@ -25,7 +25,7 @@ import numpy.typing as npt
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import BudgetError
+from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 
 # By module: the prelude would bring scikit-learn along. Their names are not declared for checkers.
 _domains = cast("Any", import_module("opendp.domains"))
@@ -41,7 +41,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class NoisyAnswer:
     """What may leave, and what it cost.
 
     Args:
@@ -57,7 +57,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class NoisyQuery:
     """An aggregate that is ready for noise.
 
     Args:
@@ -70,7 +70,7 @@ class Question:
     sensitivity: int
     unit: int = 1
 
-    def answer(self, epsilon: float) -> Answer:
+    def answer(self, epsilon: float) -> NoisyAnswer:
         """Return the totals with discrete Laplace noise worth `epsilon`.
 
         Raises:
@@ -82,7 +82,7 @@ class Question:
         _check_cost(measurement, self.sensitivity, epsilon)
         noisy = cast("list[int]", measurement(list(self.totals)))
         values = tuple(total / self.unit for total in noisy)
-        return Answer(values=values, epsilon=epsilon, scale=scale / self.unit)
+        return NoisyAnswer(values=values, epsilon=epsilon, scale=scale / self.unit)
 
 
 def check_epsilon(epsilon: float) -> None:
@@ -92,7 +92,7 @@ def check_epsilon(epsilon: float) -> None:
         BudgetError: It is not.
     """
     if not (math.isfinite(epsilon) and epsilon > 0):
-        raise BudgetError("epsilon", wanted=Message("a number above zero"))
+        raise PrivacyBudgetError("epsilon", wanted=Message("a number above zero"))
 
 
 def limit_rows(frame: pl.DataFrame, person: str, rows: int) -> pl.DataFrame:
@@ -104,23 +104,23 @@ def limit_rows(frame: pl.DataFrame, person: str, rows: int) -> pl.DataFrame:
     return frame.filter(pl.int_range(pl.len()).over(person) < rows)
 
 
-def count(rows: int, *, rows_a_person: int = 1) -> Question:
+def count(rows: int, *, rows_a_person: int = 1) -> NoisyQuery:
     """Return the question of how many rows there are."""
-    return Question(totals=(rows,), sensitivity=rows_a_person)
+    return NoisyQuery(totals=(rows,), sensitivity=rows_a_person)
 
 
-def histogram(counts: Sequence[int], *, rows_a_person: int = 1) -> Question:
+def histogram(counts: Sequence[int], *, rows_a_person: int = 1) -> NoisyQuery:
     """Return the question of how many rows fall into each of a fixed set of cells.
 
     A contingency table is a histogram over the product of its categories, which
     must be fixed without looking at the data.
     """
-    return Question(totals=tuple(counts), sensitivity=rows_a_person)
+    return NoisyQuery(totals=tuple(counts), sensitivity=rows_a_person)
 
 
 def total(
     values: npt.ArrayLike, *, lowest: float, highest: float, rows_a_person: int = 1
-) -> Question:
+) -> NoisyQuery:
     """Return the question of the sum of `values`, each held within the bounds.
 
     The bounds must be fixed without looking at the data.
@@ -128,12 +128,12 @@ def total(
     unit = _unit(lowest, highest)
     steps = _steps(values, lowest, highest, unit)
     largest = math.ceil(max(abs(lowest), abs(highest)) * unit)
-    return Question(totals=(int(steps.sum()),), sensitivity=rows_a_person * largest, unit=unit)
+    return NoisyQuery(totals=(int(steps.sum()),), sensitivity=rows_a_person * largest, unit=unit)
 
 
 def mean(
     values: npt.ArrayLike, epsilon: float, *, lowest: float, highest: float, rows_a_person: int = 1
-) -> Answer:
+) -> NoisyAnswer:
     """Return a noisy mean: half of epsilon for the sum about the middle, half for the count."""
     middle = (lowest + highest) / 2
     given = np.asarray(values, dtype=float)
@@ -143,7 +143,7 @@ def mean(
     counted = count(len(given), rows_a_person=rows_a_person).answer(epsilon / 2)
     rows = max(counted.values[0], 1.0)
     found = min(max(middle + summed.values[0] / rows, lowest), highest)
-    return Answer(values=(found,), epsilon=epsilon, scale=summed.scale / rows)
+    return NoisyAnswer(values=(found,), epsilon=epsilon, scale=summed.scale / rows)
 
 
 def quantile(
@@ -153,7 +153,7 @@ def quantile(
     share: float,
     candidates: Sequence[float],
     rows_a_person: int = 1,
-) -> Answer:
+) -> NoisyAnswer:
     """Return the candidate that best splits the values, by the exponential mechanism.
 
     The score of a candidate c is -|(1 - share)·#{v < c} - share·#{v > c}|, which one
@@ -176,7 +176,7 @@ def quantile(
     measurement = _noisy_max(2 * sensitivity / epsilon)
     _check_cost(measurement, sensitivity, epsilon)
     index = cast("int", measurement([int(score) for score in scores]))
-    return Answer(values=(float(candidates[index]),), epsilon=epsilon, scale=2 / epsilon)
+    return NoisyAnswer(values=(float(candidates[index]),), epsilon=epsilon, scale=2 / epsilon)
 
 
 def linear_regression(
@@ -185,7 +185,7 @@ def linear_regression(
     epsilon: float,
     *,
     rows_a_person: int = 1,
-) -> Answer:
+) -> NoisyAnswer:
     """Return the coefficients of a linear model from noisy moments.
 
     Features and outcome must be scaled into [-1, 1] by bounds that were fixed
@@ -202,7 +202,7 @@ def logistic_regression(
     epsilon: float,
     *,
     rows_a_person: int = 1,
-) -> Answer:
+) -> NoisyAnswer:
     """Return the coefficients of a logistic model from noisy moments.
 
     The loss is replaced by its expansion of second order about zero,
@@ -222,7 +222,9 @@ def logistic_regression(
     return _solve(x, y, epsilon, rows_a_person, factor=4.0)
 
 
-def _solve(x: Floats, y: Floats, epsilon: float, rows_a_person: int, *, factor: float) -> Answer:
+def _solve(
+    x: Floats, y: Floats, epsilon: float, rows_a_person: int, *, factor: float
+) -> NoisyAnswer:
     """Return factor · (XᵀX)⁻¹ Xᵀy from noisy moments, made invertible by a ridge."""
     size = x.shape[1]
     upper = np.triu_indices(size)
@@ -231,7 +233,7 @@ def _solve(x: Floats, y: Floats, epsilon: float, rows_a_person: int, *, factor: 
     # Each product is at most 1 in size, and rounding happens once, after the sum.
     sensitivity = rows_a_person * (len(upper[0]) + size) * (_GRID + 1)
     totals = tuple(int(value) for value in (*products, *crossed))
-    noisy = Question(totals=totals, sensitivity=sensitivity, unit=_GRID).answer(epsilon)
+    noisy = NoisyQuery(totals=totals, sensitivity=sensitivity, unit=_GRID).answer(epsilon)
     moments = np.zeros((size, size))
     moments[upper] = noisy.values[: len(upper[0])]
     moments = moments + moments.T - np.diag(np.diag(moments))
@@ -239,7 +241,7 @@ def _solve(x: Floats, y: Floats, epsilon: float, rows_a_person: int, *, factor: 
     values, vectors = np.linalg.eigh(moments)
     values = np.maximum(values, max(noisy.scale, 1.0))
     weights = factor * vectors @ ((vectors.T @ right) / values)
-    return Answer(values=tuple(map(float, weights)), epsilon=epsilon, scale=noisy.scale)
+    return NoisyAnswer(values=tuple(map(float, weights)), epsilon=epsilon, scale=noisy.scale)
 
 
 def _design(features: npt.ArrayLike) -> Floats:
@@ -250,7 +252,7 @@ def _design(features: npt.ArrayLike) -> Floats:
 def _unit(lowest: float, highest: float) -> int:
     """Return grid steps per unit: finer for small bounds, never below one."""
     if not (math.isfinite(lowest) and math.isfinite(highest) and lowest < highest):
-        raise BudgetError("bounds", wanted=Message("two numbers, the lower one first"))
+        raise PrivacyBudgetError("bounds", wanted=Message("two numbers, the lower one first"))
     return max(1, int(_GRID / max(abs(lowest), abs(highest), 1.0)))
 
 
@@ -280,4 +282,6 @@ def _check_cost(measurement: Any, sensitivity: int, epsilon: float) -> None:
     """
     cost = float(measurement.map(sensitivity))
     if cost > epsilon * (1 + 1e-9):
-        raise BudgetError("epsilon", found=Message("an answer that would cost more than is paid"))
+        raise PrivacyBudgetError(
+            "epsilon", found=Message("an answer that would cost more than is paid")
+        )

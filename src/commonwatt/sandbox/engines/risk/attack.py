@@ -14,14 +14,14 @@ from typing import Final
 
 import polars as pl
 
-from commonwatt.sandbox.engines.deidentify.tables import MOST_WEEKS, DateGrain, coarsened
+from commonwatt.sandbox.engines.deidentify.tables import MOST_WEEKS, DateGrain, coarsen_dates
 
 MOST_ATTACKED: Final = 5_000
 """People whose diaries are tried; each with every shift, against all records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attack:
+class LinkageAttack:
     """How an attack ended.
 
     Args:
@@ -41,7 +41,7 @@ class Attack:
 
 def link(
     known: pl.DataFrame, released: pl.DataFrame, on: Sequence[str], truth: pl.DataFrame
-) -> Attack:
+) -> LinkageAttack:
     """Attack `released` with `known` by equality of the columns `on`.
 
     A released value that is missing fits everyone: the attacker knows that
@@ -60,7 +60,9 @@ def link(
     return _scored(fitting, right, people=known.height, knows=", ".join(on))
 
 
-def _scored(fitting: pl.DataFrame, right: pl.DataFrame, *, people: int, knows: str) -> Attack:
+def _scored(
+    fitting: pl.DataFrame, right: pl.DataFrame, *, people: int, knows: str
+) -> LinkageAttack:
     """Return how an attack ended.
 
     Args:
@@ -70,7 +72,7 @@ def _scored(fitting: pl.DataFrame, right: pl.DataFrame, *, people: int, knows: s
         knows: What the attacker knew.
     """
     ours = fitting.join(right, on="person", how="semi")
-    return Attack(
+    return LinkageAttack(
         knows=knows,
         people=people,
         claimed_share=fitting.filter(pl.col("fitting") == 1).height / max(people, 1),
@@ -106,7 +108,7 @@ def link_by_diary(
     visits: int,
     grain: DateGrain = DateGrain.EXACT,
     shifted: bool = True,
-) -> Attack:
+) -> LinkageAttack:
     """Attack with the dates of each person's first `visits` visits.
 
     The rules of de-identification are public, so the attacker tries every shift
@@ -153,6 +155,6 @@ def _first_visits(visits: pl.DataFrame, key: str, count: int) -> pl.DataFrame:
 
 def _diary(visits: pl.DataFrame, key: list[str], grain: DateGrain) -> pl.DataFrame:
     """Return the dates of each key's visits, as the release tells them, as one text."""
-    days = coarsened(visits["at"], grain).dt.date().cast(pl.String)
+    days = coarsen_dates(visits["at"], grain).dt.date().cast(pl.String)
     told = visits.with_columns(days.alias("day")).sort(*key, "day")
     return told.group_by(key, maintain_order=True).agg(pl.col("day").str.join(",").alias("diary"))

@@ -18,7 +18,7 @@ from scipy.special import hyp2f1  # type: ignore[import-untyped]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Risk:
+class ReidentificationRisk:
     """What can be read off classes of people with equal quasi-identifiers.
 
     Args:
@@ -47,7 +47,7 @@ def measure(
     *,
     sensitive: str | None = None,
     sampled_share: float = 1.0,
-) -> Risk:
+) -> ReidentificationRisk:
     """Return the measures of `frame`, one row a person.
 
     >>> t = pl.DataFrame({"sex": ["F", "F", "M"], "ill": [1, 0, 1]})
@@ -58,7 +58,7 @@ def measure(
     classes = frame.group_by(list(quasi), maintain_order=True).len()["len"].to_numpy()
     people = int(classes.sum())
     by_person = np.repeat(classes, classes)
-    return Risk(
+    return ReidentificationRisk(
         people=people,
         k=int(classes.min()) if people else 0,
         unique_share=float((classes == 1).sum() / people) if people else 0.0,

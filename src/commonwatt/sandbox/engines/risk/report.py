@@ -12,11 +12,11 @@ from commonwatt.sandbox.engines.deidentify.tables import (
     FHIR_POLICY,
     QUASI_IDENTIFIERS,
     DateGrain,
-    token,
-    treat,
+    pseudonym,
+    treat_columns,
 )
-from commonwatt.sandbox.engines.risk.attack import Attack, link, link_by_diary
-from commonwatt.sandbox.engines.risk.measures import Risk, measure
+from commonwatt.sandbox.engines.risk.attack import LinkageAttack, link, link_by_diary
+from commonwatt.sandbox.engines.risk.measures import ReidentificationRisk, measure
 from commonwatt.sandbox.io.imports.dataset import Dataset
 
 _KNOWN_RAW = ("birth_on", "gender", "race", "ethnicity", "marital_code", "postal_code")
@@ -38,12 +38,12 @@ class RiskReport:
     """
 
     dataset: str
-    risk: Risk
-    before: Attack
-    after: Attack
-    diary: Attack | None
-    diary_before: Attack | None
-    diary_coarser: tuple[Attack, ...]
+    risk: ReidentificationRisk
+    before: LinkageAttack
+    after: LinkageAttack
+    diary: LinkageAttack | None
+    diary_before: LinkageAttack | None
+    diary_coarser: tuple[LinkageAttack, ...]
 
     @property
     def sha256(self) -> str:
@@ -66,7 +66,7 @@ def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
     truth = pl.DataFrame(
         {
             "person": people["patient_id"],
-            "record": [token(key, person) for person in people["patient_id"].to_list()],
+            "record": [pseudonym(key, person) for person in people["patient_id"].to_list()],
         }
     )
     known = people.rename({"patient_id": "person"})
@@ -85,7 +85,7 @@ def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
 
 def _as_released(known: pl.DataFrame) -> pl.DataFrame:
     """Return the attacker's knowledge in the form of the release, whose rules are public."""
-    shown = treat(known.rename({"person": "patient_id"}), FHIR_POLICY["Patient"], bytes(32))
+    shown = treat_columns(known.rename({"person": "patient_id"}), FHIR_POLICY["Patient"], bytes(32))
     return shown.drop("patient_id").with_columns(person=known["person"])
 
 
@@ -96,7 +96,7 @@ def _diary(
     *,
     grain: DateGrain = DateGrain.EXACT,
     shifted: bool = True,
-) -> Attack | None:
+) -> LinkageAttack | None:
     if "Encounter" not in raw.rows or "Encounter" not in released.rows:
         return None
     columns = [pl.col("patient_id"), pl.col("start_at").alias("at")]
@@ -108,7 +108,7 @@ def _diary(
     )  # fmt: skip
 
 
-def _coarser(raw: Dataset, released: Dataset, truth: pl.DataFrame) -> tuple[Attack, ...]:
+def _coarser(raw: Dataset, released: Dataset, truth: pl.DataFrame) -> tuple[LinkageAttack, ...]:
     grains = [grain for grain in DateGrain if grain is not DateGrain.EXACT]
     found = (_diary(raw, released, truth, grain=grain) for grain in grains)
     return tuple(attack for attack in found if attack is not None)

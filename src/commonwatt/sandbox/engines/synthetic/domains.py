@@ -12,19 +12,19 @@ from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
 from commonwatt.sandbox.engines.synthetic.tables import (
-    Categories,
+    CategoryColumn,
     Domain,
-    Moments,
-    Person,
-    Range,
-    Token,
-    TwinTable,
+    IdentifierColumn,
+    InstantColumn,
+    PersonColumn,
+    RangeColumn,
+    SyntheticTable,
 )
 
 FHIR: Final = DATA / "sandbox" / "twin" / "fhir.toml"
 
 
-def load_domains(path: Path = FHIR, *, rows: int | None = None) -> dict[str, TwinTable]:
+def load_domains(path: Path = FHIR, *, rows: int | None = None) -> dict[str, SyntheticTable]:
     """Return how the tables of a twin are made.
 
     Args:
@@ -47,10 +47,10 @@ def load_domains(path: Path = FHIR, *, rows: int | None = None) -> dict[str, Twi
         ) from None
 
 
-def _table(given: Mapping[str, Any], rows: int | None) -> TwinTable:
+def _table(given: Mapping[str, Any], rows: int | None) -> SyntheticTable:
     rows_a_person = int(given.get("rows_a_person", 1))
     many = int(given.get("rows", 500)) if rows is None else rows * rows_a_person
-    return TwinTable(
+    return SyntheticTable(
         domains={name: _domain(what) for name, what in given["columns"].items()},
         rows=many,
         rows_a_person=rows_a_person,
@@ -60,15 +60,15 @@ def _table(given: Mapping[str, Any], rows: int | None) -> TwinTable:
 
 def _domain(what: Any) -> Domain:
     if what == "person":
-        return Person()
+        return PersonColumn()
     if what == "token":
-        return Token()
+        return IdentifierColumn()
     if isinstance(what, list):
-        return Categories(tuple(str(value) for value in cast("list[Any]", what)))
+        return CategoryColumn(tuple(str(value) for value in cast("list[Any]", what)))
     bins = int(what.get("bins", 20))
     if "first" in what:
-        return Moments(_moment(what["first"]), _moment(what["last"]), bins)
-    return Range(float(what["lowest"]), float(what["highest"]), bins)
+        return InstantColumn(_moment(what["first"]), _moment(what["last"]), bins)
+    return RangeColumn(float(what["lowest"]), float(what["highest"]), bins)
 
 
 def _moment(given: date | datetime) -> datetime:

@@ -22,19 +22,19 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
-from commonwatt.sandbox.domain.errors import BudgetError
+from commonwatt.sandbox.domain.errors import PrivacyBudgetError
 from commonwatt.sandbox.engines.privacy.measures import check_epsilon, histogram, limit_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Categories:
+class CategoryColumn:
     """A column that holds one of a fixed set of values."""
 
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class RangeColumn:
     """A column of numbers between fixed bounds, seen in `bins` equal steps."""
 
     lowest: float
@@ -43,7 +43,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class InstantColumn:
     """A column of dates or times between fixed bounds, seen in `bins` equal steps."""
 
     first: datetime
@@ -52,20 +52,20 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class IdentifierColumn:
     """A column of identifiers: made up, and costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonColumn:
     """A column that names a person: made up, the same people in every table, costs nothing."""
 
 
-Domain = Categories | Range | Moments | Token | Person
+Domain = CategoryColumn | RangeColumn | InstantColumn | IdentifierColumn | PersonColumn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TwinTable:
+class SyntheticTable:
     """How one table of a twin is made.
 
     Args:
@@ -81,14 +81,17 @@ class TwinTable:
     person: str = "patient_id"
 
     @property
-    def looks(self) -> int:
+    def data_columns(self) -> int:
         """Return how many columns look at the data, and so cost."""
-        return sum(not isinstance(domain, Token | Person) for domain in self.domains.values())
+        return sum(
+            not isinstance(domain, IdentifierColumn | PersonColumn)
+            for domain in self.domains.values()
+        )
 
 
-def make_twins(
+def make_synthetic_tables(
     frames: Mapping[str, pl.DataFrame],
-    tables: Mapping[str, TwinTable],
+    tables: Mapping[str, SyntheticTable],
     *,
     epsilon: float,
     seed: int,
@@ -105,7 +108,7 @@ def make_twins(
         BudgetError: Epsilon is not above zero, or a column is not in the data.
     """
     check_epsilon(epsilon)
-    share = epsilon / max(1, sum(table.looks for table in tables.values()))
+    share = epsilon / max(1, sum(table.data_columns for table in tables.values()))
     people = max((table.rows for table in tables.values() if table.rows_a_person == 1), default=500)
     return {
         name: _table(frames[name], table, share, seed=seed, name=name, people=people)
@@ -113,7 +116,7 @@ def make_twins(
     }
 
 
-def make_twin(
+def make_synthetic_table(
     frame: pl.DataFrame,
     domains: Mapping[str, Domain],
     *,
@@ -122,24 +125,24 @@ def make_twin(
     seed: int,
 ) -> pl.DataFrame:
     """Return the twin of one table of one row a person, only with the columns of `domains`."""
-    table = TwinTable(domains=domains, rows=rows)
-    made = make_twins({"rows": frame}, {"rows": table}, epsilon=epsilon, seed=seed)
+    table = SyntheticTable(domains=domains, rows=rows)
+    made = make_synthetic_tables({"rows": frame}, {"rows": table}, epsilon=epsilon, seed=seed)
     return made["rows"].select(list(domains))
 
 
 def _table(
-    frame: pl.DataFrame, table: TwinTable, share: float, *, seed: int, name: str, people: int
+    frame: pl.DataFrame, table: SyntheticTable, share: float, *, seed: int, name: str, people: int
 ) -> pl.DataFrame:
     if missing := sorted(set(table.domains) - set(frame.columns)):
-        raise BudgetError(
+        raise PrivacyBudgetError(
             "twin",
             found=Message("{count} columns that the data lack", {"count": str(len(missing))}),
             wanted=Message("columns of the data"),
         )
     if table.person in frame.columns:
         frame = limit_rows(frame, table.person, table.rows_a_person)
-    elif table.looks:
-        raise BudgetError("twin", wanted=Message("a table whose rows name a person"))
+    elif table.data_columns:
+        raise PrivacyBudgetError("twin", wanted=Message("a table whose rows name a person"))
     columns = [
         _column(frame[column], table, share, stream(seed, f"{name}.{column}"), people)
         for column in frame.columns
@@ -148,29 +151,31 @@ def _table(
 
 
 def _column(
-    column: pl.Series, table: TwinTable, share: float, chance: np.random.Generator, people: int
+    column: pl.Series, table: SyntheticTable, share: float, chance: np.random.Generator, people: int
 ) -> pl.Series:
     rows, name = table.rows, column.name
     domain = table.domains.get(name)
-    draw = _Draw(rows, share, chance, table.rows_a_person)
+    draw = _SyntheticDraw(rows, share, chance, table.rows_a_person)
     match domain:
         case None:
             return pl.Series(name, [None] * rows, dtype=column.dtype)
-        case Token():
+        case IdentifierColumn():
             made_up = [f"{number:024x}" for number in chance.integers(2**62, size=rows)]
             return pl.Series(name, made_up).cast(pl.String)
-        case Person():
+        case PersonColumn():
             return pl.Series(name, _people(rows, people, table, chance))
-        case Categories(values):
+        case CategoryColumn(values):
             return _categories(column, values, draw)
-        case Range(lowest, highest, bins):
+        case RangeColumn(lowest, highest, bins):
             numbers = column.cast(pl.Float64, strict=False)
             return _numbers(numbers, lowest, highest, bins, draw).cast(column.dtype, strict=False)
-        case Moments(first, last, bins):
+        case InstantColumn(first, last, bins):
             return _moments(column, first, last, bins, draw)
 
 
-def _people(rows: int, people: int, table: TwinTable, chance: np.random.Generator) -> list[str]:
+def _people(
+    rows: int, people: int, table: SyntheticTable, chance: np.random.Generator
+) -> list[str]:
     """Return made-up people: each once where a table has a row a person, else by chance."""
     alone = table.rows_a_person == 1
     who = np.arange(rows) if alone else chance.integers(0, people, rows)
@@ -178,7 +183,7 @@ def _people(rows: int, people: int, table: TwinTable, chance: np.random.Generato
 
 
 @dataclass(frozen=True, slots=True)
-class _Draw:
+class _SyntheticDraw:
     """Rows drawn from noisy counts."""
 
     rows: int
@@ -195,7 +200,7 @@ class _Draw:
         return self.chance.choice(len(counts), size=self.rows, p=weights / weights.sum())
 
 
-def _categories(column: pl.Series, values: tuple[str, ...], draw: _Draw) -> pl.Series:
+def _categories(column: pl.Series, values: tuple[str, ...], draw: _SyntheticDraw) -> pl.Series:
     words = column.cast(pl.String)
     counts = [int((words == value).sum()) for value in values]
     drawn = draw.cells([*counts, column.null_count()])
@@ -205,7 +210,9 @@ def _categories(column: pl.Series, values: tuple[str, ...], draw: _Draw) -> pl.S
     )
 
 
-def _numbers(column: pl.Series, lowest: float, highest: float, bins: int, draw: _Draw) -> pl.Series:
+def _numbers(
+    column: pl.Series, lowest: float, highest: float, bins: int, draw: _SyntheticDraw
+) -> pl.Series:
     """Return numbers spread evenly within drawn bins; an empty cell is a bin of its own."""
     numbers = column.drop_nulls().drop_nans().clip(lowest, highest).to_numpy()
     counts = np.histogram(numbers, np.linspace(lowest, highest, bins + 1))[0].tolist()
@@ -218,7 +225,7 @@ def _numbers(column: pl.Series, lowest: float, highest: float, bins: int, draw: 
 
 
 def _moments(
-    column: pl.Series, first: datetime, last: datetime, bins: int, draw: _Draw
+    column: pl.Series, first: datetime, last: datetime, bins: int, draw: _SyntheticDraw
 ) -> pl.Series:
     kind = column.dtype
     seconds = column.cast(pl.Datetime("us"), strict=False).dt.epoch("s").cast(pl.Float64)

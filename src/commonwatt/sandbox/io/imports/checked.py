@@ -17,9 +17,9 @@ from typing import Final
 
 import duckdb
 
-from commonwatt.sandbox.domain.import_report import TableReport, check_whole
+from commonwatt.sandbox.domain.import_report import TableImportReport, check_counts_add_up
 
-WORK: Final = "work"
+WORK_TABLE: Final = "work"
 """Folder in a draft for what the finished dataset does not hold."""
 
 
@@ -42,7 +42,7 @@ def connection(
         base.close()
 
 
-def settle(
+def write_checked(
     base: duckdb.DuckDBPyConnection,
     table: str,
     *,
@@ -50,7 +50,7 @@ def settle(
     columns: Iterable[str],
     rules: Iterable[str],
     to: Path,
-) -> TableReport:
+) -> TableImportReport:
     """Write the kept rows of `checked` to `to`, note the others beside it, and count all."""
     chosen = ", ".join(columns)
     copy(base, f"SELECT {chosen} FROM checked WHERE reason IS NULL", to)
@@ -58,11 +58,18 @@ def settle(
     found = base.execute("SELECT reason, count(*) FROM checked GROUP BY reason").fetchall()
     counts |= {reason: count for reason, count in found if reason is not None}
     read = sum(count for _, count in found)
-    aside = _set_aside(base, table, to.parent / WORK) if any(counts.values()) else None
+    aside = _set_aside(base, table, to.parent / WORK_TABLE) if any(counts.values()) else None
     base.execute("DROP TABLE checked")
     kept = next((count for reason, count in found if reason is None), 0)
-    return check_whole(
-        TableReport(table=table, source=source, read=read, kept=kept, rules=counts, aside=aside)
+    return check_counts_add_up(
+        TableImportReport(
+            table=table,
+            source=source,
+            read_count=read,
+            kept_count=kept,
+            rules=counts,
+            quarantine_file=aside,
+        )
     )
 
 

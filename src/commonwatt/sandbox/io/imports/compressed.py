@@ -17,14 +17,14 @@ from typing import IO, Final
 import zstandard
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import ImportFaultError
+from commonwatt.sandbox.domain.errors import DataImportError
 
 _BLOCK: Final = 1 << 20
 _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 
 
 @contextmanager
-def open_packed(source: Path) -> Generator[IO[bytes]]:
+def open_compressed(source: Path) -> Generator[IO[bytes]]:
     """Yield the bytes of a file, unpacked if it is gzip (block gzip, too) or zstd.
 
     Raises:
@@ -41,19 +41,19 @@ def open_packed(source: Path) -> Generator[IO[bytes]]:
             else:
                 yield raw
     except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-        raise broken(source) from RuntimeError(type(error).__name__)
+        raise compression_error(source) from RuntimeError(type(error).__name__)
 
 
-def broken(source: Path) -> ImportFaultError:
+def compression_error(source: Path) -> DataImportError:
     """Return what to say of a file whose packing is at fault."""
-    return ImportFaultError(
+    return DataImportError(
         source.name,
         found=Message("a packed file that is cut or broken"),
         wanted=Message("the whole file"),
     )
 
 
-def check_packed(source: Path) -> None:
+def check_compressed(source: Path) -> None:
     """Raise unless `source` can be unpacked to its end, if it is packed with zstd.
 
     DuckDB notices a cut gzip by itself, and takes a cut zstd for a shorter one.
@@ -68,7 +68,7 @@ def check_packed(source: Path) -> None:
             for _ in _unpack(raw):
                 pass
     except (EOFError, zstandard.ZstdError) as error:
-        raise broken(source) from RuntimeError(type(error).__name__)
+        raise compression_error(source) from RuntimeError(type(error).__name__)
 
 
 def _unpack(raw: IO[bytes]) -> Iterator[bytes]:

@@ -22,13 +22,13 @@ import polars as pl
 
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import ImportFaultError, RoomError
+from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
 from commonwatt.sandbox.domain.fhir import RESOURCES
-from commonwatt.sandbox.domain.import_report import QUARANTINE, TableReport
-from commonwatt.sandbox.io.imports.checked import WORK, connection, copy, literal
+from commonwatt.sandbox.domain.import_report import QUARANTINE, TableImportReport
+from commonwatt.sandbox.io.imports.checked import WORK_TABLE, connection, copy, literal
 from commonwatt.sandbox.io.imports.ndjson import read_resource, unpack_bundles
-from commonwatt.sandbox.io.imports.plain import Field, Plain
-from commonwatt.sandbox.io.imports.shapes import add_other_shape
+from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema
+from commonwatt.sandbox.io.imports.shapes import add_missing_model_tables
 from commonwatt.sandbox.io.imports.tables import VOCABULARY, omop_tables, read_table
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -79,13 +79,13 @@ class Dataset:
             RoomError: The dataset has no such table, or its rows are handed to nobody.
         """
         if name in self.sealed:
-            raise RoomError(
+            raise ProjectError(
                 self.name,
                 found=Message("a table of single genotypes"),
                 wanted=Message("counts over enough people, made from it"),
             )
         if f"{name}.parquet" not in self.files:
-            raise RoomError(
+            raise ProjectError(
                 self.name,
                 found=Message("no table of that name"),
                 wanted=Message("one of {names}", {"names": ", ".join(sorted(self.tables))}),
@@ -114,11 +114,13 @@ def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     return publish(store, name, "omop-5.4", lambda draft: _read_omop(known, draft))
 
 
-def import_csv(source: Path, fields: Sequence[Field] | Plain, store: Path, name: str) -> Dataset:
+def import_csv(
+    source: Path, fields: Sequence[TableField] | TableFileSchema, store: Path, name: str
+) -> Dataset:
     """Import one plain CSV or Parquet file, held to `fields`."""
-    plain = fields if isinstance(fields, Plain) else Plain(fields=tuple(fields))
+    plain = fields if isinstance(fields, TableFileSchema) else TableFileSchema(fields=tuple(fields))
 
-    def read(draft: Path) -> list[TableReport]:
+    def read(draft: Path) -> list[TableImportReport]:
         with connection(_work(draft)) as base:
             return [read_table(base, "rows", plain, source, draft / "rows.parquet")]
 
@@ -133,12 +135,12 @@ def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
     """
     manifest = folder / _MANIFEST
     if not manifest.is_file():
-        raise RoomError(folder.name, wanted=Message("a dataset that was imported to its end"))
+        raise ProjectError(folder.name, wanted=Message("a dataset that was imported to its end"))
     facts: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
     dataset = Dataset(folder=folder, **facts)
     for file, digest in dataset.files.items() if check else ():
         if file_sha256(folder / file) != digest:
-            raise RoomError(
+            raise ProjectError(
                 f"{folder.name}/{file}", found=Message("bytes other than those imported")
             )
     return dataset
@@ -163,7 +165,7 @@ def publish(
     store: Path,
     name: str,
     form: str,
-    read: Callable[[Path], list[TableReport]],
+    read: Callable[[Path], list[TableImportReport]],
     *,
     sealed: Sequence[str] = (),
 ) -> Dataset:
@@ -180,9 +182,9 @@ def publish(
         ImportFaultError: The name is taken or not plain, or no table came.
     """
     if not _NAME.fullmatch(name):
-        raise ImportFaultError("dataset", wanted=Message("a name of small letters, digits, -"))
+        raise DataImportError("dataset", wanted=Message("a name of small letters, digits, -"))
     if (store / name).exists():
-        raise ImportFaultError(name, found=Message("a dataset of that name already"))
+        raise DataImportError(name, found=Message("a dataset of that name already"))
     store.mkdir(parents=True, exist_ok=True)
     store.chmod(0o700)
     draft = store / f".draft-{name}"
@@ -190,8 +192,8 @@ def publish(
         shutil.rmtree(draft)  # left by an import that was killed
     draft.mkdir()
     reports = read(draft)
-    if not any(report.kept or report.table != _OTHER for report in reports):
-        raise ImportFaultError(name, wanted=Message("at least one file of a known table"))
+    if not any(report.kept_count or report.table != _OTHER for report in reports):
+        raise DataImportError(name, wanted=Message("at least one file of a known table"))
     _finish(draft, name, form, reports, sealed)
     draft.rename(store / name)
     _sync(store)
@@ -199,12 +201,12 @@ def publish(
 
 
 def _finish(
-    draft: Path, name: str, form: str, reports: list[TableReport], sealed: Sequence[str]
+    draft: Path, name: str, form: str, reports: list[TableImportReport], sealed: Sequence[str]
 ) -> None:
     with connection(_work(draft)) as base:
-        derived = add_other_shape(base, draft)
+        derived = add_missing_model_tables(base, draft)
         _gather_aside(base, draft, reports)
-    shutil.rmtree(draft / WORK)
+    shutil.rmtree(draft / WORK_TABLE)
     files = sorted(draft.glob("*.parquet"))
     for file in files:
         file.chmod(0o644)  # a job's user reads it; the folder above keeps everyone else out
@@ -213,7 +215,7 @@ def _finish(
         "name": name,
         "form": form,
         "files": {file.name: file_sha256(file) for file in files},
-        "rows": {report.table: report.kept for report in reports},
+        "rows": {report.table: report.kept_count for report in reports},
         "set_aside": {report.table: report.reasons for report in reports if report.reasons},
         "rules": {report.table: dict(report.rules) for report in reports},
         "derived": derived,
@@ -225,9 +227,11 @@ def _finish(
     _sync(draft)
 
 
-def _gather_aside(base: duckdb.DuckDBPyConnection, draft: Path, reports: list[TableReport]) -> None:
+def _gather_aside(
+    base: duckdb.DuckDBPyConnection, draft: Path, reports: list[TableImportReport]
+) -> None:
     """Bring the records that the tables set aside into one file."""
-    parts = [literal(str(report.aside)) for report in reports if report.aside]
+    parts = [literal(str(report.quarantine_file)) for report in reports if report.quarantine_file]
     to = draft / "quarantine.parquet"
     if parts:
         copy(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)  # noqa: S608
@@ -236,7 +240,7 @@ def _gather_aside(base: duckdb.DuckDBPyConnection, draft: Path, reports: list[Ta
 
 
 def _work(draft: Path) -> Path:
-    work = draft / WORK
+    work = draft / WORK_TABLE
     work.mkdir(exist_ok=True)
     return work
 
@@ -247,15 +251,15 @@ def _sync(path: Path) -> None:
     os.close(fd)
 
 
-def _fhir(sources: list[Path], draft: Path) -> list[TableReport]:
+def _fhir(sources: list[Path], draft: Path) -> list[TableImportReport]:
     work = _work(draft)
     lines = [path for path in sources if ".ndjson" in path.name]
     bundles = [path for path in sources if path not in lines and ".json" in path.name]
-    other: list[TableReport] = []
+    other: list[TableImportReport] = []
     if bundles:
         unpacked, left = unpack_bundles(bundles, work / "bundles")
         lines += unpacked
-        other = [left] if left.read else []
+        other = [left] if left.read_count else []
     vocabulary = {stem(path).lower(): path for path in sources if stem(path).lower() in VOCABULARY}
     with connection(work) as base:
         reports = [
@@ -266,11 +270,13 @@ def _fhir(sources: list[Path], draft: Path) -> list[TableReport]:
     return reports + _read_omop(vocabulary, draft) + other
 
 
-def _read_omop(found: dict[str, Path], draft: Path) -> list[TableReport]:
+def _read_omop(found: dict[str, Path], draft: Path) -> list[TableImportReport]:
     tables = omop_tables()
     with connection(_work(draft)) as base:
         return [
-            read_table(base, table, Plain(fields=tables[table]), path, draft / f"{table}.parquet")
+            read_table(
+                base, table, TableFileSchema(fields=tables[table]), path, draft / f"{table}.parquet"
+            )
             for table, path in sorted(found.items())
         ]
 
@@ -284,7 +290,7 @@ def list_files(sources: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for source in sources:
         if not source.exists():
-            raise ImportFaultError(source.name, found=Message("no such file or folder"))
+            raise DataImportError(source.name, found=Message("no such file or folder"))
         found += sorted(source.iterdir()) if source.is_dir() else [source]
     return [path for path in found if path.is_file() and path.suffix != ".md"]
 

@@ -30,14 +30,24 @@ import duckdb
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import ImportFaultError, RoomError
-from commonwatt.sandbox.domain.import_report import QUARANTINE, TableReport, check_whole
-from commonwatt.sandbox.io.imports.checked import WORK, connection, copy, literal
-from commonwatt.sandbox.io.imports.compressed import open_packed
+from commonwatt.sandbox.domain.errors import DataImportError, ProjectError
+from commonwatt.sandbox.domain.import_report import (
+    QUARANTINE,
+    TableImportReport,
+    check_counts_add_up,
+)
+from commonwatt.sandbox.io.imports.checked import WORK_TABLE, connection, copy, literal
+from commonwatt.sandbox.io.imports.compressed import open_compressed
 from commonwatt.sandbox.io.imports.dataset import Dataset, list_files, publish
-from commonwatt.sandbox.io.imports.plain import Field, Plain
+from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema
 from commonwatt.sandbox.io.imports.tables import read_table
-from commonwatt.sandbox.io.imports.vcf import RULES, Broken, Site, read_header, read_sites
+from commonwatt.sandbox.io.imports.vcf import (
+    RULES,
+    BrokenRecord,
+    VariantRecord,
+    read_header,
+    read_sites,
+)
 
 FORM: Final = "vcf-4"
 SEALED: Final = ("Genotype", "Sample")
@@ -69,7 +79,7 @@ def import_vcf(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     genomes = [path for path in files if ".vcf" in path.name.lower()]
     groups = [path for path in files if path.suffix == ".csv" and _first_column(path) == "sample"]
     if not genomes or len(groups) > 1:
-        raise ImportFaultError(
+        raise DataImportError(
             name,
             found=Message("{count} files of variants", {"count": str(len(genomes))}),
             wanted=Message("VCF files, and at most one table of groups"),
@@ -88,32 +98,34 @@ def _header(path: Path) -> list[str]:
         return next(csv.reader(file), list[str]())
 
 
-def _read(genomes: list[Path], groups: list[Path], draft: Path) -> list[TableReport]:
+def _read(genomes: list[Path], groups: list[Path], draft: Path) -> list[TableImportReport]:
     samples = _samples_of(genomes)
-    parts = _Parts(draft / WORK)
+    parts = _VariantParts(draft / WORK_TABLE)
     for path in genomes:
         _read_one(path, samples, parts)
     parts.flush()
-    with connection(draft / WORK) as base:
+    with connection(draft / WORK_TABLE) as base:
         parts.join(base, draft)
         reports = [_group_report(base, samples, groups, draft)]
     rules = dict.fromkeys(RULES, 0) | parts.reasons
-    variants = TableReport(
-        table="Variant", source=", ".join(path.name for path in genomes), read=parts.read,
-        kept=parts.kept, rules=rules, aside=draft / WORK / "Variant.aside.parquet",
+    variants = TableImportReport(
+        table="Variant", source=", ".join(path.name for path in genomes), read_count=parts.read,
+        kept_count=parts.kept_count, rules=rules, quarantine_file=draft / WORK_TABLE / "Variant.aside.parquet",
     )  # fmt: skip
-    kept = parts.kept * len(samples)
-    cells = TableReport(table="Genotype", source=variants.source, read=kept, kept=kept)
-    return [check_whole(variants), cells, *reports]
+    kept = parts.kept_count * len(samples)
+    cells = TableImportReport(
+        table="Genotype", source=variants.source, read_count=kept, kept_count=kept
+    )
+    return [check_counts_add_up(variants), cells, *reports]
 
 
 def _samples_of(genomes: list[Path]) -> list[str]:
     found: list[str] = []
     for number, path in enumerate(genomes):
-        with open_packed(path) as file:
+        with open_compressed(path) as file:
             samples = read_header(file, path.name)
         if number and samples != found:
-            raise ImportFaultError(
+            raise DataImportError(
                 path.name,
                 found=Message("samples other than those of the first file"),
                 wanted=Message("the same samples in the same order"),
@@ -122,54 +134,54 @@ def _samples_of(genomes: list[Path]) -> list[str]:
     return found
 
 
-def _read_one(path: Path, samples: list[str], parts: _Parts) -> None:
-    with open_packed(path) as file:
+def _read_one(path: Path, samples: list[str], parts: _VariantParts) -> None:
+    with open_compressed(path) as file:
         read_header(file, path.name)
         for found in read_sites(file, len(samples)):
             parts.add(found, samples)
 
 
 @dataclass(slots=True)
-class _Parts:
+class _VariantParts:
     """Rows on their way to disk, a bounded number at a time."""
 
     work: Path
     read: int = 0
-    kept: int = 0
+    kept_count: int = 0
     reasons: dict[str, int] = field(default_factory=dict[str, int])
-    sites: list[Site] = field(default_factory=list[Site])
+    sites: list[VariantRecord] = field(default_factory=list[VariantRecord])
     samples: list[str] = field(default_factory=list[str])
-    aside: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
+    quarantined: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
     number: int = 0
 
     def __post_init__(self) -> None:
         self.work.mkdir(exist_ok=True)
 
-    def add(self, found: Site | Broken, samples: list[str]) -> None:
+    def add(self, record: VariantRecord | BrokenRecord, samples: list[str]) -> None:
         """Take one record; write what is waiting when that has grown."""
         self.read += 1
         self.samples = samples
-        if isinstance(found, Broken):
-            self.reasons[found.reason] = self.reasons.get(found.reason, 0) + 1
-            self.aside.append(("Variant", self.read, found.reason))
+        if isinstance(record, BrokenRecord):
+            self.reasons[record.reason] = self.reasons.get(record.reason, 0) + 1
+            self.quarantined.append(("Variant", self.read, record.reason))
         else:
-            self.kept += 1
-            self.sites.append(found)
-        if len(self.sites) * (len(samples) + 10) + len(self.aside) >= _CELLS_AT_ONCE:
+            self.kept_count += 1
+            self.sites.append(record)
+        if len(self.sites) * (len(samples) + 10) + len(self.quarantined) >= _CELLS_AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
         """Write what is waiting as the next part of each table."""
-        first = self.kept - len(self.sites) + 1
+        first = self.kept_count - len(self.sites) + 1
         tables = {
             "Variant": _variants(self.sites, first),
             "Genotype": _genotypes(self.sites, self.samples, first),
-            "aside": pl.DataFrame(self.aside, schema=QUARANTINE, orient="row"),
+            "aside": pl.DataFrame(self.quarantined, schema=QUARANTINE, orient="row"),
         }
         for table, rows in tables.items():
             rows.write_parquet(self.work / f"{table}.{self.number:06}.part")
         self.number += 1
-        self.sites, self.aside = [], []
+        self.sites, self.quarantined = [], []
 
     def join(self, base: duckdb.DuckDBPyConnection, draft: Path) -> None:
         """Make one file of the parts of each table."""
@@ -180,7 +192,7 @@ class _Parts:
             copy(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)
 
 
-def _variants(sites: list[Site], first: int) -> pl.DataFrame:
+def _variants(sites: list[VariantRecord], first: int) -> pl.DataFrame:
     rows = [
         (first + i, one.chrom, one.pos, one.name or None, one.ref, list(one.alts), one.qual,
          one.passed)
@@ -189,7 +201,7 @@ def _variants(sites: list[Site], first: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_VARIANT, orient="row")
 
 
-def _genotypes(sites: list[Site], samples: list[str], first: int) -> pl.DataFrame:
+def _genotypes(sites: list[VariantRecord], samples: list[str], first: int) -> pl.DataFrame:
     cells = [cell for one in sites for cell in one.genotypes]
     numbers = range(first, first + len(sites))
     columns = {
@@ -204,18 +216,20 @@ def _genotypes(sites: list[Site], samples: list[str], first: int) -> pl.DataFram
 
 def _group_report(
     base: duckdb.DuckDBPyConnection, samples: list[str], groups: list[Path], draft: Path
-) -> TableReport:
+) -> TableImportReport:
     """Write the table of samples, with the group of each where one is given."""
     to = draft / "Sample.parquet"
     known = pl.DataFrame({"patient_id": samples}, schema={"patient_id": pl.String})
     if not groups:
         known.with_columns(group=pl.lit(None, dtype=pl.String)).write_parquet(to)
-        return TableReport(table="Sample", source="", read=len(samples), kept=len(samples))
+        return TableImportReport(
+            table="Sample", source="", read_count=len(samples), kept_count=len(samples)
+        )
     first, second = (*_header(groups[0]), "", "")[:2]
-    plain = Plain(fields=(
-        Field(name="patient_id", kind="text", required=True, unique=True, column=first,
+    plain = TableFileSchema(fields=(
+        TableField(name="patient_id", kind="text", required=True, unique=True, column=first,
               choices=tuple(samples)),
-        Field(name="group", kind="text", required=True, longest=40, column=second),
+        TableField(name="group", kind="text", required=True, longest=40, column=second),
     ))  # fmt: skip
     report = read_table(base, "Sample", plain, groups[0], to)
     given = pl.read_parquet(to)
@@ -285,11 +299,11 @@ def count_alleles(
         RoomError: A group is too small.
     """
     if dataset.form != FORM:
-        raise RoomError(dataset.name, wanted=Message("a dataset of genomes, as imported"))
+        raise ProjectError(dataset.name, wanted=Message("a dataset of genomes, as imported"))
     found: list[GenomeReport] = []
 
-    def fill(draft: Path) -> list[TableReport]:
-        work = draft / WORK
+    def fill(draft: Path) -> list[TableImportReport]:
+        work = draft / WORK_TABLE
         work.mkdir()
         with connection(work) as base:
             groups = _choose(base, dataset, leave_out)
@@ -306,7 +320,11 @@ def count_alleles(
                 withheld=cells - told,
             )
         )  # fmt: skip
-        return [TableReport(table="AlleleCount", source=dataset.name, read=cells, kept=cells)]
+        return [
+            TableImportReport(
+                table="AlleleCount", source=dataset.name, read_count=cells, kept_count=cells
+            )
+        ]
 
     made = publish(store, name, f"{FORM} counts", fill)
     return made, found[0]
@@ -330,7 +348,7 @@ def _choose(
 def _check_groups(dataset: Dataset, groups: dict[str, int], least: int) -> None:
     small = sum(people < least for people in groups.values())
     if small or not groups:
-        raise RoomError(
+        raise ProjectError(
             dataset.name,
             found=Message(
                 "{count} groups of fewer than {least} people",

@@ -20,10 +20,14 @@ from typing import Any, Final, cast
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import DeidentifyError, ImportFaultError
+from commonwatt.sandbox.domain.errors import DataImportError, DeidentifyError
 from commonwatt.sandbox.domain.fhir import RESOURCES
-from commonwatt.sandbox.domain.import_report import QUARANTINE, TableReport, check_whole
-from commonwatt.sandbox.io.imports.checked import WORK
+from commonwatt.sandbox.domain.import_report import (
+    QUARANTINE,
+    TableImportReport,
+    check_counts_add_up,
+)
+from commonwatt.sandbox.io.imports.checked import WORK_TABLE
 from commonwatt.sandbox.io.imports.dataset import Dataset, publish
 from commonwatt.sandbox.io.imports.to_fhir import column_kind
 
@@ -69,37 +73,37 @@ def import_dicom(sources: Sequence[Path], store: Path, name: str, *, clean: Clea
 def _walk(sources: Sequence[Path]) -> Iterator[Path]:
     for source in sources:
         if not source.exists():
-            raise ImportFaultError(source.name, found=Message("no such file or folder"))
+            raise DataImportError(source.name, found=Message("no such file or folder"))
         found = sorted(source.rglob("*")) if source.is_dir() else [source]
         yield from (path for path in found if path.is_file() and path.suffix != ".md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Person:
+class _ImageSubject:
     gender: str | None
     birth_on: date | None
 
 
 @dataclass(slots=True)
-class _Reader:
+class _ImageReader:
     """Images on their way to disk, a bounded number of bytes at a time."""
 
     work: Path
     clean: Clean
-    people: dict[str, _Person] = field(default_factory=dict[str, _Person])
+    people: dict[str, _ImageSubject] = field(default_factory=dict[str, _ImageSubject])
     seen: set[str] = field(default_factory=set[str])
     images: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    aside: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
-    held: int = 0
+    quarantined: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
+    held_bytes: int = 0
     parts: int = 0
 
-    def take(self, record: int, path: Path) -> None:
+    def import_file(self, record: int, path: Path) -> None:
         """Read, check and clean one file, or set it aside."""
         try:
             self._keep(path)
-        except _Fault as fault:
-            self.aside.append(("Image", record, fault.reason))
+        except _ImageError as fault:
+            self.quarantined.append(("Image", record, fault.reason))
 
     def _keep(self, path: Path) -> None:
         tags = _tags(path)
@@ -113,40 +117,40 @@ class _Reader:
         try:
             self.clean(path, cleaned)
         except DeidentifyError:
-            raise _Fault("pixels cannot be decoded and cleaned") from None
+            raise _ImageError("pixels cannot be decoded and cleaned") from None
         row = _row(_tags(cleaned), person, _date(_text(tags, "StudyDate")))
         data = cleaned.read_bytes()
         self.seen.add(uid)
         self.people[person] = about
         self.images.append(row)
         self.files.append({"id": row["id"], "patient_id": person, "dicom": data})
-        self.held += len(data)
-        if self.held >= _BYTES_AT_ONCE:
+        self.held_bytes += len(data)
+        if self.held_bytes >= _BYTES_AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
         """Write the files that are waiting as the next part."""
         part = self.work / f"files.{self.parts:06}.parquet"
         pl.DataFrame(self.files, schema=_FILE).write_parquet(part, row_group_size=_ROWS_A_GROUP)
-        self.files, self.held, self.parts = [], 0, self.parts + 1
+        self.files, self.held_bytes, self.parts = [], 0, self.parts + 1
 
 
-class _Fault(Exception):  # noqa: N818  a fault of the data, not an error of ours
+class _ImageError(Exception):
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
 
 def _need(holds: object, reason: str) -> None:
     if not holds:
-        raise _Fault(reason)
+        raise _ImageError(reason)
 
 
-def _read(files: list[Path], draft: Path, clean: Clean) -> list[TableReport]:
-    work = draft / WORK
+def _read(files: list[Path], draft: Path, clean: Clean) -> list[TableImportReport]:
+    work = draft / WORK_TABLE
     work.mkdir()
-    reader = _Reader(work, clean)
+    reader = _ImageReader(work, clean)
     for record, path in enumerate(files, start=1):
-        reader.take(record, path)
+        reader.import_file(record, path)
     reader.flush()
     pl.scan_parquet(work / "files.*.parquet").sink_parquet(
         draft / "ImageFile.parquet", row_group_size=_ROWS_A_GROUP, maintain_order=True
@@ -154,17 +158,17 @@ def _read(files: list[Path], draft: Path, clean: Clean) -> list[TableReport]:
     pl.DataFrame(reader.images, schema=_IMAGE).write_parquet(draft / "Image.parquet")
     _patients(reader.people).write_parquet(draft / "Patient.parquet")
     aside = work / "Image.aside.parquet"
-    pl.DataFrame(reader.aside, schema=QUARANTINE, orient="row").write_parquet(aside)
-    reasons = [reason for _, _, reason in reader.aside]
+    pl.DataFrame(reader.quarantined, schema=QUARANTINE, orient="row").write_parquet(aside)
+    reasons = [reason for _, _, reason in reader.quarantined]
     kept, people = len(reader.images), len(reader.people)
-    images = TableReport(
-        table="Image", source="DICOM", read=len(files), kept=kept, aside=aside,
+    images = TableImportReport(
+        table="Image", source="DICOM", read_count=len(files), kept_count=kept, quarantine_file=aside,
         rules={rule: reasons.count(rule) for rule in RULES},
     )  # fmt: skip
     return [
-        check_whole(images),
-        TableReport(table="ImageFile", source="DICOM", read=kept, kept=kept),
-        TableReport(table="Patient", source="DICOM", read=people, kept=people),
+        check_counts_add_up(images),
+        TableImportReport(table="ImageFile", source="DICOM", read_count=kept, kept_count=kept),
+        TableImportReport(table="Patient", source="DICOM", read_count=people, kept_count=people),
     ]
 
 
@@ -173,7 +177,7 @@ def _tags(path: Path) -> Any:
     try:
         return pydicom.dcmread(path, stop_before_pixels=False, defer_size=1 << 16)
     except Exception:  # a broken file may fail in any way inside the reader
-        raise _Fault("no DICOM file") from None
+        raise _ImageError("no DICOM file") from None
 
 
 def _text(tags: Any, keyword: str) -> str:
@@ -183,7 +187,7 @@ def _text(tags: Any, keyword: str) -> str:
         return "\0"
 
 
-def _check(tags: Any, person: str) -> _Person:
+def _check(tags: Any, person: str) -> _ImageSubject:
     _need("PixelData" in tags, "no image")
     _need(person and person != "\0", "patient missing")
     _need(_UID.fullmatch(_text(tags, "SOPInstanceUID")), "SOPInstanceUID malformed")
@@ -196,7 +200,7 @@ def _check(tags: Any, person: str) -> _Person:
     _need(not birth or "1850" <= birth[:4] <= "2100", "PatientBirthDate out of range")
     day = _text(tags, "StudyDate")
     _need(not day or _date(day), "StudyDate is no date")
-    return _Person(gender=_GENDERS[sex], birth_on=_date(birth))
+    return _ImageSubject(gender=_GENDERS[sex], birth_on=_date(birth))
 
 
 def _date(text: str) -> date | None:
@@ -227,7 +231,7 @@ def _row(tags: Any, person: str, day: date | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _patients(people: dict[str, _Person]) -> pl.DataFrame:
+def _patients(people: dict[str, _ImageSubject]) -> pl.DataFrame:
     """Return the patients with the columns of a FHIR import, of which images know four."""
     rows = [
         {"id": who, "patient_id": who, "gender": one.gender, "birth_on": one.birth_on}

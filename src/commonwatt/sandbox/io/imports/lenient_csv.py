@@ -16,9 +16,9 @@ from typing import Final
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import ImportFaultError
-from commonwatt.sandbox.io.imports.compressed import open_packed
-from commonwatt.sandbox.io.imports.plain import Plain
+from commonwatt.sandbox.domain.errors import DataImportError
+from commonwatt.sandbox.io.imports.compressed import open_compressed
+from commonwatt.sandbox.io.imports.plain import TableFileSchema
 
 RAGGED: Final = "cells not as in the header"
 QUOTES: Final = "quotation marks out of order"
@@ -28,7 +28,7 @@ _ROWS_AT_ONCE: Final = 50_000
 _LONGEST_CELL: Final = 16 << 20
 
 
-def read_loosely(source: Path, plain: Plain, to: Path) -> list[Path]:
+def read_leniently(source: Path, plain: TableFileSchema, to: Path) -> list[Path]:
     """Write the rows of `source` as Parquet files under `to`: cells as text, and their fault.
 
     Raises:
@@ -38,7 +38,7 @@ def read_loosely(source: Path, plain: Plain, to: Path) -> list[Path]:
     to.mkdir(exist_ok=True)
     parts: list[Path] = []
     schema = dict.fromkeys(plain.headings(source), pl.String) | {FAULT: pl.String}
-    with open_packed(source) as file:
+    with open_compressed(source) as file:
         text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
         rows = _rows(csv.reader(text, delimiter=plain.delimiter, strict=True), source)
         if plain.header:
@@ -64,7 +64,7 @@ def _rows(reader: Iterator[list[str]], source: Path) -> Iterator[list[str] | Non
             return
         except csv.Error as error:
             if "end of data" in str(error):
-                raise ImportFaultError(
+                raise DataImportError(
                     source.name, found=Message("a quotation mark that is never closed")
                 ) from None
             yield None

@@ -15,17 +15,17 @@ import duckdb
 import polars as pl
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import ImportFaultError
-from commonwatt.sandbox.domain.fhir import RESOURCES, Resource
-from commonwatt.sandbox.domain.import_report import QUARANTINE, TableReport
+from commonwatt.sandbox.domain.errors import DataImportError
+from commonwatt.sandbox.domain.fhir import RESOURCES, FhirResource
+from commonwatt.sandbox.domain.import_report import QUARANTINE, TableImportReport
 from commonwatt.sandbox.io.imports.checked import (
     literal,
     mark,
     mark_duplicates,
-    settle,
     without_content,
+    write_checked,
 )
-from commonwatt.sandbox.io.imports.compressed import check_packed, open_packed
+from commonwatt.sandbox.io.imports.compressed import check_compressed, open_compressed
 
 _LARGEST_RECORD: Final = 64 << 20
 _OTHER: Final = "Other"
@@ -37,8 +37,8 @@ ORPHAN: Final = "patient not in this dataset"
 
 
 def read_resource(
-    base: duckdb.DuckDBPyConnection, resource: Resource, sources: list[Path], to: Path
-) -> TableReport:
+    base: duckdb.DuckDBPyConnection, resource: FhirResource, sources: list[Path], to: Path
+) -> TableImportReport:
     """Read NDJSON files of one resource type into the Parquet file `to`.
 
     Where patients stand beside `to`, records of other patients are set aside.
@@ -47,11 +47,11 @@ def read_resource(
         ImportFaultError: A file cannot be read at all.
     """
     for source in sources:
-        check_packed(source)
+        check_compressed(source)
     try:
         base.execute(_checked(resource, sources))
     except duckdb.Error as error:
-        raise ImportFaultError(
+        raise DataImportError(
             sources[0].name,
             found=Message("a file that cannot be read as lines of JSON"),
             wanted=Message("one JSON object a line, in UTF-8"),
@@ -64,10 +64,12 @@ def read_resource(
         mark(base, ORPHAN, f"patient_id IS NOT NULL AND patient_id NOT IN ({known})")
         rules.append(ORPHAN)
     names = ", ".join(path.name for path in sources)
-    return settle(base, resource.name, source=names, columns=resource.columns, rules=rules, to=to)
+    return write_checked(
+        base, resource.name, source=names, columns=resource.columns, rules=rules, to=to
+    )
 
 
-def _checked(resource: Resource, sources: list[Path]) -> str:
+def _checked(resource: FhirResource, sources: list[Path]) -> str:
     fields = ", ".join(f'"{name}": {literal(kind)}' for name, kind in resource.fields.items())
     whens = " ".join(f"WHEN {rule.broken} THEN {literal(rule.reason)}" for rule in resource.rules)
     columns = ", ".join(f"{sql} AS {name}" for name, sql in resource.columns.items())
@@ -79,7 +81,7 @@ def _checked(resource: Resource, sources: list[Path]) -> str:
     )
 
 
-def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableReport]:
+def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableImportReport]:
     """Split bundles into NDJSON files by resource type under `to`.
 
     One bundle is held in memory at a time. `urn:uuid:` references keep their
@@ -105,12 +107,12 @@ def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableRepo
     return sorted(to.glob("*.ndjson")), _left(other, to)
 
 
-def _left(other: list[tuple[str, int, str]], to: Path) -> TableReport:
+def _left(other: list[tuple[str, int, str]], to: Path) -> TableImportReport:
     aside = to / f"{_OTHER}.aside.parquet"
     pl.DataFrame(other, schema=QUARANTINE, orient="row").write_parquet(aside)
     reasons = [reason for _, _, reason in other]
-    return TableReport(
-        table=_OTHER, source="bundles", read=len(other), kept=0, aside=aside,
+    return TableImportReport(
+        table=_OTHER, source="bundles", read_count=len(other), kept_count=0, quarantine_file=aside,
         rules={rule: reasons.count(rule) for rule in (_NO_BUNDLE, _NOT_KEPT)},
     )  # fmt: skip
 
@@ -118,7 +120,7 @@ def _left(other: list[tuple[str, int, str]], to: Path) -> TableReport:
 def _entries(source: Path) -> Iterator[dict[str, Any] | None]:
     """Yield the resources of a bundle, or None once for what is no bundle."""
     try:
-        with open_packed(source) as file:
+        with open_compressed(source) as file:
             entries: list[Any] = json.loads(file.read())["entry"]
         resources = [entry["resource"] for entry in entries]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -20,9 +20,9 @@ import duckdb
 
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
-from commonwatt.sandbox.domain.errors import ImportFaultError
+from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.io.imports.checked import literal, without_content
-from commonwatt.sandbox.io.imports.compressed import open_packed
+from commonwatt.sandbox.io.imports.compressed import open_compressed
 
 SCHEMAS: Final = DATA / "sandbox" / "schemas"
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -51,7 +51,7 @@ def cast_text(cell: str, kind: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class TableField:
     """One field: `kind` is integer, float, date, datetime, text or flag.
 
     Args:
@@ -78,7 +78,7 @@ class Field:
 
     def __post_init__(self) -> None:
         if self.kind not in TYPES or not NAME.fullmatch(self.name):
-            raise ImportFaultError(
+            raise DataImportError(
                 self.name,
                 found=Message("a field of kind {kind}", {"kind": self.kind}),
                 wanted=Message("a plain name and one of {kinds}", {"kinds": ", ".join(TYPES)}),
@@ -91,7 +91,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plain:
+class TableFileSchema:
     """How a plain table is written.
 
     Args:
@@ -101,7 +101,7 @@ class Plain:
         delimiter: Between cells.
     """
 
-    fields: tuple[Field, ...]
+    fields: tuple[TableField, ...]
     header: bool = True
     missing: tuple[str, ...] = ()
     delimiter: str = ","
@@ -110,7 +110,7 @@ class Plain:
         """Return the names of the columns of `source`, no two alike."""
         if not self.header:
             return [field.heading for field in self.fields]
-        with open_packed(source) as file:
+        with open_compressed(source) as file:
             text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
             try:
                 row = next(csv.reader(text, delimiter=self.delimiter), list[str]())
@@ -150,7 +150,7 @@ def _unlike(names: Sequence[str]) -> list[str]:
     return [f"{name}_{n}" if n else name for name, n in zip(plain, before, strict=True)]
 
 
-def load_schema(schema: str | Path) -> Plain:
+def load_schema(schema: str | Path) -> TableFileSchema:
     """Return the schema in a JSON file, or the shipped one of that name.
 
     The file holds a list of fields, or an object with `fields` and how the table
@@ -165,9 +165,9 @@ def load_schema(schema: str | Path) -> Plain:
         facts: dict[str, Any] = {"fields": found} if isinstance(found, list) else found
         fields = tuple(_field(row) for row in facts["fields"])
         written = {key: facts[key] for key in ("header", "delimiter") if key in facts}
-        return Plain(fields=fields, missing=tuple(facts.get("missing", ())), **written)
+        return TableFileSchema(fields=fields, missing=tuple(facts.get("missing", ())), **written)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ImportFaultError(
+        raise DataImportError(
             path.name,
             found=type(error).__name__,
             wanted=Message("a JSON list of fields with name, kind and required"),
@@ -186,12 +186,12 @@ def shipped_schemas() -> set[str]:
     return {path.stem for path in SCHEMAS.glob("*.json")}
 
 
-def _field(row: Mapping[str, Any]) -> Field:
+def _field(row: Mapping[str, Any]) -> TableField:
     facts: dict[str, Any] = {**row, "choices": tuple(row.get("choices", ()))}
-    return Field(**facts)
+    return TableField(**facts)
 
 
-def infer_schema(source: Path, *, rows: int = 100_000) -> Plain:
+def infer_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
     """Return a guess at the schema of a table with a header, from its first `rows` rows.
 
     A column is whole numbers, numbers, dates, instants or text, whichever is the
@@ -200,7 +200,7 @@ def infer_schema(source: Path, *, rows: int = 100_000) -> Plain:
     Raises:
         ImportFaultError: The file cannot be read as a table.
     """
-    blank = Plain(fields=(), missing=_MISSING)
+    blank = TableFileSchema(fields=(), missing=_MISSING)
     try:
         with duckdb.connect() as base:
             base.execute(f"CREATE TEMP TABLE seen AS SELECT COLUMNS(*)::VARCHAR FROM"  # noqa: S608
@@ -208,17 +208,17 @@ def infer_schema(source: Path, *, rows: int = 100_000) -> Plain:
             columns = [str(column[0]) for column in base.execute("FROM seen").description or []]
             kinds = [_kind(base, column) for column in columns]
     except duckdb.Error as error:
-        raise ImportFaultError(
+        raise DataImportError(
             source.name,
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
         ) from without_content(error)
     names = _plain_names(columns)
     fields = tuple(
-        Field(name=name, kind=kind, column=column)
+        TableField(name=name, kind=kind, column=column)
         for name, kind, column in zip(names, kinds, columns, strict=True)
     )
-    return Plain(fields=fields, missing=_MISSING)
+    return TableFileSchema(fields=fields, missing=_MISSING)
 
 
 def _kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
@@ -249,7 +249,7 @@ def _plain_names(columns: Sequence[str]) -> list[str]:
     return names
 
 
-def as_json(plain: Plain) -> str:
+def as_json(plain: TableFileSchema) -> str:
     """Return a schema as the JSON that `load_schema` reads."""
     rows = [
         {key: value for key, value in _facts(field).items() if value or isinstance(value, float)}
@@ -259,7 +259,7 @@ def as_json(plain: Plain) -> str:
     return json.dumps(facts | {"fields": rows}, indent=1, ensure_ascii=False)
 
 
-def _facts(field: Field) -> dict[str, Any]:
+def _facts(field: TableField) -> dict[str, Any]:
     names = ("name", "kind", "required", "unique", "longest", "choices", "lowest", "highest",
              "column")  # fmt: skip
     facts: dict[str, Any] = {name: getattr(field, name) for name in names}

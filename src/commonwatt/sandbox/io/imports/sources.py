@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import ImportFaultError
+from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.io.imports.dataset import Dataset, import_csv, import_fhir, import_omop
 from commonwatt.sandbox.io.imports.genomes import import_vcf
 from commonwatt.sandbox.io.imports.images import Clean, import_dicom
@@ -16,7 +16,7 @@ from commonwatt.sandbox.io.imports.plain import infer_schema, load_schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class ImportSources:
     """What a custodian hands in.
 
     Args:
@@ -31,32 +31,32 @@ class Sources:
     schema: Path | None = None
 
 
-def import_as(form: str, sources: Sources, store: Path, name: str) -> Dataset:
+def import_as(form: str, sources: ImportSources, store: Path, name: str) -> Dataset:
     """Import `sources` of one of `FORMS` as the dataset `name`.
 
     Raises:
         ImportFaultError: The form is unknown, or the sources are not of it.
     """
     if form not in FORMS:
-        raise ImportFaultError(form, wanted=Message("one of {names}", {"names": ", ".join(FORMS)}))
+        raise DataImportError(form, wanted=Message("one of {names}", {"names": ", ".join(FORMS)}))
     return FORMS[form](sources, store, name)
 
 
-def _plain(sources: Sources, store: Path, name: str) -> Dataset:
+def _plain(sources: ImportSources, store: Path, name: str) -> Dataset:
     if len(sources.paths) != 1:
-        raise ImportFaultError(
+        raise DataImportError(
             name,
             found=Message("{count} files", {"count": str(len(sources.paths))}),
             wanted=Message("one file and its schema"),
         )
     path = sources.paths[0]
     if not path.is_file():
-        raise ImportFaultError(path.name, found=Message("no such file or folder"))
+        raise DataImportError(path.name, found=Message("no such file or folder"))
     plain = load_schema(sources.schema) if sources.schema else infer_schema(path)
     return import_csv(path, plain, store, name)
 
 
-FORMS: Final[Mapping[str, Callable[[Sources, Path, str], Dataset]]] = {
+FORMS: Final[Mapping[str, Callable[[ImportSources, Path, str], Dataset]]] = {
     "fhir": lambda sources, store, name: import_fhir(sources.paths, store, name),
     "omop": lambda sources, store, name: import_omop(sources.paths, store, name),
     "csv": _plain,

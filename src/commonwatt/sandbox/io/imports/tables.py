@@ -23,18 +23,18 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
-from commonwatt.sandbox.domain.errors import ImportFaultError
-from commonwatt.sandbox.domain.import_report import TableReport
+from commonwatt.sandbox.domain.errors import DataImportError
+from commonwatt.sandbox.domain.import_report import TableImportReport
 from commonwatt.sandbox.io.imports.checked import (
-    WORK,
+    WORK_TABLE,
     literal,
     mark_duplicates,
-    settle,
     without_content,
+    write_checked,
 )
-from commonwatt.sandbox.io.imports.compressed import check_packed
-from commonwatt.sandbox.io.imports.lenient_csv import FAULT, NO_TEXT, QUOTES, RAGGED, read_loosely
-from commonwatt.sandbox.io.imports.plain import Field, Plain, cast_text
+from commonwatt.sandbox.io.imports.compressed import check_compressed
+from commonwatt.sandbox.io.imports.lenient_csv import FAULT, NO_TEXT, QUOTES, RAGGED, read_leniently
+from commonwatt.sandbox.io.imports.plain import TableField, TableFileSchema, cast_text
 
 _SPECIFICATION: Final = DATA / "sandbox" / "omop-5.4" / "fields.csv"
 VOCABULARY: Final = ("concept", "concept_relationship")
@@ -42,14 +42,14 @@ VOCABULARY: Final = ("concept", "concept_relationship")
 
 
 @cache
-def omop_tables() -> dict[str, tuple[Field, ...]]:
+def omop_tables() -> dict[str, tuple[TableField, ...]]:
     """Return the fields of every OMOP table, in the standard's order."""
     rows = pl.read_csv(_SPECIFICATION, infer_schema=False)
-    tables: dict[str, list[Field]] = {}
+    tables: dict[str, list[TableField]] = {}
     for row in rows.iter_rows(named=True):
         kind, longest = _omop_kind(row["datatype"])
         tables.setdefault(row["table"], []).append(
-            Field(
+            TableField(
                 name=row["field"],
                 kind=kind,
                 required=row["required"].strip().lower() == "yes",
@@ -75,21 +75,21 @@ def _omop_kind(datatype: str) -> tuple[str, int | None]:
 def read_table(
     base: duckdb.DuckDBPyConnection,
     name: str,
-    plain: Plain,
+    plain: TableFileSchema,
     source: Path,
     to: Path,
-) -> TableReport:
+) -> TableImportReport:
     """Read the CSV or Parquet file `source` into `to`, setting broken rows aside.
 
     Raises:
         ImportFaultError: The file lacks a required column or cannot be read.
     """
     try:
-        header = _load(base, plain, source, to.parent / WORK / f"{name}.loose")
+        header = _load(base, plain, source, to.parent / WORK_TABLE / f"{name}.loose")
         chosen = _matched(source, header, plain.fields)
         _check(base, chosen)
     except duckdb.Error as error:
-        raise ImportFaultError(
+        raise DataImportError(
             source.name,
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
@@ -98,16 +98,16 @@ def read_table(
     rules += [rule for column, field in chosen.items() for rule, _ in _rules(column, field)]
     rules += [_twice(field) for field in chosen.values() if field.unique]
     columns = [f'"{field.name}"' for field in chosen.values()]
-    report = settle(base, name, source=source.name, columns=columns, rules=rules, to=to)
+    report = write_checked(base, name, source=source.name, columns=columns, rules=rules, to=to)
     base.execute("DROP TABLE raw")
     return report
 
 
 def _load(
-    base: duckdb.DuckDBPyConnection, plain: Plain, source: Path, work: Path
+    base: duckdb.DuckDBPyConnection, plain: TableFileSchema, source: Path, work: Path
 ) -> dict[str, str]:
     """Read every cell as text into `raw`; return the columns by lower-case name."""
-    check_packed(source)
+    check_compressed(source)
     make = "CREATE OR REPLACE TEMP TABLE raw AS SELECT COLUMNS(*)::VARCHAR,"
     number = "row_number() OVER () AS record_of_file"
     try:
@@ -115,18 +115,18 @@ def _load(
     except duckdb.Error:
         if source.suffix == ".parquet":
             raise
-        parts = ", ".join(literal(str(part)) for part in read_loosely(source, plain, work))
+        parts = ", ".join(literal(str(part)) for part in read_leniently(source, plain, work))
         base.execute(f"{make} {number} FROM read_parquet([{parts}])")
     described = base.execute("SELECT * FROM raw LIMIT 0").description or []
     return {str(column[0]).lower(): str(column[0]) for column in described}
 
 
 def _matched(
-    source: Path, header: Mapping[str, str], fields: tuple[Field, ...]
-) -> dict[str, Field]:
+    source: Path, header: Mapping[str, str], fields: tuple[TableField, ...]
+) -> dict[str, TableField]:
     missing = [field.heading for field in fields if field.required and field.heading not in header]
     if missing:
-        raise ImportFaultError(
+        raise DataImportError(
             source.name,
             found=Message("{count} columns", {"count": str(len(header) - 2)}),
             wanted=Message("also the columns {names}", {"names": ", ".join(missing)}),
@@ -134,7 +134,7 @@ def _matched(
     return {header[field.heading]: field for field in fields if field.heading in header}
 
 
-def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, Field]) -> None:
+def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, TableField]) -> None:
     values = ", ".join(
         f'{_value(column, field)} AS "{field.name}"' for column, field in chosen.items()
     )
@@ -152,7 +152,7 @@ def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, Field]) -> None
             mark_duplicates(base, field.name, _twice(field))
 
 
-def _twice(field: Field) -> str:
+def _twice(field: TableField) -> str:
     return f"{field.name} seen before"
 
 
@@ -161,12 +161,12 @@ def _cell(column: str) -> str:
     return f"nullif({quoted}, '')"
 
 
-def _value(column: str, field: Field) -> str:
+def _value(column: str, field: TableField) -> str:
     cell = _cell(column)
     return cell if field.kind == "text" else cast_text(cell, field.kind)
 
 
-def _rules(column: str, field: Field) -> list[tuple[str, str]]:
+def _rules(column: str, field: TableField) -> list[tuple[str, str]]:
     cell, value, name = _cell(column), _value(column, field), field.name
     rules: list[tuple[str, str]] = []
     if field.required:

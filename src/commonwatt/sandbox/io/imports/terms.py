@@ -44,7 +44,7 @@ SYSTEMS: Final = {
 """Code systems of FHIR by OMOP's name of the same terminology."""
 
 
-def case(expression: str, choices: Mapping[str, int]) -> str:
+def concept_of(expression: str, choices: Mapping[str, int]) -> str:
     """Return SQL for the concept that a word stands for, 0 where none does.
 
     >>> case("sex", {"male": 8507})
@@ -54,7 +54,7 @@ def case(expression: str, choices: Mapping[str, int]) -> str:
     return f"CASE {expression} {whens} ELSE 0 END"
 
 
-def back(expression: str, choices: Mapping[str, int]) -> str:
+def word_of_concept(expression: str, choices: Mapping[str, int]) -> str:
     """Return SQL for the first word that stands for a concept, nothing where none does.
 
     >>> back("id", {"black": 8516, "african": 8516})

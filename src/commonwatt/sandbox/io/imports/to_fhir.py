@@ -32,12 +32,12 @@ from commonwatt.sandbox.io.imports.terms import (
     RACES,
     SYSTEMS,
     VISITS,
-    back,
+    word_of_concept,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class FhirTableMapping:
     """How rows of an OMOP table become rows of a FHIR table.
 
     Args:
@@ -68,35 +68,35 @@ def _since(day: str, instant: str) -> str:
     return f"CAST(coalesce({instant}, CAST({day} AS TIMESTAMP)) AS TIMESTAMPTZ)"
 
 
-VIEWS: Final = (
-    View(resource="Encounter", table="visit_occurrence", key="visit_occurrence_id", columns={
-        "class_code": back("visit_concept_id", VISITS), "type_code": "visit_source_value",
+FHIR_MAPPINGS: Final = (
+    FhirTableMapping(resource="Encounter", table="visit_occurrence", key="visit_occurrence_id", columns={
+        "class_code": word_of_concept("visit_concept_id", VISITS), "type_code": "visit_source_value",
         "start_at": _since("visit_start_date", "visit_start_datetime"),
         "end_at": _since("visit_end_date", "visit_end_datetime")}),
-    View(resource="Condition", table="condition_occurrence", key="condition_occurrence_id",
+    FhirTableMapping(resource="Condition", table="condition_occurrence", key="condition_occurrence_id",
          concept="condition_concept_id", source="condition_source_value", columns={
         "onset_at": _since("condition_start_date", "condition_start_datetime"),
         "abatement_at": _since("condition_end_date", "condition_end_datetime")}),
-    View(resource="MedicationRequest", table="drug_exposure", key="drug_exposure_id",
+    FhirTableMapping(resource="MedicationRequest", table="drug_exposure", key="drug_exposure_id",
          concept="drug_concept_id", source="drug_source_value", where=f"NOT ({_GIVEN})", columns={
         "authored_at": _since("drug_exposure_start_date", "drug_exposure_start_datetime")}),
-    View(resource="Immunization", table="drug_exposure", key="drug_exposure_id",
+    FhirTableMapping(resource="Immunization", table="drug_exposure", key="drug_exposure_id",
          concept="drug_concept_id", source="drug_source_value", where=_GIVEN, columns={
         "occurred_at": _since("drug_exposure_start_date", "drug_exposure_start_datetime")}),
-    View(resource="Procedure", table="procedure_occurrence", key="procedure_occurrence_id",
+    FhirTableMapping(resource="Procedure", table="procedure_occurrence", key="procedure_occurrence_id",
          concept="procedure_concept_id", source="procedure_source_value", columns={
         "performed_at": _since("procedure_date", "procedure_datetime")}),
-    View(resource="Observation", table="measurement", key="measurement_id",
+    FhirTableMapping(resource="Observation", table="measurement", key="measurement_id",
          concept="measurement_concept_id", source="measurement_source_value", columns=_VALUE | {
         "effective_at": _since("measurement_date", "measurement_datetime")}),
-    View(resource="Observation", table="observation", key="observation_id",
+    FhirTableMapping(resource="Observation", table="observation", key="observation_id",
          concept="observation_concept_id", source="observation_source_value", columns=_VALUE | {
         "value_text": "value_as_string",
         "effective_at": _since("observation_date", "observation_datetime")}),
 )  # fmt: skip
 
 
-class Shelf:
+class OmopDraftTables:
     """The OMOP tables of a draft; a column that one lacks reads as nothing."""
 
     def __init__(self, draft: Path) -> None:
@@ -126,17 +126,19 @@ def make_fhir(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     Raises:
         IdentityError: A row was lost or came twice.
     """
-    shelf = Shelf(draft)
+    shelf = OmopDraftTables(draft)
     _make_terms(base, shelf)
     made = {"Patient": _make_patients(base, shelf)}
-    for resource in dict.fromkeys(view.resource for view in VIEWS):
-        views = [view for view in VIEWS if view.resource == resource and shelf.has(view.table)]
+    for resource in dict.fromkeys(view.resource for view in FHIR_MAPPINGS):
+        views = [
+            view for view in FHIR_MAPPINGS if view.resource == resource and shelf.has(view.table)
+        ]
         if views:
             made[resource] = _make(base, shelf, resource, views)
     return made
 
 
-def _make_terms(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
+def _make_terms(base: duckdb.DuckDBPyConnection, shelf: OmopDraftTables) -> None:
     """Make the table `terms`: system and code of each concept."""
     base.execute(
         "CREATE OR REPLACE TEMP TABLE terms"
@@ -153,7 +155,7 @@ def _make_terms(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
     )
 
 
-def _make_patients(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> int:
+def _make_patients(base: duckdb.DuckDBPyConnection, shelf: OmopDraftTables) -> int:
     died = "SELECT NULL::BIGINT AS person_id, NULL::TIMESTAMPTZ AS died_at WHERE false"
     if shelf.has("death"):
         when = _since("death_date", "death_datetime")
@@ -167,13 +169,13 @@ def _make_patients(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> int:
         places = f"SELECT location_id, city, state, zip FROM {shelf.rows('location')}"
     columns = {
         "id": "CAST(p.person_id AS VARCHAR)", "patient_id": "CAST(p.person_id AS VARCHAR)",
-        "gender": back("p.gender_concept_id", GENDERS),
+        "gender": word_of_concept("p.gender_concept_id", GENDERS),
         "birth_on": "make_date(p.year_of_birth, coalesce(p.month_of_birth, 1),"
                     " coalesce(p.day_of_birth, 1))",
         "died_at": "d.died_at", "identifiers": "p.person_source_value",
         "city": "l.city", "state": "l.state", "postal_code": "l.zip",
-        "race": f"coalesce({back('p.race_concept_id', RACES)}, p.race_source_value)",
-        "ethnicity": f"coalesce({back('p.ethnicity_concept_id', ETHNICITIES)},"
+        "race": f"coalesce({word_of_concept('p.race_concept_id', RACES)}, p.race_source_value)",
+        "ethnicity": f"coalesce({word_of_concept('p.ethnicity_concept_id', ETHNICITIES)},"
                      " p.ethnicity_source_value)",
     }  # fmt: skip
     query = (
@@ -185,14 +187,19 @@ def _make_patients(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> int:
     return _same(base, shelf, "Patient", ["person"], "")
 
 
-def _make(base: duckdb.DuckDBPyConnection, shelf: Shelf, resource: str, views: list[View]) -> int:
+def _make(
+    base: duckdb.DuckDBPyConnection,
+    shelf: OmopDraftTables,
+    resource: str,
+    views: list[FhirTableMapping],
+) -> int:
     union = " UNION ALL ".join(_select(shelf, view) for view in views)
     copy(base, f"SELECT * FROM ({union}) ORDER BY ALL", shelf.path(resource))
     where = views[0].where
     return _same(base, shelf, resource, [view.table for view in views], where)
 
 
-def _select(shelf: Shelf, view: View) -> str:
+def _select(shelf: OmopDraftTables, view: FhirTableMapping) -> str:
     columns = {
         "id": f"'{view.table}-' || o.{view.key}", "patient_id": "CAST(o.person_id AS VARCHAR)",
         "encounter_id": "'visit_occurrence-' || o.visit_occurrence_id",
@@ -237,7 +244,11 @@ def column_kind(column: str) -> str:
 
 
 def _same(
-    base: duckdb.DuckDBPyConnection, shelf: Shelf, resource: str, tables: list[str], where: str
+    base: duckdb.DuckDBPyConnection,
+    shelf: OmopDraftTables,
+    resource: str,
+    tables: list[str],
+    where: str,
 ) -> int:
     """Return the rows of what was made, which are as many as those of its sources."""
     condition = f" WHERE {where}" if where else ""

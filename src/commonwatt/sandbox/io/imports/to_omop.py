@@ -1,6 +1,6 @@
 """OMOP CDM 5.4 tables made from FHIR-shaped ones.
 
-Each OMOP table is filled from one or more FHIR tables by a line of `EVENTS`.
+Each OMOP table is filled from one or more FHIR tables by a line of `OMOP_MAPPINGS`.
 Every table also carries `patient_id`, as the FHIR tables do, so that opt-outs
 and cohorts reach people in either shape. Dates are days in UTC. What OMOP
 cannot hold, because it demands a date and the record has none, is counted.
@@ -31,13 +31,13 @@ from commonwatt.sandbox.io.imports.terms import (
     OF_RECORD,
     RACES,
     VISITS,
-    case,
+    concept_of,
     make_codes,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class OmopEventMapping:
     """How rows of a FHIR table become rows of an OMOP table.
 
     Args:
@@ -80,21 +80,21 @@ _NO_VALUE: Final = {
 }  # fmt: skip
 _PARTED: Final = "len(component_numbers) > 0"
 
-EVENTS: Final = (
-    Event(table="condition_occurrence", prefix="condition", source="Condition",
+OMOP_MAPPINGS: Final = (
+    OmopEventMapping(table="condition_occurrence", prefix="condition", source="Condition",
           at="coalesce(onset_at, recorded_at)", until="abatement_at"),
-    Event(table="drug_exposure", prefix="drug_exposure", source="MedicationRequest",
+    OmopEventMapping(table="drug_exposure", prefix="drug_exposure", source="MedicationRequest",
           at="authored_at", until="authored_at", kind=OF_PRESCRIPTION),
-    Event(table="drug_exposure", prefix="drug_exposure", source="Immunization",
+    OmopEventMapping(table="drug_exposure", prefix="drug_exposure", source="Immunization",
           at="occurred_at", until="occurred_at", kind=OF_ADMINISTRATION),
-    Event(table="procedure_occurrence", prefix="procedure", source="Procedure", at="performed_at"),
-    Event(table="measurement", prefix="measurement", source="Observation", at="effective_at",
+    OmopEventMapping(table="procedure_occurrence", prefix="procedure", source="Procedure", at="performed_at"),
+    OmopEventMapping(table="measurement", prefix="measurement", source="Observation", at="effective_at",
           where="value_number IS NOT NULL", more=_VALUE),
-    Event(table="measurement", prefix="measurement", source="Observation", at="effective_at",
+    OmopEventMapping(table="measurement", prefix="measurement", source="Observation", at="effective_at",
           where=_PARTED, more=_PART, unnest=True),
-    Event(table="observation", prefix="observation", source="Observation", at="effective_at",
+    OmopEventMapping(table="observation", prefix="observation", source="Observation", at="effective_at",
           where=f"value_number IS NULL AND NOT coalesce({_PARTED}, false)", more=_STATED),
-    Event(table="observation", prefix="observation", source="AllergyIntolerance",
+    OmopEventMapping(table="observation", prefix="observation", source="AllergyIntolerance",
           at="recorded_at", more=_NO_VALUE),
 )  # fmt: skip
 
@@ -105,7 +105,7 @@ _ENDED: Final = ("condition_occurrence", "drug_exposure")
 _MUST_END: Final = ("drug_exposure",)
 
 
-class Shelf:
+class FhirDraftTables:
     """The FHIR tables of a draft; a column that one lacks reads as nothing."""
 
     def __init__(self, draft: Path) -> None:
@@ -119,12 +119,12 @@ class Shelf:
         """Return where `table` is or would be."""
         return self.draft / f"{table}.parquet"
 
-    def rows(self, table: str, wanted: Mapping[str, str]) -> str:
+    def rows(self, table: str, wanted_columns: Mapping[str, str]) -> str:
         """Return SQL for `table` with every wanted column, by its type."""
         found = pl.read_parquet_schema(self.path(table))
         columns = [
             f'"{name}"' if name in found else f'NULL::{kind} AS "{name}"'
-            for name, kind in wanted.items()
+            for name, kind in wanted_columns.items()
         ]
         place = literal(str(self.path(table)))
         return f"(SELECT {', '.join(columns)} FROM read_parquet({place}))"
@@ -133,7 +133,7 @@ class Shelf:
 _AT: Final = "TIMESTAMPTZ"
 _CODED: Final = {"patient_id": "VARCHAR", "encounter_id": "VARCHAR", "code_system": "VARCHAR",
                  "code_code": "VARCHAR"}  # fmt: skip
-WANTED: Final = {
+FHIR_COLUMNS_READ: Final = {
     "Patient": {"patient_id": "VARCHAR", "gender": "VARCHAR", "birth_on": "DATE",
                 "birth_band": "INTEGER", "died_at": _AT, "race": "VARCHAR",
                 "ethnicity": "VARCHAR"},
@@ -157,35 +157,39 @@ def make_omop(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     Raises:
         IdentityError: A row was lost or came twice.
     """
-    shelf = Shelf(draft)
+    shelf = FhirDraftTables(draft)
     make_codes(base, draft)
     people = _make_people(base, shelf)
     _make_visits(base, shelf)
     for table in _ID:
-        events = [event for event in EVENTS if event.table == table and shelf.has(event.source)]
+        events = [
+            event for event in OMOP_MAPPINGS if event.table == table and shelf.has(event.source)
+        ]
         if events:
             _make_events(base, shelf, table, events)
     _make_periods(base, shelf)
-    made = {table: _count(base, shelf.path(table)) for table in OMOP_MADE if shelf.has(table)}
+    made = {
+        table: _count(base, shelf.path(table)) for table in DERIVED_OMOP_TABLES if shelf.has(table)
+    }
     _check_same("person", made["person"], people)
     return made
 
 
-OMOP_MADE: Final = ("person", "death", "visit_occurrence", *_ID, "observation_period")
+DERIVED_OMOP_TABLES: Final = ("person", "death", "visit_occurrence", *_ID, "observation_period")
 
 
-def _make_people(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> int:
-    rows = shelf.rows("Patient", WANTED["Patient"])
+def _make_people(base: duckdb.DuckDBPyConnection, shelf: FhirDraftTables) -> int:
+    rows = shelf.rows("Patient", FHIR_COLUMNS_READ["Patient"])
     base.execute(
         "CREATE OR REPLACE TEMP TABLE people AS SELECT *,"
         f" row_number() OVER (ORDER BY patient_id) AS person_id FROM {rows}"
     )
     columns = {
-        "person_id": "person_id", "gender_concept_id": case("gender", GENDERS),
+        "person_id": "person_id", "gender_concept_id": concept_of("gender", GENDERS),
         "year_of_birth": "coalesce(year(birth_on), birth_band)",
         "month_of_birth": "month(birth_on)", "day_of_birth": "day(birth_on)",
-        "race_concept_id": case("lower(race)", RACES),
-        "ethnicity_concept_id": case("lower(ethnicity)", ETHNICITIES),
+        "race_concept_id": concept_of("lower(race)", RACES),
+        "ethnicity_concept_id": concept_of("lower(ethnicity)", ETHNICITIES),
         "person_source_value": "patient_id", "gender_source_value": "gender",
         "gender_source_concept_id": "0", "race_source_value": "race",
         "race_source_concept_id": "0", "ethnicity_source_value": "ethnicity",
@@ -203,11 +207,11 @@ def _make_people(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> int:
     return found[0] if found else 0
 
 
-def _make_visits(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
+def _make_visits(base: duckdb.DuckDBPyConnection, shelf: FhirDraftTables) -> None:
     if not shelf.has("Encounter"):
         base.execute("CREATE OR REPLACE TEMP TABLE visits (id VARCHAR, visit_id BIGINT)")
         return
-    rows = shelf.rows("Encounter", WANTED["Encounter"])
+    rows = shelf.rows("Encounter", FHIR_COLUMNS_READ["Encounter"])
     base.execute(
         "CREATE OR REPLACE TEMP TABLE numbered AS SELECT e.*, p.person_id,"
         f" row_number() OVER (ORDER BY e.id) AS visit_id FROM {rows} e"
@@ -216,7 +220,7 @@ def _make_visits(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
     end = "coalesce(end_at, start_at)"
     columns = {
         "visit_occurrence_id": "visit_id", "person_id": "person_id",
-        "visit_concept_id": case("class_code", VISITS),
+        "visit_concept_id": concept_of("class_code", VISITS),
         "visit_start_date": _day("start_at"), "visit_start_datetime": _instant("start_at"),
         "visit_end_date": _day(end), "visit_end_datetime": _instant(end),
         "visit_type_concept_id": str(OF_RECORD), "visit_source_value": "class_code",
@@ -229,7 +233,10 @@ def _make_visits(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
 
 
 def _make_events(
-    base: duckdb.DuckDBPyConnection, shelf: Shelf, table: str, events: list[Event]
+    base: duckdb.DuckDBPyConnection,
+    shelf: FhirDraftTables,
+    table: str,
+    events: list[OmopEventMapping],
 ) -> None:
     union = " UNION ALL ".join(_event(shelf, event) for event in events)
     number = f"row_number() OVER () AS {_ID[table]}"
@@ -259,11 +266,11 @@ def _make_events(
     _check_same(table, _count(base, shelf.path(table)), dated[0] if dated else 0)
 
 
-def _event(shelf: Shelf, event: Event) -> str:
+def _event(shelf: FhirDraftTables, event: OmopEventMapping) -> str:
     until = event.until or "NULL::TIMESTAMPTZ"
     code = "part_code AS code_code" if event.unnest else "code_code"
     more = "".join(f", {sql} AS {name}" for name, sql in event.more.items())
-    rows = shelf.rows(event.source, WANTED[event.source])
+    rows = shelf.rows(event.source, FHIR_COLUMNS_READ[event.source])
     if event.unnest:
         rows = (
             "(SELECT *, unnest(component_codes) AS part_code,"
@@ -296,7 +303,7 @@ _FIRST_DAY: Final = {"visit_occurrence": ("visit_start_date", "visit_end_date"),
                      "observation": ("observation_date", "observation_date")}  # fmt: skip
 
 
-def _make_periods(base: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
+def _make_periods(base: duckdb.DuckDBPyConnection, shelf: FhirDraftTables) -> None:
     """Make one period a person, from the first day on record to the last."""
     days = [
         f"SELECT person_id, patient_id, {first} AS first, {last} AS last"

@@ -11,7 +11,7 @@ from commonwatt.sandbox.io.imports.terms import ETHNICITIES, GENDERS, RACES, VIS
 Row = Mapping[str, Any]
 
 
-def persons_slowly(patients: Iterable[Row]) -> list[dict[str, Any]]:
+def persons_reference(patients: Iterable[Row]) -> list[dict[str, Any]]:
     """Return OMOP's persons, numbered in the order of their ids."""
     return [
         {

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import IO, Final
 
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import ImportFaultError
+from commonwatt.sandbox.domain.errors import DataImportError
 
 _FIXED: Final = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _BASES: Final = re.compile(r"[ACGTNacgtn]+")
@@ -48,7 +48,7 @@ Alleles = tuple[int | None, int | None, bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class VariantRecord:
     """One record that broke no rule: the variant, and a genotype for each sample."""
 
     record: int
@@ -63,7 +63,7 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenRecord:
     """One record that broke a rule."""
 
     record: int
@@ -89,7 +89,7 @@ def read_header(file: IO[bytes], where: str) -> list[str]:
     if tuple(names[:8]) != _FIXED or names[8:9] not in ([], ["FORMAT"]):
         raise _no_vcf(where)
     if len(set(samples)) != len(samples) or "" in samples:
-        raise ImportFaultError(
+        raise DataImportError(
             where,
             found=Message("sample names that are empty or stand twice"),
             wanted=Message("one name for each sample"),
@@ -97,31 +97,31 @@ def read_header(file: IO[bytes], where: str) -> list[str]:
     return samples
 
 
-def _no_vcf(where: str) -> ImportFaultError:
-    return ImportFaultError(
+def _no_vcf(where: str) -> DataImportError:
+    return DataImportError(
         where,
         found=Message("a header that is not that of a VCF"),
         wanted=Message("##fileformat=VCFv4 first, then the line that starts with #CHROM"),
     )
 
 
-def read_sites(file: IO[bytes], samples: int) -> Iterator[Site | Broken]:
+def read_sites(file: IO[bytes], samples: int) -> Iterator[VariantRecord | BrokenRecord]:
     """Yield every record, checked; one line is in memory at a time."""
-    order = _Order()
+    order = _PositionOrder()
     genotypes = _Genotypes()
     record = 0
     while line := file.readline(_LONGEST_LINE):
         record += 1
         if len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
             _skip_line(file)
-            yield Broken(record, "line too long")
+            yield BrokenRecord(record, "line too long")
             continue
         try:
             yield _site(record, line.decode().rstrip("\r\n"), samples, genotypes, order)
         except UnicodeDecodeError:
-            yield Broken(record, "not UTF-8 text")
-        except _Fault as fault:
-            yield Broken(record, fault.reason)
+            yield BrokenRecord(record, "not UTF-8 text")
+        except _VcfError as fault:
+            yield BrokenRecord(record, fault.reason)
 
 
 def _skip_line(file: IO[bytes]) -> None:
@@ -129,17 +129,19 @@ def _skip_line(file: IO[bytes]) -> None:
         pass
 
 
-class _Fault(Exception):  # noqa: N818  a fault of the data, not an error of ours
+class _VcfError(Exception):
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
 
 def _need(holds: object, reason: str) -> None:
     if not holds:
-        raise _Fault(reason)
+        raise _VcfError(reason)
 
 
-def _site(record: int, line: str, samples: int, genotypes: _Genotypes, order: _Order) -> Site:
+def _site(
+    record: int, line: str, samples: int, genotypes: _Genotypes, order: _PositionOrder
+) -> VariantRecord:
     cells = line.split("\t")
     _need(len(cells) == (9 + samples if samples else len(cells)) and len(cells) >= 8,
           "columns not as in the header")  # fmt: skip
@@ -154,7 +156,7 @@ def _site(record: int, line: str, samples: int, genotypes: _Genotypes, order: _O
     _check_info(info)
     found = _alleles(cells, len(alts), genotypes) if samples else []
     order.check(chrom, int(pos), ref, alt)
-    return Site(
+    return VariantRecord(
         record=record, chrom=chrom, pos=int(pos), name="" if name == "." else name,
         ref=ref.upper(), alts=alts, qual=None if qual == "." else float(qual),
         passed=None if passed == "." else passed == "PASS", genotypes=found,
@@ -214,7 +216,7 @@ class _Genotypes(dict[str, Alleles]):
 
 
 @dataclass(slots=True)
-class _Order:
+class _PositionOrder:
     """Positions rise within a chromosome, each chromosome is one block, no variant comes twice."""
 
     chrom: str = ""

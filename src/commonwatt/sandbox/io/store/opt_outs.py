@@ -21,7 +21,7 @@ import sqlalchemy as sa
 import commonwatt.sandbox.io.store.schema as schema
 
 
-class Scope(StrEnum):
+class ConsentScope(StrEnum):
     """What a person can opt out of."""
 
     ALL = "all"
@@ -30,30 +30,36 @@ class Scope(StrEnum):
     GENOMICS = "genomics"
 
 
-def reaches(opted_out: Scope, use: Scope) -> bool:
+def opt_out_reaches(opted_out: ConsentScope, use: ConsentScope) -> bool:
     """Return whether an opt-out keeps a person out of a use.
 
     >>> reaches(Scope.RESEARCH, Scope.GENOMICS), reaches(Scope.GENOMICS, Scope.AI_TRAINING)
     (True, False)
     """
-    return opted_out in (Scope.ALL, Scope.RESEARCH) or opted_out is use
+    return opted_out in (ConsentScope.ALL, ConsentScope.RESEARCH) or opted_out is use
 
 
-def record(tx: sa.Connection, room: str, person: str, scope: Scope, *, out: bool) -> None:
+def record_opt_out(
+    tx: sa.Connection, project: str, person: str, scope: ConsentScope, *, out: bool
+) -> None:
     """Put on record that a person opted out of `scope`, or took that back."""
-    row = {"room": room, "person": person, "scope": scope.value, "out": out}
+    row = {"room": project, "person": person, "scope": scope.value, "out": out}
     tx.execute(schema.opt_outs.insert().values(row))
 
 
-def left_out(tx: sa.Connection, room: str, use: Scope) -> frozenset[str]:
+def excluded_people(tx: sa.Connection, project: str, use: ConsentScope) -> frozenset[str]:
     """Return the people whom a use must not see, by their tokens in the room."""
     columns = (schema.opt_outs.c.person, schema.opt_outs.c.scope, schema.opt_outs.c.out)
     query = (
-        sa.select(*columns).where(schema.opt_outs.c.room == room).order_by(schema.opt_outs.c.number)
+        sa.select(*columns)
+        .where(schema.opt_outs.c.room == project)
+        .order_by(schema.opt_outs.c.number)
     )
     last = {(row.person, row.scope): row.out for row in tx.execute(query)}
     return frozenset(
-        person for (person, scope), out in last.items() if out and reaches(Scope(scope), use)
+        person
+        for (person, scope), out in last.items()
+        if out and opt_out_reaches(ConsentScope(scope), use)
     )
 
 
@@ -77,7 +83,7 @@ def people_of(tables: Iterable[Path]) -> frozenset[str]:
     return frozenset(found)
 
 
-def view(table: Path, people: frozenset[str], views: Path) -> Path:
+def filtered_table(table: Path, people: frozenset[str], copies_folder: Path) -> Path:
     """Return a table without `people`: itself, or a filtered copy made once.
 
     The copy's name is a digest of the people and of the table's place, so a
@@ -89,20 +95,22 @@ def view(table: Path, people: frozenset[str], views: Path) -> Path:
     gone = pl.Series(sorted(people)).implode()
     rows = pl.scan_parquet(table).filter(~pl.col(column).cast(pl.String).is_in(gone))
     words = [str(table), *sorted(people)]
-    return keep_view(views, words, lambda draft: rows.collect().write_parquet(draft))
+    return cached_copy(copies_folder, words, lambda draft: rows.collect().write_parquet(draft))
 
 
-def as_csv(table: Path, views: Path) -> Path:
+def as_csv(table: Path, copies_folder: Path) -> Path:
     """Return a table as CSV, for programs that read no Parquet; lists become JSON text."""
-    return keep_view(views, ["csv", str(table)], lambda draft: _plain(table).write_csv(draft))
+    return cached_copy(
+        copies_folder, ["csv", str(table)], lambda draft: _plain(table).write_csv(draft)
+    )
 
 
-def keep_view(views: Path, words: Iterable[str], write: Callable[[Path], object]) -> Path:
+def cached_copy(copies_folder: Path, words: Iterable[str], write: Callable[[Path], object]) -> Path:
     """Return the copy that `words` name, written now if it is not there."""
-    copy = views / hashlib.sha256("\n".join(words).encode()).hexdigest()
+    copy = copies_folder / hashlib.sha256("\n".join(words).encode()).hexdigest()
     if not copy.exists():
-        views.mkdir(exist_ok=True)
-        draft = views / f".{copy.name}.{secrets.token_hex(4)}.draft"
+        copies_folder.mkdir(exist_ok=True)
+        draft = copies_folder / f".{copy.name}.{secrets.token_hex(4)}.draft"
         write(draft)
         draft.chmod(0o644)
         draft.replace(copy)

@@ -18,12 +18,12 @@ import sqlalchemy as sa
 import commonwatt.sandbox.io.store.opt_outs as consent
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import RoomError
-from commonwatt.sandbox.domain.lifecycle import DatasetState, OutputState, RoomState
+from commonwatt.sandbox.domain.errors import ProjectError
+from commonwatt.sandbox.domain.lifecycle import DatasetState, OutputState, ProjectState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class DataUse:
     """One use of people's rows: a job, a question, a twin."""
 
     name: str
@@ -36,7 +36,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class OutputRecord:
     """What is kept of one output: its state, why it was stopped, whom its cells count."""
 
     sha256: str
@@ -48,18 +48,18 @@ class Kept:
     stops: tuple[tuple[str, str], ...] = ()
 
 
-def add_room(tx: sa.Connection, row: Mapping[str, str]) -> None:
+def add_project(tx: sa.Connection, row: Mapping[str, str]) -> None:
     """Add a room; raise if there is one of that name.
 
     Raises:
         RoomError: There is.
     """
     if _room(tx, row["room"]) is not None:
-        raise RoomError(row["room"], found=Message("a room of that name already"))
-    tx.execute(schema.rooms.insert().values(dict(row)))
+        raise ProjectError(row["room"], found=Message("a room of that name already"))
+    tx.execute(schema.projects.insert().values(dict(row)))
 
 
-def room(tx: sa.Connection, name: str) -> sa.Row[Any]:
+def project_row(tx: sa.Connection, name: str) -> sa.Row[Any]:
     """Return a room's row.
 
     Raises:
@@ -67,19 +67,19 @@ def room(tx: sa.Connection, name: str) -> sa.Row[Any]:
     """
     row = _room(tx, name)
     if row is None:
-        raise RoomError(name, found=Message("no such room"))
+        raise ProjectError(name, found=Message("no such room"))
     return row
 
 
-def set_room(tx: sa.Connection, name: str, state: RoomState) -> None:
+def set_project_state(tx: sa.Connection, name: str, state: ProjectState) -> None:
     """Change a room's state."""
-    this = schema.rooms.c.room == name
-    tx.execute(schema.rooms.update().where(this).values(state=state.value))
+    this = schema.projects.c.room == name
+    tx.execute(schema.projects.update().where(this).values(state=state.value))
 
 
-def scope(tx: sa.Connection, name: str) -> consent.Scope:
+def consent_scope(tx: sa.Connection, name: str) -> consent.ConsentScope:
     """Return what a room's project does."""
-    return consent.Scope(room(tx, name).scope)
+    return consent.ConsentScope(project_row(tx, name).scope)
 
 
 def add_dataset(
@@ -91,7 +91,7 @@ def add_dataset(
     tx.execute(schema.datasets.insert().values(row))
 
 
-def dataset(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
+def dataset_row(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
     """Return a dataset's row.
 
     Raises:
@@ -101,11 +101,11 @@ def dataset(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
     query = sa.select(table).where(table.c.room == name, table.c.dataset == which)
     row = tx.execute(query).first()
     if row is None:
-        raise RoomError(which, found=Message("no such dataset in this room"))
+        raise ProjectError(which, found=Message("no such dataset in this room"))
     return row
 
 
-def set_dataset(tx: sa.Connection, name: str, which: str, state: DatasetState) -> None:
+def set_dataset_state(tx: sa.Connection, name: str, which: str, state: DatasetState) -> None:
     """Change a dataset's state."""
     table = schema.datasets
     this = (table.c.room == name, table.c.dataset == which)
@@ -113,19 +113,19 @@ def set_dataset(tx: sa.Connection, name: str, which: str, state: DatasetState) -
 
 
 def add_output(
-    tx: sa.Connection, name: str, kept: Kept, cells: Mapping[str, Iterable[str]]
+    tx: sa.Connection, name: str, record: OutputRecord, cells: Mapping[str, Iterable[str]]
 ) -> None:
     """Add an output and its cells; the same bytes offered again keep their state."""
-    if find_output(tx, name, kept.sha256) is not None:
+    if find_output(tx, name, record.sha256) is not None:
         return
     row = {
-        "room": name, "output": kept.sha256, "job": kept.job, "name": kept.name,
-        "kind": kept.kind, "author": kept.author, "state": kept.state.value,
-        "stops": json.dumps([{"rule": rule, "why": why} for rule, why in kept.stops]),
+        "room": name, "output": record.sha256, "job": record.job, "name": record.name,
+        "kind": record.kind, "author": record.author, "state": record.state.value,
+        "stops": json.dumps([{"rule": rule, "why": why} for rule, why in record.stops]),
     }  # fmt: skip
     tx.execute(schema.outputs.insert().values(row))
     rows = [
-        {"room": name, "output": kept.sha256, "cell": cell, "people": json.dumps(sorted(people))}
+        {"room": name, "output": record.sha256, "cell": cell, "people": json.dumps(sorted(people))}
         for cell, people in cells.items()
     ]
     if rows:
@@ -139,7 +139,7 @@ def find_output(tx: sa.Connection, name: str, output: str) -> sa.Row[Any] | None
     return tx.execute(query).first()
 
 
-def output(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
+def output_row(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
     """Return an output's row.
 
     Raises:
@@ -147,11 +147,11 @@ def output(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
     """
     row = find_output(tx, name, which)
     if row is None:
-        raise RoomError(which[:12], found=Message("no such output in this room"))
+        raise ProjectError(which[:12], found=Message("no such output in this room"))
     return row
 
 
-def set_output(tx: sa.Connection, name: str, which: str, state: OutputState) -> None:
+def set_output_state(tx: sa.Connection, name: str, which: str, state: OutputState) -> None:
     """Change an output's state."""
     table = schema.outputs
     this = (table.c.room == name, table.c.output == which)
@@ -190,7 +190,7 @@ def released_cells(tx: sa.Connection, name: str) -> dict[str, list[str]]:
     return {f"{row.output}/{row.cell}": json.loads(row.people) for row in tx.execute(query)}
 
 
-def add_use(tx: sa.Connection, name: str, use: Use) -> None:
+def add_use(tx: sa.Connection, name: str, use: DataUse) -> None:
     """Put on record who used which people's rows when."""
     digest = hashlib.sha256("\n".join(sorted(use.people)).encode()).hexdigest()
     row = {
@@ -213,33 +213,33 @@ def add_model(
         tx.execute(table.insert().values(row))
 
 
-def models(tx: sa.Connection, name: str) -> list[dict[str, Any]]:
+def model_rows(tx: sa.Connection, name: str) -> list[dict[str, Any]]:
     """Return every model of a room, with how many of its people said no since.
 
     Opt-outs are looked up now and not copied, so the answer holds from the moment
     an opt-out is on record.
     """
-    gone = consent.left_out(tx, name, scope(tx, name))
+    gone = consent.excluded_people(tx, name, consent_scope(tx, name))
     table = schema.models
     rows = tx.execute(sa.select(table).where(table.c.room == name).order_by(table.c.output))
     return [_model(row, gone) for row in rows]
 
 
-def model(tx: sa.Connection, name: str, which: str) -> dict[str, Any] | None:
-    """Return one model as `models` does, or None if the output is none."""
-    return next((one for one in models(tx, name) if one["output"] == which), None)
+def model_row(tx: sa.Connection, name: str, which: str) -> dict[str, Any] | None:
+    """Return one model as `model_rows` does, or None if the output is none."""
+    return next((one for one in model_rows(tx, name) if one["output"] == which), None)
 
 
-def lane(tx: sa.Connection, name: str) -> int:
+def preapproved_micro(tx: sa.Connection, name: str) -> int:
     """Return the most that one answer may cost to leave unseen, in millionths; 0 if closed."""
-    table = schema.lanes
+    table = schema.preapproved_releases
     row = tx.execute(sa.select(table.c.largest_micro).where(table.c.room == name)).first()
     return int(row.largest_micro) if row else 0
 
 
-def set_lane(tx: sa.Connection, name: str, largest_micro: int) -> None:
+def set_preapproved_micro(tx: sa.Connection, name: str, largest_micro: int) -> None:
     """Open or close (0) the fast lane."""
-    table = schema.lanes
+    table = schema.preapproved_releases
     tx.execute(table.delete().where(table.c.room == name))
     tx.execute(table.insert().values(room=name, largest_micro=largest_micro))
 
@@ -251,7 +251,7 @@ def rows_of(tx: sa.Connection, name: str, table: sa.Table) -> list[dict[str, Any
 
 
 def _room(tx: sa.Connection, name: str) -> sa.Row[Any] | None:
-    return tx.execute(sa.select(schema.rooms).where(schema.rooms.c.room == name)).first()
+    return tx.execute(sa.select(schema.projects).where(schema.projects.c.room == name)).first()
 
 
 def _model(row: sa.Row[Any], gone: frozenset[str]) -> dict[str, Any]:

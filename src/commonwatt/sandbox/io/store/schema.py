@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-rooms = sa.Table(
+projects = sa.Table(
     "sandbox_rooms",
     metadata,
     sa.Column("room", sa.String(80), primary_key=True),
@@ -68,7 +68,7 @@ opt_outs = sa.Table(
     sa.Column("out", sa.Boolean, nullable=False),
 )
 
-lanes = sa.Table(
+preapproved_releases = sa.Table(
     "sandbox_lanes",
     metadata,
     sa.Column("room", sa.String(80), primary_key=True),

@@ -22,7 +22,7 @@ _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wiped:
+class WipeProof:
     """What was taken away, for the ledger.
 
     Args:
@@ -47,7 +47,7 @@ class Wiped:
         }
 
 
-def wipe(paths: Iterable[Path]) -> Wiped:
+def wipe(paths: Iterable[Path]) -> WipeProof:
     """Overwrite and remove files and folders; what is not there is passed over."""
     given = [path for path in paths if path.exists() or path.is_symlink()]
     files = sorted(file for path in given for file in _files(path))
@@ -56,7 +56,7 @@ def wipe(paths: Iterable[Path]) -> Wiped:
     size = sum(_overwrite(file) for file in files)
     for path in given:
         _remove(path)
-    return Wiped(
+    return WipeProof(
         files=digests,
         overwritten_bytes=size,
         file_system=kind,

@@ -18,9 +18,9 @@ from typing import Any, Final
 import commonwatt.sandbox.io.store.records as records
 import commonwatt.sandbox.io.store.schema as schema
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Entry, Ledger
-from commonwatt.sandbox.domain.errors import BudgetError
-from commonwatt.sandbox.domain.lifecycle import DatasetState, OutputState, RoomState
+from commonwatt.ledger import Ledger, LedgerEntry
+from commonwatt.sandbox.domain.errors import PrivacyBudgetError
+from commonwatt.sandbox.domain.lifecycle import DatasetState, OutputState, ProjectState
 from commonwatt.sandbox.engines.privacy import account
 
 _DAY: Final = timedelta(days=1)
@@ -28,7 +28,7 @@ _WEEK: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
+class ActivityThresholds:
     """From when on something is unusual.
 
     Args:
@@ -57,7 +57,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class ActivityEvent:
     """One entry of the ledger about a room."""
 
     at: datetime
@@ -68,7 +68,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
+class ActivityAlert:
     """Something unusual of one person.
 
     Args:
@@ -89,7 +89,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class RetentionDuty:
     """Something that retention asks for."""
 
     what: str
@@ -97,29 +97,31 @@ class Due:
     why: Message
 
 
-def events(ledger: Ledger, room: str) -> list[Event]:
+def events(ledger: Ledger, project: str) -> list[ActivityEvent]:
     """Return what happened in a room, in order."""
-    whole = f"room/{room}"
+    whole = f"room/{project}"
     found = [*ledger.entries(subject=whole), *ledger.entries(subject=f"{whole}/")]
     return [_event(entry, whole) for entry in sorted(found, key=lambda entry: entry.index)]
 
 
-def uses(ledger: Ledger, room: str) -> list[dict[str, Any]]:
+def data_uses(ledger: Ledger, project: str) -> list[dict[str, Any]]:
     """Return who used which tables of how many people when; `people_sha256` names the people."""
     with ledger.reading() as tx:
-        rows = records.rows_of(tx, room, schema.uses)
+        rows = records.rows_of(tx, project, schema.uses)
     return sorted(rows, key=lambda row: (row["at"], row["use"]))
 
 
-def alerts(ledger: Ledger, room: str, thresholds: Thresholds | None = None) -> list[Alert]:
+def activity_alerts(
+    ledger: Ledger, project: str, thresholds: ActivityThresholds | None = None
+) -> list[ActivityAlert]:
     """Return what is unusual in a room, the oldest first."""
-    limits = thresholds or Thresholds()
-    happened = events(ledger, room)
+    limits = thresholds or ActivityThresholds()
+    happened = events(ledger, project)
     with ledger.reading() as tx:
-        outputs = records.rows_of(tx, room, schema.outputs)
+        outputs = records.rows_of(tx, project, schema.outputs)
         try:
-            budget = account.balance(tx, room).limit
-        except BudgetError:
+            budget = account.balance(tx, project).limit
+        except PrivacyBudgetError:
             budget = 0.0
     authors = {row["output"]: row["author"] for row in outputs}
     unlike = {row["output"] for row in outputs if _stopped_by(row, "differencing")}
@@ -134,13 +136,15 @@ def alerts(ledger: Ledger, room: str, thresholds: Thresholds | None = None) -> l
     return sorted(found, key=lambda alert: (alert.at, alert.rule, alert.actor))
 
 
-def due(ledger: Ledger, folder: Path, room: str, now: datetime, keep_days: int = 90) -> list[Due]:
+def retention_duties(
+    ledger: Ledger, folder: Path, project: str, now: datetime, keep_days: int = 90
+) -> list[RetentionDuty]:
     """Return what a custodian has to close, delete or finish deleting."""
     with ledger.reading() as tx:
-        row = records.room(tx, room)
-        datasets = records.rows_of(tx, room, schema.datasets)
+        row = records.project_row(tx, project)
+        datasets = records.rows_of(tx, project, schema.datasets)
     found = [
-        Due(what=f"dataset {one['dataset']}", on=now.date().isoformat(),
+        RetentionDuty(what=f"dataset {one['dataset']}", on=now.date().isoformat(),
             why=Message("deleted on record, and its files are still there"))
         for one in datasets
         if one["state"] == DatasetState.DELETED and (folder / "datasets" / one["dataset"]).exists()
@@ -148,43 +152,51 @@ def due(ledger: Ledger, folder: Path, room: str, now: datetime, keep_days: int =
     last = datetime.fromisoformat(row.expires_on)
     if now.date() <= last.date():
         return found
-    if row.state == RoomState.OPEN:
-        found.append(Due(what="room", on=row.expires_on, why=Message("expired, and still open")))
-    if row.state != RoomState.DELETED or (folder / "room.key").exists():
+    if row.state == ProjectState.OPEN:
+        found.append(
+            RetentionDuty(what="room", on=row.expires_on, why=Message("expired, and still open"))
+        )
+    if row.state != ProjectState.DELETED or (folder / "room.key").exists():
         by = (last + timedelta(days=keep_days)).date().isoformat()
-        found.append(Due(what="room", on=by, why=Message("its data are to be deleted by then")))
+        found.append(
+            RetentionDuty(what="room", on=by, why=Message("its data are to be deleted by then"))
+        )
     return found
 
 
-def report(
-    ledger: Ledger, folder: Path, room: str, now: datetime, thresholds: Thresholds | None = None
+def activity_report(
+    ledger: Ledger,
+    folder: Path,
+    project: str,
+    now: datetime,
+    thresholds: ActivityThresholds | None = None,
 ) -> dict[str, Any]:
     """Return the auditor's view of a room; no value of a record."""
-    limits = thresholds or Thresholds()
+    limits = thresholds or ActivityThresholds()
     people = {one.actor_id: one.person for one in ledger.actors()}
-    happened = events(ledger, room)
+    happened = events(ledger, project)
     return {
-        "room": room,
+        "room": project,
         "steps": [
             {"at": one.at.isoformat(), "actor": one.actor, "role": people[one.actor].role,
              "step": one.step, "of": one.of}
             for one in happened
         ],
-        "uses": uses(ledger, room),
+        "uses": data_uses(ledger, project),
         "alerts": [
             asdict(one) | {"at": one.at.isoformat(), "why": str(one.why)}
-            for one in alerts(ledger, room, limits)
+            for one in activity_alerts(ledger, project, limits)
         ],
         "due": [
             asdict(one) | {"why": str(one.why)}
-            for one in due(ledger, folder, room, now, limits.keep_days)
+            for one in retention_duties(ledger, folder, project, now, limits.keep_days)
         ],
         "thresholds": asdict(limits),
     }  # fmt: skip
 
 
-def _event(entry: Entry, whole: str) -> Event:
-    return Event(
+def _event(entry: LedgerEntry, whole: str) -> ActivityEvent:
+    return ActivityEvent(
         at=entry.at, actor=entry.actor_id, step=entry.kind.removeprefix("sandbox."),
         of=entry.subject.removeprefix(whole).strip("/"), body=entry.body,
     )  # fmt: skip
@@ -194,10 +206,12 @@ def _stopped_by(row: Mapping[str, Any], rule: str) -> bool:
     return any(stop["rule"] == rule for stop in json.loads(row["stops"]))
 
 
-def _night_jobs(happened: Sequence[Event], limits: Thresholds) -> list[Alert]:
+def _night_jobs(
+    happened: Sequence[ActivityEvent], limits: ActivityThresholds
+) -> list[ActivityAlert]:
     local = timezone(timedelta(hours=limits.utc_offset_h))
 
-    def at_night(event: Event) -> float:
+    def at_night(event: ActivityEvent) -> float:
         hour = event.at.astimezone(local).hour
         begins = event.step == "submit" and event.body.get("state") == "started"
         return float(begins and (hour >= limits.night_from or hour < limits.night_to))
@@ -207,8 +221,8 @@ def _night_jobs(happened: Sequence[Event], limits: Thresholds) -> list[Alert]:
 
 
 def _refused(
-    happened: Sequence[Event], authors: Mapping[str, str], limits: Thresholds
-) -> list[Alert]:
+    happened: Sequence[ActivityEvent], authors: Mapping[str, str], limits: ActivityThresholds
+) -> list[ActivityAlert]:
     """Count outputs that the checks stopped or a checker rejected, against their author."""
     why = Message("outputs stopped or rejected again and again")
     blamed = [
@@ -218,7 +232,7 @@ def _refused(
         for event in happened
     ]
 
-    def refused(event: Event) -> float:
+    def refused(event: ActivityEvent) -> float:
         if event.step == "vote":
             return float(event.body.get("state") == OutputState.REJECTED)
         states: Mapping[str, str] = event.body.get("outputs", {})
@@ -227,32 +241,36 @@ def _refused(
     return _reached(blamed, refused, "refused outputs", limits.refused_outputs, _WEEK, why)
 
 
-def _smuggled(happened: Sequence[Event], limits: Thresholds) -> list[Alert]:
+def _smuggled(happened: Sequence[ActivityEvent], limits: ActivityThresholds) -> list[ActivityAlert]:
     why = Message("files that the collector kept in again and again")
 
-    def kept_in(event: Event) -> float:
+    def kept_in(event: ActivityEvent) -> float:
         counts: Mapping[str, int] = event.body.get("kept-in", {})
         return float(sum(counts.values()))
 
     return _reached(happened, kept_in, "kept-in files", limits.smuggled_files, _WEEK, why)
 
 
-def _spending(happened: Sequence[Event], budget: float, limits: Thresholds) -> list[Alert]:
+def _spending(
+    happened: Sequence[ActivityEvent], budget: float, limits: ActivityThresholds
+) -> list[ActivityAlert]:
     if budget <= 0:
         return []
 
-    def share(event: Event) -> float:
+    def share(event: ActivityEvent) -> float:
         return float(event.body.get("epsilon", 0)) / budget if event.step in _PAID else 0.0
 
     why = Message("much of the room's privacy budget spent in a day")
     return _reached(happened, share, "budget speed", limits.budget_share, _DAY, why)
 
 
-def _like_questions(happened: Sequence[Event], limits: Thresholds) -> list[Alert]:
+def _like_questions(
+    happened: Sequence[ActivityEvent], limits: ActivityThresholds
+) -> list[ActivityAlert]:
     """Look at each wording by itself: the same question asked often averages noise away."""
     why = Message("the same question asked again and again")
     wordings = sorted({_wording(event) for event in happened if "epsilon" in event.body})
-    found: list[Alert] = []
+    found: list[ActivityAlert] = []
     for wording in wordings:
         same = [e for e in happened if "epsilon" in e.body and _wording(e) == wording]
         asks = [event for event in same if event.step in _PAID]
@@ -260,10 +278,12 @@ def _like_questions(happened: Sequence[Event], limits: Thresholds) -> list[Alert
     return found
 
 
-def _like_outputs(happened: Sequence[Event], unlike: set[str], limits: Thresholds) -> list[Alert]:
+def _like_outputs(
+    happened: Sequence[ActivityEvent], unlike: set[str], limits: ActivityThresholds
+) -> list[ActivityAlert]:
     why = Message("outputs that differ in a few people from what was released")
 
-    def differing(event: Event) -> float:
+    def differing(event: ActivityEvent) -> float:
         states: Mapping[str, str] = event.body.get("outputs", {})
         return float(sum(output in unlike for output in states))
 
@@ -273,22 +293,22 @@ def _like_outputs(happened: Sequence[Event], unlike: set[str], limits: Threshold
 _PAID: Final = ("ask", "twin")
 
 
-def _wording(event: Event) -> tuple[str, str, str]:
+def _wording(event: ActivityEvent) -> tuple[str, str, str]:
     return event.step, str(event.body.get("dataset", "")), str(event.body.get("purpose", ""))
 
 
-def _blame(event: Event, actor: str) -> Event:
-    return Event(at=event.at, actor=actor, step=event.step, of=event.of, body=event.body)
+def _blame(event: ActivityEvent, actor: str) -> ActivityEvent:
+    return ActivityEvent(at=event.at, actor=actor, step=event.step, of=event.of, body=event.body)
 
 
 def _reached(
-    happened: Iterable[Event],
-    weigh: Callable[[Event], float],
+    happened: Iterable[ActivityEvent],
+    weigh: Callable[[ActivityEvent], float],
     rule: str,
     threshold: float,
     window: timedelta,
     why: Message,
-) -> list[Alert]:
+) -> list[ActivityAlert]:
     """Return an alert for each time that a person's weight within `window` reaches a threshold.
 
     It is raised once, when the threshold is reached, and again only after the
@@ -298,14 +318,14 @@ def _reached(
     for event in happened:
         if weight := weigh(event):
             by_actor.setdefault(event.actor, []).append((event.at, weight))
-    found: list[Alert] = []
+    found: list[ActivityAlert] = []
     for actor, weighed in sorted(by_actor.items()):
         sums = [(datetime.min, 0.0)]
         for at, _ in weighed:
             recent = [weight for then, weight in weighed if at - window < then <= at]
             sums.append((at, sum(recent)))
         found += [
-            Alert(rule=rule, actor=actor, at=at, found=total, threshold=threshold, why=why)
+            ActivityAlert(rule=rule, actor=actor, at=at, found=total, threshold=threshold, why=why)
             for (_, before), (at, total) in pairwise(sums)
             if before < threshold <= total + 1e-9
         ]

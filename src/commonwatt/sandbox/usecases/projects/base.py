@@ -13,17 +13,17 @@ import sqlalchemy as sa
 import commonwatt.sandbox.io.store.opt_outs as consent
 import commonwatt.sandbox.io.store.records as records
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Draft, Ledger, Signer, actor_id_of
+from commonwatt.ledger import EntryDraft, Ledger, Signer, actor_id_of
 from commonwatt.ledger.store import lock_head
-from commonwatt.sandbox.domain.errors import RoleError, RoomError
-from commonwatt.sandbox.domain.lifecycle import MAY, DatasetState, RoomState
+from commonwatt.sandbox.domain.errors import ProjectError, ProjectRoleError
+from commonwatt.sandbox.domain.lifecycle import STEP_ROLES, DatasetState, ProjectState
 from commonwatt.sandbox.io.imports.dataset import Dataset, load_dataset
 
 KEY: Final = "room.key"
 _LONG_STEP: Final = timedelta(days=1)
 
 
-class RoomBase:
+class ProjectBase:
     """A room's place, its secret, and the parts of its moves."""
 
     def __init__(self, ledger: Ledger, folder: Path, name: str) -> None:
@@ -44,21 +44,21 @@ class RoomBase:
         try:
             return (self.folder / KEY).read_bytes()
         except FileNotFoundError:
-            raise RoomError(self.name, found=Message("a room without its key")) from None
+            raise ProjectError(self.name, found=Message("a room without its key")) from None
 
-    def left_out(self) -> frozenset[str]:
+    def excluded_tokens(self) -> frozenset[str]:
         """Return the tokens of those whom no use of this room may see now."""
         with self.ledger.reading() as tx:
-            return self.gone(tx)
+            return self.opted_out(tx)
 
     @contextmanager
-    def moving(self) -> Generator[sa.Connection]:
+    def transaction(self) -> Generator[sa.Connection]:
         """Give a transaction that waits until no other move is under way."""
         with self.ledger.transaction() as tx:
             lock_head(tx)
             yield tx
 
-    def enter(
+    def record_step(
         self,
         tx: sa.Connection,
         step: str,
@@ -70,38 +70,38 @@ class RoomBase:
     ) -> None:
         """Put a step on record, not before the entry of a step that overtook it."""
         subject = f"room/{self.name}" + (f"/{of}" if of else "")
-        draft = Draft(kind=f"sandbox.{step}", subject=subject, body=dict(body))
+        draft = EntryDraft(kind=f"sandbox.{step}", subject=subject, body=dict(body))
         last = lock_head(tx).at
         if last and timedelta() < datetime.fromisoformat(last) - at < _LONG_STEP:
             at = datetime.fromisoformat(last)
-        self.ledger.append(tx, [draft], by=by, at=at, roles=MAY[step])
+        self.ledger.append(tx, [draft], by=by, at=at, roles=STEP_ROLES[step])
 
-    def check(self, by: Signer, at: datetime, step: str) -> None:
+    def check_may_step(self, by: Signer, at: datetime, step: str) -> None:
         """Raise unless the room is open today and `by` may make `step`."""
         with self.ledger.reading() as tx:
-            found = records.room(tx, self.name)
-        if found.state != RoomState.OPEN.value:
-            raise RoomError(self.name, found=Message("a room that is not open"))
+            found = records.project_row(tx, self.name)
+        if found.state != ProjectState.OPEN.value:
+            raise ProjectError(self.name, found=Message("a room that is not open"))
         if at.date().isoformat() > found.expires_on:
-            raise RoomError(self.name, found=Message("a room that expired"))
+            raise ProjectError(self.name, found=Message("a room that expired"))
         actor = actor_id_of(by.public_key)
         active = (one for one in self.ledger.actors() if one.revoked_in is None)
         roles = {one.actor_id: one.person.role for one in active}
-        if roles.get(actor) not in MAY[step]:
-            raise RoleError(
+        if roles.get(actor) not in STEP_ROLES[step]:
+            raise ProjectRoleError(
                 f"{self.name}, {step}",
                 found=Message("role {role}", {"role": roles.get(actor, "–")}),
-                wanted=Message("one of {roles}", {"roles": ", ".join(sorted(MAY[step]))}),
+                wanted=Message("one of {roles}", {"roles": ", ".join(sorted(STEP_ROLES[step]))}),
             )
 
     def check_exists(self) -> None:
         """Raise unless the room exists."""
         with self.ledger.reading() as tx:
-            records.room(tx, self.name)
+            records.project_row(tx, self.name)
 
-    def gone(self, tx: sa.Connection) -> frozenset[str]:
+    def opted_out(self, tx: sa.Connection) -> frozenset[str]:
         """Return the tokens of those whom no use of this room may see, as `tx` sees it."""
-        return consent.left_out(tx, self.name, records.scope(tx, self.name))
+        return consent.excluded_people(tx, self.name, records.consent_scope(tx, self.name))
 
     def dataset(self, name: str, states: set[DatasetState]) -> Dataset:
         """Return a dataset that is in one of `states`.
@@ -110,9 +110,9 @@ class RoomBase:
             RoomError: It is in another.
         """
         with self.ledger.reading() as tx:
-            state = records.dataset(tx, self.name, name).state
+            state = records.dataset_row(tx, self.name, name).state
         if state not in states:
-            raise RoomError(
+            raise ProjectError(
                 name,
                 found=Message("a dataset that is {state}", {"state": state}),
                 wanted=Message("one that is {state}", {"state": ", ".join(sorted(states))}),

@@ -9,29 +9,29 @@ from typing import Protocol
 
 import commonwatt.sandbox.io.store.opt_outs as consent
 from commonwatt.core.messages import Message
-from commonwatt.sandbox.domain.errors import RoomError
-from commonwatt.sandbox.domain.job import Job, Kind, Language, Limits
+from commonwatt.sandbox.domain.errors import ProjectError
+from commonwatt.sandbox.domain.job import IsolatedJob, JobLanguage, JobLimits, OutputKind
 from commonwatt.sandbox.domain.lifecycle import OutputState
-from commonwatt.sandbox.engines.airlock.checks import Stop
+from commonwatt.sandbox.engines.airlock.checks import StopReason
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
-from commonwatt.sandbox.engines.airlock.training import Training
-from commonwatt.sandbox.engines.isolation.node import Ended
-from commonwatt.sandbox.engines.privacy.measures import Answer
+from commonwatt.sandbox.engines.airlock.training import TrainingDeclaration
+from commonwatt.sandbox.engines.isolation.node import JobOutcome
+from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ProjectFacts:
     """What a room is for; fixed when it opens."""
 
     name: str
     purpose: str
     legal_basis: str
-    scope: consent.Scope
+    scope: consent.ConsentScope
     expires_on: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class JobSubmission:
     """A job as a researcher hands it in.
 
     Args:
@@ -46,15 +46,15 @@ class Request:
     code: str
     dataset: str
     tables: tuple[str, ...]
-    outputs: dict[str, Kind]
+    outputs: dict[str, OutputKind]
     cohorts: dict[str, Cohort] = field(default_factory=dict[str, Cohort])
-    training: Training | None = None
-    language: Language = Language.PYTHON
-    limits: Limits = field(default_factory=Limits)
+    training: TrainingDeclaration | None = None
+    language: JobLanguage = JobLanguage.PYTHON
+    limits: JobLimits = field(default_factory=JobLimits)
 
     def __post_init__(self) -> None:
         if len({table.lower() for table in self.tables}) < len(self.tables):
-            raise RoomError(
+            raise ProjectError(
                 self.dataset,
                 found=Message("two tables that a job would see under one name"),
                 wanted=Message("tables whose names differ by more than capitals"),
@@ -62,17 +62,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submitted:
+class SubmissionResult:
     """How a job ended, and what the checks said of each output."""
 
     job: str
-    ended: Ended
+    ended: JobOutcome
     states: dict[str, OutputState]
-    stops: dict[str, list[Stop]]
+    stops: dict[str, list[StopReason]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class QueryResult:
     """A question that was paid for.
 
     Args:
@@ -83,16 +83,16 @@ class Asked:
 
     output: str
     state: OutputState
-    answer: Answer | None
+    answer: NoisyAnswer | None
 
 
-class Runner(Protocol):
+class IsolatedJobRunner(Protocol):
     """Whatever runs a job isolated: a `Node`, or an engine that starts one elsewhere."""
 
-    def run(self, job: Job, *, to: Path) -> Ended:
+    def run(self, job: IsolatedJob, *, to: Path) -> JobOutcome:
         """Run a job to its end and collect its outputs into the folder `to`."""
         ...
 
-    def environment(self, language: Language) -> Mapping[str, str]:
+    def environment(self, language: JobLanguage) -> Mapping[str, str]:
         """Return what jobs run on, by name, so that a run can be repeated."""
         ...

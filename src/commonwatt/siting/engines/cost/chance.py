@@ -2,7 +2,7 @@
 
 Inputs are joined by a Gaussian copula: normal scores are correlated, then each
 score is carried to its marginal through a table of quantiles, so that a draw
-costs a handful of additions. `draw_slow` is the obvious twin.
+costs a handful of additions. `draw_costs_reference` is the obvious twin.
 
 Sobol indices are those of the independent scores *before* correlation, in the
 order of the model: an input's share includes what it brings along in the inputs
@@ -31,7 +31,7 @@ from commonwatt.siting.io.cells import SiteCells
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
 
-REACH: Final = 6.0  # normal scores beyond are cut; 1 draw in 5e8
+SCORE_CUT: Final = 6.0  # normal scores beyond are cut; 1 draw in 5e8
 STEPS: Final = 2048
 BLOCK: Final = 8192
 
@@ -55,7 +55,7 @@ CORRELATIONS: Final[Mapping[tuple[str, str], float]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draws:
+class CostDraws:
     """Cost of every draw, and its summary.
 
     Args:
@@ -74,7 +74,7 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sobol:
+class SobolIndices:
     """Share of the variance of the cost that each input explains, shape (inputs,)."""
 
     names: tuple[str, ...]
@@ -83,7 +83,7 @@ class Sobol:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sampler:
+class CostSampler:
     """A site's inputs ready to be drawn.
 
     Args:
@@ -101,7 +101,7 @@ class Sampler:
 
 def sampler(
     cells: SiteCells, correlations: Mapping[tuple[str, str], float] = CORRELATIONS
-) -> Sampler:
+) -> CostSampler:
     """Return a site's sampler; the correlations must be able to hold together.
 
     Raises:
@@ -109,14 +109,14 @@ def sampler(
     """
     lower = cholesky(correlations)
     row, col = np.nonzero(lower)
-    grid = np.linspace(-REACH, REACH, STEPS + 1)
+    grid = np.linspace(-SCORE_CUT, SCORE_CUT, STEPS + 1)
     table = np.array(
         [
             cell.value.normal_scores(grid, each.low, each.high)
             for cell, each in zip(cells.cells, INPUTS, strict=True)
         ]
     )
-    return Sampler(table=table, row=row, col=col, weight=np.ascontiguousarray(lower[row, col]))
+    return CostSampler(table=table, row=row, col=col, weight=np.ascontiguousarray(lower[row, col]))
 
 
 def cholesky(correlations: Mapping[tuple[str, str], float]) -> F64:
@@ -135,7 +135,7 @@ def cholesky(correlations: Mapping[tuple[str, str], float]) -> F64:
         ) from error
 
 
-def draw(cells: SiteCells, *, draws: int, seed: int) -> Draws:
+def draw_costs(cells: SiteCells, *, draws: int, seed: int) -> CostDraws:
     """Return the cost of `draws` draws of correlated inputs.
 
     >>> from commonwatt.siting.io.cells import load_cells, site_cells
@@ -154,12 +154,12 @@ def draw(cells: SiteCells, *, draws: int, seed: int) -> Draws:
     return summary(cost)
 
 
-def draw_slow(cells: SiteCells, scores: F32) -> F64:
+def draw_costs_reference(cells: SiteCells, scores: F32) -> F64:
     """Return the cost of given normal scores, one at a time: the obvious twin."""
     lower, parts = cholesky(CORRELATIONS), np.empty(9)
     costs: list[float] = []
     for row in scores.astype(np.float64):
-        shares = ndtr(np.clip(lower @ row, -REACH, REACH))
+        shares = ndtr(np.clip(lower @ row, -SCORE_CUT, SCORE_CUT))
         values = [
             float(np.clip(cell.value.quantile(float(share)), each.low, each.high))
             for cell, each, share in zip(cells.cells, INPUTS, shares, strict=True)
@@ -175,15 +175,17 @@ def costs_of(cells: SiteCells, scores: F32) -> F64:
     return out
 
 
-def summary(cost: F64) -> Draws:
+def summary(cost: F64) -> CostDraws:
     """Return percentiles and mean; check that every cost is a number."""
     if not np.isfinite(cost).all():
         raise IdentityError("siting.cost", found=Message("a draw without a finite cost"))
     p5, p50, p95 = np.percentile(cost, [5, 50, 95])
-    return Draws(cost=cost, p5=float(p5), p50=float(p50), p95=float(p95), mean=float(cost.mean()))
+    return CostDraws(
+        cost=cost, p5=float(p5), p50=float(p50), p95=float(p95), mean=float(cost.mean())
+    )
 
 
-def sobol(cells: SiteCells, *, draws: int, seed: int) -> Sobol:
+def sobol(cells: SiteCells, *, draws: int, seed: int) -> SobolIndices:
     """Return first and total Sobol indices from `draws` base draws.
 
     Costs `draws * (inputs + 2)` runs of the model. First order by Saltelli et al.
@@ -200,7 +202,7 @@ def sobol(cells: SiteCells, *, draws: int, seed: int) -> Sobol:
         _sobol_block(a, b, parts.table, parts.row, parts.col, parts.weight, sums, moments)
     mean = moments[0] / moments[2]
     variance = max(moments[1] / moments[2] - mean * mean, 1e-300)
-    return Sobol(
+    return SobolIndices(
         names=NAMES,
         first=np.clip(sums[:, 0] / draws / variance, 0, 1),
         total=np.clip(sums[:, 1] / (2 * draws) / variance, 0, 1),
@@ -210,7 +212,7 @@ def sobol(cells: SiteCells, *, draws: int, seed: int) -> Sobol:
 @njit()
 def _value(z: F64, i: int, table: F64) -> float:
     """Return input `i` at normal score `z[i]`, between two steps of its table."""
-    place = (z[i] + REACH) * (STEPS / (2.0 * REACH))
+    place = (z[i] + SCORE_CUT) * (STEPS / (2.0 * SCORE_CUT))
     place = min(max(place, 0.0), STEPS - 1e-9)
     step = int(place)
     low = table[i, step]

@@ -16,7 +16,7 @@ F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swing:
+class CostSwing:
     """How far one input moves the cost, the others at their medians.
 
     Args:
@@ -39,7 +39,7 @@ class Swing:
         return abs(self.cost_at_high - self.cost_at_low)
 
 
-def tornado(cells: SiteCells) -> list[Swing]:
+def tornado(cells: SiteCells) -> list[CostSwing]:
     """Return the swing of every input that varies, widest first."""
     base = np.array(cells.medians())
     swings = [_swing(cells, base, name) for name in NAMES]
@@ -47,10 +47,10 @@ def tornado(cells: SiteCells) -> list[Swing]:
     return sorted(moving, key=lambda each: (-each.swing, each.input))
 
 
-def _swing(cells: SiteCells, base: F64, name: str) -> Swing:
+def _swing(cells: SiteCells, base: F64, name: str) -> CostSwing:
     value = cells[name].value
     low, high = value.quantile(0.05), value.quantile(0.95)
-    return Swing(
+    return CostSwing(
         input=name,
         low=low,
         high=high,

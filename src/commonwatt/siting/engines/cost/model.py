@@ -9,7 +9,7 @@ priced over its own life::
     crf(r, L) = r / (1 - (1 + r) ** -L),  D = (1 - (1 + r) ** -L) / (r L)
 
 The charge is the revenue before tax that pays an outlay `I` back at rate `r`
-when straight-line depreciation is deducted. `dcf` below is the slow twin that
+when straight-line depreciation is deducted. `lcoc_by_cash_flow` below is the slow twin that
 walks through every year instead.
 
 Source: IEA and NEA (2020), Projected Costs of Generating Electricity, levelised
@@ -141,7 +141,7 @@ def per_effective_pflop_hour(cost: float, peak_pflops: float, achieved_share: fl
     return cost / (peak_pflops * achieved_share)
 
 
-def simple(x: Sequence[float] | F64) -> float:
+def undiscounted_cost(x: Sequence[float] | F64) -> float:
     """Return total cost over total hours, without discounting or tax.
 
     The annuity model agrees with it where rate and tax are zero.
@@ -151,7 +151,7 @@ def simple(x: Sequence[float] | F64) -> float:
     return lcoc(flat)
 
 
-def dcf(x: Sequence[float] | F64) -> float:
+def lcoc_by_cash_flow(x: Sequence[float] | F64) -> float:
     """Return the levelised cost by walking through every year: the slow twin.
 
     The shell's life must be a whole number of whole hardware lives. Finds the

@@ -25,24 +25,24 @@ from commonwatt.siting.domain.placement import (
     DAY,
     F64,
     I64,
-    Plan,
-    Problem,
+    PlacementPlan,
+    PlacementProblem,
     carry_limit,
     check_hours,
     check_plan,
     running_cost,
 )
 from commonwatt.siting.engines.place.dayflow import day_bound, solve_day
-from commonwatt.siting.engines.place.exact import build, new_highs, opened_sites, run_highs
+from commonwatt.siting.engines.place.exact import build_model, new_highs, opened_sites, run_highs
 
 INF: Final = float("inf")
 GROUPS: Final = 60
-FIRST_ROOM: Final = 1.01
+FIRST_SIZE_FACTOR: Final = 1.01
 _HIGHS: Any = highspy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plane:
+class CuttingPlane:
     """A bound on the running cost of each group of days, true for every size.
 
     Args:
@@ -55,7 +55,7 @@ class Plane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class SizeTrial:
     """What the days say about one choice of sizes.
 
     Args:
@@ -70,7 +70,7 @@ class Trial:
     size: F64
     cost_usd: float
     missing: F64
-    plane: Plane
+    plane: CuttingPlane
     flow: F64
     mu: F64
 
@@ -81,14 +81,14 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Days:
+class DailyProblem:
     """Arrays of a problem cut into days, ready for the flows.
 
     Classes stand in the order of `order`: those that cannot wait first, which keeps
     the searches of the flows short.
     """
 
-    problem: Problem
+    problem: PlacementProblem
     order: I64
     defer_h: I64
     draw: F64
@@ -96,7 +96,7 @@ class Days:
     reach: I64
     counts: I64
     demand: F64
-    room: F64
+    max_size: F64
     run_usd: F64
     group: I64
     penalty: float
@@ -112,7 +112,7 @@ class Days:
         return int(self.group[-1]) + 1
 
 
-def cut_into_days(problem: Problem) -> Days:
+def cut_into_days(problem: PlacementProblem) -> DailyProblem:
     """Return the problem day by day."""
     classes, pools, hours = problem.shape
     number = hours // DAY
@@ -122,7 +122,7 @@ def cut_into_days(problem: Problem) -> Days:
     for k in range(classes):
         reach[k, : counts[k]] = np.flatnonzero(allowed[k])
     size = -(-number // GROUPS)
-    return Days(
+    return DailyProblem(
         problem=problem,
         order=order,
         defer_h=problem.defer_h[order],
@@ -131,20 +131,20 @@ def cut_into_days(problem: Problem) -> Days:
         reach=reach,
         counts=counts.astype(np.int64),
         demand=np.ascontiguousarray(problem.demand[order].T),
-        room=np.ascontiguousarray(carry_limit(problem)[order].T),
+        max_size=np.ascontiguousarray(carry_limit(problem)[order].T),
         run_usd=np.ascontiguousarray(problem.run_usd.T),
         group=(np.arange(number) // size).astype(np.int64),
         penalty=problem.penalty(),
     )
 
 
-def day_cost(days: Days, day: int) -> F64:
+def day_cost(days: DailyProblem, day: int) -> F64:
     """Return the cost of load on one day [USD/GPU-hour], shape (DAY, K, J)."""
     part = slice(day * DAY, (day + 1) * DAY)
     return days.draw[None, :, None] * days.run_usd[part][:, None, :] + days.move_usd
 
 
-def needs(days: Days) -> list[tuple[I64, float]]:
+def pool_needs(days: DailyProblem) -> list[tuple[I64, float]]:
     """Return sets of pools and the GPUs that they must hold together in any plan.
 
     For every class: the pools that it may use must hold, at each hour, the load of
@@ -164,7 +164,9 @@ def needs(days: Days) -> list[tuple[I64, float]]:
     return out
 
 
-def try_size(days: Days, size: F64, *, whole: bool = True, kept: Trial | None = None) -> Trial:
+def try_size(
+    days: DailyProblem, size: F64, *, whole: bool = True, cached: SizeTrial | None = None
+) -> SizeTrial:
     """Return cost, planes and load of a choice of sizes.
 
     Args:
@@ -173,16 +175,16 @@ def try_size(days: Days, size: F64, *, whole: bool = True, kept: Trial | None = 
         whole: A site that is used at all is opened and paid; else it is opened by
             the share of its largest size that is used, as the master does before
             it counts in whole sites.
-        kept: A trial at sizes nowhere larger. Days on which it served all load stay
+        cached: A trial at sizes nowhere larger. Days on which it served all load stay
             as they are, feasible and perhaps a little dear; the others are solved.
     """
-    if kept is None:
-        kept = _untried(days)
-    flow, mu, missing = kept.flow.copy(), kept.mu.copy(), kept.missing.copy()
+    if cached is None:
+        cached = _untried(days)
+    flow, mu, missing = cached.flow.copy(), cached.mu.copy(), cached.missing.copy()
     for day in np.flatnonzero(missing > 0).tolist():
         part = slice(day * DAY, (day + 1) * DAY)
         missing[day] = solve_day(
-            day_cost(days, day), days.demand[part], days.reach, days.counts, days.room[part],
+            day_cost(days, day), days.demand[part], days.reach, days.counts, days.max_size[part],
             size, days.penalty, flow[part], mu[part],
         )  # fmt: skip
     np.maximum(mu, 0.0, out=mu)
@@ -190,23 +192,25 @@ def try_size(days: Days, size: F64, *, whole: bool = True, kept: Trial | None = 
     fixed = float((days.problem.size_usd * size).sum())
     fixed += opening_cost(days.problem, size, whole=whole)
     cost = fixed + running + days.penalty * float(missing.sum())
-    return Trial(size=size.copy(), cost_usd=cost, missing=missing, plane=plane, flow=flow, mu=mu)
+    return SizeTrial(
+        size=size.copy(), cost_usd=cost, missing=missing, plane=plane, flow=flow, mu=mu
+    )
 
 
-def _untried(days: Days) -> Trial:
+def _untried(days: DailyProblem) -> SizeTrial:
     """Return a trial at no size that has served nothing yet."""
     classes, pools, hours = days.problem.shape
-    none = Plane(level=np.zeros(days.groups), slope=np.zeros((days.groups, pools)))
-    return Trial(
+    none = CuttingPlane(level=np.zeros(days.groups), slope=np.zeros((days.groups, pools)))
+    return SizeTrial(
         size=np.zeros(pools), cost_usd=INF, missing=np.full(days.number, INF), plane=none,
         flow=np.zeros((hours, classes, pools)), mu=np.zeros((hours, pools)),
     )  # fmt: skip
 
 
-def _proved(days: Days, flow: F64, mu: F64) -> tuple[Plane, float]:
+def _proved(days: DailyProblem, flow: F64, mu: F64) -> tuple[CuttingPlane, float]:
     """Return the planes that shadow prices prove, and the running cost of a load [USD]."""
     pools = mu.shape[1]
-    plane = Plane(level=np.zeros(days.groups), slope=np.zeros((days.groups, pools)))
+    plane = CuttingPlane(level=np.zeros(days.groups), slope=np.zeros((days.groups, pools)))
     running = 0.0
     for day in range(days.number):
         part, cost, group = slice(day * DAY, (day + 1) * DAY), day_cost(days, day), days.group[day]
@@ -218,7 +222,7 @@ def _proved(days: Days, flow: F64, mu: F64) -> tuple[Plane, float]:
     return plane, running
 
 
-def opening_cost(problem: Problem, size: F64, *, whole: bool) -> float:
+def opening_cost(problem: PlacementProblem, size: F64, *, whole: bool) -> float:
     """Return what the sites of these sizes cost to open [USD]."""
     if whole:
         return float(problem.open_usd[opened_sites(problem, size)].sum())
@@ -227,10 +231,10 @@ def opening_cost(problem: Problem, size: F64, *, whole: bool) -> float:
     return float((problem.open_usd * share).sum())
 
 
-class Master:
+class MasterProblem:
     """The problem over the sizes, growing by one plane per group and round."""
 
-    def __init__(self, days: Days, *, whole: bool, gap: float) -> None:
+    def __init__(self, days: DailyProblem, *, whole: bool, gap: float) -> None:
         self._days, self._whole = days, whole
         problem = days.problem
         self._step = np.where((problem.unit > 0) & whole, problem.unit, 1.0)
@@ -250,7 +254,7 @@ class Master:
         for j in range(pools):
             site = pools + int(problem.site[j])
             highs.addRow(-INF, 0.0, 2, [j, site], [1.0, -float(self._most[j])])
-        for pools_of, need in needs(self._days):
+        for pools_of, need in pool_needs(self._days):
             highs.addRow(need, INF, len(pools_of), pools_of.astype(np.int32), self._step[pools_of])
         if self._whole:
             kind = _HIGHS.HighsVarType.kInteger
@@ -259,7 +263,7 @@ class Master:
             for s in np.flatnonzero(problem.open_usd > 0):
                 highs.changeColIntegrality(pools + int(s), kind)
 
-    def add(self, plane: Plane) -> None:
+    def add(self, plane: CuttingPlane) -> None:
         """Add a plane per group: theta >= level + slope @ size."""
         problem = self._days.problem
         pools, sites = len(problem.pool_names), len(problem.site_names)
@@ -285,18 +289,18 @@ class Master:
         return np.clip(values, 0, self._most) * self._step, float(bound)
 
 
-def _most(problem: Problem, step: F64, *, whole: bool) -> F64:
+def _most(problem: PlacementProblem, step: F64, *, whole: bool) -> F64:
     counted = np.floor(problem.max_size / step + 1e-9)
     return np.where((problem.unit > 0) & whole, counted, problem.max_size / step)
 
 
 def solve_by_days(
-    problem: Problem,
+    problem: PlacementProblem,
     *,
     gap: float = 1e-4,
     rounds: int = 200,
     watch: Callable[[int, float, float], None] | None = None,
-) -> Plan:
+) -> PlacementPlan:
     """Return a feasible plan and a bound at most `gap` apart.
 
     Args:
@@ -316,16 +320,16 @@ def solve_by_days(
             remedy=Message("Give a carbon price instead, or solve it exactly."),
         )
     days = cut_into_days(problem)
-    planes: list[Plane] = []
+    planes: list[CuttingPlane] = []
     best, bound, count = _rounds(days, planes, _first(days), gap, rounds, watch, whole=False)
     if problem.discrete:
         start = _whole_size(problem, best.size)
         best, bound, more = _rounds(days, planes, start, gap, rounds, watch, whole=True)
         count += more
-    return _plan(days, serve_all(days, best), bound, count)
+    return _plan(days, trial_serving_all(days, best), bound, count)
 
 
-def serve_all(days: Days, best: Trial) -> Trial:
+def trial_serving_all(days: DailyProblem, best: SizeTrial) -> SizeTrial:
     """Return the trial with sizes raised by the little that still found no place.
 
     Raises:
@@ -335,7 +339,7 @@ def serve_all(days: Days, best: Trial) -> Trial:
     for _ in range(8):
         if best.unserved <= enough:
             return best
-        best = try_size(days, _raised(days, best), kept=best)
+        best = try_size(days, _raised(days, best), cached=best)
     raise InfeasibleError(
         "siting.place",
         found=Message("load without a place at the largest sizes"),
@@ -343,7 +347,7 @@ def serve_all(days: Days, best: Trial) -> Trial:
     )
 
 
-def _raised(days: Days, trial: Trial) -> F64:
+def _raised(days: DailyProblem, trial: SizeTrial) -> F64:
     """Return sizes with each class's worst shortage of a day added where it is cheapest."""
     problem, size = days.problem, trial.size.copy()
     missing = days.demand - trial.flow.sum(axis=2)
@@ -361,23 +365,23 @@ def _raised(days: Days, trial: Trial) -> F64:
 
 
 def _rounds(
-    days: Days,
-    planes: list[Plane],
+    days: DailyProblem,
+    planes: list[CuttingPlane],
     start: F64,
     gap: float,
     rounds: int,
     watch: Callable[[int, float, float], None] | None,
     *,
     whole: bool,
-) -> tuple[Trial, float, int]:
+) -> tuple[SizeTrial, float, int]:
     """Return the best trial, the best bound and the rounds that it took."""
-    master = Master(days, whole=whole, gap=gap)
+    master = MasterProblem(days, whole=whole, gap=gap)
     for plane in planes:
         master.add(plane)
     best, bound, count = try_size(days, start, whole=whole), -INF, 0
     _learn(planes, master, best)
     if best.unserved > 0:
-        best = try_size(days, _raised(days, best), whole=whole, kept=best)
+        best = try_size(days, _raised(days, best), whole=whole, cached=best)
         _learn(planes, master, best)
     # Why: whole sizes need a little of the gap for themselves.
     goal = gap / 4 if days.problem.discrete and not whole else gap
@@ -396,12 +400,12 @@ def _rounds(
     return best, bound, count
 
 
-def _learn(planes: list[Plane], master: Master, trial: Trial) -> None:
+def _learn(planes: list[CuttingPlane], master: MasterProblem, trial: SizeTrial) -> None:
     planes.append(trial.plane)
     master.add(trial.plane)
 
 
-def _between(best: Trial, wish: F64, bound: float, rise: float) -> F64:
+def _between(best: SizeTrial, wish: F64, bound: float, rise: float) -> F64:
     """Return sizes between the best and the wish, or the wish where the bound stands still."""
     scale = max(abs(best.cost_usd), 1e-12)
     gap = (best.cost_usd - bound) / scale
@@ -409,7 +413,7 @@ def _between(best: Trial, wish: F64, bound: float, rise: float) -> F64:
     return weight * best.size + (1 - weight) * wish
 
 
-def _first(days: Days) -> F64:
+def _first(days: DailyProblem) -> F64:
     """Return sizes that suit a few days solved exactly and hold what any plan needs."""
     problem = days.problem
     load = problem.demand.sum(axis=0).reshape(-1, DAY).sum(axis=1)
@@ -422,28 +426,28 @@ def _first(days: Days) -> F64:
         carbon_kg=problem.carbon_kg[:, hours], size_usd=problem.size_usd * share,
         open_usd=np.zeros_like(problem.open_usd), unit=np.zeros_like(problem.unit),
     )  # fmt: skip
-    model, layout = build(few)
-    for pools, need in needs(days):
+    model, layout = build_model(few)
+    for pools, need in pool_needs(days):
         row = model.add_rows(np.array([need]), np.array([INF]))
         model.add_entries(np.repeat(row, len(pools)), layout.size[pools], np.ones(len(pools)))
     values = np.array(run_highs(model, solver="simplex").getSolution().col_value)
-    return np.minimum(values[layout.size] * FIRST_ROOM, problem.max_size)
+    return np.minimum(values[layout.size] * FIRST_SIZE_FACTOR, problem.max_size)
 
 
-def _whole_size(problem: Problem, size: F64) -> F64:
+def _whole_size(problem: PlacementProblem, size: F64) -> F64:
     step = np.where(problem.unit > 0, problem.unit, 1.0)
     up = np.where(problem.unit > 0, np.ceil(size / step - 1e-6) * step, size)
     return np.where(up > problem.max_size + 1e-9, np.floor(problem.max_size / step) * step, up)
 
 
-def _plan(days: Days, best: Trial, bound: float, rounds: int) -> Plan:
+def _plan(days: DailyProblem, best: SizeTrial, bound: float, rounds: int) -> PlacementPlan:
     problem = days.problem
     load = np.empty(problem.shape)
     load[days.order] = best.flow.transpose(1, 2, 0)
     opened = opened_sites(problem, best.size)
     cost = float((problem.size_usd * best.size).sum() + problem.open_usd[opened].sum())
     cost += running_cost(problem, load)
-    plan = Plan(
+    plan = PlacementPlan(
         size=best.size, opened=opened, load=load, cost_usd=cost, bound_usd=min(bound, cost),
         capacity_usd=best.mu.T.copy(), rounds=rounds,
     )  # fmt: skip

@@ -14,8 +14,8 @@ from commonwatt.core.messages import Message
 from commonwatt.siting.domain.placement import (
     F64,
     I64,
-    Plan,
-    Problem,
+    PlacementPlan,
+    PlacementProblem,
     carry_limit,
     check_hours,
     check_plan,
@@ -27,7 +27,7 @@ _HIGHS: Any = highspy
 
 
 @dataclass(slots=True)
-class Model:
+class MixedIntegerModel:
     """Columns and rows under construction; entries are (row, column, value)."""
 
     cost: list[F64]
@@ -65,13 +65,13 @@ class Model:
         self.values.append(values.ravel())
 
 
-def empty_model() -> Model:
+def empty_model() -> MixedIntegerModel:
     """Return a model without rows and columns."""
-    return Model([], [], [], [], [], [], [], [], [])
+    return MixedIntegerModel([], [], [], [], [], [], [], [], [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class VariableLayout:
     """Where each decision stands among the columns and rows.
 
     Args:
@@ -89,7 +89,9 @@ class Layout:
     capacity: I64
 
 
-def solve_exact(problem: Problem, *, solver: str = "choose", gap: float = 1e-9) -> Plan:
+def solve_exact(
+    problem: PlacementProblem, *, solver: str = "choose", gap: float = 1e-9
+) -> PlacementPlan:
     """Return the best plan from one call of HiGHS.
 
     Args:
@@ -101,12 +103,12 @@ def solve_exact(problem: Problem, *, solver: str = "choose", gap: float = 1e-9) 
         InfeasibleError: The limits cannot all hold.
     """
     check_hours(problem)
-    model, layout = build(problem)
+    model, layout = build_model(problem)
     highs = run_highs(model, solver=solver, gap=gap)
     return _plan(problem, layout, highs)
 
 
-def build(problem: Problem) -> tuple[Model, Layout]:
+def build_model(problem: PlacementProblem) -> tuple[MixedIntegerModel, VariableLayout]:
     """Return the model of a problem and where its decisions stand."""
     model = empty_model()
     pairs, load = _load_columns(problem, model)
@@ -114,11 +116,11 @@ def build(problem: Problem) -> tuple[Model, Layout]:
     size, opened = _size_columns(problem, model)
     capacity = _capacity(problem, model, pairs, load, size)
     _carbon_cap(problem, model, pairs, load)
-    layout = Layout(pairs=pairs, load=load, size=size, opened=opened, capacity=capacity)
+    layout = VariableLayout(pairs=pairs, load=load, size=size, opened=opened, capacity=capacity)
     return model, layout
 
 
-def _load_columns(problem: Problem, model: Model) -> tuple[I64, I64]:
+def _load_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[I64, I64]:
     pairs = np.argwhere(problem.allowed).astype(np.int64)
     k, j = pairs[:, 0], pairs[:, 1]
     hours = problem.shape[2]
@@ -128,7 +130,7 @@ def _load_columns(problem: Problem, model: Model) -> tuple[I64, I64]:
     return pairs, cols.reshape(len(pairs), hours)
 
 
-def _balance(problem: Problem, model: Model, pairs: I64, load: I64) -> None:
+def _balance(problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, load: I64) -> None:
     """Add, per class and hour: load run + waiting after - waiting before = arrivals."""
     classes, _, hours = problem.shape
     arrivals = problem.demand.ravel()
@@ -141,7 +143,7 @@ def _balance(problem: Problem, model: Model, pairs: I64, load: I64) -> None:
     model.add_entries(rows[k, t + 1], waits, -np.ones(len(k)))
 
 
-def _size_columns(problem: Problem, model: Model) -> tuple[I64, I64]:
+def _size_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[I64, I64]:
     pools, sites = len(problem.pool_names), len(problem.site_names)
     step = np.where(problem.unit > 0, problem.unit, 1.0)
     most = np.where(problem.unit > 0, np.floor(problem.max_size / step + 1e-9), problem.max_size)
@@ -162,7 +164,9 @@ def _size_columns(problem: Problem, model: Model) -> tuple[I64, I64]:
     return size, opened
 
 
-def _capacity(problem: Problem, model: Model, pairs: I64, load: I64, size: I64) -> I64:
+def _capacity(
+    problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, load: I64, size: I64
+) -> I64:
     _, pools, hours = problem.shape
     rows = model.add_rows(np.full(pools * hours, -INF), np.zeros(pools * hours))
     rows = rows.reshape(pools, hours)
@@ -174,7 +178,7 @@ def _capacity(problem: Problem, model: Model, pairs: I64, load: I64, size: I64) 
     return rows
 
 
-def _carbon_cap(problem: Problem, model: Model, pairs: I64, load: I64) -> None:
+def _carbon_cap(problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, load: I64) -> None:
     if not np.isfinite(problem.carbon_cap_kg):
         return
     row = model.add_rows(np.array([-INF]), np.array([problem.carbon_cap_kg]))
@@ -182,7 +186,7 @@ def _carbon_cap(problem: Problem, model: Model, pairs: I64, load: I64) -> None:
     model.add_entries(np.full(load.shape, row[0]), load, carbon)
 
 
-def run_highs(model: Model, *, solver: str = "choose", gap: float = 1e-9) -> Any:
+def run_highs(model: MixedIntegerModel, *, solver: str = "choose", gap: float = 1e-9) -> Any:
     """Return HiGHS after solving `model`.
 
     Raises:
@@ -214,7 +218,7 @@ def new_highs(solver: str, gap: float) -> Any:
     return highs
 
 
-def as_lp(model: Model) -> Any:
+def as_lp(model: MixedIntegerModel) -> Any:
     """Return the model as HiGHS takes it, rows compressed."""
     rows, cols = np.concatenate(model.rows), np.concatenate(model.cols)
     order = np.argsort(rows, kind="stable")
@@ -235,7 +239,7 @@ def as_lp(model: Model) -> Any:
     return lp
 
 
-def _plan(problem: Problem, layout: Layout, highs: Any) -> Plan:
+def _plan(problem: PlacementProblem, layout: VariableLayout, highs: Any) -> PlacementPlan:
     solution = highs.getSolution()
     values = np.array(solution.col_value)
     load = np.zeros(problem.shape)
@@ -249,7 +253,7 @@ def _plan(problem: Problem, layout: Layout, highs: Any) -> Plan:
     bound = float(info.mip_dual_bound) if problem.discrete else float(info.objective_function_value)
     duals = np.array(solution.row_dual)
     capacity = -duals[layout.capacity] if len(duals) else np.zeros(layout.capacity.shape)
-    plan = Plan(
+    plan = PlacementPlan(
         size=size, opened=opened, load=load, cost_usd=cost, bound_usd=min(bound, cost),
         capacity_usd=np.maximum(capacity, 0.0),
     )  # fmt: skip
@@ -257,7 +261,7 @@ def _plan(problem: Problem, layout: Layout, highs: Any) -> Plan:
     return plan
 
 
-def opened_sites(problem: Problem, size: F64) -> npt.NDArray[np.bool_]:
+def opened_sites(problem: PlacementProblem, size: F64) -> npt.NDArray[np.bool_]:
     """Return which sites have any GPU, shape (S,)."""
     total = np.zeros(len(problem.site_names))
     np.add.at(total, problem.site, size)

@@ -17,14 +17,19 @@ import numpy as np
 
 from commonwatt.core.errors import InfeasibleError
 from commonwatt.core.messages import Message, translate
-from commonwatt.siting.domain.placement import DAY, Plan, Problem, carbon_of
+from commonwatt.siting.domain.placement import DAY, PlacementPlan, PlacementProblem, carbon_of
 from commonwatt.siting.engines.place.dayflow import solve_day
-from commonwatt.siting.engines.place.decompose import Days, cut_into_days, day_cost, solve_by_days
+from commonwatt.siting.engines.place.decompose import (
+    DailyProblem,
+    cut_into_days,
+    day_cost,
+    solve_by_days,
+)
 
 UNLIMITED: Final = 1e12
 
 
-class Rule(StrEnum):
+class LimitKind(StrEnum):
     """What kind of limit."""
 
     LATENCY = "latency"
@@ -35,38 +40,38 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Limit:
+class PlacementLimit:
     """One limit: a rule, and the class or pool that it binds (-1 for all)."""
 
-    rule: Rule
+    rule: LimitKind
     index: int
 
-    def named(self, problem: Problem) -> Message:
+    def named(self, problem: PlacementProblem) -> Message:
         """Return the limit in words."""
         match self.rule:
-            case Rule.LATENCY:
+            case LimitKind.LATENCY:
                 text = Message("the latency limit of {name}", _class(problem, self.index))
-            case Rule.RESIDENCY:
+            case LimitKind.RESIDENCY:
                 text = Message("the data residency of {name}", _class(problem, self.index))
-            case Rule.TYPE:
+            case LimitKind.TYPE:
                 text = Message("the GPU type of {name}", _class(problem, self.index))
-            case Rule.SIZE:
+            case LimitKind.SIZE:
                 name = problem.pool_names[self.index]
                 most = f"{problem.max_size[self.index]:,.0f}"
                 text = Message(
                     "the largest size of {name}, {most} GPUs", {"name": name, "most": most}
                 )
-            case Rule.CARBON:
+            case LimitKind.CARBON:
                 cap = f"{problem.carbon_cap_kg / 1000:,.1f}"
                 text = Message("the carbon cap of {cap} t", {"cap": cap})
         return text
 
 
-def _class(problem: Problem, index: int) -> dict[str, str]:
+def _class(problem: PlacementProblem, index: int) -> dict[str, str]:
     return {"name": problem.class_names[index]}
 
 
-def smallest_conflict(problem: Problem) -> tuple[Limit, ...]:
+def smallest_conflict(problem: PlacementProblem) -> tuple[PlacementLimit, ...]:
     """Return a smallest set of limits that cannot hold together; empty if all can."""
     limits = _all_limits(problem)
     if _can_hold(problem, limits):
@@ -76,21 +81,21 @@ def smallest_conflict(problem: Problem) -> tuple[Limit, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed(Message):
+class ListMessage(Message):
     """A sentence whose gap `names` is a list of messages, each said in the same language."""
 
     parts: tuple[Message, ...] = ()
 
-    def say(self, language: str) -> str:
+    def translate(self, language: str) -> str:
         """Return the sentence with its list in `language`."""
-        names = "; ".join(part.say(language) for part in self.parts)
+        names = "; ".join(part.translate(language) for part in self.parts)
         return translate(self.text, language).format(names=names)
 
     def __str__(self) -> str:
-        return self.say("en")
+        return self.translate("en")
 
 
-def check_feasible(problem: Problem) -> None:
+def check_feasible(problem: PlacementProblem) -> None:
     """Raise if the limits cannot all hold, naming the smallest set that cannot.
 
     Raises:
@@ -101,40 +106,42 @@ def check_feasible(problem: Problem) -> None:
         named = tuple(each.named(problem) for each in conflict)
         raise InfeasibleError(
             "siting.place",
-            found=Listed("limits that cannot hold together: {names}", parts=named),
+            found=ListMessage("limits that cannot hold together: {names}", parts=named),
             remedy=Message("Loosen any one of them."),
         )
 
 
-def can_be_met(problem: Problem) -> bool:
+def can_be_feasible(problem: PlacementProblem) -> bool:
     """Return whether some plan keeps all limits."""
     return _can_hold(problem, _all_limits(problem))
 
 
-def _all_limits(problem: Problem) -> list[Limit]:
+def _all_limits(problem: PlacementProblem) -> list[PlacementLimit]:
     classes, pools, _ = problem.shape
     out = [
-        Limit(rule, k)
+        PlacementLimit(rule, k)
         for rule, table in (
-            (Rule.LATENCY, problem.latency_ok),
-            (Rule.RESIDENCY, problem.residency_ok),
-            (Rule.TYPE, problem.type_ok),
+            (LimitKind.LATENCY, problem.latency_ok),
+            (LimitKind.RESIDENCY, problem.residency_ok),
+            (LimitKind.TYPE, problem.type_ok),
         )
         for k in range(classes)
         if not table[k].all() and problem.demand[k].any()
     ]
-    out += [Limit(Rule.SIZE, j) for j in range(pools)]
-    return out + ([Limit(Rule.CARBON, -1)] if np.isfinite(problem.carbon_cap_kg) else [])
+    out += [PlacementLimit(LimitKind.SIZE, j) for j in range(pools)]
+    return out + (
+        [PlacementLimit(LimitKind.CARBON, -1)] if np.isfinite(problem.carbon_cap_kg) else []
+    )
 
 
-def _orders(limits: Sequence[Limit]) -> list[list[Limit]]:
+def _orders(limits: Sequence[PlacementLimit]) -> list[list[PlacementLimit]]:
     """Return the orders in which limits are tried, the last to go standing last."""
-    sizes = [each for each in limits if each.rule is Rule.SIZE]
-    rest = [each for each in limits if each.rule is not Rule.SIZE]
+    sizes = [each for each in limits if each.rule is LimitKind.SIZE]
+    rest = [each for each in limits if each.rule is not LimitKind.SIZE]
     return [sizes + rest, rest + sizes, sizes[::-1] + rest[::-1], rest[::-1] + sizes[::-1]]
 
 
-def _filter(problem: Problem, order: list[Limit]) -> tuple[Limit, ...]:
+def _filter(problem: PlacementProblem, order: list[PlacementLimit]) -> tuple[PlacementLimit, ...]:
     kept = list(order)
     for part in _chunks(order):
         tried = [each for each in kept if each not in part]
@@ -147,17 +154,17 @@ def _filter(problem: Problem, order: list[Limit]) -> tuple[Limit, ...]:
     return tuple(sorted(kept))
 
 
-def _chunks(order: list[Limit]) -> list[list[Limit]]:
+def _chunks(order: list[PlacementLimit]) -> list[list[PlacementLimit]]:
     size = max(1, len(order) // 8)
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def _can_hold(problem: Problem, limits: Sequence[Limit]) -> bool:
+def _can_hold(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> bool:
     kept = _with_only(problem, limits)
     if (kept.demand.any(axis=1) & ~kept.allowed.any(axis=1)).any():
         return False
     days = cut_into_days(kept)
-    capped = Limit(Rule.CARBON, -1) in limits
+    capped = PlacementLimit(LimitKind.CARBON, -1) in limits
     least = 0.0
     for day in _fullest_first(days):
         unserved, carbon = _least_carbon(days, int(day))
@@ -169,46 +176,46 @@ def _can_hold(problem: Problem, limits: Sequence[Limit]) -> bool:
     return True
 
 
-def _with_only(problem: Problem, limits: Sequence[Limit]) -> Problem:
+def _with_only(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> PlacementProblem:
     """Return the problem with every limit dropped that is not among `limits`."""
     tables = {
-        Rule.LATENCY: problem.latency_ok.copy(),
-        Rule.RESIDENCY: problem.residency_ok.copy(),
-        Rule.TYPE: problem.type_ok.copy(),
+        LimitKind.LATENCY: problem.latency_ok.copy(),
+        LimitKind.RESIDENCY: problem.residency_ok.copy(),
+        LimitKind.TYPE: problem.type_ok.copy(),
     }
     kept, size = set(limits), problem.max_size.copy()
     for rule, table in tables.items():
         for k in range(len(table)):
-            if Limit(rule, k) not in kept:
+            if PlacementLimit(rule, k) not in kept:
                 table[k] = True
     for j in range(len(size)):
-        if Limit(Rule.SIZE, j) not in kept:
+        if PlacementLimit(LimitKind.SIZE, j) not in kept:
             size[j] = UNLIMITED
     return replace(
-        problem, latency_ok=tables[Rule.LATENCY], residency_ok=tables[Rule.RESIDENCY],
-        type_ok=tables[Rule.TYPE], max_size=size, run_usd=problem.carbon_kg,
+        problem, latency_ok=tables[LimitKind.LATENCY], residency_ok=tables[LimitKind.RESIDENCY],
+        type_ok=tables[LimitKind.TYPE], max_size=size, run_usd=problem.carbon_kg,
         move_usd=np.zeros_like(problem.move_usd),
     )  # fmt: skip
 
 
-def _fullest_first(days: Days) -> list[int]:
+def _fullest_first(days: DailyProblem) -> list[int]:
     load = days.demand.sum(axis=1).reshape(-1, DAY).max(axis=1)
     return np.argsort(-load, kind="stable").tolist()
 
 
-def _least_carbon(days: Days, day: int) -> tuple[float, float]:
+def _least_carbon(days: DailyProblem, day: int) -> tuple[float, float]:
     classes, pools, _ = days.problem.shape
     flow, mu = np.zeros((DAY, classes, pools)), np.zeros((DAY, pools))
     part, cost = slice(day * DAY, (day + 1) * DAY), day_cost(days, day)
     unserved = solve_day(
-        cost, days.demand[part], days.reach, days.counts, days.room[part],
+        cost, days.demand[part], days.reach, days.counts, days.max_size[part],
         days.problem.max_size, 1e9, flow, mu,
     )  # fmt: skip
     return unserved, float((cost * flow).sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class LimitPrice:
     """What a rule costs over the hours planned.
 
     Args:
@@ -219,19 +226,21 @@ class Price:
         share: The middle of that over the cost of the plan.
     """
 
-    rule: Rule
+    rule: LimitKind
     what: Message
     usd: tuple[float, float]
     share: float
 
 
-def price_of_limits(problem: Problem, plan: Plan, *, gap: float = 1e-4) -> list[Price]:
+def price_of_limits(
+    problem: PlacementProblem, plan: PlacementPlan, *, gap: float = 1e-4
+) -> list[LimitPrice]:
     """Return what latency limits, residency rules and GPU types cost, each dropped alone."""
-    out: list[Price] = []
+    out: list[LimitPrice] = []
     for rule, table in (
-        (Rule.LATENCY, "latency_ok"),
-        (Rule.RESIDENCY, "residency_ok"),
-        (Rule.TYPE, "type_ok"),
+        (LimitKind.LATENCY, "latency_ok"),
+        (LimitKind.RESIDENCY, "residency_ok"),
+        (LimitKind.TYPE, "type_ok"),
     ):
         if getattr(problem, table).all():
             continue
@@ -243,29 +252,29 @@ def price_of_limits(problem: Problem, plan: Plan, *, gap: float = 1e-4) -> list[
     return out
 
 
-def _priced(rule: Rule, low: float, high: float, plan: Plan) -> Price:
+def _priced(rule: LimitKind, low: float, high: float, plan: PlacementPlan) -> LimitPrice:
     share = (low + high) / 2 / plan.cost_usd
     values = {"low": f"{low:,.0f}", "high": f"{high:,.0f}", "share": f"{100 * share:.1f}"}
-    texts: dict[Rule, Callable[[], Message]] = {
-        Rule.LATENCY: lambda: Message(
+    texts: dict[LimitKind, Callable[[], Message]] = {
+        LimitKind.LATENCY: lambda: Message(
             "The latency limits together cost {low} to {high} USD, {share} percent of the plan.",
             values,
         ),
-        Rule.RESIDENCY: lambda: Message(
+        LimitKind.RESIDENCY: lambda: Message(
             "The rules on where data may go cost {low} to {high} USD, {share} percent of the plan.",
             values,
         ),
-        Rule.TYPE: lambda: Message(
+        LimitKind.TYPE: lambda: Message(
             "Binding classes to GPU types costs {low} to {high} USD, {share} percent of the plan.",
             values,
         ),
     }
-    return Price(rule=rule, what=texts[rule](), usd=(low, high), share=share)
+    return LimitPrice(rule=rule, what=texts[rule](), usd=(low, high), share=share)
 
 
-def price_of_last_gpu(problem: Problem, plan: Plan) -> list[Price]:
+def price_of_last_gpu(problem: PlacementProblem, plan: PlacementPlan) -> list[LimitPrice]:
     """Return, for every pool that is built, what its last GPU costs and saves."""
-    out: list[Price] = []
+    out: list[LimitPrice] = []
     for j in np.flatnonzero(plan.size > 1e-6):
         worth, cost = float(plan.capacity_usd[j].sum()), float(problem.size_usd[j])
         full = int((plan.capacity_usd[j] > 1e-9).sum())
@@ -281,12 +290,14 @@ def price_of_last_gpu(problem: Problem, plan: Plan) -> list[Price]:
             },
         )
         out.append(
-            Price(rule=Rule.SIZE, what=text, usd=(worth, worth), share=worth / plan.cost_usd)
+            LimitPrice(
+                rule=LimitKind.SIZE, what=text, usd=(worth, worth), share=worth / plan.cost_usd
+            )
         )
     return out
 
 
-def price_of_carbon(problem: Problem, plan: Plan, usd_per_t: float) -> Message:
+def price_of_carbon(problem: PlacementProblem, plan: PlacementPlan, usd_per_t: float) -> Message:
     """Return the carbon of a plan and what its price adds, in words."""
     tonnes = carbon_of(problem, plan.load) / 1000
     return Message(

@@ -18,13 +18,13 @@ from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.placement import DAY, F64, I64, Bools
 from commonwatt.siting.engines.place.dayflow import solve_day
-from commonwatt.siting.io.series import Market
+from commonwatt.siting.io.series import PowerMarket
 
 HINDSIGHT_HOURS: Final = 28 * DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class RollingCase:
     """Load of every region, and where it may go. K classes, R regions, T hours.
 
     Args:
@@ -38,7 +38,7 @@ class Case:
         carbon_usd_per_t: Price put on carbon [USD/t].
     """
 
-    market: Market
+    market: PowerMarket
     origin: I64
     demand: F64
     defer_h: I64
@@ -53,26 +53,26 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RollingOutcome:
     """What a way of planning cost in truth.
 
     Args:
         energy_usd: Price paid for energy.
         carbon_t: Carbon emitted.
         objective_usd: Energy and priced carbon.
-        far: Load served beyond its latency limit [MWh]; zero unless there is a bug.
+        far_share: Load served beyond its latency limit [MWh]; zero unless there is a bug.
         load: Load by class, region and hour [MW], shape (K, R, T).
     """
 
     energy_usd: float
     carbon_t: float
     objective_usd: float
-    far: float
+    far_share: float
     load: F64
 
 
 def case_of(
-    market: Market,
+    market: PowerMarket,
     limit_ms: float,
     *,
     shape: F64,
@@ -80,7 +80,7 @@ def case_of(
     defer_h: int = 12,
     room: float = 1.5,
     carbon_usd_per_t: float = 50.0,
-) -> Case:
+) -> RollingCase:
     """Return 1 MW of mean load in every region, part of which may wait.
 
     Args:
@@ -99,7 +99,7 @@ def case_of(
     demand = share[:, None] * shape[None, :hours]
     near = market.rtt_ms[origin] <= limit_ms
     near[np.arange(2 * regions), origin] = True
-    return Case(
+    return RollingCase(
         market=market, origin=origin, demand=demand, near=near,
         defer_h=np.repeat([0, defer_h], regions).astype(np.int64),
         size=np.ones(regions) * (room * float(np.max(shape))),
@@ -107,26 +107,26 @@ def case_of(
     )  # fmt: skip
 
 
-def at_home(case: Case) -> Outcome:
+def run_at_origin(case: RollingCase) -> RollingOutcome:
     """Return what it costs when all load runs where and when it arises."""
     load = np.zeros((*case.near.shape, case.demand.shape[1]))
     load[np.arange(len(case.origin)), case.origin] = case.demand
     return _outcome(case, load)
 
 
-def day_ahead(case: Case) -> Outcome:
+def plan_day_ahead(case: RollingCase) -> RollingOutcome:
     """Return what it costs with day-ahead prices and yesterday's carbon."""
     return _outcome(case, _roll(case, commit=DAY, look=2 * DAY, known=False))
 
 
-def hindsight(case: Case) -> Outcome:
+def plan_in_hindsight(case: RollingCase) -> RollingOutcome:
     """Return what it costs when everything is known."""
     return _outcome(
         case, _roll(case, commit=HINDSIGHT_HOURS, look=HINDSIGHT_HOURS + DAY, known=True)
     )
 
 
-def _roll(case: Case, *, commit: int, look: int, known: bool) -> F64:
+def _roll(case: RollingCase, *, commit: int, look: int, known: bool) -> F64:
     classes, regions = case.near.shape
     hours = case.demand.shape[1]
     load = np.zeros((classes, regions, hours))
@@ -147,7 +147,7 @@ def _roll(case: Case, *, commit: int, look: int, known: bool) -> F64:
     return load
 
 
-def _seen_cost(case: Case, start: int, end: int, *, known: bool) -> F64:
+def _seen_cost(case: RollingCase, start: int, end: int, *, known: bool) -> F64:
     """Return the cost that the operator expects, shape (hours, R)."""
     price = case.market.price_usd_per_mwh
     carbon = case.market.carbon_g_per_kwh
@@ -159,14 +159,14 @@ def _seen_cost(case: Case, start: int, end: int, *, known: bool) -> F64:
     return case.cost(price[:, told], carbon[:, before], case.pue[:, told]).T
 
 
-def _seen_demand(case: Case, start: int, end: int, *, known: bool) -> F64:
+def _seen_demand(case: RollingCase, start: int, end: int, *, known: bool) -> F64:
     """Return the load that the operator expects, shape (hours, K)."""
     hours = np.arange(start, end)
     seen = hours if known else np.minimum(start + (hours - start) % DAY, end - 1)
     return np.ascontiguousarray(case.demand[:, seen].T)
 
 
-def _window(case: Case, cost: F64, demand: F64, waiting: Sequence[F64]) -> F64:
+def _window(case: RollingCase, cost: F64, demand: F64, waiting: Sequence[F64]) -> F64:
     """Return the load of a window, what waits from before among it, shape (H, K, R)."""
     hours, (classes, regions) = len(cost), case.near.shape
     reach, counts = np.zeros((classes, regions), np.int64), case.near.sum(axis=1)
@@ -225,18 +225,18 @@ def _left(waiting: F64, demand: F64, run: F64) -> F64:
     return queue
 
 
-def _outcome(case: Case, load: F64) -> Outcome:
+def _outcome(case: RollingCase, load: F64) -> RollingOutcome:
     power = load.sum(axis=0) * case.pue
     energy = float((power * case.market.price_usd_per_mwh).sum())
     carbon = float((power * case.market.carbon_g_per_kwh).sum()) / 1000
     far = float(load.sum(axis=2)[~case.near].sum())
-    return Outcome(
-        energy_usd=energy, carbon_t=carbon, far=far, load=load,
+    return RollingOutcome(
+        energy_usd=energy, carbon_t=carbon, far_share=far, load=load,
         objective_usd=energy + carbon * case.carbon_usd_per_t,
     )  # fmt: skip
 
 
-def ceiling(market: Market, limit_ms: float, values: F64) -> float:
+def saving_ceiling(market: PowerMarket, limit_ms: float, values: F64) -> float:
     """Return the saving when each hour runs at the best region in reach, without limits of size.
 
     Args:

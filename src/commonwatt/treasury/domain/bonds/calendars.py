@@ -21,7 +21,7 @@ class Calendar(StrEnum):
     TARGET = "target"
 
 
-class Roll(StrEnum):
+class RollConvention(StrEnum):
     """Where a payment goes that falls on a closing day."""
 
     UNADJUSTED = "unadjusted"
@@ -47,20 +47,20 @@ def is_business_day(calendar: Calendar, day: date) -> bool:
             assert_never(calendar)
 
 
-def adjust(calendar: Calendar, roll: Roll, day: date) -> date:
+def adjusted_payment_day(calendar: Calendar, roll: RollConvention, day: date) -> date:
     """Return the day on which a payment due on `day` is made.
 
     >>> adjust(Calendar.WEEKENDS, Roll.MODIFIED_FOLLOWING, date(2026, 5, 31))
     datetime.date(2026, 5, 29)
     """
     match roll:
-        case Roll.UNADJUSTED:
+        case RollConvention.UNADJUSTED:
             return day
-        case Roll.FOLLOWING:
+        case RollConvention.FOLLOWING:
             return _step(calendar, day, 1)
-        case Roll.PRECEDING:
+        case RollConvention.PRECEDING:
             return _step(calendar, day, -1)
-        case Roll.MODIFIED_FOLLOWING:
+        case RollConvention.MODIFIED_FOLLOWING:
             later = _step(calendar, day, 1)
             return later if later.month == day.month else _step(calendar, day, -1)
         case _:

@@ -53,7 +53,7 @@ class Tranche:
             )
         check_share(f"bond {self.name}, coupon", self.coupon, BondError)
 
-    def stands_after(self, year: int) -> bool:
+    def is_outstanding_after(self, year: int) -> bool:
         """Return whether it is owed at the end of the fiscal year that starts in `year`."""
         return self.issued <= year < self.matures
 
@@ -67,7 +67,7 @@ def fiscal_year_of(bond: Bond, start_month: int) -> tuple[int, int]:
 
 def outstanding(ladder: Iterable[Tranche], year: int) -> float:
     """Return the principal owed at the end of a fiscal year."""
-    return math.fsum(t.amount for t in ladder if t.stands_after(year))
+    return math.fsum(t.amount for t in ladder if t.is_outstanding_after(year))
 
 
 def redemption(ladder: Iterable[Tranche], year: int) -> float:
@@ -80,7 +80,7 @@ def interest(ladder: Iterable[Tranche], year: int) -> float:
 
     What is issued within the year pays its first coupon in the next.
     """
-    return math.fsum(t.amount * t.coupon for t in ladder if t.stands_after(year - 1))
+    return math.fsum(t.amount * t.coupon for t in ladder if t.is_outstanding_after(year - 1))
 
 
 def check_conserved(ladder: Sequence[Tranche], first: int, last: int) -> float:

@@ -9,7 +9,7 @@ from datetime import date
 from enum import StrEnum
 
 from commonwatt.core.messages import Message
-from commonwatt.treasury.domain.bonds.calendars import Calendar, Roll
+from commonwatt.treasury.domain.bonds.calendars import Calendar, RollConvention
 from commonwatt.treasury.domain.bonds.day_count import DayCount
 from commonwatt.treasury.domain.errors import BondError, check_share
 
@@ -54,7 +54,7 @@ class Bond:
     day_count: DayCount = DayCount.ACT_ACT_ICMA
     amortisation: Amortisation = Amortisation.BULLET
     calendar: Calendar = Calendar.NONE
-    roll: Roll = Roll.UNADJUSTED
+    roll: RollConvention = RollConvention.UNADJUSTED
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class Bond:
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class CouponPeriod:
     """One coupon period: accrual days and the regular period that holds them."""
 
     start: date
@@ -107,7 +107,7 @@ class Period:
     reference: tuple[date, date]
 
 
-def coupon_periods(bond: Bond) -> tuple[Period, ...]:
+def coupon_periods(bond: Bond) -> tuple[CouponPeriod, ...]:
     """Return the periods of a bond, counted back from maturity; the first may be short.
 
     >>> b = Bond(name="b", currency="HKD", face_minor=100, coupon=0.03,
@@ -117,16 +117,16 @@ def coupon_periods(bond: Bond) -> tuple[Period, ...]:
     """
     if bond.frequency == 0:
         whole = (bond.issue_on, bond.maturity_on)
-        return (Period(*whole, whole),)
+        return (CouponPeriod(*whole, whole),)
     months = 12 // bond.frequency
-    periods: list[Period] = []
+    periods: list[CouponPeriod] = []
     end, k = bond.maturity_on, 1
     while end > bond.issue_on:
         regular = months_before(bond.maturity_on, k * months)
         if regular < bond.issue_on:  # a short first period: its regular one ends where it ends
-            periods.append(Period(bond.issue_on, end, (months_before(end, months), end)))
+            periods.append(CouponPeriod(bond.issue_on, end, (months_before(end, months), end)))
             break
-        periods.append(Period(regular, end, (regular, end)))
+        periods.append(CouponPeriod(regular, end, (regular, end)))
         end, k = regular, k + 1
     return tuple(reversed(periods))
 

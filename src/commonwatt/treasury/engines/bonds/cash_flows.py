@@ -8,9 +8,9 @@ from datetime import date
 from fractions import Fraction
 from typing import assert_never
 
-from commonwatt.treasury.domain.bonds.calendars import adjust
+from commonwatt.treasury.domain.bonds.calendars import adjusted_payment_day
 from commonwatt.treasury.domain.bonds.day_count import day_count_fraction
-from commonwatt.treasury.domain.bonds.terms import Amortisation, Bond, Period, coupon_periods
+from commonwatt.treasury.domain.bonds.terms import Amortisation, Bond, CouponPeriod, coupon_periods
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,13 @@ def cash_flows(bond: Bond) -> tuple[CashFlow, ...]:
     outstanding = 1.0
     for period, share in zip(periods, shares, strict=True):
         interest = outstanding * bond.coupon * accrual_fraction(bond, period, period.end)
-        paid_on = adjust(bond.calendar, bond.roll, period.end)
+        paid_on = adjusted_payment_day(bond.calendar, bond.roll, period.end)
         flows.append(CashFlow(period.end, paid_on, interest, share))
         outstanding -= share
     return tuple(flows)
 
 
-def accrual_fraction(bond: Bond, period: Period, until: date) -> float:
+def accrual_fraction(bond: Bond, period: CouponPeriod, until: date) -> float:
     """Return the day count fraction from the start of a period until a day in it."""
     frequency = max(bond.frequency, 1)
     return day_count_fraction(bond.day_count, period.start, until, period.reference, frequency)

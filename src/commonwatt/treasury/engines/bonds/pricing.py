@@ -20,13 +20,13 @@ from typing import cast
 from scipy.optimize import brentq  # type: ignore[import-untyped]
 
 from commonwatt.core.messages import Message
-from commonwatt.treasury.domain.bonds.terms import Bond, Period, coupon_periods
+from commonwatt.treasury.domain.bonds.terms import Bond, CouponPeriod, coupon_periods
 from commonwatt.treasury.domain.errors import BondError
 from commonwatt.treasury.engines.bonds.cash_flows import accrual_fraction, cash_flows
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class BondClaim:
     """What a holder still gets after settlement.
 
     Args:
@@ -44,7 +44,7 @@ class Claim:
     frequency: int
 
 
-def claim(bond: Bond, settle_on: date) -> Claim:
+def claim_after(bond: Bond, settle_on: date) -> BondClaim:
     """Return the payments that fall after `settle_on`.
 
     Raises:
@@ -60,7 +60,7 @@ def claim(bond: Bond, settle_on: date) -> Claim:
     first = bisect_right([period.end for period in periods], settle_on)
     outstanding = 1.0 - sum(flow.principal for flow in flows[:first])
     earned = outstanding * bond.coupon * accrual_fraction(bond, periods[first], settle_on)
-    return Claim(
+    return BondClaim(
         times=_times(bond, periods[first:], settle_on),
         amounts=tuple(flow.interest + flow.principal for flow in flows[first:]),
         accrued=earned,
@@ -69,7 +69,7 @@ def claim(bond: Bond, settle_on: date) -> Claim:
     )
 
 
-def _times(bond: Bond, periods: tuple[Period, ...], settle_on: date) -> tuple[float, ...]:
+def _times(bond: Bond, periods: tuple[CouponPeriod, ...], settle_on: date) -> tuple[float, ...]:
     times: list[float] = []
     now = -accrual_fraction(bond, periods[0], settle_on)
     for period in periods:
@@ -78,7 +78,7 @@ def _times(bond: Bond, periods: tuple[Period, ...], settle_on: date) -> tuple[fl
     return tuple(times)
 
 
-def dirty_price(held: Claim, yield_rate: float) -> float:
+def dirty_price(bond_claim: BondClaim, yield_rate: float) -> float:
     """Return the price with accrued interest, per 100 of face.
 
         P = 100 Σ c_i / (1 + y / f)^(f t_i)
@@ -87,19 +87,19 @@ def dirty_price(held: Claim, yield_rate: float) -> float:
     >>> round(dirty_price(par, 0.04), 10)
     100.0
     """
-    base = math.log1p(yield_rate / held.frequency) * held.frequency
+    base = math.log1p(yield_rate / bond_claim.frequency) * bond_claim.frequency
     return 100 * sum(
         amount * math.exp(-base * time)
-        for time, amount in zip(held.times, held.amounts, strict=True)
+        for time, amount in zip(bond_claim.times, bond_claim.amounts, strict=True)
     )
 
 
-def clean_price(held: Claim, yield_rate: float) -> float:
+def clean_price(bond_claim: BondClaim, yield_rate: float) -> float:
     """Return the quoted price, without accrued interest, per 100 of face."""
-    return dirty_price(held, yield_rate) - 100 * held.accrued
+    return dirty_price(bond_claim, yield_rate) - 100 * bond_claim.accrued
 
 
-def yield_of(held: Claim, clean: float) -> float:
+def yield_of(bond_claim: BondClaim, clean: float) -> float:
     """Return the yield at which the clean price is `clean`; the inverse of `clean_price`.
 
     >>> par = Claim((0.5, 1.0), (0.02, 1.02), 0.0, 1.0, 2)
@@ -107,43 +107,46 @@ def yield_of(held: Claim, clean: float) -> float:
     0.04
     """
     low, high = 0.0, 1.0
-    while clean_price(held, high) > clean:
+    while clean_price(bond_claim, high) > clean:
         high *= 2
-    while clean_price(held, low) < clean:
-        low = (low - held.frequency) / 2
-    return _root(lambda rate: clean_price(held, rate) - clean, low, high)
+    while clean_price(bond_claim, low) < clean:
+        low = (low - bond_claim.frequency) / 2
+    return _root(lambda rate: clean_price(bond_claim, rate) - clean, low, high)
 
 
 def _root(error: Callable[[float], float], low: float, high: float) -> float:
     return cast("float", brentq(error, low, high, xtol=1e-14))
 
 
-def macaulay_duration(held: Claim, yield_rate: float) -> float:
+def macaulay_duration(bond_claim: BondClaim, yield_rate: float) -> float:
     """Return the mean time to the payments, weighted by their present values [years].
 
     >>> zero = Claim((7.0,), (1.0,), 0.0, 1.0, 1)
     >>> macaulay_duration(zero, 0.03)
     7.0
     """
-    return _moment(held, yield_rate, 1) / _moment(held, yield_rate, 0)
+    return _moment(bond_claim, yield_rate, 1) / _moment(bond_claim, yield_rate, 0)
 
 
-def modified_duration(held: Claim, yield_rate: float) -> float:
+def modified_duration(bond_claim: BondClaim, yield_rate: float) -> float:
     """Return -dP/dy / P [years]: Macaulay duration / (1 + y / f)."""
-    return macaulay_duration(held, yield_rate) / (1 + yield_rate / held.frequency)
+    return macaulay_duration(bond_claim, yield_rate) / (1 + yield_rate / bond_claim.frequency)
 
 
-def convexity(held: Claim, yield_rate: float) -> float:
+def convexity(bond_claim: BondClaim, yield_rate: float) -> float:
     """Return d²P/dy² / P [years²].
 
     C = Σ t_i (t_i + 1/f) pv_i / (P (1 + y/f)²)
     """
-    price = _moment(held, yield_rate, 0)
-    second = _moment(held, yield_rate, 2) + _moment(held, yield_rate, 1) / held.frequency
-    return second / price / (1 + yield_rate / held.frequency) ** 2
+    price = _moment(bond_claim, yield_rate, 0)
+    second = (
+        _moment(bond_claim, yield_rate, 2)
+        + _moment(bond_claim, yield_rate, 1) / bond_claim.frequency
+    )
+    return second / price / (1 + yield_rate / bond_claim.frequency) ** 2
 
 
-def _moment(held: Claim, yield_rate: float, power: int) -> float:
+def _moment(held: BondClaim, yield_rate: float, power: int) -> float:
     base = math.log1p(yield_rate / held.frequency) * held.frequency
     pairs = zip(held.times, held.amounts, strict=True)
     return sum(time**power * amount * math.exp(-base * time) for time, amount in pairs)

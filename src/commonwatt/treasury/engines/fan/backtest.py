@@ -20,9 +20,9 @@ from commonwatt.treasury.domain.country import MixPart
 from commonwatt.treasury.domain.shocks import BUCKETS, F64
 from commonwatt.treasury.engines.fan.engine import run_fan
 from commonwatt.treasury.engines.fan.estimate import (
-    History,
-    Markets,
-    Panel,
+    MacroHistory,
+    MacroPanel,
+    MarketShocks,
     estimate_panel,
     history,
     shock_model,
@@ -31,7 +31,7 @@ from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, mix_arra
 from commonwatt.treasury.engines.rows import Row
 from commonwatt.treasury.io.country.weo import Economy
 
-TERM = 8  # years over which the opening stock matures, where no ladder is published
+OPENING_STOCK_YEARS = 8  # years over which the opening stock matures, where no ladder is published
 BAND = (0.10, 0.90)
 PATHS = 2_000
 ORIGINS = range(2004, 2020)
@@ -39,7 +39,7 @@ HORIZON = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class BacktestScore:
     """One economy at one origin; shares of GDP."""
 
     economy: str
@@ -58,14 +58,14 @@ class Score:
 
 def backtest(
     table: Mapping[str, Economy],
-    markets: Markets,
+    markets: MarketShocks,
     *,
     origins: range = ORIGINS,
     horizon: int = HORIZON,
     paths: int = PATHS,
     seed: int = 1,
     only: frozenset[str] = frozenset(),
-) -> list[Score]:
+) -> list[BacktestScore]:
     """Return the score of each economy at each origin whose outcome is known.
 
     Args:
@@ -77,7 +77,7 @@ def backtest(
         seed: Seed of all fans.
         only: Economies that are scored; none named: all.
     """
-    scores: list[Score] = []
+    scores: list[BacktestScore] = []
     for origin in origins:
         known = {name: history(found.until(origin)) for name, found in table.items()}
         panel = estimate_panel(known)
@@ -97,12 +97,12 @@ def naive_backtest(
     origins: range = ORIGINS,
     horizon: int = HORIZON,
     only: frozenset[str] = frozenset(),
-) -> list[Score]:
+) -> list[BacktestScore]:
     """Return the score of the plainest rival: past changes of all, added to today's ratio.
 
     The changes are those over `horizon` years that were complete at the origin.
     """
-    scores: list[Score] = []
+    scores: list[BacktestScore] = []
     for origin in origins:
         known = {name: found.until(origin).debt_share() for name, found in table.items()}
         changes = np.concatenate([d[horizon:] - d[:-horizon] for d in known.values()])
@@ -121,10 +121,10 @@ def _debt_share(found: Economy, year: int) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _score(name: str, origin: int, outcome: float, fan: F64) -> Score:
+def _score(name: str, origin: int, outcome: float, fan: F64) -> BacktestScore:
     ordered = np.sort(fan)
     low, median, high = (float(q) for q in np.quantile(ordered, [BAND[0], 0.5, BAND[1]]))
-    return Score(
+    return BacktestScore(
         economy=name,
         origin=origin,
         outcome=outcome,
@@ -153,10 +153,10 @@ def crps(ordered: F64, outcome: float) -> float:
 
 
 def forecast(
-    panel: Panel,
+    panel: MacroPanel,
     name: str,
-    known: History,
-    markets: Markets,
+    known: MacroHistory,
+    markets: MarketShocks,
     horizon: int,
     *,
     paths: int,
@@ -168,7 +168,7 @@ def forecast(
     return run_fan(inputs, model, paths=paths, seed=seed).debt[-1].astype(np.float64)
 
 
-def economy_inputs(panel: Panel, name: str, known: History, years: int) -> FanInputs:
+def economy_inputs(panel: MacroPanel, name: str, known: MacroHistory, years: int) -> FanInputs:
     """Return the inputs of a fan that starts from an economy's last known year.
 
     GDP of that year is 1. Growth, primary balance and stock-flow go back to their
@@ -211,27 +211,29 @@ def economy_inputs(panel: Panel, name: str, known: History, years: int) -> FanIn
 
 def _even_mix(rate: float) -> tuple[MixPart, ...]:
     return tuple(
-        MixPart(programme="all", currency="own", tenor=k, share=1 / TERM, coupon=rate)
-        for k in range(1, min(TERM, BUCKETS) + 1)
+        MixPart(
+            programme="all", currency="own", tenor=k, share=1 / OPENING_STOCK_YEARS, coupon=rate
+        )
+        for k in range(1, min(OPENING_STOCK_YEARS, BUCKETS) + 1)
     )
 
 
 def _even_ladder(debt: float, rate: float, years: int) -> tuple[F64, F64]:
     red, cost = np.zeros((4, years)), np.zeros((4, years))
-    red[0, :TERM] = debt / TERM
-    standing = np.maximum(debt * (1 - np.arange(years) / TERM), 0.0)
+    red[0, :OPENING_STOCK_YEARS] = debt / OPENING_STOCK_YEARS
+    standing = np.maximum(debt * (1 - np.arange(years) / OPENING_STOCK_YEARS), 0.0)
     cost[0] = standing * rate
     return red, cost
 
 
-def score_rows(scores: list[Score]) -> list[Row]:
+def score_rows(scores: list[BacktestScore]) -> list[Row]:
     """Return coverage and CRPS by economy, and of all; CRPS in points of GDP."""
     names = sorted({score.economy for score in scores})
     groups = [(name, [s for s in scores if s.economy == name]) for name in names]
     return [_row(name, group) for name, group in (*groups, ("all", scores)) if group]
 
 
-def _row(name: str, scores: list[Score]) -> Row:
+def _row(name: str, scores: list[BacktestScore]) -> Row:
     return {
         "economy": name,
         "forecasts": len(scores),

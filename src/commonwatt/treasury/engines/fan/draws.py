@@ -18,12 +18,12 @@ import numpy as np
 from scipy.special import gammaincinv, ndtri  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.core.seeds import stream
-from commonwatt.treasury.domain.shocks import F64, MACRO, SHOCKS, UNSURE, ShockModel
+from commonwatt.treasury.domain.shocks import F64, MACRO, PARAMETER_DRAWS, SHOCKS, ShockModel
 from commonwatt.treasury.engines.fan.kernel import F32
 
-LANE = 256  # paths that the kernel runs together; their bonds fit the second-level cache
-LANES = 16  # lanes that share a stream
-BLOCK = LANE * LANES
+PATHS_PER_BLOCK = 256  # paths that the kernel runs together; their bonds fit the second-level cache
+BLOCKS_PER_STREAM = 16  # lanes that share a stream
+BLOCK = PATHS_PER_BLOCK * BLOCKS_PER_STREAM
 
 
 def draw_block(model: ShockModel, years: int, *, seed: int, block: int) -> tuple[F32, F32, F64]:
@@ -34,12 +34,14 @@ def draw_block(model: ShockModel, years: int, *, seed: int, block: int) -> tuple
         (lanes, years, lane); mean shifts and volatility scale, shape (lanes, 4, lane).
     """
     rng = stream(seed, f"treasury fan, block {block}")
-    draws = rng.standard_normal((LANES, years, len(SHOCKS), LANE), dtype=np.float32)
-    chi = _student_scale(rng, model.degrees, (LANES, years, LANE))
+    draws = rng.standard_normal(
+        (BLOCKS_PER_STREAM, years, len(SHOCKS), PATHS_PER_BLOCK), dtype=np.float32
+    )
+    chi = _student_scale(rng, model.degrees, (BLOCKS_PER_STREAM, years, PATHS_PER_BLOCK))
     axes = directions(model, years)
-    even = _sobol(seed, block, UNSURE + len(MACRO) * axes.shape[2])
-    _lay(draws, axes, even[:, UNSURE:])
-    return draws, chi, _unsure(model, even[:, :UNSURE])
+    even = _sobol(seed, block, PARAMETER_DRAWS + len(MACRO) * axes.shape[2])
+    _lay(draws, axes, even[:, PARAMETER_DRAWS:])
+    return draws, chi, _unsure(model, even[:, :PARAMETER_DRAWS])
 
 
 def directions(model: ShockModel, years: int) -> F64:
@@ -75,7 +77,7 @@ def _sobol(seed: int, block: int, size: int) -> F64:
 def _lay(draws: F32, axes: F64, even: F64) -> None:
     """Replace the part of the draws along each direction by the even one, in place."""
     count = axes.shape[2]
-    normal = cast("F64", ndtri(even)).reshape(LANES, LANE, len(MACRO), count)
+    normal = cast("F64", ndtri(even)).reshape(BLOCKS_PER_STREAM, PATHS_PER_BLOCK, len(MACRO), count)
     for k in range(len(MACRO)):
         basis = axes[k].astype(np.float32)
         wanted = normal[:, :, k, :].astype(np.float32).transpose(0, 2, 1)
@@ -98,4 +100,6 @@ def _unsure(model: ShockModel, even: F64) -> F64:
     k = model.scale_degrees
     gamma = cast("F64", gammaincinv(k / 2, even[:, 3:]))
     whole = np.concatenate([shifts, np.sqrt(k / 2 / gamma)], axis=1)
-    return np.ascontiguousarray(whole.reshape(LANES, LANE, UNSURE).transpose(0, 2, 1))
+    return np.ascontiguousarray(
+        whole.reshape(BLOCKS_PER_STREAM, PATHS_PER_BLOCK, PARAMETER_DRAWS).transpose(0, 2, 1)
+    )

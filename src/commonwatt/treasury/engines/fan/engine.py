@@ -14,13 +14,18 @@ import numpy as np
 
 from commonwatt.core.hashes import arrays_sha256
 from commonwatt.treasury.domain.shocks import F64, ShockModel
-from commonwatt.treasury.engines.fan.draws import BLOCK, LANE, LANES, draw_block
+from commonwatt.treasury.engines.fan.draws import (
+    BLOCK,
+    BLOCKS_PER_STREAM,
+    PATHS_PER_BLOCK,
+    draw_block,
+)
 from commonwatt.treasury.engines.fan.inputs import FanInputs
 from commonwatt.treasury.engines.fan.kernel import F32, I64, run_block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
+class FanPaths:
     """All paths, one row a year; shares of that year's GDP.
 
     Args:
@@ -44,26 +49,26 @@ class Paths:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _FanTask:
     inputs: FanInputs
     model: ShockModel
     seed: int
     factor: F64
-    out: Paths
+    out: FanPaths
 
 
 def run_fan(
     inputs: FanInputs, model: ShockModel, *, paths: int, seed: int, threads: int = 1
-) -> Paths:
+) -> FanPaths:
     """Return `paths` stochastic paths around a baseline."""
     years = len(inputs.names)
-    out = Paths(
+    out = FanPaths(
         debt=np.empty((years, paths), np.float32),
         reserves=np.empty((years, paths), np.float32),
         gfn=np.empty((years, paths), np.float32),
         counts=np.zeros((3, years + 1), np.int64),
     )
-    job = _Job(inputs, model, seed, model.factor(), out)
+    job = _FanTask(inputs, model, seed, model.factor(), out)
     blocks = range(-(-paths // BLOCK))
     with ThreadPoolExecutor(max_workers=threads) as pool:
         for counts in pool.map(partial(_run, job), blocks):
@@ -71,19 +76,19 @@ def run_fan(
     return out
 
 
-def _run(job: _Job, block: int) -> I64:
+def _run(job: _FanTask, block: int) -> I64:
     years, paths = job.out.debt.shape
     draws, chi, unsure = draw_block(job.model, years, seed=job.seed, block=block)
     counts = np.zeros((3, years + 1), np.int64)
-    for lane in range(LANES):
-        start = block * BLOCK + lane * LANE
-        stop = min(start + LANE, paths)
+    for lane in range(BLOCKS_PER_STREAM):
+        start = block * BLOCK + lane * PATHS_PER_BLOCK
+        stop = min(start + PATHS_PER_BLOCK, paths)
         if start < stop:
             _run_lane(job, (draws[lane], chi[lane], unsure[lane]), slice(start, stop), counts)
     return counts
 
 
-def _run_lane(job: _Job, drawn: tuple[F32, F32, F64], where: slice, counts: I64) -> None:
+def _run_lane(job: _FanTask, drawn: tuple[F32, F32, F64], where: slice, counts: I64) -> None:
     width = where.stop - where.start
     draws = np.ascontiguousarray(drawn[0][..., :width])
     chi = np.ascontiguousarray(drawn[1][..., :width])

@@ -32,7 +32,7 @@ REACTION_LIMIT = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class MacroHistory:
     """One economy's macro series, NaN where unknown.
 
     Args:
@@ -46,24 +46,26 @@ class History:
     debt_share: F64
 
 
-def history(found: Economy) -> History:
+def history(economy: Economy) -> MacroHistory:
     """Return the macro series of an economy.
 
     Where interest is unknown or net interest is no cost of the gross debt (asset
     holders), the rate is set within bounds and the primary balance follows from the
     balance, so that the debt law still closes.
     """
-    debt, gdp = found.debt_share(), found.gdp
+    debt, gdp = economy.debt_share(), economy.gdp
     growth = np.full(len(gdp), np.nan)
     growth[1:] = gdp[1:] / gdp[:-1] - 1
-    rate = _rates(found)
+    rate = _rates(economy)
     cost = np.full(len(gdp), np.nan)
     cost[1:] = rate[1:] * debt[:-1] / (1 + growth[1:])
-    primary = found.balance / gdp + cost
+    primary = economy.balance / gdp + cost
     flow = np.full(len(gdp), np.nan)
     flow[1:] = debt[1:] - debt[:-1] / (1 + growth[1:]) - cost[1:] + primary[1:]
     series = np.stack([growth, primary, flow], axis=1)
-    return History(series=np.clip(series, LIMITS[:, 0], LIMITS[:, 1]), rate=rate, debt_share=debt)
+    return MacroHistory(
+        series=np.clip(series, LIMITS[:, 0], LIMITS[:, 1]), rate=rate, debt_share=debt
+    )
 
 
 def _rates(found: Economy) -> F64:
@@ -74,7 +76,7 @@ def _rates(found: Economy) -> F64:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class MacroPanel:
     """What the panel says: one law, and each economy's place in it.
 
     Args:
@@ -98,7 +100,7 @@ class Panel:
     anchor: Mapping[str, float]
 
 
-def estimate_panel(histories: Mapping[str, History]) -> Panel:
+def estimate_panel(histories: Mapping[str, MacroHistory]) -> MacroPanel:
     """Return the panel's law from the histories of its economies."""
     counts = {name: np.isfinite(h.series).sum(axis=0) for name, h in histories.items()}
     everything = np.concatenate([h.series for h in histories.values()])
@@ -115,7 +117,7 @@ def estimate_panel(histories: Mapping[str, History]) -> Panel:
         name: _residuals(gap, over[name], persistence, reaction) for name, gap in gaps.items()
     }
     pooled = np.concatenate(list(residuals.values()))
-    return Panel(
+    return MacroPanel(
         mean=mean,
         years={name: count.astype(np.float64) for name, count in counts.items()},
         persistence=persistence,
@@ -165,7 +167,7 @@ def _degrees(residuals: Mapping[str, F64]) -> float:
     return float(np.clip(4 + 6 / max(fourth - 3, 1e-9), 4.2, 30.0))
 
 
-def macro_model(panel: Panel, name: str) -> tuple[F64, F64, float]:
+def macro_model(panel: MacroPanel, name: str) -> tuple[F64, F64, float]:
     """Return an economy's macro volatilities, standard errors of means, and degrees."""
     own = panel.residuals[name]
     pooled = np.diag(panel.covariance)
@@ -176,7 +178,7 @@ def macro_model(panel: Panel, name: str) -> tuple[F64, F64, float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Markets:
+class MarketShocks:
     """Shocks of rates, exchange rates and guarantees, in the order of `SHOCKS[3:]`.
 
     Args:
@@ -192,7 +194,7 @@ class Markets:
     growth_guarantee: float = 0.5
 
 
-def shock_model(panel: Panel, name: str, markets: Markets, source: str) -> ShockModel:
+def shock_model(panel: MacroPanel, name: str, markets: MarketShocks, source: str) -> ShockModel:
     """Return the joint shocks of an economy of the panel."""
     spread, error, degrees = macro_model(panel, name)
     scale = np.sqrt(np.diag(panel.covariance))
@@ -200,7 +202,7 @@ def shock_model(panel: Panel, name: str, markets: Markets, source: str) -> Shock
         mean=panel.mean[name],
         persistence=np.concatenate([panel.persistence, markets.persistence]),
         sd=np.concatenate([spread, markets.sd]),
-        correlation=join(panel.covariance / np.outer(scale, scale), markets),
+        correlation=join_correlations(panel.covariance / np.outer(scale, scale), markets),
         degrees=panel.degrees,
         mean_error=error,
         scale_degrees=degrees,
@@ -210,7 +212,7 @@ def shock_model(panel: Panel, name: str, markets: Markets, source: str) -> Shock
     )
 
 
-def join(macro: F64, markets: Markets) -> F64:
+def join_correlations(macro: F64, markets: MarketShocks) -> F64:
     """Return the correlation of all shocks; macro and market blocks meet in guarantees."""
     n = len(SHOCKS)
     whole = np.eye(n)

@@ -13,7 +13,7 @@ from commonwatt.treasury.domain.bonds.ladder import Tranche
 from commonwatt.treasury.domain.country import Country, MixPart
 from commonwatt.treasury.domain.errors import CountryError
 from commonwatt.treasury.domain.shocks import BUCKETS, CURRENCIES, F64
-from commonwatt.treasury.engines.projection import Projection, Year
+from commonwatt.treasury.engines.projection import ProjectedYear, Projection
 
 NO_CALLS = -1e9
 
@@ -149,7 +149,7 @@ def fan_inputs(
     )
 
 
-def _transfers(year: Year) -> float:
+def _transfers(year: ProjectedYear) -> float:
     return math.fsum(year.balances.transfers.values())
 
 

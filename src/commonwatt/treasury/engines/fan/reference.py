@@ -16,7 +16,7 @@ from commonwatt.treasury.engines.fan.inputs import FanInputs
 
 
 @dataclass(slots=True)
-class Bucket:
+class BondBucket:
     """Bonds of one currency and residual maturity, in that currency."""
 
     face: float = 0.0
@@ -54,7 +54,7 @@ def run_path(
         unsure: Three mean shifts and the volatility scale, shape (4,).
     """
     factor = model.factor()
-    new = [[Bucket() for _ in range(BUCKETS)] for _ in range(4)]
+    new = [[BondBucket() for _ in range(BUCKETS)] for _ in range(4)]
     state, fx = [0.0] * 5, [1.0] * 4
     face = [float(f) for f in inputs.face]
     gdp, reserves = inputs.gdp_before, inputs.reserves
@@ -85,14 +85,16 @@ def run_path(
     return rows
 
 
-def _service(inputs: FanInputs, new: list[list[Bucket]], t: int) -> tuple[list[float], list[float]]:
+def _service(
+    inputs: FanInputs, new: list[list[BondBucket]], t: int
+) -> tuple[list[float], list[float]]:
     """Return redemptions and interest by currency, and move every bucket a year on."""
     due: list[float] = []
     cost: list[float] = []
     for c, buckets in enumerate(new):
         cost.append(float(inputs.open_cost[c, t]) + sum(b.coupons for b in buckets))
         due.append(float(inputs.open_red[c, t]) + buckets[0].face)
-        new[c] = [*buckets[1:], Bucket()]
+        new[c] = [*buckets[1:], BondBucket()]
     return due, cost
 
 
@@ -109,7 +111,7 @@ def _finance(
 
 
 def _issue(
-    new: list[list[Bucket]],
+    new: list[list[BondBucket]],
     mix: Sequence[MixPart],
     inputs: FanInputs,
     gross: float,

@@ -16,13 +16,13 @@ import numpy as np
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.errors import CountryError
 from commonwatt.treasury.domain.shocks import F64, ShockModel
-from commonwatt.treasury.engines.fan.estimate import Markets, join
+from commonwatt.treasury.engines.fan.estimate import MarketShocks, join_correlations
 from commonwatt.treasury.io.country.folder import SHIPPED
 
 FOLDER = SHIPPED / "shocks"
 
 
-def load_markets(home: str, slots: Sequence[str]) -> Markets:
+def load_markets(home: str, slots: Sequence[str]) -> MarketShocks:
     """Return shocks of rates, of the three foreign currency slots, and of guarantees.
 
     Args:
@@ -35,7 +35,7 @@ def load_markets(home: str, slots: Sequence[str]) -> Markets:
     rates = document["rates"]
     whole = np.eye(6)
     whole[:5, :5] = correlation
-    return Markets(
+    return MarketShocks(
         persistence=np.array(rates["persistence"], float),
         sd=np.array([*rates["sd"], *spread, 1.0]),
         correlation=whole,
@@ -60,7 +60,7 @@ def _pairs(
     return spread, correlation
 
 
-def load_macro(iso3: str, markets: Markets) -> ShockModel:
+def load_macro(iso3: str, markets: MarketShocks) -> ShockModel:
     """Return the shipped shock model of a country.
 
     Raises:
@@ -77,14 +77,14 @@ def load_macro(iso3: str, markets: Markets) -> ShockModel:
     return parse_model(document[iso3], markets)
 
 
-def parse_model(cells: dict[str, Any], markets: Markets) -> ShockModel:
+def parse_model(cells: dict[str, Any], markets: MarketShocks) -> ShockModel:
     """Return a shock model from its table of a TOML file."""
     persistence = np.array(cells["persistence"], float)
     return ShockModel(
         mean=np.array(cells["mean"], float),
         persistence=np.concatenate([persistence, markets.persistence]),
         sd=np.concatenate([np.array(cells["sd"], float), markets.sd]),
-        correlation=join(np.array(cells["correlation"], float), markets),
+        correlation=join_correlations(np.array(cells["correlation"], float), markets),
         degrees=float(cells["degrees"]),
         mean_error=np.array(cells["mean_error"], float),
         scale_degrees=float(cells["scale_degrees"]),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from commonwatt.treasury.domain.shocks import F64
-from commonwatt.treasury.engines.fan.engine import Paths
+from commonwatt.treasury.engines.fan.engine import FanPaths
 from commonwatt.treasury.engines.fan.inputs import FanInputs
 from commonwatt.treasury.engines.fan.kernel import F32
 from commonwatt.treasury.engines.rows import Row
@@ -62,7 +62,7 @@ def quantile_error(ordered: F32, level: float) -> float:
     return (float(ordered[high]) - float(ordered[low])) / 2
 
 
-def chance_rows(inputs: FanInputs, paths: Paths) -> list[Row]:
+def chance_rows(inputs: FanInputs, paths: FanPaths) -> list[Row]:
     """Return the chance of each event by year and ever, with Monte-Carlo errors."""
     n = paths.debt.shape[1]
     rows: list[Row] = []

@@ -16,10 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from commonwatt.treasury.engines.finance.construction import Draw
-from commonwatt.treasury.engines.finance.loan import Service
-from commonwatt.treasury.engines.finance.operation import Operating
-from commonwatt.treasury.io.centre import Centre, Route
+from commonwatt.treasury.engines.finance.construction import ConstructionDraw
+from commonwatt.treasury.engines.finance.loan import DebtService
+from commonwatt.treasury.engines.finance.operation import OperatingPeriod
+from commonwatt.treasury.io.centre import Centre, FinancingRoute
 
 MARKET_TEST = 0.5
 
@@ -46,16 +46,16 @@ class BookYear:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
+class CentreLife:
     """A centre's whole life, by period."""
 
     centre: Centre
-    draws: tuple[Draw, ...]
-    operating: tuple[Operating, ...]
-    service: tuple[Service, ...]
+    draws: tuple[ConstructionDraw, ...]
+    operating: tuple[OperatingPeriod, ...]
+    service: tuple[DebtService, ...]
 
 
-def market_share(life: Life) -> float:
+def market_share(life: CentreLife) -> float:
     """Return sales over production costs: running cost, refresh and loan interest."""
     sales = sum(o.revenue for o in life.operating)
     costs = sum(o.cost + o.refresh for o in life.operating) + sum(s.interest for s in life.service)
@@ -63,14 +63,14 @@ def market_share(life: Life) -> float:
     return sales / (costs + built)
 
 
-def classified_inside(life: Life, route: Route) -> bool:
+def classified_inside(life: CentreLife, route: FinancingRoute) -> bool:
     """Return whether the centre's debt is the government's under the statistical rules."""
     match route:
-        case Route.ON_BUDGET:
+        case FinancingRoute.ON_BUDGET:
             return True
-        case Route.GUARANTEE:
+        case FinancingRoute.GUARANTEE:
             return market_share(life) < MARKET_TEST
-        case Route.PPP:
+        case FinancingRoute.PPP:
             terms = life.centre.ppp
             other = terms.availability_risk_private or terms.demand_risk_private
             return not (terms.construction_risk_private and other)
@@ -78,19 +78,21 @@ def classified_inside(life: Life, route: Route) -> bool:
             assert_never(route)
 
 
-def books(life: Life, route: Route) -> tuple[BookYear, ...]:
+def public_accounts(life: CentreLife, route: FinancingRoute) -> tuple[BookYear, ...]:
     """Return the years of a route; all of building and all of operation."""
     periods = life.centre.building_periods + life.centre.operating_periods
     per_year = life.centre.periods_per_year
     inside = classified_inside(life, route)
-    payment = availability_payment(life) if route is Route.PPP else 0.0
+    payment = availability_payment(life) if route is FinancingRoute.PPP else 0.0
     return tuple(
         _book_year(life, route, year, inside=inside, payment=payment)
         for year in range(periods // per_year)
     )
 
 
-def _book_year(life: Life, route: Route, year: int, *, inside: bool, payment: float) -> BookYear:
+def _book_year(
+    life: CentreLife, route: FinancingRoute, year: int, *, inside: bool, payment: float
+) -> BookYear:
     per_year = life.centre.periods_per_year
     span = range(year * per_year, (year + 1) * per_year)
     builds = len(life.draws)
@@ -109,18 +111,18 @@ def _book_year(life: Life, route: Route, year: int, *, inside: bool, payment: fl
         year=life.centre.first_year + year,
         deficit=_mn(deficit),
         gross_debt=_mn(balance) if inside else 0.0,
-        guarantees=_mn(balance) if route is Route.GUARANTEE else 0.0,
+        guarantees=_mn(balance) if route is FinancingRoute.GUARANTEE else 0.0,
         borrowing=_mn(sum(d.debt for d in draws)) if inside else 0.0,
         availability_payment=_mn(paid),
     )
 
 
-def _user_charges(route: Route, net: float) -> float:
+def _user_charges(route: FinancingRoute, net: float) -> float:
     # With an availability contract the government keeps the charges and pays the partner.
-    return net if route is Route.PPP else 0.0
+    return net if route is FinancingRoute.PPP else 0.0
 
 
-def _balance(life: Life, run: int | None, draws: list[Draw]) -> float:
+def _balance(life: CentreLife, run: int | None, draws: list[ConstructionDraw]) -> float:
     if run is None:
         return float(draws[-1].balance)
     if run < len(life.service):
@@ -128,7 +130,7 @@ def _balance(life: Life, run: int | None, draws: list[Draw]) -> float:
     return 0.0
 
 
-def public_need(life: Life, route: Route) -> dict[int, float]:
+def public_need(life: CentreLife, route: FinancingRoute) -> dict[int, float]:
     """Return what a route asks of the treasury each year, in bn, before any finance cost.
 
     On budget that is building and running less user charges; the government's own bonds
@@ -137,7 +139,7 @@ def public_need(life: Life, route: Route) -> dict[int, float]:
     """
     centre = life.centre
     per_year, builds = centre.periods_per_year, len(life.draws)
-    payment = availability_payment(life) if route is Route.PPP else 0.0
+    payment = availability_payment(life) if route is FinancingRoute.PPP else 0.0
     need: dict[int, float] = {}
     for year in range((builds + len(life.operating)) // per_year):
         span = range(year * per_year, (year + 1) * per_year)
@@ -145,15 +147,15 @@ def public_need(life: Life, route: Route) -> dict[int, float]:
         runs = [life.operating[k - builds] for k in span if k >= builds]
         net = sum(o.revenue - o.cost - o.refresh for o in runs)
         asked = {
-            Route.ON_BUDGET: spent - net,
-            Route.GUARANTEE: 0.0,
-            Route.PPP: payment * len(runs) - net,
+            FinancingRoute.ON_BUDGET: spent - net,
+            FinancingRoute.GUARANTEE: 0.0,
+            FinancingRoute.PPP: payment * len(runs) - net,
         }
         need[centre.first_year + year] = _mn(asked[route]) / 1000
     return need
 
 
-def availability_payment(life: Life) -> float:
+def availability_payment(life: CentreLife) -> float:
     """Return the level payment a period, in cents, that gives the partner its return.
 
     Value of the payments at the end of building, at the cost of capital, equals what

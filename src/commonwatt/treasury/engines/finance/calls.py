@@ -14,15 +14,20 @@ import numpy as np
 
 from commonwatt.core.seeds import stream
 from commonwatt.treasury.domain.shocks import F64, ShockModel
-from commonwatt.treasury.engines.fan.draws import BLOCK, LANE, LANES, draw_block
+from commonwatt.treasury.engines.fan.draws import (
+    BLOCK,
+    BLOCKS_PER_STREAM,
+    PATHS_PER_BLOCK,
+    draw_block,
+)
 from commonwatt.treasury.engines.fan.kernel import F32
-from commonwatt.treasury.engines.finance.books import Life
+from commonwatt.treasury.engines.finance.books import CentreLife
 
 DEMAND_SD = 0.10  # assumption: yearly log change of demand that has nothing to do with GDP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calls:
+class GuaranteeCalls:
     """Guarantee calls by operating year, in mn.
 
     Args:
@@ -43,8 +48,8 @@ class Calls:
 
 
 def guarantee_calls(
-    life: Life, model: ShockModel, *, paths: int, seed: int, demand_sd: float = DEMAND_SD
-) -> Calls:
+    life: CentreLife, model: ShockModel, *, paths: int, seed: int, demand_sd: float = DEMAND_SD
+) -> GuaranteeCalls:
     """Return the calls of a centre whose loan the government guarantees."""
     builds, years = life.centre.construction.years, life.centre.loan.years
     blocks = range(-(-paths // BLOCK))
@@ -52,7 +57,7 @@ def guarantee_calls(
     calls = np.concatenate(parts, axis=1)[:, :paths]
     hit = calls > 1e-9
     ever = float(hit.any(axis=0).mean())
-    return Calls(
+    return GuaranteeCalls(
         years=tuple(life.centre.first_year + builds + k for k in range(years)),
         expected=tuple(float(v) for v in calls.mean(axis=1)),
         stressed=tuple(float(v) for v in np.quantile(calls, 0.99, axis=1)),
@@ -63,7 +68,7 @@ def guarantee_calls(
 
 
 def _block(
-    life: Life, model: ShockModel, seed: int, block: int, years: int, demand_sd: float
+    life: CentreLife, model: ShockModel, seed: int, block: int, years: int, demand_sd: float
 ) -> F64:
     growth = gdp_gap(model, years, seed=seed, block=block)
     rng = stream(seed, f"treasury centre {life.centre.name}, block {block}")
@@ -87,7 +92,7 @@ def gdp_gap(model: ShockModel, years: int, *, seed: int, block: int) -> F64:
     for shock in shocks:
         state = model.persistence[0] * state + shock
         gap = gap + np.log1p(np.maximum(unsure[:, 0, :] + state, -0.5))
-        rows.append(gap.reshape(LANES * LANE))
+        rows.append(gap.reshape(BLOCKS_PER_STREAM * PATHS_PER_BLOCK))
     return np.stack(rows)
 
 
@@ -95,7 +100,7 @@ def _scales(chi: F32, unsure: F64) -> F64:
     return chi.transpose(1, 0, 2).astype(np.float64) * unsure[None, :, 3, :]
 
 
-def _shortfalls(life: Life, demand: F64) -> F64:
+def _shortfalls(life: CentreLife, demand: F64) -> F64:
     """Return what the guarantee pays in each year of the loan, in mn.
 
     Demand cannot exceed what there is to sell. Debt service comes before the refresh

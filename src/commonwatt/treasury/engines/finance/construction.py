@@ -16,7 +16,7 @@ from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class ConstructionDraw:
     """One period of building, in cents; debt and equity pay for cost, interest and fee."""
 
     cost: int
@@ -37,7 +37,7 @@ def s_curve(periods: int, steepness: float) -> tuple[float, ...]:
     return tuple(b - a for a, b in pairwise(ends))
 
 
-def drawdown(centre: Centre) -> tuple[Draw, ...]:
+def drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
     """Return the drawdown: debt pays its share of every use, equity the rest.
 
     Money is drawn evenly within a period, so a period's interest is on the opening
@@ -51,7 +51,7 @@ def drawdown(centre: Centre) -> tuple[Draw, ...]:
     """
     costs = _costs(centre)
     fee = _fee(centre, [float(cost) for cost in costs])
-    draws: list[Draw] = []
+    draws: list[ConstructionDraw] = []
     balance = 0
     for k, cost in enumerate(costs):
         paid = round(fee) if k == 0 else 0
@@ -59,7 +59,7 @@ def drawdown(centre: Centre) -> tuple[Draw, ...]:
         uses = cost + paid + interest
         debt = round(centre.loan.share * uses)
         balance += debt
-        draws.append(Draw(cost, interest, paid, debt, uses - debt, balance))
+        draws.append(ConstructionDraw(cost, interest, paid, debt, uses - debt, balance))
     total = sum(draw.cost for draw in draws)
     check_closed("cost of construction", total, sum(costs))
     return tuple(draws)

@@ -9,31 +9,33 @@ from typing import Any
 from commonwatt.treasury.domain.debt import check_closed
 from commonwatt.treasury.domain.shocks import ShockModel
 from commonwatt.treasury.engines.finance.books import (
-    Life,
+    CentreLife,
     availability_payment,
-    books,
     classified_inside,
     market_share,
+    public_accounts,
 )
 from commonwatt.treasury.engines.finance.calls import guarantee_calls
 from commonwatt.treasury.engines.finance.construction import drawdown
-from commonwatt.treasury.engines.finance.loan import Cover, cover, in_cents, repay
-from commonwatt.treasury.engines.finance.operation import operate
+from commonwatt.treasury.engines.finance.loan import CoverRatios, cover, repay, service_in_cents
+from commonwatt.treasury.engines.finance.operation import operating_periods
 from commonwatt.treasury.engines.finance.price import price_for_llcr
-from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre, Route
+from commonwatt.treasury.io.centre import CENTS_PER_MN, Centre, FinancingRoute
 
 UTILISATIONS = (0.40, 0.50, 0.60, 0.70, 0.80, 0.85, 0.90)
 
 
-def live(centre: Centre, *, price: float | None = None, utilisation: float | None = None) -> Life:
+def simulate_life(
+    centre: Centre, *, price: float | None = None, utilisation: float | None = None
+) -> CentreLife:
     """Return a centre's whole life: building, operation and the loan."""
     draws = drawdown(centre)
     _check_sources(centre, draws)
-    operating = operate(centre, price=price, utilisation=utilisation)
+    operating = operating_periods(centre, price=price, utilisation=utilisation)
     debt = draws[-1].balance
     service = repay(centre, debt, [o.cfads for o in operating])
     check_closed("loan at maturity", service[-1].balance, 0.0)
-    return Life(centre=centre, draws=draws, operating=operating, service=service)
+    return CentreLife(centre=centre, draws=draws, operating=operating, service=service)
 
 
 def _check_sources(centre: Centre, draws: Sequence[Any]) -> None:
@@ -43,7 +45,7 @@ def _check_sources(centre: Centre, draws: Sequence[Any]) -> None:
             check_closed(f"{centre.name}, sources and uses", sources, uses, tolerance=0.0)
 
 
-def life_cover(life: Life) -> Cover:
+def life_cover(life: CentreLife) -> CoverRatios:
     """Return the cover ratios of a life."""
     debt = life.draws[-1].balance
     return cover(life.centre, debt, [o.cfads for o in life.operating], life.service)
@@ -95,7 +97,7 @@ def finance_answer(
         paths: Paths of the calls.
         seed: Seed of their chance.
     """
-    life = live(centre)
+    life = simulate_life(centre)
     ratios = life_cover(life)
     answer: dict[str, Any] = {
         "centre": centre.name,
@@ -106,7 +108,7 @@ def finance_answer(
         "capital_need": [{"year": year} | need for year, need in capital_need(centre).items()],
         "price": price_rows(centre, target),
         "cases": case_rows(centre),
-        "routes": [route_row(life, route) for route in Route],
+        "routes": [route_row(life, route) for route in FinancingRoute],
     }
     if model is not None:
         answer["calls"] = asdict(guarantee_calls(life, model, paths=paths, seed=seed))
@@ -114,7 +116,7 @@ def finance_answer(
     return answer
 
 
-def _construction_rows(life: Life) -> list[dict[str, Any]]:
+def _construction_rows(life: CentreLife) -> list[dict[str, Any]]:
     return [
         {"period": k + 1}
         | {f"{name}_mn": value / CENTS_PER_MN for name, value in asdict(draw).items()}
@@ -122,8 +124,8 @@ def _construction_rows(life: Life) -> list[dict[str, Any]]:
     ]
 
 
-def _loan_rows(life: Life, ratios: Cover) -> list[dict[str, Any]]:
-    paid = in_cents(life.service, life.draws[-1].balance)
+def _loan_rows(life: CentreLife, ratios: CoverRatios) -> list[dict[str, Any]]:
+    paid = service_in_cents(life.service, life.draws[-1].balance)
     return [
         {
             "period": k + 1,
@@ -142,7 +144,7 @@ def _loan_rows(life: Life, ratios: Cover) -> list[dict[str, Any]]:
     ]
 
 
-def _cover_row(ratios: Cover) -> dict[str, float]:
+def _cover_row(ratios: CoverRatios) -> dict[str, float]:
     return {
         "dscr_min": min(ratios.dscr),
         "dscr_mean": sum(ratios.dscr) / len(ratios.dscr),
@@ -193,15 +195,15 @@ def case_rows(centre: Centre) -> list[dict[str, Any]]:
     The loan's repayment is fixed by the base case where it is sculpted, scaled to the
     case's debt, so that a worse case shows as a worse ratio rather than a later loan.
     """
-    base = live(centre)
+    base = simulate_life(centre)
     return [_case_row(base, name, change) for name, change in CASES.items()]
 
 
-def _case_row(base: Life, name: str, change: dict[str, float]) -> dict[str, Any]:
+def _case_row(base: CentreLife, name: str, change: dict[str, float]) -> dict[str, Any]:
     changed = changed_centre(base.centre, change)
     draws = drawdown(changed)
     debt = draws[-1].balance
-    cash = [o.cfads for o in operate(changed)]
+    cash = [o.cfads for o in operating_periods(changed)]
     principal = [s.principal / base.draws[-1].balance * debt for s in base.service]
     rows: list[float] = []
     balance = float(debt)
@@ -238,15 +240,15 @@ def changed_centre(centre: Centre, change: dict[str, float]) -> Centre:
     )
 
 
-def route_row(life: Life, route: Route) -> dict[str, Any]:
+def route_row(life: CentreLife, route: FinancingRoute) -> dict[str, Any]:
     """Return what one route does to the public books."""
-    years = books(life, route)
+    years = public_accounts(life, route)
     return {
         "route": route.value,
         "inside_general_government": classified_inside(life, route),
         "sales_over_production_costs_share": market_share(life),
         "availability_payment_mn_a_period": availability_payment(life) / CENTS_PER_MN
-        if route is Route.PPP
+        if route is FinancingRoute.PPP
         else None,
         "peak_gross_debt_mn": max(y.gross_debt for y in years),
         "peak_guarantees_mn": max(y.guarantees for y in years),

@@ -17,7 +17,7 @@ from commonwatt.treasury.io.centre import Centre, Repayment
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class DebtService:
     """Debt service of one period, exact, in cents."""
 
     interest: float
@@ -46,7 +46,7 @@ def present_values(flows: Sequence[float], rate: float) -> tuple[float, ...]:
     return tuple(reversed(values))
 
 
-def repay(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[Service, ...]:
+def repay(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[DebtService, ...]:
     """Return the debt service of each loan period; the balance ends at zero.
 
     Sculpted: service is CFADS over one ratio, DSCR = PV(CFADS) / D, which repays the
@@ -76,7 +76,7 @@ def _annuity(debt: float, rate: float, periods: int) -> float:
     return debt * rate / factor if factor > 0 else debt / periods
 
 
-def _schedule(debt: float, rate: float, service: Sequence[float]) -> tuple[Service, ...]:
+def _schedule(debt: float, rate: float, service: Sequence[float]) -> tuple[DebtService, ...]:
     """Return the schedule; a balance is the value of the service still to come.
 
     Reckoned backwards, rounding shrinks from period to period instead of growing, and
@@ -84,13 +84,13 @@ def _schedule(debt: float, rate: float, service: Sequence[float]) -> tuple[Servi
     """
     values = (*present_values(service, rate), 0.0)
     check_closed("value of debt service", values[0], float(debt))
-    rows: list[Service] = []
+    rows: list[DebtService] = []
     for total, before, balance in zip(service, values, values[1:], strict=False):
-        rows.append(Service(total - (before - balance), before - balance, balance))
+        rows.append(DebtService(total - (before - balance), before - balance, balance))
     return tuple(rows)
 
 
-def in_cents(service: Sequence[Service], debt: int) -> tuple[tuple[int, int, int], ...]:
+def service_in_cents(service: Sequence[DebtService], debt: int) -> tuple[tuple[int, int, int], ...]:
     """Return (interest, principal, balance) as paid: whole cents, the last balance zero.
 
     Balances are rounded and principal is their difference, so rounding never adds up.
@@ -105,7 +105,7 @@ def in_cents(service: Sequence[Service], debt: int) -> tuple[tuple[int, int, int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cover:
+class CoverRatios:
     """Cover ratios of a loan.
 
     Args:
@@ -119,14 +119,16 @@ class Cover:
     plcr: float
 
 
-def cover(centre: Centre, debt: int, cfads: Sequence[float], service: Sequence[Service]) -> Cover:
+def cover(
+    centre: Centre, debt: int, cfads: Sequence[float], service: Sequence[DebtService]
+) -> CoverRatios:
     """Return the cover ratios; values are discounted at the loan's rate."""
     loan = list(cfads[: centre.loan_periods])
     ratios = tuple(
         flow / one.total if one.total else float("inf")
         for flow, one in zip(loan, service, strict=True)
     )
-    return Cover(
+    return CoverRatios(
         dscr=ratios,
         llcr=present_values(loan, centre.period_rate)[0] / debt if debt else float("inf"),
         plcr=present_values(cfads, centre.period_rate)[0] / debt if debt else float("inf"),

@@ -15,25 +15,25 @@ HOURS_A_YEAR = 8_760
 
 
 @dataclass(frozen=True, slots=True)
-class Operating:
+class OperatingPeriod:
     """One period of operation, in cents (floats: nothing is paid yet)."""
 
     hours: float
     revenue: float
     cost: float
-    set_aside: float
+    reserve_contribution: float
     refresh: float
     reserve: float
 
     @property
     def cfads(self) -> float:
         """Cash flow available for debt service."""
-        return self.revenue - self.cost - self.set_aside
+        return self.revenue - self.cost - self.reserve_contribution
 
 
-def operate(
+def operating_periods(
     centre: Centre, *, utilisation: float | None = None, price: float | None = None
-) -> tuple[Operating, ...]:
+) -> tuple[OperatingPeriod, ...]:
     """Return every operating period.
 
     Args:
@@ -44,14 +44,14 @@ def operate(
     used = centre.operation.utilisation if utilisation is None else utilisation
     charge = centre.operation.price if price is None else price
     set_aside, refresh = refresh_plan(centre)
-    rows: list[Operating] = []
+    rows: list[OperatingPeriod] = []
     reserve = 0.0
     for k in range(centre.operating_periods):
         reserve += set_aside[k] - refresh[k]
         hours = gpu_hours(centre, used)
         revenue = hours * charge * price_index(centre, k) * 100
         cost = running_cost(centre, hours, k)
-        rows.append(Operating(hours, revenue, cost, set_aside[k], refresh[k], reserve))
+        rows.append(OperatingPeriod(hours, revenue, cost, set_aside[k], refresh[k], reserve))
     check_closed("refresh reserve", sum(set_aside), sum(refresh))
     return tuple(rows)
 

@@ -28,12 +28,12 @@ from commonwatt.core.seeds import stream
 from commonwatt.treasury.domain.errors import RuleError
 from commonwatt.treasury.domain.shocks import F64
 from commonwatt.treasury.engines.rules.signals import debt_safeguard
-from commonwatt.treasury.io.country.folder import checked, read_toml
+from commonwatt.treasury.io.country.folder import read_toml, validate_document
 from commonwatt.treasury.io.rules import RuleTable
 
 Share = Annotated[float, Field(ge=-1, le=1)]
 Ratio = Annotated[float, Field(ge=0, le=4)]
-AFTER = 10  # years after the adjustment over which debt must fall
+DECLINE_YEARS = 10  # years after the adjustment over which debt must fall
 STOCHASTIC_YEARS = 5
 PATHS = 2_000
 PRECISION = 1e-6
@@ -41,7 +41,7 @@ PRIMARY_YEARS = 3  # in which the procedure looks at the primary balance
 BOUNDS = (-0.05, 0.10)
 
 
-class Scenario(StrEnum):
+class EuScenario(StrEnum):
     """The adjustment itself and the three deterministic stress tests."""
 
     ADJUSTMENT = "adjustment"
@@ -50,7 +50,7 @@ class Scenario(StrEnum):
     FINANCIAL_STRESS = "financial-stress"
 
 
-class Shocks(BaseModel):
+class EuShocks(BaseModel):
     """Yearly shocks of the stochastic test: growth, primary balance, short and long rate."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -106,13 +106,13 @@ class EuInputs(BaseModel):
     ageing_cost: list[Share]
     revenue: list[Share] = Field(default_factory=list[float])
     excessive_deficit: bool = False
-    shocks: Shocks | None = None
+    shocks: EuShocks | None = None
 
     @model_validator(mode="after")
     def _long_enough(self) -> EuInputs:
         for name in ("potential_growth", "inflation", "short_rate", "long_rate", "stock_flow"):
-            if len(getattr(self, name)) < 7 + AFTER + 1:
-                raise ValueError(f"{name} must hold at least {7 + AFTER + 1} years")
+            if len(getattr(self, name)) < 7 + DECLINE_YEARS + 1:
+                raise ValueError(f"{name} must hold at least {7 + DECLINE_YEARS + 1} years")
         return self
 
 
@@ -127,7 +127,7 @@ class EuPath:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adjustment:
+class EuAdjustment:
     """The least yearly step for an adjustment period, and what binds it.
 
     Args:
@@ -153,7 +153,7 @@ def load_eu(path: Path) -> EuInputs:
     Raises:
         RuleError: The file is missing or holds bad values.
     """
-    return checked(path.name, EuInputs, read_toml(path, RuleError), RuleError)
+    return validate_document(path.name, EuInputs, read_toml(path, RuleError), RuleError)
 
 
 def is_eu_file(path: Path) -> bool:
@@ -163,7 +163,7 @@ def is_eu_file(path: Path) -> bool:
     return "structural_primary_balance" in path.read_text(encoding="utf-8")
 
 
-def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> Adjustment:
+def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> EuAdjustment:
     """Return the least step for an adjustment period of `years`.
 
     Args:
@@ -172,7 +172,7 @@ def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> 
         years: Four, or seven where the period is extended.
         seed: Seed of the stochastic test.
     """
-    tests = {f"debt falls: {s.value}": s for s in Scenario}
+    tests = {f"debt falls: {s.value}": s for s in EuScenario}
     steps = {name: _least(partial(_falls, inputs, table, years, s)) for name, s in tests.items()}
     steps["deficit under 3 %"] = _least(partial(_deficit_holds, inputs, table, years))
     steps["debt safeguard"] = _least(partial(_safeguard_holds, inputs, table, years))
@@ -185,7 +185,7 @@ def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> 
     taken = np.full(years, step)
     if inputs.excessive_deficit:
         taken = _corrected(inputs, table, taken)
-    return Adjustment(
+    return EuAdjustment(
         years=years,
         step=step,
         binding=binding,
@@ -209,7 +209,7 @@ def _least(holds: Callable[[float], bool]) -> float:
 
 
 def project_eu(
-    inputs: EuInputs, table: RuleTable, years: int, step: float, scenario: Scenario
+    inputs: EuInputs, table: RuleTable, years: int, step: float, scenario: EuScenario
 ) -> EuPath:
     """Return the path under an adjustment of `years` equal steps.
 
@@ -230,7 +230,7 @@ def _corrected(inputs: EuInputs, table: RuleTable, steps: F64) -> F64:
     """
     steps = steps.copy()
     for k in range(len(steps)):
-        path = _project(inputs, table, steps, Scenario.ADJUSTMENT)
+        path = _project(inputs, table, steps, EuScenario.ADJUSTMENT)
         if path.balance[k + 1] >= -table.value("deficit_reference"):
             break
         burden = float(path.interest[k + 1] - path.interest[k]) if k >= PRIMARY_YEARS else 0.0
@@ -238,7 +238,7 @@ def _corrected(inputs: EuInputs, table: RuleTable, steps: F64) -> F64:
     return steps
 
 
-def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: Scenario) -> EuPath:
+def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenario) -> EuPath:
     """Return the path under given steps.
 
     gap_t = (2/3) gap_{t-1} - m Δspb while adjusting, then closes in three years
@@ -246,7 +246,7 @@ def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: Scenario)
     d_t = d_{t-1} (1 + i_t) / (1 + g_t) - pb_t + sf_t
     """
     years = len(steps)
-    count = years + AFTER + 1
+    count = years + DECLINE_YEARS + 1
     spb = _spb(inputs, table, steps, scenario, count)
     gap = _gaps(inputs, table.value("fiscal_multiplier") * steps, count)
     growth = _growth(inputs, table, years, gap, scenario, count)
@@ -266,12 +266,12 @@ def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: Scenario)
     return EuPath(debt, primary - interest, structural - interest, interest)
 
 
-def _spb(inputs: EuInputs, table: RuleTable, steps: F64, scenario: Scenario, count: int) -> F64:
+def _spb(inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenario, count: int) -> F64:
     years = len(steps)
     ahead = np.arange(count)
     done = np.concatenate([[0.0], np.cumsum(steps)])[np.minimum(ahead, years)]
     path = inputs.structural_primary_balance + done
-    if scenario is Scenario.LOWER_SPB:
+    if scenario is EuScenario.LOWER_SPB:
         phased = np.clip((ahead - years) / (years // 2), 0, 1)
         path = path - table.value("lower_spb_shock") * phased
     return path
@@ -291,12 +291,12 @@ def _gaps(inputs: EuInputs, push: F64, count: int) -> F64:
 
 
 def _growth(
-    inputs: EuInputs, table: RuleTable, years: int, gap: F64, scenario: Scenario, count: int
+    inputs: EuInputs, table: RuleTable, years: int, gap: F64, scenario: EuScenario, count: int
 ) -> F64:
     potential = np.array(inputs.potential_growth[:count])
     real = np.zeros(count)
     real[1:] = (1 + potential[1:]) * (1 + gap[1:]) / (1 + gap[:-1]) - 1
-    if scenario is Scenario.ADVERSE_R_G:
+    if scenario is EuScenario.ADVERSE_R_G:
         real[years + 1 :] -= table.value("adverse_r_g_shock")
     return (1 + real) * (1 + np.array(inputs.inflation[:count])) - 1
 
@@ -313,35 +313,37 @@ def _kept(values: list[float], count: int) -> F64:
 
 
 def _market(
-    inputs: EuInputs, table: RuleTable, years: int, scenario: Scenario, count: int
+    inputs: EuInputs, table: RuleTable, years: int, scenario: EuScenario, count: int
 ) -> tuple[F64, F64]:
     short, long = _kept(inputs.short_rate, count), _kept(inputs.long_rate, count)
-    if scenario is Scenario.ADVERSE_R_G:
+    if scenario is EuScenario.ADVERSE_R_G:
         shock = np.where(np.arange(count) > years, table.value("adverse_r_g_shock"), 0.0)
         return short + shock, long + shock
     return short, long
 
 
-def _stress(table: RuleTable, years: int, scenario: Scenario, t: int, debt: F64) -> float:
-    if scenario is not Scenario.FINANCIAL_STRESS or t != years + 1:
+def _stress(table: RuleTable, years: int, scenario: EuScenario, t: int, debt: F64) -> float:
+    if scenario is not EuScenario.FINANCIAL_STRESS or t != years + 1:
         return 0.0
     over = max(0.0, float(debt[years]) - table.value("debt_safeguard_border"))
     return table.value("financial_stress_shock") + table.value("financial_stress_slope") * over
 
 
-def _falls(inputs: EuInputs, table: RuleTable, years: int, scenario: Scenario, step: float) -> bool:
+def _falls(
+    inputs: EuInputs, table: RuleTable, years: int, scenario: EuScenario, step: float
+) -> bool:
     debt = _project(inputs, table, np.full(years, step), scenario).debt
     return bool(debt[-1] < debt[years] or debt[-1] <= table.value("debt_reference"))
 
 
 def _deficit_holds(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
-    path = _project(inputs, table, np.full(years, step), Scenario.ADJUSTMENT)
+    path = _project(inputs, table, np.full(years, step), EuScenario.ADJUSTMENT)
     return bool(path.balance[years:].min() >= -table.value("deficit_reference"))
 
 
 def _safeguard_holds(inputs: EuInputs, table: RuleTable, years: int, step: float) -> bool:
     """Return whether debt falls enough, from the end of an excessive deficit if any."""
-    path = project_eu(inputs, table, years, step, Scenario.ADJUSTMENT)
+    path = project_eu(inputs, table, years, step, EuScenario.ADJUSTMENT)
     first = _procedure_ends(table, path, years) if inputs.excessive_deficit else 0
     if first >= years - 1:
         return True
@@ -357,13 +359,13 @@ def _procedure_ends(table: RuleTable, path: EuPath, years: int) -> int:
 
 def _resilience(inputs: EuInputs, table: RuleTable, years: int) -> float:
     """Return the yearly step that Article 8 asks for; zero where the margin is reached."""
-    path = project_eu(inputs, table, years, 0.0, Scenario.ADJUSTMENT)
+    path = project_eu(inputs, table, years, 0.0, EuScenario.ADJUSTMENT)
     if path.structural_balance[1] >= -table.value("resilience_margin"):
         return BOUNDS[0]
     return table.value("resilience_step_4" if years <= 4 else "resilience_step_7")
 
 
-def _draws(shocks: Shocks, seed: int) -> F64:
+def _draws(shocks: EuShocks, seed: int) -> F64:
     root = np.linalg.cholesky(np.array(shocks.correlation))
     normal = stream(seed, "eu stochastic test").standard_normal((STOCHASTIC_YEARS, PATHS, 4))
     return (normal @ root.T) * np.array(shocks.sd)
@@ -371,7 +373,7 @@ def _draws(shocks: Shocks, seed: int) -> F64:
 
 def _likely(inputs: EuInputs, table: RuleTable, years: int, draws: F64, step: float) -> bool:
     """Return whether debt is under its ratio at the end of adjustment often enough."""
-    base = _project(inputs, table, np.full(years, step), Scenario.ADJUSTMENT)
+    base = _project(inputs, table, np.full(years, step), EuScenario.ADJUSTMENT)
     debt = np.full(draws.shape[1], base.debt[years])
     rate = np.zeros(draws.shape[1])
     for k in range(STOCHASTIC_YEARS):

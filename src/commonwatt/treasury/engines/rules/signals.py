@@ -26,7 +26,7 @@ SRDSF_INDICES = ("debt_fanchart_index", "gfn_financeability_index", "medium_term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
+class IndicatorSignal:
     """One indicator's signal.
 
     Args:
@@ -44,9 +44,9 @@ class Signal:
     note: str
 
 
-def judge(
+def indicator_signals(
     table: RuleTable, indicators: Mapping[str, float], *, group: str, capacity: str
-) -> list[Signal]:
+) -> list[IndicatorSignal]:
     """Return the signals of a table.
 
     Args:
@@ -71,28 +71,32 @@ def judge(
     return found + [_absent(name, reason) for name, reason in table.absent.items()]
 
 
-def _absent(name: str, reason: str) -> Signal:
-    return Signal(indicator=name, value=None, thresholds=(), signal="absent", note=reason)
+def _absent(name: str, reason: str) -> IndicatorSignal:
+    return IndicatorSignal(indicator=name, value=None, thresholds=(), signal="absent", note=reason)
 
 
-def _mac(table: RuleTable, indicators: Mapping[str, float], name: str, group: str) -> Signal:
+def _mac(
+    table: RuleTable, indicators: Mapping[str, float], name: str, group: str
+) -> IndicatorSignal:
     low = table.thresholds[f"{name}_scrutiny_{group}"]
     high = table.thresholds[f"{name}_{group}"]
     value = indicators.get(f"{name}_gdp_share_max")
     return _two(f"{name}_gdp_share_max", value, low.value, high.value, high.source)
 
 
-def _lic(table: RuleTable, indicators: Mapping[str, float], name: str, capacity: str) -> Signal:
+def _lic(
+    table: RuleTable, indicators: Mapping[str, float], name: str, capacity: str
+) -> IndicatorSignal:
     limit = table.thresholds[f"{name}_{capacity}"]
     return _one(name, indicators.get(name), limit.value, limit.source)
 
 
-def _srdsf(table: RuleTable, indicators: Mapping[str, float], name: str) -> Signal:
+def _srdsf(table: RuleTable, indicators: Mapping[str, float], name: str) -> IndicatorSignal:
     low, high = table.thresholds[f"{name}_low"], table.thresholds[f"{name}_high"]
     return _two(name, indicators.get(name), low.value, high.value, high.source)
 
 
-def eu_signals(table: RuleTable, indicators: Mapping[str, float]) -> list[Signal]:
+def eu_signals(table: RuleTable, indicators: Mapping[str, float]) -> list[IndicatorSignal]:
     """Return the signals of the European reference values and the debt safeguard."""
     debt, deficit = table.thresholds["debt_reference"], table.thresholds["deficit_reference"]
     found = [
@@ -103,13 +107,13 @@ def eu_signals(table: RuleTable, indicators: Mapping[str, float]) -> list[Signal
     return [*found, _safeguard(table, indicators)]
 
 
-def _safeguard(table: RuleTable, indicators: Mapping[str, float]) -> Signal:
+def _safeguard(table: RuleTable, indicators: Mapping[str, float]) -> IndicatorSignal:
     start, fall = indicators.get("debt_gdp_share_start"), indicators.get("debt_fall_a_year")
     needed = debt_safeguard(table, start) if start is not None else 0.0
     note = table.thresholds["debt_safeguard_high"].source
     if start is not None and needed == 0.0:
         reason = "no fall is asked under the reference value"
-        return Signal(
+        return IndicatorSignal(
             indicator="debt_rise_a_year", value=None, thresholds=(), signal="within", note=reason
         )
     return _one("debt_rise_a_year", None if fall is None else -fall, -needed, note)
@@ -129,14 +133,18 @@ def debt_safeguard(table: RuleTable, debt: float) -> float:
     return 0.0
 
 
-def _one(name: str, value: float | None, limit: float, note: str) -> Signal:
+def _one(name: str, value: float | None, limit: float, note: str) -> IndicatorSignal:
     signal = "no input" if value is None else ("breach" if value > limit else "within")
-    return Signal(indicator=name, value=value, thresholds=(limit,), signal=signal, note=note)
+    return IndicatorSignal(
+        indicator=name, value=value, thresholds=(limit,), signal=signal, note=note
+    )
 
 
-def _two(name: str, value: float | None, low: float, high: float, note: str) -> Signal:
+def _two(name: str, value: float | None, low: float, high: float, note: str) -> IndicatorSignal:
     if value is None:
         signal = "no input"
     else:
         signal = "high" if value > high else "moderate" if value > low else "low"
-    return Signal(indicator=name, value=value, thresholds=(low, high), signal=signal, note=note)
+    return IndicatorSignal(
+        indicator=name, value=value, thresholds=(low, high), signal=signal, note=note
+    )

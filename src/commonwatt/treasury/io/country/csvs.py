@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt.core.errors import InputError, cell
+from commonwatt.core.errors import InputError, cell_location
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.errors import CountryError
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One row of a CSV file, with its place."""
 
     file: str
@@ -22,7 +22,7 @@ class Row:
 
     def place(self, column: str | None = None) -> str:
         """Return where the row, or one of its cells, stands."""
-        return cell(self.file, self.number, column)
+        return cell_location(self.file, self.number, column)
 
     def text(self, column: str) -> str:
         """Return a cell as text."""
@@ -44,7 +44,7 @@ class Row:
         return self.number_in(column) if self.text(column) else default
 
 
-def rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
     """Yield the rows of a CSV file that has at least these columns.
 
     Raises:
@@ -57,9 +57,9 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         missing = [name for name in columns if name not in (reader.fieldnames or [])]
         if missing:
             raise CountryError(
-                cell(path.name, 1),
+                cell_location(path.name, 1),
                 found=Message("no column {names}", {"names": ", ".join(missing)}),
                 wanted=Message("columns {names}", {"names": ", ".join(columns)}),
             )
         for number, cells in enumerate(reader, start=2):
-            yield Row(path.name, number, {k: v or "" for k, v in cells.items() if k})
+            yield CsvRow(path.name, number, {k: v or "" for k, v in cells.items() if k})

@@ -12,29 +12,29 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
-from commonwatt.treasury.domain.accounts import Account, Entry, Kind
+from commonwatt.treasury.domain.accounts import AccountingEntry, AccountKind, BudgetAccount
 from commonwatt.treasury.domain.bonds.ladder import Tranche
 from commonwatt.treasury.domain.country import (
+    BudgetLine,
     Country,
-    Driver,
     HistoryYear,
-    Line,
+    LineDriver,
     MixPart,
-    Published,
+    PublishedFigure,
 )
 from commonwatt.treasury.domain.errors import AccountError, BondError, CountryError, check_share
-from commonwatt.treasury.io.country.csvs import Row, rows
+from commonwatt.treasury.io.country.csvs import CsvRow, rows
 
 SHIPPED = DATA / "treasury"
 Share = Annotated[float, Field(ge=-1, le=1)]
 T = TypeVar("T", bound=BaseModel)
 
 
-class _Part(BaseModel):
+class _CountrySection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class GdpPart(_Part):
+class GdpPart(_CountrySection):
     """Nominal GDP and its growth."""
 
     before: float = Field(gt=0)
@@ -43,14 +43,14 @@ class GdpPart(_Part):
     vintage: str
 
 
-class ReservesPart(_Part):
+class ReservesPart(_CountrySection):
     """Fiscal reserves."""
 
     opening: float
     extra_return: Share = 0.0
 
 
-class DebtPart(_Part):
+class DebtPart(_CountrySection):
     """Issuance, ceiling and what the bases differ by."""
 
     issuance: list[Annotated[float, Field(ge=0)]] = Field(default_factory=list[float])
@@ -61,22 +61,22 @@ class DebtPart(_Part):
     guarantees: float = Field(0.0, ge=0)
 
 
-class QuarterPart(_Part):
+class QuarterPart(_CountrySection):
     """Share of a year's income and expense in one quarter."""
 
     income: Annotated[float, Field(ge=0, le=1)]
     expense: Annotated[float, Field(ge=0, le=1)]
 
 
-class AccountPart(_Part):
+class AccountPart(_CountrySection):
     """One account of the chart."""
 
     name: str
-    kind: Kind
+    kind: AccountKind
     programme: str = ""
 
 
-class CountryFile(_Part):
+class CountryFile(_CountrySection):
     """The whole of `country.toml`."""
 
     name: str
@@ -102,7 +102,7 @@ def load_country(name_or_path: str) -> Country:
     """
     folder = _folder(name_or_path)
     file = _read(folder / "country.toml")
-    accounts = tuple(Account(part.name, part.kind, part.programme) for part in file.accounts)
+    accounts = tuple(BudgetAccount(part.name, part.kind, part.programme) for part in file.accounts)
     return Country(
         name=file.name,
         iso3=file.iso3,
@@ -160,7 +160,7 @@ def _folder(name_or_path: str) -> Path:
 
 
 def _read(path: Path) -> CountryFile:
-    return checked(path.name, CountryFile, read_toml(path, CountryError), CountryError)
+    return validate_document(path.name, CountryFile, read_toml(path, CountryError), CountryError)
 
 
 def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
@@ -174,7 +174,9 @@ def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
         raise error(path.name, found=str(failure), wanted=wanted) from None
 
 
-def checked(place: str, model: type[T], document: dict[str, Any], error: type[InputError]) -> T:
+def validate_document(
+    place: str, model: type[T], document: dict[str, Any], error: type[InputError]
+) -> T:
     """Return a document as `model`, or raise `error` with every fault at once."""
     try:
         return model.model_validate(document)
@@ -212,25 +214,25 @@ _LINE_COLUMNS = [
 ]
 
 
-def _lines(path: Path, accounts: set[str]) -> tuple[Line, ...]:
+def _lines(path: Path, accounts: set[str]) -> tuple[BudgetLine, ...]:
     return tuple(_line(row, accounts) for row in rows(path, _LINE_COLUMNS))
 
 
-def _line(row: Row, accounts: set[str]) -> Line:
+def _line(row: CsvRow, accounts: set[str]) -> BudgetLine:
     kind, driver = row.text("kind"), row.text("driver")
     _one_of(row, "kind", ("income", "expense", "transfer"))
-    _one_of(row, "driver", tuple(d.value for d in Driver))
+    _one_of(row, "driver", tuple(d.value for d in LineDriver))
     for column in ("fund", "pocket"):
         if row.text(column) and row.text(column) not in accounts:
             _unknown_fund(row, column, accounts)
     for column in ("drift", "step", "norm"):
         check_share(row.place(column), row.number_or(column, 0.0), CountryError)
-    return Line(
+    return BudgetLine(
         name=row.text("line"),
         kind=kind,
         fund=row.text("fund"),
         pocket=row.text("pocket"),
-        driver=Driver(driver),
+        driver=LineDriver(driver),
         amounts=_numbers(row, "amounts"),
         elasticity=row.number_or("elasticity", 1.0),
         drift=row.number_or("drift", 0.0),
@@ -240,7 +242,7 @@ def _line(row: Row, accounts: set[str]) -> Line:
     )
 
 
-def _one_of(row: Row, column: str, allowed: tuple[str, ...]) -> None:
+def _one_of(row: CsvRow, column: str, allowed: tuple[str, ...]) -> None:
     if row.text(column) in allowed:
         return
     raise CountryError(
@@ -250,7 +252,7 @@ def _one_of(row: Row, column: str, allowed: tuple[str, ...]) -> None:
     )
 
 
-def _unknown_fund(row: Row, column: str, accounts: set[str]) -> None:
+def _unknown_fund(row: CsvRow, column: str, accounts: set[str]) -> None:
     raise AccountError(
         row.place(column),
         found=Message("the fund or account “{name}”", {"name": row.text(column)}),
@@ -258,9 +260,9 @@ def _unknown_fund(row: Row, column: str, accounts: set[str]) -> None:
     )
 
 
-def _numbers(row: Row, column: str) -> tuple[float, ...]:
+def _numbers(row: CsvRow, column: str) -> tuple[float, ...]:
     parts = [part for part in row.text(column).split(";") if part.strip()]
-    single = [Row(row.file, row.number, {column: part}) for part in parts]
+    single = [CsvRow(row.file, row.number, {column: part}) for part in parts]
     return tuple(part.number_in(column) for part in single)
 
 
@@ -278,7 +280,7 @@ def _tranches(path: Path) -> tuple[Tranche, ...]:
     return tuple(_tranche(row) for row in rows(path, columns))
 
 
-def _tranche(row: Row) -> Tranche:
+def _tranche(row: CsvRow) -> Tranche:
     coupon = row.number_in("coupon_share", BondError)
     check_share(row.place("coupon_share"), coupon, BondError)
     issued, matures = (int(row.number_in(c, BondError)) for c in ("issued", "matures"))
@@ -315,7 +317,7 @@ def _mix(path: Path) -> tuple[MixPart, ...]:
     return parts
 
 
-def _mix_part(row: Row) -> MixPart:
+def _mix_part(row: CsvRow) -> MixPart:
     for column in ("share", "coupon_share"):
         check_share(row.place(column), row.number_in(column), CountryError)
     return MixPart(
@@ -328,7 +330,7 @@ def _mix_part(row: Row) -> MixPart:
     )
 
 
-def _entries(path: Path) -> tuple[Entry, ...]:
+def _entries(path: Path) -> tuple[AccountingEntry, ...]:
     if not path.is_file():
         return ()
     found = list(rows(path, ["fiscal_year", "entry", "account", "amount", "source_id"]))
@@ -336,13 +338,13 @@ def _entries(path: Path) -> tuple[Entry, ...]:
     return tuple(_entry(year, memo, list(group)) for (year, memo), group in groups)
 
 
-def _entry(year: str, memo: str, group: list[Row]) -> Entry:
+def _entry(year: str, memo: str, group: list[CsvRow]) -> AccountingEntry:
     postings: dict[str, float] = {}
     for row in group:
         name = row.text("account")
         postings[name] = postings.get(name, 0.0) + row.number_in("amount", AccountError)
     place = f"{group[0].place()}, {year}, {memo}"
-    return Entry(year, memo, postings, place)
+    return AccountingEntry(year, memo, postings, place)
 
 
 def _history(path: Path) -> tuple[HistoryYear, ...]:
@@ -360,11 +362,11 @@ def _history(path: Path) -> tuple[HistoryYear, ...]:
     )
 
 
-def _published(path: Path) -> tuple[Published, ...]:
+def _published(path: Path) -> tuple[PublishedFigure, ...]:
     if not path.is_file():
         return ()
     return tuple(
-        Published(
+        PublishedFigure(
             fiscal_year=row.text("fiscal_year"),
             field=row.text("field"),
             value=row.number_in("value"),

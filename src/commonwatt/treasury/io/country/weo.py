@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.core.errors import cell
+from commonwatt.core.errors import cell_location
 from commonwatt.core.messages import Message
-from commonwatt.treasury.domain.accounts import Account, Kind
+from commonwatt.treasury.domain.accounts import AccountKind, BudgetAccount
 from commonwatt.treasury.domain.bonds.ladder import Tranche
-from commonwatt.treasury.domain.country import Country, Driver, HistoryYear, Line, MixPart
-from commonwatt.treasury.domain.debt import Decomposition, YearOfDebt, decompose
+from commonwatt.treasury.domain.country import BudgetLine, Country, HistoryYear, LineDriver, MixPart
+from commonwatt.treasury.domain.debt import DebtDecomposition, DebtYear, decompose
 from commonwatt.treasury.domain.errors import CountryError
 
 F64 = npt.NDArray[np.float64]
@@ -128,7 +128,7 @@ def load_weo(path: Path, leave_out: frozenset[str] = frozenset()) -> dict[str, E
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise CountryError(
-            cell(path.name, 1),
+            cell_location(path.name, 1),
             found=Message("no column {names}", {"names": ", ".join(missing)}),
             wanted=Message("columns {names}", {"names": ", ".join(COLUMNS)}),
         )
@@ -166,27 +166,30 @@ def economy(table: dict[str, Economy], code: str, path: Path) -> Economy:
     )
 
 
-def country_of(found: Economy, first_year: int = OUTLOOK_FROM) -> Country:
+def country_of(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> Country:
     """Return an economy as a country whose lines are the outlook's own balances.
 
     One tranche a year of maturity stands for the opening stock: the table holds no
     ladder, so principal is spread evenly over eight years and pays the implied rate.
     """
-    start = _start(found, first_year)
-    debt_before, gdp_before = float(found.debt[start - 1]), float(found.gdp[start - 1])
-    primary = _primary(found)[start:]
-    interest = primary - found.balance[start:]
+    start = _start(economy_series, first_year)
+    debt_before, gdp_before = (
+        float(economy_series.debt[start - 1]),
+        float(economy_series.gdp[start - 1]),
+    )
+    primary = _primary(economy_series)[start:]
+    interest = primary - economy_series.balance[start:]
     rate = max(0.0, float(interest[0]) / debt_before) if debt_before > 0 else 0.0
-    growth = np.diff(found.gdp[start:]) / found.gdp[start:-1]
-    stock_flow = np.diff(found.debt[start - 1 :]) + found.balance[start:]
+    growth = np.diff(economy_series.gdp[start:]) / economy_series.gdp[start:-1]
+    stock_flow = np.diff(economy_series.debt[start - 1 :]) + economy_series.balance[start:]
     return Country(
-        name=found.iso3,
-        iso3=found.iso3,
-        currency=CURRENCIES.get(found.iso3, "LCU"),
+        name=economy_series.iso3,
+        iso3=economy_series.iso3,
+        currency=CURRENCIES.get(economy_series.iso3, "LCU"),
         fiscal_year_starts=1,
         first_year=first_year,
         gdp_before=gdp_before,
-        gdp_first=float(found.gdp[start]),
+        gdp_first=float(economy_series.gdp[start]),
         growth=tuple(float(g) for g in growth) or (0.0,),
         gdp_vintage="IMF World Economic Outlook, October 2025, NGDP_FY",
         reserves=None,
@@ -196,7 +199,7 @@ def country_of(found: Economy, first_year: int = OUTLOOK_FROM) -> Country:
         issuance=(),
         interest_given=tuple(float(v) for v in interest),
         mix=_even_mix(rate),
-        history=_history(found, first_year),
+        history=_history(economy_series, first_year),
     )
 
 
@@ -221,27 +224,27 @@ def _primary(found: Economy) -> F64:
 
 _TERM = 8
 _ACCOUNTS = (
-    Account("Treasury", Kind.FUND),
-    Account("Public assets and other stock-flow", Kind.POCKET),
-    Account("Bonds outstanding", Kind.DEBT),
+    BudgetAccount("Treasury", AccountKind.FUND),
+    BudgetAccount("Public assets and other stock-flow", AccountKind.POCKET),
+    BudgetAccount("Bonds outstanding", AccountKind.DEBT),
 )
 
 
-def _lines(primary: F64, stock_flow: F64) -> tuple[Line, ...]:
+def _lines(primary: F64, stock_flow: F64) -> tuple[BudgetLine, ...]:
     return (
-        Line(
+        BudgetLine(
             name="primary balance",
             kind="income",
             fund="Treasury",
-            driver=Driver.GROWTH,
+            driver=LineDriver.GROWTH,
             amounts=tuple(float(v) for v in primary),
         ),
-        Line(
+        BudgetLine(
             name="stock-flow adjustment",
             kind="transfer",
             fund="Treasury",
             pocket="Public assets and other stock-flow",
-            driver=Driver.ONCE,
+            driver=LineDriver.ONCE,
             amounts=tuple(float(-v) for v in stock_flow),
         ),
     )
@@ -294,16 +297,21 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def outlook(found: Economy, first_year: int = OUTLOOK_FROM) -> list[tuple[int, YearOfDebt]]:
+def outlook(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> list[tuple[int, DebtYear]]:
     """Return the money of each year of the outlook, for the debt law and its parts."""
-    rows: list[tuple[int, YearOfDebt]] = []
-    for k in range(1, len(found.years)):
-        values = (found.debt[k - 1], found.debt[k], found.gdp[k - 1], found.gdp[k])
-        flows = (found.primary[k], found.balance[k])
-        if found.years[k] < first_year or not np.isfinite([*values, *flows]).all():
+    rows: list[tuple[int, DebtYear]] = []
+    for k in range(1, len(economy_series.years)):
+        values = (
+            economy_series.debt[k - 1],
+            economy_series.debt[k],
+            economy_series.gdp[k - 1],
+            economy_series.gdp[k],
+        )
+        flows = (economy_series.primary[k], economy_series.balance[k])
+        if economy_series.years[k] < first_year or not np.isfinite([*values, *flows]).all():
             continue
         before, debt, gdp_before, gdp = (float(v) for v in values)
-        year = YearOfDebt(
+        year = DebtYear(
             debt_before=before,
             debt=debt,
             gdp_before=gdp_before,
@@ -311,10 +319,10 @@ def outlook(found: Economy, first_year: int = OUTLOOK_FROM) -> list[tuple[int, Y
             interest=float(flows[0] - flows[1]),
             primary_balance=float(flows[0]),
         )
-        rows.append((int(found.years[k]), year))
+        rows.append((int(economy_series.years[k]), year))
     return rows
 
 
-def decompositions(found: Economy, first_year: int) -> dict[int, Decomposition]:
+def decompositions(economy_series: Economy, first_year: int) -> dict[int, DebtDecomposition]:
     """Return what moved the ratio in each year from `first_year` on."""
-    return {year: decompose(money) for year, money in outlook(found, first_year)}
+    return {year: decompose(money) for year, money in outlook(economy_series, first_year)}

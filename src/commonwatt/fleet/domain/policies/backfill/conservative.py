@@ -13,19 +13,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.backfill.easy import lean
-from commonwatt.fleet.domain.policies.backfill.policy import Backfill
-from commonwatt.fleet.domain.policies.gangs import Piece, place_gang
-from commonwatt.fleet.domain.policies.place import Nodes, first_fit
-from commonwatt.fleet.domain.policies.plan import Plan, copied, shift
+from commonwatt.fleet.domain.policies.backfill.easy import least_capacity
+from commonwatt.fleet.domain.policies.backfill.policy import BackfillPolicy
+from commonwatt.fleet.domain.policies.gangs import GangPiece, place_gang
+from commonwatt.fleet.domain.policies.place import FreeCapacity, first_fit
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan, apply_pieces, copy_capacity
 from commonwatt.fleet.domain.policies.state import believed_end_ms, gang_of
 
 DEPTH = 50
 
 
-def fill(plan: Plan) -> None:
+def fill(plan: SchedulingPlan) -> None:
     """Start every job among the first `DEPTH` whose promise is for now."""
-    forecast = Forecast(plan)
+    forecast = CapacityForecast(plan)
     for job in plan.queue()[:DEPTH]:
         length_ms = int(plan.state.believed_ms[job] - plan.state.served_ms[job])
         start_ms, pieces = forecast.promise(job, max(length_ms, 1))
@@ -34,25 +34,25 @@ def fill(plan: Plan) -> None:
 
 
 @dataclass(slots=True)
-class Step:
+class CapacityStep:
     """Free room from an instant on, until the next step."""
 
     from_ms: int
-    nodes: Nodes
+    nodes: FreeCapacity
 
 
-class Forecast:
+class CapacityForecast:
     """Free room over time, by what runs and what is promised."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: SchedulingPlan) -> None:
         self.plan = plan
-        self.steps = [Step(plan.state.now_ms, copied(plan.state.nodes))]
-        ends = sorted((believed_end_ms(plan.state, job), job) for job in plan.state.held)
+        self.steps = [CapacityStep(plan.state.now_ms, copy_capacity(plan.state.nodes))]
+        ends = sorted((believed_end_ms(plan.state, job), job) for job in plan.state.held_pieces)
         for end_ms, job in ends:
             self._cut(max(end_ms, plan.state.now_ms + 1))
-            shift(self.steps[-1].nodes, plan.state.held[job], -1)
+            apply_pieces(self.steps[-1].nodes, plan.state.held_pieces[job], -1)
 
-    def promise(self, job: int, length_ms: int) -> tuple[int, tuple[Piece, ...] | None]:
+    def promise(self, job: int, length_ms: int) -> tuple[int, tuple[GangPiece, ...] | None]:
         """Return when and where `job` has room for `length_ms`, and keep that room for it."""
         gang = gang_of(self.plan.state, job)
         for step in list(self.steps):
@@ -65,27 +65,29 @@ class Forecast:
                 return step.from_ms, pieces
         return -1, None
 
-    def _room(self, from_ms: int, until_ms: int) -> Nodes:
+    def _room(self, from_ms: int, until_ms: int) -> FreeCapacity:
         inside = [step.nodes for step in self.steps if from_ms <= step.from_ms < until_ms]
         room = inside[0]
         for nodes in inside[1:]:
-            room = lean(room, nodes)
+            room = least_capacity(room, nodes)
         return room
 
-    def _take(self, from_ms: int, until_ms: int, pieces: tuple[Piece, ...]) -> None:
+    def _take(self, from_ms: int, until_ms: int, pieces: tuple[GangPiece, ...]) -> None:
         self._cut(until_ms)
         for step in self.steps:
             if from_ms <= step.from_ms < until_ms:
-                shift(step.nodes, pieces, 1)
+                apply_pieces(step.nodes, pieces, 1)
 
     def _cut(self, at_ms: int) -> None:
         """Let a step begin at `at_ms`."""
         before = max(i for i, step in enumerate(self.steps) if step.from_ms <= at_ms)
         if self.steps[before].from_ms < at_ms:
-            self.steps.insert(before + 1, Step(at_ms, copied(self.steps[before].nodes)))
+            self.steps.insert(
+                before + 1, CapacityStep(at_ms, copy_capacity(self.steps[before].nodes))
+            )
 
 
-POLICY = Backfill(
+POLICY = BackfillPolicy(
     "conservative",
     Message("later jobs may start if none of the first 50 is delayed"),
     fill,

@@ -14,19 +14,19 @@ from __future__ import annotations
 import numpy as np
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.backfill.policy import Backfill
-from commonwatt.fleet.domain.policies.gangs import Piece, place_gang
-from commonwatt.fleet.domain.policies.place import Nodes, first_fit
-from commonwatt.fleet.domain.policies.plan import Plan, copied, shift
+from commonwatt.fleet.domain.policies.backfill.policy import BackfillPolicy
+from commonwatt.fleet.domain.policies.gangs import GangPiece, place_gang
+from commonwatt.fleet.domain.policies.place import FreeCapacity, first_fit
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan, apply_pieces, copy_capacity
 from commonwatt.fleet.domain.policies.state import believed_end_ms, gang_of
 
 
-def fill(plan: Plan) -> None:
+def fill(plan: SchedulingPlan) -> None:
     """Start every later job that does not delay the first."""
     queue = plan.queue()
     if len(queue) < 2:
         return
-    promise = promised(plan, queue[0])
+    promise = promised_start(plan, queue[0])
     if promise is None:
         return
     promised_at_ms, then = promise
@@ -35,30 +35,30 @@ def fill(plan: Plan) -> None:
             continue
         left_ms = int(plan.state.believed_ms[job] - plan.state.served_ms[job])
         in_time = plan.state.now_ms + left_ms <= promised_at_ms
-        pieces = plan.find(job, None if in_time else lean(plan.state.nodes, then))
+        pieces = plan.find(job, None if in_time else least_capacity(plan.state.nodes, then))
         if pieces is not None:
             plan.start(job, pieces)
             if not in_time:
-                shift(then, pieces, 1)
+                apply_pieces(then, pieces, 1)
 
 
-def promised(plan: Plan, job: int) -> tuple[int, Nodes] | None:
+def promised_start(plan: SchedulingPlan, job: int) -> tuple[int, FreeCapacity] | None:
     """Return when `job` will fit, and the free room then with `job` taken out."""
-    then = copied(plan.state.nodes)
-    ends = sorted((believed_end_ms(plan.state, other), other) for other in plan.state.held)
+    then = copy_capacity(plan.state.nodes)
+    ends = sorted((believed_end_ms(plan.state, other), other) for other in plan.state.held_pieces)
     gang = gang_of(plan.state, job)
     for i, (end_ms, other) in enumerate(ends):
-        shift(then, plan.state.held[other], -1)
+        apply_pieces(then, plan.state.held_pieces[other], -1)
         if i + 1 < len(ends) and ends[i + 1][0] == end_ms:
             continue
         pieces = place_gang(gang, then, plan.state.machines, first_fit.POLICY)
         if pieces is not None:
-            shift(then, tuple(_late(piece, plan.state.nodes, then) for piece in pieces), 1)
+            apply_pieces(then, tuple(_late(piece, plan.state.nodes, then) for piece in pieces), 1)
             return end_ms, then
     return None
 
 
-def lean(now: Nodes, then: Nodes) -> Nodes:
+def least_capacity(now: FreeCapacity, then: FreeCapacity) -> FreeCapacity:
     """Return the room that is free both now and then."""
     return now._replace(
         cpu_milli=np.minimum(now.cpu_milli, then.cpu_milli),
@@ -67,7 +67,7 @@ def lean(now: Nodes, then: Nodes) -> Nodes:
     )
 
 
-def _late(piece: Piece, now: Nodes, then: Nodes) -> Piece:
+def _late(piece: GangPiece, now: FreeCapacity, then: FreeCapacity) -> GangPiece:
     """Return `piece` on GPUs of its node that are busy now, as far as there are any."""
     share = piece.request.gpu_milli
     free = np.flatnonzero(then.gpu_milli[piece.node] >= share)
@@ -75,6 +75,6 @@ def _late(piece: Piece, now: Nodes, then: Nodes) -> Piece:
     return piece._replace(gpus=tuple(free[busy_first][: len(piece.gpus)].tolist()))
 
 
-POLICY = Backfill(
+POLICY = BackfillPolicy(
     "easy", Message("later jobs may start if the first is not delayed"), fill, "Lifka 1995"
 )

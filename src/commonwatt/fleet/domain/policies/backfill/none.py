@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.backfill.policy import Backfill
-from commonwatt.fleet.domain.policies.plan import Plan
+from commonwatt.fleet.domain.policies.backfill.policy import BackfillPolicy
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan
 
 
-def fill(plan: Plan) -> None:  # the form of a fill
+def fill(plan: SchedulingPlan) -> None:  # the form of a fill
     """Start nothing."""
 
 
-POLICY = Backfill("none", Message("the first job that does not fit holds up the rest"), fill)
+POLICY = BackfillPolicy("none", Message("the first job that does not fit holds up the rest"), fill)

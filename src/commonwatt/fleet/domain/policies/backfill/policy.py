@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.plan import Plan
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Backfill:
+class BackfillPolicy:
     """A built-in backfill rule.
 
     Args:
@@ -22,5 +22,5 @@ class Backfill:
 
     name: str
     about: Message
-    fill: Callable[[Plan], None]
+    fill: Callable[[SchedulingPlan], None]
     source: str = ""

@@ -9,11 +9,11 @@ from commonwatt.fleet.domain.policies.order import (
     sjf,
     srtf,
 )
-from commonwatt.fleet.domain.policies.order.policy import Order
+from commonwatt.fleet.domain.policies.order.policy import OrderPolicy
 
-__all__ = ["ORDERS", "Order"]
+__all__ = ["ORDERS", "OrderPolicy"]
 
-ORDERS: dict[str, Order] = {
+ORDERS: dict[str, OrderPolicy] = {
     module.POLICY.name: module.POLICY
     for module in (fifo, sjf, srtf, qssf, fair_share, priority, las)
 }

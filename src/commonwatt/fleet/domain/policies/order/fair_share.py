@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.order.policy import Order
+from commonwatt.fleet.domain.policies.order.policy import OrderPolicy
 from commonwatt.fleet.domain.policies.state import QueueState
 from commonwatt.fleet.domain.workload import I64
 
@@ -42,7 +42,7 @@ def _weighed(shares: I64, quota_milli: I64) -> I64:
     return shares * max(int(quota_milli.max()), 1) // np.maximum(quota_milli, 1)
 
 
-POLICY = Order(
+POLICY = OrderPolicy(
     "fair-share",
     Message("the tenant with the smallest dominant share first"),
     keys,

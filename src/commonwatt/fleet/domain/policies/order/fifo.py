@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.order.policy import Order
+from commonwatt.fleet.domain.policies.order.policy import OrderPolicy
 from commonwatt.fleet.domain.policies.state import QueueState
 from commonwatt.fleet.domain.workload import I64
 
@@ -15,4 +15,4 @@ def keys(state: QueueState, jobs: I64) -> I64:  # noqa: ARG001  # the form of ke
     return np.zeros(len(jobs), np.int64)
 
 
-POLICY = Order("fifo", Message("first in, first out"), keys, fixed=True)
+POLICY = OrderPolicy("fifo", Message("first in, first out"), keys, fixed=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.order.policy import Order
+from commonwatt.fleet.domain.policies.order.policy import OrderPolicy
 from commonwatt.fleet.domain.policies.state import QueueState, ran_ms
 from commonwatt.fleet.domain.workload import I64
 
@@ -34,7 +34,7 @@ def wake(state: QueueState) -> int | None:
     return int((state.now_ms + needed_ms - ran_ms(state, jobs)).min())
 
 
-POLICY = Order(
+POLICY = OrderPolicy(
     "las",
     Message("the least attained GPU time first, in levels"),
     keys,

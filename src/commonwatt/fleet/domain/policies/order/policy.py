@@ -19,13 +19,13 @@ def by_priority(state: QueueState, jobs: I64) -> I64:
     return -state.workload.priority[jobs].astype(np.int64)
 
 
-def never(state: QueueState) -> int | None:  # noqa: ARG001  # the form of a wake
+def never_wakes(state: QueueState) -> int | None:  # noqa: ARG001  # the form of a wake
     """Return no time: keys change at events only."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class OrderPolicy:
     """A built-in order; the job with the smallest key goes first, then the earliest.
 
     Args:
@@ -45,4 +45,4 @@ class Order:
     source: str = ""
     fixed: bool = False
     urgency: Keys = by_priority
-    wake: Callable[[QueueState], int | None] = never
+    wake: Callable[[QueueState], int | None] = never_wakes

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.order.policy import Order, by_priority
+from commonwatt.fleet.domain.policies.order.policy import OrderPolicy, by_priority
 
-POLICY = Order("priority", Message("the highest priority first"), by_priority, fixed=True)
+POLICY = OrderPolicy("priority", Message("the highest priority first"), by_priority, fixed=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.order.policy import Order
+from commonwatt.fleet.domain.policies.order.policy import OrderPolicy
 from commonwatt.fleet.domain.policies.state import QueueState
 from commonwatt.fleet.domain.workload import I64
 
@@ -44,7 +44,7 @@ def predict_ms(
     return default_ms
 
 
-POLICY = Order(
+POLICY = OrderPolicy(
     "qssf",
     Message("the least predicted GPU time first, from finished jobs"),
     keys,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.order.policy import Order
+from commonwatt.fleet.domain.policies.order.policy import OrderPolicy
 from commonwatt.fleet.domain.policies.state import QueueState
 from commonwatt.fleet.domain.workload import I64
 
@@ -13,4 +13,4 @@ def keys(state: QueueState, jobs: I64) -> I64:
     return state.believed_ms[jobs]
 
 
-POLICY = Order("sjf", Message("the shortest job first"), keys, fixed=True)
+POLICY = OrderPolicy("sjf", Message("the shortest job first"), keys, fixed=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.order.policy import Order
+from commonwatt.fleet.domain.policies.order.policy import OrderPolicy
 from commonwatt.fleet.domain.policies.state import QueueState, ran_ms
 from commonwatt.fleet.domain.workload import I64
 
@@ -13,4 +13,4 @@ def keys(state: QueueState, jobs: I64) -> I64:
     return state.believed_ms[jobs] - ran_ms(state, jobs)
 
 
-POLICY = Order("srtf", Message("the shortest remaining time first"), keys, urgency=keys)
+POLICY = OrderPolicy("srtf", Message("the shortest remaining time first"), keys, urgency=keys)

@@ -17,7 +17,7 @@ from commonwatt.fleet.domain.policies.place import (
     worst_fit,
 )
 from commonwatt.fleet.domain.policies.place.choose import (
-    Choice,
+    NodeChoice,
     choose,
     choose_node,
     pick_gpus,
@@ -26,25 +26,26 @@ from commonwatt.fleet.domain.policies.place.choose import (
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy, UserPlacePolicy
 from commonwatt.fleet.domain.policies.place.slices import in_slices
 from commonwatt.fleet.domain.policies.place.state import (
-    Nodes,
-    Request,
+    FreeCapacity,
+    PlacementRequest,
+    apply_request,
     eligibility,
     fits,
     idle_nodes,
-    move,
+    nodes_with_room,
     request_of,
-    room,
 )
-from commonwatt.fleet.domain.policies.place.typical import Typical, fragmented, typical_demand
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, fragmented, typical_demand
 
 __all__ = [
     "PLACES",
-    "Choice",
-    "Nodes",
+    "FreeCapacity",
+    "NodeChoice",
     "PlacePolicy",
-    "Request",
-    "Typical",
+    "PlacementRequest",
+    "TypicalDemand",
     "UserPlacePolicy",
+    "apply_request",
     "choose",
     "choose_node",
     "eligibility",
@@ -52,10 +53,9 @@ __all__ = [
     "fragmented",
     "idle_nodes",
     "in_slices",
-    "move",
+    "nodes_with_room",
     "pick_gpus",
     "request_of",
-    "room",
     "score",
     "typical_demand",
 ]

@@ -9,8 +9,14 @@ from __future__ import annotations
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, UNBOUND, Nodes, Request, free_milli
-from commonwatt.fleet.domain.policies.place.typical import Typical
+from commonwatt.fleet.domain.policies.place.state import (
+    I64,
+    UNBOUND,
+    FreeCapacity,
+    PlacementRequest,
+    free_milli,
+)
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
 CODE = 2
 POLICY = PlacePolicy(
@@ -22,7 +28,9 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def left_share(request: Request, nodes: Nodes, node: int, typical: Typical) -> float:
+def left_share(
+    request: PlacementRequest, nodes: FreeCapacity, node: int, typical: TypicalDemand
+) -> float:
     """Return the room left on `node` after `request`: mean of CPU and GPU shares.
 
     Shares are of the fleet's largest node; unknown CPU counts as none left.
@@ -35,7 +43,9 @@ def left_share(request: Request, nodes: Nodes, node: int, typical: Typical) -> f
 
 
 @njit(inner=True)
-def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+def score(
+    request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
+) -> None:
     """Write 100 × (1 - room left), cut to a whole number, for the nodes `among`."""
     for node in among:
         scores[node] = int((1.0 - left_share(request, nodes, node, typical)) * 100.0)

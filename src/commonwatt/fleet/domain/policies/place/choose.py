@@ -27,11 +27,11 @@ from commonwatt.fleet.domain.policies.place.gpus import (
     pick_tightest,
 )
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, Nodes, Request, fits
-from commonwatt.fleet.domain.policies.place.typical import Typical, fragmented
+from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity, PlacementRequest, fits
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, fragmented
 
 
-class Choice(NamedTuple):
+class NodeChoice(NamedTuple):
     """A node and the GPUs on it."""
 
     node: int
@@ -40,12 +40,12 @@ class Choice(NamedTuple):
 
 def choose(
     policy: PlacePolicy,
-    request: Request,
-    nodes: Nodes,
-    typical: Typical,
+    request: PlacementRequest,
+    nodes: FreeCapacity,
+    typical: TypicalDemand,
     *,
     draws: tuple[float, float] = (0.0, 0.0),
-) -> Choice | None:
+) -> NodeChoice | None:
     """Return where `policy` puts `request`, or None where no node has room.
 
     Args:
@@ -60,12 +60,17 @@ def choose(
     if node < 0:
         return None
     pick_gpus(policy.code, request, nodes, node, typical, draws[1], picked)
-    return Choice(node, tuple(picked[: request.gpus].tolist()))
+    return NodeChoice(node, tuple(picked[: request.gpus].tolist()))
 
 
 @njit()
 def choose_node(
-    code: int, request: Request, nodes: Nodes, typical: Typical, draw: float, picked: I64
+    code: int,
+    request: PlacementRequest,
+    nodes: FreeCapacity,
+    typical: TypicalDemand,
+    draw: float,
+    picked: I64,
 ) -> int:
     """Return the node that policy `code` chooses, or -1; `picked` is overwritten."""
     count = len(nodes.gpus)
@@ -93,7 +98,7 @@ def choose_node(
 
 
 @njit(inner=True)
-def fragmentation(nodes: Nodes, node: int, typical: Typical) -> int:
+def fragmentation(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
     """Return the fragmented share of `node` now, in units of weight x milli-GPU."""
     free = nodes.gpu_milli[node]
     return fragmented(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
@@ -102,10 +107,10 @@ def fragmentation(nodes: Nodes, node: int, typical: Typical) -> int:
 @njit(inner=True)
 def score(
     code: int,
-    request: Request,
-    nodes: Nodes,
+    request: PlacementRequest,
+    nodes: FreeCapacity,
     among: I64,
-    typical: Typical,
+    typical: TypicalDemand,
     now: I64,
     picked: I64,
     scores: I64,
@@ -144,10 +149,10 @@ def score(
 @njit()
 def pick_gpus(
     code: int,
-    request: Request,
-    nodes: Nodes,
+    request: PlacementRequest,
+    nodes: FreeCapacity,
     node: int,
-    typical: Typical,
+    typical: TypicalDemand,
     draw: float,
     picked: I64,
 ) -> None:

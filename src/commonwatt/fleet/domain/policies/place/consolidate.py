@@ -10,8 +10,14 @@ from __future__ import annotations
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, Nodes, Request, free_milli
-from commonwatt.fleet.domain.policies.place.typical import Typical
+from commonwatt.fleet.domain.policies.place.state import (
+    I64,
+    WHOLE,
+    FreeCapacity,
+    PlacementRequest,
+    free_milli,
+)
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
 CODE = 8
 POLICY = PlacePolicy(
@@ -23,7 +29,9 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+def score(
+    request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
+) -> None:
     """Write the GPU missing after `request`, any node in use before any free one."""
     largest = typical.largest_gpu_milli
     for node in among:

@@ -14,8 +14,14 @@ from __future__ import annotations
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, UNBOUND, Nodes, Request, free_milli
-from commonwatt.fleet.domain.policies.place.typical import Typical
+from commonwatt.fleet.domain.policies.place.state import (
+    I64,
+    UNBOUND,
+    FreeCapacity,
+    PlacementRequest,
+    free_milli,
+)
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
 CODE = 4
 POLICY = PlacePolicy(
@@ -27,7 +33,9 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+def score(
+    request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
+) -> None:
     """Write 100 × (1 - half the product), cut to a whole number, for the nodes `among`."""
     for node in among:
         product = _product(request, nodes, node, typical)
@@ -35,7 +43,9 @@ def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: 
 
 
 @njit(inner=True)
-def _product(request: Request, nodes: Nodes, node: int, typical: Typical) -> float:
+def _product(
+    request: PlacementRequest, nodes: FreeCapacity, node: int, typical: TypicalDemand
+) -> float:
     """Return the dot product of free and asked shares; unknown CPU counts as none free."""
     cpu, largest_cpu = nodes.cpu_milli[node], typical.largest_cpu_milli
     if cpu > UNBOUND // 2:

@@ -14,8 +14,8 @@ from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.place.gpus import pick_tightest
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, Nodes, Request
-from commonwatt.fleet.domain.policies.place.typical import Typical, count_up_to, fragmented
+from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, FreeCapacity, PlacementRequest
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand, count_up_to, fragmented
 
 CODE = 7
 POLICY = PlacePolicy(
@@ -28,10 +28,10 @@ POLICY = PlacePolicy(
 
 @njit(inner=True)
 def score(
-    request: Request,
-    nodes: Nodes,
+    request: PlacementRequest,
+    nodes: FreeCapacity,
     among: I64,
-    typical: Typical,
+    typical: TypicalDemand,
     now: I64,
     picked: I64,
     scores: I64,
@@ -43,7 +43,12 @@ def score(
 
 @njit(inner=True)
 def try_node(
-    request: Request, nodes: Nodes, node: int, typical: Typical, now: int, picked: I64
+    request: PlacementRequest,
+    nodes: FreeCapacity,
+    node: int,
+    typical: TypicalDemand,
+    now: int,
+    picked: I64,
 ) -> int:
     """Return the score of `node` and write the best GPUs into `picked`.
 
@@ -67,7 +72,13 @@ def try_node(
 
 @njit(inner=True)
 def _best_gpu(
-    request: Request, free: I64, cpu: int, kind: int, typical: Typical, now: int, picked: I64
+    request: PlacementRequest,
+    free: I64,
+    cpu: int,
+    kind: int,
+    typical: TypicalDemand,
+    now: int,
+    picked: I64,
 ) -> int:
     best = -1
     for gpu in range(len(free)):

@@ -12,8 +12,14 @@ from __future__ import annotations
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, Nodes, Request, free_milli, kind_of
-from commonwatt.fleet.domain.policies.place.typical import Typical
+from commonwatt.fleet.domain.policies.place.state import (
+    I64,
+    FreeCapacity,
+    PlacementRequest,
+    free_milli,
+    kind_of,
+)
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
 CODE = 5
 POLICY = PlacePolicy(
@@ -25,7 +31,9 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+def score(
+    request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
+) -> None:
     """Write 75, 50, 25 or 0 by what a node holds, plus up to 25 for the GPU in use."""
     for node in among:
         scores[node] = 0
@@ -36,7 +44,7 @@ def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: 
 
 
 @njit(inner=True)
-def _company(request: Request, nodes: Nodes, node: int) -> int:
+def _company(request: PlacementRequest, nodes: FreeCapacity, node: int) -> int:
     kinds = 0
     for kind in range(nodes.kinds.shape[1]):
         kinds += nodes.kinds[node, kind] > 0

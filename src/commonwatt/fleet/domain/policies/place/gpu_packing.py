@@ -10,7 +10,7 @@ from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.place.gpus import pick_tightest
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, Nodes, Request
+from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, FreeCapacity, PlacementRequest
 
 CODE = 6
 POLICY = PlacePolicy(
@@ -22,14 +22,16 @@ POLICY = PlacePolicy(
 
 
 @njit(inner=True)
-def score(request: Request, nodes: Nodes, among: I64, picked: I64, scores: I64) -> None:
+def score(
+    request: PlacementRequest, nodes: FreeCapacity, among: I64, picked: I64, scores: I64
+) -> None:
     """Write the score of each node `among`; `picked` is overwritten."""
     for node in among:
         scores[node] = _tier(request, nodes, node, picked) if request.gpus > 0 else 0
 
 
 @njit(inner=True)
-def _tier(request: Request, nodes: Nodes, node: int, picked: I64) -> int:
+def _tier(request: PlacementRequest, nodes: FreeCapacity, node: int, picked: I64) -> int:
     """Return 50 to 100 on shared GPUs, 33 to 50 on a used node, else at most 33."""
     free = nodes.gpu_milli[node]
     idle = 0

@@ -7,11 +7,11 @@ Whole GPUs are all alike, so every rule takes the first free ones.
 from __future__ import annotations
 
 from commonwatt.core.jit import njit
-from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, Request
+from commonwatt.fleet.domain.policies.place.state import I64, WHOLE, PlacementRequest
 
 
 @njit(inner=True)
-def pick_first(request: Request, free: I64, picked: I64) -> None:
+def pick_first(request: PlacementRequest, free: I64, picked: I64) -> None:
     """Pick the first GPUs that have the share free."""
     count = 0
     for gpu in range(len(free)):
@@ -21,7 +21,7 @@ def pick_first(request: Request, free: I64, picked: I64) -> None:
 
 
 @njit()
-def pick_tightest(request: Request, free: I64, picked: I64) -> None:
+def pick_tightest(request: PlacementRequest, free: I64, picked: I64) -> None:
     """Pick the GPUs with the least free share that is enough, the first of equals."""
     if request.gpu_milli == WHOLE:
         pick_first(request, free, picked)
@@ -45,7 +45,7 @@ def _least_beyond(free: I64, floor: int, after: int) -> int:
 
 
 @njit(inner=True)
-def pick_emptiest(request: Request, free: I64, picked: I64) -> None:
+def pick_emptiest(request: PlacementRequest, free: I64, picked: I64) -> None:
     """Pick one GPU with the most free share; for several, as `pick_tightest`."""
     if request.gpu_milli == WHOLE or request.gpus != 1:
         pick_tightest(request, free, picked)
@@ -57,7 +57,7 @@ def pick_emptiest(request: Request, free: I64, picked: I64) -> None:
 
 
 @njit(inner=True)
-def pick_by_chance(request: Request, free: I64, draw: float, picked: I64) -> None:
+def pick_by_chance(request: PlacementRequest, free: I64, draw: float, picked: I64) -> None:
     """Pick one of the GPUs with room, each as likely; for several, as `pick_tightest`."""
     if request.gpu_milli == WHOLE or request.gpus != 1:
         pick_tightest(request, free, picked)

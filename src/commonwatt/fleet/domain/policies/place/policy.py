@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.place.state import Nodes, Request
+from commonwatt.fleet.domain.policies.place.state import FreeCapacity, PlacementRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,6 @@ class UserPlacePolicy(Protocol):
 
     name: str
 
-    def choose(self, request: Request, nodes: Nodes, draw: float) -> int:
+    def choose(self, request: PlacementRequest, nodes: FreeCapacity, draw: float) -> int:
         """Return the node for `request`, or -1 to leave it; `draw` is chance in [0, 1)."""
         ...

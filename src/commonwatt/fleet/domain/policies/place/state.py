@@ -20,7 +20,7 @@ WHOLE = 1000  # a whole GPU [1/1000 GPU]
 UNBOUND = 1 << 60  # free CPU or memory of a node whose capacity is unknown: binds nothing
 
 
-class Nodes(NamedTuple):
+class FreeCapacity(NamedTuple):
     """Free room on every node, in the order that breaks ties.
 
     Args:
@@ -45,7 +45,7 @@ class Nodes(NamedTuple):
     eligible: Bools
 
 
-class Request(NamedTuple):
+class PlacementRequest(NamedTuple):
     """One job to be placed on one node.
 
     Args:
@@ -63,7 +63,7 @@ class Request(NamedTuple):
     klass: int
 
 
-def idle_nodes(fleet: Fleet, eligible: Bools) -> Nodes:
+def idle_nodes(fleet: Fleet, eligible: Bools) -> FreeCapacity:
     """Return the state of `fleet` with nothing on it.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
@@ -73,7 +73,7 @@ def idle_nodes(fleet: Fleet, eligible: Bools) -> Nodes:
     gpus = fleet.gpus.astype(np.int64)
     width = max(int(gpus.max(initial=0)), 1)
     present = np.arange(width) < gpus[:, None]
-    return Nodes(
+    return FreeCapacity(
         cpu_milli=np.where(fleet.cpu_milli > 0, fleet.cpu_milli, UNBOUND).astype(np.int64),
         memory_mib=np.where(fleet.memory_mib > 0, fleet.memory_mib, UNBOUND).astype(np.int64),
         gpu_milli=np.where(present, WHOLE, 0).astype(np.int64),
@@ -114,9 +114,9 @@ def _named(mask: int, asked: tuple[str, ...], offered: tuple[str, ...]) -> Bools
     return np.array([mask == 0 or name in wanted for name in offered], np.bool_)
 
 
-def request_of(workload: Workload, job: int, klass: I64) -> Request:
+def request_of(workload: Workload, job: int, klass: I64) -> PlacementRequest:
     """Return job number `job` of `workload` as a request."""
-    return Request(
+    return PlacementRequest(
         int(workload.cpu_milli[job]),
         int(workload.memory_mib[job]),
         int(workload.gpus[job]),
@@ -125,7 +125,7 @@ def request_of(workload: Workload, job: int, klass: I64) -> Request:
     )
 
 
-def room(request: Request, nodes: Nodes) -> Bools:
+def nodes_with_room(request: PlacementRequest, nodes: FreeCapacity) -> Bools:
     """Return which nodes have room for `request`, shape (nodes,): for policies in Python.
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
@@ -144,7 +144,7 @@ def room(request: Request, nodes: Nodes) -> Bools:
 
 
 @njit()
-def has_gpus(request: Request, nodes: Nodes, node: int) -> bool:
+def has_gpus(request: PlacementRequest, nodes: FreeCapacity, node: int) -> bool:
     """Return whether enough different GPUs of `node` have the share free."""
     wanted = request.gpus
     if wanted == 0:
@@ -158,7 +158,7 @@ def has_gpus(request: Request, nodes: Nodes, node: int) -> bool:
 
 
 @njit()
-def fits(request: Request, nodes: Nodes, node: int) -> bool:
+def fits(request: PlacementRequest, nodes: FreeCapacity, node: int) -> bool:
     """Return whether `node` may take `request` and has room for it now."""
     return (
         nodes.eligible[request.klass, node]
@@ -169,7 +169,7 @@ def fits(request: Request, nodes: Nodes, node: int) -> bool:
 
 
 @njit(inner=True)
-def free_milli(nodes: Nodes, node: int) -> int:
+def free_milli(nodes: FreeCapacity, node: int) -> int:
     """Return the free share of all GPUs of `node` together [1/1000 GPU]."""
     free = 0
     for gpu in range(nodes.gpus[node]):
@@ -178,13 +178,15 @@ def free_milli(nodes: Nodes, node: int) -> int:
 
 
 @njit(inner=True)
-def kind_of(request: Request) -> int:
+def kind_of(request: PlacementRequest) -> int:
     """Return the column of `Nodes.kinds` for `request`: 0 shares a GPU, k has k whole ones."""
     return request.gpus if request.gpu_milli == WHOLE else 0
 
 
 @njit()
-def move(request: Request, nodes: Nodes, node: int, picked: I64, sign: int) -> None:
+def apply_request(
+    request: PlacementRequest, nodes: FreeCapacity, node: int, picked: I64, sign: int
+) -> None:
     """Take `request` out of the room of `node` (sign 1), or give it back (sign -1).
 
     Args:

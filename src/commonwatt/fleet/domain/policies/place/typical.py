@@ -27,7 +27,7 @@ from commonwatt.fleet.domain.policies.place.state import I64, Workload
 POPULARITY = 0.95  # the published runs take the most popular requests up to this share of jobs
 
 
-class Typical(NamedTuple):
+class TypicalDemand(NamedTuple):
     """What a policy may know beyond the nodes' state: scale, and the usual demand.
 
     GPU jobs with the same number of GPUs and share of each form a group; groups
@@ -56,7 +56,9 @@ class Typical(NamedTuple):
     levels: I64
 
 
-def typical_demand(workload: Workload, fleet: Fleet, popularity: float = POPULARITY) -> Typical:
+def typical_demand(
+    workload: Workload, fleet: Fleet, popularity: float = POPULARITY
+) -> TypicalDemand:
     """Return the most popular requests of `workload` that make up `popularity` of its jobs.
 
     Requests are told apart by CPU, GPUs, share and GPU types, not by memory, as the
@@ -67,7 +69,7 @@ def typical_demand(workload: Workload, fleet: Fleet, popularity: float = POPULAR
     steps = np.unique(gpu_jobs["cpu_milli"].to_numpy()).astype(np.int64)
     groups = gpu_jobs.select("gpu_milli", "gpus").unique().sort("gpu_milli", "gpus")
     weight = int(kept["count"].sum())
-    return Typical(
+    return TypicalDemand(
         largest_cpu_milli=max(int(fleet.cpu_milli.max(initial=0)), 1),
         largest_gpu_milli=max(int(fleet.gpus.max(initial=0)), 1) * 1000,
         weight=weight,
@@ -146,7 +148,7 @@ def count_up_to(rising: I64, limit: int) -> int:
 
 
 @njit()
-def fragmented(cpu_milli: int, free: I64, gpu_type: int, typical: Typical) -> int:
+def fragmented(cpu_milli: int, free: I64, gpu_type: int, typical: TypicalDemand) -> int:
     """Return the fragmented share of one node, in units of weight x milli-GPU.
 
     Args:

@@ -9,15 +9,17 @@ import commonwatt.fleet.domain.policies.place.best_fit as best_fit
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.policies.place.policy import PlacePolicy
-from commonwatt.fleet.domain.policies.place.state import I64, Nodes, Request
-from commonwatt.fleet.domain.policies.place.typical import Typical
+from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity, PlacementRequest
+from commonwatt.fleet.domain.policies.place.typical import TypicalDemand
 
 CODE = 3
 POLICY = PlacePolicy("worst-fit", CODE, Message("the node with the most CPU and GPU left"))
 
 
 @njit(inner=True)
-def score(request: Request, nodes: Nodes, among: I64, typical: Typical, scores: I64) -> None:
+def score(
+    request: PlacementRequest, nodes: FreeCapacity, among: I64, typical: TypicalDemand, scores: I64
+) -> None:
     """Write 100 × room left, cut to a whole number, for the nodes `among`."""
     for node in among:
         scores[node] = int(best_fit.left_share(request, nodes, node, typical) * 100.0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.plan import Plan
-from commonwatt.fleet.domain.policies.preempt.policy import Preempt
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan
+from commonwatt.fleet.domain.policies.preempt.policy import PreemptPolicy
 
 
-def victims(plan: Plan, job: int) -> list[int]:  # noqa: ARG001  # the form of victims
+def victims(plan: SchedulingPlan, job: int) -> list[int]:  # noqa: ARG001  # the form of victims
     """Return nothing."""
     return []
 
 
-POLICY = Preempt("none", Message("what runs, runs to its end"), victims)
+POLICY = PreemptPolicy("none", Message("what runs, runs to its end"), victims)

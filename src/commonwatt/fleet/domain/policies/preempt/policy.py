@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.plan import Plan
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Preempt:
+class PreemptPolicy:
     """A built-in preemption rule.
 
     Args:
@@ -22,5 +22,5 @@ class Preempt:
 
     name: str
     about: Message
-    victims: Callable[[Plan, int], list[int]]
+    victims: Callable[[SchedulingPlan, int], list[int]]
     source: str = ""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.plan import Plan
-from commonwatt.fleet.domain.policies.preempt.policy import Preempt
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan
+from commonwatt.fleet.domain.policies.preempt.policy import PreemptPolicy
 
 
-def victims(plan: Plan, job: int) -> list[int]:
+def victims(plan: SchedulingPlan, job: int) -> list[int]:
     """Return the running jobs that are less urgent than `job`."""
     state = plan.state
     own = plan.order.urgency(state, np.array([job]))[0]
@@ -25,4 +25,4 @@ def victims(plan: Plan, job: int) -> list[int]:
     return running[last].tolist()
 
 
-POLICY = Preempt("priority", Message("less urgent running jobs make room"), victims)
+POLICY = PreemptPolicy("priority", Message("less urgent running jobs make room"), victims)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from commonwatt.core.messages import Message
-from commonwatt.fleet.domain.policies.plan import Plan
-from commonwatt.fleet.domain.policies.preempt.policy import Preempt
+from commonwatt.fleet.domain.policies.plan import SchedulingPlan
+from commonwatt.fleet.domain.policies.preempt.policy import PreemptPolicy
 
 
-def victims(plan: Plan, job: int) -> list[int]:
+def victims(plan: SchedulingPlan, job: int) -> list[int]:
     """Return the running jobs whose GPUs were borrowed and may be reclaimed for `job`."""
     state = plan.state
     quota = state.quota_milli
@@ -32,4 +32,6 @@ def victims(plan: Plan, job: int) -> list[int]:
     return chosen
 
 
-POLICY = Preempt("reclaim", Message("tenants below quota take back what was borrowed"), victims)
+POLICY = PreemptPolicy(
+    "reclaim", Message("tenants below quota take back what was borrowed"), victims
+)

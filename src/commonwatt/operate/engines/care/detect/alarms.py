@@ -45,12 +45,12 @@ class AlarmBudget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class AlarmScore:
     """How alarms stand against labels; nothing is point-adjusted.
 
     Args:
         incidents: Labelled intervals.
-        found: Of these, those with an alarm inside.
+        incidents_found: Of these, those with an alarm inside.
         minutes: Labelled steps.
         minutes_found: Of these, those with an alarm.
         false_episodes: Alarm episodes without any labelled step.
@@ -58,7 +58,7 @@ class Judgement:
     """
 
     incidents: int
-    found: int
+    incidents_found: int
     minutes: int
     minutes_found: int
     false_episodes: int
@@ -67,7 +67,7 @@ class Judgement:
     @property
     def recall(self) -> float:
         """Share of the incidents that were found."""
-        return self.found / self.incidents if self.incidents else 1.0
+        return self.incidents_found / self.incidents if self.incidents else 1.0
 
     @property
     def minutes_recall(self) -> float:
@@ -79,10 +79,10 @@ class Judgement:
         """False episodes per machine-day."""
         return self.false_episodes / self.days if self.days else 0.0
 
-    def __add__(self, other: Judgement) -> Judgement:
-        return Judgement(
+    def __add__(self, other: AlarmScore) -> AlarmScore:
+        return AlarmScore(
             incidents=self.incidents + other.incidents,
-            found=self.found + other.found,
+            incidents_found=self.incidents_found + other.incidents_found,
             minutes=self.minutes + other.minutes,
             minutes_found=self.minutes_found + other.minutes_found,
             false_episodes=self.false_episodes + other.false_episodes,
@@ -135,7 +135,7 @@ def _raised(scaled: Sequence[Floats], factor: float, quiet: int) -> int:
     return sum(len(episodes(score > factor, quiet=quiet)) for score in scaled)
 
 
-def judge(alarm: Bools, label: npt.NDArray[np.integer], budget: AlarmBudget) -> Judgement:
+def judge(alarm: Bools, label: npt.NDArray[np.integer], budget: AlarmBudget) -> AlarmScore:
     """Return how `alarm` stands against `label`, both of shape (n,)."""
     starts, ends = intervals(label)
     inside = np.concatenate(([0], np.cumsum(alarm)))
@@ -144,9 +144,9 @@ def judge(alarm: Bools, label: npt.NDArray[np.integer], budget: AlarmBudget) -> 
     false = [
         (a, b) for a, b in episodes(alarm, quiet=budget.quiet) if labelled[b + 1] == labelled[a]
     ]
-    return Judgement(
+    return AlarmScore(
         incidents=len(starts),
-        found=found,
+        incidents_found=found,
         minutes=int(labelled[-1]),
         minutes_found=int(np.count_nonzero(alarm & (label != 0))),
         false_episodes=len(false),

@@ -8,8 +8,8 @@ days. A component that ordinary days hardly use counts most, up to a ridge:
     d² = Σ_k p_k² / (λ_k + ridge)
 
 with p_k the projection on component k and λ_k its variance on ordinary days.
-`Together` averages several of them over several lengths of smoothing, each in units of
-its own high quantile on ordinary days. `Seasonal` measures the distance to what is
+`DetectorEnsemble` averages several of them over several lengths of smoothing, each in units of
+its own high quantile on ordinary days. `SeasonalDistance` measures the distance to what is
 usual at that minute of the day.
 
 Source: Jackson, Mudholkar (1979), "Control procedures for residuals associated with
@@ -82,7 +82,7 @@ class PcaDistance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seasonal:
+class SeasonalDistance:
     """Distance from what is usual at that step of the day.
 
     Args:
@@ -115,7 +115,7 @@ class Seasonal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Together:
+class DetectorEnsemble:
     """The mean of several detectors at several lengths of smoothing.
 
     Args:
@@ -151,7 +151,7 @@ def in_units(score: Floats, ordinary: int, quantile: float) -> Floats:
     return score / max(float(np.quantile(score[:ordinary], quantile)), 1e-9)
 
 
-def ranking(*, day: int = 1440, live: bool = False) -> Together:
+def ranking_detector(*, day: int = 1440, live: bool = False) -> DetectorEnsemble:
     """Return the detector that ranks the steps of past days best.
 
     Levels against all ordinary days, the last 60 and the last 240 steps, and against
@@ -162,14 +162,14 @@ def ranking(*, day: int = 1440, live: bool = False) -> Together:
         for baseline in (0, 60, 240)
         for window in (1, 5)
     ]
-    members += [Seasonal(day=day, window=window) for window in (1, 5)]
-    return Together(members=members, live=live)
+    members += [SeasonalDistance(day=day, window=window) for window in (1, 5)]
+    return DetectorEnsemble(members=members, live=live)
 
 
-def alarming(*, day: int = 1440) -> Together:
+def alarm_detector(*, day: int = 1440) -> DetectorEnsemble:
     """Return the detector that raises alarms: level and season of the last five steps."""
-    members: list[Detector] = [PcaDistance(window=5), Seasonal(day=day, window=5)]
-    return Together(members=members, smoothings=(1,))
+    members: list[Detector] = [PcaDistance(window=5), SeasonalDistance(day=day, window=5)]
+    return DetectorEnsemble(members=members, smoothings=(1,))
 
 
 def _joined(ordinary: Floats, later: Floats) -> Floats:

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from commonwatt.operate.domain.care.findings import Sample
-from commonwatt.operate.domain.cluster import Phase, Seen
+from commonwatt.operate.domain.care.findings import TelemetrySample
+from commonwatt.operate.domain.cluster import ClusterObservation, JobPhase
 from commonwatt.operate.engines.care.detect.peers import peer_scores, suspects
 
 SIGNALS: Final = (
@@ -39,34 +39,38 @@ class PeerWatch:
         self.window, self.limit, self.signals = window, limit, tuple(signals)
         self._rows: dict[tuple[str, int], _Rows] = {}
 
-    def look(self, samples: Iterable[Sample], seen: Seen) -> list[Sample]:
+    def peer_samples(
+        self, samples: Iterable[TelemetrySample], observation: ClusterObservation
+    ) -> list[TelemetrySample]:
         """Take in what a look read and return a `peer_score` for each suspect."""
         means = _means(samples, self.signals)
         gangs = {
             (name, job.starts): sorted({place.node for place in job.places})
-            for name, job in seen.jobs.items()
-            if job.phase is Phase.RUNNING and len(job.places) >= _FEWEST
+            for name, job in observation.jobs.items()
+            if job.phase is JobPhase.RUNNING and len(job.places) >= _FEWEST
         }
         self._rows = {key: self._rows.get(key, _Rows(maxlen=self.window)) for key in gangs}
-        found: list[Sample] = []
+        found: list[TelemetrySample] = []
         for key, nodes in gangs.items():
             self._rows[key].append(_row(means, nodes, self.signals))
-            found += self._suspects(self._rows[key], nodes, seen.at_s)
+            found += self._suspects(self._rows[key], nodes, observation.at_s)
         return found
 
-    def _suspects(self, rows: _Rows, nodes: Sequence[str], at_s: float) -> list[Sample]:
+    def _suspects(self, rows: _Rows, nodes: Sequence[str], at_s: float) -> list[TelemetrySample]:
         values = np.array(rows)
         known = ~np.isnan(values).all(axis=1).any(axis=0)  # read of some node at every look
         if len(rows) < self.window or not known.any():
             return []
         scores = peer_scores(values[:, :, known], window=self.window)
         return [
-            Sample(at_s, nodes[int(i)], "peer_score", float(scores[-1, int(i)]))
+            TelemetrySample(at_s, nodes[int(i)], "peer_score", float(scores[-1, int(i)]))
             for i in suspects(scores, limit=self.limit)
         ]
 
 
-def _means(samples: Iterable[Sample], signals: Sequence[str]) -> dict[tuple[str, str], float]:
+def _means(
+    samples: Iterable[TelemetrySample], signals: Sequence[str]
+) -> dict[tuple[str, str], float]:
     """Return the mean over devices of each signal of each node."""
     read: dict[tuple[str, str], list[float]] = {}
     for sample in samples:

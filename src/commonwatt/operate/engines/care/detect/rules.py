@@ -15,10 +15,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from commonwatt.operate.domain.care.findings import Component, Finding, Sample, Severity
+from commonwatt.operate.domain.care.findings import (
+    Component,
+    NodeFinding,
+    Severity,
+    TelemetrySample,
+)
 
 
-class Test(StrEnum):
+class SampleTest(StrEnum):
     """What makes a sample count."""
 
     ABOVE = "above"
@@ -34,7 +39,7 @@ class Test(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class DetectionRule:
     """So many samples that pass a test within a window are a finding.
 
     Args:
@@ -51,7 +56,7 @@ class Rule:
 
     name: str
     signal: str
-    test: Test
+    test: SampleTest
     limit: float = 0.0
     codes: frozenset[int] = frozenset()
     count: int = 1
@@ -65,33 +70,33 @@ FATAL_XIDS: Final = frozenset({46, 48, 61, 62, 64, 74, 79, 95, 109, 110, 119, 12
 APPLICATION_XIDS: Final = frozenset({13, 31, 43, 45})
 """Codes that a faulty program causes on a sound GPU."""
 XID: Final = "DCGM_FI_DEV_XID_ERRORS"
-HEARD: Final = "heard"
+HEARD_SIGNAL: Final = "heard"
 """Signal of the rules of silence: any sample of the node."""
 
 DEFAULT_RULES: Final = (
-    Rule(name="xid-fatal", signal=XID, test=Test.CODE, codes=FATAL_XIDS,
+    DetectionRule(name="xid-fatal", signal=XID, test=SampleTest.CODE, codes=FATAL_XIDS,
          component=Component.GPU, severity=Severity.FATAL),
-    Rule(name="xid-application", signal=XID, test=Test.CODE, codes=APPLICATION_XIDS, count=3,
+    DetectionRule(name="xid-application", signal=XID, test=SampleTest.CODE, codes=APPLICATION_XIDS, count=3,
          window_s=3600.0, component=Component.SOFTWARE, severity=Severity.SUSPECT),
-    Rule(name="ecc-double-bit", signal="DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", test=Test.RISE,
+    DetectionRule(name="ecc-double-bit", signal="DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", test=SampleTest.RISE,
          component=Component.MEMORY, severity=Severity.FATAL),
-    Rule(name="row-remap-failed", signal="DCGM_FI_DEV_ROW_REMAP_FAILURE", test=Test.ABOVE,
+    DetectionRule(name="row-remap-failed", signal="DCGM_FI_DEV_ROW_REMAP_FAILURE", test=SampleTest.ABOVE,
          component=Component.MEMORY, severity=Severity.FATAL),
-    Rule(name="ecc-single-bit-burst", signal="DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", test=Test.RISE,
+    DetectionRule(name="ecc-single-bit-burst", signal="DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", test=SampleTest.RISE,
          count=10, window_s=3600.0, component=Component.MEMORY, severity=Severity.DEGRADED),
-    Rule(name="gpu-hot", signal="DCGM_FI_DEV_GPU_TEMP", test=Test.ABOVE, limit=90.0, count=5,
+    DetectionRule(name="gpu-hot", signal="DCGM_FI_DEV_GPU_TEMP", test=SampleTest.ABOVE, limit=90.0, count=5,
          window_s=300.0, component=Component.COOLING, severity=Severity.DEGRADED),
-    Rule(name="link-flapping", signal="link_up", test=Test.DROP, count=3, window_s=3600.0,
+    DetectionRule(name="link-flapping", signal="link_up", test=SampleTest.DROP, count=3, window_s=3600.0,
          component=Component.LINK, severity=Severity.DEGRADED),
-    Rule(name="link-down", signal="link_up", test=Test.BELOW, limit=0.5, count=4, window_s=75.0,
+    DetectionRule(name="link-down", signal="link_up", test=SampleTest.BELOW, limit=0.5, count=4, window_s=75.0,
          component=Component.LINK, severity=Severity.FATAL),
-    Rule(name="check-failed", signal="check_failed", test=Test.ABOVE, component=Component.HOST,
+    DetectionRule(name="check-failed", signal="check_failed", test=SampleTest.ABOVE, component=Component.HOST,
          severity=Severity.FATAL),
-    Rule(name="slower-than-peers", signal="peer_score", test=Test.ABOVE, limit=6.0, count=3,
+    DetectionRule(name="slower-than-peers", signal="peer_score", test=SampleTest.ABOVE, limit=6.0, count=3,
          window_s=1800.0, component=Component.UNKNOWN, severity=Severity.DEGRADED),
-    Rule(name="unusual", signal="anomaly_score", test=Test.ABOVE, limit=1.0, count=3,
+    DetectionRule(name="unusual", signal="anomaly_score", test=SampleTest.ABOVE, limit=1.0, count=3,
          window_s=600.0, component=Component.UNKNOWN, severity=Severity.SUSPECT),
-    Rule(name="silent", signal=HEARD, test=Test.SILENCE, window_s=300.0,
+    DetectionRule(name="silent", signal=HEARD_SIGNAL, test=SampleTest.SILENCE, window_s=300.0,
          component=Component.MONITOR, severity=Severity.SUSPECT),
 )  # fmt: skip
 """Rules that are used unless a fleet has its own."""
@@ -100,19 +105,19 @@ _SHOWN = 3
 _Key = tuple[str, str]
 
 
-class RuleBook:
+class DetectionRuleBook:
     """Counts samples under rules; holds no more than each rule's count of each node."""
 
-    def __init__(self, rules: Sequence[Rule] = DEFAULT_RULES) -> None:
+    def __init__(self, rules: Sequence[DetectionRule] = DEFAULT_RULES) -> None:
         self.rules = tuple(rules)
-        self._of_signal: dict[str, list[Rule]] = {}
+        self._of_signal: dict[str, list[DetectionRule]] = {}
         for rule in self.rules:
             self._of_signal.setdefault(rule.signal, []).append(rule)
         self._before: dict[tuple[str, str, str], float] = {}
-        self._counted: dict[_Key, deque[Sample]] = {}
+        self._counted: dict[_Key, deque[TelemetrySample]] = {}
         self._heard: dict[str, float] = {}
 
-    def expect(self, nodes: Iterable[str], at_s: float) -> None:
+    def expect_nodes(self, nodes: Iterable[str], at_s: float) -> None:
         """Say which nodes ought to be heard from, so that one that never spoke is missed."""
         for node in nodes:
             self._heard.setdefault(node, at_s)
@@ -122,13 +127,13 @@ class RuleBook:
         for rule in self.rules:
             self._counted.pop((rule.name, node), None)
 
-    def observe(self, samples: Iterable[Sample]) -> list[Finding]:
+    def observe(self, samples: Iterable[TelemetrySample]) -> list[NodeFinding]:
         """Take samples in, in order of time, and return what became a finding by them."""
         return [finding for sample in samples for finding in self._observe(sample)]
 
-    def silent(self, at_s: float) -> list[Finding]:
+    def silent_nodes(self, at_s: float) -> list[NodeFinding]:
         """Return the nodes that were not heard from for the window of a rule of silence."""
-        rules = [rule for rule in self.rules if rule.test is Test.SILENCE]
+        rules = [rule for rule in self.rules if rule.test is SampleTest.SILENCE]
         return [
             _silence(rule, node, last_s, at_s)
             for rule in rules
@@ -140,7 +145,7 @@ class RuleBook:
         """Return when a node was last heard from."""
         return self._heard.get(node)
 
-    def _observe(self, sample: Sample) -> list[Finding]:
+    def _observe(self, sample: TelemetrySample) -> list[NodeFinding]:
         self._heard[sample.node] = max(sample.at_s, self._heard.get(sample.node, sample.at_s))
         rules = self._of_signal.get(sample.signal)
         if not rules:
@@ -148,10 +153,10 @@ class RuleBook:
         key = (sample.node, sample.device, sample.signal)
         before = self._before.get(key)
         self._before[key] = sample.value
-        found = [self._count(rule, sample) for rule in rules if counts(rule, sample, before)]
+        found = [self._count(rule, sample) for rule in rules if sample_counts(rule, sample, before)]
         return [finding for finding in found if finding]
 
-    def _count(self, rule: Rule, sample: Sample) -> Finding | None:
+    def _count(self, rule: DetectionRule, sample: TelemetrySample) -> NodeFinding | None:
         counted = self._counted.setdefault((rule.name, sample.node), deque(maxlen=rule.count))
         counted.append(sample)
         full = len(counted) == rule.count
@@ -160,26 +165,28 @@ class RuleBook:
         return _finding(rule, tuple(counted))
 
 
-def counts(rule: Rule, sample: Sample, before: float | None) -> bool:
+def sample_counts(rule: DetectionRule, sample: TelemetrySample, before: float | None) -> bool:
     """Return whether a sample passes a rule's test, given the one before it."""
     match rule.test:
-        case Test.ABOVE:
+        case SampleTest.ABOVE:
             return sample.value > rule.limit
-        case Test.BELOW:
+        case SampleTest.BELOW:
             return sample.value < rule.limit
-        case Test.RISE:
+        case SampleTest.RISE:
             return before is not None and sample.value > before
-        case Test.DROP:
+        case SampleTest.DROP:
             return before is not None and sample.value < before
-        case Test.CODE:
+        case SampleTest.CODE:
             return int(sample.value) in rule.codes and sample.value != before
-        case Test.SILENCE:
+        case SampleTest.SILENCE:
             return False
 
 
-def findings_slow(rules: Sequence[Rule], samples: Sequence[Sample]) -> list[Finding]:
-    """Return what a `RuleBook` finds, recounted from the start at every sample: its twin."""
-    found: list[Finding] = []
+def findings_slow(
+    rules: Sequence[DetectionRule], samples: Sequence[TelemetrySample]
+) -> list[NodeFinding]:
+    """Return what a `DetectionRuleBook` finds, recounted from the start at every sample: its twin."""
+    found: list[NodeFinding] = []
     for i, sample in enumerate(samples):
         for rule in rules:
             if sample.signal == rule.signal and _counts_at(rule, samples, i):
@@ -196,19 +203,19 @@ def findings_slow(rules: Sequence[Rule], samples: Sequence[Sample]) -> list[Find
     return found
 
 
-def _counts_at(rule: Rule, samples: Sequence[Sample], i: int) -> bool:
+def _counts_at(rule: DetectionRule, samples: Sequence[TelemetrySample], i: int) -> bool:
     one = samples[i]
     earlier = [
         s.value
         for s in samples[:i]
         if (s.node, s.device, s.signal) == (one.node, one.device, one.signal)
     ]
-    return counts(rule, one, earlier[-1] if earlier else None)
+    return sample_counts(rule, one, earlier[-1] if earlier else None)
 
 
-def _finding(rule: Rule, counted: tuple[Sample, ...]) -> Finding:
+def _finding(rule: DetectionRule, counted: tuple[TelemetrySample, ...]) -> NodeFinding:
     shown = [f"{s.signal}={s.value:g}" + (f" at {s.device}" if s.device else "") for s in counted]
-    return Finding(
+    return NodeFinding(
         node=counted[-1].node,
         component=rule.component,
         severity=rule.severity,
@@ -220,8 +227,8 @@ def _finding(rule: Rule, counted: tuple[Sample, ...]) -> Finding:
     )
 
 
-def _silence(rule: Rule, node: str, last_s: float, at_s: float) -> Finding:
-    return Finding(
+def _silence(rule: DetectionRule, node: str, last_s: float, at_s: float) -> NodeFinding:
+    return NodeFinding(
         node=node,
         component=rule.component,
         severity=rule.severity,

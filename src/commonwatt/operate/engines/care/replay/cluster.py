@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.care.lifecycle import CareStage
 from commonwatt.operate.domain.cluster import (
-    ON_NODES,
-    Ask,
-    JobSeen,
-    NodeSeen,
+    PHASES_ON_NODES,
+    ClusterObservation,
+    JobPhase,
+    JobRequest,
+    NodeAllocation,
     NodeState,
-    Phase,
-    Place,
-    Seen,
+    ObservedJob,
+    ObservedNode,
 )
-from commonwatt.operate.domain.errors import EngineError, UnknownError
+from commonwatt.operate.domain.errors import BackendError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,50 +47,50 @@ class SimCluster:
         now_s: The instant; its user sets it.
         broken: Nodes that are truly at fault, with the first aid that heals them;
             none heals what needs a person.
-        deaf: Nodes that ignore `resume`, as a node does that its engine still holds.
+        unreachable: Nodes that ignore `resume`, as a node does that its engine still holds.
     """
 
     names: Sequence[str]
     timings: Timings = field(default_factory=Timings)
     gpus: int = 8
     now_s: float = 0.0
-    broken: dict[str, frozenset[Stage]] = field(default_factory=dict[str, frozenset[Stage]])
-    deaf: set[str] = field(default_factory=set[str])
-    jobs: dict[str, JobSeen] = field(default_factory=dict[str, JobSeen])
-    acts: list[tuple[float, str, str]] = field(default_factory=list[tuple[float, str, str]])
+    broken: dict[str, frozenset[CareStage]] = field(default_factory=dict[str, frozenset[CareStage]])
+    unreachable: set[str] = field(default_factory=set[str])
+    jobs: dict[str, ObservedJob] = field(default_factory=dict[str, ObservedJob])
+    actions: list[tuple[float, str, str]] = field(default_factory=list[tuple[float, str, str]])
     name: str = "simulated"
-    _nodes: dict[str, NodeSeen] = field(default_factory=dict[str, NodeSeen])
+    _nodes: dict[str, ObservedNode] = field(default_factory=dict[str, ObservedNode])
     _until: dict[str, float] = field(default_factory=dict[str, float])
     _tests: dict[str, float] = field(default_factory=dict[str, float])
-    _shown: tuple[NodeSeen, ...] | None = None
+    _shown: tuple[ObservedNode, ...] | None = None
 
     def __post_init__(self) -> None:
-        self._nodes = {name: NodeSeen(name=name, gpus=self.gpus) for name in self.names}
+        self._nodes = {name: ObservedNode(name=name, gpus=self.gpus) for name in self.names}
 
-    def observe(self) -> Seen:
+    def observe(self) -> ClusterObservation:
         """Return every node and job as they stand now."""
         for node in [n for n, until_s in self._until.items() if until_s <= self.now_s]:
             back_s = self._until.pop(node)
             self._set(node, state=NodeState.DRAINED, boot_at_s=back_s)
         if self._shown is None:
             self._shown = tuple(self._nodes.values())
-        return Seen(at_s=self.now_s, nodes=self._shown, jobs=dict(self.jobs))
+        return ClusterObservation(at_s=self.now_s, nodes=self._shown, jobs=dict(self.jobs))
 
-    def submit(self, ask: Ask) -> None:
+    def submit(self, request: JobRequest) -> None:
         """Take a job and hold it."""
-        self.jobs.setdefault(ask.job_id, JobSeen(ask=ask, phase=Phase.HELD))
+        self.jobs.setdefault(request.job_id, ObservedJob(request=request, phase=JobPhase.HELD))
 
-    def start(self, job_id: str, places: Sequence[Place]) -> None:
+    def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Start a held job on nodes that are up."""
         job = self._job(job_id)
-        if job.phase is not Phase.HELD:
+        if job.phase is not JobPhase.HELD:
             return
         for place in places:
             if self._node(place.node).state is not NodeState.UP:
-                raise EngineError(place.node, wanted=Message("a node that is up"))
+                raise BackendError(place.node, wanted=Message("a node that is up"))
         self.jobs[job_id] = replace(
             job,
-            phase=Phase.RUNNING,
+            phase=JobPhase.RUNNING,
             places=tuple(places),
             starts=job.starts + 1,
             started_at_s=self.now_s,
@@ -103,14 +103,14 @@ class SimCluster:
     def requeue(self, job_id: str, reason: str) -> None:
         """Stop a job and hold it again."""
         job = self._job(job_id)
-        if job.phase in ON_NODES:
-            self.jobs[job_id] = replace(job, phase=Phase.HELD, places=(), reason=reason)
+        if job.phase in PHASES_ON_NODES:
+            self.jobs[job_id] = replace(job, phase=JobPhase.HELD, places=(), reason=reason)
             self._emptied_by(job)
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
         job = self._job(job_id)
-        self.jobs[job_id] = replace(job, phase=Phase.CANCELLED, places=(), reason=reason)
+        self.jobs[job_id] = replace(job, phase=JobPhase.CANCELLED, places=(), reason=reason)
         self._emptied_by(job)
 
     def drain(self, node: str, reason: str) -> None:
@@ -130,17 +130,17 @@ class SimCluster:
     def resume(self, node: str) -> None:
         """Let a node take jobs again, unless it is deaf."""
         self._note(node, "resume")
-        if node not in self.deaf:
+        if node not in self.unreachable:
             self._set(node, state=NodeState.UP, reason="")
 
     def reboot(self, node: str, reason: str) -> None:
         """Restart an empty node; it comes back drained."""
         if self._busy(node):
-            raise EngineError(node, found=Message("jobs on it"), wanted=Message("an empty node"))
+            raise BackendError(node, found=Message("jobs on it"), wanted=Message("an empty node"))
         self._note(node, "reboot")
         self._set(node, state=NodeState.REBOOTING, reason=reason)
         self._until[node] = self.now_s + self.timings.reboot_s
-        self._heal(node, Stage.REBOOT)
+        self._heal(node, CareStage.REBOOT)
 
     def close(self) -> None:
         """Let go."""
@@ -148,7 +148,7 @@ class SimCluster:
     def reset(self, node: str) -> None:
         """Reset a node's devices, at once."""
         self._note(node, "reset")
-        self._heal(node, Stage.RESET)
+        self._heal(node, CareStage.RESET)
         self._set(node, state=NodeState.DRAINED)
 
     def begin_test(self, node: str) -> None:
@@ -158,21 +158,21 @@ class SimCluster:
             self._tests[node] = self.now_s + self.timings.test_s
             self._set(node, state=NodeState.DRAINED)
 
-    def tested(self, node: str) -> bool | None:
+    def test_result(self, node: str) -> bool | None:
         """Return whether a node is sound, once its test has ended."""
         ends_s = self._tests.get(node)
         if ends_s is None or ends_s > self.now_s:
             return None
         return node not in self.broken
 
-    def _heal(self, node: str, aid: Stage) -> None:
+    def _heal(self, node: str, aid: CareStage) -> None:
         if aid in self.broken.get(node, frozenset()):
             del self.broken[node]
 
     def _emptied(self, node: str) -> NodeState:
         return NodeState.DRAINING if self._busy(node) else NodeState.DRAINED
 
-    def _emptied_by(self, job: JobSeen) -> None:
+    def _emptied_by(self, job: ObservedJob) -> None:
         for place in job.places:
             if self._nodes[place.node].state is NodeState.DRAINING:
                 self._set(place.node, state=self._emptied(place.node))
@@ -182,16 +182,16 @@ class SimCluster:
 
     def _note(self, node: str, what: str) -> None:
         self._node(node)
-        self.acts.append((self.now_s, node, what))
+        self.actions.append((self.now_s, node, what))
 
-    def _node(self, node: str) -> NodeSeen:
+    def _node(self, node: str) -> ObservedNode:
         if node not in self._nodes:
-            raise UnknownError(f"node {node}", wanted=Message("a node of this cluster"))
+            raise UnknownNameError(f"node {node}", wanted=Message("a node of this cluster"))
         return self._nodes[node]
 
-    def _job(self, job_id: str) -> JobSeen:
+    def _job(self, job_id: str) -> ObservedJob:
         if job_id not in self.jobs:
-            raise UnknownError(f"job {job_id}", wanted=Message("a job of this cluster"))
+            raise UnknownNameError(f"job {job_id}", wanted=Message("a job of this cluster"))
         return self.jobs[job_id]
 
     def _set(self, node: str, **changes: object) -> None:

@@ -19,7 +19,7 @@ from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
 from commonwatt.operate.domain.care.errors import CareSettingsError
 from commonwatt.operate.domain.care.findings import Component
-from commonwatt.operate.domain.care.lifecycle import Stage
+from commonwatt.operate.domain.care.lifecycle import CareStage
 
 DAY_S: Final = 86_400.0
 COLUMNS: Final = ("node", "start_day", "end_day", "class", "desc")
@@ -56,7 +56,7 @@ OTHER: Final = Symptom(component=Component.HOST, signal="check")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class NodeFault:
     """One fault of one node.
 
     Args:
@@ -71,10 +71,12 @@ class Fault:
     node: int
     symptom: Symptom
     repair_s: float
-    heals: frozenset[Stage]
+    heals: frozenset[CareStage]
 
 
-def faults_of_trace(path: Path, *, nodes: int, days: float, watched: int, seed: int) -> list[Fault]:
+def faults_of_trace(
+    path: Path, *, nodes: int, days: float, watched: int, seed: int
+) -> list[NodeFault]:
     """Return faults of a fleet whose nodes live histories drawn from a real fleet's.
 
     Each node draws one of the `watched` nodes of the trace, most of which never failed,
@@ -102,7 +104,7 @@ def faults_of_trace(path: Path, *, nodes: int, days: float, watched: int, seed: 
     ]
     drawn = chance.integers(0, watched, nodes)
     begins = chance.uniform(0, length, nodes)
-    found: list[Fault] = []
+    found: list[NodeFault] = []
     for node in np.flatnonzero(drawn < len(histories)).tolist():
         for row in histories[int(drawn[node])]:
             at_day = (float(row["start_day"]) - float(begins[node])) % length
@@ -113,14 +115,14 @@ def faults_of_trace(path: Path, *, nodes: int, days: float, watched: int, seed: 
 
 def faults_of_counts(
     counts: Mapping[str, int], *, nodes: int, days: float, seed: int
-) -> list[Fault]:
+) -> list[NodeFault]:
     """Return faults spread evenly over time and nodes, so many of each cause.
 
     Causes are those of Llama Team (2024), "The Llama 3 Herd of Models", table 5; those of
     software concern no node.
     """
     chance = stream(seed, "care.counts")
-    found: list[Fault] = []
+    found: list[NodeFault] = []
     for cause, count in counts.items():
         symptom = CAUSES.get(cause, OTHER)
         at_s = chance.uniform(0, days * DAY_S, count)
@@ -128,7 +130,7 @@ def faults_of_counts(
         lasting = chance.random(count) < _NEEDS_A_PERSON
         for i in range(count):
             found.append(
-                Fault(
+                NodeFault(
                     at_s=float(at_s[i]),
                     node=-1 if symptom.component is Component.SOFTWARE else int(where[i]),
                     symptom=symptom,
@@ -152,18 +154,18 @@ CAUSES: Final[dict[str, Symptom]] = {
     "nccl_watchdog_timeout": SYMPTOMS["software"],
     "dependency": SYMPTOMS["software"],
 }
-_AID: Final = frozenset({Stage.RESET, Stage.REBOOT})
+_AID: Final = frozenset({CareStage.RESET, CareStage.REBOOT})
 _NEEDS_A_PERSON: Final = 0.7
 """Share of faults by count that need a person; seven in ten repairs of the trace took a
 quarter of a day or more."""
 
 
-def _fault(row: Mapping[str, Any], node: int, at_day: float) -> Fault:
+def _fault(row: Mapping[str, Any], node: int, at_day: float) -> NodeFault:
     kind = str(row["class"])
     if kind == "GPU" and "ECC" in str(row["desc"]):
         kind = "memory"
     lasted = float(row["end_day"]) - float(row["start_day"])
-    return Fault(
+    return NodeFault(
         at_s=at_day * DAY_S,
         node=node,
         symptom=SYMPTOMS.get(kind, OTHER),

@@ -19,7 +19,7 @@ from commonwatt.operate.engines.care.lemons import LemonRule, lemons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planted:
+class PlantedLemons:
     """A fleet with lemons.
 
     Args:
@@ -44,23 +44,23 @@ class Planted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class LemonTrial:
     """What a trial shows; all are shares.
 
     Args:
         failed_before: Large jobs that failed while lemons were in service.
         failed_after: Large jobs that failed after those found were taken out.
-        found: Lemons that were found.
-        wrong: Sound nodes that were taken for lemons.
+        found_share: Lemons that were found.
+        wrong_share: Sound nodes that were taken for lemons.
     """
 
     failed_before: float
     failed_after: float
-    found: float
-    wrong: float
+    found_share: float
+    wrong_share: float
 
 
-def trial(planted: Planted, *, seed: int, rule: LemonRule | None = None) -> Trial:
+def trial(planted: PlantedLemons, *, seed: int, rule: LemonRule | None = None) -> LemonTrial:
     """Return how large jobs fare before and after lemons are found from their history."""
     chance = stream(seed, "care.lemons")
     rates = np.full(planted.nodes, planted.sound_per_day)
@@ -70,15 +70,17 @@ def trial(planted: Planted, *, seed: int, rule: LemonRule | None = None) -> Tria
     out = np.zeros(planted.nodes, dtype=bool)
     out[[int(lemon.node) for lemon in lemons(history, planted.nodes, rule)]] = True
     lemon = rates > planted.sound_per_day
-    return Trial(
+    return LemonTrial(
         failed_before=_failed(rates, planted, chance),
         failed_after=_failed(rates[~out], planted, chance),
-        found=float(out[lemon].mean()),
-        wrong=float(out[~lemon].mean()),
+        found_share=float(out[lemon].mean()),
+        wrong_share=float(out[~lemon].mean()),
     )
 
 
-def _failed(rates: npt.NDArray[np.float64], planted: Planted, chance: np.random.Generator) -> float:
+def _failed(
+    rates: npt.NDArray[np.float64], planted: PlantedLemons, chance: np.random.Generator
+) -> float:
     """Return the share of large jobs, each on nodes drawn anew, that meet a fault."""
     failed = 0
     for _ in range(planted.jobs):

@@ -16,21 +16,26 @@ from dataclasses import dataclass, field, replace
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
-from commonwatt.operate.domain.care.findings import Finding, Sample
-from commonwatt.operate.domain.care.lifecycle import Stage
-from commonwatt.operate.domain.cluster import Ask, NodeState, Phase, Place
-from commonwatt.operate.engines.care.caretaker import Caretaker, Step
+from commonwatt.operate.domain.care.findings import NodeFinding, TelemetrySample
+from commonwatt.operate.domain.care.lifecycle import CareStage
+from commonwatt.operate.domain.cluster import JobPhase, JobRequest, NodeAllocation, NodeState
+from commonwatt.operate.engines.care.caretaker import CareStep, Caretaker
 from commonwatt.operate.engines.care.checkpoints import daly_interval
-from commonwatt.operate.engines.care.detect.rules import DEFAULT_RULES, XID, RuleBook, Test
-from commonwatt.operate.engines.care.operator import Desk
+from commonwatt.operate.engines.care.detect.rules import (
+    DEFAULT_RULES,
+    XID,
+    DetectionRuleBook,
+    SampleTest,
+)
+from commonwatt.operate.engines.care.operator import CareOperator
 from commonwatt.operate.engines.care.replay.cluster import SimCluster
-from commonwatt.operate.engines.care.replay.faults import DAY_S, Fault
-from commonwatt.operate.engines.care.replay.setting import Setting
+from commonwatt.operate.engines.care.replay.faults import DAY_S, NodeFault
+from commonwatt.operate.engines.care.replay.setting import ReplaySetting
 from commonwatt.operate.engines.care.replay.signs import noise, signs_of, signs_of_noise
 from commonwatt.operate.io.care.journal import MemoryJournal
 
 _JOB = "gang"
-_REPAIRING = frozenset({Stage.DRAINED, Stage.RESET, Stage.REBOOT, Stage.TEST})
+_REPAIRING = frozenset({CareStage.DRAINED, CareStage.RESET, CareStage.REBOOT, CareStage.TEST})
 _IDLE_LOOK_S = 1800.0
 _REPAIR_LOOK_S = 30.0
 _AGAIN_S = 120.0
@@ -38,7 +43,7 @@ _AGAIN_S = 120.0
 
 
 @dataclass(slots=True)
-class Account:
+class GangTime:
     """Where the gang's time went [s]."""
 
     kept: float = 0.0
@@ -59,7 +64,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class CareOutcome:
     """What a replay shows.
 
     Args:
@@ -76,7 +81,7 @@ class Outcome:
         mean_out: Nodes out of service, mean over the looks.
     """
 
-    account: Account
+    account: GangTime
     wall_s: float
     save_every_s: float
     interruptions: int
@@ -99,7 +104,9 @@ class Outcome:
         return 1000 * self.false_drains / self.node_days
 
 
-def replay(faults: Sequence[Fault], setting: Setting, *, save_every_s: float = 0.0) -> Outcome:
+def replay(
+    faults: Sequence[NodeFault], setting: ReplaySetting, *, save_every_s: float = 0.0
+) -> CareOutcome:
     """Return what becomes of a gang under these faults and this care.
 
     Args:
@@ -112,47 +119,47 @@ def replay(faults: Sequence[Fault], setting: Setting, *, save_every_s: float = 0
     """
     stops = sum(fault.symptom.stops for fault in faults)
     mtbf_s = setting.days * DAY_S / max(stops, 1)
-    made = _Replay(setting, save_every_s or daly_interval(setting.save_s, mtbf_s))
+    made = _CareReplay(setting, save_every_s or daly_interval(setting.save_s, mtbf_s))
     made.strike(faults)
     return made.run()
 
 
 @dataclass(order=True, slots=True)
-class _Event:
+class _ReplayEvent:
     at_s: float
     number: int
     kind: str = field(compare=False)
     node: int = field(compare=False, default=-1)
-    fault: Fault | None = field(compare=False, default=None)
-    samples: tuple[Sample, ...] = field(compare=False, default=())
+    fault: NodeFault | None = field(compare=False, default=None)
+    samples: tuple[TelemetrySample, ...] = field(compare=False, default=())
 
 
-class _Replay:
+class _CareReplay:
     """One replay under way."""
 
-    def __init__(self, setting: Setting, save_every_s: float) -> None:
+    def __init__(self, setting: ReplaySetting, save_every_s: float) -> None:
         self.setting, self.save_every_s = setting, save_every_s
         self.names = [f"n{i:05d}" for i in range(setting.nodes)]
         self.number_of = {name: i for i, name in enumerate(self.names)}
         self.cluster = SimCluster(names=self.names, timings=setting.timings, gpus=setting.gpus)
-        rules = [rule for rule in DEFAULT_RULES if rule.test is not Test.SILENCE]
-        self.rules, journal = RuleBook(rules), MemoryJournal()
+        rules = [rule for rule in DEFAULT_RULES if rule.test is not SampleTest.SILENCE]
+        self.rules, journal = DetectionRuleBook(rules), MemoryJournal()
         self.care = Caretaker(self.cluster, journal, policy=setting.policy,
                               workshop=self.cluster, rules=self.rules)  # fmt: skip
-        self.desk = Desk(self.cluster, journal, self.cluster)
+        self.operator = CareOperator(self.cluster, journal, self.cluster)
         self.phase = stream(setting.seed, "care.phases").random(setting.nodes)
-        self.events: list[_Event] = []
+        self.events: list[_ReplayEvent] = []
         self.queued = 0
-        self.look_at_s = math.inf
-        self.active: dict[str, Fault] = {}
-        self.findings: list[Finding] = []
-        self.account, self.isolation_s = Account(), list[float]()
+        self.next_observation_at_s = math.inf
+        self.active: dict[str, NodeFault] = {}
+        self.findings: list[NodeFinding] = []
+        self.account, self.isolation_s = GangTime(), list[float]()
         self.since_s, self.state = 0.0, "waiting"
         self.members: frozenset[str] = frozenset()
         self.moves: Counter[str] = Counter()
-        self.false_drains = self.interruptions = self.looks = self.out_sum = 0
+        self.false_drains = self.interruptions = self.observations = self.out_sum = 0
 
-    def strike(self, faults: Sequence[Fault]) -> None:
+    def strike(self, faults: Sequence[NodeFault]) -> None:
         """Queue what will happen."""
         for fault in faults:
             self._queue(fault.at_s, "fault", node=fault.node, fault=fault)
@@ -160,28 +167,28 @@ class _Replay:
             samples = signs_of_noise(kind, self.names[node], at_s, count)
             self._queue(at_s, "sign", samples=tuple(samples))
 
-    def run(self) -> Outcome:
+    def run(self) -> CareOutcome:
         """Return the outcome after the last day."""
         end_s = self.setting.days * DAY_S
-        self.cluster.submit(Ask(job_id=_JOB, argv=("train",), gpus=self.setting.gang))
+        self.cluster.submit(JobRequest(job_id=_JOB, argv=("train",), gpus=self.setting.gang))
         self._look(0.0)
         while True:
-            at_s = min(self.events[0].at_s if self.events else math.inf, self.look_at_s)
+            at_s = min(self.events[0].at_s if self.events else math.inf, self.next_observation_at_s)
             if at_s >= end_s:
                 break
-            if self.look_at_s <= at_s:
-                self._look(self.look_at_s)
+            if self.next_observation_at_s <= at_s:
+                self._look(self.next_observation_at_s)
             else:
                 self._happen(heapq.heappop(self.events))
         self._to("over", end_s)
         return self._outcome(end_s)
 
     def _queue(self, at_s: float, kind: str, **given: object) -> None:
-        event = _Event(at_s, self.queued, kind, **given)  # pyright: ignore[reportArgumentType]
+        event = _ReplayEvent(at_s, self.queued, kind, **given)  # pyright: ignore[reportArgumentType]
         self.queued += 1
         heapq.heappush(self.events, event)
 
-    def _happen(self, event: _Event) -> None:
+    def _happen(self, event: _ReplayEvent) -> None:
         match event.kind:
             case "fault":
                 self._fault(event)
@@ -197,7 +204,7 @@ class _Replay:
             case _:
                 pass
 
-    def _fault(self, event: _Event) -> None:
+    def _fault(self, event: _ReplayEvent) -> None:
         fault = event.fault
         if fault is None:
             return
@@ -220,22 +227,26 @@ class _Replay:
         self.interruptions += 1
         self._to(state, at_s)
 
-    def _sign(self, event: _Event) -> None:
+    def _sign(self, event: _ReplayEvent) -> None:
         found = self.rules.observe(event.samples)
         if found:
             self.findings += found
             self._look_by(max(finding.last_s for finding in found))
 
     def _look_by(self, at_s: float) -> None:
-        period = self.setting.look_s
-        self.look_at_s = min(self.look_at_s, math.ceil(at_s / period) * period)
+        period = self.setting.observe_every_s
+        self.next_observation_at_s = min(
+            self.next_observation_at_s, math.ceil(at_s / period) * period
+        )
 
     def _look(self, at_s: float) -> None:
         """Let care look, and then the gang start if it can."""
         self.cluster.now_s = at_s
-        cases = self.care.book.cases
+        cases = self.care.cases.cases
         self.rules.observe(
-            Sample(at_s, node, "heard", 1.0) for node, c in cases.items() if c.stage is Stage.TEST
+            TelemetrySample(at_s, node, "heard", 1.0)
+            for node, c in cases.items()
+            if c.stage is CareStage.TEST
         )
         self._tell_again(at_s)
         findings, self.findings = self.findings, []
@@ -245,34 +256,34 @@ class _Replay:
         for name in healed:
             del self.active[name]
         self._gang(at_s)
-        self.looks += 1
+        self.observations += 1
         self.out_sum += len(cases)
         repairing = any(case.stage in _REPAIRING for case in cases.values())
         repairing |= self.state == "stalled"
-        self.look_at_s = at_s + (_REPAIR_LOOK_S if repairing else _IDLE_LOOK_S)
+        self.next_observation_at_s = at_s + (_REPAIR_LOOK_S if repairing else _IDLE_LOOK_S)
 
     def _tell_again(self, at_s: float) -> None:
         """Let telemetry show faults for as long as they last on a node that is up."""
         for name, fault in self.active.items():
-            if name not in self.care.book.cases and at_s - fault.at_s > _AGAIN_S:
+            if name not in self.care.cases.cases and at_s - fault.at_s > _AGAIN_S:
                 again = replace(fault, at_s=at_s - _AGAIN_S)
                 phase = float(self.phase[fault.node])
-                self.rules.observe([Sample(again.at_s, name, XID, 0.0, "0")])
+                self.rules.observe([TelemetrySample(again.at_s, name, XID, 0.0, "0")])
                 self.findings += self.rules.observe(signs_of(again, name, phase, self.setting))
 
-    def _note(self, step: Step) -> None:
+    def _note(self, step: CareStep) -> None:
         if step.held:
             self.moves[f"held for {step.held}"] += 1
             return
         self.moves[str(step.to)] += 1
         fault = self.active.get(step.node)
-        if step.to is Stage.DRAINED:
+        if step.to is CareStage.DRAINED:
             self.false_drains += fault is None
             if fault and fault.symptom.stops and step.node in self.members:
                 self.isolation_s.append(step.at_s - fault.at_s)
-        if step.to is Stage.TEST:
-            self.rules.observe([Sample(step.at_s, step.node, XID, 0.0, "0")])
-        if step.to is Stage.HANDED_OVER:
+        if step.to is CareStage.TEST:
+            self.rules.observe([TelemetrySample(step.at_s, step.node, XID, 0.0, "0")])
+        if step.to is CareStage.HANDED_OVER:
             repair_s = fault.repair_s if fault else self.setting.policy.test_s
             self._queue(step.at_s + repair_s, "repaired", node=self.number_of[step.node])
 
@@ -280,13 +291,13 @@ class _Replay:
         self.cluster.now_s = at_s
         self.cluster.broken.pop(name, None)
         self.active.pop(name, None)
-        self.rules.observe([Sample(at_s, name, XID, 0.0, "0")])
-        self.desk.move(name, Stage.TEST, reason="repaired", now_s=at_s)
+        self.rules.observe([TelemetrySample(at_s, name, XID, 0.0, "0")])
+        self.operator.move(name, CareStage.TEST, reason="repaired", now_s=at_s)
         self._look_by(at_s)
 
     def _gang(self, at_s: float) -> None:
         """Start the gang where it is held and enough nodes are up."""
-        if self.cluster.jobs[_JOB].phase is not Phase.HELD:
+        if self.cluster.jobs[_JOB].phase is not JobPhase.HELD:
             return
         self._to("waiting", at_s)
         up = [n.name for n in self.cluster.observe().nodes if n.state is NodeState.UP]
@@ -294,7 +305,7 @@ class _Replay:
             self.members = frozenset()
             return
         chosen = up[: self.setting.gang]
-        self.cluster.start(_JOB, [Place(node=name) for name in chosen])
+        self.cluster.start(_JOB, [NodeAllocation(node=name) for name in chosen])
         self.members = frozenset(chosen)
         self._to("restarting", at_s)
         if any(n in self.members and f.symptom.stops for n, f in self.active.items()):
@@ -322,23 +333,23 @@ class _Replay:
         self.account.saving += saving
         self.account.lost += spent_s - kept - saving
 
-    def _outcome(self, end_s: float) -> Outcome:
+    def _outcome(self, end_s: float) -> CareOutcome:
         if abs(self.account.total() - end_s) > 1e-6 * end_s:
             raise IdentityError(
                 "replay",
                 found=f"{self.account.total():.3f} s",
                 wanted=Message("accounts that add up to {wall} s", {"wall": f"{end_s:.3f}"}),
             )
-        return Outcome(
+        return CareOutcome(
             account=self.account,
             wall_s=end_s,
             save_every_s=self.save_every_s,
             interruptions=self.interruptions,
             isolation_s=tuple(self.isolation_s),
-            drains=self.moves[str(Stage.DRAINED)],
+            drains=self.moves[str(CareStage.DRAINED)],
             false_drains=self.false_drains,
             node_days=self.setting.nodes * self.setting.days,
-            handed_over=self.moves[str(Stage.HANDED_OVER)],
+            handed_over=self.moves[str(CareStage.HANDED_OVER)],
             moves=dict(sorted(self.moves.items())),
-            mean_out=self.out_sum / max(self.looks, 1),
+            mean_out=self.out_sum / max(self.observations, 1),
         )

@@ -9,7 +9,7 @@ from commonwatt.operate.engines.care.replay.cluster import Timings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
+class FalseSignRates:
     """False signs on sound nodes, events per node and day.
 
     Args:
@@ -32,7 +32,7 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class ReplaySetting:
     """A fleet with one gang on it, and how fast things go.
 
     Args:
@@ -42,7 +42,7 @@ class Setting:
         days: Length of the replay [days].
         scrape_s: Time between two readings of a node's telemetry [s].
         check_s: Time between two health checks of a node [s].
-        look_s: Time between two looks of care where something is amiss [s].
+        observe_every_s: Time between two looks of care where something is amiss [s].
         save_s: Time that the gang stands still for one save [s].
         restart_s: From a start of the gang to its first step of work [s].
         crash_s: From a crash by the program to the restart [s].
@@ -58,11 +58,11 @@ class Setting:
     days: float = 54.0
     scrape_s: float = 15.0
     check_s: float = 30.0
-    look_s: float = 10.0
+    observe_every_s: float = 10.0
     save_s: float = 0.5
     restart_s: float = 75.0
     crash_s: float = 15.0
-    noise: Noise = field(default_factory=Noise)
+    noise: FalseSignRates = field(default_factory=FalseSignRates)
     timings: Timings = field(default_factory=Timings)
     policy: CarePolicy = field(default_factory=CarePolicy)
     seed: int = 1

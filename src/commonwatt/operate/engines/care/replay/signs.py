@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from commonwatt.core.seeds import stream
-from commonwatt.operate.domain.care.findings import Sample
+from commonwatt.operate.domain.care.findings import TelemetrySample
 from commonwatt.operate.engines.care.detect.rules import XID
-from commonwatt.operate.engines.care.replay.faults import DAY_S, Fault
-from commonwatt.operate.engines.care.replay.setting import Setting
+from commonwatt.operate.engines.care.replay.faults import DAY_S, NodeFault
+from commonwatt.operate.engines.care.replay.setting import ReplaySetting
 
 _DOUBLE = "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL"
 _SINGLE = "DCGM_FI_DEV_ECC_SBE_VOL_TOTAL"
 _TEMP = "DCGM_FI_DEV_GPU_TEMP"
 
 
-def signs_of(fault: Fault, node: str, phase: float, setting: Setting) -> list[Sample]:
+def signs_of(
+    fault: NodeFault, node: str, phase: float, setting: ReplaySetting
+) -> list[TelemetrySample]:
     """Return what telemetry reads from a fault's first moment until it is a finding.
 
     Args:
@@ -29,21 +31,24 @@ def signs_of(fault: Fault, node: str, phase: float, setting: Setting) -> list[Sa
     period = setting.scrape_s
     match fault.symptom.signal:
         case "xid":
-            return [Sample(at, node, XID, 79.0, "0")]
+            return [TelemetrySample(at, node, XID, 79.0, "0")]
         case "double-bit":
-            return [Sample(at - period, node, _DOUBLE, 0.0), Sample(at, node, _DOUBLE, 1.0)]
+            return [
+                TelemetrySample(at - period, node, _DOUBLE, 0.0),
+                TelemetrySample(at, node, _DOUBLE, 1.0),
+            ]
         case "link-down":
-            return [Sample(at + i * period, node, "link_up", 0.0, "p0") for i in range(4)]
+            return [TelemetrySample(at + i * period, node, "link_up", 0.0, "p0") for i in range(4)]
         case "hot":
-            return [Sample(at + i * period, node, _TEMP, 95.0, "0") for i in range(5)]
+            return [TelemetrySample(at + i * period, node, _TEMP, 95.0, "0") for i in range(5)]
         case "check":
             checked = _next(fault.at_s, setting.check_s, phase)
-            return [Sample(checked, node, "check_failed", 1.0)]
+            return [TelemetrySample(checked, node, "check_failed", 1.0)]
         case _:
             return []
 
 
-def noise(setting: Setting) -> Iterator[tuple[float, int, str]]:
+def noise(setting: ReplaySetting) -> Iterator[tuple[float, int, str]]:
     """Yield instant, node and kind of every false sign, in order of time."""
     chance = stream(setting.seed, "care.noise")
     found: list[tuple[float, int, str]] = []
@@ -58,24 +63,30 @@ def noise(setting: Setting) -> Iterator[tuple[float, int, str]]:
 
 def signs_of_noise(  # noqa: PLR0911  one per kind
     kind: str, node: str, at_s: float, count: int
-) -> list[Sample]:
+) -> list[TelemetrySample]:
     """Return what telemetry reads of a false sign; `count` makes counters rise."""
     match kind:
         case "flap":
             values = (1.0, 0.0, 1.0)
-            return [Sample(at_s + 15 * i, node, "link_up", v, "p1") for i, v in enumerate(values)]
+            return [
+                TelemetrySample(at_s + 15 * i, node, "link_up", v, "p1")
+                for i, v in enumerate(values)
+            ]
         case "application":
-            return [Sample(at_s, node, XID, 31.0, "1"), Sample(at_s + 15, node, XID, 0.0, "1")]
+            return [
+                TelemetrySample(at_s, node, XID, 31.0, "1"),
+                TelemetrySample(at_s + 15, node, XID, 0.0, "1"),
+            ]
         case "single_bit":
-            return [Sample(at_s, node, _SINGLE, float(count))]
+            return [TelemetrySample(at_s, node, _SINGLE, float(count))]
         case "spike":
-            return [Sample(at_s, node, _TEMP, 92.0, "1")]
+            return [TelemetrySample(at_s, node, _TEMP, 92.0, "1")]
         case "unusual":
-            return [Sample(at_s + 60 * i, node, "anomaly_score", 1.2) for i in range(3)]
+            return [TelemetrySample(at_s + 60 * i, node, "anomaly_score", 1.2) for i in range(3)]
         case "slow":
-            return [Sample(at_s, node, "peer_score", 7.0)]
+            return [TelemetrySample(at_s, node, "peer_score", 7.0)]
         case _:
-            return [Sample(at_s, node, "check_failed", 1.0)]
+            return [TelemetrySample(at_s, node, "check_failed", 1.0)]
 
 
 def _next(at_s: float, period_s: float, phase: float) -> float:

@@ -5,6 +5,6 @@ here. `scontrol` is started once and fed, because a process per question costs m
 the answer.
 """
 
-from commonwatt.operate.io.backends.slurm.adapter import SlurmEngine
+from commonwatt.operate.io.backends.slurm.adapter import SlurmBackend
 
-__all__ = ["SlurmEngine"]
+__all__ = ["SlurmBackend"]

@@ -30,42 +30,42 @@ from typing import Final
 import commonwatt.operate.io.backends.slurm.parse as parse
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import (
-    ON_NODES,
-    OVER,
-    Ask,
-    JobSeen,
-    NodeSeen,
-    Phase,
-    Place,
-    Seen,
+    PHASES_ON_NODES,
+    TERMINAL_PHASES,
+    ClusterObservation,
+    JobPhase,
+    JobRequest,
+    NodeAllocation,
+    ObservedJob,
+    ObservedNode,
 )
-from commonwatt.operate.domain.errors import EngineError, UnknownError
+from commonwatt.operate.domain.errors import BackendError, UnknownNameError
 from commonwatt.operate.domain.requests import (
-    ask_json,
-    ask_of,
-    check_ask,
-    compact,
-    parsed,
-    parsed_rows,
+    check_request,
+    compact_json,
+    parse_object,
+    parse_rows,
     places_json,
     places_of,
+    request_json,
+    request_of,
 )
-from commonwatt.operate.io.backends.slurm.scontrol import Scontrol, program
+from commonwatt.operate.io.backends.slurm.scontrol import ScontrolProcess, find_program
 
-MARK: Final = "commonwatt"
+COMMENT_MARK: Final = "commonwatt"
 _PHASES: Final = {
-    "RUNNING": Phase.RUNNING,
-    "COMPLETING": Phase.RUNNING,
-    "CONFIGURING": Phase.STARTING,
-    "SUSPENDED": Phase.RUNNING,
-    "STOPPED": Phase.RUNNING,
-    "COMPLETED": Phase.FINISHED,
-    "CANCELLED": Phase.CANCELLED,
+    "RUNNING": JobPhase.RUNNING,
+    "COMPLETING": JobPhase.RUNNING,
+    "CONFIGURING": JobPhase.STARTING,
+    "SUSPENDED": JobPhase.RUNNING,
+    "STOPPED": JobPhase.RUNNING,
+    "COMPLETED": JobPhase.FINISHED,
+    "CANCELLED": JobPhase.CANCELLED,
 }
 _WAITS: Final = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD"})
 
 
-class SlurmEngine:
+class SlurmBackend:
     """Drives one Slurm cluster.
 
     Args:
@@ -90,70 +90,72 @@ class SlurmEngine:
         self.env = {**os.environ, **({"SLURM_CONF": str(conf)} if conf else {})}
         self.partition, self.output, self.clock = partition, output, clock
         self.sites = dict(sites or {})
-        self.scontrol = Scontrol(self.env)
+        self.scontrol = ScontrolProcess(self.env)
         self._ids: dict[str, str] = {}
-        self._jobs: dict[str, JobSeen] = {}
+        self._jobs: dict[str, ObservedJob] = {}
 
-    def observe(self) -> Seen:
+    def observe(self) -> ClusterObservation:
         """Return every node and job; hold again what Slurm has requeued by itself."""
         at_s = self.clock()
-        jobs: dict[str, JobSeen] = {}
+        jobs: dict[str, ObservedJob] = {}
         for line in self._lines("show job", "JobId="):
             self._take(line, jobs)
         self._jobs = jobs
-        return Seen(at_s=at_s, nodes=self._nodes(), jobs=jobs)
+        return ClusterObservation(at_s=at_s, nodes=self._nodes(), jobs=jobs)
 
-    def submit(self, ask: Ask) -> None:
+    def submit(self, request: JobRequest) -> None:
         """Submit a job held, its asks in the comment."""
-        check_ask(ask)
-        if ask.gpus and ask.gpu_milli != 1000:
+        check_request(request)
+        if request.gpus and request.gpu_milli != 1000:
             wanted = Message("whole GPUs on this engine")
-            raise EngineError(f"{ask.job_id}, gpu_milli", found=str(ask.gpu_milli), wanted=wanted)
+            raise BackendError(
+                f"{request.job_id}, gpu_milli", found=str(request.gpu_milli), wanted=wanted
+            )
         if not self._jobs:
             self.observe()  # a job of that name may be there from before
-        if ask.job_id not in self._ids:
-            self._ids[ask.job_id] = self._sbatch(ask)
+        if request.job_id not in self._ids:
+            self._ids[request.job_id] = self._sbatch(request)
 
-    def start(self, job_id: str, places: Sequence[Place]) -> None:
+    def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Let a held job run on just these nodes."""
         line = self._line(job_id)
         job = self._seen(line)
-        if job is None or job.phase != Phase.HELD:
+        if job is None or job.phase != JobPhase.HELD:
             return
         number, count = self._ids[job_id], max(len(places), 1)
         restarts = int(parse.fields(line).get("Restarts", "0"))
-        comment = _comment(job.ask, (restarts, tuple(places)))
+        comment = _comment(job.request, (restarts, tuple(places)))
         where = ",".join(place.node for place in places)
-        self.scontrol.tell(
+        self.scontrol.command(
             f"update JobId={number} NumNodes={count}-{count} "
-            f"NumCPUs={count * _cpus(job.ask)} NumTasks={count} "
+            f"NumCPUs={count * _cpus(job.request)} NumTasks={count} "
             f"ReqNodeList={where} Comment={comment}"
         )
-        self.scontrol.tell(f"release {number}")
+        self.scontrol.command(f"release {number}")
 
     def warn(self, job_id: str) -> None:
         """Send SIGTERM to all processes of a job that runs."""
         job = self._seen(self._line(job_id))
-        if job is not None and job.phase == Phase.RUNNING:
+        if job is not None and job.phase == JobPhase.RUNNING:
             self._run("scancel", "--signal=TERM", "--full", self._id(job_id))
 
     def requeue(self, job_id: str, reason: str) -> None:
         """Stop a job and hold it again; one seen as starting that has begun since runs on."""
         number, seen = self._id(job_id), self._jobs.get(job_id)
-        job = seen if seen and seen.phase == Phase.STARTING else self._seen(self._line(job_id))
-        if job is None or job.phase == Phase.HELD:
+        job = seen if seen and seen.phase == JobPhase.STARTING else self._seen(self._line(job_id))
+        if job is None or job.phase == JobPhase.HELD:
             return
-        if job.phase == Phase.STARTING:
-            with contextlib.suppress(EngineError):  # it has begun or ended, as the next look tells
-                self.scontrol.tell(f"hold {number}")
+        if job.phase == JobPhase.STARTING:
+            with contextlib.suppress(BackendError):  # it has begun or ended, as the next look tells
+                self.scontrol.command(f"hold {number}")
         else:
-            self.scontrol.tell(f"requeuehold {number}")
+            self.scontrol.command(f"requeuehold {number}")
         del reason  # the comment holds what the job asks, and Slurm has no other place for it
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
         job = self._seen(self._line(job_id))
-        if job is not None and job.phase not in OVER:
+        if job is not None and job.phase not in TERMINAL_PHASES:
             self._run("scancel", self._id(job_id))
         del reason
 
@@ -173,26 +175,26 @@ class SlurmEngine:
     def reboot(self, node: str, reason: str) -> None:
         """Restart a node by Slurm's `RebootProgram` when it is empty; it comes back drained."""
         self._update_node(node, "DRAIN", reason)
-        self.scontrol.tell(f"reboot {node}")
+        self.scontrol.command(f"reboot {node}")
 
     def close(self) -> None:
         """End the `scontrol` that was kept."""
         self.scontrol.close()
 
-    def _take(self, line: str, jobs: dict[str, JobSeen]) -> None:
+    def _take(self, line: str, jobs: dict[str, ObservedJob]) -> None:
         job = self._seen(line)
         if job is None:
             return
         number = parse.fields(line)["JobId"]
-        if job.phase == Phase.HELD and _runs_free(line):
-            with contextlib.suppress(EngineError):  # if it is over by now, the next look tells
-                self.scontrol.tell(f"hold {number}")
-        known = jobs.get(job.ask.job_id)
-        if known is None or known.phase in OVER:
-            jobs[job.ask.job_id] = job
-            self._ids[job.ask.job_id] = number
+        if job.phase == JobPhase.HELD and _runs_free(line):
+            with contextlib.suppress(BackendError):  # if it is over by now, the next look tells
+                self.scontrol.command(f"hold {number}")
+        known = jobs.get(job.request.job_id)
+        if known is None or known.phase in TERMINAL_PHASES:
+            jobs[job.request.job_id] = job
+            self._ids[job.request.job_id] = number
 
-    def _seen(self, line: str) -> JobSeen | None:
+    def _seen(self, line: str) -> ObservedJob | None:
         """Return a job of ours, or None for one that Slurm was to run by itself."""
         found = parse.fields(line)
         ask, released = _read_comment(found.get("Comment", ""))
@@ -201,20 +203,24 @@ class SlurmEngine:
                 return None
             ask = _adopted(found)
         phase = _phase(found, released)
-        return JobSeen(
-            ask=ask,
+        return ObservedJob(
+            request=ask,
             phase=phase,
             places=_places(line, found["JobState"], phase, released),
             starts=_starts(found, phase, released),
             started_at_s=parse.instant_s(found.get("StartTime", ""))
-            if phase != Phase.HELD
+            if phase != JobPhase.HELD
             else 0.0,
-            ended_at_s=parse.instant_s(found.get("EndTime", "")) if phase in OVER else 0.0,
-            exit_code=parse.exit_code(found.get("ExitCode", "")) if phase in OVER else None,
+            ended_at_s=parse.instant_s(found.get("EndTime", ""))
+            if phase in TERMINAL_PHASES
+            else 0.0,
+            exit_code=parse.exit_code(found.get("ExitCode", ""))
+            if phase in TERMINAL_PHASES
+            else None,
             reason=found.get("Reason", ""),
         )
 
-    def _nodes(self) -> tuple[NodeSeen, ...]:
+    def _nodes(self) -> tuple[ObservedNode, ...]:
         return tuple(
             replace(node, site=self.sites.get(node.name, "site"))
             for line in self._lines("show node", "NodeName=")
@@ -228,7 +234,7 @@ class SlurmEngine:
         ).split(",")
 
     def _lines(self, question: str, begin: str) -> list[str]:
-        return [x for x in self.scontrol.ask(question).splitlines() if x.startswith(begin)]
+        return [x for x in self.scontrol.query(question).splitlines() if x.startswith(begin)]
 
     def _line(self, job_id: str) -> str:
         return self._lines(f"show job {self._id(job_id)}", "JobId=")[0]
@@ -237,10 +243,10 @@ class SlurmEngine:
         if job_id not in self._ids:
             self.observe()
         if job_id not in self._ids:
-            raise UnknownError(f"job {job_id}", wanted=Message("a job that was submitted"))
+            raise UnknownNameError(f"job {job_id}", wanted=Message("a job that was submitted"))
         return self._ids[job_id]
 
-    def _sbatch(self, ask: Ask) -> str:
+    def _sbatch(self, ask: JobRequest) -> str:
         more = [f"--partition={self.partition}"] if self.partition else []
         more += [f"--gpus={ask.gpus}"] if ask.gpus else []
         more += [f"--cpus-per-task={_cpus(ask)}"] if _cpus(ask) > 1 else []
@@ -255,13 +261,13 @@ class SlurmEngine:
 
     def _update_node(self, node: str, state: str, reason: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", node):
-            raise UnknownError(f"node {node}", wanted=Message("a node of this cluster"))
-        told = "" if state == "RESUME" else f" Reason={_quoted(reason or MARK)}"
+            raise UnknownNameError(f"node {node}", wanted=Message("a node of this cluster"))
+        told = "" if state == "RESUME" else f" Reason={_quoted(reason or COMMENT_MARK)}"
         try:
-            self.scontrol.tell(f"update NodeName={node} State={state}{told}")
-        except EngineError as error:
+            self.scontrol.command(f"update NodeName={node} State={state}{told}")
+        except BackendError as error:
             if "node name" in str(error):
-                raise UnknownError(
+                raise UnknownNameError(
                     f"node {node}", wanted=Message("a node of this cluster")
                 ) from None
             if state != "RESUME":  # resuming what is up already is refused, and is no fault
@@ -271,7 +277,7 @@ class SlurmEngine:
         self, name: str, *argv: str, text: str = "", env: Mapping[str, str] | None = None
     ) -> str:
         done = subprocess.run(  # noqa: S603  # arguments are a list, no shell reads them
-            [program(name), *argv],
+            [find_program(name), *argv],
             input=text,
             env={**self.env, **(env or {})},
             capture_output=True,
@@ -280,48 +286,50 @@ class SlurmEngine:
             timeout=60,
         )
         if done.returncode:
-            raise EngineError(name, found=done.stderr.strip()[:300])
+            raise BackendError(name, found=done.stderr.strip()[:300])
         return done.stdout
 
 
-def _is_one_node(ask: Ask) -> bool:
+def _is_one_node(ask: JobRequest) -> bool:
     return ask.single_node or ask.gpus <= 1
 
 
-def _cpus(ask: Ask) -> int:
+def _cpus(ask: JobRequest) -> int:
     """Return the processors of a task; a gang over several nodes is left to Slurm's default."""
     return max(-(-ask.cpu_milli // 1000), 1) if _is_one_node(ask) else 1
 
 
-def _comment(ask: Ask, released: tuple[int, tuple[Place, ...]] | None) -> str:
+def _comment(ask: JobRequest, released: tuple[int, tuple[NodeAllocation, ...]] | None) -> str:
     """Return what an ask and its release look like in a comment, free of blanks."""
-    data = ask_json(replace(ask, env={}))
-    text = base64.urlsafe_b64encode(compact(data).encode()).decode()
+    data = request_json(replace(ask, env={}))
+    text = base64.urlsafe_b64encode(compact_json(data).encode()).decode()
     if released is None:
-        return f"{MARK}:{text}"
+        return f"{COMMENT_MARK}:{text}"
     restarts, places = released
-    rows = base64.urlsafe_b64encode(compact(places_json(places)).encode()).decode()
-    return f"{MARK}:{text}:{restarts}:{rows}"
+    rows = base64.urlsafe_b64encode(compact_json(places_json(places)).encode()).decode()
+    return f"{COMMENT_MARK}:{text}:{restarts}:{rows}"
 
 
 @lru_cache(65536)  # comments seldom change and are read at every look
-def _read_comment(text: str) -> tuple[Ask | None, tuple[int, tuple[Place, ...]] | None]:
+def _read_comment(
+    text: str,
+) -> tuple[JobRequest | None, tuple[int, tuple[NodeAllocation, ...]] | None]:
     mark, _, rest = text.partition(":")
-    if mark != MARK or not rest:
+    if mark != COMMENT_MARK or not rest:
         return None, None
     asked, *released = rest.split(":")
-    ask = ask_of(parsed(base64.urlsafe_b64decode(asked).decode()))
+    ask = request_of(parse_object(base64.urlsafe_b64decode(asked).decode()))
     if len(released) != 2:
         return ask, None
-    rows = parsed_rows(base64.urlsafe_b64decode(released[1]).decode())
+    rows = parse_rows(base64.urlsafe_b64decode(released[1]).decode())
     return ask, (int(released[0]), places_of(rows))
 
 
-def _adopted(found: Mapping[str, str]) -> Ask:
+def _adopted(found: Mapping[str, str]) -> JobRequest:
     """Return what a job asks that was submitted without us."""
     user = found.get("UserId", "unknown").partition("(")[0]
     account = found.get("Account", "(null)")
-    return Ask(
+    return JobRequest(
         job_id=f"slurm-{found['JobId']}",
         argv=(),
         tenant=user if account == "(null)" else account,
@@ -344,21 +352,25 @@ def _limit_s(text: str) -> float:
     return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + float(seconds)
 
 
-def _phase(found: Mapping[str, str], released: tuple[int, tuple[Place, ...]] | None) -> Phase:
+def _phase(
+    found: Mapping[str, str], released: tuple[int, tuple[NodeAllocation, ...]] | None
+) -> JobPhase:
     state = found["JobState"]
     if state in _WAITS:
         restarts = int(found.get("Restarts", "0"))
         waits_to_start = released is not None and released[0] == restarts and not _is_held(found)
-        return Phase.STARTING if waits_to_start else Phase.HELD
-    return _PHASES.get(state, Phase.FAILED)
+        return JobPhase.STARTING if waits_to_start else JobPhase.HELD
+    return _PHASES.get(state, JobPhase.FAILED)
 
 
 def _starts(
-    found: Mapping[str, str], phase: Phase, released: tuple[int, tuple[Place, ...]] | None
+    found: Mapping[str, str],
+    phase: JobPhase,
+    released: tuple[int, tuple[NodeAllocation, ...]] | None,
 ) -> int:
     """Return how often a job was started; one that is being requeued counts as before."""
     restarts = int(found.get("Restarts", "0"))
-    if phase == Phase.HELD:
+    if phase == JobPhase.HELD:
         return restarts
     return released[0] + 1 if released else restarts + 1
 
@@ -368,7 +380,7 @@ def _is_held(found: Mapping[str, str]) -> bool:
 
 
 def _is_on_nodes(found: Mapping[str, str]) -> bool:
-    return _PHASES.get(found["JobState"]) in ON_NODES
+    return _PHASES.get(found["JobState"]) in PHASES_ON_NODES
 
 
 def _runs_free(line: str) -> bool:
@@ -377,13 +389,13 @@ def _runs_free(line: str) -> bool:
 
 
 def _places(
-    line: str, state: str, phase: Phase, released: tuple[int, tuple[Place, ...]] | None
-) -> tuple[Place, ...]:
+    line: str, state: str, phase: JobPhase, released: tuple[int, tuple[NodeAllocation, ...]] | None
+) -> tuple[NodeAllocation, ...]:
     """Return what a job holds; one that is completing holds only what Slurm still says."""
-    if phase == Phase.HELD:
+    if phase == JobPhase.HELD:
         return ()
     planned = released[1] if released else ()
-    if phase != Phase.RUNNING:
+    if phase != JobPhase.RUNNING:
         return planned
     held = parse.places(line)
     shown = state == "COMPLETING" or any(place.gpus for place in held) or not planned

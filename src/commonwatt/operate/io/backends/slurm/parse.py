@@ -10,7 +10,7 @@ import re
 from datetime import datetime
 from functools import lru_cache
 
-from commonwatt.operate.domain.cluster import NodeSeen, NodeState, Place
+from commonwatt.operate.domain.cluster import NodeAllocation, NodeState, ObservedNode
 
 _FIELD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9/:&_-]*)=(\S*)")
 _DETAIL = re.compile(r"\sNodes=(\S+) CPU_IDs=\S* Mem=\S* GRES=(\S*)")
@@ -57,7 +57,7 @@ def _numbers(ranges: str) -> list[str]:
     return found
 
 
-def places(line: str) -> tuple[Place, ...]:
+def places(line: str) -> tuple[NodeAllocation, ...]:
     """Return what a running job holds, node by node.
 
     >>> held = places("JobId=1 Nodes=n[1-2] CPU_IDs=0 Mem=0 GRES=gpu:a100:2(IDX:0,3) MinCPUs=1")
@@ -65,7 +65,7 @@ def places(line: str) -> tuple[Place, ...]:
     [('n1', (0, 3)), ('n2', (0, 3))]
     """
     return tuple(
-        Place(node, _indices(gres))
+        NodeAllocation(node, _indices(gres))
         for names, gres in _DETAIL.findall(line)
         for node in hosts(names)
     )
@@ -118,7 +118,7 @@ def exit_code(text: str) -> int | None:
     return 128 + int(number) if number not in ("", "0") else int(code)
 
 
-def node(line: str) -> NodeSeen:
+def node(line: str) -> ObservedNode:
     """Return one node of `show node`.
 
     >>> node("NodeName=n1 CPUTot=64 Gres=gpu:8 RealMemory=1024 State=IDLE+DRAIN").state
@@ -127,7 +127,7 @@ def node(line: str) -> NodeSeen:
     found = fields(line)
     counts = _COUNT.findall(found.get("Gres", ""))
     reason = _REASON.search(line)
-    return NodeSeen(
+    return ObservedNode(
         name=found["NodeName"],
         gpus=sum(int(count) for _, count in counts),
         gpu_type=next((kind for kind, _ in counts if kind), "any"),

@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping
 
 from commonwatt.core.messages import Message
-from commonwatt.operate.domain.errors import EngineError
+from commonwatt.operate.domain.errors import BackendError
 
 PROMPT = b"scontrol: "
 _FAULTS = ("error:", "slurm_load")
 
 
-class Scontrol:
+class ScontrolProcess:
     """A running `scontrol`, started anew when it has died.
 
     Args:
@@ -28,7 +28,7 @@ class Scontrol:
         self.env, self.wait_s = dict(env), wait_s
         self._child: subprocess.Popen[bytes] | None = None
 
-    def ask(self, question: str) -> str:
+    def query(self, question: str) -> str:
         """Return what `scontrol` answers.
 
         Raises:
@@ -37,10 +37,10 @@ class Scontrol:
         body = self._answer(question).partition("\n")[2]  # the first line repeats the question
         first = body.lstrip().partition("\n")[0]
         if any(fault in first for fault in _FAULTS):
-            raise EngineError(f"scontrol {_verb(question)}", found=first[:300])
+            raise BackendError(f"scontrol {_verb(question)}", found=first[:300])
         return body
 
-    def tell(self, order: str) -> None:
+    def command(self, order: str) -> None:
         """Have `scontrol` do something, which it does without a word.
 
         Raises:
@@ -48,7 +48,7 @@ class Scontrol:
         """
         said = self._answer(order).partition("\n")[2].strip()
         if said:
-            raise EngineError(f"scontrol {_verb(order)}", found=said.splitlines()[0][:300])
+            raise BackendError(f"scontrol {_verb(order)}", found=said.splitlines()[0][:300])
 
     def close(self) -> None:
         """End the child."""
@@ -68,7 +68,7 @@ class Scontrol:
             return self._until_prompt(child).decode(errors="replace")
         except (OSError, TimeoutError) as error:
             self.close()
-            raise EngineError(
+            raise BackendError(
                 f"scontrol {_verb(question)}",
                 found=Message("no answer ({kind})", {"kind": type(error).__name__}),
                 wanted=Message("a Slurm control daemon that answers"),
@@ -78,7 +78,7 @@ class Scontrol:
         if self._child is None or self._child.poll() is not None:
             self.close()
             self._child = subprocess.Popen(  # noqa: S603  # no word of it comes from outside
-                [program("scontrol"), "--oneliner", "--details"],
+                [find_program("scontrol"), "--oneliner", "--details"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -109,7 +109,7 @@ def _verb(question: str) -> str:
     return " ".join(question.split()[:2])
 
 
-def program(name: str) -> str:
+def find_program(name: str) -> str:
     """Return where a program of Slurm lies.
 
     Raises:
@@ -117,7 +117,7 @@ def program(name: str) -> str:
     """
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if found is None:
-        raise EngineError(
+        raise BackendError(
             name,
             found=Message("not installed"),
             remedy=Message("Install Slurm's client programs (slurm-client) on this machine."),

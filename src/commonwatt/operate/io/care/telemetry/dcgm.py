@@ -14,7 +14,7 @@ from typing import Final
 
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import TelemetryError
-from commonwatt.operate.domain.care.findings import Sample
+from commonwatt.operate.domain.care.findings import TelemetrySample
 
 FIELDS: Final = {
     100: ("DCGM_FI_DEV_SM_CLOCK", "SMCLK"),
@@ -37,7 +37,7 @@ _MISSING: Final = frozenset({"N/A", "-", "nan"})
 
 def parse_dmon(
     text: str, *, node: str, at_s: float, step_s: float = 1.0, fields: Sequence[int] = ()
-) -> list[Sample]:
+) -> list[TelemetrySample]:
     r"""Return the samples in what `dcgmi dmon` printed.
 
     Args:
@@ -58,7 +58,9 @@ def parse_dmon(
     return list(_rows(text, names, node, at_s, step_s))
 
 
-def _rows(text: str, names: list[str], node: str, at_s: float, step_s: float) -> Iterator[Sample]:
+def _rows(
+    text: str, names: list[str], node: str, at_s: float, step_s: float
+) -> Iterator[TelemetrySample]:
     seen: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
@@ -93,12 +95,12 @@ def _device(words: list[str]) -> tuple[str, list[str]]:
 
 def _values(
     values: list[str], names: list[str], device: str, node: str, at_s: float, line: int
-) -> Iterator[Sample]:
+) -> Iterator[TelemetrySample]:
     for name, text in zip(names, values, strict=True):
         if text in _MISSING:
             continue
         try:
-            yield Sample(at_s, node, name, float(text), device)
+            yield TelemetrySample(at_s, node, name, float(text), device)
         except ValueError:
             raise TelemetryError(
                 f"line {line:,}, {name}", wanted=Message("a number or N/A")

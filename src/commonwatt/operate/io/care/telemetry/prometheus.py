@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import TelemetryError
-from commonwatt.operate.domain.care.findings import Sample
+from commonwatt.operate.domain.care.findings import TelemetrySample
 
 NODE_LABELS: Final = ("Hostname", "hostname", "node", "nodename", "instance")
 DEVICE_LABELS: Final = ("gpu", "device", "port", "chip")
@@ -28,7 +28,7 @@ _ESCAPED: Final = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 _MOST_BYTES: Final = 64 << 20
 
 
-def parse_exposition(text: str, *, at_s: float, node: str = "") -> list[Sample]:
+def parse_exposition(text: str, *, at_s: float, node: str = "") -> list[TelemetrySample]:
     r"""Return the samples of an exporter's page.
 
     Args:
@@ -46,7 +46,9 @@ def parse_exposition(text: str, *, at_s: float, node: str = "") -> list[Sample]:
     return list(_samples(text, at_s, node))
 
 
-def scrape(url: str, *, at_s: float, node: str = "", timeout_s: float = 5.0) -> list[Sample]:
+def scrape(
+    url: str, *, at_s: float, node: str = "", timeout_s: float = 5.0
+) -> list[TelemetrySample]:
     """Return the samples of the page at `url`, which must be http or https.
 
     Raises:
@@ -55,7 +57,7 @@ def scrape(url: str, *, at_s: float, node: str = "", timeout_s: float = 5.0) -> 
     return parse_exposition(_get(url, timeout_s), at_s=at_s, node=node or _host(url))
 
 
-def query(server: str, expression: str, *, timeout_s: float = 5.0) -> list[Sample]:
+def query(server: str, expression: str, *, timeout_s: float = 5.0) -> list[TelemetrySample]:
     """Return the answer of a Prometheus server to an instant query.
 
     Raises:
@@ -72,7 +74,7 @@ def query(server: str, expression: str, *, timeout_s: float = 5.0) -> list[Sampl
         ) from None
 
 
-def _samples(text: str, at_s: float, node: str) -> Iterator[Sample]:
+def _samples(text: str, at_s: float, node: str) -> Iterator[TelemetrySample]:
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
@@ -105,13 +107,15 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _sample(name: str, labels: Mapping[str, str], value: float, at_s: float, node: str) -> Sample:
+def _sample(
+    name: str, labels: Mapping[str, str], value: float, at_s: float, node: str
+) -> TelemetrySample:
     whose = next((labels[key] for key in NODE_LABELS if key in labels), node)
     device = next((labels[key] for key in DEVICE_LABELS if key in labels), "")
-    return Sample(at_s, whose.split(":")[0], name, value, device)
+    return TelemetrySample(at_s, whose.split(":")[0], name, value, device)
 
 
-def _vector_sample(one: Mapping[str, Any]) -> Sample:
+def _vector_sample(one: Mapping[str, Any]) -> TelemetrySample:
     labels = cast("dict[str, str]", one["metric"])
     at_s, value = one["value"]
     number = _number(str(value))

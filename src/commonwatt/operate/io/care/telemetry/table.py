@@ -16,7 +16,7 @@ import polars as pl
 
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import TelemetryError
-from commonwatt.operate.domain.care.findings import Sample
+from commonwatt.operate.domain.care.findings import TelemetrySample
 
 LONG: Final = ("at_s", "node", "signal", "value")
 _LABEL: Final = "label"
@@ -37,7 +37,7 @@ class NodeSeries:
     label: npt.NDArray[np.int64] | None = None
 
 
-def load_samples(path: Path) -> list[Sample]:
+def load_samples(path: Path) -> list[TelemetrySample]:
     """Return the samples of a long table (CSV or Parquet), in order of time.
 
     Raises:
@@ -54,7 +54,7 @@ def load_samples(path: Path) -> list[Sample]:
     if "device" not in frame.columns:
         frame = frame.with_columns(pl.lit("").alias("device"))
     typed = _typed(path, frame).sort("at_s", maintain_order=True)
-    return [Sample(*row) for row in typed.rows()]
+    return [TelemetrySample(*row) for row in typed.rows()]
 
 
 def load_series(path: Path) -> NodeSeries:

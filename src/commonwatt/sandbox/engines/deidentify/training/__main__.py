@@ -14,16 +14,20 @@ from commonwatt.core.seeds import stream
 from commonwatt.sandbox.engines.deidentify.lists import weights_file
 from commonwatt.sandbox.engines.deidentify.names import find_chinese_names
 from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
-from commonwatt.sandbox.engines.deidentify.tagger import Weights, save_weights
+from commonwatt.sandbox.engines.deidentify.tagger import TaggerWeights, save_weights
 from commonwatt.sandbox.engines.deidentify.tokens import tokenise
 from commonwatt.sandbox.engines.deidentify.training.corpus import documents
-from commonwatt.sandbox.engines.deidentify.training.learn import learn, lesson, right_tags
+from commonwatt.sandbox.engines.deidentify.training.learn import (
+    learn_weights,
+    right_tags,
+    training_arrays,
+)
 
 _SEED = 20261123
 _UNLISTED_SHARE = 0.25
 
 
-def train(count: int, rounds: int) -> Weights:
+def train(count: int, rounds: int) -> TaggerWeights:
     """Return weights learned from `count` documents read `rounds` times."""
     unlisted = stream(_SEED, "unlisted").random(count) < _UNLISTED_SHARE
     read = [
@@ -36,7 +40,7 @@ def train(count: int, rounds: int) -> Weights:
          right_tags(tokens, one.findings))
         for i, one in enumerate(documents(count, _SEED, held_out=False))
     ]  # fmt: skip
-    return learn(lesson(read), rounds=rounds, seed=_SEED)
+    return learn_weights(training_arrays(read), rounds=rounds, seed=_SEED)
 
 
 def main() -> None:

@@ -10,32 +10,32 @@ from functools import cache
 from typing import Final
 
 from commonwatt.core.seeds import stream
-from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.lists import templates_folder
 from commonwatt.sandbox.engines.deidentify.training.fillers import fillers
 from commonwatt.sandbox.engines.deidentify.training.grammar import (
-    Choice,
-    Grammar,
     Piece,
+    TemplateChoice,
+    TemplateGrammar,
     parse_rules,
     parse_template,
 )
 
 LABELS: Final = {
-    **dict.fromkeys(("person", "given", "surname", "zh", "zhs", "zhen", "drname"), Label.NAME),
-    **dict.fromkeys(("hkname", "cnname", "world", "hanname", "anyname"), Label.NAME),
-    **dict.fromkeys(("address", "addresslines", "street", "crossing"), Label.ADDRESS),
-    **dict.fromkeys(("hkaddress", "addr"), Label.ADDRESS),
-    **dict.fromkeys(("zip", "city", "country", "citycap"), Label.PLACE),
-    **dict.fromkeys(("org", "orgcap"), Label.ORGANISATION),
-    **dict.fromkeys(("hospital", "hosp", "oah"), Label.HOSPITAL),
-    **dict.fromkeys(("date", "year"), Label.DATE),
-    "phone": Label.PHONE,
-    **dict.fromkeys(("mrn", "id", "hkid", "cnid", "twid", "anyid"), Label.MRN),
-    **dict.fromkeys(("card", "iban", "ssn", "ip"), Label.OTHER_NUMBER),
-    "email": Label.EMAIL,
-    "url": Label.URL,
-    "old": Label.AGE_OVER_89,
+    **dict.fromkeys(("person", "given", "surname", "zh", "zhs", "zhen", "drname"), IdentifierLabel.NAME),
+    **dict.fromkeys(("hkname", "cnname", "world", "hanname", "anyname"), IdentifierLabel.NAME),
+    **dict.fromkeys(("address", "addresslines", "street", "crossing"), IdentifierLabel.ADDRESS),
+    **dict.fromkeys(("hkaddress", "addr"), IdentifierLabel.ADDRESS),
+    **dict.fromkeys(("zip", "city", "country", "citycap"), IdentifierLabel.PLACE),
+    **dict.fromkeys(("org", "orgcap"), IdentifierLabel.ORGANISATION),
+    **dict.fromkeys(("hospital", "hosp", "oah"), IdentifierLabel.HOSPITAL),
+    **dict.fromkeys(("date", "year"), IdentifierLabel.DATE),
+    "phone": IdentifierLabel.PHONE,
+    **dict.fromkeys(("mrn", "id", "hkid", "cnid", "twid", "anyid"), IdentifierLabel.MRN),
+    **dict.fromkeys(("card", "iban", "ssn", "ip"), IdentifierLabel.OTHER_NUMBER),
+    "email": IdentifierLabel.EMAIL,
+    "url": IdentifierLabel.URL,
+    "old": IdentifierLabel.AGE_OVER_89,
 }  # fmt: skip
 """The kind of identifier that fills a slot."""
 
@@ -50,38 +50,38 @@ _SHARES: Final = (0.34, 0.52, 0.86)
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class TrainingDocument:
     """A text, its identifiers, and the templates that wrote it."""
 
     text: str
-    findings: tuple[Finding, ...]
+    findings: tuple[IdentifierSpan, ...]
     templates: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TemplateFamily:
     """Templates of one family and the grammar of their slots."""
 
     name: str
-    templates: tuple[Choice, ...]
-    grammar: Grammar
+    templates: tuple[TemplateChoice, ...]
+    grammar: TemplateGrammar
     both_scripts: bool
 
 
 @cache
-def sources(low: float, high: float) -> tuple[Source, ...]:
+def template_families(low: float, high: float) -> tuple[TemplateFamily, ...]:
     """Return all families, with names drawn from a part of each list."""
     return tuple(_source(templates, rules, (low, high)) for templates, rules in _FAMILIES)
 
 
-def _source(templates: str, rules: str, share: tuple[float, float]) -> Source:
+def _source(templates: str, rules: str, share: tuple[float, float]) -> TemplateFamily:
     folder = templates_folder()
     shared, digits = parse_rules((folder / "common.txt").read_text(encoding="utf-8"))
     own, more = parse_rules((folder / rules).read_text(encoding="utf-8"))
-    grammar = Grammar(shared | own, digits | more, fillers(share), frozenset(LABELS))
+    grammar = TemplateGrammar(shared | own, digits | more, fillers(share), frozenset(LABELS))
     lines = (folder / templates).read_text(encoding="utf-8").splitlines()
     parsed = tuple(parse_template(line) for line in lines)
-    return Source(templates.removesuffix(".txt"), parsed, grammar, templates == "zh.txt")
+    return TemplateFamily(templates.removesuffix(".txt"), parsed, grammar, templates == "zh.txt")
 
 
 def is_held_out(template: int) -> bool:
@@ -91,17 +91,17 @@ def is_held_out(template: int) -> bool:
 
 def documents(
     count: int, seed: int, *, held_out: bool, names: tuple[float, float] = (0.0, 0.8)
-) -> Iterator[Document]:
+) -> Iterator[TrainingDocument]:
     """Yield documents from templates for training, or from those held out."""
     chance = random.Random(int(stream(seed, "documents").integers(2**63)))  # noqa: S311  no secret
-    families = sources(*names)
+    families = template_families(*names)
     for _ in range(count):
         source = families[bisect(_SHARES, chance.random())]
         chosen = [i for i in range(len(source.templates)) if is_held_out(i) == held_out]
         yield _document(source, chosen, chance)
 
 
-def _document(source: Source, chosen: list[int], chance: random.Random) -> Document:
+def _document(source: TemplateFamily, chosen: list[int], chance: random.Random) -> TrainingDocument:
     pieces: list[Piece] = []
     used: list[str] = []
     for _ in range(1 + int(4 * chance.random() ** 2)):
@@ -118,10 +118,10 @@ def _document(source: Source, chosen: list[int], chance: random.Random) -> Docum
         pieces += _as_sentence(source.grammar.write(source.templates[index], chance), chance)
         used.append(f"{source.name}:{index}")
     text, findings = _joined(_restyled(pieces, source, chance))
-    return Document(text, findings, tuple(used))
+    return TrainingDocument(text, findings, tuple(used))
 
 
-def _restyled(pieces: list[Piece], source: Source, chance: random.Random) -> list[Piece]:
+def _restyled(pieces: list[Piece], source: TemplateFamily, chance: random.Random) -> list[Piece]:
     """Return pieces in simplified characters, small letters or capitals, now and then."""
     roll = chance.random()
     if source.both_scripts:
@@ -141,9 +141,9 @@ def _as_sentence(pieces: list[Piece], chance: random.Random) -> list[Piece]:
     return [(text[:1].upper() + text[1:], kind), *pieces[1:]]
 
 
-def _joined(pieces: list[Piece]) -> tuple[str, tuple[Finding, ...]]:
+def _joined(pieces: list[Piece]) -> tuple[str, tuple[IdentifierSpan, ...]]:
     text = ""
-    findings: list[Finding] = []
+    findings: list[IdentifierSpan] = []
     for part, kind in pieces:
         if kind and part.strip():
             label = LABELS[kind]
@@ -152,7 +152,7 @@ def _joined(pieces: list[Piece]) -> tuple[str, tuple[Finding, ...]]:
             last = findings[-1] if findings else None
             if last and last.label is label and not text[last.end : start].strip():
                 start = findings.pop().start
-            findings.append(Finding(start, end, label))
+            findings.append(IdentifierSpan(start, end, label))
         text += part
     return text, tuple(findings)
 

@@ -19,7 +19,7 @@ Filler = Callable[[random.Random], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class TemplateSlot:
     """A place that is filled anew each time; `case` is one of `^!_` or nothing."""
 
     name: str
@@ -27,20 +27,20 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TemplateChoice:
     """Alternatives, of which one is taken."""
 
     options: tuple[tuple[Node, ...], ...]
 
 
-Node = str | Slot | Choice
+Node = str | TemplateSlot | TemplateChoice
 Piece = tuple[str, str]
 """Text and the name of the labelled slot that it filled, or nothing."""
 
 _SPECIAL: Final = re.compile(r"[\[\]{|]|[^\[\]{|]+")
 
 
-def parse_template(text: str) -> Choice:
+def parse_template(text: str) -> TemplateChoice:
     """Return the template that `text` writes; ` | ` or `|` parts alternatives at the top.
 
     >>> len(parse_template("[a|b] {person}").options)
@@ -49,7 +49,7 @@ def parse_template(text: str) -> Choice:
     options, at = _options(text.replace("\\n", "\n"), 0)
     if at != len(text.replace("\\n", "\n")):
         raise ValueError(text)
-    return Choice(options)
+    return TemplateChoice(options)
 
 
 def _options(text: str, at: int) -> tuple[tuple[tuple[Node, ...], ...], int]:
@@ -68,12 +68,12 @@ def _options(text: str, at: int) -> tuple[tuple[tuple[Node, ...], ...], int]:
 def _node(text: str, at: int) -> tuple[Node, int]:
     if text[at] == "[":
         options, end = _options(text, at + 1)
-        return Choice(options), end + 1
+        return TemplateChoice(options), end + 1
     if text[at] == "{":
         end = text.index("}", at)
         name = text[at + 1 : end]
         case = name[0] if name[0] in "^!_" else ""
-        return Slot(name.removeprefix(case), case), end + 1
+        return TemplateSlot(name.removeprefix(case), case), end + 1
     match = _SPECIAL.match(text, at)
     if match is None:
         raise ValueError(text)
@@ -81,7 +81,7 @@ def _node(text: str, at: int) -> tuple[Node, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Grammar:
+class TemplateGrammar:
     """What every slot may be filled with.
 
     Args:
@@ -91,25 +91,25 @@ class Grammar:
         labelled: Slots whose text is an identifier.
     """
 
-    rules: Mapping[str, Choice]
+    rules: Mapping[str, TemplateChoice]
     patterns: frozenset[str]
     fillers: Mapping[str, Filler]
     labelled: frozenset[str]
 
-    def write(self, template: Choice, chance: random.Random) -> list[Piece]:
+    def write(self, template: TemplateChoice, chance: random.Random) -> list[Piece]:
         """Return one text of `template`, piece by piece."""
         return list(self._fill(template, chance, ""))
 
     def _fill(self, node: Node, chance: random.Random, label: str) -> Iterator[Piece]:
         if isinstance(node, str):
             yield node, label
-        elif isinstance(node, Choice):
+        elif isinstance(node, TemplateChoice):
             for part in node.options[int(chance.random() * len(node.options))]:
                 yield from self._fill(part, chance, label)
         else:
             yield from self._slot(node, chance, label)
 
-    def _slot(self, slot: Slot, chance: random.Random, label: str) -> Iterator[Piece]:
+    def _slot(self, slot: TemplateSlot, chance: random.Random, label: str) -> Iterator[Piece]:
         inner = label or (slot.name if slot.name in self.labelled else "")
         if slot.name in self.fillers:
             pieces = [(self.fillers[slot.name](chance), inner)]
@@ -135,16 +135,16 @@ def _cased(pieces: list[Piece], case: str) -> list[Piece]:
     return [(text.upper() if case == "!" else text.lower(), kind) for text, kind in pieces]
 
 
-def parse_rules(text: str) -> tuple[dict[str, Choice], frozenset[str]]:
+def parse_rules(text: str) -> tuple[dict[str, TemplateChoice], frozenset[str]]:
     """Return alternatives by name, and the names whose digits are still to be drawn."""
-    rules: dict[str, Choice] = {}
+    rules: dict[str, TemplateChoice] = {}
     patterns: set[str] = set()
     for line in text.splitlines():
         name, _, body = line.partition(":")
         if name.endswith("#"):
             patterns.add(name.removesuffix("#"))
         options = parse_template(body).options
-        rules[name.removesuffix("#")] = Choice(tuple(_weighed(options)))
+        rules[name.removesuffix("#")] = TemplateChoice(tuple(_weighed(options)))
     return rules, frozenset(patterns)
 
 

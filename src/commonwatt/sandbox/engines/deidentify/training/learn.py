@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from commonwatt.core.jit import njit
-from commonwatt.sandbox.domain.findings import Finding, Label
+from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.tagger import (
     KINDS,
     TAGS,
     Atoms,
-    Weights,
+    TaggerWeights,
     hashed_features,
 )
-from commonwatt.sandbox.engines.deidentify.tokens import Tokens
+from commonwatt.sandbox.engines.deidentify.tokens import TokenisedText
 
 FORBIDDEN: Final = -1_000_000
 _SIZE: Final = 1 << 20
@@ -34,18 +34,18 @@ _LEAST: Final = 3
 _MARGIN: Final = 2.0
 """By how much right tags should win [points]."""
 _MISSED: Final = {
-    Label.NAME: 5.0, Label.ADDRESS: 3.0, Label.HOSPITAL: 3.0, Label.DATE: 3.0,
-    Label.PHONE: 4.0, Label.MRN: 4.0, Label.OTHER_NUMBER: 4.0,
+    IdentifierLabel.NAME: 5.0, IdentifierLabel.ADDRESS: 3.0, IdentifierLabel.HOSPITAL: 3.0, IdentifierLabel.DATE: 3.0,
+    IdentifierLabel.PHONE: 4.0, IdentifierLabel.MRN: 4.0, IdentifierLabel.OTHER_NUMBER: 4.0,
 }  # fmt: skip
 """What a missed identifier costs [points]."""
-_FALSE: Final = {Label.ORGANISATION: 4.0, Label.PLACE: 3.0}
+_FALSE: Final = {IdentifierLabel.ORGANISATION: 4.0, IdentifierLabel.PLACE: 3.0}
 """What a false one costs: companies and places look like titles and headings [points]."""
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingArrays:
     """Documents as arrays, end to end.
 
     Args:
@@ -59,7 +59,7 @@ class Lesson:
     bounds: npt.NDArray[np.int64]
 
 
-def right_tags(tokens: Tokens, findings: Iterable[Finding]) -> list[int]:
+def right_tags(tokens: TokenisedText, findings: Iterable[IdentifierSpan]) -> list[int]:
     """Return the tags that say `findings`; kinds that the tagger does not learn are outside."""
     tags = [0] * len(tokens.starts)
     for found in findings:
@@ -72,14 +72,16 @@ def right_tags(tokens: Tokens, findings: Iterable[Finding]) -> list[int]:
     return tags
 
 
-def lesson(read: Sequence[tuple[Tokens, list[int]]]) -> Lesson:
+def training_arrays(read: Sequence[tuple[TokenisedText, list[int]]]) -> TrainingArrays:
     """Return documents as arrays."""
     bounds = np.cumsum([0, *(len(tags) for _, tags in read)])
     atoms = np.concatenate([tokens.atoms for tokens, _ in read])
-    return Lesson(atoms, np.concatenate([np.array(t, dtype=np.int64) for _, t in read]), bounds)
+    return TrainingArrays(
+        atoms, np.concatenate([np.array(t, dtype=np.int64) for _, t in read]), bounds
+    )
 
 
-def learn(taught: Lesson, *, rounds: int, seed: int) -> Weights:
+def learn_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> TaggerWeights:
     """Return weights after reading every document `rounds` times.
 
     Args:
@@ -180,7 +182,7 @@ def _study(
             moves_total[before_guess, guess[i]] -= step
 
 
-def _rounded(points: Floats, moves: Floats) -> Weights:
+def _rounded(points: Floats, moves: Floats) -> TaggerWeights:
     """Return weights as bytes: the largest become 127, and what rounds to nought goes."""
     scale = 127.0 / float(np.quantile(np.abs(points[points != 0]), 0.9995))
     whole = np.clip(np.rint(points * scale), -127, 127).astype(np.int8)
@@ -188,4 +190,4 @@ def _rounded(points: Floats, moves: Floats) -> Weights:
     forbidden = moves <= FORBIDDEN / 2
     kept = np.rint(np.where(forbidden, 0, moves * scale)).astype(np.int64)
     kept[forbidden] = FORBIDDEN
-    return Weights(whole, kept)
+    return TaggerWeights(whole, kept)
