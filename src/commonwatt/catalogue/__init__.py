@@ -1,5 +1,7 @@
-"""What figures and columns are: for now their units, and the one way to read and write them.
+"""What figures and columns are: label, unit, meaning, form and formula, said once.
 
-Every wing reads and prints units through this package, so that a spelling that
-one of them knows is known to all. It stands below the wings and imports only `core`.
+`measures` says what a figure is and how it is written, `tables` what a table holds, `shared`
+what several wings name, and `collect` gathers what every wing declares beside its domain.
+`units` is the one way to read and write a unit. This stands below the wings and imports only
+`core`.
 """

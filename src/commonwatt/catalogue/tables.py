@@ -1,14 +1,19 @@
-"""What a table holds: one line a column, with its unit and meaning."""
+"""What a table holds: one line a column, with its unit and meaning; tables are checked by it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import polars as pl
 
+from commonwatt.catalogue.errors import CatalogueError
+from commonwatt.catalogue.measures import TableColumn
 from commonwatt.core.errors import TableError, cell_location
 from commonwatt.core.messages import Message
+
+__all__ = ["TableColumn", "TableSchema"]
 
 _KINDS: Final = {
     "text": pl.String,
@@ -18,16 +23,6 @@ _KINDS: Final = {
     "instant": pl.Datetime("us", "UTC"),
     "date": pl.Date,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """One column: `kind` is text, count, number, flag, instant or date."""
-
-    name: str
-    kind: str
-    unit: str
-    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +39,95 @@ class TableSchema:
         Raises:
             TableError: A column is missing, unknown or of the wrong type.
 
-        >>> t = Table("t", "a table", (Column("wait_s", "number", "s", "wait"),))
+        >>> t = TableSchema("t", "a table", (TableColumn("wait_s", "number", "s", "wait"),))
         >>> t.frame(wait_s=[1, 2])["wait_s"].to_list()
         [1.0, 2.0]
         """
-        wanted = [column.name for column in self.columns]
-        if set(columns) != set(wanted):
-            raise TableError(
-                cell_location(self.name),
-                found=Message("columns {names}", {"names": ", ".join(columns)}),
-                wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
-            )
+        self._check_names(columns)
         series = [_series(column, columns[column.name]) for column in self.columns]
         return pl.DataFrame(series)
+
+    def from_rows(self, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+        """Return a data frame of rows, each of which holds exactly these columns.
+
+        Raises:
+            TableError: A row lacks a column or has another one.
+
+        >>> t = TableSchema("t", "a table", (TableColumn("wait_s", "number", "s", "wait"),))
+        >>> t.from_rows([{"wait_s": 1}]).rows()
+        [(1.0,)]
+        """
+        kept = list(rows)
+        for row in kept:
+            self._check_names(row)
+        return self.frame(
+            **{column.name: [row[column.name] for row in kept] for column in self.columns}
+        )
+
+    def checked(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return `frame` where its columns are exactly these, and refuse any other.
+
+        A column without a single value has no type of its own and takes the declared one.
+
+        Raises:
+            CatalogueError: Names, order or types differ from what is declared: a bug.
+        """
+        wanted = [column.name for column in self.columns]
+        if frame.columns != wanted:
+            raise CatalogueError(
+                cell_location(self.name),
+                found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
+                wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
+            )
+        return frame.with_columns(_checked(self.name, column, frame) for column in self.columns)
+
+    def column(self, name: str) -> TableColumn:
+        """Return the column of that name.
+
+        Raises:
+            CatalogueError: The table has no such column.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise CatalogueError(
+            self.name,
+            found=Message("columns {names}", {"names": name}),
+            wanted=Message(
+                "columns {names}", {"names": ", ".join(column.name for column in self.columns)}
+            ),
+        )
+
+    def named(self, name: str, *more: TableColumn, meaning: str = "") -> TableSchema:
+        """Return this table under another name, with more columns at its end."""
+        columns = (*self.columns, *more)
+        return replace(self, name=name, columns=columns, meaning=meaning or self.meaning)
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        wanted = [column.name for column in self.columns]
+        if set(names) != set(wanted):
+            raise TableError(
+                cell_location(self.name),
+                found=Message("columns {names}", {"names": ", ".join(names)}),
+                wanted=Message("columns {names}", {"names": ", ".join(wanted)}),
+            )
 
 
 def _series(column: TableColumn, values: Any) -> pl.Series:
     return pl.Series(column.name, values, strict=False).cast(_KINDS[column.kind])
+
+
+def _checked(table: str, column: TableColumn, frame: pl.DataFrame) -> pl.Series:
+    series, wanted = frame[column.name], _KINDS[column.kind]
+    if series.dtype == wanted:
+        return series
+    if series.dtype == pl.Null or (series.dtype.is_integer() and column.kind in _WIDER):
+        return series.cast(wanted)
+    raise CatalogueError(
+        cell_location(table, column=column.name),
+        found=Message("values of the type {type}", {"type": str(series.dtype)}),
+        wanted=Message("values of the type {type}", {"type": column.kind}),
+    )
+
+
+_WIDER: Final = frozenset({"count", "number"})  # a whole number fits in both

@@ -1,6 +1,7 @@
 """A report: one HTML page that carries everything, readable on screen and paper.
 
-Wings hand over `Section`s; `render` writes the page in the reader's language.
+Wings hand over `ReportSection`s, whose facts and tables `fact` and `shown_table` build
+from the catalogue; `render` writes the page in the reader's language.
 """
 
 from commonwatt.report.model import (
@@ -12,6 +13,7 @@ from commonwatt.report.model import (
     ReportTable,
 )
 from commonwatt.report.render import render
+from commonwatt.report.shown import fact, shown_table
 
 __all__ = [
     "FigureOrigin",
@@ -20,5 +22,7 @@ __all__ = [
     "ReportFigure",
     "ReportSection",
     "ReportTable",
+    "fact",
     "render",
+    "shown_table",
 ]

@@ -1,0 +1,272 @@
+"""What a figure is: its label, unit, meaning, form and formula, said once.
+
+A wing declares its measures in `<wing>/domain/measures.py`; tables, headings, facts, JSON,
+charts, dossiers and the printed reference read them there. Nothing is computed here, and
+nothing is parsed before a value is written, because every command imports this module.
+
+>>> from commonwatt.core.messages import Message
+>>> wait = Measure("wait_mean", Message("Queue delay, mean"), "s", Message("Start − submit"), HOURS)
+>>> heading(wait), written(17748.0, wait), cell(17748.0, wait)
+('Queue delay, mean [h]', '4.93 h', '4.93')
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final, TypeGuard
+
+from commonwatt.catalogue.errors import CatalogueError
+from commonwatt.catalogue.units import convert, format_quantity, format_unit, parse_unit
+from commonwatt.core.messages import Message
+
+ABSENT: Final = "–"
+CURRENCY: Final = "{currency}"  # stands in a unit for the money that a run's country counts in
+YES, NO = Message("yes"), Message("no")
+
+
+class FormKind(StrEnum):
+    """Kinds of value; a table stores each under the same word."""
+
+    TEXT = "text"
+    FLAG = "flag"
+    DATE = "date"
+    INSTANT = "instant"
+    COUNT = "count"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a value is written for people.
+
+    Args:
+        kind: What kind of value it is.
+        digits: Decimals; four digits that matter where none is said.
+        unit: The unit that people are shown; that of the measure where none is said.
+        signed: Whether a rise carries its plus, as a change does.
+
+    >>> SHARE.with_digits(2).shown_in("% of GDP")
+    Form(kind=<FormKind.NUMBER: 'number'>, digits=2, unit='% of GDP', signed=False)
+    """
+
+    kind: FormKind
+    digits: int | None = None
+    unit: str = ""
+    signed: bool = False
+
+    def with_digits(self, digits: int) -> Form:
+        """Return this form with another number of decimals."""
+        return replace(self, digits=digits)
+
+    def shown_in(self, unit: str) -> Form:
+        """Return this form with another unit that people are shown."""
+        return replace(self, unit=unit)
+
+
+TEXT: Final = Form(FormKind.TEXT)
+FLAG: Final = Form(FormKind.FLAG)
+DATE: Final = Form(FormKind.DATE)
+INSTANT: Final = Form(FormKind.INSTANT)
+COUNT: Final = Form(FormKind.COUNT, 0)
+NUMBER: Final = Form(FormKind.NUMBER)
+SHARE: Final = Form(FormKind.NUMBER, 1, "%")
+CHANGE: Final = Form(FormKind.NUMBER, 1, "%", signed=True)
+MONEY: Final = Form(FormKind.NUMBER, 2)
+HOURS: Final = Form(FormKind.NUMBER, 2, "h")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure: what it is called, counted in, and how it comes about.
+
+    Args:
+        id: Its name in the catalogue, without a unit: `queue_delay_mean`.
+        label: What people call it; a noun, without its unit.
+        unit: The unit that it is stored in; "" where it has none.
+        meaning: A sentence that fixes the definition.
+        form: How it is written.
+        formula: How it follows from other measures; "" for an input or a plain column.
+    """
+
+    id: str
+    label: Message
+    unit: str
+    meaning: Message
+    form: Form
+    formula: str = ""
+
+    def __hash__(self) -> int:
+        # An id stands once in the catalogue; a label holds a dict and has no hash.
+        return hash(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """One column of a table; its name carries its unit, as in `queue_delay_mean_h`.
+
+    Args:
+        name: Its name in the table.
+        kind: How it is stored: text, count, number, flag, instant or date.
+        unit: The unit that it is stored in.
+        meaning: What it holds.
+        measure: What the catalogue says of it; see `TableColumn.of`.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    measure: Measure | None = None
+
+    @classmethod
+    def of(
+        cls, measure: Measure, name: str = "", *, unit: str = "", kind: str = "", meaning: str = ""
+    ) -> TableColumn:
+        """Return the column that holds a measure.
+
+        Args:
+            measure: What it holds.
+            name: Its name in the table, with its unit; the measure's id where none is said.
+            unit: The unit that this table stores, where it is not the measure's.
+            kind: How it is stored, where the measure's form does not say it: a count whose
+                mean is a number.
+            meaning: What this table adds to the measure's meaning.
+        """
+        stored = kind or measure.form.kind.value
+        said = meaning or measure.meaning.text
+        return cls(name or measure.id, stored, unit or measure.unit, said, measure)
+
+
+Described = Measure | TableColumn
+
+
+def label(of: Described, language: str = "en") -> str:
+    """Return what people call a figure or a column, without its unit."""
+    return _measure(of).label.translate(language)
+
+
+def heading(of: Described, language: str = "en", *, currency: str = "") -> str:
+    """Return the heading of a column or an axis, with the unit that is shown under it.
+
+    Args:
+        of: The figure.
+        language: The reader's language.
+        currency: The money of the run, where the figure is in a country's own.
+
+    >>> from commonwatt.core.messages import Message
+    >>> debt = Measure("debt", Message("Debt"), "{currency} bn", Message("Gross debt"), MONEY)
+    >>> heading(debt, currency="HKD"), written(9.27, debt, currency="HKD")
+    ('Debt [HKD bn]', '9.27 HKD bn')
+    """
+    unit = shown_unit(of, language, currency=currency)
+    text = label(of, language)
+    return f"{text} [{unit}]" if unit else text
+
+
+def shown_unit(of: Described, language: str = "en", *, currency: str = "") -> str:
+    """Return the unit that a figure is shown in, as people read it; "" where it needs none."""
+    unit = _shown(of, currency)
+    return format_unit(unit, language) if _needs_unit(of, unit) else ""
+
+
+def written(value: object, of: Described, language: str = "en", *, currency: str = "") -> str:
+    """Return a value as people read it, with its unit.
+
+    Args:
+        value: The value in the unit that is stored; None where there is none.
+        of: The figure.
+        language: The reader's language.
+        currency: The money of the run, where the figure is in a country's own.
+    """
+    unit = _shown(of, currency)
+    if not _needs_unit(of, unit) or not _is_number(value):
+        return cell(value, of, language, currency=currency)
+    shown = shown_value(value, of, currency=currency)
+    form = _measure(of).form
+    sign = "+" if form.signed and shown > 0 else ""
+    if form.digits is None:
+        return f"{_significant(shown)} {format_unit(unit, language)}"
+    return sign + format_quantity(shown, unit, language, digits=form.digits)
+
+
+def cell(value: object, of: Described, language: str = "en", *, currency: str = "") -> str:
+    """Return a value as it stands under its heading, which says the unit.
+
+    >>> from commonwatt.core.messages import Message
+    >>> use = Measure("use", Message("Utilisation"), "share", Message("Allocated"), SHARE)
+    >>> heading(use), cell(0.934, use), written(0.934, use), cell(None, use)
+    ('Utilisation [%]', '93.4', '93.4 %', '–')
+    """
+    if not _is_number(value):
+        return _plain(value, language)
+    shown, form = shown_value(value, of, currency=currency), _measure(of).form
+    sign = "+" if form.signed and shown > 0 else ""
+    return sign + (_significant(shown) if form.digits is None else f"{shown:,.{form.digits}f}")
+
+
+def shown_value(value: float, of: Described, *, currency: str = "") -> float:
+    """Return a stored value in the unit that people are shown, as a chart draws it."""
+    stored, shown = _stored(of, currency), _shown(of, currency)
+    return float(value) if stored == shown else convert(value, stored or "ratio", shown)
+
+
+def _measure(of: Described) -> Measure:
+    if isinstance(of, Measure):
+        return of
+    if of.measure is None:
+        raise CatalogueError(
+            of.name,
+            found=Message("a column without a measure"),
+            wanted=Message("a column that the catalogue knows"),
+        )
+    return of.measure
+
+
+def _stored(of: Described, currency: str) -> str:
+    return _in_currency(of, of.unit, currency)
+
+
+def _shown(of: Described, currency: str) -> str:
+    return _in_currency(of, _measure(of).form.unit or of.unit, currency)
+
+
+def _in_currency(of: Described, unit: str, currency: str) -> str:
+    if CURRENCY not in unit:
+        return unit
+    if not currency:
+        raise CatalogueError(
+            _measure(of).id,
+            found=Message("a figure in a country's own money"),
+            wanted=Message("the currency of the run"),
+        )
+    return unit.replace(CURRENCY, currency)
+
+
+def _needs_unit(of: Described, unit: str) -> bool:
+    # "GPUs: 1,234" needs no second "GPU", and "ratio" tells nobody anything.
+    if not unit or _measure(of).form.kind != FormKind.NUMBER:
+        return False
+    return any(name != "one" for name, _ in parse_unit(unit).parts)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return not math.isnan(value)
+
+
+def _plain(value: object, language: str) -> str:
+    if value is None or isinstance(value, float):
+        return ABSENT
+    if isinstance(value, bool):
+        return (YES if value else NO).translate(language)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _significant(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -1,0 +1,92 @@
+"""From the catalogue to what a report shows: facts, and tables with headings and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from commonwatt.catalogue.measures import Measure, TableColumn, cell, heading, label, written
+from commonwatt.catalogue.tables import TableSchema
+from commonwatt.core.messages import Message
+from commonwatt.report.model import ReportFact, ReportTable
+
+Rows = Iterable[Mapping[str, Any]]
+
+
+def fact(
+    figure: Measure | TableColumn,
+    value: object,
+    language: str,
+    *,
+    note: str | Message = "",
+    of: str = "",
+    currency: str = "",
+) -> ReportFact:
+    """Return a headline figure, with the label and the unit that the catalogue gives it.
+
+    Args:
+        figure: What it is; a column where the value is in the column's unit.
+        value: The value as it is stored; None where there is none.
+        language: The reader's language.
+        note: What this run adds, such as a band.
+        of: Its name among the run's origins.
+        currency: The money of the run, where the figure is in a country's own.
+    """
+    return ReportFact(
+        label=label(figure, language),
+        value=written(value, figure, language, currency=currency),
+        note=_said(note, language),
+        of=of,
+    )
+
+
+def shown_table(
+    table: TableSchema,
+    rows: pl.DataFrame | Rows,
+    language: str,
+    *,
+    title: Message,
+    columns: Sequence[str] = (),
+    note: str | Message = "",
+    of: str = "",
+    cells_of: Mapping[str, Sequence[str]] | None = None,
+    currency: str = "",
+) -> ReportTable:
+    """Return a table as readers see it: headings with units, cells as the catalogue writes them.
+
+    Args:
+        table: The declaration of the table.
+        rows: Its rows, labels already in the reader's language.
+        language: The reader's language.
+        title: What the reader is shown above it.
+        columns: Names of the columns to show, in order; all where none is said.
+        note: What stands below it.
+        of: Its name among the run's origins; `table.<name>` where none is said.
+        cells_of: Origins of single cells: for a column, one for each row.
+        currency: The money of the run, where a column is in a country's own.
+    """
+    kept = list(rows.iter_rows(named=True)) if isinstance(rows, pl.DataFrame) else list(rows)
+    shown = [table.column(name) for name in columns] or list(table.columns)
+    known = cells_of or {}
+    return ReportTable(
+        title=title.translate(language),
+        headings=[heading(column, language, currency=currency) for column in shown],
+        rows=[
+            [cell(row[column.name], column, language, currency=currency) for column in shown]
+            for row in kept
+        ],
+        note=_said(note, language),
+        of=of or f"table.{table.name}",
+        cells_of=[
+            [known[column.name][index] if column.name in known else "" for column in shown]
+            for index in range(len(kept))
+        ]
+        if known
+        else [],
+    )
+
+
+def _said(note: str | Message, language: str) -> str:
+    return note.translate(language) if isinstance(note, Message) else note

@@ -1,0 +1,191 @@
+"""What the catalogue says of a figure, and what it refuses."""
+
+import datetime as dt
+from types import ModuleType
+
+import polars as pl
+import pytest
+
+from commonwatt.catalogue import collect
+from commonwatt.catalogue.errors import CatalogueError, UnitError
+from commonwatt.catalogue.measures import (
+    CHANGE,
+    COUNT,
+    DATE,
+    FLAG,
+    HOURS,
+    INSTANT,
+    MONEY,
+    NUMBER,
+    SHARE,
+    TEXT,
+    Form,
+    Measure,
+    TableColumn,
+    cell,
+    heading,
+    shown_unit,
+    shown_value,
+    written,
+)
+from commonwatt.catalogue.tables import TableSchema
+from commonwatt.core.errors import TableError
+from commonwatt.core.messages import Message
+from commonwatt.report import fact, shown_table
+
+
+def measure(name: str, form: Form, unit: str = "", label: str = "Label") -> Measure:
+    return Measure(name, Message(label), unit, Message("A meaning"), form)
+
+
+WAIT = measure("wait", HOURS, "s", "Queue delay, mean")
+USE = measure("use", SHARE, "share", "Utilisation")
+COST = measure("cost", MONEY, "USD/GPU-hour", "Cost")
+DEBT = measure("debt", SHARE.with_digits(2).shown_in("% of GDP"), "share of GDP", "Debt")
+NEED = measure("need", MONEY, "{currency} bn", "Need")
+
+
+@pytest.mark.parametrize(
+    ("of", "value", "heading_", "cell_", "written_"),
+    [
+        (WAIT, 17748.0, "Queue delay, mean [h]", "4.93", "4.93 h"),
+        (USE, 0.934, "Utilisation [%]", "93.4", "93.4 %"),
+        (COST, 1234.5, "Cost [USD/GPU-hour]", "1,234.50", "1,234.50 USD/GPU-hour"),
+        (DEBT, 0.70112, "Debt [% of GDP]", "70.11", "70.11 % of GDP"),
+        (measure("gpus", COUNT, "GPU"), 1234, "Label", "1,234", "1,234"),
+        (measure("factor", NUMBER, "ratio"), 1.23456, "Label", "1.235", "1.235"),
+        (measure("power", NUMBER, "kW"), 0.066291, "Label [kW]", "0.06629", "0.06629 kW"),
+        (measure("moved", CHANGE, "share"), 0.25, "Label [%]", "+25.0", "+25.0 %"),
+        (measure("moved", CHANGE, "share"), -0.25, "Label [%]", "-25.0", "-25.0 %"),
+        (measure("name", TEXT), "east", "Label", "east", "east"),
+        (measure("is", FLAG), True, "Label", "yes", "yes"),
+        (measure("on", DATE), dt.date(2026, 3, 1), "Label", "2026-03-01", "2026-03-01"),
+        (
+            measure("at", INSTANT),
+            dt.datetime(2026, 3, 1, 4, 5, tzinfo=dt.UTC),
+            "Label",
+            "2026-03-01 04:05",
+            "2026-03-01 04:05",
+        ),
+        (WAIT, None, "Queue delay, mean [h]", "–", "–"),
+        (WAIT, float("nan"), "Queue delay, mean [h]", "–", "–"),
+    ],
+)
+def test_a_figure_is_written_in_its_form_and_unit(of, value, heading_, cell_, written_):
+    assert (heading(of), cell(value, of), written(value, of)) == (heading_, cell_, written_)
+
+
+def test_a_figure_is_written_in_chinese_too():
+    assert written(True, measure("is", FLAG), "zh-Hant") == "是"
+    assert written(1.5, COST, "zh-Hant") == "1.50 美元/GPU小時"
+    assert shown_unit(WAIT, "zh-Hant") == "小時"
+
+
+def test_a_column_in_another_unit_is_shown_as_its_measure_is():
+    stored_h = TableColumn.of(WAIT, "wait_h", unit="h")
+    assert written(4.93, stored_h) == written(17748.0, WAIT) == "4.93 h"
+    assert shown_value(17748.0, WAIT) == shown_value(4.93, stored_h) == 4.93
+    assert (stored_h.kind, stored_h.unit, stored_h.meaning) == ("number", "h", "A meaning")
+
+
+def test_a_figure_in_a_country_s_money_needs_the_country():
+    assert heading(NEED, currency="HKD") == "Need [HKD bn]"
+    assert written(9.27, NEED, "zh-Hant", currency="HKD") == "92.70 億港元"
+    with pytest.raises(CatalogueError, match="the currency of the run"):
+        heading(NEED)
+
+
+def test_a_column_that_the_catalogue_does_not_know_has_no_heading():
+    with pytest.raises(CatalogueError, match="without a measure"):
+        heading(TableColumn("x", "number", "s", "an old column"))
+
+
+TABLE = TableSchema(
+    "waits",
+    "Waits of tenants",
+    (
+        TableColumn.of(measure("tenant", TEXT, label="Tenant"), "tenant"),
+        TableColumn.of(WAIT, "wait_s"),
+    ),
+)
+
+
+def test_a_table_like_its_declaration_is_kept():
+    frame = pl.DataFrame({"tenant": ["a"], "wait_s": [3600]})
+    assert TABLE.checked(frame).schema == {"tenant": pl.String, "wait_s": pl.Float64}
+    empty = pl.DataFrame({"tenant": [None], "wait_s": [None]})
+    assert TABLE.checked(empty).schema == {"tenant": pl.String, "wait_s": pl.Float64}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"tenant": ["a"]},
+        {"tenant": ["a"], "wait_s": [1.0], "more": [1]},
+        {"wait_s": [1.0], "tenant": ["a"]},
+        {"tenant": ["a"], "wait_s": ["1.0"]},
+    ],
+    ids=["missing", "unknown", "order", "type"],
+)
+def test_a_table_unlike_its_declaration_is_refused(columns):
+    with pytest.raises(CatalogueError, match="waits"):
+        TABLE.checked(pl.DataFrame(columns))
+
+
+def test_rows_make_a_table_only_where_each_holds_every_column():
+    assert TABLE.from_rows([{"wait_s": 1, "tenant": "a"}]).rows() == [("a", 1.0)]
+    assert TABLE.from_rows([]).columns == ["tenant", "wait_s"]
+    with pytest.raises(TableError):
+        TABLE.from_rows([{"tenant": "a", "wait_s": 1.0}, {"tenant": "b"}])
+
+
+def test_a_table_can_be_named_anew_with_more_columns():
+    more = TABLE.named("waits_by_site", TableColumn.of(USE, "utilisation_share"))
+    assert [column.name for column in more.columns] == ["tenant", "wait_s", "utilisation_share"]
+    with pytest.raises(CatalogueError):
+        TABLE.column("utilisation_share")
+
+
+def test_a_report_takes_labels_units_and_form_from_the_catalogue():
+    shown = fact(WAIT, 17748.0, "en", of="fleet.mean_queue_delay_s")
+    assert (shown.label, shown.value, shown.of) == (
+        "Queue delay, mean",
+        "4.93 h",
+        "fleet.mean_queue_delay_s",
+    )
+    rows = [{"tenant": "a", "wait_s": 3600.0}, {"tenant": "b", "wait_s": None}]
+    table = shown_table(
+        TABLE, rows, "en", title=Message("Waits"), cells_of={"wait_s": ["one", "two"]}
+    )
+    assert table.headings == ["Tenant", "Queue delay, mean [h]"]
+    assert table.rows == [["a", "1.00"], ["b", "–"]]
+    assert (table.of, table.cells_of) == ("table.waits", [["", "one"], ["", "two"]])
+
+
+@pytest.mark.parametrize(
+    ("declared", "error"),
+    [
+        ([measure("a", SHARE, "share"), measure("a", SHARE, "share")], CatalogueError),
+        ([measure("a", TEXT, label=" ")], CatalogueError),
+        ([measure("a", NUMBER, "furlongs")], UnitError),
+        ([measure("a", HOURS, "USD")], UnitError),
+        ([TableSchema("t", "t", (TableColumn.of(WAIT, "wait_kwh", unit="kWh"),))], UnitError),
+        ([TABLE, TABLE.named("waits")], CatalogueError),
+    ],
+    ids=["id twice", "no label", "unknown unit", "form of another kind", "column", "table twice"],
+)
+def test_the_catalogue_refuses_what_contradicts_itself(monkeypatch, declared, error):
+    module = ModuleType("wing")
+    module.DECLARED = declared
+    monkeypatch.setattr(collect, "declaring_modules", lambda: iter([module]))
+    with pytest.raises(error):
+        collect.collect()
+
+
+def test_the_catalogue_takes_what_is_declared_once_and_imported_twice(monkeypatch):
+    one, other = ModuleType("wing"), ModuleType("study")
+    one.WAIT, one.TABLE, other.SAME, other.MORE = WAIT, TABLE, WAIT, {"use": USE}
+    monkeypatch.setattr(collect, "declaring_modules", lambda: iter([one, other]))
+    whole = collect.collect()
+    assert sorted(whole.measures) == ["tenant", "use", "wait"]
+    assert list(whole.tables) == ["waits"]
