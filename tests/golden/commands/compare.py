@@ -3,7 +3,7 @@
 import math
 import os
 
-from .normal import DIGESTS
+from .normal import DIGESTS, LONG_TEXTS
 
 BYTES_TOO = "COMMONWATT_GOLDEN_BYTES"
 
@@ -39,7 +39,7 @@ def _of_objects(expected, found, path):
         elif name not in expected:
             inner.append(f"{place}: is new")
         elif name == "line_digests":
-            inner += _of_lines(expected[name].split(), found[name].split(), path)
+            inner += _of_lines(expected[name].split(), found[name].split(), path, found["sha256"])
         elif not ((name in DIGESTS and not os.environ.get(BYTES_TOO)) or name == "sha256"):
             inner += differences(expected[name], found[name], place)
     if not inner and _whole(expected) and "values" not in expected and "lines" not in expected:
@@ -54,10 +54,11 @@ def _whole(found):
     )
 
 
-def _of_lines(expected, found, path):
+def _of_lines(expected, found, path, text):
     for i, (old, new) in enumerate(zip(expected, found, strict=False)):
         if old != new:
-            yield f"{path} › line {i + 1}: differs"
+            lines = LONG_TEXTS.get(text)
+            yield f"{path} › line {i + 1}: is now {_short(lines[i]) if lines else 'another'}"
             return
     if len(expected) != len(found):
         yield f"{path}: {len(found)} lines instead of {len(expected)}"

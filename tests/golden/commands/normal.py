@@ -11,9 +11,13 @@ import json
 import re
 import time
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 
+import commonwatt
+
+PACKAGE = Path(commonwatt.__file__).parent
 DIGITS = 9
 LONGEST_PAGE = 60_000  # bytes of visible text that are kept beside their digest
 FEW = 40  # rows up to which a table's values are kept beside their digests
@@ -29,13 +33,17 @@ NOT_RESULTS = frozenset({
 DIGESTS = frozenset({"result_sha256", "parquet_sha256", "csv_sha256", "bytes_sha256"})
 BINARY = frozenset({".db", ".sqlite", ".pem", ".secret", ".pdf", ".npz", ".key", ".zst", ".gz"})
 
+_SHIPPED = re.compile(r"<package>/(?:[\w.-]+/)+")  # where shipped files lie is no result
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?UTC|Z|[+-]\d\d:?\d\d)?")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
+_FUNCTION = re.compile(r"\bcommonwatt(?:\.\w+){2,}")  # names what computed it; may be renamed
 _SECONDS = re.compile(r"\b\d{10}(?:\.\d+)?\b")
 _SPEED = re.compile(r"[\d,.]+(?= \w+/CPU-s)")
 _VERSION = re.compile(r"(?<=[Vv]ersion )\d+\.\d+\.\d+|(?<=[Cc]ommonwatt )\d+\.\d+\.\d+")
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1>", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^>]+>")
+
+LONG_TEXTS = {}  # lines by digest, to say which line differs though records hold digests only
 
 
 def sha256(data):
@@ -54,7 +62,7 @@ class Normal:
 
     def __init__(self, folder, masks=(), drawn=()):
         self._no_results = NOT_RESULTS | set(drawn)
-        self._plain = {str(folder): "<folder>"}
+        self._plain = {str(folder): "<folder>", str(PACKAGE): "<package>"}
         self._masks = [(re.compile(pattern), word) for pattern, word in masks]
 
     def note_ids(self, found):
@@ -80,9 +88,11 @@ class Normal:
         """Return text without ids, clocks and temporary paths."""
         for value in sorted(self._plain, key=len, reverse=True):
             text = text.replace(value, self._plain[value])
+        text = _SHIPPED.sub("<package>/…/", text)
         text = _TIME.sub(_now, text)
         text = _DATE.sub(_today, text)
         text = _SECONDS.sub(lambda found: _instant(float(found.group()), found.group()), text)
+        text = _FUNCTION.sub("<function>", text)
         text = _SPEED.sub("<speed>", text)
         text = _VERSION.sub("<version>", text)
         for pattern, word in self._masks:
@@ -152,6 +162,7 @@ class Normal:
         kept = {"kind": kind, "sha256": sha256(whole)}
         if len(whole.encode()) < LONGEST_PAGE:
             return kept | {"lines": lines}
+        LONG_TEXTS[kept["sha256"]] = lines
         return kept | {"line_digests": " ".join(sha256(line)[:6] for line in lines)}
 
     def table(self, frame, data):
