@@ -13,10 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from commonwatt.siting.domain.cells import site_cells
 from commonwatt.siting.engines.cost.chance import draw_costs, sobol
 from commonwatt.siting.engines.place.decompose import solve_by_days
 from commonwatt.siting.engines.place.exact import solve_exact
-from commonwatt.siting.io.cells import load_cells, site_cells
+from commonwatt.siting.io.cells import load_cells
 from tests.siting_problems import lifelike_problem
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from commonwatt.catalogue.errors import UnitError
+from commonwatt.siting.domain.cells import CellConfidence, site_cells, sites_of
 from commonwatt.siting.domain.cost_inputs import INPUTS, PLACE
 from commonwatt.siting.domain.errors import CellsError
 from commonwatt.siting.engines.cost.chance import costs_of, draw_costs, draw_costs_reference, sobol
@@ -25,14 +26,7 @@ from commonwatt.siting.engines.cost.model import (
     lcoc_by_part,
     undiscounted_cost,
 )
-from commonwatt.siting.io.cells import (
-    DATA,
-    CellConfidence,
-    load_cells,
-    load_money,
-    site_cells,
-    sites_of,
-)
+from commonwatt.siting.io.cells import DATA, load_cells, load_money
 
 CELLS = load_cells()
 COLUMN = CELLS + load_cells(DATA / "column_cells.csv")

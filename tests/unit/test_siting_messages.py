@@ -12,22 +12,20 @@ ROOT = Path(commonwatt.__file__).parent
 FILES = sorted(
     [
         *(ROOT / "siting").rglob("*.py"),
-        *(ROOT / "app" / "siting").rglob("*.py"),
-        *(ROOT / "app" / "audit").rglob("*.py"),
-        ROOT / "app" / "charts" / "siting.py",
+        *(ROOT / "audit").rglob("*.py"),
         ROOT / "cli" / "siting.py",
         ROOT / "cli" / "audit.py",
     ]
 )
-SAID = {"Message", "Listed", "translate", "said"}
+SENTENCES = {"Message", "ListMessage", "translate"}
 
 
 def sentences(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call):
             continue
-        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        texts = node.args[:1] if name in SAID else []
+        # A method such as `message.translate("en")` takes a language and no sentence.
+        texts = node.args[:1] if getattr(node.func, "id", "") in SENTENCES else []
         texts += [word.value for word in node.keywords if word.arg == "help"]
         for text in texts:
             if isinstance(text, ast.Constant) and isinstance(text.value, str):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Interval:
     """Values from `low` to `high`; `strict` leaves out a finite end of an open interval.
 
-    >>> Interval(20, math.inf).meets(Interval(19, 29)), Interval(10, 10).meets(Interval(20, 30))
+    >>> Interval(20, math.inf).overlaps(Interval(19, 29)), Interval(10, 10).overlaps(Interval(20, 30))
     (True, False)
     """
 

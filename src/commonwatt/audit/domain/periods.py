@@ -23,7 +23,7 @@ class ClaimPeriod:
     """From `start` to `end`, in years and their fractions.
 
     >>> parse_period("2026-27").kind, parse_period("2025-12").kind
-    (<Span.FISCAL: 'fiscal year'>, <Span.MONTH: 'month'>)
+    (<PeriodKind.FISCAL: 'fiscal year'>, <PeriodKind.MONTH: 'month'>)
     """
 
     start: float

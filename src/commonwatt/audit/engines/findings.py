@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from commonwatt.audit.domain.claims import PublishedClaim
 from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.library import ClaimQuantity
 from commonwatt.audit.domain.periods import ClaimPeriod
-from commonwatt.audit.io.claims import PublishedClaim
-from commonwatt.audit.io.library import ClaimQuantity
 from commonwatt.core.messages import Message
 
 

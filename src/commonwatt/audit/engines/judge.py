@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from commonwatt.audit.domain.claims import PublishedClaim
 from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.library import ClaimQuantity, ReferenceLibrary, ReferenceValue, in_unit
 from commonwatt.audit.domain.periods import ClaimPeriod, PeriodKind, parse_period
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
 from commonwatt.audit.engines.relations import relation_findings
-from commonwatt.audit.io.claims import PublishedClaim
-from commonwatt.audit.io.library import ClaimQuantity, ReferenceLibrary, ReferenceValue, in_unit
 from commonwatt.core.messages import Message
 
 POWER_OF_TEN_SLIPS: Final = (10.0, 100.0, 1000.0, 10_000.0, 1e6)
@@ -62,7 +62,7 @@ def _named(finding: ClaimFinding) -> Message:
 def brief_number(number: float) -> str:
     """Return a positive number as a person says it.
 
-    >>> brief(126.4), brief(10.98), brief(1.64)
+    >>> brief_number(126.4), brief_number(10.98), brief_number(1.64)
     ('126', '11', '1.6')
     """
     return f"{number:.0f}" if number >= 9.95 else f"{number:.1f}"

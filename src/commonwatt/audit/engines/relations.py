@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from commonwatt.audit.domain.claims import claims_named_in
 from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.domain.library import ReferenceLibrary, rate
 from commonwatt.audit.domain.periods import PeriodKind
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
 from commonwatt.audit.engines.formula import evaluate, is_single, statements
-from commonwatt.audit.io.claims import claims_named_in
-from commonwatt.audit.io.library import ReferenceLibrary, rate
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.units import same_kind
 

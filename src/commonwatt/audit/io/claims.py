@@ -7,10 +7,10 @@ import io
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from commonwatt.audit.domain.claims import PublishedClaim, claims_named_in
 from commonwatt.audit.domain.intervals import Interval
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.core.errors import cell_location
@@ -21,32 +21,6 @@ from commonwatt.siting.domain.units import Unit, parse_unit
 COLUMNS: Final = ("id", "quote", "quantity", "low", "high", "unit", "region", "period")
 _STRICT: Final = re.compile(r"over|more than|above|below|under|less than|以上|不足|超|逾", re.I)
 _OVER: Final = re.compile(r"more than|slightly over|just over|逾|超過|超过", re.I)
-_ID: Final = re.compile(r"[A-Za-z]+[A-Za-z_]*\d+[A-Za-z]?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedClaim:
-    """One claim.
-
-    Args:
-        id: Name of the claim in its file.
-        quote: Its words.
-        quantity: What is claimed, in English.
-        value: Bounds in `unit`; None for a claim without a figure.
-        unit: Its unit.
-        regions: The region, or the two of a comparison, as written.
-        period: What it speaks of, as written.
-        relation: Formula over other claims, or "".
-    """
-
-    id: str
-    quote: str
-    quantity: str
-    value: Interval | None
-    unit: Unit
-    regions: tuple[str, ...]
-    period: str
-    relation: str
 
 
 def load_claims(path: Path) -> list[PublishedClaim]:
@@ -77,15 +51,6 @@ def parse_claims(text: str, name: str) -> list[PublishedClaim]:
     claims = [_claim(row, name, number) for number, row in enumerate(reader, start=2)]
     _check_ids(claims, name)
     return claims
-
-
-def claims_named_in(relation: str) -> list[str]:
-    """Return the claims that a relation names.
-
-    >>> mentioned("E4 / E3; U1")
-    ['E4', 'E3', 'U1']
-    """
-    return _ID.findall(relation)
 
 
 def _claim(row: Mapping[str, str | None], name: str, number: int) -> PublishedClaim:

@@ -5,9 +5,10 @@ references of its region and date, and then with the other claims. No claim's id
 and no verdict is known here: what comes out follows from the arithmetic shown.
 """
 
+from commonwatt.audit.domain.claims import PublishedClaim
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind
 from commonwatt.audit.engines.judge import AuditedClaim, audit
-from commonwatt.audit.io.claims import PublishedClaim, load_claims, parse_claims
+from commonwatt.audit.io.claims import load_claims, parse_claims
 from commonwatt.audit.io.library import load_library
 from commonwatt.audit.usecases.table import audit_frame, audit_text
 

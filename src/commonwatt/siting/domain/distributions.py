@@ -32,7 +32,7 @@ class DistributionShape(StrEnum):
 class Distribution:
     """A value that may vary: its shape and three numbers in one unit.
 
-    >>> round(Distribution(Shape.TRIANGULAR, 0.2, 0.3, 0.6).quantile(0.5), 4)
+    >>> round(Distribution(DistributionShape.TRIANGULAR, 0.2, 0.3, 0.6).quantile(0.5), 4)
     0.3551
     """
 

@@ -151,7 +151,7 @@ def with_implied_denominator(unit: Unit, target: Unit) -> Unit | None:
 
     A yearly flow is often given without "a year", a price of a GPU without "per GPU".
 
-    >>> same_kind(implied(parse_unit("TWh"), parse_unit("TWh/year")), parse_unit("TWh/year"))
+    >>> same_kind(with_implied_denominator(parse_unit("TWh"), parse_unit("TWh/year")), parse_unit("TWh/year"))
     True
     """
     lacking = dict(target.dims)

@@ -11,6 +11,14 @@ import numpy as np
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
+from commonwatt.siting.domain.cells import (
+    PRICE_YEAR,
+    CellConfidence,
+    CostCell,
+    SiteCells,
+    site_cells,
+    sites_of,
+)
 from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, delivered_tariff, pue_of
 from commonwatt.siting.domain.cost_inputs import NAMES, PLACE
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
@@ -22,16 +30,7 @@ from commonwatt.siting.engines.cost.drivers import (
     tornado,
 )
 from commonwatt.siting.engines.cost.model import lcoc, lcoc_by_part, per_effective_pflop_hour
-from commonwatt.siting.io.cells import (
-    DATA,
-    PRICE_YEAR,
-    CellConfidence,
-    CostCell,
-    SiteCells,
-    load_cells,
-    site_cells,
-    sites_of,
-)
+from commonwatt.siting.io.cells import DATA, load_cells
 from commonwatt.siting.io.series import load_market
 
 Row = dict[str, Any]
@@ -376,7 +375,7 @@ def _cell_rows(cells: SiteCells) -> list[Row]:
 
 
 def map_rows(first_site: str, second_site: str) -> list[Row]:
-    """Return the cost of `first_site` over `second_site` by `first_site`'s use and chip price ratio."""
+    """Return the cost ratio of two sites by the first one's use and its chip price ratio."""
     known = load_cells()
     a, b = site_cells(known, first_site).medians(), site_cells(known, second_site).medians()
     shares, ratios = np.arange(0.2, 0.901, 0.05), np.arange(0.7, 1.601, 0.05)

@@ -13,8 +13,10 @@ import polars as pl
 
 from commonwatt.core.errors import InfeasibleError, TableError, UsageError, cell_location
 from commonwatt.core.messages import Message
+from commonwatt.siting.domain.cells import site_cells
 from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, pue_of
 from commonwatt.siting.domain.cost_inputs import PLACE
+from commonwatt.siting.domain.market import PowerMarket
 from commonwatt.siting.domain.placement import F64, PlacementPlan, PlacementProblem, carbon_of
 from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part
 from commonwatt.siting.engines.place.decompose import solve_by_days
@@ -32,8 +34,8 @@ from commonwatt.siting.engines.place.rolling import (
     run_at_origin,
     saving_ceiling,
 )
-from commonwatt.siting.io.cells import DATA, load_cells, site_cells
-from commonwatt.siting.io.series import PowerMarket, load_market, read_market
+from commonwatt.siting.io.cells import DATA, load_cells
+from commonwatt.siting.io.series import load_market, read_market
 
 Row = dict[str, Any]
 TRANSFER_USD_PER_GB: Final = 0.08  # Google Cloud price list via SustainCluster: 0.02 to 0.14

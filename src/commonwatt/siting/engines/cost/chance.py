@@ -23,10 +23,10 @@ from commonwatt.core.errors import IdentityError
 from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
+from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import INPUTS, NAMES, PLACE
 from commonwatt.siting.domain.errors import CellsError
 from commonwatt.siting.engines.cost.model import lcoc_parts
-from commonwatt.siting.io.cells import SiteCells
 
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
@@ -138,8 +138,9 @@ def cholesky(correlations: Mapping[tuple[str, str], float]) -> F64:
 def draw_costs(cells: SiteCells, *, draws: int, seed: int) -> CostDraws:
     """Return the cost of `draws` draws of correlated inputs.
 
-    >>> from commonwatt.siting.io.cells import load_cells, site_cells
-    >>> drawn = draw(site_cells(load_cells(), "us-virginia"), draws=2000, seed=1)
+    >>> from commonwatt.siting.domain.cells import site_cells
+    >>> from commonwatt.siting.io.cells import load_cells
+    >>> drawn = draw_costs(site_cells(load_cells(), "us-virginia"), draws=2000, seed=1)
     >>> drawn.p5 < drawn.p50 < drawn.p95
     True
     """

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from commonwatt.siting.domain.cells import SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES, PLACE
 from commonwatt.siting.engines.cost.model import lcoc
-from commonwatt.siting.io.cells import SiteCells
 
 F64 = npt.NDArray[np.float64]
 

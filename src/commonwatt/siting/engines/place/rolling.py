@@ -16,9 +16,9 @@ import numpy as np
 
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
+from commonwatt.siting.domain.market import PowerMarket
 from commonwatt.siting.domain.placement import DAY, F64, I64, Bools
 from commonwatt.siting.engines.place.dayflow import solve_day
-from commonwatt.siting.io.series import PowerMarket
 
 HINDSIGHT_HOURS: Final = 28 * DAY
 

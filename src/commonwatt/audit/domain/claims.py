@@ -1,0 +1,46 @@
+"""A claim as a person writes it down, and the claims that its formula names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from commonwatt.audit.domain.intervals import Interval
+from commonwatt.siting.domain.units import Unit
+
+_ID: Final = re.compile(r"[A-Za-z]+[A-Za-z_]*\d+[A-Za-z]?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedClaim:
+    """One claim.
+
+    Args:
+        id: Name of the claim in its file.
+        quote: Its words.
+        quantity: What is claimed, in English.
+        value: Bounds in `unit`; None for a claim without a figure.
+        unit: Its unit.
+        regions: The region, or the two of a comparison, as written.
+        period: What it speaks of, as written.
+        relation: Formula over other claims, or "".
+    """
+
+    id: str
+    quote: str
+    quantity: str
+    value: Interval | None
+    unit: Unit
+    regions: tuple[str, ...]
+    period: str
+    relation: str
+
+
+def claims_named_in(relation: str) -> list[str]:
+    """Return the claims that a relation names.
+
+    >>> claims_named_in("E4 / E3; U1")
+    ['E4', 'E3', 'U1']
+    """
+    return _ID.findall(relation)

@@ -1,0 +1,102 @@
+"""Sourced cells: a value of the cost model with its unit, year, source, date and confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from commonwatt.core.messages import Message
+from commonwatt.siting.domain.cost_inputs import INPUTS, PLACE
+from commonwatt.siting.domain.distributions import Distribution
+from commonwatt.siting.domain.errors import CellsError
+
+PRICE_YEAR: Final = 2025
+
+
+class CellConfidence(StrEnum):
+    """How far a cell may be trusted; the last two are marked wherever they are shown."""
+
+    MEASURED = "measured"
+    OFFICIAL = "official"
+    ESTIMATE = "estimate"
+    PRESS = "press"
+    REMEMBERED = "remembered"
+    CLAIM = "claim"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostCell:
+    """One sourced value, in the canonical unit of its input.
+
+    Args:
+        site: Site of the library, or "all" for a value that every site shares.
+        input: Name of the model input.
+        value: Value or distribution [canonical unit of the input, money of `PRICE_YEAR`].
+        unit: Unit as the source writes it.
+        year: Year of the money or the measurement.
+        source: Title of the source.
+        dated: Date of the source, as far as known.
+        confidence: How far it may be trusted.
+        note: What was done to it, or what to beware of.
+    """
+
+    site: str
+    input: str
+    value: Distribution
+    unit: str
+    year: int
+    source: str
+    dated: str
+    confidence: CellConfidence
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteCells:
+    """The cells of one site, one for every input of the model, in its order."""
+
+    site: str
+    cells: tuple[CostCell, ...]
+
+    def __getitem__(self, name: str) -> CostCell:
+        return self.cells[PLACE[name]]
+
+    def medians(self) -> list[float]:
+        """Return the median of each input, in the order of the model."""
+        return [each.value.quantile(0.5) for each in self.cells]
+
+    def with_values(self, values: Mapping[str, Distribution], source: str) -> SiteCells:
+        """Return these cells with some values replaced, as coming from `source`."""
+        cells = tuple(
+            replace(each, value=values[each.input], source=source, note="")
+            if each.input in values
+            else each
+            for each in self.cells
+        )
+        return replace(self, cells=cells)
+
+
+def sites_of(cells: Iterable[CostCell]) -> list[str]:
+    """Return the sites of a library in the order of the file."""
+    names = dict.fromkeys(each.site for each in cells)
+    return [name for name in names if name != "all"]
+
+
+def site_cells(cells: Sequence[CostCell], site: str) -> SiteCells:
+    """Return one cell per input for `site`: its own, or the one that all share.
+
+    Raises:
+        CellsError: An input has no cell.
+    """
+    found = {each.input: each for each in cells if each.site == "all"}
+    found |= {each.input: each for each in cells if each.site == site}
+    missing = [each.name for each in INPUTS if each.name not in found]
+    if missing:
+        raise CellsError(
+            site,
+            found=Message("no cell for {names}", {"names": ", ".join(missing)}),
+            wanted=Message("one cell for every input of the model"),
+        )
+    return SiteCells(site=site, cells=tuple(found[each.name] for each in INPUTS))
