@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from commonwatt.core.messages import translate
+from commonwatt.siting.domain.cells import CostCell, SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES, PLACE, input_named
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.engines.cost.model import lcoc
-from commonwatt.siting.io.cells import CostCell, SiteCells, load_cells
+from commonwatt.siting.io.cells import load_cells
 from commonwatt.siting.usecases.cost import cells_for, fixed_value, with_run
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
@@ -227,7 +228,7 @@ def owner_label(key: str, sites: Sequence[SitePart]) -> str:
 def number_text(value: float) -> str:
     """Return a number with four digits that matter and no exponent where it is large.
 
-    >>> number_said(90321.4), number_said(0.066291)
+    >>> number_text(90321.4), number_text(0.066291)
     ('90,321', '0.06629')
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
