@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import click
 import pytest
 
 from commonwatt.cli import COMMANDS, root
@@ -41,6 +42,24 @@ def test_every_command_of_the_table_answers_help(capsys, name):
     code, out, _ = _run(capsys, name, "--help")
     assert code == 0
     assert out.startswith("Example:")
+
+
+def commands_of(command, words=()):
+    """Yield the words of every group and leaf below `command`, each imported."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield (*words, name)
+            yield from commands_of(command.get_command(context, name), (*words, name))
+
+
+def test_every_command_down_to_each_leaf_answers_help(capsys):
+    named = list(commands_of(root))
+    assert len(named) > len(COMMANDS)
+    for words in named:
+        code, out, err = _run(capsys, *words, "--help")
+        assert (code, err) == (0, ""), words
+        assert out.startswith("Example:"), words
 
 
 def test_an_error_leaves_by_its_exit_code_and_says_so_on_stderr(capsys, tmp_path):

@@ -10,31 +10,44 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option, print_message
-from commonwatt.cli.operate_care import COMMANDS as CARE_COMMANDS
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
     from commonwatt.operate.engines.controller import TickResult
 
-CARE = {
-    "care": "Look for sick nodes and do what the table of moves and its bounds allow.",
-    "care-desk": "Undo or approve what care did, send a repaired node to its test,"
-    " or end a freeze.",
-    "care-detect": "Learn a node's ordinary days from one table and raise alarms on another.",
-    "care-replay": "Try the policy of care on recorded faults of real nodes,"
-    " with one gang on the fleet.",
-    "care-lemons": "Find the nodes that fail again and again, from the history of faults.",
-    "care-checkpoint": "Advise how often a gang should save its work (Young 1974, Daly 2006).",
+_CARE = "commonwatt.cli.operate_care"
+COMMANDS = {
+    "care": (
+        f"{_CARE}:care",
+        "Look for sick nodes and do what the table of moves and its bounds allow.",
+    ),
+    "care-desk": (
+        f"{_CARE}:care_operator_action",
+        "Undo or approve what care did, send a repaired node to its test, or end a freeze.",
+    ),
+    "care-detect": (
+        f"{_CARE}:care_detect",
+        "Learn a node's ordinary days from one table and raise alarms on another.",
+    ),
+    "care-replay": (
+        f"{_CARE}:care_replay",
+        "Try the policy of care on recorded faults of real nodes, with one gang on the fleet.",
+    ),
+    "care-lemons": (
+        f"{_CARE}:care_lemons",
+        "Find the nodes that fail again and again, from the history of faults.",
+    ),
+    "care-checkpoint": (
+        f"{_CARE}:care_checkpoint",
+        "Advise how often a gang should save its work (Young 1974, Daly 2006).",
+    ),
 }
 
 operate = LazyGroup(
     name="operate",
     help="Run a real cluster by the policy that won, and see what it does.",
     example="commonwatt operate init cluster\ncommonwatt operate start --home cluster",
-    commands_by_name={
-        name: (f"commonwatt.cli.operate_care:{name.replace('-', '_')}", about)
-        for name, about in CARE.items()
-    },
+    commands_by_name=COMMANDS,
 )
 
 _folder = click.Path(file_okay=False, path_type=Path)
@@ -311,7 +324,3 @@ def _foreseen(found: dict[str, Any]) -> str:
 
 def _seconds(at: datetime | None) -> float | None:
     return at.replace(tzinfo=UTC).timestamp() if at else None
-
-
-for _each in CARE_COMMANDS:
-    operate.add_command(_each)

@@ -243,7 +243,3 @@ def _checkpoint_text(data: Mapping[str, Any], language: str) -> str:
             "share": f"{data['productive_share']:.4f}",
         },
     ).translate(language)
-
-
-COMMANDS = (care, care_operator_action, care_detect, care_replay, care_lemons, care_checkpoint)
-"""What `commonwatt operate` takes in."""
