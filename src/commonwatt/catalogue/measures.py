@@ -47,15 +47,17 @@ class Form:
         digits: Decimals; four digits that matter where none is said.
         unit: The unit that people are shown; that of the measure where none is said.
         signed: Whether a rise carries its plus, as a change does.
+        grouped: Whether thousands are parted; a year's are not.
 
-    >>> SHARE.with_digits(2).shown_in("% of GDP")
-    Form(kind=<FormKind.NUMBER: 'number'>, digits=2, unit='% of GDP', signed=False)
+    >>> SHARE.with_digits(2).shown_in("% of GDP").unit
+    '% of GDP'
     """
 
     kind: FormKind
     digits: int | None = None
     unit: str = ""
     signed: bool = False
+    grouped: bool = True
 
     def with_digits(self, digits: int) -> Form:
         """Return this form with another number of decimals."""
@@ -204,7 +206,9 @@ def cell(value: object, of: Described, language: str = "en", *, currency: str = 
         return _plain(value, language)
     shown, form = shown_value(value, of, currency=currency), _measure(of).form
     sign = "+" if form.signed and shown > 0 else ""
-    return sign + (_significant(shown) if form.digits is None else f"{shown:,.{form.digits}f}")
+    if form.digits is None:
+        return sign + _significant(shown)
+    return sign + format(shown, f"{',' if form.grouped else ''}.{form.digits}f")
 
 
 def shown_value(value: float, of: Described, *, currency: str = "") -> float:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from commonwatt.catalogue.measures import COUNT, TEXT, Measure
+from commonwatt.catalogue.measures import COUNT, MONEY, NUMBER, SHARE, TEXT, Form, FormKind, Measure
 from commonwatt.core.messages import Message
+
+# 2026, and never 2,026.
+_YEAR: Final = Form(FormKind.COUNT, 0, grouped=False)
 
 SITE: Final = Measure(
     "site", Message("Site"), "", Message("The place where machines stand, by its title"), TEXT
@@ -33,3 +36,53 @@ CONFIDENCE: Final = Measure(
     TEXT,
 )
 NOTE: Final = Measure("note", Message("Note"), "", Message("What else a reader should know"), TEXT)
+DAY: Final = Measure("day", Message("Day"), "d", Message("Days from the start"), NUMBER)
+YEAR: Final = Measure("year", Message("Year"), "", Message("The calendar year"), _YEAR)
+P5: Final = Measure(
+    "p5", Message("5th percentile"), "", Message("5th percentile of the row's values"), NUMBER
+)
+MEDIAN: Final = Measure(
+    "median", Message("Median"), "", Message("Median of the row's values"), NUMBER
+)
+P95: Final = Measure(
+    "p95", Message("95th percentile"), "", Message("95th percentile of the row's values"), NUMBER
+)
+UTILISATION: Final = Measure(
+    "utilisation",
+    Message("Utilisation"),
+    "share",
+    Message(
+        "Allocated GPU time over available GPU time, between the first and the last arrival; "
+        "a node that is down is not available"
+    ),
+    SHARE,
+    "allocated_gpu_hours / available_gpu_hours",
+)
+GPU_HOURS: Final = Measure(
+    "gpu_hours",
+    Message("GPU time"),
+    "GPU-h",
+    Message("GPUs that were allocated, times how long"),
+    NUMBER.with_digits(0),
+)
+ENERGY: Final = Measure(
+    "energy",
+    Message("Energy, overhead included"),
+    "kWh",
+    Message("Energy of GPUs, held and free, with cooling and losses"),
+    NUMBER.with_digits(1).shown_in("MWh"),
+)
+POWER_BILL: Final = Measure(
+    "power_bill",
+    Message("Power bill"),
+    "USD",
+    Message("Energy of each hour times the power price of that hour"),
+    MONEY.with_digits(0),
+)
+CARBON: Final = Measure(
+    "carbon",
+    Message("Carbon"),
+    "kg CO2e",
+    Message("Energy of each hour times the carbon intensity of that hour"),
+    NUMBER.with_digits(1).shown_in("t CO2e"),
+)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from commonwatt.catalogue.errors import CatalogueError
-from commonwatt.catalogue.measures import TableColumn
+from commonwatt.catalogue.measures import CURRENCY, TableColumn
 from commonwatt.core.errors import TableError, cell_location
 from commonwatt.core.messages import Message
 
@@ -102,6 +102,23 @@ class TableSchema:
         """Return this table under another name, with more columns at its end."""
         columns = (*self.columns, *more)
         return replace(self, name=name, columns=columns, meaning=meaning or self.meaning)
+
+    def in_currency(self, currency: str) -> TableSchema:
+        """Return this table for a country's money: its code in names and units.
+
+        >>> column = TableColumn("need_{currency}_bn", "number", "{currency} bn", "need")
+        >>> TableSchema("t", "a table", (column,)).in_currency("HKD").columns[0].name
+        'need_hkd_bn'
+        """
+        columns = (
+            replace(
+                column,
+                name=column.name.replace(CURRENCY, currency.lower()),
+                unit=column.unit.replace(CURRENCY, currency),
+            )
+            for column in self.columns
+        )
+        return replace(self, columns=tuple(columns))
 
     def _check_names(self, names: Iterable[str]) -> None:
         wanted = [column.name for column in self.columns]
