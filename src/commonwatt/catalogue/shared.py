@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from commonwatt.catalogue.measures import COUNT, MONEY, NUMBER, SHARE, TEXT, Form, FormKind, Measure
+from commonwatt.catalogue.measures import (
+    COUNT,
+    HOURS,
+    MONEY,
+    NUMBER,
+    SHARE,
+    TEXT,
+    Form,
+    FormKind,
+    Measure,
+)
 from commonwatt.core.messages import Message
 
 # 2026, and never 2,026.
@@ -85,4 +95,67 @@ CARBON: Final = Measure(
     "kg CO2e",
     Message("Energy of each hour times the carbon intensity of that hour"),
     NUMBER.with_digits(1).shown_in("t CO2e"),
+)
+HOUR: Final = Measure(
+    "hour", Message("Hour of the week (UTC)"), "h", Message("Hours from the week's start"), COUNT
+)
+QUEUE_DELAY_MEAN: Final = Measure(
+    "queue_delay_mean",
+    Message("Queue delay, mean"),
+    "s",
+    Message("First start minus submission, over the jobs that finished"),
+    HOURS,
+    "mean(first_start - submission)",
+)
+GPU_HOUR_COST: Final = Measure(
+    "gpu_hour_cost",
+    Message("Cost of a GPU-hour"),
+    "USD/GPU-hour",
+    Message(
+        "Levelised: discounted lifetime cost over discounted useful GPU-hours, every input at "
+        "its median"
+    ),
+    MONEY,
+)
+GPU_HOUR_COST_P5: Final = Measure(
+    "gpu_hour_cost_p5",
+    Message("Cost of a GPU-hour, 5th percentile"),
+    "USD/GPU-hour",
+    Message("The same at the 5th percentile of correlated draws of all inputs"),
+    MONEY,
+)
+GPU_HOUR_COST_P50: Final = Measure(
+    "gpu_hour_cost_p50",
+    Message("Cost of a GPU-hour, median"),
+    "USD/GPU-hour",
+    Message("The same at the median of correlated draws of all inputs"),
+    MONEY,
+)
+GPU_HOUR_COST_P95: Final = Measure(
+    "gpu_hour_cost_p95",
+    Message("Cost of a GPU-hour, 95th percentile"),
+    "USD/GPU-hour",
+    Message("The same at the 95th percentile of correlated draws of all inputs"),
+    MONEY,
+)
+RUNNING_COST: Final = Measure(
+    "running_cost",
+    Message("Running cost"),
+    "USD mn/year",
+    Message(
+        "Energy, staff, upkeep, network, spares and holding of all GPUs in a year; the rent, "
+        "where GPUs are rented"
+    ),
+    NUMBER.with_digits(1),
+)
+FISCAL_YEAR: Final = Measure(
+    "fiscal_year", Message("Fiscal year"), "", Message("The government's own year"), TEXT
+)
+DEBT_GDP: Final = Measure(
+    "debt_gdp",
+    Message("Debt over GDP"),
+    "share of GDP",
+    Message("Gross debt at the year's end over that year's GDP"),
+    SHARE.with_digits(2).shown_in("% of GDP"),
+    "debt / gdp",
 )

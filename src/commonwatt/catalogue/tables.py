@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
-
-import polars as pl
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.catalogue.errors import CatalogueError
 from commonwatt.catalogue.measures import CURRENCY, TableColumn
 from commonwatt.core.errors import TableError, cell_location
 from commonwatt.core.messages import Message
 
+if TYPE_CHECKING:
+    # Pages and commands read headings here without the 60 ms that polars takes to load.
+    import polars as pl
+
 __all__ = ["TableColumn", "TableSchema"]
 
-_KINDS: Final = {
-    "text": pl.String,
-    "count": pl.Int64,
-    "number": pl.Float64,
-    "flag": pl.Boolean,
-    "instant": pl.Datetime("us", "UTC"),
-    "date": pl.Date,
-}
+_WIDER: Final = frozenset({"count", "number"})  # a whole number fits in both
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +40,9 @@ class TableSchema:
         [1.0, 2.0]
         """
         self._check_names(columns)
-        series = [_series(column, columns[column.name]) for column in self.columns]
-        return pl.DataFrame(series)
+        import polars as pl  # noqa: PLC0415  # see above
+
+        return pl.DataFrame([_series(column, columns[column.name]) for column in self.columns])
 
     def from_rows(self, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
         """Return a data frame of rows, each of which holds exactly these columns.
@@ -130,12 +127,30 @@ class TableSchema:
             )
 
 
+@cache
+def _types() -> dict[str, pl.DataType]:
+    import polars as pl  # noqa: PLC0415  # see above
+
+    return {
+        "text": pl.String(),
+        "count": pl.Int64(),
+        "number": pl.Float64(),
+        "flag": pl.Boolean(),
+        "instant": pl.Datetime("us", "UTC"),
+        "date": pl.Date(),
+    }
+
+
 def _series(column: TableColumn, values: Any) -> pl.Series:
-    return pl.Series(column.name, values, strict=False).cast(_KINDS[column.kind])
+    import polars as pl  # noqa: PLC0415  # see above
+
+    return pl.Series(column.name, values, strict=False).cast(_types()[column.kind])
 
 
 def _checked(table: str, column: TableColumn, frame: pl.DataFrame) -> pl.Series:
-    series, wanted = frame[column.name], _KINDS[column.kind]
+    import polars as pl  # noqa: PLC0415  # see above
+
+    series, wanted = frame[column.name], _types()[column.kind]
     if series.dtype == wanted:
         return series
     if series.dtype == pl.Null or (series.dtype.is_integer() and column.kind in _WIDER):
@@ -145,6 +160,3 @@ def _checked(table: str, column: TableColumn, frame: pl.DataFrame) -> pl.Series:
         found=Message("values of the type {type}", {"type": str(series.dtype)}),
         wanted=Message("values of the type {type}", {"type": column.kind}),
     )
-
-
-_WIDER: Final = frozenset({"count", "number"})  # a whole number fits in both

@@ -1,0 +1,215 @@
+"""What the figures of a study are, and which tables it writes.
+
+A study's own measures are those of the alternatives, of what would change the answer, and of
+the capital that is borrowed; those of a wing stand beside that wing's domain.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from commonwatt.catalogue.measures import (
+    CHANGE,
+    FLAG,
+    MONEY,
+    NUMBER,
+    SHARE,
+    TEXT,
+    Measure,
+    TableColumn,
+)
+from commonwatt.catalogue.shared import (
+    CONFIDENCE,
+    DEBT_GDP,
+    GPU_HOUR_COST,
+    GPU_HOUR_COST_P5,
+    GPU_HOUR_COST_P95,
+    GPUS,
+    HOUR,
+    INPUT,
+    MEDIAN,
+    P5,
+    P95,
+    QUEUE_DELAY_MEAN,
+    RUNNING_COST,
+    SITE,
+    SITE_NAME,
+    SOURCE,
+    TENANT,
+    UNIT,
+    UTILISATION,
+)
+from commonwatt.catalogue.tables import TableSchema
+from commonwatt.core.messages import Message
+
+ALTERNATIVE: Final = Measure(
+    "alternative", Message("Alternative"), "", Message("Another way to build the programme"), TEXT
+)
+ALTERNATIVE_NAME: Final = Measure(
+    "alternative_name",
+    Message("Name of the alternative"),
+    "",
+    Message("The alternative's name in the programme file"),
+    TEXT,
+)
+ROUND_TRIP: Final = Measure(
+    "round_trip_mean",
+    Message("Round trip, mean"),
+    "ms",
+    Message("From where a tenant works to where its jobs ran, weighted by GPU time"),
+    NUMBER.with_digits(1),
+)
+GPU_HOUR_CARBON: Final = Measure(
+    "gpu_hour_carbon",
+    Message("Carbon of a GPU-hour"),
+    "gCO2e/GPU-hour",
+    Message("Carbon of the window over the GPU time held in it, idle draw within"),
+    NUMBER.with_digits(0),
+    "carbon_in_window / gpu_hours_in_window",
+)
+CAPITAL_PER_GPU: Final = Measure(
+    "capital_per_gpu",
+    Message("Capital per GPU"),
+    "USD/GPU",
+    Message("Server, network, shell and land of one GPU, at the median of every input"),
+    MONEY.with_digits(0),
+)
+CAPITAL: Final = Measure(
+    "capital",
+    Message("Capital"),
+    "USD mn",
+    Message("What building the sites takes; nothing for a site whose GPUs are rented"),
+    MONEY.with_digits(1),
+    "gpus * capital_per_gpu",
+)
+BORROWING: Final = Measure(
+    "borrowing",
+    Message("To be borrowed"),
+    "{currency} bn",
+    Message("The capital of all sites in the country's own money, borrowed as it is spent"),
+    MONEY.with_digits(3),
+    "capital * exchange_rate",
+)
+DEBT_RUNNING_BORROWED: Final = Measure(
+    "debt_gdp_running_borrowed",
+    Message("Debt over GDP, running cost borrowed too"),
+    "share of GDP",
+    Message("Debt over GDP if every year's running cost after building is borrowed as well"),
+    SHARE.with_digits(2).shown_in("% of GDP"),
+)
+FLIPS_AT: Final = Measure(
+    "flips_at",
+    Message("The answer changes at"),
+    "",
+    Message("The nearest value of the input at which the two cheapest cost the same"),
+    NUMBER,
+)
+CHANGE_SHARE: Final = Measure(
+    "change",
+    Message("Change"),
+    "share",
+    Message("How far the value moves, over where it stood"),
+    CHANGE,
+    "after / before - 1",
+)
+WITHIN_RANGE: Final = Measure(
+    "within_range",
+    Message("Within its range"),
+    "",
+    Message("Whether the answer changes between the input's 5th and 95th percentile"),
+    FLAG,
+)
+INPUT_KEY: Final = Measure(
+    "input_key", Message("Key of the input"), "", Message("Owner and name of the input"), TEXT
+)
+FIGURE: Final = Measure(
+    "figure", Message("Figure"), "", Message("The figure's name in the run's headline"), TEXT
+)
+BEFORE: Final = Measure(
+    "before", Message("Before"), "", Message("The figure of the programme as written"), TEXT
+)
+AFTER: Final = Measure(
+    "after", Message("After"), "", Message("The figure with the changes asked for"), TEXT
+)
+IS_CHANGED: Final = Measure(
+    "changed", Message("Changed"), "", Message("Whether the two figures differ"), FLAG
+)
+HELD_GPUS: Final = Measure(
+    "held_gpus",
+    Message("GPUs held"),
+    "GPU",
+    Message("GPUs that the tenant's jobs held in the hour, its mean"),
+    NUMBER.with_digits(1),
+)
+
+ALTERNATIVES: Final = TableSchema(
+    "alternatives",
+    "The alternatives of a programme side by side.",
+    (
+        TableColumn.of(ALTERNATIVE_NAME, "name"),
+        TableColumn.of(ALTERNATIVE),
+        TableColumn.of(GPUS),
+        TableColumn.of(GPU_HOUR_COST, "cost_usd_per_gpu_hour"),
+        TableColumn.of(GPU_HOUR_COST_P5, "cost_p5_usd_per_gpu_hour"),
+        TableColumn.of(GPU_HOUR_COST_P95, "cost_p95_usd_per_gpu_hour"),
+        TableColumn.of(UTILISATION, "utilisation_share"),
+        TableColumn.of(QUEUE_DELAY_MEAN, "mean_queue_delay_h", unit="h"),
+        TableColumn.of(ROUND_TRIP, "mean_rtt_ms"),
+        TableColumn.of(GPU_HOUR_CARBON, "carbon_g_per_gpu_hour"),
+        TableColumn.of(CAPITAL, "capital_usd_mn"),
+        TableColumn.of(RUNNING_COST, "running_usd_mn_a_year"),
+        TableColumn.of(BORROWING, "borrowing_bn"),
+        TableColumn.of(DEBT_GDP, "debt_gdp_share"),
+        TableColumn.of(DEBT_RUNNING_BORROWED, "debt_running_borrowed_gdp_share"),
+    ),
+)
+ALTERNATIVES_BREAK_EVEN: Final = TableSchema(
+    "alternatives_break_even",
+    "Which single input would have to change for the cheaper of the two best to change.",
+    (
+        TableColumn.of(INPUT),
+        TableColumn.of(SITE),
+        TableColumn.of(UNIT),
+        TableColumn.of(P5),
+        TableColumn.of(MEDIAN),
+        TableColumn.of(P95),
+        TableColumn.of(FLIPS_AT),
+        TableColumn.of(CHANGE_SHARE, "change_share"),
+        TableColumn.of(WITHIN_RANGE),
+        TableColumn.of(SOURCE),
+        TableColumn.of(CONFIDENCE),
+        TableColumn.of(INPUT_KEY, "key"),
+    ),
+)
+WHAT_IF: Final = TableSchema(
+    "what_if",
+    "The figures that people quote, before and after the changes asked for.",
+    (
+        TableColumn.of(FIGURE),
+        TableColumn.of(BEFORE),
+        TableColumn.of(AFTER),
+        TableColumn.of(CHANGE_SHARE, "change_share"),
+        TableColumn.of(IS_CHANGED),
+    ),
+)
+FUNDING_CAPITAL: Final = TableSchema(
+    "funding_capital",
+    "Capital and running cost by site.",
+    (
+        TableColumn.of(SITE),
+        TableColumn.of(SITE_NAME, "name"),
+        TableColumn.of(GPUS, kind="number"),
+        TableColumn.of(CAPITAL_PER_GPU, "capital_usd_per_gpu"),
+        TableColumn.of(CAPITAL, "capital_usd_mn"),
+        TableColumn.of(RUNNING_COST, "running_usd_mn_a_year"),
+    ),
+)
+FLEET_LOAD: Final = TableSchema(
+    "fleet_load",
+    "GPUs that each tenant held, hour by hour of the first week.",
+    (
+        TableColumn.of(TENANT),
+        TableColumn.of(HOUR),
+        TableColumn.of(HELD_GPUS),
+    ),
+)
