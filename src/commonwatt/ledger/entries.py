@@ -61,7 +61,7 @@ def check_draft(draft: EntryDraft) -> str:
     Raises:
         EntryError: A name has letters that it may not have, or the body is not JSON.
 
-    >>> check_draft(Draft(kind="demo.step", subject="thing/1", body={"b": 1, "a": "字"}))
+    >>> check_draft(EntryDraft(kind="demo.step", subject="thing/1", body={"b": 1, "a": "字"}))
     '{"a":"字","b":1}'
     """
     _check_name("kind", draft.kind, _KIND)

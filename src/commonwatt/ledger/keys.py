@@ -41,7 +41,7 @@ class Key:
     """An Ed25519 private key held in this process.
 
     >>> key = Key.from_seed(bytes(32))
-    >>> actor_id_of(key.public_key), holds(key.public_key, key.sign(b"x"), b"x")
+    >>> actor_id_of(key.public_key), signature_holds(key.public_key, key.sign(b"x"), b"x")
     ('139e3940e64b5491', True)
     """
 

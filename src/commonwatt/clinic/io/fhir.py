@@ -149,13 +149,14 @@ _RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
         _FhirElementRule("definition.reference.reference", 0, _text),
     ),
     "Group": (
-        _FhirElementRule("type", 1, _one_of("person", "animal", "practitioner", "device", "careteam",
-                                 "healthcareservice", "location", "organization",
-                                 "relatedperson", "specimen")),
+        _FhirElementRule("type", 1, _one_of("person", "animal", "practitioner", "device",
+                                            "careteam", "healthcareservice", "location",
+                                            "organization", "relatedperson", "specimen")),
         _FhirElementRule("membership", 1, _one_of("definitional", "enumerated")),
     ),
     "AdverseEvent": (
-        _FhirElementRule("status", 1, _one_of("in-progress", "completed", "entered-in-error", "unknown")),
+        _FhirElementRule("status", 1, _one_of("in-progress", "completed", "entered-in-error",
+                                              "unknown")),
         _FhirElementRule("actuality", 1, _one_of("actual", "potential")),
         _FhirElementRule("subject", 1, _map),
         _FhirElementRule("subject.reference", 1, _text),

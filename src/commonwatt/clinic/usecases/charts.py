@@ -96,7 +96,7 @@ def outside_limits(points: pl.DataFrame) -> pl.DataFrame:
     """Return the sites that lie outside the outer limits.
 
     >>> given = pl.DataFrame({"expected": [100.0, 100.0], "o_over_e": [1.1, 1.5]})
-    >>> beyond(given)["o_over_e"].to_list()
+    >>> outside_limits(given)["o_over_e"].to_list()
     [1.5]
     """
     low, high = (_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999))

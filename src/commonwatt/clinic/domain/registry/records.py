@@ -91,7 +91,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     "disclosure": (
         _ref("deployment", "deployment"),
         RecordField("encounter", "text", "Opaque name of the encounter."),
-        RecordField("language", "code", "In which language.", ("en", "zh-Hant", "zh-Hans", "other")),
+        RecordField("language", "code", "In which language.",
+                    ("en", "zh-Hant", "zh-Hans", "other")),
     ),
     "advice": (
         _ref("deployment", "deployment"),
@@ -99,14 +100,15 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("score", "share", "What the model said."),
         RecordField("shown", "flag", "Whether anybody was shown it."),
         RecordField("own_estimate", "share", "The doctor's own, given before.", needed=False),
-        RecordField("sampled", "flag", "Whether the lot fell on asking the doctor first.", needed=False),
+        RecordField("sampled", "flag", "Whether the lot fell on asking the doctor first.",
+                    needed=False),
         RecordField("sign_off", "flag", "Whether a signed decision is wanted.", needed=False),
         RecordField("asker", "code", "Who asked.", ("clinician", "agent"), needed=False),
     ),
     "decision": (
         _ref("advice", "advice"),
         RecordField("outcome", "code", "What the doctor did.",
-              ("accepted", "overridden", "modified", "not-seen")),
+                    ("accepted", "overridden", "modified", "not-seen")),
         RecordField("reason", "text", "Why, as a code of the guide.", needed=False),
         RecordField("own_estimate", "share", "The doctor's own estimate.", needed=False),
         RecordField("asked_before", "flag", "Whether it was asked before the advice."),

@@ -7,8 +7,6 @@ up before anybody relies on it).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,6 +17,7 @@ from typing import Any, Final, cast
 import yaml
 
 from commonwatt.clinic.domain.errors import RulesError
+from commonwatt.clinic.domain.rules.digest import rule_set_sha256
 from commonwatt.clinic.domain.rules.predicate import Comparator, OneOf, Predicate, leaves, parse
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
@@ -113,8 +112,7 @@ class RegulatoryRuleBook:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the rules, the name by which a ruling cites them."""
-        text = json.dumps([_plain(rule) for rule in self.rules], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return rule_set_sha256(self.rules)
 
     def rule(self, rule_id: str) -> RegulatoryRule:
         """Return one rule.
@@ -167,7 +165,7 @@ def load_rule_book(folder: Path = FOLDER) -> RegulatoryRuleBook:
     Raises:
         RulesError: A file is missing or a rule in it is not of the form.
 
-    >>> book = load_book()
+    >>> book = load_rule_book()
     >>> len(book.rules) >= 120, len({rule.jurisdiction for rule in book.rules})
     (True, 8)
     """
@@ -298,7 +296,3 @@ def _check_leaf(where: str, leaf: OneOf | Comparator, known: Mapping[str, Produc
             found=", ".join(leaf.values),
             wanted=Message("values of the fact"),
         )
-
-
-def _plain(rule: RegulatoryRule) -> dict[str, str]:
-    return {name: str(getattr(rule, name)) for name in rule.__slots__}

@@ -55,7 +55,8 @@ def compare_clinician_and_model(
         EvidenceError: Lengths differ, a value is out of bounds, or there are not two
             events and two non-events.
 
-    >>> joint([0.2, 0.8, 0.4, 0.3], [0.1, 0.9, 0.6, 0.2], [0, 1, 1, 0]).disagree
+    >>> model, doctor = [0.2, 0.8, 0.4, 0.3], [0.1, 0.9, 0.6, 0.2]
+    >>> compare_clinician_and_model(model, doctor, [0, 1, 1, 0]).disagree
     1
     """
     m, d = np.asarray(model, np.float64), np.asarray(doctor, np.float64)

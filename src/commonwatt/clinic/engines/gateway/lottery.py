@@ -29,7 +29,7 @@ _TAG: Final = b"commonwatt own-estimate sample v1\n"
 class EncounterLottery:
     """The lot of one site: which encounters' doctors are asked first.
 
-    >>> lot = Sample(secret=b"s" * 32, share=0.25)
+    >>> lot = EncounterLottery(secret=b"s" * 32, share=0.25)
     >>> sum(lot.drawn("deployment/x", str(i)) for i in range(4000))
     974
     """

@@ -28,7 +28,7 @@ _WANTED: Final = Message("one of linear = FILE, python = MODULE:FUNCTION, url = 
 class LogisticModel:
     """A logistic model over numeric facts.
 
-    >>> Logistic(intercept=-1.0, weights={"age_years": 0.02})({"age_years": "50"})
+    >>> LogisticModel(intercept=-1.0, weights={"age_years": 0.02})({"age_years": "50"})
     0.5
     """
 

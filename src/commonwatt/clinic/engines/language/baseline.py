@@ -31,7 +31,7 @@ _END: Final = "</s>"
 class NgramModel:
     """Counts of words after the words before them.
 
-    >>> model = Ngrams(["the ward is quiet", "the ward is full"])
+    >>> model = NgramModel(["the ward is quiet", "the ward is full"])
     >>> model.chance(("ward", "is"), "full") > model.chance(("ward", "is"), "the")
     True
     """

@@ -30,7 +30,7 @@ ROUNDS: Final = 999
 def kinds_of(notes: Sequence[ClinicalNote], answers: Sequence[str]) -> list[str]:
     """Return, for each answer, the first kind of laziness that it shows; empty if none.
 
-    >>> note = Note(note_id="n", case="c", sentences={0: "A cough."}, wrong=None, kind="")
+    >>> note = ClinicalNote(note_id="n", case="c", sentences={0: "A cough."}, wrong=None, kind="")
     >>> kinds_of([note, note], ["", "I am sorry, no."])
     ['empty', 'refusal']
     """

@@ -33,7 +33,8 @@ def detect_prompt(note: ClinicalNote) -> str:
 def read_verdict(answer: str, note: ClinicalNote) -> int | str | None:
     """Return the number of a sentence, `None` for a note called correct, or "unreadable".
 
-    >>> note = Note(note_id="n", case="c", sentences={0: "A.", 1: "B."}, wrong=None, kind="")
+    >>> sentences = {0: "A.", 1: "B."}
+    >>> note = ClinicalNote(note_id="n", case="c", sentences=sentences, wrong=None, kind="")
     >>> read_verdict("1", note), read_verdict("CORRECT", note), read_verdict("Hm.", note)
     (1, None, 'unreadable')
     """

@@ -28,7 +28,7 @@ PLANTED_KINDS: Final[tuple[str, ...]] = ("foreign", "quantity", "sign")
 def unsupported(sentence: str, note: ExtractedTerms) -> bool:
     """Return whether a sentence says something that the note does not.
 
-    >>> unsupported("Blood pressure 120/80.", said("The blood pressure is 120/70 mm Hg."))
+    >>> unsupported("Blood pressure 120/80.", extract_terms("The blood pressure is 120/70 mm Hg."))
     True
     """
     one = extract_terms(sentence)

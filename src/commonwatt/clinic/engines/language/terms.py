@@ -48,7 +48,7 @@ class ExtractedTerms:
 def extract_terms(text: str) -> ExtractedTerms:
     """Return what a text says.
 
-    >>> found = said("No fever, temperature 38.3 C.")
+    >>> found = extract_terms("No fever, temperature 38.3 C.")
     >>> [*found.quantities, *found.affirmed, *found.denied]
     ['38.3', 'temperature', 'fever']
     """

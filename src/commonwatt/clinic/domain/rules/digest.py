@@ -1,0 +1,98 @@
+"""The name of a rule set: SHA-256 over what its rules say, in a spelling that is fixed here.
+
+Rulings on record cite a rule set by this digest, and a regulator must be able to compute it
+again years later. The spelling is therefore written out word by word and takes nothing from
+Python: neither the names of our classes and fields, which change whenever somebody finds a
+better word, nor the order in which a class happens to list them. It is version 1 of the
+spelling; another spelling would give every rule set on record a second name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING, assert_never
+
+from commonwatt.clinic.domain.rules.predicate import (
+    AllOf,
+    AnyOf,
+    Comparator,
+    Not,
+    OneOf,
+    Predicate,
+)
+
+if TYPE_CHECKING:
+    from commonwatt.clinic.domain.rules.book import RegulatoryRule, ReportingDeadline, RuleSource
+
+
+def rule_set_sha256(rules: Iterable[RegulatoryRule]) -> str:
+    """Return the digest of rules in their order, 64 hexadecimal digits."""
+    # `ensure_ascii` is left on: the bytes must not hang on how a machine encodes "§".
+    text = json.dumps([_rule_members(rule) for rule in rules], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _rule_members(rule: RegulatoryRule) -> dict[str, str]:
+    return {
+        "rule_id": rule.rule_id,
+        "jurisdiction": rule.jurisdiction,
+        "text": rule.text,
+        "source": _source_text(rule.source),
+        "article": rule.article,
+        "status": rule.status,
+        "binding": str(rule.binding),
+        "valid_from": str(rule.valid_from),
+        "valid_to": str(rule.valid_to),
+        "recorded_on": str(rule.recorded_on),
+        "when": _predicate_text(rule.when),
+        "scheme": rule.scheme,
+        "klass": rule.klass,
+        "fallback": str(rule.fallback),
+        "route": rule.route,
+        "obligations": str(rule.obligations),
+        "clock": _clock_text(rule.clock),
+        "supersedes": rule.supersedes,
+    }
+
+
+def _source_text(source: RuleSource) -> str:
+    return (
+        f"Source(title={source.title!r}, dated={_date_text(source.dated)},"
+        f" checked={source.checked!r}, against={source.against!r})"
+    )
+
+
+def _clock_text(clock: ReportingDeadline | None) -> str:
+    if clock is None:
+        return "None"
+    return f"Clock(event={clock.event!r}, days={clock.days!r}, working={clock.working!r})"
+
+
+def _date_text(on: date) -> str:
+    # Not isoformat: version 1 was first spelled so, and the digests on record hold to it.
+    return f"datetime.date({on.year}, {on.month}, {on.day})"
+
+
+def _predicate_text(predicate: Predicate) -> str:
+    match predicate:
+        case AllOf(parts):
+            return f"AllOf(parts={_sequence_text(parts)})"
+        case AnyOf(parts):
+            return f"AnyOf(parts={_sequence_text(parts)})"
+        case Not(part):
+            return f"Not(part={_predicate_text(part)})"
+        case OneOf(fact, values):
+            return f"In(fact={fact!r}, values={values!r})"
+        case Comparator(fact, order, limit):
+            return f"Compare(fact={fact!r}, order={order!r}, limit={limit!r})"
+        case _:
+            assert_never(predicate)
+
+
+def _sequence_text(parts: tuple[Predicate, ...]) -> str:
+    # A single part is followed by a comma, as in the tuples of the first spelling.
+    texts = [_predicate_text(part) for part in parts]
+    return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"

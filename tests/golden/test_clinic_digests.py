@@ -1,0 +1,192 @@
+"""What is hashed, signed or stored keeps its bytes, whatever our classes come to be called.
+
+Each digest below was computed before the classes took the names that they have now. One that
+changes means that records, seals and rulings that exist no longer fit: mend the code, and let
+the digest stand, unless the version of the form goes up with it.
+"""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from commonwatt.clinic.domain.rules import book as book_module
+from commonwatt.clinic.domain.rules import load_rule_book, predicate
+from commonwatt.clinic.engines.evidence.sealed import (
+    SealedCase,
+    SealTerms,
+    examine,
+    reveal_case,
+    revealed_case_text,
+    seal,
+)
+from commonwatt.clinic.engines.gateway.lottery import EncounterLottery
+from commonwatt.ledger import EntryDraft, Key, Ledger, Person
+from commonwatt.operate.domain.capture import Capture, capture_text
+from commonwatt.operate.domain.cluster import (
+    JobPhase,
+    JobRequest,
+    NodeAllocation,
+    NodeState,
+    ObservedJob,
+    ObservedNode,
+)
+from commonwatt.operate.domain.requests import compact_json, request_json
+from commonwatt.sandbox.engines.risk.attack import LinkageAttack
+from commonwatt.sandbox.engines.risk.measures import ReidentificationRisk
+from commonwatt.sandbox.engines.risk.report import RiskReport
+from commonwatt.sandbox.io.imports.genomes import GenomeReport
+
+KEY = Key.from_seed(bytes(range(32)))
+AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
+SECRET = b"s" * 32
+CASES = [SealedCase(facts={"age_years": str(n)}, label=n % 2, group="ab"[n % 2]) for n in range(9)]
+RULES = "ba984635b0e71218f99ee9601e9fa490d2f53b1f1a27488a583731ad3cdc760a"
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def a_ledger():
+    """A ledger with an enrolment, a revocation and an entry of another wing."""
+    ledger = Ledger.open("sqlite://")
+    who = Person(name="A. Chan", role="registrar", organisation="HA", device="card-1")
+    ledger.enrol_first_registrar(KEY, who, at=AT)
+    other = Key.from_seed(bytes([7]) * 32)
+    with ledger.transaction() as tx:
+        lee = Person(name="B. Lee", role="gateway", organisation="HA", device="card-2")
+        actor = ledger.enrol(tx, lee, other.public_key, by=KEY, at=AT)
+        draft = EntryDraft(kind="clinic.product", subject="product/chest", body={"name": "字"})
+        ledger.append(tx, [draft], by=KEY, at=AT)
+        ledger.revoke(tx, actor.actor_id, reason="left", by=KEY, at=AT)
+    return ledger
+
+
+def root_of(ledger):
+    return ledger.inclusion(0).root.hex()
+
+
+def a_seal():
+    return seal(CASES, SECRET, SealTerms(threshold=0.3), by=KEY)
+
+
+def a_report():
+    on = date(2026, 11, 22)
+    return examine(CASES, SECRET, a_seal(), lambda _: 0.5, artefact_sha256="a" * 64, on=on, by=KEY)
+
+
+def a_job():
+    return JobRequest(job_id="a", argv=("true",), gpus=2, tenant="t", sites=("north",))
+
+
+def a_capture():
+    node = ObservedNode(name="n1", gpus=8, state=NodeState.UP)
+    job = ObservedJob(
+        request=a_job(), phase=JobPhase.RUNNING, places=(NodeAllocation(node="n1", gpus=(0, 1)),)
+    )
+    return Capture(at_s=1.5, nodes=(node,), jobs=(job,), seed=3)
+
+
+def a_risk_report():
+    risk = ReidentificationRisk(
+        people=3, k=1, unique_share=0.5, mean_guess_share=0.4, population_risk_share=0.1, l=1, t=0.2
+    )
+    attack = LinkageAttack(
+        knows="sex", people=3, claimed_share=0.5, success_share=0.4, guess_share=0.3
+    )
+    return RiskReport(
+        dataset="d", risk=risk, before=attack, after=attack, diary=None, diary_before=attack,
+        diary_coarser=(attack,),
+    )  # fmt: skip
+
+
+def a_genome_report():
+    return GenomeReport(
+        dataset="d", people=9, groups={"a": 9}, least_people=5, smallest_cell=3, cells=7, withheld=2
+    )
+
+
+GOLDEN = {
+    "rule set": (lambda: load_rule_book().digest, RULES),
+    "ledger": (
+        lambda: root_of(a_ledger()),
+        "6a0e6c7a6f599582a31f7977c5bc2d6a843f22529f09640d1f1167fa26f2bd2c",
+    ),
+    "seal": (
+        lambda: a_seal().digest(),
+        "363b7e55902e67a8483be7d114ec5a2b857f99c158163ba71c07259e74f2c3a6",
+    ),
+    "seal, as a file": (
+        lambda: sha256(a_seal().text()),
+        "c927864996188f83895a02a44ede0c0d8e878107833b3c671ca2104c53df79cf",
+    ),
+    "report under a seal": (
+        lambda: a_report().digest(),
+        "3f26015a7e1bbf2b3883d3fcbc52924ddc415baac97e6727d59f2dcd9d210c26",
+    ),
+    "opened case": (
+        lambda: sha256(revealed_case_text(reveal_case(CASES, SECRET, 3))),
+        "b575137e7a237f4f1dac6ce377d3044fb494ef280d392636b4973e3b6b0668aa",
+    ),
+    "lot of an encounter": (
+        lambda: EncounterLottery(secret=SECRET, share=0.25).commitment(),
+        "af40aa26e2ac5550bd3ec9a5d08833d88615eb66c53ffb19e4c01fb02a73661e",
+    ),
+    "captured cluster": (
+        lambda: sha256(capture_text(a_capture())),
+        "3737a1afcb20dd016de30029418c80d12cf4d6cbaa141f6789682ca5e8133cf6",
+    ),
+    "request of a job": (
+        lambda: sha256(compact_json(request_json(a_job()))),
+        "89b62def6ab3747490deb6afd66dc2a8d206f7db8bf997f9c20e154a241a6ccf",
+    ),
+    "report on risk": (
+        lambda: a_risk_report().sha256,
+        "ec24b732a990c20a899891630d2c51216bc015ad293efc2ffdef516192e651af",
+    ),
+    "report on genomes": (
+        lambda: a_genome_report().sha256,
+        "bcb5f3a430645e2e0a262596687a09f329449c0089ff39cac5fbe9fdbf646cd2",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", GOLDEN)
+def test_a_record_of_each_kind_keeps_its_digest(kind):
+    digest, recorded = GOLDEN[kind]
+    assert digest() == recorded
+
+
+@pytest.fixture
+def renamed_classes():
+    """Every class of the rule book under another name, as Python prints it."""
+    classes = [
+        value
+        for module in (book_module, predicate)
+        for value in vars(module).values()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    ]
+    names = [each.__qualname__ for each in classes]
+    for each in classes:
+        each.__qualname__ = f"Renamed{each.__qualname__}"
+    yield
+    for each, name in zip(classes, names, strict=True):
+        each.__qualname__ = name
+
+
+@pytest.mark.usefixtures("renamed_classes")
+def test_no_rename_gives_a_rule_set_another_name():
+    book = load_rule_book()
+    assert repr(book.rules[0]).count("Renamed") > 2  # the rename reaches what Python would print
+    assert replace(book).digest == RULES
+
+
+@pytest.mark.parametrize("member", ["text", "article", "klass", "route", "valid_from", "status"])
+def test_a_rule_that_says_something_else_has_another_digest(member):
+    book = load_rule_book()
+    first = book.rules[0]
+    changed = date(2030, 1, 1) if member == "valid_from" else getattr(first, member) + "x"
+    rules = (replace(first, **{member: changed}), *book.rules[1:])
+    assert replace(book, rules=rules).digest != RULES
