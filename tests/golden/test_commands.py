@@ -103,11 +103,8 @@ class Walk:
         after = state_of(self.folder)
         changed = [name for name in after if after[name] != before.get(name)]
         gone = [name for name in before if name not in after]
-        return (
-            {"argv": line, "exit": code}
-            | self.told(code, out, err, found)
-            | self.left(changed, gone)
-        )
+        left = self.left(changed, gone)  # first: it tells the ids that the answer names
+        return {"argv": line, "exit": code} | self.told(code, out, err, found) | left
 
     def told(self, code, out, err, found):
         if code:

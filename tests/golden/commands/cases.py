@@ -76,6 +76,7 @@ def one(name, line, **more):
 STUDIES = [
     Case(
         name="study-harbour",
+        masks=((r"(People, counted with noise\s+)\d+", r"\1<drawn>"),),
         steps=(
             "study harbour --json --out out",
             "study harbour --what-if funding.years=5",
