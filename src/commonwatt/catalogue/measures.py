@@ -145,9 +145,23 @@ class TableColumn:
 Described = Measure | TableColumn
 
 
-def label(of: Described, language: str = "en") -> str:
-    """Return what people call a figure or a column, without its unit."""
-    return _measure(of).label.translate(language)
+def label_of(of: Described) -> Message:
+    """Return what people call a figure or a column, for whoever translates it later."""
+    return _measure(of).label
+
+
+def label(of: Described, language: str = "en", *, subject: str = "") -> str:
+    """Return what people call a figure or a column, without its unit.
+
+    Args:
+        of: The figure.
+        language: The reader's language.
+        subject: Whose figure it is, such as a site, in the reader's language.
+    """
+    text = label_of(of).translate(language)
+    if not subject:
+        return text
+    return Message("{label}: {subject}", {"label": text, "subject": subject}).translate(language)
 
 
 def heading(of: Described, language: str = "en", *, currency: str = "") -> str:

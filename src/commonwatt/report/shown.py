@@ -20,6 +20,7 @@ def fact(
     value: object,
     language: str,
     *,
+    subject: str = "",
     note: str | Message = "",
     of: str = "",
     currency: str = "",
@@ -30,12 +31,13 @@ def fact(
         figure: What it is; a column where the value is in the column's unit.
         value: The value as it is stored; None where there is none.
         language: The reader's language.
+        subject: Whose figure it is, such as a site, in the reader's language.
         note: What this run adds, such as a band.
         of: Its name among the run's origins.
         currency: The money of the run, where the figure is in a country's own.
     """
     return ReportFact(
-        label=label(figure, language),
+        label=label(figure, language, subject=subject),
         value=written(value, figure, language, currency=currency),
         note=_said(note, language),
         of=of,

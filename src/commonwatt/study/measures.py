@@ -20,7 +20,6 @@ from commonwatt.catalogue.measures import (
 )
 from commonwatt.catalogue.shared import (
     CONFIDENCE,
-    DEBT_GDP,
     GPU_HOUR_COST,
     GPU_HOUR_COST_P5,
     GPU_HOUR_COST_P95,
@@ -89,6 +88,13 @@ BORROWING: Final = Measure(
     Message("The capital of all sites in the country's own money, borrowed as it is spent"),
     MONEY.with_digits(3),
     "capital * exchange_rate",
+)
+DEBT_GDP_LAST: Final = Measure(
+    "debt_gdp_last",
+    Message("Debt over GDP, last year"),
+    "share of GDP",
+    Message("Debt over GDP at the end of the last year that is projected"),
+    SHARE.with_digits(2).shown_in("% of GDP"),
 )
 DEBT_RUNNING_BORROWED: Final = Measure(
     "debt_gdp_running_borrowed",
@@ -159,7 +165,7 @@ ALTERNATIVES: Final = TableSchema(
         TableColumn.of(CAPITAL, "capital_usd_mn"),
         TableColumn.of(RUNNING_COST, "running_usd_mn_a_year"),
         TableColumn.of(BORROWING, "borrowing_bn"),
-        TableColumn.of(DEBT_GDP, "debt_gdp_share"),
+        TableColumn.of(DEBT_GDP_LAST, "debt_gdp_share"),
         TableColumn.of(DEBT_RUNNING_BORROWED, "debt_running_borrowed_gdp_share"),
     ),
 )

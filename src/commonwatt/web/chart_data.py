@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from commonwatt.catalogue.measures import heading, shown_unit, shown_value
 from commonwatt.core.messages import Message
 from commonwatt.web.page_view import Chart, ChartForm, ChartSeries
 from commonwatt.web.reduce import F64, reduce_min_max
@@ -13,6 +14,7 @@ from commonwatt.web.reduce import F64, reduce_min_max
 if TYPE_CHECKING:
     import polars as pl
 
+ALONG_X = frozenset({ChartForm.BARS, ChartForm.RANGES, ChartForm.POINTS})
 REDUCED_FORMS = frozenset({ChartForm.LINES, ChartForm.AREAS})
 
 
@@ -24,13 +26,14 @@ def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, An
         frame: The whole table behind it.
         language: Of its labels.
     """
+    frame = _in_shown_unit(chart, frame)
     head = {
         "form": chart.form.value,
         "title": _say(chart.title, language),
         "caption": _say(chart.caption, language),
-        "unit": chart.unit,
+        "unit": _unit(chart, language),
         "logarithmic": chart.logarithmic,
-        "x_label": _say(chart.x_label, language),
+        "x_label": _axis_label(chart, language),
         "feed": chart.feed,
     }
     if chart.form is ChartForm.LIVE:
@@ -40,6 +43,38 @@ def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, An
     if chart.form is ChartForm.HEAT:
         return head | _heat(chart, frame, language)
     return head | _by_name(chart, frame, language)
+
+
+def _unit(chart: Chart, language: str) -> str:
+    if chart.measure is None:
+        return chart.unit
+    unit = shown_unit(chart.measure, language, currency=chart.currency)
+    return "%" if _is_percent(chart) else unit
+
+
+def _axis_label(chart: Chart, language: str) -> str:
+    """Return the label of the horizontal axis: the values' own, where they lie along it."""
+    if chart.measure is not None and chart.form in ALONG_X and not chart.x_label:
+        return heading(chart.measure, language, currency=chart.currency)
+    return _say(chart.x_label, language)
+
+
+def _in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with the drawn columns in the unit that people are shown."""
+    if chart.measure is None or _is_percent(chart) or frame.is_empty():
+        return frame
+    # A unit is a factor here: no measure of ours is a temperature.
+    factor = shown_value(1.0, chart.measure, currency=chart.currency)
+    every = [*chart.series, chart.line] if chart.line else list(chart.series)
+    drawn = {name for one in every for name in (one.column, one.low, one.high) if name}
+    return frame.with_columns(frame[name] * factor for name in sorted(drawn))
+
+
+def _is_percent(chart: Chart) -> bool:
+    # Axes write a share in percent themselves, so that a script and the server agree on its ticks.
+    if chart.measure is None:
+        return chart.unit == "%"
+    return shown_unit(chart.measure, currency=chart.currency).startswith("%")
 
 
 def _long(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from commonwatt.catalogue.measures import Measure, TableColumn, label, label_of, shown_unit, written
 from commonwatt.core.messages import Message
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from commonwatt.catalogue.tables import TableSchema
 
 
 class ChartForm(StrEnum):
@@ -49,11 +52,38 @@ class TableRows:
 
 @dataclass(frozen=True, slots=True)
 class ColumnHeading:
-    """How a column is called on screen; a share is shown in percent."""
+    """How a column is called on screen.
+
+    Args:
+        column: Its name in the table.
+        label: What people call it.
+        unit: The unit of its values, where the catalogue does not say it.
+        of: What the catalogue says of it: its label, and how its values are written.
+        currency: The money of the page, where the figure is in a country's own.
+    """
 
     column: str
     label: Message
     unit: str = ""
+    of: TableColumn | None = None
+    currency: str = ""
+
+    def shown_unit(self, language: str) -> str:
+        """Return the unit that stands under the label."""
+        if self.of is None:
+            return self.unit
+        return shown_unit(self.of, language, currency=self.currency)
+
+
+def headings_of(table: TableSchema, *names: str, currency: str = "") -> list[ColumnHeading]:
+    """Return columns of a declared table as headings, in the order of `names`; all where none."""
+    columns = [table.column(name) for name in names] or list(table.columns)
+    return [heading_of(column, currency=currency) for column in columns]
+
+
+def heading_of(column: TableColumn, *, currency: str = "") -> ColumnHeading:
+    """Return a declared column as a heading."""
+    return ColumnHeading(column.name, label_of(column), of=column, currency=currency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +140,9 @@ class Chart:
         x: Column of the horizontal axis, or of the names in `BARS` and `RANGES`.
         x_label: Label of the horizontal axis.
         series: What is drawn.
-        unit: Unit of the values, as the axis says it.
+        unit: Unit of the values, as the axis says it, where no measure says it.
+        measure: What the values are: label, unit and conversion come from the catalogue.
+        currency: The money of the values, where they are in a country's own.
         y: Column of the vertical names, for `HEAT`.
         logarithmic: Whether values stand on a logarithmic axis.
         line: A column drawn as a dashed line over stacked areas or columns.
@@ -126,6 +158,8 @@ class Chart:
     x_label: Message | str = ""
     series: Sequence[ChartSeries]
     unit: str = ""
+    measure: Measure | TableColumn | None = None
+    currency: str = ""
     y: str = ""
     logarithmic: bool = False
     line: ChartSeries | None = None
@@ -140,6 +174,25 @@ class HeadlineFact:
     value: str
     note: Message | None = None
     link: str = ""
+
+
+def headline_of(
+    figure: Measure | TableColumn,
+    value: object,
+    language: str,
+    *,
+    subject: str = "",
+    note: Message | None = None,
+    link: str = "",
+    currency: str = "",
+) -> HeadlineFact:
+    """Return a headline figure with the label and the form that the catalogue gives it."""
+    return HeadlineFact(
+        label=Message(label(figure, language, subject=subject)) if subject else label_of(figure),
+        value=written(value, figure, language, currency=currency),
+        note=note,
+        link=link,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import jinja2
 from markupsafe import Markup
 
+from commonwatt.catalogue.measures import cell
 from commonwatt.core.messages import Message, translate
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.chart_data import chart_data
@@ -168,10 +169,18 @@ def _listing(look: RequestContext, listing: TableListing, ask: TableQuery) -> di
     return {
         "listing": listing,
         "rows": [
-            [cell_text(value, name) for value, name in zip(row, names, strict=True)]
+            [
+                cell_text(value, heading.column)
+                if heading.of is None
+                else cell(value, heading.of, look.language, currency=heading.currency)
+                for value, heading in zip(row, listing.headings, strict=True)
+            ]
             for row in shown.frame.select(names).iter_rows()
         ],
         "text": [name for name in names if str(kinds[name]) == "String"],
+        "units": {
+            heading.column: heading.shown_unit(look.language) for heading in listing.headings
+        },
         "height": shown.height,
         "ask": ask,
     }

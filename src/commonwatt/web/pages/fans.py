@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from commonwatt.catalogue.bands import BAND_50, BAND_90
+from commonwatt.catalogue.measures import TableColumn
+from commonwatt.catalogue.shared import FISCAL_YEAR
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import ChartSeries, ColumnHeading
+from commonwatt.web.page_view import ChartSeries, ColumnHeading, heading_of
 
 if TYPE_CHECKING:
     import polars as pl
 
 _LEVELS: Final = (5, 25, 50, 75, 95)
 
-BANDS: Final = (
-    ChartSeries("q50_share", Message("nine paths of ten"), low="q05_share", high="q95_share"),
-    ChartSeries("q50_share", Message("half of the paths"), low="q25_share", high="q75_share"),
+BANDS: Final = tuple(
+    ChartSeries(
+        "q50_share", band.label, low=f"{band.columns[0]}_share", high=f"{band.columns[1]}_share"
+    )
+    for band in (BAND_90, BAND_50)
 )
 
 
@@ -26,7 +31,7 @@ def with_share_columns(frame: pl.DataFrame) -> pl.DataFrame:
 def headings() -> list[ColumnHeading]:
     """Return the year and the quantiles as columns on screen."""
     return [
-        ColumnHeading("fiscal_year", Message("Fiscal year")),
+        heading_of(TableColumn.of(FISCAL_YEAR)),
         *(
             ColumnHeading(f"q{q:02d}_share", Message("Percentile {q}", {"q": str(q)}))
             for q in _LEVELS

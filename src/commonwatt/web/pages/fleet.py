@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from commonwatt.catalogue.measures import TableColumn
+from commonwatt.catalogue.shared import (
+    CARBON,
+    DAY,
+    ENERGY,
+    GPU_HOURS,
+    GPUS,
+    POWER_BILL,
+    QUEUE_DELAY_MEAN,
+    SITE,
+    TENANT,
+    UTILISATION,
+)
 from commonwatt.core.messages import Message
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.page_view import (
@@ -14,6 +27,8 @@ from commonwatt.web.page_view import (
     HeadlineFact,
     PageView,
     TableListing,
+    heading_of,
+    headline_of,
 )
 from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
@@ -56,7 +71,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     compared = context.desk.runs.find(asked, "fleet-compare") if asked else run
     return PageView(
         lede=_lede(run.headline),
-        facts=_facts(run.headline),
+        facts=_facts(run.headline, context.language),
         charts=[*_over_time(context, run), *_compared()],
         tables=_tables(context, run, compared or run),
         extra=_job(context, run, values.text("job")),
@@ -84,27 +99,25 @@ def _lede(head: dict[str, Any]) -> Message:
     )
 
 
-def _facts(head: dict[str, Any]) -> list[HeadlineFact]:
+def _facts(head: dict[str, Any], language: str) -> list[HeadlineFact]:
     return [
-        HeadlineFact(
-            label=Message("Utilisation"),
-            value=f"{head['utilisation_share']:.1%}",
+        headline_of(
+            UTILISATION,
+            head["utilisation_share"],
+            language,
             note=Message("first to last arrival"),
         ),
-        HeadlineFact(
-            label=Message("Queue delay, mean"),
-            value=f"{head['mean_queue_delay_s'] / 3600:.1f} h",
+        headline_of(
+            QUEUE_DELAY_MEAN,
+            head["mean_queue_delay_s"],
+            language,
             note=Message("first start minus submission"),
         ),
         HeadlineFact(
             label=Message("Queue delay, 95th percentile"),
             value=f"{head['p95_queue_delay_s'] / 3600:.1f} h",
         ),
-        HeadlineFact(
-            label=Message("Energy"),
-            value=f"{head['energy_kwh'] / 1000:,.0f} MWh",
-            note=Message("cooling and losses included"),
-        ),
+        headline_of(ENERGY, head["energy_kwh"], language),
     ]
 
 
@@ -162,13 +175,12 @@ def _compared() -> list[Chart]:
             form=ChartForm.BARS,
             table="sites",
             x="site",
-            x_label="MWh",
+            measure=TableColumn.of(ENERGY, unit="MWh"),
             series=[
                 ChartSeries("busy_mwh", Message("Busy GPUs")),
                 ChartSeries("idle_mwh", Message("Idle GPUs")),
                 ChartSeries("overhead_mwh", Message("Cooling and losses (PUE)")),
             ],
-            unit="MWh",
         ),
         Chart(
             name="policies",
@@ -201,8 +213,8 @@ def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]
             rows=rows(run, "fleet_jobs"),
             headings=[
                 ColumnHeading("job_id", Message("Job")),
-                ColumnHeading("tenant", Message("Tenant")),
-                ColumnHeading("gpus", Message("GPUs")),
+                heading_of(TableColumn.of(TENANT)),
+                heading_of(TableColumn.of(GPUS)),
                 ColumnHeading("submit_s", Message("Submitted"), "s"),
                 ColumnHeading("queue_delay_s", Message("Queue delay"), "s"),
                 ColumnHeading("pending_s", Message("Time not running"), "s"),
@@ -217,8 +229,8 @@ def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]
             rows=rows(compared, "fleet_policies"),
             headings=[
                 ColumnHeading("policy", Message("Policy")),
-                ColumnHeading("utilisation_share", Message("Utilisation")),
-                ColumnHeading("mean_queue_delay_s", Message("Queue delay, mean"), "s"),
+                heading_of(TableColumn.of(UTILISATION, "utilisation_share")),
+                heading_of(TableColumn.of(QUEUE_DELAY_MEAN, "mean_queue_delay_s")),
                 ColumnHeading("p95_queue_delay_s", Message("Queue delay, 95th percentile"), "s"),
                 ColumnHeading("mean_jct_s", Message("End minus submission, mean"), "s"),
                 ColumnHeading("fragmented_gpu_share", Message("Idle while jobs waited")),
@@ -230,10 +242,10 @@ def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]
             title=Message("Service by tenant"),
             rows=rows(run, "fleet_tenants"),
             headings=[
-                ColumnHeading("tenant", Message("Tenant")),
+                heading_of(TableColumn.of(TENANT)),
                 ColumnHeading("jobs", Message("Jobs")),
-                ColumnHeading("gpu_hours", Message("GPU time"), "GPU-h"),
-                ColumnHeading("mean_h", Message("Queue delay, mean"), "h"),
+                heading_of(TableColumn.of(GPU_HOURS)),
+                heading_of(TableColumn.of(QUEUE_DELAY_MEAN, "mean_h", unit="h")),
                 ColumnHeading("p50_h", Message("Queue delay, median"), "h"),
                 ColumnHeading("p95_h", Message("Queue delay, 95th percentile"), "h"),
             ],
@@ -243,14 +255,14 @@ def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]
             title=Message("By site"),
             rows=rows(run, "fleet_sites"),
             headings=[
-                ColumnHeading("site", Message("Site")),
-                ColumnHeading("gpus", Message("GPUs")),
-                ColumnHeading("utilisation_share", Message("Utilisation")),
+                heading_of(TableColumn.of(SITE)),
+                heading_of(TableColumn.of(GPUS)),
+                heading_of(TableColumn.of(UTILISATION, "utilisation_share")),
                 ColumnHeading("busy_mwh", Message("Busy GPUs"), "MWh"),
                 ColumnHeading("idle_mwh", Message("Idle GPUs"), "MWh"),
                 ColumnHeading("overhead_mwh", Message("Cooling and losses (PUE)"), "MWh"),
-                ColumnHeading("cost_usd", Message("Power bill"), "USD"),
-                ColumnHeading("carbon_t", Message("Carbon"), "t CO₂e"),
+                heading_of(TableColumn.of(POWER_BILL, "cost_usd")),
+                heading_of(TableColumn.of(CARBON, "carbon_t", unit="t CO2e")),
             ],
         ),
         TableListing(
@@ -258,8 +270,8 @@ def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
             headings=[
-                ColumnHeading("day", Message("Day")),
-                ColumnHeading("site", Message("Site")),
+                heading_of(TableColumn.of(DAY)),
+                heading_of(TableColumn.of(SITE)),
                 ColumnHeading("allocated_gpus", Message("Allocated GPUs")),
                 ColumnHeading("available_gpus", Message("GPUs on the site")),
             ],
@@ -270,7 +282,7 @@ def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]
             title=Message("The queue over time"),
             rows=rows(run, "fleet_queue"),
             headings=[
-                ColumnHeading("day", Message("Day")),
+                heading_of(TableColumn.of(DAY)),
                 ColumnHeading("waiting_jobs", Message("Jobs waiting")),
                 ColumnHeading("waiting_gpus", Message("GPUs that they ask for")),
             ],

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.shared import (
+    DEBT_GDP,
+    FISCAL_YEAR,
+    GPU_HOUR_COST,
+    GPU_HOUR_COST_P50,
+    QUEUE_DELAY_MEAN,
+    UTILISATION,
+)
 from commonwatt.core.messages import Message
+from commonwatt.study.measures import (
+    ALTERNATIVES,
+    ALTERNATIVES_BREAK_EVEN,
+    BORROWING,
+    DEBT_GDP_LAST,
+)
 from commonwatt.web.page_view import (
     Chart,
     ChartForm,
@@ -14,15 +29,34 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
+    headings_of,
+    headline_of,
 )
 from commonwatt.web.pages.fans import BANDS, headings, with_share_columns
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
+from commonwatt.web.pages.study import (
+    RUN_OF_STUDY,
+    borrowing_currency,
+    cost_headings,
+    page_without_study,
+    study_of,
+)
 from commonwatt.web.parameters import PageValues
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
     from commonwatt.runs import Run
+
+
+_ALTERNATIVES_SHOWN = (
+    "alternative",
+    "cost_usd_per_gpu_hour",
+    "utilisation_share",
+    "mean_queue_delay_h",
+    "mean_rtt_ms",
+    "carbon_g_per_gpu_hour",
+)
+_BORROWED_SHOWN = ("borrowing_bn", "debt_gdp_share")
 
 
 def build(context: RequestContext, values: PageValues) -> PageView:
@@ -69,46 +103,54 @@ def _lede(head: dict[str, Any]) -> Message:
 def _facts(look: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
     head = run.headline
     facts = [
-        HeadlineFact(
-            label=Message("Utilisation"),
-            value=f"{head['utilisation_share']:.1%}",
+        headline_of(
+            UTILISATION,
+            head["utilisation_share"],
+            look.language,
             note=Message("first to last arrival"),
             link=f"/fleet?{query}",
         ),
-        HeadlineFact(
-            label=Message("Queue delay, mean"),
-            value=f"{head['mean_queue_delay_s'] / 3600:.1f} h",
+        headline_of(
+            QUEUE_DELAY_MEAN,
+            head["mean_queue_delay_s"],
+            look.language,
             note=Message("first start minus submission"),
             link=f"/fleet?{query}",
         ),
     ]
     costs: dict[str, float] = head.get("cost_usd_per_gpu_hour") or {}
     facts += [
-        HeadlineFact(
-            label=Message("GPU-hour at {site}", {"site": site}),
-            value=f"USD {cost:.2f}",
+        headline_of(
+            GPU_HOUR_COST_P50,
+            cost,
+            look.language,
+            subject=site,
             note=Message("levelised over the life of the machines"),
             link=f"/sites?{query}",
         )
         for site, cost in costs.items()
     ]
-    return [*facts, *_debt_facts(look, head)]
+    return [*facts, *_debt_facts(look, run)]
 
 
-def _debt_facts(look: RequestContext, head: dict[str, Any]) -> list[HeadlineFact]:
-    if "debt_with_gdp_share" not in head:
+def _debt_facts(look: RequestContext, run: Run) -> list[HeadlineFact]:
+    head, currency = run.headline, borrowing_currency(run)
+    if not currency:
         return []
-    capital = next((key for key in head if key.startswith("capital_")), "")
-    unit = capital.removeprefix("capital_").removesuffix("_bn").upper()
     link = "/treasury" if look.can(ConsoleAction.SEE_TREASURY) else ""
     added = head["debt_with_gdp_share"] - head["debt_without_gdp_share"]
     return [
-        HeadlineFact(
-            label=Message("To be borrowed"), value=f"{unit} {head[capital]:.2f} bn", link=link
+        headline_of(
+            BORROWING,
+            head[f"capital_{currency.lower()}_bn"],
+            look.language,
+            link=link,
+            currency=currency,
         ),
-        HeadlineFact(
-            label=Message("Debt over GDP, last year"),
-            value=f"{head['debt_with_gdp_share']:.2%}",
+        headline_of(
+            DEBT_GDP_LAST,
+            head["debt_with_gdp_share"],
+            look.language,
             note=Message("{points} points from the programme", {"points": f"{added * 100:+.2f}"}),
             link=link,
         ),
@@ -152,14 +194,13 @@ def _cost() -> Chart:
         form=ChartForm.RANGES,
         table="cost",
         x="site",
-        x_label="USD / GPU-h",
+        measure=GPU_HOUR_COST,
         series=[
             ChartSeries(
-                "p50_usd_per_gpu_hour", Message("Median"),
+                "p50_usd_per_gpu_hour", BAND_90.label,
                 low="p5_usd_per_gpu_hour", high="p95_usd_per_gpu_hour",
             )
         ],
-        unit="USD",
     )  # fmt: skip
 
 
@@ -174,14 +215,13 @@ def _alternatives() -> Chart:
         form=ChartForm.RANGES,
         table="alternatives",
         x="alternative",
-        x_label="USD / GPU-h",
+        measure=GPU_HOUR_COST,
         series=[
             ChartSeries(
-                "cost_usd_per_gpu_hour", Message("At the medians"),
+                "cost_usd_per_gpu_hour", BAND_90.label,
                 low="cost_p5_usd_per_gpu_hour", high="cost_p95_usd_per_gpu_hour",
             )
         ],
-        unit="USD",
     )  # fmt: skip
 
 
@@ -193,43 +233,37 @@ def _debt() -> Chart:
         form=ChartForm.FAN,
         table="debt",
         x="fiscal_year",
-        x_label=Message("Fiscal year"),
+        x_label=FISCAL_YEAR.label,
         series=BANDS,
-        unit="%",
+        measure=DEBT_GDP,
     )
 
 
 def _alternative_tables(look: RequestContext, run: Run) -> list[TableListing]:
-    rows = look.desk.runs.rows
+    rows, currency = look.desk.runs.rows, borrowing_currency(run)
+    shown = [*_ALTERNATIVES_SHOWN, *(_BORROWED_SHOWN if currency else ())]
     return [
         TableListing(
             name="alternatives",
             title=Message("The alternatives side by side"),
             rows=rows(run, "alternatives"),
-            headings=[
-                ColumnHeading("alternative", Message("Alternative")),
-                ColumnHeading("cost_usd_per_gpu_hour", Message("GPU-hour"), "USD"),
-                ColumnHeading("utilisation_share", Message("Utilisation")),
-                ColumnHeading("mean_queue_delay_h", Message("Queue delay, mean"), "h"),
-                ColumnHeading("mean_rtt_ms", Message("Round trip, mean"), "ms"),
-                ColumnHeading("carbon_g_per_gpu_hour", Message("Carbon"), "g CO₂e / GPU-h"),
-                ColumnHeading("borrowing_bn", Message("To be borrowed"), "bn"),
-                ColumnHeading("debt_gdp_share", Message("Debt over GDP, last year")),
-            ],
+            headings=headings_of(ALTERNATIVES, *shown, currency=currency),
         ),
         TableListing(
             name="break-even",
             title=Message("Which input would have to change for the answer to change"),
             rows=rows(run, "alternatives_break_even"),
-            headings=[
-                ColumnHeading("input", Message("Input")),
-                ColumnHeading("site", Message("Site")),
-                ColumnHeading("median", Message("Median")),
-                ColumnHeading("flips_at", Message("Answer changes at")),
-                ColumnHeading("change_share", Message("A change of")),
-                ColumnHeading("within_range", Message("Within its own range")),
-                ColumnHeading("source", Message("Source")),
-            ],
+            headings=headings_of(
+                ALTERNATIVES_BREAK_EVEN,
+                "input",
+                "site",
+                "unit",
+                "median",
+                "flips_at",
+                "change_share",
+                "within_range",
+                "source",
+            ),
             note=Message("One input moves at a time; the nearest come first."),
         ),
     ]
@@ -263,13 +297,7 @@ def _tables(look: RequestContext, run: Run) -> list[TableListing]:
                 name="cost",
                 title=Message("Cost by site"),
                 rows=rows(run, "cost_sites"),
-                headings=[
-                    ColumnHeading("site", Message("Site")),
-                    ColumnHeading("p5_usd_per_gpu_hour", Message("5th percentile"), "USD"),
-                    ColumnHeading("p50_usd_per_gpu_hour", Message("Median"), "USD"),
-                    ColumnHeading("p95_usd_per_gpu_hour", Message("95th percentile"), "USD"),
-                    ColumnHeading("utilisation_share", Message("Utilisation")),
-                ],
+                headings=cost_headings(),
             )
         )
     if has(run, "alternatives"):

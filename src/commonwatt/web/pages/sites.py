@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.measures import TableColumn, cell
+from commonwatt.catalogue.shared import (
+    CARBON,
+    CONFIDENCE,
+    DATED,
+    GPU_HOUR_COST,
+    GPU_HOUR_COST_P5,
+    GPU_HOUR_COST_P50,
+    GPU_HOUR_COST_P95,
+    HOUR,
+    INPUT,
+    MEDIAN,
+    P5,
+    P95,
+    SITE,
+    SOURCE,
+    UNIT,
+)
 from commonwatt.core.messages import Message
 from commonwatt.web.page_view import (
     Chart,
@@ -14,8 +33,10 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
+    heading_of,
+    headline_of,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
+from commonwatt.web.pages.study import RUN_OF_STUDY, cost_headings, page_without_study, study_of
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -36,7 +57,7 @@ def _sites(look: RequestContext) -> Options:
     return [("", Message("the first")), *((name, name) for name in names)]
 
 
-SITE = PageParameter(
+TORNADO_SITE = PageParameter(
     name="site",
     label=Message("Site of the tornado"),
     meaning=Message("Whose cost is taken apart input by input."),
@@ -51,10 +72,10 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     if run is None or not context.desk.runs.has(run, "cost_sites"):
         return page_without_study(context)
     costs = context.desk.runs.frame(run, "cost_sites")
-    site = _chosen(costs, values.text(SITE.name))
+    site = _chosen(costs, values.text(TORNADO_SITE.name))
     return PageView(
         lede=_lede(costs),
-        facts=_facts(costs),
+        facts=_facts(costs, context.language),
         charts=_charts(context, run, site),
         tables=_tables(context, run, site),
         notes=[
@@ -96,17 +117,16 @@ def _lede(costs: pl.DataFrame) -> Message:
     )
 
 
-def _facts(costs: pl.DataFrame) -> list[HeadlineFact]:
+def _facts(costs: pl.DataFrame, language: str) -> list[HeadlineFact]:
     return [
-        HeadlineFact(
-            label=Message("GPU-hour at {site}", {"site": row["site"]}),
-            value=f"USD {row['p50_usd_per_gpu_hour']:.2f}",
-            note=Message(
-                "{low} to {high} in nine cases of ten",
-                {
-                    "low": f"{row['p5_usd_per_gpu_hour']:.2f}",
-                    "high": f"{row['p95_usd_per_gpu_hour']:.2f}",
-                },
+        headline_of(
+            GPU_HOUR_COST_P50,
+            row["p50_usd_per_gpu_hour"],
+            language,
+            subject=row["site"],
+            note=BAND_90.note_of(
+                cell(row["p5_usd_per_gpu_hour"], GPU_HOUR_COST_P5, language),
+                cell(row["p95_usd_per_gpu_hour"], GPU_HOUR_COST_P95, language),
             ),
         )
         for row in costs.to_dicts()
@@ -123,9 +143,8 @@ def _charts(look: RequestContext, run: Run, site: str) -> list[Chart]:
             form=ChartForm.BARS,
             table="parts",
             x="site",
-            x_label="USD / GPU-h",
+            measure=GPU_HOUR_COST,
             series=[ChartSeries("usd_per_gpu_hour", part, where=("part", part)) for part in parts],
-            unit="USD",
         ),
         Chart(
             name="tornado",
@@ -137,14 +156,13 @@ def _charts(look: RequestContext, run: Run, site: str) -> list[Chart]:
             form=ChartForm.RANGES,
             table="tornado",
             x="input",
-            x_label="USD / GPU-h",
+            measure=GPU_HOUR_COST,
             series=[
                 ChartSeries(
-                    "median_usd_per_gpu_hour", Message("At the medians"),
+                    "median_usd_per_gpu_hour", BAND_90.label,
                     low="low_usd_per_gpu_hour", high="high_usd_per_gpu_hour",
                 )
             ],
-            unit="USD",
         ),
     ]  # fmt: skip
     if look.desk.runs.has(run, "place_hourly"):
@@ -161,7 +179,7 @@ def _hourly(look: RequestContext, run: Run) -> Chart:
         form=ChartForm.AREAS,
         table="hourly",
         x="hour",
-        x_label=Message("Hour of the week (UTC)"),
+        x_label=HOUR.label,
         series=[ChartSeries("load_gpus", pool, where=("pool", pool)) for pool in pools],
         unit="GPU",
     )
@@ -198,14 +216,10 @@ def _tables(look: RequestContext, run: Run, site: str) -> list[TableListing]:
             title=Message("Cost by site"),
             rows=rows(run, "cost_sites"),
             headings=[
-                ColumnHeading("site", Message("Site")),
-                ColumnHeading("p5_usd_per_gpu_hour", Message("5th percentile"), "USD"),
-                ColumnHeading("p50_usd_per_gpu_hour", Message("Median"), "USD"),
-                ColumnHeading("p95_usd_per_gpu_hour", Message("95th percentile"), "USD"),
+                *cost_headings(),
                 ColumnHeading(
                     "p50_usd_per_effective_pflop_hour", Message("Per effective PFLOP-hour"), "USD"
                 ),
-                ColumnHeading("utilisation_share", Message("Utilisation")),
                 ColumnHeading("cells_not_official", Message("Inputs that are estimates")),
                 ColumnHeading("cells", Message("Inputs")),
             ],
@@ -215,9 +229,9 @@ def _tables(look: RequestContext, run: Run, site: str) -> list[TableListing]:
             title=Message("What drives the cost at {site}", {"site": site}),
             rows=_tornado(look, run, site),
             headings=[
-                ColumnHeading("input", Message("Input")),
-                ColumnHeading("at_p5", Message("5th percentile")),
-                ColumnHeading("at_p95", Message("95th percentile")),
+                heading_of(TableColumn.of(INPUT)),
+                heading_of(TableColumn.of(P5, "at_p5")),
+                heading_of(TableColumn.of(P95, "at_p95")),
                 ColumnHeading("low_usd_per_gpu_hour", Message("Least cost"), "USD"),
                 ColumnHeading("high_usd_per_gpu_hour", Message("Most cost"), "USD"),
             ],
@@ -228,9 +242,9 @@ def _tables(look: RequestContext, run: Run, site: str) -> list[TableListing]:
             title=Message("Parts of the cost"),
             rows=rows(run, "cost_parts"),
             headings=[
-                ColumnHeading("site", Message("Site")),
+                heading_of(TableColumn.of(SITE)),
                 ColumnHeading("part", Message("Part")),
-                ColumnHeading("usd_per_gpu_hour", Message("Cost"), "USD"),
+                heading_of(TableColumn.of(GPU_HOUR_COST, "usd_per_gpu_hour")),
             ],
             folded=True,
         ),
@@ -239,15 +253,15 @@ def _tables(look: RequestContext, run: Run, site: str) -> list[TableListing]:
             title=Message("Every input with its source"),
             rows=rows(run, "cost_cells"),
             headings=[
-                ColumnHeading("site", Message("Site")),
-                ColumnHeading("input", Message("Input")),
-                ColumnHeading("p5", Message("5th percentile")),
-                ColumnHeading("median", Message("Median")),
-                ColumnHeading("p95", Message("95th percentile")),
-                ColumnHeading("source_unit", Message("Unit")),
-                ColumnHeading("source", Message("Source")),
-                ColumnHeading("dated", Message("Dated")),
-                ColumnHeading("confidence", Message("Confidence")),
+                heading_of(TableColumn.of(SITE)),
+                heading_of(TableColumn.of(INPUT)),
+                heading_of(TableColumn.of(P5)),
+                heading_of(TableColumn.of(MEDIAN)),
+                heading_of(TableColumn.of(P95)),
+                heading_of(TableColumn.of(UNIT, "source_unit")),
+                heading_of(TableColumn.of(SOURCE)),
+                heading_of(TableColumn.of(DATED)),
+                heading_of(TableColumn.of(CONFIDENCE)),
             ],
         ),
     ]
@@ -264,11 +278,11 @@ def _placement(look: RequestContext, run: Run) -> list[TableListing]:
             title=Message("Where to build"),
             rows=rows(run, "place_sites"),
             headings=[
-                ColumnHeading("pool", Message("Site")),
+                heading_of(TableColumn.of(SITE, "pool")),
                 ColumnHeading("h100_equivalents", Message("Size, H100 equivalents")),
                 ColumnHeading("mean_use_share", Message("Mean use")),
                 ColumnHeading("running_usd", Message("Running cost"), "USD"),
-                ColumnHeading("carbon_t", Message("Carbon"), "t CO₂e"),
+                heading_of(TableColumn.of(CARBON, "carbon_t", unit="t CO2e")),
                 ColumnHeading("last_gpu_saves_usd", Message("The last GPU saves"), "USD"),
                 ColumnHeading("last_gpu_costs_usd", Message("The last GPU costs"), "USD"),
             ],
@@ -283,7 +297,7 @@ def _placement(look: RequestContext, run: Run) -> list[TableListing]:
             rows=rows(run, "place_hourly"),
             headings=[
                 ColumnHeading("hour", Message("Hour")),
-                ColumnHeading("pool", Message("Site")),
+                heading_of(TableColumn.of(SITE, "pool")),
                 ColumnHeading("load_gpus", Message("Load"), "GPU"),
             ],
             folded=True,
@@ -296,5 +310,5 @@ PAGE = Page(
     title=Message("Sites"),
     action=ConsoleAction.SEE_PLANS,
     build=build,
-    parameters=(RUN_OF_STUDY, SITE),
+    parameters=(RUN_OF_STUDY, TORNADO_SITE),
 )

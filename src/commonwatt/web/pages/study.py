@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commonwatt.catalogue.measures import TableColumn
+from commonwatt.catalogue.shared import (
+    GPU_HOUR_COST_P5,
+    GPU_HOUR_COST_P50,
+    GPU_HOUR_COST_P95,
+    SITE,
+    UTILISATION,
+)
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import PageView
+from commonwatt.web.page_view import ColumnHeading, PageView, heading_of
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import RequestContext
 
@@ -39,6 +47,25 @@ def study_of(context: RequestContext, values: PageValues) -> Run | None:
         RunNotFoundError: A run is named that is not there.
     """
     return context.desk.runs.find(values.text(RUN_OF_STUDY.name), *KINDS)
+
+
+def borrowing_currency(run: Run) -> str:
+    """Return the money that a study's borrowing is counted in; empty where nobody borrows."""
+    capital = next((key for key in run.headline if key.startswith("capital_")), "")
+    return capital.removeprefix("capital_").removesuffix("_bn").upper()
+
+
+def cost_headings(*more: TableColumn) -> list[ColumnHeading]:
+    """Return the columns of cost by site that pages show, and `more` after them."""
+    columns = (
+        TableColumn.of(SITE),
+        TableColumn.of(GPU_HOUR_COST_P5, "p5_usd_per_gpu_hour"),
+        TableColumn.of(GPU_HOUR_COST_P50, "p50_usd_per_gpu_hour"),
+        TableColumn.of(GPU_HOUR_COST_P95, "p95_usd_per_gpu_hour"),
+        TableColumn.of(UTILISATION, "utilisation_share"),
+        *more,
+    )
+    return [heading_of(column) for column in columns]
 
 
 def page_without_study(context: RequestContext) -> PageView:

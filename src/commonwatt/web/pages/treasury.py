@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from commonwatt.catalogue.measures import TableColumn, written
+from commonwatt.catalogue.shared import DEBT_GDP, FISCAL_YEAR
 from commonwatt.core.messages import Message
 from commonwatt.web.page_view import (
     Chart,
@@ -14,6 +16,8 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
+    heading_of,
+    headline_of,
 )
 from commonwatt.web.pages.fans import BANDS, headings, with_share_columns
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 
 def _countries(look: RequestContext) -> Options:
     del look
-    from commonwatt.treasury.usecases.explore import shipped_countries
+    from commonwatt.treasury.usecases.countries import shipped_countries
 
     return [(name, name) for name in shipped_countries()]
 
@@ -73,19 +77,25 @@ TREATMENT = PageParameter(
 
 def build(context: RequestContext, values: PageValues) -> PageView:
     """Return debt path, fan, bridge and decomposition under the reader's changes."""
-    del context
-    found = _explored(values)
+    found, language = _explored(values), context.language
     last, first = found.years[-1], found.years[0]
     return PageView(
         lede=_lede(found),
         facts=[
-            HeadlineFact(
-                label=Message("Debt over GDP, first year"), value=_share(first["debt_gdp_share"])
+            headline_of(
+                DEBT_GDP,
+                first["debt_gdp_share"],
+                language,
+                subject=first["fiscal_year"],
             ),
-            HeadlineFact(
-                label=Message("Debt over GDP, last year"),
-                value=_share(last["debt_gdp_share"]),
-                note=Message("planned {share}", {"share": _share(last["planned_debt_gdp_share"])}),
+            headline_of(
+                DEBT_GDP,
+                last["debt_gdp_share"],
+                language,
+                subject=last["fiscal_year"],
+                note=Message(
+                    "planned {share}", {"share": written(last["planned_debt_gdp_share"], DEBT_GDP)}
+                ),
             ),
             *_ceiling_facts(found),
         ],
@@ -166,7 +176,7 @@ def _ceiling_facts(found: ChangedCountry) -> list[HeadlineFact]:
 
 def _charts(found: ChangedCountry) -> list[Chart]:
     money = found.country.money
-    year = Message("Fiscal year")
+    year = FISCAL_YEAR.label
     charts = [
         Chart(
             name="fan",
@@ -181,7 +191,7 @@ def _charts(found: ChangedCountry) -> list[Chart]:
             x_label=year,
             series=BANDS,
             line=ChartSeries("planned_debt_gdp_share", Message("planned")),
-            unit="%",
+            measure=DEBT_GDP,
         ),
         Chart(
             name="parts",
@@ -271,9 +281,9 @@ def _tables(found: ChangedCountry, values: PageValues) -> list[TableListing]:
             title=Message("Year by year"),
             rows=_rows("years", found.years, values),
             headings=[
-                ColumnHeading("fiscal_year", Message("Fiscal year")),
+                heading_of(TableColumn.of(FISCAL_YEAR)),
                 ColumnHeading(money("debt"), Message("Debt"), unit),
-                ColumnHeading("debt_gdp_share", Message("Debt over GDP")),
+                heading_of(TableColumn.of(DEBT_GDP, "debt_gdp_share")),
                 ColumnHeading(money("gross_issuance"), Message("Issued"), unit),
                 ColumnHeading(money("redemption"), Message("Redeemed"), unit),
                 ColumnHeading(money("interest"), Message("Interest"), unit),
@@ -302,7 +312,7 @@ def _tables(found: ChangedCountry, values: PageValues) -> list[TableListing]:
             title=Message("Chances"),
             rows=_rows("chances", found.chances, values),
             headings=[
-                ColumnHeading("fiscal_year", Message("Fiscal year")),
+                heading_of(TableColumn.of(FISCAL_YEAR)),
                 ColumnHeading("debt_over_ceiling_probability", Message("Debt over the ceiling")),
                 ColumnHeading(
                     "reserves_under_floor_probability", Message("Reserves under the floor")

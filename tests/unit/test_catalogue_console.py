@@ -1,0 +1,91 @@
+"""Charts, headings and facts of the console say what the catalogue says."""
+
+import polars as pl
+import pytest
+
+from commonwatt.catalogue.bands import BAND_50, BAND_90
+from commonwatt.catalogue.measures import TableColumn, heading
+from commonwatt.catalogue.shared import (
+    DEBT_GDP,
+    ENERGY,
+    GPU_HOUR_COST,
+    QUEUE_DELAY_MEAN,
+    UTILISATION,
+)
+from commonwatt.core.messages import Message
+from commonwatt.study.measures import ALTERNATIVES
+from commonwatt.web.chart_data import chart_data
+from commonwatt.web.page_view import (
+    Chart,
+    ChartForm,
+    ChartSeries,
+    heading_of,
+    headings_of,
+    headline_of,
+)
+from commonwatt.web.pages.fans import BANDS
+from commonwatt.web.svg import draw
+
+
+def chart(measure, **more):
+    return Chart(
+        name="c",
+        title=Message("Title"),
+        caption=Message("Caption"),
+        form=ChartForm.RANGES,
+        table="t",
+        x="site",
+        series=[ChartSeries("value", BAND_90.label, low="low", high="high")],
+        measure=measure,
+        **more,
+    )
+
+
+FRAME = pl.DataFrame({"site": ["east"], "value": [7200.0], "low": [3600.0], "high": [None]})
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_a_chart_is_in_the_unit_that_its_label_names(language):
+    data = chart_data(chart(QUEUE_DELAY_MEAN), FRAME, language)
+    assert data["x_label"] == heading(QUEUE_DELAY_MEAN, language)
+    assert data["unit"] == {"en": "h", "zh-Hant": "小時"}[language]
+    assert data["series"][0] | {"label": ""} == {
+        "label": "",
+        "values": [2.0],
+        "low": [1.0],
+        "high": [None],
+    }
+    assert heading(QUEUE_DELAY_MEAN, language) in draw(data)
+
+
+def test_a_share_keeps_its_value_because_the_axis_writes_percent():
+    frame = pl.DataFrame({"site": ["east"], "value": [0.9], "low": [0.8], "high": [1.0]})
+    for measure in (UTILISATION, DEBT_GDP):
+        data = chart_data(chart(measure), frame, "en")
+        assert (data["unit"], data["series"][0]["values"]) == ("%", [0.9])
+        assert "90%" in draw(data)
+
+
+def test_a_column_in_another_unit_is_drawn_as_it_is_shown():
+    stored = TableColumn.of(ENERGY, "busy_mwh", unit="MWh")
+    data = chart_data(chart(stored), FRAME.with_columns(value=pl.lit(3.0)), "en")
+    assert (data["unit"], data["series"][0]["values"]) == ("MWh", [3.0])
+
+
+def test_the_bands_of_a_fan_are_those_of_the_catalogue():
+    assert [(one.label, one.low, one.high) for one in BANDS] == [
+        (BAND_90.label, "q05_share", "q95_share"),
+        (BAND_50.label, "q25_share", "q75_share"),
+    ]
+
+
+def test_headings_and_facts_take_label_unit_and_form():
+    shown = headings_of(ALTERNATIVES, "mean_queue_delay_h", "borrowing_bn", currency="HKD")
+    assert [(one.column, one.shown_unit("en")) for one in shown] == [
+        ("mean_queue_delay_h", "h"),
+        ("borrowing_bn", "HKD bn"),
+    ]
+    assert shown[0].label == QUEUE_DELAY_MEAN.label
+    fact = headline_of(GPU_HOUR_COST, 2.345, "en", subject="East")
+    assert (str(fact.label), fact.value) == ("Cost of a GPU-hour: East", "2.35 USD/GPU-hour")
+    assert heading_of(TableColumn.of(UTILISATION)).shown_unit("zh-Hant") == "%"
