@@ -3,8 +3,8 @@
     ```{printed} commands
     ```
 
-stands for every command with its options; `settings`, `columns` and `states` are
-the programme file, the tables and the lifecycles. `PARTS` maps each word to the
+stands for every command with its options; `settings`, `columns`, `measures` and `states` are
+the programme file, the tables, the figures and the lifecycles. `PARTS` maps each word to the
 function that returns its Markdown.
 """
 
@@ -26,8 +26,11 @@ from pydantic import BaseModel
 from sphinx.application import Sphinx
 
 import commonwatt
-from commonwatt.catalogue.tables import TableSchema
+from commonwatt.catalogue.collect import collect
+from commonwatt.catalogue.measures import Measure
+from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.cli import root
+from commonwatt.clinic.domain.registry.preconditions import PRECONDITIONS
 from commonwatt.operate.domain.settings import ControllerSettings as ControlSettings
 from commonwatt.operate.io.care.settings import CareSettings
 from commonwatt.study.programme.schema import ProgrammeFile
@@ -150,20 +153,53 @@ def columns() -> str:
     """Return every table that the program writes, with the unit of each column."""
     parts: list[str] = []
     for table in sorted(tables(), key=lambda table: table.name):
-        rows = [(f"`{c.name}`", c.kind, c.unit, c.meaning) for c in table.columns]
-        header = ("column", "kind", "unit", "meaning")
+        rows = [(f"`{c.name}`", _measure_link(c), c.kind, c.unit, c.meaning) for c in table.columns]
+        header = ("column", "measure", "kind", "unit", "meaning")
         parts += [f"## `{table.name}`", "", table.meaning, "", *_table(header, rows), ""]
     return "\n".join(parts)
 
 
+def _measure_link(column: TableColumn) -> str:
+    if column.measure is None:
+        return ""
+    return f"[{column.measure.label}](measures.md#{_anchor(column.measure.id)})"
+
+
+def _anchor(measure: str) -> str:
+    return f"measure-{measure.replace('_', '-')}"
+
+
+def measures() -> str:
+    """Return every figure of the catalogue: what it is called, counted in, and how it follows."""
+    return "\n".join(
+        line
+        for measure in sorted(collect().measures.values(), key=lambda measure: measure.id)
+        for line in _measure(measure)
+    )
+
+
+def _measure(measure: Measure) -> Iterator[str]:
+    chinese = measure.label.translate("zh-Hant")
+    shown = measure.form.unit if measure.form.unit != measure.unit else ""
+    yield f"({_anchor(measure.id)})="
+    yield f"## `{measure.id}`"
+    yield ""
+    yield f"{measure.label} · {chinese}"
+    yield ""
+    yield f"{measure.meaning}."
+    yield ""
+    rows = [("stored in", measure.unit), ("shown in", shown), ("formula", measure.formula)]
+    yield from _table(("", ""), [(name, f"`{text}`") for name, text in rows if text])
+    yield ""
+
+
 def tables() -> list[TableSchema]:
     """Return every declared table once."""
-    found = {
-        (value.name, value.columns): value
-        for module in modules()
-        for value in vars(module).values()
-        if isinstance(value, TableSchema)
-    }
+    found = {(one.name, one.columns): one for one in collect().tables.values()}
+    for module in modules():
+        for value in vars(module).values():
+            if isinstance(value, TableSchema):
+                found.setdefault((value.name, value.columns), value)
     return list(found.values())
 
 
@@ -201,6 +237,12 @@ def _is_moves(value: object) -> bool:
             for after in value.values()
         )
     )
+
+
+def preconditions() -> str:
+    """Return what must be true before a medical model advises, by the rule that refuses it."""
+    rows = [(f"`{row.rule}`", str(row.sentence), str(row.wanted)) for row in PRECONDITIONS]
+    return "\n".join(_table(("rule", "refuses, saying", "wanted"), rows))
 
 
 def console() -> str:
@@ -256,7 +298,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "settings": settings,
     "columns": columns,
+    "measures": measures,
     "states": states,
+    "preconditions": preconditions,
     "console": console,
 }
 

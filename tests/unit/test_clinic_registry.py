@@ -228,9 +228,21 @@ def test_a_rollback_pauses_the_bad_and_revives_the_good_as_one_act():
     ]
 
 
-def alarm(made):
+def alarm(made, role="monitor", name="alarm"):
     with made.transaction() as tx:
-        made.record_alarm(tx, "deployment/x", "alarm", by=KEYS["monitor"], at=NOW)
+        return made.record_alarm(tx, "deployment/x", name, by=KEYS[role], at=NOW)
+
+
+def with_fallback(**changes):
+    """A live deployment x whose plan falls back to y, which is approved."""
+    made = with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/y"})
+    put(made, "deployment", "y", BODIES["deployment"] | changes)
+    move(made, DeploymentStatus.APPROVED, "committee-chair", name="y")
+    return made
+
+
+def live(made):
+    return [one.deployment for one in made.registry.live_deployments("qmh", NOW)]
 
 
 @pytest.mark.parametrize(
@@ -238,23 +250,75 @@ def alarm(made):
 )
 def test_an_alarm_is_answered_as_the_approved_plan_says(action, status):
     made = with_live(monitor={"on_alarm": action})
-    alarm(made)
+    response = alarm(made)
     assert made.registry.status("deployment/x") is status
     assert made.registry.records["event/alarm"].body["type"] == "signal"
+    assert (response.paused, response.fallback) == (action == "pause", "")
+    assert response.fallback_fault is None
 
 
 def test_an_alarm_rolls_back_to_the_named_fallback_and_to_nothing_else():
-    made = with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/y"})
-    size = made.ledger.head().size
-    with pytest.raises(StatusMoveError, match="a deployment on record"):
-        alarm(made)
-    assert made.ledger.head().size == size
-    assert made.registry.status("deployment/x") is DeploymentStatus.LIVE
-    put(made, "deployment", "y", BODIES["deployment"])
-    move(made, DeploymentStatus.APPROVED, "committee-chair", name="y")
-    alarm(made)
-    assert [live.deployment for live in made.registry.live_deployments("qmh", NOW)] == [
-        "deployment/y"
-    ]
+    made = with_fallback()
+    response = alarm(made)
+    assert live(made) == ["deployment/y"]
+    assert (response.paused, response.fallback) == (True, "deployment/y")
+    assert response.fallback_fault is None
     with pytest.raises(ActorError):
         move(made, DeploymentStatus.LIVE, "monitor")
+
+
+def retire_fallback(made):
+    move(made, DeploymentStatus.RETIRED, "clinical-lead", name="y")
+
+
+def withdraw(made):
+    put(made, "determination", "w", BODIES["determination"] | {"outcome": "withdrawn"})
+
+
+UNFIT = {
+    "a fallback that is not on record": (
+        lambda: with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/z"}),
+        lambda _: None, "monitor", "a deployment on record"),
+    "no fallback named": (
+        lambda: with_live(monitor={"on_alarm": "roll-back"}),
+        lambda _: None, "monitor", "a deployment on record"),
+    "the alarmed deployment itself": (
+        lambda: with_live(monitor={"on_alarm": "roll-back", "fallback": "deployment/x"}),
+        lambda _: None, "monitor", "one of the moves"),
+    "a retired fallback": (with_fallback, retire_fallback, "monitor", "one of the moves"),
+    "an approval that was withdrawn": (with_fallback, withdraw, "monitor", "an approval in force"),
+    "one who may pause and not bring to life": (
+        with_fallback, lambda _: None, "safety-officer", "the role safety-officer"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_an_alarm_pauses_whether_or_not_the_fallback_can_take_over(name):
+    make, spoil, role, fault = UNFIT[name]
+    made = make()
+    spoil(made)
+    response = alarm(made, role)
+    assert made.registry.status("deployment/x") is DeploymentStatus.PAUSED
+    assert live(made) == []
+    assert (response.paused, response.fallback) == (True, "")
+    assert fault in str(response.fallback_fault)
+    assert "event/alarm" in made.registry.records
+    pause = list(made.ledger.entries(kind="clinic.move"))[-1].body
+    assert pause["to"] == "paused"
+    assert pause["reason"] == f"event/alarm. The fallback could not take over: {fault_of(response)}"
+    verify(made.ledger)
+
+
+def fault_of(response):
+    return response.fallback_fault.translate("en")
+
+
+@pytest.mark.parametrize("status", [DeploymentStatus.PAUSED, DeploymentStatus.RETIRED])
+def test_an_alarm_on_what_is_stopped_already_is_put_on_record_and_moves_nothing(status):
+    made = with_fallback()
+    move(made, status, "clinical-lead")
+    response = alarm(made)
+    assert "event/alarm" in made.registry.records
+    assert made.registry.status("deployment/x") is status
+    assert live(made) == []
+    assert (response.paused, response.fallback, response.fallback_fault) == (False, "", None)

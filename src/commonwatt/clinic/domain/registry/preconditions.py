@@ -89,7 +89,7 @@ class Precondition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class PreconditionFault:
     """The first precondition that does not hold, and the record at fault."""
 
     rule: str
@@ -103,7 +103,7 @@ class _MissingError(Exception):
     """A record rests on one that is missing; its name is the argument."""
 
 
-def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> Fault | None:
+def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> PreconditionFault | None:
     """Return the first precondition that a deployment, on record or about to be, breaks."""
     try:
         determination = _older(registry, deployment, "determination")
@@ -114,7 +114,9 @@ def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> Fault
     return _first_broken(basis)
 
 
-def fault_of_approval(registry: Registry, determination: RegistryRecord) -> Fault | None:
+def fault_of_approval(
+    registry: Registry, determination: RegistryRecord
+) -> PreconditionFault | None:
     """Return the first precondition that an approval about to be given breaks."""
     try:
         version = _older(registry, determination, "version")
@@ -124,7 +126,7 @@ def fault_of_approval(registry: Registry, determination: RegistryRecord) -> Faul
     return _first_broken(basis)
 
 
-def check_preconditions(fault: Fault | None) -> None:
+def check_preconditions(fault: PreconditionFault | None) -> None:
     """Refuse a step towards a patient of which a precondition does not hold.
 
     Raises:
@@ -151,7 +153,7 @@ def permitted_routes() -> Mapping[str, frozenset[str]]:
     }
 
 
-def _first_broken(basis: Basis) -> Fault | None:
+def _first_broken(basis: Basis) -> PreconditionFault | None:
     for row in PRECONDITIONS:
         where = row.broken(basis)
         if where:
@@ -159,8 +161,10 @@ def _first_broken(basis: Basis) -> Fault | None:
     return None
 
 
-def _fault(row: Precondition, where: str, why: Message | None = None) -> Fault:
-    return Fault(rule=row.rule, sentence=row.sentence, wanted=row.wanted, where=where, why=why)
+def _fault(row: Precondition, where: str, why: Message | None = None) -> PreconditionFault:
+    return PreconditionFault(
+        rule=row.rule, sentence=row.sentence, wanted=row.wanted, where=where, why=why
+    )
 
 
 def _basis(

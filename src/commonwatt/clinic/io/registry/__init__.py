@@ -1,8 +1,8 @@
 """The registry: twelve kinds of record, each an entry in the ledger.
 
 Nothing is ever overwritten; what is live, who approved it and who must be told
-are folds over the entries. Every change goes through the `Desk`, which checks
-it and writes it in one transaction.
+are folds over the entries. Every change goes through the `RegistryWriter`, which
+checks it and writes it in one transaction.
 """
 
 from commonwatt.clinic.domain.registry.lifecycle import (
@@ -15,13 +15,13 @@ from commonwatt.clinic.domain.registry.lifecycle import (
 from commonwatt.clinic.domain.registry.plan import ChangePlan, ModelChange, can_change, check_change
 from commonwatt.clinic.domain.registry.preconditions import (
     PRECONDITIONS,
-    Fault,
+    PreconditionFault,
     fault_of_deployment,
     permitted_routes,
 )
 from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_record
 from commonwatt.clinic.domain.registry.state import LiveDeployment, Registry
-from commonwatt.clinic.io.registry.entry_writer import RegistryWriter
+from commonwatt.clinic.io.registry.entry_writer import AlarmResponse, RegistryWriter
 
 __all__ = [
     "FIELDS",
@@ -29,11 +29,12 @@ __all__ = [
     "MOVES",
     "PRECONDITIONS",
     "RECORD_ROLES",
+    "AlarmResponse",
     "ChangePlan",
     "DeploymentStatus",
-    "Fault",
     "LiveDeployment",
     "ModelChange",
+    "PreconditionFault",
     "Registry",
     "RegistryWriter",
     "can_change",

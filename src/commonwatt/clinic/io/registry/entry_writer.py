@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -23,10 +24,28 @@ from commonwatt.clinic.domain.registry.preconditions import (
 )
 from commonwatt.clinic.domain.registry.records import FIELDS, RECORD_ROLES, check_record
 from commonwatt.clinic.domain.registry.state import MOVE, PREFIX, Registry, RegistryRecord
+from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import Message
-from commonwatt.ledger import EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
-from commonwatt.ledger.actors import find_actor
+from commonwatt.ledger import ActorError, EntryDraft, Ledger, LedgerEntry, Signer, actor_id_of
+from commonwatt.ledger.actors import check_role, find_actor
 from commonwatt.ledger.store import entries_on, lock_head
+
+_MAY_REVIVE: Final = MAY_MOVE[DeploymentStatus.LIVE] | {"monitor"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmResponse:
+    """What an alarm led to.
+
+    Args:
+        paused: Whether the deployment was live and is paused now.
+        fallback: The deployment that took over; empty if none did.
+        fallback_fault: Why the fallback of the plan could not take over.
+    """
+
+    paused: bool
+    fallback: str = ""
+    fallback_fault: CommonwattError | None = None
 
 
 class RegistryWriter:
@@ -118,31 +137,58 @@ class RegistryWriter:
 
     def record_alarm(
         self, tx: sa.Connection, deployment: str, name: str, *, by: Signer, at: datetime
-    ) -> None:
+    ) -> AlarmResponse:
         """Put an alarm on record and signal, pause or roll back as the approved plan says.
 
         A monitor may bring nothing to life but the fallback that was named when the
-        deployment was approved.
+        deployment was approved. Where that one cannot take over, the alarmed deployment
+        is paused all the same, and its move says why nobody took over.
 
         Raises:
-            MoveError: The plan names no fallback, or a move is not in the table.
+            MoveError: The alarm is on record already, or the deployment is not.
+            ActorError: The signer may not raise an alarm, or may not pause.
         """
         plan = self.registry.get(deployment, "deployment").body["monitor"]
         signal = {"deployment": deployment, "type": "signal", "severity": "other"}
         self.record(tx, "event", name, signal | {"code": "calibration-alarm"}, by=by, at=at)
-        action = plan.get("on_alarm", "signal")
-        if action in ("pause", "roll-back"):
-            self.move(tx, deployment, DeploymentStatus.PAUSED, by=by, at=at, reason=f"event/{name}")
+        action, event = plan.get("on_alarm", "signal"), f"event/{name}"
+        live = self.registry.status(deployment) is DeploymentStatus.LIVE
+        if action not in ("pause", "roll-back") or not live:
+            # Labels arrive late: an alarm on what somebody stopped meanwhile is still news.
+            return AlarmResponse(paused=False)
+        fallback, fault = "", None
         if action == "roll-back":
-            self._revive(tx, str(plan.get("fallback", "")), f"event/{name}", by=by, at=at)
-
-    def _revive(
-        self, tx: sa.Connection, fallback: str, reason: str, *, by: Signer, at: datetime
-    ) -> None:
-        self._check_move(fallback, DeploymentStatus.LIVE)
-        body = {"to": str(DeploymentStatus.LIVE), "reason": reason}
+            # Looked at before the pause, or a plan that names the alarmed deployment itself
+            # would bring it back to life; and looked at rather than tried, because a refusal
+            # inside this transaction would take the pause back with it.
+            fallback = str(plan.get("fallback", ""))
+            fault = self._fault_of_fallback(tx, deployment, fallback, by)
+        reason = event
+        if fault:
+            gaps = {"fault": fault.translate("en")}  # the record is kept in one language
+            reason += f". {Message('The fallback could not take over: {fault}', gaps)}"
+        self.move(tx, deployment, DeploymentStatus.PAUSED, by=by, at=at, reason=reason)
+        if not fallback or fault:
+            return AlarmResponse(paused=True, fallback_fault=fault)
+        body = {"to": str(DeploymentStatus.LIVE), "reason": event}
         draft = EntryDraft(kind=MOVE, subject=fallback, body=body)
-        self._write(tx, draft, by, at, MAY_MOVE[DeploymentStatus.LIVE] | {"monitor"})
+        self._write(tx, draft, by, at, _MAY_REVIVE)
+        return AlarmResponse(paused=True, fallback=fallback)
+
+    def _fault_of_fallback(
+        self, tx: sa.Connection, deployment: str, fallback: str, by: Signer
+    ) -> CommonwattError | None:
+        """Return why a fallback could not be brought to life now, if it could not."""
+        try:
+            if not fallback:
+                wanted = Message("a {kind} on record", {"kind": "deployment"})
+                raise StatusMoveError(f"{deployment}, monitor.fallback", wanted=wanted)
+            self._check_move(fallback, DeploymentStatus.LIVE)
+            actor = find_actor(tx, actor_id_of(by.public_key))
+            check_role(actor, _MAY_REVIVE, str(DeploymentStatus.LIVE))
+        except (StatusMoveError, ActorError) as error:
+            return error
+        return None
 
     def _write(
         self,
