@@ -51,8 +51,8 @@ def from_trace(setting: ReplaySetting):
     nodes = faults_of_trace(TRACE, nodes=setting.nodes, days=setting.days, watched=400,
                             seed=setting.seed)  # fmt: skip
     programs = {k: round(v * setting.days / 54) for k, v in counts().items() if k in SOFTWARE}
-    more = faults_of_counts(programs, nodes=setting.nodes, days=setting.days, seed=setting.seed)
-    return sorted([*nodes, *more], key=lambda fault: (fault.at_s, fault.node))
+    struck = faults_of_counts(programs, nodes=setting.nodes, days=setting.days, seed=setting.seed)
+    return sorted([*nodes, *struck], key=lambda fault: (fault.at_s, fault.node))
 
 
 def trace() -> None:
@@ -84,9 +84,9 @@ def planted() -> None:
     for split in (90, 120, 150):
         first, later = frame.filter(pl.col("start_day") < split), frame.filter(
             pl.col("start_day") >= split)  # fmt: skip
-        had = {str(n): int(k) for n, k in first.group_by("node").len().rows()}
+        counts = {str(n): int(k) for n, k in first.group_by("node").len().rows()}
         for rule in (LemonRule(), LemonRule(times=2.0, sure=0.8)):
-            out = {one.node for one in lemons(had, 400, rule)}
+            out = {lemon.node for lemon in lemons(counts, 400, rule)}
             gone = later.filter(pl.col("node").cast(pl.String).is_in(list(out))).height
             print(f"real histories, found by day {split}, x{rule.times:g}: {len(out)} of 400 "
                   f"nodes, who had {gone} of the {later.height} later faults")  # fmt: skip

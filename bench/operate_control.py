@@ -27,7 +27,7 @@ from commonwatt.operate.engines.elastic.forecast import demand_rise, demand_rise
 from commonwatt.operate.io.backends.ray import RayBackend  # noqa: E402
 from commonwatt.operate.io.backends.slurm import SlurmBackend  # noqa: E402
 from commonwatt.operate.usecases.home import make_home  # noqa: E402
-from tests.operate_cases import ask, controller, local  # noqa: E402
+from tests.operate_cases import controller, local, request  # noqa: E402
 from tests.operate_kills import kill_often  # noqa: E402
 from tests.operate_rehearsal import rehearse, trace_slice  # noqa: E402
 from tests.operate_soak import soak  # noqa: E402
@@ -37,53 +37,53 @@ from tests.slurm_cluster import slurm_cluster  # noqa: E402
 
 
 @contextmanager
-def engine_of(name: str, folder: Path, nodes: int, gpus: int):
+def backend_of(name: str, folder: Path, nodes: int, gpus: int):
     if name == "slurm":
         with slurm_cluster(nodes, gpus) as cluster:
-            engine = SlurmBackend(cluster.conf)
-            yield engine
-            engine.close()
+            backend = SlurmBackend(cluster.conf)
+            yield backend
+            backend.close()
     elif name == "ray":
         with ray_cluster(nodes, gpus) as cluster:
-            engine = RayBackend(cluster.address, folder / "engine")
-            yield engine
-            engine.close()
+            backend = RayBackend(cluster.address, folder / "engine")
+            yield backend
+            backend.close()
     else:
         yield local(folder, nodes, gpus)
 
 
 def run_rehearsal(args: argparse.Namespace) -> None:
     gpus = args.gpus
-    work = trace_slice(args.jobs, longest_s=args.longest_s, scale=args.scale, gpus=64)
-    runtime = work.runtime_ms / 1000
+    trace = trace_slice(args.jobs, longest_s=args.longest_s, scale=args.scale, gpus=64)
+    runtime = trace.runtime_ms / 1000
     print(
-        f"{len(work)} jobs of the packaged ITP trace up to {args.longest_s / 3600:g} h, "
+        f"{len(trace)} jobs of the packaged ITP trace up to {args.longest_s / 3600:g} h, "
         f"1/{args.scale:g} of their time: {runtime.min():.1f} to {runtime.max():.1f} s, "
         f"mean {runtime.mean():.1f} s, "
-        f"arriving over {work.submit_ms[-1] / 1000:.0f} s; {args.nodes} x {gpus} GPUs"
+        f"arriving over {trace.submit_ms[-1] / 1000:.0f} s; {args.nodes} x {gpus} GPUs"
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        with engine_of(args.engine, folder, args.nodes, gpus) as engine:
-            control = controller(folder, engine)
+        with backend_of(args.engine, folder, args.nodes, gpus) as backend:
+            control = controller(folder, backend)
             control.settings = control.settings.model_copy(update={"tick_s": args.tick_s})
             control.explain = False
-            done = rehearse(
-                control, engine, work, nodes=args.nodes, gpus=gpus, launch_s=args.launch_s,
+            rehearsal = rehearse(
+                control, backend, trace, nodes=args.nodes, gpus=gpus, launch_s=args.launch_s,
                 wait_s=3600,
             )  # fmt: skip
-    print(f"{'finished':28}{done.finished} of {done.jobs}")
-    print(f"{'makespan live / simulated':28}{done.makespan_s:.1f} / {done.simulated_makespan_s:.1f}"
-          f" s ({done.makespan_error:+.1%})")  # fmt: skip
-    print(f"{'mean JCT live / simulated':28}{done.jct_s:.2f} / {done.simulated_jct_s:.2f} s"
-          f" ({done.jct_error:+.1%})")  # fmt: skip
-    compared = done.compared
+    print(f"{'finished':28}{rehearsal.finished} of {rehearsal.jobs}")
+    makespans = f"{rehearsal.makespan_s:.1f} / {rehearsal.simulated_makespan_s:.1f} s"
+    print(f"{'makespan live / simulated':28}{makespans} ({rehearsal.makespan_error:+.1%})")
+    jcts = f"{rehearsal.jct_s:.2f} / {rehearsal.simulated_jct_s:.2f} s"
+    print(f"{'mean JCT live / simulated':28}{jcts} ({rehearsal.jct_error:+.1%})")
+    compared = rehearsal.compared
     print(f"{'decisions that differ':28}{len(compared.differing)} of {compared.decisions}"
           f" ({compared.starts} starts)")  # fmt: skip
-    print(f"{'over-committed, refused':28}{done.overcommitted}, {done.refused}")
-    print(f"{'median offered to running':28}{done.start_delay_s:.2f} s")
-    print(f"{'controller':28}{done.controller_cpu_s:.1f} CPU-s in {done.ticks} ticks, "
-          f"{1000 * done.controller_cpu_s / done.ticks:.0f} ms a tick")  # fmt: skip
+    print(f"{'over-committed, refused':28}{rehearsal.overcommitted}, {rehearsal.refused}")
+    print(f"{'median offered to running':28}{rehearsal.start_delay_s:.2f} s")
+    print(f"{'controller':28}{rehearsal.controller_cpu_s:.1f} CPU-s in {rehearsal.ticks} ticks, "
+          f"{1000 * rehearsal.controller_cpu_s / rehearsal.ticks:.0f} ms a tick")  # fmt: skip
 
 
 def run_kills(args: argparse.Namespace) -> None:
@@ -92,23 +92,24 @@ def run_kills(args: argparse.Namespace) -> None:
         folder.chmod(0o755)
         settings = f"engine = 'slurm'\ntick_s = 0.1\n[slurm]\nconf = '{cluster.conf}'\n"
         home = make_home(folder / "home", settings, now=datetime.now(UTC))
-        done = kill_often(
+        outcome = kill_often(
             home, folder / "marks", count=args.jobs, kills=args.kills, apart_s=args.apart_s
         )
-    print(f"{'kill -9 of the controller':28}{done.kills} times, {args.jobs} jobs on Slurm")
-    print(f"{'finished, lost, doubled':28}{done.finished}, {len(done.lost)}, {len(done.doubled)}")
-    print(f"{'decisions that differ':28}{done.differing}")
-    print(f"{'intents':28}{done.intents}; {done.entries} ledger entries verified")
+    print(f"{'kill -9 of the controller':28}{outcome.kills} times, {args.jobs} jobs on Slurm")
+    lost, doubled = len(outcome.lost), len(outcome.doubled)
+    print(f"{'finished, lost, doubled':28}{outcome.finished}, {lost}, {doubled}")
+    print(f"{'decisions that differ':28}{outcome.differing}")
+    print(f"{'intents':28}{outcome.intents}; {outcome.entries} ledger entries verified")
 
 
 def run_faults(args: argparse.Namespace) -> None:
     """Kill a node's daemon, say that it is down, and time until its jobs run elsewhere."""
     waits: list[float] = []
     with tempfile.TemporaryDirectory() as temporary, slurm_cluster(args.nodes, 8) as cluster:
-        engine = SlurmBackend(cluster.conf)
-        control = controller(Path(temporary), engine)
+        backend = SlurmBackend(cluster.conf)
+        control = controller(Path(temporary), backend)
         for i in range(args.nodes - 4):
-            engine.submit(ask(f"long{i:02d}", "sleep", "600", gpus=4))
+            backend.submit(request(f"long{i:02d}", "sleep", "600", gpus=4))
         _tick_until(control, lambda jobs: all(j.phase == JobPhase.RUNNING for j in jobs.values()))
         for number in range(args.kills):
             jobs = control.tick().observation.jobs
@@ -117,18 +118,18 @@ def run_faults(args: argparse.Namespace) -> None:
             cluster.kill_node(node)
             killed = time.monotonic()
             if args.told:
-                engine.down(node, "its daemon is gone")
-            left = dict(hit)
-            while left:
+                backend.down(node, "its daemon is gone")
+            hit_jobs = dict(hit)
+            while hit_jobs:
                 jobs = control.tick().observation.jobs
-                for name in list(left):
-                    if jobs[name].phase == JobPhase.RUNNING and jobs[name].starts > left[name]:
+                for name in list(hit_jobs):
+                    if jobs[name].phase == JobPhase.RUNNING and jobs[name].starts > hit_jobs[name]:
                         waits.append(time.monotonic() - killed)
-                        del left[name]
+                        del hit_jobs[name]
                 time.sleep(0.25)
             cluster.start_node(node)
-            engine.resume(node)
-        engine.close()
+            backend.resume(node)
+        backend.close()
     ordered = sorted(waits)
     p95 = ordered[-(-95 * len(ordered) // 100) - 1]
     print(f"{'killed nodes, jobs hit':28}{args.kills}, {len(waits)}"
@@ -138,7 +139,7 @@ def run_faults(args: argparse.Namespace) -> None:
 
 def _tick_until(control, holds, wait_s: float = 120.0) -> None:
     until = time.monotonic() + wait_s
-    while not holds(control.tick().seen.jobs):
+    while not holds(control.tick().observation.jobs):
         if time.monotonic() > until:
             raise AssertionError("the cluster did not get there")
         time.sleep(0.25)
@@ -147,10 +148,10 @@ def _tick_until(control, holds, wait_s: float = 120.0) -> None:
 def run_soak(args: argparse.Namespace) -> None:
     with (
         tempfile.TemporaryDirectory() as temporary,
-        engine_of(args.engine, Path(temporary), args.nodes, args.gpus) as engine,
+        backend_of(args.engine, Path(temporary), args.nodes, args.gpus) as backend,
     ):
-        done = soak(Path(temporary), engine, minutes=args.minutes, seed=args.seed)
-    for name, value in done.items():
+        summary = soak(Path(temporary), backend, minutes=args.minutes, seed=args.seed)
+    for name, value in summary.items():
         print(f"{name:28}{value}")
 
 
@@ -174,42 +175,42 @@ def run_forecast(args: argparse.Namespace) -> None:
           f"mean rise {true.mean():.1f}")  # fmt: skip
     print(f"{'asked':>8}{'held':>8}{'mean told':>11}{'naive held':>12}")
     for share in (0.5, 0.8, 0.9, 0.95):
-        told = np.array([demand_rise(demand[t - 1440 : t + 1], ahead, share) for t in steps])
-        print(f"{share:>8.0%}{(true <= told).mean():>8.1%}{told.mean():>11.1f}"
+        rises = np.array([demand_rise(demand[t - 1440 : t + 1], ahead, share) for t in steps])
+        print(f"{share:>8.0%}{(true <= rises).mean():>8.1%}{rises.mean():>11.1f}"
               f"{(true <= 0).mean():>12.1%}")  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(required=True)
-    one = commands.add_parser("rehearse")
-    one.set_defaults(run=run_rehearsal)
-    one.add_argument("--engine", choices=["slurm", "ray", "local"], default="slurm")
-    one.add_argument("--jobs", type=int, default=500)
-    one.add_argument("--nodes", type=int, default=16)
-    one.add_argument("--gpus", type=int, default=8)
-    one.add_argument("--scale", type=float, default=600)
-    one.add_argument("--longest-s", type=float, default=6 * 3600)
-    one.add_argument("--launch-s", type=float, default=0.0)
-    one.add_argument("--tick-s", type=float, default=0.25)
-    two = commands.add_parser("kill")
-    two.set_defaults(run=run_kills)
-    two.add_argument("--jobs", type=int, default=60)
-    two.add_argument("--nodes", type=int, default=16)
-    two.add_argument("--kills", type=int, default=10)
-    two.add_argument("--apart-s", type=float, default=3.0)
-    three = commands.add_parser("faults")
-    three.set_defaults(run=run_faults)
-    three.add_argument("--nodes", type=int, default=16)
-    three.add_argument("--kills", type=int, default=10)
-    three.add_argument("--told", action=argparse.BooleanOptionalAction, default=True)
-    four = commands.add_parser("soak")
-    four.set_defaults(run=run_soak)
-    four.add_argument("--engine", choices=["slurm", "ray", "local"], default="local")
-    four.add_argument("--minutes", type=float, default=30.0)
-    four.add_argument("--nodes", type=int, default=8)
-    four.add_argument("--gpus", type=int, default=8)
-    four.add_argument("--seed", type=int, default=1)
+    rehearse_command = commands.add_parser("rehearse")
+    rehearse_command.set_defaults(run=run_rehearsal)
+    rehearse_command.add_argument("--engine", choices=["slurm", "ray", "local"], default="slurm")
+    rehearse_command.add_argument("--jobs", type=int, default=500)
+    rehearse_command.add_argument("--nodes", type=int, default=16)
+    rehearse_command.add_argument("--gpus", type=int, default=8)
+    rehearse_command.add_argument("--scale", type=float, default=600)
+    rehearse_command.add_argument("--longest-s", type=float, default=6 * 3600)
+    rehearse_command.add_argument("--launch-s", type=float, default=0.0)
+    rehearse_command.add_argument("--tick-s", type=float, default=0.25)
+    kill_command = commands.add_parser("kill")
+    kill_command.set_defaults(run=run_kills)
+    kill_command.add_argument("--jobs", type=int, default=60)
+    kill_command.add_argument("--nodes", type=int, default=16)
+    kill_command.add_argument("--kills", type=int, default=10)
+    kill_command.add_argument("--apart-s", type=float, default=3.0)
+    faults_command = commands.add_parser("faults")
+    faults_command.set_defaults(run=run_faults)
+    faults_command.add_argument("--nodes", type=int, default=16)
+    faults_command.add_argument("--kills", type=int, default=10)
+    faults_command.add_argument("--told", action=argparse.BooleanOptionalAction, default=True)
+    soak_command = commands.add_parser("soak")
+    soak_command.set_defaults(run=run_soak)
+    soak_command.add_argument("--engine", choices=["slurm", "ray", "local"], default="local")
+    soak_command.add_argument("--minutes", type=float, default=30.0)
+    soak_command.add_argument("--nodes", type=int, default=8)
+    soak_command.add_argument("--gpus", type=int, default=8)
+    soak_command.add_argument("--seed", type=int, default=1)
     five = commands.add_parser("forecast")
     five.set_defaults(run=run_forecast)
     five.add_argument("--ahead", type=int, default=15)

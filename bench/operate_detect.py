@@ -34,33 +34,33 @@ def detectors(day: int) -> dict[str, learned.Detector]:
 
 
 def servers(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    found = {}
+    series_of = {}
     for path in sorted(folder.glob("*.train.parquet")):
         name = path.name.removesuffix(".train.parquet")
         test = pl.read_parquet(folder / f"{name}.test.parquet")
         values = test.drop("label").to_numpy().astype(float)
         train = pl.read_parquet(path).to_numpy().astype(float)
-        found[name] = (train, values, test["label"].to_numpy().astype(np.int64))
-    return found
+        series_of[name] = (train, values, test["label"].to_numpy().astype(np.int64))
+    return series_of
 
 
 def main() -> None:
     kind = sys.argv[1] if len(sys.argv) > 1 else "smd"
     folder = Path(sys.argv[2]) if len(sys.argv) > 2 else DATA / kind
-    found = servers(folder)
+    series_of = servers(folder)
     day = 1440 if kind == "smd" else 288
     scores = {}
-    print(f"{len(found)} servers; VUS-PR with buffers up to 100 steps, mean over servers last")
+    print(f"{len(series_of)} servers; VUS-PR with buffers up to 100 steps, mean over servers last")
     for name, detector in detectors(day).items():
         begun = time.process_time()
-        scores[name] = {n: detector.score(a, b) for n, (a, b, _) in found.items()}
+        scores[name] = {n: detector.score(a, b) for n, (a, b, _) in series_of.items()}
         spent = time.process_time() - begun
-        areas = [vus_pr(found[n][2], s[1], window=100) for n, s in scores[name].items()]
+        areas = [vus_pr(series_of[n][2], s[1], window=100) for n, s in scores[name].items()]
         row = " ".join(f"{area:.3f}" for area in areas)
         print(f"{name:26} {row}  mean {np.mean(areas):.4f}   {spent:5.1f} CPU-s")
     for window in (0, 20, 50, 200):
         means = {
-            k: np.mean([vus_pr(found[n][2], s[1], window=window) for n, s in v.items()])
+            k: np.mean([vus_pr(series_of[n][2], s[1], window=window) for n, s in v.items()])
             for k, v in scores.items()
             if k.startswith("ranking")
         }
@@ -70,7 +70,7 @@ def main() -> None:
     for reckoned in (0.0, 0.15, 0.3, 0.5, 0.75):
         budget = alarms.AlarmBudget(incidents_per_day=reckoned, day=day, quiet=day // 24)
         cuts = alarms.calibrate({n: s[0] for n, s in level.items()}, budget)
-        each = {n: alarms.judge(s[1] > cuts[n], found[n][2], budget) for n, s in level.items()}
+        each = {n: alarms.judge(s[1] > cuts[n], series_of[n][2], budget) for n, s in level.items()}
         every = sum(
             each.values(),
             alarms.AlarmScore(
@@ -83,11 +83,12 @@ def main() -> None:
             ),
         )
         print(
-            f"incidents reckoned with {reckoned:.2f}/day: episodes found {every.incidents_found} of "
-            f"{every.incidents} ({every.recall:.3f}), minutes {every.minutes_recall:.3f}, "
+            f"incidents reckoned with {reckoned:.2f}/day: "
+            f"episodes found {every.incidents_found} of {every.incidents} "
+            f"({every.recall:.3f}), minutes {every.minutes_recall:.3f}, "
             f"false episodes per machine-day {every.false_per_day:.3f}"
         )
-    label = next(iter(found.values()))[2]
+    label = next(iter(series_of.values()))[2]
     score = next(iter(level.values()))[1]
     vus_pr(label, score, window=100)
     begun = time.process_time()

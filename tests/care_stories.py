@@ -1,4 +1,4 @@
-"""Six stories from the field, told once and played on any engine.
+"""Six stories from the field, told once and played on any backend.
 
 Each takes a `World`: a cluster with care on it. What differs between the simulated
 cluster and Slurm is only how time passes.
@@ -22,7 +22,7 @@ OUT = {NodeState.DRAINING, NodeState.DRAINED, NodeState.DOWN, NodeState.REBOOTIN
 class World:
     """A cluster with care on it; `wait` lets a little time pass."""
 
-    engine: Any
+    backend: Any
     workshop: Any
     caretaker: Caretaker
     rules: DetectionRuleBook
@@ -35,16 +35,16 @@ class World:
 
     @property
     def now_s(self) -> float:
-        return self.engine.observe().at_s
+        return self.backend.observe().at_s
 
     def names(self) -> list[str]:
-        return [node.name for node in self.engine.observe().nodes]
+        return [node.name for node in self.backend.observe().nodes]
 
     def state(self, node: str) -> NodeState:
-        return next(n.state for n in self.engine.observe().nodes if n.name == node)
+        return next(n.state for n in self.backend.observe().nodes if n.name == node)
 
     def phase(self, job: str) -> JobPhase:
-        return self.engine.observe().jobs[job].phase
+        return self.backend.observe().jobs[job].phase
 
     def stage(self, node: str) -> CareStage:
         case = self.caretaker.cases.cases.get(node)
@@ -52,11 +52,11 @@ class World:
 
     def tick(self, samples: Iterable[TelemetrySample] = ()) -> list[CareStep]:
         """Care looks once, with what telemetry brought."""
-        done = self.caretaker.step(self.rules.observe(samples))
-        self.steps += done
-        return done
+        steps = self.caretaker.step(self.rules.observe(samples))
+        self.steps += steps
+        return steps
 
-    def until(self, come: Callable[[], bool], *, looks: int = 120) -> None:
+    def until(self, come: Callable[[], bool], *, looks: int = 600) -> None:
         """Let care look until something has come about."""
         for _ in range(looks):
             if come():
@@ -72,11 +72,11 @@ class World:
 
     def gang(self, job: str, nodes: list[str]) -> None:
         """Start a gang over whole nodes and see it run."""
-        self.engine.submit(JobRequest(job_id=job, argv=self.argv, gpus=len(nodes)))
+        self.backend.submit(JobRequest(job_id=job, argv=self.argv, gpus=len(nodes)))
         self.place(job, nodes)
 
     def place(self, job: str, nodes: list[str]) -> None:
-        self.engine.start(job, [NodeAllocation(node=node, gpus=(0,)) for node in nodes])
+        self.backend.start(job, [NodeAllocation(node=node, gpus=(0,)) for node in nodes])
         self.until(lambda: self.phase(job) is JobPhase.RUNNING)
 
     def kinds(self, node: str = "") -> list[str]:
@@ -89,11 +89,11 @@ class World:
         """A link that goes down and up so often, once a minute until some time ago."""
         start = self.now_s - ago_s - 60.0 * times
         values = [1.0, *([0.0, 1.0] * times)]
-        seen = [
+        link_samples = [
             TelemetrySample(start + 30.0 * i, node, "link_up", v, "p0")
             for i, v in enumerate(values)
         ]
-        return [*seen, TelemetrySample(self.now_s, node, "heard", 1.0)]
+        return [*link_samples, TelemetrySample(self.now_s, node, "heard", 1.0)]
 
 
 def fatal_check_with_no_action(world: World) -> None:
@@ -152,8 +152,8 @@ def blind_monitor(world: World) -> None:
 
 def gang_stranded_after_repair(world: World) -> None:
     """A node is repaired and stays cordoned; elsewhere its gang waited for ever."""
-    node, other = world.names()[:2]
-    world.gang(world.job, [node, other])
+    node, second = world.names()[:2]
+    world.gang(world.job, [node, second])
     world.tick(world.xid(node, 79))
     world.until(lambda: world.stage(node) is CareStage.TEST)
     world.block_resume(node)
@@ -163,7 +163,7 @@ def gang_stranded_after_repair(world: World) -> None:
     world.block_resume("")
     world.until(lambda: world.state(node) is NodeState.UP)
 
-    world.place(world.job, [node, other])
+    world.place(world.job, [node, second])
     assert world.phase(world.job) is JobPhase.RUNNING
 
 
@@ -184,7 +184,7 @@ def second_failure_during_recovery(world: World) -> None:
     world.place(world.job, [third, fourth])
     world.until(lambda: world.stage(first) is world.stage(second) is CareStage.HANDED_OVER)
     assert world.phase(world.job) is JobPhase.RUNNING
-    assert world.engine.observe().jobs[world.job].starts == 3
+    assert world.backend.observe().jobs[world.job].starts == 3
 
 
 def mass_false_alarm(world: World) -> None:

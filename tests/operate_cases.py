@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from commonwatt.ledger import Key, Ledger, Person
 from commonwatt.operate.domain.cluster import (
     TERMINAL_PHASES,
     ClusterBackend,
+    JobPhase,
     JobRequest,
+    ObservedJob,
     ObservedNode,
 )
 from commonwatt.operate.domain.settings import ControllerSettings, parse_settings
@@ -25,9 +28,14 @@ def nodes(count: int, gpus: int = 4, **fields: object) -> tuple[ObservedNode, ..
     return tuple(ObservedNode(name=f"n{i:03d}", gpus=gpus, **fields) for i in range(count))
 
 
-def ask(job_id: str, *argv: str, gpus: int = 1, **fields: object) -> JobRequest:
-    given = {"estimate_s": 60.0, "submitted_at_s": time.time()} | fields
-    return JobRequest(job_id=job_id, argv=argv or ("sleep", "0.1"), gpus=gpus, **given)
+def request(job_id: str, *argv: str, gpus: int = 1, **fields: object) -> JobRequest:
+    fields = {"estimate_s": 60.0, "submitted_at_s": time.time()} | fields
+    return JobRequest(job_id=job_id, argv=argv or ("sleep", "0.1"), gpus=gpus, **fields)
+
+
+def runs_until(file: Path) -> tuple[str, ...]:
+    """Return a program that runs until `file` is there: the test says when it ends."""
+    return ("sh", "-c", f"until test -e {file}; do sleep 0.05; done")
 
 
 def store(folder: Path) -> ControllerStore:
@@ -51,16 +59,37 @@ def local(folder: Path, count: int = 2, gpus: int = 4, **fields: object) -> Loca
 
 
 def controller(
-    folder: Path, engine: ClusterBackend, settings: ControllerSettings | str = ""
+    folder: Path, backend: ClusterBackend, settings: ControllerSettings | str = ""
 ) -> Controller:
     if isinstance(settings, str):
         settings = parse_settings(QUICK + settings)
-    made = Controller(engine, store(folder), settings, explain=True)
-    made.recover()
-    return made
+    control = Controller(backend, store(folder), settings, explain=True)
+    control.recover()
+    return control
 
 
-def run_until_over(control: Controller, *names: str, wait_s: float = 60.0):
+def happens(event: Callable[[], bool], what: str = "", *, wait_s: float = 120.0) -> None:
+    """Wait for an event; the bound is for a test that hangs, and says nothing of speed."""
+    until = time.monotonic() + wait_s
+    while not event():
+        assert time.monotonic() < until, f"{what or event} did not come about in {wait_s} s"
+        time.sleep(0.02)
+
+
+def job_in(backend: ClusterBackend, job_id: str, *phases: JobPhase) -> ObservedJob:
+    """Return a job as it was seen when it had come into one of `phases`."""
+    jobs: list[ObservedJob] = []
+
+    def is_there() -> bool:
+        # one look and no second: a job that is over may be forgotten by the next
+        jobs.append(backend.observe().jobs[job_id])
+        return jobs[-1].phase in phases
+
+    happens(is_there, f"{job_id} in {', '.join(phases)}")
+    return jobs[-1]
+
+
+def run_until_over(control: Controller, *names: str, wait_s: float = 120.0):
     """Tick until the named jobs, or all, are over; return the ticks that did something."""
     until, busy = time.monotonic() + wait_s, []
     while time.monotonic() < until:

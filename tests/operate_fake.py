@@ -1,4 +1,4 @@
-"""An engine in memory with a clock of its own: the obvious twin of the real ones."""
+"""A cluster backend in memory with a clock of its own: the obvious reference of the real ones."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Killed(BaseException):
 
 @dataclass
 class _Job:
-    seen: ObservedJob
+    observed: ObservedJob
     left_s: float
 
 
-class FakeEngine:
+class FakeBackend:
     """Runs jobs for as long as their argv says: ("run", seconds)."""
 
     name = "fake"
@@ -37,28 +37,30 @@ class FakeEngine:
     def __init__(self, nodes: Sequence[ObservedNode], now_s: float = 1000.0) -> None:
         self.now_s, self.nodes = now_s, {node.name: node for node in nodes}
         self.jobs: dict[str, _Job] = {}
-        self.acts: list[tuple[str, str]] = []
-        self.kill_at: tuple[int, bool] | None = None  # which act, and whether after its effect
+        self.actions: list[tuple[str, str]] = []
+        self.kill_at: tuple[int, bool] | None = None  # which action, and whether after its effect
         self.refuse: set[str] = set()
 
     def observe(self) -> ClusterObservation:
-        jobs = {name: job.seen for name, job in self.jobs.items()}
+        jobs = {name: job.observed for name, job in self.jobs.items()}
         return ClusterObservation(at_s=self.now_s, nodes=tuple(self.nodes.values()), jobs=jobs)
 
     def advance(self, seconds: float) -> None:
         self.now_s += seconds
         for job in self.jobs.values():
-            if job.seen.phase == JobPhase.STARTING:
-                job.seen = replace(job.seen, phase=JobPhase.RUNNING, started_at_s=self.now_s)
-            elif job.seen.phase == JobPhase.RUNNING:
-                end_s = job.seen.started_at_s + job.left_s
+            if job.observed.phase == JobPhase.STARTING:
+                job.observed = replace(
+                    job.observed, phase=JobPhase.RUNNING, started_at_s=self.now_s
+                )
+            elif job.observed.phase == JobPhase.RUNNING:
+                end_s = job.observed.started_at_s + job.left_s
                 if end_s <= self.now_s:
                     self._end(job, JobPhase.FINISHED, end_s, 0)
 
-    def submit(self, ask: JobRequest) -> None:
-        if ask.job_id not in self.jobs:
-            self.jobs[ask.job_id] = _Job(
-                ObservedJob(request=ask, phase=JobPhase.HELD), float(ask.argv[1])
+    def submit(self, request: JobRequest) -> None:
+        if request.job_id not in self.jobs:
+            self.jobs[request.job_id] = _Job(
+                ObservedJob(request=request, phase=JobPhase.HELD), float(request.argv[1])
             )
 
     def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
@@ -66,12 +68,15 @@ class FakeEngine:
         job = self._job(job_id)
         if job_id in self.refuse:
             raise BackendError(job_id, found="refused")
-        if job.seen.phase == JobPhase.HELD:
+        if job.observed.phase == JobPhase.HELD:
             for place in places:
                 if self.nodes[place.node].state != NodeState.UP:
                     raise BackendError(place.node, found="not up")
-            job.seen = replace(
-                job.seen, phase=JobPhase.STARTING, places=tuple(places), starts=job.seen.starts + 1
+            job.observed = replace(
+                job.observed,
+                phase=JobPhase.STARTING,
+                places=tuple(places),
+                starts=job.observed.starts + 1,
             )
         self._after()
 
@@ -83,14 +88,14 @@ class FakeEngine:
     def requeue(self, job_id: str, reason: str) -> None:
         self._before("requeue", job_id)
         job = self._job(job_id)
-        if job.seen.phase in PHASES_ON_NODES:
+        if job.observed.phase in PHASES_ON_NODES:
             self._stop(job)
         self._after()
 
     def cancel(self, job_id: str, reason: str) -> None:
         self._before("cancel", job_id)
         job = self._job(job_id)
-        if job.seen.phase not in TERMINAL_PHASES:
+        if job.observed.phase not in TERMINAL_PHASES:
             self._end(job, JobPhase.CANCELLED, self.now_s, None)
         self._after()
 
@@ -100,8 +105,8 @@ class FakeEngine:
     def down(self, node: str, reason: str) -> None:
         self._mark(node, NodeState.DOWN, reason)
         for job in self.jobs.values():
-            on = {place.node for place in job.seen.places}
-            if job.seen.phase in PHASES_ON_NODES and node in on:
+            held_nodes = {place.node for place in job.observed.places}
+            if job.observed.phase in PHASES_ON_NODES and node in held_nodes:
                 self._stop(job)
 
     def resume(self, node: str) -> None:
@@ -123,20 +128,20 @@ class FakeEngine:
         return self.jobs[job_id]
 
     def _stop(self, job: _Job) -> None:
-        if job.seen.request.checkpoints and job.seen.phase == JobPhase.RUNNING:
-            job.left_s -= self.now_s - job.seen.started_at_s
-        job.seen = replace(job.seen, phase=JobPhase.HELD, places=())
+        if job.observed.request.checkpoints and job.observed.phase == JobPhase.RUNNING:
+            job.left_s -= self.now_s - job.observed.started_at_s
+        job.observed = replace(job.observed, phase=JobPhase.HELD, places=())
 
     def _end(self, job: _Job, phase: JobPhase, at_s: float, code: int | None) -> None:
-        job.seen = replace(job.seen, phase=phase, ended_at_s=at_s, exit_code=code)
+        job.observed = replace(job.observed, phase=phase, ended_at_s=at_s, exit_code=code)
 
-    def _before(self, act: str, subject: str) -> None:
-        if self.kill_at == (len(self.acts), False):
+    def _before(self, action: str, subject: str) -> None:
+        if self.kill_at == (len(self.actions), False):
             self.kill_at = None
             raise Killed
-        self.acts.append((act, subject))
+        self.actions.append((action, subject))
 
     def _after(self) -> None:
-        if self.kill_at == (len(self.acts) - 1, True):
+        if self.kill_at == (len(self.actions) - 1, True):
             self.kill_at = None
             raise Killed

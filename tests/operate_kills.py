@@ -70,11 +70,11 @@ def kill_often(
     """Hand in jobs, kill the controller `kills` times at random instants, then let it end."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o777)
-    asks = jobs(folder, count, seed)
-    with open_backend(home) as engine:
-        for ask in asks:
-            engine.submit(ask)
-    rng, done = np.random.default_rng(seed), 0
+    requests = jobs(folder, count, seed)
+    with open_backend(home) as backend:
+        for request in requests:
+            backend.submit(request)
+    rng, killed_count = np.random.default_rng(seed), 0
     # children of a server that has imported everything and started no thread
     forked = multiprocessing.get_context("forkserver")
     forked.set_forkserver_preload(["tests.operate_kills"])
@@ -85,7 +85,7 @@ def kill_often(
         if child.exitcode is None:
             assert child.pid is not None
             os.kill(child.pid, signal.SIGKILL)
-            done += 1
+            killed_count += 1
         child.join()
         child.close()
     last = forked.Process(target=_control, args=(home,))
@@ -93,25 +93,27 @@ def kill_often(
     last.join(300)
     assert last.exitcode == 0, "the last controller did not come to its end"
     last.close()
-    return _found(home, folder, asks, done)
+    return _outcome(home, folder, requests, killed_count)
 
 
 def _control(home: ControllerHome) -> None:
     start(home, until_idle=True)
 
 
-def _found(home: ControllerHome, folder: Path, asks: list[JobRequest], kills: int) -> Killed:
-    written = {ask.job_id: (folder / ask.job_id) for ask in asks}
+def _outcome(home: ControllerHome, folder: Path, requests: list[JobRequest], kills: int) -> Killed:
+    written = {request.job_id: (folder / request.job_id) for request in requests}
     lines = {name: path.read_text() if path.exists() else "" for name, path in written.items()}
-    with open_backend(home) as engine:
-        seen = engine.observe().jobs
-    assert all(seen[ask.job_id].phase in TERMINAL_PHASES for ask in asks)
+    with open_backend(home) as backend:
+        observed_jobs = backend.observe().jobs
+    assert all(observed_jobs[request.job_id].phase in TERMINAL_PHASES for request in requests)
     with open_store(home) as store:
         states = [state.value for _, state in store.intents()]
         entries = verify(store.ledger).entries
     return Killed(
         kills=kills,
-        finished=sum(seen[ask.job_id].phase == JobPhase.FINISHED for ask in asks),
+        finished=sum(
+            observed_jobs[request.job_id].phase == JobPhase.FINISHED for request in requests
+        ),
         begun={name: text.count("b") for name, text in lines.items()},
         ended={name: text.count("e") for name, text in lines.items()},
         differing=len(replay(home)["differing"]),

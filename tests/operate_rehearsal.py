@@ -24,9 +24,11 @@ TRACE = files("commonwatt") / "data" / "traces" / "itp_ten_days.parquet"
 def trace_slice(jobs: int, *, longest_s: float, scale: float, gpus: int) -> Workload:
     """Return consecutive jobs of the packaged ITP trace, both their times divided by `scale`."""
     frame = pl.read_parquet(Path(str(TRACE))).sort("submission_time", maintain_order=True)
-    kept = frame.filter((pl.col("duration") <= longest_s) & (pl.col("num_gpu") <= gpus))[:jobs]
-    submit = (kept["submission_time"] - kept["submission_time"].min()).to_numpy()
-    return workload(submit / scale, kept["duration"].to_numpy() / scale, kept["num_gpu"].to_numpy())
+    fitting = frame.filter((pl.col("duration") <= longest_s) & (pl.col("num_gpu") <= gpus))[:jobs]
+    submit = (fitting["submission_time"] - fitting["submission_time"].min()).to_numpy()
+    return workload(
+        submit / scale, fitting["duration"].to_numpy() / scale, fitting["num_gpu"].to_numpy()
+    )
 
 
 @dataclass(frozen=True)
@@ -56,24 +58,24 @@ class Rehearsal:
 
 
 def rehearse(
-    control: Controller, engine: ClusterBackend, work: Workload, *, nodes: int, gpus: int,
+    control: Controller, backend: ClusterBackend, trace: Workload, *, nodes: int, gpus: int,
     launch_s: float = 0.0, wait_s: float = 600.0, each_tick=lambda tick: None,
 ) -> Rehearsal:  # fmt: skip
     """Submit each job at its time, tick until all are over, and simulate the same.
 
-    `launch_s` is what the engine needs to bring a job up and to clear it away; the
+    `launch_s` is what the backend needs to bring a job up and to clear it away; the
     simulation counts it as part of each run.
     """
     began, cpu = time.time(), time.process_time()
-    waiting, names = list(range(len(work))), set(work.job_id.to_list())
+    waiting, names = list(range(len(trace))), set(trace.job_id.to_list())
     over: dict[str, float] = {}
     offered: dict[str, float] = {}
     ran: dict[str, float] = {}
     count = over_committed = refused = ticks = 0
-    while len(over) < len(work):
+    while len(over) < len(trace):
         now = time.time()
-        while waiting and work.submit_ms[waiting[0]] / 1000 <= now - began:
-            engine.submit(_ask(work, waiting.pop(0), began))
+        while waiting and trace.submit_ms[waiting[0]] / 1000 <= now - began:
+            backend.submit(_ask(trace, waiting.pop(0), began))
         tick = control.tick()
         each_tick(tick)
         ticks += 1
@@ -91,22 +93,22 @@ def rehearse(
                 over[name] = tick.observation.at_s
                 count += job.phase == JobPhase.FINISHED
         if now - began > wait_s:
-            raise AssertionError(f"{len(work) - len(over)} jobs not over within {wait_s} s")
+            raise AssertionError(f"{len(trace) - len(over)} jobs not over within {wait_s} s")
         time.sleep(max(control.settings.tick_s - (time.time() - now), 0.01))
     cpu = time.process_time() - cpu
     policy = policy_of(control.settings.policy)
-    runtime = (work.runtime_ms + round(launch_s * 1000)) / 1000
-    again = workload(work.submit_ms / 1000, runtime, work.gpus)
-    result = simulate(again, uniform_fleet(nodes, gpus), policy)
-    first = int(work.submit_ms.min())
-    submitted = {str(work.job_id[i]): began + work.submit_ms[i] / 1000 for i in range(len(work))}
+    runtime = (trace.runtime_ms + round(launch_s * 1000)) / 1000
+    simulated_trace = workload(trace.submit_ms / 1000, runtime, trace.gpus)
+    result = simulate(simulated_trace, uniform_fleet(nodes, gpus), policy)
+    first = int(trace.submit_ms.min())
+    submitted = {str(trace.job_id[i]): began + trace.submit_ms[i] / 1000 for i in range(len(trace))}
     return Rehearsal(
-        jobs=len(work),
+        jobs=len(trace),
         finished=count,
         makespan_s=max(over.values()) - began - first / 1000,
         simulated_makespan_s=(int(result.end_ms.max()) - first) / 1000,
         jct_s=float(np.mean([over[name] - at for name, at in submitted.items()])),
-        simulated_jct_s=float(np.mean(result.end_ms - again.submit_ms)) / 1000,
+        simulated_jct_s=float(np.mean(result.end_ms - simulated_trace.submit_ms)) / 1000,
         compared=compare_decisions(control.store.decisions()),
         overcommitted=over_committed,
         refused=refused,
@@ -116,12 +118,12 @@ def rehearse(
     )
 
 
-def _ask(work: Workload, i: int, began_s: float) -> JobRequest:
-    runtime_s = work.runtime_ms[i] / 1000
+def _ask(trace: Workload, i: int, began_s: float) -> JobRequest:
+    runtime_s = trace.runtime_ms[i] / 1000
     return JobRequest(
-        job_id=str(work.job_id[i]),
+        job_id=str(trace.job_id[i]),
         argv=("sleep", f"{runtime_s:.3f}"),
-        gpus=int(work.gpus[i]),
+        gpus=int(trace.gpus[i]),
         estimate_s=runtime_s,
-        submitted_at_s=began_s + work.submit_ms[i] / 1000,
+        submitted_at_s=began_s + trace.submit_ms[i] / 1000,
     )

@@ -37,16 +37,16 @@ estimate_s = 30
 """
 
 
-def soak(folder: Path, engine: ClusterBackend, *, minutes: float, seed: int) -> dict[str, Any]:
+def soak(folder: Path, backend: ClusterBackend, *, minutes: float, seed: int) -> dict[str, Any]:
     """Run jobs, nodes that fail and come back, controllers that are dropped and opened anew."""
     rng = np.random.default_rng(seed)
-    engine.forget_after_s = 60.0  # so that memory and folder have an end to grow to
-    control, memory = _opened(folder, engine)
+    backend.forget_after_s = 60.0  # so that memory and folder have an end to grow to
+    control, memory = _opened(folder, backend)
     until, sampled = time.monotonic() + minutes * 60, 0.0
     handed: set[str] = set()
     ended: set[str] = set()
     memories: list[float] = []
-    found: dict[str, int] = dict.fromkeys(
+    counts: dict[str, int] = dict.fromkeys(
         ("ticks", "node faults", "reopened", "cancelled", "over-committed", "refused acts"), 0
     )
     number = 0
@@ -57,19 +57,19 @@ def soak(folder: Path, engine: ClusterBackend, *, minutes: float, seed: int) -> 
             for _ in range(int(rng.poisson(0.35))):
                 number += 1
                 handed.add(f"s{number:05d}")
-                engine.submit(_ask(rng, f"s{number:05d}"))
-            _fault(rng, engine, found)
+                backend.submit(_ask(rng, f"s{number:05d}"))
+            _fault(rng, backend, counts)
             if rng.random() < 0.01:
                 memory.ledger.engine.dispose()
-                control, memory = _opened(folder, engine)
-                found["reopened"] += 1
-        elif any(node.state != NodeState.UP for node in engine.observe().nodes):
-            for node in engine.observe().nodes:
-                engine.resume(node.name)
+                control, memory = _opened(folder, backend)
+                counts["reopened"] += 1
+        elif any(node.state != NodeState.UP for node in backend.observe().nodes):
+            for node in backend.observe().nodes:
+                backend.resume(node.name)
         tick = control.tick()
-        found["ticks"] += 1
-        found["over-committed"] += len(tick.overcommitted)
-        found["refused acts"] += len(tick.refused)
+        counts["ticks"] += 1
+        counts["over-committed"] += len(tick.overcommitted)
+        counts["refused acts"] += len(tick.refused)
         ended |= {
             name for name, job in tick.observation.jobs.items() if job.phase in TERMINAL_PHASES
         }
@@ -86,7 +86,7 @@ def soak(folder: Path, engine: ClusterBackend, *, minutes: float, seed: int) -> 
         "jobs handed in": len(handed),
         "jobs that ended": len(handed & ended),
         "jobs lost": len(handed - ended),
-        **found,
+        **counts,
         "decisions that differ": f"{len(compared.differing)} of {compared.decisions}",
         "acts, ledger entries": f"{len(states)}, {entries - 2}",
         "acts left open": states.count("open"),
@@ -94,9 +94,9 @@ def soak(folder: Path, engine: ClusterBackend, *, minutes: float, seed: int) -> 
     }
 
 
-def _opened(folder: Path, engine: ClusterBackend) -> tuple[Controller, Any]:
+def _opened(folder: Path, backend: ClusterBackend) -> tuple[Controller, Any]:
     memory = store(folder)
-    control = Controller(engine, memory, parse_settings(SETTINGS))
+    control = Controller(backend, memory, parse_settings(SETTINGS))
     control.recover()
     return control, memory
 
@@ -115,30 +115,30 @@ def _ask(rng: np.random.Generator, name: str) -> JobRequest:
     )
 
 
-def _fault(rng: np.random.Generator, engine: ClusterBackend, found: dict[str, int]) -> None:
+def _fault(rng: np.random.Generator, backend: ClusterBackend, counts: dict[str, int]) -> None:
     """Take a node out or bring one back, cancel a job, or say something that cannot be."""
     draw = rng.random()
     if draw > 0.08:
         return
-    seen = engine.observe()
-    node = seen.nodes[int(rng.integers(len(seen.nodes)))]
-    out = [each for each in seen.nodes if each.state != NodeState.UP]
+    observation = backend.observe()
+    node = observation.nodes[int(rng.integers(len(observation.nodes)))]
+    out = [node_out for node_out in observation.nodes if node_out.state != NodeState.UP]
     try:
         if out and (draw < 0.04 or len(out) >= 3):
-            engine.resume(out[0].name)
+            backend.resume(out[0].name)
         elif draw < 0.06:
-            engine.down(node.name, "soak")
-            found["node faults"] += 1
+            backend.down(node.name, "soak")
+            counts["node faults"] += 1
         elif draw < 0.07:
-            engine.drain(node.name, "soak")
-        elif draw < 0.075 and seen.jobs:
-            name = str(rng.choice(sorted(seen.jobs)))
-            engine.cancel(name, "soak")
-            found["cancelled"] += 1
+            backend.drain(node.name, "soak")
+        elif draw < 0.075 and observation.jobs:
+            name = str(rng.choice(sorted(observation.jobs)))
+            backend.cancel(name, "soak")
+            counts["cancelled"] += 1
         else:
-            engine.drain("no-such-node", "bad telemetry")
+            backend.drain("no-such-node", "bad telemetry")
     except (BackendError, UnknownNameError):
-        found["refused acts"] += 0
+        counts["refused acts"] += 0
 
 
 def _rss_mib() -> float:

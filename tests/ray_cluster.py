@@ -68,8 +68,8 @@ def ray_cluster(nodes: int = 4, gpus: int = 8) -> Iterator[RayCluster]:
                 num_cpus=0, num_gpus=0, object_store_memory=80 << 20, include_dashboard=False
             )
             names = [f"n{i:03d}" for i in range(nodes)]
-            made = RayCluster(cluster, {name: _add(cluster, name, gpus) for name in names}, gpus)
+            raylets = RayCluster(cluster, {name: _add(cluster, name, gpus) for name in names}, gpus)
             cluster.wait_for_nodes()
-            yield made
+            yield raylets
         finally:
             cluster.shutdown()

@@ -60,13 +60,13 @@ class SlurmCluster:
         return {**os.environ, "SLURM_CONF": str(self.conf)}
 
     def run(self, *argv: str) -> str:
-        done = subprocess.run(
+        finished = subprocess.run(
             [_tool(argv[0]) or argv[0], *argv[1:]],
             env=self.env, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(f"{argv}: {done.stderr.strip()}")
-        return done.stdout
+        if finished.returncode:
+            raise RuntimeError(f"{argv}: {finished.stderr.strip()}")
+        return finished.stdout
 
     def kill_node(self, node: str) -> None:
         """End a node's daemon and every step on it at once, as a power cut would."""
@@ -80,8 +80,8 @@ class SlurmCluster:
 
     def start_node(self, node: str, *, booted: bool = False) -> None:
         """Start a node's daemon; `booted` lets it say that the machine has just started."""
-        more = ["-b"] if booted else []
-        self._spawn(node, "slurmd", "-D", *more, "-N", node, "-f", str(self.conf))
+        boot_options = ["-b"] if booted else []
+        self._spawn(node, "slurmd", "-D", *boot_options, "-N", node, "-f", str(self.conf))
 
     def restart_control(self) -> None:
         """End the control daemon and start it again from its saved state."""
@@ -229,12 +229,12 @@ PartitionName=all Nodes={names} Default=YES MaxTime=INFINITE State=UP OverSubscr
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]
     finally:
-        for each in sockets:
-            each.close()
+        for listener in sockets:
+            listener.close()
 
 
 def _wait_for(path: Path, wait_s: float = 20.0) -> None:
@@ -265,12 +265,12 @@ def _below(root: int) -> list[int]:
     parents: dict[int, list[int]] = {}
     for pid, parent, _ in _processes():
         parents.setdefault(parent, []).append(pid)
-    found, queue = [], [root]
+    descendants, queue = [], [root]
     while queue:
         children = parents.get(queue.pop(), [])
-        found += children
+        descendants += children
         queue += children
-    return found
+    return descendants
 
 
 def _steps_of(folder: Path, node: str) -> list[int]:
@@ -285,8 +285,8 @@ def _steps_of(folder: Path, node: str) -> list[int]:
                 line = (entry / "cmdline").read_bytes()
                 if b"slurmstepd" in line or f"SLURMD_NODENAME={node}\0".encode() in env:
                     steps.append((int(entry.name), line, env))
-    mine = [pid for pid, _, env in steps if f"SLURMD_NODENAME={node}\0".encode() in env]
+    node_processes = [pid for pid, _, env in steps if f"SLURMD_NODENAME={node}\0".encode() in env]
     daemons = {pid for pid, line, _ in steps if b"slurmstepd" in line}
     parents = {pid: parent for pid, parent, _ in _processes()}
-    above = {parents.get(pid, 0) for pid in mine} & daemons
-    return [*above, *mine]
+    above = {parents.get(pid, 0) for pid in node_processes} & daemons
+    return [*above, *node_processes]

@@ -14,7 +14,7 @@ from commonwatt.operate.engines.controller import Controller
 from commonwatt.operate.engines.meter import gpu_s
 from commonwatt.operate.engines.replay import compare_decisions
 from tests.operate_cases import store
-from tests.operate_fake import FakeEngine, Killed
+from tests.operate_fake import FakeBackend, Killed
 
 TENANTS = ("a", "b", "c")
 
@@ -60,50 +60,56 @@ def cluster():
     return [ObservedNode(name=f"n{i}", gpus=4, site="x" if i < 2 else "y") for i in range(4)]
 
 
-def check(engine, tick):
-    assert overcommitted_nodes(engine.observe()) == tick.overcommitted == []
-    held = dict.fromkeys(engine.nodes, 0)
-    for job in engine.jobs.values():
-        for place in job.seen.places if job.seen.phase in ("starting", "running") else ():
-            held[place.node] += len(place.gpus)
-    assert max(held.values()) <= 4
-    for job in engine.jobs.values():
-        if job.seen.phase in ("starting", "running"):
-            sites = {engine.nodes[place.node].site for place in job.seen.places}
-            assert not job.seen.ask.sites or sites <= set(job.seen.ask.sites)
-            assert sum(len(place.gpus) for place in job.seen.places) == job.seen.ask.gpus
+def check(backend, tick):
+    assert overcommitted_nodes(backend.observe()) == tick.overcommitted == []
+    held_gpus = dict.fromkeys(backend.nodes, 0)
+    for job in backend.jobs.values():
+        for place in job.observed.places if job.observed.phase in ("starting", "running") else ():
+            held_gpus[place.node] += len(place.gpus)
+    assert max(held_gpus.values()) <= 4
+    for job in backend.jobs.values():
+        if job.observed.phase in ("starting", "running"):
+            sites = {backend.nodes[place.node].site for place in job.observed.places}
+            assert not job.observed.request.sites or sites <= set(job.observed.request.sites)
+            assert (
+                sum(len(place.gpus) for place in job.observed.places) == job.observed.request.gpus
+            )
 
 
-def fits(ask):
+def fits(request):
     """A job of one site has 8 GPUs at most; two sites are never spanned."""
-    return ask.gpus <= 8
+    return request.gpus <= 8
 
 
 @settings(max_examples=12, deadline=None)
 @given(asks(), rules(), st.data())
 def test_every_job_that_fits_ends_whatever_the_policy(jobs, text, data):
     with tempfile.TemporaryDirectory() as folder:
-        engine = FakeEngine(cluster())
-        for ask in jobs:
-            engine.submit(ask)
+        backend = FakeBackend(cluster())
+        for request in jobs:
+            backend.submit(request)
         memory = store(Path(folder))
-        control = Controller(engine, memory, parse_settings(text), explain=True)
+        control = Controller(backend, memory, parse_settings(text), explain=True)
         control.recover()
         lost = data.draw(st.integers(0, 20))
         for step in range(400):
             if step == lost:
-                engine.down("n0", "test")
+                backend.down("n0", "test")
             if step == lost + 10:
-                engine.resume("n0")
-            check(engine, control.tick())
+                backend.resume("n0")
+            check(backend, control.tick())
             if all(
-                job.seen.phase in TERMINAL_PHASES or not fits(job.seen.request)
-                for job in engine.jobs.values()
+                job.observed.phase in TERMINAL_PHASES or not fits(job.observed.request)
+                for job in backend.jobs.values()
             ):
                 break
-            engine.advance(2.0)
-        ended = {name for name, job in engine.jobs.items() if job.seen.phase == JobPhase.FINISHED}
-        assert {ask.job_id for ask in jobs if fits(ask)} - ended <= over_quota(jobs, text)
+            backend.advance(2.0)
+        ended = {
+            name for name, job in backend.jobs.items() if job.observed.phase == JobPhase.FINISHED
+        }
+        assert {request.job_id for request in jobs if fits(request)} - ended <= over_quota(
+            jobs, text
+        )
         assert compare_decisions(memory.decisions()).differing == []
         memory.ledger.engine.dispose()
 
@@ -113,19 +119,19 @@ def over_quota(jobs, text):
     if "quotas" not in text or "borrow = true" in text:
         return set()
     quota = {"a": 6, "b": 4, "c": 2}
-    return {ask.job_id for ask in jobs if ask.gpus > quota[ask.tenant]}
+    return {request.job_id for request in jobs if request.gpus > quota[request.tenant]}
 
 
 @settings(max_examples=15, deadline=None)
 @given(asks(), st.integers(0, 12), st.booleans())
 def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
     with tempfile.TemporaryDirectory() as folder:
-        engine = FakeEngine(cluster())
-        for ask in jobs:
-            engine.submit(ask)
-        engine.kill_at = (at, after)
+        backend = FakeBackend(cluster())
+        for request in jobs:
+            backend.submit(request)
+        backend.kill_at = (at, after)
         memory = store(Path(folder))
-        control = Controller(engine, memory, parse_settings("start_within_s = 1000"))
+        control = Controller(backend, memory, parse_settings("start_within_s = 1000"))
         control.recover()
         for _ in range(200):
             try:
@@ -133,19 +139,19 @@ def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
             except Killed:
                 memory.ledger.engine.dispose()
                 memory = store(Path(folder))
-                control = Controller(engine, memory, parse_settings("start_within_s = 1000"))
+                control = Controller(backend, memory, parse_settings("start_within_s = 1000"))
                 control.recover()
-            engine.advance(2.0)
+            backend.advance(2.0)
         control.tick()
-        for job in engine.jobs.values():
-            if fits(job.seen.request):
-                assert (job.seen.phase, job.seen.starts) == (JobPhase.FINISHED, 1)
+        for job in backend.jobs.values():
+            if fits(job.observed.request):
+                assert (job.observed.phase, job.observed.starts) == (JobPhase.FINISHED, 1)
         truth = sum(
-            (j.seen.ended_at_s - j.seen.started_at_s) * j.seen.request.gpus
-            for j in engine.jobs.values()
-            if j.seen.phase == JobPhase.FINISHED
+            (j.observed.ended_at_s - j.observed.started_at_s) * j.observed.request.gpus
+            for j in backend.jobs.values()
+            if j.observed.phase == JobPhase.FINISHED
         )
-        assert abs(sum(gpu_s(use, engine.now_s) for use in memory.uses()) - truth) < 1e-6
+        assert abs(sum(gpu_s(use, backend.now_s) for use in memory.uses()) - truth) < 1e-6
         memory.ledger.engine.dispose()
 
 
@@ -154,9 +160,9 @@ def test_a_kill_at_any_act_loses_and_doubles_nothing(jobs, at, after):
 def test_a_capture_reads_back_as_it_was(jobs, text):
     from commonwatt.operate.domain.capture import capture
 
-    engine = FakeEngine(cluster())
-    for ask in jobs:
-        engine.submit(ask)
-    captured = capture(engine.observe(), parse_settings(text), served_s={"j0": 1.5})
+    backend = FakeBackend(cluster())
+    for request in jobs:
+        backend.submit(request)
+    captured = capture(backend.observe(), parse_settings(text), served_s={"j0": 1.5})
     written = capture_text(captured)
     assert capture_text(parse_capture(written)) == written

@@ -29,7 +29,7 @@ def simulated(nodes=16, **policy):
         cluster.unreachable = {node} - {""}
 
     return World(
-        engine=cluster,
+        backend=cluster,
         workshop=cluster,
         caretaker=care,
         rules=rules,

@@ -13,10 +13,10 @@ from commonwatt.cli.operate import operate
 
 
 def call(*argv, code=0):
-    done = CliRunner().invoke(operate, [str(word) for word in argv])
-    if code == 0 and done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done
+    result = CliRunner().invoke(operate, [str(word) for word in argv])
+    if code == 0 and result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
 
 
 def data(*argv):
@@ -51,8 +51,8 @@ def test_a_dry_run_says_what_a_run_then_does(home, telemetry):
 
 
 def test_a_run_in_chinese_says_so(home, telemetry):
-    said = call("care", "--home", home, "--samples", telemetry, "--dry-run", "--lang", "zh-Hant")
-    assert "試行" in said.stdout
+    result = call("care", "--home", home, "--samples", telemetry, "--dry-run", "--lang", "zh-Hant")
+    assert "試行" in result.stdout
 
 
 def test_what_the_table_forbids_is_refused_with_its_code(home, capsys):
@@ -70,10 +70,10 @@ def test_alarms_on_a_table_are_listed_and_judged(tmp_path):
     label[500:540] = 1
     frame[:2000].write_csv(tmp_path / "a.csv")
     frame[2000:].with_columns(label=label).write_csv(tmp_path / "b.csv")
-    found = data("care-detect", tmp_path / "a.csv", tmp_path / "b.csv", "--day", "500")
+    detection = data("care-detect", tmp_path / "a.csv", tmp_path / "b.csv", "--day", "500")
     assert any(e["metrics"][0] == "disk" and 495 <= e["first_step"] <= 510
-               for e in found["episodes"])  # fmt: skip
-    assert found["judged"]["recall_share"] == 1.0
+               for e in detection["episodes"])  # fmt: skip
+    assert detection["judged"]["recall_share"] == 1.0
     words = ("care-detect", tmp_path / "a.csv", tmp_path / "b.csv", "--day", "500")
     assert "disk" in call(*words).stdout
 

@@ -36,11 +36,11 @@ def servers():
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_the_ranking_reaches_the_area_that_is_promised(servers):
-    found = [
+    areas = [
         vus_pr(label, learned.ranking_detector().score(train, later)[1], window=100)
         for train, later, label in servers.values()
     ]
-    assert np.mean(found) >= 0.58
+    assert np.mean(areas) >= 0.58
 
 
 @pytest.mark.shared_data
@@ -49,7 +49,7 @@ def test_alarms_keep_their_budget_on_days_that_they_never_saw(servers):
     scores = {n: learned.alarm_detector().score(a, b) for n, (a, b, _) in servers.items()}
     cuts = alarms.calibrate({n: s[0] for n, s in scores.items()}, budget)
     every = functools.reduce(
-        lambda one, two: one + two,
+        lambda first, second: first + second,
         [alarms.judge(s[1] > cuts[n], servers[n][2], budget) for n, s in scores.items()],
     )
     assert every.false_per_day <= 0.1
@@ -63,9 +63,15 @@ def _ordinary(steps=4000, metrics=4):
 
 
 @pytest.mark.parametrize(
-    "detector", [learned.PcaDistance(), learned.SeasonalDistance(day=500), learned.ranking_detector(day=500),
-                 learned.alarm_detector(day=500)], ids=["pca", "seasonal", "ranking", "alarming"],
-)  # fmt: skip
+    "detector",
+    [
+        learned.PcaDistance(),
+        learned.SeasonalDistance(day=500),
+        learned.ranking_detector(day=500),
+        learned.alarm_detector(day=500),
+    ],
+    ids=["pca", "seasonal", "ranking", "alarming"],
+)
 def test_a_metric_that_leaves_the_others_is_found(detector):
     values = _ordinary()
     values[3500:3550, 2] += 0.3
@@ -79,8 +85,8 @@ def test_a_live_score_does_not_know_the_future():
     changed[3800:] += 1.0
     detector = learned.ranking_detector(day=500, live=True)
     before, after = detector.score(values[:3000], values[3000:])
-    _, other = detector.score(values[:3000], changed[3000:])
-    assert np.allclose(after[:800], other[:800])
+    _, changed_score = detector.score(values[:3000], changed[3000:])
+    assert np.allclose(after[:800], changed_score[:800])
     assert before.shape == (3000,)
 
 
@@ -130,16 +136,16 @@ def test_a_slow_node_of_a_running_gang_becomes_a_finding():
     cluster = SimCluster(names=names, now_s=1000.0)
     cluster.submit(JobRequest(job_id="j", argv=("x",)))
     cluster.start("j", [NodeAllocation(name) for name in names])
-    watch, rules, found = PeerWatch(window=4), DetectionRuleBook(), []
-    for look in range(12):
+    watch, rules, findings = PeerWatch(window=4), DetectionRuleBook(), []
+    for minute in range(12):
         cluster.now_s += 15.0
-        read = [
+        samples = [
             TelemetrySample(cluster.now_s, name, "DCGM_FI_DEV_SM_CLOCK",
-                   1980.0 + (i * look) % 5 - 600.0 * (name == "n3"), str(gpu))
+                   1980.0 + (i * minute) % 5 - 600.0 * (name == "n3"), str(gpu))
             for i, name in enumerate(names) for gpu in range(2)
         ]  # fmt: skip
-        found += rules.observe([*read, *watch.peer_samples(read, cluster.observe())])
-    assert {finding.node for finding in found} == {"n3"}
-    assert found[0].rule == "slower-than-peers"
+        findings += rules.observe([*samples, *watch.peer_samples(samples, cluster.observe())])
+    assert {finding.node for finding in findings} == {"n3"}
+    assert findings[0].rule == "slower-than-peers"
     cluster.cancel("j", "over")
     assert watch.peer_samples([], cluster.observe()) == []

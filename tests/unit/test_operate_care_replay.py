@@ -96,10 +96,10 @@ def test_histories_keep_the_rate_of_the_real_fleet():
     path = shared_data("traces", "stepfun-faults-2024", "faults_to_day240.parquet")
     frame = pl.read_parquet(path)
     rate = frame.height / (400 * frame["start_day"].max())
-    found = [
+    rates = [
         len(faults_of_trace(path, nodes=1000, days=30.0, watched=400, seed=s)) for s in range(8)
     ]
-    assert np.mean(found) / (1000 * 30.0) == pytest.approx(rate, rel=0.1)
+    assert np.mean(rates) / (1000 * 30.0) == pytest.approx(rate, rel=0.1)
 
 
 def test_counts_are_kept_and_software_concerns_no_node(tmp_path):

@@ -13,6 +13,7 @@ from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
 from commonwatt.operate.io.backends.slurm import SlurmBackend
 from commonwatt.operate.io.care.journal import MemoryJournal
 from tests.care_stories import STORIES, World
+from tests.operate_cases import happens
 from tests.slurm_cluster import need_slurm, slurm_cluster
 
 
@@ -45,21 +46,21 @@ class Stubborn(SlurmBackend):
 @pytest.fixture(scope="module")
 def cluster():
     need_slurm()
-    with slurm_cluster(16, 2) as made:
-        yield made
+    with slurm_cluster(16, 2) as slurm:
+        yield slurm
 
 
 @pytest.fixture
 def world(cluster):
-    engine, bench, rules = Stubborn(cluster.conf), Bench(), DetectionRuleBook()
+    backend, bench, rules = Stubborn(cluster.conf), Bench(), DetectionRuleBook()
     policy = CarePolicy(most_out_share=0.2, reboot_s=2.0)
-    care = Caretaker(engine, MemoryJournal(), policy=policy, workshop=bench, rules=rules)
+    care = Caretaker(backend, MemoryJournal(), policy=policy, workshop=bench, rules=rules)
 
     def block(node):
-        engine.cordoned = node
+        backend.cordoned = node
 
     yield World(
-        engine=engine,
+        backend=backend,
         workshop=bench,
         caretaker=care,
         rules=rules,
@@ -67,26 +68,27 @@ def world(cluster):
         break_node=bench.broken.add,
         block_resume=block,
     )
-    engine.cordoned = ""
-    _tidy(cluster, engine)
+    backend.cordoned = ""
+    _tidy(cluster, backend)
 
 
-def _tidy(cluster, engine):
+def _tidy(cluster, backend):
     """Leave the cluster as the next story wants it."""
-    for name, job in engine.observe().jobs.items():
+    for name, job in backend.observe().jobs.items():
         if job.phase not in TERMINAL_PHASES:
-            engine.cancel(name, "the story is over")
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        out = [n.name for n in engine.observe().nodes if n.state is not NodeState.UP]
-        if not out:
-            break
-        for node in out:
-            with contextlib.suppress(RuntimeError):
-                cluster.run("scontrol", "cancel_reboot", node)
-            engine.resume(node)
-        time.sleep(0.5)
-    engine.close()
+            backend.cancel(name, "the story is over")
+    happens(lambda: _all_up(cluster, backend), "every node is up")
+    backend.close()
+
+
+def _all_up(cluster, backend):
+    """Return whether every node is up, and ask for those that are not."""
+    out = [n.name for n in backend.observe().nodes if n.state is not NodeState.UP]
+    for node in out:
+        with contextlib.suppress(RuntimeError):
+            cluster.run("scontrol", "cancel_reboot", node)
+        backend.resume(node)
+    return not out
 
 
 @pytest.mark.slow

@@ -34,20 +34,20 @@ def finding(node, severity=Severity.FATAL, component=Component.GPU, at_s=NOW):
     )
 
 
-def state(engine, node):
-    return next(n.state for n in engine.observe().nodes if n.name == node)
+def state(backend, node):
+    return next(n.state for n in backend.observe().nodes if n.name == node)
 
 
 def stages(care):
     return {node: case.stage for node, case in care.cases.cases.items()}
 
 
-def steps_until(care, engine, node, stage, looks=100):
+def steps_until(care, backend, node, stage, looks=100):
     for _ in range(looks):
         if stages(care).get(node, CareStage.IN_SERVICE) is stage:
             return
         care.step()
-        engine.now_s += 30
+        backend.now_s += 30
     raise AssertionError(stages(care))
 
 
@@ -63,14 +63,14 @@ class Fragile(SimCluster):
 
 
 def test_a_caretaker_killed_between_writing_and_acting_acts_on_its_return():
-    engine, journal = cluster(), MemoryJournal()
+    backend, journal = cluster(), MemoryJournal()
     fragile = Fragile(names=[f"n{i}" for i in range(20)], now_s=NOW)
     with pytest.raises(Killed):
         Caretaker(fragile, journal).step([finding("n1")])
     assert [entry.kind for entry in journal.entries] == [MOVE]
-    again = Caretaker(engine, journal, workshop=engine)
-    again.step()
-    assert state(engine, "n1") is NodeState.DOWN
+    second_caretaker = Caretaker(backend, journal, workshop=backend)
+    second_caretaker.step()
+    assert state(backend, "n1") is NodeState.DOWN
     assert len([e for e in journal.entries if e.body.get("to") == "drained"]) == 1
 
 
@@ -79,138 +79,138 @@ def test_a_move_that_cannot_be_written_is_not_made():
         def write(self, entry):
             raise OSError("disk full")
 
-    engine = cluster()
+    backend = cluster()
     with pytest.raises(OSError, match="disk full"):
-        Caretaker(engine, Full()).step([finding("n1")])
-    assert engine.actions == []
+        Caretaker(backend, Full()).step([finding("n1")])
+    assert backend.actions == []
 
 
-def test_an_engine_that_keeps_refusing_leads_to_a_person():
+def test_a_backend_that_keeps_refusing_leads_to_a_person():
     class Refusing(SimCluster):
         def reset(self, node):
             raise BackendError(node)
 
-    engine = Refusing(names=[f"n{i}" for i in range(20)], now_s=NOW)
-    care = Caretaker(engine, MemoryJournal(), workshop=engine,
+    backend = Refusing(names=[f"n{i}" for i in range(20)], now_s=NOW)
+    care = Caretaker(backend, MemoryJournal(), workshop=backend,
                      policy=CarePolicy(tries=0))  # fmt: skip
     care.step([finding("n1")])
-    steps_until(care, engine, "n1", CareStage.HANDED_OVER)
+    steps_until(care, backend, "n1", CareStage.HANDED_OVER)
 
 
 def test_a_dry_run_touches_nothing():
-    engine = cluster()
-    care = Caretaker(engine, MemoryJournal(), workshop=engine, dry_run=True)
+    backend = cluster()
+    care = Caretaker(backend, MemoryJournal(), workshop=backend, dry_run=True)
     [step] = care.step([finding("n1")])
     assert (step.node, step.to) == ("n1", CareStage.DRAINED)
-    assert engine.actions == []
+    assert backend.actions == []
 
 
 def test_a_move_that_needs_approval_waits_for_a_person():
-    engine, journal = cluster(), MemoryJournal()
+    backend, journal = cluster(), MemoryJournal()
     policy = CarePolicy(ask=frozenset({(Component.GPU, CareStage.DRAINED)}))
     care, desk = (
-        Caretaker(engine, journal, policy=policy),
-        CareOperator(engine, journal, NoNodeTester()),
+        Caretaker(backend, journal, policy=policy),
+        CareOperator(backend, journal, NoNodeTester()),
     )
     care.step([finding("n1")])
     care.step([finding("n1")])
     assert [e.kind for e in journal.entries] == [HOLD]
-    assert state(engine, "n1") is NodeState.UP
+    assert state(backend, "n1") is NodeState.UP
     assert desk.approve("n1", now_s=NOW) is CareStage.DRAINED
     care.step([finding("n1")])
-    assert state(engine, "n1") is NodeState.DOWN
+    assert state(backend, "n1") is NodeState.DOWN
     with pytest.raises(CareMoveError):
         desk.approve("n2", now_s=NOW)
 
 
 def test_a_drain_is_undone_by_a_person_and_not_by_care():
-    engine, journal = cluster(), MemoryJournal()
-    care, desk = Caretaker(engine, journal), CareOperator(engine, journal, NoNodeTester())
+    backend, journal = cluster(), MemoryJournal()
+    care, desk = Caretaker(backend, journal), CareOperator(backend, journal, NoNodeTester())
     care.step([finding("n1")])
     desk.undo("n1", now_s=NOW)
-    assert state(engine, "n1") is NodeState.UP
-    engine.now_s += 10
+    assert state(backend, "n1") is NodeState.UP
+    backend.now_s += 10
     assert care.step() == []
-    assert state(engine, "n1") is NodeState.UP
+    assert state(backend, "n1") is NodeState.UP
     with pytest.raises(CareMoveError):
         desk.undo("n1", now_s=NOW)
 
 
 def test_when_enough_nodes_are_out_the_next_waits_its_turn():
-    engine = cluster()
-    care = Caretaker(engine, MemoryJournal(), workshop=engine,
+    backend = cluster()
+    care = Caretaker(backend, MemoryJournal(), workshop=backend,
                      policy=CarePolicy(most_out_share=0.05))  # fmt: skip
-    engine.broken["n1"] = frozenset({CareStage.RESET})
+    backend.broken["n1"] = frozenset({CareStage.RESET})
     first = care.step([finding("n1"), finding("n2")])
     assert [(s.node, s.held) for s in first] == [("n1", ""), ("n2", "budget")]
-    steps_until(care, engine, "n1", CareStage.PROBATION)
-    [step] = [s for s in care.step([finding("n2", at_s=engine.now_s)]) if s.node == "n2"]
+    steps_until(care, backend, "n1", CareStage.PROBATION)
+    [step] = [s for s in care.step([finding("n2", at_s=backend.now_s)]) if s.node == "n2"]
     assert (step.to, step.held) == (CareStage.DRAINED, "")
 
 
 def test_a_freeze_ends_by_a_persons_word_alone():
-    engine, journal = cluster(), MemoryJournal()
-    care, desk = Caretaker(engine, journal), CareOperator(engine, journal, NoNodeTester())
+    backend, journal = cluster(), MemoryJournal()
+    care, desk = Caretaker(backend, journal), CareOperator(backend, journal, NoNodeTester())
     with pytest.raises(CareMoveError):
         desk.release(now_s=NOW)
     care.step([finding(f"n{i}") for i in range(10)])
     assert care.cases.frozen
-    assert all(node.state is NodeState.UP for node in engine.observe().nodes)
-    engine.now_s += 10_000
-    care.step([finding("n1", at_s=engine.now_s)])
-    assert state(engine, "n1") is NodeState.UP
-    desk.release(now_s=engine.now_s)
-    care.step([finding("n1", at_s=engine.now_s)])
-    assert state(engine, "n1") is NodeState.DOWN
+    assert all(node.state is NodeState.UP for node in backend.observe().nodes)
+    backend.now_s += 10_000
+    care.step([finding("n1", at_s=backend.now_s)])
+    assert state(backend, "n1") is NodeState.UP
+    desk.release(now_s=backend.now_s)
+    care.step([finding("n1", at_s=backend.now_s)])
+    assert state(backend, "n1") is NodeState.DOWN
 
 
 def test_a_node_that_somebody_else_drained_is_left_alone():
-    engine = cluster()
-    engine.drain("n1", "new rack")
-    care = Caretaker(engine, MemoryJournal())
+    backend = cluster()
+    backend.drain("n1", "new rack")
+    care = Caretaker(backend, MemoryJournal())
     for _ in range(5):
         assert care.step() == []
-    assert state(engine, "n1") is NodeState.DRAINED
+    assert state(backend, "n1") is NodeState.DRAINED
 
 
 def test_a_degraded_node_keeps_its_job_and_takes_no_other():
-    engine = cluster()
-    engine.submit(JobRequest(job_id="j", argv=("x",)))
-    engine.start("j", [NodeAllocation("n1")])
-    care = Caretaker(engine, MemoryJournal(), workshop=engine)
+    backend = cluster()
+    backend.submit(JobRequest(job_id="j", argv=("x",)))
+    backend.start("j", [NodeAllocation("n1")])
+    care = Caretaker(backend, MemoryJournal(), workshop=backend)
     care.step([finding("n1", Severity.DEGRADED, Component.LINK)])
-    assert state(engine, "n1") is NodeState.DRAINING
-    engine.now_s += 600
+    assert state(backend, "n1") is NodeState.DRAINING
+    backend.now_s += 600
     assert care.step() == []
-    engine.cancel("j", "over")
+    backend.cancel("j", "over")
     care.step()
     assert stages(care)["n1"] is CareStage.RESET
 
 
 def test_without_a_workshop_no_node_returns_unseen():
-    engine = cluster()
-    care = Caretaker(engine, MemoryJournal())
+    backend = cluster()
+    care = Caretaker(backend, MemoryJournal())
     care.step([finding("n1")])
-    steps_until(care, engine, "n1", CareStage.HANDED_OVER)
-    assert state(engine, "n1") is not NodeState.UP
+    steps_until(care, backend, "n1", CareStage.HANDED_OVER)
+    assert state(backend, "n1") is not NodeState.UP
 
 
 def test_a_lemon_goes_to_a_person_however_well_it_tests():
-    engine = cluster()
-    care = Caretaker(engine, MemoryJournal(), workshop=engine,
+    backend = cluster()
+    care = Caretaker(backend, MemoryJournal(), workshop=backend,
                      policy=CarePolicy(lemons=frozenset({"n1"})))  # fmt: skip
     care.rules.expect_nodes(["n1"], NOW)
     care.step([finding("n1")])
     for _ in range(40):
-        care.rules.__dict__["_heard"]["n1"] = engine.now_s
+        care.rules.__dict__["_heard"]["n1"] = backend.now_s
         care.step()
-        engine.now_s += 30
+        backend.now_s += 30
     assert stages(care)["n1"] is CareStage.HANDED_OVER
 
 
 @pytest.fixture
 def ledger():
-    made = Ledger.open("sqlite://")
+    opened = Ledger.open("sqlite://")
     keys = {role: Key.from_seed(bytes([i + 1]) * 32)
             for i, role in enumerate(["registrar", "care", "operator"])}  # fmt: skip
     at = datetime.fromtimestamp(NOW, UTC)
@@ -218,38 +218,38 @@ def ledger():
     def person(role):
         return Person(name=role, role=role, organisation="o", device="d")
 
-    made.enrol_first_registrar(keys["registrar"], person("registrar"), at=at)
-    with made.transaction() as tx:
+    opened.enrol_first_registrar(keys["registrar"], person("registrar"), at=at)
+    with opened.transaction() as tx:
         for role in ("care", "operator"):
-            made.enrol(tx, person(role), keys[role].public_key, by=keys["registrar"], at=at)
-    yield made, keys
-    made.engine.dispose()
+            opened.enrol(tx, person(role), keys[role].public_key, by=keys["registrar"], at=at)
+    yield opened, keys
+    opened.engine.dispose()
 
 
 def test_every_act_is_in_the_ledger_and_the_ledger_holds(ledger):
-    made, keys = ledger
-    engine = cluster()
+    opened, keys = ledger
+    backend = cluster()
 
     def clock():
-        return datetime.fromtimestamp(engine.now_s, UTC)
+        return datetime.fromtimestamp(backend.now_s, UTC)
 
-    care = Caretaker(engine, LedgerJournal(made, keys["care"], clock), workshop=engine)
-    desk = CareOperator(engine, LedgerJournal(made, keys["operator"], clock), engine)
+    care = Caretaker(backend, LedgerJournal(opened, keys["care"], clock), workshop=backend)
+    desk = CareOperator(backend, LedgerJournal(opened, keys["operator"], clock), backend)
     care.step([finding("n1")])
-    desk.undo("n1", now_s=engine.now_s)
-    kept = list(made.entries(kind="operate.care."))
-    assert [(e.subject, e.body["to"]) for e in kept] == [
+    desk.undo("n1", now_s=backend.now_s)
+    entries = list(opened.entries(kind="operate.care."))
+    assert [(e.subject, e.body["to"]) for e in entries] == [
         ("node/n1", "drained"),
         ("node/n1", "in-service"),
     ]
-    assert kept[0].body["component"] == "gpu"
-    assert verify(made).entries == 5
-    assert Caretaker(engine, LedgerJournal(made, keys["care"], clock)).cases.cases == {}
+    assert entries[0].body["component"] == "gpu"
+    assert verify(opened).entries == 5
+    assert Caretaker(backend, LedgerJournal(opened, keys["care"], clock)).cases.cases == {}
 
 
 def test_the_ledger_refuses_a_move_that_only_a_person_may_make(ledger):
-    made, keys = ledger
-    journal = LedgerJournal(made, keys["care"], lambda: datetime.fromtimestamp(NOW, UTC))
+    opened, keys = ledger
+    journal = LedgerJournal(opened, keys["care"], lambda: datetime.fromtimestamp(NOW, UTC))
     body = {"from": "handed-over", "to": "in-service"}
     with pytest.raises(ActorError):
         journal.write(JournalEntry(at_s=NOW, kind=MOVE, node="n1", body=body))

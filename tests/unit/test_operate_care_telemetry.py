@@ -25,21 +25,23 @@ limit{node="n3"} +Inf 1700000000123
 
 
 def test_a_page_of_an_exporter_becomes_samples():
-    read = parse_exposition(PAGE, at_s=5.0, node="here")
-    assert read[0] == TelemetrySample(5.0, "n1", "DCGM_FI_DEV_GPU_TEMP", 41.0, "0")
-    assert [s.node for s in read] == ["n1", "n1", "here", "n2", "n3"]
-    assert read[4].at_s == 1_700_000_000.123
+    samples = parse_exposition(PAGE, at_s=5.0, node="here")
+    assert samples[0] == TelemetrySample(5.0, "n1", "DCGM_FI_DEV_GPU_TEMP", 41.0, "0")
+    assert [s.node for s in samples] == ["n1", "n1", "here", "n2", "n3"]
+    assert samples[4].at_s == 1_700_000_000.123
 
 
 def test_the_values_are_those_that_the_official_parser_reads():
-    ours = {(s.signal, s.value) for s in parse_exposition(PAGE, at_s=0.0) if s.signal != "odd"}
-    theirs = {
+    our_values = {
+        (s.signal, s.value) for s in parse_exposition(PAGE, at_s=0.0) if s.signal != "odd"
+    }
+    official_values = {
         (s.name, s.value)
         for family in text_string_to_metric_families(PAGE)
         for s in family.samples
         if s.name != "odd"
     }
-    assert ours == theirs
+    assert our_values == official_values
 
 
 @pytest.mark.parametrize("line", ["metric", "metric{a=b} 1", 'm{a="b} 1', "m abc", "1m 2"])
@@ -66,12 +68,12 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    thread = threading.Thread(target=made.serve_forever)
+    http_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    thread = threading.Thread(target=http_server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{made.server_port}"
-    made.shutdown()
-    made.server_close()
+    yield f"http://127.0.0.1:{http_server.server_port}"
+    http_server.shutdown()
+    http_server.server_close()
     thread.join()
 
 
@@ -96,15 +98,15 @@ GPU 0     43     79     1
 
 
 def test_what_dcgmi_prints_becomes_samples_in_time():
-    read = parse_dmon(DMON, node="n1", at_s=100.0, step_s=10.0)
-    assert len(read) == 8
-    last = [s for s in read if s.device == "0"][-1]
+    samples = parse_dmon(DMON, node="n1", at_s=100.0, step_s=10.0)
+    assert len(samples) == 8
+    last = [s for s in samples if s.device == "0"][-1]
     assert last == TelemetrySample(110.0, "n1", "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", 1.0, "0")
 
 
 def test_fields_asked_by_number_need_no_head():
-    [one] = parse_dmon("0 79\n", node="n1", at_s=0.0, fields=[230])
-    assert (one.signal, one.value) == ("DCGM_FI_DEV_XID_ERRORS", 79.0)
+    [sample] = parse_dmon("0 79\n", node="n1", at_s=0.0, fields=[230])
+    assert (sample.signal, sample.value) == ("DCGM_FI_DEV_XID_ERRORS", 79.0)
 
 
 @pytest.mark.parametrize("text", ["#Entity A B\nGPU 0 1\n", "#Entity A\nGPU 0 hot\n"])

@@ -25,22 +25,22 @@ def test_jobs_run_from_the_command_line_and_are_invoiced(call, tmp_path):
     (home / "nodes.csv").write_text("node,gpus,count\nn,4,2\n")
     for i in range(3):
         call("submit", "--home", home, "--name", f"j{i}", "--gpus", 4, "--", "sleep", "0.2")
-    found = call("status", "--home", home, "--json")
-    assert [(job["job_id"], job["why"]) for job in found["jobs"]] == [
+    status = call("status", "--home", home, "--json")
+    assert [(job["job_id"], job["why"]) for job in status["jobs"]] == [
         ("j0", "turn"), ("j1", "turn"), ("j2", "room"),
     ]  # fmt: skip
     state = tmp_path / "now.json"
     state.write_text(call("capture", "--home", home))
-    told = call("replay", "--home", home, "--state", state, "--json")
-    assert (sorted(told["decision"]["start"]), told["live"]) == (["j0", "j1"], True)
-    done = call("start", "--home", home, "--until-idle", "--json")
-    assert (done["jobs"], done["acts"]) == ({"finished": 3}, 3)
+    decided = call("replay", "--home", home, "--state", state, "--json")
+    assert (sorted(decided["decision"]["start"]), decided["live"]) == (["j0", "j1"], True)
+    summary = call("start", "--home", home, "--until-idle", "--json")
+    assert (summary["jobs"], summary["acts"]) == ({"finished": 3}, 3)
     assert call("replay", "--home", home, "--json")["differing"] == []
     used = call("meter", "--home", home, "--json")
     assert used["tenants"]["all"]["jobs"] == 3
-    assert 2.4 <= used["gpu_s"] < 60
+    assert used["gpu_s"] >= 2.4  # three jobs that hold 4 GPUs for 0.2 s and no less
     call("drain", "nowhere", "--home", home, code=91)
-    node = found["nodes"][0]["name"]
+    node = status["nodes"][0]["name"]
     call("drain", node, "--home", home, "--reason", "test")
     assert call("status", "--home", home, "--json")["nodes"][0]["reason"] == "test"
 

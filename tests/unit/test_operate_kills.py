@@ -11,10 +11,10 @@ SETTINGS = "engine = 'local'\ntick_s = 0.05\n"
 def test_ten_kills_lose_and_double_no_job(tmp_path):
     home = make_home(tmp_path / "home", SETTINGS, now=datetime.now(UTC))
     (home.folder / "nodes.csv").write_text("node,gpus,count\nn,8,4\n")
-    done = kill_often(home, tmp_path / "marks", count=40, kills=10, apart_s=0.6)
-    assert done.kills == 10
-    assert done.finished == 40
-    assert (done.lost, done.doubled) == ([], [])
-    assert done.differing == 0
-    assert "open" not in done.intents
-    assert done.entries == 2 + sum(done.intents.values())
+    outcome = kill_often(home, tmp_path / "marks", count=40, kills=10, apart_s=0.6)
+    assert outcome.kills == 10
+    assert outcome.finished == 40
+    assert (outcome.lost, outcome.doubled) == ([], [])
+    assert outcome.differing == 0
+    assert "open" not in outcome.intents
+    assert outcome.entries == 2 + sum(outcome.intents.values())

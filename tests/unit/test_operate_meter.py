@@ -19,7 +19,7 @@ from commonwatt.operate.engines.meter import by_tenant, finished_jobs_trace, met
 from commonwatt.operate.engines.replay import expected_starts_s
 from commonwatt.operate.usecases.dashboard import grafana_dashboard
 from tests.operate_cases import store
-from tests.operate_fake import FakeEngine
+from tests.operate_fake import FakeBackend
 
 SETTINGS = parse_settings(
     "[gpu_types.a100]\nbusy_w = 500\n[sites.hk]\npue = 1.2\nprice_usd_per_mwh = 100\n"
@@ -40,12 +40,12 @@ def row(job, tenant="all", phase=JobPhase.FINISHED, **fields):
 
 def test_energy_and_charge_follow_from_gpu_time():
     rows = {"a": row("a"), "b": row("b", "school")}
-    found = meter(rows, [use("a"), use("b", gpus=2)], SETTINGS, now_s=9e9)
-    assert found[0].gpu_s == 4 * 3600
-    assert found[0].energy_kwh == pytest.approx(4 * 0.5 * 1.2)
-    assert found[0].energy_cost_usd == pytest.approx(4 * 0.5 * 1.2 * 0.1)
-    assert (found[0].charge, found[1].charge) == (pytest.approx(12.0), pytest.approx(3.0))
-    assert by_tenant(found)["school"]["gpu_s"] == 2 * 3600
+    metered = meter(rows, [use("a"), use("b", gpus=2)], SETTINGS, now_s=9e9)
+    assert metered[0].gpu_s == 4 * 3600
+    assert metered[0].energy_kwh == pytest.approx(4 * 0.5 * 1.2)
+    assert metered[0].energy_cost_usd == pytest.approx(4 * 0.5 * 1.2 * 0.1)
+    assert (metered[0].charge, metered[1].charge) == (pytest.approx(12.0), pytest.approx(3.0))
+    assert by_tenant(metered)["school"]["gpu_s"] == 2 * 3600
 
 
 def test_invoices_of_two_halves_add_up_to_the_whole():
@@ -69,18 +69,20 @@ def test_a_job_that_was_stopped_once_comes_back_as_one_job(tmp_path):
 
 
 def test_prometheus_finds_the_figures_on_the_loopback_address(tmp_path):
-    engine = FakeEngine([ObservedNode(name="n0", gpus=4)])
+    backend = FakeBackend([ObservedNode(name="n0", gpus=4)])
     for i in range(3):
-        engine.submit(JobRequest(job_id=f"j{i}", argv=("run", "9"), gpus=2, submitted_at_s=1.0 + i))
-    control = Controller(engine, store(tmp_path), parse_settings(""), explain=True)
+        backend.submit(
+            JobRequest(job_id=f"j{i}", argv=("run", "9"), gpus=2, submitted_at_s=1.0 + i)
+        )
+    control = Controller(backend, store(tmp_path), parse_settings(""), explain=True)
     control.recover()
     with MetricsEndpoint(0) as endpoint:
         control.tick()
-        engine.advance(1)
+        backend.advance(1)
         endpoint.publish(control.tick(), 0.01)
         address = f"http://127.0.0.1:{endpoint.port}/metrics"
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            text = answer.read().decode()
+        with urllib.request.urlopen(address, timeout=10) as page:
+            text = page.read().decode()
     assert 'commonwatt_nodes{state="up"} 1.0' in text
     assert 'commonwatt_gpus_allocated{tenant="all"} 4.0' in text
     assert 'commonwatt_waiting_jobs{reason="room"} 1.0' in text
@@ -90,15 +92,15 @@ def test_prometheus_finds_the_figures_on_the_loopback_address(tmp_path):
 
 
 def test_a_waiting_job_is_told_when_it_should_start(tmp_path):
-    engine = FakeEngine([ObservedNode(name="n0", gpus=4)])
+    backend = FakeBackend([ObservedNode(name="n0", gpus=4)])
     for i in range(3):
-        engine.submit(
+        backend.submit(
             JobRequest(
                 job_id=f"j{i}", argv=("run", "9"), gpus=4, estimate_s=100, submitted_at_s=1.0 + i
             )
         )
     memory = store(tmp_path)
-    control = Controller(engine, memory, parse_settings(""))
+    control = Controller(backend, memory, parse_settings(""))
     control.recover()
     control.tick()
     ((_, _, text),) = memory.decisions()

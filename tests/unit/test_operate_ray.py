@@ -1,12 +1,10 @@
 """Ray itself, several raylets started here, driven by the controller."""
 
-import time
-
 import pytest
 
 from commonwatt.operate.domain.cluster import JobPhase, NodeAllocation, NodeState
 from commonwatt.operate.domain.errors import BackendError
-from tests.operate_cases import ask, controller, run_until_over
+from tests.operate_cases import controller, happens, request, run_until_over, runs_until
 from tests.ray_cluster import need_ray, ray_cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -15,55 +13,54 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 @pytest.fixture(scope="module")
 def cluster():
     need_ray()
-    with ray_cluster(3, 4) as made:
-        yield made
+    with ray_cluster(3, 4) as ray_nodes:
+        yield ray_nodes
 
 
 @pytest.fixture
-def engine(cluster, tmp_path):
+def backend(cluster, tmp_path):
     from commonwatt.operate.io.backends.ray import RayBackend
 
-    made = RayBackend(cluster.address, tmp_path / "engine")
-    yield made
-    made.close()
+    ray_backend = RayBackend(cluster.address, tmp_path / "engine")
+    yield ray_backend
+    ray_backend.close()
 
 
-def test_a_controller_runs_gangs_on_ray_and_replays_its_decisions(tmp_path, engine):
+def test_a_controller_runs_gangs_on_ray_and_replays_its_decisions(tmp_path, backend):
     from commonwatt.operate.engines.replay import compare_decisions
 
     for i in range(9):
-        engine.submit(ask(f"g{i}", "sleep", "0.3", gpus=[1, 4, 6][i % 3]))
-    control = controller(tmp_path, engine)
-    run_until_over(control, wait_s=120)
-    jobs = engine.observe().jobs.values()
+        backend.submit(request(f"g{i}", "sleep", "0.3", gpus=[1, 4, 6][i % 3]))
+    control = controller(tmp_path, backend)
+    run_until_over(control, wait_s=240)
+    jobs = backend.observe().jobs.values()
     assert {(job.phase, job.starts) for job in jobs} == {(JobPhase.FINISHED, 1)}
     compared = compare_decisions(control.store.decisions())
     assert (compared.starts, compared.differing) == (9, [])
     control.store.ledger.engine.dispose()
 
 
-def test_a_killed_raylet_gives_its_jobs_to_others(tmp_path, cluster, engine):
-    engine.submit(ask("moved", "sleep", "3", gpus=4))
-    control = controller(tmp_path, engine)
-    end = time.monotonic() + 60
-    while control.tick().observation.jobs["moved"].phase != JobPhase.RUNNING:
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    node = engine.observe().jobs["moved"].places[0].node
+def test_a_killed_raylet_gives_its_jobs_to_others(tmp_path, cluster, backend):
+    go = tmp_path / "go"
+    backend.submit(request("moved", *runs_until(go), gpus=4))
+    control = controller(tmp_path, backend)
+    happens(lambda: control.tick().observation.jobs["moved"].phase == JobPhase.RUNNING)
+    node = backend.observe().jobs["moved"].places[0].node
     cluster.kill_node(node)
-    run_until_over(control, wait_s=120)
-    job = engine.observe().jobs["moved"]
+    go.touch()
+    run_until_over(control, wait_s=240)
+    job = backend.observe().jobs["moved"]
     assert (job.phase, job.starts) == (JobPhase.FINISHED, 2)
     assert job.places[0].node != node
-    down = {each.name for each in engine.observe().nodes if each.state == NodeState.DOWN}
+    down = {each.name for each in backend.observe().nodes if each.state == NodeState.DOWN}
     assert down == {node}
     control.store.ledger.engine.dispose()
 
 
-def test_a_node_that_is_away_takes_nothing(cluster, engine):
-    engine.submit(ask("nowhere", "sleep", "1"))
-    away = next(n.name for n in engine.observe().nodes if n.name in cluster.nodes)
-    engine.drain(away, "test")
+def test_a_node_that_is_away_takes_nothing(cluster, backend):
+    backend.submit(request("nowhere", "sleep", "1"))
+    away = next(n.name for n in backend.observe().nodes if n.name in cluster.nodes)
+    backend.drain(away, "test")
     with pytest.raises(BackendError):
-        engine.start("nowhere", [NodeAllocation(away, (0,))])
-    engine.resume(away)
+        backend.start("nowhere", [NodeAllocation(away, (0,))])
+    backend.resume(away)

@@ -1,4 +1,4 @@
-"""A caged job runs on Slurm with one setting, its isolation intact, and comes back as a trace."""
+"""An isolated job runs on Slurm by one setting, as isolated, and comes back as a trace."""
 
 import threading
 import time
@@ -17,6 +17,7 @@ from commonwatt.operate.usecases.home import make_home, open_backend, open_store
 from commonwatt.operate.usecases.status import metered_use
 from commonwatt.sandbox.domain.job import IsolatedJob, OutputKind
 from commonwatt.sandbox.engines.isolation.node import JobEnding
+from tests.operate_cases import happens
 from tests.sandbox_node import open_folder, proved_node
 from tests.slurm_cluster import need_slurm, slurm_cluster
 
@@ -42,8 +43,8 @@ def controlled(tmp_path):
         settings = f"engine = 'slurm'\ntick_s = 0.2\n[slurm]\nconf = '{cluster.conf}'\n"
         home = make_home(tmp_path / "home", settings, now=datetime.now(UTC))
         stop = threading.Event()
-        with open_store(home) as store, open_backend(home) as engine:
-            control = Controller(engine, store, home.settings)
+        with open_store(home) as store, open_backend(home) as backend:
+            control = Controller(backend, store, home.settings)
             control.recover()
             thread = threading.Thread(target=_tick, args=(control, stop))
             thread.start()
@@ -60,18 +61,17 @@ def _tick(control, stop):
 
 def metered_trace(home):
     """The trace once the controller has seen the job end, which may be a look later."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        _, tables = metered_use(home, now_s=time.time())
-        if tables["trace"].height:
-            return tables["trace"]
-        time.sleep(0.2)
-    raise AssertionError("the controller never saw the job end")
+
+    def trace():
+        return metered_use(home, now_s=time.time())[1]["trace"]
+
+    happens(lambda: trace().height > 0, "the end of the job")
+    return trace()
 
 
-def test_a_caged_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_path):
+def test_an_isolated_job_runs_on_slurm_and_its_use_is_simulated(controlled, tmp_path):
     with open_folder() as folder:
-        proved_node(folder / "node")  # or skip: this machine cannot cage at all
+        proved_node(folder / "node")  # or skip: this machine cannot isolate at all
         rows = folder / "rows.csv"
         rows.write_text("x\n1\n2\n")
         rows.chmod(0o644)

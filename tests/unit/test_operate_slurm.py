@@ -1,13 +1,11 @@
 """Slurm itself, started here on the loopback address, driven by the controller."""
 
-import time
-
 import pytest
 
 from commonwatt.operate.domain.cluster import JobPhase, NodeAllocation, NodeState
 from commonwatt.operate.domain.errors import BackendError, UnknownNameError
 from commonwatt.operate.io.backends.slurm import SlurmBackend, parse
-from tests.operate_cases import ask, controller, run_until_over
+from tests.operate_cases import controller, happens, job_in, request, run_until_over, runs_until
 from tests.operate_rehearsal import rehearse, trace_slice
 from tests.slurm_cluster import need_slurm, slurm_cluster
 
@@ -15,156 +13,140 @@ from tests.slurm_cluster import need_slurm, slurm_cluster
 @pytest.fixture(scope="module")
 def cluster():
     need_slurm()
-    with slurm_cluster(16, 8) as made:
-        yield made
+    with slurm_cluster(16, 8) as slurm:
+        yield slurm
 
 
 @pytest.fixture
-def engine(cluster):
-    made = SlurmBackend(cluster.conf)
-    yield made
-    for name, job in made.observe().jobs.items():
+def backend(cluster):
+    slurm_backend = SlurmBackend(cluster.conf)
+    yield slurm_backend
+    for name, job in slurm_backend.observe().jobs.items():
         if job.phase in (JobPhase.HELD, JobPhase.STARTING, JobPhase.RUNNING):
-            made.cancel(name, "the test is over")
-    for node in made.observe().nodes:
+            slurm_backend.cancel(name, "the test is over")
+    for node in slurm_backend.observe().nodes:
         if node.state != NodeState.UP:
-            made.resume(node.name)
-    made.close()
+            slurm_backend.resume(node.name)
+    slurm_backend.close()
 
 
-def until(engine, job_id, *phases, wait_s=40.0):
-    end = time.monotonic() + wait_s
-    while time.monotonic() < end:
-        job = engine.observe().jobs[job_id]
-        if job.phase in phases:
-            return job
-        time.sleep(0.1)
-    raise AssertionError(f"{job_id} is {job.phase.value}: {job.reason}")
-
-
-def test_a_held_job_runs_on_just_the_nodes_that_were_named(engine):
-    engine.submit(ask("wide", "sleep", "2", gpus=12))
-    assert until(engine, "wide", JobPhase.HELD).places == ()
-    engine.start(
+def test_a_held_job_runs_on_just_the_nodes_that_were_named(backend, tmp_path):
+    go = tmp_path / "go"
+    backend.submit(request("wide", *runs_until(go), gpus=12))
+    assert job_in(backend, "wide", JobPhase.HELD).places == ()
+    backend.start(
         "wide", [NodeAllocation("n003", tuple(range(8))), NodeAllocation("n007", (0, 1, 2, 3))]
     )
-    assert engine.observe().jobs["wide"].phase == JobPhase.STARTING
-    job = until(engine, "wide", JobPhase.RUNNING)
+    job = job_in(backend, "wide", JobPhase.RUNNING)
     assert [(place.node, len(place.gpus)) for place in job.places] == [("n003", 8), ("n007", 4)]
-    job = until(engine, "wide", JobPhase.FINISHED)
+    go.touch()
+    job = job_in(backend, "wide", JobPhase.FINISHED)
     assert (job.exit_code, job.starts) == (0, 1)
-    engine.submit(ask("wide", "sleep", "2"))  # a name is unique for ever
-    assert engine.observe().jobs["wide"].phase == JobPhase.FINISHED
+    backend.submit(request("wide", "sleep", "2"))  # a name is unique for ever
+    assert backend.observe().jobs["wide"].phase == JobPhase.FINISHED
 
 
-def test_a_job_that_slurm_requeued_is_held_and_placed_again(cluster, engine):
-    engine.submit(ask("moved", "sleep", "3", gpus=2))
-    engine.start("moved", [NodeAllocation("n001", (0, 1))])
-    until(engine, "moved", JobPhase.RUNNING)
+def test_a_job_that_slurm_requeued_is_held_and_placed_again(cluster, backend):
+    backend.submit(request("moved", "sleep", "600", gpus=2))
+    backend.start("moved", [NodeAllocation("n001", (0, 1))])
+    job_in(backend, "moved", JobPhase.RUNNING)
     cluster.kill_node("n001")
-    engine.down("n001", "its daemon is gone")
-    job = until(engine, "moved", JobPhase.HELD)
+    backend.down("n001", "its daemon is gone")
+    job = job_in(backend, "moved", JobPhase.HELD)
     assert job.starts == 1
-    engine.start("moved", [NodeAllocation("n002", (0, 1))])
-    job = until(engine, "moved", JobPhase.RUNNING)
+    backend.start("moved", [NodeAllocation("n002", (0, 1))])
+    job = job_in(backend, "moved", JobPhase.RUNNING)
     assert (job.places[0].node, job.starts) == ("n002", 2)
+    backend.cancel("moved", "it has moved")
     cluster.start_node("n001")
-    engine.resume("n001")
+    backend.resume("n001")
 
 
-def test_a_job_submitted_by_others_is_taken_up_with_its_account(cluster, engine):
+def test_a_job_submitted_by_others_is_taken_up_with_its_account(cluster, backend):
     number = cluster.run(
         "sbatch", "--hold", "--parsable", "--gpus=3", "--time=00:10:00", "--wrap=sleep 1",
         "--output=/dev/null",
     ).strip()  # fmt: skip
-    job = engine.observe().jobs[f"slurm-{number}"]
-    assert (job.phase, job.ask.gpus, job.ask.estimate_s) == (JobPhase.HELD, 3, 600.0)
-    engine.start(f"slurm-{number}", [NodeAllocation("n004", (0, 1, 2))])
-    until(engine, f"slurm-{number}", JobPhase.FINISHED)
+    job = backend.observe().jobs[f"slurm-{number}"]
+    assert (job.phase, job.request.gpus, job.request.estimate_s) == (JobPhase.HELD, 3, 600.0)
+    backend.start(f"slurm-{number}", [NodeAllocation("n004", (0, 1, 2))])
+    job_in(backend, f"slurm-{number}", JobPhase.FINISHED)
 
 
-def test_a_drained_node_is_seen_and_comes_back(engine):
-    engine.drain("n005", 'odd "quotes" and\nlines')
-    node = next(node for node in engine.observe().nodes if node.name == "n005")
+def test_a_drained_node_is_seen_and_comes_back(backend):
+    backend.drain("n005", 'odd "quotes" and\nlines')
+    node = next(node for node in backend.observe().nodes if node.name == "n005")
     assert (node.state, node.reason) == (NodeState.DRAINED, "odd quotes and lines")
-    engine.resume("n005")
-    engine.resume("n005")
-    end = time.monotonic() + 30
-    while any(node.state != NodeState.UP for node in engine.observe().nodes):
-        assert time.monotonic() < end  # Slurm asks a resumed node whether it is there
-        time.sleep(0.1)
+    backend.resume("n005")
+    backend.resume("n005")
+    # Slurm asks a resumed node whether it is there
+    happens(lambda: all(node.state == NodeState.UP for node in backend.observe().nodes))
 
 
-def test_a_rebooted_node_comes_back_drained(cluster, engine):
-    engine.reboot("n006", "new driver")
-    assert state_of(engine, "n006") == NodeState.REBOOTING
-    end = time.monotonic() + 60
-    while "REBOOT_ISSUED" not in cluster.run("scontrol", "show", "node", "n006", "--oneliner"):
-        assert time.monotonic() < end
-        time.sleep(0.2)
+def test_a_rebooted_node_comes_back_drained(cluster, backend):
+    backend.reboot("n006", "new driver")
+    assert state_of(backend, "n006") == NodeState.REBOOTING
+    show = ("scontrol", "show", "node", "n006", "--oneliner")
+    happens(lambda: "REBOOT_ISSUED" in cluster.run(*show))
     cluster.kill_node("n006")
     cluster.start_node("n006", booted=True)
-    while state_of(engine, "n006") != NodeState.DRAINED:
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    engine.resume("n006")
+    happens(lambda: state_of(backend, "n006") == NodeState.DRAINED)
+    backend.resume("n006")
 
 
-def state_of(engine, name):
-    return next(node.state for node in engine.observe().nodes if node.name == name)
+def state_of(backend, name):
+    return next(node.state for node in backend.observe().nodes if node.name == name)
 
 
-def test_what_slurm_does_not_know_is_said(engine):
+def test_what_slurm_does_not_know_is_said(backend):
     with pytest.raises(UnknownNameError):
-        engine.start("nobody", [NodeAllocation("n000", (0,))])
+        backend.start("nobody", [NodeAllocation("n000", (0,))])
     with pytest.raises(UnknownNameError):
-        engine.drain("nowhere", "")
+        backend.drain("nowhere", "")
     with pytest.raises(UnknownNameError):
-        engine.drain("n000 State=DOWN", "")
+        backend.drain("n000 State=DOWN", "")
     with pytest.raises(BackendError):
-        engine.submit(ask("part", gpu_milli=500))
+        backend.submit(request("part", gpu_milli=500))
 
 
-def test_a_control_daemon_that_went_away_is_found_again(cluster, engine):
-    engine.submit(ask("patient", "sleep", "1", gpus=1))
+def test_a_control_daemon_that_went_away_is_found_again(cluster, backend):
+    backend.submit(request("patient", "sleep", "1", gpus=1))
     cluster.restart_control()
-    engine.start("patient", [NodeAllocation("n000", (0,))])
-    assert until(engine, "patient", JobPhase.FINISHED).exit_code == 0
+    backend.start("patient", [NodeAllocation("n000", (0,))])
+    assert job_in(backend, "patient", JobPhase.FINISHED).exit_code == 0
 
 
-def test_a_slice_of_a_real_trace_runs_as_it_was_simulated(tmp_path, engine):
+def test_a_slice_of_a_real_trace_runs_as_it_was_simulated(tmp_path, backend):
     # a slice: 500 jobs at full length are run by bench/operate_control.py
-    work = trace_slice(30, longest_s=3 * 3600, scale=2400, gpus=64)
-    control = controller(tmp_path, engine)
-    done = rehearse(control, engine, work, nodes=16, gpus=8, launch_s=1.5, wait_s=120)
-    assert done.finished == 30
-    assert done.compared.starts == 30
-    assert done.compared.differing == []
-    assert (done.overcommitted, done.refused) == (0, 0)
+    workload = trace_slice(30, longest_s=3 * 3600, scale=2400, gpus=64)
+    control = controller(tmp_path, backend)
+    rehearsal = rehearse(control, backend, workload, nodes=16, gpus=8, launch_s=1.5, wait_s=120)
+    assert rehearsal.finished == 30
+    assert rehearsal.compared.starts == 30
+    assert rehearsal.compared.differing == []
+    assert (rehearsal.overcommitted, rehearsal.refused) == (0, 0)
     control.store.ledger.engine.dispose()
 
 
-def test_a_killed_node_gives_its_jobs_to_others(tmp_path, cluster, engine):
-    control = controller(tmp_path, engine)
-    for i in range(4):
-        engine.submit(ask(f"lost{i}", "sleep", "6", gpus=8))
-    end = time.monotonic() + 60
-    while sum(j.phase == JobPhase.RUNNING for j in control.tick().observation.jobs.values()) < 4:
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    node = engine.observe().jobs["lost0"].places[0].node
+def test_a_killed_node_gives_its_jobs_to_others(tmp_path, cluster, backend):
+    control, go = controller(tmp_path, backend), tmp_path / "go"
+    names = [f"lost{i}" for i in range(4)]
+    for name in names:
+        backend.submit(request(name, *runs_until(go), gpus=8))
+
+    def jobs():
+        return [control.tick().observation.jobs[name] for name in names]
+
+    happens(lambda: all(job.phase == JobPhase.RUNNING for job in jobs()))
+    node = backend.observe().jobs["lost0"].places[0].node
     cluster.kill_node(node)
-    engine.down(node, "its daemon is gone")
-    killed = time.monotonic()
-    while (
-        job := control.tick().observation.jobs["lost0"]
-    ).starts < 2 or job.phase != JobPhase.RUNNING:
-        assert time.monotonic() - killed < 60
-        time.sleep(0.2)
-    run_until_over(control, *(f"lost{i}" for i in range(4)))
-    assert engine.observe().jobs["lost0"].phase == JobPhase.FINISHED
+    backend.down(node, "its daemon is gone")
+    happens(lambda: (jobs()[0].starts, jobs()[0].phase) == (2, JobPhase.RUNNING))
+    go.touch()
+    run_until_over(control, *names)
+    assert backend.observe().jobs["lost0"].phase == JobPhase.FINISHED
     cluster.start_node(node)
-    engine.resume(node)
+    backend.resume(node)
     control.store.ledger.engine.dispose()
 
 

@@ -41,7 +41,7 @@ def check_request(request: JobRequest) -> None:
 def request_json(request: JobRequest) -> dict[str, Any]:
     """Return `request` as plain JSON values; what stands at its default is left out.
 
-    >>> ask_json(Ask(job_id="a", argv=("true",)))
+    >>> request_json(JobRequest(job_id="a", argv=("true",)))
     {'job_id': 'a', 'argv': ('true',)}
     """
     plain = JobRequest(job_id="", argv=())
@@ -51,7 +51,7 @@ def request_json(request: JobRequest) -> dict[str, Any]:
 def request_of(data: dict[str, Any]) -> JobRequest:
     """Return the ask that `data` is; members of later versions are passed over.
 
-    >>> ask_of({"job_id": "a", "argv": ["true"], "later": 1}).argv
+    >>> request_of({"job_id": "a", "argv": ["true"], "later": 1}).argv
     ('true',)
     """
     kept: dict[str, Any] = {"argv": ()}
@@ -68,7 +68,7 @@ def places_json(places: tuple[NodeAllocation, ...]) -> list[list[Any]]:
 def places_of(rows: list[list[Any]]) -> tuple[NodeAllocation, ...]:
     """Return the places of rows as `places_json` writes them.
 
-    >>> places_of(places_json((Place("n1", (0, 1)),)))
+    >>> places_of(places_json((NodeAllocation("n1", (0, 1)),)))
     (Place(node='n1', gpus=(0, 1), gpu_milli=1000, cpu_milli=0, memory_mib=0),)
     """
     return tuple(NodeAllocation(row[0], tuple(row[1]), *row[2:]) for row in rows)

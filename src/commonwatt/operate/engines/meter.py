@@ -76,7 +76,7 @@ def meter(
 def gpu_s(use: GpuUse, now_s: float) -> float:
     """Return the GPU time of a use until `now_s` [GPU-s].
 
-    >>> gpu_s(Use(job_id="j", starts=1, node="n", site="s", gpu_type="a", gpus=4,
+    >>> gpu_s(GpuUse(job_id="j", starts=1, node="n", site="s", gpu_type="a", gpus=4,
     ...           gpu_milli=500, from_s=10, until_s=20), 99)
     20.0
     """

@@ -23,7 +23,7 @@ def demand_rises(demand: F64, ahead: int) -> F64:
         demand: Demand at equal steps, shape (steps,).
         ahead: Steps to look ahead; at least 1.
 
-    >>> rises(np.array([1.0, 4.0, 2.0, 3.0]), 2).tolist()
+    >>> demand_rises(np.array([1.0, 4.0, 2.0, 3.0]), 2).tolist()
     [3.0, 0.0]
     """
     steps = len(demand) - ahead
@@ -36,7 +36,7 @@ def demand_rises(demand: F64, ahead: int) -> F64:
 def demand_rise(demand: F64, ahead: int, share: float = 0.9) -> float:
     """Return the rise that a `share` of past windows did not exceed.
 
-    >>> rise(np.arange(100.0) % 10, ahead=1, share=0.5)
+    >>> demand_rise(np.arange(100.0) % 10, ahead=1, share=0.5)
     1.0
     """
     past = demand_rises(demand, ahead)

@@ -140,7 +140,7 @@ def carry_out_stage(
 def needs_action(origin: CareStage, to: CareStage) -> bool:
     """Return whether a move changes anything on the cluster.
 
-    >>> needs_act(Stage.WATCHED, Stage.IN_SERVICE), needs_act(Stage.TEST, Stage.PROBATION)
+    >>> needs_action(Stage.WATCHED, Stage.IN_SERVICE), needs_action(Stage.TEST, Stage.PROBATION)
     (False, True)
     """
     return to in OUT_OF_SERVICE or origin in OUT_OF_SERVICE
