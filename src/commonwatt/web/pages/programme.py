@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.measures import TableColumn
 from commonwatt.catalogue.shared import (
+    DAY,
     DEBT_GDP,
     FISCAL_YEAR,
     GPU_HOUR_COST,
     GPU_HOUR_COST_P50,
     QUEUE_DELAY_MEAN,
+    SITE,
     UTILISATION,
 )
 from commonwatt.core.messages import Message
@@ -29,6 +32,7 @@ from commonwatt.web.page_view import (
     PageView,
     TableListing,
     TableRows,
+    heading_of,
     headings_of,
     headline_of,
 )
@@ -284,8 +288,8 @@ def _tables(look: RequestContext, run: Run) -> list[TableListing]:
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
             headings=[
-                ColumnHeading("day", Message("Day")),
-                ColumnHeading("site", Message("Site")),
+                heading_of(TableColumn.of(DAY)),
+                heading_of(TableColumn.of(SITE)),
                 ColumnHeading("allocated_gpus", Message("Allocated GPUs")),
             ],
             folded=True,
