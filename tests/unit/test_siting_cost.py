@@ -5,12 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from commonwatt.catalogue.errors import UnitError
 from commonwatt.siting.domain.cells import CellConfidence, site_cells, sites_of
-from commonwatt.siting.domain.cost_inputs import INPUTS, PLACE
+from commonwatt.siting.domain.cost_inputs import INPUTS, NAMES, CostInputs
 from commonwatt.siting.domain.errors import CellsError
-from commonwatt.siting.engines.cost.chance import costs_of, draw_costs, draw_costs_reference, sobol
+from commonwatt.siting.engines.cost.chance import (
+    BY_NAME,
+    costs_of,
+    draw_costs,
+    draw_costs_reference,
+    sobol,
+)
 from commonwatt.siting.engines.cost.drivers import (
     break_even_map,
     break_even_tariff,
@@ -24,6 +32,8 @@ from commonwatt.siting.engines.cost.model import (
     lcoc,
     lcoc_by_cash_flow,
     lcoc_by_part,
+    lcoc_parts,
+    total_cost,
     undiscounted_cost,
 )
 from commonwatt.siting.io.cells import DATA, load_cells, load_money
@@ -33,13 +43,27 @@ COLUMN = CELLS + load_cells(DATA / "column_cells.csv")
 
 
 def medians(site, cells=CELLS):
-    return np.array(site_cells(cells, site).medians())
+    return site_cells(cells, site).medians()
 
 
-def with_whole_lives(x, life=5, shell=20):
-    y = x.copy()
-    y[PLACE["hardware_life_years"]], y[PLACE["shell_life_years"]] = life, shell
-    return y
+def with_whole_lives(inputs, life=5.0, shell=20.0):
+    return inputs._replace(hardware_life_years=life, shell_life_years=shell)
+
+
+def test_named_inputs_stand_in_the_order_of_their_table():
+    assert CostInputs._fields == NAMES
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=len(INPUTS), max_size=len(INPUTS)))
+@settings(max_examples=40, deadline=None)
+def test_the_law_reads_a_row_of_draws_as_it_reads_names(shares):
+    values = [low_to_high(spec, share) for spec, share in zip(INPUTS, shares, strict=True)]
+    row = np.array([values]).view(BY_NAME).reshape(-1)
+    assert total_cost(lcoc_parts(row[0])) == lcoc(CostInputs(*values))
+
+
+def low_to_high(spec, share):
+    return spec.low + share * (spec.high - spec.low)
 
 
 @pytest.mark.parametrize("site", sites_of(CELLS))
@@ -50,7 +74,7 @@ def test_annuity_and_cash_flow_agree(site):
 
 def test_without_rate_and_tax_the_annuity_is_cost_over_hours():
     x = with_whole_lives(medians("us-virginia"))
-    x[PLACE["discount_rate"]] = x[PLACE["tax_share"]] = x[PLACE["land_usd_per_kw"]] = 0
+    x = x._replace(discount_rate=0, tax_share=0, land_usd_per_kw=0)
     assert math.isclose(lcoc(x), undiscounted_cost(x), rel_tol=1e-9)
     assert math.isclose(lcoc_by_cash_flow(x), undiscounted_cost(x), rel_tol=1e-9)
 
@@ -112,26 +136,23 @@ def test_the_columns_own_inputs_make_the_us_about_three_times_dearer():
 
 def test_audited_inputs_turn_the_sign_and_equal_terms_turn_it_back():
     us, cn = medians("us-virginia"), medians("cn-west")
-    cn[PLACE["utilisation_share"]] = 0.35
-    cn[PLACE["hardware_price_ratio"]] = 1.0
+    cn = cn._replace(utilisation_share=0.35, hardware_price_ratio=1.0)
     assert lcoc(cn) > 1.3 * lcoc(us)
-    cn[PLACE["utilisation_share"]] = us[PLACE["utilisation_share"]]
+    cn = cn._replace(utilisation_share=us.utilisation_share)
     assert 0.78 < lcoc(cn) / lcoc(us) < 0.95
 
 
 def test_break_even_points_cost_the_same():
     us, cn = medians("us-virginia"), medians("cn-west")
-    even = cn.copy()
-    even[0] = break_even_utilisation(cn, us)
+    even = cn._replace(utilisation_share=break_even_utilisation(cn, us))
     assert math.isclose(lcoc(even), lcoc(us), rel_tol=1e-9)
-    own = us.copy()
-    own[PLACE["tariff_usd_per_kwh"]] = break_even_tariff(us, 3.1)
+    own = us._replace(tariff_usd_per_kwh=break_even_tariff(us, 3.1))
     assert math.isclose(lcoc(own), 3.1, rel_tol=1e-9)
 
 
 def test_the_break_even_map_is_one_where_sites_are_alike():
     us = medians("us-virginia")
-    table = break_even_map(us, us, np.array([us[0]]), np.array([1.0]))
+    table = break_even_map(us, us, np.array([us.utilisation_share]), np.array([1.0]))
     assert math.isclose(table[0, 0], 1.0, rel_tol=1e-12)
 
 

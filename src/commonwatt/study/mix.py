@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 
 from commonwatt.core.seeds import stream
+from commonwatt.siting.domain.cost_inputs import CostInputs
 from commonwatt.siting.engines.cost.chance import costs_of
 from commonwatt.siting.engines.cost.model import lcoc
 from commonwatt.study.stages.sites import CostedSite, CostInput, column_of, rented_cost
@@ -24,25 +25,20 @@ class MixSite:
     Args:
         site: The site.
         weight: Its share of the GPU time of the mix.
-        base: Medians of its inputs, in the order of the cost model; its price where rented.
-        place: Place of each key in `base`.
+        medians: Medians of its inputs by key, in the order of the cost model; of the price
+            alone where it is rented.
     """
 
     site: CostedSite
     weight: float
-    base: F64
-    place: dict[str, int]
+    medians: dict[str, float]
 
     def cost(self, moved: Mapping[str, float]) -> float:
         """Return the cost of a useful GPU-hour with some inputs moved [USD]."""
-        x = self.base
-        for key, value in moved.items():
-            if key in self.place:
-                x = x.copy()
-                x[self.place[key]] = value
-        return lcoc(x) if self.site.cells is not None else self._rented(float(x[0]))
-
-    def _rented(self, price: float) -> float:
+        values = [moved.get(key, median) for key, median in self.medians.items()]
+        if self.site.cells is not None:
+            return lcoc(CostInputs(*values))
+        (price,) = values
         return rented_cost(price, self.site.site, self.site.use)
 
 
@@ -83,13 +79,8 @@ def mix_of(sites: list[CostedSite]) -> SiteMix:
 
 
 def _part(site: CostedSite, weight: float) -> MixSite:
-    inputs = list(site.inputs())
-    return MixSite(
-        site=site,
-        weight=weight,
-        base=np.array([one.value.quantile(0.5) for one in inputs]),
-        place={one.key: i for i, one in enumerate(inputs)},
-    )
+    medians = {item.key: item.value.quantile(0.5) for item in site.inputs()}
+    return MixSite(site=site, weight=weight, medians=medians)
 
 
 def _drawn(site: CostedSite, draws: int, seed: int) -> F64:

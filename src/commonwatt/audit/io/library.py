@@ -12,7 +12,7 @@ from commonwatt.audit.domain.library import ClaimQuantity, ReferenceLibrary, Ref
 from commonwatt.audit.domain.periods import parse_period
 from commonwatt.core.shipped import DATA as SHIPPED
 from commonwatt.siting.domain.cells import site_cells, sites_of
-from commonwatt.siting.domain.cost_inputs import PLACE, input_named
+from commonwatt.siting.domain.cost_inputs import CostInputs, input_named
 from commonwatt.siting.domain.units import CurrencyTable, Unit, parse_unit
 from commonwatt.siting.engines.cost.chance import draw_costs
 from commonwatt.siting.engines.cost.model import lcoc_by_part
@@ -116,17 +116,14 @@ def _modelled(site: str) -> list[ReferenceValue]:
     return [_own(q, site, *v, basis, 2025, source) for q, basis, v in own]
 
 
-def _energy(medians: list[float], tariff: float) -> tuple[float, float, float]:
+def _energy(medians: CostInputs, tariff: float) -> tuple[float, float, float]:
     """Return energy cost of a GPU-hour, its share of running cost, and of plant cost."""
-    values = list(medians)
-    values[PLACE["tariff_usd_per_kwh"]] = tariff
-    parts = lcoc_by_part(values)
+    parts = lcoc_by_part(medians._replace(tariff_usd_per_kwh=tariff))
     energy, staff = parts["energy"], parts["staff"]
     whole = energy + staff + parts["upkeep"] + parts["network"] + parts["spares"] + parts["holding"]
-    hours = 8760 * values[0]
+    hours = 8760 * medians.utilisation_share
     plant_upkeep = (
-        values[PLACE["shell_usd_per_kw"]] * values[PLACE["it_kw_per_gpu"]]
-        * values[PLACE["shell_upkeep_share"]] / hours
+        medians.shell_usd_per_kw * medians.it_kw_per_gpu * medians.shell_upkeep_share / hours
     )  # fmt: skip
     return energy, energy / whole, energy / (energy + staff + plant_upkeep)
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from commonwatt.core.messages import Message
-from commonwatt.siting.domain.cost_inputs import INPUTS, PLACE
+from commonwatt.siting.domain.cost_inputs import INPUTS, PLACE, CostInputs
 from commonwatt.siting.domain.distributions import Distribution
 from commonwatt.siting.domain.errors import CellsError
 
@@ -63,9 +63,9 @@ class SiteCells:
     def __getitem__(self, name: str) -> CostCell:
         return self.cells[PLACE[name]]
 
-    def medians(self) -> list[float]:
-        """Return the median of each input, in the order of the model."""
-        return [each.value.quantile(0.5) for each in self.cells]
+    def medians(self) -> CostInputs:
+        """Return the median of each input."""
+        return CostInputs(*(cell.value.quantile(0.5) for cell in self.cells))
 
     def with_values(self, values: Mapping[str, Distribution], source: str) -> SiteCells:
         """Return these cells with some values replaced, as coming from `source`."""

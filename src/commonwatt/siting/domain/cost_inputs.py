@@ -3,7 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
+
+
+class CostInputs(NamedTuple):
+    """One value for each input of the cost model, in the unit that `INPUTS` gives it.
+
+    A named tuple, because the kernels read it as they stand: numba sees a tuple of floats
+    and the law reads words. The order of the fields is that of `INPUTS`, of the columns of
+    a matrix of draws and of the cells of a site.
+    """
+
+    utilisation_share: float
+    server_usd_per_gpu: float
+    hardware_price_ratio: float
+    network_usd_per_gpu: float
+    it_kw_per_gpu: float
+    busy_draw_share: float
+    idle_draw_share: float
+    shell_usd_per_kw: float
+    land_usd_per_kw: float
+    build_months: float
+    delay_months: float
+    shell_life_years: float
+    hardware_life_years: float
+    salvage_share: float
+    discount_rate: float
+    tariff_usd_per_kwh: float
+    demand_charge_usd_per_kw: float
+    pue_ratio: float
+    staff_per_mw: float
+    wage_usd_per_year: float
+    it_upkeep_share: float
+    shell_upkeep_share: float
+    uplink_usd_per_gpu: float
+    faults_per_gpu: float
+    part_share: float
+    repair_hours: float
+    subsidy_share: float
+    tax_share: float
+    holding_share: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from commonwatt.siting.domain.cells import (
     sites_of,
 )
 from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, delivered_tariff, pue_of
-from commonwatt.siting.domain.cost_inputs import NAMES, PLACE
+from commonwatt.siting.domain.cost_inputs import NAMES
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.engines.cost.chance import costs_of, draw_costs, sobol, summary
 from commonwatt.siting.engines.cost.drivers import (
@@ -125,10 +125,8 @@ def with_market(cells: SiteCells, region: str, cooling: Cooling, *, year: int = 
 
 def _draws(cells: SiteCells, use: float, kwh: float) -> dict[str, Distribution]:
     """Return draw shares that make a useful GPU-hour take `kwh` of IT energy."""
-    x = cells.medians()
-    kw, busy, idle = (
-        x[PLACE[name]] for name in ("it_kw_per_gpu", "busy_draw_share", "idle_draw_share")
-    )
+    inputs = cells.medians()
+    kw, busy, idle = inputs.it_kw_per_gpu, inputs.busy_draw_share, inputs.idle_draw_share
     now = kw * (idle + (busy - idle) * use) / use
     factor = kwh / now
     scaled = {
@@ -295,7 +293,7 @@ def _summary_row(cells: SiteCells, case: str, draws: int, seed: int) -> Row:
         "p5_usd_per_effective_pflop_hour": effective[0],
         "p50_usd_per_effective_pflop_hour": effective[1],
         "p95_usd_per_effective_pflop_hour": effective[2],
-        "utilisation_share": medians[PLACE["utilisation_share"]],
+        "utilisation_share": medians.utilisation_share,
         "cells_not_official": marked,
         "cells": len(cells.cells),
     }
@@ -414,18 +412,12 @@ def capital_usd_per_gpu(cells: SiteCells) -> float:
 
     At the median of every cell, before subsidies and interest during construction.
     """
-    x = cells.medians()
-
-    def at(name: str) -> float:
-        return float(x[PLACE[name]])
-
-    it = at("server_usd_per_gpu") * at("hardware_price_ratio") + at("network_usd_per_gpu")
-    return it + at("it_kw_per_gpu") * (at("shell_usd_per_kw") + at("land_usd_per_kw"))
+    inputs = cells.medians()
+    it = inputs.server_usd_per_gpu * inputs.hardware_price_ratio + inputs.network_usd_per_gpu
+    return it + inputs.it_kw_per_gpu * (inputs.shell_usd_per_kw + inputs.land_usd_per_kw)
 
 
 def standing_usd_per_gpu_hour(cells: SiteCells) -> float:
     """Return what a GPU costs for an hour whether it runs or not, energy left out [USD]."""
-    x = cells.medians()
-    x[PLACE["utilisation_share"]] = 1.0
-    parts = lcoc_by_part(x)
+    parts = lcoc_by_part(cells.medians()._replace(utilisation_share=1.0))
     return sum(parts.values()) - parts["energy"]

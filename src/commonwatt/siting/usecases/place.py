@@ -15,7 +15,6 @@ from commonwatt.core.errors import InfeasibleError, TableError, UsageError, cell
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.cells import site_cells
 from commonwatt.siting.domain.cooling import ADDER_USD_PER_KWH, Cooling, pue_of
-from commonwatt.siting.domain.cost_inputs import PLACE
 from commonwatt.siting.domain.market import PowerMarket
 from commonwatt.siting.domain.placement import F64, PlacementPlan, PlacementProblem, carbon_of
 from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part
@@ -214,11 +213,13 @@ def _shape(hours: int) -> F64:
 def yearly_usd(region: str, gpu: Mapping[str, Any]) -> float:
     """Return the yearly cost of one H100-equivalent in a region, energy left out [USD]."""
     cells = site_cells(load_cells(), site_of(region))
-    x = cells.medians()
-    x[PLACE["server_usd_per_gpu"]] = gpu["server_usd_per_gpu"]
-    x[PLACE["it_kw_per_gpu"]] = gpu["it_kw_per_gpu"]
-    x[PLACE["utilisation_share"]] = 1.0
-    parts = lcoc_by_part(x)
+    parts = lcoc_by_part(
+        cells.medians()._replace(
+            server_usd_per_gpu=gpu["server_usd_per_gpu"],
+            it_kw_per_gpu=gpu["it_kw_per_gpu"],
+            utilisation_share=1.0,
+        )
+    )
     return HOURS * (sum(parts.values()) - parts["energy"]) / gpu["speed"]
 
 

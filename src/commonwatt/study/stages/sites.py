@@ -84,11 +84,8 @@ class CostedSite:
         if self.cells is None:
             rent = next(self.inputs())
             return rented_cost(values.get(rent.key, rent.value.quantile(0.5)), self.site, self.use)
-        x = self.cells.medians()
-        for one in self.inputs():
-            if one.key in values:
-                x[PLACE[one.name]] = values[one.key]
-        return lcoc(x)
+        changed = {item.name: values[item.key] for item in self.inputs() if item.key in values}
+        return lcoc(self.cells.medians()._replace(**changed))
 
 
 def costed_sites(programme: Programme, measured: list[dict[str, Any]]) -> list[CostedSite] | None:

@@ -2,7 +2,7 @@
 
 Inputs are joined by a Gaussian copula: normal scores are correlated, then each
 score is carried to its marginal through a table of quantiles, so that a draw
-costs a handful of additions. `draw_costs_reference` is the obvious twin.
+costs a handful of additions. `draw_costs_reference` is the obvious reference.
 
 Sobol indices are those of the independent scores *before* correlation, in the
 order of the model: an input's share includes what it brings along in the inputs
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,9 @@ from commonwatt.core.jit import njit
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
 from commonwatt.siting.domain.cells import SiteCells
-from commonwatt.siting.domain.cost_inputs import INPUTS, NAMES, PLACE
+from commonwatt.siting.domain.cost_inputs import INPUTS, NAMES, PLACE, CostInputs
 from commonwatt.siting.domain.errors import CellsError
-from commonwatt.siting.engines.cost.model import lcoc_parts
+from commonwatt.siting.engines.cost.model import lcoc, lcoc_parts, total_cost
 
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
@@ -34,6 +34,9 @@ F32 = npt.NDArray[np.float32]
 SCORE_CUT: Final = 6.0  # normal scores beyond are cut; 1 draw in 5e8
 STEPS: Final = 2048
 BLOCK: Final = 8192
+# A row of inputs seen as a record, so that the law reads it by name: the same memory, where a
+# named tuple built from the row in every draw took longer than the law itself.
+BY_NAME: Final[Any] = np.dtype([(name, np.float64) for name in NAMES])
 
 # Why: dear places pay more for land, people and power; scarce chips are dear chips; a
 # long-lived server is worth more at refresh; waiting and building go together. Judgement, not
@@ -82,9 +85,8 @@ class SobolIndices:
     total: F64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostSampler:
-    """A site's inputs ready to be drawn.
+class CostSampler(NamedTuple):
+    """A site's inputs ready to be drawn; a named tuple, because kernels take it whole.
 
     Args:
         table: Value of each input at each normal score, shape (inputs, STEPS + 1).
@@ -144,36 +146,37 @@ def draw_costs(cells: SiteCells, *, draws: int, seed: int) -> CostDraws:
     >>> drawn.p5 < drawn.p50 < drawn.p95
     True
     """
-    parts = sampler(cells)
+    inputs = sampler(cells)
     rng = stream(seed, f"siting.cost.{cells.site}")
     cost = np.empty(draws)
+    # Single precision is far finer than a step of the table, and half as much to fill.
     scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
     for start in range(0, draws, BLOCK):
-        part = scores[: min(BLOCK, draws - start)]
-        rng.standard_normal(out=part, dtype=np.float32)
-        _costs(part, parts.table, parts.row, parts.col, parts.weight, cost[start:])
+        block = scores[: min(BLOCK, draws - start)]
+        rng.standard_normal(out=block, dtype=np.float32)
+        _fill_costs(block, inputs, cost[start:])
     return summary(cost)
 
 
 def draw_costs_reference(cells: SiteCells, scores: F32) -> F64:
-    """Return the cost of given normal scores, one at a time: the obvious twin."""
-    lower, parts = cholesky(CORRELATIONS), np.empty(9)
+    """Return the cost of given normal scores, one at a time: the obvious reference."""
+    lower = cholesky(CORRELATIONS)
     costs: list[float] = []
     for row in scores.astype(np.float64):
         shares = ndtr(np.clip(lower @ row, -SCORE_CUT, SCORE_CUT))
         values = [
-            float(np.clip(cell.value.quantile(float(share)), each.low, each.high))
-            for cell, each, share in zip(cells.cells, INPUTS, shares, strict=True)
+            float(np.clip(cell.value.quantile(float(share)), spec.low, spec.high))
+            for cell, spec, share in zip(cells.cells, INPUTS, shares, strict=True)
         ]
-        costs.append(lcoc_parts(np.array(values), parts))
+        costs.append(lcoc(CostInputs(*values)))
     return np.array(costs)
 
 
 def costs_of(cells: SiteCells, scores: F32) -> F64:
     """Return the cost of given independent normal scores, shape (draws, inputs)."""
-    parts, out = sampler(cells), np.empty(len(scores))
-    _costs(scores, parts.table, parts.row, parts.col, parts.weight, out)
-    return out
+    costs = np.empty(len(scores))
+    _fill_costs(scores, sampler(cells), costs)
+    return costs
 
 
 def summary(cost: F64) -> CostDraws:
@@ -192,7 +195,7 @@ def sobol(cells: SiteCells, *, draws: int, seed: int) -> SobolIndices:
     Costs `draws * (inputs + 2)` runs of the model. First order by Saltelli et al.
     (2010) table 2 (b), total by Jansen (1999).
     """
-    parts, n = sampler(cells), len(NAMES)
+    inputs, n = sampler(cells), len(NAMES)
     rng = stream(seed, f"siting.sobol.{cells.site}")
     sums = np.zeros((n, 2))
     moments = np.zeros(3)
@@ -200,7 +203,7 @@ def sobol(cells: SiteCells, *, draws: int, seed: int) -> SobolIndices:
         size = min(BLOCK, draws - start)
         a = rng.standard_normal((size, n), dtype=np.float32)
         b = rng.standard_normal((size, n), dtype=np.float32)
-        _sobol_block(a, b, parts.table, parts.row, parts.col, parts.weight, sums, moments)
+        _sobol_block(a, b, inputs, sums, moments)
     mean = moments[0] / moments[2]
     variance = max(moments[1] / moments[2] - mean * mean, 1e-300)
     return SobolIndices(
@@ -214,6 +217,7 @@ def sobol(cells: SiteCells, *, draws: int, seed: int) -> SobolIndices:
 def _value(z: F64, i: int, table: F64) -> float:
     """Return input `i` at normal score `z[i]`, between two steps of its table."""
     place = (z[i] + SCORE_CUT) * (STEPS / (2.0 * SCORE_CUT))
+    # Below the last step by a hair, so that the step above it always exists.
     place = min(max(place, 0.0), STEPS - 1e-9)
     step = int(place)
     low = table[i, step]
@@ -221,63 +225,51 @@ def _value(z: F64, i: int, table: F64) -> float:
 
 
 @njit()
-def _cost(
-    scores: F32,
-    table: F64,
-    row: npt.NDArray[np.int64],
-    col: npt.NDArray[np.int64],
-    weight: F64,
-    z: F64,
-    x: F64,
-    parts: F64,
-) -> float:
+def _cost(scores: F32, sampler: CostSampler, z: F64, values: F64, named: Any) -> float:
+    """Return the cost at independent scores.
+
+    Args:
+        scores: The scores, shape (inputs,).
+        sampler: What turns them into inputs.
+        z: Scratch for the correlated scores, shape (inputs,).
+        values: Scratch for the inputs, shape (inputs,).
+        named: `values` as one record, shape (1,).
+    """
     for i in range(z.shape[0]):
         z[i] = 0.0
-    for k in range(row.shape[0]):
-        z[row[k]] += weight[k] * scores[col[k]]
+    for k in range(sampler.row.shape[0]):
+        z[sampler.row[k]] += sampler.weight[k] * scores[sampler.col[k]]
     for i in range(z.shape[0]):
-        x[i] = _value(z, i, table)
-    return lcoc_parts(x, parts)
+        values[i] = _value(z, i, sampler.table)
+    return total_cost(lcoc_parts(named[0]))
 
 
 @njit()
-def _costs(
-    scores: F32,
-    table: F64,
-    row: npt.NDArray[np.int64],
-    col: npt.NDArray[np.int64],
-    weight: F64,
-    out: F64,
-) -> None:
+def _fill_costs(scores: F32, sampler: CostSampler, costs: F64) -> None:
     n = scores.shape[1]
-    z, x, parts = np.empty(n), np.empty(n), np.empty(9)
+    z, values = np.empty(n), np.empty(n)
+    named = values.view(BY_NAME)
     for k in range(scores.shape[0]):
-        out[k] = _cost(scores[k], table, row, col, weight, z, x, parts)
+        costs[k] = _cost(scores[k], sampler, z, values, named)
 
 
 @njit()
-def _sobol_block(
-    a: F32,
-    b: F32,
-    table: F64,
-    row: npt.NDArray[np.int64],
-    col: npt.NDArray[np.int64],
-    weight: F64,
-    sums: F64,
-    moments: F64,
-) -> None:
+def _sobol_block(a: F32, b: F32, sampler: CostSampler, sums: F64, moments: F64) -> None:
+    """Add a block of base draws to the sums of the two estimators and to the moments."""
     n = a.shape[1]
-    z, x, parts = np.empty(n), np.empty(n), np.empty(9)
+    z, values = np.empty(n), np.empty(n)
+    named = values.view(BY_NAME)
     for k in range(a.shape[0]):
-        ya = _cost(a[k], table, row, col, weight, z, x, parts)
-        yb = _cost(b[k], table, row, col, weight, z, x, parts)
-        moments[0] += ya + yb
-        moments[1] += ya * ya + yb * yb
+        cost_a = _cost(a[k], sampler, z, values, named)
+        cost_b = _cost(b[k], sampler, z, values, named)
+        moments[0] += cost_a + cost_b
+        moments[1] += cost_a * cost_a + cost_b * cost_b
         moments[2] += 2.0
         for i in range(n):
-            kept = a[k, i]
+            # One input of `a` taken from `b` and put back: no matrix is copied for each input.
+            score = a[k, i]
             a[k, i] = b[k, i]
-            y = _cost(a[k], table, row, col, weight, z, x, parts)
-            a[k, i] = kept
-            sums[i, 0] += yb * (y - ya)
-            sums[i, 1] += (ya - y) * (ya - y)
+            cost = _cost(a[k], sampler, z, values, named)
+            a[k, i] = score
+            sums[i, 0] += cost_b * (cost - cost_a)
+            sums[i, 1] += (cost_a - cost) * (cost_a - cost)

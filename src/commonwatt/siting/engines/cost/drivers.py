@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from commonwatt.siting.domain.cells import SiteCells
-from commonwatt.siting.domain.cost_inputs import NAMES, PLACE
+from commonwatt.siting.domain.cost_inputs import NAMES, CostInputs
 from commonwatt.siting.engines.cost.model import lcoc
 
 F64 = npt.NDArray[np.float64]
@@ -41,85 +40,81 @@ class CostSwing:
 
 def tornado(cells: SiteCells) -> list[CostSwing]:
     """Return the swing of every input that varies, widest first."""
-    base = np.array(cells.medians())
+    base = cells.medians()
     swings = [_swing(cells, base, name) for name in NAMES]
-    moving = [each for each in swings if each.low != each.high]
-    return sorted(moving, key=lambda each: (-each.swing, each.input))
+    moving = [swing for swing in swings if swing.low != swing.high]
+    # By name where two bars are of one length, so that the order never depends on the last bit.
+    return sorted(moving, key=lambda swing: (-swing.swing, swing.input))
 
 
-def _swing(cells: SiteCells, base: F64, name: str) -> CostSwing:
-    value = cells[name].value
-    low, high = value.quantile(0.05), value.quantile(0.95)
+def _swing(cells: SiteCells, base: CostInputs, name: str) -> CostSwing:
+    spread = cells[name].value
+    low, high = spread.quantile(0.05), spread.quantile(0.95)
     return CostSwing(
         input=name,
         low=low,
         high=high,
-        cost_at_low=lcoc(_at(base, name, low)),
-        cost_at_high=lcoc(_at(base, name, high)),
+        cost_at_low=lcoc(base._replace(**{name: low})),
+        cost_at_high=lcoc(base._replace(**{name: high})),
     )
 
 
-def _at(base: F64, name: str, value: float) -> F64:
-    moved = base.copy()
-    moved[PLACE[name]] = value
-    return moved
-
-
-def utilisation_for_cost(x: Sequence[float] | F64, cost: float) -> float | None:
+def utilisation_for_cost(inputs: CostInputs, cost: float) -> float | None:
     """Return the utilisation at which a site costs `cost`, or None where none does.
 
-    Cost is `a / u + b` in the utilisation `u`, so the answer is `a / (cost - b)`.
+    Cost is `a / u + b` in the utilisation `u`, because the charges of a year are a straight
+    line in `u` and the useful hours are in proportion to it; the answer is `a / (cost - b)`.
+    Two costs give `a` and `b` exactly, where a search would stop at its tolerance.
     """
-    base = np.asarray(x, dtype=np.float64)
-    at_one, at_half = lcoc(_at(base, NAMES[0], 1.0)), lcoc(_at(base, NAMES[0], 0.5))
-    a = at_half - at_one
-    b = at_one - a
+    at_full = lcoc(inputs._replace(utilisation_share=1.0))
+    at_half = lcoc(inputs._replace(utilisation_share=0.5))
+    a = at_half - at_full
+    b = at_full - a
     if cost <= b:
         return None
-    u = a / (cost - b)
-    return u if u <= 1.0 else None
+    utilisation = a / (cost - b)
+    return utilisation if utilisation <= 1.0 else None
 
 
-def break_even_utilisation(a: Sequence[float] | F64, b: Sequence[float] | F64) -> float | None:
-    """Return the utilisation above which site `a` beats `b` at `b`'s own utilisation."""
-    return utilisation_for_cost(a, lcoc(b))
+def break_even_utilisation(first: CostInputs, second: CostInputs) -> float | None:
+    """Return the utilisation above which `first` beats `second` at the second's own."""
+    return utilisation_for_cost(first, lcoc(second))
 
 
-def break_even_tariff(x: Sequence[float] | F64, rent: float, *, useful_share: float = 1.0) -> float:
+def break_even_tariff(inputs: CostInputs, rent: float, *, useful_share: float = 1.0) -> float:
     """Return the tariff at which owning costs as much as renting [USD/kWh].
 
     Above it renting is cheaper; cost is a straight line in the tariff.
 
     Args:
-        x: Inputs of the model.
+        inputs: Inputs of the model.
         rent: Price of a rented GPU-hour [USD/GPU-hour].
         useful_share: Share of the rented hours that are useful: 1 on demand,
             the own utilisation for a reservation.
     """
-    base = np.asarray(x, dtype=np.float64)
-    name = "tariff_usd_per_kwh"
-    free, one = lcoc(_at(base, name, 0.0)), lcoc(_at(base, name, 1.0))
-    return (rent / useful_share - free) / (one - free)
+    at_zero = lcoc(inputs._replace(tariff_usd_per_kwh=0.0))
+    at_one = lcoc(inputs._replace(tariff_usd_per_kwh=1.0))
+    return (rent / useful_share - at_zero) / (at_one - at_zero)
 
 
-def break_even_map(
-    a: Sequence[float] | F64, b: Sequence[float] | F64, shares: F64, ratios: F64
-) -> F64:
-    """Return cost of `a` over `b` by `a`'s utilisation and hardware price ratio.
+def break_even_map(first: CostInputs, second: CostInputs, shares: F64, ratios: F64) -> F64:
+    """Return cost of `first` over `second` by the first's utilisation and hardware price ratio.
 
     Args:
-        a: Inputs of the first site.
-        b: Inputs of the second, left as they are.
+        first: Inputs of the first site.
+        second: Inputs of the second, left as they are.
         shares: Utilisations of the first, shape (n,).
         ratios: Hardware price ratios of the first, shape (m,).
 
     Returns:
-        Cost ratio, below 1 where `a` is cheaper, shape (n, m).
+        Cost ratio, below 1 where the first is cheaper, shape (n, m).
     """
-    base, other = np.asarray(a, dtype=np.float64), lcoc(b)
-    out = np.empty((len(shares), len(ratios)))
+    cost_of_second = lcoc(second)
+    cost_ratios = np.empty((len(shares), len(ratios)))
     for i, share in enumerate(shares):
         for j, ratio in enumerate(ratios):
-            moved = _at(base, "utilisation_share", float(share))
-            out[i, j] = lcoc(_at(moved, "hardware_price_ratio", float(ratio))) / other
-    return out
+            moved = first._replace(
+                utilisation_share=float(share), hardware_price_ratio=float(ratio)
+            )
+            cost_ratios[i, j] = lcoc(moved) / cost_of_second
+    return cost_ratios

@@ -9,8 +9,8 @@ priced over its own life::
     crf(r, L) = r / (1 - (1 + r) ** -L),  D = (1 - (1 + r) ** -L) / (r L)
 
 The charge is the revenue before tax that pays an outlay `I` back at rate `r`
-when straight-line depreciation is deducted. `lcoc_by_cash_flow` below is the slow twin that
-walks through every year instead.
+when straight-line depreciation is deducted. `lcoc_by_cash_flow` below is the slow
+reference that walks through every year instead.
 
 Source: IEA and NEA (2020), Projected Costs of Generating Electricity, levelised
 cost method; Short, Packey and Holt (1995), NREL/TP-462-5173, revenue requirements.
@@ -19,20 +19,31 @@ cost method; Short, Packey and Holt (1995), NREL/TP-462-5173, revenue requiremen
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from commonwatt.core.jit import njit
-
-F64 = npt.NDArray[np.float64]
+from commonwatt.siting.domain.cost_inputs import CostInputs
 
 HOURS: Final = 8760.0
-PARTS: Final = (
-    "servers", "shell", "land", "energy", "staff", "upkeep", "network", "spares", "holding",
-)  # fmt: skip
+
+
+class CostParts(NamedTuple):
+    """What a useful GPU-hour consists of [USD/GPU-hour]; the first three are capital."""
+
+    servers: float
+    shell: float
+    land: float
+    energy: float
+    staff: float
+    upkeep: float
+    network: float
+    spares: float
+    holding: float
+
+
+PARTS: Final = CostParts._fields
 
 
 @njit()
@@ -84,47 +95,81 @@ def build_factor(r: float, months: float) -> float:
 
 
 @njit()
-def lcoc_parts(x: F64, out: F64) -> float:
-    """Fill `out` with the cost per useful GPU-hour by part; return the sum.
+def useful_hours(inputs: CostInputs) -> float:
+    """Return the hours of a year in which a GPU does useful work.
 
-    Args:
-        x: Inputs in the order of `inputs.INPUTS`, shape (29,).
-        out: Parts in the order of `PARTS` [USD/GPU-hour], shape (9,).
+    A GPU under repair is not there to be used, so faults lower the hours that the use is
+    taken of. A hundredth of the year is left in any case: a draw from the far tails of
+    faults and repair times would otherwise divide by zero or by less.
     """
-    utilisation, kw = x[0], x[4]
-    r, tax, grant = x[14], x[27], 1.0 - x[26]
-    wait = math.exp(math.log1p(r) * x[10] / 12.0)
-    servers = (x[1] * x[2] + x[3]) * grant
-    shell = x[7] * kw * grant * build_factor(r, x[9]) * wait
-    land = x[8] * kw * wait * math.exp(math.log1p(r) * x[9] / 12.0)
-    mean_kw = kw * (x[6] + (x[5] - x[6]) * utilisation) * x[17]
-    out[0] = asset_charge(servers, servers * x[13], r, x[12], tax)
-    out[1] = asset_charge(shell, 0.0, r, x[11], tax)
-    out[2] = land * r / (1.0 - tax)
-    out[3] = HOURS * mean_kw * x[15] + kw * x[17] * x[16]
-    out[4] = x[18] / 1000.0 * kw * x[19]
-    out[5] = (x[1] * x[2] + x[3]) * x[20] + x[7] * kw * x[21]
-    out[6] = x[22]
-    out[7] = x[23] * x[24] * x[1] * x[2]
-    out[8] = (x[1] * x[2] + x[3] + x[7] * kw + x[8] * kw) * x[28]
-    hours = HOURS * utilisation * max(1.0 - x[23] * x[25] / HOURS, 0.01)
+    repairing_share = inputs.faults_per_gpu * inputs.repair_hours / HOURS
+    return HOURS * inputs.utilisation_share * max(1.0 - repairing_share, 0.01)
+
+
+@njit()
+def lcoc_parts(inputs: CostInputs) -> CostParts:
+    """Return the cost per useful GPU-hour by part [USD/GPU-hour].
+
+    Servers and shell are annuities over their own lives; land keeps its value, so it costs
+    its yield alone, grossed up for tax because that yield is profit. Everything else is a
+    yearly expense, deducted from profit in its year and therefore free of tax here.
+
+    Source: Short, Packey and Holt (1995), NREL/TP-462-5173, revenue requirements, with
+        each asset over its own life; IEA and NEA (2020) for the sum over useful output.
+    """
+    r, tax = inputs.discount_rate, inputs.tax_share
+    it_kw, pue = inputs.it_kw_per_gpu, inputs.pue_ratio
+    it_usd = inputs.server_usd_per_gpu * inputs.hardware_price_ratio + inputs.network_usd_per_gpu
+    shell_usd, land_usd = inputs.shell_usd_per_kw * it_kw, inputs.land_usd_per_kw * it_kw
+    # A finished shell that waits for its grid connection earns nothing and costs its interest.
+    waiting = math.exp(math.log1p(r) * inputs.delay_months / 12.0)
+    paid_share = 1.0 - inputs.subsidy_share
+    servers = it_usd * paid_share
+    shell = shell_usd * paid_share * build_factor(r, inputs.build_months) * waiting
+    # Land is paid before ground is broken, the shell evenly while it is built.
+    land = land_usd * waiting * math.exp(math.log1p(r) * inputs.build_months / 12.0)
+    busy, idle = inputs.busy_draw_share, inputs.idle_draw_share
+    mean_kw = it_kw * (idle + (busy - idle) * inputs.utilisation_share) * pue
+    hours = useful_hours(inputs)
+    return CostParts(
+        asset_charge(servers, servers * inputs.salvage_share, r, inputs.hardware_life_years, tax)
+        / hours,
+        asset_charge(shell, 0.0, r, inputs.shell_life_years, tax) / hours,
+        land * r / (1.0 - tax) / hours,
+        # The demand charge is on what may be drawn, whatever the use: utilities meter the peak.
+        (HOURS * mean_kw * inputs.tariff_usd_per_kwh
+         + it_kw * pue * inputs.demand_charge_usd_per_kw) / hours,
+        inputs.staff_per_mw / 1000.0 * it_kw * inputs.wage_usd_per_year / hours,
+        (it_usd * inputs.it_upkeep_share + shell_usd * inputs.shell_upkeep_share) / hours,
+        inputs.uplink_usd_per_gpu / hours,
+        inputs.faults_per_gpu * inputs.part_share
+        * inputs.server_usd_per_gpu * inputs.hardware_price_ratio / hours,
+        (it_usd + shell_usd + land_usd) * inputs.holding_share / hours,
+    )  # fmt: skip
+
+
+@njit()
+def total_cost(parts: CostParts) -> float:
+    """Return the sum of the parts, added in their order so that its bytes stay the same."""
     total = 0.0
-    for i in range(9):
-        out[i] /= hours
-        total += out[i]
+    for part in parts:
+        total += part
     return total
 
 
-def lcoc(x: Sequence[float] | F64) -> float:
+def lcoc(inputs: CostInputs) -> float:
     """Return the levelised cost of one useful GPU-hour [USD/GPU-hour]."""
-    return float(lcoc_parts(np.asarray(x, dtype=np.float64), np.empty(len(PARTS))))
+    return total_cost(lcoc_parts(_floats(inputs)))
 
 
-def lcoc_by_part(x: Sequence[float] | F64) -> dict[str, float]:
+def lcoc_by_part(inputs: CostInputs) -> dict[str, float]:
     """Return the cost of one useful GPU-hour by part [USD/GPU-hour]."""
-    out = np.empty(len(PARTS))
-    lcoc_parts(np.asarray(x, dtype=np.float64), out)
-    return dict(zip(PARTS, out.tolist(), strict=True))
+    return lcoc_parts(_floats(inputs))._asdict()
+
+
+def _floats(inputs: CostInputs) -> CostInputs:
+    """Return the inputs as floats; a whole number among them would compile the law anew."""
+    return CostInputs(*map(float, inputs))
 
 
 def per_effective_pflop_hour(cost: float, peak_pflops: float, achieved_share: float) -> float:
@@ -141,69 +186,58 @@ def per_effective_pflop_hour(cost: float, peak_pflops: float, achieved_share: fl
     return cost / (peak_pflops * achieved_share)
 
 
-def undiscounted_cost(x: Sequence[float] | F64) -> float:
+def undiscounted_cost(inputs: CostInputs) -> float:
     """Return total cost over total hours, without discounting or tax.
 
     The annuity model agrees with it where rate and tax are zero.
     """
-    flat = np.array(x, dtype=np.float64)
-    flat[14] = flat[27] = 0.0
-    return lcoc(flat)
+    return lcoc(inputs._replace(discount_rate=0.0, tax_share=0.0))
 
 
-def lcoc_by_cash_flow(x: Sequence[float] | F64) -> float:
-    """Return the levelised cost by walking through every year: the slow twin.
+def lcoc_by_cash_flow(inputs: CostInputs) -> float:
+    """Return the levelised cost by walking through every year: the slow reference.
 
     The shell's life must be a whole number of whole hardware lives. Finds the
     price at which the discounted cash flow after tax is zero.
     """
-    v = np.asarray(x, dtype=np.float64)
-    years, cycle = int(v[11]), int(v[12])
-    outlay, land = _outlays(v)
-    parts = np.empty(len(PARTS))
-    lcoc_parts(v, parts)
-    hours = HOURS * v[0] * max(1.0 - v[23] * v[25] / HOURS, 0.01)
-    opex = float(parts[3:].sum()) * hours
+    r, tax = inputs.discount_rate, inputs.tax_share
+    years, cycle = int(inputs.shell_life_years), int(inputs.hardware_life_years)
+    servers, shell, land = _outlays(inputs)
+    hours = useful_hours(inputs)
+    expenses = float(np.array(lcoc_parts(inputs)[3:]).sum()) * hours
     flow = [0.0] * (years + 1)
-    flow[0] -= outlay["shell"] + land
+    flow[0] -= shell + land
     flow[years] += land
     for year in range(1, years + 1):
-        writeoff = outlay["servers"] / cycle + outlay["shell"] / years
-        flow[year] += v[27] * writeoff - (1 - v[27]) * opex
+        writeoff = servers / cycle + shell / years
+        flow[year] += tax * writeoff - (1 - tax) * expenses
     for start in range(0, years, cycle):
-        flow[start] -= outlay["servers"]
-        flow[start + cycle] += outlay["servers"] * v[13] * (1 - v[27])
-    value = math.fsum(cash / (1 + v[14]) ** year for year, cash in enumerate(flow))
-    sold = math.fsum(hours / (1 + v[14]) ** year for year in range(1, years + 1))
-    return -value / (sold * (1 - v[27]))
+        flow[start] -= servers
+        flow[start + cycle] += servers * inputs.salvage_share * (1 - tax)
+    # Exact sums, so that what the reference shows against the annuity is no rounding of its own.
+    value = math.fsum(cash / (1 + r) ** year for year, cash in enumerate(flow))
+    sold = math.fsum(hours / (1 + r) ** year for year in range(1, years + 1))
+    return -value / (sold * (1 - tax))
 
 
-def _outlays(v: F64) -> tuple[dict[str, float], float]:
-    """Return what is paid for servers and shell, and the land, at completion."""
-    r, months = float(v[14]), float(v[9])
-    wait = (1 + r) ** (float(v[10]) / 12)
+def _outlays(inputs: CostInputs) -> tuple[float, float, float]:
+    """Return what is paid for servers, shell and land, valued at completion [USD]."""
+    r, months = inputs.discount_rate, inputs.build_months
+    paid_share = 1 - inputs.subsidy_share
+    wait = (1 + r) ** (inputs.delay_months / 12)
     built = 1.0 if r == 0 or months == 0 else ((1 + r) ** (months / 12) - 1) / (
         math.log(1 + r) * months / 12
     )  # fmt: skip
-    servers = float((v[1] * v[2] + v[3]) * (1 - v[26]))
-    shell = float(v[7] * v[4] * (1 - v[26])) * built * wait
-    return {"servers": servers, "shell": shell}, float(v[8] * v[4]) * wait * (1 + r) ** (
-        months / 12
-    )
+    servers = (
+        inputs.server_usd_per_gpu * inputs.hardware_price_ratio + inputs.network_usd_per_gpu
+    ) * paid_share
+    shell = inputs.shell_usd_per_kw * inputs.it_kw_per_gpu * paid_share * built * wait
+    land = inputs.land_usd_per_kw * inputs.it_kw_per_gpu * wait * (1 + r) ** (months / 12)
+    return servers, shell, land
 
 
-@njit()
-def lcoc_many(x: F64) -> F64:
-    """Return the cost of each row of inputs, shape (draws,), from (draws, 29)."""
-    out = np.empty(x.shape[0])
-    parts = np.empty(9)
-    for i in range(x.shape[0]):
-        out[i] = lcoc_parts(x[i], parts)
-    return out
-
-
-def energy_share_of_operation(x: Sequence[float] | F64) -> float:
+def energy_share_of_operation(inputs: CostInputs) -> float:
     """Return energy over all yearly running costs, capital left out [share]."""
-    parts = lcoc_by_part(x)
-    running = sum(parts[name] for name in ("energy", "staff", "upkeep", "network", "spares"))
-    return parts["energy"] / (running + parts["holding"])
+    parts = lcoc_parts(_floats(inputs))
+    running = parts.energy + parts.staff + parts.upkeep + parts.network + parts.spares
+    return parts.energy / (running + parts.holding)
