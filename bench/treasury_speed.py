@@ -30,10 +30,10 @@ from commonwatt.treasury.engines.finance.finance_answer import finance_answer
 from commonwatt.treasury.engines.projection import project
 from commonwatt.treasury.engines.rules.eu import EuInputs, EuShocks, adjust
 from commonwatt.treasury.engines.strategy import evaluate, random_mixes
-from commonwatt.treasury.io.centre import load_centre
+from commonwatt.treasury.io.centre import find_centre, load_centre
 from commonwatt.treasury.io.country.folder import load_country
 from commonwatt.treasury.io.rules import load_rules
-from commonwatt.treasury.usecases.answers import backtest_result, centre_path
+from commonwatt.treasury.usecases.fan import backtest_result
 from tests.shared_data import ROOT
 
 WEO = ROOT / "fiscal" / "weo_2025_10_40_economies.csv"
@@ -152,7 +152,7 @@ def bonds():
 
 
 def finance():
-    centre = load_centre(centre_path(Path("harbour")))
+    centre = load_centre(find_centre("harbour"))
     _, seconds = cpu(lambda: [finance_answer(centre) for _ in range(20)])
     print(f"a programme of 20 centres, prices, cases and routes included: {seconds:.3f} CPU-s")
 

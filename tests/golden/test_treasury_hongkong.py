@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 
 from commonwatt.core.errors import UsageError
-from commonwatt.treasury.domain.debt import debt_next, debt_ratio_next
+from commonwatt.treasury.domain.debt import debt_next, debt_ratio_next, growth_for
 from commonwatt.treasury.engines.projection import AccountingTreatment, DebtBasis, project
 from commonwatt.treasury.io.country.folder import SHIPPED, load_country
-from commonwatt.treasury.io.hong_kong import growth_for
-from commonwatt.treasury.usecases.answers import projection_result, with_exchange_rates
+from commonwatt.treasury.usecases.countries import with_exchange_rates
+from commonwatt.treasury.usecases.project import projection_result
 
 ANSWER = projection_result(load_country("hongkong"))
 YEARS = {row["fiscal_year"]: row for row in ANSWER["years"]}

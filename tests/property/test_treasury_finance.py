@@ -26,8 +26,15 @@ from commonwatt.treasury.engines.finance.finance_answer import (
 )
 from commonwatt.treasury.engines.finance.loan import present_values, service_in_cents
 from commonwatt.treasury.engines.finance.price import price_for_llcr
-from commonwatt.treasury.io.centre import Centre, FinancingRoute, Repayment, load_centre
-from commonwatt.treasury.usecases.answers import FanOptions, centre_path, sovereign_result
+from commonwatt.treasury.io.centre import (
+    Centre,
+    FinancingRoute,
+    Repayment,
+    find_centre,
+    load_centre,
+)
+from commonwatt.treasury.usecases.fan import FanOptions
+from commonwatt.treasury.usecases.finance import sovereign_result
 
 
 @st.composite
@@ -138,7 +145,7 @@ def test_the_need_by_year_is_the_drawdown(centre):
 
 
 def harbour():
-    return load_centre(centre_path(Path("harbour")))
+    return load_centre(find_centre("harbour"))
 
 
 def test_the_price_at_sixty_per_cent_use_is_about_two_fifths_above_that_at_eighty_five():
@@ -207,7 +214,7 @@ def test_calls_are_drawn_alike_from_the_same_seed_and_grow_with_volatility():
     ],
 )
 def test_a_bad_centre_is_refused_with_place_and_reason(tmp_path, old, new, said):
-    source = centre_path(Path("harbour")).read_text()
+    source = find_centre("harbour").read_text()
     path = tmp_path / "centre.toml"
     path.write_text(source.replace(old, new, 1))
     with pytest.raises(CentreError) as caught:
@@ -234,7 +241,7 @@ def test_what_each_route_asks_is_what_it_pays_less_what_it_earns(centre):
 
 def test_a_centre_in_another_currency_cannot_be_put_on_the_books(tmp_path):
     path = tmp_path / "centre.toml"
-    path.write_text(centre_path(Path("harbour")).read_text().replace('"HKD"', '"EUR"'))
+    path.write_text(find_centre("harbour").read_text().replace('"HKD"', '"EUR"'))
     with pytest.raises(CentreError, match="wanted amounts in HKD"):
         sovereign_result(path, "hongkong", "on-budget", FanOptions(paths=10, years=2))
 

@@ -8,7 +8,8 @@ from commonwatt.treasury.engines.fan.estimate import estimate_panel, history, sh
 from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets, model_rows
 from commonwatt.treasury.engines.projection import project
 from commonwatt.treasury.io.country.weo import decompositions, economy, load_weo
-from commonwatt.treasury.usecases.answers import backtest_result, open_country
+from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.treasury.usecases.fan import backtest_result
 from tests.shared_data import shared_data
 
 KEPT_OUT = frozenset(["GBR", "DEU", "ITA", "JPN", "KOR", "AUS", "CAN", "HUN"])

@@ -9,10 +9,11 @@ from click.testing import CliRunner
 from commonwatt.cli.treasury import treasury
 from commonwatt.treasury.engines.finance.finance_answer import capital_need
 from commonwatt.treasury.engines.track_record import sign_test
-from commonwatt.treasury.io.centre import load_centre
+from commonwatt.treasury.io.centre import find_centre, load_centre
 from commonwatt.treasury.io.country.folder import load_country
-from commonwatt.treasury.usecases.answers import FanOptions, centre_path, funding_need_result
 from commonwatt.treasury.usecases.charts import need_chart
+from commonwatt.treasury.usecases.fan import FanOptions
+from commonwatt.treasury.usecases.finance import funding_need_result
 from tests.shared_data import shared_data
 
 
@@ -84,7 +85,7 @@ def test_a_fan_without_a_subject_says_what_is_wanted(arguments):
 
 def test_a_need_raises_debt_by_itself_and_what_it_costs():
     country = load_country("hongkong")
-    centre = load_centre(centre_path(Path("harbour")))
+    centre = load_centre(find_centre("harbour"))
     need = {year: row["debt_bn"] for year, row in capital_need(centre).items()}
     found = funding_need_result(country, need, FanOptions(paths=2000, years=8))
     total = sum(need.values())

@@ -16,8 +16,8 @@ from commonwatt.treasury.engines.rules.eu import (
     project_eu,
 )
 from commonwatt.treasury.engines.rules.signals import indicator_signals
-from commonwatt.treasury.io.rules import load_rules, rule_names
-from commonwatt.treasury.usecases.answers import AssessmentOptions, assessment_result
+from commonwatt.treasury.io.rules import RULE_TABLES, load_rules
+from commonwatt.treasury.usecases.assess import AssessmentOptions, assessment_result
 
 EU = load_rules("eu-2024")
 
@@ -41,7 +41,7 @@ def member(debt=0.78, spb=-0.011, shocks=None, **more):
     return EuInputs.model_validate(cells | more)
 
 
-@pytest.mark.parametrize("name", rule_names())
+@pytest.mark.parametrize("name", RULE_TABLES.names())
 def test_every_threshold_has_a_meaning_a_source_and_where_it_was_read(name):
     table = load_rules(name)
     assert table.adopted_on.year >= 2013

@@ -1,4 +1,4 @@
-"""`commonwatt sandbox`: data rooms, in which data are used and not seen."""
+"""`commonwatt sandbox`: data projects, in which data are used and not seen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 sandbox = LazyGroup(
     name="sandbox",
-    help="Use sensitive data in a room without seeing them.",
+    help="Use sensitive data in a project without seeing them.",
     example="commonwatt sandbox init heart --key custodian.pem --purpose 'Heart failure'\n"
     "commonwatt sandbox import heart raw patients/ --key custodian.pem",
 )
@@ -29,7 +29,7 @@ _ledger = option(
     help="Path or database URL of the ledger (or COMMONWATT_LEDGER).",
 )  # fmt: skip
 _rooms = option(
-    "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all rooms."
+    "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all projects."
 )
 _key = option("--key", "key_file", type=_file, required=True, help="Key file of who acts.")
 _room = click.argument("room")
@@ -56,7 +56,7 @@ _node = option(
 def init(
     room: str, purpose: str, legal_basis: str, scope: str, expires: str, **who: Any
 ) -> CommandResult:
-    """Open a room for a project."""
+    """Open a data project."""
     from commonwatt.sandbox.io.store.opt_outs import ConsentScope
     from commonwatt.sandbox.usecases import steps
     from commonwatt.sandbox.usecases.projects.project import ProjectFacts
@@ -85,13 +85,13 @@ def init(
     show_default=True, help="What the sources are.",
 )  # fmt: skip
 @option(
-    "--schema", type=_file,
+    "--schema",
     help="Fields of a plain table: a JSON file or a shipped schema's name (default: a guess).",
 )  # fmt: skip
 def import_dataset(
-    room: str, dataset: str, sources: tuple[Path, ...], form: str, schema: Path | None, **who: Any
+    room: str, dataset: str, sources: tuple[Path, ...], form: str, schema: str | None, **who: Any
 ) -> CommandResult:
-    """Import data, setting broken records aside."""
+    """Import data, and quarantine broken records."""
     from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
@@ -132,7 +132,7 @@ def risk(room: str, dataset: str, name: str, digest: str | None, **who: Any) -> 
     help="Home of the controller on whose cluster it runs; on this machine where not given.",
 )
 def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> CommandResult:
-    """Run a job inside the room, isolated, and check its outputs."""
+    """Run a job inside the project, isolated, and check its outputs."""
     from commonwatt.joins.job_to_cluster import cluster_runner
     from commonwatt.sandbox.usecases import steps
 
@@ -152,12 +152,18 @@ def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> Com
 )
 @option("--domains", type=_file, help="What columns may hold, as TOML; FHIR's by default.")
 @option("--rows", type=int, default=500, show_default=True, help="People to make up.")
-@option("--epsilon", type=float, default=1.0, show_default=True, help="What the twin may cost.")
+@option(
+    "--epsilon",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="What the synthetic data may cost.",
+)
 def synthesize(
     room: str, dataset: str, to: Path, tables: tuple[str, ...], domains: Path | None, rows: int,
     epsilon: float, **who: Any,
 ) -> CommandResult:  # fmt: skip
-    """Write tables of the same shape in which nobody stands, to write code on outside."""
+    """Write synthetic data: tables of the same shape, nobody in them, to write code on outside."""
     from commonwatt.sandbox.usecases import steps
 
     place = _place(room, who)
@@ -173,7 +179,7 @@ def synthesize(
 @_ledger
 @_rooms
 def status(room: str, **who: Any) -> CommandResult:
-    """Show a room's datasets and outputs."""
+    """Show a project's datasets and outputs."""
     from commonwatt.sandbox.usecases import steps
 
     return _answer(steps.status(_place(room, who)))
@@ -246,7 +252,7 @@ def budget(
         return _answer(steps.grant(place, grant, person))
     if counted is not None:
         dataset, _, table = counted.partition("/")
-        return _answer(steps.ask_count(place, dataset, table, epsilon))
+        return _answer(steps.noisy_count(place, dataset, table, epsilon))
     return _answer(steps.budget(place, person))
 
 
@@ -256,11 +262,11 @@ def budget(
 @_rooms
 @_key
 @option("--open", "largest", type=float, help="Let noisy answers up to this epsilon leave unseen.")
-@option("--close", "closes", is_flag=True, help="Close the lane.")
+@option("--close", "closes", is_flag=True, help="Pre-approve no release any more.")
 def preapproved_release(
     room: str, largest: float | None, closes: bool, **who: Any
 ) -> CommandResult:
-    """Open or close the way by which noisy answers leave without a vote."""
+    """Pre-approve noisy answers up to a cost, or none, to leave without a vote."""
     from commonwatt.sandbox.usecases import steps
 
     if (largest is None) is not closes:
@@ -295,7 +301,7 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Co
 @_rooms
 @option(
     "--keep-days", type=int, default=90, show_default=True,
-    help="Days from a room's expiry to the deletion of what it holds.",
+    help="Days from a project's expiry to the deletion of what it holds.",
 )  # fmt: skip
 def activity(room: str, keep_days: int, **who: Any) -> CommandResult:
     """Show who did what on which rows when, what is unusual, and what is due."""
@@ -310,7 +316,7 @@ def activity(room: str, keep_days: int, **who: Any) -> CommandResult:
 @_rooms
 @_key
 def close(room: str, **who: Any) -> CommandResult:
-    """Close a room: nothing can be submitted, asked or released."""
+    """Close a project: nothing can be submitted, asked or released."""
     from commonwatt.sandbox.usecases import steps
 
     return _answer(steps.close(_place(room, who)))
@@ -325,7 +331,7 @@ def close(room: str, **who: Any) -> CommandResult:
 @_ledger
 @_rooms
 @_key
-@option("--dataset", help="Only this dataset; else all that a closed room holds, its key too.")
+@option("--dataset", help="Only this dataset; else all that a closed project holds, its key too.")
 def delete(room: str, dataset: str | None, **who: Any) -> CommandResult:
     """Delete for good, and put the proof on record."""
     from commonwatt.sandbox.usecases import steps
@@ -346,8 +352,8 @@ def _place(room: str, who: dict[str, Any]) -> ProjectContext:
     from commonwatt.sandbox.usecases.steps import ProjectContext
 
     return ProjectContext(
-        ledger=who["where"], projects_folder=who["rooms"], project=room, key_file=who.get("key_file"),
-        now=datetime.now(UTC),
+        ledger=who["where"], projects_folder=who["rooms"], project=room,
+        key_file=who.get("key_file"), now=datetime.now(UTC),
     )  # fmt: skip
 
 

@@ -48,8 +48,10 @@ def project(
 ) -> CommandResult:
     """Project accounts, debt and reserves year by year, with bridge and decomposition."""
     from commonwatt.treasury.engines.projection import AccountingTreatment, DebtBasis
-    from commonwatt.treasury.usecases import answers as app
     from commonwatt.treasury.usecases import charts
+    from commonwatt.treasury.usecases.countries import open_country, with_exchange_rates
+    from commonwatt.treasury.usecases.frames import answer_frames
+    from commonwatt.treasury.usecases.project import projection_result
 
     treatment = AccountingTreatment(
         bonds_as_income=bonds_as_income,
@@ -57,13 +59,13 @@ def project(
         basis=DebtBasis(basis),
         programmes=programme,
     )
-    chosen = app.with_exchange_rates(app.open_country(country, weo), fx)
-    answer = app.projection_result(chosen, years=years, treatment=treatment, compare=compare)
+    projected = with_exchange_rates(open_country(country, weo), fx)
+    answer = projection_result(projected, years=years, treatment=treatment, compare=compare)
     names = ("years", "history", "bridge", "quarters", "published_checks", "comparison")
     return CommandResult(
         data=answer,
         text=lambda language: _project_text(answer, language),
-        tables=app.tables(answer, names),
+        tables=answer_frames(answer, names),
         files=charts.project_files(answer),
     )
 
@@ -106,12 +108,13 @@ def fan(
     only: str,
 ) -> CommandResult:
     """Draw stochastic paths of debt and reserves around the projection."""
-    from commonwatt.treasury.usecases import answers as app
     from commonwatt.treasury.usecases import charts
+    from commonwatt.treasury.usecases.fan import FanOptions, fan_result
+    from commonwatt.treasury.usecases.frames import answer_frames
 
     if backtest:
         return _backtest(weo, leave_out, only, seed)
-    choices = app.FanOptions(
+    options = FanOptions(
         paths=paths,
         years=years,
         seed=seed,
@@ -122,11 +125,11 @@ def fan(
         call_loss=call_loss,
         strategies=strategies,
     )
-    answer = app.fan_result(_named(country), weo, choices)
+    answer = fan_result(_named(country), weo, options)
     return CommandResult(
         data=answer,
         text=lambda language: _fan_text(answer, language),
-        tables=app.tables(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
+        tables=answer_frames(answer["fan"] | {"chances": answer["chances"]}, FAN_TABLES),
         files=charts.fan_files(answer),
     )
 
@@ -148,15 +151,16 @@ def _named(country: str | None) -> str:
 
 
 def _backtest(weo: Path | None, leave_out: str, only: str, seed: int) -> CommandResult:
-    from commonwatt.treasury.usecases import answers as app
+    from commonwatt.treasury.usecases.fan import backtest_result
+    from commonwatt.treasury.usecases.frames import answer_frames
 
     if weo is None:
         raise UsageError("--backtest", wanted=Message("a WEO table: --weo FILE"))
-    answer = app.backtest_result(weo, _codes(leave_out), _codes(only), seed=seed)
+    answer = backtest_result(weo, _codes(leave_out), _codes(only), seed=seed)
     return CommandResult(
         data=answer,
         text=lambda language: _backtest_text(answer, language),
-        tables=app.tables(answer, ("economies",)),
+        tables=answer_frames(answer, ("economies",)),
     )
 
 
@@ -203,7 +207,7 @@ def _fan_text(answer: dict[str, Any], language: str) -> str:
 
 
 @command(treasury, "finance", example="commonwatt treasury finance harbour --json")
-@click.argument("centre", metavar="CENTRE.toml", type=_path)
+@click.argument("centre", metavar="CENTRE.toml")
 @option("--target", type=click.FloatRange(0.1, 10), default=1.30, show_default=True,
         help="Loan life cover that the price table aims at.")  # fmt: skip
 @option("--paths", type=click.IntRange(1, 1_000_000), default=8192, show_default=True,
@@ -213,23 +217,25 @@ def _fan_text(answer: dict[str, Any], language: str) -> str:
 @option("--route", type=click.Choice(["on-budget", "guarantee", "ppp"]), default="on-budget",
         show_default=True, help="Way onto the books of the sovereign.")  # fmt: skip
 def finance(
-    centre: Path, target: float, paths: int, seed: int, sovereign: str | None, route: str
+    centre: str, target: float, paths: int, seed: int, sovereign: str | None, route: str
 ) -> CommandResult:
     """Finance a compute centre, and show its three ways onto the public books."""
-    from commonwatt.treasury.usecases import answers as app
     from commonwatt.treasury.usecases import charts
+    from commonwatt.treasury.usecases.fan import FanOptions
+    from commonwatt.treasury.usecases.finance import centre_result, sovereign_result
+    from commonwatt.treasury.usecases.frames import answer_frames
 
-    answer = app.centre_result(centre, target=target, paths=paths, seed=seed)
+    answer = centre_result(centre, target=target, paths=paths, seed=seed)
     files: dict[str, str] = {}
     if sovereign:
-        choices = app.FanOptions(paths=max(paths, 1000), seed=seed)
-        answer["sovereign"] = app.sovereign_result(centre, sovereign, route, choices)
+        options = FanOptions(paths=max(paths, 1000), seed=seed)
+        answer["sovereign"] = sovereign_result(centre, sovereign, route, options)
         files["debt_with_and_without.svg"] = charts.need_chart(answer["sovereign"])
     names = ("construction", "loan", "price", "cases", "capital_need")
     return CommandResult(
         data=answer,
         text=lambda language: _finance_text(answer, language),
-        tables=app.tables(answer, names),
+        tables=answer_frames(answer, names),
         files=files,
     )
 
@@ -299,16 +305,15 @@ def assess(
     subject: str, rules: str, weo: Path | None, group: str, capacity: str, years: int, seed: int
 ) -> CommandResult:
     """Set a country, its indicators or its inputs beside dated, sourced rules."""
-    from commonwatt.treasury.usecases import answers as app
+    from commonwatt.treasury.usecases.assess import AssessmentOptions, assessment_result
+    from commonwatt.treasury.usecases.frames import answer_frames
 
-    choices = app.AssessmentOptions(
-        rules=rules, group=group, capacity=capacity, years=years, seed=seed
-    )
-    answer = app.assessment_result(subject, weo, choices)
+    options = AssessmentOptions(rules=rules, group=group, capacity=capacity, years=years, seed=seed)
+    answer = assessment_result(subject, weo, options)
     return CommandResult(
         data=answer,
         text=lambda language: _assess_text(answer, language),
-        tables=app.tables(answer, ("signals",)),
+        tables=answer_frames(answer, ("signals",)),
     )
 
 

@@ -1,7 +1,14 @@
-"""Files that the program carries itself, named as `shipped:NAME` wherever a path may stand."""
+"""Files that the program carries itself, and how a word is told from a path.
+
+`shipped:NAME` stands for a file wherever a path may stand. Where a bare word may name a
+shipped thing (a country, a programme, a schema) it always does: the folder that a command
+happens to run in must not decide which country is read. A path is written as one, with a
+separator or a suffix.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -13,9 +20,50 @@ DATA: Final = Path(str(resources.files("commonwatt"))) / "data"
 def shipped_or_beside(name: str, folder: Path) -> Path:
     """Return where `name` lies: among the shipped files, or in the folder `folder`.
 
-    >>> found_at("shipped:traces/README.md", Path()).name
+    >>> shipped_or_beside("shipped:traces/README.md", Path()).name
     'README.md'
-    >>> found_at("jobs.csv", Path("here")).as_posix()
+    >>> shipped_or_beside("jobs.csv", Path("here")).as_posix()
     'here/jobs.csv'
     """
     return DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else folder / name
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedCollection:
+    """Things of one kind that the program carries, each called by one word.
+
+    Args:
+        folder: Where they lie.
+        pattern: The file of each, its name in place of the star: `*.toml`, or
+            `*/country.toml` where each is a folder.
+    """
+
+    folder: Path
+    pattern: str
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names, in alphabetical order.
+
+        >>> ShippedCollection(DATA / "treasury", "*/country.toml").names()
+        ('finland', 'hongkong')
+        """
+        files = self.folder.glob(self.pattern)
+        firsts = (path.relative_to(self.folder).parts[0] for path in files)
+        return tuple(sorted(first.partition(".")[0] for first in firsts))
+
+    def find(self, name: str | Path) -> Path | None:
+        """Return the shipped file that a word names; None for a path and an unknown word.
+
+        A `Path` is a path: `Path("./harbour")` has lost the dot that told it from a name.
+
+        >>> countries = ShippedCollection(DATA / "treasury", "*/country.toml")
+        >>> countries.find("./hongkong"), countries.find(Path("hongkong"))
+        (None, None)
+        """
+        if isinstance(name, Path) or name not in self.names():
+            return None
+        return self.folder / self.pattern.replace("*", name)
+
+    def find_or_path(self, name: str | Path) -> Path:
+        """Return the shipped file that a word names, or the path that `name` is."""
+        return self.find(name) or Path(name)

@@ -18,7 +18,7 @@ from commonwatt.study.programme.schema import SeriesPart, SitePart
 from commonwatt.study.result import StudyResult
 from commonwatt.study.stages.funding import money_text
 from commonwatt.study.stages.sites import MEASURED, CostedSite, number_text, owner_label
-from commonwatt.treasury.usecases.answers import open_country
+from commonwatt.treasury.usecases.countries import open_country
 
 SCHEDULE = "table.fleet_jobs"
 CAPITAL = (

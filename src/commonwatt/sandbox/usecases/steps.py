@@ -78,7 +78,7 @@ def open_project(context: ProjectContext, facts: ProjectFacts) -> dict[str, Any]
 
 
 def import_dataset(
-    context: ProjectContext, form: str, sources: list[Path], name: str, *, schema: Path | None
+    context: ProjectContext, form: str, sources: list[Path], name: str, *, schema: str | Path | None
 ) -> dict[str, Any]:
     """Import sources in one of the `FORMS` as the dataset `name`; report on every rule."""
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from commonwatt.core.errors import ProgrammeError, TableError, cell_location
 from commonwatt.core.messages import Message
-from commonwatt.core.shipped import DATA
+from commonwatt.core.shipped import DATA, ShippedCollection
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
 from commonwatt.fleet.domain.workload import Bools, Workload
 from commonwatt.study.programme.changes import Document, apply_changes
@@ -29,6 +29,7 @@ from commonwatt.study.programme.schema import (
 )
 
 SHIPPED = "shipped:"
+PROGRAMMES = ShippedCollection(DATA / "programmes", "*.toml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,15 +226,16 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
 
 def shipped_programmes() -> list[str]:
     """Return the names of the programmes that come with the package."""
-    return sorted(path.stem for path in (DATA / "programmes").glob("*.toml"))
+    return list(PROGRAMMES.names())
 
 
 def find_programme(name: str | Path) -> Path:
-    """Return the path of a programme file or of a shipped programme."""
-    path = Path(name)
-    shipped = DATA / "programmes" / f"{name}.toml"
-    if not path.exists() and shipped.exists():
-        return shipped
+    """Return the path of a shipped programme or of a programme file.
+
+    Raises:
+        ProgrammeError: There is no such file.
+    """
+    path = PROGRAMMES.find_or_path(name)
     if not path.is_file():
         raise ProgrammeError(
             str(name),

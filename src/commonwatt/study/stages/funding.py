@@ -19,8 +19,10 @@ from commonwatt.study.stages.sites import CostedSite
 from commonwatt.treasury.engines.finance.construction import s_curve
 from commonwatt.treasury.engines.projection import project
 from commonwatt.treasury.io.country.folder import country_files
-from commonwatt.treasury.usecases.answers import FanOptions, funding_need_result, open_country
 from commonwatt.treasury.usecases.charts import need_chart
+from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.treasury.usecases.fan import FanOptions
+from commonwatt.treasury.usecases.finance import funding_need_result
 
 Answer = dict[str, Any]
 RUNNING_COST_PARTS = ("energy", "staff", "upkeep", "network", "spares", "holding")

@@ -166,7 +166,7 @@ class BridgeStep:
 def bridge(balances: YearBalances) -> tuple[BridgeStep, ...]:
     """Return the steps from the published balance to income less expense.
 
-    >>> steps = bridge(Balances(published=22.1, before_bonds=-78.2,
+    >>> steps = bridge(YearBalances(published=22.1, before_bonds=-78.2,
     ...     before_bonds_and_transfers=-206.0, proceeds=160.0, repayment=59.7,
     ...     transfers={"Exchange Fund": 75.0, "Bond Fund": 37.0, "other funds": 15.8}))
     >>> [(step.name, round(step.level, 1)) for step in steps][:3]

@@ -8,6 +8,11 @@ from enum import StrEnum
 
 from commonwatt.treasury.domain.accounts import AccountingEntry, BudgetAccount
 from commonwatt.treasury.domain.bonds.ladder import Tranche
+from commonwatt.treasury.domain.publications import (
+    CashWindow,
+    ForecastVintage,
+    PublishedStock,
+)
 
 
 class LineDriver(StrEnum):
@@ -117,6 +122,10 @@ class Country:
         guarantees: Debt guaranteed at the start.
         fx_change: Yearly change of each foreign currency's price in the country's own.
         quarters: Shares of a year's (income, expense) that fall in each quarter.
+        sources: Title of every source that the files name, by its id.
+        stocks: Published stocks of debt.
+        cash_windows: Published bond cash between them.
+        vintages: Past forecasts of reserves.
     """
 
     name: str
@@ -147,6 +156,9 @@ class Country:
     quarters: tuple[tuple[float, float], ...] = ((0.25, 0.25),) * 4
     fx_change: Mapping[str, float] = field(default_factory=dict[str, float])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
+    stocks: tuple[PublishedStock, ...] = ()
+    cash_windows: tuple[CashWindow, ...] = ()
+    vintages: tuple[ForecastVintage, ...] = ()
 
     def year_name(self, year: int) -> str:
         """Return a fiscal year's name from the calendar year in which it starts."""

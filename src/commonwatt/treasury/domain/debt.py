@@ -42,6 +42,17 @@ def debt_next(debt: float, balance: float, sfa: float = 0.0) -> float:
     return debt - balance + sfa
 
 
+def growth_for(amount: float, share: float, gdp: float, years: int) -> float:
+    """Return the nominal growth at which `amount` is `share` of GDP after `years`.
+
+        g = (A / (s Y))^(1/n) - 1
+
+    >>> round(growth_for(900, 0.199, 3485.1, 4), 4)
+    0.0673
+    """
+    return (amount / share / gdp) ** (1 / years) - 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebtDecomposition:
     """What moved the debt ratio in a year; every part a share of that year's GDP.
@@ -97,7 +108,7 @@ def decompose(year: DebtYear) -> DebtDecomposition:
     Raises:
         IdentityError: The parts do not add up to the change.
 
-    >>> parts = decompose(YearOfDebt(debt_before=60, debt=61.8, gdp_before=100, gdp=105,
+    >>> parts = decompose(DebtYear(debt_before=60, debt=61.8, gdp_before=100, gdp=105,
     ...                              interest=1.8, primary_balance=0))
     >>> round(parts.growth, 6), round(parts.interest, 6), round(parts.total(), 6)
     (-0.028571, 0.017143, -0.011429)

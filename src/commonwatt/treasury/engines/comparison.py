@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.tables import Row
 from commonwatt.treasury.engines.projection import Projection
-from commonwatt.treasury.engines.rows import Row
 from commonwatt.treasury.io.country.weo import Economy
 
 

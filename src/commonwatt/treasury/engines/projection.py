@@ -375,8 +375,3 @@ def _quarter_steps(projection: Projection, year: ProjectedYear, change: float) -
     expense = math.fsum(amount for kind, amount in postings if kind is AccountKind.EXPENSE)
     rest = (change - income + expense) / 4
     return [a * income - b * expense + rest for a, b in projection.country.quarters]
-
-
-def without_lines(country: Country, lines: Sequence[str]) -> Country:
-    """Return the country without some lines; what-ifs are made of this."""
-    return replace(country, lines=tuple(line for line in country.lines if line.name not in lines))

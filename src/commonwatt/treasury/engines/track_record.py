@@ -7,53 +7,12 @@ forecast errors and its bias.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
 
-from commonwatt.treasury.engines.rows import Row
-from commonwatt.treasury.io.country.csvs import rows
+from commonwatt.treasury.domain.publications import ForecastVintage
+from commonwatt.treasury.domain.tables import Row
 
-COLUMNS = (
-    "budget",
-    "target_end_month",
-    "forecast_reserves_hkd_bn",
-    "outturn_hkd_bn",
-    "source_id",
-    "confirmation",
-)
 BIAS_SHARE = 0.75  # share of errors on one side from which a lean is flagged
 RECENT = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForecastVintage:
-    """One past forecast; outturn None where it is not known yet."""
-
-    budget: str
-    target: str
-    forecast: float
-    outturn: float | None
-    source: str
-
-    @property
-    def error_share(self) -> float | None:
-        """Outturn less forecast over forecast; negative where it was optimistic."""
-        return None if self.outturn is None else self.outturn / self.forecast - 1
-
-
-def load_vintages(path: Path) -> tuple[ForecastVintage, ...]:
-    """Return the vintages of a file, in order of budget."""
-    found = [
-        ForecastVintage(
-            budget=row.text("budget"),
-            target=row.text("target_end_month"),
-            forecast=row.number_in("forecast_reserves_hkd_bn"),
-            outturn=row.number_in("outturn_hkd_bn") if row.text("outturn_hkd_bn") else None,
-            source=row.text("source_id"),
-        )
-        for row in rows(path, COLUMNS)
-    ]
-    return tuple(sorted(found, key=lambda v: v.budget))
 
 
 def forecast_record(vintages: tuple[ForecastVintage, ...]) -> Row:
@@ -98,18 +57,3 @@ def sign_test(successes: int, trials: int) -> float:
     tail = min(successes, trials - successes)
     chance = sum(math.comb(trials, k) for k in range(tail + 1)) / 2**trials
     return min(1.0, 2 * chance)
-
-
-def vintage_rows(vintages: tuple[ForecastVintage, ...]) -> list[Row]:
-    """Return each vintage beside its outturn."""
-    return [
-        {
-            "budget": v.budget,
-            "target": v.target,
-            "forecast_reserves_hkd_bn": v.forecast,
-            "outturn_hkd_bn": v.outturn,
-            "error_share": v.error_share,
-            "source_id": v.source,
-        }
-        for v in vintages
-    ]

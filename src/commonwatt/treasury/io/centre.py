@@ -8,11 +8,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from commonwatt.core.shipped import ShippedCollection
 from commonwatt.treasury.domain.errors import CentreError
-from commonwatt.treasury.io.country.folder import read_toml, validate_document
+from commonwatt.treasury.io.country.folder import SHIPPED, read_toml, validate_document
 
 Share = Annotated[float, Field(ge=0, le=1)]
 CENTS_PER_MN = 100_000_000
+CENTRES = ShippedCollection(SHIPPED / "centres", "*.toml")
 
 
 class Repayment(StrEnum):
@@ -161,6 +163,15 @@ class Centre(_CentreSection):
     def period_rate(self) -> float:
         """Interest of one period."""
         return self.loan.rate / self.periods_per_year
+
+
+def find_centre(name_or_path: str | Path) -> Path:
+    """Return the file of a shipped centre, or the path that is given.
+
+    >>> find_centre("harbour").name, find_centre("./harbour").name
+    ('harbour.toml', 'harbour')
+    """
+    return CENTRES.find_or_path(name_or_path)
 
 
 def load_centre(path: Path) -> Centre:

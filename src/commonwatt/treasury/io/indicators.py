@@ -14,9 +14,8 @@ INDICES = ("debt_fanchart_index", "gfn_financeability_index", "medium_term_index
 LARGEST_RATIO = 5.0  # a ratio beyond this was surely given in percent
 
 
-def is_indicator_file(subject: str) -> bool:
-    """Return whether `subject` names a TOML file with an `indicators` table."""
-    path = Path(subject)
+def is_indicator_file(path: Path) -> bool:
+    """Return whether `path` is a TOML file with an `indicators` table."""
     return path.is_file() and "[indicators]" in path.read_text(encoding="utf-8")
 
 
@@ -26,19 +25,19 @@ def read_indicators(path: Path) -> dict[str, float]:
     Raises:
         RuleError: A value is no number, or a ratio is given in percent.
     """
-    found: dict[str, Any] = read_toml(path, RuleError)["indicators"]
-    return {name: _checked(path, name, value) for name, value in found.items()}
+    indicators: dict[str, Any] = read_toml(path, RuleError)["indicators"]
+    return {name: _indicator(path, name, cell) for name, cell in indicators.items()}
 
 
-def _checked(path: Path, name: str, value: object) -> float:
+def _indicator(path: Path, name: str, cell: object) -> float:
     where = f"{path.name}, indicators.{name}"
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise RuleError(where, found=str(value)[:40], wanted=Message("a number"))
-    if name not in INDICES and abs(value) > LARGEST_RATIO:
+    if not isinstance(cell, int | float) or not math.isfinite(cell):
+        raise RuleError(where, found=str(cell)[:40], wanted=Message("a number"))
+    if name not in INDICES and abs(cell) > LARGEST_RATIO:
         raise RuleError(
             where,
-            found=f"{value:g}",
+            found=f"{cell:g}",
             wanted=Message("a share, not a percentage"),
             remedy=Message("Write 0.05 for five per cent."),
         )
-    return float(value)
+    return float(cell)

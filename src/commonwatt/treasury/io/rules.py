@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from commonwatt.core.messages import Message
+from commonwatt.core.shipped import ShippedCollection
 from commonwatt.treasury.domain.errors import RuleError
 from commonwatt.treasury.io.country.folder import SHIPPED
 
-FOLDER = SHIPPED / "rules"
+RULE_TABLES = ShippedCollection(SHIPPED / "rules", "*.toml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +50,18 @@ class RuleTable:
         )
 
 
-def rule_names() -> tuple[str, ...]:
-    """Return the shipped tables.
-
-    >>> rule_names()
-    ('eu-2024', 'lic-dsf', 'mac-dsa', 'srdsf')
-    """
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
-
-
 def load_rules(name: str) -> RuleTable:
     """Return a rule table.
 
     Raises:
         RuleError: No such table ships.
     """
-    path = FOLDER / f"{name}.toml"
-    if name not in rule_names():
+    path = RULE_TABLES.find(name)
+    if path is None:
         raise RuleError(
             name,
             found=Message("no such rule table"),
-            wanted=Message("one of {names}", {"names": ", ".join(rule_names())}),
+            wanted=Message("one of {names}", {"names": ", ".join(RULE_TABLES.names())}),
         )
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     return RuleTable(

@@ -8,6 +8,9 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.measures import heading
+from commonwatt.catalogue.shared import DEBT_GDP
 from commonwatt.core.messages import Message, translate
 from commonwatt.report.theme import ALARM, BAND, at_common_size, scale, svg
 
@@ -88,20 +91,21 @@ def need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
         translate("with the programme", language): "fan_with",
         translate("without it", language): "fan_without",
     }
+    low, high = BAND_90.columns
     long = [
         {"fiscal_year": row["fiscal_year"], "path": name, "median": 100 * row["q50"]}
         for name, key in sides.items()
         for row in answer[key]
     ]
     band = [
-        {"fiscal_year": r["fiscal_year"], "low": 100 * r["q10"], "high": 100 * r["q90"]}
+        {"fiscal_year": r["fiscal_year"], "low": 100 * r[low], "high": 100 * r[high]}
         for r in answer["fan_with"]
     ]
     x = alt.X("fiscal_year:O", title=None)
     area = (
         alt.Chart(pl.DataFrame(band))
         .mark_area(opacity=0.2, color=BAND)
-        .encode(x=x, y=alt.Y("low:Q", title=translate("debt, % of GDP", language)), y2="high:Q")
+        .encode(x=x, y=alt.Y("low:Q", title=heading(DEBT_GDP, language)), y2="high:Q")
     )
     lines = (
         alt.Chart(pl.DataFrame(long))

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from commonwatt.treasury.domain.country import Country
+from commonwatt.treasury.domain.tables import Row
 from commonwatt.treasury.engines.fan.summary import chance_rows, quantile_rows
 from commonwatt.treasury.engines.projection import AccountingTreatment, project
-from commonwatt.treasury.engines.rows import Row, bridge_rows, year_rows
-from commonwatt.treasury.io.country.folder import SHIPPED
-from commonwatt.treasury.usecases.answers import FanOptions, ceiling_row, draw_fan, open_country
+from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.treasury.usecases.fan import FanOptions, draw_fan
+from commonwatt.treasury.usecases.project import bridge_rows, ceiling_row, year_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +60,11 @@ class ChangedCountry:
     ceiling: Mapping[str, Any] | None
 
 
-def shipped_countries() -> list[str]:
-    """Return the names of the countries that the program carries.
-
-    >>> "hongkong" in shipped_countries()
-    True
-    """
-    return sorted(path.parent.name for path in SHIPPED.glob("*/country.toml"))
-
-
 def explore(name: str, change: CountryChange) -> ChangedCountry:
     """Return a country's path with a change made to it.
 
-    >>> planned = explore("hongkong", Change(years=5))
-    >>> dearer = explore("hongkong", Change(years=5, coupon=0.01))
+    >>> planned = explore("hongkong", CountryChange(years=5))
+    >>> dearer = explore("hongkong", CountryChange(years=5, coupon=0.01))
     >>> dearer.years[-1]["reserves_hkd_bn"] < planned.years[-1]["reserves_hkd_bn"]
     True
     """
@@ -82,7 +74,7 @@ def explore(name: str, change: CountryChange) -> ChangedCountry:
     need = {year: change.spending for year in span if change.spending}
     path = project(country, years=change.years, treatment=change.treatment, extra_need=need)
     before = project(planned, years=change.years, treatment=change.treatment)
-    drawn = draw_fan(path, None, FanOptions(paths=change.paths, years=change.years))
+    fan = draw_fan(path, None, FanOptions(paths=change.paths, years=change.years))
     return ChangedCountry(
         country=country,
         years=[
@@ -90,8 +82,8 @@ def explore(name: str, change: CountryChange) -> ChangedCountry:
             for row, year in zip(year_rows(path), before.years, strict=True)
         ],
         bridge=bridge_rows(path, path.years[0].name),
-        fan=quantile_rows(drawn.inputs.names, drawn.paths.debt),
-        chances=chance_rows(drawn.inputs, drawn.paths),
+        fan=quantile_rows(fan.inputs.names, fan.paths.debt),
+        chances=chance_rows(fan.inputs, fan.paths),
         ceiling=ceiling_row(path),
     )
 

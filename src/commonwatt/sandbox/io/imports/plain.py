@@ -19,12 +19,12 @@ from typing import Any, Final
 import duckdb
 
 from commonwatt.core.messages import Message
-from commonwatt.core.shipped import DATA
+from commonwatt.core.shipped import DATA, ShippedCollection
 from commonwatt.sandbox.domain.errors import DataImportError
 from commonwatt.sandbox.io.imports.checked import literal, without_content
 from commonwatt.sandbox.io.imports.compressed import open_compressed
 
-SCHEMAS: Final = DATA / "sandbox" / "schemas"
+SCHEMAS: Final = ShippedCollection(DATA / "sandbox" / "schemas", "*.json")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 TYPES: Final = {
     "integer": "BIGINT", "float": "DOUBLE", "date": "DATE", "datetime": "TIMESTAMP",
@@ -159,7 +159,7 @@ def load_schema(schema: str | Path) -> TableFileSchema:
     Raises:
         ImportFaultError: The file is no schema.
     """
-    path = SCHEMAS / f"{schema}.json" if str(schema) in shipped_schemas() else Path(schema)
+    path = SCHEMAS.find_or_path(schema)
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
         facts: dict[str, Any] = {"fields": found} if isinstance(found, list) else found
@@ -183,7 +183,7 @@ def shipped_schemas() -> set[str]:
     >>> "uci-heart" in shipped_schemas()
     True
     """
-    return {path.stem for path in SCHEMAS.glob("*.json")}
+    return set(SCHEMAS.names())
 
 
 def _field(row: Mapping[str, Any]) -> TableField:

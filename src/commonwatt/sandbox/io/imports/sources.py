@@ -28,14 +28,14 @@ class ImportSources:
 
     paths: Sequence[Path]
     clean: Clean
-    schema: Path | None = None
+    schema: str | Path | None = None
 
 
 def import_as(form: str, sources: ImportSources, store: Path, name: str) -> Dataset:
     """Import `sources` of one of `FORMS` as the dataset `name`.
 
     Raises:
-        ImportFaultError: The form is unknown, or the sources are not of it.
+        DataImportError: The form is unknown, or the sources are not of it.
     """
     if form not in FORMS:
         raise DataImportError(form, wanted=Message("one of {names}", {"names": ", ".join(FORMS)}))

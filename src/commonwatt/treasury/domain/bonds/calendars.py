@@ -50,7 +50,8 @@ def is_business_day(calendar: Calendar, day: date) -> bool:
 def adjusted_payment_day(calendar: Calendar, roll: RollConvention, day: date) -> date:
     """Return the day on which a payment due on `day` is made.
 
-    >>> adjust(Calendar.WEEKENDS, Roll.MODIFIED_FOLLOWING, date(2026, 5, 31))
+    >>> roll = RollConvention.MODIFIED_FOLLOWING
+    >>> adjusted_payment_day(Calendar.WEEKENDS, roll, date(2026, 5, 31))  # a Sunday
     datetime.date(2026, 5, 29)
     """
     match roll:

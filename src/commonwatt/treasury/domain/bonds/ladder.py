@@ -8,11 +8,10 @@ bond becomes a tranche by the fiscal years of its dates.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from commonwatt.core.messages import Message
-from commonwatt.treasury.domain.bonds.terms import Bond
 from commonwatt.treasury.domain.errors import BondError, check_share
 
 
@@ -58,13 +57,6 @@ class Tranche:
         return self.issued <= year < self.matures
 
 
-def fiscal_year_of(bond: Bond, start_month: int) -> tuple[int, int]:
-    """Return the years in which the fiscal years of issue and maturity start."""
-    days = (bond.issue_on, bond.maturity_on)
-    issued, matures = (day.year - (day.month < start_month) for day in days)
-    return issued, matures
-
-
 def outstanding(ladder: Iterable[Tranche], year: int) -> float:
     """Return the principal owed at the end of a fiscal year."""
     return math.fsum(t.amount for t in ladder if t.is_outstanding_after(year))
@@ -81,11 +73,3 @@ def interest(ladder: Iterable[Tranche], year: int) -> float:
     What is issued within the year pays its first coupon in the next.
     """
     return math.fsum(t.amount * t.coupon for t in ladder if t.is_outstanding_after(year - 1))
-
-
-def check_conserved(ladder: Sequence[Tranche], first: int, last: int) -> float:
-    """Return what is issued less what is repaid less what stands; zero but for rounding."""
-    issued = math.fsum(t.amount for t in ladder if first <= t.issued <= last)
-    repaid = math.fsum(redemption(ladder, year) for year in range(first, last + 1))
-    opening = outstanding(ladder, first - 1)
-    return opening + issued - repaid - outstanding(ladder, last)

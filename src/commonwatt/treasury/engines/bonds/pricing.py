@@ -83,7 +83,7 @@ def dirty_price(bond_claim: BondClaim, yield_rate: float) -> float:
 
         P = 100 Σ c_i / (1 + y / f)^(f t_i)
 
-    >>> par = Claim((0.5, 1.0), (0.02, 1.02), 0.0, 1.0, 2)
+    >>> par = BondClaim((0.5, 1.0), (0.02, 1.02), 0.0, 1.0, 2)
     >>> round(dirty_price(par, 0.04), 10)
     100.0
     """
@@ -102,7 +102,7 @@ def clean_price(bond_claim: BondClaim, yield_rate: float) -> float:
 def yield_of(bond_claim: BondClaim, clean: float) -> float:
     """Return the yield at which the clean price is `clean`; the inverse of `clean_price`.
 
-    >>> par = Claim((0.5, 1.0), (0.02, 1.02), 0.0, 1.0, 2)
+    >>> par = BondClaim((0.5, 1.0), (0.02, 1.02), 0.0, 1.0, 2)
     >>> round(yield_of(par, 100.0), 10)
     0.04
     """
@@ -121,7 +121,7 @@ def _root(error: Callable[[float], float], low: float, high: float) -> float:
 def macaulay_duration(bond_claim: BondClaim, yield_rate: float) -> float:
     """Return the mean time to the payments, weighted by their present values [years].
 
-    >>> zero = Claim((7.0,), (1.0,), 0.0, 1.0, 1)
+    >>> zero = BondClaim((7.0,), (1.0,), 0.0, 1.0, 1)
     >>> macaulay_duration(zero, 0.03)
     7.0
     """

@@ -18,6 +18,7 @@ import numpy as np
 
 from commonwatt.treasury.domain.country import MixPart
 from commonwatt.treasury.domain.shocks import BUCKETS, F64
+from commonwatt.treasury.domain.tables import Row
 from commonwatt.treasury.engines.fan.engine import run_fan
 from commonwatt.treasury.engines.fan.estimate import (
     MacroHistory,
@@ -28,7 +29,6 @@ from commonwatt.treasury.engines.fan.estimate import (
     shock_model,
 )
 from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, mix_arrays
-from commonwatt.treasury.engines.rows import Row
 from commonwatt.treasury.io.country.weo import Economy
 
 OPENING_STOCK_YEARS = 8  # years over which the opening stock matures, where no ladder is published

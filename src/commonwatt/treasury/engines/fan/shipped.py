@@ -114,17 +114,5 @@ def model_rows(model: ShockModel) -> dict[str, Any]:
     }
 
 
-def model_toml(name: str, model: ShockModel) -> str:
-    """Return a model as a table of a TOML file."""
-    lines = [f"[{name}]"]
-    for key, value in model_rows(model).items():
-        lines.append(f"{key} = {_toml(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
 def _read(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))

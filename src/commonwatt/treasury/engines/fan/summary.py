@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
-from commonwatt.treasury.domain.shocks import F64
+from commonwatt.treasury.domain.tables import Row
 from commonwatt.treasury.engines.fan.engine import FanPaths
 from commonwatt.treasury.engines.fan.inputs import FanInputs
 from commonwatt.treasury.engines.fan.kernel import F32
-from commonwatt.treasury.engines.rows import Row
 
 LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 EVENTS = ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
@@ -25,9 +24,8 @@ def level_name(level: float) -> str:
     return f"q{round(100 * level):02d}"
 
 
-def quantile_rows(names: tuple[str, ...], paths: F32, first: F64 | None = None) -> list[Row]:
+def quantile_rows(names: tuple[str, ...], paths: F32) -> list[Row]:
     """Return the quantiles of each year, with the Monte-Carlo error of the widest."""
-    del first
     return [_quantile_row(name, year) for name, year in zip(names, paths, strict=True)]
 
 

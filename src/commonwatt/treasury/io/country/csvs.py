@@ -1,15 +1,25 @@
-"""CSV files of a country folder, read with the place of every fault."""
+"""CSV files of a country folder, read with the place of every fault.
+
+An amount is bn of the country's currency unless the file says otherwise, in the name of
+the column (`proceeds_hkd_mn`) or in a column `unit`; it is then converted, and an amount
+of another currency is refused. Sources publish mn and bn side by side, and an unread unit
+is a factor of a thousand.
+"""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from commonwatt.catalogue.units import convert
 from commonwatt.core.errors import InputError, cell_location
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.errors import CountryError
+
+_MONEY_SUFFIX = re.compile(r"_([a-z]{3})_(mn|bn)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +40,67 @@ class CsvRow:
 
     def number_in(self, column: str, error: type[InputError] = CountryError) -> float:
         """Return a cell as a number, or raise `error`."""
-        try:
-            return float(self.text(column))
-        except ValueError:
-            raise error(
-                self.place(column),
-                found=f"'{self.text(column)[:40]}'",
-                wanted=Message("a number"),
-            ) from None
+        return self._number(column, self.text(column), error)
 
     def number_or(self, column: str, default: float) -> float:
         """Return a cell as a number, or `default` where it is empty."""
         return self.number_in(column) if self.text(column) else default
 
+    def amount(
+        self, stem: str, currency: str, error: type[InputError] = CountryError
+    ) -> float | None:
+        """Return money in bn of `currency`, or None where the cell is empty.
 
-def rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
+        Raises:
+            UnitError: The unit is unknown, or money of another currency.
+        """
+        amounts = self.amounts(stem, currency, error)
+        return amounts[0] if amounts else None
+
+    def amount_in(self, stem: str, currency: str, error: type[InputError] = CountryError) -> float:
+        """Return money in bn of `currency`, or raise `error` where there is none."""
+        column = self._money_column(stem)
+        amount = self.amount(stem, currency, error)
+        return self.number_in(column, error) if amount is None else amount
+
+    def amounts(
+        self, stem: str, currency: str, error: type[InputError] = CountryError
+    ) -> tuple[float, ...]:
+        """Return the amounts of a cell, parted by semicolons, in bn of `currency`."""
+        column = self._money_column(stem)
+        named = _MONEY_SUFFIX.fullmatch(column.removeprefix(stem))
+        unit = f"{named[1].upper()} {named[2]}" if named else self.cells.get("unit", "").strip()
+        place = self.place(column if named else "unit")
+        numbers = (
+            self._number(column, part.strip(), error)
+            for part in self.text(column).split(";")
+            if part.strip()
+        )
+        if not unit:
+            return tuple(numbers)
+        return tuple(convert(number, unit, f"{currency} bn", where=place) for number in numbers)
+
+    def _money_column(self, stem: str) -> str:
+        """Return the column that holds `stem`, bare or with currency and scale in its name."""
+        for column in self.cells:
+            if column == stem or _MONEY_SUFFIX.fullmatch(column.removeprefix(stem)):
+                return column
+        raise CountryError(
+            cell_location(self.file, 1),
+            found=Message("no column {names}", {"names": stem}),
+            wanted=Message("columns {names}", {"names": f"{stem}, {stem}_hkd_mn …"}),
+        )
+
+    def _number(self, column: str, text: str, error: type[InputError]) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise error(
+                self.place(column), found=f"'{text[:40]}'", wanted=Message("a number")
+            ) from None
+
+
+def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
     """Yield the rows of a CSV file that has at least these columns.
 
     Raises:
@@ -63,3 +119,9 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
             )
         for number, cells in enumerate(reader, start=2):
             yield CsvRow(path.name, number, {k: v or "" for k, v in cells.items() if k})
+
+
+def optional_rows(path: Path, columns: Sequence[str]) -> Iterator[CsvRow]:
+    """Yield the rows of a CSV file that a country may leave out."""
+    if path.is_file():
+        yield from csv_rows(path, columns)

@@ -11,8 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message
-from commonwatt.core.shipped import DATA
-from commonwatt.treasury.domain.accounts import AccountingEntry, AccountKind, BudgetAccount
+from commonwatt.core.shipped import DATA, ShippedCollection
+from commonwatt.treasury.domain.accounts import (
+    AccountingEntry,
+    AccountKind,
+    BudgetAccount,
+    GeneralLedger,
+)
 from commonwatt.treasury.domain.bonds.ladder import Tranche
 from commonwatt.treasury.domain.country import (
     BudgetLine,
@@ -23,9 +28,16 @@ from commonwatt.treasury.domain.country import (
     PublishedFigure,
 )
 from commonwatt.treasury.domain.errors import AccountError, BondError, CountryError, check_share
-from commonwatt.treasury.io.country.csvs import CsvRow, rows
+from commonwatt.treasury.io.country.csvs import CsvRow, csv_rows, optional_rows
+from commonwatt.treasury.io.country.publications import (
+    check_cells,
+    load_cash_windows,
+    load_stocks,
+    load_vintages,
+)
 
 SHIPPED = DATA / "treasury"
+COUNTRIES = ShippedCollection(SHIPPED, "*/country.toml")
 Share = Annotated[float, Field(ge=-1, le=1)]
 T = TypeVar("T", bound=BaseModel)
 
@@ -100,9 +112,12 @@ def load_country(name_or_path: str) -> Country:
         AccountError: The ledger does not balance or names an unknown fund.
         BondError: A tranche cannot exist.
     """
-    folder = _folder(name_or_path)
-    file = _read(folder / "country.toml")
+    folder = country_folder(name_or_path)
+    path = folder / "country.toml"
+    file = validate_document(path.name, CountryFile, read_toml(path, CountryError), CountryError)
     accounts = tuple(BudgetAccount(part.name, part.kind, part.programme) for part in file.accounts)
+    entries = _entries(folder / "ledger.csv", file.currency)
+    check_cells(folder / "cells.csv", file.currency, _ledger(accounts, entries))
     return Country(
         name=file.name,
         iso3=file.iso3,
@@ -115,52 +130,74 @@ def load_country(name_or_path: str) -> Country:
         gdp_vintage=file.gdp.vintage,
         reserves=file.reserves.opening if file.reserves else None,
         reserves_return=file.reserves.extra_return if file.reserves else 0.0,
-        lines=_lines(folder / "lines.csv", {account.name for account in accounts}),
+        lines=_lines(folder / "lines.csv", {account.name for account in accounts}, file.currency),
         accounts=accounts,
-        tranches=_tranches(folder / "tranches.csv"),
+        tranches=_tranches(folder / "tranches.csv", file.currency),
         issuance=tuple(file.debt.issuance),
         mix=_mix(folder / "issuance_mix.csv"),
         opening_revaluation=file.debt.opening_revaluation,
-        entries=_entries(folder / "ledger.csv"),
+        entries=entries,
         financing_share=file.debt.financing_share,
         ceiling=file.debt.ceiling,
         ceiling_programmes=tuple(file.debt.ceiling_programmes),
-        history=_history(folder / "history.csv"),
-        published=_published(folder / "published.csv"),
+        history=_history(folder / "history.csv", file.currency),
+        published=_published(folder / "published.csv", file.currency),
         guarantees=file.debt.guarantees,
-        quarters=_quarters(file.quarters),
+        quarters=tuple((part.income, part.expense) for part in file.quarters)
+        or ((0.25, 0.25),) * 4,
         fx_change=file.fx_change,
-        sources=_sources(folder / "sources.csv"),
+        sources={
+            row.text("source_id"): row.text("title")
+            for row in optional_rows(folder / "sources.csv", ["source_id", "title"])
+        },
+        stocks=load_stocks(folder, file.currency),
+        cash_windows=load_cash_windows(folder, file.currency),
+        vintages=load_vintages(folder, file.currency),
     )
+
+
+def _ledger(
+    accounts: tuple[BudgetAccount, ...], entries: tuple[AccountingEntry, ...]
+) -> GeneralLedger:
+    ledger = GeneralLedger(accounts)
+    for entry in entries:
+        ledger.post(entry)
+    return ledger
+
+
+def shipped_countries() -> tuple[str, ...]:
+    """Return the names of the countries that the program carries.
+
+    >>> shipped_countries()
+    ('finland', 'hongkong')
+    """
+    return COUNTRIES.names()
 
 
 def country_files(name_or_path: str) -> tuple[Path, ...]:
     """Return every file of a country folder that has a say, in order of name."""
-    folder = _folder(name_or_path)
+    folder = country_folder(name_or_path)
     return tuple(sorted(p for p in folder.iterdir() if p.suffix in {".toml", ".csv"}))
 
 
-def _folder(name_or_path: str) -> Path:
-    given = Path(name_or_path)
-    if given.is_file():
-        return given.parent
-    if given.is_dir():
-        return given
-    shipped = SHIPPED / name_or_path
-    if (shipped / "country.toml").is_file():
-        return shipped
-    known = sorted(p.parent.name for p in SHIPPED.glob("*/country.toml"))
+def country_folder(name_or_path: str) -> Path:
+    """Return the folder of a shipped country, of a path to a folder, or to its `country.toml`.
+
+    Raises:
+        CountryError: There is none.
+    """
+    path = COUNTRIES.find_or_path(name_or_path)
+    if path.is_file():
+        return path.parent
+    if path.is_dir():
+        return path
     raise CountryError(
         name_or_path,
         found=Message("no such country or folder"),
         wanted=Message(
-            "a folder with country.toml, or one of {names}", {"names": ", ".join(known)}
+            "a folder with country.toml, or one of {names}", {"names": ", ".join(COUNTRIES.names())}
         ),
     )
-
-
-def _read(path: Path) -> CountryFile:
-    return validate_document(path.name, CountryFile, read_toml(path, CountryError), CountryError)
 
 
 def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
@@ -187,13 +224,13 @@ def validate_document(
 def _faults(failure: ValidationError) -> Message:
     lines: list[str] = []
     for fault in failure.errors():
-        found = (
-            f" (found {fault['input']!r})" if isinstance(fault["input"], int | float | str) else ""
-        )
+        given = fault["input"]
+        shown = f" (found {given!r})" if isinstance(given, int | float | str) else ""
         dotted = ".".join(str(part) for part in fault["loc"])
-        lines.append(f"  {dotted}: {fault['msg']}{found}")
-    values = {"count": str(len(lines)), "faults": "\n".join(lines)}
-    return Message("{count} faults:\n{faults}", values)
+        lines.append(f"  {dotted}: {fault['msg']}{shown}")
+    return Message(
+        "{count} faults:\n{faults}", {"count": str(len(lines)), "faults": "\n".join(lines)}
+    )
 
 
 _LINE_COLUMNS = [
@@ -214,17 +251,21 @@ _LINE_COLUMNS = [
 ]
 
 
-def _lines(path: Path, accounts: set[str]) -> tuple[BudgetLine, ...]:
-    return tuple(_line(row, accounts) for row in rows(path, _LINE_COLUMNS))
+def _lines(path: Path, accounts: set[str], currency: str) -> tuple[BudgetLine, ...]:
+    return tuple(_line(row, accounts, currency) for row in csv_rows(path, _LINE_COLUMNS))
 
 
-def _line(row: CsvRow, accounts: set[str]) -> BudgetLine:
+def _line(row: CsvRow, accounts: set[str], currency: str) -> BudgetLine:
     kind, driver = row.text("kind"), row.text("driver")
-    _one_of(row, "kind", ("income", "expense", "transfer"))
-    _one_of(row, "driver", tuple(d.value for d in LineDriver))
+    _check_allowed(row, "kind", ("income", "expense", "transfer"))
+    _check_allowed(row, "driver", tuple(driver.value for driver in LineDriver))
     for column in ("fund", "pocket"):
         if row.text(column) and row.text(column) not in accounts:
-            _unknown_fund(row, column, accounts)
+            raise AccountError(
+                row.place(column),
+                found=Message("the fund or account “{name}”", {"name": row.text(column)}),
+                wanted=Message("one of {names}", {"names": ", ".join(sorted(accounts))}),
+            )
     for column in ("drift", "step", "norm"):
         check_share(row.place(column), row.number_or(column, 0.0), CountryError)
     return BudgetLine(
@@ -233,7 +274,7 @@ def _line(row: CsvRow, accounts: set[str]) -> BudgetLine:
         fund=row.text("fund"),
         pocket=row.text("pocket"),
         driver=LineDriver(driver),
-        amounts=_numbers(row, "amounts"),
+        amounts=row.amounts("amounts", currency),
         elasticity=row.number_or("elasticity", 1.0),
         drift=row.number_or("drift", 0.0),
         step=row.number_or("step", 0.0),
@@ -242,7 +283,7 @@ def _line(row: CsvRow, accounts: set[str]) -> BudgetLine:
     )
 
 
-def _one_of(row: CsvRow, column: str, allowed: tuple[str, ...]) -> None:
+def _check_allowed(row: CsvRow, column: str, allowed: tuple[str, ...]) -> None:
     if row.text(column) in allowed:
         return
     raise CountryError(
@@ -252,21 +293,7 @@ def _one_of(row: CsvRow, column: str, allowed: tuple[str, ...]) -> None:
     )
 
 
-def _unknown_fund(row: CsvRow, column: str, accounts: set[str]) -> None:
-    raise AccountError(
-        row.place(column),
-        found=Message("the fund or account “{name}”", {"name": row.text(column)}),
-        wanted=Message("one of {names}", {"names": ", ".join(sorted(accounts))}),
-    )
-
-
-def _numbers(row: CsvRow, column: str) -> tuple[float, ...]:
-    parts = [part for part in row.text(column).split(";") if part.strip()]
-    single = [CsvRow(row.file, row.number, {column: part}) for part in parts]
-    return tuple(part.number_in(column) for part in single)
-
-
-def _tranches(path: Path) -> tuple[Tranche, ...]:
+def _tranches(path: Path, currency: str) -> tuple[Tranche, ...]:
     columns = [
         "name",
         "programme",
@@ -277,10 +304,10 @@ def _tranches(path: Path) -> tuple[Tranche, ...]:
         "matures",
         "label",
     ]
-    return tuple(_tranche(row) for row in rows(path, columns))
+    return tuple(_tranche(row, currency) for row in csv_rows(path, columns))
 
 
-def _tranche(row: CsvRow) -> Tranche:
+def _tranche(row: CsvRow, currency: str) -> Tranche:
     coupon = row.number_in("coupon_share", BondError)
     check_share(row.place("coupon_share"), coupon, BondError)
     issued, matures = (int(row.number_in(c, BondError)) for c in ("issued", "matures"))
@@ -296,7 +323,7 @@ def _tranche(row: CsvRow) -> Tranche:
         name=row.text("name"),
         programme=row.text("programme"),
         currency=row.text("currency"),
-        amount=row.number_in("amount", BondError),
+        amount=row.amount_in("amount", currency, BondError),
         coupon=coupon,
         issued=issued,
         matures=matures,
@@ -306,7 +333,7 @@ def _tranche(row: CsvRow) -> Tranche:
 
 def _mix(path: Path) -> tuple[MixPart, ...]:
     columns = ["programme", "currency", "tenor", "share", "coupon_share", "label"]
-    parts = tuple(_mix_part(row) for row in rows(path, columns))
+    parts = tuple(_mix_part(row) for row in csv_rows(path, columns))
     total = sum(part.share for part in parts)
     if parts and abs(total - 1) > 1e-9:
         raise CountryError(
@@ -330,58 +357,53 @@ def _mix_part(row: CsvRow) -> MixPart:
     )
 
 
-def _entries(path: Path) -> tuple[AccountingEntry, ...]:
-    if not path.is_file():
-        return ()
-    found = list(rows(path, ["fiscal_year", "entry", "account", "amount", "source_id"]))
-    groups = groupby(found, key=lambda row: (row.text("fiscal_year"), row.text("entry")))
-    return tuple(_entry(year, memo, list(group)) for (year, memo), group in groups)
+def _entries(path: Path, currency: str) -> tuple[AccountingEntry, ...]:
+    columns = ["fiscal_year", "entry", "account", "amount", "source_id"]
+    rows = optional_rows(path, columns)
+    # The postings of an entry stand together in the file, so `groupby` needs no sort, and
+    # a sort would lose the order that the ledger is read in.
+    groups = groupby(rows, key=lambda row: (row.text("fiscal_year"), row.text("entry")))
+    return tuple(_entry(year, memo, list(group), currency) for (year, memo), group in groups)
 
 
-def _entry(year: str, memo: str, group: list[CsvRow]) -> AccountingEntry:
+def _entry(year: str, memo: str, group: list[CsvRow], currency: str) -> AccountingEntry:
     postings: dict[str, float] = {}
     for row in group:
-        name = row.text("account")
-        postings[name] = postings.get(name, 0.0) + row.number_in("amount", AccountError)
-    place = f"{group[0].place()}, {year}, {memo}"
-    return AccountingEntry(year, memo, postings, place)
+        account = row.text("account")
+        amount = row.amount_in("amount", currency, AccountError)
+        postings[account] = postings.get(account, 0.0) + amount
+    return AccountingEntry(year, memo, postings, f"{group[0].place()}, {year}, {memo}")
 
 
-def _history(path: Path) -> tuple[HistoryYear, ...]:
-    if not path.is_file():
-        return ()
+def _history(path: Path, currency: str) -> tuple[HistoryYear, ...]:
+    columns = ["fiscal_year", "debt", "gdp", "reserves", "source_id"]
     return tuple(
         HistoryYear(
             fiscal_year=row.text("fiscal_year"),
-            debt=row.number_in("debt") if row.text("debt") else None,
-            gdp=row.number_in("gdp") if row.text("gdp") else None,
-            reserves=row.number_in("reserves") if row.text("reserves") else None,
+            debt=row.amount("debt", currency),
+            gdp=row.amount("gdp", currency),
+            reserves=row.amount("reserves", currency),
             source=row.text("source_id"),
         )
-        for row in rows(path, ["fiscal_year", "debt", "gdp", "reserves", "source_id"])
+        for row in optional_rows(path, columns)
     )
 
 
-def _published(path: Path) -> tuple[PublishedFigure, ...]:
-    if not path.is_file():
-        return ()
-    return tuple(
-        PublishedFigure(
-            fiscal_year=row.text("fiscal_year"),
-            field=row.text("field"),
-            value=row.number_in("value"),
-            tolerance=row.number_in("tolerance"),
-            source=row.text("source_id"),
-        )
-        for row in rows(path, ["fiscal_year", "field", "value", "tolerance", "source_id"])
+def _published(path: Path, currency: str) -> tuple[PublishedFigure, ...]:
+    columns = ["fiscal_year", "field", "value", "tolerance", "source_id"]
+    return tuple(_figure(row, currency) for row in optional_rows(path, columns))
+
+
+def _figure(row: CsvRow, currency: str) -> PublishedFigure:
+    is_money = row.text("field").endswith(f"_{currency.lower()}_bn")
+
+    def read(column: str) -> float:
+        return row.amount_in(column, currency) if is_money else row.number_in(column)
+
+    return PublishedFigure(
+        fiscal_year=row.text("fiscal_year"),
+        field=row.text("field"),
+        value=read("value"),
+        tolerance=read("tolerance"),
+        source=row.text("source_id"),
     )
-
-
-def _quarters(parts: list[QuarterPart]) -> tuple[tuple[float, float], ...]:
-    return tuple((p.income, p.expense) for p in parts) or ((0.25, 0.25),) * 4
-
-
-def _sources(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    return {row.text("source_id"): row.text("title") for row in rows(path, ["source_id", "title"])}

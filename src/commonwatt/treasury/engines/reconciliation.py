@@ -1,0 +1,83 @@
+"""A published stock rolled forward by the published cash, beside the stock published later.
+
+Governments publish cash as "year to date" and now and then as a single month, so no window
+need run from one stock to the next. A window is a step between two month-ends that may be
+walked in either direction; the cash between two stocks is the shortest such walk. The
+later stock is the last that a walk reaches: a stock that no published cash leads to (an
+estimate of next year's) cannot be reconciled with anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from commonwatt.treasury.domain.publications import CashWindow, PublishedStock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """A stock rolled forward by cash, and the stock that was published; bn.
+
+    Args:
+        opening: The earlier stock.
+        claimed: The later stock, as published.
+        proceeds: Bond proceeds between them.
+        repayment: Principal repaid between them, positive.
+    """
+
+    opening: PublishedStock
+    claimed: PublishedStock
+    proceeds: float
+    repayment: float
+
+    @property
+    def rolled_forward(self) -> float:
+        """The opening stock, plus proceeds, less repayments."""
+        return self.opening.debt + (self.proceeds - self.repayment)
+
+    @property
+    def gap_share(self) -> float:
+        """Rolled less claimed, over claimed; revaluation of foreign bonds lies in it."""
+        return self.rolled_forward / self.claimed.debt - 1
+
+
+def reconcile(
+    stocks: Sequence[PublishedStock], windows: Sequence[CashWindow]
+) -> Reconciliation | None:
+    """Return the last two stocks that published cash connects; None where it connects none."""
+    ordered = sorted(stocks, key=lambda stock: stock.on, reverse=True)
+    for claimed, opening in combinations(ordered, 2):
+        walk = _walk(windows, claimed.month, opening.month)
+        if walk:
+            return Reconciliation(
+                opening=opening,
+                claimed=claimed,
+                proceeds=sum(sign * window.proceeds for sign, window in walk),
+                repayment=-sum(sign * window.repayment for sign, window in walk),
+            )
+    return None
+
+
+def _walk(
+    windows: Sequence[CashWindow], start: int | None, goal: int | None
+) -> list[tuple[int, CashWindow]]:
+    """Return the shortest walk back from `start` to `goal`, each window with its sign.
+
+    Empty where there is none, and for a stock within a month, which no window reaches.
+    """
+    if start is None or goal is None:
+        return []
+    walks: dict[int, list[tuple[int, CashWindow]]] = {start: []}
+    waiting = [start]
+    for month in waiting:  # grows as it is walked: breadth first, so the first walk is shortest
+        if month == goal:
+            return walks[month]
+        for window in windows:
+            steps = {window.last: (1, window.before), window.before: (-1, window.last)}
+            sign, neighbour = steps.get(month, (0, month))
+            if neighbour not in walks:
+                walks[neighbour] = [*walks[month], (sign, window)]
+                waiting.append(neighbour)
+    return []

@@ -1,0 +1,125 @@
+"""A country's published stocks, cash windows, vintages and cells, as its folder holds them.
+
+Every file may be absent: a country folder that somebody starts has `country.toml` and its
+lines, and grows as its sources are read.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.accounts import GeneralLedger
+from commonwatt.treasury.domain.errors import AccountError, CountryError
+from commonwatt.treasury.domain.publications import (
+    CashWindow,
+    ForecastVintage,
+    PublishedStock,
+    month_number,
+)
+from commonwatt.treasury.io.country.csvs import CsvRow, optional_rows
+
+_PERIOD = re.compile(r"(\d{4})-(\d{2})(?:\.\.(\d{4})-(\d{2}))?")
+# Published and posted amounts are rounded by different hands, to a tenth of a bn at worst.
+CELL_TOLERANCE = 0.051
+
+
+def load_stocks(folder: Path, currency: str) -> tuple[PublishedStock, ...]:
+    """Return the published stocks of debt."""
+    return tuple(
+        PublishedStock(on=_day(row), debt=row.amount_in("government_debts", currency))
+        for row in optional_rows(folder / "debt_stock.csv", ["date", "source_id"])
+    )
+
+
+def load_cash_windows(folder: Path, currency: str) -> tuple[CashWindow, ...]:
+    """Return the published bond cash, by window of months."""
+    rows = optional_rows(folder / "cash_flows.csv", ["period", "source_id"])
+    return tuple(_window(row, currency) for row in rows)
+
+
+def load_vintages(folder: Path, currency: str) -> tuple[ForecastVintage, ...]:
+    """Return past forecasts of reserves, in order of budget."""
+    columns = ["budget", "target_end_month", "source_id"]
+    vintages = [
+        ForecastVintage(
+            budget=row.text("budget"),
+            target=row.text("target_end_month"),
+            forecast=row.amount_in("forecast_reserves", currency),
+            outturn=row.amount("outturn", currency),
+            source=row.text("source_id"),
+        )
+        for row in optional_rows(folder / "vintages.csv", columns)
+    ]
+    return tuple(sorted(vintages, key=lambda vintage: vintage.budget))
+
+
+def check_cells(path: Path, currency: str, ledger: GeneralLedger) -> None:
+    """Raise unless the cells that were read agree with the entries that were posted.
+
+    `cells.csv` is what was read, one figure a row with its unit; `ledger.csv` is what was
+    made of it. The two are typed by hand, and only a comparison shows a slip in either.
+
+    Raises:
+        AccountError: A balance of a past year differs from its published cell.
+        UnitError: A cell's unit is no money of the country.
+    """
+    years = {entry.fiscal_year for entry in ledger.entries}
+    columns = ["period", "variable", "value", "unit", "source_id"]
+    for row in optional_rows(path, columns):
+        if row.text("period") in years and row.text("variable") in _POSTED:
+            _check_cell(row, currency, ledger)
+
+
+def _check_cell(row: CsvRow, currency: str, ledger: GeneralLedger) -> None:
+    published = row.amount_in("value", currency)
+    balances = ledger.balances(row.text("period"))
+    posted = {
+        "bond_proceeds": balances.proceeds,
+        "bond_repayment": -balances.repayment,
+        "balance_before_bonds": balances.before_bonds,
+        "consolidated_balance_after_bonds": balances.published,
+    }[row.text("variable")]
+    if abs(published - posted) <= CELL_TOLERANCE:
+        return
+    raise AccountError(
+        row.place("value"),
+        found=Message("{amount} bn", {"amount": f"{published:,.1f}"}),
+        wanted=Message("{amount} bn, as the ledger holds it", {"amount": f"{posted:,.1f}"}),
+    )
+
+
+_POSTED = (
+    "bond_proceeds",
+    "bond_repayment",
+    "balance_before_bonds",
+    "consolidated_balance_after_bonds",
+)
+
+
+def _day(row: CsvRow) -> date:
+    try:
+        return date.fromisoformat(row.text("date"))
+    except ValueError:
+        raise CountryError(
+            row.place("date"), found=row.text("date")[:40], wanted=Message("a date YYYY-MM-DD")
+        ) from None
+
+
+def _window(row: CsvRow, currency: str) -> CashWindow:
+    match = _PERIOD.fullmatch(row.text("period"))
+    if match is None:
+        raise CountryError(
+            row.place("period"),
+            found=row.text("period")[:40],
+            wanted=Message("months such as 2025-08 or 2025-04..2025-12"),
+        )
+    first_year, first, last_year, last = match.groups()
+    return CashWindow(
+        before=month_number(int(first_year), int(first)) - 1,
+        last=month_number(int(last_year or first_year), int(last or first)),
+        proceeds=row.amount_in("proceeds", currency),
+        repayment=row.amount_in("repayment", currency),
+    )

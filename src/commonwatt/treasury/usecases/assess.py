@@ -1,0 +1,88 @@
+"""What the rules say: `treasury assess`, a country or its inputs beside a rule table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from commonwatt.treasury.engines.projection import Projection, project
+from commonwatt.treasury.engines.rules.eu import adjust, is_eu_file, load_eu
+from commonwatt.treasury.engines.rules.signals import indicator_signals
+from commonwatt.treasury.io.country.folder import COUNTRIES
+from commonwatt.treasury.io.indicators import is_indicator_file, read_indicators
+from commonwatt.treasury.io.rules import load_rules
+from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.treasury.usecases.project import ceiling_row
+
+EU_PERIODS = (4, 7)  # Regulation (EU) 2024/1263, Articles 9 and 14: four years, seven if extended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessmentOptions:
+    """Who is judged, and against what.
+
+    Args:
+        rules: A rule table's name.
+        group: "advanced" or "emerging", for the MAC DSA.
+        capacity: "weak", "medium" or "strong", for the LIC DSF.
+        years: Years of the projection that are judged.
+        seed: Seed of stochastic tests.
+    """
+
+    rules: str
+    group: str = "advanced"
+    capacity: str = "strong"
+    years: int = 5
+    seed: int = 1
+
+
+def assessment_result(subject: str, weo: Path | None, options: AssessmentOptions) -> dict[str, Any]:
+    """Return the whole answer of `treasury assess`.
+
+    Args:
+        subject: A country, an indicators file, or a member state's inputs file; a shipped
+            country's name is that country, whatever lies in the folder.
+        weo: A WEO table, when `subject` is a code.
+        options: Rule table and groups.
+    """
+    table = load_rules(options.rules)
+    answer: dict[str, Any] = {
+        "subject": subject,
+        "rules": table.name,
+        "title": table.title,
+        "adopted_on": table.adopted_on.isoformat(),
+        "thresholds": {name: asdict(limit) for name, limit in table.thresholds.items()},
+    }
+    path = COUNTRIES.find_or_path(subject)
+    if is_eu_file(path):
+        inputs = load_eu(path)
+        steps = [adjust(inputs, table, years, seed=options.seed) for years in EU_PERIODS]
+        return answer | {"adjustments": [asdict(adjustment) for adjustment in steps]}
+    if is_indicator_file(path):
+        indicators, ceiling = read_indicators(path), None
+    else:
+        projection = project(open_country(subject, weo), years=options.years)
+        indicators, ceiling = projected_indicators(projection), ceiling_row(projection)
+    signals = indicator_signals(table, indicators, group=options.group, capacity=options.capacity)
+    return answer | {
+        "indicators": dict(indicators),
+        "signals": [asdict(signal) for signal in signals],
+        "own_ceiling": ceiling,
+    }
+
+
+def projected_indicators(projection: Projection) -> dict[str, float]:
+    """Return the indicators of rules that a projection holds."""
+    shares = [year.debt_share for year in projection.years]
+    # Bond proceeds are no revenue in any of the frameworks, whatever the country publishes.
+    deficits = [-year.balances.before_bonds / year.gdp for year in projection.years]
+    needs = [year.gross_financing_need / year.gdp for year in projection.years]
+    return {
+        "debt_gdp_share_start": shares[0],
+        "debt_gdp_share_end": shares[-1],
+        "debt_gdp_share_max": max(shares),
+        "debt_fall_a_year": (shares[0] - shares[-1]) / max(len(shares) - 1, 1),
+        "deficit_gdp_share_max": max(deficits),
+        "gfn_gdp_share_max": max(needs),
+    }

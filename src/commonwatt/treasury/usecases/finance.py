@@ -1,0 +1,107 @@
+"""Who pays for a compute centre: `treasury finance`, and what it does to a sovereign's debt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.country import Country
+from commonwatt.treasury.domain.errors import CentreError
+from commonwatt.treasury.engines.fan.shipped import load_macro, load_markets
+from commonwatt.treasury.engines.fan.summary import chance_rows, quantile_rows
+from commonwatt.treasury.engines.finance.books import public_need
+from commonwatt.treasury.engines.finance.finance_answer import finance_answer, simulate_life
+from commonwatt.treasury.engines.projection import project
+from commonwatt.treasury.io.centre import FinancingRoute, find_centre, load_centre
+from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.treasury.usecases.fan import FanOptions, draw_fan
+
+
+def centre_result(
+    centre_name: str | Path,
+    *,
+    target: float = 1.30,
+    country: str = "HKG",
+    paths: int = 8192,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Return the whole answer of `treasury finance`.
+
+    Args:
+        centre_name: The name of a shipped centre, or the path of a finance file.
+        target: Loan life cover ratio of the price table.
+        country: Whose shocks move demand, by ISO 3166 code.
+        paths: Paths of the guarantee calls.
+        seed: Seed of their chance.
+    """
+    centre = load_centre(find_centre(centre_name))
+    model = load_macro(country, load_markets("own", ("own", "", "", "")))
+    return finance_answer(centre, model, target=target, paths=paths, seed=seed)
+
+
+def sovereign_result(
+    centre_name: str | Path, sovereign: str, route: str, options: FanOptions
+) -> dict[str, Any]:
+    """Return what a centre does to a sovereign's debt path by one route, fan included.
+
+    Args:
+        centre_name: The name of a shipped centre, or the path of a finance file.
+        sovereign: Who pays; its currency must be the centre's.
+        route: "on-budget", "guarantee" or "ppp".
+        options: The fans; both paths draw the same chance.
+
+    Raises:
+        CentreError: The currencies differ.
+    """
+    path, country = find_centre(centre_name), open_country(sovereign)
+    centre = load_centre(path)
+    if centre.currency != country.currency:
+        raise CentreError(
+            path.name,
+            found=Message("amounts in {currency}", {"currency": centre.currency}),
+            wanted=Message("amounts in {currency}", {"currency": country.currency}),
+        )
+    need = public_need(simulate_life(centre), FinancingRoute(route))
+    return {"route": route} | funding_need_result(country, need, options)
+
+
+def funding_need_result(
+    country: Country, need: Mapping[int, float], options: FanOptions
+) -> dict[str, Any]:
+    """Return the debt path with and without a funding need, each with its fan.
+
+    Both fans draw the same chance, so their difference is the programme alone.
+
+    Args:
+        country: Who borrows.
+        need: Capital need in bn of the currency, by the calendar year in which the
+            fiscal year starts; financed by bonds of the country's mix.
+        options: The fans.
+    """
+    path_without = project(country, years=options.years)
+    path_with = project(country, years=options.years, extra_need=need)
+    fan_without, fan_with = (draw_fan(path, None, options) for path in (path_without, path_with))
+    money = country.money
+    return {
+        "country": country.name,
+        "currency": country.currency,
+        "debt_basis": path_with.treatment.basis.value,
+        "gdp_vintage": country.gdp_vintage,
+        "years": [
+            {
+                "fiscal_year": before.name,
+                money("need"): need.get(before.year, 0.0),
+                money("debt_without"): before.debt,
+                money("debt_with"): after.debt,
+                "debt_without_gdp_share": before.debt_share,
+                "debt_with_gdp_share": after.debt_share,
+            }
+            for before, after in zip(path_without.years, path_with.years, strict=True)
+        ],
+        "fan_without": quantile_rows(fan_without.inputs.names, fan_without.paths.debt),
+        "fan_with": quantile_rows(fan_with.inputs.names, fan_with.paths.debt),
+        "chances_without": chance_rows(fan_without.inputs, fan_without.paths),
+        "chances_with": chance_rows(fan_with.inputs, fan_with.paths),
+    }

@@ -1,0 +1,236 @@
+"""Where the debt goes: `treasury project`, accounts, bridge and ceiling as rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from commonwatt.treasury.domain.accounts import bridge
+from commonwatt.treasury.domain.country import Country, PublishedFigure
+from commonwatt.treasury.domain.debt import growth_for
+from commonwatt.treasury.domain.tables import Row
+from commonwatt.treasury.engines.comparison import comparison_rows
+from commonwatt.treasury.engines.projection import (
+    AccountingTreatment,
+    ProjectedYear,
+    Projection,
+    project,
+    quarterly_reserves,
+)
+from commonwatt.treasury.engines.reconciliation import reconcile
+from commonwatt.treasury.engines.track_record import forecast_record
+from commonwatt.treasury.io.country.weo import load_weo
+
+
+def projection_result(
+    country: Country,
+    *,
+    years: int | None = None,
+    treatment: AccountingTreatment | None = None,
+    compare: Path | None = None,
+) -> dict[str, Any]:
+    """Return the whole answer of `treasury project`; `compare` is a WEO table."""
+    projection = project(country, years=years, treatment=treatment)
+    answer: dict[str, Any] = {
+        "country": country.name,
+        "currency": country.currency,
+        "treatment": treatment_row(projection.treatment),
+        "years": year_rows(projection),
+        "history": history_rows(country),
+        "refinancing_share": refinancing_share(projection),
+        "published_checks": published_rows(projection),
+        "bridge": bridge_rows(projection, projection.years[0].name),
+        "quarters": quarter_rows(projection) if country.reserves is not None else [],
+        "ceiling": ceiling_row(projection),
+    }
+    if compare is not None:
+        answer["comparison"] = comparison_rows(projection, load_weo(compare))
+    return answer | publication_rows(country)
+
+
+def treatment_row(treatment: AccountingTreatment) -> Row:
+    """Return how the books are read, which every answer names."""
+    return {
+        "bonds_as_income": treatment.bonds_as_income,
+        "transfers_as_income": treatment.transfers_as_income,
+        "debt_basis": treatment.basis.value,
+        "programmes": list(treatment.programmes) or "all",
+    }
+
+
+def year_rows(projection: Projection) -> list[Row]:
+    """Return one row a year."""
+    return [_year_row(projection, year) for year in projection.years]
+
+
+def _year_row(projection: Projection, year: ProjectedYear) -> Row:
+    country, money = projection.country, projection.country.money
+    balances = year.balances
+    amounts: dict[str, float | None] = {
+        "gdp": year.gdp,
+        "debt": year.debt,
+        "gross_issuance": year.gross_issuance,
+        "redemption": year.redemption,
+        "interest": year.interest,
+        "gross_financing_need": year.gross_financing_need,
+        "primary_balance": year.primary_balance,
+        "reserves": year.reserves,
+        "reserves_less_debt": None if year.reserves is None else year.reserves - year.debt,
+        "balance_published": balances.published,
+        "balance_before_bonds": balances.before_bonds,
+        "balance_before_bonds_and_transfers": balances.before_bonds_and_transfers,
+        "balance_headline": projection.treatment.headline(balances),
+    }
+    row: Row = {"fiscal_year": year.name, "status": "projected"}
+    row |= {money(name): value for name, value in amounts.items()}
+    row["debt_gdp_share"] = year.debt_share
+    row["gross_financing_need_gdp_share"] = year.gross_financing_need / year.gdp
+    row["effective_interest_rate"] = year.interest / _debt_before_flows(year)
+    row["gdp_vintage"] = country.gdp_vintage
+    row["debt_basis"] = projection.treatment.basis.value
+    return row | {f"change_{k}_share": v for k, v in asdict(year.decomposition).items()}
+
+
+def _debt_before_flows(year: ProjectedYear) -> float:
+    # Interest is paid on what stood when the year began; a country without debt pays none
+    # on nothing, and its rate is then no number worth a fault.
+    flows = year.gross_issuance - year.redemption
+    return max(year.debt - flows, 1e-12)
+
+
+def history_rows(country: Country) -> list[Row]:
+    """Return one row for each published past year."""
+    money = country.money
+    return [
+        {
+            "fiscal_year": year.fiscal_year,
+            "status": "published or derived",
+            money("debt"): year.debt,
+            money("gdp"): year.gdp,
+            money("reserves"): year.reserves,
+            money("reserves_less_debt"): _difference(year.reserves, year.debt),
+            "debt_gdp_share": year.debt / year.gdp if year.debt is not None and year.gdp else None,
+            "source_id": year.source,
+        }
+        for year in country.history
+    ]
+
+
+def _difference(left: float | None, right: float | None) -> float | None:
+    return None if left is None or right is None else left - right
+
+
+def bridge_rows(projection: Projection, fiscal_year: str) -> list[Row]:
+    """Return the bridge of one year from the published balance to income less expense."""
+    money = projection.country.money
+    return [
+        {
+            "fiscal_year": fiscal_year,
+            "step": step.name,
+            money("amount"): step.amount,
+            money("level"): step.level,
+        }
+        for step in bridge(projection.ledger.balances(fiscal_year))
+    ]
+
+
+def quarter_rows(projection: Projection) -> list[Row]:
+    """Return cash at the end of each quarter."""
+    name = projection.country.money("reserves")
+    return [{"quarter": quarter, name: level} for quarter, level in quarterly_reserves(projection)]
+
+
+def refinancing_share(projection: Projection) -> float:
+    """Return redemptions over gross issuance of all years."""
+    gross = math.fsum(year.gross_issuance for year in projection.years)
+    return math.fsum(year.redemption for year in projection.years) / gross if gross else 0.0
+
+
+def published_rows(projection: Projection) -> list[Row]:
+    """Return each published figure beside the projection's, and whether it holds."""
+    years = {row["fiscal_year"]: row for row in year_rows(projection)}
+    checks = (_published_row(projection, years, f) for f in projection.country.published)
+    return [check for check in checks if check is not None]
+
+
+def _published_row(
+    projection: Projection, years: dict[str, Row], figure: PublishedFigure
+) -> Row | None:
+    if figure.field == "refinancing_share":
+        projected = refinancing_share(projection)
+    elif figure.fiscal_year in years:
+        projected = years[figure.fiscal_year][figure.field]
+    else:
+        return None
+    return {
+        "fiscal_year": figure.fiscal_year,
+        "field": figure.field,
+        "published": figure.value,
+        "projected": projected,
+        "tolerance": figure.tolerance,
+        "holds": abs(projected - figure.value) <= figure.tolerance,
+        "source_id": figure.source,
+    }
+
+
+def ceiling_row(projection: Projection) -> dict[str, Any] | None:
+    """Return the legal ceiling beside the path, or None where there is no ceiling."""
+    country, money = projection.country, projection.country.money
+    if country.ceiling is None:
+        return None
+    last = projection.years[-1]
+    return {
+        money("ceiling"): country.ceiling,
+        "fiscal_year": last.name,
+        money("debt"): last.debt,
+        money("headroom"): country.ceiling - last.debt,
+        "growth_at_which_ceiling_is_this_ratio": growth_for(
+            country.ceiling, last.debt_share, projection.years[0].gdp, len(projection.years) - 1
+        )
+        if len(projection.years) > 1
+        else None,
+        "first_breach": next(
+            (year.name for year in projection.years if year.debt > country.ceiling), None
+        ),
+    }
+
+
+def publication_rows(country: Country) -> dict[str, Any]:
+    """Return what a country's own publications say of each other, as far as it has any."""
+    money = country.money
+    rows: dict[str, Any] = {}
+    reconciliation = reconcile(country.stocks, country.cash_windows)
+    if reconciliation is not None:
+        rows["reconciliation"] = {
+            "opening_on": reconciliation.opening.on.isoformat(),
+            money("opening"): reconciliation.opening.debt,
+            money("proceeds"): reconciliation.proceeds,
+            money("repayment"): reconciliation.repayment,
+            money("rolled_forward"): reconciliation.rolled_forward,
+            "claimed_on": reconciliation.claimed.on.isoformat(),
+            money("claimed"): reconciliation.claimed.debt,
+            "gap_share": reconciliation.gap_share,
+        }
+    levels = {
+        year.fiscal_year: year.reserves - year.debt
+        for year in country.history
+        if year.reserves is not None and year.debt is not None
+    }
+    if levels:
+        rows[money("reserves_less_debt")] = levels
+    if country.vintages:
+        rows["track_record"] = forecast_record(country.vintages)
+        rows["vintages"] = [
+            {
+                "budget": vintage.budget,
+                "target": vintage.target,
+                money("forecast_reserves"): vintage.forecast,
+                money("outturn"): vintage.outturn,
+                "error_share": vintage.error_share,
+                "source_id": vintage.source,
+            }
+            for vintage in country.vintages
+        ]
+    return rows
