@@ -129,8 +129,8 @@ def plain_python(base: Workload) -> None:
 def peers(base: Workload) -> None:
     jobs, fleet = base.take(np.arange(2000)), uniform_fleet(20, 8)
     _, whole, _ = timed(jobs, fleet, "fifo")
-    ours = len(jobs) / whole
-    print(f"\nThe first 2,000 ITP jobs on 20 nodes of 8, FIFO: ours {ours:,.0f} jobs/s (whole)")
+    kernel_speed = len(jobs) / whole
+    print(f"\nThe first 2,000 ITP jobs on 20 nodes of 8, FIFO: {kernel_speed:,.0f} jobs/s (whole)")
     setup = ReplaySetup(
         workload=jobs,
         fleet=fleet,
@@ -142,13 +142,15 @@ def peers(base: Workload) -> None:
     began = time.process_time()
     replay_reference(setup)
     slow = len(jobs) / (time.process_time() - began)
-    print(f"SimPy twin   {slow:10,.0f} jobs/s; ours is {ours / slow:,.0f} times as fast")
+    print(f"SimPy        {slow:10,.0f} jobs/s; ours is {kernel_speed / slow:,.0f} times as fast")
     try:
         speed = accasim_speed(jobs, 20)
     except Exception as error:
         print(f"accasim      did not run here: {type(error).__name__}: {error}")
     else:
-        print(f"accasim      {speed:10,.0f} jobs/s; ours is {ours / speed:,.0f} times as fast")
+        print(
+            f"accasim      {speed:10,.0f} jobs/s; ours is {kernel_speed / speed:,.0f} times as fast"
+        )
 
 
 def accasim_speed(jobs: Workload, nodes: int) -> float:

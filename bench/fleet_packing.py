@@ -4,7 +4,7 @@
     python bench/fleet_packing.py default    one variant
 
 Prints unallocated GPU at 100 % and 130 % arrived load, ours and published, per policy
-and variant; then arrivals per CPU-second of each policy beside the slow twin's, as
+and variant; then arrivals per CPU-second of each policy beside the slow reference's, as
 the peer in the same run. Needs the shared data folder beside the checkout.
 """
 
@@ -56,7 +56,7 @@ def published(variant: str, policy: str, load: int) -> float:
     return 100.0 - float(frame[str(load)].cast(pl.Float64).mean())
 
 
-def ours(fleet, pods, policy: str) -> dict[int, float]:
+def packed_shares(fleet, pods, policy: str) -> dict[int, float]:
     """Return our mean unallocated GPU [%] over the seeds, by load."""
     shares: dict[int, list[float]] = {load: [] for load in LOADS}
     for seed in SEEDS:
@@ -71,15 +71,17 @@ def cells(fleet, chosen: list[str]) -> None:
     """Print a line per cell, then how many cells are inside the tolerance."""
     inside = total = 0
     started = time.process_time()
-    print(f"{'variant':12} {'policy':15} {'load %':>6} {'ours':>7} {'publ.':>7} {'diff':>6}")
+    print(
+        f"{'variant':12} {'policy':15} {'load %':>6} {'packed_shares':>7} {'publ.':>7} {'diff':>6}"
+    )
     for variant in chosen:
         pods = read_trace(OPENB / f"openb_pod_list_{variant}.csv.gz").workload
         for policy in PUBLISHED:
-            for load, found in ours(fleet, pods, policy).items():
+            for load, share in packed_shares(fleet, pods, policy).items():
                 wanted = published(variant, policy, load)
-                good = abs(found - wanted) <= TOLERANCE
+                good = abs(share - wanted) <= TOLERANCE
                 inside, total = inside + good, total + 1
-                numbers = f"{load:6d} {found:7.2f} {wanted:7.2f} {found - wanted:+6.2f}"
+                numbers = f"{load:6d} {share:7.2f} {wanted:7.2f} {share - wanted:+6.2f}"
                 print(f"{variant:12} {policy:15} {numbers} {'' if good else 'outside'}")
     runs = len(chosen) * len(PUBLISHED) * len(SEEDS)
     print(f"{inside} of {total} cells inside {TOLERANCE} points")
@@ -87,19 +89,19 @@ def cells(fleet, chosen: list[str]) -> None:
 
 
 def speed(fleet) -> None:
-    """Print arrivals per CPU-second on the default pods, best of five, and the twin's."""
+    """Print arrivals per CPU-second on the default pods, best of five, and the reference's."""
     pods = read_trace(OPENB / "openb_pod_list_default.csv.gz").workload
     scene = prepare_packing(fleet, pods, load=1.3, seed=42)
-    few = 40
-    order, draws = scene.order[:few].tolist(), scene.draws[:few].tolist()
+    arrivals = 40
+    order, draws = scene.order[:arrivals].tolist(), scene.draws[:arrivals].tolist()
     slow = partial(pack_reference, order=order, node_order=scene.node_order.tolist(), draws=draws)
-    print(f"\n{'policy':15} {'pods/CPU-s':>11} {'twin':>7} {'ratio':>8}")
+    print(f"\n{'policy':15} {'pods/CPU-s':>11} {'reference':>7} {'ratio':>8}")
     for name, policy in PLACES.items():
         run = partial(run_packing, scene, policy)
         run()
         fast = len(scene.order) / min(seconds(run) for _ in range(5))
-        twin = few / seconds(partial(slow, fleet, pods, name))
-        print(f"{name:15} {fast:11,.0f} {twin:7,.1f} {fast / twin:8,.0f}")
+        reference = arrivals / seconds(partial(slow, fleet, pods, name))
+        print(f"{name:15} {fast:11,.0f} {reference:7,.1f} {fast / reference:8,.0f}")
 
 
 def seconds(run) -> float:

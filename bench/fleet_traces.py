@@ -85,13 +85,13 @@ def main() -> None:
         for path in write_traces(Path(name), n):
             read = read_trace(path)  # the first reading also loads what polars loads lazily
             began = time.perf_counter()
-            ours = cpu_s(lambda path=path: read_trace(path))
+            reading_s = cpu_s(lambda path=path: read_trace(path))
             wall = time.perf_counter() - began
             alone = cpu_s(lambda path=path: polars_alone(path))
             slow = cpu_s(lambda path=path: python_csv(path)) if path.suffix != ".parquet" else 0.0
             print(
-                f"{path.name:12} {read.format:8} {n / ours:12,.0f} {wall:7.2f}"
-                f" {alone / ours:9.2f} {slow / ours:7.2f}"
+                f"{path.name:12} {read.format:8} {n / reading_s:12,.0f} {wall:7.2f}"
+                f" {alone / reading_s:9.2f} {slow / reading_s:7.2f}"
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:,.0f} MiB; x is speed against polars without checks, and csv.reader")

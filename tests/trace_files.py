@@ -105,6 +105,6 @@ def without_column(text: str, column: str, separator: str = ",") -> str:
 def written(folder: Path, name: str, content: str | bytes) -> Path:
     """Return the path of a new file with this content, packed where the name says so."""
     path = folder / name
-    data = content.encode() if isinstance(content, str) else content
-    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    packed = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(packed) if name.endswith(".gz") else packed)
     return path

@@ -25,7 +25,7 @@ def test_the_columns_that_tell_a_format_are_columns_of_its_row(name):
     assert {word.strip() for word in named} <= set(FORMATS[name].columns)
 
 
-@pytest.mark.parametrize("name", mapped.OURS.columns)
+@pytest.mark.parametrize("name", mapped.PLAIN_MAPPING.columns)
 def test_every_name_of_a_mapping_is_explained(name):
     assert f"`{name}`" in PAGE or f"`{name}_s`" in PAGE
 

@@ -54,20 +54,20 @@ JOBS = st.lists(
 )
 
 
-def check_same(found: Workload, jobs: list[Job]) -> None:
+def check_same(trace: Workload, jobs: list[Job]) -> None:
     """Compare with the obvious reading: sort by submission, count from the first."""
     order = sorted(range(len(jobs)), key=lambda i: jobs[i].submit_s)
     start = jobs[order[0]].submit_s
     wanted = [jobs[i] for i in order]
-    assert found.submit_ms.tolist() == [(job.submit_s - start) * 1000 for job in wanted]
-    assert found.runtime_ms.tolist() == [job.runtime_s * 1000 for job in wanted]
-    assert found.gpus.tolist() == [job.gpus for job in wanted]
-    assert [found.tenant_names[i] for i in found.tenant] == [job.tenant for job in wanted]
-    assert [found.user_names[i] for i in found.user] == [job.user for job in wanted]
+    assert trace.submit_ms.tolist() == [(job.submit_s - start) * 1000 for job in wanted]
+    assert trace.runtime_ms.tolist() == [job.runtime_s * 1000 for job in wanted]
+    assert trace.gpus.tolist() == [job.gpus for job in wanted]
+    assert [trace.tenant_names[i] for i in trace.tenant] == [job.tenant for job in wanted]
+    assert [trace.user_names[i] for i in trace.user] == [job.user for job in wanted]
     first_seen = tuple(dict.fromkeys(job.tenant for job in jobs))
-    assert found.tenant_names == first_seen
+    assert trace.tenant_names == first_seen
     for name in ("submit_ms", "runtime_ms", "estimate_ms", "cpu_milli", "memory_mib"):
-        assert getattr(found, name).dtype == np.int64
+        assert getattr(trace, name).dtype == np.int64
 
 
 def read(folder: Path, name: str, content: str) -> TraceRead:
@@ -84,15 +84,15 @@ def test_a_workload_survives_the_standard_workload_format(tmp_path, jobs, commen
         fields = [i, job.submit_s, job.wait_s, job.runtime_s, -1, -1, -1, job.gpus]
         fields += [job.limit_min * 60, -1, 1, users[job.user], numbers[job.tenant], 1, 1, 1, -1, -1]
         lines.append(wide.join(str(field) for field in fields))
-    found = read(tmp_path, "a.swf", "\n".join(lines) + "\n")
+    trace = read(tmp_path, "a.swf", "\n".join(lines) + "\n")
     renamed = [
         Job(**{**vars_of(job), "tenant": str(numbers[job.tenant]), "user": str(users[job.user])})
         for job in jobs
     ]
-    assert found.format == "swf"
-    check_same(found.workload, renamed)
+    assert trace.format == "swf"
+    check_same(trace.workload, renamed)
     limits = [job.limit_min for job in sorted(jobs, key=lambda job: job.submit_s)]
-    assert found.workload.estimate_ms.tolist() == [limit * 60_000 for limit in limits]
+    assert trace.workload.estimate_ms.tolist() == [limit * 60_000 for limit in limits]
 
 
 def vars_of(job: Job) -> dict[str, object]:
@@ -125,13 +125,13 @@ def test_a_workload_survives_slurm_accounting(tmp_path, jobs, with_steps, elapse
         if with_steps:
             parts[0] = f"{i}.batch"
             lines.append("|".join(str(part) for part in parts))
-    found = read(tmp_path, "a.txt", "\n".join(lines) + "\n")
-    check_same(found.workload, jobs)
+    trace = read(tmp_path, "a.txt", "\n".join(lines) + "\n")
+    check_same(trace.workload, jobs)
     wanted = sorted(jobs, key=lambda job: job.submit_s)
-    assert found.workload.cpu_milli.tolist() == [job.cpus * 1000 for job in wanted]
-    assert found.workload.memory_mib.tolist() == [job.memory_mib for job in wanted]
-    assert found.workload.estimate_ms.tolist() == [job.limit_min * 60_000 for job in wanted]
-    assert [gap.count for gap in found.dropped] == ([len(jobs)] if with_steps else [])
+    assert trace.workload.cpu_milli.tolist() == [job.cpus * 1000 for job in wanted]
+    assert trace.workload.memory_mib.tolist() == [job.memory_mib for job in wanted]
+    assert trace.workload.estimate_ms.tolist() == [job.limit_min * 60_000 for job in wanted]
+    assert [gap.count for gap in trace.dropped] == ([len(jobs)] if with_steps else [])
 
 
 def instant(seconds: int) -> str:
@@ -166,11 +166,11 @@ def test_a_workload_survives_a_table_of_our_names(tmp_path, jobs, packed, crlf):
     else:
         text = frame.write_csv()
         written(tmp_path, packed, "\ufeff" + text.replace("\n", "\r\n") if crlf else text)
-    found = read_trace(tmp_path / packed)
-    check_same(found.workload, jobs)
+    trace = read_trace(tmp_path / packed)
+    check_same(trace.workload, jobs)
     wanted = sorted(jobs, key=lambda job: job.submit_s)
-    assert found.workload.cpu_milli.tolist() == [job.cpus for job in wanted]
-    assert found.workload.estimate_ms.tolist() == [job.limit_min * 60_000 for job in wanted]
+    assert trace.workload.cpu_milli.tolist() == [job.cpus for job in wanted]
+    assert trace.workload.estimate_ms.tolist() == [job.limit_min * 60_000 for job in wanted]
 
 
 @SMALL

@@ -47,9 +47,9 @@ def digests(threads: int) -> str:
 
 
 def test_one_thread_and_two_give_the_same_bytes():
-    one, two = digests(1), digests(2)
-    assert one.count("\n") == len(TRACES)
-    assert one == two
+    single, double = digests(1), digests(2)
+    assert single.count("\n") == len(TRACES)
+    assert single == double
 
 
 @pytest.mark.parametrize("text", [ITP, OPENB, HELIOS, ACME, TABLE], ids=lambda text: text[:12])
@@ -62,12 +62,12 @@ def test_a_table_of_numbers_and_instants_reads_the_same_from_parquet(text, tmp_p
     zoned.write_parquet(tmp_path / "a.parquet")
     from_text, from_parquet = read_trace(path), read_trace(tmp_path / "a.parquet")
     assert from_text.format == from_parquet.format
-    wanted, found = from_text.workload, from_parquet.workload
-    assert found.submit_ms.tolist() == wanted.submit_ms.tolist()
-    assert found.runtime_ms.tolist() == wanted.runtime_ms.tolist()
-    assert found.gpus.tolist() == wanted.gpus.tolist()
-    assert found.gpu_type_names == wanted.gpu_type_names
-    assert found.origin == wanted.origin
+    wanted, read_back = from_text.workload, from_parquet.workload
+    assert read_back.submit_ms.tolist() == wanted.submit_ms.tolist()
+    assert read_back.runtime_ms.tolist() == wanted.runtime_ms.tolist()
+    assert read_back.gpus.tolist() == wanted.gpus.tolist()
+    assert read_back.gpu_type_names == wanted.gpu_type_names
+    assert read_back.origin == wanted.origin
 
 
 def test_philly_reads_the_same_from_parquet(tmp_path):

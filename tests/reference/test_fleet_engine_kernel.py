@@ -1,4 +1,4 @@
-"""The compiled kernel against its twin on SimPy, job for job."""
+"""The compiled kernel against the reference on SimPy, job for job."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def assert_same(setup: ReplaySetup) -> None:
 @pytest.mark.parametrize("order", ["fifo", "sjf", "priority"])
 @given(jobs=workloads(), fleet=fleets(), runtime=st.sampled_from(["oracle", "none"]))
 @settings(max_examples=25, deadline=None)
-def test_a_strict_queue_gives_the_twin_s_schedule(order, place, jobs, fleet, runtime):
+def test_a_strict_queue_gives_the_reference_s_schedule(order, place, jobs, fleet, runtime):
     setup = setup_of(jobs, fleet, parse_policy(order, place), runtime)
     assert can_be_fast(setup)
     assert_same(setup)
@@ -54,5 +54,5 @@ def test_a_strict_queue_gives_the_twin_s_schedule(order, place, jobs, fleet, run
 @pytest.mark.parametrize("order", ["fifo", "sjf", "priority"])
 @given(jobs=workloads(), fleet=fleets(), runtime=st.sampled_from(["oracle", "none"]))
 @settings(max_examples=40, deadline=None)
-def test_easy_backfill_gives_the_twin_s_schedule(order, place, jobs, fleet, runtime):
+def test_easy_backfill_gives_the_reference_s_schedule(order, place, jobs, fleet, runtime):
     assert_same(setup_of(jobs, fleet, parse_policy(order, place, "easy"), runtime))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from commonwatt.fleet.domain.policies import parse_policy
 from commonwatt.fleet.domain.policies.order.qssf import predict_ms
 from commonwatt.fleet.engines.simulator.predicted import (
-    _alike,
+    _pair_and_user_numbers,
     can_be_predicted,
     predictions,
     replay_predicted,
@@ -33,7 +33,7 @@ def with_length(jobs):
 @pytest.mark.parametrize("backfill", ["none", "easy"])
 @given(jobs=workloads(), fleet=fleets())
 @settings(max_examples=120, deadline=None)
-def test_rounds_of_the_kernel_settle_on_the_twin_s_schedule(backfill, jobs, fleet):
+def test_rounds_of_the_kernel_settle_on_the_reference_s_schedule(backfill, jobs, fleet):
     setup = setup_of(with_length(jobs), fleet, parse_policy("qssf", "consolidate", backfill))
     assert can_be_predicted(setup)
     fast, slow = replay_predicted(setup), replay_reference(setup)
@@ -46,10 +46,10 @@ def test_rounds_of_the_kernel_settle_on_the_twin_s_schedule(backfill, jobs, flee
 def test_a_prediction_is_the_law_written_plainly(jobs, ends):
     work = with_length(jobs)
     end_ms = np.array([ends.choice([-1, ends.randrange(30) * 1000]) for _ in range(len(work))])
-    found = predictions(work, _alike(work), end_ms)
+    predicted = predictions(work, _pair_and_user_numbers(work), end_ms)
     for job in range(len(work)):
         done = np.flatnonzero((end_ms >= 0) & (end_ms <= work.submit_ms[job]))
-        assert found[job] == predict_ms(
+        assert predicted[job] == predict_ms(
             int(work.user[job]), int(work.group[job]),
             users=work.user[done], groups=work.group[done], runtimes_ms=work.runtime_ms[done],
             default_ms=FIRST_GUESS_MS,

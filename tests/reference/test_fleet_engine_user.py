@@ -22,12 +22,12 @@ class ShortestFirst:
 @given(jobs=workloads(), fleet=fleets())
 @settings(max_examples=80, deadline=None)
 def test_first_in_first_out_in_python_is_the_kernel_s(jobs, fleet):
-    ours = simulate_user(jobs, fleet, Fifo())
-    assert ours.sha256 == simulate(jobs, fleet, parse_policy("fifo", "consolidate")).sha256
+    result = simulate_user(jobs, fleet, Fifo())
+    assert result.sha256 == simulate(jobs, fleet, parse_policy("fifo", "consolidate")).sha256
 
 
 @given(jobs=workloads(), fleet=fleets())
 @settings(max_examples=80, deadline=None)
 def test_shortest_first_in_python_is_the_kernel_s(jobs, fleet):
-    ours = simulate_user(jobs, fleet, ShortestFirst())
-    assert ours.sha256 == simulate(jobs, fleet, parse_policy("sjf", "consolidate")).sha256
+    result = simulate_user(jobs, fleet, ShortestFirst())
+    assert result.sha256 == simulate(jobs, fleet, parse_policy("sjf", "consolidate")).sha256

@@ -26,7 +26,7 @@ LINES = np.arange(1, 131)
 
 
 @cache
-def ours(variant: str, policy: str, seed: int, column: str) -> np.ndarray:
+def packed_shares(variant: str, policy: str, seed: int, column: str) -> np.ndarray:
     """Return our shares [%] at each 1 % of arrived load."""
     folder = shared_data("traces", "openb-gpu-2023")
     fleet = read_nodes(folder / "openb_node_list_gpu_node.csv.gz")
@@ -54,37 +54,41 @@ def published(name: str, variant: str, policy: str, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("policy", [*EXACT, "fgd"])
 @pytest.mark.parametrize("seed", [42, 51])
 def test_the_allocated_share_follows_the_published_run_to_its_last_digit(policy, seed):
-    found = ours("default", policy, seed, "allocated_gpu_share")
-    assert np.abs(found - published("allo", "default", policy, seed)).max() < 0.02
+    shares = packed_shares("default", policy, seed, "allocated_gpu_share")
+    assert np.abs(shares - published("allo", "default", policy, seed)).max() < 0.02
 
 
 @pytest.mark.parametrize("variant", ["cpu250", "gpushare40", "gpuspec33", "multigpu50"])
 @pytest.mark.parametrize("policy", EXACT)
 def test_every_kind_of_variant_follows_the_published_run_to_its_last_digit(variant, policy):
-    found = ours(variant, policy, 44, "allocated_gpu_share")
-    assert np.abs(found - published("allo", variant, policy, 44)).max() < 0.02
+    shares = packed_shares(variant, policy, 44, "allocated_gpu_share")
+    assert np.abs(shares - published("allo", variant, policy, 44)).max() < 0.02
 
 
 @pytest.mark.parametrize("policy", [*EXACT, "fgd"])
 def test_the_fragmented_share_follows_the_published_run(policy):
-    found = ours("default", policy, 42, "fragmented_gpu_share")
-    assert np.abs(found - published("frag", "default", policy, 42)).max() < 0.02
+    shares = packed_shares("default", policy, 42, "fragmented_gpu_share")
+    assert np.abs(shares - published("frag", "default", policy, 42)).max() < 0.02
 
 
 @pytest.mark.parametrize("policy", [*NAMES])
 @pytest.mark.parametrize("line", [100, 130])
 def test_the_mean_over_ten_seeds_is_within_a_third_of_a_point(policy, line):
     column = "allocated_gpu_share"
-    found = np.mean([ours("default", policy, seed, column)[line - 1] for seed in range(42, 52)])
+    shares = np.mean(
+        [packed_shares("default", policy, seed, column)[line - 1] for seed in range(42, 52)]
+    )
     wanted = np.mean(
         [published("allo", "default", policy, seed)[line - 1] for seed in range(42, 52)]
     )
-    assert abs(found - wanted) <= 0.3
+    assert abs(shares - wanted) <= 0.3
 
 
 @pytest.mark.parametrize("variant", ["cpu250", "gpuspec33"])
 def test_fgd_stays_close_where_published_float_sums_break_ties(variant):
     seeds = (42, 43, 44, 45)
-    found = np.mean([ours(variant, "fgd", seed, "allocated_gpu_share")[-1] for seed in seeds])
+    shares = np.mean(
+        [packed_shares(variant, "fgd", seed, "allocated_gpu_share")[-1] for seed in seeds]
+    )
     wanted = np.mean([published("allo", variant, "fgd", seed)[-1] for seed in seeds])
-    assert abs(found - wanted) <= 0.3
+    assert abs(shares - wanted) <= 0.3

@@ -54,10 +54,10 @@ def test_an_openb_list_fits_its_nodes_but_for_some_pods_of_given_types(variant):
         )
     }
 
-    def has_a_node(mask, *asked):
+    def has_a_node(mask, *amounts):
         names = [name for bit, name in enumerate(jobs.gpu_type_names) if mask >> bit & 1]
         return any(
-            all(ask <= most for ask, most in zip(asked, sizes, strict=True))
+            all(amount <= most for amount, most in zip(amounts, sizes, strict=True))
             for kind, *sizes in nodes
             if kind in names or not names
         )
@@ -88,11 +88,11 @@ def test_the_fast_openb_reader_agrees_with_a_slow_one(variant):
     ]
     assert jobs.runtime_ms.tolist() == ([run * 1000 for run in runs] or [0] * len(rows))
     types = [frozenset(filter(None, row.get("gpu_spec", "").split("|"))) for row in rows]
-    found = [
+    type_sets = [
         frozenset(name for bit, name in enumerate(jobs.gpu_type_names) if mask >> bit & 1)
         for mask in jobs.gpu_types.tolist()
     ]
-    assert found == types
+    assert type_sets == types
 
 
 @pytest.mark.parametrize(("name", "nodes"), [("all_node", 1523), ("gpu_node", 1213)])

@@ -36,46 +36,50 @@ def explained(jobs, fleet, job_id, *names, **options):
     ],
 )
 def test_each_stretch_of_the_wait_has_its_reason(jobs, nodes, job_id, reasons):
-    told = explained(jobs, uniform_fleet(nodes, 8), job_id)
-    assert [stretch.reason for stretch in told.stretches] == reasons
+    explanation = explained(jobs, uniform_fleet(nodes, 8), job_id)
+    assert [interval.reason for interval in explanation.intervals] == reasons
 
 
 def test_stretches_cover_the_wait_without_gaps():
     jobs = workload([0, 0, 1, 2], [5, 9, 9, 9], [4, 4, 8, 4])
-    told = explained(jobs, uniform_fleet(1, 8), "3")
-    edges = [stretch.from_ms for stretch in told.stretches] + [told.stretches[-1].until_ms]
+    explanation = explained(jobs, uniform_fleet(1, 8), "3")
+    edges = [interval.from_ms for interval in explanation.intervals] + [
+        explanation.intervals[-1].until_ms
+    ]
     assert edges == [2000, 5000, 9000, 18000]
 
 
 def test_a_preempted_job_says_so():
     priority = np.array([0, 1], np.int32)
     jobs = workload([0, 2], [10, 3], [8, 8], priority=priority)
-    told = explained(jobs, uniform_fleet(1, 8), "0", "priority", "first-fit", "none", "priority")
-    assert [stretch.reason for stretch in told.stretches] == [QueueReason.PREEMPTED]
+    explanation = explained(
+        jobs, uniform_fleet(1, 8), "0", "priority", "first-fit", "none", "priority"
+    )
+    assert [interval.reason for interval in explanation.intervals] == [QueueReason.PREEMPTED]
 
 
 def test_a_tenant_without_quota_left_says_so():
     jobs = workload([0, 1], [10, 10], [4, 4], tenant_names=("a",))
-    told = explained(jobs, uniform_fleet(1, 8), "1", quotas={"a": 4}, borrow=False)
-    assert [stretch.reason for stretch in told.stretches] == [QueueReason.QUOTA_USED]
+    explanation = explained(jobs, uniform_fleet(1, 8), "1", quotas={"a": 4}, borrow=False)
+    assert [interval.reason for interval in explanation.intervals] == [QueueReason.QUOTA_USED]
 
 
 def test_blockers_are_the_jobs_that_held_the_gpus():
     jobs = workload([0, 0, 1], [3600, 1800, 10], [6, 2, 8])
-    told = explained(jobs, uniform_fleet(1, 8), "2")
-    assert [blocker.job_id for blocker in told.blockers] == ["0", "1"]
-    assert told.blockers[0].gpu_hours == pytest.approx(6 * 3599 / 3600)
+    explanation = explained(jobs, uniform_fleet(1, 8), "2")
+    assert [blocker.job_id for blocker in explanation.blockers] == ["0", "1"]
+    assert explanation.blockers[0].gpu_hours == pytest.approx(6 * 3599 / 3600)
 
 
 def test_remedies_are_simulated_and_the_best_comes_first():
     jobs = workload([0, 1, 2], [10, 10, 1], [6, 4, 2])
-    told = explained(jobs, uniform_fleet(1, 8), "2")
-    assert told.queue_delay_s == 8
-    best = {remedy.change.text: remedy.saved_s for remedy in told.remedies}
+    explanation = explained(jobs, uniform_fleet(1, 8), "2")
+    assert explanation.queue_delay_s == 8
+    best = {remedy.change.text: remedy.saved_s for remedy in explanation.remedies}
     assert best["EASY backfill"] == 8
     assert best["top priority"] == 8
-    assert [r.queue_delay_s for r in told.remedies] == sorted(
-        r.queue_delay_s for r in told.remedies
+    assert [r.queue_delay_s for r in explanation.remedies] == sorted(
+        r.queue_delay_s for r in explanation.remedies
     )
 
 

@@ -99,8 +99,8 @@ def test_shortest_remaining_time_displaces_a_longer_job_that_then_goes_on():
 def test_attained_service_lets_a_new_job_displace_one_past_its_first_level():
     hour = 3600
     jobs = workload([0, 60], [2 * hour, 600], [8, 8])
-    told = starts(jobs, "las", "first-fit", "none", "priority")
-    assert told == [0, hour // 8]
+    start_times = starts(jobs, "las", "first-fit", "none", "priority")
+    assert start_times == [0, hour // 8]
 
 
 def test_priority_preemption_stops_no_more_than_it_needs():

@@ -26,9 +26,9 @@ def trace(tmp_path):
 
 
 def _run(capsys, *arguments):
-    code = run_main(root, [str(one) for one in arguments])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    code = run_main(root, [str(argument) for argument in arguments])
+    streams = capsys.readouterr()
+    return code, streams.out, streams.err
 
 
 def _json(capsys, *arguments):
@@ -84,10 +84,10 @@ def test_a_sweep_is_the_same_on_one_and_two_processes(capsys, trace):
         "fleet", "sweep", "--trace", trace, "--nodes", 1, "--gpus-per-node", 8,
         "--axis", "nodes=1,2", "--axis", "policy=fifo,sjf",
     )  # fmt: skip
-    one = _json(capsys, *common, "--workers", 1)
-    two = _json(capsys, *common, "--workers", 2)
-    assert one == two
-    assert [row["nodes"] for row in one["rows"]] == ["1", "1", "2", "2"]
+    on_one = _json(capsys, *common, "--workers", 1)
+    on_two = _json(capsys, *common, "--workers", 2)
+    assert on_one == on_two
+    assert [row["nodes"] for row in on_one["rows"]] == ["1", "1", "2", "2"]
 
 
 def test_explain_names_who_was_in_the_way(capsys, trace):
@@ -112,12 +112,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("options", "code", "said"), BAD)
-def test_a_bad_option_is_refused_with_what_would_do(capsys, trace, options, code, said):
-    found, out, err = _run(capsys, "fleet", "simulate", "--trace", trace, *options)
+@pytest.mark.parametrize(("options", "code", "message"), BAD)
+def test_a_bad_option_is_refused_with_what_would_do(capsys, trace, options, code, message):
+    exit_code, out, err = _run(capsys, "fleet", "simulate", "--trace", trace, *options)
     assert out == ""
-    assert said in err
-    assert found in {code, 20, 22}
+    assert message in err
+    assert exit_code in {code, 20, 22}
 
 
 def test_quotas_come_from_a_table(capsys, tmp_path):
@@ -143,25 +143,25 @@ def test_the_arrived_load_protocol_says_what_stays_free(capsys):
 
 
 def test_a_trace_is_described_without_machines(capsys, trace):
-    (found,) = _json(capsys, "fleet", "describe", "--trace", trace)["traces"]
-    assert found["format"] == "swf"
-    assert found["summary"]["gpu_hours"] == pytest.approx((16 * 3600 + 4 * 600 + 2 * 60) / 3600)
+    (described,) = _json(capsys, "fleet", "describe", "--trace", trace)["traces"]
+    assert described["format"] == "swf"
+    assert described["summary"]["gpu_hours"] == pytest.approx((16 * 3600 + 4 * 600 + 2 * 60) / 3600)
 
 
 def test_a_trace_of_requests_is_described_by_its_rates(capsys):
     path = shared_data("traces", "mooncake-2024", "mooncake_synthetic.parquet")
-    (found,) = _json(capsys, "fleet", "describe", "--trace", path)["traces"]
-    assert found["requests"]["requests"] == 3993
-    assert 0 < found["requests"]["shared_block_share"] < 1
+    (described,) = _json(capsys, "fleet", "describe", "--trace", path)["traces"]
+    assert described["requests"]["requests"] == 3993
+    assert 0 < described["requests"]["shared_block_share"] < 1
 
 
 def test_a_policy_of_the_users_own_runs_by_its_file(capsys, trace, tmp_path):
     code = "class Last:\n    def order(self, waiting, now_s):\n        return list(waiting)[::-1]\n"
     (tmp_path / "mine.py").write_text(code, encoding="utf-8")
     common = ("fleet", "simulate", "--trace", trace, "--nodes", 1, "--gpus-per-node", 8)
-    own = _json(capsys, *common, "--order", f"{tmp_path / 'mine.py'}:Last")
-    assert own["jobs_finished"] == 4
-    assert own["mean_queue_delay_s"] < _json(capsys, *common)["mean_queue_delay_s"]
+    users = _json(capsys, *common, "--order", f"{tmp_path / 'mine.py'}:Last")
+    assert users["jobs_finished"] == 4
+    assert users["mean_queue_delay_s"] < _json(capsys, *common)["mean_queue_delay_s"]
 
 
 @pytest.mark.parametrize("name", ["mine.py:None_such", "nowhere.py:Last", "broken.py:Last"])

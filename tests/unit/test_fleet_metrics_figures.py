@@ -79,8 +79,8 @@ def test_shares_of_gpus_draw_their_share_of_the_step_to_busy_power():
 
 def test_energy_by_site_adds_up_to_the_total():
     fleet = uniform_fleet(4, 8)
-    other = replace(SINGLE_SITE, name="other", pue=1.1)
-    fleet = replace(fleet, sites=(SINGLE_SITE, other), site=np.array([0, 0, 1, 1], np.int32))
+    second_site = replace(SINGLE_SITE, name="other", pue=1.1)
+    fleet = replace(fleet, sites=(SINGLE_SITE, second_site), site=np.array([0, 0, 1, 1], np.int32))
     rng = np.random.default_rng(5)
     jobs = workload(rng.integers(0, 9000, 60), rng.integers(1, 7000, 60), rng.integers(1, 17, 60))
     _, figures = simulated(jobs, fleet)

@@ -28,19 +28,19 @@ SHARE, ONE, TWO, CPU = (
 def state(*nodes: list[int], cpu: list[int] | None = None):
     """Return nodes whose GPUs have so much free, without types or tenants."""
     machines = fleet([len(free) for free in nodes], cpu=cpu)
-    found = idle_nodes(machines, np.ones((1, len(nodes)), np.bool_))
+    nodes_now = idle_nodes(machines, np.ones((1, len(nodes)), np.bool_))
     for node, free in enumerate(nodes):
         for gpu, left in enumerate(free):
             if left < 1000:
                 used = PlacementRequest(0, 0, 1, 1000 - left, 0)
-                apply_request(used, found, node, np.array([gpu], np.int64), 1)
+                apply_request(used, nodes_now, node, np.array([gpu], np.int64), 1)
     usual = typical_demand(jobs((1, 400), (1, 1000), (1, 1000), (2, 1000)), machines)
-    return found, usual
+    return nodes_now, usual
 
 
 def place(policy: str, request: PlacementRequest, *nodes: list[int], cpu: list[int] | None = None):
-    found, usual = state(*nodes, cpu=cpu)
-    return choose(PLACES[policy], request, found, usual, draws=(0.99, 0.99))
+    nodes_now, usual = state(*nodes, cpu=cpu)
+    return choose(PLACES[policy], request, nodes_now, usual, draws=(0.99, 0.99))
 
 
 def test_first_fit_takes_the_first_node_with_room():
@@ -70,12 +70,12 @@ def test_gpu_packing_prefers_a_shared_gpu_then_a_used_node_then_a_free_one():
 
 
 def test_gpu_clustering_joins_jobs_of_the_same_kind():
-    found, usual = state([1000] * 4, [1000] * 4, [1000] * 4)
-    apply_request(ONE, found, 1, np.array([0], np.int64), 1)
-    apply_request(TWO, found, 2, np.array([0, 1], np.int64), 1)
-    assert choose(PLACES["gpu-clustering"], TWO, found, usual) == (2, (2, 3))
-    assert choose(PLACES["gpu-clustering"], ONE, found, usual) == (1, (1,))
-    assert choose(PLACES["gpu-clustering"], SHARE, found, usual) == (0, (0,))
+    nodes_now, usual = state([1000] * 4, [1000] * 4, [1000] * 4)
+    apply_request(ONE, nodes_now, 1, np.array([0], np.int64), 1)
+    apply_request(TWO, nodes_now, 2, np.array([0, 1], np.int64), 1)
+    assert choose(PLACES["gpu-clustering"], TWO, nodes_now, usual) == (2, (2, 3))
+    assert choose(PLACES["gpu-clustering"], ONE, nodes_now, usual) == (1, (1,))
+    assert choose(PLACES["gpu-clustering"], SHARE, nodes_now, usual) == (0, (0,))
 
 
 def test_consolidate_fills_the_used_node_and_keeps_free_ones_whole():
@@ -92,23 +92,23 @@ def test_fgd_gives_a_share_to_the_gpu_that_no_whole_job_could_use():
 
 @pytest.mark.parametrize("policy", sorted(PLACES))
 def test_every_policy_leaves_a_job_without_room_and_the_state_as_it_was(policy):
-    found, usual = state([1000, 300], [500])
-    before = [column.copy() for column in found]
-    assert choose(PLACES[policy], TWO, found, usual) is None
-    choose(PLACES[policy], SHARE, found, usual)
-    assert all((a == b).all() for a, b in zip(before, found, strict=True))
+    nodes_now, usual = state([1000, 300], [500])
+    before = [column.copy() for column in nodes_now]
+    assert choose(PLACES[policy], TWO, nodes_now, usual) is None
+    choose(PLACES[policy], SHARE, nodes_now, usual)
+    assert all((a == b).all() for a, b in zip(before, nodes_now, strict=True))
 
 
 @pytest.mark.parametrize("policy", sorted(PLACES))
 def test_giving_back_what_was_taken_restores_the_state(policy):
-    found, usual = state([1000, 1000], [500, 1000], cpu=[4, 4])
-    before = [column.copy() for column in found]
+    nodes_now, usual = state([1000, 1000], [500, 1000], cpu=[4, 4])
+    before = [column.copy() for column in nodes_now]
     for request in (SHARE, TWO, CPU):
-        choice = choose(PLACES[policy], request, found, usual)
+        choice = choose(PLACES[policy], request, nodes_now, usual)
         picked = np.array(choice.gpus, np.int64)
-        apply_request(request, found, choice.node, picked, 1)
-        apply_request(request, found, choice.node, picked, -1)
-        assert all((a == b).all() for a, b in zip(before, found, strict=True))
+        apply_request(request, nodes_now, choice.node, picked, 1)
+        apply_request(request, nodes_now, choice.node, picked, -1)
+        assert all((a == b).all() for a, b in zip(before, nodes_now, strict=True))
 
 
 def test_a_job_may_use_only_nodes_of_its_gpu_types_and_tenant():

@@ -52,22 +52,24 @@ def test_every_job_arrives_once_before_any_arrives_twice():
 
 
 def test_too_much_demand_loses_jobs_until_it_is_at_the_load():
-    asks = jobs(*[(1, 1000)] * 10)
-    order, _ = draw_arrivals(fleet([4]), asks, load=1.0, seed=3)
+    requests = jobs(*[(1, 1000)] * 10)
+    order, _ = draw_arrivals(fleet([4]), requests, load=1.0, seed=3)
     assert len(set(order.tolist())) == 4
 
 
 def test_the_order_of_nodes_is_a_permutation_that_the_seed_moves():
-    machines, asks = fleet([1] * 20), jobs((1, 1000))
-    first = draw_arrivals(machines, asks, load=1.0, seed=1).node_order.tolist()
-    other = draw_arrivals(machines, asks, load=1.0, seed=2).node_order.tolist()
+    machines, requests = fleet([1] * 20), jobs((1, 1000))
+    first = draw_arrivals(machines, requests, load=1.0, seed=1).node_order.tolist()
+    second = draw_arrivals(machines, requests, load=1.0, seed=2).node_order.tolist()
     assert sorted(first) == list(range(20))
-    assert first != other
+    assert first != second
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
-    machines, asks = busy_scene(1)
-    runs = [place_arrived_load(machines, asks, "fgd", load=1.2, seed=seed) for seed in (4, 4, 5)]
+    machines, requests = busy_scene(1)
+    runs = [
+        place_arrived_load(machines, requests, "fgd", load=1.2, seed=seed) for seed in (4, 4, 5)
+    ]
     digests = [run.result_sha256 for run in runs]
     assert digests[0] == digests[1] != digests[2]
 
@@ -82,11 +84,11 @@ def test_the_curve_ends_at_the_shares_of_the_result():
 
 
 def test_a_users_own_policy_runs_like_a_built_in_one():
-    machines, asks = busy_scene(2)
-    mine = place_arrived_load(machines, asks, MyFirstFit(), load=1.3, seed=6)
-    ours = place_arrived_load(machines, asks, "first-fit", load=1.3, seed=6)
-    assert mine.trail.node.tolist() == ours.trail.node.tolist()
-    assert mine.trail.fragmented[-1] > 0
+    machines, requests = busy_scene(2)
+    by_user = place_arrived_load(machines, requests, MyFirstFit(), load=1.3, seed=6)
+    built_in = place_arrived_load(machines, requests, "first-fit", load=1.3, seed=6)
+    assert by_user.trail.node.tolist() == built_in.trail.node.tolist()
+    assert by_user.trail.fragmented[-1] > 0
 
 
 def test_a_users_policy_that_names_a_full_node_is_told_so():
@@ -111,8 +113,8 @@ def test_a_workload_without_gpu_jobs_cannot_reach_a_load():
 
 
 def test_a_lost_gpu_share_is_noticed():
-    machines, asks = busy_scene(3)
-    scene = prepare_packing(machines, asks, load=1.0, seed=1)
+    machines, requests = busy_scene(3)
+    scene = prepare_packing(machines, requests, load=1.0, seed=1)
     end, trail = run_packing(scene, PLACES["fgd"])
     check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)
     end.gpu_milli[0, 0] -= 1

@@ -73,11 +73,11 @@ def test_a_format_is_known_by_its_content(name, tmp_path):
 @pytest.mark.parametrize("name", FILES)
 def test_a_forced_format_reads_the_same_as_a_found_one(name, tmp_path):
     path = written(tmp_path, "anything", FILES[name])
-    found, forced = read_trace(path), read_trace(path, format=name)
-    assert found.sha256 == forced.sha256
-    assert found.notes == forced.notes
-    if found.jobs is not None:
-        assert found.jobs.submit_ms.tolist() == forced.workload.submit_ms.tolist()
+    detected, forced = read_trace(path), read_trace(path, format=name)
+    assert detected.sha256 == forced.sha256
+    assert detected.notes == forced.notes
+    if detected.jobs is not None:
+        assert detected.jobs.submit_ms.tolist() == forced.workload.submit_ms.tolist()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -225,8 +225,8 @@ def test_a_philly_attempt_through_the_end_of_summer_time_is_an_hour_longer(tmp_p
     through = [attempt("2017-11-05 00:30:00", "2017-11-05 03:30:00")]
     within = [attempt("2017-11-05 01:50:00", "2017-11-05 01:10:00")]
     jobs = [philly_job(attempts=through), philly_job(attempts=within)]
-    found = read_trace(written(tmp_path, "a", philly_log(*jobs))).workload
-    assert found.runtime_ms.tolist() == [4 * 3_600_000, 20 * 60_000]
+    jobs_read = read_trace(written(tmp_path, "a", philly_log(*jobs))).workload
+    assert jobs_read.runtime_ms.tolist() == [4 * 3_600_000, 20 * 60_000]
 
 
 def test_what_the_philly_log_allows_to_be_missing_is_counted(tmp_path):
@@ -403,29 +403,29 @@ def test_what_was_left_out_is_said_in_both_languages_and_in_json(tmp_path):
         "Rows left out: 1, the first being row 2: the job had not ended",
         "Times are kept on the cluster's own wall clock.",
     ]
-    assert read.sentences("zh-Hant")[0] == "略去 1 列，首見於第 2 列：作業尚未結束"
-    told = json.loads(json.dumps(read.as_dict()))
-    assert (told["format"], told["jobs"], told["sha256"]) == ("helios", 1, read.sha256)
+    assert read.sentences("zh-Hant")[0] == "略去 1 列，首見於第 2 列：任務尚未結束"
+    summary = json.loads(json.dumps(read.as_dict()))
+    assert (summary["format"], summary["jobs"], summary["sha256"]) == ("helios", 1, read.sha256)
     gap = {"reason": "the job had not ended", "rows": 1, "first_rows": [2]}
-    assert told["dropped"] == [gap]
+    assert summary["dropped"] == [gap]
 
 
 def test_requests_are_summarised(tmp_path):
-    found = read_trace(written(tmp_path, "a", MOONCAKE)).requests
-    assert (found.requests, found.span_s) == (2, 27.482)
-    assert found.prompt_tokens[0.99] == 6755
-    assert found.shared_block_share == pytest.approx(1 - 4 / 6)
-    assert found.peak_rps == pytest.approx(2 / 60)
-    told = json.loads(json.dumps(found.as_dict()))
-    assert (told["requests"], told["span_s"]) == (2, 27.482)
-    assert told["prompt_tokens"] == {"0.5": 6755, "0.9": 6755, "0.99": 6755}
+    requests = read_trace(written(tmp_path, "a", MOONCAKE)).requests
+    assert (requests.requests, requests.span_s) == (2, 27.482)
+    assert requests.prompt_tokens[0.99] == 6755
+    assert requests.shared_block_share == pytest.approx(1 - 4 / 6)
+    assert requests.peak_rps == pytest.approx(2 / 60)
+    summary = json.loads(json.dumps(requests.as_dict()))
+    assert (summary["requests"], summary["span_s"]) == (2, 27.482)
+    assert summary["prompt_tokens"] == {"0.5": 6755, "0.9": 6755, "0.99": 6755}
 
 
 def test_rates_are_summed_over_their_windows(tmp_path):
-    found = read_trace(written(tmp_path, "a", SERVEGEN)).requests
-    assert found.requests == pytest.approx(1200)
-    assert found.span_s == 1800
-    assert found.peak_rps == 1.5
+    requests = read_trace(written(tmp_path, "a", SERVEGEN)).requests
+    assert requests.requests == pytest.approx(1200)
+    assert requests.span_s == 1800
+    assert requests.peak_rps == 1.5
 
 
 def test_a_trace_of_requests_is_no_trace_of_jobs(tmp_path):

@@ -42,8 +42,8 @@ def test_a_single_trace_keeps_its_names(tmp_path):
 
 
 def test_tenants_that_the_traces_name_are_shared_among_them(tmp_path):
-    other = PHILLY.replace(",y\n", ",z\n")
-    paths = [written(tmp_path, "a.csv", PHILLY), written(tmp_path, "b.csv", other)]
+    second = PHILLY.replace(",y\n", ",z\n")
+    paths = [written(tmp_path, "a.csv", PHILLY), written(tmp_path, "b.csv", second)]
     merged = read_traces(paths).workload
     assert merged.tenant_names == ("x", "y", "z")
     assert [merged.tenant_names[i] for i in merged.tenant] == ["x", "x", "y", "z"]

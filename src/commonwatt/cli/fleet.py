@@ -57,8 +57,8 @@ def _trace_options(function: F) -> F:
         option("--mapping", type=path, help="TOML file that says what a table's columns mean."),
         option("--strict", is_flag=True, help="Refuse a trace with any incomplete row."),
     ]  # fmt: skip
-    for one in reversed(declared):
-        function = one(function)
+    for decorate in reversed(declared):
+        function = decorate(function)
     return function
 
 
@@ -73,8 +73,8 @@ def _demand_options(function: F) -> F:
         option("--pool", type=click.Choice(["tenant", "all"]), default="all", show_default=True,
                help="Whether tenants share the nodes or have their own."),
     ]  # fmt: skip
-    for one in reversed(declared):
-        function = one(function)
+    for decorate in reversed(declared):
+        function = decorate(function)
     return _trace_options(function)
 
 
@@ -88,8 +88,8 @@ def _policy_options(function: F) -> F:
         option("--preemption", default="none", show_default=True,
                help="none, priority or reclaim."),
     ]  # fmt: skip
-    for one in reversed(declared):
-        function = one(function)
+    for decorate in reversed(declared):
+        function = decorate(function)
     return function
 
 
@@ -117,7 +117,7 @@ def describe(
     from commonwatt.fleet.usecases.describe import description, read_traces_to_describe
 
     reads = read_traces_to_describe(traces, format=format_, mapping=mapping, strict=strict)
-    _tell(reads)
+    _print_reading_gaps(reads)
     data = [description(read) for read in reads]
     return CommandResult(data={"traces": data}, text=lambda tongue: describe_text(data, tongue))
 
@@ -157,16 +157,16 @@ def simulate(
     from commonwatt.fleet.usecases.own_policy import is_user_policy
     from commonwatt.fleet.usecases.simulate import run_arrived_load, run_fleet, run_user_policy
 
-    own = is_user_policy(order)
-    policy = parse_policy("fifo" if own else order, place, backfill, preemption)
-    inputs = load_inputs(_asked(demand, check_fits=arrived_load is None))
-    _tell(inputs.reads)
-    if own:
-        return _simulation(run_user_policy(inputs, order))
+    is_users_own = is_user_policy(order)
+    policy = parse_policy("fifo" if is_users_own else order, place, backfill, preemption)
+    inputs = load_inputs(_input_options(demand, check_fits=arrived_load is None))
+    _print_reading_gaps(inputs.reads)
+    if is_users_own:
+        return _simulation_result(run_user_policy(inputs, order))
     if arrived_load is not None:
-        return _packing(run_arrived_load(inputs, policy, load=arrived_load, seed=seed))
+        return _packing_result(run_arrived_load(inputs, policy, load=arrived_load, seed=seed))
     limits = load_quotas(quotas, inputs.workload) if quotas else None
-    return _simulation(run_fleet(inputs, policy, seed=seed, runtime=runtime, quotas=limits))
+    return _simulation_result(run_fleet(inputs, policy, seed=seed, runtime=runtime, quotas=limits))
 
 
 @command(
@@ -193,15 +193,15 @@ def compare(policies: tuple[str, ...], seed: int, runtime: Any, **demand: Any) -
 
     if len(policies) < 2:
         raise UsageError("--policy", found=str(len(policies)), wanted=Message("at least 2"))
-    inputs = load_inputs(_asked(demand))
-    _tell(inputs.reads)
+    inputs = load_inputs(_input_options(demand))
+    _print_reading_gaps(inputs.reads)
     rows = comparison(inputs, policies, seed=seed, runtime=runtime)
-    spoken = language(click.get_current_context())
+    chart_language = language(click.get_current_context())
     return CommandResult(
         data={"policies": rows.to_dicts()},
         text=lambda tongue: comparison_text(rows, tongue),
         tables={"comparison": rows},
-        files={"comparison.svg": comparison_chart(rows, language=spoken)},
+        files={"comparison.svg": comparison_chart(rows, language=chart_language)},
     )
 
 
@@ -238,7 +238,7 @@ def sweep_axes(axes: tuple[str, ...], workers: int, on: str, **demand: Any) -> C
     for values in parsed.values():
         total *= len(values)
     with progress(total) as advance:
-        rows = sweep(_asked(demand), parsed, workers=workers, on=on, done=advance)
+        rows = sweep(_input_options(demand), parsed, workers=workers, on=on, done=advance)
     return CommandResult(
         data={"axes": parsed, "rows": rows.to_dicts()},
         text=lambda tongue: sweep_text(rows, list(parsed), tongue),
@@ -271,12 +271,12 @@ def explain_job(
     from commonwatt.fleet.usecases.inputs import load_inputs
 
     policy = parse_policy(order, place, backfill, preemption)
-    inputs = load_inputs(_asked(demand))
+    inputs = load_inputs(_input_options(demand))
     data = explanation_result(inputs, policy, job, seed=seed, runtime=runtime)
     return CommandResult(data=data, text=lambda tongue: explanation_text(data, tongue))
 
 
-def _asked(demand: dict[str, Any], *, check_fits: bool = True) -> FleetInputOptions:
+def _input_options(demand: dict[str, Any], *, check_fits: bool = True) -> FleetInputOptions:
     from commonwatt.fleet.usecases.inputs import FleetInputOptions
 
     named: dict[str, Any] = {name: value for name, value in demand.items() if name != "format_"}
@@ -284,15 +284,15 @@ def _asked(demand: dict[str, Any], *, check_fits: bool = True) -> FleetInputOpti
     return FleetInputOptions(**named, check_fits=check_fits)
 
 
-def _tell(reads: Iterable[TraceRead]) -> None:
+def _print_reading_gaps(reads: Iterable[TraceRead]) -> None:
     """Say on stderr what the readers left out or filled in."""
-    spoken = language(click.get_current_context())
+    chosen_language = language(click.get_current_context())
     for read in reads:
-        for sentence in read.sentences(spoken):
+        for sentence in read.sentences(chosen_language):
             print_message(sentence)
 
 
-def _packing(data: dict[str, Any]) -> CommandResult:
+def _packing_result(data: dict[str, Any]) -> CommandResult:
     from commonwatt.fleet.usecases.simulate import curve_table
 
     return CommandResult(
@@ -302,10 +302,10 @@ def _packing(data: dict[str, Any]) -> CommandResult:
     )
 
 
-def _simulation(run: FleetRun) -> CommandResult:
+def _simulation_result(run: FleetRun) -> CommandResult:
     from commonwatt.fleet.usecases.simulate import jobs_table
 
-    data = run.data()
+    data = run.figures()
     return CommandResult(
         data=data,
         text=lambda tongue: simulation_text(data, tongue),

@@ -40,43 +40,45 @@ def simulation_text(data: Mapping[str, Any], language: str) -> str:
         (Message("Engine"), f"{data['jobs_per_cpu_s']:,.0f} jobs/CPU-s"),
         (Message("Result"), data["result_sha256"][:16]),
     ]
-    return _facts(rows, language)
+    return _aligned_facts(rows, language)
 
 
 def describe_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
     """Return what each trace holds."""
-    return "\n\n".join(_facts(_described(one), language) for one in data)
+    return "\n\n".join(_aligned_facts(_trace_facts(trace), language) for trace in data)
 
 
-def _described(one: Mapping[str, Any]) -> list[tuple[Message, str]]:
-    rows = [(Message("Trace"), one["path"]), (Message("Format"), one["format"])]
-    if one["requests"] is not None:
-        return rows + _requests(one["requests"])
-    found = one["summary"]
-    mean = found["mean_demand_gpus"]
+def _trace_facts(trace: Mapping[str, Any]) -> list[tuple[Message, str]]:
+    rows = [(Message("Trace"), trace["path"]), (Message("Format"), trace["format"])]
+    if trace["requests"] is not None:
+        return rows + _request_facts(trace["requests"])
+    summary = trace["summary"]
+    mean = summary["mean_demand_gpus"]
     return [
         *rows,
-        (Message("Jobs"), f"{one['jobs']:,}"),
-        (Message("Origin"), found["origin"]),
-        (Message("Span"), duration(found["span_s"])),
-        (Message("GPU-hours"), f"{found['gpu_hours']:,.0f}"),
+        (Message("Jobs"), f"{trace['jobs']:,}"),
+        (Message("Origin"), summary["origin"]),
+        (Message("Span"), duration(summary["span_s"])),
+        (Message("GPU-hours"), f"{summary['gpu_hours']:,.0f}"),
         (Message("Demand, mean"), "–" if mean is None else f"{mean:,.1f} GPU"),
-        (Message("Largest gang"), f"{found['largest_gang_gpus']:,} GPU"),
-        (Message("Tenants"), f"{found['tenants']:,}"),
+        (Message("Largest gang"), f"{summary['largest_gang_gpus']:,} GPU"),
+        (Message("Tenants"), f"{summary['tenants']:,}"),
     ]
 
 
-def _requests(found: Mapping[str, Any]) -> list[tuple[Message, str]]:
-    tokens = {key: found[f"{key}_tokens"] for key in ("prompt", "output")}
-    said = {k: " / ".join(f"{v:,.0f}" for v in each.values()) for k, each in tokens.items()}
-    shared = found["shared_block_share"]
+def _request_facts(requests: Mapping[str, Any]) -> list[tuple[Message, str]]:
+    tokens = {key: requests[f"{key}_tokens"] for key in ("prompt", "output")}
+    quantiles = {
+        k: " / ".join(f"{v:,.0f}" for v in by_share.values()) for k, by_share in tokens.items()
+    }
+    shared = requests["shared_block_share"]
     return [
-        (Message("Requests"), f"{found['requests']:,.0f}"),
-        (Message("Span"), duration(found["span_s"])),
-        (Message("Requests a second, mean"), f"{found['mean_rps']:,.2f}"),
-        (Message("Requests a second, peak"), f"{found['peak_rps']:,.2f}"),
-        (Message("Prompt tokens, p50 / p90 / p99"), said["prompt"] or "–"),
-        (Message("Output tokens, p50 / p90 / p99"), said["output"] or "–"),
+        (Message("Requests"), f"{requests['requests']:,.0f}"),
+        (Message("Span"), duration(requests["span_s"])),
+        (Message("Requests a second, mean"), f"{requests['mean_rps']:,.2f}"),
+        (Message("Requests a second, peak"), f"{requests['peak_rps']:,.2f}"),
+        (Message("Prompt tokens, p50 / p90 / p99"), quantiles["prompt"] or "–"),
+        (Message("Output tokens, p50 / p90 / p99"), quantiles["output"] or "–"),
         (Message("Prefix blocks seen before"), "–" if shared is None else f"{shared:.1%}"),
     ]
 
@@ -93,7 +95,7 @@ def packing_text(data: Mapping[str, Any], language: str) -> str:
         (Message("Engine"), f"{data['jobs_per_cpu_s']:,.0f} jobs/CPU-s"),
         (Message("Result"), data["result_sha256"][:16]),
     ]
-    return _facts(rows, language)
+    return _aligned_facts(rows, language)
 
 
 def comparison_text(rows: pl.DataFrame, language: str) -> str:
@@ -128,10 +130,12 @@ def sweep_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
         "p95_queue_delay_s": Message("Queue, p95 [s]"),
         "unallocated_gpu_share": Message("Unallocated"),
     }
-    shown = {name: text for name, text in figures.items() if rows[name].null_count() < rows.height}
-    headings = [*axes, *(text.translate(language) for text in shown.values())]
+    present = {
+        name: text for name, text in figures.items() if rows[name].null_count() < rows.height
+    }
+    headings = [*axes, *(text.translate(language) for text in present.values())]
     lines = [
-        (*(str(row[axis]) for axis in axes), *(_short(row[name]) for name in shown))
+        (*(str(row[axis]) for axis in axes), *(_figure_or_dash(row[name]) for name in present))
         for row in rows.iter_rows(named=True)
     ]
     return grid(headings, lines)
@@ -152,10 +156,10 @@ def grid(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """
     table = [headings, *lines]
     widths = [max(_width(row[i]) for row in table) for i in range(len(headings))]
-    return "\n".join(_row(row, widths) for row in table)
+    return "\n".join(_aligned_row(row, widths) for row in table)
 
 
-def _row(row: Sequence[str], widths: Sequence[int]) -> str:
+def _aligned_row(row: Sequence[str], widths: Sequence[int]) -> str:
     first = row[0] + " " * (widths[0] - _width(row[0]))
     pairs = zip(row[1:], widths[1:], strict=True)
     return "  ".join([first, *(" " * (width - _width(text)) + text for text, width in pairs)])
@@ -166,14 +170,14 @@ def _width(text: str) -> int:
     return sum(2 if ord(sign) > 0x2E7F else 1 for sign in text)
 
 
-def _facts(rows: Sequence[tuple[Message, str]], language: str) -> str:
+def _aligned_facts(rows: Sequence[tuple[Message, str]], language: str) -> str:
     labels = [label.translate(language) for label, _ in rows]
     width = max(map(_width, labels))
     pairs = zip(labels, rows, strict=True)
     return "\n".join(f"{label}{' ' * (width - _width(label))}  {row[1]}" for label, row in pairs)
 
 
-def _short(value: Any) -> str:
+def _figure_or_dash(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.0f}"

@@ -90,6 +90,7 @@ class Fleet:
     @property
     def capacity_milli(self) -> int:
         """GPU capacity of the whole fleet [1/1000 GPU]."""
+        # Multiplied as Python's integer: the column's 32 bits overflow at two million GPUs.
         return int(self.gpus.sum()) * 1000
 
 
@@ -107,6 +108,7 @@ def uniform_fleet(nodes: int, gpus_per_node: int) -> Fleet:
         site=np.zeros(nodes, np.int32),
         gpu_type=np.zeros(nodes, np.int32),
         gpus=np.full(nodes, gpus_per_node, np.int32),
+        # What is unknown binds nothing: equal nodes are given by their GPUs alone.
         cpu_milli=np.zeros(nodes, np.int64),
         memory_mib=np.zeros(nodes, np.int64),
         tenant=np.full(nodes, SHARED, np.int32),
@@ -116,6 +118,8 @@ def uniform_fleet(nodes: int, gpus_per_node: int) -> Fleet:
     )
 
 
+# A run without a node list still says what it drew. These stand-ins are round assumptions and named
+# as such in `source`, so that no bill made of them passes for a measured one.
 SINGLE_SITE = Site(
     name="site",
     region="unknown",

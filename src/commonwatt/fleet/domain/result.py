@@ -54,11 +54,12 @@ class Segments:
 
     def pieces(self) -> tuple[I64, I64, I64]:
         """Return segment, node and GPU [1/1000 GPU] of every piece that holds a node."""
-        own = np.flatnonzero(self.node >= 0)
+        # -1 holds no node at all, and as an index it would mean the last one.
+        with_node = np.flatnonzero(self.node >= 0)
         return (
-            np.concatenate([own, self.more_segment]),
-            np.concatenate([self.node[own], self.more_node]),
-            np.concatenate([self.milli[own], self.more_milli]),
+            np.concatenate([with_node, self.more_segment]),
+            np.concatenate([self.node[with_node], self.more_node]),
+            np.concatenate([self.milli[with_node], self.more_milli]),
         )
 
 
@@ -89,6 +90,8 @@ class SimulationResult:
     @cached_property
     def sha256(self) -> str:
         """Digest of every column: equal digests mean equal schedules."""
+        # First starts, ends and pending times follow from the segments, so they add nothing to a
+        # digest.
         segments = {f.name: getattr(self.segments, f.name) for f in fields(Segments)}
         return arrays_sha256(segments | {"state": self.state, "preemptions": self.preemptions})
 
@@ -99,5 +102,6 @@ def exact_sum(values: I64) -> int:
     >>> exact_sum(np.array([2**62, 2**62, -1])) == 2**63 - 1
     True
     """
+    # Each half is below 2^32, so that two thousand million of them add up within 64 bits.
     high, low = values >> 32, values & 0xFFFFFFFF
     return (int(high.sum()) << 32) + int(low.sum())

@@ -6,7 +6,7 @@ thousandths, so that conservation can be checked exactly, not within a tolerance
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -73,15 +73,20 @@ class Workload:
 
     def demand_milli(self) -> I64:
         """Return the GPU demand of each job while it runs [1/1000 GPU]."""
+        # 64 bits, because the product goes on to be multiplied by milliseconds and summed over
+        # jobs.
         return self.gpus.astype(np.int64) * self.gpu_milli
 
     def take(self, rows: npt.NDArray[np.intp]) -> Workload:
         """Return the jobs of `rows`, in that order."""
+        # The names stay whole: an index must mean the same tenant in a part of the jobs as in all
+        # of them.
         columns = {name: getattr(self, name)[rows] for name in COLUMNS if name != "job_id"}
         return replace(self, job_id=self.job_id.gather(rows), **columns)
 
 
-COLUMNS = tuple(f.name for f in fields(Workload) if f.name.isidentifier())[:15]
+# The columns are the fields without a default; what follows them are names, shared by all rows.
+COLUMNS = tuple(field.name for field in fields(Workload) if field.default is MISSING)
 
 
 def workload(
@@ -102,7 +107,7 @@ def workload(
     submit = _milliseconds(submit_s)
     n = len(submit)
     runtime = _milliseconds(runtime_s)
-    given: dict[str, object] = {
+    all_columns: dict[str, object] = {
         "job_id": pl.Series("job_id", [str(i) for i in range(n)], dtype=pl.String),
         "submit_ms": submit,
         "runtime_ms": runtime,
@@ -119,9 +124,11 @@ def workload(
         "group": np.zeros(n, np.int32),
         "priority": np.zeros(n, np.int32),
     } | columns
-    unsorted = Workload(**given)  # type: ignore[arg-type]  # keywords are checked by the class
+    unsorted = Workload(**all_columns)  # type: ignore[arg-type]  # keywords are checked by the class
+    # Stable, because ties keep the order of the file, and on every machine the same one.
     return unsorted.take(np.argsort(submit, kind="stable"))
 
 
 def _milliseconds(seconds: npt.ArrayLike) -> I64:
+    # Rounded, not cut: as a float 1.001 s times 1000 is 1000.9999….
     return np.rint(np.asarray(seconds, dtype=np.float64) * 1000).astype(np.int64)

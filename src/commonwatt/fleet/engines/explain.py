@@ -118,7 +118,7 @@ class Explanation:
     job_id: str
     state: JobState
     queue_delay_s: float | None
-    stretches: tuple[WaitInterval, ...]
+    intervals: tuple[WaitInterval, ...]
     blockers: tuple[Blocker, ...]
     remedies: tuple[Remedy, ...]
 
@@ -143,50 +143,52 @@ def explain(
     Raises:
         UsageError: The workload has no such job.
     """
-    job = _number(workload, job_id)
-    nodes = _own_nodes(workload, fleet, job, pool)
+    job = _job_number(workload, job_id)
+    nodes = _permitted_nodes(workload, fleet, job, pool)
     during = _overlapping(result, int(workload.submit_ms[job]), int(result.end_ms[job]))
     wait = _JobWait(during, workload, fleet, policy, job, nodes, quotas)
-    tried = _Counterfactual(workload, fleet, policy, job, pool, seed, runtime, quotas)
+    counterfactual = _Counterfactual(workload, fleet, policy, job, pool, seed, runtime, quotas)
     return Explanation(
         job_id=job_id,
         state=JobState(int(result.state[job])),
         queue_delay_s=_delay_s(result, workload, job),
-        stretches=tuple(wait.stretches()),
+        intervals=tuple(wait.intervals()),
         blockers=tuple(wait.blockers()),
-        remedies=tuple(tried.remedies(_delay_s(result, workload, job), nodes)),
+        remedies=tuple(counterfactual.remedies(_delay_s(result, workload, job), nodes)),
     )
 
 
-def _number(workload: Workload, job_id: str) -> int:
-    found = (workload.job_id == job_id).arg_true()
-    if len(found) == 0:
+def _job_number(workload: Workload, job_id: str) -> int:
+    matches = (workload.job_id == job_id).arg_true()
+    if len(matches) == 0:
         raise UsageError(job_id, wanted=Message("a job of the trace"))
-    return int(found[0])
+    return int(matches[0])
 
 
 def _overlapping(result: SimulationResult, from_ms: int, until_ms: int) -> SimulationResult:
     """Return `result` with only the segments that overlap a stretch; -1 is its end."""
-    own = result.segments
-    kept = own.end_ms >= from_ms
+    whole = result.segments
+    # Segments before and after the wait neither hold nor free anything in it. Without them the
+    # search for instants is one of the wait, and no longer one of the whole run.
+    overlaps = whole.end_ms >= from_ms
     if until_ms >= 0:
-        kept &= own.start_ms <= until_ms
-    number = np.cumsum(kept) - 1
-    further = kept[own.more_segment]
+        overlaps &= whole.start_ms <= until_ms
+    number = np.cumsum(overlaps) - 1
+    further = overlaps[whole.more_segment]
     segments = Segments(
-        job=own.job[kept],
-        start_ms=own.start_ms[kept],
-        end_ms=own.end_ms[kept],
-        node=own.node[kept],
-        milli=own.milli[kept],
-        more_segment=number[own.more_segment[further]],
-        more_node=own.more_node[further],
-        more_milli=own.more_milli[further],
+        job=whole.job[overlaps],
+        start_ms=whole.start_ms[overlaps],
+        end_ms=whole.end_ms[overlaps],
+        node=whole.node[overlaps],
+        milli=whole.milli[overlaps],
+        more_segment=number[whole.more_segment[further]],
+        more_node=whole.more_node[further],
+        more_milli=whole.more_milli[further],
     )
     return replace(result, segments=segments)
 
 
-def _own_nodes(workload: Workload, fleet: Fleet, job: int, pool: Pool) -> Bools:
+def _permitted_nodes(workload: Workload, fleet: Fleet, job: int, pool: Pool) -> Bools:
     """Return which nodes the job may use at all."""
     owner = fleet.tenant if pool == "tenant" else np.full(len(fleet), SHARED, np.int32)
     klass, eligible = eligibility(workload, replace(fleet, tenant=owner))
@@ -210,7 +212,7 @@ class _JobWait:
     nodes: Bools
     quotas: Mapping[str, float] | None
 
-    def stretches(self) -> Iterator[WaitInterval]:
+    def intervals(self) -> Iterator[WaitInterval]:
         """Return the reasons over the wait, neighbours with one reason joined."""
         open_at: WaitInterval | None = None
         for from_ms, until_ms in self._gaps():
@@ -229,51 +231,55 @@ class _JobWait:
 
     def _gaps(self) -> list[tuple[int, int]]:
         """Return the stretches between submission and end in which the job did not run."""
-        own = self.result.segments
-        mine = own.job == self.job
-        last = max(int(own.end_ms.max(initial=0)), int(self.workload.submit_ms[self.job]))
-        starts = [*own.start_ms[mine].tolist()]
-        ends = [int(self.workload.submit_ms[self.job]), *own.end_ms[mine].tolist()]
+        segments = self.result.segments
+        of_job = segments.job == self.job
+        last = max(int(segments.end_ms.max(initial=0)), int(self.workload.submit_ms[self.job]))
+        starts = [*segments.start_ms[of_job].tolist()]
+        ends = [int(self.workload.submit_ms[self.job]), *segments.end_ms[of_job].tolist()]
         if self.result.state[self.job] != JobState.FINISHED:
             starts.append(last)
+        # The end of a finished job opens no gap: it is the one entry of `ends` that finds no start.
         return [(end, start) for end, start in zip(ends, starts, strict=False) if start > end]
 
     def _instants(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
         """Return the pieces of a gap in which nothing starts or ends."""
-        own = self.result.segments
-        at = np.union1d(own.start_ms, own.end_ms)
+        segments = self.result.segments
+        at = np.union1d(segments.start_ms, segments.end_ms)
         cuts = [from_ms, *at[(at > from_ms) & (at < until_ms)].tolist(), until_ms]
         yield from pairwise(cuts)
 
     def _reason(self, at_ms: int) -> tuple[QueueReason, int]:
+        # From what no queue could mend to what only its order decides: the first reason that
+        # applies is the one that its owner can act on.
         free = self._free_milli(at_ms)
-        own_free = int(free[self.nodes].sum())
+        job_free = int(free[self.nodes].sum())
         if self.result.state[self.job] == JobState.REJECTED:
-            return QueueReason.NEVER_FITS, own_free
+            return QueueReason.NEVER_FITS, job_free
         if self._ran_before(at_ms):
-            return QueueReason.PREEMPTED, own_free
+            return QueueReason.PREEMPTED, job_free
         if self._quota_used(at_ms):
-            return QueueReason.QUOTA_USED, own_free
-        if own_free < self.workload.demand_milli()[self.job]:
-            return QueueReason.TOO_FEW_FREE, own_free
+            return QueueReason.QUOTA_USED, job_free
+        if job_free < self.workload.demand_milli()[self.job]:
+            return QueueReason.TOO_FEW_FREE, job_free
         fits = self._fits(free)
-        return (QueueReason.BEHIND_OTHERS if fits else QueueReason.FRAGMENTED), own_free
+        return (QueueReason.BEHIND_OTHERS if fits else QueueReason.FRAGMENTED), job_free
 
     def _running(self, at_ms: int) -> Bools:
-        own = self.result.segments
-        return (own.start_ms <= at_ms) & (own.end_ms > at_ms)
+        segments = self.result.segments
+        return (segments.start_ms <= at_ms) & (segments.end_ms > at_ms)
 
     def _free_milli(self, at_ms: int) -> I64:
         """Return free GPU of each node just after `at_ms` [1/1000 GPU]."""
         segment, node, milli = self.result.segments.pieces()
         now = self._running(at_ms)[segment]
         free = self.fleet.gpus.astype(np.int64) * 1000
+        # `free[node] -= milli` would take from each node once, however many pieces it holds.
         np.subtract.at(free, node[now], milli[now])
         return free
 
     def _ran_before(self, at_ms: int) -> bool:
-        own = self.result.segments
-        return bool(((own.job == self.job) & (own.end_ms <= at_ms)).any())
+        segments = self.result.segments
+        return bool(((segments.job == self.job) & (segments.end_ms <= at_ms)).any())
 
     def _quota_used(self, at_ms: int) -> bool:
         if self.quotas is None or self.policy.borrow:
@@ -289,21 +295,24 @@ class _JobWait:
         """Return whether the gang has room by free GPU of its nodes: whole nodes if wide."""
         need = int(self.workload.demand_milli()[self.job])
         size = self.fleet.gpus[self.nodes].astype(np.int64) * 1000
-        own = free[self.nodes]
+        # By the free GPU of whole nodes: shares that lie on different GPUs of a node count together
+        # here, although a place policy may find no single GPU with enough.
+        free_permitted = free[self.nodes]
         if self.workload.single_node[self.job] or (size >= need).any():
-            return bool((own >= need).any())
-        whole = int(own[own == size].sum())
-        return whole + int(own[own < size].max(initial=0)) >= need
+            return bool((free_permitted >= need).any())
+        whole = int(free_permitted[free_permitted == size].sum())
+        return whole + int(free_permitted[free_permitted < size].max(initial=0)) >= need
 
     def blockers(self) -> Iterator[Blocker]:
         """Return the jobs that held most GPU time on the job's nodes during its wait."""
         segment, node, milli = self.result.segments.pieces()
-        own, held = self.result.segments, np.zeros(len(self.workload), np.int64)
+        segments, held = self.result.segments, np.zeros(len(self.workload), np.int64)
         for from_ms, until_ms in self._gaps():
-            inside = np.minimum(own.end_ms, until_ms) - np.maximum(own.start_ms, from_ms)
+            inside = np.minimum(segments.end_ms, until_ms) - np.maximum(segments.start_ms, from_ms)
             time = np.maximum(inside, 0)[segment] * self.nodes[node]
-            np.add.at(held, own.job[segment], time * milli)
+            np.add.at(held, segments.job[segment], time * milli)
         names: list[str] = self.workload.job_id.to_list()
+        # Stable: of jobs that held as much, the one submitted first is named first.
         most: list[int] = np.argsort(-held, kind="stable")[:MOST_BLOCKERS].tolist()
         for job in most:
             if held[job] > 0:
@@ -329,13 +338,14 @@ class _Counterfactual:
 
     def remedies(self, delay_s: float | None, nodes: Bools) -> list[Remedy]:
         """Return every change with its effect, the most helpful first."""
+        # A job that started at once has nothing to gain, and each change costs a simulation.
         if delay_s == 0:
             return []
-        made = [
+        remedies = [
             self._remedy(change, delay_s, workload, fleet, policy)
             for change, workload, fleet, policy in self._changes(nodes)
         ]
-        return sorted(made, key=_by_delay)
+        return sorted(remedies, key=_by_delay)
 
     def _remedy(
         self,
@@ -361,35 +371,44 @@ class _Counterfactual:
     def _changes(self, nodes: Bools) -> Iterator[tuple[Message, Workload, Fleet, SchedulingPolicy]]:
         work, gpus = self.workload, int(self.workload.gpus[self.job])
         if gpus > 1:
-            fewer = _changed(work.gpus, self.job, gpus // 2)
-            said = Message("half the GPUs ({gpus})", {"gpus": str(gpus // 2)})
-            yield said, replace(work, gpus=fewer), self.fleet, self.policy
-        first = _changed(work.priority, self.job, int(work.priority.max()) + 1)
+            fewer = _column_with(work.gpus, self.job, gpus // 2)
+            change = Message("half the GPUs ({gpus})", {"gpus": str(gpus // 2)})
+            yield change, replace(work, gpus=fewer), self.fleet, self.policy
+        raised = _column_with(work.priority, self.job, int(work.priority.max()) + 1)
         by_priority = replace(self.policy, order=ORDERS["priority"])
-        alone = _changed(np.zeros_like(work.priority), self.job, 1)
+        only_this_job = _column_with(np.zeros_like(work.priority), self.job, 1)
+        # Other orders read no priority, so that raising it would be no remedy. FIFO is turned into
+        # priority with this job alone raised, which is FIFO with one exception.
         if self.policy.order.name == "priority":
-            yield Message("top priority"), replace(work, priority=first), self.fleet, self.policy
+            yield Message("top priority"), replace(work, priority=raised), self.fleet, self.policy
         elif self.policy.order.name == "fifo":
-            yield Message("top priority"), replace(work, priority=alone), self.fleet, by_priority
+            yield (
+                Message("top priority"),
+                replace(work, priority=only_this_job),
+                self.fleet,
+                by_priority,
+            )
         if self.policy.backfill.name == "none":
             easy = replace(self.policy, backfill=BACKFILLS["easy"])
             yield Message("EASY backfill"), work, self.fleet, easy
         if nodes.any():
-            more = _one_more(self.fleet, int(np.flatnonzero(nodes)[-1]))
-            yield Message("one more node like those it may use"), work, more, self.policy
+            # The last node that it may use, repeated at the end: no other node changes its number,
+            # so ties fall as they did.
+            larger = _fleet_with_one_more(self.fleet, int(np.flatnonzero(nodes)[-1]))
+            yield Message("one more node like those it may use"), work, larger, self.policy
 
 
 def _by_delay(remedy: Remedy) -> float:
     return float("inf") if remedy.queue_delay_s is None else remedy.queue_delay_s
 
 
-def _changed(column: I32, job: int, value: int) -> I32:
+def _column_with(column: I32, job: int, entry: int) -> I32:
     new = column.copy()
-    new[job] = value
+    new[job] = entry
     return new
 
 
-def _one_more(fleet: Fleet, like: int) -> Fleet:
+def _fleet_with_one_more(fleet: Fleet, like: int) -> Fleet:
     rows = np.append(np.arange(len(fleet)), like)
-    more = select_nodes(fleet, rows)
-    return replace(more, node_id=(*fleet.node_id, f"{fleet.node_id[like]}+1"))
+    larger = select_nodes(fleet, rows)
+    return replace(larger, node_id=(*fleet.node_id, f"{fleet.node_id[like]}+1"))

@@ -134,9 +134,11 @@ def metrics(result: SimulationResult, workload: Workload, fleet: Fleet) -> Fleet
     (1.0, 0.75)
     """
     lines = timeline(result, workload)
+    # To the last arrival: from then on the queue only drains, and one long last job would make any
+    # policy look idle. The makespan's figure stands beside it under a name of its own.
     first, last = _window(workload)
     end = max(int(result.end_ms.max(initial=0)), last)
-    sites = _by_site(result, fleet, (first, last), end)
+    sites = _use_by_site(result, fleet, (first, last), end)
     window = _share_held(lines.held_milli, (first, last), fleet.capacity_milli)
     return FleetMetrics(
         gpus=int(fleet.gpus.sum()),
@@ -163,6 +165,7 @@ def metrics(result: SimulationResult, workload: Workload, fleet: Fleet) -> Fleet
 
 def waits(result: SimulationResult, workload: Workload, jobs: Bools) -> WaitMetrics:
     """Return how long `jobs` waited, shape (jobs,)."""
+    # A job that can never fit has no delay to average; it is counted by itself instead.
     done = np.flatnonzero(jobs & (result.state == JobState.FINISHED))
     submit = workload.submit_ms[done]
     delay = result.start_ms[done] - submit
@@ -183,12 +186,14 @@ def waits(result: SimulationResult, workload: Workload, jobs: Bools) -> WaitMetr
 
 
 def _mean_s(values_ms: I64) -> float:
+    # Whole milliseconds are summed before the division, so that no order of the jobs shows in it.
     return int(values_ms.sum()) / len(values_ms) / 1000 if len(values_ms) else 0.0
 
 
 def _quantile_s(values_ms: I64, share: float) -> float:
     if len(values_ms) == 0:
         return 0.0
+    # A delay that some job really had; interpolation gives one between two jobs that nobody had.
     return float(np.quantile(values_ms, share, method="inverted_cdf")) / 1000
 
 
@@ -198,19 +203,19 @@ def _window(workload: Workload) -> tuple[int, int]:
     return int(workload.submit_ms[0]), int(workload.submit_ms[-1])
 
 
-def _between(line: StepSeries, window: tuple[int, int]) -> int:
+def _integral_between(line: StepSeries, window: tuple[int, int]) -> int:
     low, high = line.until(np.array(window, np.int64)).tolist()
     return high - low
 
 
 def _share_held(held_milli: StepSeries, window: tuple[int, int], capacity_milli: int) -> float:
     available = capacity_milli * (window[1] - window[0])
-    return _between(held_milli, window) / available if available else 0.0
+    return _integral_between(held_milli, window) / available if available else 0.0
 
 
 def _mean_level(line: StepSeries, window: tuple[int, int]) -> float:
     length = window[1] - window[0]
-    return _between(line, window) / length if length else 0.0
+    return _integral_between(line, window) / length if length else 0.0
 
 
 def _share_idle_while_waiting(
@@ -218,6 +223,7 @@ def _share_idle_while_waiting(
 ) -> float:
     """Return the share of GPU time that lay idle while at least one job waited."""
     instants = np.union1d(lines.held_milli.at_ms, lines.queue.at_ms)
+    # Only while some job waits: GPUs that idle for want of demand are no loss of the scheduler's.
     idle = capacity_milli - _level_at(lines.held_milli, instants)
     waiting = _level_at(lines.queue, instants) > 0
     wasted = StepSeries(at_ms=instants, level=np.where(waiting, idle, 0))
@@ -228,21 +234,22 @@ def _level_at(line: StepSeries, at_ms: I64) -> I64:
     if len(line.at_ms) == 0:
         return np.zeros(len(at_ms), np.int64)
     step = np.searchsorted(line.at_ms, at_ms, side="right") - 1
+    # Before the first step the index is -1, which reads the last one and is thrown away here.
     return np.where(step >= 0, line.level[step], 0)
 
 
-def _by_site(
+def _use_by_site(
     result: SimulationResult, fleet: Fleet, window: tuple[int, int], end: int
 ) -> dict[str, SiteUse]:
     used = energy_used(result, fleet, from_ms=window[0], until_ms=end)
-    own = result.segments
-    first_site = np.where(own.node >= 0, fleet.site[own.node], -1)
+    segments = result.segments
+    first_site = np.where(segments.node >= 0, fleet.site[segments.node], -1)
     uses: dict[str, SiteUse] = {}
     for i, (site, energy) in enumerate(zip(fleet.sites, used, strict=True)):
         gpus = int(fleet.gpus[fleet.site == i].sum())
         uses[site.name] = SiteUse(
             gpus=gpus,
-            jobs=len(np.unique(own.job[first_site == i])),
+            jobs=len(np.unique(segments.job[first_site == i])),
             gpu_hours=energy.held_gpu_h,
             utilisation_share=_share_held(energy.held_milli, window, gpus * 1000),
             energy_kwh=energy.energy_kwh,

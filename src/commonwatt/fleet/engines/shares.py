@@ -28,17 +28,19 @@ def nodes_by_load(workload: Workload, nodes: int, gpus_per_node: int) -> I64:
     >>> nodes_by_load(jobs, 5, 8)
     array([2, 3])
     """
-    load, least = _load(workload), _least(workload, gpus_per_node)
+    load, least = _load_by_tenant(workload), _nodes_of_widest_gang(workload, gpus_per_node)
     if least.sum() > nodes:
         wanted = Message("at least {count} nodes", {"count": str(int(least.sum()))})
         raise InfeasibleError("nodes", found=str(nodes), wanted=wanted)
     fixed = np.zeros(len(load), np.bool_)
+    # Giving one tenant its least leaves the others less to share, so that more may fall below
+    # theirs. Each round settles at least one, so there are no more rounds than tenants.
     while True:
         left = nodes - int(least[fixed].sum())
         share = np.where(fixed, 0, load) * left / max(float(load[~fixed].sum()), 1e-300)
         small = ~fixed & (share < least)
         if not small.any():
-            return np.where(fixed, least, _rounded(share, left))
+            return np.where(fixed, least, _whole_nodes(share, left))
         fixed |= small
 
 
@@ -49,20 +51,21 @@ def split_fleet(workload: Workload, nodes: int, gpus_per_node: int) -> Fleet:
     return replace(uniform_fleet(nodes, gpus_per_node), tenant=tenant)
 
 
-def _load(workload: Workload) -> I64:
+def _load_by_tenant(workload: Workload) -> I64:
     load = np.zeros(len(workload.tenant_names), np.int64)
     np.add.at(load, workload.tenant, workload.gpus * workload.runtime_ms)
     return load
 
 
-def _least(workload: Workload, gpus_per_node: int) -> I64:
+def _nodes_of_widest_gang(workload: Workload, gpus_per_node: int) -> I64:
     widest = np.zeros(len(workload.tenant_names), np.int64)
     np.maximum.at(widest, workload.tenant, workload.gpus.astype(np.int64))
     return -(-widest // gpus_per_node)
 
 
-def _rounded(share: np.ndarray[tuple[int], np.dtype[np.float64]], total: int) -> I64:
+def _whole_nodes(share: np.ndarray[tuple[int], np.dtype[np.float64]], total: int) -> I64:
     floor = np.floor(share).astype(np.int64)
+    # Largest remainders: the total is kept and no tenant is a whole node from its share.
     first = np.argsort(floor - share, kind="stable")[: total - int(floor.sum())]
     floor[first] += 1
     return floor

@@ -27,6 +27,7 @@ class StepSeries:
         if len(self.at_ms) == 0:
             return np.zeros(len(at_ms), np.int64)
         area = np.concatenate([[0], np.cumsum(self.level[:-1] * np.diff(self.at_ms))])
+        # -1 before the first step: it reads the last one, and `where` below throws that away.
         step = np.searchsorted(self.at_ms, at_ms, side="right") - 1
         after = area[step] + self.level[step] * (at_ms - self.at_ms[step])
         return np.where(step >= 0, after, 0)
@@ -56,40 +57,48 @@ def steps(at_ms: I64, change: I64) -> StepSeries:
     """
     instants, which = np.unique(at_ms, return_inverse=True)
     total = np.zeros(len(instants), np.int64)
+    # Changes of one instant are one step, whose order nobody should see.
     np.add.at(total, which.reshape(-1), change)
     return StepSeries(at_ms=instants, level=np.cumsum(total))
 
 
 def timeline(result: SimulationResult, workload: Workload) -> Timeline:
     """Return GPU held and jobs waiting over time."""
-    own = result.segments
-    demand = workload.demand_milli()[own.job]
+    segments = result.segments
+    demand = workload.demand_milli()[segments.job]
     return Timeline(
         held_milli=steps(
-            np.concatenate([own.start_ms, own.end_ms]), np.concatenate([demand, -demand])
+            np.concatenate([segments.start_ms, segments.end_ms]), np.concatenate([demand, -demand])
         ),
-        queue=_queue(result, workload, np.ones(len(workload), np.int64)),
-        queued_milli=_queue(result, workload, workload.demand_milli()),
+        queue=_waiting_series(result, workload, np.ones(len(workload), np.int64)),
+        queued_milli=_waiting_series(result, workload, workload.demand_milli()),
     )
 
 
-def _queue(result: SimulationResult, workload: Workload, weight: I64) -> StepSeries:
+def _waiting_series(result: SimulationResult, workload: Workload, weight: I64) -> StepSeries:
     """Return the sum of `weight` over the jobs that wait, shape of `weight` (jobs,)."""
-    own = result.segments
-    came = np.flatnonzero(result.state != JobState.REJECTED)
-    finished = result.end_ms[own.job] == own.end_ms
-    last = np.append(own.job[1:] != own.job[:-1], True) if len(own) else np.zeros(0, np.bool_)
-    back = ~(finished & last)
-    at_ms = np.concatenate([workload.submit_ms[came], own.end_ms[back], own.start_ms])
-    each = [weight[came], weight[own.job[back]], -weight[own.job]]
-    return steps(at_ms, np.concatenate(each))
+    segments = result.segments
+    admitted = np.flatnonzero(result.state != JobState.REJECTED)
+    finished = result.end_ms[segments.job] == segments.end_ms
+    last = (
+        np.append(segments.job[1:] != segments.job[:-1], True)
+        if len(segments)
+        else np.zeros(0, np.bool_)
+    )
+    # A segment that does not end with its job was a preemption, after which the job waits again.
+    requeued = ~(finished & last)
+    at_ms = np.concatenate(
+        [workload.submit_ms[admitted], segments.end_ms[requeued], segments.start_ms]
+    )
+    weights = [weight[admitted], weight[segments.job[requeued]], -weight[segments.job]]
+    return steps(at_ms, np.concatenate(weights))
 
 
 def held_by(result: SimulationResult, column: I64, value: int) -> StepSeries:
     """Return GPU held [1/1000 GPU] on nodes whose `column` (a node column) has `value`."""
     segment, node, milli = result.segments.pieces()
-    mine = column[node] == value
-    segment, milli = segment[mine], milli[mine]
-    own = result.segments
-    at_ms = np.concatenate([own.start_ms[segment], own.end_ms[segment]])
+    on_nodes = column[node] == value
+    segment, milli = segment[on_nodes], milli[on_nodes]
+    segments = result.segments
+    at_ms = np.concatenate([segments.start_ms[segment], segments.end_ms[segment]])
     return steps(at_ms, np.concatenate([milli, -milli]))

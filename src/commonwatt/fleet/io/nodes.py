@@ -35,6 +35,7 @@ from commonwatt.fleet.io.traces.tabular import columns_of, read_rows, shown_name
 OPENB: Final = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
 PLAIN: Final = ("gpus",)
 POOLS: Final = ("tenant", "nodes")
+# Far above any fleet: a count beyond it is a slipped column, and would fill the memory with nodes.
 MOST_NODES: Final = 1_000_000
 _MOST_GPUS: Final = 1024
 _MOST_MILLI: Final = 1_000_000_000
@@ -62,14 +63,15 @@ def read_nodes(
         NodesError: A row holds a bad value.
     """
     source = open_source(path, NodesError)
-    seen = set(columns_of(source))
-    if set(OPENB) <= seen:
-        rows = _under_our_names(read_rows(source, OPENB))
-    elif set(PLAIN) <= seen:
+    columns = set(columns_of(source))
+    if set(OPENB) <= columns:
+        rows = _openb_under_plain_names(read_rows(source, OPENB))
+    # openb calls its GPUs `gpu`, so that no list is of both kinds.
+    elif set(PLAIN) <= columns:
         rows = read_rows(source, PLAIN)
     else:
-        raise _unknown(source)
-    return _fleet(rows, gpu_types or {}, tuple(sites) or (SINGLE_SITE,), tenants)
+        raise _unknown_columns_error(source)
+    return _fleet_of_rows(rows, gpu_types or {}, tuple(sites) or (SINGLE_SITE,), tenants)
 
 
 def read_pools(path: Path, *, gpus_per_node: int, tenants: Sequence[str]) -> Fleet:
@@ -88,30 +90,30 @@ def read_pools(path: Path, *, gpus_per_node: int, tenants: Sequence[str]) -> Fle
     check_rows(rows, "tenant", ~owner.is_first_distinct(), Message("each tenant once"))
     missing = sorted(set(range(len(tenants))) - set(owner.to_list()))
     if missing:
-        at = Message("no row for {count} tenants of the trace", {"count": str(len(missing))})
-        raise NodesError(rows.where, found=at, wanted=Message("a row for each of its tenants"))
+        actual = Message("no row for {count} tenants of the trace", {"count": str(len(missing))})
+        raise NodesError(rows.where, found=actual, wanted=Message("a row for each of its tenants"))
     nodes = whole_numbers(rows, "nodes", high=MOST_NODES).to_numpy()
     fleet = uniform_fleet(int(nodes.sum()), gpus_per_node)
     return replace(fleet, tenant=np.repeat(owner.to_numpy(), nodes).astype(np.int32))
 
 
-def _under_our_names(rows: TraceRows) -> TraceRows:
-    theirs = {"node": "sn", "gpus": "gpu", "gpu_type": "model"}
-    frame = rows.frame.rename({name: ours for ours, name in theirs.items()})
-    return replace(rows, frame=frame, spelled=theirs)
+def _openb_under_plain_names(rows: TraceRows) -> TraceRows:
+    openb_names = {"node": "sn", "gpus": "gpu", "gpu_type": "model"}
+    frame = rows.frame.rename({name: plain for plain, name in openb_names.items()})
+    return replace(rows, frame=frame, spelled=openb_names)
 
 
-def _fleet(
+def _fleet_of_rows(
     rows: TraceRows,
     gpu_types: Mapping[str, GpuType],
     sites: tuple[Site, ...],
     tenants: Sequence[str],
 ) -> Fleet:
     names, _ = codes(_type_names(rows))
-    each = _columns(rows, sites, tenants)
-    nodes = each.select(pl.all().repeat_by("count").explode()).drop("count")
+    listed = _node_columns(rows, sites, tenants)
+    nodes = listed.select(pl.all().repeat_by("count").explode()).drop("count")
     return Fleet(
-        node_id=_node_ids(rows, each["count"]),
+        node_id=_node_ids(rows, listed["count"]),
         site=_i32(nodes["site"]),
         gpu_type=_i32(nodes["gpu_type"]),
         gpus=_i32(nodes["gpus"]),
@@ -124,7 +126,7 @@ def _fleet(
     )
 
 
-def _columns(rows: TraceRows, sites: tuple[Site, ...], tenants: Sequence[str]) -> pl.DataFrame:
+def _node_columns(rows: TraceRows, sites: tuple[Site, ...], tenants: Sequence[str]) -> pl.DataFrame:
     zeros = pl.zeros(len(rows), dtype=pl.Int64, eager=True)
     _, gpu_type = codes(_type_names(rows))
     names = [site.name for site in sites]
@@ -136,10 +138,10 @@ def _columns(rows: TraceRows, sites: tuple[Site, ...], tenants: Sequence[str]) -
             "count": whole_numbers(rows, "count", low=1, high=MOST_NODES)
             if has("count")
             else zeros + 1,
-            "cpu_milli": _size(rows, "cpu_milli", _MOST_MILLI, zeros),
-            "memory_mib": _size(rows, "memory_mib", _MOST_MIB, zeros),
+            "cpu_milli": _size_or_zero(rows, "cpu_milli", _MOST_MILLI, zeros),
+            "memory_mib": _size_or_zero(rows, "memory_mib", _MOST_MIB, zeros),
             "site": _indices(rows, "site", names, _SITES) if has("site") else zeros,
-            "tenant": _owners(rows, tenants) if has("tenant") else zeros + SHARED,
+            "tenant": _tenant_of_nodes(rows, tenants) if has("tenant") else zeros + SHARED,
         }
     )
 
@@ -147,7 +149,7 @@ def _columns(rows: TraceRows, sites: tuple[Site, ...], tenants: Sequence[str]) -
 _SITES = Message("a site of the programme")
 
 
-def _size(rows: TraceRows, column: str, high: int, zeros: pl.Series) -> pl.Series:
+def _size_or_zero(rows: TraceRows, column: str, high: int, zeros: pl.Series) -> pl.Series:
     return whole_numbers(rows, column, high=high, missing=0) if rows.has(column) else zeros
 
 
@@ -158,16 +160,17 @@ def _type_names(rows: TraceRows) -> pl.Series:
     gpus = whole_numbers(rows, "gpus", high=_MOST_GPUS)
     names = text_column(rows, "gpu_type", missing="")
     check_rows(rows, "gpu_type", (names == "") & (gpus > 0), Message("the type of its GPUs"))
+    # A node without GPUs may leave the type out; one of its own keeps it out of every GPU type.
     return names.set(gpus == 0, NO_GPU.name)
 
 
-def _gpu_type(name: str, known: Mapping[str, GpuType]) -> GpuType:
+def _gpu_type(name: str, gpu_types: Mapping[str, GpuType]) -> GpuType:
     if name == NO_GPU.name:
         return NO_GPU
-    return known.get(name) or replace(UNNAMED_GPU, name=name)
+    return gpu_types.get(name) or replace(UNNAMED_GPU, name=name)
 
 
-def _owners(rows: TraceRows, tenants: Sequence[str]) -> pl.Series:
+def _tenant_of_nodes(rows: TraceRows, tenants: Sequence[str]) -> pl.Series:
     is_shared = text_column(rows, "tenant", missing="") == ""
     named = replace(rows, frame=rows.frame.filter(~is_shared), row=rows.row.filter(~is_shared))
     owner = _indices(named, "tenant", tenants, Message("a tenant of the trace, or nothing"))
@@ -178,26 +181,27 @@ def _owners(rows: TraceRows, tenants: Sequence[str]) -> pl.Series:
 def _indices(rows: TraceRows, column: str, names: Sequence[str], wanted: Message) -> pl.Series:
     values = text_column(rows, column)
     index = pl.int_range(len(names), eager=True, dtype=pl.Int32)
-    known = pl.Series(names, dtype=pl.String)
-    found = values.replace_strict(known, index, default=None, return_dtype=pl.Int32)
-    check_rows(rows, column, found.is_null(), wanted)
-    return found
+    known_names = pl.Series(names, dtype=pl.String)
+    indices = values.replace_strict(known_names, index, default=None, return_dtype=pl.Int32)
+    check_rows(rows, column, indices.is_null(), wanted)
+    return indices
 
 
 def _node_ids(rows: TraceRows, count: pl.Series) -> tuple[str, ...]:
     if not rows.has("node"):
+        # Padded, because the arrived-load protocol sorts nodes by name.
         return tuple(f"node-{i:05d}" for i in range(int(count.sum())))
     names = text_column(rows, "node")
     check_rows(rows, "node", ~names.is_first_distinct(), Message("each node once"))
     pairs = zip(names.to_list(), count.to_list(), strict=True)
-    return tuple(name for node, times in pairs for name in _numbered(node, times))
+    return tuple(name for node, times in pairs for name in _ids_of_copies(node, times))
 
 
-def _numbered(node: str, times: int) -> list[str]:
+def _ids_of_copies(node: str, times: int) -> list[str]:
     return [node] if times == 1 else [f"{node}-{i:05d}" for i in range(times)]
 
 
-def _unknown(source: TraceSource) -> InputError:
+def _unknown_columns_error(source: TraceSource) -> InputError:
     return NodesError(
         cell_location(source.where, None if source.is_parquet else 1),
         found=Message("the columns {names}", {"names": shown_names(columns_of(source))}),

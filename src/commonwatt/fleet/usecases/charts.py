@@ -27,6 +27,7 @@ def use_over_time(use: pl.DataFrame, *, language: str) -> str:
             x=_days(language),
             y=alt.Y("allocated_gpus:Q", title=translate("GPUs", language), stack=True),
             color=alt.Color("site:N", title=None, scale=scale(sites), sort=sites),
+            # The rank stacks the sites in the programme's order, which is also the legend's.
             order=alt.Order("rank:Q"),
         )
     )
@@ -35,10 +36,10 @@ def use_over_time(use: pl.DataFrame, *, language: str) -> str:
         .mark_line(color="#1c1c1c", strokeDash=[4, 3], strokeWidth=1.2)
         .encode(x="day:Q", y="available_gpus:Q")
     )
-    said = translate(
+    description = translate(
         "Allocated GPUs by site over time; the dashed line is what was there.", language
     )
-    return svg(at_common_size(alt.layer(areas, line)), description=said)
+    return svg(at_common_size(alt.layer(areas, line)), description=description)
 
 
 def queue_over_time(queue: pl.DataFrame, *, language: str) -> str:
@@ -64,8 +65,8 @@ def queue_over_time(queue: pl.DataFrame, *, language: str) -> str:
             color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
         )
     )
-    said = translate("Jobs waiting, and the GPUs that they ask for, over time.", language)
-    return svg(at_common_size(chart), description=said)
+    description = translate("Jobs waiting, and the GPUs that they ask for, over time.", language)
+    return svg(at_common_size(chart), description=description)
 
 
 def waiting_by_tenant(tenants: pl.DataFrame, *, language: str) -> str:
@@ -80,12 +81,13 @@ def waiting_by_tenant(tenants: pl.DataFrame, *, language: str) -> str:
     axis = alt.X("p50_h:Q", title=translate("Queue delay [h]: median to 95th percentile", language))
     bars = base.mark_bar(height=10, opacity=0.55).encode(x=axis, x2="p95_h:Q")
     mean = base.mark_point(filled=True, color=ALARM, size=60, opacity=1).encode(x="mean_h:Q")
-    said = translate(
+    description = translate(
         "Queue delay by tenant: a bar from median to 95th percentile, a dot at the mean.",
         language,
     )
     return svg(
-        at_common_size(alt.layer(bars, mean), height=max(60, 24 * len(order))), description=said
+        at_common_size(alt.layer(bars, mean), height=max(60, 24 * len(order))),
+        description=description,
     )
 
 
@@ -115,8 +117,8 @@ def energy_by_site(energy: pl.DataFrame, *, language: str) -> str:
             order=alt.Order("rank:Q"),
         )
     )
-    said = translate("Energy by site: busy GPUs, idle GPUs, cooling and losses.", language)
-    return svg(at_common_size(chart, height=max(60, 34 * energy.height)), description=said)
+    description = translate("Energy by site: busy GPUs, idle GPUs, cooling and losses.", language)
+    return svg(at_common_size(chart, height=max(60, 34 * energy.height)), description=description)
 
 
 def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
@@ -133,6 +135,7 @@ def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
     long = rows.unpivot(list(names), index="policy", variable_name="what", value_name="wait_s")
     long = long.with_columns(
         what=pl.col("what").replace_strict(names),
+        # A logarithmic axis has no nought: a second stands in for less, and the axis says so.
         wait_h=(pl.col("wait_s") / 3600).clip(lower_bound=1 / 3600),
     )
     order = list(names.values())
@@ -150,8 +153,8 @@ def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
             shape=alt.Shape("what:N", legend=None, sort=order),
         )
     )
-    said = translate("Mean and 95th percentile of queue delay by policy.", language)
-    return svg(at_common_size(chart, height=max(70, 28 * rows.height)), description=said)
+    description = translate("Mean and 95th percentile of queue delay by policy.", language)
+    return svg(at_common_size(chart, height=max(70, 28 * rows.height)), description=description)
 
 
 def _days(language: str) -> Any:

@@ -39,14 +39,16 @@ def comparison(
 ) -> pl.DataFrame:
     """Return the figures of each policy, in the order given."""
     policies = [parse_policy_word(word) for word in words]
-    return comparison_rows([run_fleet(inputs, one, seed=seed, runtime=runtime) for one in policies])
+    return comparison_rows(
+        [run_fleet(inputs, policy, seed=seed, runtime=runtime) for policy in policies]
+    )
 
 
 def comparison_rows(runs: Sequence[FleetRun]) -> pl.DataFrame:
     """Return one row for each run."""
-    data = [run.data() for run in runs]
+    figures = [run.figures() for run in runs]
     names = [column.name for column in COMPARISON.columns]
-    return COMPARISON.frame(**{name: [row[name] for row in data] for name in names})
+    return COMPARISON.frame(**{name: [row[name] for row in figures] for name in names})
 
 
 def comparison_chart(rows: pl.DataFrame, *, language: str) -> str:

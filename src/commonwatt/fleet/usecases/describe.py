@@ -27,10 +27,10 @@ def read_traces_to_describe(
 
 def description(read: TraceRead) -> Row:
     """Return a trace's summary for `--json`."""
-    found: Row = read.as_dict()
+    summary: Row = read.as_dict()
     if read.jobs is not None:
-        found |= {"summary": jobs_summary(read.jobs)}
-    return found
+        summary |= {"summary": jobs_summary(read.jobs)}
+    return summary
 
 
 def jobs_summary(jobs: Workload) -> Row:
@@ -46,6 +46,8 @@ def jobs_summary(jobs: Workload) -> Row:
         "origin": jobs.origin,
         "span_s": span_s,
         "gpu_hours": gpu_hours,
+        # Demand as it was asked for, whatever a cluster then served: what a fleet would have to be
+        # sized by.
         "mean_demand_gpus": gpu_hours * 3600 / span_s if span_s else None,
         "largest_gang_gpus": int(jobs.gpus.max()),
         "fractional_jobs": int(((jobs.gpu_milli < 1000) & (jobs.gpus > 0)).sum()),

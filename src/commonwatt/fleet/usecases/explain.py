@@ -37,7 +37,7 @@ def explanation_result(
     Raises:
         UsageError: The trace holds no such job.
     """
-    found = explain(
+    explanation = explain(
         simulate(
             inputs.workload,
             inputs.fleet,
@@ -57,49 +57,51 @@ def explanation_result(
         quotas=quotas,
     )
     return {
-        "job": found.job_id,
+        "job": explanation.job_id,
         "policy": policy.name,
-        "state": found.state.name.lower(),
-        "queue_delay_s": found.queue_delay_s,
-        "reasons": [_reason(stretch) for stretch in found.stretches],
-        "blockers": [asdict(blocker) for blocker in found.blockers],
-        "remedies": [_remedy(remedy) for remedy in found.remedies],
-        "sentences": {language: _sentences(found, language) for language in LANGUAGES},
+        "state": explanation.state.name.lower(),
+        "queue_delay_s": explanation.queue_delay_s,
+        "reasons": [_reason_as_dict(interval) for interval in explanation.intervals],
+        "blockers": [asdict(blocker) for blocker in explanation.blockers],
+        "remedies": [
+            asdict(remedy) | {"change": str(remedy.change)} for remedy in explanation.remedies
+        ],
+        "sentences": {language: _sentences(explanation, language) for language in LANGUAGES},
     }
 
 
-def _reason(stretch: WaitInterval) -> dict[str, Any]:
+def _reason_as_dict(interval: WaitInterval) -> dict[str, Any]:
     return {
-        "from_s": stretch.from_ms / 1000,
-        "until_s": stretch.until_ms / 1000,
-        "reason": stretch.reason.value,
-        "free_gpus": stretch.free_gpus,
+        "from_s": interval.from_ms / 1000,
+        "until_s": interval.until_ms / 1000,
+        "reason": interval.reason.value,
+        "free_gpus": interval.free_gpus,
     }
 
 
-def _remedy(remedy: Remedy) -> dict[str, Any]:
-    return asdict(remedy) | {"change": str(remedy.change)}
+def _sentences(explanation: Explanation, language: str) -> list[str]:
+    messages = [_delay_message(explanation), *_reason_messages(explanation.intervals, language)]
+    messages += map(_blocker_message, explanation.blockers[:BLOCKERS_IN_TEXT])
+    messages += [_remedy_message(remedy, language) for remedy in explanation.remedies]
+    return [sentence.translate(language) for sentence in messages]
 
 
-def _sentences(found: Explanation, language: str) -> list[str]:
-    said = [_delay(found), *_by_reason(found.stretches, language)]
-    said += map(_blocker, found.blockers[:BLOCKERS_IN_TEXT])
-    said += [_helped(remedy, language) for remedy in found.remedies]
-    return [sentence.translate(language) for sentence in said]
+def _delay_message(explanation: Explanation) -> Message:
+    if explanation.queue_delay_s is None:
+        return Message("Job {job} never started.", {"job": explanation.job_id})
+    hours = f"{explanation.queue_delay_s / 3600:.2f}"
+    return Message("Job {job} waited {hours} hours.", {"job": explanation.job_id, "hours": hours})
 
 
-def _delay(found: Explanation) -> Message:
-    if found.queue_delay_s is None:
-        return Message("Job {job} never started.", {"job": found.job_id})
-    hours = f"{found.queue_delay_s / 3600:.2f}"
-    return Message("Job {job} waited {hours} hours.", {"job": found.job_id, "hours": hours})
-
-
-def _by_reason(stretches: Sequence[WaitInterval], language: str) -> list[Message]:
+def _reason_messages(intervals: Sequence[WaitInterval], language: str) -> list[Message]:
     """Return how long each reason held, the longest first; the stretches are in the data."""
     total: dict[QueueReason, int] = {}
-    for stretch in stretches:
-        total[stretch.reason] = total.get(stretch.reason, 0) + stretch.until_ms - stretch.from_ms
+    for interval in intervals:
+        # A long wait changes its reason often: sums are read at a glance, and the instants are in
+        # the data.
+        total[interval.reason] = (
+            total.get(interval.reason, 0) + interval.until_ms - interval.from_ms
+        )
     longest = sorted(total, key=lambda reason: -total[reason])
     return [
         Message(
@@ -113,22 +115,22 @@ def _by_reason(stretches: Sequence[WaitInterval], language: str) -> list[Message
     ]
 
 
-def _blocker(blocker: Blocker) -> Message:
-    values = {"job": blocker.job_id, "hours": f"{blocker.gpu_hours:,.1f}"}
+def _blocker_message(blocker: Blocker) -> Message:
+    details = {"job": blocker.job_id, "hours": f"{blocker.gpu_hours:,.1f}"}
     if blocker.later:
-        text = Message("  In its way: job {job}, submitted later, {hours} GPU-hours.", values)
+        message = Message("  In its way: job {job}, submitted later, {hours} GPU-hours.", details)
     else:
-        text = Message("  In its way: job {job}, {hours} GPU-hours.", values)
-    return text
+        message = Message("  In its way: job {job}, {hours} GPU-hours.", details)
+    return message
 
 
-def _helped(remedy: Remedy, language: str) -> Message:
+def _remedy_message(remedy: Remedy, language: str) -> Message:
     change = remedy.change.translate(language)
     if remedy.queue_delay_s is None or remedy.saved_s is None:
         return Message("  With {change}: it never starts.", {"change": change})
-    values = {
+    details = {
         "change": change,
         "hours": f"{remedy.queue_delay_s / 3600:.2f}",
         "saved": f"{remedy.saved_s / 3600:+.2f}",
     }
-    return Message("  With {change}: it waits {hours} h ({saved} h saved).", values)
+    return Message("  With {change}: it waits {hours} h ({saved} h saved).", details)

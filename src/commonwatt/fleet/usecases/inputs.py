@@ -77,6 +77,7 @@ def load_inputs(options: FleetInputOptions) -> FleetInputs:
     fleet = load_fleet(options, read.workload.tenant_names)
     if options.check_fits:
         check_fits(read.workload, fleet, where=", ".join(path.name for path in options.traces))
+    # Every file that was read, because a run's id follows from the bytes of all of them.
     listed = [Path(options.nodes)] if not options.nodes.isdigit() else []
     mapping = [options.mapping] if options.mapping else []
     return FleetInputs(
@@ -97,36 +98,40 @@ def load_fleet(options: FleetInputOptions, tenants: Sequence[str]) -> Fleet:
     if options.nodes.isdigit():
         return _equal_nodes(options)
     path = Path(options.nodes)
-    if not _is_pools(path):
+    if not _lists_nodes_by_tenant(path):
         return read_nodes(path, tenants=tenants)
     fleet = read_pools(path, gpus_per_node=_gpus_per_node(options), tenants=tenants)
     if options.pool == "tenant":
         return fleet
+    # The file says whose the nodes are, and the option that all tenants share them; the option
+    # wins, so that one file serves for both runs.
     return replace(fleet, tenant=np.full(len(fleet), SHARED, np.int32))
 
 
-def _equal_nodes(asked: FleetInputOptions) -> Fleet:
-    if asked.pool == "tenant":
+def _equal_nodes(options: FleetInputOptions) -> Fleet:
+    if options.pool == "tenant":
         raise UsageError(
             "--pool tenant",
             found=Message("a number of nodes"),
             wanted=Message("a file with the columns tenant,nodes after --nodes"),
         )
-    if int(asked.nodes) < 1:
-        raise UsageError("--nodes", found=asked.nodes, wanted=Message("at least 1 node"))
-    return uniform_fleet(int(asked.nodes), _gpus_per_node(asked))
+    if int(options.nodes) < 1:
+        raise UsageError("--nodes", found=options.nodes, wanted=Message("at least 1 node"))
+    return uniform_fleet(int(options.nodes), _gpus_per_node(options))
 
 
-def _gpus_per_node(asked: FleetInputOptions) -> int:
-    if asked.gpus_per_node is None:
+def _gpus_per_node(options: FleetInputOptions) -> int:
+    if options.gpus_per_node is None:
         raise UsageError("--gpus-per-node", wanted=Message("the number of GPUs on each node"))
-    return asked.gpus_per_node
+    return options.gpus_per_node
 
 
-def _is_pools(path: Path) -> bool:
+def _lists_nodes_by_tenant(path: Path) -> bool:
     if path.suffix != ".csv" or not path.is_file():
         return False
     with path.open("rb") as file:
+        # No more than a header takes: a file of another kind may be one endless line. `-sig`,
+        # because spreadsheets put a mark before the first name.
         head = file.readline(200).decode("utf-8-sig", errors="replace")
     names = {name.strip().strip('"') for name in head.split(",")}
     return {"tenant", "nodes"} <= names and "gpus" not in names
@@ -151,6 +156,7 @@ def _quota_frame(path: Path) -> pl.DataFrame:
         frame = pl.read_csv(path, schema_overrides={"tenant": pl.String, "gpus": pl.Float64})
     except (OSError, pl.exceptions.PolarsError) as error:
         wanted = Message("a CSV file with the columns tenant,gpus")
+        # Only the kind of fault: the parser's own words quote the file.
         raise TableError(str(path), found=type(error).__name__, wanted=wanted) from None
     if not {"tenant", "gpus"} <= set(frame.columns):
         names = Message("columns {names}", {"names": ", ".join(frame.columns)})
@@ -160,9 +166,9 @@ def _quota_frame(path: Path) -> pl.DataFrame:
 
 def _check_quota(path: Path, row: int, tenant: str, gpus: float | None, workload: Workload) -> None:
     if tenant not in workload.tenant_names:
-        known = Message("one of {names}", {"names": ", ".join(workload.tenant_names)})
+        known_tenants = Message("one of {names}", {"names": ", ".join(workload.tenant_names)})
         raise TableError(
-            cell_location(str(path), row, "tenant"), found=str(tenant)[:40], wanted=known
+            cell_location(str(path), row, "tenant"), found=str(tenant)[:40], wanted=known_tenants
         )
     if gpus is None or not 0 <= gpus < 1e9:
         wanted = Message("a number of GPUs, 0 or more")

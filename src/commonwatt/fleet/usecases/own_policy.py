@@ -16,7 +16,7 @@ USER_POLICY_MARK = ".py:"
 def is_user_policy(order: str) -> bool:
     """Return whether `order` names a file rather than a built-in order.
 
-    >>> is_own("policies/mine.py:LargestFirst"), is_own("sjf")
+    >>> is_user_policy("policies/mine.py:LargestFirst"), is_user_policy("sjf")
     (True, False)
     """
     return USER_POLICY_MARK in order
@@ -29,8 +29,9 @@ def load_user_policy(order: str) -> UserPolicy:
         UsageError: No such file or class, or the class has no `order`.
     """
     file, _, name = order.rpartition(":")
-    made = getattr(_module(Path(file)), name, None)
-    policy = made() if isinstance(made, type) else made
+    member = getattr(_imported_module(Path(file)), name, None)
+    # An object is as good as a class, for a policy that was set up with its own numbers.
+    policy = member() if isinstance(member, type) else member
     if not callable(getattr(policy, "order", None)):
         raise UsageError(
             "--order",
@@ -40,7 +41,7 @@ def load_user_policy(order: str) -> UserPolicy:
     return policy  # type: ignore[return-value]  # checked just above
 
 
-def _module(path: Path) -> Any:
+def _imported_module(path: Path) -> Any:
     if not path.is_file():
         raise UsageError("--order", found=str(path), wanted=Message("a Python file"))
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -49,8 +50,10 @@ def _module(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+    # The file is its owner's program and may raise anything; none of it is a fault of ours. Its
+    # words may quote what it read, so that only their kind is passed on.
     except Exception as error:
-        said = Message("{kind} while it was read", {"kind": type(error).__name__})
+        actual = Message("{kind} while it was read", {"kind": type(error).__name__})
         wanted = Message("a Python file that can be imported")
-        raise UsageError(str(path), found=said, wanted=wanted) from error
+        raise UsageError(str(path), found=actual, wanted=wanted) from error
     return module

@@ -13,7 +13,7 @@ from commonwatt.fleet.domain.policies import (
     parse_policy,
 )
 
-_LATER = {"place": PLACES, "backfill": BACKFILLS, "preempt": PREEMPTS}
+_REGISTRIES = {"place": PLACES, "backfill": BACKFILLS, "preempt": PREEMPTS}
 
 
 def parse_policy_word(word: str, *, place: str = "consolidate") -> SchedulingPolicy:
@@ -26,23 +26,24 @@ def parse_policy_word(word: str, *, place: str = "consolidate") -> SchedulingPol
     Raises:
         UsageError: A name is unknown.
 
-    >>> policy_in_a_word("sjf+easy").name
+    >>> parse_policy_word("sjf+easy").name
     'sjf + consolidate + easy'
     """
     order, *rest = [name.strip() for name in word.split("+")]
     chosen = {"place": place}
     for name in rest:
-        chosen[_kind_of(name, word)] = name
+        chosen[_policy_kind(name, word)] = name
     return parse_policy(
         order, chosen["place"], chosen.get("backfill", "none"), chosen.get("preempt", "none")
     )
 
 
-def _kind_of(name: str, word: str) -> str:
-    for kind, known in _LATER.items():
-        if name in known:
+def _policy_kind(name: str, word: str) -> str:
+    for kind, registry in _REGISTRIES.items():
+        if name in registry:
             return kind
-    names = [name for known in (ORDERS, *_LATER.values()) for name in known]
+    # `none` and `priority` stand in two registries: each name is offered once.
+    names = [name for registry in (ORDERS, *_REGISTRIES.values()) for name in registry]
     raise UsageError(
         "--policy",
         found=Message("{name} in {word}", {"name": name, "word": word}),

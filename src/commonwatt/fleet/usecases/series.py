@@ -72,10 +72,12 @@ SITES = TableSchema(
 
 def use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
     """Return mean allocated GPUs by bin and site; `labels` name the sites in order."""
-    edges = _edges(run)
+    edges = _bin_edges_ms(run)
     fleet = run.inputs.fleet
     parts: list[pl.DataFrame] = []
     for i, label in enumerate(labels):
+        # The integral over the bin: a sample at its start would miss whatever is shorter than a
+        # bin.
         held = np.diff(held_by(run.result, fleet.site.astype(np.int64), i).until(edges))
         parts.append(
             USE.frame(
@@ -91,7 +93,7 @@ def use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
 
 def queue_table(run: FleetRun) -> pl.DataFrame:
     """Return mean waiting jobs, and the GPUs that they ask for, by bin."""
-    edges = _edges(run)
+    edges = _bin_edges_ms(run)
     lines = timeline(run.result, run.inputs.workload)
     return QUEUE.frame(
         day=(edges[:-1] - edges[0]) / (24 * HOUR_MS),
@@ -147,19 +149,23 @@ def _idle_kwh(run: FleetRun, site: int, length_ms: int) -> float:
     """Return what GPUs drew while nobody held them [kWh]."""
     fleet, total = run.inputs.fleet, 0.0
     segment, node, milli = run.result.segments.pieces()
-    own = run.result.segments
-    held_ms = milli * (own.end_ms - own.start_ms)[segment]
+    segments = run.result.segments
+    held_ms = milli * (segments.end_ms - segments.start_ms)[segment]
     for k, kind in enumerate(fleet.gpu_types):
-        mine = (fleet.site == site) & (fleet.gpu_type == k)
-        there = int(fleet.gpus[mine].sum()) * 1000 * length_ms
-        free = there - int(held_ms[mine[node]].sum())
-        total += kind.idle_w * free / 1000 / HOUR_MS / 1000
+        nodes = (fleet.site == site) & (fleet.gpu_type == k)
+        available = int(fleet.gpus[nodes].sum()) * 1000 * length_ms
+        # Counted as milli-GPU times milliseconds in whole numbers, so that busy and idle are exact
+        # parts.
+        unheld = available - int(held_ms[nodes[node]].sum())
+        total += kind.idle_w * unheld / 1000 / HOUR_MS / 1000
     return total
 
 
-def _edges(run: FleetRun) -> I64:
+def _bin_edges_ms(run: FleetRun) -> I64:
     """Return the edges of equal bins of whole hours over the makespan [ms]."""
     first = int(run.inputs.workload.submit_ms[0])
+    # Bins of whole hours; the last may reach beyond the makespan, where nothing is held. A run of a
+    # moment still gets one bin.
     length = max(round(run.metrics.makespan_s * 1000), HOUR_MS)
     hours = max(1, math.ceil(length / HOUR_MS / MOST_BINS))
     count = math.ceil(length / (hours * HOUR_MS))

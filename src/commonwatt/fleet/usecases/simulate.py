@@ -28,7 +28,7 @@ from commonwatt.fleet.engines.simulator import (
 from commonwatt.fleet.usecases.inputs import FleetInputs
 from commonwatt.fleet.usecases.own_policy import load_user_policy
 
-_LITTLE = 1e-3  # of an arrived load: enough to load the kernels
+_WARM_UP_LOAD = 1e-3  # of an arrived load: enough to load the kernels
 
 JOBS = TableSchema(
     "jobs",
@@ -70,7 +70,7 @@ class FleetRun:
     metrics: FleetMetrics
     simulation_cpu_s: float
 
-    def data(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         """Return every figure for `--json`."""
         return {
             "policy": self.policy,
@@ -96,7 +96,8 @@ def run_fleet(
     Two jobs are simulated beforehand, so that loading or compiling the kernels does
     not count as the engine's time.
     """
-    _compile(inputs, policy, seed, runtime, quotas)
+    _warm_up(inputs, policy, seed, runtime, quotas)
+    # CPU time, because other programs on the machine must not make the engine look slow.
     began = time.process_time()
     result = simulate(
         inputs.workload,
@@ -143,7 +144,7 @@ def run_arrived_load(
     inputs: FleetInputs, policy: SchedulingPolicy, *, load: float, seed: int
 ) -> dict[str, Any]:
     """Run the arrived-load protocol and return its figures for `--json`."""
-    place_arrived_load(inputs.fleet, inputs.workload, policy.place, load=_LITTLE, seed=seed)
+    place_arrived_load(inputs.fleet, inputs.workload, policy.place, load=_WARM_UP_LOAD, seed=seed)
     began = time.process_time()
     packed = place_arrived_load(inputs.fleet, inputs.workload, policy.place, load=load, seed=seed)
     return packing_data(packed, time.process_time() - began)
@@ -180,10 +181,10 @@ def jobs_table(result: SimulationResult, workload: Workload, fleet: Fleet) -> pl
         gpus=workload.gpus,
         gpu_milli=workload.gpu_milli,
         submit_s=workload.submit_ms / 1000,
-        start_s=_seconds(result.start_ms, started),
-        end_s=_seconds(result.end_ms, ended),
-        queue_delay_s=_seconds(result.start_ms - workload.submit_ms, started),
-        pending_s=_seconds(result.pending_ms, ended),
+        start_s=_seconds_or_null(result.start_ms, started),
+        end_s=_seconds_or_null(result.end_ms, ended),
+        queue_delay_s=_seconds_or_null(result.start_ms - workload.submit_ms, started),
+        pending_s=_seconds_or_null(result.pending_ms, ended),
         state=np.array(names)[result.state],
         preemptions=result.preemptions,
         site=_sites_of_jobs(result, fleet),
@@ -201,29 +202,34 @@ def _sites_of_jobs(result: SimulationResult, fleet: Fleet) -> pl.Series:
         .group_by("job", maintain_order=True)
         .agg(pl.col("name").str.join(" + "))
     )
-    every = pl.DataFrame({"job": range(len(result))}, schema={"job": pl.Int64})
-    return every.join(by_job, on="job", how="left", maintain_order="left")["name"]
+    all_jobs = pl.DataFrame({"job": range(len(result))}, schema={"job": pl.Int64})
+    return all_jobs.join(by_job, on="job", how="left", maintain_order="left")["name"]
 
 
-def curve_table(data: Mapping[str, Any]) -> pl.DataFrame:
+def curve_table(figures: Mapping[str, Any]) -> pl.DataFrame:
     """Return the curve of an arrived-load run as a table."""
-    return pl.DataFrame(data["curve"], schema=[column.name for column in CURVE.columns])
+    return pl.DataFrame(figures["curve"], schema=[column.name for column in CURVE.columns])
 
 
-def _compile(
+def _warm_up(
     inputs: FleetInputs,
     policy: SchedulingPolicy,
     seed: int,
     runtime: Runtime,
     quotas: Mapping[str, float] | None,
 ) -> None:
-    few = inputs.workload.take(np.arange(min(2, len(inputs.workload))))
-    simulate(few, inputs.fleet, policy, pool=inputs.pool, seed=seed, runtime=runtime, quotas=quotas)
+    # The same policy and fleet, because each combination of types is compiled by itself.
+    two_jobs = inputs.workload.take(np.arange(min(2, len(inputs.workload))))
+    simulate(
+        two_jobs, inputs.fleet, policy, pool=inputs.pool, seed=seed, runtime=runtime, quotas=quotas
+    )
 
 
-def _seconds(values_ms: np.ndarray, known: np.ndarray) -> pl.Series:
-    return pl.Series(np.where(known, values_ms / 1000, np.nan)).fill_nan(None)
+def _seconds_or_null(values_ms: np.ndarray, is_known: np.ndarray) -> pl.Series:
+    # NaN on the way only: in a table what did not happen is empty.
+    return pl.Series(np.where(is_known, values_ms / 1000, np.nan)).fill_nan(None)
 
 
 def _per_second(count: int, seconds: float) -> float:
+    # A short run may end before the clock has ticked.
     return count / max(seconds, 1e-9)

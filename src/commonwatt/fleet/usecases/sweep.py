@@ -61,7 +61,7 @@ def parse_axes(words: Sequence[str]) -> dict[str, list[str]]:
                 found=word,
                 wanted=Message("NAME=A,B,… once for each of {names}", {"names": ", ".join(AXES)}),
             )
-        axes[name] = [one for value in values.split(",") for one in _range(name, value)]
+        axes[name] = [text for value in values.split(",") for text in _axis_values(name, value)]
     return axes
 
 
@@ -86,66 +86,76 @@ def sweep(
     """
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     rows: list[dict[str, Any]] = []
-    for row in _mapped(options, points, workers, on):
+    for row in _rows_of_points(options, points, workers, on):
         rows.append(row)
         done(1)
+    # All rows: a figure that the first hundred points lack would be given the type of nothing.
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def run_point(options: FleetInputOptions, point: Mapping[str, str]) -> dict[str, Any]:
     """Return the figures of one point."""
     policy = parse_policy_word(point.get("policy", "fifo"))
-    seed = _whole("seed", point.get("seed", "0"))
-    inputs = _inputs(_asked(options, point))
+    seed = _whole_number("seed", point.get("seed", "0"))
+    inputs = _cached_inputs(_point_options(options, point))
     if "load" in point:
-        found = run_arrived_load(inputs, policy, load=_positive("load", point["load"]), seed=seed)
+        figures = run_arrived_load(
+            inputs, policy, load=_positive_number("load", point["load"]), seed=seed
+        )
     else:
         runtime = point.get("runtime", "oracle")
         if runtime not in ("oracle", "none"):
             raise UsageError("--axis runtime", found=runtime, wanted=Message("oracle or none"))
-        found = run_fleet(inputs, policy, seed=seed, runtime=runtime).data()
-    return dict(point) | {name: found.get(name) for name in FIGURES}
+        figures = run_fleet(inputs, policy, seed=seed, runtime=runtime).figures()
+    return dict(point) | {name: figures.get(name) for name in FIGURES}
 
 
+# Neighbouring points mostly share their inputs; more than two would hold whole traces in memory.
 @lru_cache(maxsize=2)
-def _inputs(asked: FleetInputOptions) -> FleetInputs:
-    return load_inputs(asked)
+def _cached_inputs(options: FleetInputOptions) -> FleetInputs:
+    return load_inputs(options)
 
 
-def _asked(asked: FleetInputOptions, point: Mapping[str, str]) -> FleetInputOptions:
+def _point_options(options: FleetInputOptions, point: Mapping[str, str]) -> FleetInputOptions:
     per_node = point.get("gpus-per-node")
-    pool = point.get("pool", asked.pool)
+    pool = point.get("pool", options.pool)
     if pool not in ("all", "tenant"):
         raise UsageError("--axis pool", found=pool, wanted=Message("all or tenant"))
     return replace(
-        asked,
-        nodes=point.get("nodes", asked.nodes),
-        gpus_per_node=_whole("gpus-per-node", per_node) if per_node else asked.gpus_per_node,
+        options,
+        nodes=point.get("nodes", options.nodes),
+        gpus_per_node=_whole_number("gpus-per-node", per_node)
+        if per_node
+        else options.gpus_per_node,
         pool=pool,
+        # The arrived-load protocol counts a job that can never be placed; it does not refuse the
+        # trace.
         check_fits="load" not in point,
     )
 
 
-def _mapped(
-    asked: FleetInputOptions, points: Sequence[Point], workers: int, on: str
+def _rows_of_points(
+    options: FleetInputOptions, points: Sequence[Point], workers: int, on: str
 ) -> Iterator[dict[str, Any]]:
     if on == "ray":
-        yield from _on_ray(asked, points, workers)
+        yield from _rows_on_ray(options, points, workers)
     elif workers == 1:
-        yield from (run_point(asked, point) for point in points)
+        yield from (run_point(options, point) for point in points)
     else:
+        # Spawned: a fork copies the locks of the libraries' threads in whatever state they are.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(run_point, itertools.repeat(asked), points)
+            yield from pool.map(run_point, itertools.repeat(options), points)
 
 
-def _on_ray(
-    asked: FleetInputOptions, points: Sequence[Point], workers: int
+def _rows_on_ray(
+    options: FleetInputOptions, points: Sequence[Point], workers: int
 ) -> Iterator[dict[str, Any]]:
     ray, pools = _import_ray()
+    # Whoever has joined a cluster already keeps it; only otherwise one starts on this machine.
     if not ray.is_initialized():
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
     with pools.Pool(workers) as pool:
-        yield from pool.starmap(run_point, [(asked, point) for point in points])
+        yield from pool.starmap(run_point, [(options, point) for point in points])
 
 
 def _import_ray() -> tuple[Any, Any]:
@@ -160,20 +170,20 @@ def _import_ray() -> tuple[Any, Any]:
         ) from None
 
 
-def _range(name: str, value: str) -> list[str]:
+def _axis_values(name: str, value: str) -> list[str]:
     low, dash, high = value.partition("-")
     if name == "seed" and dash and low.isdigit() and high.isdigit() and int(low) <= int(high):
         return [str(seed) for seed in range(int(low), int(high) + 1)]
     return [value]
 
 
-def _whole(name: str, text: str) -> int:
+def _whole_number(name: str, text: str) -> int:
     if not text.isdigit():
         raise UsageError(f"--axis {name}", found=text, wanted=Message("a whole number"))
     return int(text)
 
 
-def _positive(name: str, text: str) -> float:
+def _positive_number(name: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:

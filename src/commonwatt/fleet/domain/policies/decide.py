@@ -35,25 +35,32 @@ def decide(state: QueueState, policy: SchedulingPolicy) -> SchedulingDecision:
     tenant that must wait for its quota does not hold up the others.
     """
     plan = SchedulingPlan(state, policy.order, policy.place, borrow=policy.borrow)
-    while heads := _heads(plan):
-        if not any(_start(plan, job) or _start_by_force(plan, job, policy) for job in heads):
+    # The queue is read anew after each start, because shares and quotas have moved by it.
+    while heads := _queue_heads(plan):
+        if not any(
+            _start_if_it_fits(plan, job) or _start_by_preemption(plan, job, policy) for job in heads
+        ):
+            # Whatever starts out of turn only takes room, so no head can fit afterwards and one
+            # pass is enough.
             policy.backfill.fill(plan)
             break
     return SchedulingDecision(tuple(plan.preempted), plan.starts)
 
 
-def _heads(plan: SchedulingPlan) -> list[int]:
+def _queue_heads(plan: SchedulingPlan) -> list[int]:
     """Return the first job in the queue; with quotas, the first of each tenant."""
     queue = plan.queue()
     if plan.state.quota_milli is None:
         return queue[:1]
+    # As in Kueue, where each ClusterQueue has pending jobs of its own: one queue for all would let
+    # a tenant that has used up its quota hold up everybody behind its first job.
     heads: dict[int, int] = {}
     for job in queue:
         heads.setdefault(int(plan.state.workload.tenant[job]), job)
     return list(heads.values())
 
 
-def _start(plan: SchedulingPlan, job: int) -> bool:
+def _start_if_it_fits(plan: SchedulingPlan, job: int) -> bool:
     pieces = plan.find(job)
     if pieces is None:
         return False
@@ -61,15 +68,15 @@ def _start(plan: SchedulingPlan, job: int) -> bool:
     return True
 
 
-def _start_by_force(plan: SchedulingPlan, job: int, policy: SchedulingPolicy) -> bool:
+def _start_by_preemption(plan: SchedulingPlan, job: int, policy: SchedulingPolicy) -> bool:
     """Start `job` on room that preemption makes, stopping no more than it needs."""
-    victims = _needed(plan, job, policy.preempt.victims(plan, job))
+    victims = _fewest_victims(plan, job, policy.preempt.victims(plan, job))
     for victim in victims:
         plan.preempt(victim, keep_progress=policy.keep_progress)
-    return bool(victims) and _start(plan, job)
+    return bool(victims) and _start_if_it_fits(plan, job)
 
 
-def _needed(plan: SchedulingPlan, job: int, victims: list[int]) -> list[int]:
+def _fewest_victims(plan: SchedulingPlan, job: int, victims: list[int]) -> list[int]:
     """Return as few of `victims` as make room for `job`, the first to go first, or none."""
     nodes, held = plan.state.nodes, plan.state.held_pieces
     stopped: list[int] = []
@@ -79,6 +86,9 @@ def _needed(plan: SchedulingPlan, job: int, victims: list[int]) -> list[int]:
         stopped.append(victim)
     fits = bool(stopped) and plan.find(job) is not None
     needed: list[int] = []
+    # Each is let back in turn, the last first, to see whether the job fits without its room; what
+    # the policy would rather spare is thereby spared. The trial is on the plan's own nodes and
+    # undone below: `SchedulingPlan.preempt` takes the room for good.
     for victim in reversed(stopped):
         apply_pieces(nodes, held[victim], 1)
         if fits and plan.find(job) is None:

@@ -60,6 +60,7 @@ class NodeFacts(NamedTuple):
     typical: TypicalDemand
 
 
+# These look at whole GPUs alone, so that the compiled engine can serve them by counting free GPUs.
 WHOLE_GPU_POLICIES = ("first-fit", "best-fit", "worst-fit", "consolidate")
 
 
@@ -69,12 +70,13 @@ def place_gang(
     """Return the pieces that `gang` would hold, or None where it does not fit now."""
     request = gang.request
     if request.gpus == request.cpu_milli == request.memory_mib == 0:
+        # Residency holds for a job that asks for nothing, too: some node must be open to it.
         return () if nodes.eligible[request.klass].any() else None
     if gang.wide:
         return _place_wide(gang, nodes, machines, place)
     if request.gpus > 0 and request.gpu_milli == WHOLE and place.name in WHOLE_GPU_POLICIES:
         node = _narrow_node(request, nodes, machines, place.name)
-        return None if node < 0 else (_piece(request, nodes, node),)
+        return None if node < 0 else (_piece_on_node(request, nodes, node),)
     choice = choose(place, request, nodes, machines.typical, draws=gang.chance)
     return None if choice is None else (GangPiece(choice.node, choice.gpus, request),)
 
@@ -93,24 +95,31 @@ def _narrow_node(
     if place == "first-fit":
         return int(candidates[0])
     free = whole_gpus(nodes)[candidates]
+    # `argmax` takes the first of equals, which is the rule for ties in every place policy.
     if place == "worst-fit":
         return int(candidates[np.argmax(free)])
     tightest = candidates[free == free.min()]
     if place == "best-fit":
         return int(tightest[0])
-    return _consolidated(request, nodes, machines.group, tightest)
+    return _consolidated_node(request, nodes, machines.group, tightest)
 
 
-def _consolidated(request: PlacementRequest, nodes: FreeCapacity, group: I64, tightest: I64) -> int:
-    own = tightest[group[tightest] == group[tightest].min()]
-    empties_node = nodes.gpus[own[0]] == request.gpus
-    return int(own[-1] if empties_node else own[0])
+def _consolidated_node(
+    request: PlacementRequest, nodes: FreeCapacity, group: I64, tightest: I64
+) -> int:
+    first_group = tightest[group[tightest] == group[tightest].min()]
+    # Only a gang that fills its node goes to the far end, where wide gangs take theirs; a smaller
+    # one would break up a whole node there.
+    empties_node = nodes.gpus[first_group[0]] == request.gpus
+    return int(first_group[-1] if empties_node else first_group[0])
 
 
 def _place_wide(
     gang: Gang, nodes: FreeCapacity, machines: NodeFacts, place: PlacePolicy
 ) -> tuple[GangPiece, ...] | None:
     permitted = nodes.eligible[gang.request.klass]
+    # One group or none: a gang works in step, so a slower GPU type or a link between sites would
+    # set the pace of all of it.
     for g in range(int(machines.group.max()) + 1):
         members = permitted & (machines.group == g)
         size = int(nodes.gpus[members].max(initial=0))
@@ -130,38 +139,47 @@ def _place_in_group(
     size: int,
 ) -> tuple[GangPiece, ...] | None:
     count, rest = divmod(request.gpus, size)
-    whole = np.flatnonzero(members & nodes_with_room(_share(request, size), nodes))
+    whole = np.flatnonzero(members & nodes_with_room(_request_on_node(request, size), nodes))
     if len(whole) < count:
         return None
-    taken = whole[len(whole) - count :][::-1] if place.name == "consolidate" else whole[:count]
-    pieces = tuple(_piece(_share(request, size), nodes, int(node)) for node in taken)
+    whole_nodes = (
+        whole[len(whole) - count :][::-1] if place.name == "consolidate" else whole[:count]
+    )
+    pieces = tuple(
+        _piece_on_node(_request_on_node(request, size), nodes, int(node)) for node in whole_nodes
+    )
     if rest == 0:
         return pieces
-    others = members.copy()
-    others[taken] = False
-    last = _last_node(_share(request, rest), nodes, machines, place.name, others)
+    remaining = members.copy()
+    # `nodes` is not changed by a look, so the nodes just chosen still seem free in it.
+    remaining[whole_nodes] = False
+    last = _remainder_piece(_request_on_node(request, rest), nodes, machines, place.name, remaining)
     return None if last is None else (*pieces, last)
 
 
-def _last_node(
+def _remainder_piece(
     request: PlacementRequest, nodes: FreeCapacity, machines: NodeFacts, place: str, members: Bools
 ) -> GangPiece | None:
     """Return the piece for what whole nodes leave over."""
-    only = nodes._replace(eligible=members[None, :])
+    members_only = nodes._replace(eligible=members[None, :])
+    # What is left over is a narrow gang that must not open another whole node if it need not;
+    # scores of shares say nothing about it, so the other policies fall back on the first node.
     name = {"consolidate": "best-fit"}.get(place, place)
     if name not in WHOLE_GPU_POLICIES:
         name = "first-fit"
-    node = _narrow_node(request._replace(klass=0), only, machines, name)
-    return None if node < 0 else _piece(request, nodes, node)
+    # The members are the only row of the narrowed table, hence class 0.
+    node = _narrow_node(request._replace(klass=0), members_only, machines, name)
+    return None if node < 0 else _piece_on_node(request, nodes, node)
 
 
-def _share(request: PlacementRequest, gpus: int) -> PlacementRequest:
+def _request_on_node(request: PlacementRequest, gpus: int) -> PlacementRequest:
     """Return what a gang asks on a node where it has `gpus`: CPU and memory by GPU."""
+    # Rounded up on each node, so that the pieces together never ask for less than the gang.
     cpu = -(-request.cpu_milli * gpus // request.gpus)
     memory = -(-request.memory_mib * gpus // request.gpus)
     return request._replace(cpu_milli=cpu, memory_mib=memory, gpus=gpus)
 
 
-def _piece(request: PlacementRequest, nodes: FreeCapacity, node: int) -> GangPiece:
+def _piece_on_node(request: PlacementRequest, nodes: FreeCapacity, node: int) -> GangPiece:
     free = np.flatnonzero(nodes.gpu_milli[node] >= request.gpu_milli)
     return GangPiece(node, tuple(free[: request.gpus].tolist()), request)

@@ -23,6 +23,7 @@ class SchedulingPlan:
     def __init__(
         self, state: QueueState, order: OrderPolicy, place: PlacePolicy, *, borrow: bool
     ) -> None:
+        # A live controller hands in the state of its cluster, which a plan must not touch.
         self.state = replace(
             state,
             nodes=copy_capacity(state.nodes),
@@ -42,6 +43,8 @@ class SchedulingPlan:
         if self.capped:
             waiting = waiting[self.within_quota(waiting)]
         keys = self.order.keys(self.state, waiting)
+        # `lexsort` takes its last key first: by key, then by number, which is the order of
+        # submission.
         return waiting[np.lexsort((waiting, keys))].tolist()
 
     @property
@@ -64,6 +67,7 @@ class SchedulingPlan:
         """Return the GPU that each tenant holds [1/1000 GPU], shape (tenants,)."""
         work, running = self.state.workload, self.state.running
         used = np.zeros(len(work.tenant_names), np.int64)
+        # `used[tenant] += …` would add once for each tenant, however many jobs it runs.
         np.add.at(used, work.tenant[running], work.demand_milli()[running])
         return used
 
@@ -80,6 +84,7 @@ class SchedulingPlan:
         self.state = replace(
             self.state,
             waiting=self.state.waiting[self.state.waiting != job],
+            # In order of number, which breaks ties wherever nothing else does.
             running=np.sort(np.append(self.state.running, job)),
         )
 
@@ -89,8 +94,10 @@ class SchedulingPlan:
         if keep_progress:
             self.state.served_ms[job] += self.state.now_ms - self.state.started_ms[job]
         else:
+            # Without a checkpoint the run begins again; what is lost shows as GPU time redone.
             self.state.served_ms[job] = 0
         self.preempted.append(job)
+        # A job that starts and makes room within one decision was never started.
         self.starts.pop(job, None)
         self.state = replace(
             self.state,
@@ -102,6 +109,7 @@ class SchedulingPlan:
 def apply_pieces(nodes: FreeCapacity, pieces: tuple[GangPiece, ...], sign: int) -> None:
     """Take `pieces` out of the room of `nodes` (sign 1), or give them back (sign -1)."""
     for piece in pieces:
+        # Compiled code wants an array even where a CPU job holds no GPU; its count keeps it unread.
         picked = np.array(piece.gpus or (0,), np.int64)
         apply_request(piece.request, nodes, piece.node, picked, sign)
 

@@ -63,17 +63,17 @@ def parse_policy(
     'sjf + best-fit + easy'
     """
     return SchedulingPolicy(
-        _named("--order", ORDERS, order),
-        _named("--place", PLACES, place),
-        _named("--backfill", BACKFILLS, backfill),
-        _named("--preemption", PREEMPTS, preempt),
+        _lookup("--order", ORDERS, order),
+        _lookup("--place", PLACES, place),
+        _lookup("--backfill", BACKFILLS, backfill),
+        _lookup("--preemption", PREEMPTS, preempt),
         borrow,
         keep_progress,
     )
 
 
-def _named(option: str, known: Mapping[str, T], name: str) -> T:
-    if name not in known:
-        names = Message("one of {names}", {"names": ", ".join(known)})
+def _lookup(option: str, registry: Mapping[str, T], name: str) -> T:
+    if name not in registry:
+        names = Message("one of {names}", {"names": ", ".join(registry)})
         raise UsageError(option, found=name, wanted=names)
-    return known[name]
+    return registry[name]

@@ -60,6 +60,7 @@ class QueueState:
 
 def ran_ms(state: QueueState, jobs: I64) -> I64:
     """Return how long `jobs` have run so far, with progress kept [ms]."""
+    # A preempted job keeps the instant of its last start, from which it has not run since.
     now = np.isin(jobs, state.running)
     return state.served_ms[jobs] + np.where(now, state.now_ms - state.started_ms[jobs], 0)
 

@@ -52,16 +52,18 @@ def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -
     >>> from commonwatt.fleet.domain.workload import workload
     >>> jobs = workload([0, 0, 0], [1, 1, 1], [1, 1, 1])
     >>> draw_arrivals(uniform_fleet(2, 1), jobs, load=1.0, seed=1)
-    Draw(order=array([0, 1]), node_order=array([1, 0]))
+    ArrivalDraw(order=array([0, 1]), node_order=array([1, 0]))
     """
-    _check(workload, load)
+    _check_load(workload, load)
     chance = PublishedChance(seed)
     chance.skip(1)
+    # The artifact shuffles what it has sorted by name; another order under the same seed is another
+    # run.
     by_name = np.argsort(workload.job_id.to_numpy(), kind="stable")
     order = list(range(len(workload)))
     chance.shuffle(order)
     horizon = max(load, HORIZON) * fleet.capacity_milli
-    order = _tuned(order, by_name, workload, horizon, chance)
+    order = _order_at_target(order, by_name, workload, horizon, chance)
     chance.skip(_WATCHES)
     nodes_by_name = np.argsort(np.array(fleet.node_id), kind="stable")
     places = np.array(chance.permutation(len(fleet)), np.int64)
@@ -71,37 +73,39 @@ def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -
     return ArrivalDraw(rows, nodes_by_name[np.argsort(places)].astype(np.int64))
 
 
-def _tuned(
+def _order_at_target(
     order: list[int], by_name: I64, workload: Workload, target: float, chance: PublishedChance
 ) -> list[int]:
     """Return `order` with jobs dropped, or drawn again at its end, to reach the target."""
     demand = workload.demand_milli()[by_name].tolist()
     reached = sum(demand)
     if reached > target:
-        return _thinned(order, demand, reached - target, chance)
+        return _order_without_excess(order, demand, reached - target, chance)
     if reached == target:
         return order
     share = np.where(workload.gpus > 0, workload.gpu_milli, 0)[by_name].tolist()
-    drawn: list[int] = []
+    repeats: list[int] = []
     while True:
         again = chance.below(len(demand))
+        # Held against the share of one GPU and not of the gang, as the artifact does, so that the
+        # last job may pass the target by a few GPUs.
         if reached + share[again] > target:
-            return order + drawn
+            return order + repeats
         reached += demand[again]
-        drawn.append(again)
+        repeats.append(again)
 
 
-def _thinned(
+def _order_without_excess(
     order: list[int], demand: list[int], excess: float, chance: PublishedChance
 ) -> list[int]:
     """Return `order` without as many jobs, drawn one by one, as make up the excess."""
     left = RemainingPlaces(len(order))
-    gone: set[int] = set()
+    dropped: set[int] = set()
     while excess > 0:
-        place = left.take(chance.below(len(order) - len(gone)))
-        gone.add(place)
+        place = left.take(chance.below(len(order) - len(dropped)))
+        dropped.add(place)
         excess -= demand[order[place]]
-    return [job for place, job in enumerate(order) if place not in gone]
+    return [job for place, job in enumerate(order) if place not in dropped]
 
 
 class RemainingPlaces:
@@ -109,7 +113,7 @@ class RemainingPlaces:
 
     Source: Fenwick (1994), "A New Data Structure for Cumulative Frequency Tables".
 
-    >>> left = Remaining(5)
+    >>> left = RemainingPlaces(5)
     >>> [left.take(1), left.take(1), left.take(2), left.take(0), left.take(0)]
     [1, 2, 4, 0, 3]
     """
@@ -131,13 +135,14 @@ class RemainingPlaces:
         return place
 
 
-def _check(workload: Workload, load: float) -> None:
+def _check_load(workload: Workload, load: float) -> None:
     if not 0 < load <= 1000:
         raise UsageError(
             "--arrived-load",
             found=f"{load:g}",
             wanted=Message("a share of the GPU capacity above 0, such as 1.3"),
         )
+    # CPU jobs bring a load no nearer, and more would be drawn for ever.
     if not workload.gpus.any():
         raise UsageError(
             "--arrived-load",

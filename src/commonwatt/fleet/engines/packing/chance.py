@@ -48,6 +48,8 @@ class PublishedChance:
 
     def below(self, limit: int) -> int:
         """Return a number from 0 to `limit` - 1, each as likely; `limit` below 2^31."""
+        # Go's `Int31n`: of a power of two the low bits are fair as they are, otherwise what lies
+        # beyond the largest multiple of the limit is drawn again.
         if limit & (limit - 1) == 0:
             return (next(self._numbers) >> 32) & (limit - 1)
         largest = (1 << 31) - 1 - (1 << 31) % limit
@@ -58,6 +60,8 @@ class PublishedChance:
 
     def permutation(self, count: int) -> list[int]:
         """Return 0 … `count` - 1 in chance order, each order as likely."""
+        # Go's `Perm`. It draws for i = 0, too, which changes nothing in the order; leaving that
+        # draw out would shift every later one.
         order = [0] * count
         for i in range(count):
             j = self.below(i + 1)
@@ -67,6 +71,8 @@ class PublishedChance:
 
     def shuffle(self, items: list[int]) -> None:
         """Put `items` in chance order, in place, each order as likely."""
+        # Go's `Shuffle` draws otherwise than `Perm`, from 32 bits by a product, hence the second
+        # method.
         for i in range(len(items) - 1, 0, -1):
             j = self._below_by_product(i + 1)
             items[i], items[j] = items[j], items[i]
@@ -83,6 +89,8 @@ class PublishedChance:
 def _sequence(last: Words) -> Iterator[int]:
     """Yield the numbers that follow the `last` 607, cut to 63 bits."""
     while True:
+        # A block of 273, because the recurrence reaches back no less than that: none of its numbers
+        # needs another of the same block, and unsigned words wrap at 2^64 by themselves.
         block = last[:_SHORT] + last[-_SHORT:]
         last = np.concatenate([last[_SHORT:], block])
         yield from (block & _LOW_63).tolist()
@@ -108,6 +116,7 @@ def _far_state() -> Words:
     """Return the generator's state 7.8e12 steps after seed 1."""
     first = _by_age(_expanded(1, (20, 10, 0)))
     power = _power_of_t(_STEPS)
+    # Far enough for the 607 windows below, each of 607 words.
     for _ in range(3):
         first = np.concatenate([first, first[-_LONG : -_LONG + _SHORT] + first[-_SHORT:]])
     last = [(power * first[i : i + _LONG]).sum(dtype=np.uint64) for i in range(_LONG)]
@@ -119,6 +128,7 @@ def _power_of_t(exponent: int) -> Words:
     power = np.zeros(_LONG, np.uint64)
     power[0] = 1
     for bit in f"{exponent:b}":
+        # Coefficients wrap at 2^64, which is the modulus of the recurrence itself.
         power = _reduced(np.convolve(power, power))
         if bit == "1":
             power = _reduced(np.concatenate([np.zeros(1, np.uint64), power]))
@@ -140,9 +150,9 @@ def _by_age(state: Words) -> Words:
     return state[(_LONG - _SHORT - ages) % _LONG]
 
 
-def _by_place(drawn: Words, steps: int) -> Words:
-    """Return the state, by place, whose last words `drawn` came after `steps` steps."""
+def _by_place(last_words: Words, steps: int) -> Words:
+    """Return the state, by place, whose `last_words` were drawn in `steps` steps."""
     state = np.empty(_LONG, np.uint64)
     ages = (steps - _LONG + 1 + np.arange(_LONG)) % _LONG
-    state[(_LONG - _SHORT - ages) % _LONG] = drawn
+    state[(_LONG - _SHORT - ages) % _LONG] = last_words
     return state

@@ -23,44 +23,51 @@ def check_conservation(
     """
     placed = trail.node >= 0
     node, job = trail.node[placed], order[placed]
-    _close("CPU", start.cpu_milli - _sum(node, jobs.cpu_milli[job], start), end.cpu_milli)
-    _close("memory", start.memory_mib - _sum(node, jobs.memory_mib[job], start), end.memory_mib)
-    _close("GPU", start.gpu_milli - _held(start, order, jobs, trail), end.gpu_milli)
+    _check_equal(
+        "CPU", start.cpu_milli - _total_by_node(node, jobs.cpu_milli[job], start), end.cpu_milli
+    )
+    _check_equal(
+        "memory",
+        start.memory_mib - _total_by_node(node, jobs.memory_mib[job], start),
+        end.memory_mib,
+    )
+    _check_equal("GPU", start.gpu_milli - _held_share(start, order, jobs, trail), end.gpu_milli)
     allocated = int((jobs.gpus[job] * jobs.gpu_milli[job]).sum())
     last = int(trail.allocated_milli[-1]) if len(order) else 0
-    _close("allocated GPU", np.array(allocated), np.array(last))
+    _check_equal("allocated GPU", np.array(allocated), np.array(last))
     for left in (end.cpu_milli, end.memory_mib, end.gpu_milli):
-        _require("room", bool((left >= 0).all()))
+        _check_holds("room", bool((left >= 0).all()))
 
 
-def _sum(node: I64, amount: I64, nodes: FreeCapacity) -> I64:
+def _total_by_node(node: I64, amount: I64, nodes: FreeCapacity) -> I64:
     total = np.zeros(len(nodes.gpus), np.int64)
     np.add.at(total, node, amount)
     return total
 
 
-def _held(start: FreeCapacity, order: I64, jobs: PackingJobs, trail: PlacementTrail) -> I64:
+def _held_share(start: FreeCapacity, order: I64, jobs: PackingJobs, trail: PlacementTrail) -> I64:
     """Return the share held of each GPU, recounted from the placements."""
     gpus = jobs.gpus[order]
     owner = np.repeat(np.arange(len(order)), gpus)
     used = trail.gpu >= 0
-    _require("placed GPUs", bool((used == (trail.node[owner] >= 0)).all()))
+    _check_holds("placed GPUs", bool((used == (trail.node[owner] >= 0)).all()))
     owner, gpu = owner[used], trail.gpu[used]
     pairs = owner * start.gpu_milli.shape[1] + gpu
-    _require("different GPUs", len(np.unique(pairs)) == len(pairs))
+    # One GPU twice for one job would leave every sum right.
+    _check_holds("different GPUs", len(np.unique(pairs)) == len(pairs))
     held = np.zeros_like(start.gpu_milli)
     np.add.at(held, (trail.node[owner], gpu), jobs.gpu_milli[order[owner]])
     return held
 
 
-def _close(what: str, expected: I64, found: I64) -> None:
-    _require(what, bool((expected == found).all()))
+def _check_equal(law: str, expected: I64, counted: I64) -> None:
+    _check_holds(law, bool((expected == counted).all()))
 
 
-def _require(what: str, holds: bool) -> None:
+def _check_holds(law: str, holds: bool) -> None:
     if not holds:
         raise IdentityError(
             "packing",
-            found=Message("allocated + free differs from capacity ({what})", {"what": what}),
+            found=Message("allocated + free differs from capacity ({what})", {"what": law}),
             remedy=Message("This is a fault in Commonwatt; the result is withheld."),
         )

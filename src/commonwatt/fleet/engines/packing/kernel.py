@@ -59,7 +59,7 @@ class ScoreMemory(NamedTuple):
     """
 
     scores: I64
-    seen: I64
+    read_until: I64
     leader: I64
     top: I64
     log: I64
@@ -112,13 +112,16 @@ def pack(
         trail: What happened, filled in.
     """
     allocated, placed = 0, 0
-    lost = _measure_all(nodes, typical, memory.fragmented)
+    lost = _remeasure_all(nodes, typical, memory.fragmented)
     for i in range(len(order)):
         job = int(order[i])
-        request, shape = _request(jobs, job), min(int(jobs.shape[job]), len(memory.seen) - 1)
-        among, scores = _outdated(request, shape, nodes, memory, placed), memory.scores[shape]
+        request, shape = _request(jobs, job), min(int(jobs.shape[job]), len(memory.read_until) - 1)
+        among, scores = (
+            _nodes_to_rescore(request, shape, nodes, memory, placed),
+            memory.scores[shape],
+        )
         score(code, request, nodes, among, typical, memory.fragmented, memory.picked, scores)
-        node = _decide(code, request, shape, nodes, memory, among, draws[i, 0])
+        node = _chosen_node(code, request, shape, nodes, memory, among, draws[i, 0])
         trail.node[i] = node
         if node >= 0:
             pick_gpus(code, request, nodes, node, typical, draws[i, 1], memory.picked)
@@ -128,7 +131,7 @@ def pack(
             memory.log[placed], memory.latest[node] = node, placed
             placed += 1
             allocated += request.gpus * request.gpu_milli
-            lost += _measure(nodes, node, typical, memory.fragmented)
+            lost += _remeasure(nodes, node, typical, memory.fragmented)
         trail.allocated_milli[i], trail.fragmented[i] = allocated, lost
 
 
@@ -144,15 +147,15 @@ def _request(jobs: PackingJobs, job: int) -> PlacementRequest:
 
 
 @njit(inner=True)
-def _measure_all(nodes: FreeCapacity, typical: TypicalDemand, table: I64) -> int:
+def _remeasure_all(nodes: FreeCapacity, typical: TypicalDemand, table: I64) -> int:
     lost = 0
     for node in range(len(nodes.gpus)):
-        lost += _measure(nodes, node, typical, table)
+        lost += _remeasure(nodes, node, typical, table)
     return lost
 
 
 @njit(inner=True)
-def _measure(nodes: FreeCapacity, node: int, typical: TypicalDemand, table: I64) -> int:
+def _remeasure(nodes: FreeCapacity, node: int, typical: TypicalDemand, table: I64) -> int:
     """Measure `node` anew and return by how much its fragmentation grew."""
     free = nodes.gpu_milli[node]
     now = fragmented(nodes.cpu_milli[node], free, nodes.gpu_type[node], typical)
@@ -162,24 +165,27 @@ def _measure(nodes: FreeCapacity, node: int, typical: TypicalDemand, table: I64)
 
 
 @njit(inner=True)
-def _outdated(
+def _nodes_to_rescore(
     request: PlacementRequest, shape: int, nodes: FreeCapacity, memory: ScoreMemory, placed: int
 ) -> I64:
     """Return the nodes with room whose score for the shape must be written anew."""
-    start, memory.seen[shape] = memory.seen[shape], placed
+    start, memory.read_until[shape] = memory.read_until[shape], placed
     scores = memory.scores[shape]
-    if start < 0 or shape == len(memory.seen) - 1:
+    # The last row serves all shapes too rare for one of their own, so what it holds belongs to
+    # another.
+    if start < 0 or shape == len(memory.read_until) - 1:
         memory.top[shape] = UNKNOWN
         for node in range(len(scores)):
             memory.changed[node], scores[node] = node, 0
         return _with_room(request, nodes, memory.changed, memory.candidates, scores)
-    found = 0
+    count = 0
     for entry in range(start, placed):
         node = memory.log[entry]
+        # A node that changed several times is scored once, at its last change.
         if memory.latest[node] == entry:
-            memory.changed[found] = node
-            found += 1
-    return _with_room(request, nodes, memory.changed[:found], memory.candidates, scores)
+            memory.changed[count] = node
+            count += 1
+    return _with_room(request, nodes, memory.changed[:count], memory.candidates, scores)
 
 
 @njit(inner=True)
@@ -187,20 +193,20 @@ def _with_room(
     request: PlacementRequest, nodes: FreeCapacity, changed: I64, among: I64, scores: I64
 ) -> I64:
     """Return the nodes of `changed` with CPU and GPUs enough; the others score -1."""
-    found = 0
+    count = 0
     for node in changed:
         if scores[node] == NO_NODE:  # room never grows here
             continue
         if nodes.cpu_milli[node] >= request.cpu_milli and has_gpus(request, nodes, node):
-            among[found] = node
-            found += 1
+            among[count] = node
+            count += 1
         else:
             scores[node] = NO_NODE
-    return among[:found]
+    return among[:count]
 
 
 @njit(inner=True)
-def _decide(
+def _chosen_node(
     code: int,
     request: PlacementRequest,
     shape: int,
@@ -210,21 +216,25 @@ def _decide(
     draw: float,
 ) -> int:
     """Return the node for `request`, or -1, once the nodes `among` are scored anew."""
-    scores, leader = memory.scores[shape], _leader(shape, memory, among)
+    scores, leader = memory.scores[shape], _leading_node(shape, memory, among)
     if scores[leader] < 0:
         return -1
     memory_mib, eligible = nodes.memory_mib, nodes.eligible[request.klass]
     if code == random_fit.CODE:
-        return _any(request.memory_mib, scores, memory_mib, eligible, draw)
+        return _random_node(request.memory_mib, scores, memory_mib, eligible, draw)
+    # Memory and eligibility are no part of a shape, so the best score may belong to a node that
+    # this job cannot use.
     if memory_mib[leader] >= request.memory_mib and eligible[leader]:
         return leader
-    return _best(request.memory_mib, scores, memory_mib, eligible)
+    return _best_node(request.memory_mib, scores, memory_mib, eligible)
 
 
 @njit(inner=True)
-def _leader(shape: int, memory: ScoreMemory, among: I64) -> int:
+def _leading_node(shape: int, memory: ScoreMemory, among: I64) -> int:
     """Return the shape's best node: the old one or a rescored one, unless the old one fell."""
     scores, leader = memory.scores[shape], memory.leader[shape]
+    # If the leader fell, any node may lead now; otherwise only one that was scored anew can pass
+    # it.
     if scores[leader] < memory.top[shape]:
         for node in range(len(scores)):
             if scores[node] > scores[leader] or (scores[node] == scores[leader] and node < leader):
@@ -238,7 +248,7 @@ def _leader(shape: int, memory: ScoreMemory, among: I64) -> int:
 
 
 @njit(inner=True)
-def _best(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools) -> int:
+def _best_node(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools) -> int:
     best, chosen = NO_NODE, -1
     for node in range(len(scores)):
         if scores[node] > best and memory_mib[node] >= need_mib and eligible[node]:
@@ -247,7 +257,7 @@ def _best(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools) -> int:
 
 
 @njit(inner=True)
-def _any(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools, draw: float) -> int:
+def _random_node(need_mib: int, scores: I64, memory_mib: I64, eligible: Bools, draw: float) -> int:
     count = 0
     for node in range(len(scores)):
         count += (scores[node] >= 0) & (memory_mib[node] >= need_mib) & eligible[node]
@@ -264,7 +274,7 @@ def blank_memory(shapes: int, arrivals: int, nodes: FreeCapacity) -> ScoreMemory
     count, width = nodes.gpu_milli.shape
     return ScoreMemory(
         scores=np.zeros((shapes + 1, count), np.int64),
-        seen=np.full(shapes + 1, -1, np.int64),
+        read_until=np.full(shapes + 1, -1, np.int64),
         leader=np.zeros(shapes + 1, np.int64),
         top=np.full(shapes + 1, UNKNOWN, np.int64),
         log=np.zeros(arrivals, np.int64),

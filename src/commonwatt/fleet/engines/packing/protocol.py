@@ -77,21 +77,21 @@ def place_arrived_load(
 
     Source: Weng et al. (2023), USENIX ATC, section 6, and its artifact.
     """
-    chosen = _named(policy) if isinstance(policy, str) else policy
+    chosen = _place_policy(policy) if isinstance(policy, str) else policy
     workload = in_slices(workload, fleet)
-    scene = prepare_packing(fleet, workload, load=load, seed=seed, popularity=popularity)
-    end, trail = run_packing(scene, chosen)
-    check_conservation(scene.nodes, end, scene.order, scene.jobs, trail)
+    setup = prepare_packing(fleet, workload, load=load, seed=seed, popularity=popularity)
+    end, trail = run_packing(setup, chosen)
+    check_conservation(setup.nodes, end, setup.order, setup.jobs, trail)
     return PackingResult(
         policy=chosen.name,
         load=load,
         seed=seed,
         capacity_milli=fleet.capacity_milli,
-        weight=scene.typical.weight,
-        order=scene.order,
-        arrived_milli=workload.demand_milli()[scene.order].cumsum(),
-        trail=_in_fleet_order(trail, scene.node_order),
-        nodes=_reordered(end, np.argsort(scene.node_order)),
+        weight=setup.typical.weight,
+        order=setup.order,
+        arrived_milli=workload.demand_milli()[setup.order].cumsum(),
+        trail=_in_fleet_order(trail, setup.node_order),
+        nodes=_nodes_in_order(end, np.argsort(setup.node_order)),
     )
 
 
@@ -101,31 +101,33 @@ def prepare_packing(
     """Return the prepared run: who arrives when, on which nodes, with which draws."""
     klass, eligible = eligibility(workload, fleet)
     order, node_order = draw_arrivals(fleet, workload, load=load, seed=seed)
-    jobs, shapes = _jobs(workload, klass)
+    jobs, shapes = _packing_jobs(workload, klass)
     return PackingSetup(
         jobs=jobs,
         order=order,
-        nodes=_reordered(idle_nodes(fleet, eligible), node_order),
+        nodes=_nodes_in_order(idle_nodes(fleet, eligible), node_order),
         node_order=node_order,
         typical=typical_demand(workload, fleet, popularity),
+        # A stream of our own: the published draws of random-fit mix with those of the scheduler's
+        # threads and cannot be had again.
         draws=stream(seed, "packing.draws").random((len(order), 2)),
         shapes=shapes,
     )
 
 
 def run_packing(
-    scene: PackingSetup, policy: PlacePolicy | UserPlacePolicy
+    setup: PackingSetup, policy: PlacePolicy | UserPlacePolicy
 ) -> tuple[FreeCapacity, PlacementTrail]:
     """Return the state at the end and what happened, leaving the scene as it was."""
-    nodes = copy_capacity(scene.nodes)
+    nodes = copy_capacity(setup.nodes)
     if not isinstance(policy, PlacePolicy):
         return nodes, pack_stepwise(
-            policy, scene.order, scene.jobs, nodes, scene.typical, scene.draws
+            policy, setup.order, setup.jobs, nodes, setup.typical, setup.draws
         )
-    trail = blank_trail(scene.jobs.gpus[scene.order])
-    kept = min(scene.shapes, MOST_CACHED_SCORES // max(len(nodes.gpus), 1))
-    memory = blank_memory(kept, len(scene.order), nodes)
-    pack(policy.code, scene.order, scene.jobs, nodes, scene.typical, scene.draws, memory, trail)
+    trail = blank_trail(setup.jobs.gpus[setup.order])
+    cached_shapes = min(setup.shapes, MOST_CACHED_SCORES // max(len(nodes.gpus), 1))
+    memory = blank_memory(cached_shapes, len(setup.order), nodes)
+    pack(policy.code, setup.order, setup.jobs, nodes, setup.typical, setup.draws, memory, trail)
     return nodes, trail
 
 
@@ -134,17 +136,18 @@ def copy_capacity(nodes: FreeCapacity) -> FreeCapacity:
     return FreeCapacity(**{name: getattr(nodes, name).copy() for name in FreeCapacity._fields})
 
 
-def _named(name: str) -> PlacePolicy:
+def _place_policy(name: str) -> PlacePolicy:
     if name not in PLACES:
         raise UsageError("--place", found=name, wanted=", ".join(PLACES))
     return PLACES[name]
 
 
-def _jobs(workload: Workload, klass: I64) -> tuple[PackingJobs, int]:
+def _packing_jobs(workload: Workload, klass: I64) -> tuple[PackingJobs, int]:
     """Return the requests as columns; shapes are numbered by popularity."""
     gpu_milli = np.where(workload.gpus > 0, workload.gpu_milli, 0).astype(np.int64)
-    asked = np.stack([workload.cpu_milli, workload.gpus.astype(np.int64), gpu_milli], axis=1)
-    _, shape, counts = np.unique(asked, axis=0, return_inverse=True, return_counts=True)
+    requests = np.stack([workload.cpu_milli, workload.gpus.astype(np.int64), gpu_milli], axis=1)
+    _, shape, counts = np.unique(requests, axis=0, return_inverse=True, return_counts=True)
+    # Popular shapes get the low numbers, so that those beyond the kept scores are the rare ones.
     rank = np.empty(len(counts), np.int64)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     jobs = PackingJobs(
@@ -158,7 +161,8 @@ def _jobs(workload: Workload, klass: I64) -> tuple[PackingJobs, int]:
     return jobs, len(counts)
 
 
-def _reordered(nodes: FreeCapacity, order: I64) -> FreeCapacity:
+def _nodes_in_order(nodes: FreeCapacity, order: I64) -> FreeCapacity:
+    # Nodes are the first axis of every column but `eligible`, whose rows are classes.
     columns = {name: getattr(nodes, name)[order].copy() for name in FreeCapacity._fields[:-1]}
     return FreeCapacity(**columns, eligible=nodes.eligible[:, order].copy())
 

@@ -30,7 +30,7 @@ class ReferenceRequest(NamedTuple):
     tenant: int
 
     @property
-    def asks_whole_gpus(self) -> bool:
+    def requests_whole_gpus(self) -> bool:
         """Whether it asks for whole GPUs."""
         return self.share == 1000
 
@@ -86,83 +86,88 @@ def pack_reference(
         draws: Two numbers in [0, 1) per arrival, for the policies of chance.
         popularity: Share of the jobs that count as typical.
     """
-    nodes = _nodes(fleet)
-    asks = [_ask(workload, job) for job in range(len(workload))]
-    world = ReferenceContext(
+    nodes = _reference_nodes(fleet)
+    requests = [_request(workload, job) for job in range(len(workload))]
+    context = ReferenceContext(
         largest_cpu=max(1, *(int(cpu) for cpu in fleet.cpu_milli)),
         largest_gpu=1000 * max(1, *(int(gpus) for gpus in fleet.gpus)),
-        typical=_typical(asks, popularity),
+        typical=_typical_requests(requests, popularity),
     )
-    losses = [fragmented_share(node, world) for node in nodes]
+    losses = [fragmented_share(node, context) for node in nodes]
     return [
-        _step(asks[job], nodes, losses, node_order, policy, world, draw)
+        _place_next(requests[job], nodes, losses, node_order, policy, context, draw)
         for job, draw in zip(order, draws, strict=True)
     ]
 
 
-def _step(
-    ask: ReferenceRequest,
+def _place_next(
+    request: ReferenceRequest,
     nodes: list[ReferenceNode],
     losses: list[Fraction],
     node_order: Sequence[int],
     policy: str,
-    world: ReferenceContext,
+    context: ReferenceContext,
     draw: Sequence[float],
 ) -> ReferencePlacement:
     """Place one job, keep the fragmentation of each node in `losses`, say what became of it."""
-    index = _chosen(ask, nodes, node_order, policy, world, draw[0])
+    index = _chosen_node(request, nodes, node_order, policy, context, draw[0])
     gpus: tuple[int, ...] = ()
     if index >= 0:
-        gpus = _gpus(ask, nodes[index], policy, world, draw[1])
-        _take(ask, nodes[index], gpus)
-        losses[index] = fragmented_share(nodes[index], world)
+        gpus = _gpus(request, nodes[index], policy, context, draw[1])
+        _apply(request, nodes[index], gpus)
+        losses[index] = fragmented_share(nodes[index], context)
     return ReferencePlacement(index, gpus, sum(losses, Fraction(0)))
 
 
-def _chosen(
-    ask: ReferenceRequest,
+def _chosen_node(
+    request: ReferenceRequest,
     nodes: list[ReferenceNode],
     node_order: Sequence[int],
     policy: str,
-    world: ReferenceContext,
+    context: ReferenceContext,
     draw: float,
 ) -> int:
-    fitting = [index for index in node_order if _fits(ask, nodes[index])]
+    fitting = [index for index in node_order if _fits(request, nodes[index])]
     if not fitting:
         return -1
     if policy == "random-fit":
         return fitting[int(draw * len(fitting))]
-    return max(fitting, key=lambda index: SCORES[policy](ask, nodes[index], world))
+    # `max` returns the first of equals, and `fitting` stands in the order that breaks ties.
+    return max(fitting, key=lambda index: SCORES[policy](request, nodes[index], context))
 
 
-def _fits(ask: ReferenceRequest, node: ReferenceNode) -> bool:
+def _fits(request: ReferenceRequest, node: ReferenceNode) -> bool:
     return (
-        (node.cpu is None or node.cpu >= ask.cpu)
-        and (node.memory is None or node.memory >= ask.memory)
-        and sum(free >= ask.share for free in node.free if ask.gpus) >= ask.gpus
-        and (not ask.gpus or not ask.types or node.gpu_type in ask.types)
-        and (not ask.sites or node.site in ask.sites)
-        and node.tenant in {SHARED, ask.tenant}
+        (node.cpu is None or node.cpu >= request.cpu)
+        and (node.memory is None or node.memory >= request.memory)
+        and sum(free >= request.share for free in node.free if request.gpus) >= request.gpus
+        and (not request.gpus or not request.types or node.gpu_type in request.types)
+        and (not request.sites or node.site in request.sites)
+        and node.tenant in {SHARED, request.tenant}
     )
 
 
-def _take(ask: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int]) -> None:
-    node.cpu = None if node.cpu is None else node.cpu - ask.cpu
-    node.memory = None if node.memory is None else node.memory - ask.memory
+def _apply(request: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int]) -> None:
+    node.cpu = None if node.cpu is None else node.cpu - request.cpu
+    node.memory = None if node.memory is None else node.memory - request.memory
     for gpu in gpus:
-        node.free[gpu] -= ask.share
-    if ask.gpus:
-        node.kinds[ask.gpus if ask.asks_whole_gpus else 0] += 1
+        node.free[gpu] -= request.share
+    if request.gpus:
+        node.kinds[request.gpus if request.requests_whole_gpus else 0] += 1
 
 
 def _gpus(
-    ask: ReferenceRequest, node: ReferenceNode, policy: str, world: ReferenceContext, draw: float
+    request: ReferenceRequest,
+    node: ReferenceNode,
+    policy: str,
+    context: ReferenceContext,
+    draw: float,
 ) -> tuple[int, ...]:
-    fitting = [gpu for gpu, free in enumerate(node.free) if ask.gpus and free >= ask.share]
-    if ask.gpus != 1 or ask.asks_whole_gpus:
+    fitting = [gpu for gpu, free in enumerate(node.free) if request.gpus and free >= request.share]
+    if request.gpus != 1 or request.requests_whole_gpus:
         if policy != "first-fit":
             fitting.sort(key=lambda gpu: node.free[gpu])
-        return tuple(fitting[: ask.gpus])
+        return tuple(fitting[: request.gpus])
     match policy:
         case "first-fit":
             return (fitting[0],)
@@ -171,94 +176,100 @@ def _gpus(
         case "worst-fit":
             return (max(fitting, key=lambda gpu: node.free[gpu]),)
         case "fgd":
-            return (max(fitting, key=lambda gpu: _level(ask, node, (gpu,), world)),)
+            return (max(fitting, key=lambda gpu: _fgd_score(request, node, (gpu,), context)),)
         case _:
             return (min(fitting, key=lambda gpu: node.free[gpu]),)
 
 
-def fragmented_share(node: ReferenceNode, world: ReferenceContext) -> Fraction:
+def fragmented_share(node: ReferenceNode, context: ReferenceContext) -> Fraction:
     """Return the fragmented share of a node [1/1000 GPU]: a mean over typical jobs."""
-    return sum((part * _lost_to(ask, node) for ask, part in world.typical), Fraction(0))
+    return sum((part * _lost_to(request, node) for request, part in context.typical), Fraction(0))
 
 
-def _lost_to(ask: ReferenceRequest, node: ReferenceNode) -> int:
-    """Return the free share of `node` that jobs like `ask` cannot use [1/1000 GPU]."""
-    enough = [free for free in node.free if free >= ask.share]
+def _lost_to(request: ReferenceRequest, node: ReferenceNode) -> int:
+    """Return the free share of `node` that jobs like `request` cannot use [1/1000 GPU]."""
+    enough = [free for free in node.free if free >= request.share]
     serves = (
-        ask.gpus > 0
-        and len(enough) >= ask.gpus
-        and (node.cpu is None or node.cpu >= ask.cpu)
-        and (not ask.types or node.gpu_type in ask.types)
+        request.gpus > 0
+        and len(enough) >= request.gpus
+        and (node.cpu is None or node.cpu >= request.cpu)
+        and (not request.types or node.gpu_type in request.types)
     )
     return sum(node.free) - (sum(enough) if serves else 0)
 
 
-def _level(
-    ask: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int], world: ReferenceContext
+def _fgd_score(
+    request: ReferenceRequest, node: ReferenceNode, gpus: Sequence[int], context: ReferenceContext
 ) -> int:
     after = ReferenceNode(
         node.cpu, node.memory, node.free.copy(), node.gpu_type, node.site, node.tenant
     )
-    _take(ask, after, gpus)
-    fall = float((fragmented_share(node, world) - fragmented_share(after, world)) / 1000)
+    _apply(request, after, gpus)
+    # Exact fractions up to here, so that only the sigmoid itself is rounded.
+    fall = float((fragmented_share(node, context) - fragmented_share(after, context)) / 1000)
     return int(100 / (1 + math.exp(-fall)))
 
 
-def _left(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> float:
-    cpu = 0 if node.cpu is None else node.cpu - ask.cpu
-    gpu = sum(node.free) - ask.gpus * ask.share
-    return cpu / world.largest_cpu * 0.5 + gpu / world.largest_gpu * 0.5
+def _room_left(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> float:
+    cpu = 0 if node.cpu is None else node.cpu - request.cpu
+    gpu = sum(node.free) - request.gpus * request.share
+    return cpu / context.largest_cpu * 0.5 + gpu / context.largest_gpu * 0.5
 
 
-def _best_fit(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
-    return int((1.0 - _left(ask, node, world)) * 100.0)
+def _best_fit(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
+    return int((1.0 - _room_left(request, node, context)) * 100.0)
 
 
-def _worst_fit(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
-    return int(_left(ask, node, world) * 100.0)
+def _worst_fit(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
+    return int(_room_left(request, node, context) * 100.0)
 
 
-def _dot_product(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
+def _dot_product(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
     cpu = 0 if node.cpu is None else node.cpu
-    product = (cpu / world.largest_cpu) * (ask.cpu / world.largest_cpu)
-    product += sum(node.free) / world.largest_gpu * (ask.gpus * ask.share / world.largest_gpu)
+    product = (cpu / context.largest_cpu) * (request.cpu / context.largest_cpu)
+    product += (
+        sum(node.free) / context.largest_gpu * (request.gpus * request.share / context.largest_gpu)
+    )
     return max(0, int(100.0 * (1.0 - product / 2.0)))
 
 
-def _gpu_packing(ask: ReferenceRequest, node: ReferenceNode, _: ReferenceContext) -> int:
-    if not ask.gpus:
+def _gpu_packing(request: ReferenceRequest, node: ReferenceNode, _: ReferenceContext) -> int:
+    if not request.gpus:
         return 0
     idle = node.free.count(1000)
     if idle == len(node.free):
         return max(33 - idle, idle)
-    taken = sorted(free for free in node.free if free >= ask.share)[: ask.gpus]
+    taken = sorted(free for free in node.free if free >= request.share)[: request.gpus]
     if 1000 in taken:
         return max(50 - taken.count(1000), 33)
     return max(100 - sum(free // 10 for free in taken) // 10, 50)
 
 
-def _gpu_clustering(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
-    if not ask.gpus:
+def _gpu_clustering(
+    request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext
+) -> int:
+    if not request.gpus:
         return 0
     present = {kind for kind, count in node.kinds.items() if count}
-    same = (ask.gpus if ask.asks_whole_gpus else 0) in present
+    same = (request.gpus if request.requests_whole_gpus else 0) in present
     company = (75 if len(present) == 1 else 50) if same else (0 if present else 25)
-    return company + 25 * (world.largest_gpu - sum(node.free)) // world.largest_gpu
+    return company + 25 * (context.largest_gpu - sum(node.free)) // context.largest_gpu
 
 
-def _consolidate(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
-    left = sum(node.free) - ask.gpus * ask.share
+def _consolidate(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
+    left = sum(node.free) - request.gpus * request.share
+    # Not the compiled formula, on purpose: what must agree is the order of the nodes.
     in_use = sum(node.free) < 1000 * len(node.free)
-    return (world.largest_gpu if in_use else -world.largest_gpu) - left
+    return (context.largest_gpu if in_use else -context.largest_gpu) - left
 
 
-def _fgd(ask: ReferenceRequest, node: ReferenceNode, world: ReferenceContext) -> int:
-    gpus = _gpus(ask, node, "fgd", world, 0.0)
-    return _level(ask, node, gpus, world)
+def _fgd(request: ReferenceRequest, node: ReferenceNode, context: ReferenceContext) -> int:
+    gpus = _gpus(request, node, "fgd", context, 0.0)
+    return _fgd_score(request, node, gpus, context)
 
 
 SCORES: dict[str, Callable[[ReferenceRequest, ReferenceNode, ReferenceContext], int]] = {
-    "first-fit": lambda _ask, _node, _world: 0,
+    "first-fit": lambda _request, _node, _context: 0,
     "best-fit": _best_fit,
     "worst-fit": _worst_fit,
     "dot-product": _dot_product,
@@ -269,27 +280,33 @@ SCORES: dict[str, Callable[[ReferenceRequest, ReferenceNode, ReferenceContext], 
 }
 
 
-def _typical(
-    asks: list[ReferenceRequest], popularity: float
+def _typical_requests(
+    requests: list[ReferenceRequest], popularity: float
 ) -> list[tuple[ReferenceRequest, Fraction]]:
     """Return the most popular requests with their weights, which sum to 1."""
-    plain = [ask._replace(memory=0, sites=frozenset(), tenant=0) for ask in asks]
+    plain = [request._replace(memory=0, sites=frozenset(), tenant=0) for request in requests]
     counts = Counter(plain)
     ranked = sorted(
         counts,
-        key=lambda ask: (counts[ask], ask.cpu, ask.share, ask.gpus, "|".join(sorted(ask.types))),
+        key=lambda request: (
+            counts[request],
+            request.cpu,
+            request.share,
+            request.gpus,
+            "|".join(sorted(request.types)),
+        ),
         reverse=True,
     )
-    kept: list[ReferenceRequest] = []
-    for ask in ranked:
-        if sum(counts[other] for other in kept) >= popularity * len(asks):
+    popular: list[ReferenceRequest] = []
+    for request in ranked:
+        if sum(counts[earlier] for earlier in popular) >= popularity * len(requests):
             break
-        kept.append(ask)
-    total = sum(counts[ask] for ask in kept)
-    return [(ask, Fraction(counts[ask], total)) for ask in kept]
+        popular.append(request)
+    total = sum(counts[request] for request in popular)
+    return [(request, Fraction(counts[request], total)) for request in popular]
 
 
-def _nodes(fleet: Fleet) -> list[ReferenceNode]:
+def _reference_nodes(fleet: Fleet) -> list[ReferenceNode]:
     return [
         ReferenceNode(
             int(fleet.cpu_milli[i]) or None,
@@ -303,18 +320,20 @@ def _nodes(fleet: Fleet) -> list[ReferenceNode]:
     ]
 
 
-def _ask(workload: Workload, job: int) -> ReferenceRequest:
+def _request(workload: Workload, job: int) -> ReferenceRequest:
     gpus = int(workload.gpus[job])
     return ReferenceRequest(
         int(workload.cpu_milli[job]),
         int(workload.memory_mib[job]),
         gpus,
         int(workload.gpu_milli[job]) if gpus else 0,
-        _names(int(workload.gpu_types[job]), workload.gpu_type_names) if gpus else frozenset(),
-        _names(int(workload.sites[job]), workload.site_names),
+        _names_in_mask(int(workload.gpu_types[job]), workload.gpu_type_names)
+        if gpus
+        else frozenset(),
+        _names_in_mask(int(workload.sites[job]), workload.site_names),
         int(workload.tenant[job]),
     )
 
 
-def _names(mask: int, names: Sequence[str]) -> frozenset[str]:
+def _names_in_mask(mask: int, names: Sequence[str]) -> frozenset[str]:
     return frozenset(name for i, name in enumerate(names) if mask >> i & 1)

@@ -105,20 +105,20 @@ class PackingResult:
         allocated = self.trail.allocated_milli / self.capacity_milli
         lost = self.trail.fragmented / (self.capacity_milli * self.weight)
         lines = np.unique(percent)
-        taken = _means(percent, allocated)[lines]
+        taken = _mean_by_line(percent, allocated)[lines]
         return CURVE.frame(
             arrived_percent=lines,
             allocated_gpu_share=taken,
             unallocated_gpu_share=1.0 - taken,
-            fragmented_gpu_share=_means(percent, lost)[lines],
-            fragmented_idle_share=_means(percent, _over(lost, 1.0 - allocated))[lines],
+            fragmented_gpu_share=_mean_by_line(percent, lost)[lines],
+            fragmented_idle_share=_mean_by_line(percent, _quotient(lost, 1.0 - allocated))[lines],
         )
 
 
-def _means(line: I64, values: F64) -> F64:
-    totals: F64 = np.bincount(line, weights=values).astype(np.float64)
-    return _over(totals, np.bincount(line).astype(np.float64))
+def _mean_by_line(line: I64, amounts: F64) -> F64:
+    totals: F64 = np.bincount(line, weights=amounts).astype(np.float64)
+    return _quotient(totals, np.bincount(line).astype(np.float64))
 
 
-def _over(part: F64, whole: F64) -> F64:
+def _quotient(part: F64, whole: F64) -> F64:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

@@ -37,37 +37,39 @@ def pack_stepwise(
     """
     trail = blank_trail(jobs.gpus[order])
     picked = np.zeros(nodes.gpu_milli.shape[1], np.int64)
-    lost = sum(_lost(nodes, node, typical) for node in range(len(nodes.gpus)))
+    lost = sum(_fragmented_on(nodes, node, typical) for node in range(len(nodes.gpus)))
     allocated = 0
     for i, job in enumerate(order.tolist()):
+        # All columns but the last, the shape, which only the compiled engine reads.
         request = PlacementRequest(*(int(column[job]) for column in jobs[:-1]))
         node = int(policy.choose(request, nodes, float(draws[i, 0])))
-        _check(policy, request, nodes, node)
+        _check_choice(policy, request, nodes, node)
         if node >= 0:
-            lost -= _lost(nodes, node, typical)
+            lost -= _fragmented_on(nodes, node, typical)
             pick_tightest(request, nodes.gpu_milli[node], picked)
             apply_request(request, nodes, node, picked, 1)
             first = int(trail.first_gpu[i])
             trail.gpu[first : first + request.gpus] = picked[: request.gpus]
             allocated += request.gpus * request.gpu_milli
-            lost += _lost(nodes, node, typical)
+            lost += _fragmented_on(nodes, node, typical)
         trail.node[i], trail.allocated_milli[i], trail.fragmented[i] = node, allocated, lost
     return trail
 
 
-def _lost(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
+def _fragmented_on(nodes: FreeCapacity, node: int, typical: TypicalDemand) -> int:
     cpu = int(nodes.cpu_milli[node])
     return int(fragmented(cpu, nodes.gpu_milli[node], int(nodes.gpu_type[node]), typical))
 
 
-def _check(
+def _check_choice(
     policy: UserPlacePolicy, request: PlacementRequest, nodes: FreeCapacity, node: int
 ) -> None:
+    # Asked here, or a user's slip would come out as a conservation law of ours that does not close.
     if node == -1 or (0 <= node < len(nodes.gpus) and fits(request, nodes, node)):
         return
     raise UsageError(
         policy.name,
         found=Message("node {node}", {"node": str(node)}),
         wanted=Message("a node with room for the job, or -1"),
-        remedy=Message("`room(request, nodes)` tells which nodes have room."),
+        remedy=Message("`nodes_with_room(request, nodes)` tells which nodes have room."),
     )

@@ -1,8 +1,8 @@
 """The engine: replays a workload on a fleet under a policy, exactly and fast.
 
 A compiled kernel serves whole GPUs under orders that are known at submission; a
-plain event loop serves everything else; a slow twin on SimPy calls the policies'
-pure functions at each event and must agree with both, job for job.
+plain event loop serves everything else; a slow reference on SimPy calls the
+policies' pure functions at each event and must agree with both, job for job.
 """
 
 from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult

@@ -20,7 +20,7 @@ _leading_zeros = cast("Callable[[int], int]", numbers.leading_zeros)  # pyright:
 
 # Typed numbers: compiled code would take a plain one for a literal, and compile every
 # function that it is handed to once more.
-ZERO, ONE, NONE, LATER = (cast("int", np.int64(value)) for value in (0, 1, -1, 1 << 62))
+ZERO, ONE, NONE, LATER = (cast("int", np.int64(number)) for number in (0, 1, -1, 1 << 62))
 
 
 @njit(inline=True)
@@ -62,6 +62,7 @@ def tower_add(words: I64, floors: I64, member: int) -> None:
         at = floors[floor] + (member >> 6)
         before = words[at]
         words[at] = before | (ONE << (member & 63))
+        # Every floor above knows already that this word holds something.
         if before != 0:
             return
         member >>= 6
@@ -73,6 +74,7 @@ def tower_drop(words: I64, floors: I64, member: int) -> None:
     for floor in range(len(floors) - 1):
         at = floors[floor] + (member >> 6)
         words[at] &= ~(ONE << (member & 63))
+        # Something is left here, so nothing changes on the floors above.
         if words[at] != 0:
             return
         member >>= 6

@@ -39,7 +39,7 @@ class Estimates(NamedTuple):
     job_at: I64
 
 
-def no_estimates(shapes: GangShapes, by_rank: I64, *, used: bool) -> Estimates:
+def empty_estimates(shapes: GangShapes, by_rank: I64, *, used: bool) -> Estimates:
     """Return empty trees for jobs whose queue order is `by_rank`."""
     if not used:
         none = np.zeros(0, np.int64)
@@ -66,6 +66,7 @@ def set_estimate(estimates: Estimates, shape: int, job: int, time: int) -> None:
     at >>= 1
     while at >= 1:
         least = min(estimates.tree[root + 2 * at], estimates.tree[root + 2 * at + 1])
+        # A minimum that stays leaves every one above it as it is.
         if estimates.tree[root + at] == least:
             return
         estimates.tree[root + at] = least
@@ -80,6 +81,8 @@ def first_within(estimates: Estimates, shape: int, limit: int) -> int:
         return NONE
     at = ONE
     while at < leaves:
+        # The left half first: leaves stand in queue order, and the first job in the queue is
+        # wanted.
         at *= 2
         if estimates.tree[root + at] > limit:
             at += 1

@@ -14,7 +14,7 @@ from commonwatt.fleet.domain.policies.place.state import WHOLE
 from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult
 from commonwatt.fleet.domain.workload import I64
 from commonwatt.fleet.engines.simulator.bits import tower
-from commonwatt.fleet.engines.simulator.estimates import no_estimates
+from commonwatt.fleet.engines.simulator.estimates import empty_estimates
 from commonwatt.fleet.engines.simulator.gangs import HeldPlaces
 from commonwatt.fleet.engines.simulator.identities import check_law
 from commonwatt.fleet.engines.simulator.kernel import (
@@ -30,7 +30,7 @@ from commonwatt.fleet.engines.simulator.kernel import (
     replay,
 )
 from commonwatt.fleet.engines.simulator.nodesets import NodeSets, idle_sets
-from commonwatt.fleet.engines.simulator.releases import no_releases
+from commonwatt.fleet.engines.simulator.releases import idle_releases
 from commonwatt.fleet.engines.simulator.setup import ReplaySetup, first_state
 from commonwatt.fleet.engines.simulator.shapes import (
     NEVER_FITS,
@@ -51,6 +51,8 @@ def can_rank(setup: ReplaySetup) -> bool:
     """Return whether the compiled kernel serves these inputs once the order is known."""
     work, fleet, policy = setup.workload, setup.fleet, setup.policy
     return (
+        # The kernel counts whole GPUs only. CPU and memory keep it out where both jobs and nodes
+        # name them; where either side is silent they bind nothing.
         policy.place.name in WHOLE_GPU_POLICIES
         and policy.backfill.name in ("none", "easy")
         and policy.preempt.name == "none"
@@ -63,10 +65,11 @@ def can_rank(setup: ReplaySetup) -> bool:
 
 def replay_fast(setup: ReplaySetup) -> SimulationResult:
     """Return the outcome of `setup` by the compiled kernel."""
+    # Jobs already stand in order of submission: there is nothing to rank.
     if setup.policy.order.name == "fifo":
         jobs = np.arange(len(setup.workload))
         return _replay(setup, jobs, jobs)
-    return replay_ranked(setup, _keys(setup))
+    return replay_ranked(setup, _order_keys(setup))
 
 
 def replay_ranked(setup: ReplaySetup, keys: I64) -> SimulationResult:
@@ -75,24 +78,24 @@ def replay_ranked(setup: ReplaySetup, keys: I64) -> SimulationResult:
 
 
 def _replay(setup: ReplaySetup, rank: I64, by_rank: I64) -> SimulationResult:
-    world = _world(setup, rank, by_rank)
-    replay(world)
-    if world.note[TOO_LATE]:
+    kernel = _kernel_state(setup, rank, by_rank)
+    replay(kernel)
+    if kernel.note[TOO_LATE]:
         wanted = Message("submissions and run times that fit in a few thousand years")
         raise TraceError("runtime", found=Message("a job that ends too late"), wanted=wanted)
-    check_law("GPUs of a node", world.note[FAULTS] == 0)
-    idle = world.sets.free == world.sets.size[world.sets.group]
-    check_law("GPUs given back", idle[world.sets.node >= 0].all())
-    return _result(setup, world)
+    check_law("GPUs of a node", kernel.note[FAULTS] == 0)
+    idle = kernel.sets.free == kernel.sets.size[kernel.sets.group]
+    check_law("GPUs given back", idle[kernel.sets.node >= 0].all())
+    return _simulation_result(setup, kernel)
 
 
-def _world(setup: ReplaySetup, rank: I64, by_rank: I64) -> KernelState:
+def _kernel_state(setup: ReplaySetup, rank: I64, by_rank: I64) -> KernelState:
     work, easy = setup.workload, setup.policy.backfill.name == "easy"
     group = node_groups(setup.fleet)
     shapes = job_shapes(work, setup.fleet, group)
     sets = idle_sets(group, setup.fleet.gpus.astype(np.int64))
     queue, floors = tower(len(work))
-    wide_at, places = _room_for_wide(shapes, sets)
+    wide_at, places = _wide_places(shapes, sets)
     widest = int(shapes.need.max(initial=1)) + 1
     note = np.zeros(NOTES, np.int64)
     note[PROMISED_TO] = NOBODY
@@ -111,8 +114,8 @@ def _world(setup: ReplaySetup, rank: I64, by_rank: I64) -> KernelState:
         queue=queue,
         floors=floors,
         ends=np.empty(len(work) + 1, np.int64),
-        releases=no_releases(sets, used=easy),
-        estimates=no_estimates(shapes, by_rank, used=easy),
+        releases=idle_releases(sets, used=easy),
+        estimates=empty_estimates(shapes, by_rank, used=easy),
         lean=sets.many.copy(),
         promised=np.zeros(widest, np.int64),
         promised_gpus=np.zeros(widest, np.int64),
@@ -127,6 +130,8 @@ def _ranks(keys: I64) -> tuple[I64, I64]:
     bits = max(len(jobs) - 1, 1).bit_length()
     low = int(keys.min(initial=0))
     if int(keys.max(initial=0)) - low < 1 << (62 - bits):
+        # The job's number in the low bits makes one sort of plain words stable. Keys too far apart
+        # to leave room for it go the slower way below.
         by_rank = np.sort(((keys - low) << bits) | jobs) & ((1 << bits) - 1)
     else:
         by_rank = np.argsort(keys, kind="stable")
@@ -135,67 +140,71 @@ def _ranks(keys: I64) -> tuple[I64, I64]:
     return rank, by_rank
 
 
-def _keys(setup: ReplaySetup) -> I64:
+def _order_keys(setup: ReplaySetup) -> I64:
     if setup.policy.order.name == "sjf":
         return setup.believed_ms
     state = first_state(setup)
     return setup.policy.order.keys(state, np.arange(len(setup.workload)))
 
 
-def _room_for_wide(shapes: GangShapes, sets: NodeSets) -> tuple[I64, int]:
+def _wide_places(shapes: GangShapes, sets: NodeSets) -> tuple[I64, int]:
     """Return where each wide gang notes its places, and how many places that takes."""
     smallest = max(int(sets.size[sets.size > 0].min(initial=1 << 30)), 1)
-    most = np.where(shapes.wide == 1, -(-shapes.need // smallest), 0)
-    if not most.any():
+    most_places = np.where(shapes.wide == 1, -(-shapes.need // smallest), 0)
+    if not most_places.any():
         return np.zeros(0, np.int64), 0
-    counts = np.where(shapes.of_job == NEVER_FITS, 0, most[shapes.of_job])
+    counts = np.where(shapes.of_job == NEVER_FITS, 0, most_places[shapes.of_job])
     ends = np.cumsum(counts)
     return ends - counts, int(ends[-1])
 
 
-def _result(setup: ReplaySetup, world: KernelState) -> SimulationResult:
-    work, start = setup.workload, world.start
+def _simulation_result(setup: ReplaySetup, kernel: KernelState) -> SimulationResult:
+    work, start = setup.workload, kernel.start
     ran = start >= 0
     end = np.where(ran, start + work.runtime_ms, -1)
     state = np.where(ran, JobState.FINISHED, JobState.WAITING).astype(np.int32)
-    state[world.shapes.of_job == NEVER_FITS] = JobState.REJECTED
+    state[kernel.shapes.of_job == NEVER_FITS] = JobState.REJECTED
     return SimulationResult(
         start_ms=start,
         end_ms=end,
         pending_ms=np.where(ran, start - work.submit_ms, -1),
         state=state,
         preemptions=np.zeros(len(work), np.int32),
-        segments=_segments(setup, world, np.flatnonzero(ran)),
+        segments=_segments(setup, kernel, np.flatnonzero(ran)),
     )
 
 
-def _segments(setup: ReplaySetup, world: KernelState, jobs: I64) -> Segments:
-    work, shapes = setup.workload, world.shapes
-    place, gpus = _taken(world.held.place, jobs), _taken(work.gpus, jobs).astype(np.int64)
-    start = _taken(world.start, jobs)
-    wide = np.flatnonzero((shapes.wide == 1)[_taken(shapes.of_job, jobs)])
-    size = world.sets.size[place[wide]]
+def _segments(setup: ReplaySetup, kernel: KernelState, jobs: I64) -> Segments:
+    work, shapes = setup.workload, kernel.shapes
+    # Copies, because the entries of wide gangs are written over below.
+    place, gpus = (
+        _copied_rows(kernel.held.place, jobs),
+        _copied_rows(work.gpus, jobs).astype(np.int64),
+    )
+    start = _copied_rows(kernel.start, jobs)
+    wide = np.flatnonzero((shapes.wide == 1)[_copied_rows(shapes.of_job, jobs)])
+    size = kernel.sets.size[place[wide]]
     nodes = -(-gpus[wide] // size)
     segment = np.repeat(wide, nodes)
     nth = np.arange(len(segment)) - np.repeat(np.cumsum(nodes) - nodes, nodes)
-    at = world.held.wide[world.held.wide_at[jobs[segment]] + nth] if len(wide) else segment
+    at = kernel.held.wide[kernel.held.wide_at[jobs[segment]] + nth] if len(wide) else segment
     held = np.minimum(np.repeat(size, nodes), gpus[segment] - nth * np.repeat(size, nodes))
     milli = gpus * WHOLE
     place[wide], milli[wide] = at[nth == 0], size * WHOLE
-    node = np.where(place >= 0, world.sets.node[place], -1)
+    node = np.where(place >= 0, kernel.sets.node[place], -1)
     further = nth > 0
     return Segments(
         job=jobs,
         start_ms=start,
-        end_ms=start + _taken(work.runtime_ms, jobs),
+        end_ms=start + _copied_rows(work.runtime_ms, jobs),
         node=node,
         milli=milli,
         more_segment=segment[further],
-        more_node=world.sets.node[at[further]],
+        more_node=kernel.sets.node[at[further]],
         more_milli=held[further] * WHOLE,
     )
 
 
-def _taken(column: npt.NDArray[T], jobs: I64) -> npt.NDArray[T]:
+def _copied_rows(column: npt.NDArray[T], jobs: I64) -> npt.NDArray[T]:
     """Return a copy of the rows `jobs`, which rise; quick where they are all of them."""
     return column.copy() if len(jobs) == len(column) else column[jobs]

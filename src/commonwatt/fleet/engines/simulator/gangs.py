@@ -95,13 +95,15 @@ def narrow_place(sets: NodeSets, shapes: GangShapes, shape: int, mode: int) -> i
     for i in range(shapes.groups_at[shape], shapes.groups_at[shape + 1]):
         g = shapes.groups[i]
         if mode == FIRST:
-            place = _earliest(sets, g, need)
+            place = _first_place_with(sets, g, need)
         else:
-            level = _level(sets, g, need, mode)
+            level = _level_of_mode(sets, g, need, mode)
             place = NONE
             if level >= 0:
-                far = mode == CONSOLIDATE and level == sets.size[g] and need == sets.size[g]
-                place = last_place(sets, g, level) if far else first_place(sets, g, level)
+                from_far_end = (
+                    mode == CONSOLIDATE and level == sets.size[g] and need == sets.size[g]
+                )
+                place = last_place(sets, g, level) if from_far_end else first_place(sets, g, level)
         if place < 0:
             continue
         node, level = sets.node[place], sets.free[place]
@@ -111,14 +113,15 @@ def narrow_place(sets: NodeSets, shapes: GangShapes, shape: int, mode: int) -> i
 
 
 @njit(bare=True, hot=True)
-def _goes_before(mode: int, level: int, node: int, other: int, than: int) -> bool:
-    if mode != FIRST and level != other:
-        return (level < other) == (mode != WORST)
-    return mode != CONSOLIDATE and node < than
+def _goes_before(mode: int, level: int, node: int, best_level: int, best_node: int) -> bool:
+    if mode != FIRST and level != best_level:
+        return (level < best_level) == (mode != WORST)
+    # Between groups consolidate stays with the earlier one: its far end is within a group.
+    return mode != CONSOLIDATE and node < best_node
 
 
 @njit(bare=True)
-def _earliest(sets: NodeSets, g: int, need: int) -> int:
+def _first_place_with(sets: NodeSets, g: int, need: int) -> int:
     best = NONE
     for level in range(need, sets.size[g] + 1):
         if sets.many[g, level] > 0:
@@ -129,7 +132,7 @@ def _earliest(sets: NodeSets, g: int, need: int) -> int:
 
 
 @njit(bare=True)
-def _level(sets: NodeSets, g: int, need: int, mode: int) -> int:
+def _level_of_mode(sets: NodeSets, g: int, need: int, mode: int) -> int:
     if mode == WORST:
         for level in range(sets.size[g], need - 1, -1):
             if sets.many[g, level] > 0:
@@ -154,7 +157,7 @@ def place_wide_gang(
         held_places.wide[at + i] = place
     rest = need % size
     if rest > 0:
-        level = _level(sets, g, rest, mode)
-        place = _earliest(sets, g, rest) if mode == FIRST else first_place(sets, g, level)
+        level = _level_of_mode(sets, g, rest, mode)
+        place = _first_place_with(sets, g, rest) if mode == FIRST else first_place(sets, g, level)
         set_free(sets, place, sets.free[place] - rest)
         held_places.wide[at + need // size] = place

@@ -11,6 +11,7 @@ from commonwatt.fleet.domain.policies.place.state import WHOLE
 from commonwatt.fleet.domain.result import JobState, Segments, SimulationResult, exact_sum
 from commonwatt.fleet.domain.workload import Workload
 
+# Beyond this the recount is left to the kernel, which looks at each start and stop as it happens.
 SEGMENTS_RECHECKED = 200_000  # segments
 
 
@@ -36,15 +37,15 @@ def check_identities(result: SimulationResult, workload: Workload, fleet: Fleet)
 def gpu_time(result: SimulationResult, workload: Workload) -> dict[str, int]:
     """Return GPU time [milli-GPU ms] asked, served, lost, waiting, held and redone."""
     demand = workload.demand_milli()
-    asked = demand * workload.runtime_ms
-    own = result.segments
-    held = (own.end_ms - own.start_ms) * demand[own.job]
-    served = exact_sum(asked[result.state == JobState.FINISHED])
+    requested = demand * workload.runtime_ms
+    segments = result.segments
+    held = (segments.end_ms - segments.start_ms) * demand[segments.job]
+    served = exact_sum(requested[result.state == JobState.FINISHED])
     return {
-        "asked": exact_sum(asked),
+        "asked": exact_sum(requested),
         "served": served,
-        "lost": exact_sum(asked[result.state == JobState.REJECTED]),
-        "waiting": exact_sum(asked[result.state == JobState.WAITING]),
+        "lost": exact_sum(requested[result.state == JobState.REJECTED]),
+        "waiting": exact_sum(requested[result.state == JobState.WAITING]),
         "held": exact_sum(held),
         "redone": exact_sum(held) - served,
     }
@@ -58,11 +59,11 @@ def gpu_time_beyond_rules(result: SimulationResult, workload: Workload, fleet: F
     """
     bit_of = {name: 1 << i for i, name in enumerate(workload.site_names)}
     bits = np.array([bit_of.get(site.name, 0) for site in fleet.sites], np.int64)
-    own = result.segments
-    segment, node, milli = own.pieces()
-    allowed = workload.sites[own.job[segment]]
+    segments = result.segments
+    segment, node, milli = segments.pieces()
+    allowed = workload.sites[segments.job[segment]]
     outside = (allowed != 0) & (allowed & bits[fleet.site[node]] == 0)
-    return exact_sum(((own.end_ms - own.start_ms)[segment] * milli)[outside])
+    return exact_sum(((segments.end_ms - segments.start_ms)[segment] * milli)[outside])
 
 
 def _check_states(result: SimulationResult, workload: Workload) -> None:
@@ -70,6 +71,7 @@ def _check_states(result: SimulationResult, workload: Workload) -> None:
     check_law("states", np.isin(result.state, list(JobState)).all())
     check_law("ends", ((result.end_ms >= 0) == done).all())
     waited = result.end_ms - workload.submit_ms - result.pending_ms
+    # At least: a job that began again after a preemption ran longer than its length.
     check_law("run times", (waited[done] >= workload.runtime_ms[done]).all())
     check_law("waits", (result.start_ms >= workload.submit_ms)[done].all())
     check_law("pending times", (result.pending_ms[done] >= 0).all())
@@ -78,12 +80,13 @@ def _check_states(result: SimulationResult, workload: Workload) -> None:
 def _check_gpu_time(result: SimulationResult, workload: Workload) -> None:
     time = gpu_time(result, workload)
     check_law("GPU time asked", time["asked"] == time["served"] + time["lost"] + time["waiting"])
-    own = result.segments
-    pieces = np.zeros(len(own), np.int64)
-    segment, _, milli = own.pieces()
+    segments = result.segments
+    pieces = np.zeros(len(segments), np.int64)
+    segment, _, milli = segments.pieces()
     np.add.at(pieces, segment, milli)
-    check_law("GPU time held", (pieces == workload.demand_milli()[own.job]).all())
-    ran = np.bincount(own.job, own.end_ms - own.start_ms, minlength=len(workload))
+    check_law("GPU time held", (pieces == workload.demand_milli()[segments.job]).all())
+    # Only jobs that were never stopped: the others may have run parts of their time twice.
+    ran = np.bincount(segments.job, segments.end_ms - segments.start_ms, minlength=len(workload))
     once = (result.state == JobState.FINISHED) & (result.preemptions == 0)
     check_law("GPU time served", (ran[once] == workload.runtime_ms[once]).all())
     check_law("GPU time redone", time["redone"] >= 0)
@@ -99,13 +102,15 @@ def check_nodes(segments: Segments, fleet: Fleet) -> None:
     nodes = np.concatenate([node, node])
     at_ms = np.concatenate([segments.start_ms[segment], segments.end_ms[segment]])
     change = np.concatenate([milli, -milli])
+    # Stops sort before starts of the same instant, as in the event loop. The changes of a node add
+    # up to nought, so that one running sum serves all nodes in turn.
     order = np.lexsort((change, at_ms, nodes))
     held = np.cumsum(change[order])
     capacity = fleet.gpus.astype(np.int64) * WHOLE
     check_law("GPUs of a node", (held <= capacity[nodes[order]]).all())
 
 
-def check_law(what: str, holds: object) -> None:
+def check_law(law: str, holds: object) -> None:
     """Raise where a law that must hold does not."""
     if not holds:
-        raise IdentityError(what, found=Message("a conservation law that does not close"))
+        raise IdentityError(law, found=Message("a conservation law that does not close"))

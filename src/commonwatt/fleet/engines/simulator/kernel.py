@@ -50,7 +50,7 @@ from commonwatt.fleet.engines.simulator.releases import (
 )
 from commonwatt.fleet.engines.simulator.shapes import NEVER_FITS, GangShapes
 
-# Numbers that change during a replay, by their place in `World.note`.
+# Numbers that change during a replay, by their place in `KernelState.note`.
 ENDING, WAITING, NOW, PROMISED_TO, PROMISED_AT, PROMISES, TOO_LATE, FAULTS = range(8)
 EASY, MODE, BITS = range(8, 11)  # set once
 NOTES = 11
@@ -104,318 +104,329 @@ class KernelState(NamedTuple):
 
 
 @njit()
-def replay(world: KernelState) -> None:
+def replay(state: KernelState) -> None:
     """Replay every job."""
-    jobs, bits = len(world.submit), world.note[BITS]
+    jobs, bits = len(state.submit), state.note[BITS]
     low = (ONE << bits) - 1
     job = ZERO  # not a literal, which would compile everything twice
     while True:
-        end = world.ends[0] >> bits if world.note[ENDING] > 0 else LATER
-        submit = world.submit[job] if job < jobs else LATER
+        end = state.ends[0] >> bits if state.note[ENDING] > 0 else LATER
+        submit = state.submit[job] if job < jobs else LATER
+        # At one instant releases go first: a submission passes only if nothing ends with it.
         if end > submit:
-            world.note[NOW] = submit
-            first = _join_queue(world, job)
+            state.note[NOW] = submit
+            first = _join_queue(state, job)
             job += 1
         elif end < LATER:
-            world.note[NOW] = end
-            _release(world, world.ends[0] & low)
+            state.note[NOW] = end
+            _release(state, state.ends[0] & low)
             first = NOBODY
         else:
             return
         if first != NOTHING:
-            _start_waiting(world, first)
+            _start_waiting(state, first)
 
 
 @njit(bare=True, hot=True)
-def _join_queue(world: KernelState, job: int) -> int:
+def _join_queue(state: KernelState, job: int) -> int:
     """Let `job` in: return it if it may start at once, past an empty or slower queue.
 
     Otherwise it waits; return `NOBODY` if the queue is to be looked at, else `NOTHING`.
     """
-    shape, easy = world.shapes.of_job[job], world.note[EASY] == 1
+    shape, easy = state.shapes.of_job[job], state.note[EASY] == 1
     if shape == NEVER_FITS:
         return NOTHING
-    first = tower_least(world.queue, world.floors)
-    ahead = first < 0 or first > world.rank[job]
-    if ahead and gang_fits(world.sets.many, world.sets, world.shapes, shape):
+    first = tower_least(state.queue, state.floors)
+    ahead = first < 0 or first > state.rank[job]
+    if ahead and gang_fits(state.sets.many, state.sets, state.shapes, shape):
         return job
-    tower_add(world.queue, world.floors, world.rank[job])
-    world.note[WAITING] += 1
+    tower_add(state.queue, state.floors, state.rank[job])
+    state.note[WAITING] += 1
     if easy:
-        set_estimate(world.estimates, shape, job, world.believed[job])
+        set_estimate(state.estimates, shape, job, state.believed[job])
         if not ahead:
-            _fill_with(world, job, world.by_rank[first])
+            _start_if_no_delay(state, job, state.by_rank[first])
     return NOBODY if easy and ahead else NOTHING
 
 
 @njit(bare=True, hot=True)
-def _start_waiting(world: KernelState, first: int) -> None:
+def _start_waiting(state: KernelState, first: int) -> None:
     """Start `first`, if it is somebody, and then from the head of the queue what fits."""
     job = first
     while True:
         if job < 0:
-            if world.note[WAITING] == 0:
+            if state.note[WAITING] == 0:
                 return
-            job = world.by_rank[tower_least(world.queue, world.floors)]
-            if not gang_fits(world.sets.many, world.sets, world.shapes, world.shapes.of_job[job]):
-                if world.note[EASY] == 1 and world.note[WAITING] > 1:
-                    _promise(world, job)
-                    _backfill(world)
+            job = state.by_rank[tower_least(state.queue, state.floors)]
+            if not gang_fits(state.sets.many, state.sets, state.shapes, state.shapes.of_job[job]):
+                if state.note[EASY] == 1 and state.note[WAITING] > 1:
+                    _promise(state, job)
+                    _backfill(state)
                 return
-            _leave_queue(world, job)
-        world.note[PROMISED_TO] = NOBODY  # the first takes what it likes
-        _start(world, job)
+            _leave_queue(state, job)
+        state.note[PROMISED_TO] = NOBODY  # the first takes what it likes
+        _start(state, job)
         job = NOBODY
 
 
 @njit(bare=True, hot=True)
-def _leave_queue(world: KernelState, job: int) -> None:
-    tower_drop(world.queue, world.floors, world.rank[job])
-    world.note[WAITING] -= 1
-    if world.note[EASY] == 1:
-        set_estimate(world.estimates, world.shapes.of_job[job], job, LATER)
+def _leave_queue(state: KernelState, job: int) -> None:
+    tower_drop(state.queue, state.floors, state.rank[job])
+    state.note[WAITING] -= 1
+    if state.note[EASY] == 1:
+        set_estimate(state.estimates, state.shapes.of_job[job], job, LATER)
 
 
 @njit(bare=True, hot=True)
-def _start(world: KernelState, job: int) -> None:
-    shape, now, bits = world.shapes.of_job[job], world.note[NOW], world.note[BITS]
-    need = world.shapes.need[shape]
-    if world.shapes.wide[shape] == 1:
-        g = wide_group(world.sets.many, world.sets, world.shapes, shape)
-        place_wide_gang(world.sets, world.held, job, g, need, world.note[MODE])
+def _start(state: KernelState, job: int) -> None:
+    shape, now, bits = state.shapes.of_job[job], state.note[NOW], state.note[BITS]
+    need = state.shapes.need[shape]
+    if state.shapes.wide[shape] == 1:
+        g = wide_group(state.sets.many, state.sets, state.shapes, shape)
+        place_wide_gang(state.sets, state.held, job, g, need, state.note[MODE])
     elif need > 0:
-        place = narrow_place(world.sets, world.shapes, shape, world.note[MODE])
-        world.held.place[job] = place
-        _set_free(world, place, world.sets.free[place] - need)
-    world.start[job] = now
-    end = now + world.runtime[job]
+        place = narrow_place(state.sets, state.shapes, shape, state.note[MODE])
+        state.held.place[job] = place
+        _set_free(state, place, state.sets.free[place] - need)
+    state.start[job] = now
+    end = now + state.runtime[job]
+    # An end too large to share its word with the job's number would come off the heap as another
+    # job's.
     if end >= LATER >> bits:
-        world.note[TOO_LATE] = 1
-    world.note[ENDING] = heap_push(world.ends, world.note[ENDING], (end << bits) | job)
-    if world.note[EASY] == 1:
-        _tell(world, job, now + world.believed[job], need)
+        state.note[TOO_LATE] = 1
+    state.note[ENDING] = heap_push(state.ends, state.note[ENDING], (end << bits) | job)
+    if state.note[EASY] == 1:
+        _update_releases(state, job, now + state.believed[job], need)
 
 
 @njit(bare=True, hot=True)
-def _set_free(world: KernelState, place: int, level: int) -> None:
-    if level < 0 or level > world.sets.size[world.sets.group[place]]:
-        world.note[FAULTS] += 1
+def _set_free(state: KernelState, place: int, level: int) -> None:
+    if level < 0 or level > state.sets.size[state.sets.group[place]]:
+        state.note[FAULTS] += 1
     else:
-        set_free(world.sets, place, level)
+        set_free(state.sets, place, level)
 
 
 @njit(bare=True, hot=True)
-def _release(world: KernelState, job: int) -> None:
-    world.note[ENDING] = heap_pop(world.ends, world.note[ENDING])
-    shape, place = world.shapes.of_job[job], world.held.place[job]
-    need = world.shapes.need[shape]
-    if world.shapes.wide[shape] == 1:
-        size = world.sets.size[place]
+def _release(state: KernelState, job: int) -> None:
+    state.note[ENDING] = heap_pop(state.ends, state.note[ENDING])
+    shape, place = state.shapes.of_job[job], state.held.place[job]
+    need = state.shapes.need[shape]
+    if state.shapes.wide[shape] == 1:
+        size = state.sets.size[place]
         for i in range(-(-need // size)):
-            at = world.held.wide[world.held.wide_at[job] + i]
-            _set_free(world, at, world.sets.free[at] + min(size, need - i * size))
+            at = state.held.wide[state.held.wide_at[job] + i]
+            _set_free(state, at, state.sets.free[at] + min(size, need - i * size))
     elif need > 0:
-        _set_free(world, place, world.sets.free[place] + need)
-    if world.note[EASY] == 1:
-        believed_end = world.start[job] + world.believed[job]
-        if believed_end > world.note[NOW]:
-            world.note[PROMISED_TO] = NOBODY  # earlier than believed: promises may improve
-        _tell(world, job, believed_end, -need)
+        _set_free(state, place, state.sets.free[place] + need)
+    if state.note[EASY] == 1:
+        believed_end = state.start[job] + state.believed[job]
+        if believed_end > state.note[NOW]:
+            state.note[PROMISED_TO] = NOBODY  # earlier than believed: promises may improve
+        _update_releases(state, job, believed_end, -need)
 
 
 @njit(bare=True)
-def _tell(world: KernelState, job: int, end: int, gpus: int) -> None:
+def _update_releases(state: KernelState, job: int, end: int, gpus: int) -> None:
     """Tell `releases` that a job has `gpus` until `end`; negative ones it has no more."""
-    shape, place, need = world.shapes.of_job[job], world.held.place[job], abs(gpus)
-    if world.shapes.wide[shape] == 0:
+    shape, place, need = state.shapes.of_job[job], state.held.place[job], abs(gpus)
+    if state.shapes.wide[shape] == 0:
         if need > 0:
-            _tell_piece(world, place, end, gpus)
+            _update_release(state, place, end, gpus)
         return
-    size = world.sets.size[place]
+    size = state.sets.size[place]
     for i in range(-(-need // size)):
-        at = world.held.wide[world.held.wide_at[job] + i]
-        own = min(size, need - i * size)
-        _tell_piece(world, at, end, own if gpus > 0 else -own)
+        at = state.held.wide[state.held.wide_at[job] + i]
+        on_place = min(size, need - i * size)
+        _update_release(state, at, end, on_place if gpus > 0 else -on_place)
 
 
 @njit(bare=True)
-def _tell_piece(world: KernelState, place: int, end: int, gpus: int) -> None:
+def _update_release(state: KernelState, place: int, end: int, gpus: int) -> None:
     if gpus > 0:
-        add_piece(world.releases, place, end, gpus)
+        add_piece(state.releases, place, end, gpus)
     else:
-        drop_piece(world.releases, place, end, -gpus)
-    refresh(world.sets, world.releases, place)
+        drop_piece(state.releases, place, end, -gpus)
+    refresh(state.sets, state.releases, place)
 
 
 @njit(bare=True)
-def _promise(world: KernelState, job: int) -> None:
+def _promise(state: KernelState, job: int) -> None:
     """Promise `job`, which does not fit now, the first nodes that it can have."""
-    shape = world.shapes.of_job[job]
-    if world.shapes.wide[shape] == 0:
-        _promise_one(world, shape)
-    elif world.note[PROMISED_TO] != job:
-        _promise_wide(world, shape)
-    world.note[PROMISED_TO] = job
-    _lean(world)
+    shape = state.shapes.of_job[job]
+    if state.shapes.wide[shape] == 0:
+        _promise_narrow(state, shape)
+    # A wide promise costs a pass over whole groups, so it stands until something ends early or the
+    # first in the queue starts; a narrow one is read off the trees each time.
+    elif state.note[PROMISED_TO] != job:
+        _promise_wide(state, shape)
+    state.note[PROMISED_TO] = job
+    _recount_lean(state)
 
 
 @njit(bare=True)
-def _promise_one(world: KernelState, shape: int) -> None:
-    need, time, chosen = world.shapes.need[shape], LATER, NOBODY
-    for i in range(world.shapes.groups_at[shape], world.shapes.groups_at[shape + 1]):
-        g = world.shapes.groups[i]
-        at = earliest(world.releases, g, need)
+def _promise_narrow(state: KernelState, shape: int) -> None:
+    need, time, chosen = state.shapes.need[shape], LATER, NOBODY
+    for i in range(state.shapes.groups_at[shape], state.shapes.groups_at[shape + 1]):
+        g = state.shapes.groups[i]
+        at = earliest(state.releases, g, need)
         if at > time or at == LATER:
             continue
-        place = first_by(world.sets, world.releases, g, need, at)
-        if at < time or world.sets.node[place] < world.sets.node[chosen]:
+        place = first_by(state.sets, state.releases, g, need, at)
+        if at < time or state.sets.node[place] < state.sets.node[chosen]:
             time, chosen = at, place
-    world.note[PROMISED_AT], world.note[PROMISES] = time, 1
-    world.promised[0], world.promised_gpus[0] = chosen, need
+    state.note[PROMISED_AT], state.note[PROMISES] = time, 1
+    state.promised[0], state.promised_gpus[0] = chosen, need
 
 
 @njit(bare=True)
-def _promise_wide(world: KernelState, shape: int) -> None:
-    need, best, chosen = world.shapes.need[shape], LATER, NOBODY
-    for i in range(world.shapes.groups_at[shape], world.shapes.groups_at[shape + 1]):
-        g = world.shapes.groups[i]
-        time = _wide_time(world, g, need)
+def _promise_wide(state: KernelState, shape: int) -> None:
+    need, best, chosen = state.shapes.need[shape], LATER, NOBODY
+    for i in range(state.shapes.groups_at[shape], state.shapes.groups_at[shape + 1]):
+        g = state.shapes.groups[i]
+        time = _wide_time(state, g, need)
         if time < best:
             best, chosen = time, g
-    world.note[PROMISED_AT] = best
-    _promise_in(world, chosen, need, best)
+    state.note[PROMISED_AT] = best
+    _promise_in_group(state, chosen, need, best)
 
 
 @njit(bare=True)
-def _wide_time(world: KernelState, g: int, need: int) -> int:
+def _wide_time(state: KernelState, g: int, need: int) -> int:
     """Return the earliest time at which group `g` has room for a wide gang."""
-    size = world.sets.size[g]
+    size = state.sets.size[g]
     nodes, rest = need // size, need % size
-    low, high = world.sets.word_at[g] * 64, world.sets.word_at[g + 1] * 64
-    root = world.releases.tree_at[g] + world.releases.leaves[g]
-    times = world.scratch
-    _find_least(world.releases.tree[size, root : root + high - low], nodes + 1, times)
+    low, high = state.sets.word_at[g] * 64, state.sets.word_at[g + 1] * 64
+    root = state.releases.tree_at[g] + state.releases.leaves[g]
+    times = state.scratch
+    _find_least(state.releases.tree[size, root : root + high - low], nodes + 1, times)
     time = times[nodes - 1]
+    # The n-th least time gives the whole nodes; the rest may share the next of them, or any node
+    # that has so many GPUs by then.
     if rest == 0:
         return time
-    other = times[nodes]
+    rest_time = times[nodes]
     for place in range(low, high):
-        if leaf_time(world.sets, world.releases, place, size) > time:
-            other = min(other, leaf_time(world.sets, world.releases, place, rest))
-    return max(time, other)
+        if leaf_time(state.sets, state.releases, place, size) > time:
+            rest_time = min(rest_time, leaf_time(state.sets, state.releases, place, rest))
+    return max(time, rest_time)
 
 
 @njit(bare=True)
-def _find_least(values: I64, count: int, least: I64) -> None:
+def _find_least(times: I64, count: int, least: I64) -> None:
     """Write the `count` least values, in order, `LATER` where there are fewer."""
     for i in range(count):
         least[i] = LATER
-    for i in range(len(values)):
-        value, at = values[i], count - 1
-        if value >= least[at]:
+    for i in range(len(times)):
+        time, at = times[i], count - 1
+        if time >= least[at]:
             continue
-        while at > 0 and least[at - 1] > value:
+        while at > 0 and least[at - 1] > time:
             least[at] = least[at - 1]
             at -= 1
-        least[at] = value
+        least[at] = time
 
 
 @njit(bare=True)
-def _promise_in(world: KernelState, g: int, need: int, time: int) -> None:
+def _promise_in_group(state: KernelState, g: int, need: int, time: int) -> None:
     """Promise the first nodes of group `g` that a wide gang can have at `time`."""
-    size = world.sets.size[g]
+    size = state.sets.size[g]
     nodes, rest, count = need // size, need % size, ZERO
-    low, high = world.sets.word_at[g] * 64, world.sets.word_at[g + 1] * 64
+    low, high = state.sets.word_at[g] * 64, state.sets.word_at[g + 1] * 64
     last = low
     for place in range(low, high):
-        if count < nodes and leaf_time(world.sets, world.releases, place, size) <= time:
-            world.promised[count], world.promised_gpus[count] = place, size
+        if count < nodes and leaf_time(state.sets, state.releases, place, size) <= time:
+            state.promised[count], state.promised_gpus[count] = place, size
             count, last = count + 1, place
     if rest > 0:
         for place in range(low, high):
-            mine = place <= last and leaf_time(world.sets, world.releases, place, size) <= time
-            if not mine and leaf_time(world.sets, world.releases, place, rest) <= time:
-                world.promised[count], world.promised_gpus[count] = place, rest
+            is_promised = (
+                place <= last and leaf_time(state.sets, state.releases, place, size) <= time
+            )
+            if not is_promised and leaf_time(state.sets, state.releases, place, rest) <= time:
+                state.promised[count], state.promised_gpus[count] = place, rest
                 count += 1
                 break
-    world.note[PROMISES] = count
+    state.note[PROMISES] = count
 
 
 @njit(bare=True)
-def _spare(world: KernelState, i: int) -> int:
+def _spare_gpus(state: KernelState, i: int) -> int:
     """Return how many GPUs of promised place `i` are free now and not needed by then."""
-    place = world.promised[i]
-    then = free_at(world.sets, world.releases, place, world.note[PROMISED_AT])
-    return min(world.sets.free[place], then - world.promised_gpus[i])
+    place = state.promised[i]
+    then = free_at(state.sets, state.releases, place, state.note[PROMISED_AT])
+    return min(state.sets.free[place], then - state.promised_gpus[i])
 
 
 @njit(bare=True)
-def _lean(world: KernelState) -> None:
+def _recount_lean(state: KernelState) -> None:
     """Count the nodes by free GPUs as they are for a job that ends after the promise."""
-    for g in range(world.lean.shape[0]):
-        for level in range(world.lean.shape[1]):
-            world.lean[g, level] = world.sets.many[g, level]
-    for i in range(world.note[PROMISES]):
-        place = world.promised[i]
-        g = world.sets.group[place]
-        world.lean[g, world.sets.free[place]] -= 1
-        world.lean[g, _spare(world, i)] += 1
+    for g in range(state.lean.shape[0]):
+        for level in range(state.lean.shape[1]):
+            state.lean[g, level] = state.sets.many[g, level]
+    for i in range(state.note[PROMISES]):
+        place = state.promised[i]
+        g = state.sets.group[place]
+        state.lean[g, state.sets.free[place]] -= 1
+        state.lean[g, _spare_gpus(state, i)] += 1
 
 
 @njit(bare=True)
-def _limit(world: KernelState, shape: int) -> int:
+def _longest_run(state: KernelState, shape: int) -> int:
     """Return how long a job of `shape` may run if it starts now; -1 if it does not fit."""
-    if gang_fits(world.lean, world.sets, world.shapes, shape):
+    if gang_fits(state.lean, state.sets, state.shapes, shape):
         return LATER - 1
-    if gang_fits(world.sets.many, world.sets, world.shapes, shape):
-        return world.note[PROMISED_AT] - world.note[NOW]
+    if gang_fits(state.sets.many, state.sets, state.shapes, shape):
+        return state.note[PROMISED_AT] - state.note[NOW]
     return -1
 
 
 @njit(bare=True)
-def _fill_with(world: KernelState, job: int, first: int) -> None:
+def _start_if_no_delay(state: KernelState, job: int, first: int) -> None:
     """Start `job` out of turn if that does not delay the `first` in the queue."""
-    _promise(world, first)
-    if world.believed[job] <= _limit(world, world.shapes.of_job[job]):
-        _start_early(world, job)
+    _promise(state, first)
+    if state.believed[job] <= _longest_run(state, state.shapes.of_job[job]):
+        _start_early(state, job)
 
 
 @njit(bare=True)
-def _backfill(world: KernelState) -> None:
+def _backfill(state: KernelState) -> None:
     """Start, in queue order, every job behind the first that delays no promise."""
     while True:
         best, chosen = LATER, NOBODY
-        for shape in range(len(world.shapes.need)):
-            limit = _limit(world, shape)
+        for shape in range(len(state.shapes.need)):
+            limit = _longest_run(state, shape)
             if limit < 0:
                 continue
-            job = first_within(world.estimates, shape, limit)
-            if job >= 0 and world.rank[job] < best:
-                best, chosen = world.rank[job], job
+            job = first_within(state.estimates, shape, limit)
+            if job >= 0 and state.rank[job] < best:
+                best, chosen = state.rank[job], job
         if chosen < 0:
             return
-        _start_early(world, chosen)
-        _lean(world)
+        _start_early(state, chosen)
+        _recount_lean(state)
 
 
 @njit(bare=True)
-def _start_early(world: KernelState, job: int) -> None:
-    _leave_queue(world, job)
-    if world.note[NOW] + world.believed[job] <= world.note[PROMISED_AT]:
-        _start(world, job)
+def _start_early(state: KernelState, job: int) -> None:
+    _leave_queue(state, job)
+    if state.note[NOW] + state.believed[job] <= state.note[PROMISED_AT]:
+        _start(state, job)
         return
-    for i in range(world.note[PROMISES]):
-        place = world.promised[i]
-        world.scratch[i] = world.sets.free[place] - _spare(world, i)
-    _hide(world, -world.note[EASY])
-    _start(world, job)
-    _hide(world, world.note[EASY])
+    for i in range(state.note[PROMISES]):
+        place = state.promised[i]
+        state.scratch[i] = state.sets.free[place] - _spare_gpus(state, i)
+    # The place policy must not see what is promised to another. The sign is read from a note,
+    # because a literal would compile the function a second time.
+    _hide_promised(state, -state.note[EASY])
+    _start(state, job)
+    _hide_promised(state, state.note[EASY])
 
 
 @njit(bare=True)
-def _hide(world: KernelState, sign: int) -> None:
+def _hide_promised(state: KernelState, sign: int) -> None:
     """Hide the promised GPUs from the place policy (sign -1), or show them again (1)."""
-    for i in range(world.note[PROMISES]):
-        place = world.promised[i]
-        set_free(world.sets, place, world.sets.free[place] + sign * world.scratch[i])
-        refresh(world.sets, world.releases, place)
+    for i in range(state.note[PROMISES]):
+        place = state.promised[i]
+        set_free(state.sets, place, state.sets.free[place] + sign * state.scratch[i])
+        refresh(state.sets, state.releases, place)

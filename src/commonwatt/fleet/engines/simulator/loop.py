@@ -29,6 +29,7 @@ from commonwatt.fleet.engines.simulator.setup import (
     never_fits,
 )
 
+# Also their order within an instant: what ends makes room before what arrives asks for it.
 RELEASE, SUBMIT, WAKE = 0, 1, 2
 
 Event = tuple[int, int, int, int]  # instant [ms], kind, job, how often it had started
@@ -89,19 +90,22 @@ class EventReplay:
 
         What runs ends when it is believed to, at the earliest now.
         """
+        # Not by way of `__init__`, which begins with an idle fleet and submits every job.
         replay = cls.__new__(cls)
-        own = replace(
+        copied = replace(
             state,
             nodes=copy_capacity(state.nodes),
             held_pieces=dict(state.held_pieces),
             started_ms=state.started_ms.copy(),
             served_ms=state.served_ms.copy(),
         )
-        replay.policy, replay.state, replay.agenda = policy, own, agenda
+        replay.policy, replay.state, replay.agenda = policy, copied, agenda
         replay.record = ScheduleRecorder(state.workload, np.zeros(len(state.workload), np.bool_))
         replay.finished, replay.alarm_ms = [], -1
         for job, pieces in state.held_pieces.items():
             replay.record.start(job, int(state.started_ms[job]), pieces)
+            # A live job may have outrun its estimate, and an end in the past would turn the clock
+            # back.
             agenda.add((max(believed_end_ms(state, job), state.now_ms), RELEASE, job, 1))
         return replay
 
@@ -114,28 +118,27 @@ class EventReplay:
     def step(self, event: Event) -> SchedulingDecision | None:
         """Take one event, and return what was then decided, if anything waited."""
         at_ms, kind, job, start = event
-        if kind == RELEASE and not self._runs(job, start):
+        if kind == RELEASE and not self._still_runs(job, start):
             return None  # was preempted in the meantime
         self.state = replace(self.state, now_ms=at_ms)
-        self._take(kind, job)
+        if kind == RELEASE:
+            self._release(job)
+        elif kind == SUBMIT:
+            self._submit(job)
         if len(self.state.waiting) == 0:
             return None
         decision = decide(self.state, self.policy)
         self.apply(decision)
         return decision
 
-    def _runs(self, job: int, start: int) -> bool:
+    def _still_runs(self, job: int, start: int) -> bool:
         """Return whether `job` still runs since the given start of it."""
         return job in self.state.held_pieces and start == self.record.starts_of(job)
 
-    def _take(self, kind: int, job: int) -> None:
-        if kind == RELEASE:
-            self._release(job)
-        elif kind == SUBMIT:
-            self._submit(job)
-
     def _submit(self, job: int) -> None:
         if self.policy.order.name == "qssf":
+            # Once, at submission: a prediction that went on changing would reorder jobs that
+            # already wait.
             self.state.predicted_ms[job] = self._predicted_ms(job)
         self.state = replace(self.state, waiting=with_job(self.state.waiting, job))
 
@@ -162,6 +165,7 @@ class EventReplay:
             self._preempt(job)
         for job, pieces in decision.starts.items():
             self._start(job, pieces)
+        # Without preemption a change of keys starts nobody: whoever waits, waits for room.
         if self.policy.preempt.name != "none":
             self._set_alarm()
 

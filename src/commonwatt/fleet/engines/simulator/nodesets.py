@@ -1,7 +1,7 @@
 """Which nodes have how many GPUs free, for compiled code.
 
 Nodes are numbered afresh so that each group (same site, GPU type and size) lies
-together, in the fleet's order. For each group and each many of free GPUs there
+together, in the fleet's order. For each group and each number of free GPUs there
 is a set of nodes with a summary word above it, so that the first or last node
 with just so many free GPUs is found in a few steps.
 """
@@ -60,6 +60,8 @@ def idle_sets(group: I64, gpus: I64) -> NodeSets:
     groups = int(group.max(initial=-1)) + 1
     members = np.bincount(group, minlength=groups)
     words = -(-members // 64)
+    # Each group begins with a word of its own, so that its first and last node are found without a
+    # mask; the places in between hold no node.
     word_at = np.concatenate([[0], np.cumsum(words)]).astype(np.int64)
     summary_at = np.concatenate([[0], np.cumsum(-(-words // 64))]).astype(np.int64)
     places = int(word_at[-1]) * 64
@@ -78,19 +80,19 @@ def idle_sets(group: I64, gpus: I64) -> NodeSets:
     for g in range(groups):
         members_of = np.flatnonzero(group == g)
         sets.node[word_at[g] * 64 : word_at[g] * 64 + len(members_of)] = members_of
-    _fill(sets)
+    _fill_idle(sets)
     return sets
 
 
 @njit()
-def _fill(sets: NodeSets) -> None:
+def _fill_idle(sets: NodeSets) -> None:
     for place in range(len(sets.node)):
         if sets.node[place] >= 0:
-            _put(sets, place, sets.size[sets.group[place]])
+            _add_to_sets(sets, place, sets.size[sets.group[place]])
 
 
 @njit(bare=True, hot=True)
-def _put(sets: NodeSets, place: int, level: int) -> None:
+def _add_to_sets(sets: NodeSets, place: int, level: int) -> None:
     g, word = sets.group[place], place >> 6
     local = word - sets.word_at[g]
     sets.free[place] = level
@@ -109,7 +111,7 @@ def set_free(sets: NodeSets, place: int, level: int) -> None:
     if left == 0:
         local = word - sets.word_at[g]
         sets.summary[old, sets.summary_at[g] + (local >> 6)] &= ~(ONE << (local & 63))
-    _put(sets, place, level)
+    _add_to_sets(sets, place, level)
 
 
 @njit(bare=True, hot=True)

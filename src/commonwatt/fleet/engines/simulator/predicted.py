@@ -36,7 +36,7 @@ def can_be_predicted(setup: ReplaySetup) -> bool:
 
 def replay_predicted(setup: ReplaySetup, rounds: int = MOST_ROUNDS) -> SimulationResult | None:
     """Return the outcome of `setup`, or None where `rounds` do not settle it."""
-    alike = _alike(setup.workload)
+    alike = _pair_and_user_numbers(setup.workload)
     predicted = np.full(len(setup.workload), FIRST_GUESS_MS, np.int64)
     for _ in range(rounds):
         result = replay_ranked(setup, predicted * setup.workload.gpus)
@@ -57,10 +57,10 @@ def predictions(workload: Workload, alike: tuple[I64, I64], end_ms: I64) -> I64:
     """
     ran = np.flatnonzero(end_ms >= 0)
     by_end = ran[np.argsort(end_ms[ran], kind="stable")]
-    return _predict(workload.submit_ms, workload.runtime_ms, end_ms, by_end, *alike)
+    return _predictions_in_order(workload.submit_ms, workload.runtime_ms, end_ms, by_end, *alike)
 
 
-def _alike(work: Workload) -> tuple[I64, I64]:
+def _pair_and_user_numbers(work: Workload) -> tuple[I64, I64]:
     pairs = np.stack([work.user, work.group], axis=1)
     _, pair = np.unique(pairs, axis=0, return_inverse=True)
     _, user = np.unique(work.user, return_inverse=True)
@@ -68,13 +68,16 @@ def _alike(work: Workload) -> tuple[I64, I64]:
 
 
 @njit()
-def _predict(submit: I64, runtime: I64, end: I64, by_end: I64, pair: I64, user: I64) -> I64:
+def _predictions_in_order(
+    submit: I64, runtime: I64, end: I64, by_end: I64, pair: I64, user: I64
+) -> I64:
     jobs = len(submit)
-    found = np.empty(jobs, np.int64)
+    predicted = np.empty(jobs, np.int64)
     pair_sum, pair_count = np.zeros(jobs, np.int64), np.zeros(jobs, np.int64)
     user_sum, user_count = np.zeros(jobs, np.int64), np.zeros(jobs, np.int64)
     total, count, at = 0, 0, 0
     for job in range(jobs):
+        # Up to and with the instant itself, because releases come before submissions.
         while at < len(by_end) and end[by_end[at]] <= submit[job]:
             done = by_end[at]
             pair_sum[pair[done]] += runtime[done]
@@ -83,11 +86,11 @@ def _predict(submit: I64, runtime: I64, end: I64, by_end: I64, pair: I64, user: 
             user_count[user[done]] += 1
             total, count, at = total + runtime[done], count + 1, at + 1
         if pair_count[pair[job]] > 0:
-            found[job] = pair_sum[pair[job]] // pair_count[pair[job]]
+            predicted[job] = pair_sum[pair[job]] // pair_count[pair[job]]
         elif user_count[user[job]] > 0:
-            found[job] = user_sum[user[job]] // user_count[user[job]]
+            predicted[job] = user_sum[user[job]] // user_count[user[job]]
         elif count > 0:
-            found[job] = total // count
+            predicted[job] = total // count
         else:
-            found[job] = FIRST_GUESS_MS
-    return found
+            predicted[job] = FIRST_GUESS_MS
+    return predicted

@@ -50,6 +50,7 @@ class ScheduleRecorder:
         segments = _segments(self.rows)
         jobs = len(self.workload)
         start_ms = np.full(jobs, -1, np.int64)
+        # Backwards, so that of several starts of a job the first is what stays.
         start_ms[segments.job[::-1]] = segments.start_ms[::-1]
         ran_ms = np.zeros(jobs, np.int64)
         np.add.at(ran_ms, segments.job, segments.end_ms - segments.start_ms)
@@ -68,23 +69,23 @@ class ScheduleRecorder:
 
 
 def _segments(rows: list[tuple[int, int, int, tuple[GangPiece, ...]]]) -> Segments:
-    first = [_held(pieces[0]) if pieces else (-1, 0) for *_, pieces in rows]
-    more = [(i, *_held(p)) for i, (*_, pieces) in enumerate(rows) for p in pieces[1:]]
+    first = [_node_and_milli(pieces[0]) if pieces else (-1, 0) for *_, pieces in rows]
+    further = [(i, *_node_and_milli(p)) for i, (*_, pieces) in enumerate(rows) for p in pieces[1:]]
     return sorted_segments(
         {
-            "job": _column([row[0] for row in rows]),
-            "start_ms": _column([row[1] for row in rows]),
-            "end_ms": _column([row[2] for row in rows]),
+            "job": _column([job for job, _, _, _ in rows]),
+            "start_ms": _column([start_ms for _, start_ms, _, _ in rows]),
+            "end_ms": _column([end_ms for _, _, end_ms, _ in rows]),
             "node": _column([node for node, _ in first]),
             "milli": _column([milli for _, milli in first]),
-            "more_segment": _column([i for i, _, _ in more]),
-            "more_node": _column([node for _, node, _ in more]),
-            "more_milli": _column([milli for _, _, milli in more]),
+            "more_segment": _column([i for i, _, _ in further]),
+            "more_node": _column([node for _, node, _ in further]),
+            "more_milli": _column([milli for _, _, milli in further]),
         }
     )
 
 
-def _held(piece: GangPiece) -> tuple[int, int]:
+def _node_and_milli(piece: GangPiece) -> tuple[int, int]:
     return piece.node, piece.request.gpus * piece.request.gpu_milli
 
 
@@ -97,11 +98,11 @@ def sorted_segments(columns: Mapping[str, I64]) -> Segments:
     order = np.lexsort((columns["start_ms"], columns["job"]))
     new = np.empty_like(order)
     new[order] = np.arange(len(order))
-    own = ("job", "start_ms", "end_ms", "node", "milli")
+    first_node_columns = ("job", "start_ms", "end_ms", "node", "milli")
     segment = new[columns["more_segment"]]
     further = np.argsort(segment, kind="stable")
     return Segments(
-        **{name: columns[name][order] for name in own},
+        **{name: columns[name][order] for name in first_node_columns},
         more_segment=segment[further],
         more_node=columns["more_node"][further],
         more_milli=columns["more_milli"][further],

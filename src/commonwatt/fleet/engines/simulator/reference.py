@@ -1,4 +1,4 @@
-"""The slow, obvious twin of the compiled kernel: events on SimPy, decisions by `decide`.
+"""The slow, obvious reference of the compiled kernel: events on SimPy, decisions by `decide`.
 
 SimPy orders events by (time, priority, number of insertion); a release has its job's
 number as priority and a submission comes after all releases. Used to check the
@@ -30,27 +30,30 @@ class SimpyAgenda:
     def __init__(self, jobs: int) -> None:
         if simpy is None:  # pragma: no cover  # the tests install it
             remedy = Message("Install it with `pip install simpy`.")
-            raise MissingExtraError("the twin", found=Message("no SimPy"), remedy=remedy)
-        self._world = simpy.Environment()
+            raise MissingExtraError(
+                "the reference engine", found=Message("no SimPy"), remedy=remedy
+            )
+        self._environment = simpy.Environment()
         self._jobs = jobs
         self._due: list[Event] = []
 
     def add(self, event: Event) -> None:
         """Note an event."""
         at_ms, kind, job, _ = event
-        due: Any = self._world.event()
-        due.callbacks.append(partial(self._take, event))
+        due: Any = self._environment.event()
+        due.callbacks.append(partial(self._mark_due, event))
         due._ok, due._value = True, None  # as SimPy's own `Timeout` does
+        # Kind, then job: SimPy's own last resort, the number of insertion, must never decide.
         priority = cast("Any", kind * (self._jobs + 1) + job)
-        self._world.schedule(due, priority, at_ms - self._world.now)
+        self._environment.schedule(due, priority, at_ms - self._environment.now)
 
-    def _take(self, event: Event, _: object) -> None:
+    def _mark_due(self, event: Event, _: object) -> None:
         self._due.append(event)
 
     def events(self) -> Iterator[Event]:
         """Take the events out one by one, the least first, until there are none."""
-        while self._world.peek() != float("inf"):
-            self._world.step()
+        while self._environment.peek() != float("inf"):
+            self._environment.step()
             yield self._due.pop()
 
 

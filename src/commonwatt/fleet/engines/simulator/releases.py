@@ -40,7 +40,7 @@ class Releases(NamedTuple):
     leaves: I64
 
 
-def no_releases(sets: NodeSets, *, used: bool) -> Releases:
+def idle_releases(sets: NodeSets, *, used: bool) -> Releases:
     """Return the releases of an idle fleet; empty arrays where they are not `used`."""
     places, levels = (len(sets.free), sets.many.shape[1]) if used else (0, 0)
     spans = np.maximum((sets.word_at[1:] - sets.word_at[:-1]) * 64, 1)
@@ -55,12 +55,12 @@ def no_releases(sets: NodeSets, *, used: bool) -> Releases:
         leaves=leaves,
     )
     if used:
-        _start(sets, releases)
+        _refresh_all(sets, releases)
     return releases
 
 
 @njit()
-def _start(sets: NodeSets, releases: Releases) -> None:
+def _refresh_all(sets: NodeSets, releases: Releases) -> None:
     for place in range(len(sets.node)):
         if sets.node[place] >= 0:
             refresh(sets, releases, place)
@@ -71,6 +71,8 @@ def refresh(sets: NodeSets, releases: Releases, place: int) -> None:
     """Bring the earliest times of `place` up to date with its pieces."""
     g = sets.group[place]
     leaf = releases.tree_at[g] + releases.leaves[g] + place - sets.word_at[g] * 64
+    # Levels rise and pieces stand in order of end, so that one walk over the pieces serves them
+    # all.
     free, piece = sets.free[place], ZERO
     for level in range(1, sets.size[g] + 1):
         time = ZERO
@@ -110,6 +112,7 @@ def add_piece(releases: Releases, place: int, end: int, gpus: int) -> None:
 @njit(bare=True)
 def drop_piece(releases: Releases, place: int, end: int, gpus: int) -> None:
     """Take back a piece that `add_piece` recorded."""
+    # No bound: `add_piece` recorded a piece of this very end and size.
     at = ZERO
     while releases.ends[place, at] != end or releases.gpus[place, at] != gpus:
         at += 1

@@ -12,7 +12,6 @@ from commonwatt.core.seeds import stream
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.policies.gangs import WHOLE_GPU_POLICIES, NodeFacts, place_gang
 from commonwatt.fleet.domain.policies.place import (
-    TypicalDemand,
     eligibility,
     first_fit,
     idle_nodes,
@@ -63,14 +62,20 @@ def believed_ms(workload: Workload, runtime: Runtime) -> I64:
     """
     if runtime == "oracle":
         return workload.runtime_ms
-    known = not np.array_equal(workload.estimate_ms, workload.runtime_ms)
-    estimate = workload.estimate_ms if known else np.full(len(workload), UNKNOWN_MS, np.int64)
+    # Estimates that equal the run times throughout were filled in by a reader; to believe them
+    # would make an oracle of a trace that knows nothing.
+    has_estimates = not np.array_equal(workload.estimate_ms, workload.runtime_ms)
+    estimate = (
+        workload.estimate_ms if has_estimates else np.full(len(workload), UNKNOWN_MS, np.int64)
+    )
+    # A scheduler would have stopped the job at its limit, and the trace shows that it went on.
     return np.maximum(estimate, workload.runtime_ms)
 
 
 def chances(seed: int, jobs: int, policy: SchedulingPolicy) -> npt.NDArray[np.float64]:
     """Return the chance of each job; none where the place policy draws nothing."""
     if policy.place.name in WHOLE_GPU_POLICIES:
+        # Nothing is drawn, so that a run without chance has the same digest under every seed.
         return np.broadcast_to(np.float64(0.0), (jobs, 2))
     return stream(seed, "place").random((jobs, 2))
 
@@ -84,9 +89,9 @@ def first_state(setup: ReplaySetup) -> QueueState:
         now_ms=0,
         workload=workload,
         fleet=fleet,
-        machines=NodeFacts(node_groups(fleet), _typical(setup)),
+        machines=NodeFacts(node_groups(fleet), typical_demand(workload, fleet)),
         klass=klass,
-        wide=_wide(setup),
+        wide=_wide_gangs(setup),
         believed_ms=setup.believed_ms,
         predicted_ms=np.zeros(len(workload), np.int64),
         chance=setup.chance,
@@ -100,11 +105,7 @@ def first_state(setup: ReplaySetup) -> QueueState:
     )
 
 
-def _typical(setup: ReplaySetup) -> TypicalDemand:
-    return typical_demand(setup.workload, setup.fleet)
-
-
-def _wide(setup: ReplaySetup) -> Bools:
+def _wide_gangs(setup: ReplaySetup) -> Bools:
     shapes: GangShapes = job_shapes(setup.workload, setup.fleet, node_groups(setup.fleet))
     return (shapes.of_job != NEVER_FITS) & (shapes.wide[shapes.of_job] == 1)
 

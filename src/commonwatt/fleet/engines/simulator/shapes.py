@@ -51,19 +51,19 @@ def node_groups(fleet: Fleet) -> I64:
 
 def job_shapes(workload: Workload, fleet: Fleet, group: I64) -> GangShapes:
     """Return the shapes of `workload` on a fleet whose nodes lie in `group`."""
-    klass, eligible = _classes(workload, fleet)
+    klass, eligible = _eligibility_or_all(workload, fleet)
     groups = int(group.max(initial=-1)) + 1
     first = np.array([np.flatnonzero(group == g)[0] for g in range(groups)], np.int64)
     size, members = fleet.gpus[first].astype(np.int64), np.bincount(group, minlength=groups)
-    asked, of_job = _distinct(workload, klass)
+    requests, of_job = _distinct_requests(workload, klass)
     shape_rows = [
-        _holders(need, bool(single), eligible[k][first], size, members)
-        for need, single, k in asked.tolist()
+        _groups_that_hold(need, bool(single), eligible[k][first], size, members)
+        for need, single, k in requests.tolist()
     ]
     never = np.array([len(holders) == 0 for _, holders in shape_rows], np.bool_)
     lengths = [len(holders) for _, holders in shape_rows]
     return GangShapes(
-        need=np.ascontiguousarray(asked[:, 0]),  # one layout, or the kernel compiles twice
+        need=np.ascontiguousarray(requests[:, 0]),  # one layout, or the kernel compiles twice
         wide=np.array([wide for wide, _ in shape_rows], np.int64),
         groups_at=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         groups=np.array([g for _, holders in shape_rows for g in holders], np.int64),
@@ -71,31 +71,32 @@ def job_shapes(workload: Workload, fleet: Fleet, group: I64) -> GangShapes:
     )
 
 
-def _classes(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
+def _eligibility_or_all(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
     plain = not (workload.gpu_types.any() or workload.sites.any() or (fleet.tenant >= 0).any())
     if plain:
         return np.zeros(len(workload), np.int64), np.ones((1, len(fleet)), np.bool_)
     return eligibility(workload, fleet)
 
 
-def _distinct(workload: Workload, klass: I64) -> tuple[I64, I64]:
+def _distinct_requests(workload: Workload, klass: I64) -> tuple[I64, I64]:
     """Return the different (GPUs, single node, class) and the row of each job."""
     width = int(workload.gpus.max(initial=0)) + 1
+    # One number for each row: counting numbers is linear in the jobs, where sorting rows is not.
     packed = ((klass * width + workload.gpus) << 1) | workload.single_node
-    seen = np.bincount(packed) > 0
-    different = np.flatnonzero(seen)
-    of_job = (np.cumsum(seen) - 1)[packed]
+    occurs = np.bincount(packed) > 0
+    different = np.flatnonzero(occurs)
+    of_job = (np.cumsum(occurs) - 1)[packed]
     rows = np.stack([(different >> 1) % width, different & 1, (different >> 1) // width], axis=1)
     return rows.astype(np.int64), of_job
 
 
-def _holders(
+def _groups_that_hold(
     need: int, single: bool, permitted: Bools, size: I64, members: I64
 ) -> tuple[bool, list[int]]:
     """Return whether a gang spans nodes, and the groups that can hold it when idle."""
     narrow = np.flatnonzero(permitted & (size >= need))
     if len(narrow) or single:
         return False, narrow.tolist()
-    some = permitted & (size > 0)
-    wide = np.flatnonzero(some & (-(-need // np.maximum(size, 1)) <= members))
+    with_gpus = permitted & (size > 0)
+    wide = np.flatnonzero(with_gpus & (-(-need // np.maximum(size, 1)) <= members))
     return True, wide.tolist()

@@ -75,7 +75,8 @@ def simulate(
         chance=chances(seed, len(workload), policy),
         quota_milli=_quota_milli(workload, quotas),
     )
-    result = _by_tenant(setup) if pool == "tenant" else _pooled(setup)
+    result = _replay_by_tenant(setup) if pool == "tenant" else _replay_shared(setup)
+    # Against the inputs as they were given, and not as an engine has prepared them.
     check_identities(result, workload, fleet)
     return result
 
@@ -86,24 +87,27 @@ def _quota_milli(workload: Workload, quotas: Mapping[str, float] | None) -> I64 
     names = workload.tenant_names
     for name in quotas:
         if name not in names:
-            known = Message("one of {names}", {"names": ", ".join(names)})
-            raise UsageError("quotas", found=name, wanted=known)
+            known_tenants = Message("one of {names}", {"names": ", ".join(names)})
+            raise UsageError("quotas", found=name, wanted=known_tenants)
+    # A tenant that is not listed may count on nothing: forgetting a line must not be a free pass.
     return np.array([round(quotas.get(name, 0) * 1000) for name in names], np.int64)
 
 
-def _pooled(setup: ReplaySetup) -> SimulationResult:
+def _replay_shared(setup: ReplaySetup) -> SimulationResult:
+    # Whose a node is means nothing here; left in, it would still part nodes that are alike.
     shared = np.full(len(setup.fleet), SHARED, np.int32)
-    return _replay(replace(setup, fleet=replace(setup.fleet, tenant=shared)))
+    return _replay_by_best_engine(replace(setup, fleet=replace(setup.fleet, tenant=shared)))
 
 
-def _replay(setup: ReplaySetup) -> SimulationResult:
+def _replay_by_best_engine(setup: ReplaySetup) -> SimulationResult:
     if can_be_fast(setup):
         return replay_fast(setup)
+    # Rounds of prediction need not settle; the plain loop then gives the same schedule, later.
     settled = replay_predicted(setup) if can_be_predicted(setup) else None
     return settled or replay_stepwise(setup)
 
 
-def _by_tenant(setup: ReplaySetup) -> SimulationResult:
+def _replay_by_tenant(setup: ReplaySetup) -> SimulationResult:
     """Replay each tenant's jobs on its own nodes, and put the outcomes together."""
     owner = setup.fleet.tenant
     if (owner < 0).any():
@@ -111,13 +115,13 @@ def _by_tenant(setup: ReplaySetup) -> SimulationResult:
         raise NodesError(node, found=Message("no tenant"), wanted=Message("a tenant for each node"))
     tenants = range(len(setup.workload.tenant_names))
     parts = [
-        _part(setup, np.flatnonzero(setup.workload.tenant == t), np.flatnonzero(owner == t))
+        _replay_part(setup, np.flatnonzero(setup.workload.tenant == t), np.flatnonzero(owner == t))
         for t in tenants
     ]
-    return _joined(len(setup.workload), parts)
+    return _joined_result(len(setup.workload), parts)
 
 
-def _part(setup: ReplaySetup, jobs: I64, nodes: I64) -> tuple[I64, I64, SimulationResult]:
+def _replay_part(setup: ReplaySetup, jobs: I64, nodes: I64) -> tuple[I64, I64, SimulationResult]:
     part = replace(
         setup,
         workload=setup.workload.take(jobs),
@@ -125,7 +129,7 @@ def _part(setup: ReplaySetup, jobs: I64, nodes: I64) -> tuple[I64, I64, Simulati
         believed_ms=setup.believed_ms[jobs],
         chance=setup.chance[jobs],
     )
-    return jobs, nodes, _pooled(part)
+    return jobs, nodes, _replay_shared(part)
 
 
 def select_nodes(fleet: Fleet, nodes: I64) -> Fleet:
@@ -142,7 +146,7 @@ def select_nodes(fleet: Fleet, nodes: I64) -> Fleet:
     )
 
 
-def _joined(count: int, parts: list[tuple[I64, I64, SimulationResult]]) -> SimulationResult:
+def _joined_result(count: int, parts: list[tuple[I64, I64, SimulationResult]]) -> SimulationResult:
     """Return one result from those of disjoint jobs and nodes."""
     whole = SimulationResult(
         start_ms=np.full(count, -1, np.int64),
@@ -162,17 +166,17 @@ def _joined_segments(parts: list[tuple[I64, I64, SimulationResult]]) -> Segments
     offsets = np.cumsum([0] + [len(result.segments) for _, _, result in parts])
     columns: dict[str, list[I64]] = {}
     for (jobs, nodes, result), offset in zip(parts, offsets[:-1].tolist(), strict=True):
-        own = result.segments
-        columns.setdefault("job", []).append(jobs[own.job])
-        columns.setdefault("node", []).append(_renamed(own.node, nodes))
-        columns.setdefault("more_node", []).append(_renamed(own.more_node, nodes))
-        columns.setdefault("more_segment", []).append(own.more_segment + offset)
+        segments = result.segments
+        columns.setdefault("job", []).append(jobs[segments.job])
+        columns.setdefault("node", []).append(_fleet_nodes(segments.node, nodes))
+        columns.setdefault("more_node", []).append(_fleet_nodes(segments.more_node, nodes))
+        columns.setdefault("more_segment", []).append(segments.more_segment + offset)
         for name in ("start_ms", "end_ms", "milli", "more_milli"):
-            columns.setdefault(name, []).append(getattr(own, name))
+            columns.setdefault(name, []).append(getattr(segments, name))
     return sorted_segments({name: np.concatenate(parts) for name, parts in columns.items()})
 
 
-def _renamed(own: I64, nodes: I64) -> I64:
+def _fleet_nodes(node: I64, nodes: I64) -> I64:
     if len(nodes) == 0:
-        return own
-    return np.where(own >= 0, nodes[own], -1)
+        return node
+    return np.where(node >= 0, nodes[node], -1)

@@ -102,7 +102,7 @@ class _UserPolicyReplay:
         self.ends: list[tuple[int, int]] = []
 
     def run(self) -> SimulationResult:
-        jobs, ends = _jobs(self.workload), self.ends
+        jobs, ends = _policy_jobs(self.workload), self.ends
         submit = self.workload.submit_ms.tolist()
         for number, at_ms in enumerate(submit):
             while ends and ends[0][0] <= at_ms:
@@ -122,16 +122,18 @@ class _UserPolicyReplay:
             self._start_waiting(at_ms)
 
     def _start_waiting(self, now_ms: int) -> None:
-        take, asked, shape = self.free_nodes.allocate, self.requested, self.shape
-        if not any(count and self.free_nodes.fits(i) for i, count in enumerate(asked)):
+        allocate, requested, shape = self.free_nodes.allocate, self.requested, self.shape
+        # The policy orders the whole queue in plain Python: it is asked only when some waiting gang
+        # could start.
+        if not any(count and self.free_nodes.fits(i) for i, count in enumerate(requested)):
             return
         started: list[PolicyJob] = []
         for job in self.policy.order(self.waiting, now_ms / 1000):
             number = job.number
-            pieces = take(shape[number])
+            pieces = allocate(shape[number])
             if pieces is not None:
                 self.start[number], self.held[number] = now_ms, pieces
-                asked[shape[number]] -= 1
+                requested[shape[number]] -= 1
                 heapq.heappush(self.ends, (now_ms + self.runtime[number], number))
                 started.append(job)
             elif not self.skips:
@@ -157,22 +159,22 @@ class _UserPolicyReplay:
     def _segments(self, ran: I64, start: I64) -> Segments:
         held = [self.held[int(number)] for number in ran]
         first = [pieces[0] if pieces else (-1, 0) for pieces in held]
-        more = [(i, *piece) for i, pieces in enumerate(held) for piece in pieces[1:]]
-        further = np.array(more, np.int64).reshape(-1, 3)
-        own = np.array(first, np.int64).reshape(-1, 2)
+        further_pieces = [(i, *piece) for i, pieces in enumerate(held) for piece in pieces[1:]]
+        further = np.array(further_pieces, np.int64).reshape(-1, 3)
+        first_pieces = np.array(first, np.int64).reshape(-1, 2)
         return Segments(
             job=ran,
             start_ms=start[ran],
             end_ms=start[ran] + self.workload.runtime_ms[ran],
-            node=own[:, 0],
-            milli=own[:, 1] * WHOLE,
+            node=first_pieces[:, 0],
+            milli=first_pieces[:, 1] * WHOLE,
             more_segment=further[:, 0],
             more_node=further[:, 1],
             more_milli=further[:, 2] * WHOLE,
         )
 
 
-def _jobs(workload: Workload) -> list[PolicyJob]:
+def _policy_jobs(workload: Workload) -> list[PolicyJob]:
     """Return the jobs as a policy sees them."""
     tenants, users = workload.tenant_names, workload.user_names
     submit_s: list[float] = (workload.submit_ms / 1000).tolist()
@@ -205,6 +207,8 @@ class _FreeNodes:
         self.group: list[int] = group.tolist()
         groups = int(group.max(initial=-1)) + 1
         self.size = [int(fleet.gpus[group == g][0]) for g in range(groups)]
+        # Python's whole numbers have no last bit: a set of any number of nodes, whose first and
+        # last member is one operation away.
         self.nodes = [[0] * (size + 1) for size in self.size]
         for node, free in enumerate(self.free):
             self.nodes[self.group[node]][free] |= 1 << node
@@ -217,40 +221,40 @@ class _FreeNodes:
     def fits(self, shape: int) -> bool:
         """Return whether a gang of `shape` could start now."""
         if self.wide[shape]:
-            return any(self._wide(shape, g) is not None for g in self.groups[shape])
+            return any(self._wide_pieces(shape, g) is not None for g in self.groups[shape])
         need = self.need[shape]
         return any(any(self.nodes[g][need:]) for g in self.groups[shape])
 
     def allocate(self, shape: int) -> Pieces | None:
         """Take the nodes of a gang, or return None where it does not fit."""
-        pieces = self._pieces(shape)
+        pieces = self._fitting_pieces(shape)
         for node, gpus in pieces or ():
-            self._move(node, self.free[node] - gpus)
+            self._set_free(node, self.free[node] - gpus)
         return pieces
 
     def release(self, pieces: Pieces) -> None:
         """Give the nodes of a gang back."""
         for node, gpus in pieces:
-            self._move(node, self.free[node] + gpus)
+            self._set_free(node, self.free[node] + gpus)
 
-    def _move(self, node: int, free: int) -> None:
+    def _set_free(self, node: int, free: int) -> None:
         nodes, bit = self.nodes[self.group[node]], 1 << node
         nodes[self.free[node]] ^= bit
         nodes[free] |= bit
         self.free[node] = free
 
-    def _pieces(self, shape: int) -> Pieces | None:
+    def _fitting_pieces(self, shape: int) -> Pieces | None:
         if self.need[shape] == 0:
             return []
         if not self.wide[shape]:
-            return self._narrow(shape)
+            return self._narrow_pieces(shape)
         for g in self.groups[shape]:
-            pieces = self._wide(shape, g)
+            pieces = self._wide_pieces(shape, g)
             if pieces is not None:
                 return pieces
         return None
 
-    def _narrow(self, shape: int) -> Pieces | None:
+    def _narrow_pieces(self, shape: int) -> Pieces | None:
         need, chosen, least = self.need[shape], None, 1 << 30
         for g in self.groups[shape]:
             nodes, size = self.nodes[g], self.size[g]
@@ -263,7 +267,7 @@ class _FreeNodes:
                     break
         return chosen
 
-    def _wide(self, shape: int, g: int) -> Pieces | None:
+    def _wide_pieces(self, shape: int, g: int) -> Pieces | None:
         size, whole = self.size[g], self.nodes[g][self.size[g]]
         count, rest = divmod(self.need[shape], size)
         if whole.bit_count() < count:

@@ -52,6 +52,8 @@ def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     }
     if rows.has("mem_per_pod_GB"):
         columns["memory_mib"] = _memory(rows)
+    # With an offset the instants are UTC's and may stand beside other traces; without one they are
+    # a wall clock, which `--clock start` alone can bring together with another.
     zoned = len(rows) > 0 and is_zoned(rows, "submit_time")
     return DraftWorkload(pl.DataFrame(columns), "utc" if zoned else "local")
 

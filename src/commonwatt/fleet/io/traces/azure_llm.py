@@ -29,8 +29,8 @@ MOST_TOKENS: Final = 1_000_000_000
 
 def recognises(source: TraceSource) -> bool:
     """Return whether the header is one of the two."""
-    seen = set(columns_of(source))
-    return set(PUBLISHED) <= seen or set(COUNTED) <= seen
+    columns = set(columns_of(source))
+    return set(PUBLISHED) <= columns or set(COUNTED) <= columns
 
 
 def read(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:  # noqa: ARG001 - nothing may be left out

@@ -32,25 +32,26 @@ def detect(source: TraceSource) -> TraceFormat:
     Raises:
         InputError: None fits; the message lists the formats and what was seen.
     """
+    # Signs within the file first: several formats share column names, and none shares a sign.
     for form in FORMATS.values():
         if form.recognises is not None and form.recognises(source):
             return form
     for form in FORMATS.values():
         if form.columns and set(form.columns) <= set(columns_of(source)):
             return form
-    raise _unknown(source)
+    raise _unknown_format_error(source)
 
 
-def _unknown(source: TraceSource) -> InputError:
+def _unknown_format_error(source: TraceSource) -> InputError:
     return InputError(
         source.where,
-        found=_seen(source),
+        found=_content_message(source),
         wanted=Message("one of the formats {names}", {"names": ", ".join(FORMATS)}),
         remedy=_advice(source),
     )
 
 
-def _seen(source: TraceSource) -> Message:
+def _content_message(source: TraceSource) -> Message:
     if source.is_parquet:
         return Message(
             "a Parquet table with the columns {names}", {"names": shown_names(columns_of(source))}
@@ -62,26 +63,26 @@ def _advice(source: TraceSource) -> Message:
     if {"sn", "gpu", "model"} <= set(columns_of(source)):
         return Message("It is a node list; give it with --nodes.")
     form, separator = _nearest(source)
-    have = set(columns_of(source, separator))
-    missing = [name for name in form.columns if name not in have]
+    present = set(columns_of(source, separator))
+    missing = [name for name in form.columns if name not in present]
     if len(missing) == len(form.columns):
         return Message("Name the format with --format, or describe the columns with --mapping.")
-    values = {
+    details = {
         "format": form.name,
         "missing": ", ".join(missing),
         "separator": shown_value(separator),
     }
     if missing:
-        return Message("It is nearest to {format}, and lacks {missing}.", values)
-    return Message("It is nearest to {format}, but its fields are split by {separator}.", values)
+        return Message("It is nearest to {format}, and lacks {missing}.", details)
+    return Message("It is nearest to {format}, but its fields are split by {separator}.", details)
 
 
 def _nearest(source: TraceSource) -> tuple[TraceFormat, str]:
     """Return the format, and the separator, that most of the header fits."""
-    seen = {mark: set(columns_of(source, mark)) for mark in _SEPARATORS}
-    known = [(form, mark) for form in FORMATS.values() if form.columns for mark in _SEPARATORS]
-    return max(known, key=lambda pair: _overlap(pair[0], seen[pair[1]]))
+    headers = {mark: set(columns_of(source, mark)) for mark in _SEPARATORS}
+    candidates = [(form, mark) for form in FORMATS.values() if form.columns for mark in _SEPARATORS]
+    return max(candidates, key=lambda pair: _share_present(pair[0], headers[pair[1]]))
 
 
-def _overlap(form: TraceFormat, seen: set[str]) -> float:
-    return len(seen.intersection(form.columns)) / len(form.columns)
+def _share_present(form: TraceFormat, header: set[str]) -> float:
+    return len(header.intersection(form.columns)) / len(form.columns)

@@ -53,6 +53,7 @@ class DraftWorkload:
     def named(self, path: Path) -> DraftWorkload:
         """Return the jobs under names that hold among several files."""
         stem = path.name.split(".")[0]
+        # A job's name is unique within its own file only.
         frame = self.frame.with_columns(job_id=pl.lit(f"{stem}:") + pl.col("job_id"))
         if "tenant" not in frame.columns:
             frame = frame.with_columns(tenant=pl.lit(stem))
@@ -97,6 +98,7 @@ def to_workload(draft: DraftWorkload, origin_ms: int | None = None) -> Workload:
         group_names=groups,
         origin=origin_text(draft, start),
     )
+    # Most logs are in order already, and are spared a copy of every column.
     return jobs if is_sorted(submit) else jobs.take(np.argsort(submit, kind="stable"))
 
 
@@ -126,12 +128,13 @@ def codes(names: pl.Series) -> tuple[tuple[str, ...], I32]:
     >>> codes(pl.Series(["b", "a", "b"]))[0]
     ('b', 'a')
     """
+    # By first appearance, so that the order of tenants is the file's and not that of an alphabet.
     distinct = names.unique(maintain_order=True)
     if len(distinct) == 1:
         return (str(distinct[0]),), np.zeros(len(names), np.int32)
     index = pl.int_range(len(distinct), eager=True, dtype=pl.Int32)
-    found = names.replace_strict(distinct, index, return_dtype=pl.Int32)
-    return tuple(distinct.to_list()), _i32(found)
+    indices = names.replace_strict(distinct, index, return_dtype=pl.Int32)
+    return tuple(distinct.to_list()), _i32(indices)
 
 
 def masks(lists: pl.Series) -> tuple[tuple[str, ...], I64]:

@@ -20,6 +20,8 @@ _ABSENT: Final = ("", "None", "NaT", "nan", "NaN", "null", "Unknown")
 
 def finished_jobs(rows: TraceRows, gaps: ReadingGaps, start: str, end: str) -> TraceRows:
     """Return the jobs that started and ended; the others are counted as dropped."""
+    # Dropped before the instants are read: where nothing happened there is no instant to be
+    # refused.
     rows = gaps.drop(rows, _is_empty(rows, start), Message("the job never started"))
     return gaps.drop(rows, _is_empty(rows, end), Message("the job had not ended"))
 
@@ -48,6 +50,8 @@ def is_zoned(rows: TraceRows, column: str) -> bool:
     values = rows.frame[column]
     if isinstance(values.dtype, pl.Datetime):
         return values.dtype.time_zone is not None
+    # A log has one clock, so its first instant tells for all. A third minus is an offset west of
+    # UTC; the date has two.
     first = str(values[0]) if values.dtype == pl.String else ""
     return first.strip().endswith("Z") or "+" in first or first.count("-") > 2
 

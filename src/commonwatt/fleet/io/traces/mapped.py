@@ -82,7 +82,7 @@ class ColumnMapping:
     separator: str = ","
 
 
-OURS: Final = ColumnMapping(
+PLAIN_MAPPING: Final = ColumnMapping(
     "header",
     {name: name for name in (*_NAMES, *_WHOLES)} | {name: f"{name}_s" for name in _TIMES},
     {},
@@ -96,76 +96,79 @@ def load_mapping(path: Path) -> ColumnMapping:
     Raises:
         InputError: It cannot be read, is not TOML, or names what we do not know.
     """
-    where, found = str(path), _toml(path)
-    _check_names(where, "", found, ("separator", "columns", "units", "constants"))
-    sections = {name: _section(where, found, name) for name in ("columns", "units", "constants")}
+    where, settings = str(path), _toml_table(path)
+    _check_names(where, "", settings, ("separator", "columns", "units", "constants"))
+    sections = {name: _section(where, settings, name) for name in ("columns", "units", "constants")}
     for name, section in sections.items():
         _check_names(where, name, section, _TIMES if name == "units" else _KNOWN)
-    units = _texts(where, "units", sections["units"])
+    units = _text_section(where, "units", sections["units"])
     for name, unit in units.items():
         _check_one_of(cell_location(where, column=f"units.{name}"), unit, (*_PER_SECOND, "instant"))
-    columns = _texts(where, "columns", sections["columns"])
+    columns = _text_section(where, "columns", sections["columns"])
     _check_complete(where, {*columns, *sections["constants"]})
-    return ColumnMapping(where, columns, units, sections["constants"], _separator(where, found))
+    return ColumnMapping(where, columns, units, sections["constants"], _separator(where, settings))
 
 
-def _toml(path: Path) -> dict[str, object]:
+def _toml_table(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             str(path), found=Message("no readable file"), wanted=Message("a mapping file in TOML")
         ) from error
+    # Deep nesting exhausts the parser's stack before it becomes a fault of syntax. Its own words
+    # are cut, because they may quote at length from a file that is no TOML at all.
     except (ValueError, RecursionError) as error:
-        found = Message("text that is not TOML ({reason})", {"reason": str(error)[:80]})
+        actual = Message("text that is not TOML ({reason})", {"reason": str(error)[:80]})
         raise InputError(
-            str(path), found=found, wanted=Message("a mapping file in TOML")
+            str(path), found=actual, wanted=Message("a mapping file in TOML")
         ) from error
 
 
-def _section(where: str, found: dict[str, object], name: str) -> dict[str, object]:
-    section = found.get(name, {})
+def _section(where: str, settings: dict[str, object], name: str) -> dict[str, object]:
+    section = settings.get(name, {})
     if not isinstance(section, dict):
         place = cell_location(where, column=name)
         raise InputError(place, found=shown_value(section), wanted=Message("a table of names"))
     return cast("dict[str, object]", section)
 
 
-def _texts(where: str, name: str, section: dict[str, object]) -> dict[str, str]:
-    for key, value in section.items():
-        if not isinstance(value, str):
+def _text_section(where: str, name: str, section: dict[str, object]) -> dict[str, str]:
+    for key, text in section.items():
+        if not isinstance(text, str):
             place = cell_location(where, column=f"{name}.{key}")
-            raise InputError(place, found=shown_value(value), wanted=Message("a text in quotes"))
+            raise InputError(place, found=shown_value(text), wanted=Message("a text in quotes"))
     return cast("dict[str, str]", section)
 
 
 def _check_names(
-    where: str, section: str, found: dict[str, object], known: tuple[str, ...]
+    where: str, section: str, names: dict[str, object], known_names: tuple[str, ...]
 ) -> None:
-    for name in found:
-        _check_one_of(cell_location(where, column=section or None), name, known)
+    for name in names:
+        _check_one_of(cell_location(where, column=section or None), name, known_names)
 
 
-def _check_one_of(place: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        wanted = Message("one of {names}", {"names": ", ".join(known)})
+def _check_one_of(place: str, name: str, known_names: tuple[str, ...]) -> None:
+    if name not in known_names:
+        wanted = Message("one of {names}", {"names": ", ".join(known_names)})
         raise InputError(place, found=shown_value(name), wanted=wanted)
 
 
-def _check_complete(where: str, given: set[str]) -> None:
-    has_runtime = "runtime" in given or {"start", "end"} <= given
-    missing = [name for name in ("submit", "gpus") if name not in given]
+def _check_complete(where: str, names: set[str]) -> None:
+    has_runtime = "runtime" in names or {"start", "end"} <= names
+    missing = [name for name in ("submit", "gpus") if name not in names]
     if not has_runtime:
         missing.append("runtime")
     if missing:
         place = cell_location(where, column="columns")
-        found = Message("no {names}", {"names": ", ".join(missing)})
+        actual = Message("no {names}", {"names": ", ".join(missing)})
         wanted = Message("submit, gpus and either runtime or both start and end")
-        raise InputError(place, found=found, wanted=wanted)
+        raise InputError(place, found=actual, wanted=wanted)
 
 
-def _separator(where: str, found: dict[str, object]) -> str:
-    mark = found.get("separator", ",")
+def _separator(where: str, settings: dict[str, object]) -> str:
+    mark = settings.get("separator", ",")
+    # One byte: the reader splits bytes, and a quote or a line break already means something else.
     if not isinstance(mark, str) or len(mark.encode()) != 1 or mark in '"\n':
         place = cell_location(where, column="separator")
         raise InputError(place, found=shown_value(mark), wanted=Message("a single character"))
@@ -174,70 +177,73 @@ def _separator(where: str, found: dict[str, object]) -> str:
 
 def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:  # noqa: ARG001 - nothing may be left out
     """Return the jobs of a table whose columns already have our names."""
-    return read_mapped(source, OURS)
+    return read_mapped(source, PLAIN_MAPPING)
 
 
 def read_mapped(source: TraceSource, mapping: ColumnMapping) -> DraftWorkload:
     """Return the jobs of a table whose columns `mapping` explains."""
-    required = COLUMNS if mapping is OURS else tuple(mapping.columns.values())
-    rows = _renamed(read_rows(source, required, separator=mapping.separator), mapping)
-    columns = _times(rows, mapping)
-    columns |= {name: whole_numbers(rows, name, low=low, high=high, missing=_missing(name))
+    # Under plain names the other columns may be absent; a mapping file names only what must be
+    # there.
+    required = COLUMNS if mapping is PLAIN_MAPPING else tuple(mapping.columns.values())
+    rows = _under_plain_names(read_rows(source, required, separator=mapping.separator), mapping)
+    columns = _time_columns(rows, mapping)
+    columns |= {name: whole_numbers(rows, name, low=low, high=high, missing=_value_if_empty(name))
                 for name, (low, high) in _WHOLES.items() if rows.has(name)}  # fmt: skip
     columns |= {name: text_column(rows, name, missing="") for name in _NAMES if rows.has(name)}
     columns.setdefault("job_id", rows.row.cast(pl.String))
     frame = pl.DataFrame(columns)
     if "single_node" in columns:
         frame = frame.with_columns(pl.col("single_node") == 1)
+    # Two tables share a clock if the same mapping explains them, or if both hold instants.
     is_instant = mapping.units.get("submit") == "instant"
     return DraftWorkload(
         frame, "utc" if is_instant else f"table of {mapping.where}", "the table's zero"
     )
 
 
-def _missing(name: str) -> int | None:
+def _value_if_empty(name: str) -> int | None:
     return {"gpu_milli": 1000, "gpus": None}.get(name, 0)
 
 
-def _renamed(rows: TraceRows, mapping: ColumnMapping) -> TraceRows:
+def _under_plain_names(rows: TraceRows, mapping: ColumnMapping) -> TraceRows:
     """Return the table under our names, with a column for each constant."""
-    ours = [
-        rows.frame[theirs].alias(name)
-        for name, theirs in mapping.columns.items()
-        if theirs in rows.frame.columns
+    renamed = [
+        rows.frame[column].alias(name)
+        for name, column in mapping.columns.items()
+        if column in rows.frame.columns
     ]
     constants = [
-        pl.Series([str(value)]).new_from_index(0, len(rows)).alias(name)
-        for name, value in mapping.constants.items()
+        pl.Series([str(constant)]).new_from_index(0, len(rows)).alias(name)
+        for name, constant in mapping.constants.items()
     ]
-    return replace(rows, frame=pl.DataFrame(ours + constants), spelled=mapping.columns)
+    return replace(rows, frame=pl.DataFrame(renamed + constants), spelled=mapping.columns)
 
 
-def _times(rows: TraceRows, mapping: ColumnMapping) -> dict[str, pl.Series]:
-    submit = _instant(rows, mapping, "submit")
-    times = {"submit_ms": submit, "runtime_ms": _runtime(rows, mapping, submit)}
+def _time_columns(rows: TraceRows, mapping: ColumnMapping) -> dict[str, pl.Series]:
+    submit = _instant_ms(rows, mapping, "submit")
+    times = {"submit_ms": submit, "runtime_ms": _runtime_ms(rows, mapping, submit)}
     if rows.has("limit"):
-        times["estimate_ms"] = _length(rows, mapping, "limit")
+        times["estimate_ms"] = _length_ms(rows, mapping, "limit")
     return times
 
 
-def _runtime(rows: TraceRows, mapping: ColumnMapping, submit: pl.Series) -> pl.Series:
+def _runtime_ms(rows: TraceRows, mapping: ColumnMapping, submit: pl.Series) -> pl.Series:
     if rows.has("runtime"):
-        return _length(rows, mapping, "runtime")
-    start, end = _instant(rows, mapping, "start"), _instant(rows, mapping, "end")
+        return _length_ms(rows, mapping, "runtime")
+    start, end = _instant_ms(rows, mapping, "start"), _instant_ms(rows, mapping, "end")
     check_rows(rows, "start", start < submit, Message("a time at or after the submission"))
     check_rows(rows, "end", end < start, Message("a time at or after the start"))
     return end - start
 
 
-def _instant(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
+def _instant_ms(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
     unit = mapping.units.get(name, "s")
     if unit == "instant":
         return instants(rows, name)
     return milliseconds(rows, name, high_s=LATEST_S, per_second=_PER_SECOND[unit])
 
 
-def _length(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
+def _length_ms(rows: TraceRows, mapping: ColumnMapping, name: str) -> pl.Series:
     unit = mapping.units.get(name, "s")
     _check_one_of(cell_location(mapping.where, column=f"units.{name}"), unit, tuple(_PER_SECOND))
     return milliseconds(rows, name, high_s=YEARS_100_S, per_second=_PER_SECOND[unit])

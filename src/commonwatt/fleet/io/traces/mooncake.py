@@ -43,33 +43,35 @@ def recognises(source: TraceSource) -> bool:
 
 def read(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:  # noqa: ARG001 - nothing may be left out
     """Return the summary of the requests."""
-    rows = read_rows(source) if source.is_parquet else _lines(source)
+    rows = read_rows(source) if source.is_parquet else _rows_of_lines(source)
     at = "t_ms" if rows.has("t_ms") else "timestamp"
     check_columns(source, rows.frame.columns, KEYS[1:])
     columns = {
         "at_ms": milliseconds(rows, at, high_s=LATEST_S, per_second=1000),
         "prompt_tokens": whole_numbers(rows, "input_length", high=MOST_TOKENS),
         "output_tokens": whole_numbers(rows, "output_length", high=MOST_TOKENS),
-        "blocks": _blocks(rows),
+        "blocks": _block_lists(rows),
     }
     return request_summary(pl.DataFrame(columns))
 
 
-def _blocks(rows: TraceRows) -> pl.Series:
+def _block_lists(rows: TraceRows) -> pl.Series:
     values, wanted = rows.frame["hash_ids"], Message("a list of whole numbers")
     if not isinstance(values.dtype, pl.List) or not values.explode().dtype.is_integer():
-        found = Message("a column of type {type}", {"type": str(values.dtype)})
-        raise rows.error(cell_location(rows.where, column="hash_ids"), found=found, wanted=wanted)
+        actual = Message("a column of type {type}", {"type": str(values.dtype)})
+        raise rows.error(cell_location(rows.where, column="hash_ids"), found=actual, wanted=wanted)
     check_rows(rows, "hash_ids", values.is_null(), wanted)
     return values
 
 
-def _lines(source: TraceSource) -> TraceRows:
+def _rows_of_lines(source: TraceSource) -> TraceRows:
     try:
         frame = pl.read_ndjson(source.data, schema=_SCHEMA)
     except pl.exceptions.PolarsError:
         frame = None
     row = [at for at, line in enumerate(source.data.split(b"\n"), 1) if line.strip()]
+    # The quick reader passes over what it cannot take, and says neither where nor that it did; the
+    # slow pass finds the line.
     if frame is None or frame.height != len(row) or _has_null(frame):
         _check_lines(source)
     if frame is None:
@@ -98,30 +100,31 @@ def _check_lines(source: TraceSource) -> None:
 
 def _check_request(source: TraceSource, at: int, line: bytes) -> None:
     try:
-        found = json.loads(line)
+        entry = json.loads(line)
     except (ValueError, RecursionError) as error:
         place = cell_location(source.where, at)
         wanted = Message("a JSON object")
         raise source.error(place, found=Message("text that is not JSON"), wanted=wanted) from error
-    if not isinstance(found, dict):
+    if not isinstance(entry, dict):
         raise source.error(
             cell_location(source.where, at),
-            found=shown_value(found),
+            found=shown_value(entry),
             wanted=Message("a JSON object"),
         )
-    request = cast("dict[str, Any]", found)
+    request = cast("dict[str, Any]", entry)
     for key in KEYS:
         _check_key(source, at, key, request.get(key))
 
 
-def _check_key(source: TraceSource, at: int, key: str, value: object) -> None:
+def _check_key(source: TraceSource, at: int, key: str, cell: object) -> None:
     if key == "hash_ids":
         wanted = Message("a list of whole numbers")
-        is_good = isinstance(value, list) and all(
-            type(item) is int for item in cast("list[object]", value)
+        is_valid = isinstance(cell, list) and all(
+            type(number) is int for number in cast("list[object]", cell)
         )
     else:
-        wanted, is_good = Message("a number"), type(value) in (int, float)
-    if not is_good:
-        found = Message("nothing") if value is None else shown_value(cast("object", value))
-        raise source.error(cell_location(source.where, at, key), found=found, wanted=wanted)
+        # Not `isinstance`: to Python `true` is a whole number, and as a length it would count as 1.
+        wanted, is_valid = Message("a number"), type(cell) in (int, float)
+    if not is_valid:
+        actual = Message("nothing") if cell is None else shown_value(cast("object", cell))
+        raise source.error(cell_location(source.where, at, key), found=actual, wanted=wanted)

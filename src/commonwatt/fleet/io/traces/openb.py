@@ -55,6 +55,7 @@ def _sizes(rows: TraceRows) -> dict[str, pl.Series]:
     check_rows(rows, "gpu_milli", (gpus > 1) & (share != 1000), whole_gpus)
     return {
         "gpus": gpus,
+        # CPU pods carry a share of 0, which is no share at all; a whole one of none binds nothing.
         "gpu_milli": share.set(gpus == 0, 1000),
         "cpu_milli": whole_numbers(rows, "cpu_milli", high=_MOST_MILLI),
         "memory_mib": whole_numbers(rows, "memory_mib", high=_MOST_MIB),
@@ -68,6 +69,8 @@ def _times(source: TraceSource, rows: TraceRows, gaps: ReadingGaps) -> dict[str,
     check_rows(
         rows, "deletion_time", deleted < created, Message("a time at or after creation_time")
     )
+    # The lists without `scheduled_time` say only when a pod was there, so that it ran from
+    # creation.
     started = created
     if rows.has("scheduled_time"):
         started = _starts(rows, created, gaps)

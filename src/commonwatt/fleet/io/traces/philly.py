@@ -37,6 +37,7 @@ def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
             "runtime_ms": milliseconds(rows, "duration"),
             "gpus": whole_numbers(rows, "num_gpus", low=1, high=MOST_GPUS),
             "tenant": text_column(rows, "vc"),
+            # The table names no job; its row is the one name that a reader can look up in the file.
             "job_id": rows.row.cast(pl.String),
         }
     )

@@ -42,6 +42,7 @@ def recognises(source: TraceSource) -> bool:
     """Return whether the file opens as a JSON list of objects with `attempts`."""
     if source.is_parquet:
         return False
+    # The keys of the first job stand within the first MiB, however long the log is.
     head = source.data[: 1 << 20].lstrip()
     return head.startswith(b"[") and b'"attempts"' in head and b'"jobid"' in head
 
@@ -49,11 +50,16 @@ def recognises(source: TraceSource) -> bool:
 def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of the log; a job runs for the sum of its attempts."""
     entries = _entries(source)
-    rows = _with_runs(_jobs(source, entries), _attempts(source, entries), gaps)
+    rows = _with_runs(_job_rows(source, entries), _attempt_rows(source, entries), gaps)
     runs, gpus = pl.col("runs"), pl.col("gpus")
-    rows = _dropped(rows, gaps, runs.fill_null(0) == 0, Message("the job has no attempt"))
-    rows = _dropped(rows, gaps, pl.col("is_open"), Message("the job was still running"))
-    rows = _dropped(rows, gaps, gpus == 0, Message("the job's last attempt names no GPU"))
+    # In this order: without an attempt there is no last one that could be open or name a GPU.
+    rows = _without_rows_where(
+        rows, gaps, runs.fill_null(0) == 0, Message("the job has no attempt")
+    )
+    rows = _without_rows_where(rows, gaps, pl.col("is_open"), Message("the job was still running"))
+    rows = _without_rows_where(
+        rows, gaps, gpus == 0, Message("the job's last attempt names no GPU")
+    )
     frame = pl.DataFrame(
         {
             "submit_ms": instants(rows, "submitted_time", zone=ZONE),
@@ -67,16 +73,19 @@ def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     return DraftWorkload(frame, "utc")
 
 
-def _dropped(rows: TraceRows, gaps: ReadingGaps, when: pl.Expr, reason: Message) -> TraceRows:
+def _without_rows_where(
+    rows: TraceRows, gaps: ReadingGaps, when: pl.Expr, reason: Message
+) -> TraceRows:
     return gaps.drop(rows, rows.frame.select(when.alias("when"))["when"], reason)
 
 
 def _with_runs(rows: TraceRows, attempts: TraceRows, gaps: ReadingGaps) -> TraceRows:
     """Return the jobs with the time they ran, their GPUs and whether they still run."""
-    each = attempts.frame.with_columns(runtime_ms=_lengths(attempts, gaps))
-    runs = each.group_by("job", maintain_order=True).agg(
+    with_lengths = attempts.frame.with_columns(runtime_ms=_attempt_lengths_ms(attempts, gaps))
+    runs = with_lengths.group_by("job", maintain_order=True).agg(
         runs=pl.len().cast(pl.Int64),
         runtime_ms=pl.col("runtime_ms").sum(),
+        # Attempts of a job may differ in GPUs; it counts by the one that it ended with.
         gpus=pl.col("gpus").last(),
         is_open=pl.col("end_time").last().is_null() & pl.col("start_time").last().is_not_null(),
     )
@@ -87,21 +96,21 @@ def _with_runs(rows: TraceRows, attempts: TraceRows, gaps: ReadingGaps) -> Trace
     )
 
 
-def _lengths(attempts: TraceRows, gaps: ReadingGaps) -> pl.Series:
+def _attempt_lengths_ms(attempts: TraceRows, gaps: ReadingGaps) -> pl.Series:
     """Return how long each attempt ran; one without both times counts nothing [ms]."""
     start = instants(attempts, "start_time", zone=ZONE, empty_is_null=True)
     end = instants(attempts, "end_time", zone=ZONE, empty_is_null=True)
     # In the hour that summer time repeats, an end reads as early as it can without going back.
     end = end.zip_with((end >= start).fill_null(value=True), _an_hour_later(end))
     check_rows(attempts, "end_time", end < start, Message("an instant at or after start_time"))
-    check_rows(attempts, "end_time", end - start > YEARS_100_S * 1000, _SOON)
+    check_rows(attempts, "end_time", end - start > YEARS_100_S * 1000, _WITHIN_A_CENTURY)
     is_open = attempts.frame["job"].is_last_distinct() & start.is_not_null() & end.is_null()
     lost = (start.is_null() | end.is_null()) & ~is_open
     gaps.fill(attempts, lost, Message("an attempt lacks a time and counts nothing"))
     return (end - start).fill_null(0)
 
 
-_SOON = Message("an instant less than a hundred years after the start")
+_WITHIN_A_CENTURY = Message("an instant less than a hundred years after the start")
 
 
 def _an_hour_later(end: pl.Series) -> pl.Series:
@@ -123,28 +132,28 @@ def _entries(source: TraceSource) -> list[dict[str, Any]]:
             wanted=Message("a whole JSON list of jobs"),
         ) from error
     if not isinstance(entries, list) or not entries:
-        found = Message("JSON without a single job")
-        raise source.error(source.where, found=found, wanted=Message("a JSON list of jobs"))
+        actual = Message("JSON without a single job")
+        raise source.error(source.where, found=actual, wanted=Message("a JSON list of jobs"))
     return cast("list[dict[str, Any]]", entries)
 
 
-def _jobs(source: TraceSource, entries: list[dict[str, Any]]) -> TraceRows:
+def _job_rows(source: TraceSource, entries: list[dict[str, Any]]) -> TraceRows:
     for at, entry in enumerate(entries, 1):
         _check_object(source, at, entry, KEYS)
     names = ("jobid", "vc", "user", "submitted_time")
-    columns = {name: [_said(entry.get(name)) for entry in entries] for name in names}
+    columns = {name: [_text_or_none(entry.get(name)) for entry in entries] for name in names}
     frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
-    return TraceRows(source.where, frame, _numbers(len(entries)))
+    return TraceRows(source.where, frame, _entry_numbers(len(entries)))
 
 
-def _attempts(source: TraceSource, entries: list[dict[str, Any]]) -> TraceRows:
-    found: list[tuple[int, str | None, str | None, int]] = []
+def _attempt_rows(source: TraceSource, entries: list[dict[str, Any]]) -> TraceRows:
+    attempts: list[tuple[int, str | None, str | None, int]] = []
     for at, entry in enumerate(entries):
         for attempt in _list(source, at + 1, "attempts", entry["attempts"]):
             _check_object(source, at + 1, attempt, ("start_time", "end_time", "detail"))
-            times = _said(attempt["start_time"]), _said(attempt["end_time"])
-            found.append((at, *times, _gpus(source, at + 1, attempt["detail"])))
-    frame = pl.DataFrame(found, schema=_ATTEMPT, orient="row")
+            times = _text_or_none(attempt["start_time"]), _text_or_none(attempt["end_time"])
+            attempts.append((at, *times, _gpus(source, at + 1, attempt["detail"])))
+    frame = pl.DataFrame(attempts, schema=_ATTEMPT, orient="row")
     return TraceRows(source.where, frame, frame["job"] + 1)
 
 
@@ -164,22 +173,22 @@ def _list(source: TraceSource, at: int, column: str, value: object) -> list[Any]
 
 def _check_object(source: TraceSource, at: int, value: object, keys: tuple[str, ...]) -> None:
     if not isinstance(value, dict):
-        found, wanted = (
+        actual, wanted = (
             shown_value(value),
             Message("an object with {keys}", {"keys": ", ".join(keys)}),
         )
-        raise source.error(cell_location(source.where, at), found=found, wanted=wanted)
+        raise source.error(cell_location(source.where, at), found=actual, wanted=wanted)
     for key in keys:
         if key not in value:
             place = cell_location(source.where, at, key)
             raise source.error(place, found=Message("nothing"), wanted=Message("a value"))
 
 
-def _said(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     if value is None or value == "None":
         return None
     return str(value).encode(errors="replace").decode()  # half a surrogate pair is no text
 
 
-def _numbers(count: int) -> pl.Series:
+def _entry_numbers(count: int) -> pl.Series:
     return pl.int_range(1, count + 1, eager=True, dtype=pl.Int64).alias("row")

@@ -1,4 +1,4 @@
-"""The front door: read one trace, or several on one clock."""
+"""One trace read from a file of any known format, or several on one clock."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class TraceRead:
             UsageError: The trace holds requests, not jobs.
         """
         if self.jobs is None:
-            raise _not_jobs(self.path)
+            raise _not_jobs_error(self.path)
         return self.jobs
 
     def sentences(self, language: str = "en") -> list[str]:
         """Return what should be said of the reading: rows left out, stand-ins, notes."""
-        out = [_counted(_LEFT_OUT, gap, language) for gap in self.dropped]
-        filled = [_counted(_STOOD_IN, gap, language) for gap in self.filled]
-        return out + filled + [note.translate(language) for note in self.notes]
+        dropped = [_gap_sentence(_LEFT_OUT, gap, language) for gap in self.dropped]
+        filled = [_gap_sentence(_STOOD_IN, gap, language) for gap in self.filled]
+        return dropped + filled + [note.translate(language) for note in self.notes]
 
     def as_dict(self) -> dict[str, object]:
         """Return what was read and what was not, for `--json`, in English."""
@@ -79,8 +79,8 @@ class TraceRead:
             "sha256": self.sha256,
             "jobs": rows,
             "requests": self.requests.as_dict() if self.requests is not None else None,
-            "dropped": [_plain(gap) for gap in self.dropped],
-            "filled": [_plain(gap) for gap in self.filled],
+            "dropped": [_gap_as_dict(gap) for gap in self.dropped],
+            "filled": [_gap_as_dict(gap) for gap in self.filled],
             "notes": [str(note) for note in self.notes],
         }
 
@@ -89,13 +89,13 @@ _LEFT_OUT = Message("Rows left out: {count}, the first being row {row}: {reason}
 _STOOD_IN = Message("Rows read with a stand-in: {count}, the first being row {row}: {reason}")
 
 
-def _counted(form: Message, gap: SkippedRows, language: str) -> str:
+def _gap_sentence(form: Message, gap: SkippedRows, language: str) -> str:
     reason, row = gap.reason.translate(language), f"{gap.first_rows[0]:,}"
-    values = {"count": f"{gap.count:,}", "row": row, "reason": reason}
-    return Message(form.text, values).translate(language)
+    details = {"count": f"{gap.count:,}", "row": row, "reason": reason}
+    return Message(form.text, details).translate(language)
 
 
-def _plain(gap: SkippedRows) -> dict[str, object]:
+def _gap_as_dict(gap: SkippedRows) -> dict[str, object]:
     return {"reason": str(gap.reason), "rows": gap.count, "first_rows": list(gap.first_rows)}
 
 
@@ -159,50 +159,53 @@ def read_traces(
         UsageError: A trace holds requests, or the traces count on different clocks.
         InputError: As for `read_trace`.
     """
-    found = [_read(path, format, strict, mapping) for path in paths]
-    reads = tuple(read for read, _ in found)
-    drafts = [_jobs_of(read, draft) for read, draft in found]
+    contents = [_read(path, format, strict, mapping) for path in paths]
+    reads = tuple(read for read, _ in contents)
+    drafts = [_jobs_of(read, draft) for read, draft in contents]
     if len(reads) == 1:
         return TracesRead(workload=reads[0].workload, reads=reads)
     if clock == "shared":
         _check_one_clock(drafts)
     else:
         drafts = [draft.from_zero() for draft in drafts]
+    # The drafts and not the workloads: those have left their file's clock, on which several traces
+    # are brought together.
     named = [draft.named(read.path) for draft, read in zip(drafts, reads, strict=True)]
     return TracesRead(workload=to_workload(join_drafts(named)), reads=reads)
 
 
 def _read(
-    path: Path, name: str | None, strict: bool, mapping: Path | None
+    path: Path, format_name: str | None, strict: bool, mapping: Path | None
 ) -> tuple[TraceRead, DraftWorkload | RequestTrace]:
-    if mapping is not None and name not in (None, "table"):
+    if mapping is not None and format_name not in (None, "table"):
         wanted = Message("table, because --mapping describes one")
-        raise UsageError("--format", found=str(name), wanted=wanted)
+        raise UsageError("--format", found=str(format_name), wanted=wanted)
     source, gaps = open_source(path), ReadingGaps(strict)
     if mapping is not None:
-        return _finished(source, "table", read_mapped(source, load_mapping(mapping)), gaps)
-    form = format_named(name) if name else detect(source)
-    return _finished(source, form.name, form.read(source, gaps), gaps)
+        return _trace_read(source, "table", read_mapped(source, load_mapping(mapping)), gaps)
+    form = format_named(format_name) if format_name else detect(source)
+    return _trace_read(source, form.name, form.read(source, gaps), gaps)
 
 
-def _finished(
-    source: TraceSource, name: str, found: DraftWorkload | RequestTrace, gaps: ReadingGaps
+def _trace_read(
+    source: TraceSource, name: str, content: DraftWorkload | RequestTrace, gaps: ReadingGaps
 ) -> tuple[TraceRead, DraftWorkload | RequestTrace]:
-    if isinstance(found, DraftWorkload):
-        _check_some_left(source, found)
-        _check_names_fit(source, found)
-        _note_disorder(found, gaps)
+    # Here and not in each reader, so that a format added later is held to the same.
+    if isinstance(content, DraftWorkload):
+        _check_some_left(source, content)
+        _check_names_fit(source, content)
+        _note_disorder(content, gaps)
     read = TraceRead(
         path=source.path,
         format=name,
         sha256=source.sha256,
-        jobs=to_workload(found) if isinstance(found, DraftWorkload) else None,
-        requests=found if isinstance(found, RequestTrace) else None,
+        jobs=to_workload(content) if isinstance(content, DraftWorkload) else None,
+        requests=content if isinstance(content, RequestTrace) else None,
         dropped=tuple(gaps.dropped),
         filled=tuple(gaps.filled),
         notes=tuple(gaps.notes),
     )
-    return read, found
+    return read, content
 
 
 def _check_some_left(source: TraceSource, draft: DraftWorkload) -> None:
@@ -237,15 +240,15 @@ def _note_disorder(draft: DraftWorkload, gaps: ReadingGaps) -> None:
         )
 
 
-def _jobs_of(read: TraceRead, found: DraftWorkload | RequestTrace) -> DraftWorkload:
-    if isinstance(found, RequestTrace):
-        raise _not_jobs(read.path)
-    return found
+def _jobs_of(read: TraceRead, content: DraftWorkload | RequestTrace) -> DraftWorkload:
+    if isinstance(content, RequestTrace):
+        raise _not_jobs_error(read.path)
+    return content
 
 
-def _not_jobs(path: Path) -> UsageError:
-    found = Message("requests to a language model")
-    return UsageError(str(path), found=found, wanted=Message("a trace of jobs"))
+def _not_jobs_error(path: Path) -> UsageError:
+    actual = Message("requests to a language model")
+    return UsageError(str(path), found=actual, wanted=Message("a trace of jobs"))
 
 
 def _check_one_clock(drafts: list[DraftWorkload]) -> None:

@@ -46,6 +46,8 @@ class TraceFormat:
     recognises: Callable[[TraceSource], bool] | None = None
 
 
+# In this order they are tried. A table of plain names comes after the published ones, because it
+# asks for the fewest columns.
 FORMATS: Final[dict[str, TraceFormat]] = {
     form.name: form
     for form in (

@@ -39,9 +39,9 @@ class RequestTrace:
 
     def as_dict(self) -> dict[str, object]:
         """Return the summary for `--json`, without the rows."""
-        told = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        told.pop("frame")
-        return told
+        summary = {spec.name: getattr(self, spec.name) for spec in fields(self)}
+        summary.pop("frame")
+        return summary
 
 
 def request_summary(frame: pl.DataFrame) -> RequestTrace:
@@ -52,6 +52,7 @@ def request_summary(frame: pl.DataFrame) -> RequestTrace:
             `blocks`, the ids of its prompt's prefix blocks.
     """
     frame = frame.with_columns(pl.col("at_ms") - pl.col("at_ms").min())
+    # The span is read off both ends, and not every file is in order of time.
     frame = frame.sort("at_ms", maintain_order=True)
     span_s = float(frame["at_ms"][-1]) / 1000
     return RequestTrace(
@@ -61,7 +62,7 @@ def request_summary(frame: pl.DataFrame) -> RequestTrace:
         peak_rps=_busiest_minute(frame["at_ms"]),
         prompt_tokens=quantiles(frame["prompt_tokens"]),
         output_tokens=quantiles(frame["output_tokens"]),
-        shared_block_share=_shared(frame["blocks"]) if "blocks" in frame.columns else None,
+        shared_block_share=_repeated_share(frame["blocks"]) if "blocks" in frame.columns else None,
         clients=0,
         frame=frame,
     )
@@ -73,6 +74,7 @@ def quantiles(tokens: pl.Series) -> dict[float, float]:
     >>> quantiles(pl.Series([1, 2, 3]))[0.5]
     2.0
     """
+    # `lower` is a length that some request really had.
     return {share: float(tokens.quantile(share, "lower") or 0) for share in SHARES}
 
 
@@ -81,7 +83,7 @@ def _busiest_minute(at_ms: pl.Series) -> float:
     return float(minutes["count"].cast(pl.Float64).sort()[-1]) / 60
 
 
-def _shared(blocks: pl.Series) -> float:
+def _repeated_share(blocks: pl.Series) -> float:
     """Return the share of prefix blocks that came before: 1 - distinct / all."""
-    every = blocks.explode().drop_nulls()
-    return 1 - every.n_unique() / len(every) if len(every) else 0.0
+    all_blocks = blocks.explode().drop_nulls()
+    return 1 - all_blocks.n_unique() / len(all_blocks) if len(all_blocks) else 0.0

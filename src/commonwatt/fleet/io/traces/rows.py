@@ -89,7 +89,7 @@ class ReadingGaps:
     def skip(self, rows: TraceRows, mask: pl.Series, reason: Message) -> TraceRows:
         """Return `rows` without those of `mask`, which the format means to be left out."""
         if mask.any():
-            self.dropped.append(_gap(rows, mask, reason))
+            self.dropped.append(_skipped_rows(rows, mask, reason))
         return rows.where_true(~mask)
 
     def fill(self, rows: TraceRows, mask: pl.Series, reason: Message) -> None:
@@ -102,9 +102,9 @@ class ReadingGaps:
         self.notes.append(message)
 
     def _record(
-        self, kept: list[SkippedRows], rows: TraceRows, mask: pl.Series, reason: Message
+        self, skipped: list[SkippedRows], rows: TraceRows, mask: pl.Series, reason: Message
     ) -> None:
-        gap = _gap(rows, mask, reason)
+        gap = _skipped_rows(rows, mask, reason)
         if self.strict:
             raise rows.error(
                 cell_location(rows.where, gap.first_rows[0]),
@@ -112,54 +112,55 @@ class ReadingGaps:
                 wanted=Message("a complete row, because strict reading was asked for"),
                 remedy=Message("Read without strict to have such rows counted."),
             )
-        kept.append(gap)
+        skipped.append(gap)
 
 
-def _gap(rows: TraceRows, mask: pl.Series, reason: Message) -> SkippedRows:
+def _skipped_rows(rows: TraceRows, mask: pl.Series, reason: Message) -> SkippedRows:
     at = rows.row.filter(mask)
     return SkippedRows(reason, at.len(), tuple(at.head(5).to_list()))
 
 
-def fault(rows: TraceRows, at: int, column: str, expected: Message) -> InputError:
+def cell_error(rows: TraceRows, at: int, column: str, expected: Message) -> InputError:
     """Return the error for the value in `column` of the row at index `at`."""
-    value = _value(rows.frame[column].slice(at, 1))
-    found = Message("nothing") if _is_nothing(value) else shown_value(value)
-    return rows.error(rows.place(at, column), found=found, wanted=expected)
+    cell = _single_cell(rows.frame[column].slice(at, 1))
+    actual = Message("nothing") if _is_blank(cell) else shown_value(cell)
+    return rows.error(rows.place(at, column), found=actual, wanted=expected)
 
 
-def _value(one: pl.Series) -> object:
+def _single_cell(single: pl.Series) -> object:
     """Return the value of a single row; an instant that no calendar holds as its number."""
-    if not one.dtype.is_temporal() or one.is_null().any():
-        return one[0]
-    is_date = isinstance(one.dtype, pl.Date | pl.Datetime)
-    at = one.cast(pl.Datetime("ms"), strict=False).to_physical()[0] if is_date else None
+    if not single.dtype.is_temporal() or single.is_null().any():
+        return single[0]
+    is_date = isinstance(single.dtype, pl.Date | pl.Datetime)
+    at = single.cast(pl.Datetime("ms"), strict=False).to_physical()[0] if is_date else None
+    # Far beyond any calendar the library cannot print a day; its number is shown instead.
     is_near = at is not None and abs(int(at)) < 100 * LATEST_S * 1000
-    return one.cast(pl.String)[0] if is_near else one.to_physical()[0]
+    return single.cast(pl.String)[0] if is_near else single.to_physical()[0]
 
 
-def shown_value(value: object) -> str:
+def shown_value(cell: object) -> str:
     """Return a value as messages show it: quoted, on one line, at most 40 characters.
 
-    >>> shown("8x"), shown("a" * 99) == "'" + "a" * 40 + "…'"
+    >>> shown_value("8x"), shown_value("a" * 99) == "'" + "a" * 40 + "…'"
     ("'8x'", True)
     """
+    # A control character in a message could rewrite the terminal's line that shows it.
     text = "".join(
-        letter if letter.isprintable() else "·"
-        for letter in str(value)[: MOST_SHOWN_CHARACTERS + 1]
+        letter if letter.isprintable() else "·" for letter in str(cell)[: MOST_SHOWN_CHARACTERS + 1]
     )
     return (
         f"'{text[:MOST_SHOWN_CHARACTERS]}…'" if len(text) > MOST_SHOWN_CHARACTERS else f"'{text}'"
     )
 
 
-def _is_nothing(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+def _is_blank(cell: object) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def first_row_where(mask: pl.Series) -> int | None:
     """Return the index of the first row where `mask` holds.
 
-    >>> first(pl.Series([False, True, True])), first(pl.Series([False]))
+    >>> first_row_where(pl.Series([False, True, True])), first_row_where(pl.Series([False]))
     (1, None)
     """
     at = mask.fill_null(value=False).arg_max()
@@ -174,7 +175,7 @@ def check_rows(rows: TraceRows, column: str, bad: pl.Series, expected: Message) 
     """
     at = first_row_where(bad)
     if at is not None:
-        raise fault(rows, at, column, expected)
+        raise cell_error(rows, at, column, expected)
 
 
 def whole_numbers(
@@ -192,7 +193,7 @@ def whole_numbers(
     Raises:
         TraceError: A value is none, not a whole number or out of bounds.
     """
-    wanted = Message("a whole number from {low} to {high}", _bounds(low, high))
+    wanted = Message("a whole number from {low} to {high}", _bounds_text(low, high))
     values = _as_whole(rows, column, wanted)
     values = _with_missing(rows, column, values, missing, wanted)
     check_rows(rows, column, (values < low) | (values > high), wanted)
@@ -203,7 +204,7 @@ def finite_numbers(
     rows: TraceRows, column: str, *, low: float = 0, high: float, missing: float | None = None
 ) -> pl.Series:
     """Return a column of finite numbers from `low` to `high`; see `whole_numbers`."""
-    wanted = Message("a number from {low} to {high}", _bounds(low, high))
+    wanted = Message("a number from {low} to {high}", _bounds_text(low, high))
     values = _as_number(rows, column, wanted)
     values = _with_missing(rows, column, values, missing, wanted)
     check_rows(rows, column, ~values.is_finite() | (values < low) | (values > high), wanted)
@@ -230,12 +231,14 @@ def milliseconds(
     high = high_s * per_second
     if per_second in (1, 1000) and _reads_whole(rows.frame[column]):
         units = whole_numbers(rows, column, high=int(high), missing=missing)
+        # Whole seconds and milliseconds stay whole: as a float a late instant loses its last
+        # digits.
         return units * int(1000 // per_second)
     numbers = finite_numbers(rows, column, high=high, missing=missing)
     return (numbers * (1000 / per_second)).round().cast(pl.Int64)
 
 
-def _bounds(low: float, high: float) -> dict[str, str]:
+def _bounds_text(low: float, high: float) -> dict[str, str]:
     return {"low": f"{low:,.0f}", "high": f"{high:,.0f}"}
 
 
@@ -266,14 +269,14 @@ def instants(
     bad = at.is_null() & column_s.is_not_null() if empty_is_null else at.is_null()
     check_rows(rows, column, bad, wanted)
     check_rows(rows, column, (at < 0) | (at > LATEST_S * 1000), wanted)
-    return _zoned(at, zone) if zone else at
+    return _as_utc_of_zone(at, zone) if zone else at
 
 
 def text_column(rows: TraceRows, column: str, *, missing: str | None = None) -> pl.Series:
     """Return a column as text; `missing` stands where it is empty, or it is a fault."""
     wanted = Message("a name")
     if not _reads_as_text(rows.frame[column].dtype):
-        raise _wrong_type(rows, column, wanted)
+        raise _wrong_type_error(rows, column, wanted)
     values = _blank_as_null(rows.frame[column].cast(pl.String))
     if missing is None:
         check_rows(rows, column, values.is_null(), wanted)
@@ -297,20 +300,20 @@ def _parsed_instants(rows: TraceRows, column: str, values: pl.Series, wanted: Me
     if values.dtype == pl.Date or values.dtype.base_type() == pl.Datetime:
         return values.cast(pl.Datetime("ms")).to_physical()
     if values.dtype != pl.String:
-        raise _wrong_type(rows, column, wanted)
+        raise _wrong_type_error(rows, column, wanted)
     mark = "T" if "T" in (values.drop_nulls().head(1).to_list() or [""])[0] else " "
-    tries = (_to_ms(values, form.replace("T", mark)) for form in _FORMS)
-    return _fullest(tries, values.null_count())
+    readings = (_to_ms(values, form.replace("T", mark)) for form in _FORMS)
+    return _fullest_reading(readings, values.null_count())
 
 
 # The plain form first: the parser knows it by heart, and most logs are of it.
 _FORMS: Final = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f%#z")
 
 
-def _fullest(tries: Iterable[pl.Series], nulls: int) -> pl.Series:
+def _fullest_reading(readings: Iterable[pl.Series], nulls: int) -> pl.Series:
     """Return the first reading that leaves no value out, or the one that leaves out the fewest."""
     best: pl.Series | None = None
-    for parsed in tries:
+    for parsed in readings:
         if best is None or parsed.null_count() < best.null_count():
             best = parsed
         if parsed.null_count() == nulls:
@@ -323,8 +326,10 @@ def _to_ms(values: pl.Series, form: str) -> pl.Series:
     return values.str.to_datetime(form, strict=False, time_unit="ms", cache=False).to_physical()
 
 
-def _zoned(at: pl.Series, zone: str) -> pl.Series:
+def _as_utc_of_zone(at: pl.Series, zone: str) -> pl.Series:
     local = at.cast(pl.Datetime("ms"))
+    # In the hour that summer time repeats the earlier reading is as good as the later; the reader
+    # of the Philly log, which knows what must follow what, mends it.
     return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").to_physical()
 
 
@@ -338,6 +343,8 @@ def _as_whole(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
         if plain.null_count() == values.null_count():
             return plain
     numbers = _as_number(rows, column, wanted)
+    # Beyond 2^53 floats skip whole numbers, and a number that was rounded would pass for the one
+    # given.
     fractions = ~numbers.is_finite() | (numbers != numbers.round()) | (numbers.abs() > 2.0**53)
     check_rows(rows, column, fractions, wanted)
     return numbers.cast(pl.Int64)
@@ -346,7 +353,7 @@ def _as_whole(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
 def _as_number(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
     values = _blank_as_null(rows.frame[column])
     if not (values.dtype == pl.String or values.dtype.is_numeric()):
-        raise _wrong_type(rows, column, wanted)
+        raise _wrong_type_error(rows, column, wanted)
     numbers = values.cast(pl.Float64, strict=False)
     check_rows(rows, column, numbers.is_null() & values.is_not_null(), wanted)
     return numbers
@@ -361,7 +368,7 @@ def _with_missing(
     return values
 
 
-def _wrong_type(rows: TraceRows, column: str, wanted: Message) -> InputError:
-    found = Message("a column of type {type}", {"type": str(rows.frame[column].dtype)})
+def _wrong_type_error(rows: TraceRows, column: str, wanted: Message) -> InputError:
+    actual = Message("a column of type {type}", {"type": str(rows.frame[column].dtype)})
     place = cell_location(rows.where, column=rows.spelled.get(column, column))
-    return rows.error(place, found=found, wanted=wanted)
+    return rows.error(place, found=actual, wanted=wanted)

@@ -51,14 +51,16 @@ def recognises(source: TraceSource) -> bool:
 def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an accounting listing; job steps are left out."""
     check_is_text(source)
+    # `--parsable2` puts nothing in quotes, so that a lone quote in a job's name is a character like
+    # any.
     rows = read_rows(source, ("Submit",), separator="|", quote=False)
     _check_header(rows)
-    rows = _ended(_without_steps(rows, gaps), gaps)
-    columns = _times(rows, gaps) | _resources(rows, gaps)
-    columns["job_id"] = text_column(rows, _id(rows))
-    for ours, theirs in (("tenant", "Account"), ("user", "User"), ("group", "JobName")):
-        if rows.has(theirs):
-            columns[ours] = text_column(rows, theirs, missing="unknown")
+    rows = _ended_jobs(_without_steps(rows, gaps), gaps)
+    columns = _time_columns(rows, gaps) | _resource_columns(rows, gaps)
+    columns["job_id"] = text_column(rows, _id_column(rows))
+    for name, field in (("tenant", "Account"), ("user", "User"), ("group", "JobName")):
+        if rows.has(field):
+            columns[name] = text_column(rows, field, missing="unknown")
     zoned = len(rows) > 0 and is_zoned(rows, "Submit")
     return DraftWorkload(
         pl.DataFrame(columns), "utc" if zoned else "local", "(the cluster's wall clock)"
@@ -77,20 +79,20 @@ def _check_header(rows: TraceRows) -> None:
         if has_time
         else Message("ElapsedRaw, Elapsed, or both Start and End")
     )
-    found = Message("only the columns {names}", {"names": shown_names(rows.frame.columns)})
-    raise rows.error(cell_location(rows.where, 1), found=found, wanted=wanted)
+    actual = Message("only the columns {names}", {"names": shown_names(rows.frame.columns)})
+    raise rows.error(cell_location(rows.where, 1), found=actual, wanted=wanted)
 
 
-def _id(rows: TraceRows) -> str:
+def _id_column(rows: TraceRows) -> str:
     return "JobID" if rows.has("JobID") else "JobIDRaw"
 
 
 def _without_steps(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
-    is_step = text_column(rows, _id(rows)).str.contains(".", literal=True)
+    is_step = text_column(rows, _id_column(rows)).str.contains(".", literal=True)
     return gaps.skip(rows, is_step, Message("a step of a job that has a line of its own"))
 
 
-def _ended(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
+def _ended_jobs(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
     state = _first_word(rows, "State")
     never = state.is_in(_NEVER) | _is_absent(rows, "Start")
     rows = gaps.drop(rows, never, Message("the job never started"))
@@ -101,6 +103,7 @@ def _ended(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
 def _first_word(rows: TraceRows, column: str) -> pl.Series:
     if not rows.has(column):
         return pl.Series([""]).new_from_index(0, len(rows))
+    # `CANCELLED by 1000` is one state and the number of a user.
     return rows.frame[column].fill_null("").str.extract(r"^\s*(\S*)")
 
 
@@ -110,46 +113,51 @@ def _is_absent(rows: TraceRows, column: str) -> pl.Series:
     return rows.frame[column].fill_null("").is_in(_ABSENT)
 
 
-def _times(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
+def _time_columns(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
     submit = instants(rows, "Submit")
-    between = _between(rows, submit)
+    between = _start_to_end_ms(rows, submit)
     if rows.has("ElapsedRaw"):
         runtime = milliseconds(rows, "ElapsedRaw")
     else:
-        runtime = _elapsed(rows) if rows.has("Elapsed") else between
-    return {"submit_ms": submit, "runtime_ms": runtime, "estimate_ms": _limit(rows, runtime, gaps)}
+        runtime = _elapsed_ms(rows) if rows.has("Elapsed") else between
+    return {
+        "submit_ms": submit,
+        "runtime_ms": runtime,
+        "estimate_ms": _limit_ms(rows, runtime, gaps),
+    }
 
 
-def _between(rows: TraceRows, submit: pl.Series) -> pl.Series:
+def _start_to_end_ms(rows: TraceRows, submit: pl.Series) -> pl.Series:
     """Return the time from start to end, checked; from submission where there is no start."""
     start, end = submit, submit
     if rows.has("Start"):
         start = end = instants(rows, "Start")
-        check_rows(rows, "Start", start < submit, _after("Submit"))
+        check_rows(rows, "Start", start < submit, _at_or_after("Submit"))
     if rows.has("End"):
         end = instants(rows, "End")
-        check_rows(rows, "End", end < start, _after("Start"))
+        check_rows(rows, "End", end < start, _at_or_after("Start"))
         soon = Message("an instant less than a hundred years after the start")
         check_rows(rows, "End", end - start > YEARS_100_S * 1000, soon)
     return end - start
 
 
-def _after(column: str) -> Message:
+def _at_or_after(column: str) -> Message:
     return Message("an instant at or after {column}", {"column": column})
 
 
-def _elapsed(rows: TraceRows) -> pl.Series:
+def _elapsed_ms(rows: TraceRows) -> pl.Series:
     elapsed = _clock_ms(rows.frame["Elapsed"])
     wanted = Message("a length of time such as 1-02:03:04, at most a hundred years")
     check_rows(rows, "Elapsed", elapsed.is_null() | (elapsed > YEARS_100_S * 1000), wanted)
     return elapsed
 
 
-def _limit(rows: TraceRows, runtime: pl.Series, gaps: ReadingGaps) -> pl.Series:
+def _limit_ms(rows: TraceRows, runtime: pl.Series, gaps: ReadingGaps) -> pl.Series:
     """Return the time limit; the manual allows words such as UNLIMITED, which are none."""
     if rows.has("TimelimitRaw"):
         limit = rows.frame["TimelimitRaw"].cast(pl.Int64, strict=False) * 60_000
     elif rows.has("Timelimit"):
+        # Without the raw minutes the limit is a clock, as is the elapsed time.
         limit = _clock_ms(rows.frame["Timelimit"])
     else:
         return runtime
@@ -164,21 +172,24 @@ def _clock_ms(values: pl.Series) -> pl.Series:
     return (((days.fill_null(0) * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
 
 
-def _resources(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
-    asked = "ReqTRES" if rows.has("ReqTRES") else "AllocTRES"
-    used = "AllocTRES" if rows.has("AllocTRES") else "ReqTRES"
-    if asked == used == "AllocTRES":
+def _resource_columns(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series]:
+    type_column = "ReqTRES" if rows.has("ReqTRES") else "AllocTRES"
+    size_column = "AllocTRES" if rows.has("AllocTRES") else "ReqTRES"
+    if type_column == size_column == "AllocTRES":
         gaps.add_note(
             Message("Without ReqTRES the GPU types allocated are taken as those asked for.")
         )
-    tres = rows.frame[used].fill_null("").str.strip_chars()
-    tres = tres.zip_with(tres != "", rows.frame[asked].fill_null("").str.strip_chars())
-    sizes = _distinct(tres, _sizes)
+    tres = rows.frame[size_column].fill_null("").str.strip_chars()
+    # `AllocTRES` may be empty; what was requested is then the best that is known of the size.
+    tres = tres.zip_with(tres != "", rows.frame[type_column].fill_null("").str.strip_chars())
+    sizes = _by_distinct_spelling(tres, _tres_sizes)
     gpus = sizes["gpus"]
     bad = gpus.is_null() | (gpus > MOST_GPUS)
-    _check_tres(rows, used, bad, tres, Message("a count such as gres/gpu=8"))
-    _check_tres(rows, used, sizes["memory_mib"].is_null(), tres, Message("a size such as mem=64G"))
-    types = _distinct(rows.frame[asked].fill_null(""), _types)
+    _check_tres(rows, size_column, bad, tres, Message("a count such as gres/gpu=8"))
+    _check_tres(
+        rows, size_column, sizes["memory_mib"].is_null(), tres, Message("a size such as mem=64G")
+    )
+    types = _by_distinct_spelling(rows.frame[type_column].fill_null(""), _tres_gpu_types)
     return {
         "gpus": gpus,
         "cpu_milli": sizes["cpu_milli"],
@@ -195,40 +206,45 @@ def _check_tres(
         raise rows.error(rows.place(at, column), found=shown_value(tres[at]), wanted=wanted)
 
 
-def _distinct(values: pl.Series, work_out: Callable[[pl.Series], pl.DataFrame]) -> pl.DataFrame:
+def _by_distinct_spelling(
+    values: pl.Series, work_out: Callable[[pl.Series], pl.DataFrame]
+) -> pl.DataFrame:
     """Return `work_out` of each value, worked out once for each spelling."""
     spellings = values.alias("tres").to_frame()
-    each = spellings.unique(maintain_order=True)
-    each = pl.concat([each, work_out(each["tres"])], how="horizontal")
-    return spellings.join(each, on="tres", how="left", maintain_order="left")
+    distinct = spellings.unique(maintain_order=True)
+    distinct = pl.concat([distinct, work_out(distinct["tres"])], how="horizontal")
+    return spellings.join(distinct, on="tres", how="left", maintain_order="left")
 
 
-def _sizes(tres: pl.Series) -> pl.DataFrame:
+def _tres_sizes(tres: pl.Series) -> pl.DataFrame:
     memory = tres.str.extract_groups(r"(?:^|,)mem=([0-9.]+)([KMGTP]?)(?:,|$)").struct.unnest()
     per_unit = memory.to_series(1).replace_strict(_MIB, default=1.0, return_dtype=pl.Float64)
     mib = memory.to_series(0).cast(pl.Float64, strict=False) * per_unit
+    # No `mem` is unknown, hence 0; a `mem` that cannot be read stays null and is refused.
     mib = mib.set(~tres.str.contains(r"(?:^|,)mem="), 0.0)
     cpus = tres.str.extract(r"(?:^|,)cpu=(\d+)(?:,|$)").cast(pl.Int64, strict=False)
     return pl.DataFrame(
         {
-            "gpus": _gpus(tres),
+            "gpus": _tres_gpus(tres),
             "cpu_milli": cpus.fill_null(0) * 1000,
             "memory_mib": mib.set(mib > _MOST_MIB, None).ceil().cast(pl.Int64),
         }
     )
 
 
-def _gpus(tres: pl.Series) -> pl.Series:
+def _tres_gpus(tres: pl.Series) -> pl.Series:
     """Return the GPUs: the plain count, or the sum over types where there is none."""
     plain = tres.str.extract(r"(?:^|,)gres/gpu=(\d+)(?:,|$)").cast(pl.Int64, strict=False)
     typed = tres.str.extract_all(r"gres/gpu:[^=,]+=\d+(?:,|$)")
     counts = typed.list.eval(pl.element().str.extract(r"=(\d+)").cast(pl.Int64, strict=False))
     total = counts.list.sum()
+    # Typed counts repeat the plain one where a cluster configures both: they are added up only
+    # where there is no plain one.
     unread = tres.str.contains("gres/gpu", literal=True) & (typed.list.len() == 0)
     return plain.zip_with(plain.is_not_null(), total.set(unread, None))
 
 
-def _types(tres: pl.Series) -> pl.DataFrame:
+def _tres_gpu_types(tres: pl.Series) -> pl.DataFrame:
     typed = tres.str.extract_all(r"gres/gpu:[^=,]+=")
     names = typed.list.eval(pl.element().str.extract(r"gres/gpu:([^=,]+)="))
     return pl.DataFrame({"gpu_types": names.list.join("|")})

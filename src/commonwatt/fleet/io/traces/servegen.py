@@ -55,10 +55,10 @@ def read(source: TraceSource, gaps: ReadingGaps) -> RequestTrace:
     gaps.add_note(
         Message("The trace holds rates, not single requests; counts are rate times 600 s.")
     )
-    return _summary(rows)
+    return _rate_summary(rows)
 
 
-def _summary(rows: TraceRows) -> RequestTrace:
+def _rate_summary(rows: TraceRows) -> RequestTrace:
     columns = {
         "at_ms": milliseconds(rows, "t_s", high_s=LATEST_S),
         "rate_rps": finite_numbers(rows, "rate_rps", high=1e9),
@@ -66,7 +66,10 @@ def _summary(rows: TraceRows) -> RequestTrace:
     if rows.has("client"):
         columns["client"] = whole_numbers(rows, "client", high=1_000_000_000)
     frame = pl.DataFrame(columns)
+    # Sorted before they are added: a group's rows come in no fixed order, and with it a sum of
+    # floats changes in its last digits.
     windows = frame.group_by("at_ms").agg(pl.col("rate_rps").sort().sum()).sort("at_ms")
+    # The last window lasts as long as the others.
     span_s = float(windows["at_ms"][-1] - windows["at_ms"][0]) / 1000 + WINDOW_S
     requests = float(windows["rate_rps"].sum()) * WINDOW_S
     return RequestTrace(

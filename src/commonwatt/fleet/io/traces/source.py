@@ -21,6 +21,7 @@ from commonwatt.core.messages import Message
 
 LINE_LIMIT: Final = 1 << 20
 BYTES_LIMIT: Final = 4 << 30
+# JSON becomes objects of many times its size, so that its bound lies below that of tables.
 JSON_LIMIT: Final = 1 << 30
 _PIECE: Final = 1 << 20
 _PARQUET, _GZIP, _ZSTD = b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -60,12 +61,13 @@ def open_source(path: Path, error: type[InputError] = TraceError) -> TraceSource
             above 1 MiB, or is neither text nor Parquet.
     """
     _check_is_file(path)
-    data = _unpacked(path)
+    data = _unpacked_bytes(path)
+    # Of nothing there is no header, no format and no row to name, so it is refused by itself.
     if not data:
-        raise _refusal(path, Message("an empty file"), Message("at least a header and one row"))
+        raise _input_error(path, Message("an empty file"), Message("at least a header and one row"))
     if data.startswith(_PARQUET):
         return TraceSource(path, data, True, file_sha256(path), error)
-    return TraceSource(path, _text(path, data), False, file_sha256(path), error)
+    return TraceSource(path, _utf8_text(path, data), False, file_sha256(path), error)
 
 
 def check_is_text(source: TraceSource) -> None:
@@ -75,44 +77,45 @@ def check_is_text(source: TraceSource) -> None:
         InputError: It is Parquet.
     """
     if source.is_parquet:
-        found, wanted = Message("a Parquet file"), Message("text, as this format has it")
-        raise InputError(source.where, found=found, wanted=wanted)
+        actual, wanted = Message("a Parquet file"), Message("text, as this format has it")
+        raise InputError(source.where, found=actual, wanted=wanted)
 
 
 def _check_is_file(path: Path) -> None:
     wanted = Message("a readable file")
     try:
         if path.is_dir():
-            raise _refusal(path, Message("a directory"), wanted)
+            raise _input_error(path, Message("a directory"), wanted)
         if not path.exists():
-            raise _refusal(path, Message("no such file"), wanted)
+            raise _input_error(path, Message("no such file"), wanted)
         if not path.is_file():
-            raise _refusal(path, Message("something that is not a plain file"), wanted)
+            raise _input_error(path, Message("something that is not a plain file"), wanted)
+        # Opened once to learn of permissions here, where the message can say so.
         path.open("rb").close()
     except PermissionError as error:
-        raise _refusal(path, Message("no permission to read it"), wanted) from error
+        raise _input_error(path, Message("no permission to read it"), wanted) from error
     except (OSError, ValueError) as error:
-        raise _refusal(path, Message("a path that cannot be opened"), wanted) from error
+        raise _input_error(path, Message("a path that cannot be opened"), wanted) from error
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpacked_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         head = file.read(4)
         file.seek(0)
         if head[:2] == _GZIP:
-            return _gathered(path, _gzip_pieces(path, file))
+            return _joined_within_limits(path, _gzip_pieces(path, file))
         if head == _ZSTD:
-            return _gathered(path, _zstd_pieces(path, file))
-        return _gathered(path, iter(lambda: file.read(_PIECE), b""))
+            return _joined_within_limits(path, _zstd_pieces(path, file))
+        return _joined_within_limits(path, iter(lambda: file.read(_PIECE), b""))
 
 
-def _gathered(path: Path, pieces: Iterator[bytes]) -> bytes:
-    kept = io.BytesIO()
-    bounds = _SizeLimits(path)
+def _joined_within_limits(path: Path, pieces: Iterator[bytes]) -> bytes:
+    buffer = io.BytesIO()
+    limits = _SizeLimits(path)
     for piece in pieces:
-        bounds.take(piece)
-        kept.write(piece)
-    return kept.getvalue()
+        limits.take(piece)
+        buffer.write(piece)
+    return buffer.getvalue()
 
 
 class _SizeLimits:
@@ -129,8 +132,8 @@ class _SizeLimits:
             self.limit = JSON_LIMIT if _opens_json_array(piece) else BYTES_LIMIT
         self.size += len(piece)
         if self.size > self.limit:
-            found = Message("more than {limit} GiB", {"limit": str(self.limit >> 30)})
-            raise _refusal(self.path, found, _SMALLER)
+            actual = Message("more than {limit} GiB", {"limit": str(self.limit >> 30)})
+            raise _input_error(self.path, actual, _SMALLER)
         if self.has_lines:
             self._measure(piece)
 
@@ -162,7 +165,7 @@ def _gzip_pieces(path: Path, file: BinaryIO) -> Iterator[bytes]:
         with gzip.open(file) as unpacked:
             yield from iter(lambda: unpacked.read(_PIECE), b"")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _cut_off(path, "gzip") from error
+        raise _cut_off_error(path, "gzip") from error
 
 
 def _zstd_pieces(path: Path, file: BinaryIO) -> Iterator[bytes]:
@@ -171,10 +174,11 @@ def _zstd_pieces(path: Path, file: BinaryIO) -> Iterator[bytes]:
         with zstd.open(file, "rb") as unpacked:
             yield from iter(lambda: cast("bytes", unpacked.read(_PIECE)), b"")
     except (EOFError, zstd.ZstdError) as error:
-        raise _cut_off(path, "zstd") from error
+        raise _cut_off_error(path, "zstd") from error
 
 
 def _zstd_module(path: Path) -> Any:
+    # The first is Python's own, from 3.14 on.
     for name in ("compression.zstd", "zstandard"):
         try:
             return importlib.import_module(name)
@@ -187,22 +191,24 @@ def _zstd_module(path: Path) -> Any:
     )
 
 
-def _cut_off(path: Path, packing: str) -> InputError:
-    found = Message("a {packing} file that is cut off or damaged", {"packing": packing})
-    return _refusal(path, found, Message("a whole file; fetch or pack it again"))
+def _cut_off_error(path: Path, packing: str) -> InputError:
+    actual = Message("a {packing} file that is cut off or damaged", {"packing": packing})
+    return _input_error(path, actual, Message("a whole file; fetch or pack it again"))
 
 
-def _text(path: Path, data: bytes) -> bytes:
+def _utf8_text(path: Path, data: bytes) -> bytes:
     if data.startswith(_UTF16):
-        found = Message("text in UTF-16")
-        raise _refusal(path, found, Message("text in UTF-8; save the file again as UTF-8"))
+        actual = Message("text in UTF-16")
+        raise _input_error(path, actual, Message("text in UTF-8; save the file again as UTF-8"))
     _check_not_binary(path, data)
     _check_utf8(path, data)
     text = data.removeprefix(_BOM)
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not text.strip():
-        raise _refusal(path, Message("blank lines only"), Message("at least a header and one row"))
+        raise _input_error(
+            path, Message("blank lines only"), Message("at least a header and one row")
+        )
     return text
 
 
@@ -218,16 +224,17 @@ def _check_not_binary(path: Path, data: bytes) -> None:
 
 
 def _check_utf8(path: Path, data: bytes) -> None:
+    # The check for ASCII is a scan; decoding would copy the whole file.
     if data.isascii():
         return
     try:
         data.decode()
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
-        found = Message("bytes that are not UTF-8")
+        actual = Message("bytes that are not UTF-8")
         wanted = Message("text in UTF-8, or a Parquet file")
-        raise InputError(cell_location(str(path), row), found=found, wanted=wanted) from error
+        raise InputError(cell_location(str(path), row), found=actual, wanted=wanted) from error
 
 
-def _refusal(path: Path, found: Message, wanted: Message) -> InputError:
+def _input_error(path: Path, found: Message, wanted: Message) -> InputError:
     return InputError(str(path), found=found, wanted=wanted)

@@ -50,9 +50,13 @@ def recognises(source: TraceSource) -> bool:
 
 def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
     """Return the jobs of an SWF log."""
-    rows = split_rows(TableBody(source, _spaced(source.data), 1, list(FIELDS), " ", quote=False))
+    # Comments became empty lines before, so that every row still stands on its own line of the
+    # file.
+    rows = split_rows(
+        TableBody(source, _single_spaced(source.data), 1, list(FIELDS), " ", quote=False)
+    )
     check_not_empty(rows)
-    rows = _jobs(rows, gaps)
+    rows = _complete_jobs(rows, gaps)
     processors = _processors(rows)
     start_s = _unix_start(source.data)
     columns = {
@@ -61,21 +65,24 @@ def read(source: TraceSource, gaps: ReadingGaps) -> DraftWorkload:
         "runtime_ms": _ms(_seconds(rows, "run_time", YEARS_100_S)),
         "gpus": processors,
         "memory_mib": _memory(rows, processors),
-        "user": _named(rows, "user_id"),
-        "tenant": _named(rows, "group_id"),
-        "group": _named(rows, "executable"),
+        "user": _names_of_numbers(rows, "user_id"),
+        "tenant": _names_of_numbers(rows, "group_id"),
+        "group": _names_of_numbers(rows, "executable"),
     }
-    columns["estimate_ms"] = _estimates(rows, columns["runtime_ms"])
+    columns["estimate_ms"] = _estimate_ms(rows, columns["runtime_ms"])
     gaps.add_note(Message("Processors are read as GPUs."))
+    # Without its header a log counts from a zero that no other log shares.
     clock = "utc" if start_s else "swf"
     return DraftWorkload(pl.DataFrame(columns), clock, "the log's zero")
 
 
-def _spaced(data: bytes) -> bytes:
+def _single_spaced(data: bytes) -> bytes:
     """Return the lines with comments emptied and single spaces; no line is added or lost."""
     if b";" in data:
         data = re.sub(rb"(?m)^[ \t]*;.*$", b"", data)
     data = data.replace(b"\t", b" ")
+    # Halved again and again, on the bytes as a whole: splitting lines would make objects of
+    # millions.
     while b"  " in data:
         data = data.replace(b"  ", b" ")
     data = data.replace(b"\n ", b"\n").replace(b" \n", b"\n")
@@ -84,13 +91,13 @@ def _spaced(data: bytes) -> bytes:
 
 def _unix_start(data: bytes) -> int:
     """Return the `UnixStartTime` of the header, 0 where there is none [s since 1970]."""
-    found = re.search(
+    header = re.search(
         rb"(?m)^[ \t]*;[ \t]*UnixStartTime:[ \t]*([0-9]{1,10})[ \t]*$", data[: 1 << 20]
     )
-    return int(found[1]) if found else 0
+    return int(header[1]) if header else 0
 
 
-def _jobs(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
+def _complete_jobs(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
     status = whole_numbers(rows, "status", low=_UNKNOWN, high=5)
     rows = gaps.skip(rows, status.is_in(_PARTIAL), Message("a partial execution of a job"))
     lengths = _seconds(rows, "run_time", YEARS_100_S)
@@ -100,17 +107,17 @@ def _jobs(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
 
 def _processors(rows: TraceRows) -> pl.Series:
     """Return the processors asked for, or where unknown those allocated."""
-    asked = whole_numbers(rows, "requested_processors", low=_UNKNOWN, high=MOST_GPUS)
+    requested = whole_numbers(rows, "requested_processors", low=_UNKNOWN, high=MOST_GPUS)
     allocated = whole_numbers(rows, "allocated_processors", low=_UNKNOWN, high=MOST_GPUS)
-    return asked.zip_with(asked > 0, allocated)
+    return requested.zip_with(requested > 0, allocated)
 
 
-def _estimates(rows: TraceRows, runtime_ms: pl.Series) -> pl.Series:
-    asked = _ms(_seconds(rows, "requested_time", YEARS_100_S))
-    return asked.zip_with(asked > 0, runtime_ms)
+def _estimate_ms(rows: TraceRows, runtime_ms: pl.Series) -> pl.Series:
+    requested = _ms(_seconds(rows, "requested_time", YEARS_100_S))
+    return requested.zip_with(requested > 0, runtime_ms)
 
 
-def _named(rows: TraceRows, column: str) -> pl.Series:
+def _names_of_numbers(rows: TraceRows, column: str) -> pl.Series:
     """Return a column of numbers that stand for names, -1 as `unknown`."""
     return rows.frame[column].replace("-1", "unknown")
 

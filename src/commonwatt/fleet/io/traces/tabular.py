@@ -19,12 +19,13 @@ from commonwatt.fleet.io.traces.source import TraceSource, check_is_text
 def columns_of(source: TraceSource, separator: str = ",") -> list[str]:
     """Return the column names of a table: Parquet's schema, or the first line's fields."""
     if source.is_parquet:
-        return list(_schema(source))
-    return _fields(first_line(source), separator)
+        return list(_parquet_schema(source))
+    return _header_fields(first_line(source), separator)
 
 
 def first_line(source: TraceSource) -> str:
     """Return the first line that is not blank."""
+    # Leading blank lines are passed over here, and still count as lines of the file elsewhere.
     start = len(source.data) - len(source.data.lstrip(b"\n"))
     end = source.data.find(b"\n", start)
     return source.data[start : end if end >= 0 else None].decode()
@@ -70,8 +71,8 @@ def check_columns(source: TraceSource, columns: Sequence[str], required: Sequenc
 
 def shown_names(names: Sequence[str]) -> str:
     """Return column names for a message, the first dozen of them."""
-    said = ", ".join(shown_value(name)[1:-1] for name in names[:12])
-    return f"{said}, …" if len(names) > 12 else said
+    text = ", ".join(shown_value(name)[1:-1] for name in names[:12])
+    return f"{text}, …" if len(names) > 12 else text
 
 
 def header_row(source: TraceSource) -> int:
@@ -79,7 +80,7 @@ def header_row(source: TraceSource) -> int:
     return len(source.data) - len(source.data.lstrip(b"\n")) + 1
 
 
-def _schema(source: TraceSource) -> dict[str, pl.DataType]:
+def _parquet_schema(source: TraceSource) -> dict[str, pl.DataType]:
     with _ParquetFaults(source):
         return dict(pl.read_parquet_schema(io.BytesIO(source.data)))
 
@@ -140,11 +141,11 @@ def split_rows(body: TableBody) -> TraceRows:
     check_is_text(body.source)
     source, body = body.source, _from_first_row(body)
     if not body.data:
-        nothing = pl.DataFrame(schema=dict.fromkeys(body.names, pl.String))
-        return TraceRows(source.where, nothing, _count_from(1, 0), source.error)
-    frame = _parsed(body)
+        empty = pl.DataFrame(schema=dict.fromkeys(body.names, pl.String))
+        return TraceRows(source.where, empty, _count_from(1, 0), source.error)
+    frame = _parsed_frame(body)
     return _without_blank_lines(
-        TraceRows(source.where, frame, _lines(body, frame), source.error), body
+        TraceRows(source.where, frame, _row_numbers(body, frame), source.error), body
     )
 
 
@@ -161,30 +162,30 @@ def check_not_empty(rows: TraceRows) -> None:
         TraceError: There is none.
     """
     if not len(rows):
-        found = Message("a header and no rows")
-        raise rows.error(rows.where, found=found, wanted=Message("at least one row"))
+        actual = Message("a header and no rows")
+        raise rows.error(rows.where, found=actual, wanted=Message("at least one row"))
 
 
 def _text_rows(source: TraceSource, separator: str, quote: bool) -> TraceRows:
-    names = _header(source, separator)
+    names = _column_names(source, separator)
     data, line = _after_header(source)
     return split_rows(TableBody(source, data, line, names, separator, quote))
 
 
-def _header(source: TraceSource, separator: str) -> list[str]:
-    names = _fields(first_line(source), separator)
-    seen: set[str] = set()
+def _column_names(source: TraceSource, separator: str) -> list[str]:
+    names = _header_fields(first_line(source), separator)
+    earlier: set[str] = set()
     for name in names:
-        if name in seen:
+        if name in earlier:
             place = cell_location(source.where, header_row(source), shown_value(name)[1:-1])
             raise source.error(
                 place, found=Message("the same column twice"), wanted=Message("it once")
             )
-        seen.add(name)
+        earlier.add(name)
     return names
 
 
-def _fields(line: str, separator: str) -> list[str]:
+def _header_fields(line: str, separator: str) -> list[str]:
     fields = next(csv.reader([line], delimiter=separator), list[str]())
     return [name.strip() for name in fields]
 
@@ -196,7 +197,7 @@ def _after_header(source: TraceSource) -> tuple[bytes, int]:
     return (source.data[end + 1 :], line + 1) if end >= 0 else (b"", line + 1)
 
 
-def _parsed(body: TableBody) -> pl.DataFrame:
+def _parsed_frame(body: TableBody) -> pl.DataFrame:
     try:
         frame = pl.read_csv(
             body.data,
@@ -214,6 +215,8 @@ def _parsed(body: TableBody) -> pl.DataFrame:
                 "fields between {separator}", {"separator": shown_value(body.separator)}
             ),
         ) from error
+    # The parser fills short rows up with nothing and does not say so. Counting separators finds
+    # them; a count that is off only for quoted ones is cleared by the slow pass.
     if body.data.count(body.separator.encode()) != (len(body.names) - 1) * frame.height:
         _check_fields(body)
     return frame
@@ -242,12 +245,13 @@ def _records(body: TableBody) -> Iterator[tuple[int, list[str]]]:
             yield start, fields
             start = body.line + reader.line_num
     except csv.Error as error:
-        found = Message("a field that is too long, or a quote that is not closed")
-        raise body.source.error(cell_location(body.source.where, start), found=found) from error
+        actual = Message("a field that is too long, or a quote that is not closed")
+        raise body.source.error(cell_location(body.source.where, start), found=actual) from error
 
 
-def _lines(body: TableBody, frame: pl.DataFrame) -> pl.Series:
+def _row_numbers(body: TableBody, frame: pl.DataFrame) -> pl.Series:
     breaks = body.data.count(b"\n") + (not body.data.endswith(b"\n"))
+    # Only quotes can hide a line break within a row; without them rows are lines.
     if breaks == frame.height or not body.quote or b'"' not in body.data:
         return _count_from(body.line, frame.height)
     starts = [start for start, _ in _records(body)]
@@ -260,6 +264,8 @@ def _without_blank_lines(rows: TraceRows, body: TableBody) -> TraceRows:
         return rows
     lines = body.data.split(b"\n")
     at = cast("list[int]", rows.row.filter(is_empty).to_list())
+    # A row of empty fields between separators is a row with values missing, and stays to be
+    # refused.
     is_blank = [not lines[row - body.line].strip() for row in at]
     return rows.where_true(~is_empty.scatter(is_empty.arg_true(), is_blank))
 

@@ -28,6 +28,7 @@ def fill(plan: SchedulingPlan) -> None:
     forecast = CapacityForecast(plan)
     for job in plan.queue()[:DEPTH]:
         length_ms = int(plan.state.believed_ms[job] - plan.state.served_ms[job])
+        # A job of no length still needs its room at one instant.
         start_ms, pieces = forecast.promise(job, max(length_ms, 1))
         if start_ms == plan.state.now_ms and pieces is not None and plan.may_start(job):
             plan.start(job, pieces)
@@ -49,36 +50,40 @@ class CapacityForecast:
         self.steps = [CapacityStep(plan.state.now_ms, copy_capacity(plan.state.nodes))]
         ends = sorted((believed_end_ms(plan.state, job), job) for job in plan.state.held_pieces)
         for end_ms, job in ends:
-            self._cut(max(end_ms, plan.state.now_ms + 1))
+            # A job that has outrun its estimate still holds its room: an end now would promise it
+            # twice.
+            self._split_step_at(max(end_ms, plan.state.now_ms + 1))
             apply_pieces(self.steps[-1].nodes, plan.state.held_pieces[job], -1)
 
     def promise(self, job: int, length_ms: int) -> tuple[int, tuple[GangPiece, ...] | None]:
         """Return when and where `job` has room for `length_ms`, and keep that room for it."""
         gang = gang_of(self.plan.state, job)
         for step in list(self.steps):
-            room = self._room(step.from_ms, step.from_ms + length_ms)
-            now = step.from_ms == self.plan.state.now_ms
-            place = self.plan.place if now else first_fit.POLICY
+            room = self._free_throughout(step.from_ms, step.from_ms + length_ms)
+            starts_now = step.from_ms == self.plan.state.now_ms
+            # Only a start now is bound to its nodes. For a later one first-fit is proof enough that
+            # there is room; the place policy chooses when its time has come.
+            place = self.plan.place if starts_now else first_fit.POLICY
             pieces = place_gang(gang, room, self.plan.state.machines, place)
             if pieces is not None:
-                self._take(step.from_ms, step.from_ms + length_ms, pieces)
+                self._reserve(step.from_ms, step.from_ms + length_ms, pieces)
                 return step.from_ms, pieces
         return -1, None
 
-    def _room(self, from_ms: int, until_ms: int) -> FreeCapacity:
+    def _free_throughout(self, from_ms: int, until_ms: int) -> FreeCapacity:
         inside = [step.nodes for step in self.steps if from_ms <= step.from_ms < until_ms]
         room = inside[0]
         for nodes in inside[1:]:
             room = least_capacity(room, nodes)
         return room
 
-    def _take(self, from_ms: int, until_ms: int, pieces: tuple[GangPiece, ...]) -> None:
-        self._cut(until_ms)
+    def _reserve(self, from_ms: int, until_ms: int, pieces: tuple[GangPiece, ...]) -> None:
+        self._split_step_at(until_ms)
         for step in self.steps:
             if from_ms <= step.from_ms < until_ms:
                 apply_pieces(step.nodes, pieces, 1)
 
-    def _cut(self, at_ms: int) -> None:
+    def _split_step_at(self, at_ms: int) -> None:
         """Let a step begin at `at_ms`."""
         before = max(i for i, step in enumerate(self.steps) if step.from_ms <= at_ms)
         if self.steps[before].from_ms < at_ms:

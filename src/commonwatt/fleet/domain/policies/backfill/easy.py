@@ -27,6 +27,8 @@ def fill(plan: SchedulingPlan) -> None:
     if len(queue) < 2:
         return
     promise = promised_start(plan, queue[0])
+    # The first job would not fit even when everything has ended, so no start can be shown to leave
+    # it undelayed; nobody passes it.
     if promise is None:
         return
     promised_at_ms, then = promise
@@ -35,25 +37,35 @@ def fill(plan: SchedulingPlan) -> None:
             continue
         left_ms = int(plan.state.believed_ms[job] - plan.state.served_ms[job])
         in_time = plan.state.now_ms + left_ms <= promised_at_ms
+        # A job that ends in time may use what the promise needs later; a longer one only what is
+        # free both now and then.
         pieces = plan.find(job, None if in_time else least_capacity(plan.state.nodes, then))
         if pieces is not None:
             plan.start(job, pieces)
             if not in_time:
+                # It will still be there when the promise falls due.
                 apply_pieces(then, pieces, 1)
 
 
 def promised_start(plan: SchedulingPlan, job: int) -> tuple[int, FreeCapacity] | None:
     """Return when `job` will fit, and the free room then with `job` taken out."""
     then = copy_capacity(plan.state.nodes)
-    ends = sorted((believed_end_ms(plan.state, other), other) for other in plan.state.held_pieces)
+    ends = sorted(
+        (believed_end_ms(plan.state, running_job), running_job)
+        for running_job in plan.state.held_pieces
+    )
     gang = gang_of(plan.state, job)
-    for i, (end_ms, other) in enumerate(ends):
-        apply_pieces(then, plan.state.held_pieces[other], -1)
+    for i, (end_ms, running_job) in enumerate(ends):
+        apply_pieces(then, plan.state.held_pieces[running_job], -1)
+        # Equal ends are one instant: the room is looked at once all of them have gone.
         if i + 1 < len(ends) and ends[i + 1][0] == end_ms:
             continue
         pieces = place_gang(gang, then, plan.state.machines, first_fit.POLICY)
         if pieces is not None:
-            apply_pieces(then, tuple(_late(piece, plan.state.nodes, then) for piece in pieces), 1)
+            # The promise takes GPUs that are busy now, so that those free now are left to backfill.
+            apply_pieces(
+                then, tuple(_on_busy_gpus(piece, plan.state.nodes, then) for piece in pieces), 1
+            )
             return end_ms, then
     return None
 
@@ -67,7 +79,7 @@ def least_capacity(now: FreeCapacity, then: FreeCapacity) -> FreeCapacity:
     )
 
 
-def _late(piece: GangPiece, now: FreeCapacity, then: FreeCapacity) -> GangPiece:
+def _on_busy_gpus(piece: GangPiece, now: FreeCapacity, then: FreeCapacity) -> GangPiece:
     """Return `piece` on GPUs of its node that are busy now, as far as there are any."""
     share = piece.request.gpu_milli
     free = np.flatnonzero(then.gpu_milli[piece.node] >= share)

@@ -13,6 +13,7 @@ from commonwatt.fleet.domain.policies.order.policy import OrderPolicy
 from commonwatt.fleet.domain.policies.state import QueueState
 from commonwatt.fleet.domain.workload import I64
 
+# Whole numbers, so that equal shares tie exactly and submission decides between them.
 SCALE = 1 << 30
 
 
@@ -26,19 +27,22 @@ def dominant_shares(state: QueueState) -> I64:
     work, fleet = state.workload, state.fleet
     tenants = len(work.tenant_names)
     shares = np.zeros(tenants, np.int64)
-    for asked, capacity in (
+    for demand, capacity in (
         (work.demand_milli(), fleet.capacity_milli),
         (work.cpu_milli, int(fleet.cpu_milli.sum())),
         (work.memory_mib, int(fleet.memory_mib.sum())),
     ):
         used = np.zeros(tenants, np.int64)
-        np.add.at(used, work.tenant[state.running], asked[state.running])
+        np.add.at(used, work.tenant[state.running], demand[state.running])
+        # Where nobody knows the fleet's CPU or memory, nobody has a share of it.
         if capacity > 0:
             shares = np.maximum(shares, used * SCALE // capacity)
-    return shares if state.quota_milli is None else _weighed(shares, state.quota_milli)
+    return shares if state.quota_milli is None else _weighed_by_quota(shares, state.quota_milli)
 
 
-def _weighed(shares: I64, quota_milli: I64) -> I64:
+def _weighed_by_quota(shares: I64, quota_milli: I64) -> I64:
+    # A tenant without quota is weighed as a thousandth of a GPU: last, and nothing divided by
+    # nought.
     return shares * max(int(quota_milli.max()), 1) // np.maximum(quota_milli, 1)
 
 

@@ -20,16 +20,20 @@ LIMITS = np.array([1 * HOUR_MS, 10 * HOUR_MS], np.int64)  # attained service [GP
 def keys(state: QueueState, jobs: I64) -> I64:
     """Return the level of each job: 0 until the first limit, and so on."""
     attained = ran_ms(state, jobs) * state.workload.gpus[jobs]
+    # `right`: service equal to a limit has left the level below it.
     return np.searchsorted(LIMITS, attained, side="right").astype(np.int64)
 
 
 def wake(state: QueueState) -> int | None:
     """Return the instant at which the next running job drops a level [ms]."""
+    # CPU jobs attain no GPU time and so never drop a level.
     jobs = state.running[state.workload.gpus[state.running] > 0]
     level = keys(state, jobs)
     jobs, level = jobs[level < len(LIMITS)], level[level < len(LIMITS)]
     if len(jobs) == 0:
         return None
+    # Rounded up: woken before the limit, the queue would look the same and the alarm be set for the
+    # same instant again, without end.
     needed_ms = -(-LIMITS[level] // state.workload.gpus[jobs])
     return int((state.now_ms + needed_ms - ran_ms(state, jobs)).min())
 

@@ -16,6 +16,7 @@ Keys = Callable[[QueueState, I64], I64]
 
 def by_priority(state: QueueState, jobs: I64) -> I64:
     """Return the urgency of `jobs` by their priority: a larger one is smaller here."""
+    # Widened first: the least number of 32 bits has no positive counterpart.
     return -state.workload.priority[jobs].astype(np.int64)
 
 

@@ -40,6 +40,8 @@ def predict_ms(
     """
     for alike in ((users == user) & (groups == group), users == user, np.ones_like(users, bool)):
         if alike.any():
+            # Whole milliseconds, so that the compiled engine's running sums give the very same
+            # keys.
             return int(runtimes_ms[alike].sum() // alike.sum())
     return default_ms
 

@@ -36,9 +36,13 @@ def left_share(
     Shares are of the fleet's largest node; unknown CPU counts as none left.
     """
     cpu = nodes.cpu_milli[node] - request.cpu_milli
+    # An unknown capacity is a huge number less what was placed there; half of it tells it from any
+    # capacity that is known.
     if cpu > UNBOUND // 2:
         cpu = 0
     gpu = free_milli(nodes, node) - request.gpus * request.gpu_milli
+    # In this order and no other: the score is cut to a whole number, where the last bit of the sum
+    # decides who ties.
     return cpu / typical.largest_cpu_milli * 0.5 + gpu / typical.largest_gpu_milli * 0.5
 
 

@@ -92,6 +92,7 @@ def choose_node(
     score(code, request, nodes, among, typical, now, picked, scores)
     best = among[0]
     for node in among:
+        # Strictly higher: the first of equals wins, as in the published runs.
         if scores[node] > scores[best]:
             best = node
     return best

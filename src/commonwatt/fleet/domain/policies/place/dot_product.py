@@ -39,6 +39,7 @@ def score(
     """Write 100 × (1 - half the product), cut to a whole number, for the nodes `among`."""
     for node in among:
         product = _product(request, nodes, node, typical)
+        # -1 means "no room" to the packing engine, so no score may fall below nought.
         scores[node] = max(int(100.0 * (1.0 - product / 2.0)), 0)
 
 

@@ -60,18 +60,20 @@ def try_node(
         now: Fragmentation of the node as it is.
         picked: Room for the GPUs, shape (most GPUs on a node,).
     """
+    # A copy to try shares on: scoring must leave the node as it is.
     free = nodes.gpu_milli[node].copy()
     cpu, kind = nodes.cpu_milli[node] - request.cpu_milli, nodes.gpu_type[node]
     if request.gpus != 1 or request.gpu_milli == WHOLE:
         pick_tightest(request, free, picked)
         for i in range(request.gpus):
             free[picked[i]] -= request.gpu_milli
+        # The score is looked up among whole falls, so that no exponential of a float decides a tie.
         return count_up_to(typical.levels, now - fragmented(cpu, free, kind, typical))
-    return _best_gpu(request, free, cpu, kind, typical, now, picked)
+    return _score_of_best_gpu(request, free, cpu, kind, typical, now, picked)
 
 
 @njit(inner=True)
-def _best_gpu(
+def _score_of_best_gpu(
     request: PlacementRequest,
     free: I64,
     cpu: int,
@@ -82,7 +84,8 @@ def _best_gpu(
 ) -> int:
     best = -1
     for gpu in range(len(free)):
-        if free[gpu] >= request.gpu_milli and not _seen(free, gpu):
+        # GPUs with equal shares free score alike, so the first of them stands for all.
+        if free[gpu] >= request.gpu_milli and not _repeats_free_share(free, gpu):
             free[gpu] -= request.gpu_milli
             level = count_up_to(typical.levels, now - fragmented(cpu, free, kind, typical))
             free[gpu] += request.gpu_milli
@@ -92,9 +95,9 @@ def _best_gpu(
 
 
 @njit(inner=True)
-def _seen(free: I64, gpu: int) -> bool:
+def _repeats_free_share(free: I64, gpu: int) -> bool:
     """Return whether an earlier GPU has the same share free, and so the same score."""
-    found = False
+    repeats = False
     for before in range(gpu):
-        found |= free[before] == free[gpu]
-    return found
+        repeats |= free[before] == free[gpu]
+    return repeats

@@ -40,11 +40,11 @@ def score(
         if request.gpus > 0:
             used = typical.largest_gpu_milli - free_milli(nodes, node)
             in_use = 25 * used // typical.largest_gpu_milli
-            scores[node] = _company(request, nodes, node) + in_use
+            scores[node] = _kind_score(request, nodes, node) + in_use
 
 
 @njit(inner=True)
-def _company(request: PlacementRequest, nodes: FreeCapacity, node: int) -> int:
+def _kind_score(request: PlacementRequest, nodes: FreeCapacity, node: int) -> int:
     kinds = 0
     for kind in range(nodes.kinds.shape[1]):
         kinds += nodes.kinds[node, kind] > 0

@@ -27,17 +27,18 @@ def score(
 ) -> None:
     """Write the score of each node `among`; `picked` is overwritten."""
     for node in among:
-        scores[node] = _tier(request, nodes, node, picked) if request.gpus > 0 else 0
+        scores[node] = _tier_score(request, nodes, node, picked) if request.gpus > 0 else 0
 
 
 @njit(inner=True)
-def _tier(request: PlacementRequest, nodes: FreeCapacity, node: int, picked: I64) -> int:
+def _tier_score(request: PlacementRequest, nodes: FreeCapacity, node: int, picked: I64) -> int:
     """Return 50 to 100 on shared GPUs, 33 to 50 on a used node, else at most 33."""
     free = nodes.gpu_milli[node]
     idle = 0
     for gpu in range(len(free)):
         idle += free[gpu] == WHOLE
     if idle == nodes.gpus[node]:
+        # The artifact's formula as it stands, although beyond 16 GPUs on a node it turns around.
         return max(33 - idle, idle)
     pick_tightest(request, free, picked)
     opened, spare = 0, 0

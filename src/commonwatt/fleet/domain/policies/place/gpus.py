@@ -26,6 +26,8 @@ def pick_tightest(request: PlacementRequest, free: I64, picked: I64) -> None:
     if request.gpu_milli == WHOLE:
         pick_first(request, free, picked)
         return
+    # One pass per GPU, each past the last pick, rather than a sorted copy: gangs on a node are
+    # small.
     floor, after = request.gpu_milli, -1
     for count in range(request.gpus):
         best = _least_beyond(free, floor, after)
@@ -65,6 +67,8 @@ def pick_by_chance(request: PlacementRequest, free: I64, draw: float, picked: I6
     count = 0
     for gpu in range(len(free)):
         count += free[gpu] >= request.gpu_milli
+    # Counted first, chosen then: one draw serves any number of GPUs, so that a run uses as many
+    # draws whatever the state.
     left = int(draw * count)
     for gpu in range(len(free)):
         left -= free[gpu] >= request.gpu_milli

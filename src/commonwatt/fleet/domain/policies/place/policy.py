@@ -30,7 +30,7 @@ class PlacePolicy:
 class UserPlacePolicy(Protocol):
     """A user's own place policy in plain Python: any object with a name and `choose`.
 
-    `room(request, nodes)` tells which nodes have room. Both arguments are read only.
+    `nodes_with_room(request, nodes)` tells which nodes have room. Both arguments are read only.
     """
 
     name: str

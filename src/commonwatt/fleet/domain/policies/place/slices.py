@@ -33,17 +33,19 @@ def in_slices(workload: Workload, fleet: Fleet) -> Workload:
     booked = workload.gpu_milli
     for kind in fleet.gpu_types:
         if kind.slices > 0:
-            allowed = _allowed(workload, kind.name)
-            rounded = np.where(allowed, _rounded(workload.gpu_milli, kind.slices), 0)
+            allowed = _may_use_type(workload, kind.name)
+            rounded = np.where(allowed, _booked_milli(workload.gpu_milli, kind.slices), 0)
+            # Rounded from the share as it was asked for, type by type: rounding what is already
+            # rounded for another type would grow it twice.
             booked = np.maximum(booked, rounded)
     return replace(workload, gpu_milli=booked.astype(np.int32))
 
 
-def _rounded(share: I32, slices: int) -> I32:
+def _booked_milli(share: I32, slices: int) -> I32:
     taken = -(-share.astype(np.int64) * slices // 1000)
     return (1000 * taken // slices).astype(np.int32)
 
 
-def _allowed(workload: Workload, name: str) -> Bools:
-    bit = sum(1 << i for i, known in enumerate(workload.gpu_type_names) if known == name)
+def _may_use_type(workload: Workload, name: str) -> Bools:
+    bit = sum(1 << i for i, type_name in enumerate(workload.gpu_type_names) if type_name == name)
     return (workload.gpu_types == 0) | ((workload.gpu_types & bit) != 0)

@@ -53,7 +53,7 @@ class PlacementRequest(NamedTuple):
         memory_mib: Memory [MiB].
         gpus: Number of GPUs, all different; 0 for a CPU job.
         gpu_milli: Share of each of them [1/1000 GPU]; 1000 is a whole one.
-        klass: Row of `Nodes.eligible` that the job belongs to.
+        klass: Row of `FreeCapacity.eligible` that the job belongs to.
     """
 
     cpu_milli: int
@@ -71,6 +71,7 @@ def idle_nodes(fleet: Fleet, eligible: Bools) -> FreeCapacity:
     [[1000, 1000, 1000], [1000, 1000, 1000]]
     """
     gpus = fleet.gpus.astype(np.int64)
+    # At least one column, or a fleet of CPU nodes would give compiled loops an empty axis.
     width = max(int(gpus.max(initial=0)), 1)
     present = np.arange(width) < gpus[:, None]
     return FreeCapacity(
@@ -96,12 +97,13 @@ def eligibility(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
     """
     types = np.where(workload.gpus > 0, workload.gpu_types, 0)
     keys = np.stack([types, workload.sites, workload.tenant.astype(np.int64)], axis=1)
+    # Jobs fall into few classes; a row of nodes for each of a million jobs would not fit in memory.
     classes, klass = np.unique(keys, axis=0, return_inverse=True)
     type_names = tuple(kind.name for kind in fleet.gpu_types)
     site_names = tuple(site.name for site in fleet.sites)
     rows = [
-        _named(types, workload.gpu_type_names, type_names)[fleet.gpu_type]
-        & _named(sites, workload.site_names, site_names)[fleet.site]
+        _offered_by_mask(types, workload.gpu_type_names, type_names)[fleet.gpu_type]
+        & _offered_by_mask(sites, workload.site_names, site_names)[fleet.site]
         & ((fleet.tenant == SHARED) | (fleet.tenant == tenant))
         for types, sites, tenant in classes.tolist()
     ]
@@ -109,9 +111,11 @@ def eligibility(workload: Workload, fleet: Fleet) -> tuple[I64, Bools]:
     return klass.reshape(-1).astype(np.int64), eligible
 
 
-def _named(mask: int, asked: tuple[str, ...], offered: tuple[str, ...]) -> Bools:
-    wanted = {name for i, name in enumerate(asked) if mask >> i & 1}
-    return np.array([mask == 0 or name in wanted for name in offered], np.bool_)
+def _offered_by_mask(
+    mask: int, requested_names: tuple[str, ...], offered: tuple[str, ...]
+) -> Bools:
+    requested = {name for i, name in enumerate(requested_names) if mask >> i & 1}
+    return np.array([mask == 0 or name in requested for name in offered], np.bool_)
 
 
 def request_of(workload: Workload, job: int, klass: I64) -> PlacementRequest:
@@ -130,9 +134,12 @@ def nodes_with_room(request: PlacementRequest, nodes: FreeCapacity) -> Bools:
 
     >>> from commonwatt.fleet.domain.machines import uniform_fleet
     >>> nodes = idle_nodes(uniform_fleet(2, 3), np.array([[True, False]]))
-    >>> room(Request(0, 0, 3, 1000, 0), nodes), room(Request(0, 0, 4, 1000, 0), nodes)
-    (array([ True, False]), array([False, False]))
+    >>> nodes_with_room(PlacementRequest(0, 0, 3, 1000, 0), nodes)
+    array([ True, False])
+    >>> nodes_with_room(PlacementRequest(0, 0, 4, 1000, 0), nodes)
+    array([False, False])
     """
+    # At least 1: a share of 0 would count GPUs that the node does not have, which are 0, too.
     free = (nodes.gpu_milli >= max(request.gpu_milli, 1)).sum(axis=1)
     enough: npt.NDArray[np.bool_] = (
         (free >= request.gpus)
@@ -179,7 +186,7 @@ def free_milli(nodes: FreeCapacity, node: int) -> int:
 
 @njit(inner=True)
 def kind_of(request: PlacementRequest) -> int:
-    """Return the column of `Nodes.kinds` for `request`: 0 shares a GPU, k has k whole ones."""
+    """Return the column of `kinds` for `request`: 0 where it shares a GPU, k for k whole ones."""
     return request.gpus if request.gpu_milli == WHOLE else 0
 
 

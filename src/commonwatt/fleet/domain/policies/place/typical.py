@@ -64,11 +64,11 @@ def typical_demand(
     Requests are told apart by CPU, GPUs, share and GPU types, not by memory, as the
     published runs do; equally popular ones go by size, the larger first.
     """
-    kept = _popular(workload, popularity)
-    gpu_jobs = kept.filter(pl.col("gpus") > 0)
+    popular = _popular_requests(workload, popularity)
+    gpu_jobs = popular.filter(pl.col("gpus") > 0)
     steps = np.unique(gpu_jobs["cpu_milli"].to_numpy()).astype(np.int64)
     groups = gpu_jobs.select("gpu_milli", "gpus").unique().sort("gpu_milli", "gpus")
-    weight = int(kept["count"].sum())
+    weight = int(popular["count"].sum())
     return TypicalDemand(
         largest_cpu_milli=max(int(fleet.cpu_milli.max(initial=0)), 1),
         largest_gpu_milli=max(int(fleet.gpus.max(initial=0)), 1) * 1000,
@@ -76,47 +76,52 @@ def typical_demand(
         cpu_steps=steps,
         group_gpus=groups["gpus"].to_numpy().astype(np.int64),
         group_milli=groups["gpu_milli"].to_numpy().astype(np.int64),
-        weights=_weights(gpu_jobs, groups, steps, workload, fleet),
+        weights=_weights_by_type(gpu_jobs, groups, steps, workload, fleet),
         levels=score_levels(max(weight, 1)),
     )
 
 
-def _popular(workload: Workload, popularity: float) -> pl.DataFrame:
+def _popular_requests(workload: Workload, popularity: float) -> pl.DataFrame:
     columns = ("cpu_milli", "gpu_milli", "gpus", "gpu_types")
-    asked = pl.DataFrame({name: getattr(workload, name) for name in columns}).with_columns(
+    # A CPU job's share and types bind nothing, so they must not part equal requests.
+    requests = pl.DataFrame({name: getattr(workload, name) for name in columns}).with_columns(
         gpu_milli=pl.when(pl.col("gpus") > 0).then("gpu_milli").otherwise(0),
         gpu_types=pl.when(pl.col("gpus") > 0).then("gpu_types").otherwise(0),
     )
-    counted = asked.group_by(columns).agg(count=pl.len().cast(pl.Int64))
-    spelled = [_spelled(mask, workload.gpu_type_names) for mask in counted["gpu_types"].to_list()]
+    counted = requests.group_by(columns).agg(count=pl.len().cast(pl.Int64))
+    spelled = [_type_list(mask, workload.gpu_type_names) for mask in counted["gpu_types"].to_list()]
     ranked = counted.with_columns(spelled=pl.Series(spelled, dtype=pl.String)).sort(
         "count", "cpu_milli", "gpu_milli", "gpus", "spelled", descending=True
     )
     before = ranked["count"].cum_sum() - ranked["count"]
+    # The request that crosses the line still counts.
     return ranked.filter(before < popularity * len(workload))
 
 
-def _spelled(mask: int, names: tuple[str, ...]) -> str:
+def _type_list(mask: int, names: tuple[str, ...]) -> str:
     """Return the types of `mask` as the published lists spell them, which breaks ties."""
     return "|".join(sorted(name for i, name in enumerate(names) if mask >> i & 1))
 
 
-def _weights(
+def _weights_by_type(
     jobs: pl.DataFrame, groups: pl.DataFrame, steps: I64, workload: Workload, fleet: Fleet
 ) -> I64:
     table = np.zeros((len(fleet.gpu_types), len(steps) + 1, max(groups.height, 1)), np.int64)
     index = {pair: i for i, pair in enumerate(groups.rows())}
     for row in jobs.iter_rows(named=True):
+        # Index 0 is a node with less CPU than any typical GPU job asks for.
         step = steps.tolist().index(row["cpu_milli"]) + 1
         group = index[(row["gpu_milli"], row["gpus"])]
         for kind, gpu_type in enumerate(fleet.gpu_types):
-            if _will_do(row["gpu_types"], gpu_type.name, workload.gpu_type_names):
+            if _accepts_type(row["gpu_types"], gpu_type.name, workload.gpu_type_names):
                 table[kind, step:, group] += row["count"]
     return table
 
 
-def _will_do(mask: int, name: str, names: tuple[str, ...]) -> bool:
-    return mask == 0 or any(mask >> i & 1 and known == name for i, known in enumerate(names))
+def _accepts_type(mask: int, name: str, names: tuple[str, ...]) -> bool:
+    return mask == 0 or any(
+        mask >> i & 1 and requested == name for i, requested in enumerate(names)
+    )
 
 
 def score_levels(weight: int) -> I64:
@@ -131,6 +136,7 @@ def score_levels(weight: int) -> I64:
     [-4595, -40, 0, 41, 4596]
     """
     falls = [1000 * weight * math.log(score / (100 - score)) for score in range(1, 100)]
+    # Falls are whole numbers, so the least whole one that reaches a score stands for the sigmoid.
     return np.array([math.ceil(fall) for fall in falls], np.int64)
 
 
@@ -163,9 +169,12 @@ def fragmented(cpu_milli: int, free: I64, gpu_type: int, typical: TypicalDemand)
     if idle == 0:
         return 0
     step = count_up_to(typical.cpu_steps, cpu_milli)
+    # CPU jobs are part of the weight and of no group: to them all idle GPU stays lost.
     lost = idle * typical.weight
     share, usable, count = -1, 0, 0
     for group in range(len(typical.group_milli)):
+        # Groups stand in order of share, so that GPUs are counted once a share and not once a
+        # group.
         if typical.group_milli[group] != share:
             share, usable, count = typical.group_milli[group], 0, 0
             for gpu in range(len(free)):

@@ -17,9 +17,10 @@ from commonwatt.fleet.domain.policies.preempt.policy import PreemptPolicy
 def victims(plan: SchedulingPlan, job: int) -> list[int]:
     """Return the running jobs that are less urgent than `job`."""
     state = plan.state
-    own = plan.order.urgency(state, np.array([job]))[0]
+    job_urgency = plan.order.urgency(state, np.array([job]))[0]
     urgency = plan.order.urgency(state, state.running)
-    less = urgency > own
+    # Strictly less urgent: equals would go on displacing each other for ever.
+    less = urgency > job_urgency
     running, urgency = state.running[less], urgency[less]
     last = np.lexsort((-running, -state.started_ms[running], -urgency))
     return running[last].tolist()

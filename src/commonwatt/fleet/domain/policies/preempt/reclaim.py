@@ -19,6 +19,8 @@ def victims(plan: SchedulingPlan, job: int) -> list[int]:
     """Return the running jobs whose GPUs were borrowed and may be reclaimed for `job`."""
     state = plan.state
     quota = state.quota_milli
+    # A tenant may claim back what it is owed; a job beyond its quota borrows, and waits like
+    # others.
     if quota is None or not plan.within_quota(np.array([job]))[0]:
         return []
     used, demand = plan.used_milli(), state.workload.demand_milli()
@@ -26,6 +28,8 @@ def victims(plan: SchedulingPlan, job: int) -> list[int]:
     last = np.lexsort((-state.running, -state.started_ms[state.running]))
     for victim in state.running[last].tolist():
         tenant = state.workload.tenant[victim]
+        # The job that crosses the quota still goes, because half a gang cannot be stopped; a CPU
+        # job never does, because it frees no GPU.
         if used[tenant] > quota[tenant] and demand[victim] > 0:
             used[tenant] -= demand[victim]
             chosen.append(victim)
