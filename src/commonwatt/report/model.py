@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from commonwatt.catalogue.tables import TableSchema
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFact:
@@ -40,7 +42,15 @@ class ReportTable:
 class ReportFigure:
     """A chart, what it shows, and the table behind it.
 
-    `data` is shown, folded away, under the chart; it must be small enough to read.
+    Args:
+        name: Its anchor on the page.
+        title: Its heading.
+        caption: What it shows, and under which definition.
+        svg: The drawing.
+        data: Shown, folded away, under the chart; it must be small enough to read.
+        of: Its name among the report's origins.
+        table: What the catalogue says of the columns of `data`.
+        currency: The money of the run, where a column is in a country's own.
     """
 
     name: str
@@ -49,6 +59,8 @@ class ReportFigure:
     svg: str
     data: pl.DataFrame
     of: str = ""
+    table: TableSchema | None = None
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import jinja2
-import polars as pl
 
+from commonwatt.catalogue.measures import cell, heading
 from commonwatt.core.messages import translate
-from commonwatt.report.model import Report
+from commonwatt.report.model import Report, ReportFigure
 
 
 def render(report: Report) -> str:
@@ -24,9 +24,17 @@ def render(report: Report) -> str:
     def word(text: str) -> str:
         return translate(text, report.language)
 
+    def headings(figure: ReportFigure) -> list[str]:
+        return _headings(figure, report.language)
+
+    def cells(figure: ReportFigure) -> list[list[str]]:
+        return _cells(figure, report.language)
+
     page = environment.get_template("report.html")
     known = {one.name for one in report.origins}
-    return page.render(report=report, t=word, cells=_cells, known=known, anchor=anchor)
+    return page.render(
+        report=report, t=word, headings=headings, cells=cells, known=known, anchor=anchor
+    )
 
 
 def anchor(name: str) -> str:
@@ -38,8 +46,24 @@ def anchor(name: str) -> str:
     return "of-" + "_".join(name.split())
 
 
-def _cells(frame: pl.DataFrame) -> list[list[str]]:
-    return [[_cell(value) for value in row] for row in frame.iter_rows()]
+def _headings(figure: ReportFigure, language: str) -> list[str]:
+    if figure.table is None:
+        return figure.data.columns
+    columns = [figure.table.column(name) for name in figure.data.columns]
+    return [heading(column, language, currency=figure.currency) for column in columns]
+
+
+def _cells(figure: ReportFigure, language: str) -> list[list[str]]:
+    if figure.table is None:
+        return [[_cell(value) for value in row] for row in figure.data.iter_rows()]
+    columns = [figure.table.column(name) for name in figure.data.columns]
+    return [
+        [
+            cell(value, column, language, currency=figure.currency)
+            for value, column in zip(row, columns, strict=True)
+        ]
+        for row in figure.data.iter_rows()
+    ]
 
 
 def _cell(value: Any) -> str:

@@ -8,17 +8,28 @@ from typing import Any
 
 import polars as pl
 
+from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.measures import cell
+from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message, translate
-from commonwatt.report import ReportFact, ReportFigure, ReportSection, ReportTable
+from commonwatt.report import (
+    ReportFact,
+    ReportFigure,
+    ReportSection,
+    ReportTable,
+    fact,
+    shown_table,
+)
 from commonwatt.runs import StageStore
 from commonwatt.siting.engines.cost.chance import summary
 from commonwatt.study.break_even import BreakEvenPoint, break_even_points
 from commonwatt.study.charts import trade_off_chart
+from commonwatt.study.measures import ALTERNATIVES, ALTERNATIVES_BREAK_EVEN
 from commonwatt.study.mix import SiteMix, mix_of
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.result import BaseCase, compute_base_case
 from commonwatt.study.stages.fleet import metrics_of
-from commonwatt.study.stages.funding import money_text, need_of, planned_debt, with_running
+from commonwatt.study.stages.funding import need_of, planned_debt, with_running
 from commonwatt.study.stages.sites import input_text, number_text, owner_label
 
 DRAWS = 20_000
@@ -160,11 +171,11 @@ def _crossing_row(one: BreakEvenPoint, programme: Programme) -> Row:
 
 def comparison_tables(comparison: Comparison) -> dict[str, pl.DataFrame]:
     """Return the tables of the alternatives."""
+    # Nobody borrows in some programmes: the columns of debt are then there, and empty.
+    empty = dict.fromkeys(_DEBT_FIGURES)
     return {
-        "alternatives": pl.DataFrame(comparison.rows, infer_schema_length=None),
-        "alternatives_break_even": pl.DataFrame(
-            comparison.break_even_rows, infer_schema_length=None
-        ),
+        ALTERNATIVES.name: ALTERNATIVES.from_rows(empty | row for row in comparison.rows),
+        ALTERNATIVES_BREAK_EVEN.name: ALTERNATIVES_BREAK_EVEN.from_rows(comparison.break_even_rows),
     }
 
 
@@ -204,12 +215,14 @@ def comparison_section(
                     "Each panel is one criterion on its own scale; shorter is better in all "
                     "but utilisation.", language,
                 ),
-                svg=trade_off_chart(rows, language),
+                svg=trade_off_chart(rows, language, currency=currency),
                 data=pl.DataFrame(rows, infer_schema_length=None).drop("name"),
                 of="table.alternatives",
+                table=ALTERNATIVES,
+                currency=currency,
             )
         ],
-        tables=[_shown(rows, currency, language), _breaks_shown(breaks, language)],
+        tables=[_side_by_side(rows, currency, language), _break_evens(breaks, language)],
         notes=[_note(language)],
     )  # fmt: skip
 
@@ -275,109 +288,70 @@ def break_even_sentence(breaks: list[Row], language: str) -> str:
 
 
 def _fact(row: Row, language: str) -> ReportFact:
-    low, high = row["cost_p5_usd_per_gpu_hour"], row["cost_p95_usd_per_gpu_hour"]
-    note = Message("90 % interval {low} to {high}", {"low": f"{low:.2f}", "high": f"{high:.2f}"})
-    return ReportFact(
-        label=row["alternative"],
-        value=f"USD {row['cost_usd_per_gpu_hour']:.2f}",
-        note=note.translate(language),
+    bounds = [
+        cell(row[name], ALTERNATIVES.column(name), language)
+        for name in ("cost_p5_usd_per_gpu_hour", "cost_p95_usd_per_gpu_hour")
+    ]
+    return fact(
+        GPU_HOUR_COST,
+        row["cost_usd_per_gpu_hour"],
+        language,
+        subject=row["alternative"],
+        note=BAND_90.note_of(*bounds),
         of=f"alternative.{row['name']}.cost_usd_per_gpu_hour",
     )
 
 
-_HEADINGS = (
-    Message("Alternative"),
-    Message("USD per GPU-hour"),
-    Message("Utilisation"),
-    Message("Mean wait [h]"),
-    Message("Round trip [ms]"),
-    Message("Carbon [g per GPU-hour]"),
-    Message("Capital [USD mn]"),
-    Message("Running cost [USD mn a year]"),
+_FIGURES = (
+    "cost_usd_per_gpu_hour",
+    "utilisation_share",
+    "mean_queue_delay_h",
+    "mean_rtt_ms",
+    "carbon_g_per_gpu_hour",
+    "capital_usd_mn",
+    "running_usd_mn_a_year",
 )
-_DEBT_HEADINGS = (
-    Message("Borrowing"),
-    Message("Debt [% of GDP]"),
-    Message("Debt if running cost is borrowed, too [% of GDP]"),
-)
+_DEBT_FIGURES = ("borrowing_bn", "debt_gdp_share", "debt_running_borrowed_gdp_share")
 
 
-def _shown(rows: list[Row], currency: str, language: str) -> ReportTable:
-    borrowed = "borrowing_bn" in rows[0]
-    headings = [*_HEADINGS, *(_DEBT_HEADINGS if borrowed else ())]
-    return ReportTable(
-        title=translate("Side by side", language),
-        headings=[heading.translate(language) for heading in headings],
-        rows=[_cells(row) + (_debt_cells(row, currency) if borrowed else []) for row in rows],
-        of="table.alternatives",
-        cells_of=[_cells_of(row["name"], len(headings)) for row in rows],
+def _side_by_side(rows: list[Row], currency: str, language: str) -> ReportTable:
+    shown = (*_FIGURES, *(_DEBT_FIGURES if "borrowing_bn" in rows[0] else ()))
+    return shown_table(
+        ALTERNATIVES,
+        rows,
+        language,
+        title=Message("Side by side"),
+        columns=("alternative", *shown),
+        cells_of={name: [f"alternative.{row['name']}.{name}" for row in rows] for name in shown},
+        currency=currency,
     )
 
 
-def _cells_of(name: str, width: int) -> list[str]:
-    known = [
-        "cost_usd_per_gpu_hour", "utilisation_share", "mean_queue_delay_h", "mean_rtt_ms",
-        "carbon_g_per_gpu_hour", "capital_usd_mn", "running_usd_mn_a_year", "borrowing_bn",
-        "debt_gdp_share", "debt_running_borrowed_gdp_share",
-    ]  # fmt: skip
-    return ["", *(f"alternative.{name}.{figure}" for figure in known)][:width]
-
-
-def _cells(row: Row) -> list[str]:
-    rtt = row["mean_rtt_ms"]
-    return [
-        row["alternative"],
-        f"{row['cost_usd_per_gpu_hour']:.2f}",
-        f"{row['utilisation_share']:.1%}",
-        f"{row['mean_queue_delay_h']:.2f}",
-        "–" if rtt is None else f"{rtt:.1f}",
-        f"{row['carbon_g_per_gpu_hour']:,.0f}",
-        f"{row['capital_usd_mn']:,.1f}",
-        f"{row['running_usd_mn_a_year']:,.1f}",
+def _break_evens(rows: list[Row], language: str) -> ReportTable:
+    nearest = [
+        row
+        | {"input": input_text(row["input"], language), "site": translate(row["site"], language)}
+        for row in rows[:MOST_ROWS_SHOWN]
     ]
-
-
-def _debt_cells(row: Row, currency: str) -> list[str]:
-    return [
-        f"{currency} {money_text(row['borrowing_bn'])}",
-        f"{row['debt_gdp_share']:.2%}",
-        f"{row['debt_running_borrowed_gdp_share']:.2%}",
-    ]
-
-
-def _breaks_shown(breaks: list[Row], language: str) -> ReportTable:
-    headings = [
-        Message("Input"),
-        Message("Site"),
-        Message("Unit"),
-        Message("Median"),
-        Message("Range, 5th to 95th percentile"),
-        Message("The answer changes at"),
-        Message("Change"),
-        Message("Within its range"),
-    ]
-    return ReportTable(
-        title=translate("What would change the answer", language),
-        headings=[heading.translate(language) for heading in headings],
-        rows=[_break_cells(row, language) for row in breaks[:MOST_ROWS_SHOWN]],
-        of="table.alternatives_break_even",
-        note=Message(
-            "The {shown} nearest of {all} inputs; the whole list is the table "
-            "alternatives_break_even.",
-            {"shown": str(min(MOST_ROWS_SHOWN, len(breaks))), "all": str(len(breaks))},
-        ).translate(language),
+    note = Message(
+        "The {shown} nearest of {all} inputs; the whole list is the table alternatives_break_even.",
+        {"shown": str(len(nearest)), "all": str(len(rows))},
     )
-
-
-def _break_cells(row: Row, language: str) -> list[str]:
-    flips = row["flips_at"]
-    return [
-        input_text(row["input"], language),
-        translate(row["site"], language),
-        row["unit"],
-        number_text(row["median"]),
-        f"{number_text(row['p5'])} – {number_text(row['p95'])}",
-        "–" if flips is None else number_text(flips),
-        "–" if row["change_share"] is None else f"{row['change_share']:+.0%}",
-        translate("yes" if row["within_range"] else "no", language),
-    ]
+    return shown_table(
+        ALTERNATIVES_BREAK_EVEN,
+        nearest,
+        language,
+        title=Message("What would change the answer"),
+        columns=(
+            "input",
+            "site",
+            "unit",
+            "median",
+            "p5",
+            "p95",
+            "flips_at",
+            "change_share",
+            "within_range",
+        ),
+        note=note,
+    )

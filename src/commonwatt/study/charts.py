@@ -7,39 +7,57 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from commonwatt.core.messages import Message, translate
+from commonwatt.catalogue.measures import heading, shown_value, written
+from commonwatt.catalogue.shared import GPU_HOUR_COST
+from commonwatt.core.messages import translate
 from commonwatt.report.theme import PALETTE, svg
+from commonwatt.study.measures import ALTERNATIVES
 
 Rows = list[dict[str, Any]]
 PANELS = (
-    ("cost_usd_per_gpu_hour", Message("USD per GPU-hour"), 1.0),
-    ("utilisation_share", Message("Utilisation [%]"), 100.0),
-    ("mean_queue_delay_h", Message("Mean wait [h]"), 1.0),
-    ("mean_rtt_ms", Message("Round trip [ms]"), 1.0),
-    ("carbon_g_per_gpu_hour", Message("Carbon [g per GPU-hour]"), 1.0),
-    ("borrowing_bn", Message("Borrowing [bn]"), 1.0),
-    ("running_usd_mn_a_year", Message("Running cost [USD mn a year]"), 1.0),
-    ("debt_running_borrowed_gdp_share", Message("Debt, all borrowed [% of GDP]"), 100.0),
+    "cost_usd_per_gpu_hour",
+    "utilisation_share",
+    "mean_queue_delay_h",
+    "mean_rtt_ms",
+    "carbon_g_per_gpu_hour",
+    "borrowing_bn",
+    "running_usd_mn_a_year",
+    "debt_running_borrowed_gdp_share",
 )
 PANEL_WIDTH = 215
 
 
-def trade_off_chart(rows: Rows, language: str = "en") -> str:
-    """Return the alternatives in one small panel for each criterion."""
-    known = [one for one in PANELS if all(row.get(one[0]) is not None for row in rows)]
-    panels = [
-        _panel(rows, name, title.translate(language), factor) for name, title, factor in known
-    ]
+def trade_off_chart(rows: Rows, language: str = "en", *, currency: str = "") -> str:
+    """Return the alternatives in one small panel for each criterion.
+
+    Args:
+        rows: Their figures, labels in the reader's language.
+        language: The reader's language.
+        currency: The money that is borrowed; empty where nobody borrows.
+    """
+    known = [name for name in PANELS if all(row.get(name) is not None for row in rows)]
+    panels = [_panel(rows, name, language, currency) for name in known]
     lines: list[Any] = [alt.hconcat(*panels[i : i + 2]) for i in range(0, len(panels), 2)]
-    said = "; ".join(f"{row['alternative']} {row['cost_usd_per_gpu_hour']:.2f}" for row in rows)
-    head = translate("Trade-offs of the alternatives; USD per GPU-hour:", language)
-    return svg(alt.vconcat(*lines), description=f"{head} {said}")
-
-
-def _panel(rows: Rows, name: str, title: str, factor: float) -> Any:
-    frame = pl.DataFrame(
-        [{"alternative": row["alternative"], "value": factor * row[name]} for row in rows]
+    costs = "; ".join(
+        f"{row['alternative']} {written(row['cost_usd_per_gpu_hour'], GPU_HOUR_COST, language)}"
+        for row in rows
     )
+    head = translate("Trade-offs of the alternatives:", language)
+    return svg(alt.vconcat(*lines), description=f"{head} {costs}")
+
+
+def _panel(rows: Rows, name: str, language: str, currency: str) -> Any:
+    column = ALTERNATIVES.column(name)
+    frame = pl.DataFrame(
+        [
+            {
+                "alternative": row["alternative"],
+                "value": shown_value(row[name], column, currency=currency),
+            }
+            for row in rows
+        ]
+    )
+    title = heading(column, language, currency=currency)
     narrow = name == "debt_running_borrowed_gdp_share"  # the debt is large, the difference small
     x = alt.X("value:Q", title=title, scale=alt.Scale(zero=not narrow))
     y = alt.Y("alternative:N", sort=None, title=None)

@@ -6,8 +6,10 @@ the capital that is borrowed; those of a wing stand beside that wing's domain.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
+from commonwatt.catalogue.errors import CatalogueError
 from commonwatt.catalogue.measures import (
     CHANGE,
     FLAG,
@@ -20,6 +22,7 @@ from commonwatt.catalogue.measures import (
 )
 from commonwatt.catalogue.shared import (
     CONFIDENCE,
+    FISCAL_YEAR,
     GPU_HOUR_COST,
     GPU_HOUR_COST_P5,
     GPU_HOUR_COST_P95,
@@ -40,6 +43,9 @@ from commonwatt.catalogue.shared import (
 )
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.core.messages import Message
+
+if TYPE_CHECKING:
+    import polars as pl
 
 ALTERNATIVE: Final = Measure(
     "alternative", Message("Alternative"), "", Message("Another way to build the programme"), TEXT
@@ -102,6 +108,71 @@ DEBT_RUNNING_BORROWED: Final = Measure(
     "share of GDP",
     Message("Debt over GDP if every year's running cost after building is borrowed as well"),
     SHARE.with_digits(2).shown_in("% of GDP"),
+)
+NEED: Final = Measure(
+    "capital_need",
+    Message("Capital need"),
+    "{currency} bn",
+    Message("Capital that is spent in the year, all of it borrowed"),
+    MONEY,
+)
+DEBT_WITH: Final = Measure(
+    "debt_with",
+    Message("Debt with the programme"),
+    "{currency} bn",
+    Message("Gross debt at the year's end on the planned path, the need borrowed as it is spent"),
+    MONEY.with_digits(1),
+)
+DEBT_WITHOUT: Final = Measure(
+    "debt_without",
+    Message("Debt without the programme"),
+    "{currency} bn",
+    Message("Gross debt at the year's end on the planned path"),
+    MONEY.with_digits(1),
+)
+DEBT_GDP_WITH: Final = Measure(
+    "debt_gdp_with",
+    Message("Debt over GDP with the programme"),
+    "share of GDP",
+    Message("Gross debt with the programme over that year's GDP"),
+    SHARE.with_digits(2).shown_in("% of GDP"),
+    "debt_with / gdp",
+)
+DEBT_GDP_WITHOUT: Final = Measure(
+    "debt_gdp_without",
+    Message("Debt over GDP without the programme"),
+    "share of GDP",
+    Message("Gross debt without the programme over that year's GDP"),
+    SHARE.with_digits(2).shown_in("% of GDP"),
+    "debt_without / gdp",
+)
+DEBT_GDP_WITH_MEDIAN: Final = Measure(
+    "debt_gdp_with_median",
+    Message("Debt over GDP with the programme, median of the paths"),
+    "share of GDP",
+    Message("Median of debt over GDP over the stochastic paths, the need borrowed"),
+    SHARE.with_digits(2).shown_in("% of GDP"),
+)
+DEBT_GDP_WITHOUT_MEDIAN: Final = Measure(
+    "debt_gdp_without_median",
+    Message("Debt over GDP without the programme, median of the paths"),
+    "share of GDP",
+    Message("Median of debt over GDP over the same stochastic paths, nothing borrowed on top"),
+    SHARE.with_digits(2).shown_in("% of GDP"),
+)
+CEILING_CHANCE_WITH: Final = Measure(
+    "debt_over_ceiling_chance_with",
+    Message("Chance of debt over its ceiling, with the programme"),
+    "share",
+    Message("Share of the stochastic paths whose debt is over its ceiling in the last year"),
+    SHARE,
+)
+CEILING_CHANCE_WITHOUT: Final = Measure(
+    "debt_over_ceiling_chance_without",
+    Message("Chance of debt over its ceiling, without the programme"),
+    "share",
+    Message("The same share of the paths on which nothing is borrowed on top"),
+    SHARE,
 )
 FLIPS_AT: Final = Measure(
     "flips_at",
@@ -210,6 +281,18 @@ FUNDING_CAPITAL: Final = TableSchema(
         TableColumn.of(RUNNING_COST, "running_usd_mn_a_year"),
     ),
 )
+FUNDING_YEARS: Final = TableSchema(
+    "funding_years",
+    "The capital need and the debt with and without it, year by year of the planned path.",
+    (
+        TableColumn.of(FISCAL_YEAR),
+        TableColumn.of(NEED, "need_{currency}_bn"),
+        TableColumn.of(DEBT_WITHOUT, "debt_without_{currency}_bn"),
+        TableColumn.of(DEBT_WITH, "debt_with_{currency}_bn"),
+        TableColumn.of(DEBT_GDP_WITHOUT, "debt_without_gdp_share"),
+        TableColumn.of(DEBT_GDP_WITH, "debt_with_gdp_share"),
+    ),
+)
 FLEET_LOAD: Final = TableSchema(
     "fleet_load",
     "GPUs that each tenant held, hour by hour of the first week.",
@@ -219,3 +302,46 @@ FLEET_LOAD: Final = TableSchema(
         TableColumn.of(HELD_GPUS),
     ),
 )
+
+TABLES: Final[Mapping[str, TableSchema]] = {
+    table.name: table
+    for table in (
+        ALTERNATIVES,
+        ALTERNATIVES_BREAK_EVEN,
+        FLEET_LOAD,
+        FUNDING_CAPITAL,
+        FUNDING_YEARS,
+        WHAT_IF,
+    )
+}
+# Tables of the wings, whose columns are checked once the wings have declared them.
+AWAITED: Final = frozenset({
+    "clinic_evidence", "clinic_funnel", "clinic_over_time", "clinic_subgroups", "clinic_voices",
+    "cost_cells", "cost_parts", "cost_sites", "cost_tornado",
+    "fleet_jobs", "fleet_policies", "fleet_queue", "fleet_sites", "fleet_tenants", "fleet_use",
+    "funding_fan_with", "funding_fan_without",
+    "place_classes", "place_hourly", "place_sites",
+    "sandbox_attacks",
+})  # fmt: skip
+
+
+def checked_table(name: str, frame: pl.DataFrame, currency: str = "") -> pl.DataFrame:
+    """Return a table of a study where its columns are those declared, and refuse any other.
+
+    Args:
+        name: The table's name in the run.
+        frame: Its rows.
+        currency: The money of the study's country; empty where nobody borrows.
+
+    Raises:
+        CatalogueError: Nobody declared such a table, or its columns differ: a bug.
+    """
+    if name in AWAITED:
+        return frame
+    if name not in TABLES:
+        raise CatalogueError(
+            name,
+            found=Message("a table that nobody declared"),
+            wanted=Message("one of {names}", {"names": ", ".join(TABLES)}),
+        )
+    return TABLES[name].in_currency(currency).checked(frame)

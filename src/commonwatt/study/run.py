@@ -24,6 +24,7 @@ from commonwatt.study.alternatives import (
 from commonwatt.study.annexes import Annex, annexes
 from commonwatt.study.figures import figure_origins, figures_of
 from commonwatt.study.labels import localise, localise_table
+from commonwatt.study.measures import checked_table
 from commonwatt.study.origins import FigureNode
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.result import StudyResult, compute_study, study_facts, study_tables
@@ -163,6 +164,12 @@ class _StudyReport:
     what_if: list[dict[str, Any]]
     annexes: list[Annex]
 
+    @property
+    def currency(self) -> str:
+        """The money that is borrowed; empty where nobody borrows."""
+        funding = self.findings.result.funding
+        return funding.data["currency"] if funding is not None else ""
+
     def tables(self) -> dict[str, pl.DataFrame]:
         tables = self.findings.tables()
         for side in self.annexes:
@@ -216,17 +223,15 @@ def _sections(whole: _StudyReport) -> list[ReportSection]:
 def _contest_section(
     whole: _StudyReport, found: Comparison, words: dict[str, str]
 ) -> ReportSection:
-    paid = whole.findings.result.funding
     rows, breaks = localise(found.rows, words), localise(found.break_even_rows, words)
-    currency = paid.data["currency"] if paid is not None else ""
-    return comparison_section(found, rows, breaks, currency, whole.language)
+    return comparison_section(found, rows, breaks, whole.currency, whole.language)
 
 
 def _kept(store: RunStore, whole: _StudyReport, began: float) -> Run:
     draft, tables = store.draft(whole.recipe), whole.tables()
     try:
         for name, table in tables.items():
-            draft.add_table(name, table)
+            draft.add_table(name, checked_table(name, table, whole.currency))
         figures = whole.figures(tables)
         draft.add_text(REPORT, render(whole.report(figures)))
         measured = {"cpu_s": time.process_time() - began}

@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from commonwatt.core.messages import Message, translate
-from commonwatt.report import ReportSection, ReportTable
+from commonwatt.report import ReportSection, shown_table
+from commonwatt.study.measures import WHAT_IF
 
 Row = dict[str, Any]
 
@@ -52,12 +53,11 @@ def _shown(value: Any) -> str:
 
 def what_if_table(rows: list[Row]) -> dict[str, pl.DataFrame]:
     """Return the table of a what-if."""
-    return {"what_if": pl.DataFrame(rows, infer_schema_length=None)}
+    return {WHAT_IF.name: WHAT_IF.from_rows(rows)}
 
 
 def what_if_section(changes: list[str], rows: list[Row], language: str) -> ReportSection:
     """Return the report's section on what the changes did."""
-    headings = [Message("Figure"), Message("Before"), Message("After"), Message("Change")]
     moved = [row for row in rows if row["changed"]]
     lede = Message(
         "With {changes}: {count} of {all} figures change.",
@@ -68,14 +68,13 @@ def what_if_section(changes: list[str], rows: list[Row], language: str) -> Repor
         title=translate("What if", language),
         lede=lede.translate(language),
         tables=[
-            ReportTable(
-                title=translate("Before and after", language),
-                headings=[heading.translate(language) for heading in headings],
-                rows=[
-                    [row["figure"], row["before"], row["after"], change_text(row)] for row in moved
-                ],
-                note=translate("Figures that stay as they were are left out.", language),
-                of="table.what_if",
+            shown_table(
+                WHAT_IF,
+                moved,
+                language,
+                title=Message("Before and after"),
+                columns=("figure", "before", "after", "change_share"),
+                note=Message("Figures that stay as they were are left out."),
             )
         ],
     )

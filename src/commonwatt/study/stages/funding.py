@@ -6,14 +6,32 @@ from typing import Any
 
 import polars as pl
 
+from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.measures import cell, written
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.report import ReportFact, ReportFigure, ReportSection, ReportTable
+from commonwatt.report import (
+    ReportFact,
+    ReportFigure,
+    ReportSection,
+    ReportTable,
+    fact,
+    shown_table,
+)
 from commonwatt.runs import StageResult
 from commonwatt.siting.domain.cost_inputs import PLACE
 from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part
 from commonwatt.siting.usecases.cost import capital_usd_per_gpu
+from commonwatt.study.measures import (
+    CEILING_CHANCE_WITH,
+    CEILING_CHANCE_WITHOUT,
+    DEBT_GDP_WITH_MEDIAN,
+    DEBT_GDP_WITHOUT_MEDIAN,
+    FUNDING_CAPITAL,
+    FUNDING_YEARS,
+    NEED,
+)
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.sites import CostedSite
 from commonwatt.treasury.engines.finance.construction import s_curve
@@ -130,9 +148,10 @@ def with_running(
 
 def funding_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     """Return the tables of the funding joint."""
+    years = FUNDING_YEARS.in_currency(answer["currency"])
     return {
-        "funding_capital": pl.DataFrame(answer["capital"], infer_schema_length=None),
-        "funding_years": pl.DataFrame(answer["years"]),
+        FUNDING_CAPITAL.name: FUNDING_CAPITAL.from_rows(answer["capital"]),
+        FUNDING_YEARS.name: years.from_rows(answer["years"]),
         "funding_fan_with": pl.DataFrame(answer["fan_with"]),
         "funding_fan_without": pl.DataFrame(answer["fan_without"]),
     }
@@ -146,7 +165,7 @@ def funding_section(answer: Answer, language: str) -> ReportSection:
         lede=_lede(answer, language),
         facts=_facts(answer, language),
         figures=[_path(answer, language)],
-        tables=[_capital_shown(answer, language), _years_shown(answer, language)],
+        tables=[_capital_by_site(answer, language), _year_by_year(answer, language)],
         notes=[
             Message(
                 "Debt is gross, on the {basis} basis, over GDP of the vintage {vintage}. The "
@@ -180,27 +199,30 @@ def _lede(answer: Answer, language: str) -> str:
 
 
 def _facts(answer: Answer, language: str) -> list[ReportFact]:
-    last, fans = _last(answer), (answer["fan_with"][-1], answer["fan_without"][-1])
-    band = Message(
-        "80 % band {low} to {high} %",
-        {"low": f"{100 * fans[0]['q10']:.1f}", "high": f"{100 * fans[0]['q90']:.1f}"},
-    )
-    year = {"year": last["fiscal_year"]}
+    last_year = _last(answer)["fiscal_year"]
+    with_it, without_it = answer["fan_with"][-1], answer["fan_without"][-1]
+    bounds = [cell(with_it[name], DEBT_GDP_WITH_MEDIAN, language) for name in BAND_90.columns]
     return [
-        ReportFact(
-            label=Message("Capital need").translate(language),
-            value=f"{answer['currency']} {money_text(answer['total_bn'])}",
+        fact(
+            NEED,
+            answer["total_bn"],
+            language,
             of="funding.capital_bn",
+            currency=answer["currency"],
         ),
-        ReportFact(
-            label=Message("Debt over GDP in {year}, median with it", year).translate(language),
-            value=f"{100 * fans[0]['q50']:.2f} %",
-            note=band.translate(language),
+        fact(
+            DEBT_GDP_WITH_MEDIAN,
+            with_it["q50"],
+            language,
+            subject=last_year,
+            note=BAND_90.note_of(*bounds),
             of="funding.fan_with_gdp_share",
         ),
-        ReportFact(
-            label=Message("The same without it", {}).translate(language),
-            value=f"{100 * fans[1]['q50']:.2f} %",
+        fact(
+            DEBT_GDP_WITHOUT_MEDIAN,
+            without_it["q50"],
+            language,
+            subject=last_year,
             of="funding.fan_without_gdp_share",
         ),
         *_ceiling_fact(answer, language),
@@ -213,13 +235,14 @@ def _ceiling_fact(answer: Answer, language: str) -> list[ReportFact]:
     shares = [row.get("debt_over_ceiling_probability") for row in chances]
     if None in shares:
         return []
-    said = [f"{100 * share:.1f} %" for share in shares if share is not None]
-    year = {"year": _last(answer)["fiscal_year"]}
+    without_it = written(shares[1], CEILING_CHANCE_WITHOUT, language)
     return [
-        ReportFact(
-            label=Message("Chance of debt over its ceiling in {year}", year).translate(language),
-            value=said[0],
-            note=Message("{share} without it", {"share": said[1]}).translate(language),
+        fact(
+            CEILING_CHANCE_WITH,
+            shares[0],
+            language,
+            subject=_last(answer)["fiscal_year"],
+            note=Message("{share} without it", {"share": without_it}),
             of="funding.ceiling_probability",
         )
     ]
@@ -238,7 +261,7 @@ def _path(answer: Answer, language: str) -> ReportFigure:
     return ReportFigure(
         name="funding-path",
         title=Message("Debt with and without the programme").translate(language),
-        caption=Message("Medians of the fans, and the 80 % band with the programme.").translate(
+        caption=Message("Medians of the fans, and the 90 % interval with the programme.").translate(
             language
         ),
         svg=need_chart(answer, language),
@@ -247,60 +270,31 @@ def _path(answer: Answer, language: str) -> ReportFigure:
     )
 
 
-def _capital_shown(answer: Answer, language: str) -> ReportTable:
-    headings = [
-        Message("Site"),
-        Message("GPUs"),
-        Message("USD per GPU, servers, shell and land"),
-        Message("Capital [USD mn]"),
-        Message("Running cost [USD mn a year]"),
-    ]
-    rows = [
-        [
-            row["site"],
-            f"{row['gpus']:,.0f}",
-            f"{row['capital_usd_per_gpu']:,.0f}",
-            f"{row['capital_usd_mn']:,.1f}",
-            f"{row['running_usd_mn_a_year']:,.1f}",
-        ]
-        for row in answer["capital"]
-    ]
-    return ReportTable(
-        title=Message("Capital by site").translate(language),
-        headings=[heading.translate(language) for heading in headings],
-        rows=rows,
-        of="table.funding_capital",
-        cells_of=[
-            ["", "", "", f"funding.{row['name']}.capital_usd_mn", ""] for row in answer["capital"]
-        ],
-        note=Message("At the median of every cell of the cost library.").translate(language),
+def _capital_by_site(answer: Answer, language: str) -> ReportTable:
+    return shown_table(
+        FUNDING_CAPITAL,
+        answer["capital"],
+        language,
+        title=Message("Capital by site"),
+        columns=(
+            "site",
+            "gpus",
+            "capital_usd_per_gpu",
+            "capital_usd_mn",
+            "running_usd_mn_a_year",
+        ),
+        cells_of={
+            "capital_usd_mn": [f"funding.{row['name']}.capital_usd_mn" for row in answer["capital"]]
+        },
+        note=Message("At the median of every cell of the cost library."),
     )
 
 
-def _years_shown(answer: Answer, language: str) -> ReportTable:
-    unit = f"{answer['currency'].lower()}_bn"
-    headings = [
-        Message("Fiscal year"),
-        Message("Need [bn]"),
-        Message("Debt without [bn]"),
-        Message("Debt with [bn]"),
-        Message("Without [% of GDP]"),
-        Message("With [% of GDP]"),
-    ]
-    rows = [
-        [
-            row["fiscal_year"],
-            f"{row[f'need_{unit}']:,.2f}",
-            f"{row[f'debt_without_{unit}']:,.1f}",
-            f"{row[f'debt_with_{unit}']:,.1f}",
-            f"{100 * row['debt_without_gdp_share']:.2f}",
-            f"{100 * row['debt_with_gdp_share']:.2f}",
-        ]
-        for row in answer["years"]
-    ]
-    return ReportTable(
-        title=Message("Year by year").translate(language),
-        headings=[heading.translate(language) for heading in headings],
-        rows=rows,
-        of="table.funding_years",
+def _year_by_year(answer: Answer, language: str) -> ReportTable:
+    return shown_table(
+        FUNDING_YEARS.in_currency(answer["currency"]),
+        answer["years"],
+        language,
+        title=Message("Year by year"),
+        currency=answer["currency"],
     )
