@@ -1,0 +1,81 @@
+"""A study writes no table that differs from its declaration."""
+
+import polars as pl
+import pytest
+
+from commonwatt.catalogue.errors import CatalogueError
+from commonwatt.catalogue.measures import heading
+from commonwatt.report import Report, ReportFigure, ReportSection, ReportTable, render
+from commonwatt.study.charts import trade_off_chart
+from commonwatt.study.measures import (
+    ALTERNATIVES,
+    AWAITED,
+    FUNDING_YEARS,
+    TABLES,
+    WHAT_IF,
+    checked_table,
+)
+from commonwatt.study.what_if import compared_facts, what_if_section, what_if_table
+
+ROWS = compared_facts({"a": 2.0, "b": "x", "c": None}, {"a": 3.0, "b": "x", "c": None})
+
+
+def test_a_table_as_declared_is_written():
+    frame = what_if_table(ROWS)["what_if"]
+    assert checked_table("what_if", frame).equals(frame)
+
+
+@pytest.mark.parametrize("name", ["what_if", "unheard_of"])
+def test_a_table_that_differs_or_that_nobody_declared_is_not_written(name):
+    with pytest.raises(CatalogueError, match=name):
+        checked_table(name, what_if_table(ROWS)["what_if"].drop("changed"))
+
+
+def test_a_table_is_either_declared_or_awaited():
+    assert not AWAITED & set(TABLES)
+
+
+def test_a_table_in_a_country_s_money_is_checked_with_its_currency():
+    names = [column.name for column in FUNDING_YEARS.in_currency("HKD").columns]
+    assert "need_hkd_bn" in names
+    frame = pl.DataFrame({name: ["2030-31"] if name == "fiscal_year" else [1.0] for name in names})
+    assert checked_table("funding_years", frame, "HKD").columns == names
+    with pytest.raises(CatalogueError):
+        checked_table("funding_years", frame, "EUR")
+
+
+def test_the_section_of_a_what_if_shows_what_moved():
+    section = what_if_section(["x=+50%"], ROWS, "en")
+    (table,) = section.tables
+    assert table.headings == [
+        heading(WHAT_IF.column(name)) for name in ("figure", "before", "after", "change_share")
+    ]
+    assert table.rows == [["a", "2", "3", "+50.0"]]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_a_chart_of_the_report_names_units_as_the_tables_do(language):
+    rows = [
+        {"alternative": name, "name": name}
+        | dict.fromkeys((column.name for column in ALTERNATIVES.columns[3:]), 1.0)
+        for name in ("one", "other")
+    ]
+    drawn = trade_off_chart(rows, language, currency="HKD")
+    assert heading(ALTERNATIVES.column("borrowing_bn"), language, currency="HKD") in drawn
+    assert heading(ALTERNATIVES.column("mean_queue_delay_h"), language) in drawn
+
+
+def test_the_table_behind_a_chart_of_the_report_has_headings_for_people():
+    figure = ReportFigure(
+        name="f",
+        title="F",
+        caption="C",
+        svg="<svg/>",
+        data=pl.DataFrame({"alternative": ["one"], "utilisation_share": [0.5]}),
+        table=ALTERNATIVES,
+    )
+    section = ReportSection(name="s", title="S", lede="L", figures=[figure])
+    birth = ReportTable(title="B", headings=[], rows=[])
+    page = render(Report(title="R", language="en", summary="S", sections=[section], birth=birth))
+    assert '<th scope="col">Utilisation [%]</th>' in page
+    assert "<td>50.0</td>" in page
