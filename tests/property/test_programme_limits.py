@@ -18,8 +18,9 @@ from commonwatt.operate.domain.cluster import ClusterObservation, JobPhase, Obse
 from commonwatt.operate.domain.settings import parse_settings
 from commonwatt.operate.engines.snapshot import WaitReason, queue_snapshot
 from commonwatt.study.programme.reader import Programme, load_programme
-from commonwatt.study.stages.fleet import gpu_hours_beyond_rules, policies_of, programme_inputs
-from tests.operate_cases import ask, nodes
+from commonwatt.study.stages.demand import policies_of, programme_inputs
+from commonwatt.study.stages.fleet import gpu_hours_beyond_rules
+from tests.operate_cases import nodes, request
 from tests.small_programme import small_programme
 
 RTT_MS = {"home": 0.0, "west": 30.0, "rented": 200.0}
@@ -110,8 +111,8 @@ def test_every_row_names_the_sites_of_its_job_in_the_order_of_the_fleet():
 def test_the_live_cluster_holds_a_job_to_its_tenants_sites(asked, allowed):
     told = parse_settings("[tenant_sites]\na = ['x']\n")
     cluster = (*nodes(1, site="x"), *(n for n in nodes(2, site="y") if n.name != "n000"))
-    job = ObservedJob(request=ask("j", tenant="a", sites=asked), phase=JobPhase.HELD)
-    free = ObservedJob(request=ask("k", tenant="b", sites=asked), phase=JobPhase.HELD)
+    job = ObservedJob(request=request("j", tenant="a", sites=asked), phase=JobPhase.HELD)
+    free = ObservedJob(request=request("k", tenant="b", sites=asked), phase=JobPhase.HELD)
     captured = capture(
         ClusterObservation(at_s=0.0, nodes=cluster, jobs={"j": job, "k": free}), told
     )

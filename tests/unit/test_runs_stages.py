@@ -1,48 +1,137 @@
-"""A kept stage is read back whole or counts as not there."""
+"""A cached stage is read back whole or counts as not there; all of its inputs decide it."""
 
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
 import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from commonwatt.runs import StageResult, StageStore
+from commonwatt.runs import InputFile, Stage, StageResult, StageStore
+from commonwatt.runs.inputs import digest_of
 from commonwatt.runs.stages import stage_key
 
 
-def _stage(value=1.0):
-    return StageResult(data={"value": value}, tables={"t": pl.DataFrame({"a": [value]})})
+@dataclass(frozen=True)
+class Given:
+    x: float = 1.0
+    earlier: StageResult | None = None
+    files: tuple[InputFile, ...] = field(default=())
+
+
+def _compute(inputs):
+    table = pl.DataFrame({"a": [inputs.x]})
+    return StageResult(data={"value": inputs.x, "always": 7}, tables={"t": table})
+
+
+def _fail(_):
+    raise ValueError("no")
+
+
+S = Stage(name="s", compute=_compute)
 
 
 def test_a_stage_is_computed_once(tmp_path):
     first, second = StageStore(tmp_path), StageStore(tmp_path)
-    first.get("s", {"x": 1}, _stage)
-    again = second.get("s", {"x": 1}, lambda: _stage(2.0))
-    assert again.data == {"value": 1.0}
+    first.get(S, Given())
+    again = second.get(Stage(name="s", compute=_fail), Given())
+    assert again.data == {"value": 1.0, "always": 7}
     assert again.tables["t"]["a"].to_list() == [1.0]
     assert (second.reused, second.computed) == (["s"], [])
 
 
 def test_other_inputs_are_another_stage(tmp_path):
     stages = StageStore(tmp_path)
-    stages.get("s", {"x": 1}, _stage)
-    assert stages.get("s", {"x": 2}, lambda: _stage(2.0)).data == {"value": 2.0}
-    assert stage_key("s", {"x": 1}) != stage_key("r", {"x": 1})
+    stages.get(S, Given())
+    assert stages.get(S, Given(2.0)).data["value"] == 2.0
+    assert stage_key("s", Given()) != stage_key("r", Given())
 
 
 def test_a_stage_with_a_broken_file_is_computed_again(tmp_path):
     stages = StageStore(tmp_path)
-    stages.get("s", {}, _stage)
+    key = stages.get(S, Given()).key
     for name in ("stage.json", "t.parquet"):
-        (stages.folder / stage_key("s", {}) / name).write_bytes(b"broken")
-        assert stages.get("s", {}, lambda: _stage(3.0)).data == {"value": 3.0}
+        (stages.folder / key / name).write_bytes(b"broken")
+        assert stages.get(S, Given()).data["value"] == 1.0
+    assert stages.computed == ["s", "s", "s"]
 
 
 def test_a_stage_that_fails_leaves_nothing(tmp_path):
     stages = StageStore(tmp_path)
-
-    def fail():
-        raise ValueError("no")
-
     for _ in range(2):
-        try:
-            stages.get("s", {}, fail)
-        except ValueError:
-            continue
+        with pytest.raises(ValueError, match="no"):
+            stages.get(Stage(name="s", compute=_fail), Given())
     assert not stages.folder.exists() or not list(stages.folder.iterdir())
+
+
+def test_a_stage_records_the_stages_and_files_that_it_took_from(tmp_path):
+    stages, file = StageStore(tmp_path), tmp_path / "f.csv"
+    file.write_text("a")
+    first = stages.get(S, Given())
+    inputs = Given(2.0, first, (InputFile.of(file),))
+    for result in (stages.get(Stage(name="r", compute=_compute), inputs) for _ in range(2)):
+        assert result.edges == (("s", first.key),)
+        assert result.files == (("f.csv", InputFile.of(file).sha256),)
+
+
+def test_a_part_that_is_the_same_starts_nothing_anew_and_is_an_edge_all_the_same(tmp_path):
+    stages = StageStore(tmp_path)
+    parts = [stages.get(S, Given(x)) for x in (1.0, 2.0)]
+    assert digest_of(parts[0].value("always")) == digest_of(parts[1].value("always"))
+    assert digest_of(parts[0].value("value")) != digest_of(parts[1].value("value"))
+    assert digest_of(parts[0].table("t")) != digest_of(parts[1].table("t"))
+    assert digest_of(parts[0]) != digest_of(parts[1])
+
+
+def test_a_file_counts_by_its_content_and_not_by_where_it_lies(tmp_path):
+    here, there = tmp_path / "a" / "f.csv", tmp_path / "b" / "f.csv"
+    for path in (here, there):
+        path.parent.mkdir()
+        path.write_text("1")
+    assert digest_of(InputFile.of(here)) == digest_of(InputFile.of(there))
+    there.write_text("2")
+    assert digest_of(InputFile.of(here)) != digest_of(InputFile.of(there))
+
+
+def test_what_no_rule_encodes_is_refused():
+    with pytest.raises(TypeError, match="holds a object"):
+        digest_of({"x": object()})
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=3)
+    | st.builds(Path, st.sampled_from(["a", "b"])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=6,
+)
+
+
+@given(VALUES, VALUES)
+def test_equal_values_and_only_they_have_equal_digests(one, other):
+    same = repr(one) == repr(other)  # repr tells 1, 1.0 and True apart, as an input must
+    if isinstance(one, dict) and isinstance(other, dict):
+        same = sorted(map(repr, one.items())) == sorted(map(repr, other.items()))
+    assert (digest_of(one) == digest_of(other)) == same or (one == other and not same)
+    assert digest_of([one]) == digest_of((one,))
+    assert digest_of([one, other]) != digest_of([one, other, None])
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.data())
+def test_any_field_cell_or_bit_that_differs_is_another_digest(numbers, data):
+    at = data.draw(st.integers(0, len(numbers) - 1))
+    changed = [n + (i == at) for i, n in enumerate(numbers)]
+    for kind in (
+        tuple,
+        np.array,
+        lambda n: pl.DataFrame({"a": n}),
+        lambda n: pl.DataFrame({"a": [str(x) for x in n]}),
+    ):
+        assert digest_of(kind(numbers)) == digest_of(kind(list(numbers)))
+        assert digest_of(kind(numbers)) != digest_of(kind(changed))
+    assert digest_of(Given(1.0)) != digest_of(replace(Given(1.0), x=np.nextafter(1.0, 2)))

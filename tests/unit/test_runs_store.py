@@ -75,9 +75,9 @@ def test_a_killed_process_leaves_no_run_and_its_draft_is_swept(tmp_path):
         import sys, time
         from pathlib import Path
         import polars as pl
-        from commonwatt.runs import Recipe, RunStore
+        from commonwatt.runs import RunRecipe, RunStore
         store = RunStore(Path(sys.argv[1]))
-        draft = store.draft(Recipe(kind="demo", title="", seed=1, parameters={}, inputs=[]))
+        draft = store.draft(RunRecipe(kind="demo", title="", seed=1, parameters={}, inputs=[]))
         draft.add_table("t", pl.DataFrame({"a": [1]}))
         print("ready", flush=True)
         time.sleep(60)

@@ -11,7 +11,8 @@ import pytest
 from commonwatt.core.errors import ProgrammeError
 from commonwatt.runs import RunStore, StageStore
 from commonwatt.study.programme.reader import find_programme, load_programme
-from commonwatt.study.stages.fleet import fleet_stage, policies_of, programme_inputs
+from commonwatt.study.stages.demand import policies_of, programme_inputs
+from commonwatt.study.stages.fleet import fleet_stage
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
@@ -172,7 +173,7 @@ def test_a_programme_may_use_some_tenants_of_a_trace(tmp_path):
         tmp_path, changes={'trace = "jobs.csv"': 'trace = "jobs.csv"\ntenants = ["b"]'}
     )
     loaded = load_programme(programme)
-    stage = fleet_stage(loaded, policies_of(loaded)[0], StageStore(tmp_path), lambda _: None)
+    stage = fleet_stage(loaded, loaded.file.policy, StageStore(tmp_path), lambda _: None)
     assert set(stage.tables["fleet_jobs"]["tenant"]) == {"b"}
 
 

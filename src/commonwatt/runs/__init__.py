@@ -5,17 +5,21 @@ in, and a row in a small database that finds it. A run that was stopped half
 way leaves a draft, never a run.
 """
 
+from commonwatt.runs.inputs import InputFile, StageOutput, StageResult
 from commonwatt.runs.lineage import FigureLineage, lineage
-from commonwatt.runs.stages import StageResult, StageStore
+from commonwatt.runs.stages import Stage, StageStore
 from commonwatt.runs.store import Run, RunDraft, RunInput, RunRecipe, RunStore
 
 __all__ = [
     "FigureLineage",
+    "InputFile",
     "Run",
     "RunDraft",
     "RunInput",
     "RunRecipe",
     "RunStore",
+    "Stage",
+    "StageOutput",
     "StageResult",
     "StageStore",
     "lineage",

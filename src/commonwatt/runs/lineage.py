@@ -73,8 +73,10 @@ def matching_names(figures: Sequence[Mapping[str, Any]], figure: str) -> list[st
 
     >>> figures = [{"name": "home.x", "label": "Cost at home", "shown": "USD 2.10"},
     ...            {"name": "west.x", "label": "Cost in the west", "shown": "USD 2.30"}]
-    >>> names_meant(figures, "2.30"), names_meant(figures, "x"), names_meant(figures, "cost home")
-    (['west.x'], ['home.x', 'west.x'], ['home.x'])
+    >>> matching_names(figures, "2.30"), matching_names(figures, "x")
+    (['west.x'], ['home.x', 'west.x'])
+    >>> matching_names(figures, "cost home")
+    ['home.x']
     """
     asked = figure.strip().lower()
     for fits in (_is_name, _ends_name, _is_shown, _in_words):

@@ -1,47 +1,58 @@
-"""Finished stages of a study, kept so that a what-if computes only what changed.
+"""Finished stages of a study, cached so that a what-if computes only what changed.
 
-A stage is named by a hash of everything that decides it, this code among it; a stage
-that cannot be read back counts as not there. Nothing here is a result: a run keeps its
-own tables, and the folder may be deleted at any time.
+A stage is a name, a frozen object of inputs and a function of that object alone. Its key
+is the hash of the whole object, of every file that the object names, and of this code:
+there is no list beside it of what decides the stage, because such a list is what goes
+stale. What an input took from an earlier stage is an edge, and edges are the lineage of
+the tables. Nothing here is a result: a run keeps its own tables, and the folder may be
+deleted at any time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import polars as pl
 
+from commonwatt.runs.inputs import StageResult, digest_of, edges_of, files_of
 from commonwatt.runs.source import source_digest
 
 FOLDER = ".stages"
 MOST_STAGES = 400  # older stages than these are forgotten
+Inputs = TypeVar("Inputs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageResult:
-    """What a stage found: plain values, and tables by name."""
+class Stage(Generic[Inputs]):
+    """A step of a study: a name, and a function of one frozen object.
 
-    data: dict[str, Any]
-    tables: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+    Args:
+        name: What kind of stage it is.
+        compute: The function; it sees its inputs and nothing else.
+    """
+
+    name: str
+    compute: Callable[[Inputs], StageResult]
 
 
 class StageStore:
-    """The kept stages below a run store's folder.
+    """The cached stages below a run store's folder.
 
-    >>> kept = Stages(Path(tempfile.mkdtemp()))
-    >>> kept.get("double", {"x": 2}, lambda: Stage(data={"y": 4})).data
-    {'y': 4}
-    >>> kept.get("double", {"x": 2}, lambda: Stage(data={"y": 5})).data
-    {'y': 4}
-    >>> kept.reused, kept.computed
+    >>> @dataclass(frozen=True)
+    ... class Doubled:
+    ...     x: int
+    >>> double = Stage(name="double", compute=lambda inputs: StageResult(data={"y": 2 * inputs.x}))
+    >>> stages = StageStore(Path(tempfile.mkdtemp()))
+    >>> stages.get(double, Doubled(2)).data, stages.get(double, Doubled(2)).data
+    ({'y': 4}, {'y': 4})
+    >>> stages.reused, stages.computed
     (['double'], ['double'])
     """
 
@@ -51,43 +62,63 @@ class StageStore:
         self.computed: list[str] = []
 
     def get(
-        self, name: str, inputs: Mapping[str, Any], compute: Callable[[], StageResult]
+        self,
+        stage: Stage[Inputs],
+        inputs: Inputs,
+        before: Callable[[], None] = lambda: None,
     ) -> StageResult:
-        """Return the stage of these inputs, computing it only where it is not kept.
+        """Return the stage of these inputs, computing it only where it is not cached.
 
         Args:
-            name: What kind of stage it is.
-            inputs: Everything that decides it, as plain JSON values.
-            compute: Computes it.
+            stage: The stage.
+            inputs: Everything that decides it, a frozen dataclass.
+            before: Called before it is computed, to report progress.
         """
-        folder = self.folder / stage_key(name, inputs)
-        if (found := _read(folder)) is not None:
-            self.reused.append(name)
-            return found
-        self.computed.append(name)
-        made = compute()
-        _write(made, folder)
+        folder = self.folder / stage_key(stage.name, inputs)
+        if (cached := _read(folder)) is not None:
+            self.reused.append(stage.name)
+            return cached
+        self.computed.append(stage.name)
+        before()
+        result = replace(
+            stage.compute(inputs),
+            name=stage.name,
+            key=folder.name,
+            edges=edges_of(inputs),
+            files=tuple((file.name, file.sha256) for file in files_of(inputs)),
+        )
+        _write(result, folder)
         _forget_old(self.folder)
-        return _read(folder) or made
+        # Read back, so that a first run and a cached one hand on the very same bytes.
+        return _read(folder) or result
 
 
-def stage_key(name: str, inputs: Mapping[str, Any]) -> str:
-    """Return the hash that names a stage."""
-    what = {"name": name, "inputs": inputs, "source": source_digest()}
-    text = json.dumps(what, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def stage_key(name: str, inputs: object) -> str:
+    """Return the hash that names a stage: of its name, its whole inputs and this code."""
+    return digest_of({"name": name, "inputs": inputs, "source": source_digest()})[:32]
 
 
 def _read(folder: Path) -> StageResult | None:
-    """Return a kept stage whose files are those that were written, or None."""
+    """Return a cached stage whose files are those that were written, or None."""
     try:
         text = (folder / "stage.json").read_text(encoding="utf-8")
-        kept = json.loads(text)
-        tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in kept["tables"]}
+        cached = cast("dict[str, Any]", json.loads(text))
+        tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in cached["tables"]}
         os.utime(folder)
-    except (OSError, ValueError, KeyError, pl.exceptions.PolarsError):
+        return StageResult(
+            data=cached["data"],
+            tables=tables,
+            name=cached["name"],
+            key=cached["key"],
+            edges=_pairs(cached["edges"]),
+            files=_pairs(cached["files"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None
-    return StageResult(data=kept["data"], tables=tables)
+
+
+def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, digest) for name, digest in rows)
 
 
 def _write(stage: StageResult, folder: Path) -> None:
@@ -96,8 +127,15 @@ def _write(stage: StageResult, folder: Path) -> None:
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
     for name, frame in stage.tables.items():
         frame.write_parquet(draft / f"{name}.parquet", compression="zstd", statistics=False)
-    kept = {"data": stage.data, "tables": list(stage.tables)}
-    (draft / "stage.json").write_text(json.dumps(kept, allow_nan=False), encoding="utf-8")
+    manifest: Mapping[str, Any] = {
+        "name": stage.name,
+        "key": stage.key,
+        "edges": stage.edges,
+        "files": stage.files,
+        "data": stage.data,
+        "tables": list(stage.tables),
+    }
+    (draft / "stage.json").write_text(json.dumps(manifest, allow_nan=False), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         os.rename(draft, folder)
@@ -106,8 +144,8 @@ def _write(stage: StageResult, folder: Path) -> None:
 
 
 def _forget_old(folder: Path) -> None:
-    kept = sorted(folder.iterdir(), key=_age, reverse=True)
-    for old in kept[MOST_STAGES:]:
+    newest_first = sorted(folder.iterdir(), key=_age, reverse=True)
+    for old in newest_first[MOST_STAGES:]:
         shutil.rmtree(old, ignore_errors=True)
 
 

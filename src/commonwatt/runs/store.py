@@ -129,11 +129,11 @@ class RunStore:
 
     >>> import tempfile
     >>> store = RunStore(Path(tempfile.mkdtemp()))
-    >>> recipe = Recipe(kind="demo", title="Demo", seed=1, parameters={}, inputs=[])
+    >>> recipe = RunRecipe(kind="demo", title="Demo", seed=1, parameters={}, inputs=[])
     >>> with_table = store.draft(recipe)
     >>> with_table.add_table("t", pl.DataFrame({"a": [1]}))
-    >>> run = store.seal(with_table, headline={"a": 1})
-    >>> [found.title for found in store.list()]
+    >>> run = store.complete_run(with_table, headline={"a": 1})
+    >>> [each.title for each in store.list()]
     ['Demo']
     """
 

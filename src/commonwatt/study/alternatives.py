@@ -31,6 +31,7 @@ from commonwatt.study.result import BaseCase, compute_base_case
 from commonwatt.study.stages.fleet import metrics_of
 from commonwatt.study.stages.funding import need_of, planned_debt, with_running
 from commonwatt.study.stages.sites import input_text, number_text, owner_label
+from commonwatt.treasury.usecases.countries import open_country
 
 DRAWS = 20_000
 MOST_ROWS_SHOWN = 12
@@ -141,13 +142,12 @@ def _debt(found: BaseCase) -> Row:
     part = found.programme.file.funding
     if part is None:
         return {}
-    need = need_of(found.capital, part)
+    need, country = need_of(found.capital, part), open_country(found.programme.country)
+    running = with_running(need, found.capital, part)
     return {
         "borrowing_bn": sum(need.values()),
-        "debt_gdp_share": planned_debt(need, part),
-        "debt_running_borrowed_gdp_share": planned_debt(
-            with_running(need, found.capital, part), part
-        ),
+        "debt_gdp_share": planned_debt(need, part, country),
+        "debt_running_borrowed_gdp_share": planned_debt(running, part, country),
     }
 
 

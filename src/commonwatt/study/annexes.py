@@ -76,7 +76,7 @@ def _linked(section: ReportSection, table: str) -> ReportSection:
 
 
 def _room_title() -> Message:
-    return Message("Use data without seeing it: a data room")
+    return Message("Use data without seeing it: a data project")
 
 
 def _missing(title: Message, name: str, error: Exception, language: str) -> ReportSection:

@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message, translate
 from commonwatt.report import FigureOrigin
 from commonwatt.study.alternatives import Alternative, Comparison
@@ -96,14 +95,13 @@ def _with_known(node: FigureNode, known: Mapping[str, FigureNode]) -> FigureNode
 
 def _files(programme: Programme) -> Iterator[FigureNode]:
     source = programme.file.demand.source
-    for path in programme.inputs:
-        digest = f"sha256 {file_sha256(path)}"
-        told = f"{source}; {digest}" if path == programme.trace and source else digest
+    for file in programme.inputs:
+        digest = f"sha256 {file.sha256}"
         yield FigureNode(
-            name=f"input.{path.name}",
-            label=Message("The file {name}", {"name": path.name}),
-            shown=path.name,
-            source=told,
+            name=f"input.{file.name}",
+            label=Message("The file {name}", {"name": file.name}),
+            shown=file.name,
+            source=f"{source}; {digest}" if file == programme.trace and source else digest,
         )
 
 
@@ -353,7 +351,7 @@ def _funded(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
     if drawn.funding is None or part is None or drawn.base_case.sites is None:
         return
     paid, rows = drawn.funding.data, drawn.base_case.capital
-    yield from _country(part.country, paid)
+    yield from _country(programme, paid)
     capital = [_capital("funding", r, s) for r, s in zip(rows, drawn.base_case.sites, strict=True)]
     yield from capital
     yield FigureNode(
@@ -369,9 +367,9 @@ def _funded(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
     yield from _debts(paid)
 
 
-def _country(name: str, paid: Mapping[str, Any]) -> Iterator[FigureNode]:
+def _country(programme: Programme, paid: Mapping[str, Any]) -> Iterator[FigureNode]:
     """Yield the country's accounts, and each source that its files name."""
-    sources = open_country(name).sources
+    sources = open_country(programme.country).sources
     for key, title in sources.items():
         yield FigureNode(
             name=f"country.sources.{key}",

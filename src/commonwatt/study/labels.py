@@ -13,7 +13,7 @@ T = TypeVar("T")
 def localise(data: T, words: Mapping[str, str]) -> T:
     """Return plain data with every label, alone or inside a sentence, as `words` say it.
 
-    >>> localised({"site": "Home", "notes": ["The limit of Home"]}, {"Home": "本地"})
+    >>> localise({"site": "Home", "notes": ["The limit of Home"]}, {"Home": "本地"})
     {'site': '本地', 'notes': ['The limit of 本地']}
     """
     return cast("T", _said(data, {a: b for a, b in words.items() if a != b and a}))

@@ -11,15 +11,21 @@ import polars as pl
 from commonwatt.core.messages import Message
 from commonwatt.runs import StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.stages.cost import DRAWS, cost_stage, cost_tables
-from commonwatt.study.stages.fleet import COST_ONLY_KEYS, fleet_facts, fleet_stage, policies_of
+from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, cost_tables
+from commonwatt.study.stages.demand import policies_of
+from commonwatt.study.stages.fleet import fleet_facts, fleet_stage
 from commonwatt.study.stages.funding import (
+    FUNDING_STAGE,
+    FundingStageInputs,
     capital_rows,
-    funding_decides,
-    funding_stage,
     funding_tables,
 )
-from commonwatt.study.stages.placement import can_place, place_stage, placement_tables
+from commonwatt.study.stages.placement import (
+    PLACEMENT_STAGE,
+    PlacementStageInputs,
+    can_place,
+    placement_tables,
+)
 from commonwatt.study.stages.sites import CostedSite, costed_sites
 
 ReportProgress = Callable[[Message], None]
@@ -57,7 +63,8 @@ def compute_base_case(
     programme: Programme, stages: StageStore, report_progress: ReportProgress
 ) -> BaseCase:
     """Return a programme's run under its own policy, and what its sites cost."""
-    fleet = fleet_stage(programme, policies_of(programme)[0], stages, report_progress)
+    policies_of(programme)  # a name that is not known is told by its place in the whole file
+    fleet = fleet_stage(programme, programme.file.policy, stages, report_progress)
     sites = costed_sites(programme, fleet.data["measured"])
     funding = programme.file.funding
     return BaseCase(
@@ -71,80 +78,56 @@ def compute_base_case(
 def compute_study(
     programme: Programme, stages: StageStore, report_progress: ReportProgress
 ) -> StudyResult:
-    """Return every stage of a programme; those kept from before are not computed again."""
-    found = compute_base_case(programme, stages, report_progress)
-    others = [
-        fleet_stage(programme, one, stages, report_progress) for one in policies_of(programme)[1:]
+    """Return every stage of a programme; those cached from before are not computed again."""
+    base = compute_base_case(programme, stages, report_progress)
+    compared = [
+        fleet_stage(programme, policy, stages, report_progress) for policy in programme.file.compare
     ]
     return StudyResult(
-        base_case=found,
-        compared_fleets=others,
-        cost=_cost(found, stages, report_progress),
-        placement=_place(found, stages, report_progress),
-        funding=_funding(found, stages, report_progress),
+        base_case=base,
+        compared_fleets=compared,
+        cost=_cost(base, stages, report_progress),
+        placement=_placement(base, stages, report_progress),
+        funding=_funding(base, stages, report_progress),
     )
 
 
-def _cost(found: BaseCase, stages: StageStore, tell: ReportProgress) -> StageResult | None:
-    sites, seed = found.sites, found.programme.file.seed
-    if sites is None:
+def _cost(
+    base: BaseCase, stages: StageStore, report_progress: ReportProgress
+) -> StageResult | None:
+    if base.sites is None:
         return None
-
-    def compute() -> StageResult:
-        tell(Message("Costing a GPU-hour at each site"))
-        return cost_stage(sites, seed)
-
-    decides = {"sites": _sites_decide(found), "draws": DRAWS, "seed": seed}
-    return stages.get("cost", decides, compute)
+    return stages.get(
+        COST_STAGE,
+        CostStageInputs.of(base.sites, base.fleet, base.programme.file.seed),
+        lambda: report_progress(Message("Costing a GPU-hour at each site")),
+    )
 
 
-def _sites_decide(found: BaseCase) -> list[dict[str, Any]]:
-    """Return what decides the cost of each site, what was measured among it."""
-    return [
-        {"measured": row, "pue": part.pue, "title": str(part.title), "source": part.source}
-        | part.model_dump(mode="json", include=COST_ONLY_KEYS)
-        for part, row in zip(found.programme.built, found.fleet.data["measured"], strict=True)
-    ]
-
-
-def _place(found: BaseCase, stages: StageStore, tell: ReportProgress) -> StageResult | None:
-    sites, programme = found.sites, found.programme
-    if sites is None or not can_place(found.fleet):
+def _placement(
+    base: BaseCase, stages: StageStore, report_progress: ReportProgress
+) -> StageResult | None:
+    if base.sites is None or not can_place(base.fleet):
         return None
-
-    def compute() -> StageResult:
-        tell(Message("Placing the first week's load"))
-        return place_stage(programme, sites, found.fleet)
-
-    file = programme.file
-    decides: dict[str, Any] = {
-        "sites": _sites_decide(found),
-        "parts": [part.model_dump(mode="json") for part in programme.built],
-        "series": [
-            [site.price_usd_per_mwh.tolist(), site.carbon_g_per_kwh.tolist()]
-            for site in programme.sites
-        ],
-        "load": found.fleet.tables["fleet_load"]["held_gpus"].to_list(),
-        "gpus": [part.model_dump(mode="json") for part in file.gpus],
-        "tenants": [part.model_dump(mode="json") for part in file.tenants],
-        "names": found.fleet.data["tenants"],
-        "places": [part.name for part in file.sites],
-        "latency": [part.model_dump(mode="json") for part in file.latency],
-    }
-    return stages.get("placement", decides, compute)
+    return stages.get(
+        PLACEMENT_STAGE,
+        PlacementStageInputs.of(base.programme, base.sites, base.fleet),
+        lambda: report_progress(Message("Placing the first week's load")),
+    )
 
 
-def _funding(found: BaseCase, stages: StageStore, tell: ReportProgress) -> StageResult | None:
-    part, seed = found.programme.file.funding, found.programme.file.seed
-    if part is None or not found.capital:
+def _funding(
+    base: BaseCase, stages: StageStore, report_progress: ReportProgress
+) -> StageResult | None:
+    part = base.programme.file.funding
+    if part is None or not base.capital:
         return None
-
-    def compute() -> StageResult:
-        tell(Message("Drawing the debt path with and without the programme"))
-        return funding_stage(found.capital, part, seed)
-
-    kept = stages.get("funding", funding_decides(found.capital, part, seed), compute)
-    return replace(kept, data=kept.data | {"capital": found.capital})
+    funding = stages.get(
+        FUNDING_STAGE,
+        FundingStageInputs.of(base.capital, base.programme, part),
+        lambda: report_progress(Message("Drawing the debt path with and without the programme")),
+    )
+    return replace(funding, data=funding.data | {"capital": base.capital})
 
 
 def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:

@@ -149,7 +149,7 @@ def study_recipe(programme: Programme, language: str) -> RunRecipe:
         title=str(programme.file.title),
         seed=programme.file.seed,
         parameters={"language": language, "what_if": list(programme.changes)},
-        inputs=[RunInput.of(path) for path in programme.inputs],
+        inputs=[RunInput.of(file.path, file.name) for file in programme.inputs],
     )
 
 

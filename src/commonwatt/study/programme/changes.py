@@ -24,6 +24,15 @@ WHOLE_NUMBER_KEYS = (
     "paths",
 )  # rounded after a factor
 
+# A figure and the range that stands beside it are one statement of the file: half as dear
+# again, the tariff's least and most are half as dear again, too. By name of the figure.
+RANGES_BESIDE = {
+    "power_price": ("price_range",),
+    "pue": ("pue_range",),
+    "price": ("low", "high"),
+    "value": ("low", "high"),
+}
+
 _LINE = re.compile(r"\s*([A-Za-z0-9 _-]+(?:\.[A-Za-z0-9 _-]+)+)\s*=\s*(.+?)\s*")
 _SHARE = re.compile(r"([+-]\d+(?:\.\d*)?)\s*%")
 _TIMES = re.compile(r"[x*×]\s*(\d+(?:\.\d*)?)")
@@ -35,9 +44,9 @@ def apply_changes(document: Document, lines: Iterable[str]) -> Document:
     Raises:
         ValueError: A line cannot be read, or names what is not there; the text says which.
 
-    >>> changed({"sites": [{"name": "west", "pue": 1.2}]}, ["sites.west.pue=+50%"])
-    {'sites': [{'name': 'west', 'pue': 1.7999999999999998}]}
-    >>> changed({}, ["fleet.order=qssf"])
+    >>> apply_changes({"sites": [{"name": "west", "pue": 1.2}]}, ["sites.west.pue=+50%"])
+    {'sites': [{'name': 'west', 'pue': 1.8}]}
+    >>> apply_changes({}, ["fleet.order=qssf"])
     {'policy': {'order': 'qssf'}}
     """
     made = copy.deepcopy(document)
@@ -101,7 +110,13 @@ def _set(table: Any, key: str, text: str, line: str) -> None:
         raise ValueError(f"{line!r}: there is nothing below, to hold {key!r}")
     table = cast("Document", table)
     factor = _factor(text)
-    table[key] = _value(text) if factor is None else _scaled(table.get(key), factor, line, key)
+    if factor is None:
+        table[key] = _value(text)
+        return
+    table[key] = _scaled(table.get(key), factor, line, key)
+    for beside in RANGES_BESIDE.get(key, ()):
+        if beside in table:
+            table[beside] = _scaled(table[beside], factor, line, beside)
 
 
 def _factor(text: str) -> float | None:
@@ -116,12 +131,22 @@ def _scaled(now: Any, factor: float, line: str, key: str) -> Any:
     """Return what stands there times `factor`, whatever way it is written."""
     if isinstance(now, dict) or (now is None and ".cells." in line):
         table = cast("Document", now or {})
-        return table | {"times": float(table.get("times", 1.0)) * factor}
+        return table | {"times": _as_written(float(table.get("times", 1.0)) * factor)}
+    if isinstance(now, list):
+        return [_scaled(bound, factor, line, key) for bound in cast("list[Any]", now)]
     if isinstance(now, str):
         return scaled_quantity(now, factor)
     if isinstance(now, int | float) and not isinstance(now, bool):
-        return round(now * factor) if key in WHOLE_NUMBER_KEYS else now * factor
+        return round(now * factor) if key in WHOLE_NUMBER_KEYS else _as_written(now * factor)
     raise ValueError(f"{line!r}: the file gives no {key} to change by a factor; name a value")
+
+
+def _as_written(value: float) -> float:
+    """Return a figure to the twelve digits that a person would write into the file.
+
+    The edited file says 0.0924; what a product leaves behind them is no part of the change.
+    """
+    return float(f"{value:.12g}")
 
 
 def _value(text: str) -> Any:

@@ -14,8 +14,10 @@ from commonwatt.core.messages import LANGUAGES
 class LocalisedText:
     """A text in English, and in Traditional Chinese where the file gives one.
 
-    >>> Words("Hospitals", "醫院").translate("zh-Hant"), Words("Hospitals").translate("zh-Hant")
-    ('醫院', 'Hospitals')
+    >>> LocalisedText("Hospitals", "醫院").translate("zh-Hant")
+    '醫院'
+    >>> LocalisedText("Hospitals").translate("zh-Hant")
+    'Hospitals'
     """
 
     english: str

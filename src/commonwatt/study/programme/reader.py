@@ -16,6 +16,7 @@ from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA, ShippedCollection
 from commonwatt.fleet.domain.machines import F64, SHARED, Fleet, GpuType, Site
 from commonwatt.fleet.domain.workload import Bools, Workload
+from commonwatt.runs import InputFile
 from commonwatt.study.programme.changes import Document, apply_changes
 from commonwatt.study.programme.localised import LocalisedText
 from commonwatt.study.programme.references import reference_faults
@@ -27,6 +28,7 @@ from commonwatt.study.programme.schema import (
     TenantPart,
     parse_programme,
 )
+from commonwatt.treasury.io.country.folder import COUNTRIES, country_files
 
 SHIPPED = "shipped:"
 PROGRAMMES = ShippedCollection(DATA / "programmes", "*.toml")
@@ -40,23 +42,27 @@ class Programme:
         file: What the user wrote, with the changes made.
         changes: Changes that were made to the file, in order.
         path: Where it stands.
-        trace: Path of the demand trace.
-        mapping: Path of its mapping file, if any.
-        inputs: Every file that has a say, the programme first.
+        trace: The demand trace.
+        mapping: Its mapping file, if any.
+        inputs: Every file that has a say, the programme first; a run's id holds them all.
         built: Sites that have nodes, as the file spells them.
         sites: The same sites with their hourly series.
         gpu_types: GPU types in the order of the file.
+        country: Name of a shipped country, or the folder of one's own; empty where nobody borrows.
+        country_files: Every file of that folder.
     """
 
     file: ProgrammeFile
     path: Path
-    trace: Path
-    mapping: Path | None
-    inputs: tuple[Path, ...]
+    trace: InputFile
+    mapping: InputFile | None
+    inputs: tuple[InputFile, ...]
     built: tuple[SitePart, ...]
     sites: tuple[Site, ...]
     gpu_types: tuple[GpuType, ...]
     changes: tuple[str, ...] = ()
+    country: str = ""
+    country_files: tuple[InputFile, ...] = ()
 
     def alternative(self, name: str) -> Programme:
         """Return the programme with one of its alternatives made.
@@ -196,17 +202,27 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
     path = find_programme(name)
     file = _parse(path, changes)
     _check_references(path, file)
-    trace = _beside(path, file.demand.trace, "demand.trace")
-    mapping = _beside(path, file.demand.mapping, "demand.mapping") if file.demand.mapping else None
+    trace = InputFile.of(_beside(path, file.demand.trace, "demand.trace"))
+    mapping = file.demand.mapping and InputFile.of(
+        _beside(path, file.demand.mapping, "demand.mapping")
+    )
     built = tuple(file.built())
-    series = [p for site in built for p in (site.power_price, site.carbon)]
-    series_files = [_beside(path, p.file, "sites") for p in series if isinstance(p, SeriesPart)]
+    # Sites without nodes are read, too: an alternative may build them, and its run is this run.
+    series = [p for site in file.sites for p in (site.power_price, site.carbon)]
+    files = [trace, *([mapping] if mapping else [])]
+    files += [
+        InputFile.of(_beside(path, p.file, "sites")) for p in series if isinstance(p, SeriesPart)
+    ]
+    country = _country(path, file.funding.country) if file.funding else ""
+    country_files = tuple(
+        InputFile.of(each, f"{each.parent.name}/{each.name}") for each in country_files_of(country)
+    )
     return Programme(
         file=file,
         path=path,
         trace=trace,
-        mapping=mapping,
-        inputs=tuple(dict.fromkeys([path, trace, *([mapping] if mapping else []), *series_files])),
+        mapping=mapping or None,
+        inputs=tuple(dict.fromkeys([InputFile.of(path), *files, *country_files])),
         built=built,
         sites=tuple(_site(path, site) for site in built),
         gpu_types=tuple(
@@ -221,7 +237,36 @@ def load_programme(name: str | Path, changes: Sequence[str] = ()) -> Programme:
             for gpu in file.gpus
         ),
         changes=tuple(changes),
+        country=country,
+        country_files=country_files,
     )
+
+
+def country_files_of(country: str) -> tuple[Path, ...]:
+    """Return every file that decides a country's accounts; none where nobody borrows."""
+    return country_files(country) if country else ()
+
+
+def _country(path: Path, name: str) -> str:
+    """Return what `load_country` calls a programme's country: a shipped name, or a folder.
+
+    A folder is sought beside the programme, as every file that a programme names is, so
+    that the answer does not hang on where somebody stands who asks for it. A shipped name
+    goes first; a path is written as a path.
+    """
+    if name in COUNTRIES.names():
+        return name
+    folder = path.parent / name
+    if not folder.exists():
+        raise ProgrammeError(
+            f"{path.name}, funding.country",
+            found=Message("no such country or folder: {name}", {"name": name}),
+            wanted=Message(
+                "one of {names}, or a country folder beside the programme",
+                {"names": ", ".join(COUNTRIES.names())},
+            ),
+        )
+    return str(folder if folder.is_dir() else folder.parent)
 
 
 def shipped_programmes() -> list[str]:
@@ -323,7 +368,7 @@ def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
     if not isinstance(part, SeriesPart):
         return np.array([part])
     found = _beside(path, part.file, where)
-    frame = pl.read_parquet(found) if found.suffix == ".parquet" else pl.read_csv(found)
+    frame = _table(found)
     if part.column not in frame.columns:
         raise TableError(
             cell_location(found.name, column=part.column),
@@ -339,6 +384,17 @@ def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
             wanted=Message("a value for every hour"),
         )
     return values.astype(np.float64) * part.times
+
+
+def _table(file: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TableError(
+            file.name,
+            found=str(error).splitlines()[0],
+            wanted=Message("a table in CSV or Parquet with one row an hour"),
+        ) from None
 
 
 def _node_names(sites: Sequence[SitePart]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -10,13 +11,14 @@ import polars as pl
 from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
 from commonwatt.report import ReportSection
-from commonwatt.runs import StageResult
+from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.engines.cost.chance import summary
 from commonwatt.siting.engines.cost.model import per_effective_pflop_hour
 from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_rows
 from commonwatt.siting.usecases.report import cost_body
 from commonwatt.study.programme.schema import RentPart
 from commonwatt.study.stages.sites import RENT, CostedSite, input_text, rent_input, rented_cost
+from commonwatt.study.stages.views import cost_part
 
 DRAWS = 50_000
 TABLES = ("sites", "parts", "tornado", "cells")
@@ -24,18 +26,49 @@ Answer = dict[str, Any]
 Row = dict[str, Any]
 
 
-def cost_stage(sites: list[CostedSite], seed: int) -> StageResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostStageInputs:
+    """What decides the cost of a GPU-hour at each site.
+
+    Args:
+        sites: Each site with its cells and what was measured there.
+        measured: Where use and energy of the sites come from.
+        draws: Draws of the inputs.
+        seed: Seed of the draws.
+    """
+
+    sites: tuple[CostedSite, ...]
+    measured: StageOutput[Any]
+    draws: int
+    seed: int
+
+    @classmethod
+    def of(cls, sites: Sequence[CostedSite], fleet: StageResult, seed: int) -> CostStageInputs:
+        """Return the inputs that a fleet run leaves for the sites."""
+        return cls(
+            sites=tuple(replace(site, site=cost_part(site.site)) for site in sites),
+            measured=fleet.value("measured"),
+            draws=DRAWS,
+            seed=seed,
+        )
+
+
+def compute_cost(inputs: CostStageInputs) -> StageResult:
     """Return the cost at each site: summary, parts, drivers and inputs, a table of each."""
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-    for site in sites:
+    seed = inputs.seed
+    for site in inputs.sites:
         label = str(site.site.title)
         if site.cells is not None:
-            found = measured_rows(site.cells, label=label, draws=DRAWS, seed=seed)
+            found = measured_rows(site.cells, label=label, draws=inputs.draws, seed=seed)
         else:
             found = _rent_rows(site, seed)
         for name, more in found.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
     return StageResult(data=rows)
+
+
+COST_STAGE = Stage(name="cost", compute=compute_cost)
 
 
 def _rent_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:

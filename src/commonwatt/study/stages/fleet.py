@@ -3,126 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from commonwatt.core.errors import ProgrammeError, UsageError
-from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.fleet.domain.machines import F64
-from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_policy
-from commonwatt.fleet.domain.policies.place import in_slices
-from commonwatt.fleet.domain.workload import I64, Bools, Workload
+from commonwatt.fleet.domain.workload import I64, Bools
 from commonwatt.fleet.engines.energy import energy_used
 from commonwatt.fleet.engines.metrics import FleetMetrics, SiteUse, WaitMetrics, metrics
-from commonwatt.fleet.engines.simulator.identities import check_law
+from commonwatt.fleet.engines.simulator.identities import check_identities, check_law
 from commonwatt.fleet.engines.timeline import steps
-from commonwatt.fleet.io.traces import check_fits, read_traces
-from commonwatt.fleet.io.traces.read import TracesRead
-from commonwatt.fleet.usecases.inputs import FleetInputs
 from commonwatt.fleet.usecases.simulate import FleetRun
-from commonwatt.runs import StageResult, StageStore
+from commonwatt.runs import Stage, StageResult, StageStore
 from commonwatt.study.programme.reader import Programme
+from commonwatt.study.programme.schema import PolicyPart
+from commonwatt.study.stages.demand import policies_of, programme_inputs
 from commonwatt.study.stages.fleet_section import fleet_tables
-from commonwatt.study.stages.schedule import schedule
+from commonwatt.study.stages.schedule import SCHEDULE_STAGE, ScheduleStageInputs, schedule_of
+from commonwatt.study.stages.views import fleet_view, schedule_view
 
 HOUR_MS = 3_600_000
 HOURS = 168
 ReportProgress = Callable[[Message], None]
-COST_ONLY_KEYS = {"cost_cells", "cells", "price_range", "pue_range", "rent"}  # of a site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetStageInputs:
+    """What decides a fleet run's figures and tables.
+
+    Args:
+        programme: The programme as `fleet_view` gives it, its policy the one that runs.
+        schedule: When and where its jobs ran.
+    """
+
+    programme: Programme
+    schedule: StageResult
+
+
+def compute_fleet(inputs: FleetStageInputs) -> StageResult:
+    """Return what one policy makes of the demand.
+
+    Raises:
+        IdentityError: The schedule breaks a conservation law: a bug.
+    """
+    demand = programme_inputs(inputs.programme)
+    schedule = schedule_of(inputs.schedule.tables)
+    # A schedule may come from the cache: its laws are asked of what is used, each time.
+    check_identities(schedule, demand.workload, demand.fleet)
+    run = FleetRun(
+        policy=policies_of(inputs.programme)[0].name,
+        inputs=demand,
+        result=schedule,
+        metrics=metrics(schedule, demand.workload, demand.fleet),
+        simulation_cpu_s=0.0,
+    )
+    return fleet_stage_result(inputs.programme, run)
+
+
+FLEET_STAGE = Stage(name="fleet", compute=compute_fleet)
 
 
 def fleet_stage(
-    programme: Programme,
-    policy: SchedulingPolicy,
-    stages: StageStore,
-    report_progress: ReportProgress,
+    programme: Programme, policy: PolicyPart, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult:
-    """Return what one policy makes of the demand."""
-
-    def compute() -> StageResult:
-        inputs = programme_inputs(programme)
-        found = schedule(programme, inputs, policy, stages, report_progress)
-        figures = metrics(found, inputs.workload, inputs.fleet)
-        run = FleetRun(
-            policy=policy.name, inputs=inputs, result=found, metrics=figures, simulation_cpu_s=0.0
-        )
-        return fleet_stage_result(programme, run)
-
-    return stages.get("fleet", _decides(programme, policy), compute)
-
-
-def _decides(programme: Programme, policy: SchedulingPolicy) -> dict[str, Any]:
-    """Return everything of a programme that decides a simulation and its tables."""
-    file = programme.file
-    return {
-        "files": [file_sha256(path) for path in programme.inputs[1:]],
-        "demand": file.demand.model_dump(mode="json"),
-        "tenants": [part.model_dump(mode="json") for part in file.tenants],
-        "gpus": [part.model_dump(mode="json") for part in file.gpus],
-        "places": [part.name for part in file.sites],
-        "sites": [part.model_dump(mode="json", exclude=COST_ONLY_KEYS) for part in programme.built],
-        "latency": [part.model_dump(mode="json") for part in file.latency],
-        "policy": policy.name,
-        "seed": file.seed,
-    }
-
-
-def programme_inputs(programme: Programme) -> FleetInputs:
-    """Return the jobs and the machines of a programme.
-
-    Raises:
-        TraceError: A job could never run.
-        ProgrammeError: The demand names a tenant that the trace lacks.
-    """
-    demand = programme.file.demand
-    read = read_traces([programme.trace], format=demand.format, mapping=programme.mapping)
-    fleet = programme.fleet()
-    workload = in_slices(programme.within_limits(_only(programme, read)), fleet)
-    check_fits(workload, fleet, where=programme.trace.name)
-    return FleetInputs(
-        workload=workload, fleet=fleet, reads=read.reads, files=programme.inputs, pool="all"
+    """Return what one policy makes of the demand, from cached stages where they are there."""
+    name = policies_of(schedule_view(programme, policy))[0].name
+    schedule = stages.get(
+        SCHEDULE_STAGE,
+        ScheduleStageInputs(programme=schedule_view(programme, policy)),
+        lambda: report_progress(Message("Simulating {policy}", {"policy": name})),
     )
-
-
-def _only(programme: Programme, read: TracesRead) -> Workload:
-    """Return the jobs of the tenants that the demand names; of all where it names none."""
-    wanted, jobs = programme.file.demand.tenants, read.workload
-    unknown = [name for name in wanted if name not in jobs.tenant_names]
-    if unknown:
-        raise ProgrammeError(
-            f"{programme.path.name}, demand.tenants",
-            found=repr(unknown[0]),
-            wanted=Message("one of {names}", {"names": ", ".join(jobs.tenant_names)}),
-        )
-    if not wanted:
-        return jobs
-    names = tuple(name for name in jobs.tenant_names if name in wanted)
-    place = np.array([names.index(n) if n in names else -1 for n in jobs.tenant_names], np.int32)
-    kept = jobs.take(np.flatnonzero(place[jobs.tenant] >= 0))
-    return replace(kept, tenant=place[kept.tenant], tenant_names=names)
-
-
-def policies_of(programme: Programme) -> list[SchedulingPolicy]:
-    """Return the policy of a programme, then those that it is compared with.
-
-    Raises:
-        ProgrammeError: A name is unknown.
-    """
-    found: list[SchedulingPolicy] = []
-    for i, part in enumerate(programme.policies()):
-        where = "policy" if i == 0 else f"compare.{i - 1}"
-        try:
-            found.append(parse_policy(part.order, part.place, part.backfill, part.preemption))
-        except UsageError as error:
-            key = error.where.removeprefix("--")
-            raise ProgrammeError(
-                f"{programme.path.name}, {where}.{key}", found=error.found, wanted=error.wanted
-            ) from None
-    return found
+    view = fleet_view(programme, policy)
+    return stages.get(FLEET_STAGE, FleetStageInputs(programme=view, schedule=schedule))
 
 
 def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:

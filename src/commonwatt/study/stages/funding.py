@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import polars as pl
 
 from commonwatt.catalogue.bands import BAND_90
 from commonwatt.catalogue.measures import cell, written
 from commonwatt.core.errors import IdentityError
-from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
 from commonwatt.report import (
     ReportFact,
@@ -19,9 +20,8 @@ from commonwatt.report import (
     fact,
     shown_table,
 )
-from commonwatt.runs import StageResult
-from commonwatt.siting.domain.cost_inputs import PLACE
-from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part
+from commonwatt.runs import InputFile, Stage, StageResult
+from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part, useful_hours
 from commonwatt.siting.usecases.cost import capital_usd_per_gpu
 from commonwatt.study.measures import (
     CEILING_CHANCE_WITH,
@@ -32,11 +32,12 @@ from commonwatt.study.measures import (
     FUNDING_YEARS,
     NEED,
 )
+from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.sites import CostedSite
+from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.engines.finance.construction import s_curve
 from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.io.country.folder import country_files
 from commonwatt.treasury.usecases.charts import need_chart
 from commonwatt.treasury.usecases.countries import open_country
 from commonwatt.treasury.usecases.fan import FanOptions
@@ -77,13 +78,11 @@ def running_usd_per_gpu(site: CostedSite) -> float:
     """Return what a GPU costs a year beside its capital, at the measured use [USD/year]."""
     if site.cells is None:
         return HOURS * site.use * site.cost()
-    x = site.cells.medians()
-    parts = lcoc_by_part(x)
-    useful = (
-        HOURS
-        * site.use
-        * max(1 - x[PLACE["faults_per_gpu"]] * x[PLACE["repair_hours"]] / HOURS, 0.01)
-    )
+    inputs = site.cells.medians()
+    parts = lcoc_by_part(inputs)
+    # The use that the fleet run measured, and not the median of the cells, which may have been
+    # moved apart from it: the charges of a year are earned in the hours that were really used.
+    useful = useful_hours(inputs._replace(utilisation_share=float(site.use)))
     return useful * sum(parts[name] for name in RUNNING_COST_PARTS)
 
 
@@ -110,27 +109,50 @@ def check_sum(what: str, parts: float, whole: float) -> None:
         raise IdentityError(what, found=Message("a conservation law that does not close"))
 
 
-def funding_decides(capital: list[dict[str, Any]], part: FundingPart, seed: int) -> dict[str, Any]:
-    """Return everything that decides the debt path; running cost is not in it."""
-    return {
-        "capital": [[row["site"], row["gpus"], row["capital_usd_per_gpu"]] for row in capital],
-        "funding": part.model_dump(mode="json"),
-        "country": [file_sha256(path) for path in country_files(part.country)],
-        "seed": seed,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingStageInputs:
+    """What decides the debt path with and without a programme.
+
+    Args:
+        capital: Capital need of each site; running cost is not in this path.
+        part: Who borrows, and when.
+        country: Every file of the country's folder.
+        seed: Seed of the stochastic paths.
+    """
+
+    capital: tuple[dict[str, Any], ...]
+    part: FundingPart
+    country: tuple[InputFile, ...]
+    seed: int
+
+    @classmethod
+    def of(cls, capital: Sequence[Answer], programme: Programme, part: FundingPart) -> Self:
+        """Return the inputs that the capital of the sites leaves."""
+        wanted = ("site", "name", "gpus", "capital_usd_per_gpu", "capital_usd_mn")
+        return cls(
+            capital=tuple({key: row[key] for key in wanted} for row in capital),
+            part=part,
+            country=programme.country_files,
+            seed=programme.file.seed,
+        )
 
 
-def funding_stage(capital: list[dict[str, Any]], part: FundingPart, seed: int) -> StageResult:
+def compute_funding(inputs: FundingStageInputs) -> StageResult:
     """Return the capital need by site and year, and the debt path with and without it."""
-    need = need_of(capital, part)
-    choices = FanOptions(paths=part.paths, years=part.years, seed=seed)
-    found = funding_need_result(open_country(part.country), need, choices)
-    return StageResult(data=found | {"total_bn": sum(need.values()), "source": part.source})
+    part = inputs.part
+    need = need_of(list(inputs.capital), part)
+    choices = FanOptions(paths=part.paths, years=part.years, seed=inputs.seed)
+    country = open_country(str(inputs.country[0].path.parent))
+    answer = funding_need_result(country, need, choices)
+    return StageResult(data=answer | {"total_bn": sum(need.values()), "source": part.source})
 
 
-def planned_debt(need: dict[int, float], part: FundingPart) -> float:
+FUNDING_STAGE = Stage(name="funding", compute=compute_funding)
+
+
+def planned_debt(need: dict[int, float], part: FundingPart, country: Country) -> float:
     """Return debt over GDP in the last year of the planned path with a need."""
-    path = project(open_country(part.country), years=part.years, extra_need=need)
+    path = project(country, years=part.years, extra_need=need)
     return path.years[-1].debt_share
 
 
@@ -251,7 +273,7 @@ def _ceiling_fact(answer: Answer, language: str) -> list[ReportFact]:
 def money_text(bn: float) -> str:
     """Return an amount as people say it, small ones in millions.
 
-    >>> money_said(8.014), money_said(0.0452)
+    >>> money_text(8.014), money_text(0.0452)
     ('8.01 bn', '45.2 mn')
     """
     return f"{bn:,.2f} bn" if abs(bn) >= 1 else f"{1000 * bn:,.1f} mn"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import polars as pl
 from commonwatt.core.errors import InfeasibleError
 from commonwatt.core.messages import LANGUAGES, Message
 from commonwatt.report import ReportSection
-from commonwatt.runs import StageResult
+from commonwatt.runs import Stage, StageOutput, StageResult
 from commonwatt.siting.domain.placement import F64, PlacementProblem
 from commonwatt.siting.engines.place.exact import solve_exact
 from commonwatt.siting.engines.place.explain import (
@@ -26,6 +27,7 @@ from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
 from commonwatt.study.stages.fleet import HOURS
 from commonwatt.study.stages.sites import CostedSite
+from commonwatt.study.stages.views import placement_view
 
 CARBON_USD_PER_T = 50.0  # a price put on carbon; said in the report
 GROWTH_FACTOR = 4.0  # a site may grow to this many times the programme's GPUs
@@ -33,13 +35,42 @@ TABLES = ("sites", "classes", "hourly")
 Answer = dict[str, Any]
 
 
-def place_stage(programme: Programme, sites: list[CostedSite], fleet: StageResult) -> StageResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementStageInputs:
+    """What decides a placement.
+
+    Args:
+        programme: The programme as `placement_view` gives it.
+        sites: Its sites with their costs.
+        tenants: Names of the tenants of the trace.
+        load: GPUs that each tenant held in each hour of the first week.
+    """
+
+    programme: Programme
+    sites: tuple[CostedSite, ...]
+    tenants: StageOutput[list[str]]
+    load: StageOutput[pl.DataFrame]
+
+    @classmethod
+    def of(
+        cls, programme: Programme, sites: Sequence[CostedSite], fleet: StageResult
+    ) -> PlacementStageInputs:
+        """Return the inputs that a fleet run leaves for the sites of a programme."""
+        return cls(
+            programme=placement_view(programme),
+            sites=tuple(sites),
+            tenants=fleet.value("tenants"),
+            load=fleet.table("fleet_load"),
+        )
+
+
+def compute_placement(inputs: PlacementStageInputs) -> StageResult:
     """Return the cheapest sizes and placement of the first week's load.
 
     Raises:
         InfeasibleError: The limits cannot all hold; the message names the smallest set.
     """
-    problem = build_problem(programme, sites, fleet)
+    problem = build_problem(inputs)
     try:
         plan = solve_exact(problem, gap=1e-4)
     except InfeasibleError:
@@ -52,16 +83,17 @@ def place_stage(programme: Programme, sites: list[CostedSite], fleet: StageResul
     return StageResult(data=plan_rows(problem, plan) | {"limits": said})
 
 
+PLACEMENT_STAGE = Stage(name="placement", compute=compute_placement)
+
+
 def can_place(fleet: StageResult) -> bool:
     """Return whether the run is a week long, as a placement needs."""
     return fleet.tables["fleet_load"].height > 0
 
 
-def build_problem(
-    programme: Programme, sites: list[CostedSite], fleet: StageResult
-) -> PlacementProblem:
+def build_problem(inputs: PlacementStageInputs) -> PlacementProblem:
     """Return the placement problem of a programme's sites and a run's first week."""
-    names: list[str] = fleet.data["tenants"]
+    programme, sites, names = inputs.programme, inputs.sites, inputs.tenants.value
     pools = len(sites)
     power = [_hours(site.price_usd_per_mwh) for site in programme.sites]
     carbon = [_hours(site.carbon_g_per_kwh) for site in programme.sites]
@@ -74,7 +106,7 @@ def build_problem(
         pool_names=tuple(programme.site_labels()),
         site_names=tuple(programme.site_labels()),
         site=np.arange(pools, dtype=np.int64),
-        demand=fleet.tables["fleet_load"]["held_gpus"].to_numpy().reshape(len(names), HOURS),
+        demand=inputs.load.value["held_gpus"].to_numpy().reshape(len(names), HOURS),
         draw=np.ones(len(names)),
         run_usd=bills * kwh * np.array(power) / 1000 + paid[:, 1:2] + kg / 1000 * CARBON_USD_PER_T,
         move_usd=np.zeros((len(names), pools)),

@@ -95,7 +95,7 @@ def _explain(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str
 
     from commonwatt.fleet.usecases.explain import explanation_result
     from commonwatt.study.programme.reader import load_programme
-    from commonwatt.study.stages.fleet import policies_of, programme_inputs
+    from commonwatt.study.stages.demand import policies_of, programme_inputs
 
     programme = load_programme(given["programme"])
     inputs, policy = programme_inputs(programme), policies_of(programme)[0]
@@ -119,7 +119,7 @@ def _compare(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str
     from commonwatt.fleet.usecases.policy_names import parse_policy_word
     from commonwatt.fleet.usecases.simulate import run_fleet
     from commonwatt.study.programme.reader import load_programme
-    from commonwatt.study.stages.fleet import programme_inputs
+    from commonwatt.study.stages.demand import programme_inputs
 
     programme = load_programme(given["programme"])
     inputs = programme_inputs(programme)
@@ -157,7 +157,7 @@ def _sealed(
         title=str(programme.file.title),
         seed=programme.file.seed,
         parameters=dict(given),
-        inputs=[RunInput.of(path) for path in programme.inputs],
+        inputs=[RunInput.of(file.path, file.name) for file in programme.inputs],
     )
     draft = runs.draft(recipe)
     for name, frame in tables.items():

@@ -1,0 +1,246 @@
+"""What a stage is given, and the hash of all of it.
+
+Every kind of value that an input may hold is encoded by what it means: a file by its
+content, a table by its columns, an object by its class and fields. A kind that is not
+known here is refused, because a value that is passed over in silence would make two
+different inputs look the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date
+from enum import Enum
+from functools import singledispatch
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel
+
+from commonwatt.core.hashes import file_sha256
+
+Value = TypeVar("Value")
+Update = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that a stage reads: its name and its content decide, not where it lies.
+
+    Args:
+        name: Name without the folders of this machine; a reader may choose by its ending.
+        sha256: Digest of its content.
+        path: Where it lies on this machine; no part of any hash.
+    """
+
+    name: str
+    sha256: str
+    path: Path
+
+    @classmethod
+    def of(cls, path: Path, name: str | None = None) -> InputFile:
+        """Return the input that lies at `path`."""
+        return cls(name=name or path.name, sha256=file_sha256(path), path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutput(Generic[Value]):
+    """A value or table of an earlier stage: the value decides, the edge is remembered."""
+
+    stage: str
+    key: str
+    part: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """What a stage computed: plain values, and tables by name.
+
+    As an input of a later stage it is hashed by its key, which stands for all of it.
+
+    Args:
+        data: Plain values.
+        tables: Tables by name.
+        name: The stage; set by the store.
+        key: Hash of what decided it; set by the store.
+        edges: Earlier stages that it took something from, as name and key.
+        files: Files that it read, as name and sha256.
+    """
+
+    data: dict[str, Any]
+    tables: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+    name: str = ""
+    key: str = ""
+    edges: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+
+    def value(self, name: str) -> StageOutput[Any]:
+        """Return one of the plain values as an input of a later stage.
+
+        The later stage's key then holds the value and not this stage's key, so that a
+        stage that gives the same value as before starts nothing anew.
+        """
+        return StageOutput(stage=self.name, key=self.key, part=name, value=self.data[name])
+
+    def table(self, name: str) -> StageOutput[pl.DataFrame]:
+        """Return one of the tables as an input of a later stage, likewise by its value."""
+        return StageOutput(stage=self.name, key=self.key, part=name, value=self.tables[name])
+
+
+def digest_of(inputs: object) -> str:
+    """Return the sha256 of an object, whatever it is made of.
+
+    Raises:
+        TypeError: It holds a kind of value that no rule encodes: a bug of the caller.
+
+    >>> digest_of({"a": 1, "b": 2.0}) == digest_of({"b": 2.0, "a": 1})
+    True
+    >>> digest_of([1]) == digest_of(["1"]), digest_of(1) == digest_of(1.0)
+    (False, False)
+    """
+    digest = hashlib.sha256()
+    _feed(inputs, digest.update)
+    return digest.hexdigest()
+
+
+def files_of(inputs: object) -> Iterator[InputFile]:
+    """Yield every file that an object of inputs names, in its order."""
+    yield from (part for part in _parts(inputs) if isinstance(part, InputFile))
+
+
+def edges_of(inputs: object) -> tuple[tuple[str, str], ...]:
+    """Return name and key of every earlier stage of which an object of inputs holds a part."""
+    edges: set[tuple[str, str]] = set()
+    for part in _parts(inputs):
+        if isinstance(part, StageOutput):
+            edges.add((part.stage, part.key))
+        elif isinstance(part, StageResult):
+            edges.add((part.name, part.key))
+    return tuple(sorted(edges))
+
+
+def _parts(inputs: object) -> Iterator[object]:
+    """Yield an object and all that stands in it, files and outputs unopened."""
+    yield inputs
+    if isinstance(inputs, InputFile | StageOutput | StageResult | BaseModel):
+        return
+    if is_dataclass(inputs) and not isinstance(inputs, type):
+        for each in fields(inputs):
+            yield from _parts(getattr(inputs, each.name))
+    elif isinstance(inputs, Mapping):
+        for each in cast("Mapping[object, object]", inputs).values():
+            yield from _parts(each)
+    elif isinstance(inputs, list | tuple):
+        for each in cast("Sequence[object]", inputs):
+            yield from _parts(each)
+
+
+@singledispatch
+def _feed(value: Any, update: Update) -> None:
+    """Feed a value to a hash, each kind under a tag and each part under its length.
+
+    Without tag and length "12" and 1, 2 would read alike.
+    """
+    if not is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"an input of a stage holds a {type(value).__name__}")
+    _feed_text(update, "object", type(value).__name__)
+    for each in fields(value):
+        _feed_text(update, "field", each.name)
+        _feed(getattr(value, each.name), update)
+
+
+@_feed.register(type(None))
+@_feed.register(bool)
+@_feed.register(int)
+@_feed.register(str)
+@_feed.register(bytes)
+@_feed.register(Enum)
+@_feed.register(Path)
+@_feed.register(date)
+def _(value: Any, update: Update) -> None:
+    _feed_text(update, type(value).__name__, value)
+
+
+@_feed.register(float)
+def _(value: float, update: Update) -> None:
+    # The bits, and not the text: two floats that print alike may differ.
+    _feed_bytes(update, b"float", struct.pack("<d", value))
+
+
+@_feed.register(InputFile)
+def _(value: InputFile, update: Update) -> None:
+    _feed_text(update, "file", f"{value.name}\0{value.sha256}")
+
+
+@_feed.register(StageOutput)
+def _(value: StageOutput[Any], update: Update) -> None:
+    _feed_text(update, "output", value.part)
+    _feed(value.value, update)
+
+
+@_feed.register(StageResult)
+def _(value: StageResult, update: Update) -> None:
+    _feed_text(update, "stage", f"{value.name}\0{value.key}")
+
+
+@_feed.register(BaseModel)
+def _(value: BaseModel, update: Update) -> None:
+    _feed_text(update, "model", type(value).__name__)
+    _feed(value.model_dump(mode="python"), update)
+
+
+@_feed.register(np.ndarray)
+def _(value: np.ndarray[Any, Any], update: Update) -> None:
+    _feed_text(update, "array", f"{value.dtype.str}{value.shape}")
+    _feed_bytes(update, b"bytes", np.ascontiguousarray(value).tobytes())
+
+
+@_feed.register(np.generic)
+def _(value: Any, update: Update) -> None:
+    _feed_bytes(update, str(value.dtype).encode(), value.tobytes())
+
+
+@_feed.register(pl.DataFrame)
+def _(value: pl.DataFrame, update: Update) -> None:
+    _feed_text(update, "table", value.schema)
+    for column in value.iter_columns():
+        # Numbers by their bits; everything else, and what has holes, value by value.
+        bits = column.dtype.is_numeric() and not column.null_count()
+        _feed(column.to_numpy() if bits else column.to_list(), update)
+
+
+@_feed.register(Mapping)
+def _(value: Mapping[Any, Any], update: Update) -> None:
+    _feed_text(update, "mapping", len(value))
+    for key in sorted(value, key=repr):
+        _feed(key, update)
+        _feed(value[key], update)
+
+
+@_feed.register(list)
+@_feed.register(tuple)
+def _(value: Sequence[Any], update: Update) -> None:
+    _feed_text(update, "sequence", len(value))
+    for part in value:
+        _feed(part, update)
+
+
+@_feed.register(set)
+@_feed.register(frozenset)
+def _(value: frozenset[Any], update: Update) -> None:
+    _feed(sorted(value, key=repr), update)
+
+
+def _feed_text(update: Update, tag: str, value: object) -> None:
+    _feed_bytes(update, tag.encode(), value if isinstance(value, bytes) else str(value).encode())
+
+
+def _feed_bytes(update: Update, tag: bytes, content: bytes) -> None:
+    update(b"%d:%s:%d:" % (len(tag), tag, len(content)))
+    update(content)

@@ -1,0 +1,70 @@
+"""The demand of a programme on its machines, and the policies that it is run under."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from commonwatt.core.errors import ProgrammeError, UsageError
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_policy
+from commonwatt.fleet.domain.policies.place import in_slices
+from commonwatt.fleet.domain.workload import Workload
+from commonwatt.fleet.io.traces import check_fits, read_traces
+from commonwatt.fleet.io.traces.read import TracesRead
+from commonwatt.fleet.usecases.inputs import FleetInputs
+from commonwatt.study.programme.reader import Programme
+
+
+def programme_inputs(programme: Programme) -> FleetInputs:
+    """Return the jobs and the machines of a programme.
+
+    Raises:
+        TraceError: A job could never run.
+        ProgrammeError: The demand names a tenant that the trace lacks.
+    """
+    demand = programme.file.demand
+    mapping = programme.mapping and programme.mapping.path
+    read = read_traces([programme.trace.path], format=demand.format, mapping=mapping)
+    fleet = programme.fleet()
+    workload = in_slices(programme.within_limits(_only(programme, read)), fleet)
+    check_fits(workload, fleet, where=programme.trace.name)
+    return FleetInputs(workload=workload, fleet=fleet, reads=read.reads, files=(), pool="all")
+
+
+def _only(programme: Programme, read: TracesRead) -> Workload:
+    """Return the jobs of the tenants that the demand names; of all where it names none."""
+    wanted, jobs = programme.file.demand.tenants, read.workload
+    unknown = [name for name in wanted if name not in jobs.tenant_names]
+    if unknown:
+        raise ProgrammeError(
+            f"{programme.path.name}, demand.tenants",
+            found=repr(unknown[0]),
+            wanted=Message("one of {names}", {"names": ", ".join(jobs.tenant_names)}),
+        )
+    if not wanted:
+        return jobs
+    names = tuple(name for name in jobs.tenant_names if name in wanted)
+    place = np.array([names.index(n) if n in names else -1 for n in jobs.tenant_names], np.int32)
+    kept = jobs.take(np.flatnonzero(place[jobs.tenant] >= 0))
+    return replace(kept, tenant=place[kept.tenant], tenant_names=names)
+
+
+def policies_of(programme: Programme) -> list[SchedulingPolicy]:
+    """Return the policy of a programme, then those that it is compared with.
+
+    Raises:
+        ProgrammeError: A name is unknown.
+    """
+    found: list[SchedulingPolicy] = []
+    for i, part in enumerate(programme.policies()):
+        where = "policy" if i == 0 else f"compare.{i - 1}"
+        try:
+            found.append(parse_policy(part.order, part.place, part.backfill, part.preemption))
+        except UsageError as error:
+            key = error.where.removeprefix("--")
+            raise ProgrammeError(
+                f"{programme.path.name}, {where}.{key}", found=error.found, wanted=error.wanted
+            ) from None
+    return found

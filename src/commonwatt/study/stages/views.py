@@ -1,0 +1,142 @@
+"""What of a programme each stage may see.
+
+A stage is a function of one frozen object, and its key is the hash of all of it. So that a
+price moves no schedule and a label no cost, a stage is given the programme without what
+has no say there: the other parts stand at nothing. A stage that read one of them would
+compute with nothing and be wrong at once, and not stale some day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from commonwatt.fleet.domain.machines import GpuType
+from commonwatt.study.programme.localised import LocalisedText
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.programme.schema import PolicyPart, ProgrammeFile, SitePart
+
+NOTHING = np.array([0.0])
+
+
+def fleet_view(programme: Programme, policy: PolicyPart) -> Programme:
+    """Return what decides a fleet run under a policy, its energy, its bill and its labels."""
+    file = _of_one_policy(programme.file, policy)
+    built = {site.name for site in programme.built}
+    # A site without nodes is a place that tenants may work from, and nothing more.
+    sites = [
+        _without_costs(site) if site.name in built else _place_only(site) for site in file.sites
+    ]
+    return replace(
+        programme,
+        file=file.model_copy(update={"sites": sites}),
+        built=_built(programme, sites),
+        path=Path(programme.path.name),
+        inputs=(),
+        changes=(),
+        country="",
+        country_files=(),
+    )
+
+
+def schedule_view(programme: Programme, policy: PolicyPart) -> Programme:
+    """Return what decides when and where jobs run: machines, demand, limits, order.
+
+    Prices, carbon, draw, PUE and labels move no job.
+    """
+    view = fleet_view(programme, policy)
+    file = view.file
+    sites = [_without_prices(site) for site in file.sites]
+    tenants = [part.model_copy(update={"label": None, "defer_h": 0}) for part in file.tenants]
+    gpus = [part.model_copy(update={"idle": 0.0, "busy": 0.0, "source": ""}) for part in file.gpus]
+    links = [
+        part.model_copy(update={"source": "", "between": sorted(part.between)})
+        for part in file.latency
+    ]
+    demand = file.demand.model_copy(update={"source": ""})
+    return replace(
+        view,
+        file=file.model_copy(
+            update={
+                "sites": sites,
+                "tenants": tenants,
+                "gpus": gpus,
+                "latency": links,
+                "demand": demand,
+            }
+        ),
+        built=_built(view, sites),
+        sites=tuple(
+            replace(site, region="", pue=1.0, price_usd_per_mwh=NOTHING, carbon_g_per_kwh=NOTHING)
+            for site in view.sites
+        ),
+        gpu_types=tuple(_without_draw(gpu) for gpu in view.gpu_types),
+    )
+
+
+def placement_view(programme: Programme) -> Programme:
+    """Return what decides a placement beside the costs of sites and the load measured."""
+    view = fleet_view(programme, PolicyPart())
+    demand = view.file.demand.model_copy(update={"source": ""})
+    return replace(view, file=view.file.model_copy(update={"demand": demand, "seed": 0}))
+
+
+def cost_part(site: SitePart) -> SitePart:
+    """Return what of a site decides its cost beside its cells and its measured use."""
+    return site.model_copy(update={"power_price": 0.0, "carbon": 0.0, "region": "", "pools": []})
+
+
+def _of_one_policy(file: ProgrammeFile, policy: PolicyPart) -> ProgrammeFile:
+    return file.model_copy(
+        update={
+            "title": LocalisedText(""),
+            "summary": LocalisedText(""),
+            "policy": policy,
+            "compare": [],
+            "alternatives": {},
+            "funding": None,
+            "rooms": None,
+            "models": None,
+        }
+    )
+
+
+def _without_costs(site: SitePart) -> SitePart:
+    return site.model_copy(
+        update={
+            "cost_cells": None,
+            "cells": {},
+            "price_range": None,
+            "pue_range": None,
+            "rent": None,
+        }
+    )
+
+
+def _without_prices(site: SitePart) -> SitePart:
+    return site.model_copy(
+        update={
+            "label": None,
+            "region": "",
+            "pue": 1.0,
+            "power_price": 0.0,
+            "carbon": 0.0,
+            "source": "",
+        }
+    )
+
+
+def _place_only(site: SitePart) -> SitePart:
+    return _without_costs(_without_prices(site)).model_copy(update={"pools": []})
+
+
+def _without_draw(gpu: GpuType) -> GpuType:
+    return replace(gpu, idle_w=0.0, busy_w=0.0, source="")
+
+
+def _built(programme: Programme, sites: Sequence[SitePart]) -> tuple[SitePart, ...]:
+    names = {site.name for site in programme.built}
+    return tuple(site for site in sites if site.name in names)
