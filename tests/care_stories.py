@@ -23,7 +23,7 @@ class World:
     """A cluster with care on it; `wait` lets a little time pass."""
 
     backend: Any
-    workshop: Any
+    node_tester: Any
     caretaker: Caretaker
     rules: DetectionRuleBook
     wait: Callable[[], None]

@@ -114,7 +114,7 @@ acts = st.lists(
 def test_whatever_is_found_bounds_hold_and_every_act_is_written_first(rows, share):
     cluster = SimCluster(names=[f"n{i}" for i in range(8)], now_s=1e6)
     journal, policy = MemoryJournal(), CarePolicy(most_out_share=share, alarm_share=0.9)
-    care = Caretaker(cluster, journal, policy=policy, workshop=cluster)
+    care = Caretaker(cluster, journal, policy=policy, node_tester=cluster)
     for number, severity, component, wait_s, broken in rows:
         name = f"n{number}"
         if broken:

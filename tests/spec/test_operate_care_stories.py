@@ -18,7 +18,7 @@ def simulated(nodes=16, **policy):
         cluster,
         MemoryJournal(),
         policy=CarePolicy(**bounds),
-        workshop=cluster,
+        node_tester=cluster,
         rules=rules,
     )
 
@@ -30,7 +30,7 @@ def simulated(nodes=16, **policy):
 
     return World(
         backend=cluster,
-        workshop=cluster,
+        node_tester=cluster,
         caretaker=care,
         rules=rules,
         wait=wait,

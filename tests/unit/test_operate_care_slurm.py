@@ -54,14 +54,14 @@ def cluster():
 def world(cluster):
     backend, bench, rules = Stubborn(cluster.conf), Bench(), DetectionRuleBook()
     policy = CarePolicy(most_out_share=0.2, reboot_s=2.0)
-    care = Caretaker(backend, MemoryJournal(), policy=policy, workshop=bench, rules=rules)
+    care = Caretaker(backend, MemoryJournal(), policy=policy, node_tester=bench, rules=rules)
 
     def block(node):
         backend.cordoned = node
 
     yield World(
         backend=backend,
-        workshop=bench,
+        node_tester=bench,
         caretaker=care,
         rules=rules,
         wait=lambda: time.sleep(0.3),

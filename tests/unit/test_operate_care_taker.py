@@ -68,7 +68,7 @@ def test_a_caretaker_killed_between_writing_and_acting_acts_on_its_return():
     with pytest.raises(Killed):
         Caretaker(fragile, journal).step([finding("n1")])
     assert [entry.kind for entry in journal.entries] == [MOVE]
-    second_caretaker = Caretaker(backend, journal, workshop=backend)
+    second_caretaker = Caretaker(backend, journal, node_tester=backend)
     second_caretaker.step()
     assert state(backend, "n1") is NodeState.DOWN
     assert len([e for e in journal.entries if e.body.get("to") == "drained"]) == 1
@@ -91,7 +91,7 @@ def test_a_backend_that_keeps_refusing_leads_to_a_person():
             raise BackendError(node)
 
     backend = Refusing(names=[f"n{i}" for i in range(20)], now_s=NOW)
-    care = Caretaker(backend, MemoryJournal(), workshop=backend,
+    care = Caretaker(backend, MemoryJournal(), node_tester=backend,
                      policy=CarePolicy(tries=0))  # fmt: skip
     care.step([finding("n1")])
     steps_until(care, backend, "n1", CareStage.HANDED_OVER)
@@ -99,7 +99,7 @@ def test_a_backend_that_keeps_refusing_leads_to_a_person():
 
 def test_a_dry_run_touches_nothing():
     backend = cluster()
-    care = Caretaker(backend, MemoryJournal(), workshop=backend, dry_run=True)
+    care = Caretaker(backend, MemoryJournal(), node_tester=backend, dry_run=True)
     [step] = care.step([finding("n1")])
     assert (step.node, step.to) == ("n1", CareStage.DRAINED)
     assert backend.actions == []
@@ -138,7 +138,7 @@ def test_a_drain_is_undone_by_a_person_and_not_by_care():
 
 def test_when_enough_nodes_are_out_the_next_waits_its_turn():
     backend = cluster()
-    care = Caretaker(backend, MemoryJournal(), workshop=backend,
+    care = Caretaker(backend, MemoryJournal(), node_tester=backend,
                      policy=CarePolicy(most_out_share=0.05))  # fmt: skip
     backend.broken["n1"] = frozenset({CareStage.RESET})
     first = care.step([finding("n1"), finding("n2")])
@@ -177,7 +177,7 @@ def test_a_degraded_node_keeps_its_job_and_takes_no_other():
     backend = cluster()
     backend.submit(JobRequest(job_id="j", argv=("x",)))
     backend.start("j", [NodeAllocation("n1")])
-    care = Caretaker(backend, MemoryJournal(), workshop=backend)
+    care = Caretaker(backend, MemoryJournal(), node_tester=backend)
     care.step([finding("n1", Severity.DEGRADED, Component.LINK)])
     assert state(backend, "n1") is NodeState.DRAINING
     backend.now_s += 600
@@ -187,7 +187,7 @@ def test_a_degraded_node_keeps_its_job_and_takes_no_other():
     assert stages(care)["n1"] is CareStage.RESET
 
 
-def test_without_a_workshop_no_node_returns_unseen():
+def test_without_a_node_tester_no_node_returns_unseen():
     backend = cluster()
     care = Caretaker(backend, MemoryJournal())
     care.step([finding("n1")])
@@ -197,7 +197,7 @@ def test_without_a_workshop_no_node_returns_unseen():
 
 def test_a_lemon_goes_to_a_person_however_well_it_tests():
     backend = cluster()
-    care = Caretaker(backend, MemoryJournal(), workshop=backend,
+    care = Caretaker(backend, MemoryJournal(), node_tester=backend,
                      policy=CarePolicy(lemons=frozenset({"n1"})))  # fmt: skip
     care.rules.expect_nodes(["n1"], NOW)
     care.step([finding("n1")])
@@ -233,7 +233,7 @@ def test_every_act_is_in_the_ledger_and_the_ledger_holds(ledger):
     def clock():
         return datetime.fromtimestamp(backend.now_s, UTC)
 
-    care = Caretaker(backend, LedgerJournal(opened, keys["care"], clock), workshop=backend)
+    care = Caretaker(backend, LedgerJournal(opened, keys["care"], clock), node_tester=backend)
     desk = CareOperator(backend, LedgerJournal(opened, keys["operator"], clock), backend)
     care.step([finding("n1")])
     desk.undo("n1", now_s=backend.now_s)

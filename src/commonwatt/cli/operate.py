@@ -95,10 +95,10 @@ def init(folder: Path, settings: Path | None) -> CommandResult:
     text = settings.read_text(encoding="utf-8") if settings else SAMPLE
     home = make_home(folder, text, now=datetime.now(UTC))
     data = {"home": str(folder), "engine": home.settings.engine}
-    told = Message(
+    message = Message(
         "{folder} is ready for {engine}", {"folder": str(folder), "engine": data["engine"]}
     )
-    return CommandResult(data=data, text=told.translate)
+    return CommandResult(data=data, text=message.translate)
 
 
 @command(operate, "start", example="commonwatt operate start --home cluster")
@@ -110,8 +110,8 @@ def start(folder: Path, once: bool, until_idle: bool) -> CommandResult:
     from commonwatt.operate.usecases.home import open_home
     from commonwatt.operate.usecases.run import start as run
 
-    done = run(open_home(folder), once=once, until_idle=until_idle, each=_tell)
-    return CommandResult(data=done, text=lambda language: _ran(done).translate(language))
+    summary = run(open_home(folder), once=once, until_idle=until_idle, on_tick=_print_actions)
+    return CommandResult(data=summary, text=lambda language: _ran(summary).translate(language))
 
 
 @command(operate, "submit", example="commonwatt operate submit --gpus 2 -- python train.py")
@@ -126,22 +126,22 @@ def start(folder: Path, once: bool, until_idle: bool) -> CommandResult:
 @option("--checkpoints", is_flag=True, help="It goes on where it was when started again.")
 @option("--not-preemptible", is_flag=True, help="It may not be stopped for another.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
-def submit(folder: Path, name: str | None, argv: tuple[str, ...], **asked: Any) -> CommandResult:
+def submit(folder: Path, name: str | None, argv: tuple[str, ...], **options: Any) -> CommandResult:
     """Hand in a job; the controller starts it when its turn comes."""
     from commonwatt.operate.domain.cluster import JobRequest
     from commonwatt.operate.usecases.actions import submit as hand_in
     from commonwatt.operate.usecases.home import open_home
 
     now_s = time.time()
-    ask = JobRequest(
+    request = JobRequest(
         job_id=name or f"job-{now_s:.6f}",
         argv=argv,
-        preemptible=not asked.pop("not_preemptible"),
-        **asked,
+        preemptible=not options.pop("not_preemptible"),
+        **options,
     )
-    data = hand_in(open_home(folder), ask, now_s=now_s)
-    told = Message("{job} is handed in and held", {"job": ask.job_id})
-    return CommandResult(data=data, text=told.translate)
+    data = hand_in(open_home(folder), request, now_s=now_s)
+    message = Message("{job} is handed in and held", {"job": request.job_id})
+    return CommandResult(data=data, text=message.translate)
 
 
 @command(operate, "status", example="commonwatt operate status --home cluster")
@@ -151,8 +151,8 @@ def status(folder: Path) -> CommandResult:
     from commonwatt.operate.usecases.home import open_home
     from commonwatt.operate.usecases.status import status as look
 
-    found = look(open_home(folder))
-    return CommandResult(data=found, text=lambda language: _status(found, language))
+    cluster = look(open_home(folder))
+    return CommandResult(data=cluster, text=lambda language: _status(cluster, language))
 
 
 @command(operate, "drain", example="commonwatt operate drain n007 --reason 'fan is loud'")
@@ -241,8 +241,8 @@ def replay(folder: Path, path: Path | None) -> CommandResult:
     from commonwatt.operate.usecases.status import replay as again
 
     if path is not None:
-        found = decide_captured(path)
-        return CommandResult(data=found, text=lambda _: _foreseen(found))
+        decision = decide_captured(path)
+        return CommandResult(data=decision, text=lambda _: _foreseen(decision))
     data = again(open_home(folder))
     return CommandResult(data=data, text=lambda language: _compared(data).translate(language))
 
@@ -258,41 +258,41 @@ def dashboard() -> CommandResult:
     return CommandResult(data=json.loads(text), text=lambda _: text)
 
 
-def _act(folder: Path, what: str, subject: str, reason: str) -> CommandResult:
+def _act(folder: Path, action: str, subject: str, reason: str) -> CommandResult:
     from commonwatt.operate.domain.actions import ClusterAction
     from commonwatt.operate.usecases.actions import perform_action
     from commonwatt.operate.usecases.home import open_home
 
     data = perform_action(
-        open_home(folder), ClusterAction(what), subject, reason, now_s=time.time()
+        open_home(folder), ClusterAction(action), subject, reason, now_s=time.time()
     )
-    told = Message("{act} {subject}: done", {"act": what, "subject": subject})
-    return CommandResult(data=data, text=told.translate)
+    message = Message("{act} {subject}: done", {"act": action, "subject": subject})
+    return CommandResult(data=data, text=message.translate)
 
 
-def _tell(tick: TickResult) -> None:
+def _print_actions(tick: TickResult) -> None:
     for intent in tick.performed:
         print_message(f"{intent.action.value} {intent.subject}")
-    for intent, answer in tick.refused:
-        told = {"act": intent.action.value, "subject": intent.subject, "answer": answer}
-        print_message(Message("{act} {subject} was refused: {answer}", told))
+    for intent, refusal in tick.refused:
+        values = {"act": intent.action.value, "subject": intent.subject, "answer": refusal}
+        print_message(Message("{act} {subject} was refused: {answer}", values))
 
 
-def _ran(done: dict[str, Any]) -> Message:
+def _ran(summary: dict[str, Any]) -> Message:
     return Message(
         "{ticks} ticks, {acts} acts, {refused} refused",
-        {name: str(done[name]) for name in ("ticks", "acts", "refused")},
+        {name: str(summary[name]) for name in ("ticks", "acts", "refused")},
     )
 
 
-def _status(found: dict[str, Any], language: str) -> str:
+def _status(cluster: dict[str, Any], language: str) -> str:
     lines = [translate("Nodes", language)]
     lines += [
         f"  {n['name']:<16}{n['state']:<10}{n['gpus']:>4} GPU  {n['reason']}".rstrip()
-        for n in found["nodes"]
+        for n in cluster["nodes"]
     ]
     lines.append(translate("Jobs", language))
-    for job in found["jobs"]:
+    for job in cluster["jobs"]:
         where = ",".join(job["nodes"]) or job["why"] or ""
         lines.append(f"  {job['job_id']:<24}{job['phase']:<10}{job['gpus']:>4} GPU  {where}")
     return "\n".join(lines)
@@ -315,10 +315,10 @@ def _compared(data: dict[str, Any]) -> Message:
     )
 
 
-def _foreseen(found: dict[str, Any]) -> str:
-    lines = [f"start {name}: {where}" for name, where in found["decision"]["start"].items()]
-    lines += [f"preempt {name}" for name in found["decision"]["preempt"]]
-    lines += [f"{name}: +{at} s" for name, at in found["starts_in_s"].items()]
+def _foreseen(decision: dict[str, Any]) -> str:
+    lines = [f"start {name}: {where}" for name, where in decision["decision"]["start"].items()]
+    lines += [f"preempt {name}" for name in decision["decision"]["preempt"]]
+    lines += [f"{name}: +{at} s" for name, at in decision["starts_in_s"].items()]
     return "\n".join(lines)
 
 

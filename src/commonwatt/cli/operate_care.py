@@ -43,12 +43,12 @@ def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Comma
     from commonwatt.operate.usecases.care import run_care
     from commonwatt.operate.usecases.home import open_home
 
-    def each(step: CareStep) -> None:
+    def print_step(step: CareStep) -> None:
         if looks > 1:
             print_message(_step_text(step))
 
     home = open_home(folder)
-    data = run_care(home, samples=samples, observations=looks, dry_run=dry_run, each=each)
+    data = run_care(home, samples=samples, observations=looks, dry_run=dry_run, on_step=print_step)
     return CommandResult(data=data, text=lambda language: _care_text(data, language))
 
 
@@ -119,14 +119,14 @@ def care_detect(
         help="Most nodes out of service, as a share.")  # fmt: skip
 @option("--seed", type=int, default=1, show_default=True, help="Of everything that is drawn.")
 def care_replay(
-    faults: Path, watched: int, counts_days: float, most_out: float, **given: Any
+    faults: Path, watched: int, counts_days: float, most_out: float, **options: Any
 ) -> CommandResult:
     """Try the policy of care on recorded faults of real nodes, with one gang on the fleet."""
     from commonwatt.operate.domain.care.policy import CarePolicy
     from commonwatt.operate.engines.care.replay.setting import ReplaySetting
     from commonwatt.operate.usecases.care_study import care_replay_result
 
-    setting = ReplaySetting(policy=CarePolicy(most_out_share=most_out), **given)
+    setting = ReplaySetting(policy=CarePolicy(most_out_share=most_out), **options)
     data = care_replay_result(faults, setting, watched=watched, counts_days=counts_days)
     return CommandResult(data=data, text=lambda language: _replay_text(data, language))
 
@@ -159,11 +159,11 @@ def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> CommandR
         help="Time that the gang stands still for one save [s].")  # fmt: skip
 @option("--restart-s", type=_positive, default=300.0, show_default=True,
         help="From an interruption to work again [s].")  # fmt: skip
-def care_checkpoint(**given: Any) -> CommandResult:
+def care_checkpoint(**options: Any) -> CommandResult:
     """Advise how often a gang should save its work (Young 1974, Daly 2006)."""
     from commonwatt.operate.usecases.care_study import checkpoint_result
 
-    data = checkpoint_result(**given)
+    data = checkpoint_result(**options)
     return CommandResult(data=data, text=lambda language: _checkpoint_text(data, language))
 
 
@@ -175,16 +175,16 @@ _HELD = {
 
 
 def _step_text(step: CareStep) -> str:
-    held = f"  [{step.held}]" if step.held else ""
-    return f"{step.node or '*'}: {step.origin} -> {step.to}  {step.reason}{held}"
+    obstacle = f"  [{step.held}]" if step.held else ""
+    return f"{step.node or '*'}: {step.origin} -> {step.to}  {step.reason}{obstacle}"
 
 
 def _care_text(data: Mapping[str, Any], language: str) -> str:
     lines: list[str] = []
     for step in data["steps"]:
-        held = f"  {_HELD[step['held']].translate(language)}" if step["held"] else ""
+        obstacle = f"  {_HELD[step['held']].translate(language)}" if step["held"] else ""
         name = step["node"] or "*"
-        lines.append(f"{name:<16}{step['from']:<12}-> {step['to']:<12} {step['reason']}{held}")
+        lines.append(f"{name:<16}{step['from']:<12}-> {step['to']:<12} {step['reason']}{obstacle}")
     if data["dry_run"]:
         lines.append(translate("A dry run: nothing was touched.", language))
     return "\n".join([*lines, _standing_text(data, language)])
@@ -201,21 +201,20 @@ def _standing_text(data: Mapping[str, Any], language: str) -> str:
 
 
 def _alarms_text(data: Mapping[str, Any], language: str) -> str:
-    told = Message("{count} alarm episodes in {steps} steps", {
+    message = Message("{count} alarm episodes in {steps} steps", {
         "count": str(len(data["episodes"])), "steps": f"{data['steps']:,}"})  # fmt: skip
-    lines = [told.translate(language)]
-    for one in data["episodes"]:
-        metrics = ", ".join(one["metrics"])
-        lines.append(
-            f"  {one['first_step']:>8}-{one['last_step']:<8} {one['peak']:6.2f}  {metrics}"
-        )
+    lines = [message.translate(language)]
+    for episode in data["episodes"]:
+        first, last, peak = (episode[k] for k in ("first_step", "last_step", "peak"))
+        metrics = ", ".join(episode["metrics"])
+        lines.append(f"  {first:>8}-{last:<8} {peak:6.2f}  {metrics}")
     if data["judged"]:
-        lines += [f"  {name}: {value:.3f}" for name, value in data["judged"].items()]
+        lines += [f"  {name}: {score:.3f}" for name, score in data["judged"].items()]
     return "\n".join(lines)
 
 
 def _replay_text(data: Mapping[str, Any], language: str) -> str:
-    told = Message(
+    message = Message(
         "Effective training time {ettr} of 1, {interruptions} interruptions",
         {
             "ettr": f"{data['ettr_share']:.4f}",
@@ -224,15 +223,15 @@ def _replay_text(data: Mapping[str, Any], language: str) -> str:
     )
     names = [name for name in data if name not in ("moves", "ettr_share", "interruptions")]
     return "\n".join(
-        [told.translate(language), *(f"  {name:<34}{data[name]:>12.4g}" for name in names)]
+        [message.translate(language), *(f"  {name:<34}{data[name]:>12.4g}" for name in names)]
     )
 
 
 def _lemons_text(data: Mapping[str, Any], language: str) -> str:
-    told = Message("{count} lemons among {nodes} nodes", {
+    message = Message("{count} lemons among {nodes} nodes", {
         "count": str(len(data["lemons"])), "nodes": str(data["nodes"])})  # fmt: skip
     rows = [f"  {x['node']:<16}{x['faults']:>4}  {x['probability']:.3f}" for x in data["lemons"]]
-    return "\n".join([told.translate(language), *rows])
+    return "\n".join([message.translate(language), *rows])
 
 
 def _checkpoint_text(data: Mapping[str, Any], language: str) -> str:

@@ -90,7 +90,11 @@ class CommonwattError(Exception):
 
     def translate(self, language: str) -> str:
         """Return the sentence in `language` ("en" or "zh-Hant")."""
-        parts = [part for part in (self._fault(language), self._next(language)) if part]
+        parts = [
+            part
+            for part in (self._fault_sentence(language), self._remedy_sentence(language))
+            if part
+        ]
         return " ".join(parts)
 
     def as_dict(self) -> dict[str, str]:
@@ -99,23 +103,28 @@ class CommonwattError(Exception):
         parts["remedy"] = self.remedy
         return {"error": self.code} | {key: str(part) for key, part in parts.items() if part}
 
-    def _fault(self, language: str) -> str:
-        found, wanted = _said(self.found, language), _said(self.wanted, language)
-        if found and wanted:
+    def _fault_sentence(self, language: str) -> str:
+        found_text, wanted_text = (
+            _translated(self.found, language),
+            _translated(self.wanted, language),
+        )
+        if found_text and wanted_text:
             form = Message("{where}: found {found}, wanted {wanted}.")
-        elif wanted:
+        elif wanted_text:
             form = Message("{where}: wanted {wanted}.")
-        elif found:
+        elif found_text:
             form = Message("{where}: {found}.")
         else:
             form = Message("{where}.")
-        return translate(form.text, language).format(where=self.where, found=found, wanted=wanted)
+        return translate(form.text, language).format(
+            where=self.where, found=found_text, wanted=wanted_text
+        )
 
-    def _next(self, language: str) -> str:
-        return _said(self.remedy, language)
+    def _remedy_sentence(self, language: str) -> str:
+        return _translated(self.remedy, language)
 
 
-def _said(part: str | Message, language: str) -> str:
+def _translated(part: str | Message, language: str) -> str:
     return part.translate(language) if isinstance(part, Message) else part
 
 
@@ -188,7 +197,7 @@ class RunNotFoundError(CommonwattError):
 def cell_location(path: str, row: int | None = None, column: str | None = None) -> str:
     """Return a place in a table as a person would say it.
 
-    >>> cell("jobs.csv", 18204, "gpus")
+    >>> cell_location("jobs.csv", 18204, "gpus")
     'jobs.csv, row 18,204, column gpus'
     """
     parts = [path]

@@ -1,4 +1,4 @@
-"""Typed door to numba, which ships no type information of its own.
+"""Typed entry to numba, which ships no type information of its own.
 
 Kernels are compiled without fast-math, so that the same inputs give the same
 bytes everywhere, and cached on disk, so that only a first run compiles.
@@ -22,7 +22,7 @@ import numba  # type: ignore[import-untyped]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_KEPT = 6  # folders of other states, such as other checkouts, that are left alone
+_MOST_FOLDERS = 6  # folders of other states, such as other checkouts, that are left alone
 
 
 def njit(
@@ -89,7 +89,7 @@ def _point_numba_at_our_folder() -> None:
 
 def _forget_old(home: Path) -> None:
     states = sorted(home.glob("kernels-*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in states[_KEPT:]:
+    for old in states[_MOST_FOLDERS:]:
         shutil.rmtree(old, ignore_errors=True)
 
 

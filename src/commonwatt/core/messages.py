@@ -1,8 +1,8 @@
 """Words for people, in English and Traditional Chinese.
 
 The English sentence is its own key, as in gettext, whose catalogues these are:
-one domain per room under ``locale/zh_Hant/LC_MESSAGES``. A sentence without a
-translation is said in English; a test lists every such sentence.
+one domain per part under ``locale/zh_Hant/LC_MESSAGES``. A sentence without a
+translation is shown in English; a test lists every such sentence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOCALE = Path(__file__).parent.parent / "locale"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A sentence with named gaps, said in a language when it is needed.
+    """A sentence with named gaps, translated when it is needed.
 
     >>> Message("{count} jobs", {"count": "3"}).translate("en")
     '3 jobs'
@@ -30,8 +30,8 @@ class Message:
 
     def translate(self, language: str) -> str:
         """Return the sentence in `language` with its gaps filled."""
-        said = translate(self.text, language)
-        return said.format(**self.values) if self.values else said
+        sentence = translate(self.text, language)
+        return sentence.format(**self.values) if self.values else sentence
 
     def __str__(self) -> str:
         return self.translate("en")
@@ -50,14 +50,14 @@ def language_of(choice: str | None) -> str:
     >>> language_of("zh-Hant"), language_of("zh_TW.UTF-8"), language_of("C")
     ('zh-Hant', 'zh-Hant', 'en')
     """
-    asked = choice or _environment_language()
-    tag = asked.split(".")[0].split(":")[0].replace("-", "_").lower()
+    wanted = choice or _environment_language()
+    tag = wanted.split(".")[0].split(":")[0].replace("-", "_").lower()
     return "zh-Hant" if tag.startswith(("zh_hant", "zh_hk", "zh_tw", "zh_mo")) else "en"
 
 
 def _environment_language() -> str:
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
-    return next((value for name in names if (value := os.environ.get(name))), "en")
+    return next((setting for name in names if (setting := os.environ.get(name))), "en")
 
 
 @cache

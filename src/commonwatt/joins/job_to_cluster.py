@@ -1,6 +1,6 @@
-"""The joint of sandbox and operate: a caged job as a job of the cluster.
+"""The join of sandbox and operate: an isolated job as a job of the cluster.
 
-The cluster's engine runs the step that the sandbox prepared, in an environment that
+The cluster's backend runs the step that the sandbox prepared, in an environment that
 holds nothing of the caller's; the step proves that machine's isolation before it runs
 foreign code, and the sandbox checks what comes back.
 """
@@ -24,9 +24,9 @@ _OVERHEAD_S = 60.0  # to prove a machine's isolation before the job, and to clea
 
 
 def cluster_runner(folder: Path, node_folder: Path, *, tenant: str = TENANT) -> RemoteJobRunner:
-    """Return what runs caged jobs on the cluster of the controller at `folder`.
+    """Return what runs isolated jobs on the cluster of the controller at `folder`.
 
-    A controller must be at work there; the jobs wait for their turn like all others.
+    A controller must run there; the jobs wait for their turn like all others.
 
     Args:
         folder: Home of the controller.
@@ -52,29 +52,32 @@ def run_step(
     """Hand a step to the cluster and wait for its end.
 
     Raises:
-        EngineError: It has not ended by a day after it was handed in.
+        BackendError: It has not ended by a day after it was handed in.
     """
     now_s = clock()
-    ask = job_request_of(step, tenant=tenant, now_s=now_s)
-    with open_store(home) as store, open_backend(home) as engine:
-        engine.submit(ask)
-        body = {"gpus": ask.gpus, "tenant": tenant, "user": ask.user}
+    request = job_request_of(step, tenant=tenant, now_s=now_s)
+    with open_store(home) as store, open_backend(home) as backend:
+        backend.submit(request)
+        body = {"gpus": request.gpus, "tenant": tenant, "user": request.user}
         perform_recorded(
-            store, engine, Intent(action=ClusterAction.SUBMIT, subject=ask.job_id, body=body), now_s
+            store,
+            backend,
+            Intent(action=ClusterAction.SUBMIT, subject=request.job_id, body=body),
+            now_s,
         )
-        while engine.observe().jobs[ask.job_id].phase not in TERMINAL_PHASES:
+        while backend.observe().jobs[request.job_id].phase not in TERMINAL_PHASES:
             if clock() - now_s > 86400:
-                engine.cancel(ask.job_id, "waited a day")
-                raise BackendError(ask.job_id, found=Message("no end within a day"))
+                backend.cancel(request.job_id, "waited a day")
+                raise BackendError(request.job_id, found=Message("no end within a day"))
             pause(home.settings.tick_s)
 
 
 def job_request_of(step: HandoverStep, *, tenant: str, now_s: float) -> JobRequest:
-    """Return what a step asks of a cluster: processors and memory, no GPU, no second start."""
-    given = [f"{name}={value}" for name, value in sorted(step.environment.items())]
+    """Return what a step requests of a cluster: processors and memory, no GPU, no second start."""
+    assignments = [f"{name}={setting}" for name, setting in sorted(step.environment.items())]
     return JobRequest(
         job_id=step.stage.name,
-        argv=("/usr/bin/env", "-i", *given, *step.argv),
+        argv=("/usr/bin/env", "-i", *assignments, *step.argv),
         tenant=tenant,
         user=tenant,
         group=tenant,

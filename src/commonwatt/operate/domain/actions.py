@@ -1,7 +1,7 @@
-"""Acts on an engine: written down first, then done, then marked as done.
+"""Actions on a backend: written down first, then done, then marked as done.
 
-Whoever is killed between leaves an intent that the next start finds. Every act is
-idempotent, and a start that is not to be seen on the engine is dropped rather than
+Whoever is killed between leaves an intent that the next start finds. Every action is
+idempotent, and a start that is not to be seen on the backend is dropped rather than
 done late, because the policy decides afresh anyway.
 """
 
@@ -62,7 +62,7 @@ class IntentState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """One act to be done.
+    """One action to be done.
 
     Args:
         action: What.
@@ -77,10 +77,12 @@ class Intent:
     position: int = 0
 
     def draft(self) -> EntryDraft:
-        """Return the ledger entry of the act."""
-        what = "job" if self.action in JOB_ACTIONS else "node"
+        """Return the ledger entry of the action."""
+        subject_kind = "job" if self.action in JOB_ACTIONS else "node"
         return EntryDraft(
-            kind=f"operate.{self.action.value}", subject=f"{what}/{self.subject}", body=self.body
+            kind=f"operate.{self.action.value}",
+            subject=f"{subject_kind}/{self.subject}",
+            body=self.body,
         )
 
 
@@ -102,8 +104,8 @@ def perform(intent: Intent, backend: ClusterBackend) -> None:
     """Do what is intended.
 
     Raises:
-        EngineError: The engine refuses or does not answer.
-        UnknownError: There is no such job or node.
+        BackendError: The backend refuses or does not answer.
+        UnknownNameError: There is no such job or node.
     """
     name, reason = intent.subject, str(intent.body.get("reason", ""))
     match intent.action:
@@ -116,7 +118,7 @@ def perform(intent: Intent, backend: ClusterBackend) -> None:
         case ClusterAction.CANCEL:
             backend.cancel(name, reason)
         case ClusterAction.SUBMIT:
-            pass  # the engine had it before it was noted
+            pass  # the backend had it before it was noted
         case ClusterAction.DRAIN:
             backend.drain(name, reason)
         case ClusterAction.DOWN:
@@ -130,15 +132,15 @@ def perform(intent: Intent, backend: ClusterBackend) -> None:
 
 
 def is_effect_seen(intent: Intent, observation: ClusterObservation) -> bool:
-    """Return whether the effect of an act is to be seen on the engine."""
+    """Return whether the effect of an action is to be seen on the backend."""
     if intent.action in JOB_ACTIONS:
         job = observation.jobs.get(intent.subject)
-        return job is not None and _shows_on_job(intent, job)
+        return job is not None and _is_effect_on_job(intent, job)
     states = _NODE_STATES[intent.action]
     return any(node.name == intent.subject and node.state in states for node in observation.nodes)
 
 
-def _shows_on_job(intent: Intent, job: ObservedJob) -> bool:
+def _is_effect_on_job(intent: Intent, job: ObservedJob) -> bool:
     if intent.action == ClusterAction.START:
         return (
             job.starts >= intent.body["starts"] and job.phase in PHASES_ON_NODES | TERMINAL_PHASES

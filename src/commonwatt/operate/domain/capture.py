@@ -130,7 +130,7 @@ def capture_text(captured: Capture) -> str:
             "parked": captured.parked,
             "policy": captured.policy.model_dump(),
             "quotas": None if captured.quotas is None else dict(captured.quotas),
-            "reservations": [each.model_dump() for each in captured.reservations],
+            "reservations": [reservation.model_dump() for reservation in captured.reservations],
             "seed": captured.seed,
         }
     )
@@ -150,7 +150,7 @@ def parse_capture(text: str, where: str = "capture") -> Capture:
                 found=Message("version {version}", {"version": str(data["version"])}),
                 wanted=Message("version {version}", {"version": str(VERSION)}),
             )
-        return _captured(data)
+        return _capture_of(data)
     except (ValueError, KeyError, TypeError) as error:
         wanted = Message("a captured state, as `operate capture` writes it")
         raise CaptureError(where, found=type(error).__name__, wanted=wanted) from None
@@ -169,7 +169,7 @@ def load_capture(path: Path) -> Capture:
         raise CaptureError(str(path), found=type(error).__name__, wanted=wanted) from None
 
 
-def _captured(data: dict[str, Any]) -> Capture:
+def _capture_of(data: dict[str, Any]) -> Capture:
     return Capture(
         at_s=float(data["at_s"]),
         nodes=tuple(ObservedNode(**(n | {"state": NodeState(n["state"])})) for n in data["nodes"]),
@@ -186,9 +186,9 @@ def _captured(data: dict[str, Any]) -> Capture:
 
 def _job_json(job: ObservedJob) -> dict[str, Any]:
     """Return what a decision needs of a job: what it runs, and with which environment, stays."""
-    ask = {k: v for k, v in request_json(job.request).items() if k not in ("argv", "env")}
+    request = {k: v for k, v in request_json(job.request).items() if k not in ("argv", "env")}
     return {
-        "ask": ask,
+        "ask": request,
         "phase": job.phase.value,
         "places": places_json(job.places),
         "starts": job.starts,

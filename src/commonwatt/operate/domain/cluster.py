@@ -1,12 +1,12 @@
-"""What every engine can do: observe, start, stop, and take nodes in and out.
+"""What every backend can do: observe, start, stop, and take nodes in and out.
 
-An engine holds jobs and runs them where it is told; it never chooses. Every act is
+A backend holds jobs and runs them where it is told; it never chooses. Every action is
 idempotent: done twice it has the effect of once, so that a controller that was killed
-between acting and noting it may simply act again. What stands on an engine outlives
+between acting and noting it may simply act again. What stands on a backend outlives
 the controller.
 
 Kept small enough for Kubernetes, where `start` binds pods, `drain` taints, `down`
-taints with NoExecute and `resume` lifts the taint; no such engine is written.
+taints with NoExecute and `resume` lifts the taint; no such backend is written.
 
 ::
 
@@ -37,7 +37,7 @@ class NodeState(StrEnum):
 
 
 class JobPhase(StrEnum):
-    """Where a job stands with its engine."""
+    """Where a job stands with its backend."""
 
     HELD = "held"
     STARTING = "starting"
@@ -55,12 +55,12 @@ PHASES_ON_NODES = frozenset({JobPhase.STARTING, JobPhase.RUNNING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """What a job asks; the live twin of one row of a `fleet.workload.Workload`.
+    """What a job requests; the live counterpart of one row of a `Workload` of `fleet`.
 
     Args:
         job_id: Name of the job, unique for ever: letters, digits and `._-`.
         argv: Program and its arguments.
-        env: Environment beyond what the engine gives.
+        env: Environment beyond what the backend gives.
         tenant: Whose quota it counts against.
         user: Who submitted it.
         group: Jobs alike, for predicted run times.
@@ -119,7 +119,7 @@ class NodeAllocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedNode:
-    """One node as its engine sees it.
+    """One node as its backend sees it.
 
     Args:
         name: Name of the node.
@@ -146,7 +146,7 @@ class ObservedNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedJob:
-    """One job as its engine sees it.
+    """One job as its backend sees it.
 
     Args:
         request: What it asks.
@@ -156,7 +156,7 @@ class ObservedJob:
         started_at_s: Last start [s since 1970]; 0 before the first.
         ended_at_s: End [s since 1970]; 0 before it.
         exit_code: What it returned; None before its end, or where a signal ended it.
-        reason: Why it stands there, as the engine says.
+        reason: Why it stands there, as the backend says.
     """
 
     request: JobRequest
@@ -171,13 +171,13 @@ class ObservedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterObservation:
-    """One look at an engine.
+    """One look at a backend.
 
     Args:
         at_s: When [s since 1970].
-        nodes: Every node, in the engine's fixed order, which breaks ties.
+        nodes: Every node, in the backend's fixed order, which breaks ties.
         jobs: Every job that it still knows, by name; finished ones may be forgotten
-            after a while, of which the engine's page says how long.
+            after a while, of which the backend's page says how long.
     """
 
     at_s: float
@@ -188,14 +188,14 @@ class ClusterObservation:
 class ClusterBackend(Protocol):
     """What a controller and care may do to a cluster.
 
-    Every act raises `EngineError` where the engine refuses or does not answer, and
-    `UnknownError` for a node or job that it does not know. An act returns when the
-    engine has accepted it; `observe` tells when it has come about.
+    Every action raises `BackendError` where the backend refuses or does not answer, and
+    `UnknownNameError` for a node or job that it does not know. An action returns when the
+    backend has accepted it; `observe` tells when it has come about.
     """
 
     @property
     def name(self) -> str:
-        """What the engine is called: `local`, `slurm`, `ray`."""
+        """What the backend is called: `local`, `slurm`, `ray`."""
         ...
 
     def observe(self) -> ClusterObservation:
@@ -209,7 +209,7 @@ class ClusterBackend(Protocol):
     def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Start a held job on just these nodes; one that is starting or runs is left alone.
 
-        Which GPUs of a node it gets is the engine's to refine: what `observe` then
+        Which GPUs of a node it gets is the backend's to refine: what `observe` then
         says counts.
         """
         ...
@@ -243,5 +243,5 @@ class ClusterBackend(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the engine; what runs on it runs on."""
+        """Let go of the backend; what runs on it runs on."""
         ...

@@ -6,7 +6,7 @@ from commonwatt.core.errors import CommonwattError, InputError
 
 
 class BackendError(CommonwattError):
-    """An engine refuses an act, or does not answer."""
+    """A backend refuses an action, or does not answer."""
 
     code, exit_code = "engine-refused", 90
 

@@ -1,4 +1,4 @@
-"""Asks and places as plain JSON, and back; names checked, because they become file names."""
+"""Requests and allocations as plain JSON, and back; names become file names and are checked."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _KNOWN: Final = frozenset(field.name for field in fields(JobRequest))
 
 
 def check_request(request: JobRequest) -> None:
-    """Raise unless an engine may take `request`.
+    """Raise unless a backend may take `request`.
 
     Raises:
-        EngineError: A name has letters that a file may not bear, or a number is below 0.
+        BackendError: A name has letters that a file may not bear, or a number is below 0.
     """
     if not NAME.fullmatch(request.job_id):
         wanted = Message("letters, digits and . _ - only, at most 100")
@@ -49,15 +49,15 @@ def request_json(request: JobRequest) -> dict[str, Any]:
 
 
 def request_of(data: dict[str, Any]) -> JobRequest:
-    """Return the ask that `data` is; members of later versions are passed over.
+    """Return the request that `data` is; members of later versions are passed over.
 
     >>> request_of({"job_id": "a", "argv": ["true"], "later": 1}).argv
     ('true',)
     """
-    kept: dict[str, Any] = {"argv": ()}
+    values: dict[str, Any] = {"argv": ()}
     for name in _KNOWN & data.keys():
-        kept[name] = tuple(data[name]) if name in _TUPLES else data[name]
-    return JobRequest(**kept)
+        values[name] = tuple(data[name]) if name in _TUPLES else data[name]
+    return JobRequest(**values)
 
 
 def places_json(places: tuple[NodeAllocation, ...]) -> list[list[Any]]:
@@ -69,7 +69,7 @@ def places_of(rows: list[list[Any]]) -> tuple[NodeAllocation, ...]:
     """Return the places of rows as `places_json` writes them.
 
     >>> places_of(places_json((NodeAllocation("n1", (0, 1)),)))
-    (Place(node='n1', gpus=(0, 1), gpu_milli=1000, cpu_milli=0, memory_mib=0),)
+    (NodeAllocation(node='n1', gpus=(0, 1), gpu_milli=1000, cpu_milli=0, memory_mib=0),)
     """
     return tuple(NodeAllocation(row[0], tuple(row[1]), *row[2:]) for row in rows)
 

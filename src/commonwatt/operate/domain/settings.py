@@ -134,7 +134,7 @@ class ControllerSettings(_SettingsTable):
     slurm: SlurmSettings = SlurmSettings()
     ray: RaySettings = RaySettings()
     node_sites: dict[str, str] = {}
-    """Where nodes stand whose engine does not say, by name."""
+    """Where nodes stand whose backend does not say, by name."""
 
 
 def load_settings(path: Path) -> ControllerSettings:

@@ -1,7 +1,7 @@
-"""What the controller remembers of every job, and how one look at the engine changes it.
+"""What the controller remembers of every job, and how one observation of the backend changes it.
 
 Pure: `update_state` returns the changes, and the store writes them. GPU time is opened when
-a start is seen to run, and closed when it is seen to have ended, with the engine's own
+a start is seen to run, and closed when it is seen to have ended, with the backend's own
 instants, so that a controller that was away for a while meters as if it had not been.
 """
 
@@ -27,7 +27,7 @@ class JobRecord:
     """One job as the controller remembers it.
 
     Args:
-        request: What it asks.
+        request: What it requests.
         phase: Where it stood when last seen.
         starts: How often it has been started.
         first_start_s: First start that ran [s since 1970]; 0 before.
@@ -36,7 +36,7 @@ class JobRecord:
         exit_code: What it returned.
         served_s: Run time kept from earlier starts [s].
         warned_at_s: When it was told that it would be stopped; 0 where it was not.
-        offered_at_s: When it was last handed to the engine to start; 0 where it was not.
+        offered_at_s: When it was last handed to the backend to start; 0 where it was not.
         refusals: Starts refused in a row.
     """
 
@@ -70,7 +70,7 @@ class GpuUse:
 
 @dataclass(slots=True)
 class StateChanges:
-    """What a look has changed.
+    """What an observation has changed.
 
     Args:
         job_records: Jobs that are new or stand differently.
@@ -94,27 +94,27 @@ def update_state(
     Args:
         jobs: Every job remembered, by name.
         open_starts: The start whose use is open, by job.
-        observation: A look at the engine.
+        observation: The cluster as it is seen now.
     """
     changes = StateChanges()
     nodes = {node.name: node for node in observation.nodes}
     for name, job in observation.jobs.items():
-        known = jobs.get(name)
-        if known is not None and known.phase in TERMINAL_PHASES and known.phase == job.phase:
+        record = jobs.get(name)
+        if record is not None and record.phase in TERMINAL_PHASES and record.phase == job.phase:
             continue
-        _one(
-            known or JobRecord(request=job.request),
+        _update_job(
+            record or JobRecord(request=job.request),
             job,
             open_starts.get(name),
             nodes,
             changes,
             observation.at_s,
         )
-        if known is not None and changes.job_records and changes.job_records[-1] == known:
+        if record is not None and changes.job_records and changes.job_records[-1] == record:
             changes.job_records.pop()
     for name, row in jobs.items():
         if row.phase not in TERMINAL_PHASES and name not in observation.jobs:
-            # the engine has forgotten it: it is over, and nobody knows since when
+            # the backend has forgotten it: it is over, and nobody knows since when
             if name in open_starts:
                 changes.closed_uses[(name, open_starts[name])] = observation.at_s
             changes.job_records.append(
@@ -123,7 +123,7 @@ def update_state(
     return changes
 
 
-def _one(
+def _update_job(
     row: JobRecord,
     job: ObservedJob,
     open_start: int | None,
@@ -146,12 +146,12 @@ def _one(
             changes.closed_uses[(job.request.job_id, job.starts)] = max(
                 job.ended_at_s, job.started_at_s
             )
-    changes.job_records.append(_seen_row(row, job))
+    changes.job_records.append(_record_as_observed(row, job))
 
 
-def _seen_row(row: JobRecord, job: ObservedJob) -> JobRecord:
+def _record_as_observed(row: JobRecord, job: ObservedJob) -> JobRecord:
     ran = job.phase == JobPhase.RUNNING or (job.phase in TERMINAL_PHASES and job.started_at_s > 0)
-    held = job.phase == JobPhase.HELD
+    is_held = job.phase == JobPhase.HELD
     return replace(
         row,
         phase=job.phase,
@@ -159,8 +159,8 @@ def _seen_row(row: JobRecord, job: ObservedJob) -> JobRecord:
         first_start_s=row.first_start_s or (job.started_at_s if ran else 0.0),
         ended_at_s=job.ended_at_s if job.phase in TERMINAL_PHASES else 0.0,
         exit_code=job.exit_code,
-        warned_at_s=0.0 if held else row.warned_at_s,
-        offered_at_s=0.0 if held or ran else row.offered_at_s,
+        warned_at_s=0.0 if is_held else row.warned_at_s,
+        offered_at_s=0.0 if is_held or ran else row.offered_at_s,
         refusals=0 if ran else row.refusals,
     )
 
@@ -178,10 +178,10 @@ def _served_s(row: JobRecord, now_s: float) -> float:
 
 
 def _uses(job: ObservedJob, nodes: Mapping[str, ObservedNode]) -> list[GpuUse]:
-    found: list[GpuUse] = []
+    uses: list[GpuUse] = []
     for place in job.places:
         node = nodes.get(place.node)
-        found.append(
+        uses.append(
             GpuUse(
                 job_id=job.request.job_id,
                 starts=job.starts,
@@ -193,4 +193,4 @@ def _uses(job: ObservedJob, nodes: Mapping[str, ObservedNode]) -> list[GpuUse]:
                 from_s=job.started_at_s,
             )
         )
-    return found
+    return uses

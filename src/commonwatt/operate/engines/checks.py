@@ -33,22 +33,24 @@ def check_decision(
         IdentityError: A rule is broken: a bug, and nothing is done.
     """
     for job, pieces in decision.starts.items():
-        ask = captured.jobs[job].request
+        request = captured.jobs[job].request
         nodes = [captured.nodes[piece.node] for piece in pieces]
         for node in nodes:
-            _expect(ask.job_id, "health", node.state == NodeState.UP)
-            _expect(ask.job_id, "residency", not ask.sites or node.site in ask.sites)
-            suits = ask.gpus == 0 or not ask.gpu_types or node.gpu_type in ask.gpu_types
-            _expect(ask.job_id, "GPU type", suits)
-            _expect(ask.job_id, "reservation", not _kept_from(ask, node, captured))
-        _expect(ask.job_id, "gang", _is_whole(ask, pieces))
-        _expect(ask.job_id, "one node", not ask.single_node or len(pieces) <= 1)
+            _expect(request.job_id, "health", node.state == NodeState.UP)
+            _expect(request.job_id, "residency", not request.sites or node.site in request.sites)
+            suits = request.gpus == 0 or not request.gpu_types or node.gpu_type in request.gpu_types
+            _expect(request.job_id, "GPU type", suits)
+            _expect(
+                request.job_id, "reservation", not _is_reserved_for_others(request, node, captured)
+            )
+        _expect(request.job_id, "gang", _is_whole(request, pieces))
+        _expect(request.job_id, "one node", not request.single_node or len(pieces) <= 1)
     for job in decision.preemptions:
-        ask = captured.jobs[job].request
+        request = captured.jobs[job].request
         runs = (
             captured.jobs[job].phase in PHASES_ON_NODES
         )  # or was started and stopped in one decision
-        _expect(ask.job_id, "preemption", ask.preemptible or not runs)
+        _expect(request.job_id, "preemption", request.preemptible or not runs)
     _check_quotas(decision, snapshot, captured)
 
 
@@ -61,48 +63,48 @@ def overcommitted_nodes(observation: ClusterObservation) -> list[str]:
 def starting_jobs_displaced(observation: ClusterObservation) -> list[str]:
     """Return the starting jobs whose places what runs has taken meanwhile.
 
-    An engine that spreads a gang over its nodes by itself may take a GPU that was
+    A backend that spreads a gang over its nodes by itself may take a GPU that was
     meant for another start.
     """
-    free, found = _free_milli(observation), list[str]()
+    free, displaced = _free_milli(observation), list[str]()
     for name, job in observation.jobs.items():
         if job.phase != JobPhase.STARTING:
             continue
-        asked = {place.node: len(place.gpus) * place.gpu_milli for place in job.places}
-        if any(free.get(node, 0) < milli for node, milli in asked.items()):
-            found.append(name)
+        needed_milli = {place.node: len(place.gpus) * place.gpu_milli for place in job.places}
+        if any(free.get(node, 0) < milli for node, milli in needed_milli.items()):
+            displaced.append(name)
             continue
-        for node, milli in asked.items():
+        for node, milli in needed_milli.items():
             free[node] -= milli
-    return found
+    return displaced
 
 
-def _free_milli(seen: ClusterObservation) -> dict[str, int]:
+def _free_milli(observation: ClusterObservation) -> dict[str, int]:
     """Return the GPU of each node that nothing running holds [1/1000 GPU]."""
-    free = {node.name: node.gpus * 1000 for node in seen.nodes}
-    for job in seen.jobs.values():
+    free = {node.name: node.gpus * 1000 for node in observation.nodes}
+    for job in observation.jobs.values():
         for place in job.places if job.phase == JobPhase.RUNNING else ():
             if place.node in free:
                 free[place.node] -= len(place.gpus) * place.gpu_milli
     return free
 
 
-def _is_whole(ask: JobRequest, pieces: tuple[GangPiece, ...]) -> bool:
-    return sum(piece.request.gpus for piece in pieces) == ask.gpus
+def _is_whole(request: JobRequest, pieces: tuple[GangPiece, ...]) -> bool:
+    return sum(piece.request.gpus for piece in pieces) == request.gpus
 
 
-def _kept_from(ask: JobRequest, node: ObservedNode, captured: Capture) -> bool:
+def _is_reserved_for_others(request: JobRequest, node: ObservedNode, captured: Capture) -> bool:
     return any(
-        node.name in each.nodes
-        and ask.tenant != each.tenant
-        and each.from_s <= captured.at_s < each.until_s
-        for each in captured.reservations
+        node.name in reservation.nodes
+        and request.tenant != reservation.tenant
+        and reservation.from_s <= captured.at_s < reservation.until_s
+        for reservation in captured.reservations
     )
 
 
-def _check_quotas(decision: SchedulingDecision, seen: QueueSnapshot, captured: Capture) -> None:
+def _check_quotas(decision: SchedulingDecision, snapshot: QueueSnapshot, captured: Capture) -> None:
     """Without borrowing no tenant may hold more than its quota after the decision."""
-    state = seen.state
+    state = snapshot.state
     if state.quota_milli is None or captured.policy.borrow or not decision.starts:
         return
     stays = np.setdiff1d(state.running, np.array(decision.preemptions, np.int64))

@@ -1,17 +1,17 @@
-"""The controller: look, decide, write down, act, mark as done; then again.
+"""The controller: observe, decide, write down, act, mark as done; then again.
 
 One tick, in order:
 
-1. observe the engine, and absorb what has changed (jobs, uses);
+1. observe the backend, and note what has changed (jobs, uses);
 2. capture the state, and let the policy decide on it: the simulator's own function;
-3. check the hard rules, and turn the decision into acts: a victim is warned first and
-   stopped after its grace; a start waits until its room is really free;
+3. check the hard rules, and turn the decision into actions: a victim is warned first and
+   stopped after its grace; a start waits until its capacity is really free;
 4. write changes, capture, decision, intents and ledger entries in one transaction;
-5. act, and mark each intent with what the engine answered.
+5. act, and mark each intent with what the backend answered.
 
-It may be killed after any step. The next start looks first, settles the intents that
+It may be killed after any step. The next start observes first, settles the intents that
 were left open by what is to be seen, and goes on; nothing is started twice, because
-starts are claimed on the engine, and nothing is lost, because the engine holds the jobs.
+starts are claimed on the backend, and nothing is lost, because the backend holds the jobs.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ HISTORY_STEPS = 1440  # demand remembered for the forecast, a step a minute
 
 @dataclass(slots=True, kw_only=True)
 class TickResult:
-    """What one tick found and did.
+    """What one tick observed and did.
 
     Args:
-        observation: The look at the engine.
+        observation: The look at the backend.
         decision: What was decided, by names.
-        performed: Acts that the engine took.
-        refused: Acts that it refused, with its answer.
+        performed: Actions that the backend took.
+        refused: Actions that it refused, with its answer.
         waits: Why each job waits.
         overcommitted: Nodes that hold more than they have; none, unless others interfere.
     """
@@ -103,7 +103,7 @@ class Controller:
         backend: The cluster.
         store: The memory.
         settings: What the operator decided beforehand.
-        explain: Whether each tick says why jobs wait, which costs another look at all.
+        explain: Whether each tick says why jobs wait, which plans every waiting job again.
     """
 
     def __init__(
@@ -125,44 +125,44 @@ class Controller:
         """Take up where the last controller stopped; return what became of its open intents."""
         self.jobs, self.open_starts = self.store.rows(), self.store.open_starts()
         self.tick_number = self.store.last_tick()
-        left = [intent for intent, _ in self.store.intents(IntentState.OPEN)]
-        if not left:
+        open_intents = [intent for intent, _ in self.store.intents(IntentState.OPEN)]
+        if not open_intents:
             return []
-        seen = self.backend.observe()
-        settled = [self._recovered(intent, seen) for intent in left]
+        observation = self.backend.observe()
+        settled = [self._settled_intent(intent, observation) for intent in open_intents]
         self.store.set_intent_states(settled)
         return [(intent, state) for intent, state, _ in settled]
 
     def tick(self) -> TickResult:
-        """Look, decide, act once."""
-        seen = self.backend.observe()
-        tick = TickResult(observation=seen, overcommitted=overcommitted_nodes(seen))
-        changes = update_state(self.jobs, self.open_starts, seen)
-        self._remember(changes, seen)
-        self._note_demand(seen)
-        captured = self._captured(seen)
-        decision, seen_as = self._decide(captured)
-        intents = self._intents(decision, seen_as, captured, seen, tick)
-        kept = self._kept(captured, decision, seen_as, tick)
-        if changes or intents or kept:
-            self._act(tick, changes, intents, kept)
-        self._fill(seen)
+        """Observe, decide and act once."""
+        observation = self.backend.observe()
+        tick = TickResult(observation=observation, overcommitted=overcommitted_nodes(observation))
+        changes = update_state(self.jobs, self.open_starts, observation)
+        self._apply_changes(changes, observation)
+        self._note_demand(observation)
+        captured = self._capture(observation)
+        decision, snapshot = self._decide(captured)
+        intents = self._intents_of(decision, snapshot, captured, observation, tick)
+        record = self._decision_record(captured, decision, snapshot, tick)
+        if changes or intents or record:
+            self._write_and_perform(tick, changes, intents, record)
+        self._submit_filler(observation)
         return tick
 
-    def _recovered(
-        self, intent: Intent, seen: ClusterObservation
+    def _settled_intent(
+        self, intent: Intent, observation: ClusterObservation
     ) -> tuple[Intent, IntentState, str]:
-        if is_effect_seen(intent, seen):
-            return intent, IntentState.DONE, "seen on the engine"
+        if is_effect_seen(intent, observation):
+            return intent, IntentState.DONE, "seen on the backend"
         if intent.action in (ClusterAction.START, ClusterAction.WARN, ClusterAction.REQUEUE):
-            return intent, IntentState.DROPPED, "not seen on the engine; decided afresh"
+            return intent, IntentState.DROPPED, "not seen on the backend; decided afresh"
         try:
             perform(intent, self.backend)
         except (BackendError, UnknownNameError) as error:
             return intent, IntentState.REFUSED, str(error)
         return intent, IntentState.DONE, "done again"
 
-    def _remember(self, changes: StateChanges, seen: ClusterObservation) -> None:
+    def _apply_changes(self, changes: StateChanges, observation: ClusterObservation) -> None:
         for job_id, _ in changes.closed_uses:
             self.open_starts.pop(job_id, None)
         for use in changes.opened_uses:
@@ -170,52 +170,58 @@ class Controller:
                 self.open_starts[use.job_id] = use.starts
         for row in changes.job_records:
             self.jobs[row.request.job_id] = row
-        if len(self.jobs) > 2 * len(seen.jobs) + 100:  # what is over and forgotten by the engine
-            kept = seen.jobs.keys()
+        if (
+            len(self.jobs) > 2 * len(observation.jobs) + 100
+        ):  # what is over and forgotten by the backend
+            known_jobs = observation.jobs.keys()
             self.jobs = {
-                k: v for k, v in self.jobs.items() if k in kept or v.phase not in TERMINAL_PHASES
+                k: v
+                for k, v in self.jobs.items()
+                if k in known_jobs or v.phase not in TERMINAL_PHASES
             }
 
-    def _note_demand(self, seen: ClusterObservation) -> None:
+    def _note_demand(self, observation: ClusterObservation) -> None:
         """Note the demand of this minute: what is held, and what waits."""
-        step = int(seen.at_s // 60)
+        step = int(observation.at_s // 60)
         if self.settings.filler is None or step == self._demand_step:
             return
         self._demand_step = step
-        own = self.settings.filler.tenant
+        filler_tenant = self.settings.filler.tenant
         live = PHASES_ON_NODES | {JobPhase.HELD}
-        asks = [job.request for job in seen.jobs.values() if job.phase in live]
-        self.demand.append(float(sum(ask.gpus for ask in asks if ask.tenant != own)))
-
-    def _captured(self, seen: ClusterObservation) -> Capture:
-        parked = [k for k, row in self.jobs.items() if row.refusals >= self.settings.refusals]
-        return capture(
-            seen,
-            self.settings,
-            served_s={k: row.served_s for k, row in self.jobs.items() if row.served_s},
-            predicted_s=self._predicted_s(seen),
-            parked=(*parked, *self._withheld(seen)),
+        requests = [job.request for job in observation.jobs.values() if job.phase in live]
+        self.demand.append(
+            float(sum(request.gpus for request in requests if request.tenant != filler_tenant))
         )
 
-    def _withheld(self, seen: ClusterObservation) -> tuple[str, ...]:
+    def _capture(self, observation: ClusterObservation) -> Capture:
+        parked = [k for k, row in self.jobs.items() if row.refusals >= self.settings.refusals]
+        return capture(
+            observation,
+            self.settings,
+            served_s={k: row.served_s for k, row in self.jobs.items() if row.served_s},
+            predicted_s=self._predicted_s(observation),
+            parked=(*parked, *self._withheld_filler(observation)),
+        )
+
+    def _withheld_filler(self, observation: ClusterObservation) -> tuple[str, ...]:
         filler = self.settings.filler
         if filler is None:
             return ()
         steps = max(int(filler.ahead_s // 60), 1)
-        return withheld_filler_jobs(seen, filler, demand_rise(np.array(self.demand), steps))
+        return withheld_filler_jobs(observation, filler, demand_rise(np.array(self.demand), steps))
 
-    def _predicted_s(self, seen: ClusterObservation) -> dict[str, float]:
+    def _predicted_s(self, observation: ClusterObservation) -> dict[str, float]:
         """Return run times predicted from finished jobs, where the order asks for them."""
         if self.settings.policy.order != "qssf":
             return {}
-        done = [row for row in self.jobs.values() if row.phase == JobPhase.FINISHED]
-        users = {name: i for i, name in enumerate(sorted({r.request.user for r in done}))}
-        groups = {name: i for i, name in enumerate(sorted({r.request.group for r in done}))}
+        finished = [row for row in self.jobs.values() if row.phase == JobPhase.FINISHED]
+        users = {name: i for i, name in enumerate(sorted({r.request.user for r in finished}))}
+        groups = {name: i for i, name in enumerate(sorted({r.request.group for r in finished}))}
         history = {
-            "users": np.array([users[r.request.user] for r in done], np.int64),
-            "groups": np.array([groups[r.request.group] for r in done], np.int64),
+            "users": np.array([users[r.request.user] for r in finished], np.int64),
+            "groups": np.array([groups[r.request.group] for r in finished], np.int64),
             "runtimes_ms": np.array(
-                [round((r.ended_at_s - r.last_start_s) * 1000) for r in done], np.int64
+                [round((r.ended_at_s - r.last_start_s) * 1000) for r in finished], np.int64
             ),
         }
         return {
@@ -226,120 +232,133 @@ class Controller:
                 default_ms=3_600_000,
             )
             / 1000
-            for name, job in seen.jobs.items()
+            for name, job in observation.jobs.items()
             if job.phase == JobPhase.HELD
         }
 
     def _decide(self, captured: Capture) -> tuple[SchedulingDecision, QueueSnapshot | None]:
         if not any(job.phase == JobPhase.HELD for job in captured.jobs):
             return NO_DECISION, None
-        seen_as = queue_snapshot(captured)
-        if len(seen_as.state.waiting) == 0:
-            return NO_DECISION, seen_as
-        decision = decide(seen_as.state, captured.scheduling_policy)
-        check_decision(decision, seen_as, captured)
-        return decision, seen_as
+        snapshot = queue_snapshot(captured)
+        if len(snapshot.state.waiting) == 0:
+            return NO_DECISION, snapshot
+        decision = decide(snapshot.state, captured.scheduling_policy)
+        check_decision(decision, snapshot, captured)
+        return decision, snapshot
 
-    def _intents(
+    def _intents_of(
         self,
         decision: SchedulingDecision,
-        seen_as: QueueSnapshot | None,
+        snapshot: QueueSnapshot | None,
         captured: Capture,
-        seen: ClusterObservation,
+        observation: ClusterObservation,
         tick: TickResult,
     ) -> list[Intent]:
-        """Return the acts that carry `decision` out, as far as it can be now."""
-        intents = self._housekeeping(seen)
+        """Return the actions that carry `decision` out, as far as it can be now."""
+        intents = self._housekeeping_intents(observation)
         named = {intent.subject for intent in intents}
-        victims = list(jobs_to_clear(seen, self.settings.reservations, self.settings.grace_s))
-        if seen_as is not None:
-            tick.decision = decision_by_names(decision, seen_as)
-            victims += [seen_as.names[job] for job in decision.preemptions]
+        victims = list(
+            jobs_to_clear(observation, self.settings.reservations, self.settings.grace_s)
+        )
+        if snapshot is not None:
+            tick.decision = decision_by_names(decision, snapshot)
+            victims += [snapshot.names[job] for job in decision.preemptions]
             if self.explain:
-                tick.waits = wait_reasons(seen_as, decision, captured)
+                tick.waits = wait_reasons(snapshot, decision, captured)
         for name in dict.fromkeys(victims):
-            if seen.jobs[name].phase not in PHASES_ON_NODES:
+            if observation.jobs[name].phase not in PHASES_ON_NODES:
                 continue  # started and stopped within one decision
-            intent = self._stop_gently(name, seen)
+            intent = self._next_stop_intent(name, observation)
             if intent is not None and name not in named:
                 intents.append(intent)
-        if seen_as is not None:
-            intents += self._starts(decision, seen_as, copy_capacity(seen_as.complete_nodes))
+        if snapshot is not None:
+            intents += self._start_intents(
+                decision, snapshot, copy_capacity(snapshot.complete_nodes)
+            )
         return intents
 
-    def _housekeeping(self, seen: ClusterObservation) -> list[Intent]:
-        """Return the acts that no policy decides: what hangs is held again."""
+    def _housekeeping_intents(self, observation: ClusterObservation) -> list[Intent]:
+        """Return the actions that no policy decides: what hangs is held again."""
         intents: list[Intent] = []
-        up = {node.name for node in seen.nodes if node.state == NodeState.UP}
-        crowded = set(starting_jobs_displaced(seen))
-        for name, job in seen.jobs.items():
+        up = {node.name for node in observation.nodes if node.state == NodeState.UP}
+        crowded = set(starting_jobs_displaced(observation))
+        for name, job in observation.jobs.items():
             row = self.jobs[name]
-            late = row.offered_at_s and seen.at_s - row.offered_at_s > self.settings.start_within_s
+            late = (
+                row.offered_at_s
+                and observation.at_s - row.offered_at_s > self.settings.start_within_s
+            )
             if job.phase == JobPhase.STARTING:
                 away = any(place.node not in up for place in job.places)
                 if late or away or name in crowded:
                     intents.append(stop_intent(ClusterAction.REQUEUE, name, "did not begin"))
             elif ended_after_warning(row, job):
                 intents.append(stop_intent(ClusterAction.REQUEUE, name, "ended by its warning"))
-            elif job.phase == JobPhase.RUNNING and _is_due(row, seen.at_s, self.settings.grace_s):
+            elif job.phase == JobPhase.RUNNING and _is_grace_over(
+                row, observation.at_s, self.settings.grace_s
+            ):
                 intents.append(
                     stop_intent(ClusterAction.REQUEUE, name, "preempted, its grace is over")
                 )
         return intents
 
-    def _stop_gently(self, name: str, seen: ClusterObservation) -> Intent | None:
+    def _next_stop_intent(self, name: str, observation: ClusterObservation) -> Intent | None:
         """Return the next step in stopping a job: a warning, then after its grace the end."""
-        job, row = seen.jobs[name], self.jobs[name]
+        job, row = observation.jobs[name], self.jobs[name]
         if job.phase == JobPhase.STARTING or self.settings.grace_s == 0:
             return stop_intent(ClusterAction.REQUEUE, name, "preempted")
         if row.warned_at_s:
             return None  # housekeeping ends it when its grace is over
-        self.jobs[name] = replace(row, warned_at_s=seen.at_s)
+        self.jobs[name] = replace(row, warned_at_s=observation.at_s)
         return stop_intent(ClusterAction.WARN, name, "to be preempted")
 
-    def _starts(
-        self, decision: SchedulingDecision, seen_as: QueueSnapshot, room: FreeCapacity
+    def _start_intents(
+        self, decision: SchedulingDecision, snapshot: QueueSnapshot, capacity: FreeCapacity
     ) -> list[Intent]:
-        """Return the starts whose room is free now; the others are decided again next time."""
+        """Return the starts whose capacity is free now; the others are decided again next time."""
         intents: list[Intent] = []
         for job, pieces in decision.starts.items():
-            if fits_now(pieces, room):
-                name = seen_as.names[job]
+            if fits_now(pieces, capacity):
+                name = snapshot.names[job]
                 starts = self.jobs[name].starts + 1
-                intents.append(start_intent(name, allocations(pieces, seen_as), starts))
+                intents.append(start_intent(name, allocations(pieces, snapshot), starts))
         return intents
 
-    def _kept(
+    def _decision_record(
         self,
         captured: Capture,
         decision: SchedulingDecision,
-        seen_as: QueueSnapshot | None,
+        snapshot: QueueSnapshot | None,
         tick: TickResult,
     ) -> tuple[int, dict[str, object], str] | None:
         """Return what the decision log is to hold: every decision that does something."""
-        if seen_as is None or not (decision.starts or decision.preemptions):
+        if snapshot is None or not (decision.starts or decision.preemptions):
             return None
         return self.tick_number + 1, tick.decision, capture_text(captured)
 
-    def _act(
+    def _write_and_perform(
         self,
         tick: TickResult,
         changes: StateChanges,
         intents: list[Intent],
-        kept: tuple[int, dict[str, object], str] | None,
+        record: tuple[int, dict[str, object], str] | None,
     ) -> None:
         at_s = tick.observation.at_s
-        offered = self._offered(intents, at_s)
-        changes.job_records = _latest([*changes.job_records, *offered])
-        if kept is not None:
-            self.tick_number = kept[0]
+        offered = self._offered_records(intents, at_s)
+        changes.job_records = _latest_records([*changes.job_records, *offered])
+        if record is not None:
+            self.tick_number = record[0]
         numbered = self.store.write(
-            at_s, changes, intents=intents, decision=kept, most_captures=self.settings.keep_captures
+            at_s,
+            changes,
+            intents=intents,
+            decision=record,
+            most_captures=self.settings.keep_captures,
         )
         if numbered:
             self._perform(numbered, tick)
 
-    def _offered(self, intents: list[Intent], at_s: float) -> list[JobRecord]:
+    def _offered_records(self, intents: list[Intent], at_s: float) -> list[JobRecord]:
         """Return the rows of jobs that intents concern, as they are remembered now."""
         rows: list[JobRecord] = []
         for intent in intents:
@@ -371,21 +390,23 @@ class Controller:
         if intent.action == ClusterAction.START:
             self.jobs[intent.subject] = replace(row, refusals=row.refusals + 1, offered_at_s=0.0)
 
-    def _fill(self, seen: ClusterObservation) -> None:
-        """Bring in one more filler job where there is room for it."""
+    def _submit_filler(self, observation: ClusterObservation) -> None:
+        """Bring in one more filler job where capacity is idle for it."""
         filler = self.settings.filler
         if filler is None:
             return
-        number = int(seen.at_s * 10)  # a name that no filler job has borne, after a restart, too
-        ask: JobRequest | None = next_filler_job(seen, filler, number, seen.at_s)
-        if ask is not None:
-            self.backend.submit(ask)
+        number = int(
+            observation.at_s * 10
+        )  # a name that no filler job has borne, after a restart, too
+        request: JobRequest | None = next_filler_job(observation, filler, number, observation.at_s)
+        if request is not None:
+            self.backend.submit(request)
 
 
-def _is_due(row: JobRecord, now_s: float, grace_s: float) -> bool:
+def _is_grace_over(row: JobRecord, now_s: float, grace_s: float) -> bool:
     return row.warned_at_s > 0 and now_s - row.warned_at_s >= grace_s
 
 
-def _latest(rows: list[JobRecord]) -> list[JobRecord]:
+def _latest_records(rows: list[JobRecord]) -> list[JobRecord]:
     """Return the last row of each job, in order."""
     return list({row.request.job_id: row for row in rows}.values())

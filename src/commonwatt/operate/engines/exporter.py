@@ -23,7 +23,7 @@ class MetricsEndpoint:
     """
 
     def __init__(self, port: int) -> None:
-        client = _client()
+        client = _prometheus_client()
         self._registry = client.CollectorRegistry()
         self._gauges = {
             name: client.Gauge(f"commonwatt_{name}", about, labels, registry=self._registry)
@@ -61,8 +61,8 @@ class MetricsEndpoint:
         for name, values in figures(tick).items():
             gauge = self._gauges[name]
             gauge.clear()
-            for labels, value in values.items():
-                (gauge.labels(*labels) if labels else gauge).set(value)
+            for labels, figure in values.items():
+                (gauge.labels(*labels) if labels else gauge).set(figure)
         self._gauges["tick_seconds"].set(tick_s)
         for intent in tick.performed:
             self._counters["acts"].labels(intent.action.value).inc()
@@ -80,8 +80,8 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "tick_seconds": ("Length of the last tick", []),
 }
 COUNTERS: dict[str, tuple[str, list[str]]] = {
-    "acts": ("Acts that the engine took", ["act"]),
-    "refused_acts": ("Acts that the engine refused", ["act"]),
+    "acts": ("Actions that the backend took", ["act"]),
+    "refused_acts": ("Actions that the backend refused", ["act"]),
     "overcommitted_nodes": ("Nodes seen to hold more than they have", []),
 }
 
@@ -92,13 +92,13 @@ def figures(tick: TickResult) -> dict[str, dict[tuple[str, ...], float]]:
     for node in tick.observation.nodes:
         nodes[(node.state.value,)] += 1
     jobs: dict[tuple[str, ...], float] = {}
-    held: dict[tuple[str, ...], float] = {}
+    held_gpus: dict[tuple[str, ...], float] = {}
     for job in tick.observation.jobs.values():
         if job.phase in PHASES_ON_NODES | {JobPhase.HELD}:
             _add(jobs, (job.phase.value, job.request.tenant), 1)
         if job.phase in PHASES_ON_NODES:
             gpus = sum(len(place.gpus) * place.gpu_milli / 1000 for place in job.places)
-            _add(held, (job.request.tenant,), gpus)
+            _add(held_gpus, (job.request.tenant,), gpus)
     waits: dict[tuple[str, ...], float] = {}
     for why in tick.waits.values():
         _add(waits, (why.value,), 1)
@@ -106,17 +106,17 @@ def figures(tick: TickResult) -> dict[str, dict[tuple[str, ...], float]]:
     return {
         "nodes": nodes,
         "gpus": {(): float(up)},
-        "gpus_allocated": held,
+        "gpus_allocated": held_gpus,
         "jobs": jobs,
         "waiting_jobs": waits,
     }
 
 
-def _add(sums: dict[tuple[str, ...], float], labels: tuple[str, ...], value: float) -> None:
-    sums[labels] = sums.get(labels, 0.0) + value
+def _add(sums: dict[tuple[str, ...], float], labels: tuple[str, ...], amount: float) -> None:
+    sums[labels] = sums.get(labels, 0.0) + amount
 
 
-def _client() -> Any:
+def _prometheus_client() -> Any:
     try:
         return import_module("prometheus_client")
     except ModuleNotFoundError:

@@ -57,17 +57,23 @@ def invoices(
     """
     used: dict[str, dict[str, float]] = {}
     for use in uses:
-        own = used.setdefault(rows[use.job_id].request.tenant, {})
-        own[use.gpu_type] = own.get(use.gpu_type, 0.0) + _gpu_h(use, from_s, until_s)
+        gpu_h_by_type = used.setdefault(rows[use.job_id].request.tenant, {})
+        gpu_h_by_type[use.gpu_type] = gpu_h_by_type.get(use.gpu_type, 0.0) + _gpu_h(
+            use, from_s, until_s
+        )
     return [
         Invoice(
             tenant=tenant,
             currency=settings.tariff.currency,
             from_s=from_s,
             until_s=until_s,
-            lines=tuple(_line(tenant, kind, h, settings) for kind, h in sorted(own.items()) if h),
+            lines=tuple(
+                _invoice_line(tenant, kind, h, settings)
+                for kind, h in sorted(gpu_h_by_type.items())
+                if h
+            ),
         )
-        for tenant, own in sorted(used.items())
+        for tenant, gpu_h_by_type in sorted(used.items())
     ]
 
 
@@ -77,11 +83,13 @@ def _gpu_h(use: GpuUse, from_s: float, until_s: float) -> float:
     return span_s * use.gpus * use.gpu_milli / 3.6e6
 
 
-def _line(tenant: str, gpu_type: str, gpu_h: float, settings: ControllerSettings) -> InvoiceLine:
-    each = price_per_gpu_h(tenant, gpu_type, settings)
+def _invoice_line(
+    tenant: str, gpu_type: str, gpu_h: float, settings: ControllerSettings
+) -> InvoiceLine:
+    price = price_per_gpu_h(tenant, gpu_type, settings)
     return InvoiceLine(
         gpu_type=gpu_type,
         gpu_h=gpu_h,
-        price_per_gpu_h=each,
-        amount_minor=round(gpu_h * each * 100),
+        price_per_gpu_h=price,
+        amount_minor=round(gpu_h * price * 100),
     )

@@ -68,8 +68,11 @@ def meter(
     by_job: dict[str, list[GpuUse]] = {}
     for use in uses:
         by_job.setdefault(use.job_id, []).append(use)
-    metered = [_one(rows[name], own, settings, now_s) for name, own in sorted(by_job.items())]
-    _check(metered, uses, now_s)
+    metered = [
+        _metered_job(rows[name], job_uses, settings, now_s)
+        for name, job_uses in sorted(by_job.items())
+    ]
+    _check_totals(metered, uses, now_s)
     return metered
 
 
@@ -96,10 +99,10 @@ def by_tenant(metered: Iterable[MeteredJob]) -> dict[str, dict[str, float]]:
     names = ("gpu_s", "energy_kwh", "carbon_kg", "energy_cost_usd", "charge")
     sums: dict[str, dict[str, float]] = {}
     for row in metered:
-        own = sums.setdefault(row.tenant, {"jobs": 0} | dict.fromkeys(names, 0.0))
-        own["jobs"] += 1
+        tenant_sums = sums.setdefault(row.tenant, {"jobs": 0} | dict.fromkeys(names, 0.0))
+        tenant_sums["jobs"] += 1
         for name in names:
-            own[name] += getattr(row, name)
+            tenant_sums[name] += getattr(row, name)
     return dict(sorted(sums.items()))
 
 
@@ -114,22 +117,22 @@ def finished_jobs_trace(rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]) -
     for (job_id, _), (from_s, until_s) in spans.items():
         ran[job_id] = ran.get(job_id, 0.0) + max((until_s or from_s) - from_s, 0.0)
     over = (JobPhase.FINISHED, JobPhase.FAILED, JobPhase.CANCELLED)
-    done = [row for name, row in rows.items() if row.phase in over and name in ran]
-    done.sort(key=lambda row: (row.request.submitted_at_s, row.request.job_id))
-    first = done[0].request.submitted_at_s if done else 0.0
+    finished = [row for name, row in rows.items() if row.phase in over and name in ran]
+    finished.sort(key=lambda row: (row.request.submitted_at_s, row.request.job_id))
+    first = finished[0].request.submitted_at_s if finished else 0.0
     return pl.DataFrame(
         {
-            "job_id": [row.request.job_id for row in done],
-            "submit_s": [round(row.request.submitted_at_s - first, 3) for row in done],
-            "runtime_s": [round(ran[row.request.job_id], 3) for row in done],
-            "limit_s": [_limit_s(row, ran) for row in done],
-            "gpus": [row.request.gpus for row in done],
-            "gpu_milli": [row.request.gpu_milli for row in done],
-            "priority": [row.request.priority for row in done],
-            "single_node": [int(row.request.single_node) for row in done],
-            "tenant": [row.request.tenant for row in done],
-            "user": [row.request.user for row in done],
-            "group": [row.request.group for row in done],
+            "job_id": [row.request.job_id for row in finished],
+            "submit_s": [round(row.request.submitted_at_s - first, 3) for row in finished],
+            "runtime_s": [round(ran[row.request.job_id], 3) for row in finished],
+            "limit_s": [_limit_s(row, ran) for row in finished],
+            "gpus": [row.request.gpus for row in finished],
+            "gpu_milli": [row.request.gpu_milli for row in finished],
+            "priority": [row.request.priority for row in finished],
+            "single_node": [int(row.request.single_node) for row in finished],
+            "tenant": [row.request.tenant for row in finished],
+            "user": [row.request.user for row in finished],
+            "group": [row.request.group for row in finished],
         },
         schema_overrides={"submit_s": pl.Float64, "runtime_s": pl.Float64, "limit_s": pl.Float64},
     )
@@ -139,7 +142,7 @@ def _limit_s(row: JobRecord, ran: Mapping[str, float]) -> float:
     return round(max(row.request.estimate_s, ran[row.request.job_id]), 3)
 
 
-def _one(
+def _metered_job(
     row: JobRecord, uses: Sequence[GpuUse], settings: ControllerSettings, now_s: float
 ) -> MeteredJob:
     used = energy = carbon = cost = charge = 0.0
@@ -180,12 +183,12 @@ def price_per_gpu_h(tenant: str, gpu_type: str, settings: ControllerSettings) ->
     return tariff.by_tenant.get(tenant, common)
 
 
-def _check(metered: Sequence[MeteredJob], uses: Sequence[GpuUse], now_s: float) -> None:
+def _check_totals(metered: Sequence[MeteredJob], uses: Sequence[GpuUse], now_s: float) -> None:
     by_node: dict[str, float] = {}
     for use in uses:
         by_node[use.node] = by_node.get(use.node, 0.0) + gpu_s(use, now_s)
-    ours, theirs = sum(row.gpu_s for row in metered), sum(by_node.values())
-    if abs(ours - theirs) > 1e-9 * max(ours, theirs, 1.0):
+    by_job_s, by_node_s = sum(row.gpu_s for row in metered), sum(by_node.values())
+    if abs(by_job_s - by_node_s) > 1e-9 * max(by_job_s, by_node_s, 1.0):
         raise IdentityError(
             "metered GPU time", found=Message("a conservation law that does not close")
         )

@@ -39,17 +39,17 @@ def simulated_decision(snapshot: QueueSnapshot, captured: Capture) -> Scheduling
 
 def compare_decisions(decisions: Iterable[tuple[int, dict[str, Any], str]]) -> ReplayAgreement:
     """Return how decisions that were kept agree with the simulator's on the same states."""
-    compared = ReplayAgreement()
-    for tick, told, text in decisions:
+    agreement = ReplayAgreement()
+    for tick, live_decision, text in decisions:
         captured = parse_capture(text, f"decision {tick}")
-        seen = queue_snapshot(captured)
-        again = decision_by_names(simulated_decision(seen, captured), seen)
-        compared.decisions += 1
-        compared.starts += len(told["start"])
-        compared.preemptions += len(told["preempt"])
-        if again != {"preempt": told["preempt"], "start": told["start"]}:
-            compared.differing.append(tick)
-    return compared
+        snapshot = queue_snapshot(captured)
+        simulated = decision_by_names(simulated_decision(snapshot, captured), snapshot)
+        agreement.decisions += 1
+        agreement.starts += len(live_decision["start"])
+        agreement.preemptions += len(live_decision["preempt"])
+        if simulated != {"preempt": live_decision["preempt"], "start": live_decision["start"]}:
+            agreement.differing.append(tick)
+    return agreement
 
 
 def expected_starts_s(captured: Capture) -> dict[str, float]:
@@ -57,12 +57,12 @@ def expected_starts_s(captured: Capture) -> dict[str, float]:
 
     Run times are the estimates, so that a start is as a rule earlier than told.
     """
-    seen = queue_snapshot(captured)
-    replay = EventReplay.continue_from(seen.state, captured.scheduling_policy, HeapAgenda())
-    replay.step((seen.state.now_ms, WAKE, 0, 0))
+    snapshot = queue_snapshot(captured)
+    replay = EventReplay.continue_from(snapshot.state, captured.scheduling_policy, HeapAgenda())
+    replay.step((snapshot.state.now_ms, WAKE, 0, 0))
     result = replay.run()
     return {
-        seen.names[job]: float(result.start_ms[job]) / 1000
-        for job in map(int, seen.state.waiting)
+        snapshot.names[job]: float(result.start_ms[job]) / 1000
+        for job in map(int, snapshot.state.waiting)
         if result.start_ms[job] >= 0
     }

@@ -72,23 +72,25 @@ class QueueSnapshot:
 
 def queue_snapshot(captured: Capture) -> QueueSnapshot:
     """Return what the policy sees of `captured`."""
-    work, fleet = _workload(captured), _fleet(captured)
+    workload, fleet = _workload(captured), _fleet(captured)
     policy = captured.scheduling_policy
     setup = ReplaySetup(
-        workload=work,
+        workload=workload,
         fleet=fleet,
         policy=policy,
-        believed_ms=work.estimate_ms,
-        chance=_chances(captured, policy.place.name),
-        quota_milli=_quota_milli(captured, work),
+        believed_ms=workload.estimate_ms,
+        chance=_random_pairs(captured, policy.place.name),
+        quota_milli=_quota_milli(captured, workload),
     )
     idle = first_state(setup)
     too_large = never_fits(idle)
-    state = _with_health(idle, captured)
+    state = _without_unusable_nodes(idle, captured)
     away = never_fits(state) & ~too_large
-    left_out = _left_out(captured, too_large, away)
+    excluded = _excluded_jobs(captured, too_large, away)
     names = tuple(job.request.job_id for job in captured.jobs)
-    return _filled(state, captured, names, left_out, preempts=policy.preempt.name != "none")
+    return _snapshot_of_jobs(
+        state, captured, names, excluded, preempts=policy.preempt.name != "none"
+    )
 
 
 def decision_by_names(decision: SchedulingDecision, snapshot: QueueSnapshot) -> dict[str, object]:
@@ -106,7 +108,7 @@ def decision_by_names(decision: SchedulingDecision, snapshot: QueueSnapshot) -> 
 def allocations(
     pieces: tuple[GangPiece, ...], snapshot: QueueSnapshot
 ) -> tuple[NodeAllocation, ...]:
-    """Return the pieces of a start as an engine takes them."""
+    """Return the pieces of a start as a backend takes them."""
     nodes = snapshot.state.fleet.node_id
     return tuple(
         NodeAllocation(
@@ -141,7 +143,7 @@ def wait_reasons(
     """Return why each job waits that `decision` does not start."""
     policy = captured.scheduling_policy
     plan = SchedulingPlan(snapshot.state, policy.order, policy.place, borrow=policy.borrow)
-    found = dict(snapshot.excluded)
+    reasons = dict(snapshot.excluded)
     for job, pieces in decision.starts.items():
         if plan.find(job) is not None:
             plan.start(job, pieces)
@@ -149,37 +151,40 @@ def wait_reasons(
         if job in decision.starts:
             continue
         if not plan.may_start(job):
-            found[snapshot.names[job]] = WaitReason.QUOTA
+            reasons[snapshot.names[job]] = WaitReason.QUOTA
         else:
-            found[snapshot.names[job]] = (
+            reasons[snapshot.names[job]] = (
                 WaitReason.NO_CAPACITY if plan.find(job) is None else WaitReason.TURN
             )
-    return found
+    return reasons
 
 
 def _workload(captured: Capture) -> Workload:
-    asks = [job.request for job in captured.jobs]
-    tenants = sorted({ask.tenant for ask in asks} | set(captured.quotas or {}))
-    users, groups = sorted({ask.user for ask in asks}), sorted({ask.group for ask in asks})
-    types = sorted({name for ask in asks for name in ask.gpu_types})
-    sites = sorted({name for ask in asks for name in ask.sites})
-    estimate = _ms([ask.estimate_s for ask in asks])
+    requests = [job.request for job in captured.jobs]
+    tenants = sorted({request.tenant for request in requests} | set(captured.quotas or {}))
+    users, groups = (
+        sorted({request.user for request in requests}),
+        sorted({request.group for request in requests}),
+    )
+    types = sorted({name for request in requests for name in request.gpu_types})
+    sites = sorted({name for request in requests for name in request.sites})
+    estimate = _ms([request.estimate_s for request in requests])
     return Workload(
-        job_id=pl.Series("job_id", [ask.job_id for ask in asks], dtype=pl.String),
-        submit_ms=_ms([ask.submitted_at_s for ask in asks]),
+        job_id=pl.Series("job_id", [request.job_id for request in requests], dtype=pl.String),
+        submit_ms=_ms([request.submitted_at_s for request in requests]),
         runtime_ms=estimate,
         estimate_ms=estimate,
-        gpus=np.array([ask.gpus for ask in asks], np.int32),
-        gpu_milli=np.array([ask.gpu_milli for ask in asks], np.int32),
-        cpu_milli=np.array([ask.cpu_milli for ask in asks], np.int64),
-        memory_mib=np.array([ask.memory_mib for ask in asks], np.int64),
-        single_node=np.array([ask.single_node for ask in asks], np.bool_),
-        gpu_types=_masks([ask.gpu_types for ask in asks], types),
-        sites=_masks([ask.sites for ask in asks], sites),
-        tenant=np.array([tenants.index(ask.tenant) for ask in asks], np.int32),
-        user=np.array([users.index(ask.user) for ask in asks], np.int32),
-        group=np.array([groups.index(ask.group) for ask in asks], np.int32),
-        priority=np.array([ask.priority for ask in asks], np.int32),
+        gpus=np.array([request.gpus for request in requests], np.int32),
+        gpu_milli=np.array([request.gpu_milli for request in requests], np.int32),
+        cpu_milli=np.array([request.cpu_milli for request in requests], np.int64),
+        memory_mib=np.array([request.memory_mib for request in requests], np.int64),
+        single_node=np.array([request.single_node for request in requests], np.bool_),
+        gpu_types=_masks([request.gpu_types for request in requests], types),
+        sites=_masks([request.sites for request in requests], sites),
+        tenant=np.array([tenants.index(request.tenant) for request in requests], np.int32),
+        user=np.array([users.index(request.user) for request in requests], np.int32),
+        group=np.array([groups.index(request.group) for request in requests], np.int32),
+        priority=np.array([request.priority for request in requests], np.int32),
         gpu_type_names=tuple(types),
         site_names=tuple(sites),
         tenant_names=tuple(tenants),
@@ -194,7 +199,7 @@ def _ms(seconds: list[float]) -> I64:
 
 
 def _masks(named: list[tuple[str, ...]], names: list[str]) -> I64:
-    return np.array([sum(1 << names.index(n) for n in each) for each in named], np.int64)
+    return np.array([sum(1 << names.index(n) for n in allowed) for allowed in named], np.int64)
 
 
 def _fleet(captured: Capture) -> Fleet:
@@ -215,44 +220,44 @@ def _fleet(captured: Capture) -> Fleet:
     )
 
 
-def _chances(captured: Capture, place: str) -> npt.NDArray[np.float64]:
+def _random_pairs(captured: Capture, place: str) -> npt.NDArray[np.float64]:
     """Return two numbers a job, which stay the same for as long as it waits."""
     if place in WHOLE_GPU_POLICIES:
         return np.broadcast_to(np.float64(0.0), (len(captured.jobs), 2))
-    drawn = [stream(captured.seed, job.request.job_id).random(2) for job in captured.jobs]
-    return np.array(drawn, np.float64).reshape(-1, 2)
+    pairs = [stream(captured.seed, job.request.job_id).random(2) for job in captured.jobs]
+    return np.array(pairs, np.float64).reshape(-1, 2)
 
 
-def _quota_milli(captured: Capture, work: Workload) -> I64 | None:
+def _quota_milli(captured: Capture, workload: Workload) -> I64 | None:
     if captured.quotas is None:
         return None
-    gpus = [captured.quotas.get(name, 0.0) for name in work.tenant_names]
+    gpus = [captured.quotas.get(name, 0.0) for name in workload.tenant_names]
     return np.rint(np.array(gpus, np.float64) * 1000).astype(np.int64)
 
 
-def _with_health(idle: QueueState, captured: Capture) -> QueueState:
+def _without_unusable_nodes(idle: QueueState, captured: Capture) -> QueueState:
     """Return `idle` with nodes out of use, or kept for a service, barred to whom they are."""
     up = np.array([node.state == NodeState.UP for node in captured.nodes], np.bool_)
     klass, eligible = eligibility(idle.workload, idle.fleet)
-    barred = _barred(captured)
+    barred = _barring_reservations(captured)
     if barred.any():
         rows = np.unique(np.concatenate([klass[:, None], barred], axis=1), axis=0)
         keys = {tuple(row): i for i, row in enumerate(rows.tolist())}
         both = np.concatenate([klass[:, None], barred], axis=1).tolist()
         klass = np.array([keys[tuple(row)] for row in both], np.int64)
-        eligible = eligible[rows[:, 0]] & ~_closed(captured, rows[:, 1:])
+        eligible = eligible[rows[:, 0]] & ~_closed_nodes(captured, rows[:, 1:])
     nodes = idle.nodes._replace(eligible=eligible & up)
     return replace(idle, klass=klass, nodes=nodes)
 
 
-def _barred(captured: Capture) -> I64:
+def _barring_reservations(captured: Capture) -> I64:
     """Return whether each reservation bars each job, shape (jobs, reservations)."""
     rows = [
         [
-            job.request.tenant != each.tenant
-            and captured.at_s < each.until_s
-            and captured.at_s + _left_s(job, captured) > each.from_s
-            for each in captured.reservations
+            job.request.tenant != reservation.tenant
+            and captured.at_s < reservation.until_s
+            and captured.at_s + _left_s(job, captured) > reservation.from_s
+            for reservation in captured.reservations
         ]
         for job in captured.jobs
     ]
@@ -263,51 +268,58 @@ def _left_s(job: ObservedJob, captured: Capture) -> float:
     return job.request.estimate_s - captured.served_s.get(job.request.job_id, 0.0)
 
 
-def _closed(captured: Capture, barred: I64) -> Bools:
+def _closed_nodes(captured: Capture, barred: I64) -> Bools:
     """Return which nodes are closed to each row of `barred`, shape (rows, nodes)."""
-    kept = np.array(
-        [[node.name in each.nodes for node in captured.nodes] for each in captured.reservations],
+    is_reserved = np.array(
+        [
+            [node.name in reservation.nodes for node in captured.nodes]
+            for reservation in captured.reservations
+        ],
         np.int64,
     )
-    return (barred @ kept) > 0
+    return (barred @ is_reserved) > 0
 
 
-def _left_out(captured: Capture, too_large: Bools, away: Bools) -> dict[str, WaitReason]:
-    found: dict[str, WaitReason] = {}
+def _excluded_jobs(captured: Capture, too_large: Bools, away: Bools) -> dict[str, WaitReason]:
+    reasons: dict[str, WaitReason] = {}
     for i, job in enumerate(captured.jobs):
         if job.phase != JobPhase.HELD:
             continue
         if too_large[i]:
-            found[job.request.job_id] = WaitReason.TOO_LARGE
+            reasons[job.request.job_id] = WaitReason.TOO_LARGE
         elif away[i]:
-            found[job.request.job_id] = WaitReason.NODES
+            reasons[job.request.job_id] = WaitReason.NODES
         elif job.request.job_id in captured.parked:
-            found[job.request.job_id] = WaitReason.PARKED
-    return found
+            reasons[job.request.job_id] = WaitReason.PARKED
+    return reasons
 
 
-def _filled(
+def _snapshot_of_jobs(
     state: QueueState,
     captured: Capture,
     names: tuple[str, ...],
-    left_out: dict[str, WaitReason],
+    excluded: dict[str, WaitReason],
     *,
     preempts: bool,
 ) -> QueueSnapshot:
     """Return the view with what runs, what waits and what room is left."""
-    nodes, held, fixed = copy_capacity(state.nodes), dict[int, tuple[GangPiece, ...]](), list[int]()
+    nodes, held_pieces, fixed = (
+        copy_capacity(state.nodes),
+        dict[int, tuple[GangPiece, ...]](),
+        list[int](),
+    )
     where = {name: i for i, name in enumerate(state.fleet.node_id)}
     on_nodes = [i for i, job in enumerate(captured.jobs) if job.phase in PHASES_ON_NODES]
     # what runs says which GPUs it has; what is starting takes those that are left
     for i in sorted(on_nodes, key=lambda i: captured.jobs[i].phase != JobPhase.RUNNING):
-        held[i] = _held(state, nodes, captured.jobs[i], i, where)
+        held_pieces[i] = _take_pieces(state, nodes, captured.jobs[i], i, where)
         if preempts and not captured.jobs[i].request.preemptible:
             fixed.append(i)
     running = np.array([i for i in on_nodes if i not in fixed], np.int64)
     waiting = [
         i
         for i, job in enumerate(captured.jobs)
-        if job.phase == JobPhase.HELD and names[i] not in left_out
+        if job.phase == JobPhase.HELD and names[i] not in excluded
     ]
     started = np.zeros(len(names), np.int64)
     for i in on_nodes:
@@ -320,18 +332,18 @@ def _filled(
         started_ms=np.minimum(started, round(captured.at_s * 1000)),
         served_ms=_ms([captured.served_s.get(name, 0.0) for name in names]),
         predicted_ms=_ms([captured.predicted_s.get(name, 3600.0) for name in names]),
-        held_pieces={i: pieces for i, pieces in sorted(held.items()) if i not in fixed},
+        held_pieces={i: pieces for i, pieces in sorted(held_pieces.items()) if i not in fixed},
         nodes=nodes,
         quota_milli=_quota_left(state, fixed),
     )
-    return QueueSnapshot(filled, names, copy_capacity(nodes), left_out)
+    return QueueSnapshot(filled, names, copy_capacity(nodes), excluded)
 
 
-def _held(
+def _take_pieces(
     state: QueueState, nodes: FreeCapacity, job: ObservedJob, i: int, where: dict[str, int]
 ) -> tuple[GangPiece, ...]:
     """Return what a job holds, and take it out of the room of `nodes`."""
-    asked = request_of(state.workload, i, state.klass)
+    whole_request = request_of(state.workload, i, state.klass)
     pieces: list[GangPiece] = []
     for place in job.places:
         if place.node not in where:
@@ -340,7 +352,11 @@ def _held(
         milli = place.gpu_milli if place.gpus else 0
         gpus = _free_gpus(nodes, node, place)
         request = PlacementRequest(
-            place.cpu_milli, place.memory_mib, len(gpus), milli or asked.gpu_milli, asked.klass
+            place.cpu_milli,
+            place.memory_mib,
+            len(gpus),
+            milli or whole_request.gpu_milli,
+            whole_request.klass,
         )
         pieces.append(GangPiece(node, gpus, request))
     apply_pieces(nodes, tuple(pieces), 1)

@@ -1,6 +1,6 @@
-"""The controller's memory: rows, uses, intents and decisions, beside the ledger.
+"""The controller's store: job records, uses, intents and decisions, beside the ledger.
 
-A decision, its intents and their ledger entries are one transaction: there is no act
+A decision, its intents and their ledger entries are one transaction: there is no action
 without its entry, and no entry without the state that it rested on.
 """
 
@@ -41,22 +41,22 @@ class ControllerStore:
     def rows(self) -> dict[str, JobRecord]:
         """Return every job remembered, by name."""
         with self.ledger.reading() as tx:
-            found = tx.execute(sa.select(schema.jobs)).mappings().all()
-        return {row["job_id"]: _row(row) for row in found}
+            rows = tx.execute(sa.select(schema.jobs)).mappings().all()
+        return {row["job_id"]: _job_record(row) for row in rows}
 
     def open_starts(self) -> dict[str, int]:
         """Return the start whose use is open, by job."""
         where = schema.uses.c.until_s.is_(None)
         with self.ledger.reading() as tx:
-            found = tx.execute(sa.select(schema.uses).where(where)).mappings().all()
-        return {row["job_id"]: row["starts"] for row in found}
+            rows = tx.execute(sa.select(schema.uses).where(where)).mappings().all()
+        return {row["job_id"]: row["starts"] for row in rows}
 
     def uses(self) -> list[GpuUse]:
         """Return every use, in order of its beginning."""
         order = (schema.uses.c.from_s, schema.uses.c.position)
         with self.ledger.reading() as tx:
-            found = tx.execute(sa.select(schema.uses).order_by(*order)).mappings().all()
-        return [GpuUse(**{k: v for k, v in row.items() if k != "position"}) for row in found]
+            rows = tx.execute(sa.select(schema.uses).order_by(*order)).mappings().all()
+        return [GpuUse(**{k: v for k, v in row.items() if k != "position"}) for row in rows]
 
     def intents(self, state: IntentState | None = None) -> list[tuple[Intent, IntentState]]:
         """Return the intents in a state, or all, in order."""
@@ -64,8 +64,8 @@ class ControllerStore:
         if state is not None:
             query = query.where(schema.intents.c.state == state.value)
         with self.ledger.reading() as tx:
-            found = tx.execute(query).mappings().all()
-        return [(_intent(row), IntentState(row["state"])) for row in found]
+            rows = tx.execute(query).mappings().all()
+        return [(_intent(row), IntentState(row["state"])) for row in rows]
 
     def decisions(self) -> Iterable[tuple[int, dict[str, Any], str]]:
         """Give tick, decision and captured state of every decision kept, in order."""
@@ -83,8 +83,8 @@ class ControllerStore:
         table = schema.decisions
         newest = sa.select(table.c.capture).order_by(table.c.tick.desc()).limit(1)
         with self.ledger.reading() as tx:
-            found = tx.execute(newest).scalar()
-        return zlib.decompress(found).decode() if found else ""
+            compressed = tx.execute(newest).scalar()
+        return zlib.decompress(compressed).decode() if compressed else ""
 
     def last_tick(self) -> int:
         """Return the number of the last decision kept; 0 before the first."""
@@ -107,23 +107,23 @@ class ControllerStore:
                 _write_decision(tx, at_s, decision, most_captures)
             numbered = [_write_intent(tx, at_s, intent) for intent in intents]
             if numbered:
-                self._record(tx, numbered, at_s)
+                self._append_entries(tx, numbered, at_s)
         return numbered
 
     def set_intent_states(self, settled: Sequence[tuple[Intent, IntentState, str]]) -> None:
-        """Mark intents as done, refused or dropped, with what the engine answered."""
+        """Mark intents as done, refused or dropped, with what the backend answered."""
         with self.ledger.transaction() as tx:
             for intent, state, answer in settled:
                 change = sa.update(schema.intents).values(state=state.value, answer=answer[:500])
                 tx.execute(change.where(schema.intents.c.position == intent.position))
 
-    def _record(self, tx: sa.Connection, intents: Sequence[Intent], at_s: float) -> None:
+    def _append_entries(self, tx: sa.Connection, intents: Sequence[Intent], at_s: float) -> None:
         drafts = [intent.draft() for intent in intents]
-        at = max(datetime.fromtimestamp(at_s, UTC), _last_at(tx))
+        at = max(datetime.fromtimestamp(at_s, UTC), _last_entry_at(tx))
         self.ledger.append(tx, drafts, by=self.signer, at=at, roles=ROLE)
 
 
-def _last_at(tx: sa.Connection) -> datetime:
+def _last_entry_at(tx: sa.Connection) -> datetime:
     """Return the instant of the last entry: a person may have acted since the look."""
     text = read_head(tx).at
     if not text:
@@ -133,7 +133,7 @@ def _last_at(tx: sa.Connection) -> datetime:
 
 def _write_changes(tx: sa.Connection, changes: StateChanges) -> None:
     for row in changes.job_records:
-        values = _columns(row)
+        values = _job_values(row)
         gone = sa.delete(schema.jobs).where(schema.jobs.c.job_id == row.request.job_id)
         tx.execute(gone)
         tx.execute(sa.insert(schema.jobs), [values])
@@ -146,36 +146,42 @@ def _write_changes(tx: sa.Connection, changes: StateChanges) -> None:
 
 
 def _write_decision(
-    tx: sa.Connection, at_s: float, decision: tuple[int, Mapping[str, Any], str], keep: int
+    tx: sa.Connection, at_s: float, decision: tuple[int, Mapping[str, Any], str], most_captures: int
 ) -> None:
-    tick, told, captured = decision
-    values: dict[str, Any] = {"tick": tick, "at_s": at_s, "decision": compact_json(told)}
+    tick, decision_by_name, captured = decision
+    values: dict[str, Any] = {
+        "tick": tick,
+        "at_s": at_s,
+        "decision": compact_json(decision_by_name),
+    }
     values["capture"] = zlib.compress(captured.encode(), 1)
     tx.execute(sa.insert(schema.decisions), [values])
-    if tick > keep:
-        tx.execute(sa.delete(schema.decisions).where(schema.decisions.c.tick <= tick - keep))
+    if tick > most_captures:
+        tx.execute(
+            sa.delete(schema.decisions).where(schema.decisions.c.tick <= tick - most_captures)
+        )
 
 
 def _write_intent(tx: sa.Connection, at_s: float, intent: Intent) -> Intent:
     values = {"at_s": at_s, "act": intent.action.value, "subject": intent.subject}
     values |= {"body": compact_json(intent.body), "state": IntentState.OPEN.value, "answer": ""}
-    made = tx.execute(sa.insert(schema.intents).values(**values))
-    assert made.inserted_primary_key is not None
-    return replace(intent, position=made.inserted_primary_key[0])
+    inserted = tx.execute(sa.insert(schema.intents).values(**values))
+    assert inserted.inserted_primary_key is not None
+    return replace(intent, position=inserted.inserted_primary_key[0])
 
 
-def _columns(row: JobRecord) -> dict[str, Any]:
+def _job_values(row: JobRecord) -> dict[str, Any]:
     names = [c.name for c in schema.jobs.columns if c.name not in ("job_id", "ask", "phase")]
     values: dict[str, Any] = {name: getattr(row, name) for name in names}
-    ask = request_json(replace(row.request, env={}))
+    request = request_json(replace(row.request, env={}))
     return values | {
         "job_id": row.request.job_id,
-        "ask": compact_json(ask),
+        "ask": compact_json(request),
         "phase": row.phase.value,
     }
 
 
-def _row(row: sa.RowMapping) -> JobRecord:
+def _job_record(row: sa.RowMapping) -> JobRecord:
     values = {k: v for k, v in row.items() if k not in ("job_id", "ask", "phase")}
     return JobRecord(
         request=request_of(parse_object(row["ask"])), phase=JobPhase(row["phase"]), **values

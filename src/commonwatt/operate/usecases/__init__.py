@@ -1,1 +1,1 @@
-"""What a face asks of a live cluster: set up, start, look, submit, drain, meter, care."""
+"""What a face calls on a live cluster: set up, start, observe, submit, drain, meter, care."""

@@ -1,4 +1,4 @@
-"""What a person does to a cluster: each act is written down before it is done."""
+"""What a person does to a cluster: each action is written down before it is done."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_
 
 
 def perform_action(
-    home: ControllerHome, what: ClusterAction, subject: str, reason: str, *, now_s: float
+    home: ControllerHome, action: ClusterAction, subject: str, reason: str, *, now_s: float
 ) -> dict[str, Any]:
-    """Do one act to a node or job, with its ledger entry.
+    """Do one action to a node or job, with its ledger entry.
 
     Raises:
-        UnknownError: There is no such node or job.
-        EngineError: The engine refuses.
+        UnknownNameError: There is no such node or job.
+        BackendError: The backend refuses.
     """
-    with open_store(home) as store, open_backend(home) as engine:
-        perform_recorded(store, engine, stop_intent(what, subject, reason), now_s)
-    return {"act": what.value, "subject": subject, "reason": reason}
+    with open_store(home) as store, open_backend(home) as backend:
+        perform_recorded(store, backend, stop_intent(action, subject, reason), now_s)
+    return {"act": action.value, "subject": subject, "reason": reason}
 
 
 def perform_recorded(
@@ -39,8 +39,8 @@ def perform_recorded(
     """Write an intent down, do it, and mark it as done or refused.
 
     Raises:
-        UnknownError: There is no such node or job.
-        EngineError: The engine refuses.
+        UnknownNameError: There is no such node or job.
+        BackendError: The backend refuses.
     """
     (written,) = store.write(now_s, StateChanges(), intents=[intent])
     try:
@@ -52,15 +52,23 @@ def perform_recorded(
 
 
 def submit(home: ControllerHome, request: JobRequest, *, now_s: float) -> dict[str, Any]:
-    """Hand a job to the engine, held; the controller starts it when its turn comes."""
-    asked = replace(request, submitted_at_s=request.submitted_at_s or now_s)
-    with open_store(home) as store, open_backend(home) as engine:
-        engine.submit(asked)
-        body = {"gpus": asked.gpus, "tenant": asked.tenant, "user": asked.user}
+    """Hand a job to the backend, held; the controller starts it when its turn comes."""
+    stamped_request = replace(request, submitted_at_s=request.submitted_at_s or now_s)
+    with open_store(home) as store, open_backend(home) as backend:
+        backend.submit(stamped_request)
+        body = {
+            "gpus": stamped_request.gpus,
+            "tenant": stamped_request.tenant,
+            "user": stamped_request.user,
+        }
         perform_recorded(
             store,
-            engine,
-            Intent(action=ClusterAction.SUBMIT, subject=asked.job_id, body=body),
+            backend,
+            Intent(action=ClusterAction.SUBMIT, subject=stamped_request.job_id, body=body),
             now_s,
         )
-    return {"job_id": asked.job_id, "gpus": asked.gpus, "tenant": asked.tenant}
+    return {
+        "job_id": stamped_request.job_id,
+        "gpus": stamped_request.gpus,
+        "tenant": stamped_request.tenant,
+    }

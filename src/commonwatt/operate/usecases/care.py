@@ -1,4 +1,4 @@
-"""Use cases of care: look after a cluster, ask a person, show where every node stands."""
+"""Use cases of care: keep a cluster healthy, let a person decide, show where nodes stand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from commonwatt.operate.domain.care.cases import CareCase
 from commonwatt.operate.domain.care.errors import TelemetryError
 from commonwatt.operate.domain.care.findings import TelemetrySample
 from commonwatt.operate.domain.care.lifecycle import CARE, OPERATOR, CareStage
-from commonwatt.operate.domain.cluster import ClusterBackend
 from commonwatt.operate.engines.care.caretaker import CareStep, Caretaker
 from commonwatt.operate.engines.care.detect.peer_watch import PeerWatch
 from commonwatt.operate.engines.care.detect.rules import DetectionRuleBook
@@ -40,53 +39,59 @@ def run_care(
     samples: Path | None,
     observations: int,
     dry_run: bool,
-    each: Callable[[CareStep], None] = lambda _: None,
+    on_step: Callable[[CareStep], None] = lambda _: None,
     clock: Clock = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
-    """Look at a cluster so many times and do what the table and its bounds allow.
+    """Observe a cluster so many times and do what the table and its bounds allow.
 
     Args:
         home: The home of the cluster's controller.
         samples: Telemetry in a table, read once, as if it had just come in.
-        observations: How many times to look.
-        dry_run: Decide and say, and touch nothing; nothing is written to the ledger.
-        each: Called after each step of a node.
+        observations: How many times to observe it.
+        dry_run: Decide and report, and touch nothing; nothing is written to the ledger.
+        on_step: Called after each step of a node.
         clock: Returns the instant [s since 1970].
         sleep: Waits.
 
     Raises:
         TelemetryError: The table cannot be read.
-        EngineError: The engine does not answer.
+        BackendError: The backend does not answer.
     """
     settings = load_care_settings(home.folder / SETTINGS)
-    told = load_samples(samples) if samples else []
+    table_samples = load_samples(samples) if samples else []
     steps: list[CareStep] = []
-    with open_backend(home, clock=clock) as engine, _journal(home, CARE, clock) as kept:
-        journal = _copy(kept) if dry_run else kept
+    with open_backend(home, clock=clock) as backend, _journal(home, CARE, clock) as ledger_journal:
+        journal = _copy_in_memory(ledger_journal) if dry_run else ledger_journal
         rules = DetectionRuleBook()
-        care = Caretaker(engine, journal, policy=settings.policy(),
-                         workshop=settings.node_tester(), rules=rules, dry_run=dry_run)  # fmt: skip
+        care = Caretaker(
+            backend,
+            journal,
+            policy=settings.policy(),
+            node_tester=settings.node_tester(),
+            rules=rules,
+            dry_run=dry_run,
+        )
         peers = PeerWatch()
         if settings.scrape:
-            rules.expect_nodes([node.name for node in engine.observe().nodes], clock())
+            rules.expect_nodes([node.name for node in backend.observe().nodes], clock())
         for number in range(observations):
-            read = [*told, *_scraped(settings, clock())]
-            findings = rules.observe([*read, *peers.peer_samples(read, engine.observe())])
-            told = []
+            batch = [*table_samples, *_scraped_samples(settings, clock())]
+            findings = rules.observe([*batch, *peers.peer_samples(batch, backend.observe())])
+            table_samples = []
             for step in care.step(findings):
                 steps.append(step)
-                each(step)
+                on_step(step)
             if number + 1 < observations:
                 sleep(settings.every_s)
         return {"dry_run": dry_run, "looks": observations, "steps": [step_dict(s) for s in steps],
-                **_standing(care.cases)}  # fmt: skip
+                **_cases_json(care.cases)}  # fmt: skip
 
 
 def care_status(home: ControllerHome) -> dict[str, Any]:
     """Return where every node in care stands, and whether care is frozen."""
     with _journal(home, CARE, time.time) as journal:
-        return _standing(CaseBook(journal))
+        return _cases_json(CaseBook(journal))
 
 
 def operator_action(
@@ -97,42 +102,27 @@ def operator_action(
     reason: str = "",
     clock: Clock = time.time,
 ) -> dict[str, Any]:
-    """Do what an operator asks: undo, approve, test or release.
+    """Do what an operator requests: undo, approve, test or release.
 
     Raises:
-        UsageError: The act needs a node and none was named.
+        UsageError: The action needs a node and none was named.
         CareMoveError: The table has no such move, or nothing waits.
     """
     settings = load_care_settings(home.folder / SETTINGS)
-    with open_backend(home, clock=clock) as engine, _journal(home, OPERATOR, clock) as journal:
-        _desk_act(
-            CareOperator(engine, journal, settings.node_tester()), action, node, reason, clock()
-        )
-        return {"act": action, "node": node, **_standing(CaseBook(journal))}
-
-
-def _desk_act(at: CareOperator, act: str, node: str | None, reason: str, now_s: float) -> None:
-    if act == "release":
-        at.release(now_s=now_s)
-        return
-    if node is None:
-        raise UsageError(act, wanted=Message("the name of a node"))
-    match act:
-        case "undo":
-            at.undo(node, now_s=now_s)
-        case "approve":
-            at.approve(node, now_s=now_s)
-        case _:
-            at.move(node, CareStage.TEST, reason=reason or "repaired", now_s=now_s)
-
-
-def caretaker_of(
-    backend: ClusterBackend, journal: Journal, settings: CareSettings, rules: DetectionRuleBook
-) -> Caretaker:
-    """Return the caretaker that these settings describe, for one who has an engine."""
-    return Caretaker(
-        backend, journal, policy=settings.policy(), workshop=settings.node_tester(), rules=rules
-    )
+    with open_backend(home, clock=clock) as backend, _journal(home, OPERATOR, clock) as journal:
+        operator, now_s = CareOperator(backend, journal, settings.node_tester()), clock()
+        match (action, node):
+            case ("release", _):
+                operator.release(now_s=now_s)
+            case (_, None):
+                raise UsageError(action, wanted=Message("the name of a node"))
+            case ("undo", str()):
+                operator.undo(node, now_s=now_s)
+            case ("approve", str()):
+                operator.approve(node, now_s=now_s)
+            case (_, str()):
+                operator.move(node, CareStage.TEST, reason=reason or "repaired", now_s=now_s)
+        return {"act": action, "node": node, **_cases_json(CaseBook(journal))}
 
 
 def step_dict(step: CareStep) -> dict[str, Any]:
@@ -156,20 +146,20 @@ def case_dict(case: CareCase) -> dict[str, Any]:
     }
 
 
-def _standing(book: CaseBook) -> dict[str, Any]:
-    cases = sorted(book.cases.values(), key=lambda case: case.node)
-    return {"frozen": book.frozen, "nodes": [case_dict(case) for case in cases]}
+def _cases_json(cases_book: CaseBook) -> dict[str, Any]:
+    cases = sorted(cases_book.cases.values(), key=lambda case: case.node)
+    return {"frozen": cases_book.frozen, "nodes": [case_dict(case) for case in cases]}
 
 
-def _scraped(settings: CareSettings, at_s: float) -> list[TelemetrySample]:
-    """Return what all pages say; one that does not answer is silent, which a rule counts."""
-    found: list[TelemetrySample] = []
+def _scraped_samples(settings: CareSettings, at_s: float) -> list[TelemetrySample]:
+    """Return the samples of all pages; one that does not answer is silent, which a rule counts."""
+    samples: list[TelemetrySample] = []
     for url in settings.scrape:
         try:
-            found += scrape(url, at_s=at_s)
+            samples += scrape(url, at_s=at_s)
         except TelemetryError:
             continue
-    return found
+    return samples
 
 
 @contextmanager
@@ -177,16 +167,16 @@ def _journal(home: ControllerHome, role: str, clock: Clock) -> Generator[LedgerJ
     """Give the journal of a home, signed in `role`; its key is enrolled at first use."""
     ledger = Ledger.open(home.folder / DATABASE, origin="operate")
     try:
-        key = _enrolled(ledger, home.folder, role, _instant(clock()))
+        key = _enrolled_key(ledger, home.folder, role, _instant(clock()))
         yield LedgerJournal(ledger, key, lambda: _instant(clock()))
     finally:
         ledger.engine.dispose()
 
 
-def _enrolled(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
+def _enrolled_key(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
     key, _ = key_at(folder / f"{role}.pem")
-    known = {actor.actor_id for actor in ledger.actors()}
-    if actor_id_of(key.public_key) not in known:
+    actor_ids = {actor.actor_id for actor in ledger.actors()}
+    if actor_id_of(key.public_key) not in actor_ids:
         registrar = Key.load(folder / REGISTRAR)
         person = Person(
             name=f"commonwatt operate {role}", role=role, organisation="operator", device="host"
@@ -196,10 +186,10 @@ def _enrolled(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
     return key
 
 
-def _copy(journal: Journal) -> MemoryJournal:
-    made = MemoryJournal()
-    made.entries = [entry for _, entry in journal.entries_after(0)]
-    return made
+def _copy_in_memory(journal: Journal) -> MemoryJournal:
+    memory = MemoryJournal()
+    memory.entries = [entry for _, entry in journal.entries_after(0)]
+    return memory
 
 
 def _instant(at_s: float) -> datetime:
@@ -207,4 +197,4 @@ def _instant(at_s: float) -> datetime:
 
 
 OPERATOR_ACTIONS: Sequence[str] = ("undo", "approve", "test", "release")
-"""What an operator can do at the desk."""
+"""What an operator can do to care."""

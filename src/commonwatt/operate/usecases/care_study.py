@@ -46,20 +46,20 @@ def detection_result(
         raise TelemetryError(str(later), wanted=Message("the same metrics as on ordinary days"))
     before, after = alarm_detector(day=day).score(first.values, second.values)
     threshold = calibrate({"node": before}, budget)["node"]
-    found = episodes(after > threshold, quiet=budget.quiet)
-    rows = [_episode(after, second, first, start, end) for start, end in found]
-    answer: dict[str, Any] = {
+    alarm_spans = episodes(after > threshold, quiet=budget.quiet)
+    rows = [_episode_row(after, second, first, start, end) for start, end in alarm_spans]
+    detection: dict[str, Any] = {
         "steps": len(after),
         "metrics": len(first.metrics),
         "threshold": threshold,
         "episodes": rows,
-        "judged": _judged(first, second, after > threshold, day, budget),
+        "judged": _scores_by_labels(first, second, after > threshold, day, budget),
     }
     scores = {"step": np.arange(len(after)), "score": after, "alarm": after > threshold}
-    return answer, pl.DataFrame(scores)
+    return detection, pl.DataFrame(scores)
 
 
-def _episode(
+def _episode_row(
     score: np.ndarray[Any, np.dtype[np.float64]],
     later: NodeSeries,
     ordinary: NodeSeries,
@@ -78,7 +78,7 @@ def _episode(
     }
 
 
-def _judged(
+def _scores_by_labels(
     ordinary: NodeSeries,
     later: NodeSeries,
     alarm: np.ndarray[Any, np.dtype[np.bool_]],
@@ -111,12 +111,12 @@ def care_replay_result(
     Raises:
         CareSettingsError: The table is of neither kind.
     """
-    strikes = _strikes(faults, setting, watched, counts_days)
+    strikes = _faults_of_table(faults, setting, watched, counts_days)
     outcome = replay(strikes, setting)
     return {"faults": len(strikes), **outcome_dict(outcome)}
 
 
-def _strikes(
+def _faults_of_table(
     path: Path, setting: ReplaySetting, watched: int, counts_days: float
 ) -> list[NodeFault]:
     frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
@@ -165,8 +165,12 @@ def lemons_result(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any
     counts = {str(node): int(n) for node, n in frame.group_by("node").len().sort("node").rows()}
     if nodes < len(counts):
         raise UsageError("--nodes", found=str(nodes), wanted=Message("all nodes of the fleet"))
-    found = lemons(counts, nodes, rule)
-    return {"nodes": nodes, "faults": frame.height, "lemons": [asdict(one) for one in found]}
+    worst_nodes = lemons(counts, nodes, rule)
+    return {
+        "nodes": nodes,
+        "faults": frame.height,
+        "lemons": [asdict(lemon) for lemon in worst_nodes],
+    }
 
 
 def checkpoint_result(

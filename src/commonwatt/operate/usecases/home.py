@@ -66,7 +66,7 @@ def make_home(folder: Path, settings: str, *, now: datetime) -> ControllerHome:
     folder.mkdir(parents=True, exist_ok=True)
     registrar, _ = key_at(folder / REGISTRAR)
     controller, _ = key_at(folder / KEY)
-    with _ledger(folder) as ledger:
+    with _opened_ledger(folder) as ledger:
         if ledger.head().size == 0:
             ledger.enrol_first_registrar(registrar, _person("registrar"), at=now)
             with ledger.transaction() as tx:
@@ -77,8 +77,8 @@ def make_home(folder: Path, settings: str, *, now: datetime) -> ControllerHome:
 
 @contextmanager
 def open_store(home: ControllerHome) -> Generator[ControllerStore]:
-    """Give the memory of a home."""
-    with _ledger(home.folder) as ledger:
+    """Give the store of a home."""
+    with _opened_ledger(home.folder) as ledger:
         yield ControllerStore(ledger, Key.load(home.folder / KEY))
 
 
@@ -86,12 +86,12 @@ def open_store(home: ControllerHome) -> Generator[ControllerStore]:
 def open_backend(
     home: ControllerHome, *, clock: Callable[[], float] = time.time
 ) -> Generator[ClusterBackend]:
-    """Give the engine that a home's settings name."""
-    engine = _engine(home, clock)
+    """Give the backend that a home's settings name."""
+    backend = _backend_of(home, clock)
     try:
-        yield engine
+        yield backend
     finally:
-        engine.close()
+        backend.close()
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def hold_lock(home: ControllerHome) -> Generator[None]:
     """Hold the home's lock, which a killed controller gives back by itself.
 
     Raises:
-        ControlError: Another controller is at work here.
+        ControlError: Another controller runs here.
     """
     with (home.folder / "lock").open("a+") as file:
         try:
@@ -107,7 +107,7 @@ def hold_lock(home: ControllerHome) -> Generator[None]:
         except OSError:
             raise ControlError(
                 str(home.folder),
-                found=Message("another controller at work here"),
+                found=Message("another controller running here"),
                 wanted=Message("one controller a cluster"),
             ) from None
         file.seek(0)
@@ -130,7 +130,7 @@ def local_nodes(nodes: Path | None) -> tuple[ObservedNode, ...]:
 
 
 def observed_nodes(fleet: Fleet) -> tuple[ObservedNode, ...]:
-    """Return the nodes of a fleet as an engine sees them."""
+    """Return the nodes of a fleet as a backend sees them."""
     return tuple(
         ObservedNode(
             name=fleet.node_id[i],
@@ -144,7 +144,7 @@ def observed_nodes(fleet: Fleet) -> tuple[ObservedNode, ...]:
     )
 
 
-def _engine(home: ControllerHome, clock: Callable[[], float]) -> ClusterBackend:
+def _backend_of(home: ControllerHome, clock: Callable[[], float]) -> ClusterBackend:
     folder, settings = home.folder / "engine", home.settings
     match settings.engine:
         case "slurm":
@@ -174,7 +174,7 @@ def _person(role: str) -> Person:
 
 
 @contextmanager
-def _ledger(folder: Path) -> Generator[Ledger]:
+def _opened_ledger(folder: Path) -> Generator[Ledger]:
     ledger = Ledger.open(folder / DATABASE, origin="operate")
     try:
         yield ledger

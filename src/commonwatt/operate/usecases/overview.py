@@ -1,6 +1,6 @@
-"""A live cluster as a desk shows it: what its controller last saw, did and metered.
+"""A live cluster as the console shows it: what its controller last observed, did and metered.
 
-Read from the controller's memory alone, so that a look never asks the cluster anything.
+Read from the controller's store alone, so that a page never queries the cluster.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from commonwatt.operate.usecases.actions import perform_action
 from commonwatt.operate.usecases.home import open_home, open_store
 
 _BINS: Final = 300
-_ACTS: Final = 200
+_MOST_ACTIONS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStatus:
-    """One look.
+    """A cluster at one instant.
 
     Args:
-        engine: Which engine runs the cluster.
+        backend: Which backend runs the cluster.
         seen_at: When the controller last wrote down a decision, or "" before the first.
         gpus: GPUs of nodes that take jobs.
         held_gpus: GPUs that running jobs hold.
@@ -54,34 +54,34 @@ class ClusterStatus:
 
 
 def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
-    """Return how a cluster stands by its controller's memory.
+    """Return how a cluster stands by its controller's store.
 
     Raises:
         ControlError: There is no home of a controller in the folder.
     """
     home = open_home(folder)
     with open_store(home) as store:
-        rows, uses, last = store.rows(), store.uses(), _last(store)
+        rows, uses, last = store.rows(), store.uses(), _last_capture(store)
         intents = store.intents()
     running = [row for row in rows.values() if row.phase in PHASES_ON_NODES]
     metered = meter(rows, uses, home.settings, now_s=now.timestamp())
     up = [node for node in (last.nodes if last else ()) if node.state is NodeState.UP]
     return ClusterStatus(
         engine=home.settings.engine,
-        seen_at=_text(last.at_s) if last else "",
+        seen_at=_instant_text(last.at_s) if last else "",
         gpus=sum(node.gpus for node in up),
         held_gpus=sum(row.request.gpus for row in running),
-        nodes=_nodes(last, rows, uses),
+        nodes=_node_rows(last, rows, uses),
         jobs=[
-            _job(row, now)
+            _job_row(row, now)
             for row in rows.values()
             if row.phase in PHASES_ON_NODES | {JobPhase.HELD}
         ],
-        use=_over_time(rows, uses, now.timestamp()),
+        use=_held_gpus_over_time(rows, uses, now.timestamp()),
         tenants=[{"tenant": name} | sums for name, sums in by_tenant(metered).items()],
         acts=[
             {"act": intent.action.value, "subject": intent.subject, "state": state.value}
-            for intent, state in reversed(intents[-_ACTS:])
+            for intent, state in reversed(intents[-_MOST_ACTIONS:])
         ],
     )
 
@@ -90,8 +90,8 @@ def drain(folder: Path, node: str, reason: str) -> None:
     """Let a node take nothing new; recorded in the controller's ledger.
 
     Raises:
-        UnknownError: There is no such node.
-        EngineError: The engine refuses.
+        UnknownNameError: There is no such node.
+        BackendError: The backend refuses.
     """
     perform_action(open_home(folder), ClusterAction.DRAIN, node, reason, now_s=time.time())
 
@@ -100,31 +100,31 @@ def resume(folder: Path, node: str, reason: str) -> None:
     """Let a node take jobs again; recorded in the controller's ledger.
 
     Raises:
-        UnknownError: There is no such node.
-        EngineError: The engine refuses.
+        UnknownNameError: There is no such node.
+        BackendError: The backend refuses.
     """
     perform_action(open_home(folder), ClusterAction.RESUME, node, reason, now_s=time.time())
 
 
-def _last(store: ControllerStore) -> Capture | None:
+def _last_capture(store: ControllerStore) -> Capture | None:
     newest = store.last_capture()
     return parse_capture(newest) if newest else None
 
 
-def _nodes(
+def _node_rows(
     last: Capture | None, rows: dict[str, JobRecord], uses: list[GpuUse]
 ) -> list[dict[str, Any]]:
-    held: dict[str, int] = {}
+    held_gpus: dict[str, int] = {}
     for use in uses:
         if use.until_s is None and rows[use.job_id].phase in PHASES_ON_NODES:
-            held[use.node] = held.get(use.node, 0) + use.gpus
+            held_gpus[use.node] = held_gpus.get(use.node, 0) + use.gpus
     return [
         {
             "node": node.name,
             "site": node.site,
             "gpu_type": node.gpu_type,
             "gpus": node.gpus,
-            "held_gpus": held.get(node.name, 0),
+            "held_gpus": held_gpus.get(node.name, 0),
             "state": node.state.value,
             "reason": node.reason,
         }
@@ -132,7 +132,7 @@ def _nodes(
     ]
 
 
-def _job(row: JobRecord, now: datetime) -> dict[str, Any]:
+def _job_row(row: JobRecord, now: datetime) -> dict[str, Any]:
     since = row.last_start_s or row.request.submitted_at_s
     return {
         "job": row.request.job_id,
@@ -140,12 +140,12 @@ def _job(row: JobRecord, now: datetime) -> dict[str, Any]:
         "gpus": row.request.gpus,
         "phase": row.phase.value,
         "starts": row.starts,
-        "since": _text(since),
+        "since": _instant_text(since),
         "for_s": round(now.timestamp() - since, 1),
     }
 
 
-def _over_time(
+def _held_gpus_over_time(
     rows: dict[str, JobRecord], uses: list[GpuUse], now_s: float
 ) -> list[dict[str, Any]]:
     """Return the mean of held GPUs in each bin, by tenant; the area is the GPU time."""
@@ -163,11 +163,11 @@ def _over_time(
         mean += use.gpus * use.gpu_milli / 1000 * np.maximum(inside, 0.0) / width
     hours = (edges[:-1] - first) / 3600
     return [
-        {"hour": float(hour), "tenant": tenant, "held_gpus": float(value)}
+        {"hour": float(hour), "tenant": tenant, "held_gpus": float(mean_gpus)}
         for tenant, mean in sorted(means.items())
-        for hour, value in zip(hours, mean, strict=True)
+        for hour, mean_gpus in zip(hours, mean, strict=True)
     ]
 
 
-def _text(at_s: float) -> str:
+def _instant_text(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")

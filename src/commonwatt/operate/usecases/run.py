@@ -1,4 +1,4 @@
-"""Keep a controller at work: tick after tick, until told to stop."""
+"""Keep a controller running: tick after tick, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from commonwatt.operate.engines.controller import Controller, TickResult
 from commonwatt.operate.engines.exporter import MetricsEndpoint
 from commonwatt.operate.usecases.home import ControllerHome, hold_lock, open_backend, open_store
 
-MOST_FAILED_TICKS = 60  # ticks in a row that an engine may fail to answer
+MOST_FAILED_TICKS = 60  # ticks in a row that a backend may fail to answer
 
 
 def start(
@@ -23,7 +23,7 @@ def start(
     *,
     once: bool = False,
     until_idle: bool = False,
-    each: Callable[[TickResult], None] = lambda _: None,
+    on_tick: Callable[[TickResult], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run the controller of a home; return what it did in all.
 
@@ -31,37 +31,37 @@ def start(
         home: The home.
         once: Tick once and leave.
         until_idle: Leave when no job waits or runs.
-        each: Called after each tick.
+        on_tick: Called after each tick.
 
     Raises:
-        ControlError: Another controller is at work here.
-        EngineError: The engine has not answered for many ticks in a row.
+        ControlError: Another controller runs here.
+        BackendError: The backend has not answered for many ticks in a row.
     """
-    done: dict[str, Any] = {"ticks": 0, "acts": 0, "refused": 0, "overcommitted": 0}
+    summary: dict[str, Any] = {"ticks": 0, "acts": 0, "refused": 0, "overcommitted": 0}
     with ExitStack() as stack:
         stack.enter_context(hold_lock(home))
         store = stack.enter_context(open_store(home))
-        engine = stack.enter_context(open_backend(home))
-        stopped = stack.enter_context(_until_told())
+        backend = stack.enter_context(open_backend(home))
+        stopped = stack.enter_context(_stop_event())
         port = home.settings.metrics_port
         endpoint = stack.enter_context(MetricsEndpoint(port)) if port is not None else None
-        control = Controller(engine, store, home.settings, explain=endpoint is not None)
+        control = Controller(backend, store, home.settings, explain=endpoint is not None)
         recovered = control.recover()
-        done["recovered"] = {intent.subject: state.value for intent, state in recovered}
+        summary["recovered"] = {intent.subject: state.value for intent, state in recovered}
         for tick, tick_s in _ticks(control, stopped, patience=1 if once else MOST_FAILED_TICKS):
-            _count(done, tick)
-            each(tick)
+            _add_tick(summary, tick)
+            on_tick(tick)
             if endpoint is not None:
                 endpoint.publish(tick, tick_s)
             if once or (until_idle and _is_idle(tick)):
                 break
-    return done
+    return summary
 
 
 def _ticks(
     control: Controller, stopped: threading.Event, *, patience: int
 ) -> Generator[tuple[TickResult, float]]:
-    """Give tick after tick with how long it took [s]; an engine may fail to answer for a while."""
+    """Give tick after tick with how long it took [s]; a backend may fail to answer for a while."""
     failures, every_s = 0, control.settings.tick_s
     while not stopped.is_set():
         began = time.monotonic()
@@ -77,7 +77,7 @@ def _ticks(
 
 
 @contextmanager
-def _until_told() -> Generator[threading.Event]:
+def _stop_event() -> Generator[threading.Event]:
     """Give an event that SIGTERM and SIGINT set, if this is the main thread."""
     stopped = threading.Event()
 
@@ -97,13 +97,13 @@ def _until_told() -> Generator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _count(done: dict[str, Any], tick: TickResult) -> None:
-    done["ticks"] += 1
-    done["acts"] += len(tick.performed)
-    done["refused"] += len(tick.refused)
-    done["overcommitted"] += len(tick.overcommitted)
+def _add_tick(summary: dict[str, Any], tick: TickResult) -> None:
+    summary["ticks"] += 1
+    summary["acts"] += len(tick.performed)
+    summary["refused"] += len(tick.refused)
+    summary["overcommitted"] += len(tick.overcommitted)
     phases = [job.phase for job in tick.observation.jobs.values()]
-    done["jobs"] = {phase.value: phases.count(phase) for phase in JobPhase if phase in phases}
+    summary["jobs"] = {phase.value: phases.count(phase) for phase in JobPhase if phase in phases}
 
 
 def _is_idle(tick: TickResult) -> bool:

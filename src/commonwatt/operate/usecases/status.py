@@ -1,4 +1,4 @@
-"""Look at a cluster: how it stands, what was used, what would be decided, and what comes."""
+"""Show a cluster: how it stands, what was used, what would be decided, and what comes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import polars as pl
 
 from commonwatt.fleet.domain.policies.decide import decide
 from commonwatt.operate.domain.capture import Capture, capture, capture_text, load_capture
-from commonwatt.operate.domain.cluster import PHASES_ON_NODES, JobPhase, ObservedJob
+from commonwatt.operate.domain.cluster import (
+    PHASES_ON_NODES,
+    ClusterObservation,
+    JobPhase,
+    ObservedJob,
+)
 from commonwatt.operate.engines.invoices import invoices
 from commonwatt.operate.engines.meter import by_tenant, finished_jobs_trace, meter, metered_table
 from commonwatt.operate.engines.replay import (
@@ -26,29 +31,29 @@ from commonwatt.operate.usecases.home import ControllerHome, open_backend, open_
 
 def status(home: ControllerHome) -> dict[str, Any]:
     """Return nodes, jobs, why each waits and when it is expected to start."""
-    with open_store(home) as store, open_backend(home) as engine:
-        seen = engine.observe()
-        captured = _captured(home, store, engine)
-    why = _why(captured)
+    with open_store(home) as store, open_backend(home) as backend:
+        observation = backend.observe()
+        captured = _captured(home, store, observation)
+    why = _reasons_of(captured)
     starts = expected_starts_s(captured) if why else {}
     jobs = [
-        _job(job) | _waits(job, why, starts, seen.at_s)
-        for job in seen.jobs.values()
+        _job_row(job) | _wait_columns(job, why, starts, observation.at_s)
+        for job in observation.jobs.values()
         if job.phase in PHASES_ON_NODES | {JobPhase.HELD}
     ]
     return {
         "engine": home.settings.engine,
-        "at_s": seen.at_s,
-        "nodes": [asdict(node) for node in seen.nodes],
+        "at_s": observation.at_s,
+        "nodes": [asdict(node) for node in observation.nodes],
         "jobs": jobs,
-        "over": len(seen.jobs) - len(jobs),
+        "over": len(observation.jobs) - len(jobs),
     }
 
 
 def capture_now(home: ControllerHome) -> str:
     """Return the state of now as a capture, one line of JSON."""
-    with open_store(home) as store, open_backend(home) as engine:
-        return capture_text(_captured(home, store, engine))
+    with open_store(home) as store, open_backend(home) as backend:
+        return capture_text(_captured(home, store, backend.observe()))
 
 
 def replay(home: ControllerHome) -> dict[str, Any]:
@@ -63,13 +68,17 @@ def decide_captured(path: Path) -> dict[str, Any]:
     captured = load_capture(path)
     if not captured.jobs:
         return {"decision": {"preempt": [], "start": {}}, "live": True, "starts_in_s": {}}
-    seen = queue_snapshot(captured)
-    again = simulated_decision(seen, captured)
-    now = decide(seen.state, captured.scheduling_policy) if len(seen.state.waiting) else NO_DECISION
+    snapshot = queue_snapshot(captured)
+    simulated = simulated_decision(snapshot, captured)
+    live = (
+        decide(snapshot.state, captured.scheduling_policy)
+        if len(snapshot.state.waiting)
+        else NO_DECISION
+    )
     starts = expected_starts_s(captured)
     return {
-        "decision": decision_by_names(again, seen),
-        "live": decision_by_names(now, seen) == decision_by_names(again, seen),
+        "decision": decision_by_names(simulated, snapshot),
+        "live": decision_by_names(live, snapshot) == decision_by_names(simulated, snapshot),
         "starts_in_s": {name: round(at - captured.at_s, 3) for name, at in starts.items()},
     }
 
@@ -80,36 +89,40 @@ def metered_use(
     """Return what was used, with invoices, and tables: per job, and the trace."""
     with open_store(home) as store:
         rows, uses = store.rows(), store.uses()
-    each = meter(rows, uses, home.settings, now_s=now_s)
+    metered = meter(rows, uses, home.settings, now_s=now_s)
     bills = invoices(rows, uses, home.settings, from_s=from_s, until_s=until_s or now_s)
     data = {
-        "tenants": by_tenant(each),
-        "gpu_s": sum(row.gpu_s for row in each),
-        "energy_kwh": sum(row.energy_kwh for row in each),
+        "tenants": by_tenant(metered),
+        "gpu_s": sum(row.gpu_s for row in metered),
+        "energy_kwh": sum(row.energy_kwh for row in metered),
         "invoices": [asdict(bill) | {"total_minor": bill.total_minor} for bill in bills],
     }
-    return data, {"metered": metered_table(each), "trace": finished_jobs_trace(rows, uses)}
+    return data, {"metered": metered_table(metered), "trace": finished_jobs_trace(rows, uses)}
 
 
-def _captured(home: ControllerHome, store: ControllerStore, engine: Any) -> Capture:
+def _captured(
+    home: ControllerHome, store: ControllerStore, observation: ClusterObservation
+) -> Capture:
     rows = store.rows()
     parked = [k for k, row in rows.items() if row.refusals >= home.settings.refusals]
     served = {k: row.served_s for k, row in rows.items() if row.served_s}
-    return capture(engine.observe(), home.settings, served_s=served, parked=tuple(parked))
+    return capture(observation, home.settings, served_s=served, parked=tuple(parked))
 
 
-def _why(captured: Capture) -> dict[str, str]:
+def _reasons_of(captured: Capture) -> dict[str, str]:
     if not any(job.phase == JobPhase.HELD for job in captured.jobs):
         return {}
-    seen = queue_snapshot(captured)
+    snapshot = queue_snapshot(captured)
     decision = (
-        decide(seen.state, captured.scheduling_policy) if len(seen.state.waiting) else NO_DECISION
+        decide(snapshot.state, captured.scheduling_policy)
+        if len(snapshot.state.waiting)
+        else NO_DECISION
     )
-    found = {name: why.value for name, why in wait_reasons(seen, decision, captured).items()}
-    return found | {seen.names[job]: "turn" for job in decision.starts}
+    reasons = {name: why.value for name, why in wait_reasons(snapshot, decision, captured).items()}
+    return reasons | {snapshot.names[job]: "turn" for job in decision.starts}
 
 
-def _job(job: ObservedJob) -> dict[str, Any]:
+def _job_row(job: ObservedJob) -> dict[str, Any]:
     return {
         "job_id": job.request.job_id,
         "tenant": job.request.tenant,
@@ -120,7 +133,7 @@ def _job(job: ObservedJob) -> dict[str, Any]:
     }
 
 
-def _waits(
+def _wait_columns(
     job: ObservedJob, why: dict[str, str], starts: dict[str, float], now_s: float
 ) -> dict[str, Any]:
     name = job.request.job_id

@@ -86,7 +86,7 @@ def case_after(case: CareCase | None, entry: JournalEntry) -> CareCase:
     case = case or CareCase(node=entry.node)
     match entry.kind:
         case "operate.care.move":
-            return _moved(case, entry)
+            return _case_after_move(case, entry)
         case "operate.care.hold":
             return replace(case, held_move=CareStage(entry.body["to"]))
         case "operate.care.approve":
@@ -95,7 +95,7 @@ def case_after(case: CareCase | None, entry: JournalEntry) -> CareCase:
             return case
 
 
-def _moved(case: CareCase, entry: JournalEntry) -> CareCase:
+def _case_after_move(case: CareCase, entry: JournalEntry) -> CareCase:
     to = CareStage(entry.body["to"])
     new_fault = case.stage in (
         CareStage.IN_SERVICE,

@@ -44,9 +44,9 @@ class CarePolicy:
         test_s: Longest a test may take [s].
         drain_s: Longest a drained node may keep running jobs before a person is told [s].
         probation_s: Quiet after which a returned node is in service again [s].
-        settle_s: Time that a returned node is given to answer its engine [s].
+        settle_s: Time that a returned node is given to answer its backend [s].
         returns: How often a node may return from care before a relapse goes to a person.
-        tries: How often an act that the engine refuses is tried again.
+        tries: How often an action that the backend refuses is tried again.
         ask: Moves that wait for a person's approval, by component and stage.
         lemons: Nodes that are not returned to service without a person.
     """

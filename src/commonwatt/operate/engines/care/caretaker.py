@@ -1,8 +1,8 @@
-"""The caretaker: looks, decides by the table, writes, acts; never the other way round.
+"""The caretaker: observes, decides by the table, writes, acts; never the other way round.
 
 One step takes each node at most one move further. A move is first written into the
 journal and then acted on; what was written and not acted on, because the caretaker was
-killed or the engine refused, is acted on in the next step.
+killed or the backend refused, is acted on in the next step.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Caretaker:
         backend: The cluster.
         journal: Where it is written down, before it is done.
         policy: The bounds.
-        workshop: Who resets and tests.
+        node_tester: Resets and tests nodes.
         rules: The rules that samples go through; told when a node was repaired.
         dry_run: Decide and write, and touch nothing; give it a journal in memory.
     """
@@ -84,13 +84,13 @@ class Caretaker:
         journal: Journal,
         *,
         policy: CarePolicy | None = None,
-        workshop: NodeTester | None = None,
+        node_tester: NodeTester | None = None,
         rules: DetectionRuleBook | None = None,
         dry_run: bool = False,
     ) -> None:
         self.policy = policy or CarePolicy()
         check_policy(self.policy)
-        self.backend, self.workshop = backend, workshop or NoNodeTester()
+        self.backend, self.node_tester = backend, node_tester or NoNodeTester()
         self.rules, self.dry_run = rules or DetectionRuleBook(), dry_run
         self.cases = CaseBook(journal)
         self._findings: dict[str, NodeFinding] = {}
@@ -100,172 +100,198 @@ class Caretaker:
         self._owed = {case.node for case in self.cases.cases.values()}
 
     def step(self, findings: Iterable[NodeFinding] = ()) -> list[CareStep]:
-        """Look once at the cluster and take each node at most one move further.
+        """Observe the cluster once and take each node at most one move further.
 
         Args:
             findings: What detectors found since the last step.
         """
         self.cases.refresh()
-        self._forgive()
-        seen = self.backend.observe()
-        self._take(findings, seen)
-        out = _OutOfService(seen, self.cases.cases)
-        steps = self._doubt(seen)
-        busy = _busy(seen.jobs.values())
-        for node in self._concerned(seen):
-            step = self._one(node, node.name in busy, seen.at_s, out)
+        self._forget_returned_nodes()
+        observation = self.backend.observe()
+        self._collect_findings(findings, observation)
+        out = _OutOfService(observation, self.cases.cases)
+        steps = self._freeze_if_doubtful(observation)
+        busy = _busy_nodes(observation.jobs.values())
+        for node in self._nodes_in_question(observation):
+            step = self._step_of_node(node, node.name in busy, observation.at_s, out)
             steps += [step] if step else []
         self._were_out = {n for n, c in self.cases.cases.items() if c.stage in OUT_OF_SERVICE}
         return steps
 
-    def _forgive(self) -> None:
+    def _forget_returned_nodes(self) -> None:
         """Drop what was found on nodes that a person brought back since the last step."""
         for node in self._were_out - self.cases.cases.keys():
             self._findings.pop(node, None)
             self._grave_at.pop(node, None)
             self.rules.forget(node)
 
-    def _take(self, findings: Iterable[NodeFinding], seen: ClusterObservation) -> None:
-        """Keep the worst fresh finding of each node, those of the engine's own included."""
+    def _collect_findings(
+        self, findings: Iterable[NodeFinding], observation: ClusterObservation
+    ) -> None:
+        """Keep the worst fresh finding of each node, those by the backend's own word included."""
         by_node: dict[str, list[NodeFinding]] = {}
-        gone = [f for f in _not_answering(seen) if not self._settling(f.node, seen.at_s)]
-        for finding in (*findings, *self.rules.silent_nodes(seen.at_s), *gone):
+        gone = [
+            f
+            for f in _unanswering_findings(observation)
+            if not self._is_settling(f.node, observation.at_s)
+        ]
+        for finding in (*findings, *self.rules.silent_nodes(observation.at_s), *gone):
             by_node.setdefault(finding.node, []).append(finding)
-        fresh = seen.at_s - self.policy.alarm_window_s
+        fresh = observation.at_s - self.policy.alarm_window_s
         self._findings = {n: f for n, f in self._findings.items() if f.last_s >= fresh}
-        for node, found in by_node.items():
-            kept = [self._findings[node]] if node in self._findings else []
-            self._findings[node] = worst([*found, *kept])
+        for node, fresh_findings in by_node.items():
+            earlier = [self._findings[node]] if node in self._findings else []
+            self._findings[node] = worst([*fresh_findings, *earlier])
 
-    def _settling(self, node: str, now_s: float) -> bool:
+    def _is_settling(self, node: str, now_s: float) -> bool:
         """Return whether a node was returned just now and may take its time to answer."""
         case = self.cases.cases.get(node)
         if case is None or case.stage is not CareStage.PROBATION:
             return False
         return now_s - case.since_s < self.policy.settle_s
 
-    def _concerned(self, seen: ClusterObservation) -> list[ObservedNode]:
+    def _nodes_in_question(self, observation: ClusterObservation) -> list[ObservedNode]:
         cases = self.cases.cases
-        return [n for n in seen.nodes if n.name in self._findings or n.name in cases]
+        return [n for n in observation.nodes if n.name in self._findings or n.name in cases]
 
-    def _doubt(self, seen: ClusterObservation) -> list[CareStep]:
+    def _freeze_if_doubtful(self, observation: ClusterObservation) -> list[CareStep]:
         """Stop draining where so many nodes look bad at once that the detectors are doubted."""
         grave = [f for f in self._findings.values() if f.severity is not Severity.SUSPECT]
         self._grave_at |= {f.node: f.last_s for f in grave}
-        limit_s = seen.at_s - self.policy.alarm_window_s
+        limit_s = observation.at_s - self.policy.alarm_window_s
         self._grave_at = {n: at_s for n, at_s in self._grave_at.items() if at_s >= limit_s}
         if self.cases.frozen or not self._grave_at:
             return []
-        states = {node.name: node.state for node in seen.nodes}
-        alive = sum(states.get(n) != NodeState.DOWN or self._ours(n) for n in self._grave_at)
-        if alive <= self.policy.most_alarmed(len(seen.nodes)):
+        states = {node.name: node.state for node in observation.nodes}
+        alive = sum(
+            states.get(n) != NodeState.DOWN or self._is_out_by_care(n) for n in self._grave_at
+        )
+        if alive <= self.policy.most_alarmed(len(observation.nodes)):
             return []
-        body = {"nodes": alive, "of": len(seen.nodes), "window_s": self.policy.alarm_window_s}
-        self.cases.write(seen.at_s, FREEZE, "", body)
-        reason = f"{alive} of {len(seen.nodes)} nodes at once"
-        return [CareStep(at_s=seen.at_s, node="", origin=CareStage.IN_SERVICE, to=CareStage.DRAINED,
-                     reason=reason, held="freeze")]  # fmt: skip
+        body = {
+            "nodes": alive,
+            "of": len(observation.nodes),
+            "window_s": self.policy.alarm_window_s,
+        }
+        self.cases.write(observation.at_s, FREEZE, "", body)
+        reason = f"{alive} of {len(observation.nodes)} nodes at once"
+        return [
+            CareStep(
+                at_s=observation.at_s,
+                node="",
+                origin=CareStage.IN_SERVICE,
+                to=CareStage.DRAINED,
+                reason=reason,
+                held="freeze",
+            )
+        ]
 
-    def _ours(self, node: str) -> bool:
+    def _is_out_by_care(self, node: str) -> bool:
         case = self.cases.cases.get(node)
         return case is not None and case.stage in OUT_OF_SERVICE
 
-    def _one(
+    def _step_of_node(
         self, node: ObservedNode, busy: bool, now_s: float, out: _OutOfService
     ) -> CareStep | None:
         case = self.cases.case(node.name, now_s)
         if case.node in self._owed:
-            self._act(case, "again")
-        look = NodeObservation(
+            self._carry_out(case, "again")
+        observation = NodeObservation(
             now_s=now_s,
             state=node.state,
             busy=busy,
             boot_at_s=node.boot_at_s,
             finding=self._findings.get(node.name),
             heard_at_s=self.rules.heard_at(node.name),
-            test_passed=self.workshop.test_result(node.name)
+            test_passed=self.node_tester.test_result(node.name)
             if case.stage is CareStage.TEST
             else None,
         )
-        want = self._refused(case) or next_move(case, look, self.policy)
-        if want is None:
-            self._settle(case, node)
+        proposed = self._handover_after_refusals(case) or next_move(case, observation, self.policy)
+        if proposed is None:
+            self._repeat_unfinished(case, node)
             return None
-        return self._pursue(case, want, look, out.of(node))
+        return self._make_move(case, proposed, observation, out.of(node))
 
-    def _refused(self, case: CareCase) -> ProposedMove | None:
-        """Hand a node over whose acts the engine keeps refusing."""
+    def _handover_after_refusals(self, case: CareCase) -> ProposedMove | None:
+        """Return the handover of a node whose actions the backend keeps refusing."""
         if self._tries[case.node] <= self.policy.tries:
             return None
         if not can_move(case.stage, CareStage.HANDED_OVER, CARE):
             return None
         del self._tries[case.node]
-        return ProposedMove(CareStage.HANDED_OVER, "the engine refuses")
+        return ProposedMove(CareStage.HANDED_OVER, "the backend refuses")
 
-    def _pursue(
-        self, case: CareCase, want: ProposedMove, look: NodeObservation, out: list[int]
+    def _make_move(
+        self, case: CareCase, proposed: ProposedMove, observation: NodeObservation, out: list[int]
     ) -> CareStep | None:
-        held = self._held(case, want, look, out)
-        if held:
-            return self._hold(case, want, held, look.now_s)
-        if want.to is CareStage.DRAINED and look.state is NodeState.UP:
+        obstacle = self._obstacle(case, proposed, observation, out)
+        if obstacle:
+            return self._record_hold(case, proposed, obstacle, observation.now_s)
+        if proposed.to is CareStage.DRAINED and observation.state is NodeState.UP:
             out[0] += 1
-        check_move(case.node, case.stage, want.to, CARE)
-        body = move_body(case, want.to, want.reason, look.finding)
-        self.cases.write(look.now_s, MOVE, case.node, body)
-        moved = self.cases.case(case.node, look.now_s)
-        if needs_action(case.stage, want.to):
-            self._act(moved, want.reason)
-        if want.to in (CareStage.TEST, CareStage.PROBATION):
+        check_move(case.node, case.stage, proposed.to, CARE)
+        body = move_body(case, proposed.to, proposed.reason, observation.finding)
+        self.cases.write(observation.now_s, MOVE, case.node, body)
+        moved = self.cases.case(case.node, observation.now_s)
+        if needs_action(case.stage, proposed.to):
+            self._carry_out(moved, proposed.reason)
+        if proposed.to in (CareStage.TEST, CareStage.PROBATION):
             self._findings.pop(case.node, None)
             self.rules.forget(case.node)
         return CareStep(
-            at_s=look.now_s, node=case.node, origin=case.stage, to=want.to, reason=want.reason
+            at_s=observation.now_s,
+            node=case.node,
+            origin=case.stage,
+            to=proposed.to,
+            reason=proposed.reason,
         )
 
-    def _held(
-        self, case: CareCase, want: ProposedMove, look: NodeObservation, out: list[int]
+    def _obstacle(
+        self, case: CareCase, proposed: ProposedMove, observation: NodeObservation, out: list[int]
     ) -> str:
         """Return why a move must wait, or nothing."""
-        if want.to is CareStage.DRAINED and look.state is NodeState.UP:
+        if proposed.to is CareStage.DRAINED and observation.state is NodeState.UP:
             if self.cases.frozen:
                 return "freeze"
             if out[0] >= self.policy.most_out(out[1]):
                 return "budget"
-        component = look.finding.component if look.finding else case.component
-        asks = (component, want.to) in self.policy.ask
-        return "approval" if asks and case.approved is not want.to else ""
+        component = observation.finding.component if observation.finding else case.component
+        needs_approval = (component, proposed.to) in self.policy.ask
+        return "approval" if needs_approval and case.approved is not proposed.to else ""
 
-    def _hold(self, case: CareCase, want: ProposedMove, held: str, now_s: float) -> CareStep | None:
+    def _record_hold(
+        self, case: CareCase, proposed: ProposedMove, obstacle: str, now_s: float
+    ) -> CareStep | None:
         """Write once that a move waits, and for what."""
-        if case.held_move is want.to:
+        if case.held_move is proposed.to:
             return None
-        body = {"to": str(want.to), "reason": want.reason, "for": held}
+        body = {"to": str(proposed.to), "reason": proposed.reason, "for": obstacle}
         self.cases.write(now_s, HOLD, case.node, body)
-        return CareStep(at_s=now_s, node=case.node, origin=case.stage, to=want.to,
-                    reason=want.reason, held=held)  # fmt: skip
+        return CareStep(at_s=now_s, node=case.node, origin=case.stage, to=proposed.to,
+                    reason=proposed.reason, held=obstacle)  # fmt: skip
 
-    def _settle(self, case: CareCase, node: ObservedNode) -> None:
+    def _repeat_unfinished(self, case: CareCase, node: ObservedNode) -> None:
         """Act again where the cluster is not as the case says; leave others' drains alone."""
         up = node.state is NodeState.UP
         if case.stage is CareStage.DRAINED and up:
-            self._act(case, "again")
+            self._carry_out(case, "again")
         elif (
             case.stage is CareStage.PROBATION
             and not up
             and node.reason.startswith(CARE_REASON_PREFIX)
         ):
             self._tries[case.node] += 1
-            self._act(case, "again")
+            self._carry_out(case, "again")
         elif self._tries:
             self._tries.pop(case.node, None)
 
-    def _act(self, case: CareCase, reason: str) -> None:
+    def _carry_out(self, case: CareCase, reason: str) -> None:
         self._owed.discard(case.node)
         if self.dry_run:
             return
         try:
-            carry_out_stage(self.backend, self.workshop, case, reason)
+            carry_out_stage(self.backend, self.node_tester, case, reason)
         except BackendError:
             self._tries[case.node] += 1
             self._owed.add(case.node)
@@ -281,10 +307,10 @@ class _OutOfService:
     def of(self, node: ObservedNode) -> list[int]:
         """Return nodes out and nodes in all of a node's partition; the first may be raised."""
         if not self._counted:
-            self._count()
+            self._count_partitions()
         return self._counted[node.site, node.gpu_type]
 
-    def _count(self) -> None:
+    def _count_partitions(self) -> None:
         for node in self._seen.nodes:
             count = self._counted.setdefault((node.site, node.gpu_type), [0, 0])
             case = self._cases.get(node.name)
@@ -293,11 +319,11 @@ class _OutOfService:
             count[1] += 1
 
 
-def _busy(jobs: Iterable[ObservedJob]) -> set[str]:
+def _busy_nodes(jobs: Iterable[ObservedJob]) -> set[str]:
     return {place.node for job in jobs if job.phase in PHASES_ON_NODES for place in job.places}
 
 
-def _not_answering(seen: ClusterObservation) -> list[NodeFinding]:
+def _unanswering_findings(observation: ClusterObservation) -> list[NodeFinding]:
     """Return a finding for each node that fell silent, not those that somebody took out."""
     return [
         NodeFinding(
@@ -305,11 +331,11 @@ def _not_answering(seen: ClusterObservation) -> list[NodeFinding]:
             component=Component.HOST,
             severity=Severity.FATAL,
             rule="not-answering",
-            first_s=seen.at_s,
-            last_s=seen.at_s,
-            evidence=(f"engine says {node.state}",),
+            first_s=observation.at_s,
+            last_s=observation.at_s,
+            evidence=(f"backend says {node.state}",),
         )
-        for node in seen.nodes
+        for node in observation.nodes
         if node.state is NodeState.DOWN
         and node.reason.strip().lower().rstrip(".") in _SILENT_REASONS
     ]

@@ -89,10 +89,10 @@ def advise(*, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float) -
     Raises:
         CareSettingsError: A number is not positive.
     """
-    given = {"nodes": nodes, "node_mtbf_s": node_mtbf_s, "save_s": save_s}
-    for name, value in given.items():
-        if not value > 0:
-            raise CareSettingsError(name, found=f"{value:g}", wanted=Message("a number above 0"))
+    inputs = {"nodes": nodes, "node_mtbf_s": node_mtbf_s, "save_s": save_s}
+    for name, number in inputs.items():
+        if not number > 0:
+            raise CareSettingsError(name, found=f"{number:g}", wanted=Message("a number above 0"))
     mtbf_s = node_mtbf_s / nodes
     interval_s = daly_interval(save_s, mtbf_s)
     return CheckpointAdvice(
@@ -106,11 +106,11 @@ def advise(*, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float) -
 def simulate_share(
     interval_s: float, save_s: float, restart_s: float, mtbf_s: float, *, failures: int, seed: int
 ) -> float:
-    """Return the share of kept work over so many simulated failures: the advice's twin."""
+    """Return the share of kept work over simulated failures, by which advice is checked."""
     gaps = stream(seed, "care.checkpoints").exponential(mtbf_s, failures)
-    kept = wall = 0.0
+    kept_s = wall_s = 0.0
     for gap in gaps.tolist():
         working_s = max(gap - restart_s, 0.0)
-        kept += interval_s * np.floor(working_s / (interval_s + save_s))
-        wall += gap
-    return float(kept / wall)
+        kept_s += interval_s * np.floor(working_s / (interval_s + save_s))
+        wall_s += gap
+    return float(kept_s / wall_s)

@@ -46,59 +46,63 @@ class ProposedMove:
     reason: str
 
 
-def next_move(
+def next_move(  # noqa: PLR0911  one per stage
     case: CareCase, observation: NodeObservation, policy: CarePolicy
 ) -> ProposedMove | None:
     """Return the next move of a node, or None where it should stay where it is."""
     match case.stage:
         case CareStage.IN_SERVICE | CareStage.WATCHED | CareStage.REPORTED:
-            return _in_service(case, observation, policy)
+            return _move_in_service(case, observation, policy)
         case CareStage.DRAINED:
-            return _drained(case, observation, policy)
+            return _move_from_drained(case, observation, policy)
         case CareStage.RESET:
             return ProposedMove(CareStage.TEST, "reset done")
         case CareStage.REBOOT:
-            return _rebooting(case, observation, policy)
+            return _move_from_reboot(case, observation, policy)
         case CareStage.TEST:
-            return _testing(case, observation, policy)
+            return _move_from_test(case, observation, policy)
         case CareStage.PROBATION:
-            return _on_probation(case, observation, policy)
+            return _move_from_probation(case, observation, policy)
         case CareStage.HANDED_OVER:
             return None
 
 
-def _in_service(case: CareCase, look: NodeObservation, policy: CarePolicy) -> ProposedMove | None:
-    found = look.finding
-    if found and found.severity is not Severity.SUSPECT:
-        return ProposedMove(CareStage.DRAINED, found.rule)
-    if found:
-        return _suspect(case, look, found, policy)
-    quiet_s = look.now_s - case.since_s
+def _move_in_service(
+    case: CareCase, observation: NodeObservation, policy: CarePolicy
+) -> ProposedMove | None:
+    finding = observation.finding
+    if finding and finding.severity is not Severity.SUSPECT:
+        return ProposedMove(CareStage.DRAINED, finding.rule)
+    if finding:
+        return _move_of_suspect(case, observation, finding, policy)
+    quiet_s = observation.now_s - case.since_s
     if case.stage is not CareStage.IN_SERVICE and quiet_s >= policy.watch_s:
         return ProposedMove(CareStage.IN_SERVICE, "quiet again")
     return None
 
 
-def _suspect(
-    case: CareCase, look: NodeObservation, found: NodeFinding, policy: CarePolicy
+def _move_of_suspect(
+    case: CareCase, observation: NodeObservation, finding: NodeFinding, policy: CarePolicy
 ) -> ProposedMove | None:
     if case.stage is CareStage.IN_SERVICE:
-        return ProposedMove(CareStage.WATCHED, found.rule)
-    if case.stage is CareStage.WATCHED and found.component is Component.MONITOR:
-        blind_s = look.now_s - found.first_s
+        return ProposedMove(CareStage.WATCHED, finding.rule)
+    if case.stage is CareStage.WATCHED and finding.component is Component.MONITOR:
+        blind_s = observation.now_s - finding.first_s
         return (
             ProposedMove(CareStage.REPORTED, "telemetry is silent")
             if blind_s >= policy.blind_s
             else None
         )
-    if case.stage is CareStage.WATCHED and look.now_s - case.since_s >= policy.suspect_s:
+    if case.stage is CareStage.WATCHED and observation.now_s - case.since_s >= policy.suspect_s:
         return ProposedMove(CareStage.REPORTED, "suspect for long")
     return None
 
 
-def _drained(case: CareCase, look: NodeObservation, policy: CarePolicy) -> ProposedMove | None:
-    if look.state in (NodeState.UP, NodeState.DRAINING) or look.busy:
-        overdue = look.now_s - case.since_s >= policy.drain_s
+def _move_from_drained(
+    case: CareCase, observation: NodeObservation, policy: CarePolicy
+) -> ProposedMove | None:
+    if observation.state in (NodeState.UP, NodeState.DRAINING) or observation.busy:
+        overdue = observation.now_s - case.since_s >= policy.drain_s
         return ProposedMove(CareStage.HANDED_OVER, "still runs jobs") if overdue else None
     if case.returns >= policy.returns:
         return ProposedMove(CareStage.HANDED_OVER, "relapsed after repair")
@@ -112,33 +116,39 @@ def _next_aid(case: CareCase) -> ProposedMove:
     return ProposedMove(CareStage.HANDED_OVER, "first aid is used up")
 
 
-def _rebooting(case: CareCase, look: NodeObservation, policy: CarePolicy) -> ProposedMove | None:
-    back = look.state is NodeState.DRAINED
-    restarted = look.boot_at_s == 0 or look.boot_at_s >= case.since_s - 1
+def _move_from_reboot(
+    case: CareCase, observation: NodeObservation, policy: CarePolicy
+) -> ProposedMove | None:
+    back = observation.state is NodeState.DRAINED
+    restarted = observation.boot_at_s == 0 or observation.boot_at_s >= case.since_s - 1
     if back and restarted:
         return ProposedMove(CareStage.TEST, "back from reboot")
-    overdue = look.now_s - case.since_s >= policy.reboot_s
+    overdue = observation.now_s - case.since_s >= policy.reboot_s
     return ProposedMove(CareStage.HANDED_OVER, "did not come back from reboot") if overdue else None
 
 
-def _testing(case: CareCase, look: NodeObservation, policy: CarePolicy) -> ProposedMove | None:
-    if look.test_passed is False:
+def _move_from_test(
+    case: CareCase, observation: NodeObservation, policy: CarePolicy
+) -> ProposedMove | None:
+    if observation.test_passed is False:
         return _next_aid(case)
-    blind = look.heard_at_s is not None and look.heard_at_s < case.since_s
-    if look.test_passed and not blind:
+    blind = observation.heard_at_s is not None and observation.heard_at_s < case.since_s
+    if observation.test_passed and not blind:
         if case.node in policy.lemons:
             return ProposedMove(CareStage.HANDED_OVER, "sound now, failed often before")
         return ProposedMove(CareStage.PROBATION, "test passed")
-    if look.now_s - case.since_s < policy.test_s:
+    if observation.now_s - case.since_s < policy.test_s:
         return None
-    reason = "telemetry is silent" if look.test_passed else "test did not end"
+    reason = "telemetry is silent" if observation.test_passed else "test did not end"
     return ProposedMove(CareStage.HANDED_OVER, reason)
 
 
-def _on_probation(case: CareCase, look: NodeObservation, policy: CarePolicy) -> ProposedMove | None:
-    found = look.finding
-    if found and found.severity is not Severity.SUSPECT:
-        return ProposedMove(CareStage.DRAINED, f"relapse: {found.rule}")
-    if look.now_s - case.since_s >= policy.probation_s:
+def _move_from_probation(
+    case: CareCase, observation: NodeObservation, policy: CarePolicy
+) -> ProposedMove | None:
+    finding = observation.finding
+    if finding and finding.severity is not Severity.SUSPECT:
+        return ProposedMove(CareStage.DRAINED, f"relapse: {finding.rule}")
+    if observation.now_s - case.since_s >= policy.probation_s:
         return ProposedMove(CareStage.IN_SERVICE, "sound through probation")
     return None

@@ -85,14 +85,16 @@ def lemons(faults: Mapping[str, int], nodes: int, rule: LemonRule | None = None)
     counts[: len(faults)] = sorted(faults.values())
     shape, rate = gamma_prior(counts)
     limit = rule.times * float(counts.mean())
-    found = [
-        Lemon(node=node, faults=count, probability=_above(limit, shape + count, rate + 1))
+    suspects = [
+        Lemon(
+            node=node, faults=count, probability=_probability_above(limit, shape + count, rate + 1)
+        )
         for node, count in faults.items()
         if count >= rule.least
     ]
-    sure = [lemon for lemon in found if lemon.probability >= rule.sure]
+    sure = [lemon for lemon in suspects if lemon.probability >= rule.sure]
     return sorted(sure, key=lambda lemon: (-lemon.probability, -lemon.faults, lemon.node))
 
 
-def _above(limit: float, shape: float, rate: float) -> float:
+def _probability_above(limit: float, shape: float, rate: float) -> float:
     return float(stats.gamma.sf(limit, shape, scale=1 / rate))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]

@@ -14,8 +14,8 @@ from commonwatt.operate.io.care.repairs import NodeTester, carry_out_stage, need
 class CareOperator:
     """An operator at work; the journal must sign as an operator."""
 
-    def __init__(self, backend: ClusterBackend, journal: Journal, workshop: NodeTester) -> None:
-        self.backend, self.workshop = backend, workshop
+    def __init__(self, backend: ClusterBackend, journal: Journal, node_tester: NodeTester) -> None:
+        self.backend, self.node_tester = backend, node_tester
         self.cases = CaseBook(journal)
 
     def move(self, node: str, to: CareStage, *, reason: str, now_s: float) -> CareCase:
@@ -23,7 +23,7 @@ class CareOperator:
 
         Raises:
             CareMoveError: The table has no such move for an operator.
-            EngineError: The engine refuses; the entry stands and care will act again.
+            BackendError: The backend refuses; the entry stands and care will act again.
         """
         self.cases.refresh()
         case = self.cases.case(node, now_s)
@@ -31,7 +31,7 @@ class CareOperator:
         self.cases.write(now_s, MOVE, node, move_body(case, to, reason, None))
         moved = self.cases.case(node, now_s)
         if needs_action(case.stage, to):
-            carry_out_stage(self.backend, self.workshop, moved, reason)
+            carry_out_stage(self.backend, self.node_tester, moved, reason)
         return moved
 
     def undo(self, node: str, *, now_s: float) -> CareCase:
@@ -50,11 +50,11 @@ class CareOperator:
             CareMoveError: Nothing waits for an approval.
         """
         self.cases.refresh()
-        held = self.cases.case(node, now_s).held_move
-        if held is None:
+        waiting_move = self.cases.case(node, now_s).held_move
+        if waiting_move is None:
             raise CareMoveError(f"node {node}", wanted=Message("a move that waits for approval"))
-        self.cases.write(now_s, APPROVE, node, {"to": str(held)})
-        return held
+        self.cases.write(now_s, APPROVE, node, {"to": str(waiting_move)})
+        return waiting_move
 
     def release(self, *, now_s: float) -> None:
         """End a freeze: care may drain again.

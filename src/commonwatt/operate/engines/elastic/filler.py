@@ -1,4 +1,4 @@
-"""Filler: preemptible work of its own tenant, only where it takes nothing from anyone."""
+"""Filler: preemptible jobs of a tenant of their own, only where it takes nothing from anyone."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def withheld_filler_jobs(
     """Return the held filler jobs that are not to be offered now.
 
     None is offered while anybody else waits, and so many are held back as would leave
-    less room than the forecast says will be wanted.
+    less capacity than the forecast says will be wanted.
     """
-    own = [job for job in observation.jobs.values() if job.request.tenant == filler.tenant]
-    held = sorted(job.request.job_id for job in own if job.phase == JobPhase.HELD)
+    filler_jobs = [job for job in observation.jobs.values() if job.request.tenant == filler.tenant]
+    held_names = sorted(job.request.job_id for job in filler_jobs if job.phase == JobPhase.HELD)
     if _others_wait(observation.jobs, filler):
-        return tuple(held)
+        return tuple(held_names)
     spare = free_gpus(observation) - soon_gpus
     may_start = max(int(spare // filler.gpus), 0)
-    return tuple(held[may_start:])
+    return tuple(held_names[may_start:])
 
 
 def next_filler_job(
@@ -40,14 +40,14 @@ def next_filler_job(
     """Return one more filler job, or None where there are enough.
 
     Args:
-        observation: A look at the engine.
+        observation: The cluster as it is seen now.
         filler: What filler is.
         number: A number that no filler job has borne.
         now_s: The instant [s since 1970].
     """
-    own = [j for j in observation.jobs.values() if j.request.tenant == filler.tenant]
-    alive = sum(job.phase in PHASES_ON_NODES or job.phase == JobPhase.HELD for job in own)
-    waits = any(job.phase == JobPhase.HELD for job in own)
+    filler_jobs = [j for j in observation.jobs.values() if j.request.tenant == filler.tenant]
+    alive = sum(job.phase in PHASES_ON_NODES or job.phase == JobPhase.HELD for job in filler_jobs)
+    waits = any(job.phase == JobPhase.HELD for job in filler_jobs)
     if waits or alive >= filler.most or free_gpus(observation) < filler.gpus:
         return None
     return JobRequest(

@@ -15,13 +15,13 @@ def jobs_to_clear(
 
     One that may not be preempted is left to its end, and starts no more there.
     """
-    found: set[str] = set()
-    for each in reservations:
-        if not each.from_s - grace_s <= observation.at_s < each.until_s:
+    names: set[str] = set()
+    for reservation in reservations:
+        if not reservation.from_s - grace_s <= observation.at_s < reservation.until_s:
             continue
         for name, job in observation.jobs.items():
-            others = job.request.tenant != each.tenant and job.request.preemptible
-            here = any(place.node in each.nodes for place in job.places)
-            if others and here and job.phase in PHASES_ON_NODES:
-                found.add(name)
-    return tuple(sorted(found))
+            is_movable = job.request.tenant != reservation.tenant and job.request.preemptible
+            is_on_reserved = any(place.node in reservation.nodes for place in job.places)
+            if is_movable and is_on_reserved and job.phase in PHASES_ON_NODES:
+                names.add(name)
+    return tuple(sorted(names))

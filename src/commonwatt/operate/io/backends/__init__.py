@@ -1,5 +1,5 @@
-"""Engines: what can hold jobs and run them on nodes.
+"""Backends: what can hold jobs and run them on nodes.
 
 Each speaks one small protocol (`protocol.Engine`). The controller never learns which
-one it drives; what an engine cannot do, it says.
+one it drives; what a backend cannot do, it says.
 """

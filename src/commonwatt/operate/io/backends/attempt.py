@@ -73,15 +73,15 @@ def attempt_status(attempt: Path, now_s: float) -> AttemptStatus:
     began = process if process.exists() else attempt
     started_s = began.stat().st_mtime
     alive = process_group_of(attempt) is not None or (
-        began is attempt and not _given_up(attempt, now_s)
+        began is attempt and not _is_given_up(attempt, now_s)
     )
-    ended = _exit_of(attempt)  # asked last: what ended between two looks has ended
+    ended = _code_and_end(attempt)  # asked last: what ended between two looks has ended
     if ended is not None:
         return AttemptStatus(False, ended[0], started_s, ended[1])
     return AttemptStatus(alive, None, started_s, 0.0 if alive else now_s)
 
 
-def _given_up(attempt: Path, now_s: float) -> bool:
+def _is_given_up(attempt: Path, now_s: float) -> bool:
     """Return whether an attempt without a process will never have one."""
     if (attempt / "lost").exists():
         return True
@@ -99,7 +99,7 @@ def send_signal(attempt: Path, number: signal.Signals) -> None:
 
     One that has not come up yet is not told, but by SIGKILL it is kept from coming up.
     """
-    if number == signal.SIGKILL and not _comes_up(attempt):
+    if number == signal.SIGKILL and not _wait_for_wrapper(attempt):
         (attempt / "lost").touch()
         return
     group = process_group_of(attempt)
@@ -108,7 +108,7 @@ def send_signal(attempt: Path, number: signal.Signals) -> None:
             os.killpg(group, number)
 
 
-def _comes_up(attempt: Path) -> bool:
+def _wait_for_wrapper(attempt: Path) -> bool:
     """Return whether the wrapper has the attempt, waiting until it says who it is."""
     try:
         (attempt / "claim").mkdir()
@@ -140,7 +140,7 @@ def _identity(stat: str) -> tuple[int, str, str]:
     return int(first), words[_STAT_START], words[0]
 
 
-def _exit_of(attempt: Path) -> tuple[int, float] | None:
+def _code_and_end(attempt: Path) -> tuple[int, float] | None:
     try:
         code, at_s = (attempt / "exit").read_text().split()
     except OSError:

@@ -1,4 +1,4 @@
-"""A folder that remembers jobs, their attempts and marked nodes, for engines that cannot.
+"""A folder that remembers jobs, their attempts and marked nodes, for backends that cannot.
 
 ::
 
@@ -38,7 +38,7 @@ class JobFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._asks: dict[str, JobRequest] = {}
+        self._requests: dict[str, JobRequest] = {}
         for name in ("jobs", "nodes"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
@@ -55,26 +55,26 @@ class JobFolder:
         yield from sorted(entry.name for entry in os.scandir(self.root / "jobs"))
 
     def request(self, job_id: str) -> JobRequest | None:
-        """Return what a job asks; None where its submission was cut short.
+        """Return what a job requests; None where its submission was cut short.
 
-        Read once: an ask does not change.
+        Read once: a request does not change.
         """
-        if job_id not in self._asks:
+        if job_id not in self._requests:
             path = self.job_folder(job_id) / "ask.json"
             if not path.exists():
                 return None
-            self._asks[job_id] = request_of(parse_object(path.read_text()))
-        return self._asks[job_id]
+            self._requests[job_id] = request_of(parse_object(path.read_text()))
+        return self._requests[job_id]
 
     def forget(self, job_id: str) -> None:
         """Drop what is remembered of a job whose folder is gone."""
-        self._asks.pop(job_id, None)
+        self._requests.pop(job_id, None)
 
     def folder_of(self, job_id: str) -> Path:
         """Return the folder of a job that was submitted.
 
         Raises:
-            UnknownError: There is no such job.
+            UnknownNameError: There is no such job.
         """
         home = self.job_folder(job_id)
         if not (home / "ask.json").exists():
@@ -100,12 +100,12 @@ class JobFolder:
 
     def marks(self) -> dict[str, tuple[NodeState, str]]:
         """Return state and reason of every node that was taken out."""
-        found: dict[str, tuple[NodeState, str]] = {}
+        marks: dict[str, tuple[NodeState, str]] = {}
         for entry in os.scandir(self.root / "nodes"):
             if not entry.name.endswith(".new"):
                 state, _, reason = Path(entry.path).read_text().partition("\n")
-                found[entry.name] = (NodeState(state), reason)
-        return found
+                marks[entry.name] = (NodeState(state), reason)
+        return marks
 
 
 def write_whole(path: Path, text: str) -> None:

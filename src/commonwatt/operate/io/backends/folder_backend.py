@@ -1,4 +1,4 @@
-"""An engine over a job folder: what a scheduler of its own would remember, files do.
+"""A backend over a job folder: what a scheduler of its own would remember, files do.
 
 A `AttemptRunner` brings attempts up and tells how they stand; everything else, holding,
 marking nodes, counting starts, is the same on one machine and on many.
@@ -40,7 +40,7 @@ class AttemptRunner(Protocol):
 
     @property
     def name(self) -> str:
-        """What the engine is called."""
+        """What the backend is called."""
         ...
 
     def nodes(self) -> tuple[ObservedNode, ...]:
@@ -98,24 +98,24 @@ class FolderBackend:
 
     @property
     def name(self) -> str:
-        """What the engine is called."""
+        """What the backend is called."""
         return self.runner.name
 
     def observe(self) -> ClusterObservation:
         """Return every node and job as they stand now."""
         now_s = self.clock()
-        self._forget(now_s)
+        self._forget_old_jobs(now_s)
         names = list(self.folder.names())
         open_names = [name for name in names if name not in self._over]
-        steps = self._steps(open_names, now_s)
+        steps = self._statuses_of(open_names, now_s)
         jobs: dict[str, ObservedJob] = {}
         for name in names:
-            job = self._over.get(name) or self._job(name, steps)
+            job = self._over.get(name) or self._observed_job(name, steps)
             if job is not None:
                 jobs[name] = job
                 if job.phase in TERMINAL_PHASES:
                     self._over[name] = job
-        return ClusterObservation(at_s=now_s, nodes=self._nodes(jobs), jobs=jobs)
+        return ClusterObservation(at_s=now_s, nodes=self._observed_nodes(jobs), jobs=jobs)
 
     def submit(self, request: JobRequest) -> None:
         """Keep a job and hold it."""
@@ -123,34 +123,34 @@ class FolderBackend:
 
     def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Start a held job; a gang on several nodes is started once, on the first of them."""
-        job = self._known(job_id)
+        job = self._submitted_job(job_id)
         if job.phase != JobPhase.HELD:
             return
         marks = self.folder.marks()
         for place in places:
             self._check_node(place.node)
             if place.node in marks:
-                found = Message("a node that is {state}", {"state": marks[place.node][0].value})
-                raise BackendError(place.node, found=found, wanted=Message("a node that is up"))
+                message = Message("a node that is {state}", {"state": marks[place.node][0].value})
+                raise BackendError(place.node, found=message, wanted=Message("a node that is up"))
         attempt = self.folder.job_folder(job_id) / str(self.folder.attempts(job_id) + 1)
-        self.runner.launch(attempt, job.request, places, _given(job_id, places))
+        self.runner.launch(attempt, job.request, places, _job_environment(job_id, places))
 
     def warn(self, job_id: str) -> None:
         """Send SIGTERM to a job's processes."""
-        self._tell(job_id, signal.SIGTERM)
+        self._signal_job(job_id, signal.SIGTERM)
 
     def requeue(self, job_id: str, reason: str) -> None:
         """Stop a job and hold it again; one that a signal has just ended is held, too."""
-        if self._known(job_id).phase in PHASES_ON_NODES | {JobPhase.FAILED}:
-            write_whole(self._attempt(job_id) / "stopped", reason)
-            self._tell(job_id, signal.SIGKILL)
+        if self._submitted_job(job_id).phase in PHASES_ON_NODES | {JobPhase.FAILED}:
+            write_whole(self._last_attempt(job_id) / "stopped", reason)
+            self._signal_job(job_id, signal.SIGKILL)
             self._over.pop(job_id, None)
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
-        if self._known(job_id).phase not in TERMINAL_PHASES:
+        if self._submitted_job(job_id).phase not in TERMINAL_PHASES:
             write_whole(self.folder.job_folder(job_id) / "cancelled", reason)
-            self._tell(job_id, signal.SIGKILL)
+            self._signal_job(job_id, signal.SIGKILL)
 
     def drain(self, node: str, reason: str) -> None:
         """Let a node take nothing new."""
@@ -170,10 +170,10 @@ class FolderBackend:
         self.folder.unmark(node)
 
     def reboot(self, node: str, reason: str) -> None:
-        """Take an empty node out, which is all that this engine can do to it.
+        """Take an empty node out, which is all that this backend can do to it.
 
         Raises:
-            EngineError: The node is not empty.
+            BackendError: The node is not empty.
         """
         self._check_node(node)
         if self._jobs_on(node):
@@ -184,22 +184,22 @@ class FolderBackend:
         """Let go; what runs, runs on."""
         self.runner.close()
 
-    def _known(self, job_id: str) -> ObservedJob:
+    def _submitted_job(self, job_id: str) -> ObservedJob:
         self.folder.folder_of(job_id)
-        job = self._job(job_id, self._steps([job_id], self.clock()))
-        assert job is not None, "a known job has an ask"
+        job = self._observed_job(job_id, self._statuses_of([job_id], self.clock()))
+        assert job is not None, "a submitted job has a request"
         return job
 
-    def _attempt(self, job_id: str) -> Path:
+    def _last_attempt(self, job_id: str) -> Path:
         return self.folder.job_folder(job_id) / str(self.folder.attempts(job_id))
 
-    def _tell(self, job_id: str, number: signal.Signals) -> None:
+    def _signal_job(self, job_id: str, number: signal.Signals) -> None:
         self.folder.folder_of(job_id)
         if self.folder.attempts(job_id):
-            self.runner.send_signal(self._attempt(job_id), number)
+            self.runner.send_signal(self._last_attempt(job_id), number)
 
     def _check_node(self, node: str) -> None:
-        if node not in {each.name for each in self.runner.nodes()}:
+        if node not in {known_node.name for known_node in self.runner.nodes()}:
             raise UnknownNameError(f"node {node}", wanted=Message("a node of this cluster"))
 
     def _jobs_on(self, node: str) -> list[str]:
@@ -209,19 +209,19 @@ class FolderBackend:
             if job.phase in PHASES_ON_NODES and node in {place.node for place in job.places}
         ]
 
-    def _steps(self, names: Sequence[str], now_s: float) -> dict[Path, AttemptStatus]:
-        attempts = [self._attempt(name) for name in names if self.folder.attempts(name)]
+    def _statuses_of(self, names: Sequence[str], now_s: float) -> dict[Path, AttemptStatus]:
+        attempts = [self._last_attempt(name) for name in names if self.folder.attempts(name)]
         return self.runner.attempt_statuses(attempts, now_s) if attempts else {}
 
-    def _job(self, job_id: str, steps: Mapping[Path, AttemptStatus]) -> ObservedJob | None:
-        ask = self.folder.request(job_id)
-        if ask is None:
+    def _observed_job(self, job_id: str, steps: Mapping[Path, AttemptStatus]) -> ObservedJob | None:
+        request = self.folder.request(job_id)
+        if request is None:
             return None
         home, starts = self.folder.job_folder(job_id), self.folder.attempts(job_id)
-        job = ObservedJob(request=ask, phase=JobPhase.HELD, starts=starts)
+        job = ObservedJob(request=request, phase=JobPhase.HELD, starts=starts)
         step = steps.get(home / str(starts))
         if step is not None:
-            job = _attempted(job, home / str(starts), step)
+            job = _job_after_attempt(job, home / str(starts), step)
         cancelled = home / "cancelled"
         if job.phase not in TERMINAL_PHASES and cancelled.exists():
             ended_s = job.ended_at_s or cancelled.stat().st_mtime
@@ -230,14 +230,15 @@ class FolderBackend:
             )
         return job
 
-    def _nodes(self, jobs: Mapping[str, ObservedJob]) -> tuple[ObservedNode, ...]:
+    def _observed_nodes(self, jobs: Mapping[str, ObservedJob]) -> tuple[ObservedNode, ...]:
         marks = self.folder.marks()
         busy = {p.node for job in jobs.values() if job.phase in PHASES_ON_NODES for p in job.places}
         return tuple(
-            _marked(node, marks.get(node.name), node.name in busy) for node in self.runner.nodes()
+            _node_as_marked(node, marks.get(node.name), node.name in busy)
+            for node in self.runner.nodes()
         )
 
-    def _forget(self, now_s: float) -> None:
+    def _forget_old_jobs(self, now_s: float) -> None:
         old = [k for k, job in self._over.items() if now_s - job.ended_at_s > self.forget_after_s]
         for name in old:
             shutil.rmtree(self.folder.job_folder(name), ignore_errors=True)
@@ -245,7 +246,9 @@ class FolderBackend:
             del self._over[name]
 
 
-def _marked(node: ObservedNode, mark: tuple[NodeState, str] | None, busy: bool) -> ObservedNode:
+def _node_as_marked(
+    node: ObservedNode, mark: tuple[NodeState, str] | None, busy: bool
+) -> ObservedNode:
     if mark is None or node.state == NodeState.DOWN:
         return node
     state, reason = mark
@@ -254,11 +257,11 @@ def _marked(node: ObservedNode, mark: tuple[NodeState, str] | None, busy: bool) 
     return replace(node, state=state, reason=reason)
 
 
-def _attempted(job: ObservedJob, attempt: Path, step: AttemptStatus) -> ObservedJob:
+def _job_after_attempt(job: ObservedJob, attempt: Path, step: AttemptStatus) -> ObservedJob:
     """Return `job` as its last attempt stands."""
     written = attempt / "places.json"
     text = written.read_text() if written.exists() else ""
-    seen = replace(
+    attempted = replace(
         job,
         places=places_of(parse_rows(text)) if text else (),
         started_at_s=step.started_at_s,
@@ -266,14 +269,14 @@ def _attempted(job: ObservedJob, attempt: Path, step: AttemptStatus) -> Observed
         exit_code=step.exit_code,
     )
     if step.alive:
-        return replace(seen, phase=JobPhase.RUNNING if seen.places else JobPhase.STARTING)
+        return replace(attempted, phase=JobPhase.RUNNING if attempted.places else JobPhase.STARTING)
     stopped = (attempt / "stopped").exists() and step.exit_code in SIGNAL_EXIT_CODES
     if step.exit_code is None or stopped:
-        return replace(seen, phase=JobPhase.HELD, exit_code=None, places=())
-    return replace(seen, phase=JobPhase.FAILED if step.exit_code else JobPhase.FINISHED)
+        return replace(attempted, phase=JobPhase.HELD, exit_code=None, places=())
+    return replace(attempted, phase=JobPhase.FAILED if step.exit_code else JobPhase.FINISHED)
 
 
-def _given(job_id: str, places: Sequence[NodeAllocation]) -> dict[str, str]:
+def _job_environment(job_id: str, places: Sequence[NodeAllocation]) -> dict[str, str]:
     """Return the environment by which a job learns what it was given."""
     gpus = ",".join(str(gpu) for gpu in places[0].gpus) if places else ""
     return {

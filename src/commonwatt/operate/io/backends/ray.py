@@ -53,13 +53,13 @@ class RayRunner:
 
     Raises:
         MissingExtraError: Ray is not installed.
-        EngineError: No cluster answers.
+        BackendError: No cluster answers.
     """
 
     name = "ray"
 
     def __init__(self, address: str, root: Path, sites: Mapping[str, str]) -> None:
-        self.ray = _ray()
+        self.ray = _import_ray()
         self.sites, self._known = dict(sites), root / "known-nodes"
         self._agents: dict[str, Any] = {}
         self._reports: dict[str, dict[str, list[float]]] = {}
@@ -81,10 +81,10 @@ class RayRunner:
 
     def nodes(self) -> tuple[ObservedNode, ...]:
         """Return every node that was ever seen; one that is away is down."""
-        alive = self._alive()
-        known = self._remembered() | alive
-        if known != self._remembered():
-            write_whole(self._known, compact_json(known))
+        alive = self._gpus_by_live_node()
+        gpus_by_node = self._gpus_by_known_node() | alive
+        if gpus_by_node != self._gpus_by_known_node():
+            write_whole(self._known, compact_json(gpus_by_node))
         return tuple(
             ObservedNode(
                 name=name,
@@ -93,7 +93,7 @@ class RayRunner:
                 state=NodeState.UP if name in alive else NodeState.DOWN,
                 reason="" if name in alive else "its raylet does not answer",
             )
-            for name, gpus in sorted(known.items())
+            for name, gpus in sorted(gpus_by_node.items())
         )
 
     def launch(
@@ -109,7 +109,7 @@ class RayRunner:
         except FileExistsError:
             return
         (attempt / "places.json").write_text(compact_json(places_json(tuple(places))))
-        group, agent = self._group(attempt, places), self._agent(places[0].node)
+        group, agent = self._placement_group(attempt, places), self._agent(places[0].node)
         if group is None or agent is None:
             self._drop_group(attempt)
             write_whole(attempt / "lost", "was not taken")
@@ -119,46 +119,46 @@ class RayRunner:
                 wanted=Message("a node with the room that was planned"),
             )
         # not waited for: the next look tells whether the agent has it
-        agent.run.remote(_key(attempt), list(request.argv), {**request.env, **environment})
+        agent.run.remote(_attempt_key(attempt), list(request.argv), {**request.env, **environment})
 
     def start_agents(self) -> None:
         """Bring up the agents of all nodes and wait for them, which takes seconds."""
-        self._ask(sorted(self._alive()))
+        self._reports_of(sorted(self._gpus_by_live_node()))
 
     def attempt_statuses(self, attempts: Sequence[Path], now_s: float) -> dict[Path, AttemptStatus]:
         """Return how attempts stand, by what the agents report."""
         nodes = {attempt: _first_node(attempt) for attempt in attempts}
-        asked = {node for a, node in nodes.items() if node and not (a / "exit").exists()}
-        self._reports = self._ask(sorted(asked))
-        return {a: self._step(a, node, now_s) for a, node in nodes.items()}
+        unfinished_nodes = {node for a, node in nodes.items() if node and not (a / "exit").exists()}
+        self._reports = self._reports_of(sorted(unfinished_nodes))
+        return {a: self._status_of(a, node, now_s) for a, node in nodes.items()}
 
     def send_signal(self, attempt: Path, number: signal.Signals) -> None:
         """Have the agent send a signal to the program and what it started."""
         node = _first_node(attempt)
         agent = self._agent(node) if node else None
         if agent is not None:
-            self._get(agent.tell.remote(_key(attempt), int(number)))
+            self._answer_of(agent.tell.remote(_attempt_key(attempt), int(number)))
 
     def close(self) -> None:
         """Leave the cluster; agents and placement groups stay."""
         self.ray.shutdown()
 
-    def _step(self, attempt: Path, node: str, now_s: float) -> AttemptStatus:
-        done = attempt / "exit"
-        if done.exists():
-            code, started_s, ended_s = json.loads(done.read_text())
+    def _status_of(self, attempt: Path, node: str, now_s: float) -> AttemptStatus:
+        exit_file = attempt / "exit"
+        if exit_file.exists():
+            code, started_s, ended_s = json.loads(exit_file.read_text())
             return AttemptStatus(False, code, started_s, ended_s)
         began_s = attempt.stat().st_mtime
         report = self._reports.get(node)
         if (attempt / "lost").exists():
             return AttemptStatus(False, None, began_s, began_s)
         if report is None:
-            alive = node in self._alive() and now_s - began_s < _LOST_S
+            alive = node in self._gpus_by_live_node() and now_s - began_s < _LOST_S
         else:
-            alive = _key(attempt) in report or now_s - began_s < _LOST_S
-        return self._reported(attempt, report, alive, began_s, now_s)
+            alive = _attempt_key(attempt) in report or now_s - began_s < _LOST_S
+        return self._status_by_report(attempt, report, alive, began_s, now_s)
 
-    def _reported(
+    def _status_by_report(
         self,
         attempt: Path,
         report: dict[str, list[float]] | None,
@@ -167,34 +167,34 @@ class RayRunner:
         now_s: float,
     ) -> AttemptStatus:
         """Return a step by an agent's report; note its end, and give its places back."""
-        own = (report or {}).get(_key(attempt))
-        if own is None:
+        times_and_code = (report or {}).get(_attempt_key(attempt))
+        if times_and_code is None:
             if not alive:
                 write_whole(attempt / "lost", "no agent knows of it")
                 self._drop_group(attempt)
             return AttemptStatus(alive, None, began_s, 0.0 if alive else now_s)
-        started_s, ended_s, code = own
+        started_s, ended_s, code = times_and_code
         if not ended_s:
             return AttemptStatus(True, None, started_s, 0.0)
         write_whole(attempt / "exit", json.dumps([int(code), started_s, ended_s]))
         self._drop_group(attempt)
         return AttemptStatus(False, int(code), started_s, ended_s)
 
-    def _alive(self) -> dict[str, int]:
+    def _gpus_by_live_node(self) -> dict[str, int]:
         """Return the GPUs of each node that answers, by name."""
-        found: dict[str, int] = {}
+        gpus: dict[str, int] = {}
         for node in self.ray.nodes():
             names = [r for r in node["Resources"] if r.startswith(NODE_RESOURCE_PREFIX)]
             if node["Alive"] and names:
-                found[names[0].removeprefix(NODE_RESOURCE_PREFIX)] = int(
+                gpus[names[0].removeprefix(NODE_RESOURCE_PREFIX)] = int(
                     node["Resources"].get("GPU", 0)
                 )
-        return found
+        return gpus
 
-    def _remembered(self) -> dict[str, int]:
+    def _gpus_by_known_node(self) -> dict[str, int]:
         return parse_object(self._known.read_text()) if self._known.exists() else {}
 
-    def _group(self, attempt: Path, places: Sequence[NodeAllocation]) -> Any:
+    def _placement_group(self, attempt: Path, places: Sequence[NodeAllocation]) -> Any:
         bundles = [
             {f"{NODE_RESOURCE_PREFIX}{place.node}": 0.0001}
             | ({"GPU": len(place.gpus) * place.gpu_milli / 1000} if place.gpus else {})
@@ -202,24 +202,24 @@ class RayRunner:
         ]
         groups = import_module("ray.util.placement_group")
         group = groups.placement_group(
-            bundles, strategy="PACK", name=_key(attempt), lifetime="detached"
+            bundles, strategy="PACK", name=_attempt_key(attempt), lifetime="detached"
         )
         return group if group.wait(_WAIT_S) else None
 
     def _drop_group(self, attempt: Path) -> None:
         util = import_module("ray.util")
         try:
-            util.remove_placement_group(util.get_placement_group(_key(attempt)))
+            util.remove_placement_group(util.get_placement_group(_attempt_key(attempt)))
         except ValueError:
             return  # it was dropped before
 
     def _agent(self, node: str) -> Any:
         """Return the agent of a node, brought up where there is none; None if it is away."""
-        if node not in self._alive():
+        if node not in self._gpus_by_live_node():
             self._agents.pop(node, None)
             return None
         if node not in self._agents:
-            made = self.ray.remote(agent_class()).options(
+            actor_class = self.ray.remote(agent_class()).options(
                 name=f"agent-{node}",
                 namespace=NAMESPACE,
                 lifetime="detached",
@@ -229,21 +229,21 @@ class RayRunner:
                 resources={f"{NODE_RESOURCE_PREFIX}{node}": 0.0001},
                 max_restarts=0,
             )
-            self._agents[node] = made.remote()
+            self._agents[node] = actor_class.remote()
         return self._agents[node]
 
-    def _ask(self, nodes: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-        asked = {node: agent.poll.remote() for node in nodes if (agent := self._agent(node))}
-        found: dict[str, dict[str, list[float]]] = {}
-        for node, reply in asked.items():
-            report = self._get(reply)
+    def _reports_of(self, nodes: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+        replies = {node: agent.poll.remote() for node in nodes if (agent := self._agent(node))}
+        reports: dict[str, dict[str, list[float]]] = {}
+        for node, reply in replies.items():
+            report = self._answer_of(reply)
             if report is None:
                 self._agents.pop(node, None)  # it died, with what it ran
                 report = {}
-            found[node] = report
-        return found
+            reports[node] = report
+        return reports
 
-    def _get(self, reply: Any) -> Any:
+    def _answer_of(self, reply: Any) -> Any:
         """Return an agent's answer, None where it died or does not answer."""
         try:
             return self.ray.get(reply, timeout=_WAIT_S)
@@ -323,7 +323,7 @@ def agent_class() -> Any:
     return Agent
 
 
-def _key(attempt: Path) -> str:
+def _attempt_key(attempt: Path) -> str:
     return f"{attempt.parent.name}#{attempt.name}"
 
 
@@ -333,7 +333,7 @@ def _first_node(attempt: Path) -> str:
     return places[0].node if places else ""
 
 
-def _ray() -> Any:
+def _import_ray() -> Any:
     try:
         return import_module("ray")
     except ModuleNotFoundError:

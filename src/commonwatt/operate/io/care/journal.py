@@ -79,10 +79,13 @@ class LedgerJournal:
 
     def entries_after(self, first_index: int) -> Iterator[tuple[int, JournalEntry]]:
         """Return the entries of care from that index of the ledger on."""
-        for kept in self._ledger.entries(first_index, kind=_PREFIX):
-            node = "" if kept.subject == _FLEET else kept.subject.removeprefix("node/")
-            at_s = float(kept.body["at_s"])
-            yield kept.index + 1, JournalEntry(at_s=at_s, kind=kept.kind, node=node, body=kept.body)
+        for entry in self._ledger.entries(first_index, kind=_PREFIX):
+            node = "" if entry.subject == _FLEET else entry.subject.removeprefix("node/")
+            at_s = float(entry.body["at_s"])
+            yield (
+                entry.index + 1,
+                JournalEntry(at_s=at_s, kind=entry.kind, node=node, body=entry.body),
+            )
 
 
 def roles_of(entry: JournalEntry) -> frozenset[str]:
@@ -108,7 +111,7 @@ class CaseBook:
         """Take in what was written since, by whomever."""
         for place, entry in self.journal.entries_after(self._seen):
             self._seen = place
-            self._take(entry)
+            self._apply_entry(entry)
 
     def write(self, at_s: float, kind: str, node: str, body: Mapping[str, Any]) -> JournalEntry:
         """Write an entry and take it in; nothing changes where the journal refuses it."""
@@ -121,7 +124,7 @@ class CaseBook:
         """Return the case of a node; one that was never in care is in service."""
         return self.cases.get(node) or CareCase(node=node, since_s=now_s)
 
-    def _take(self, entry: JournalEntry) -> None:
+    def _apply_entry(self, entry: JournalEntry) -> None:
         if not entry.node:
             self.frozen = entry.kind != RELEASE
             return

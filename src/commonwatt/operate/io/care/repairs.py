@@ -1,4 +1,4 @@
-"""What a move does to the cluster; every act may be repeated without harm."""
+"""What a move does to the cluster; every action may be repeated without harm."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from commonwatt.operate.domain.cluster import ClusterBackend
 from commonwatt.operate.domain.errors import BackendError
 
 CARE_REASON_PREFIX = "care: "
-"""How the reason begins that care gives an engine, so that it knows its own drains."""
+"""How the reason begins that care gives a backend, so that it knows its own drains."""
 
 
 class NodeTester(Protocol):
-    """Who can reset and test a node; an engine cannot."""
+    """Who can reset and test a node; a backend cannot."""
 
     def reset(self, node: str) -> None:
         """Reset the devices of an empty node.
 
         Raises:
-            EngineError: It cannot be done.
+            BackendError: It cannot be done.
         """
         ...
 
@@ -74,11 +74,11 @@ class CommandNodeTester:
         """Run the command that resets.
 
         Raises:
-            EngineError: It returned something else than 0, or took too long.
+            BackendError: It returned something else than 0, or took too long.
         """
         try:
             subprocess.run(  # noqa: S603  the operator's own command, without a shell
-                _filled(self._reset, node),
+                _command_words(self._reset, node),
                 check=True,
                 capture_output=True,
                 timeout=self._reset_s,
@@ -95,7 +95,7 @@ class CommandNodeTester:
             return
         try:
             self._running[node] = subprocess.Popen(  # noqa: S603  as above
-                _filled(self._test, node),
+                _command_words(self._test, node),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -113,24 +113,24 @@ class CommandNodeTester:
 
 
 def carry_out_stage(
-    backend: ClusterBackend, workshop: NodeTester, case: CareCase, reason: str
+    backend: ClusterBackend, node_tester: NodeTester, case: CareCase, reason: str
 ) -> None:
     """Bring about what a case's stage means.
 
     Raises:
-        EngineError: The engine or the workshop refuses.
+        BackendError: The backend or the node tester refuses.
     """
-    said = CARE_REASON_PREFIX + reason
+    backend_reason = CARE_REASON_PREFIX + reason
     match case.stage:
         case CareStage.DRAINED | CareStage.HANDED_OVER:
             fatal = case.stage is CareStage.DRAINED and case.severity is Severity.FATAL
-            (backend.down if fatal else backend.drain)(case.node, said)
+            (backend.down if fatal else backend.drain)(case.node, backend_reason)
         case CareStage.RESET:
-            workshop.reset(case.node)
+            node_tester.reset(case.node)
         case CareStage.REBOOT:
-            backend.reboot(case.node, said)
+            backend.reboot(case.node, backend_reason)
         case CareStage.TEST:
-            workshop.begin_test(case.node)
+            node_tester.begin_test(case.node)
         case CareStage.PROBATION | CareStage.IN_SERVICE:
             backend.resume(case.node)
         case CareStage.WATCHED | CareStage.REPORTED:
@@ -140,11 +140,13 @@ def carry_out_stage(
 def needs_action(origin: CareStage, to: CareStage) -> bool:
     """Return whether a move changes anything on the cluster.
 
-    >>> needs_action(Stage.WATCHED, Stage.IN_SERVICE), needs_action(Stage.TEST, Stage.PROBATION)
-    (False, True)
+    >>> needs_action(CareStage.WATCHED, CareStage.IN_SERVICE)
+    False
+    >>> needs_action(CareStage.TEST, CareStage.PROBATION)
+    True
     """
     return to in OUT_OF_SERVICE or origin in OUT_OF_SERVICE
 
 
-def _filled(command: str, node: str) -> Sequence[str]:
+def _command_words(command: str, node: str) -> Sequence[str]:
     return [word.replace("{node}", node) for word in shlex.split(command)]

@@ -47,7 +47,7 @@ class CareSettings(BaseModel):
     scrape: tuple[str, ...] = ()
     """Pages of metrics that are read at each look."""
     every_s: Seconds = 15.0
-    """Time between two looks."""
+    """Time between two observations."""
 
     def policy(self) -> CarePolicy:
         """Return the bounds.
@@ -57,9 +57,9 @@ class CareSettings(BaseModel):
         """
         names = ("most_out_share", "alarm_share", "watch_s", "blind_s", "reboot_s", "test_s",
                  "drain_s", "probation_s", "returns")  # fmt: skip
-        given = {name: getattr(self, name) for name in names}
-        ask = frozenset(_asked(text) for text in self.ask)
-        policy = replace(CarePolicy(**given), ask=ask, lemons=frozenset(self.lemons))
+        bounds = {name: getattr(self, name) for name in names}
+        to_approve = frozenset(_move_to_approve(text) for text in self.ask)
+        policy = replace(CarePolicy(**bounds), ask=to_approve, lemons=frozenset(self.lemons))
         check_policy(policy)
         return policy
 
@@ -90,7 +90,7 @@ def load_care_settings(path: Path) -> CareSettings:
         raise CareSettingsError(f"{path}, {place}", found=fault["msg"]) from None
 
 
-def _asked(text: str) -> tuple[Component, CareStage]:
+def _move_to_approve(text: str) -> tuple[Component, CareStage]:
     component, _, stage = text.partition(":")
     try:
         return Component(component), CareStage(stage)

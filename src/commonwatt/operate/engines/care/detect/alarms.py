@@ -120,7 +120,7 @@ def calibrate(ordinary: Mapping[str, Floats], budget: AlarmBudget) -> dict[str, 
     scaled = [score / units[name] for name, score in ordinary.items()]
     factor = float(_STEPS[0])
     for lower in _STEPS.tolist():
-        if _raised(scaled, lower, budget.quiet) > granted:
+        if _episode_count(scaled, lower, budget.quiet) > granted:
             break
         factor = lower
     return {name: factor * unit for name, unit in units.items()}
@@ -131,7 +131,7 @@ def unit_of(score: Floats) -> float:
     return max(float(np.quantile(score, UNIT)), 1e-9)
 
 
-def _raised(scaled: Sequence[Floats], factor: float, quiet: int) -> int:
+def _episode_count(scaled: Sequence[Floats], factor: float, quiet: int) -> int:
     return sum(len(episodes(score > factor, quiet=quiet)) for score in scaled)
 
 
@@ -140,13 +140,13 @@ def judge(alarm: Bools, label: npt.NDArray[np.integer], budget: AlarmBudget) -> 
     starts, ends = intervals(label)
     inside = np.concatenate(([0], np.cumsum(alarm)))
     labelled = np.concatenate(([0], np.cumsum(label != 0)))
-    found = int(np.count_nonzero(inside[ends + 1] > inside[starts]))
+    incidents_found = int(np.count_nonzero(inside[ends + 1] > inside[starts]))
     false = [
         (a, b) for a, b in episodes(alarm, quiet=budget.quiet) if labelled[b + 1] == labelled[a]
     ]
     return AlarmScore(
         incidents=len(starts),
-        incidents_found=found,
+        incidents_found=incidents_found,
         minutes=int(labelled[-1]),
         minutes_found=int(np.count_nonzero(alarm & (label != 0))),
         false_episodes=len(false),

@@ -25,7 +25,7 @@ _Rows = deque[npt.NDArray[np.float64]]
 
 
 class PeerWatch:
-    """Compares the nodes of each running gang over the last few looks.
+    """Compares the nodes of each running gang over the last few observations.
 
     Args:
         window: Looks over which a node must differ.
@@ -50,18 +50,18 @@ class PeerWatch:
             if job.phase is JobPhase.RUNNING and len(job.places) >= _FEWEST
         }
         self._rows = {key: self._rows.get(key, _Rows(maxlen=self.window)) for key in gangs}
-        found: list[TelemetrySample] = []
+        scores: list[TelemetrySample] = []
         for key, nodes in gangs.items():
             self._rows[key].append(_row(means, nodes, self.signals))
-            found += self._suspects(self._rows[key], nodes, observation.at_s)
-        return found
+            scores += self._suspects(self._rows[key], nodes, observation.at_s)
+        return scores
 
     def _suspects(self, rows: _Rows, nodes: Sequence[str], at_s: float) -> list[TelemetrySample]:
         values = np.array(rows)
-        known = ~np.isnan(values).all(axis=1).any(axis=0)  # read of some node at every look
-        if len(rows) < self.window or not known.any():
+        is_read = ~np.isnan(values).all(axis=1).any(axis=0)  # read of some node at every look
+        if len(rows) < self.window or not is_read.any():
             return []
-        scores = peer_scores(values[:, :, known], window=self.window)
+        scores = peer_scores(values[:, :, is_read], window=self.window)
         return [
             TelemetrySample(at_s, nodes[int(i)], "peer_score", float(scores[-1, int(i)]))
             for i in suspects(scores, limit=self.limit)
@@ -72,11 +72,11 @@ def _means(
     samples: Iterable[TelemetrySample], signals: Sequence[str]
 ) -> dict[tuple[str, str], float]:
     """Return the mean over devices of each signal of each node."""
-    read: dict[tuple[str, str], list[float]] = {}
+    values_by_signal: dict[tuple[str, str], list[float]] = {}
     for sample in samples:
         if sample.signal in signals:
-            read.setdefault((sample.node, sample.signal), []).append(sample.value)
-    return {key: sum(values) / len(values) for key, values in read.items()}
+            values_by_signal.setdefault((sample.node, sample.signal), []).append(sample.value)
+    return {key: sum(values) / len(values) for key, values in values_by_signal.items()}
 
 
 def _row(

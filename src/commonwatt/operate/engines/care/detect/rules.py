@@ -74,34 +74,115 @@ HEARD_SIGNAL: Final = "heard"
 """Signal of the rules of silence: any sample of the node."""
 
 DEFAULT_RULES: Final = (
-    DetectionRule(name="xid-fatal", signal=XID, test=SampleTest.CODE, codes=FATAL_XIDS,
-         component=Component.GPU, severity=Severity.FATAL),
-    DetectionRule(name="xid-application", signal=XID, test=SampleTest.CODE, codes=APPLICATION_XIDS, count=3,
-         window_s=3600.0, component=Component.SOFTWARE, severity=Severity.SUSPECT),
-    DetectionRule(name="ecc-double-bit", signal="DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", test=SampleTest.RISE,
-         component=Component.MEMORY, severity=Severity.FATAL),
-    DetectionRule(name="row-remap-failed", signal="DCGM_FI_DEV_ROW_REMAP_FAILURE", test=SampleTest.ABOVE,
-         component=Component.MEMORY, severity=Severity.FATAL),
-    DetectionRule(name="ecc-single-bit-burst", signal="DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", test=SampleTest.RISE,
-         count=10, window_s=3600.0, component=Component.MEMORY, severity=Severity.DEGRADED),
-    DetectionRule(name="gpu-hot", signal="DCGM_FI_DEV_GPU_TEMP", test=SampleTest.ABOVE, limit=90.0, count=5,
-         window_s=300.0, component=Component.COOLING, severity=Severity.DEGRADED),
-    DetectionRule(name="link-flapping", signal="link_up", test=SampleTest.DROP, count=3, window_s=3600.0,
-         component=Component.LINK, severity=Severity.DEGRADED),
-    DetectionRule(name="link-down", signal="link_up", test=SampleTest.BELOW, limit=0.5, count=4, window_s=75.0,
-         component=Component.LINK, severity=Severity.FATAL),
-    DetectionRule(name="check-failed", signal="check_failed", test=SampleTest.ABOVE, component=Component.HOST,
-         severity=Severity.FATAL),
-    DetectionRule(name="slower-than-peers", signal="peer_score", test=SampleTest.ABOVE, limit=6.0, count=3,
-         window_s=1800.0, component=Component.UNKNOWN, severity=Severity.DEGRADED),
-    DetectionRule(name="unusual", signal="anomaly_score", test=SampleTest.ABOVE, limit=1.0, count=3,
-         window_s=600.0, component=Component.UNKNOWN, severity=Severity.SUSPECT),
-    DetectionRule(name="silent", signal=HEARD_SIGNAL, test=SampleTest.SILENCE, window_s=300.0,
-         component=Component.MONITOR, severity=Severity.SUSPECT),
-)  # fmt: skip
+    DetectionRule(
+        name="xid-fatal",
+        signal=XID,
+        test=SampleTest.CODE,
+        codes=FATAL_XIDS,
+        component=Component.GPU,
+        severity=Severity.FATAL,
+    ),
+    DetectionRule(
+        name="xid-application",
+        signal=XID,
+        test=SampleTest.CODE,
+        codes=APPLICATION_XIDS,
+        count=3,
+        window_s=3600.0,
+        component=Component.SOFTWARE,
+        severity=Severity.SUSPECT,
+    ),
+    DetectionRule(
+        name="ecc-double-bit",
+        signal="DCGM_FI_DEV_ECC_DBE_VOL_TOTAL",
+        test=SampleTest.RISE,
+        component=Component.MEMORY,
+        severity=Severity.FATAL,
+    ),
+    DetectionRule(
+        name="row-remap-failed",
+        signal="DCGM_FI_DEV_ROW_REMAP_FAILURE",
+        test=SampleTest.ABOVE,
+        component=Component.MEMORY,
+        severity=Severity.FATAL,
+    ),
+    DetectionRule(
+        name="ecc-single-bit-burst",
+        signal="DCGM_FI_DEV_ECC_SBE_VOL_TOTAL",
+        test=SampleTest.RISE,
+        count=10,
+        window_s=3600.0,
+        component=Component.MEMORY,
+        severity=Severity.DEGRADED,
+    ),
+    DetectionRule(
+        name="gpu-hot",
+        signal="DCGM_FI_DEV_GPU_TEMP",
+        test=SampleTest.ABOVE,
+        limit=90.0,
+        count=5,
+        window_s=300.0,
+        component=Component.COOLING,
+        severity=Severity.DEGRADED,
+    ),
+    DetectionRule(
+        name="link-flapping",
+        signal="link_up",
+        test=SampleTest.DROP,
+        count=3,
+        window_s=3600.0,
+        component=Component.LINK,
+        severity=Severity.DEGRADED,
+    ),
+    DetectionRule(
+        name="link-down",
+        signal="link_up",
+        test=SampleTest.BELOW,
+        limit=0.5,
+        count=4,
+        window_s=75.0,
+        component=Component.LINK,
+        severity=Severity.FATAL,
+    ),
+    DetectionRule(
+        name="check-failed",
+        signal="check_failed",
+        test=SampleTest.ABOVE,
+        component=Component.HOST,
+        severity=Severity.FATAL,
+    ),
+    DetectionRule(
+        name="slower-than-peers",
+        signal="peer_score",
+        test=SampleTest.ABOVE,
+        limit=6.0,
+        count=3,
+        window_s=1800.0,
+        component=Component.UNKNOWN,
+        severity=Severity.DEGRADED,
+    ),
+    DetectionRule(
+        name="unusual",
+        signal="anomaly_score",
+        test=SampleTest.ABOVE,
+        limit=1.0,
+        count=3,
+        window_s=600.0,
+        component=Component.UNKNOWN,
+        severity=Severity.SUSPECT,
+    ),
+    DetectionRule(
+        name="silent",
+        signal=HEARD_SIGNAL,
+        test=SampleTest.SILENCE,
+        window_s=300.0,
+        component=Component.MONITOR,
+        severity=Severity.SUSPECT,
+    ),
+)
 """Rules that are used unless a fleet has its own."""
 
-_SHOWN = 3
+_MOST_EVIDENCE = 3
 _Key = tuple[str, str]
 
 
@@ -129,13 +210,13 @@ class DetectionRuleBook:
 
     def observe(self, samples: Iterable[TelemetrySample]) -> list[NodeFinding]:
         """Take samples in, in order of time, and return what became a finding by them."""
-        return [finding for sample in samples for finding in self._observe(sample)]
+        return [finding for sample in samples for finding in self._findings_after(sample)]
 
     def silent_nodes(self, at_s: float) -> list[NodeFinding]:
         """Return the nodes that were not heard from for the window of a rule of silence."""
         rules = [rule for rule in self.rules if rule.test is SampleTest.SILENCE]
         return [
-            _silence(rule, node, last_s, at_s)
+            _silence_finding(rule, node, last_s, at_s)
             for rule in rules
             for node, last_s in self._heard.items()
             if at_s - last_s >= rule.window_s
@@ -145,7 +226,7 @@ class DetectionRuleBook:
         """Return when a node was last heard from."""
         return self._heard.get(node)
 
-    def _observe(self, sample: TelemetrySample) -> list[NodeFinding]:
+    def _findings_after(self, sample: TelemetrySample) -> list[NodeFinding]:
         self._heard[sample.node] = max(sample.at_s, self._heard.get(sample.node, sample.at_s))
         rules = self._of_signal.get(sample.signal)
         if not rules:
@@ -153,16 +234,20 @@ class DetectionRuleBook:
         key = (sample.node, sample.device, sample.signal)
         before = self._before.get(key)
         self._before[key] = sample.value
-        found = [self._count(rule, sample) for rule in rules if sample_counts(rule, sample, before)]
-        return [finding for finding in found if finding]
+        findings = [
+            self._finding_if_full(rule, sample)
+            for rule in rules
+            if sample_counts(rule, sample, before)
+        ]
+        return [finding for finding in findings if finding]
 
-    def _count(self, rule: DetectionRule, sample: TelemetrySample) -> NodeFinding | None:
+    def _finding_if_full(self, rule: DetectionRule, sample: TelemetrySample) -> NodeFinding | None:
         counted = self._counted.setdefault((rule.name, sample.node), deque(maxlen=rule.count))
         counted.append(sample)
         full = len(counted) == rule.count
         if not full or sample.at_s - counted[0].at_s > rule.window_s:
             return None
-        return _finding(rule, tuple(counted))
+        return _finding_of(rule, tuple(counted))
 
 
 def sample_counts(rule: DetectionRule, sample: TelemetrySample, before: float | None) -> bool:
@@ -185,8 +270,8 @@ def sample_counts(rule: DetectionRule, sample: TelemetrySample, before: float | 
 def findings_slow(
     rules: Sequence[DetectionRule], samples: Sequence[TelemetrySample]
 ) -> list[NodeFinding]:
-    """Return what a `DetectionRuleBook` finds, recounted from the start at every sample: its twin."""
-    found: list[NodeFinding] = []
+    """Return what a `DetectionRuleBook` finds, recounted at every sample: its reference."""
+    findings: list[NodeFinding] = []
     for i, sample in enumerate(samples):
         for rule in rules:
             if sample.signal == rule.signal and _counts_at(rule, samples, i):
@@ -199,22 +284,24 @@ def findings_slow(
                 ][-rule.count :]
                 lasted_s = sample.at_s - recent[0].at_s
                 if len(recent) == rule.count and lasted_s <= rule.window_s:
-                    found.append(_finding(rule, tuple(recent)))
-    return found
+                    findings.append(_finding_of(rule, tuple(recent)))
+    return findings
 
 
 def _counts_at(rule: DetectionRule, samples: Sequence[TelemetrySample], i: int) -> bool:
-    one = samples[i]
+    sample = samples[i]
     earlier = [
         s.value
         for s in samples[:i]
-        if (s.node, s.device, s.signal) == (one.node, one.device, one.signal)
+        if (s.node, s.device, s.signal) == (sample.node, sample.device, sample.signal)
     ]
-    return sample_counts(rule, one, earlier[-1] if earlier else None)
+    return sample_counts(rule, sample, earlier[-1] if earlier else None)
 
 
-def _finding(rule: DetectionRule, counted: tuple[TelemetrySample, ...]) -> NodeFinding:
-    shown = [f"{s.signal}={s.value:g}" + (f" at {s.device}" if s.device else "") for s in counted]
+def _finding_of(rule: DetectionRule, counted: tuple[TelemetrySample, ...]) -> NodeFinding:
+    evidence = [
+        f"{s.signal}={s.value:g}" + (f" at {s.device}" if s.device else "") for s in counted
+    ]
     return NodeFinding(
         node=counted[-1].node,
         component=rule.component,
@@ -223,11 +310,11 @@ def _finding(rule: DetectionRule, counted: tuple[TelemetrySample, ...]) -> NodeF
         first_s=counted[0].at_s,
         last_s=counted[-1].at_s,
         count=len(counted),
-        evidence=tuple(shown[-_SHOWN:]),
+        evidence=tuple(evidence[-_MOST_EVIDENCE:]),
     )
 
 
-def _silence(rule: DetectionRule, node: str, last_s: float, at_s: float) -> NodeFinding:
+def _silence_finding(rule: DetectionRule, node: str, last_s: float, at_s: float) -> NodeFinding:
     return NodeFinding(
         node=node,
         component=rule.component,

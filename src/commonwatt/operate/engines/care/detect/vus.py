@@ -9,7 +9,7 @@ Source: Paparrizos, Boniol, Palpanas, Tsay, Elmore, Franklin (2022), "Volume Und
 Surface", PVLDB 15(11), sections 4 and 5; thresholds and the shape of the buffer as in
 the authors' published software.
 
-The obvious twin is `vus_slow.py`. This one sorts each point once into the first
+The obvious reference is `vus_reference.py`. This one sorts each point once into the first
 threshold that it passes, so that a buffer length costs one walk over the points near
 an interval instead of one per threshold.
 """

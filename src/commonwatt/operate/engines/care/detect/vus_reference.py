@@ -1,4 +1,4 @@
-"""The slow, obvious twin of `vus.py`: every point, threshold and buffer by itself."""
+"""The slow, obvious reference of `vus.py`: every point, threshold and buffer by itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _area(label: Sequence[int], score: Sequence[float], length: int, thresholds:
     groups = _groups(label, length)
     area, before = 0.0, 0.0
     for cut in _cuts(score, thresholds):
-        flagged = [value >= cut for value in score]
+        flagged = [score_at >= cut for score_at in score]
         recall, precision = _recall_precision(label, weights, groups, flagged)
         area += (recall - before) * precision
         before = recall
@@ -40,7 +40,9 @@ def _recall_precision(
     hits = math.fsum(w for w, flag in zip(weights, flagged, strict=True) if flag)
     ones = sum(label)
     counted = ones + math.fsum(
-        w for w, flag, one in zip(weights, flagged, label, strict=True) if flag and not one
+        w
+        for w, flag, is_labelled in zip(weights, flagged, label, strict=True)
+        if flag and not is_labelled
     )
     share = min(hits / ((ones + counted) / 2), 1.0)
     touched = sum(any(flagged[i] for i in group) for group in groups) / len(groups)
@@ -49,7 +51,7 @@ def _recall_precision(
 
 def buffer_weights(label: Sequence[int], length: int) -> list[float]:
     """Return 1 on labelled points and sqrt(1 - distance / length) on those within half of it."""
-    weights = [float(one) for one in label]
+    weights = [float(mark) for mark in label]
     for start, end in _runs(label):
         for distance in range(1, length // 2 + 1):
             for i in (start - distance, end + distance):
@@ -59,7 +61,7 @@ def buffer_weights(label: Sequence[int], length: int) -> list[float]:
 
 
 def _runs(label: Sequence[int]) -> list[tuple[int, int]]:
-    inside = [i for i, one in enumerate(label) if one]
+    inside = [i for i, mark in enumerate(label) if mark]
     starts = [i for i in inside if i == 0 or not label[i - 1]]
     ends = [i for i in inside if i == len(label) - 1 or not label[i + 1]]
     return list(zip(starts, ends, strict=True))

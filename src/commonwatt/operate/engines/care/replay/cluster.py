@@ -1,7 +1,6 @@
 """A cluster that exists in memory: nodes that break, gangs that start over.
 
-It is an engine (`operate.engines.protocol`) and a workshop at once, with a clock that
-its user sets.
+It is a `ClusterBackend` and a `NodeTester` at once, with a clock that its user sets.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class SimCluster:
         now_s: The instant; its user sets it.
         broken: Nodes that are truly at fault, with the first aid that heals them;
             none heals what needs a person.
-        unreachable: Nodes that ignore `resume`, as a node does that its engine still holds.
+        unreachable: Nodes that ignore `resume`, as a node does that its backend still holds.
     """
 
     names: Sequence[str]
@@ -62,7 +61,7 @@ class SimCluster:
     _nodes: dict[str, ObservedNode] = field(default_factory=dict[str, ObservedNode])
     _until: dict[str, float] = field(default_factory=dict[str, float])
     _tests: dict[str, float] = field(default_factory=dict[str, float])
-    _shown: tuple[ObservedNode, ...] | None = None
+    _cached_nodes: tuple[ObservedNode, ...] | None = None
 
     def __post_init__(self) -> None:
         self._nodes = {name: ObservedNode(name=name, gpus=self.gpus) for name in self.names}
@@ -71,10 +70,10 @@ class SimCluster:
         """Return every node and job as they stand now."""
         for node in [n for n, until_s in self._until.items() if until_s <= self.now_s]:
             back_s = self._until.pop(node)
-            self._set(node, state=NodeState.DRAINED, boot_at_s=back_s)
-        if self._shown is None:
-            self._shown = tuple(self._nodes.values())
-        return ClusterObservation(at_s=self.now_s, nodes=self._shown, jobs=dict(self.jobs))
+            self._set_node(node, state=NodeState.DRAINED, boot_at_s=back_s)
+        if self._cached_nodes is None:
+            self._cached_nodes = tuple(self._nodes.values())
+        return ClusterObservation(at_s=self.now_s, nodes=self._cached_nodes, jobs=dict(self.jobs))
 
     def submit(self, request: JobRequest) -> None:
         """Take a job and hold it."""
@@ -105,40 +104,40 @@ class SimCluster:
         job = self._job(job_id)
         if job.phase in PHASES_ON_NODES:
             self.jobs[job_id] = replace(job, phase=JobPhase.HELD, places=(), reason=reason)
-            self._emptied_by(job)
+            self._settle_draining_nodes(job)
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
         job = self._job(job_id)
         self.jobs[job_id] = replace(job, phase=JobPhase.CANCELLED, places=(), reason=reason)
-        self._emptied_by(job)
+        self._settle_draining_nodes(job)
 
     def drain(self, node: str, reason: str) -> None:
         """Let a node take nothing new."""
         if self._node(node).state is NodeState.UP:
-            self._note(node, "drain")
-            self._set(node, state=self._emptied(node), reason=reason)
+            self._record_action(node, "drain")
+            self._set_node(node, state=self._drain_state(node), reason=reason)
 
     def down(self, node: str, reason: str) -> None:
         """Give a node up: its jobs are held again."""
-        self._note(node, "down")
-        self._set(node, state=NodeState.DOWN, reason=reason)
+        self._record_action(node, "down")
+        self._set_node(node, state=NodeState.DOWN, reason=reason)
         for job_id, job in self.jobs.items():
             if any(place.node == node for place in job.places):
                 self.requeue(job_id, reason)
 
     def resume(self, node: str) -> None:
-        """Let a node take jobs again, unless it is deaf."""
-        self._note(node, "resume")
+        """Let a node take jobs again, unless it cannot be reached."""
+        self._record_action(node, "resume")
         if node not in self.unreachable:
-            self._set(node, state=NodeState.UP, reason="")
+            self._set_node(node, state=NodeState.UP, reason="")
 
     def reboot(self, node: str, reason: str) -> None:
         """Restart an empty node; it comes back drained."""
-        if self._busy(node):
+        if self._is_busy(node):
             raise BackendError(node, found=Message("jobs on it"), wanted=Message("an empty node"))
-        self._note(node, "reboot")
-        self._set(node, state=NodeState.REBOOTING, reason=reason)
+        self._record_action(node, "reboot")
+        self._set_node(node, state=NodeState.REBOOTING, reason=reason)
         self._until[node] = self.now_s + self.timings.reboot_s
         self._heal(node, CareStage.REBOOT)
 
@@ -147,16 +146,16 @@ class SimCluster:
 
     def reset(self, node: str) -> None:
         """Reset a node's devices, at once."""
-        self._note(node, "reset")
+        self._record_action(node, "reset")
         self._heal(node, CareStage.RESET)
-        self._set(node, state=NodeState.DRAINED)
+        self._set_node(node, state=NodeState.DRAINED)
 
     def begin_test(self, node: str) -> None:
         """Begin a test, which ends after a while."""
         if self._tests.get(node, -1.0) <= self.now_s:
-            self._note(node, "test")
+            self._record_action(node, "test")
             self._tests[node] = self.now_s + self.timings.test_s
-            self._set(node, state=NodeState.DRAINED)
+            self._set_node(node, state=NodeState.DRAINED)
 
     def test_result(self, node: str) -> bool | None:
         """Return whether a node is sound, once its test has ended."""
@@ -169,20 +168,20 @@ class SimCluster:
         if aid in self.broken.get(node, frozenset()):
             del self.broken[node]
 
-    def _emptied(self, node: str) -> NodeState:
-        return NodeState.DRAINING if self._busy(node) else NodeState.DRAINED
+    def _drain_state(self, node: str) -> NodeState:
+        return NodeState.DRAINING if self._is_busy(node) else NodeState.DRAINED
 
-    def _emptied_by(self, job: ObservedJob) -> None:
+    def _settle_draining_nodes(self, job: ObservedJob) -> None:
         for place in job.places:
             if self._nodes[place.node].state is NodeState.DRAINING:
-                self._set(place.node, state=self._emptied(place.node))
+                self._set_node(place.node, state=self._drain_state(place.node))
 
-    def _busy(self, node: str) -> bool:
+    def _is_busy(self, node: str) -> bool:
         return any(p.node == node for job in self.jobs.values() for p in job.places)
 
-    def _note(self, node: str, what: str) -> None:
+    def _record_action(self, node: str, action: str) -> None:
         self._node(node)
-        self.actions.append((self.now_s, node, what))
+        self.actions.append((self.now_s, node, action))
 
     def _node(self, node: str) -> ObservedNode:
         if node not in self._nodes:
@@ -194,6 +193,6 @@ class SimCluster:
             raise UnknownNameError(f"job {job_id}", wanted=Message("a job of this cluster"))
         return self.jobs[job_id]
 
-    def _set(self, node: str, **changes: object) -> None:
+    def _set_node(self, node: str, **changes: object) -> None:
         self._nodes[node] = replace(self._node(node), **changes)  # pyright: ignore[reportArgumentType]
-        self._shown = None
+        self._cached_nodes = None

@@ -102,15 +102,15 @@ def faults_of_trace(
     histories: list[list[dict[str, Any]]] = [
         frame.filter(pl.col("node") == node).to_dicts() for node in frame["node"].unique().sort()
     ]
-    drawn = chance.integers(0, watched, nodes)
+    history_of = chance.integers(0, watched, nodes)
     begins = chance.uniform(0, length, nodes)
-    found: list[NodeFault] = []
-    for node in np.flatnonzero(drawn < len(histories)).tolist():
-        for row in histories[int(drawn[node])]:
+    faults: list[NodeFault] = []
+    for node in np.flatnonzero(history_of < len(histories)).tolist():
+        for row in histories[int(history_of[node])]:
             at_day = (float(row["start_day"]) - float(begins[node])) % length
             if at_day < days:
-                found.append(_fault(row, node, at_day))
-    return sorted(found, key=lambda fault: (fault.at_s, fault.node))
+                faults.append(_fault_of_row(row, node, at_day))
+    return sorted(faults, key=lambda fault: (fault.at_s, fault.node))
 
 
 def faults_of_counts(
@@ -122,14 +122,14 @@ def faults_of_counts(
     software concern no node.
     """
     chance = stream(seed, "care.counts")
-    found: list[NodeFault] = []
+    faults: list[NodeFault] = []
     for cause, count in counts.items():
         symptom = CAUSES.get(cause, OTHER)
         at_s = chance.uniform(0, days * DAY_S, count)
         where = chance.integers(0, nodes, count)
         lasting = chance.random(count) < _NEEDS_A_PERSON
         for i in range(count):
-            found.append(
+            faults.append(
                 NodeFault(
                     at_s=float(at_s[i]),
                     node=-1 if symptom.component is Component.SOFTWARE else int(where[i]),
@@ -138,7 +138,7 @@ def faults_of_counts(
                     heals=frozenset() if lasting[i] else _AID,
                 )
             )
-    return sorted(found, key=lambda fault: (fault.at_s, fault.node))
+    return sorted(faults, key=lambda fault: (fault.at_s, fault.node))
 
 
 CAUSES: Final[dict[str, Symptom]] = {
@@ -160,7 +160,7 @@ _NEEDS_A_PERSON: Final = 0.7
 quarter of a day or more."""
 
 
-def _fault(row: Mapping[str, Any], node: int, at_day: float) -> NodeFault:
+def _fault_of_row(row: Mapping[str, Any], node: int, at_day: float) -> NodeFault:
     kind = str(row["class"])
     if kind == "GPU" and "ECC" in str(row["desc"]):
         kind = "memory"

@@ -71,14 +71,14 @@ def trial(planted: PlantedLemons, *, seed: int, rule: LemonRule | None = None) -
     out[[int(lemon.node) for lemon in lemons(history, planted.nodes, rule)]] = True
     lemon = rates > planted.sound_per_day
     return LemonTrial(
-        failed_before=_failed(rates, planted, chance),
-        failed_after=_failed(rates[~out], planted, chance),
+        failed_before=_failed_share(rates, planted, chance),
+        failed_after=_failed_share(rates[~out], planted, chance),
         found_share=float(out[lemon].mean()),
         wrong_share=float(out[~lemon].mean()),
     )
 
 
-def _failed(
+def _failed_share(
     rates: npt.NDArray[np.float64], planted: PlantedLemons, chance: np.random.Generator
 ) -> float:
     """Return the share of large jobs, each on nodes drawn anew, that meet a fault."""

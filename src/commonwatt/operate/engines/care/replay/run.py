@@ -1,4 +1,4 @@
-"""The replay: faults strike, telemetry tells, care acts, a gang starts over.
+"""The replay: faults strike, telemetry shows them, care acts, a gang starts over.
 
 The caretaker, its rules and its policy are those of the live cluster. The gang is one
 job over many nodes that stops when any of them fails; it keeps the work up to its last
@@ -36,9 +36,9 @@ from commonwatt.operate.io.care.journal import MemoryJournal
 
 _JOB = "gang"
 _REPAIRING = frozenset({CareStage.DRAINED, CareStage.RESET, CareStage.REBOOT, CareStage.TEST})
-_IDLE_LOOK_S = 1800.0
-_REPAIR_LOOK_S = 30.0
-_AGAIN_S = 120.0
+_IDLE_EVERY_S = 1800.0
+_REPAIR_EVERY_S = 30.0
+_REPEAT_AFTER_S = 120.0
 """Longer than any fault takes to become a finding."""
 
 
@@ -78,7 +78,7 @@ class CareOutcome:
         node_days: Length times nodes [days].
         handed_over: Nodes that went to a person.
         moves: Moves of care by the stage they led to.
-        mean_out: Nodes out of service, mean over the looks.
+        mean_out: Nodes out of service, mean over the observations.
     """
 
     account: GangTime
@@ -119,9 +119,9 @@ def replay(
     """
     stops = sum(fault.symptom.stops for fault in faults)
     mtbf_s = setting.days * DAY_S / max(stops, 1)
-    made = _CareReplay(setting, save_every_s or daly_interval(setting.save_s, mtbf_s))
-    made.strike(faults)
-    return made.run()
+    care_replay = _CareReplay(setting, save_every_s or daly_interval(setting.save_s, mtbf_s))
+    care_replay.strike(faults)
+    return care_replay.run()
 
 
 @dataclass(order=True, slots=True)
@@ -145,7 +145,7 @@ class _CareReplay:
         rules = [rule for rule in DEFAULT_RULES if rule.test is not SampleTest.SILENCE]
         self.rules, journal = DetectionRuleBook(rules), MemoryJournal()
         self.care = Caretaker(self.cluster, journal, policy=setting.policy,
-                              workshop=self.cluster, rules=self.rules)  # fmt: skip
+                              node_tester=self.cluster, rules=self.rules)  # fmt: skip
         self.operator = CareOperator(self.cluster, journal, self.cluster)
         self.phase = stream(setting.seed, "care.phases").random(setting.nodes)
         self.events: list[_ReplayEvent] = []
@@ -171,40 +171,40 @@ class _CareReplay:
         """Return the outcome after the last day."""
         end_s = self.setting.days * DAY_S
         self.cluster.submit(JobRequest(job_id=_JOB, argv=("train",), gpus=self.setting.gang))
-        self._look(0.0)
+        self._observe_and_step(0.0)
         while True:
             at_s = min(self.events[0].at_s if self.events else math.inf, self.next_observation_at_s)
             if at_s >= end_s:
                 break
             if self.next_observation_at_s <= at_s:
-                self._look(self.next_observation_at_s)
+                self._observe_and_step(self.next_observation_at_s)
             else:
-                self._happen(heapq.heappop(self.events))
-        self._to("over", end_s)
+                self._handle(heapq.heappop(self.events))
+        self._enter_state("over", end_s)
         return self._outcome(end_s)
 
-    def _queue(self, at_s: float, kind: str, **given: object) -> None:
-        event = _ReplayEvent(at_s, self.queued, kind, **given)  # pyright: ignore[reportArgumentType]
+    def _queue(self, at_s: float, kind: str, **details: object) -> None:
+        event = _ReplayEvent(at_s, self.queued, kind, **details)  # pyright: ignore[reportArgumentType]
         self.queued += 1
         heapq.heappush(self.events, event)
 
-    def _happen(self, event: _ReplayEvent) -> None:
+    def _handle(self, event: _ReplayEvent) -> None:
         match event.kind:
             case "fault":
-                self._fault(event)
+                self._handle_fault(event)
             case "sign":
-                self._sign(event)
+                self._handle_sign(event)
             case "repaired":
-                self._repaired(self.names[event.node], event.at_s)
+                self._handle_repair(self.names[event.node], event.at_s)
             case "work" if self.state == "restarting":
-                self._to("working", event.at_s)
+                self._enter_state("working", event.at_s)
             case "crashed" if self.state == "crashed":
                 self.cluster.requeue(_JOB, "crashed")
-                self._look_by(event.at_s)
+                self._observe_by(event.at_s)
             case _:
                 pass
 
-    def _fault(self, event: _ReplayEvent) -> None:
+    def _handle_fault(self, event: _ReplayEvent) -> None:
         fault = event.fault
         if fault is None:
             return
@@ -225,21 +225,21 @@ class _CareReplay:
 
     def _interrupt(self, state: str, at_s: float) -> None:
         self.interruptions += 1
-        self._to(state, at_s)
+        self._enter_state(state, at_s)
 
-    def _sign(self, event: _ReplayEvent) -> None:
-        found = self.rules.observe(event.samples)
-        if found:
-            self.findings += found
-            self._look_by(max(finding.last_s for finding in found))
+    def _handle_sign(self, event: _ReplayEvent) -> None:
+        findings = self.rules.observe(event.samples)
+        if findings:
+            self.findings += findings
+            self._observe_by(max(finding.last_s for finding in findings))
 
-    def _look_by(self, at_s: float) -> None:
+    def _observe_by(self, at_s: float) -> None:
         period = self.setting.observe_every_s
         self.next_observation_at_s = min(
             self.next_observation_at_s, math.ceil(at_s / period) * period
         )
 
-    def _look(self, at_s: float) -> None:
+    def _observe_and_step(self, at_s: float) -> None:
         """Let care look, and then the gang start if it can."""
         self.cluster.now_s = at_s
         cases = self.care.cases.cases
@@ -248,30 +248,30 @@ class _CareReplay:
             for node, c in cases.items()
             if c.stage is CareStage.TEST
         )
-        self._tell_again(at_s)
+        self._repeat_signs(at_s)
         findings, self.findings = self.findings, []
         for step in self.care.step(findings):
-            self._note(step)
+            self._count_step(step)
         healed = [name for name in self.active if name not in self.cluster.broken]
         for name in healed:
             del self.active[name]
-        self._gang(at_s)
+        self._start_gang(at_s)
         self.observations += 1
         self.out_sum += len(cases)
         repairing = any(case.stage in _REPAIRING for case in cases.values())
         repairing |= self.state == "stalled"
-        self.next_observation_at_s = at_s + (_REPAIR_LOOK_S if repairing else _IDLE_LOOK_S)
+        self.next_observation_at_s = at_s + (_REPAIR_EVERY_S if repairing else _IDLE_EVERY_S)
 
-    def _tell_again(self, at_s: float) -> None:
+    def _repeat_signs(self, at_s: float) -> None:
         """Let telemetry show faults for as long as they last on a node that is up."""
         for name, fault in self.active.items():
-            if name not in self.care.cases.cases and at_s - fault.at_s > _AGAIN_S:
-                again = replace(fault, at_s=at_s - _AGAIN_S)
+            if name not in self.care.cases.cases and at_s - fault.at_s > _REPEAT_AFTER_S:
+                late_fault = replace(fault, at_s=at_s - _REPEAT_AFTER_S)
                 phase = float(self.phase[fault.node])
-                self.rules.observe([TelemetrySample(again.at_s, name, XID, 0.0, "0")])
-                self.findings += self.rules.observe(signs_of(again, name, phase, self.setting))
+                self.rules.observe([TelemetrySample(late_fault.at_s, name, XID, 0.0, "0")])
+                self.findings += self.rules.observe(signs_of(late_fault, name, phase, self.setting))
 
-    def _note(self, step: CareStep) -> None:
+    def _count_step(self, step: CareStep) -> None:
         if step.held:
             self.moves[f"held for {step.held}"] += 1
             return
@@ -287,19 +287,19 @@ class _CareReplay:
             repair_s = fault.repair_s if fault else self.setting.policy.test_s
             self._queue(step.at_s + repair_s, "repaired", node=self.number_of[step.node])
 
-    def _repaired(self, name: str, at_s: float) -> None:
+    def _handle_repair(self, name: str, at_s: float) -> None:
         self.cluster.now_s = at_s
         self.cluster.broken.pop(name, None)
         self.active.pop(name, None)
         self.rules.observe([TelemetrySample(at_s, name, XID, 0.0, "0")])
         self.operator.move(name, CareStage.TEST, reason="repaired", now_s=at_s)
-        self._look_by(at_s)
+        self._observe_by(at_s)
 
-    def _gang(self, at_s: float) -> None:
+    def _start_gang(self, at_s: float) -> None:
         """Start the gang where it is held and enough nodes are up."""
         if self.cluster.jobs[_JOB].phase is not JobPhase.HELD:
             return
-        self._to("waiting", at_s)
+        self._enter_state("waiting", at_s)
         up = [n.name for n in self.cluster.observe().nodes if n.state is NodeState.UP]
         if len(up) < self.setting.gang:
             self.members = frozenset()
@@ -307,17 +307,17 @@ class _CareReplay:
         chosen = up[: self.setting.gang]
         self.cluster.start(_JOB, [NodeAllocation(node=name) for name in chosen])
         self.members = frozenset(chosen)
-        self._to("restarting", at_s)
+        self._enter_state("restarting", at_s)
         if any(n in self.members and f.symptom.stops for n, f in self.active.items()):
             self._interrupt("stalled", at_s)
         else:
             self._queue(at_s + self.setting.restart_s, "work")
 
-    def _to(self, state: str, at_s: float) -> None:
+    def _enter_state(self, state: str, at_s: float) -> None:
         """Book the time of the state that ends now."""
         spent_s = at_s - self.since_s
         if self.state == "working":
-            self._book_work(spent_s)
+            self._account_work(spent_s)
         elif self.state in ("stalled", "crashed"):
             self.account.isolating += spent_s
         elif self.state == "restarting":
@@ -326,12 +326,12 @@ class _CareReplay:
             self.account.waiting += spent_s
         self.state, self.since_s = state, at_s
 
-    def _book_work(self, spent_s: float) -> None:
+    def _account_work(self, spent_s: float) -> None:
         rounds = math.floor(spent_s / (self.save_every_s + self.setting.save_s))
-        kept, saving = rounds * self.save_every_s, rounds * self.setting.save_s
-        self.account.kept += kept
-        self.account.saving += saving
-        self.account.lost += spent_s - kept - saving
+        saved_work_s, saving_s = rounds * self.save_every_s, rounds * self.setting.save_s
+        self.account.kept += saved_work_s
+        self.account.saving += saving_s
+        self.account.lost += spent_s - saved_work_s - saving_s
 
     def _outcome(self, end_s: float) -> CareOutcome:
         if abs(self.account.total() - end_s) > 1e-6 * end_s:

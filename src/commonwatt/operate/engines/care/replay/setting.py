@@ -42,7 +42,7 @@ class ReplaySetting:
         days: Length of the replay [days].
         scrape_s: Time between two readings of a node's telemetry [s].
         check_s: Time between two health checks of a node [s].
-        observe_every_s: Time between two looks of care where something is amiss [s].
+        observe_every_s: Time between two observations of care where something is amiss [s].
         save_s: Time that the gang stands still for one save [s].
         restart_s: From a start of the gang to its first step of work [s].
         crash_s: From a crash by the program to the restart [s].

@@ -27,7 +27,7 @@ def signs_of(
         phase: Where in its period the node is read (0 to 1).
         setting: How often nodes are read.
     """
-    at = _next(fault.at_s, setting.scrape_s, phase)
+    at = _next_reading_s(fault.at_s, setting.scrape_s, phase)
     period = setting.scrape_s
     match fault.symptom.signal:
         case "xid":
@@ -42,7 +42,7 @@ def signs_of(
         case "hot":
             return [TelemetrySample(at + i * period, node, _TEMP, 95.0, "0") for i in range(5)]
         case "check":
-            checked = _next(fault.at_s, setting.check_s, phase)
+            checked = _next_reading_s(fault.at_s, setting.check_s, phase)
             return [TelemetrySample(checked, node, "check_failed", 1.0)]
         case _:
             return []
@@ -51,14 +51,14 @@ def signs_of(
 def noise(setting: ReplaySetting) -> Iterator[tuple[float, int, str]]:
     """Yield instant, node and kind of every false sign, in order of time."""
     chance = stream(setting.seed, "care.noise")
-    found: list[tuple[float, int, str]] = []
+    signs: list[tuple[float, int, str]] = []
     rates: dict[str, float] = asdict(setting.noise)
     for kind, rate in rates.items():
         count = int(chance.poisson(rate * setting.nodes * setting.days))
         at_s = chance.uniform(0, setting.days * DAY_S, count)
         where = chance.integers(0, setting.nodes, count)
-        found += [(float(at_s[i]), int(where[i]), kind) for i in range(count)]
-    yield from sorted(found)
+        signs += [(float(at_s[i]), int(where[i]), kind) for i in range(count)]
+    yield from sorted(signs)
 
 
 def signs_of_noise(  # noqa: PLR0911  one per kind
@@ -89,7 +89,7 @@ def signs_of_noise(  # noqa: PLR0911  one per kind
             return [TelemetrySample(at_s, node, "check_failed", 1.0)]
 
 
-def _next(at_s: float, period_s: float, phase: float) -> float:
+def _next_reading_s(at_s: float, period_s: float, phase: float) -> float:
     """Return the first reading after `at_s`."""
     offset = phase * period_s
     return at_s + period_s - ((at_s - offset) % period_s)

@@ -1,4 +1,4 @@
-"""Slurm as an engine.
+"""Slurm as a backend.
 
 A job comes in held, with what it asks in its comment; a start is an update of its
 node list and a release. The comment also notes how often the job had been restarted
@@ -98,16 +98,16 @@ class SlurmBackend:
         """Return every node and job; hold again what Slurm has requeued by itself."""
         at_s = self.clock()
         jobs: dict[str, ObservedJob] = {}
-        for line in self._lines("show job", "JobId="):
-            self._take(line, jobs)
+        for line in self._answer_lines("show job", "JobId="):
+            self._add_job(line, jobs)
         self._jobs = jobs
-        return ClusterObservation(at_s=at_s, nodes=self._nodes(), jobs=jobs)
+        return ClusterObservation(at_s=at_s, nodes=self._observed_nodes(), jobs=jobs)
 
     def submit(self, request: JobRequest) -> None:
-        """Submit a job held, its asks in the comment."""
+        """Submit a job held, its request in the comment."""
         check_request(request)
         if request.gpus and request.gpu_milli != 1000:
-            wanted = Message("whole GPUs on this engine")
+            wanted = Message("whole GPUs on this backend")
             raise BackendError(
                 f"{request.job_id}, gpu_milli", found=str(request.gpu_milli), wanted=wanted
             )
@@ -118,13 +118,13 @@ class SlurmBackend:
 
     def start(self, job_id: str, places: Sequence[NodeAllocation]) -> None:
         """Let a held job run on just these nodes."""
-        line = self._line(job_id)
-        job = self._seen(line)
+        line = self._job_line(job_id)
+        job = self._observed_job(line)
         if job is None or job.phase != JobPhase.HELD:
             return
         number, count = self._ids[job_id], max(len(places), 1)
         restarts = int(parse.fields(line).get("Restarts", "0"))
-        comment = _comment(job.request, (restarts, tuple(places)))
+        comment = _comment_text(job.request, (restarts, tuple(places)))
         where = ",".join(place.node for place in places)
         self.scontrol.command(
             f"update JobId={number} NumNodes={count}-{count} "
@@ -135,14 +135,18 @@ class SlurmBackend:
 
     def warn(self, job_id: str) -> None:
         """Send SIGTERM to all processes of a job that runs."""
-        job = self._seen(self._line(job_id))
+        job = self._observed_job(self._job_line(job_id))
         if job is not None and job.phase == JobPhase.RUNNING:
-            self._run("scancel", "--signal=TERM", "--full", self._id(job_id))
+            self._run_program("scancel", "--signal=TERM", "--full", self._slurm_id(job_id))
 
     def requeue(self, job_id: str, reason: str) -> None:
         """Stop a job and hold it again; one seen as starting that has begun since runs on."""
-        number, seen = self._id(job_id), self._jobs.get(job_id)
-        job = seen if seen and seen.phase == JobPhase.STARTING else self._seen(self._line(job_id))
+        number, last_seen = self._slurm_id(job_id), self._jobs.get(job_id)
+        job = (
+            last_seen
+            if last_seen and last_seen.phase == JobPhase.STARTING
+            else self._observed_job(self._job_line(job_id))
+        )
         if job is None or job.phase == JobPhase.HELD:
             return
         if job.phase == JobPhase.STARTING:
@@ -154,117 +158,119 @@ class SlurmBackend:
 
     def cancel(self, job_id: str, reason: str) -> None:
         """End a job for good."""
-        job = self._seen(self._line(job_id))
+        job = self._observed_job(self._job_line(job_id))
         if job is not None and job.phase not in TERMINAL_PHASES:
-            self._run("scancel", self._id(job_id))
+            self._run_program("scancel", self._slurm_id(job_id))
         del reason
 
     def drain(self, node: str, reason: str) -> None:
         """Let a node take nothing new."""
-        self._update_node(node, "DRAIN", reason)
+        self._set_node_state(node, "DRAIN", reason)
 
     def down(self, node: str, reason: str) -> None:
         """Give a node up now; Slurm requeues its jobs within a second, and they are held."""
-        self._update_node(node, "DOWN", reason)
+        self._set_node_state(node, "DOWN", reason)
         self.observe()
 
     def resume(self, node: str) -> None:
         """Let a node take jobs again."""
-        self._update_node(node, "RESUME", "")
+        self._set_node_state(node, "RESUME", "")
 
     def reboot(self, node: str, reason: str) -> None:
         """Restart a node by Slurm's `RebootProgram` when it is empty; it comes back drained."""
-        self._update_node(node, "DRAIN", reason)
+        self._set_node_state(node, "DRAIN", reason)
         self.scontrol.command(f"reboot {node}")
 
     def close(self) -> None:
         """End the `scontrol` that was kept."""
         self.scontrol.close()
 
-    def _take(self, line: str, jobs: dict[str, ObservedJob]) -> None:
-        job = self._seen(line)
+    def _add_job(self, line: str, jobs: dict[str, ObservedJob]) -> None:
+        job = self._observed_job(line)
         if job is None:
             return
         number = parse.fields(line)["JobId"]
         if job.phase == JobPhase.HELD and _runs_free(line):
             with contextlib.suppress(BackendError):  # if it is over by now, the next look tells
                 self.scontrol.command(f"hold {number}")
-        known = jobs.get(job.request.job_id)
-        if known is None or known.phase in TERMINAL_PHASES:
+        earlier = jobs.get(job.request.job_id)
+        if earlier is None or earlier.phase in TERMINAL_PHASES:
             jobs[job.request.job_id] = job
             self._ids[job.request.job_id] = number
 
-    def _seen(self, line: str) -> ObservedJob | None:
+    def _observed_job(self, line: str) -> ObservedJob | None:
         """Return a job of ours, or None for one that Slurm was to run by itself."""
-        found = parse.fields(line)
-        ask, released = _read_comment(found.get("Comment", ""))
-        if ask is None:
-            if not (_is_held(found) and found["JobState"] in _WAITS) and not _is_on_nodes(found):
+        values = parse.fields(line)
+        request, released = _read_comment(values.get("Comment", ""))
+        if request is None:
+            if not (_is_held(values) and values["JobState"] in _WAITS) and not _is_on_nodes(values):
                 return None
-            ask = _adopted(found)
-        phase = _phase(found, released)
+            request = _foreign_request(values)
+        phase = _job_phase(values, released)
         return ObservedJob(
-            request=ask,
+            request=request,
             phase=phase,
-            places=_places(line, found["JobState"], phase, released),
-            starts=_starts(found, phase, released),
-            started_at_s=parse.instant_s(found.get("StartTime", ""))
+            places=_held_places(line, values["JobState"], phase, released),
+            starts=_start_count(values, phase, released),
+            started_at_s=parse.instant_s(values.get("StartTime", ""))
             if phase != JobPhase.HELD
             else 0.0,
-            ended_at_s=parse.instant_s(found.get("EndTime", ""))
+            ended_at_s=parse.instant_s(values.get("EndTime", ""))
             if phase in TERMINAL_PHASES
             else 0.0,
-            exit_code=parse.exit_code(found.get("ExitCode", ""))
+            exit_code=parse.exit_code(values.get("ExitCode", ""))
             if phase in TERMINAL_PHASES
             else None,
-            reason=found.get("Reason", ""),
+            reason=values.get("Reason", ""),
         )
 
-    def _nodes(self) -> tuple[ObservedNode, ...]:
+    def _observed_nodes(self) -> tuple[ObservedNode, ...]:
         return tuple(
             replace(node, site=self.sites.get(node.name, "site"))
-            for line in self._lines("show node", "NodeName=")
-            if self._drives(line)
+            for line in self._answer_lines("show node", "NodeName=")
+            if self._is_driven(line)
             for node in (parse.node(line),)
         )
 
-    def _drives(self, line: str) -> bool:
+    def _is_driven(self, line: str) -> bool:
         return self.partition is None or self.partition in parse.fields(line).get(
             "Partitions", ""
         ).split(",")
 
-    def _lines(self, question: str, begin: str) -> list[str]:
+    def _answer_lines(self, question: str, begin: str) -> list[str]:
         return [x for x in self.scontrol.query(question).splitlines() if x.startswith(begin)]
 
-    def _line(self, job_id: str) -> str:
-        return self._lines(f"show job {self._id(job_id)}", "JobId=")[0]
+    def _job_line(self, job_id: str) -> str:
+        return self._answer_lines(f"show job {self._slurm_id(job_id)}", "JobId=")[0]
 
-    def _id(self, job_id: str) -> str:
+    def _slurm_id(self, job_id: str) -> str:
         if job_id not in self._ids:
             self.observe()
         if job_id not in self._ids:
             raise UnknownNameError(f"job {job_id}", wanted=Message("a job that was submitted"))
         return self._ids[job_id]
 
-    def _sbatch(self, ask: JobRequest) -> str:
-        more = [f"--partition={self.partition}"] if self.partition else []
-        more += [f"--gpus={ask.gpus}"] if ask.gpus else []
-        more += [f"--cpus-per-task={_cpus(ask)}"] if _cpus(ask) > 1 else []
-        more += [f"--mem={ask.memory_mib}M"] if ask.memory_mib and _is_one_node(ask) else []
-        script = f"#!/bin/sh\nexec {shlex.join(ask.argv)}\n"
-        return self._run(
+    def _sbatch(self, request: JobRequest) -> str:
+        options = [f"--partition={self.partition}"] if self.partition else []
+        options += [f"--gpus={request.gpus}"] if request.gpus else []
+        options += [f"--cpus-per-task={_cpus(request)}"] if _cpus(request) > 1 else []
+        options += (
+            [f"--mem={request.memory_mib}M"] if request.memory_mib and _is_one_node(request) else []
+        )
+        script = f"#!/bin/sh\nexec {shlex.join(request.argv)}\n"
+        return self._run_program(
             "sbatch", "--hold", "--parsable", "--requeue", "--open-mode=append",
-            f"--job-name={ask.job_id}", f"--output={self.output}",
-            f"--comment={_comment(ask, None)}", "--chdir=/", *more,
-            text=script, env=ask.env | {"COMMONWATT_JOB": ask.job_id},
+            f"--job-name={request.job_id}", f"--output={self.output}",
+            f"--comment={_comment_text(request, None)}", "--chdir=/", *options,
+            text=script, env=request.env | {"COMMONWATT_JOB": request.job_id},
         ).strip().partition(";")[0]  # fmt: skip
 
-    def _update_node(self, node: str, state: str, reason: str) -> None:
+    def _set_node_state(self, node: str, state: str, reason: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", node):
             raise UnknownNameError(f"node {node}", wanted=Message("a node of this cluster"))
-        told = "" if state == "RESUME" else f" Reason={_quoted(reason or COMMENT_MARK)}"
+        reason_word = "" if state == "RESUME" else f" Reason={_quoted(reason or COMMENT_MARK)}"
         try:
-            self.scontrol.command(f"update NodeName={node} State={state}{told}")
+            self.scontrol.command(f"update NodeName={node} State={state}{reason_word}")
         except BackendError as error:
             if "node name" in str(error):
                 raise UnknownNameError(
@@ -273,10 +279,10 @@ class SlurmBackend:
             if state != "RESUME":  # resuming what is up already is refused, and is no fault
                 raise
 
-    def _run(
+    def _run_program(
         self, name: str, *argv: str, text: str = "", env: Mapping[str, str] | None = None
     ) -> str:
-        done = subprocess.run(  # noqa: S603  # arguments are a list, no shell reads them
+        finished = subprocess.run(  # noqa: S603  # arguments are a list, no shell reads them
             [find_program(name), *argv],
             input=text,
             env={**self.env, **(env or {})},
@@ -285,23 +291,25 @@ class SlurmBackend:
             check=False,
             timeout=60,
         )
-        if done.returncode:
-            raise BackendError(name, found=done.stderr.strip()[:300])
-        return done.stdout
+        if finished.returncode:
+            raise BackendError(name, found=finished.stderr.strip()[:300])
+        return finished.stdout
 
 
-def _is_one_node(ask: JobRequest) -> bool:
-    return ask.single_node or ask.gpus <= 1
+def _is_one_node(request: JobRequest) -> bool:
+    return request.single_node or request.gpus <= 1
 
 
-def _cpus(ask: JobRequest) -> int:
+def _cpus(request: JobRequest) -> int:
     """Return the processors of a task; a gang over several nodes is left to Slurm's default."""
-    return max(-(-ask.cpu_milli // 1000), 1) if _is_one_node(ask) else 1
+    return max(-(-request.cpu_milli // 1000), 1) if _is_one_node(request) else 1
 
 
-def _comment(ask: JobRequest, released: tuple[int, tuple[NodeAllocation, ...]] | None) -> str:
-    """Return what an ask and its release look like in a comment, free of blanks."""
-    data = request_json(replace(ask, env={}))
+def _comment_text(
+    request: JobRequest, released: tuple[int, tuple[NodeAllocation, ...]] | None
+) -> str:
+    """Return what a request and its release look like in a comment, free of blanks."""
+    data = request_json(replace(request, env={}))
     text = base64.urlsafe_b64encode(compact_json(data).encode()).decode()
     if released is None:
         return f"{COMMENT_MARK}:{text}"
@@ -317,28 +325,28 @@ def _read_comment(
     mark, _, rest = text.partition(":")
     if mark != COMMENT_MARK or not rest:
         return None, None
-    asked, *released = rest.split(":")
-    ask = request_of(parse_object(base64.urlsafe_b64decode(asked).decode()))
+    request_text, *released = rest.split(":")
+    request = request_of(parse_object(base64.urlsafe_b64decode(request_text).decode()))
     if len(released) != 2:
-        return ask, None
+        return request, None
     rows = parse_rows(base64.urlsafe_b64decode(released[1]).decode())
-    return ask, (int(released[0]), places_of(rows))
+    return request, (int(released[0]), places_of(rows))
 
 
-def _adopted(found: Mapping[str, str]) -> JobRequest:
+def _foreign_request(values: Mapping[str, str]) -> JobRequest:
     """Return what a job asks that was submitted without us."""
-    user = found.get("UserId", "unknown").partition("(")[0]
-    account = found.get("Account", "(null)")
+    user = values.get("UserId", "unknown").partition("(")[0]
+    account = values.get("Account", "(null)")
     return JobRequest(
-        job_id=f"slurm-{found['JobId']}",
+        job_id=f"slurm-{values['JobId']}",
         argv=(),
         tenant=user if account == "(null)" else account,
         user=user,
-        group=found.get("JobName", "unknown"),
-        gpus=parse.gpus_asked(dict(found)),
-        estimate_s=_limit_s(found.get("TimeLimit", "")),
-        submitted_at_s=parse.instant_s(found.get("SubmitTime", "")),
-        preemptible=_is_held(found) and found.get("Requeue") == "1",
+        group=values.get("JobName", "unknown"),
+        gpus=parse.gpus_asked(dict(values)),
+        estimate_s=_limit_s(values.get("TimeLimit", "")),
+        submitted_at_s=parse.instant_s(values.get("SubmitTime", "")),
+        preemptible=_is_held(values) and values.get("Requeue") == "1",
     )
 
 
@@ -352,35 +360,35 @@ def _limit_s(text: str) -> float:
     return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + float(seconds)
 
 
-def _phase(
-    found: Mapping[str, str], released: tuple[int, tuple[NodeAllocation, ...]] | None
+def _job_phase(
+    values: Mapping[str, str], released: tuple[int, tuple[NodeAllocation, ...]] | None
 ) -> JobPhase:
-    state = found["JobState"]
+    state = values["JobState"]
     if state in _WAITS:
-        restarts = int(found.get("Restarts", "0"))
-        waits_to_start = released is not None and released[0] == restarts and not _is_held(found)
+        restarts = int(values.get("Restarts", "0"))
+        waits_to_start = released is not None and released[0] == restarts and not _is_held(values)
         return JobPhase.STARTING if waits_to_start else JobPhase.HELD
     return _PHASES.get(state, JobPhase.FAILED)
 
 
-def _starts(
-    found: Mapping[str, str],
+def _start_count(
+    values: Mapping[str, str],
     phase: JobPhase,
     released: tuple[int, tuple[NodeAllocation, ...]] | None,
 ) -> int:
     """Return how often a job was started; one that is being requeued counts as before."""
-    restarts = int(found.get("Restarts", "0"))
+    restarts = int(values.get("Restarts", "0"))
     if phase == JobPhase.HELD:
         return restarts
     return released[0] + 1 if released else restarts + 1
 
 
-def _is_held(found: Mapping[str, str]) -> bool:
-    return found.get("Priority") == "0"
+def _is_held(values: Mapping[str, str]) -> bool:
+    return values.get("Priority") == "0"
 
 
-def _is_on_nodes(found: Mapping[str, str]) -> bool:
-    return _PHASES.get(found["JobState"]) in PHASES_ON_NODES
+def _is_on_nodes(values: Mapping[str, str]) -> bool:
+    return _PHASES.get(values["JobState"]) in PHASES_ON_NODES
 
 
 def _runs_free(line: str) -> bool:
@@ -388,7 +396,7 @@ def _runs_free(line: str) -> bool:
     return not _is_held(parse.fields(line))
 
 
-def _places(
+def _held_places(
     line: str, state: str, phase: JobPhase, released: tuple[int, tuple[NodeAllocation, ...]] | None
 ) -> tuple[NodeAllocation, ...]:
     """Return what a job holds; one that is completing holds only what Slurm still says."""
@@ -397,9 +405,9 @@ def _places(
     planned = released[1] if released else ()
     if phase != JobPhase.RUNNING:
         return planned
-    held = parse.places(line)
-    shown = state == "COMPLETING" or any(place.gpus for place in held) or not planned
-    return held if shown else planned
+    detailed = parse.places(line)
+    use_detailed = state == "COMPLETING" or any(place.gpus for place in detailed) or not planned
+    return detailed if use_detailed else planned
 
 
 def _quoted(reason: str) -> str:

@@ -27,10 +27,10 @@ def fields(line: str) -> dict[str, str]:
     >>> fields("JobId=7 JobState=RUNNING Reason=None")["JobState"]
     'RUNNING'
     """
-    found: dict[str, str] = {}
-    for name, value in _FIELD.findall(line):
-        found.setdefault(name, value)
-    return found
+    values: dict[str, str] = {}
+    for name, text in _FIELD.findall(line):
+        values.setdefault(name, text)
+    return values
 
 
 @lru_cache(4096)
@@ -42,19 +42,19 @@ def hosts(expression: str) -> tuple[str, ...]:
     """
     if expression in ("", "(null)"):
         return ()
-    found: list[str] = []
+    names: list[str] = []
     for before, inside, after, plain in _BRACKETS.findall(expression):
-        found += [plain] if plain else [f"{before}{n}{after}" for n in _numbers(inside)]
-    return tuple(found)
+        names += [plain] if plain else [f"{before}{n}{after}" for n in _numbers(inside)]
+    return tuple(names)
 
 
 def _numbers(ranges: str) -> list[str]:
-    found: list[str] = []
+    numbers: list[str] = []
     for part in ranges.split(","):
         low, dash, high = part.partition("-")
         last = int(high) if dash else int(low)
-        found += [f"{n:0{len(low)}d}" for n in range(int(low), last + 1)]
-    return found
+        numbers += [f"{n:0{len(low)}d}" for n in range(int(low), last + 1)]
+    return numbers
 
 
 def places(line: str) -> tuple[NodeAllocation, ...]:
@@ -65,18 +65,18 @@ def places(line: str) -> tuple[NodeAllocation, ...]:
     [('n1', (0, 3)), ('n2', (0, 3))]
     """
     return tuple(
-        NodeAllocation(node, _indices(gres))
+        NodeAllocation(node, _gpu_numbers(gres))
         for names, gres in _DETAIL.findall(line)
         for node in hosts(names)
     )
 
 
-def _indices(gres: str) -> tuple[int, ...]:
-    found: list[int] = []
+def _gpu_numbers(gres: str) -> tuple[int, ...]:
+    numbers: list[int] = []
     for _, ranges in _GRES.findall(gres):
         if ranges:
-            found += [int(n) for n in _numbers(ranges)]
-    return tuple(sorted(found))
+            numbers += [int(n) for n in _numbers(ranges)]
+    return tuple(sorted(numbers))
 
 
 def gpus_asked(job: dict[str, str]) -> int:
@@ -124,18 +124,18 @@ def node(line: str) -> ObservedNode:
     >>> node("NodeName=n1 CPUTot=64 Gres=gpu:8 RealMemory=1024 State=IDLE+DRAIN").state
     <NodeState.DRAINED: 'drained'>
     """
-    found = fields(line)
-    counts = _COUNT.findall(found.get("Gres", ""))
+    values = fields(line)
+    counts = _COUNT.findall(values.get("Gres", ""))
     reason = _REASON.search(line)
     return ObservedNode(
-        name=found["NodeName"],
+        name=values["NodeName"],
         gpus=sum(int(count) for _, count in counts),
         gpu_type=next((kind for kind, _ in counts if kind), "any"),
         cpu_milli=0,
         memory_mib=0,
-        state=node_state(found.get("State", "UNKNOWN")),
+        state=node_state(values.get("State", "UNKNOWN")),
         reason=reason[1] if reason else "",
-        boot_at_s=instant_s(found.get("SlurmdStartTime", "")),
+        boot_at_s=instant_s(values.get("SlurmdStartTime", "")),
     )
 
 

@@ -32,7 +32,7 @@ class ScontrolProcess:
         """Return what `scontrol` answers.
 
         Raises:
-            EngineError: It does not answer, or refuses.
+            BackendError: It does not answer, or refuses.
         """
         body = self._answer(question).partition("\n")[2]  # the first line repeats the question
         first = body.lstrip().partition("\n")[0]
@@ -44,11 +44,11 @@ class ScontrolProcess:
         """Have `scontrol` do something, which it does without a word.
 
         Raises:
-            EngineError: It does not answer, or has something to say.
+            BackendError: It does not answer, or has something to say.
         """
-        said = self._answer(order).partition("\n")[2].strip()
-        if said:
-            raise BackendError(f"scontrol {_verb(order)}", found=said.splitlines()[0][:300])
+        complaint = self._answer(order).partition("\n")[2].strip()
+        if complaint:
+            raise BackendError(f"scontrol {_verb(order)}", found=complaint.splitlines()[0][:300])
 
     def close(self) -> None:
         """End the child."""
@@ -61,7 +61,7 @@ class ScontrolProcess:
             self._child = None
 
     def _answer(self, question: str) -> str:
-        child = self._running()
+        child = self._live_process()
         assert child.stdin is not None
         try:
             child.stdin.write(f"{question}\n".encode())
@@ -74,7 +74,7 @@ class ScontrolProcess:
                 wanted=Message("a Slurm control daemon that answers"),
             ) from None
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _live_process(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
             self.close()
             self._child = subprocess.Popen(  # noqa: S603  # no word of it comes from outside
@@ -93,16 +93,16 @@ class ScontrolProcess:
         The first answer is led in by a prompt of its own, before the question.
         """
         assert child.stdout is not None
-        until, heard = time.monotonic() + self.wait_s, bytearray()
-        while not (heard.endswith(b"\n" + PROMPT) and len(heard) > len(PROMPT)):
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([child.stdout], [], [], left)[0]:
+        until, output = time.monotonic() + self.wait_s, bytearray()
+        while not (output.endswith(b"\n" + PROMPT) and len(output) > len(PROMPT)):
+            left_s = until - time.monotonic()
+            if left_s <= 0 or not select.select([child.stdout], [], [], left_s)[0]:
                 raise TimeoutError
             piece = os.read(child.stdout.fileno(), 1 << 18)
             if not piece:
                 raise BrokenPipeError
-            heard += piece
-        return bytes(heard[: -len(PROMPT)])
+            output += piece
+        return bytes(output[: -len(PROMPT)])
 
 
 def _verb(question: str) -> str:
@@ -113,13 +113,13 @@ def find_program(name: str) -> str:
     """Return where a program of Slurm lies.
 
     Raises:
-        EngineError: It is not installed.
+        BackendError: It is not installed.
     """
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
-    if found is None:
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if program is None:
         raise BackendError(
             name,
             found=Message("not installed"),
             remedy=Message("Install Slurm's client programs (slurm-client) on this machine."),
         )
-    return found
+    return program

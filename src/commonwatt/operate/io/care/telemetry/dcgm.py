@@ -61,11 +61,11 @@ def parse_dmon(
 def _rows(
     text: str, names: list[str], node: str, at_s: float, step_s: float
 ) -> Iterator[TelemetrySample]:
-    seen: dict[str, int] = {}
+    rows_of_device: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
         if _is_head(words):
-            names = names or [_BY_SHORT.get(word, word) for word in _head(words)]
+            names = names or [_BY_SHORT.get(word, word) for word in _head_fields(words)]
         elif words and words[0] != "ID":
             device, values = _device(words)
             if len(values) != len(names):
@@ -74,8 +74,8 @@ def _rows(
                     found=str(len(values)),
                     wanted=Message("{count} values", {"count": str(len(names))}),
                 )
-            stamp = at_s + step_s * seen.get(device, 0)
-            seen[device] = seen.get(device, 0) + 1
+            stamp = at_s + step_s * rows_of_device.get(device, 0)
+            rows_of_device[device] = rows_of_device.get(device, 0) + 1
             yield from _values(values, names, device, node, stamp, number)
 
 
@@ -83,7 +83,7 @@ def _is_head(words: list[str]) -> bool:
     return bool(words) and words[0].startswith("#")
 
 
-def _head(words: list[str]) -> list[str]:
+def _head_fields(words: list[str]) -> list[str]:
     return [word for word in words if word.lstrip("#") not in ("", "Entity")]
 
 

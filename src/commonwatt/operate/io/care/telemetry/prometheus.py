@@ -41,7 +41,7 @@ def parse_exposition(text: str, *, at_s: float, node: str = "") -> list[Telemetr
 
     >>> page = '# TYPE link_up gauge\nlink_up{device="mlx5_0",node="n1"} 1\n'
     >>> parse_exposition(page, at_s=0.0)
-    [Sample(at_s=0.0, node='n1', signal='link_up', value=1.0, device='mlx5_0')]
+    [TelemetrySample(at_s=0.0, node='n1', signal='link_up', value=1.0, device='mlx5_0')]
     """
     return list(_samples(text, at_s, node))
 
@@ -54,7 +54,7 @@ def scrape(
     Raises:
         TelemetryError: Nothing answers, or the page is not of the format.
     """
-    return parse_exposition(_get(url, timeout_s), at_s=at_s, node=node or _host(url))
+    return parse_exposition(_fetch_text(url, timeout_s), at_s=at_s, node=node or _host_of(url))
 
 
 def query(server: str, expression: str, *, timeout_s: float = 5.0) -> list[TelemetrySample]:
@@ -63,11 +63,11 @@ def query(server: str, expression: str, *, timeout_s: float = 5.0) -> list[Telem
     Raises:
         TelemetryError: Nothing answers, or the server refuses the expression.
     """
-    asked = urllib.parse.urlencode({"query": expression})
-    url = f"{server.rstrip('/')}/api/v1/query?{asked}"
+    arguments = urllib.parse.urlencode({"query": expression})
+    url = f"{server.rstrip('/')}/api/v1/query?{arguments}"
     try:
-        answer = json.loads(_get(url, timeout_s))
-        return [_vector_sample(one) for one in answer["data"]["result"]]
+        reply = json.loads(_fetch_text(url, timeout_s))
+        return [_vector_sample(vector_item) for vector_item in reply["data"]["result"]]
     except (KeyError, TypeError, ValueError) as error:
         raise TelemetryError(
             url, found=type(error).__name__, wanted=Message("a vector of the Prometheus API")
@@ -75,28 +75,28 @@ def query(server: str, expression: str, *, timeout_s: float = 5.0) -> list[Telem
 
 
 def _samples(text: str, at_s: float, node: str) -> Iterator[TelemetrySample]:
-    for number, line in enumerate(text.split("\n"), start=1):
+    for line_number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
-            found = _LINE.fullmatch(stripped)
-            value = _number(found["value"]) if found else None
-            if found is None or value is None:
+            match = _LINE.fullmatch(stripped)
+            number = _number(match["value"]) if match else None
+            if match is None or number is None:
                 raise TelemetryError(
-                    f"line {number:,}", wanted=Message("a metric, its labels and a number")
+                    f"line {line_number:,}", wanted=Message("a metric, its labels and a number")
                 )
-            labels = _labels(found["labels"] or "", number)
-            stamp = int(found["at"]) / 1000 if found["at"] else at_s
-            yield _sample(found["name"], labels, value, stamp, node)
+            labels = _labels(match["labels"] or "", line_number)
+            stamp = int(match["at"]) / 1000 if match["at"] else at_s
+            yield _sample(match["name"], labels, number, stamp, node)
 
 
 def _labels(text: str, line: int) -> dict[str, str]:
     labels, at = dict[str, str](), 0
     while at < len(text) and text[at:].strip():
-        found = _LABEL.match(text, at)
-        if not found:
+        match = _LABEL.match(text, at)
+        if not match:
             raise TelemetryError(f"line {line:,}", wanted=Message('labels as name="value"'))
-        labels[found[1]] = re.sub(r'\\[\\"n]', lambda m: _ESCAPED[m[0]], found[2])
-        at = found.end()
+        labels[match[1]] = re.sub(r'\\[\\"n]', lambda m: _ESCAPED[m[0]], match[2])
+        at = match.end()
     return labels
 
 
@@ -115,25 +115,25 @@ def _sample(
     return TelemetrySample(at_s, whose.split(":")[0], name, value, device)
 
 
-def _vector_sample(one: Mapping[str, Any]) -> TelemetrySample:
-    labels = cast("dict[str, str]", one["metric"])
-    at_s, value = one["value"]
-    number = _number(str(value))
+def _vector_sample(vector_item: Mapping[str, Any]) -> TelemetrySample:
+    labels = cast("dict[str, str]", vector_item["metric"])
+    at_s, text = vector_item["value"]
+    number = _number(str(text))
     if number is None:
-        raise ValueError(value)
+        raise ValueError(text)
     return _sample(labels.get("__name__", ""), labels, number, float(at_s), "")
 
 
-def _host(url: str) -> str:
+def _host_of(url: str) -> str:
     return urllib.parse.urlsplit(url).hostname or ""
 
 
-def _get(url: str, timeout_s: float) -> str:
+def _fetch_text(url: str, timeout_s: float) -> str:
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise TelemetryError(url, wanted=Message("an address that begins with http or https"))
     try:
-        with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310  checked above
-            return answer.read(_MOST_BYTES).decode("utf-8")
+        with urllib.request.urlopen(url, timeout=timeout_s) as response:  # noqa: S310  checked above
+            return response.read(_MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise TelemetryError(
             url, found=type(error).__name__, wanted=Message("a page of metrics that can be read")

@@ -43,7 +43,7 @@ def load_samples(path: Path) -> list[TelemetrySample]:
     Raises:
         TelemetryError: A column is missing, or a cell is not of its kind.
     """
-    frame = _read(path)
+    frame = _load_frame(path)
     missing = [name for name in LONG if name not in frame.columns]
     if missing:
         raise TelemetryError(
@@ -53,7 +53,7 @@ def load_samples(path: Path) -> list[TelemetrySample]:
         )
     if "device" not in frame.columns:
         frame = frame.with_columns(pl.lit("").alias("device"))
-    typed = _typed(path, frame).sort("at_s", maintain_order=True)
+    typed = _typed_samples(path, frame).sort("at_s", maintain_order=True)
     return [TelemetrySample(*row) for row in typed.rows()]
 
 
@@ -63,7 +63,7 @@ def load_series(path: Path) -> NodeSeries:
     Raises:
         TelemetryError: The table has no column of numbers, or one that begins with a gap.
     """
-    frame = _read(path)
+    frame = _load_frame(path)
     metrics = [
         name
         for name, kind in frame.schema.items()
@@ -78,7 +78,7 @@ def load_series(path: Path) -> NodeSeries:
     return NodeSeries(metrics=tuple(metrics), values=values.to_numpy(), label=label)
 
 
-def _read(path: Path) -> pl.DataFrame:
+def _load_frame(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
@@ -89,7 +89,7 @@ def _read(path: Path) -> pl.DataFrame:
         ) from None
 
 
-def _typed(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
+def _typed_samples(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
     try:
         return frame.select(
             pl.col("at_s").cast(pl.Float64),
