@@ -58,6 +58,36 @@ def test_a_true_claim_is_in_line(row):
 
 
 @pytest.mark.parametrize(
+    "row",
+    [
+        "X1,,electricity price,8.9,9.1,US cents per kilowatt-hour,US Virginia,2024,",
+        "X1,,electricity price,8.9,9.1,¢/kWh,US Virginia,2024,",
+        "X1,,electricity price,89,91,$/MWh,Northern Virginia,2024,",
+        "X1,,electricity price,0.6,0.8,人民幣/千瓦時,CN east,2025,",
+        "X1,,electricity price,0.6,0.8,元/度,CN east,2025,",
+        "X1,,borrowing ceiling,9000,9000,億元,HK,2026,",
+        'X1,,price of one H100,"25,000","40,000",US$,US,2024,',
+    ],
+)
+def test_a_unit_is_read_however_the_catalogue_spells_it(row):
+    assert kinds(row) == [FindingKind.IN_LINE]
+
+
+@pytest.mark.parametrize(
+    ("unit", "region", "words"),
+    [
+        ("cents/kWh", "the world", "unit cents/kWh is not known"),  # of which money?
+        ("furlong", "US", "unit furlong is not known"),
+        ("INR/kWh", "India", "No exchange rate of INR"),  # a rate of one would be a guess
+    ],
+)
+def test_money_that_cannot_be_placed_or_exchanged_is_not_checked(unit, region, words):
+    (audited,) = found(f"X1,,electricity price,8,9,{unit},{region},2024,")
+    assert audited.kind is FindingKind.UNCHECKED
+    assert words in str(audited.findings[0].text)
+
+
+@pytest.mark.parametrize(
     ("row", "factor"),
     [
         ("X1,,electricity price,0.66,0.66,USD/kWh,US Texas,2023,", 10),

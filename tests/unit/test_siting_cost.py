@@ -169,6 +169,15 @@ def test_money_is_converted_by_rate_and_then_by_prices():
     assert math.isclose(usd, money.us_prices[2025] / money.us_prices[2024])
 
 
+def test_the_prices_of_a_year_that_a_unit_names_go_before_the_year_of_the_row(tmp_path):
+    rows = "x,tariff_usd_per_kwh,fixed,,0.1,,{unit},{year},s,2024,press,"
+    by_row = load_cells(bad_library(tmp_path, rows.format(unit="USD/kWh", year=2020)))
+    by_unit = load_cells(
+        bad_library(tmp_path, rows.format(unit="USD/kWh (2020 prices)", year=2024))
+    )
+    assert by_unit[0].value == by_row[0].value
+
+
 def bad_library(tmp_path: Path, row: str) -> Path:
     path = tmp_path / "cells.csv"
     head = "site,input,shape,low,mode,high,unit,year,source,dated,confidence,note\n"

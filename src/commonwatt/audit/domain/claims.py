@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.siting.domain.units import Unit
+from commonwatt.catalogue.units import Unit
 
 _ID: Final = re.compile(r"[A-Za-z]+[A-Za-z_]*\d+[A-Za-z]?")
 
@@ -21,7 +21,8 @@ class PublishedClaim:
         quote: Its words.
         quantity: What is claimed, in English.
         value: Bounds in `unit`; None for a claim without a figure.
-        unit: Its unit.
+        unit: Its unit; None where nobody knows what was written.
+        unit_text: The unit as written.
         regions: The region, or the two of a comparison, as written.
         period: What it speaks of, as written.
         relation: Formula over other claims, or "".
@@ -31,7 +32,8 @@ class PublishedClaim:
     quote: str
     quantity: str
     value: Interval | None
-    unit: Unit
+    unit: Unit | None
+    unit_text: str
     regions: tuple[str, ...]
     period: str
     relation: str

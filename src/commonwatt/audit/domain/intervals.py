@@ -10,8 +10,10 @@ from dataclasses import dataclass
 class Interval:
     """Values from `low` to `high`; `strict` leaves out a finite end of an open interval.
 
-    >>> Interval(20, math.inf).overlaps(Interval(19, 29)), Interval(10, 10).overlaps(Interval(20, 30))
-    (True, False)
+    >>> Interval(20, math.inf).overlaps(Interval(19, 29))
+    True
+    >>> Interval(10, 10).overlaps(Interval(20, 30))
+    False
     """
 
     low: float

@@ -6,9 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from commonwatt.audit.domain.claim_units import are_comparable, with_implied_denominator
 from commonwatt.audit.domain.intervals import Interval, hull
 from commonwatt.audit.domain.periods import ClaimPeriod
-from commonwatt.siting.domain.units import CurrencyTable, Unit, same_kind, with_implied_denominator
+from commonwatt.audit.domain.regions import RegionTable
+from commonwatt.catalogue.units import Unit
+from commonwatt.siting.domain.money import CurrencyTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +65,12 @@ class ReferenceLibrary:
     """All that claims are checked against."""
 
     quantities: tuple[ClaimQuantity, ...]
-    parents: dict[str, str]
-    names: dict[str, str]
-    hubs: dict[str, str]
+    regions: RegionTable
     references: tuple[ReferenceValue, ...]
     money: CurrencyTable
     by_quantity: dict[str, list[ReferenceValue]] = field(
         default_factory=dict[str, list[ReferenceValue]]
     )
-
-    def region(self, text: str) -> str | None:
-        """Return the region that `text` names, or the one that it mentions at most length."""
-        plain = " ".join(text.lower().replace("-", " ").split())
-        if plain in self.names:
-            return self.names[plain]
-        known = [name for name in self.names if len(name) > 1 and f" {name} " in f" {plain} "]
-        return self.names[max(known, key=len)] if known else None
 
     def quantity_of(self, words: str, unit: Unit, *, compared: bool) -> ClaimQuantity | None:
         """Return the quantity that the words name best, if its unit can be compared."""
@@ -87,14 +80,14 @@ class ReferenceLibrary:
             length = max((len(word) for word in each.words if _named(word, text)), default=0)
             if not length:
                 continue
-            exact = same_kind(each.unit, unit)
+            exact = are_comparable(unit, each.unit)
             fits = exact or with_implied_denominator(unit, each.unit) is not None
             score = length + (20 if exact and unit.text else 10 if fits else 0)
             if not fits and not (compared or not unit.text):
                 continue
             if best is None or score > best[0]:
                 best = (score, each)
-        if best is None and "GDP" in unit.text:
+        if best is None and unit.of == "GDP":
             return self.quantity("debt_ratio")
         return best[1] if best else None
 
@@ -110,25 +103,22 @@ class ReferenceLibrary:
         members = [
             each
             for each in self.by_quantity.get(quantity, [])
-            if self.is_within(each.region, region)
+            if self.regions.is_within(each.region, region)
         ]
         if members:
             return self._hulls(quantity, region, members)
-        parent = self.parents.get(region, "")
+        parent = self.regions.parents.get(region, "")
         return self.lookup(quantity, parent) if parent else []
-
-    def is_within(self, region: str, of: str) -> bool:
-        """Return whether `region` lies inside `of`."""
-        above = self.parents.get(region, "")
-        return bool(above) and (above == of or self.is_within(above, of))
 
     def highest_in_country(self, quantity: str, region: str) -> ReferenceValue | None:
         """Return the highest reference anywhere in the country of `region`."""
-        top = region
-        while self.parents.get(top):
-            top = self.parents[top]
-        all_ = [r for r in self.by_quantity.get(quantity, []) if self.is_within(r.region, top)]
-        return max(all_, key=lambda each: each.value.high, default=None)
+        country = self.regions.outermost(region)
+        inside = [
+            reference
+            for reference in self.by_quantity.get(quantity, [])
+            if self.regions.is_within(reference.region, country)
+        ]
+        return max(inside, key=lambda reference: reference.value.high, default=None)
 
     def _hulls(
         self, quantity: str, region: str, members: Sequence[ReferenceValue]
@@ -141,7 +131,7 @@ class ReferenceLibrary:
     def _hull(self, quantity: str, region: str, group: list[ReferenceValue]) -> ReferenceValue:
         low = min(group, key=lambda each: each.value.low)
         high = max(group, key=lambda each: each.value.high)
-        hub = self.hubs.get(region, "")
+        hub = self.regions.hubs.get(region, "")
         main = next((each for each in group if each.region == hub), None)
         value = hull([each.value for each in group])
         note = f"{low.region} {low.value.low:.4g}, {high.region} {high.value.high:.4g}"
@@ -158,7 +148,7 @@ class ReferenceLibrary:
 
 def in_unit(value: Interval, unit: Unit, into: Unit, money: CurrencyTable, year: int) -> Interval:
     """Return an interval in another unit; money goes at the rate of the nearest year known."""
-    if not same_kind(unit, into):
+    if not are_comparable(unit, into):
         unit = with_implied_denominator(unit, into) or unit
     factor = unit.factor / into.factor
     if unit.currency and unit.currency != into.currency:
@@ -167,11 +157,20 @@ def in_unit(value: Interval, unit: Unit, into: Unit, money: CurrencyTable, year:
 
 
 def rate(money: CurrencyTable, currency: str, year: int) -> float:
-    """Return units of a currency per US dollar in the known year nearest to `year`."""
-    years = [known for name, known in money.per_usd if name == currency]
-    if currency == "USD" or not years:
+    """Return units of a currency per US dollar in the known year nearest to `year`.
+
+    The nearest year and no error, because a claim of this year is read before this year's mean
+    rate exists; the reference beside it names its own date.
+    """
+    if currency == "USD":
         return 1.0
+    years = [known for name, known in money.per_usd if name == currency]
     return money.rate(currency, min(years, key=lambda known: (abs(known - year), known)))
+
+
+def has_rate(money: CurrencyTable, currency: str) -> bool:
+    """Return whether money of a currency can be exchanged at all; "" is no money and can."""
+    return currency in ("", "USD") or any(name == currency for name, _ in money.per_usd)
 
 
 def _named(word: str, text: str) -> bool:

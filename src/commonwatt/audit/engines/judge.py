@@ -9,10 +9,17 @@ from typing import Final
 
 from commonwatt.audit.domain.claims import PublishedClaim
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.domain.library import ClaimQuantity, ReferenceLibrary, ReferenceValue, in_unit
+from commonwatt.audit.domain.library import (
+    ClaimQuantity,
+    ReferenceLibrary,
+    ReferenceValue,
+    has_rate,
+    in_unit,
+)
 from commonwatt.audit.domain.periods import ClaimPeriod, PeriodKind, parse_period
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
 from commonwatt.audit.engines.relations import relation_findings
+from commonwatt.catalogue.units import Unit
 from commonwatt.core.messages import Message
 
 POWER_OF_TEN_SLIPS: Final = (10.0, 100.0, 1000.0, 10_000.0, 1e6)
@@ -22,6 +29,8 @@ BASIS_MARKS: Final = frozenset({
     "network", "application", "operational", "plant", "design", "best", "major",
 })  # fmt: skip
 _DISCOUNT: Final = ("discount", "cheaper", "lower than", "saving", "低")
+# By its spelling, because a share and a ratio are one unit and people mean two things: a price
+# of 0.3 times is a ratio, one that is 0.3 of it cheaper a discount.
 _UNIT_RATIO: Final = frozenset({"ratio", "times", "x"})
 
 
@@ -87,16 +96,19 @@ def audit(claims: Sequence[PublishedClaim], library: ReferenceLibrary) -> list[A
 
 def interpret_claim(claim: PublishedClaim, library: ReferenceLibrary) -> InterpretedClaim:
     """Return the claim with its quantity, regions and value in common units."""
-    regions = tuple(name for part in claim.regions if (name := library.region(part)))
-    dimensionless = not claim.unit.dims
-    compared = len(claim.regions) == 2 and dimensionless
+    regions = tuple(name for part in claim.regions if (name := library.regions.named(part)))
+    unit = claim.unit
+    compared = len(claim.regions) == 2 and unit is not None and not unit.dims
     words = f"{claim.quantity} | {claim.quote}"
-    quantity = library.quantity_of(claim.quantity, claim.unit, compared=compared)
-    quantity = quantity or library.quantity_of(words, claim.unit, compared=compared)
+    quantity = None
+    if unit is not None and has_rate(library.money, unit.currency):
+        # Its own name for the quantity first: a quote speaks of more than what it claims.
+        quantity = library.quantity_of(claim.quantity, unit, compared=compared)
+        quantity = quantity or library.quantity_of(words, unit, compared=compared)
     period = parse_period(claim.period)
     value = claim.value
-    if value is not None and quantity is not None:
-        value = _common(claim, value, quantity, library, period, compared)
+    if value is not None and quantity is not None and unit is not None:
+        value = _common(claim, value, unit, quantity, library, period, compared)
     return InterpretedClaim(
         claim=claim, quantity=quantity, value=value, regions=regions, period=period
     )
@@ -105,39 +117,50 @@ def interpret_claim(claim: PublishedClaim, library: ReferenceLibrary) -> Interpr
 def _common(
     claim: PublishedClaim,
     value: Interval,
+    unit: Unit,
     quantity: ClaimQuantity,
     library: ReferenceLibrary,
     period: ClaimPeriod | None,
     compared: bool,
 ) -> Interval:
     if compared:
-        share = value.scaled(claim.unit.factor)
+        share = value.scaled(unit.factor)
         words = f"{claim.quantity} {claim.quote}".lower()
-        if any(word in words for word in _DISCOUNT) and claim.unit.text not in _UNIT_RATIO:
+        if any(word in words for word in _DISCOUNT) and claim.unit_text not in _UNIT_RATIO:
             return Interval(1 - share.high, 1 - share.low, share.strict)
         return share
     year = int(period.start) if period else 2025
     if quantity.id == "deficit" and value.high <= 0:
         value = Interval(-value.high, -value.low)  # a balance below zero is a deficit
-    return in_unit(value, claim.unit, quantity.unit, library.money, year)
+    return in_unit(value, unit, quantity.unit, library.money, year)
 
 
 def reference_findings(read: InterpretedClaim, library: ReferenceLibrary) -> list[ClaimFinding]:
     """Return what references say about one claim."""
-    if read.claim.unit.dims == (("unknown", 1),):
-        return [
-            _unchecked(Message("Its unit {unit} is not known.", {"unit": read.claim.unit.text}))
-        ]
-    if read.quantity is None:
-        return [_unchecked(Message("No quantity of the library fits its words and unit."))]
-    if len(read.regions) != len(read.claim.regions) or not read.regions:
-        return [_unchecked(Message("Its region is not in the library."))]
+    obstacle = _obstacle(read, library)
+    if obstacle is not None:
+        return [_unchecked(obstacle)]
     references = _references(read, library)
     if not references:
         return [_unchecked(Message("No reference for this quantity and region."))]
     if read.value is None:
         return [_direction_only(references[0])]
     return [_compared(read, read.value, references, library)]
+
+
+def _obstacle(read: InterpretedClaim, library: ReferenceLibrary) -> Message | None:
+    """Return why a claim cannot be looked up at all, the first reason that its row gives."""
+    unit = read.claim.unit
+    if unit is None:
+        return Message("Its unit {unit} is not known.", {"unit": read.claim.unit_text})
+    if not has_rate(library.money, unit.currency):
+        currency = {"currency": unit.currency}
+        return Message("No exchange rate of {currency} is in the library.", currency)
+    if read.quantity is None:
+        return Message("No quantity of the library fits its words and unit.")
+    if len(read.regions) != len(read.claim.regions) or not read.regions:
+        return Message("Its region is not in the library.")
+    return None
 
 
 def _references(read: InterpretedClaim, library: ReferenceLibrary) -> list[ReferenceValue]:
@@ -237,7 +260,7 @@ def _other_kind(one: ClaimPeriod, wanted: ClaimPeriod) -> float:
 
 def _landed(read: InterpretedClaim, value: Interval, reference: ReferenceValue) -> ClaimFinding:
     period = read.period
-    flow = read.quantity is not None and any(name == "s" for name, _ in read.quantity.unit.dims)
+    flow = read.quantity is not None and any(name == "time" for name, _ in read.quantity.unit.dims)
     if (
         flow
         and period is not None

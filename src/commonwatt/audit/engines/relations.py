@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from commonwatt.audit.domain.claim_units import are_comparable
 from commonwatt.audit.domain.claims import claims_named_in
 from commonwatt.audit.domain.intervals import Interval
-from commonwatt.audit.domain.library import ReferenceLibrary, rate
+from commonwatt.audit.domain.library import ReferenceLibrary, has_rate, rate
 from commonwatt.audit.domain.periods import PeriodKind
 from commonwatt.audit.engines.findings import ClaimFinding, FindingKind, InterpretedClaim
 from commonwatt.audit.engines.formula import evaluate, is_single, statements
 from commonwatt.core.messages import Message
-from commonwatt.siting.domain.units import same_kind
 
 # Non-GPU parts are about 32,000 of a 270,000 USD server (SemiAnalysis as quoted by Epoch AI,
 # 2023), margin included in neither; three quarters is a low share for the chips.
@@ -60,10 +60,16 @@ def _values(
     out: dict[str, Interval] = {}
     for name, read in by_id.items():
         value, unit = read.claim.value, read.claim.unit
-        if value is not None:
-            year = int(read.period.start) if read.period else 2025
-            money = rate(library.money, unit.currency, year) if unit.currency else 1.0
-            out[name] = value.scaled(unit.factor / money)
+        if value is None:
+            continue
+        if unit is None:  # a formula over claims of one unknown unit still holds or fails
+            out[name] = value
+            continue
+        if not has_rate(library.money, unit.currency):
+            continue
+        year = int(read.period.start) if read.period else 2025
+        money = rate(library.money, unit.currency, year) if unit.currency else 1.0
+        out[name] = value.scaled(unit.factor / money)
     return out
 
 
@@ -74,7 +80,9 @@ def _operands(
     if any(name not in values for name in claims_named_in(side)):
         return []
     implied = evaluate(side, values)
-    own = value if read.is_comparison else read.claim.value.scaled(read.claim.unit.factor)  # type: ignore[union-attr]
+    own = value
+    if not read.is_comparison and read.claim.value is not None:
+        own = read.claim.value.scaled(read.claim.unit.factor if read.claim.unit else 1.0)
     shown = f"{side} = {implied}; claimed {own}"
     if implied.widened(APPROXIMATE_SHARE).overlaps(own):
         text = Message("Follows from its own operands: {shown}.", {"shown": shown})
@@ -140,7 +148,12 @@ def _gaps(other: InterpretedClaim, shown: str) -> dict[str, str]:
 
 
 def _comparable(one: InterpretedClaim, other: InterpretedClaim) -> bool:
-    return one.is_comparison == other.is_comparison and same_kind(one.claim.unit, other.claim.unit)
+    if one.is_comparison != other.is_comparison:
+        return False
+    unit, target = one.claim.unit, other.claim.unit
+    if unit is None or target is None:
+        return one.claim.unit_text == other.claim.unit_text
+    return are_comparable(unit, target)
 
 
 def _opposite(one: InterpretedClaim, other: InterpretedClaim) -> bool:

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from commonwatt.audit.domain.claim_units import unit_of_column
 from commonwatt.audit.domain.claims import PublishedClaim, claims_named_in
 from commonwatt.audit.domain.intervals import Interval
+from commonwatt.audit.io.regions import load_regions
 from commonwatt.catalogue.errors import UnitError
+from commonwatt.catalogue.units import Unit
 from commonwatt.core.errors import cell_location
 from commonwatt.core.messages import Message
 from commonwatt.siting.domain.errors import ClaimsError
-from commonwatt.siting.domain.units import Unit, parse_unit
 
 COLUMNS: Final = ("id", "quote", "quantity", "low", "high", "unit", "region", "period")
 _STRICT: Final = re.compile(r"over|more than|above|below|under|less than|以上|不足|超|逾", re.I)
@@ -63,20 +65,20 @@ def _claim(row: Mapping[str, str | None], name: str, number: int) -> PublishedCl
             found=Message("a figure without a year"),
             wanted=Message("the year or date that the figure speaks of"),
         )
+    regions = tuple(part.strip() for part in text["region"].split("/") if part.strip())
     return PublishedClaim(
         id=text["id"], quote=text["quote"], quantity=text["quantity"], value=value,
-        unit=_unit(text["unit"]),
-        regions=tuple(part.strip() for part in text["region"].split("/") if part.strip()),
+        unit=_unit(text["unit"], regions), unit_text=text["unit"], regions=regions,
         period=text["period"], relation=text.get("relates_to", ""),
     )  # fmt: skip
 
 
-def _unit(text: str) -> Unit:
-    """Return the unit; one that nobody knows fits no quantity, and the audit says so."""
+def _unit(text: str, regions: tuple[str, ...]) -> Unit | None:
+    """Return the unit; None is one that nobody knows, and the audit says so of its claim."""
     try:
-        return parse_unit(text)
+        return unit_of_column(text, home=load_regions().currency(regions[0]) if regions else "")
     except UnitError:
-        return Unit(text, 1.0, (("unknown", 1),))
+        return None
 
 
 def _value(text: Mapping[str, str], where: str) -> Interval | None:

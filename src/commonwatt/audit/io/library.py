@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from commonwatt.audit.domain.claim_units import unit_of_column
 from commonwatt.audit.domain.intervals import Interval
 from commonwatt.audit.domain.library import ClaimQuantity, ReferenceLibrary, ReferenceValue, in_unit
 from commonwatt.audit.domain.periods import parse_period
-from commonwatt.core.shipped import DATA as SHIPPED
+from commonwatt.audit.io.regions import DATA, load_regions, read_rows
+from commonwatt.catalogue.units import Unit, parse_unit
 from commonwatt.siting.domain.cells import site_cells, sites_of
 from commonwatt.siting.domain.cost_inputs import CostInputs, input_named
-from commonwatt.siting.domain.units import CurrencyTable, Unit, parse_unit
+from commonwatt.siting.domain.money import CurrencyTable
 from commonwatt.siting.engines.cost.chance import draw_costs
 from commonwatt.siting.engines.cost.model import lcoc_by_part
 from commonwatt.siting.io.cells import load_cells, load_money
 
-DATA: Final = SHIPPED / "audit"
 SITE_REGIONS: Final = {
     "us-virginia": "US Virginia", "us-texas": "US Texas", "us-iowa": "US Iowa",
     "cn-west": "CN west", "cn-east": "CN east", "hong-kong": "HK", "eu-germany": "DE",
@@ -32,43 +32,25 @@ def load_library(folder: Path = DATA) -> ReferenceLibrary:
     money = load_money()
     quantities = tuple(
         ClaimQuantity(
-            id=row["quantity"], unit=parse_unit(row["unit"]),
+            id=row["quantity"], unit=unit_of_column(row["unit"]),
             words=tuple(word.lower() for word in row["words"].split("|")),
             model_input=row["model_input"],
         )
-        for row in _rows(folder / "quantities.csv")
+        for row in read_rows(folder / "quantities.csv")
     )  # fmt: skip
-    parents, names, hubs = _regions(_rows(folder / "regions.csv"))
     units = {each.id: each.unit for each in quantities}
-    written = [_reference(row, units, money) for row in _rows(folder / "references.csv")]
+    written = [_reference(row, units, money) for row in read_rows(folder / "references.csv")]
     known = {(each.quantity, each.region) for each in written}
     derived = [
         each for each in _from_cells(quantities) if (each.quantity, each.region) not in known
     ]
     library = ReferenceLibrary(
-        quantities=quantities, parents=parents, names=names, hubs=hubs,
+        quantities=quantities, regions=load_regions(folder),
         references=(*written, *derived), money=money,
     )  # fmt: skip
     for each in library.references:
         library.by_quantity.setdefault(each.quantity, []).append(each)
     return library
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _regions(
-    rows: list[dict[str, str]],
-) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    parents = {row["region"]: row["parent"] for row in rows}
-    names = {
-        " ".join(name.replace("-", " ").split()): row["region"]
-        for row in rows
-        for name in row["names"].split("|")
-    }
-    return parents, names, {row["region"]: row["hub"] for row in rows if row["hub"]}
 
 
 def _reference(row: dict[str, str], units: dict[str, Unit], money: CurrencyTable) -> ReferenceValue:

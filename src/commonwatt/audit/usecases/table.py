@@ -47,7 +47,7 @@ def _row(each: AuditedClaim, finding: ClaimFinding, language: str) -> dict[str, 
     claim = each.claim
     return {
         "claim": claim.id,
-        "claimed": f"{claim.quantity}: {claim.value} {claim.unit.text}".replace("None", "").strip(),
+        "claimed": f"{claim.quantity}: {claim.value} {claim.unit_text}".replace("None", "").strip(),
         "region": "/".join(claim.regions),
         "period": claim.period,
         "verdict": each.verdict(language),
@@ -70,7 +70,7 @@ def audit_text(audited: Sequence[AuditedClaim], language: str) -> str:
 
 def _block(each: AuditedClaim, language: str) -> str:
     claim = each.claim
-    figure = f" {claim.value} {claim.unit.text}" if claim.value is not None else ""
+    figure = f" {claim.value} {claim.unit_text}" if claim.value is not None else ""
     head = f"{claim.id}  {claim.quantity}:{figure} ({'/'.join(claim.regions)}, {claim.period})"
     lines = [head, f"    → {each.verdict(language)}"]
     for finding in each.findings:

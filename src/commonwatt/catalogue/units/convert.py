@@ -10,7 +10,7 @@ from typing import Final
 
 from commonwatt.catalogue.units.parse import parse_unit, read_unit
 from commonwatt.catalogue.units.text import LONGEST, plain, read_number
-from commonwatt.catalogue.units.unit import Fault, Unit
+from commonwatt.catalogue.units.unit import Unit, UnitFault
 from commonwatt.core.messages import Message
 
 _EXACT: Final = 2**53
@@ -53,7 +53,7 @@ def parse_quantity(
         digits, power, spelled = _parts(simple) if simple else _split(text)
         unit = read_unit(spelled or _bare(bare, shown, into), home)
         return _exact(digits, power, unit, into)
-    except Fault as fault:
+    except UnitFault as fault:
         raise fault.at(where, shown) from None
 
 
@@ -70,7 +70,7 @@ def convert(value: float, source: str | Unit, target: str | Unit, *, where: str 
     other = parse_unit(target, where=where) if isinstance(target, str) else target
     try:
         return _converted(value, one, other)
-    except Fault as fault:
+    except UnitFault as fault:
         raise fault.at(where, f"{value:g} {one.text}") from None
 
 
@@ -132,7 +132,7 @@ def _plain_number(value: float) -> float:
 def _bare(bare: str, shown: str, into: Unit) -> str:
     if bare:
         return bare
-    raise Fault(
+    raise UnitFault(
         Message("a number without a unit"),
         Message("a number with a unit such as {unit}", {"unit": into.text}),
         Message('Write for example "{example}".', {"example": f"{shown.strip()} {into.text}"}),
@@ -172,29 +172,29 @@ def _way(unit: Unit, into: Unit) -> tuple[int, int, Fraction]:
     return ratio.numerator, ratio.denominator, (unit.offset - into.offset) / into.ratio
 
 
-def _clash(one: Unit, other: Unit) -> Fault | None:
+def _clash(one: Unit, other: Unit) -> UnitFault | None:
     """Return why two units are not of one kind, or None where they are."""
     if one.dims != other.dims:
         return _other_kind(one, other)
     if one.price_year != other.price_year:
-        return Fault(
+        return UnitFault(
             _prices(one),
             _prices(other),
             Message("Convert the money with a price index first."),
         )
     # CO2 and CO2 equivalents are compared, because sources name the one and mean the other.
     if one.of and other.of and one.of.removesuffix("e") != other.of.removesuffix("e"):
-        return Fault(
+        return UnitFault(
             Message("a value of {of}", {"of": one.of}), Message("a value of {of}", {"of": other.of})
         )
     return None
 
 
-def _other_kind(one: Unit, other: Unit) -> Fault:
+def _other_kind(one: Unit, other: Unit) -> UnitFault:
     bare = [tuple(("money" if name.startswith("currency_") else name, power)
                   for name, power in unit.dims) for unit in (one, other)]  # fmt: skip
     if sorted(bare[0]) == sorted(bare[1]):
-        return Fault(
+        return UnitFault(
             Message("money in {currency}", {"currency": one.currency or one.text}),
             Message("money in {currency}", {"currency": other.currency or other.text}),
             Message("Convert the money at an exchange rate of a stated day first."),
@@ -203,8 +203,8 @@ def _other_kind(one: Unit, other: Unit) -> Fault:
     asked = Message("a value in {unit}, or in a unit of that kind", {"unit": other.text})
     if {one.dims, other.dims} == {(), (("point", 1),)}:
         remedy = Message("A rise from 2 to 3 percent is one percentage point, and 50 percent.")
-        return Fault(given, asked, remedy)
-    return Fault(given, asked)
+        return UnitFault(given, asked, remedy)
+    return UnitFault(given, asked)
 
 
 def _prices(unit: Unit) -> Message:
@@ -213,18 +213,18 @@ def _prices(unit: Unit) -> Message:
     return Message("money in prices of {year}", {"year": str(unit.price_year)})
 
 
-def _no_number() -> Fault:
-    return Fault(
+def _no_number() -> UnitFault:
+    return UnitFault(
         Message("no number"), Message('a number with its unit, such as "0.08 USD/kWh"'),
         Message("Put the number first, then the unit."),
     )  # fmt: skip
 
 
-def _not_finite() -> Fault:
-    return Fault(Message("a number that is not finite"), Message("a finite number"))
+def _not_finite() -> UnitFault:
+    return UnitFault(Message("a number that is not finite"), Message("a finite number"))
 
 
-def _range() -> Fault:
-    return Fault(
+def _range() -> UnitFault:
+    return UnitFault(
         Message("a range"), Message("one number with its unit"), Message("Give each bound apart.")
     )

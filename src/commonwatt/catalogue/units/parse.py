@@ -19,7 +19,7 @@ from typing import Final
 from commonwatt.catalogue.units import table
 from commonwatt.catalogue.units.table import known
 from commonwatt.catalogue.units.text import LONGEST, plain
-from commonwatt.catalogue.units.unit import Fault, Unit
+from commonwatt.catalogue.units.unit import Unit, UnitFault
 from commonwatt.core.messages import Message
 
 _CJK: Final = "\u3400-\u9fff"
@@ -50,12 +50,12 @@ _TOKEN: Final = re.compile(
 
 @lru_cache(maxsize=4096)
 def read_unit(text: str, home: str) -> Unit:
-    """Return the unit that `text` names, or raise a `Fault`."""
+    """Return the unit that `text` names, or raise a `UnitFault`."""
     if len(text) > LONGEST:
         raise _unknown(text[:20] + "…")
     spelled = plain(text)
     if not spelled:
-        raise Fault(Message("no unit"), _wanted(), Message('Write "ratio" for a pure number.'))
+        raise UnitFault(Message("no unit"), _wanted(), Message('Write "ratio" for a pure number.'))
     spelled, price_year = _taken_price_year(spelled)
     spelled, of = _taken_of(spelled)
     reader = _Reader(tuple(_tokens(_phrased(spelled))), home)
@@ -82,7 +82,7 @@ def parse_unit(text: str, *, home: str = "", where: str = "") -> Unit:
     """
     try:
         return read_unit(text, home)
-    except Fault as fault:
+    except UnitFault as fault:
         raise fault.at(where, text) from None
 
 
@@ -92,7 +92,7 @@ def _taken_price_year(text: str) -> tuple[str, int | None]:
         if found:
             return (text[: found.start()] + " " + text[found.end() :]).strip(), int(found[1])
     if "constant prices" in text or "不變價" in text or "固定價" in text:
-        raise Fault(
+        raise UnitFault(
             Message("prices of a year that is not named"),
             Message("the year of the prices"),
             Message('Write for example "HKD bn (2024 prices)".'),
@@ -242,7 +242,7 @@ class _Reader:
     def __init__(self, tokens: tuple[tuple[str, str], ...], home: str) -> None:
         self._tokens, self._place, self._home, self._depth = tokens, 0, home, 0
         if home and home not in table.CODES:
-            raise Fault(
+            raise UnitFault(
                 Message("the home currency {code}", {"code": repr(home)}),
                 Message("one of {codes}", {"codes": ", ".join(sorted(table.CODES))}),
             )
@@ -287,7 +287,7 @@ class _Reader:
             else:
                 self._take_word(term, word)
         if self._place == start:
-            raise Fault(Message("a stroke or a bracket without a unit"), _wanted())
+            raise UnitFault(Message("a stroke or a bracket without a unit"), _wanted())
         self._settle_money(term)
         term.parts = _fused(term.parts)
         return term
@@ -324,7 +324,7 @@ class _Reader:
         signs = [*term.shared, *(["¢"] if term.cents else [])]
         codes = {name for name, _ in term.parts if name in table.CODES}
         if len(codes) > 1:
-            raise Fault(
+            raise UnitFault(
                 Message("two currencies, {codes}", {"codes": ", ".join(sorted(codes))}),
                 Message("one currency"),
             )
@@ -351,7 +351,7 @@ class _Reader:
             return
         choices = ", ".join(sorted(table.SHARED_SIGNS[sign]))
         shown = {"dollar": "$", "¢": "cent"}.get(sign, sign)
-        raise Fault(
+        raise UnitFault(
             Message("{sign} of a currency that is not named", {"sign": shown}),
             Message("a currency: {codes}", {"codes": choices}),
             Message('Write for example "{example}", or name the home currency.', {
@@ -370,7 +370,7 @@ def _raise_power(term: _Term, word: str) -> None:
 def _take_number(term: _Term, word: str, *, is_under: bool) -> None:
     # "USD/8 GPUs" is a price of eight; "8 USD" is no unit, it is a quantity.
     if not is_under or len(word) > 12 or not float(word):
-        raise Fault(
+        raise UnitFault(
             Message("the number {number} inside a unit", {"number": repr(word)}),
             _wanted(),
             Message("Give the number and its unit apart."),
@@ -420,12 +420,12 @@ def _squared(name: str, power: int) -> tuple[str, int]:
 def _check_qualifiers(dims: table.Dims, of: str, price_year: int | None) -> None:
     names = {name for name, _ in dims}
     if price_year is not None and not any(name.startswith("currency_") for name in names):
-        raise Fault(
+        raise UnitFault(
             Message("prices of {year} without money", {"year": str(price_year)}),
             Message("a currency beside the year of its prices"),
         )
     if of.startswith("CO2") and "mass" not in names:
-        raise Fault(Message("{of} without a mass", {"of": of}), Message("kg, t or lb of it"))
+        raise UnitFault(Message("{of} without a mass", {"of": of}), Message("kg, t or lb of it"))
 
 
 def _name(word: str) -> str:
@@ -438,7 +438,7 @@ def _name(word: str) -> str:
         return word
     if word.casefold() in table.AMBIGUOUS:
         choices = table.AMBIGUOUS[word.casefold()]
-        raise Fault(
+        raise UnitFault(
             Message("{word}, which may mean several units", {"word": repr(word)}),
             Message("one of {choices}", {"choices": choices}),
             Message("Write the one that is meant."),
@@ -453,10 +453,10 @@ def _name(word: str) -> str:
     raise _unknown(word)
 
 
-def _unknown(word: str) -> Fault:
+def _unknown(word: str) -> UnitFault:
     close = nearest(word)
     hint = Message("Did you mean {near}?", {"near": ", ".join(close)}) if close else None
-    return Fault(Message("the unknown unit {word}", {"word": repr(word)}), _wanted(), hint)
+    return UnitFault(Message("the unknown unit {word}", {"word": repr(word)}), _wanted(), hint)
 
 
 def _wanted() -> Message:

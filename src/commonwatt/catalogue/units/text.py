@@ -7,7 +7,7 @@ import unicodedata
 from typing import Final
 
 from commonwatt.catalogue.units.table import SIMPLIFIED
-from commonwatt.catalogue.units.unit import Fault
+from commonwatt.catalogue.units.unit import UnitFault
 from commonwatt.core.messages import Message
 
 LONGEST: Final = 200
@@ -48,7 +48,7 @@ def read_number(text: str) -> tuple[int, int, int] | None:
     The digits stay whole numbers, so that a conversion rounds once: 58.1 億 are 5.81 bn.
 
     Raises:
-        Fault: Digits whose separators can be read in two ways.
+        UnitFault: Digits whose separators can be read in two ways.
 
     >>> read_number("1,234.5 kWh"), read_number("kWh")
     ((12345, -1, 7), None)
@@ -65,8 +65,8 @@ def read_number(text: str) -> tuple[int, int, int] | None:
     return int(whole + decimals), power, found.end()
 
 
-def _two_ways(digits: str) -> Fault:
-    return Fault(
+def _two_ways(digits: str) -> UnitFault:
+    return UnitFault(
         Message("the number {digits}, which can be read in two ways", {"digits": digits}),
         Message("a point before decimals and a comma between thousands"),
         Message("Write 1,234.5 or 1234.5."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from commonwatt.catalogue.errors import UnitError
@@ -48,8 +48,24 @@ class Unit:
         """The currency that the unit is money of, or "" for none."""
         return next((name for name, power in self.parts if name in CODES and power > 0), "")
 
+    def in_currency(self, code: str) -> Unit:
+        """Return the unit with its money counted in another currency.
 
-class Fault(Exception):  # noqa: N818  # becomes a UnitError once the place is known
+        The ratio stays: whoever asks brings the exchange rate. A unit without money, and
+        any unit where no currency is named, stays as it is.
+        """
+        if not code or not self.currency or code == self.currency:
+            return self
+        codes = {self.currency: code}
+        dims = {f"currency_{name.lower()}": f"currency_{codes[name].lower()}" for name in codes}
+        return replace(
+            self,
+            dims=tuple(sorted((dims.get(name, name), power) for name, power in self.dims)),
+            parts=tuple((codes.get(name, name), power) for name, power in self.parts),
+        )
+
+
+class UnitFault(Exception):  # noqa: N818  # becomes a UnitError once the place is known
     """What is wrong with a text, before anybody said where the text stands."""
 
     def __init__(self, found: Message, wanted: Message, remedy: Message | None = None) -> None:

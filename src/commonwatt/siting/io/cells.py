@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from commonwatt.catalogue.units import Unit, check_same_kind, parse_unit
 from commonwatt.core.errors import cell_location
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
@@ -18,7 +20,7 @@ from commonwatt.siting.domain.cells import PRICE_YEAR, CellConfidence, CostCell
 from commonwatt.siting.domain.cost_inputs import PLACE, input_named
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.domain.errors import CellsError
-from commonwatt.siting.domain.units import CurrencyTable, check_same_kind, parse_unit
+from commonwatt.siting.domain.money import CurrencyTable
 
 DATA: Final = SHIPPED / "siting"
 COLUMNS: Final = (
@@ -65,11 +67,13 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _cell(row: Mapping[str, str], where: str, money: CurrencyTable) -> CostCell:
     _check_row(row, where)
     name, year = row["input"], int(row["year"])
-    unit, wanted = parse_unit(row["unit"]), parse_unit(input_named(name).unit)
-    check_same_kind(unit, wanted, cell_location(where, column="unit"))
+    unit_at = cell_location(where, column="unit")
+    unit, wanted = parse_unit(row["unit"], where=unit_at), parse_unit(input_named(name).unit)
+    check_same_kind(_at_a_rate(unit, wanted), wanted, where=unit_at)
     factor = unit.factor / wanted.factor
     if unit.currency:
-        factor *= money.usd(1.0, unit.currency, year, price_year=PRICE_YEAR)
+        # Prices of a year that the unit itself names go before the year of the measurement.
+        factor *= money.usd(1.0, unit.currency, unit.price_year or year, price_year=PRICE_YEAR)
     value = _distribution(row, where).scaled(factor)
     _check_bounds(value, name, where)
     return CostCell(
@@ -77,6 +81,11 @@ def _cell(row: Mapping[str, str], where: str, money: CurrencyTable) -> CostCell:
         source=row["source"], dated=row["dated"], confidence=CellConfidence(row["confidence"]),
         note=row.get("note") or "",
     )  # fmt: skip
+
+
+def _at_a_rate(unit: Unit, wanted: Unit) -> Unit:
+    """Return the unit with its money in the wanted currency, as it is once rates are applied."""
+    return replace(unit.in_currency(wanted.currency), price_year=None)
 
 
 def _check_row(row: Mapping[str, str], where: str) -> None:

@@ -1,54 +1,49 @@
-"""Text such as "400 W" or "0.12 USD/kWh", read into one canonical unit.
+"""Text such as "400 W" or "0.12 USD/kWh" of a programme, read into one canonical unit.
 
-The table of units is the only place that knows factors; a unit of the wrong
-kind is refused with the list of those that would do.
+The catalogue's parser reads it, so that a programme takes every spelling that any other file
+of ours takes; here stands only what a field of the programme wants, and how pydantic is told.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from functools import partial
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
-UNITS: Final[dict[str, dict[str, float]]] = {
-    "W": {"W": 1.0, "kW": 1e3, "MW": 1e6},
-    "ms": {"ms": 1.0, "s": 1e3, "us": 1e-3},
-    "USD/MWh": {"USD/MWh": 1.0, "USD/kWh": 1e3, "US cents/kWh": 10.0},
-    "USD/GPU-hour": {"USD/GPU-hour": 1.0, "US cents/GPU-hour": 0.01},
-    "g/kWh": {"g/kWh": 1.0, "kg/kWh": 1e3, "kg/MWh": 1.0, "t/MWh": 1e3},
-}
+from commonwatt.catalogue.errors import UnitError
+from commonwatt.catalogue.units import parse_quantity
 
-_FORM = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
+# What people write where we count in another unit. A price without a unit is nearly always one
+# per kWh, and a remedy that named the MWh would be obeyed and wrong a thousandfold.
+_USUAL: Final = {"USD/MWh": "USD/kWh", "gCO2e/kWh": "g/kWh"}
+# A number and the rest: the rest is somebody's unit and stays as it is written.
+_NUMBER: Final = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
 
 
-def parse_quantity(text: object, unit: str) -> float:
+def read_quantity(text: object, unit: str) -> float:
     """Return the value of `text` in `unit`.
 
     Raises:
         ValueError: No number, no unit, or a unit of another kind; pydantic adds the path.
 
-    >>> parse_quantity("0.12 USD/kWh", "USD/MWh")
-    120.0
-    >>> parse_quantity("400 ms", "W")
+    >>> read_quantity("0.12 USD/kWh", "USD/MWh"), read_quantity("12 US cents/kWh", "USD/MWh")
+    (120.0, 120.0)
+    >>> read_quantity(0.16, "USD/MWh")
     Traceback (most recent call last):
     ...
-    ValueError: '400 ms' is not in W, kW, MW
+    ValueError: 0.16 has no unit; write for example "0.16 USD/kWh"
     """
-    kinds = UNITS[unit]
-    if not isinstance(text, str):
-        raise ValueError(f'{text!r} has no unit; write for example "{text} {unit}"')
-    found = _FORM.fullmatch(text)
-    if found is None:
-        raise ValueError(f'{text!r} is not a number with a unit such as "10 {unit}"')
-    value, name = float(found[1]), found[2]
-    if name not in kinds:
-        raise ValueError(f"{text!r} is not in {', '.join(kinds)}")
-    if not math.isfinite(value):
-        raise ValueError(f"{text!r} is not finite")
-    return value * kinds[name]
+    number = _NUMBER.fullmatch(text) if isinstance(text, str) else None
+    if not isinstance(text, str) or (number is not None and not number[2]):
+        raise ValueError(
+            f'{text!r} has no unit; write for example "{text} {_USUAL.get(unit, unit)}"'
+        )
+    try:
+        return parse_quantity(text, unit)
+    except UnitError as error:
+        raise ValueError(str(error)) from error
 
 
 def scaled_quantity(text: str, factor: float) -> str:
@@ -60,18 +55,18 @@ def scaled_quantity(text: str, factor: float) -> str:
     >>> scaled_quantity("0.056 USD/kWh", 1.5)
     '0.084 USD/kWh'
     """
-    found = _FORM.fullmatch(text)
-    if found is None:
+    parts = _NUMBER.fullmatch(text)
+    if parts is None:
         raise ValueError(f"{text!r} is not a number with a unit")
-    return f"{float(found[1]) * factor:.12g} {found[2]}".strip()
+    return f"{float(parts[1]) * factor:.12g} {parts[2]}".strip()
 
 
 def _reader(unit: str) -> BeforeValidator:
-    return BeforeValidator(partial(parse_quantity, unit=unit))
+    return BeforeValidator(partial(read_quantity, unit=unit))
 
 
 Watts = Annotated[float, _reader("W"), Field(ge=0, description="[W]")]
 Milliseconds = Annotated[float, _reader("ms"), Field(ge=0, description="[ms]")]
 UsdPerMwh = Annotated[float, _reader("USD/MWh"), Field(description="[USD/MWh]")]
 UsdPerGpuHour = Annotated[float, _reader("USD/GPU-hour"), Field(ge=0, description="[USD/GPU-h]")]
-GramsPerKwh = Annotated[float, _reader("g/kWh"), Field(ge=0, description="[gCO2e/kWh]")]
+GramsPerKwh = Annotated[float, _reader("gCO2e/kWh"), Field(ge=0, description="[gCO2e/kWh]")]

@@ -234,10 +234,3 @@ def _outlays(inputs: CostInputs) -> tuple[float, float, float]:
     shell = inputs.shell_usd_per_kw * inputs.it_kw_per_gpu * paid_share * built * wait
     land = inputs.land_usd_per_kw * inputs.it_kw_per_gpu * wait * (1 + r) ** (months / 12)
     return servers, shell, land
-
-
-def energy_share_of_operation(inputs: CostInputs) -> float:
-    """Return energy over all yearly running costs, capital left out [share]."""
-    parts = lcoc_parts(_floats(inputs))
-    running = parts.energy + parts.staff + parts.upkeep + parts.network + parts.spares
-    return parts.energy / (running + parts.holding)
