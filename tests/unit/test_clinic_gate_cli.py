@@ -108,7 +108,7 @@ def test_the_doctor_is_asked_first_where_the_lot_falls_and_the_lots_can_be_drawn
     assert found["shown_first"] == found["marked_wrongly"] == []
     (tmp_path / "other").write_text("00" * 32)
     assert run("lots", "qmh", "--secret", "other") == 0
-    assert "12 under a secret that was not told" in capsys.readouterr().out
+    assert "12 under a secret that was not disclosed" in capsys.readouterr().out
 
 
 @contextmanager

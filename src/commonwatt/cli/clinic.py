@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_desk import add_registry_commands
 from commonwatt.cli.clinic_explain import add_explain_commands
 from commonwatt.cli.clinic_gate import add_gate_commands
@@ -16,19 +17,14 @@ from commonwatt.cli.clinic_language import add_language_commands
 from commonwatt.cli.clinic_options import PLACES, pairs
 from commonwatt.cli.clinic_queries import add_query_commands
 from commonwatt.cli.clinic_sealed import add_sealed_commands
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, fail_usage, language, option
+from commonwatt.cli.frame import CommandResult, command, fail_usage, language, option
 from commonwatt.cli.options import DataPath
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
     import polars as pl
 
-clinic = LazyGroup(
-    name="clinic",
-    help="Say whether a medical model may touch a patient, and whether it is still good.",
-    example="commonwatt clinic classify --fact significance=diagnose --fact condition=serious\n"
-    "commonwatt clinic rules",
-)
+clinic = groups.clinic
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _DAYS = (date(2025, 1, 1), date(2026, 11, 22), date(2028, 8, 3))
@@ -46,7 +42,7 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
 
 
 @command(
-    clinic,
+    groups.model,
     "classify",
     example="commonwatt clinic classify --fact significance=diagnose --fact condition=critical"
     " --place hk --place eu",
@@ -57,7 +53,7 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
     "places",
     multiple=True,
     type=click.Choice(PLACES),
-    help="Default: all; house stands for the institution's own rules.",
+    help="Default: all; house stands for the institution rules.",
 )
 @option("--on", "on", type=_DAY, help="Day whose law applies (default: today).")
 def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | None) -> CommandResult:
@@ -66,10 +62,10 @@ def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | Non
 
     day = (on or datetime.now(UTC)).date()
     answer = app.classification_result(_COMMON | pairs(facts), places or PLACES, day)
-    return CommandResult(data=answer, text=lambda language: _classified(answer, language))
+    return CommandResult(data=answer, text=lambda language: _classification_text(answer, language))
 
 
-@command(clinic, "rules", example="commonwatt clinic rules --move eu.aia.art6-1=2027-08-02")
+@command(groups.rules, "show", example="commonwatt clinic rules --move eu.aia.art6-1=2027-08-02")
 @option("--on", "days", type=_DAY, multiple=True, help="Days to look at; may repeat.")
 @_facts
 @option("--move", metavar="RULE=DATE", help="Show what changes when this rule's date moves.")
@@ -77,19 +73,21 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
     """Look at every combination of the axes: gaps, contradictions, moved dates."""
     from commonwatt.clinic.usecases import rules as app
 
-    asked = [day.date() for day in days] or list(_DAYS)
+    checked_days = [day.date() for day in days] or list(_DAYS)
     if move:
         rule_id, _, moved_to = move.partition("=")
-        found = {"moved": app.moved_rule_result(rule_id, _day(moved_to), asked)}
+        tables = {"moved": app.moved_rule_result(rule_id, _day(moved_to), checked_days)}
     else:
-        found = app.rule_check_result(asked, pairs(facts))
-    shown = {name: frame for name, frame in found.items() if name != "cells"}
+        tables = app.rule_check_result(checked_days, pairs(facts))
+    shown = {name: frame for name, frame in tables.items() if name != "cells"}
     data = {name: frame.to_dicts() for name, frame in shown.items()}
-    return CommandResult(data=data, text=lambda language: _tables(shown, language), tables=found)
+    return CommandResult(
+        data=data, text=lambda language: _tables_text(shown, language), tables=tables
+    )
 
 
 @command(
-    clinic,
+    groups.model,
     "evidence",
     example="commonwatt clinic evidence scores.csv --by sex --by age --threshold 0.3",
 )
@@ -114,23 +112,23 @@ def evidence(
     from commonwatt.clinic.usecases.evidence import evidence_figures, evidence_result
 
     answer, frame = evidence_result(table, score=score, label=label, by=by, threshold=threshold)
-    drawn: dict[str, str] = {}
+    charts: dict[str, str] = {}
     if ctx.params.get("out"):
-        drawn = evidence_figures(
+        charts = evidence_figures(
             table, frame, score=score, label=label, site=site, language=language(ctx)
         )
     data = answer | {"estimates": frame.to_dicts()}
     return CommandResult(
         data=data,
-        text=lambda language: _estimates(frame, language),
+        text=lambda language: _estimates_text(frame, language),
         tables={"estimates": frame},
-        files=drawn,
+        files=charts,
     )
 
 
 @command(
-    clinic,
-    "monitor",
+    groups.monitor,
+    "run",
     example="commonwatt clinic monitor scores.csv --day date --by site --band 0.1",
 )
 @click.argument("table", type=DataPath())
@@ -181,7 +179,7 @@ def monitor(
         tables = {"over_time": points}
     return CommandResult(
         data=answer,
-        text=lambda language: _monitored(answer, language),
+        text=lambda language: _monitor_text(answer, language),
         tables=tables,
         files=files,
     )
@@ -190,35 +188,38 @@ def monitor(
 _VERDICTS = {"alarm": Message("alarm"), "quiet": Message("quiet"), "too few": Message("too few")}
 
 
-def _monitored(answer: dict[str, Any], language: str) -> str:
+def _monitor_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
-    for one in answer["streams"]:
-        said = _VERDICTS[one["verdict"]].translate(language)
-        if one["alarm_on"]:
-            gaps = {"verdict": said, "day": one["alarm_on"]}
-            said = Message("{verdict} on {day}", gaps).translate(language)
-        lines.append(f"{one['stream']:24} {said}  n={one['rows']:,}, {one['events']:,}")
+    for stream in answer["streams"]:
+        verdict = _VERDICTS[stream["verdict"]].translate(language)
+        if stream["alarm_on"]:
+            gaps = {"verdict": verdict, "day": stream["alarm_on"]}
+            verdict = Message("{verdict} on {day}", gaps).translate(language)
+        lines.append(f"{stream['stream']:24} {verdict}  n={stream['rows']:,}, {stream['events']:,}")
     gaps = {"streams": str(len(answer["streams"])), "alpha": f"{answer['alpha']:g}"}
     bound = Message("False alarm in any of {streams} streams: at most {alpha}", gaps)
     return "\n".join(
-        [*lines, bound.translate(language), *_companion(answer["companion"], language)]
+        [*lines, bound.translate(language), *_companion_lines(answer["companion"], language)]
     )
 
 
-def _companion(found: dict[str, Any] | None, language: str) -> list[str]:
-    if found is None:
+def _companion_lines(companion: dict[str, Any] | None, language: str) -> list[str]:
+    if companion is None:
         return []
-    gaps = {"real": f"{found['realised_auc']:.3f}", "said": f"{found['label_free_auc']:.3f}"}
-    said = Message(
+    gaps = {
+        "real": f"{companion['realised_auc']:.3f}",
+        "said": f"{companion['label_free_auc']:.3f}",
+    }
+    sentence = Message(
         "AUC after the first week {real}; scores alone would say {said}, which assumes that"
         " the chance of the event at each score has not changed",
         gaps,
     )
-    return [said.translate(language)]
+    return [sentence.translate(language)]
 
 
 @command(
-    clinic,
+    groups.model,
     "joint",
     example="commonwatt clinic joint cases.csv --model p --doctor own --label died",
 )
@@ -231,7 +232,7 @@ def joint(table: Path, model: str, doctor: str, label: str) -> CommandResult:
     from commonwatt.clinic.usecases.evidence import clinician_against_model_result
 
     answer = clinician_against_model_result(table, model=model, doctor=doctor, label=label)
-    return CommandResult(data=answer, text=lambda language: _joint(answer, language))
+    return CommandResult(data=answer, text=lambda language: _comparison_text(answer, language))
 
 
 _VOICES = {"model": Message("model"), "doctor": Message("doctor"), "both": Message("both together")}
@@ -243,7 +244,7 @@ _GAINS = {
 }
 
 
-def _joint(answer: dict[str, Any], language: str) -> str:
+def _comparison_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for voice, name in _VOICES.items():
         area, low, high = answer[voice]
@@ -257,14 +258,14 @@ def _joint(answer: dict[str, Any], language: str) -> str:
     return "\n".join([*lines, apart.translate(language)])
 
 
-def _estimates(frame: pl.DataFrame, language: str) -> str:
+def _estimates_text(frame: pl.DataFrame, language: str) -> str:
     few = translate("too few to say", language)
     lines: list[str] = []
     for row in frame.iter_rows(named=True):
-        said = few
+        estimate = few
         if row["estimate"] is not None:
-            said = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
-        lines.append(f"{row['group']:24} {row['metric']:14} {said}  n={row['rows']:,}")
+            estimate = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+        lines.append(f"{row['group']:24} {row['metric']:14} {estimate}  n={row['rows']:,}")
     return "\n".join(lines)
 
 
@@ -284,15 +285,15 @@ _ROUTES = {
 }
 
 
-def _classified(answer: dict[str, Any], language: str) -> str:
+def _classification_text(answer: dict[str, Any], language: str) -> str:
     lines: list[str] = []
     for ruling in answer["rulings"]:
-        lines += _ruling(ruling, answer["rules"], language)
+        lines += _ruling_text(ruling, answer["rules"], language)
     gaps = {"digest": answer["rule_set_sha256"][:16], "day": answer["on"]}
     return "\n".join([*lines, Message("Rule set {digest}, law of {day}", gaps).translate(language)])
 
 
-def _ruling(ruling: dict[str, Any], rules: dict[str, Any], language: str) -> list[str]:
+def _ruling_text(ruling: dict[str, Any], rules: dict[str, Any], language: str) -> list[str]:
     lines = [f"{ruling['jurisdiction']}: {_ROUTES[ruling['route']].translate(language)}"]
     for verdict in ruling["classes"]:
         lines.append(f"  {verdict['scheme']}: {verdict['class']}")
@@ -312,7 +313,7 @@ def _reason(name: str, rule: dict[str, Any]) -> str:
     return f"    {name}: {rule['text']} [{rule['source']}, {rule['article']}; {rule['checked']}]"
 
 
-def _tables(found: dict[str, pl.DataFrame], language: str) -> str:
+def _tables_text(tables: dict[str, pl.DataFrame], language: str) -> str:
     headings = {
         "gaps": Message("Combinations to which a scheme applies and no rule gives a class"),
         "contradictions": Message("Rules that give different classes to the same combinations"),
@@ -320,20 +321,21 @@ def _tables(found: dict[str, pl.DataFrame], language: str) -> str:
         "moved": Message("Cells that change"),
     }
     blocks = [
-        f"{headings[name].translate(language)}: {f.height}\n{_rows(f)}" for name, f in found.items()
+        f"{headings[name].translate(language)}: {f.height}\n{_rows_text(f)}"
+        for name, f in tables.items()
     ]
     return "\n\n".join(blocks)
 
 
-def _rows(frame: pl.DataFrame, most: int = 60) -> str:
+def _rows_text(frame: pl.DataFrame, most: int = 60) -> str:
     lines = ["  " + "  ".join(str(value) for value in row) for row in frame.head(most).iter_rows()]
     return "\n".join([*lines, *(["  …"] if frame.height > most else [])])
 
 
-add_registry_commands(clinic)
-add_gate_commands(clinic)
-add_query_commands(clinic)
-add_language_commands(clinic)
-add_sealed_commands(clinic)
-add_explain_commands(clinic)
-add_import_commands(clinic)
+add_registry_commands()
+add_gate_commands()
+add_query_commands()
+add_language_commands()
+add_sealed_commands()
+add_explain_commands()
+add_import_commands()

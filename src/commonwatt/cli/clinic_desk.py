@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACES, key_option, ledger_option
 from commonwatt.cli.clinic_queries import rows_text
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, language, option
@@ -23,7 +24,7 @@ _reason = option("--reason", default="", help="Why.")
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
 
-def add_registry_commands(clinic: LazyGroup) -> None:
+def add_registry_commands() -> None:
     """Add the commands of the registry to `commonwatt clinic`."""
     _add_register(clinic)
     _add_moves(clinic)
@@ -37,7 +38,9 @@ def _now() -> datetime:
 
 def _add_register(clinic: LazyGroup) -> None:
     @command(
-        clinic, "register", example="commonwatt clinic register product chest p.json --key me.pem"
+        groups.model,
+        "register",
+        example="commonwatt clinic register product chest p.json --key me.pem",
     )
     @ledger_option
     @key_option
@@ -48,11 +51,13 @@ def _add_register(clinic: LazyGroup) -> None:
         """Put a record from a JSON file on file."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _entry(app.register(where, key_file, kind, name, body, now=_now()))
+        return _entry_text(app.register(where, key_file, kind, name, body, now=_now()))
 
 
 def _add_moves(clinic: LazyGroup) -> None:
-    @command(clinic, "approve", example="commonwatt clinic approve deployment/x --key chair.pem")
+    @command(
+        groups.model, "approve", example="commonwatt clinic approve deployment/x --key chair.pem"
+    )
     @ledger_option
     @key_option
     @_reason
@@ -61,9 +66,9 @@ def _add_moves(clinic: LazyGroup) -> None:
         """Approve a proposed deployment and its threshold."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _entry(app.move(where, key_file, deployment, "approved", reason, now=_now()))
+        return _entry_text(app.move(where, key_file, deployment, "approved", reason, now=_now()))
 
-    @command(clinic, "deploy", example="commonwatt clinic deploy deployment/x --key lead.pem")
+    @command(groups.model, "deploy", example="commonwatt clinic deploy deployment/x --key lead.pem")
     @ledger_option
     @key_option
     @_reason
@@ -72,9 +77,9 @@ def _add_moves(clinic: LazyGroup) -> None:
         """Let an approved or paused deployment go live."""
         from commonwatt.clinic.usecases import registry as app
 
-        return _entry(app.move(where, key_file, deployment, "live", reason, now=_now()))
+        return _entry_text(app.move(where, key_file, deployment, "live", reason, now=_now()))
 
-    @command(clinic, "stop", example="commonwatt clinic stop deployment/x --key lead.pem")
+    @command(groups.model, "pause", example="commonwatt clinic stop deployment/x --key lead.pem")
     @ledger_option
     @key_option
     @_reason
@@ -87,13 +92,13 @@ def _add_moves(clinic: LazyGroup) -> None:
         from commonwatt.clinic.usecases import registry as app
 
         to = "retired" if retire else "paused"
-        return _entry(app.move(where, key_file, deployment, to, reason, now=_now()))
+        return _entry_text(app.move(where, key_file, deployment, to, reason, now=_now()))
 
 
 def _add_incident(clinic: LazyGroup) -> None:
     @command(
-        clinic,
-        "incident",
+        groups.incident,
+        "report",
         example="commonwatt clinic incident deployment/x e1 --severity serious --place hk"
         " --code missed-finding --key officer.pem",
     )
@@ -121,13 +126,13 @@ def _add_incident(clinic: LazyGroup) -> None:
         body: dict[str, Any] = {"deployment": deployment, "type": "incident", "severity": severity}
         body |= {"jurisdiction": place, "code": code}
         entry = app.record(where, key_file, "event", name, body, now=_now())
-        found = queries.duties(where)
-        data = {"entry": entry, "duties": found}
-        return CommandResult(data=data, text=lambda language: rows_text(found, language))
+        duties = queries.duties(where)
+        data = {"entry": entry, "duties": duties}
+        return CommandResult(data=data, text=lambda language: rows_text(duties, language))
 
 
 def _add_dossier(clinic: LazyGroup) -> None:
-    @command(clinic, "dossier", example="commonwatt clinic dossier version/v1 --out dossier")
+    @command(groups.model, "dossier", example="commonwatt clinic dossier version/v1 --out dossier")
     @ledger_option
     @click.argument("version")
     @option("--pdf", type=_file, help="Also write the page as PDF here.")
@@ -143,11 +148,11 @@ def _add_dossier(clinic: LazyGroup) -> None:
             "fhir.json": json.dumps(bundle, ensure_ascii=False, indent=2),
         }
         count = str(len(bundle["entry"]))
-        said = Message("{count} FHIR resources; write the page with --out", {"count": count})
-        return CommandResult(data=bundle, text=said.translate, files=files)
+        sentence = Message("{count} FHIR resources; write the page with --out", {"count": count})
+        return CommandResult(data=bundle, text=sentence.translate, files=files)
 
 
-def _entry(entry: dict[str, Any]) -> CommandResult:
+def _entry_text(entry: dict[str, Any]) -> CommandResult:
     gaps = {"index": f"{entry['index']:,}", "subject": entry["subject"]}
-    said = Message("Entry {index}: {subject} is on record", gaps)
-    return CommandResult(data=entry, text=said.translate)
+    sentence = Message("Entry {index}: {subject} is on record", gaps)
+    return CommandResult(data=entry, text=sentence.translate)

@@ -7,17 +7,18 @@ from typing import Any
 
 import click
 
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
+from commonwatt.cli import clinic_groups as groups
+from commonwatt.cli.frame import CommandResult, command, option
 from commonwatt.core.messages import Message
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-def add_explain_commands(clinic: LazyGroup) -> None:
+def add_explain_commands() -> None:
     """Add explanations to `commonwatt clinic`."""
 
     @command(
-        clinic,
+        groups.model,
         "explain",
         example="commonwatt clinic explain cases.csv --linear model.json\n"
         "commonwatt clinic explain cases.csv --python mine:score --column age --column crp"
@@ -44,28 +45,32 @@ def add_explain_commands(clinic: LazyGroup) -> None:
         """Show what each column is worth to a model, or what it adds in one case."""
         from commonwatt.clinic.usecases.explain import explanation_result
 
-        found, frame = explanation_result(
+        explanation, frame = explanation_result(
             table, linear=linear, python=python, columns=columns, label=label, row=row, seed=seed
         )
         return CommandResult(
-            data=found, text=lambda language: _said(found, language), tables={"explained": frame}
+            data=explanation,
+            text=lambda language: _explanation_text(explanation, language),
+            tables={"explained": frame},
         )
 
 
-def _said(found: dict[str, Any], language: str) -> str:
-    if found["kind"] == "global":
+def _explanation_text(explanation: dict[str, Any], language: str) -> str:
+    if explanation["kind"] == "global":
         head = Message("AUC lost when a column is shuffled, over {rows} rows",
-                       {"rows": f"{found['rows']:,}"})  # fmt: skip
+                       {"rows": f"{explanation['rows']:,}"})  # fmt: skip
         lines = [
-            f"{one['column']:24} {one['auc_lost']:+.4f} ({one['low']:+.4f} … {one['high']:+.4f})"
-            for one in found["columns"]
+            f"{column['column']:24} {column['auc_lost']:+.4f}"
+            f" ({column['low']:+.4f} … {column['high']:+.4f})"
+            for column in explanation["columns"]
         ]
         return "\n".join([head.translate(language), *lines])
-    gaps = {"row": f"{found['row']:,}", "whole": f"{found['whole']:.4f}"}
-    gaps |= {"base": f"{found['base']:.4f}"}
-    head = _SCALES[found["scale"]]
+    gaps = {"row": f"{explanation['row']:,}", "whole": f"{explanation['whole']:.4f}"}
+    gaps |= {"base": f"{explanation['base']:.4f}"}
+    head = _SCALES[explanation["scale"]]
     lines = [
-        f"{one['column']:24} {one['adds']:+.4f} ± {one['error']:.4f}" for one in found["columns"]
+        f"{column['column']:24} {column['adds']:+.4f} ± {column['error']:.4f}"
+        for column in explanation["columns"]
     ]
     return "\n".join([Message(head.text, gaps).translate(language), *lines])
 

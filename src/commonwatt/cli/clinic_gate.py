@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import key_option, ledger_option, pairs
 from commonwatt.cli.frame import (
     CommandResult,
@@ -33,7 +34,7 @@ _secret = option(
 )
 
 
-def add_gate_commands(clinic: LazyGroup) -> None:
+def add_gate_commands() -> None:
     """Add the commands of the gate to `commonwatt clinic`."""
     _add_serve(clinic)
     _add_ask(clinic)
@@ -46,7 +47,7 @@ def _now() -> datetime:
 
 def _add_serve(clinic: LazyGroup) -> None:
     @command(
-        clinic,
+        groups.gate,
         "serve",
         example="commonwatt clinic serve --site qmh.toml --key gateway.pem\n"
         "commonwatt clinic serve --site qmh.toml --key gateway.pem --mcp chest --plan p1",
@@ -85,11 +86,11 @@ def _add_serve(clinic: LazyGroup) -> None:
                 _talk(app.serve_agents(opened, mcp, plan, _now, sys.stdin))
             else:
                 server = app.hooks_server(opened, host, port, _now)
-                app.serve_hooks(server, host, port, _ready)
+                app.serve_hooks(server, host, port, _announce_ready)
         click.get_current_context().exit(0)
 
 
-def _ready(address: str) -> None:
+def _announce_ready(address: str) -> None:
     print_message(Message("Serving at {address}; stop with Ctrl-C", {"address": address}))
 
 
@@ -100,7 +101,7 @@ def _talk(lines: Any) -> None:
 
 def _add_ask(clinic: LazyGroup) -> None:
     @command(
-        clinic,
+        groups.gate,
         "ask",
         example="commonwatt clinic ask deployment/x e-17 --site qmh.toml --key gateway.pem"
         " --fact modality=ct --fact age_years=50 --fact quality=good",
@@ -127,37 +128,39 @@ def _add_ask(clinic: LazyGroup) -> None:
         from commonwatt.clinic.usecases import gateway as app
 
         with app.open_gate(where, key_file, site_file, secret_file, now=_now()) as opened:
-            found = app.request_advice(opened, deployment, encounter, pairs(facts), own, now=_now())
-        return CommandResult(data=found, text=lambda language: _advice(found, language))
+            advice = app.request_advice(
+                opened, deployment, encounter, pairs(facts), own, now=_now()
+            )
+        return CommandResult(data=advice, text=lambda language: _advice_text(advice, language))
 
 
-def _advice(found: dict[str, Any], language: str) -> str:
+def _advice_text(advice: dict[str, Any], language: str) -> str:
     silent = translate("Nothing is shown: the model runs in the shadow.", language)
-    words = found["words"].get(language) or found["words"].get("en") or silent
-    return f"{words}\n{found['advice']}"
+    words = advice["words"].get(language) or advice["words"].get("en") or silent
+    return f"{words}\n{advice['advice']}"
 
 
 def _add_lots(clinic: LazyGroup) -> None:
-    @command(clinic, "lots", example="commonwatt clinic lots qmh --secret site.secret")
+    @command(groups.gate, "lottery", example="commonwatt clinic lots qmh --secret site.secret")
     @ledger_option
     @click.argument("site")
     @option("--secret", "secret_files", type=_there, multiple=True, required=True,
-            help="A secret that is told now; may repeat.")  # fmt: skip
+            help="A secret that is disclosed now; may repeat.")  # fmt: skip
     def lots(where: str, site: str, secret_files: tuple[Path, ...]) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Draw the lots again by which doctors were asked first, and compare the record."""
         from commonwatt.clinic.usecases import gateway as app
 
-        found = app.lottery_audit(where, site, secret_files)
-        return CommandResult(data=found, text=lambda language: _lots(found, language))
+        audit = app.lottery_audit(where, site, secret_files)
+        return CommandResult(data=audit, text=lambda language: _lottery_text(audit, language))
 
 
-def _lots(found: dict[str, Any], language: str) -> str:
-    gaps = {name: f"{found[name]:,}" for name in ("lots", "drawn", "sealed")}
-    said = Message(
+def _lottery_text(audit: dict[str, Any], language: str) -> str:
+    gaps = {name: f"{audit[name]:,}" for name in ("lots", "drawn", "sealed")}
+    sentence = Message(
         "{lots} lots drawn again, {drawn} fell on asking the doctor first; {sealed} under a"
-        " secret that was not told",
+        " secret that was not disclosed",
         gaps,
     )
-    faults = [f"  {name}" for name in (*found["shown_first"], *found["marked_wrongly"])]
+    faults = [f"  {name}" for name in (*audit["shown_first"], *audit["marked_wrongly"])]
     heading = Message("Shown first or marked wrongly: {count}", {"count": str(len(faults))})
-    return "\n".join([said.translate(language), heading.translate(language), *faults])
+    return "\n".join([sentence.translate(language), heading.translate(language), *faults])

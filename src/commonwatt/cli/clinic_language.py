@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.messages import Message, translate
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-def add_language_commands(clinic: LazyGroup) -> None:
+def add_language_commands() -> None:
     """Add the examination of language models to `commonwatt clinic`."""
     _add_examination(clinic)
     _add_canaries(clinic)
@@ -25,8 +26,8 @@ def add_language_commands(clinic: LazyGroup) -> None:
 
 def _add_examination(clinic: LazyGroup) -> None:
     @command(
-        clinic,
-        "language",
+        groups.language_models,
+        "examine",
         example="commonwatt clinic language medec.csv --baseline --held-out 0.5\n"
         "commonwatt clinic language medec.csv --url http://127.0.0.1:8000/v1/chat/completions"
         " --model small --out examined",
@@ -59,7 +60,7 @@ def _add_examination(clinic: LazyGroup) -> None:
         """Examine a language model on held-out notes: errors, summaries, laziness, leaks."""
         from commonwatt.clinic.usecases import language as app
 
-        asked = app.ModelAccess(
+        access = app.ModelAccess(
             url=url,
             model=model,
             token_env=token_env,
@@ -67,9 +68,9 @@ def _add_examination(clinic: LazyGroup) -> None:
             answers=answers,
             baseline=baseline,
         )
-        found, frame, kept = app.language_result(
+        examination, frame, answers_file = app.language_result(
             notes,
-            asked,
+            access,
             held_out=held_out,
             canaries=canaries,
             first=first,
@@ -77,15 +78,19 @@ def _add_examination(clinic: LazyGroup) -> None:
             today=datetime.now(UTC).date(),
         )
         return CommandResult(
-            data=found,
-            text=lambda language: _examined(found, frame, language),
+            data=examination,
+            text=lambda language: _examination_text(examination, frame, language),
             tables={"language": frame},
-            files={"answers.jsonl": kept},
+            files={"answers.jsonl": answers_file},
         )
 
 
 def _add_canaries(clinic: LazyGroup) -> None:
-    @command(clinic, "canaries", example="commonwatt clinic canaries --count 20 --out canaries")
+    @command(
+        groups.language_models,
+        "canaries",
+        example="commonwatt clinic canaries --count 20 --out canaries",
+    )
     @option("--secret", "secret_file", type=click.Path(dir_okay=False, path_type=Path),
             default=Path("canaries.secret"), show_default=True,
             help="File of the secret that draws them; made where there is none.")  # fmt: skip
@@ -95,13 +100,13 @@ def _add_canaries(clinic: LazyGroup) -> None:
         """Make lines to plant before training, and the key that finds them afterwards."""
         from commonwatt.clinic.usecases import language as app
 
-        kept, planted = app.canaries_result(secret_file, count)
+        key_text, planted = app.canaries_result(secret_file, count)
         gaps = {"count": str(count)}
-        said = Message(
+        sentence = Message(
             "{count} canaries: plant the lines of plant.txt, keep canaries.json to yourself", gaps
         )
-        files = {"canaries.json": kept, "plant.txt": planted}
-        return CommandResult(data={"canaries": count}, text=said.translate, files=files)
+        files = {"canaries.json": key_text, "plant.txt": planted}
+        return CommandResult(data={"canaries": count}, text=sentence.translate, files=files)
 
 
 _LEAK = {
@@ -112,29 +117,35 @@ _LEAK = {
 }  # fmt: skip
 
 
-def _examined(found: dict[str, Any], frame: pl.DataFrame, language: str) -> str:
+def _examination_text(examination: dict[str, Any], frame: pl.DataFrame, language: str) -> str:
     few = translate("too few to say", language)
-    lines = [f"{found['model']}: {found['notes']:,} / {found['cases']:,}"]
+    lines = [f"{examination['model']}: {examination['notes']:,} / {examination['cases']:,}"]
     for row in frame.iter_rows(named=True):
-        said = few
+        estimate = few
         if row["estimate"] is not None:
-            said = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+            estimate = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
         name = f"{row['measure']}, {row['group']}"
-        lines.append(f"{row['task']:10} {name:44} {said}  n={row['rows']:,}")
-    return "\n".join([*lines, *_doubts(found, language)])
+        lines.append(f"{row['task']:10} {name:44} {estimate}  n={row['rows']:,}")
+    return "\n".join([*lines, *_quality_lines(examination, language)])
 
 
-def _doubts(found: dict[str, Any], language: str) -> list[str]:
-    meter = found["meter"]
+def _quality_lines(examination: dict[str, Any], language: str) -> list[str]:
+    meter = examination["meter"]
     gaps = {"found": f"{meter['sensitivity']:.3f}", "cleared": f"{meter['specificity']:.3f}"}
-    said = [Message("The check of summaries finds {found} of what is planted and clears {cleared}"
-                    " of what is true", gaps).translate(language)]  # fmt: skip
-    gaps = {"flags": f"{found['p_flags']:.3f}", "fit": f"{found['p_fit']:.3f}"}
-    said.append(Message("Answers hang on their notes: p = {flags} for errors found, {fit} for"
+    quality = Message(
+        "The check of summaries finds {found} of what is planted and clears {cleared}"
+        " of what is true",
+        gaps,
+    )
+    sentences = [quality.translate(language)]
+    gaps = {"flags": f"{examination['p_flags']:.3f}", "fit": f"{examination['p_fit']:.3f}"}
+    sentences.append(Message("Answers hang on their notes: p = {flags} for errors found, {fit} for"
                         " summaries", gaps).translate(language))  # fmt: skip
-    if found["leak"]:
-        leak = found["leak"]
+    if examination["leak"]:
+        leak = examination["leak"]
         gaps = {name: str(leak[name]) for name in ("completed", "canaries", "chosen", "lines")}
         form = _LEAK[leak["leaks"]]
-        said.append(Message(form.text, gaps | {"p": f"{leak['p_value']:.2g}"}).translate(language))
-    return said
+        sentences.append(
+            Message(form.text, gaps | {"p": f"{leak['p_value']:.2g}"}).translate(language)
+        )
+    return sentences

@@ -18,7 +18,7 @@ PLACES = (
     "uk",
     "sg",
     "house",
-)  # house: the institution's own rules
+)  # house: institution rules
 ledger_option = option(
     "--ledger",
     "where",

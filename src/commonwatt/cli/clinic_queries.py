@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACES, ledger_option
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.messages import Message, translate
@@ -14,7 +15,7 @@ from commonwatt.core.messages import Message, translate
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
 
-def add_query_commands(clinic: LazyGroup) -> None:
+def add_query_commands() -> None:
     """Add the questions that the registry answers to `commonwatt clinic`."""
     _add_live(clinic)
     _add_approver(clinic)
@@ -24,7 +25,9 @@ def add_query_commands(clinic: LazyGroup) -> None:
 
 
 def _add_live(clinic: LazyGroup) -> None:
-    @command(clinic, "live", example="commonwatt clinic live qmh --at 2026-11-22T08:00:00+08:00")
+    @command(
+        groups.model, "live", example="commonwatt clinic live qmh --at 2026-11-22T08:00:00+08:00"
+    )
     @ledger_option
     @click.argument("site")
     @option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Instant (default: now).")
@@ -32,30 +35,32 @@ def _add_live(clinic: LazyGroup) -> None:
         """Show what was live at a site at a time."""
         from commonwatt.clinic.usecases import queries as app
 
-        found = app.live_deployments(where, site, at or datetime.now(UTC))
-        return CommandResult(data={"live": found}, text=lambda language: rows_text(found, language))
+        deployments = app.live_deployments(where, site, at or datetime.now(UTC))
+        return CommandResult(
+            data={"live": deployments}, text=lambda language: rows_text(deployments, language)
+        )
 
 
 def _add_approver(clinic: LazyGroup) -> None:
-    @command(clinic, "approver", example="commonwatt clinic approver deployment/x")
+    @command(groups.model, "approver", example="commonwatt clinic approver deployment/x")
     @ledger_option
     @_deployment
     def approver(where: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show who approved a deployment and its threshold."""
         from commonwatt.clinic.usecases import queries as app
 
-        found = app.approver(where, deployment)
-        gaps = {name: str(value) for name, value in found.items()}
-        said = Message(
+        approval = app.approver(where, deployment)
+        gaps = {name: str(value) for name, value in approval.items()}
+        sentence = Message(
             "Threshold {threshold} approved by {name} ({role}, {organisation}) at {approved_at},"
             " entry {entry}",
             gaps,
         )
-        return CommandResult(data=found, text=said.translate)
+        return CommandResult(data=approval, text=sentence.translate)
 
 
 def _add_rulings(clinic: LazyGroup) -> None:
-    @command(clinic, "rulings", example="commonwatt clinic rulings product/chest --place hk")
+    @command(groups.rules, "rulings", example="commonwatt clinic rulings product/chest --place hk")
     @ledger_option
     @click.argument("product")
     @option("--place", type=click.Choice(PLACES), required=True, help="Whose law.")
@@ -63,55 +68,60 @@ def _add_rulings(clinic: LazyGroup) -> None:
         """Show which rule sets gave a product its class."""
         from commonwatt.clinic.usecases import queries as app
 
-        found = app.rulings(where, product, place)
+        rulings_found = app.rulings(where, product, place)
         return CommandResult(
-            data={"rulings": found}, text=lambda language: rows_text(found, language)
+            data={"rulings": rulings_found},
+            text=lambda language: rows_text(rulings_found, language),
         )
 
 
 def _add_bedside(clinic: LazyGroup) -> None:
-    @command(clinic, "undisclosed", example="commonwatt clinic undisclosed deployment/x")
+    @command(groups.gate, "undisclosed", example="commonwatt clinic undisclosed deployment/x")
     @ledger_option
     @_deployment
     def undisclosed(where: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show which encounters lacked disclosure."""
         from commonwatt.clinic.usecases import queries as app
 
-        found = app.undisclosed_encounters(where, deployment)
-        return CommandResult(data=found, text=lambda language: _undisclosed(found, language))
+        encounters = app.undisclosed_encounters(where, deployment)
+        return CommandResult(
+            data=encounters, text=lambda language: _undisclosed_text(encounters, language)
+        )
 
-    @command(clinic, "unsigned", example="commonwatt clinic unsigned deployment/x")
+    @command(groups.gate, "unsigned", example="commonwatt clinic unsigned deployment/x")
     @ledger_option
     @_deployment
     def unsigned(where: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show the advice on which a doctor's signed decision is still wanted."""
         from commonwatt.clinic.usecases import queries as app
 
-        found = [{"advice": name} for name in app.unsigned_advice(where, deployment)]
+        advice = [{"advice": name} for name in app.unsigned_advice(where, deployment)]
         return CommandResult(
-            data={"unsigned": found}, text=lambda language: rows_text(found, language)
+            data={"unsigned": advice}, text=lambda language: rows_text(advice, language)
         )
 
-    @command(clinic, "overrides", example="commonwatt clinic overrides deployment/x")
+    @command(groups.gate, "overrides", example="commonwatt clinic overrides deployment/x")
     @ledger_option
     @_deployment
     def overrides(where: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show how accepted and overridden advice fared."""
         from commonwatt.clinic.usecases import queries as app
 
-        found = app.overrides(where, deployment)
-        return CommandResult(data=found, text=lambda language: _overrides(found, language))
+        outcomes = app.overrides(where, deployment)
+        return CommandResult(
+            data=outcomes, text=lambda language: _overrides_text(outcomes, language)
+        )
 
-    @command(clinic, "seen", example="commonwatt clinic seen advice/1")
+    @command(groups.gate, "seen", example="commonwatt clinic seen advice/1")
     @ledger_option
     @click.argument("advice")
     def seen(where: str, advice: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show whether the doctor saw the advice before estimating."""
         from commonwatt.clinic.usecases import queries as app
 
-        found = app.clinician_saw_advice_first(where, advice)
+        saw_first = app.clinician_saw_advice_first(where, advice)
         return CommandResult(
-            data={"advice": advice, "seen_first": found}, text=_SEEN[found].translate
+            data={"advice": advice, "seen_first": saw_first}, text=_SEEN[saw_first].translate
         )
 
 
@@ -123,16 +133,14 @@ _SEEN = {
 
 
 def _add_duties(clinic: LazyGroup) -> None:
-    @command(clinic, "duties", example="commonwatt clinic duties --json")
+    @command(groups.incident, "duties", example="commonwatt clinic duties --json")
     @ledger_option
     def duties(where: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show who must be told of incidents by when."""
         from commonwatt.clinic.usecases import queries as app
 
-        found = app.duties(where)
-        return CommandResult(
-            data={"duties": found}, text=lambda language: rows_text(found, language)
-        )
+        owed = app.duties(where)
+        return CommandResult(data={"duties": owed}, text=lambda language: rows_text(owed, language))
 
 
 def rows_text(rows: list[dict[str, Any]], language: str) -> str:
@@ -141,21 +149,23 @@ def rows_text(rows: list[dict[str, Any]], language: str) -> str:
     return "\n".join(lines) or translate("Nothing on record.", language)
 
 
-def _undisclosed(found: dict[str, Any], language: str) -> str:
-    gaps = {"advised": str(len(found["advised"])), "refused": str(len(found["refused"]))}
-    said = Message(
+def _undisclosed_text(encounters: dict[str, Any], language: str) -> str:
+    gaps = {"advised": str(len(encounters["advised"])), "refused": str(len(encounters["refused"]))}
+    sentence = Message(
         "{advised} advised on without disclosure, {refused} refused for lack of it", gaps
     )
-    return "\n".join([said.translate(language), *(f"  {name}" for name in found["advised"])])
+    return "\n".join(
+        [sentence.translate(language), *(f"  {name}" for name in encounters["advised"])]
+    )
 
 
-def _overrides(found: dict[str, Any], language: str) -> str:
+def _overrides_text(outcomes: dict[str, Any], language: str) -> str:
     lines = [
         f"{translate(outcome, language):12} "
         + "  ".join(f"{translate(name, language)} {count:,}" for name, count in row.items())
-        for outcome, row in found["decisions"].items()
+        for outcome, row in outcomes["decisions"].items()
     ]
-    voices: dict[str, Any] = found["voices"] or {}
+    voices: dict[str, Any] = outcomes["voices"] or {}
     lines += [
         f"{translate(voice, language):16} AUC {voices[voice][0]:.3f}"
         f" ({voices[voice][1]:.3f}–{voices[voice][2]:.3f})"

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import key_option, ledger_option
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.messages import Message, translate
@@ -25,7 +26,7 @@ _secret = option(
 _seal = option("--seal", "sealed", type=_there, required=True, help="The seal over the items.")
 
 
-def add_sealed_commands(clinic: LazyGroup) -> None:
+def add_sealed_commands() -> None:
     """Add third-party evaluation to `commonwatt clinic`."""
     _add_seal(clinic)
     _add_examine(clinic)
@@ -33,7 +34,11 @@ def add_sealed_commands(clinic: LazyGroup) -> None:
 
 
 def _add_seal(clinic: LazyGroup) -> None:
-    @command(clinic, "seal", example="commonwatt clinic seal items.jsonl --key me.pem --out sealed")
+    @command(
+        groups.sealed,
+        "seal",
+        example="commonwatt clinic seal items.jsonl --key me.pem --out sealed",
+    )
     @key_option
     @_items
     @_secret
@@ -49,17 +54,19 @@ def _add_seal(clinic: LazyGroup) -> None:
         from commonwatt.clinic.usecases import sealed as app
 
         terms = SealTerms(threshold=threshold, most=most)
-        made = app.seal_cases(items, secret_file, key_file, terms)
-        gaps = {"size": f"{made.body['size']:,}", "root": str(made.body["root"])[:16]}
-        said = Message("{size} items sealed under {root}; give seal.json to the vendor", gaps)
+        statement = app.seal_cases(items, secret_file, key_file, terms)
+        gaps = {"size": f"{statement.body['size']:,}", "root": str(statement.body["root"])[:16]}
+        sentence = Message("{size} items sealed under {root}; give seal.json to the vendor", gaps)
         return CommandResult(
-            data=dict(made.body), text=said.translate, files={"seal.json": made.text()}
+            data=dict(statement.body),
+            text=sentence.translate,
+            files={"seal.json": statement.text()},
         )
 
 
 def _add_examine(clinic: LazyGroup) -> None:
     @command(
-        clinic,
+        groups.sealed,
         "examine",
         example="commonwatt clinic examine items.jsonl --seal seal.json --key me.pem"
         " --linear model.json --out report\n"
@@ -95,21 +102,23 @@ def _add_examine(clinic: LazyGroup) -> None:
 
         now = datetime.now(UTC)
         model = app.vendor_model(linear, python, url, artefact)
-        made = app.examine_sealed_model(
+        report = app.examine_sealed_model(
             items, secret_file, key_file, sealed, model, earlier, now=now
         )
         if version:
-            name = f"third-party-{made.digest()[:12]}"
-            app.record_report(where, key_file, version, name, made, now=now)
+            name = f"third-party-{report.digest()[:12]}"
+            app.record_report(where, key_file, version, name, report, now=now)
         return CommandResult(
-            data=dict(made.body),
-            text=lambda language: _report(dict(made.body), language),
-            files={"report.json": made.text()},
+            data=dict(report.body),
+            text=lambda language: _report_text(dict(report.body), language),
+            files={"report.json": report.text()},
         )
 
 
 def _add_checks(clinic: LazyGroup) -> None:
-    @command(clinic, "reveal", example="commonwatt clinic reveal items.jsonl 17 --out opened")
+    @command(
+        groups.sealed, "reveal", example="commonwatt clinic reveal items.jsonl 17 --out opened"
+    )
     @_items
     @_secret
     @click.argument("number", type=int)
@@ -118,16 +127,18 @@ def _add_checks(clinic: LazyGroup) -> None:
         from commonwatt.clinic.engines.evidence.sealed import revealed_case_text
         from commonwatt.clinic.usecases import sealed as app
 
-        made = app.revealed_case(items, secret_file, number)
-        said = Message("Item {number} is opened by --out, and told to nobody else",
+        case = app.revealed_case(items, secret_file, number)
+        sentence = Message("Item {number} is revealed by --out, and nowhere else",
                        {"number": str(number)})  # fmt: skip
         return CommandResult(
             data={"number": number},
-            text=said.translate,
-            files={"item.json": revealed_case_text(made)},
+            text=sentence.translate,
+            files={"item.json": revealed_case_text(case)},
         )
 
-    @command(clinic, "confirm", example="commonwatt clinic confirm report.json --seal seal.json")
+    @command(
+        groups.sealed, "confirm", example="commonwatt clinic confirm report.json --seal seal.json"
+    )
     @click.argument("report", type=_there)
     @_seal
     @option("--item", "opened", type=_there, multiple=True, help="An opened item; may repeat.")
@@ -135,19 +146,21 @@ def _add_checks(clinic: LazyGroup) -> None:
         """Check that a report, its seal and opened items belong together."""
         from commonwatt.clinic.usecases import sealed as app
 
-        found = app.report_confirmation(report, sealed, opened)
-        return CommandResult(data=found, text=lambda language: _report(found, language))
+        confirmation = app.report_confirmation(report, sealed, opened)
+        return CommandResult(
+            data=confirmation, text=lambda language: _report_text(confirmation, language)
+        )
 
 
-def _report(found: dict[str, Any], language: str) -> str:
-    gaps = {"number": str(found["number"]), "root": found["root"][:16], "on": found["on"]}
-    gaps["artefact"] = found["artefact_sha256"][:16]
+def _report_text(body: dict[str, Any], language: str) -> str:
+    gaps = {"number": str(body["number"]), "root": body["root"][:16], "on": body["on"]}
+    gaps["artefact"] = body["artefact_sha256"][:16]
     head = Message("Examination {number} of the items {root} on {on}, artefact {artefact}", gaps)
     few = translate("too few to say", language)
     lines = [head.translate(language)]
-    for row in found["estimates"]:
-        said = few
+    for row in body["estimates"]:
+        estimate = few
         if row["estimate"] is not None:
-            said = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
-        lines.append(f"{row['group']:24} {row['metric']:14} {said}")
+            estimate = f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+        lines.append(f"{row['group']:24} {row['metric']:14} {estimate}")
     return "\n".join(lines)

@@ -49,8 +49,8 @@ def init(where: str, key_file: Path, name: str, organisation: str, device: str) 
     from commonwatt.ledger import usecases as app
 
     who = Person(name=name, role="registrar", organisation=organisation, device=device)
-    made = app.init(where, key_file, who, now=datetime.now(UTC))
-    return CommandResult(data=made, text=lambda language: _actor(made, language))
+    actor = app.init(where, key_file, who, now=datetime.now(UTC))
+    return CommandResult(data=actor, text=lambda language: _actor_text(actor, language))
 
 
 @command(
@@ -80,8 +80,8 @@ def enrol(
     from commonwatt.ledger import usecases as app
 
     who = Person(name=name, role=role, organisation=organisation, device=device)
-    made = app.enrol(where, by_file, key_file, who, now=datetime.now(UTC))
-    return CommandResult(data=made, text=lambda language: _actor(made, language))
+    actor = app.enrol(where, by_file, key_file, who, now=datetime.now(UTC))
+    return CommandResult(data=actor, text=lambda language: _actor_text(actor, language))
 
 
 @command(ledger, "verify", example="commonwatt ledger verify --checkpoint kept.txt")
@@ -92,7 +92,9 @@ def verify(where: str, pinned: Path | None) -> CommandResult:
     from commonwatt.ledger import usecases as app
 
     done = app.verify(where, pinned)
-    return CommandResult(data=done, text=lambda language: _verified(done).translate(language))
+    return CommandResult(
+        data=done, text=lambda language: _verification_message(done).translate(language)
+    )
 
 
 @command(ledger, "show", example="commonwatt ledger show --kind clinic. --limit 20")
@@ -105,8 +107,8 @@ def show(where: str, first: int, kind: str, subject: str, limit: int) -> Command
     """Show entries and who stands behind them."""
     from commonwatt.ledger import usecases as app
 
-    found = app.show(where, first, kind, subject, limit)
-    return CommandResult(data=found, text=lambda language: _listing(found, language))
+    listing = app.show(where, first, kind, subject, limit)
+    return CommandResult(data=listing, text=lambda language: _listing_text(listing, language))
 
 
 @command(ledger, "prove", example="commonwatt ledger prove 17 --json")
@@ -118,7 +120,7 @@ def prove(where: str, index: int | None, since: int | None) -> CommandResult:
     from commonwatt.ledger import usecases as app
 
     proof = app.prove(where, index, since)
-    return CommandResult(data=proof, text=lambda language: _proof(proof, language))
+    return CommandResult(data=proof, text=lambda language: _proof_text(proof, language))
 
 
 @command(ledger, "checkpoint", example="commonwatt ledger checkpoint --key me.pem > kept.txt")
@@ -128,7 +130,7 @@ def checkpoint(where: str, key_file: Path) -> CommandResult:
     """Sign the size and root of now, for outsiders to keep."""
     from commonwatt.ledger import usecases as app
 
-    return _note(app.checkpoint(where, key_file))
+    return _checkpoint_result(app.checkpoint(where, key_file))
 
 
 @command(ledger, "export", example="commonwatt ledger export record --key me.pem")
@@ -139,24 +141,26 @@ def export(where: str, key_file: Path, folder: Path) -> CommandResult:
     """Write the record and a verifier that needs only Python into a new folder."""
     from commonwatt.ledger import usecases as app
 
-    return _note(app.export(where, key_file, folder))
+    return _checkpoint_result(app.export(where, key_file, folder))
 
 
-def _note(made: Checkpoint) -> CommandResult:
+def _checkpoint_result(note: Checkpoint) -> CommandResult:
     from commonwatt.ledger import usecases as app
 
-    return CommandResult(data=app.checkpoint_dict(made), text=lambda _: made.note.rstrip("\n"))
+    return CommandResult(data=app.checkpoint_dict(note), text=lambda _: note.note.rstrip("\n"))
 
 
-def _actor(made: dict[str, Any], language: str) -> str:
-    gaps = {key: str(made[key]) for key in ("name", "role", "organisation", "actor_id", "key_file")}
-    said = Message(
+def _actor_text(actor: dict[str, Any], language: str) -> str:
+    gaps = {
+        key: str(actor[key]) for key in ("name", "role", "organisation", "actor_id", "key_file")
+    }
+    sentence = Message(
         "{name} ({organisation}) is enrolled as {role}: {actor_id}, key in {key_file}", gaps
     )
-    return said.translate(language)
+    return sentence.translate(language)
 
 
-def _verified(done: dict[str, Any]) -> Message:
+def _verification_message(done: dict[str, Any]) -> Message:
     gaps = {key: f"{done[key]:,}" for key in ("entries", "signatures", "actors", "checkpoints")}
     return Message(
         "Whole: {entries} entries, {signatures} signatures, {actors} actors,"
@@ -165,18 +169,20 @@ def _verified(done: dict[str, Any]) -> Message:
     )
 
 
-def _listing(found: dict[str, Any], language: str) -> str:
-    who = {actor["actor_id"]: actor for actor in found["actors"]}
-    lines = [_line(entry, who[entry["actor_id"]]) for entry in found["entries"]]
+def _listing_text(listing: dict[str, Any], language: str) -> str:
+    who = {actor["actor_id"]: actor for actor in listing["actors"]}
+    lines = [_entry_line(entry, who[entry["actor_id"]]) for entry in listing["entries"]]
     return "\n".join(lines) or translate("No such entries.", language)
 
 
-def _line(entry: dict[str, Any], actor: dict[str, Any]) -> str:
+def _entry_line(entry: dict[str, Any], actor: dict[str, Any]) -> str:
     by = f"{actor['name']} ({actor['role']}, {actor['organisation']})"
     return f"{entry['index']:>8,}  {entry['at']}  {entry['kind']}  {entry['subject']}  {by}"
 
 
-def _proof(proof: dict[str, Any], language: str) -> str:
-    said = Message("The proof holds: {steps} hashes", {"steps": str(len(proof["path"]))})
+def _proof_text(proof: dict[str, Any], language: str) -> str:
+    sentence = Message("The proof holds: {steps} hashes", {"steps": str(len(proof["path"]))})
     lines = [f"{key}: {value}" for key, value in proof.items() if key not in ("path", "holds")]
-    return "\n".join([said.translate(language), *lines, *(f"  {step}" for step in proof["path"])])
+    return "\n".join(
+        [sentence.translate(language), *lines, *(f"  {step}" for step in proof["path"])]
+    )

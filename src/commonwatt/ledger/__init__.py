@@ -8,7 +8,7 @@ transaction, because both are written on the caller's connection.
 >>> now = datetime(2026, 11, 22, 8, tzinfo=UTC)
 >>> ledger = Ledger.open("sqlite://")            # or a path, or postgresql://…
 >>> registrar = Key.from_seed(bytes(32))         # in life: Key.generate(), Key.load(path)
->>> root = ledger.found(
+>>> root = ledger.enrol_first_registrar(
 ...     registrar,
 ...     Person(name="A. Chan", role="registrar", organisation="HA", device="card-1"),
 ...     at=now,

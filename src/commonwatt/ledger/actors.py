@@ -122,6 +122,8 @@ def check_role(actor: Actor, roles: frozenset[str] | None, step: str) -> None:
 def save_actor(connection: sa.Connection, index: int, draft: EntryDraft) -> None:
     """Bring the table of actors up to date with an enrolment or a revocation."""
     actor_id = draft.subject.removeprefix("actor/")
+    # The table is an index of the entries, never a source: verification rebuilds it from the chain
+    # and compares.
     if draft.kind == ENROL:
         row: dict[str, Any] = dict(draft.body) | {"actor_id": actor_id, "enrolled_in": index}
         row["public_key"] = bytes.fromhex(row["public_key"])

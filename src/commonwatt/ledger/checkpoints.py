@@ -57,12 +57,12 @@ def signed_by(checkpoint: Checkpoint, public_key: bytes) -> bool:
     """Return whether one of the signatures of a checkpoint is that of `public_key`."""
     body, _, rest = checkpoint.note.partition("\n\n")
     wanted = _key_id(checkpoint.origin, public_key)
-    found = [_signature(line) for line in rest.splitlines()]
+    signatures = [_decoded_signature(line) for line in rest.splitlines()]
     message = (body + "\n").encode()
-    return any(s[:4] == wanted and signature_holds(public_key, s[4:], message) for s in found)
+    return any(s[:4] == wanted and signature_holds(public_key, s[4:], message) for s in signatures)
 
 
-def _signature(line: str) -> bytes:
+def _decoded_signature(line: str) -> bytes:
     try:
         return base64.b64decode(line.rsplit(" ", 1)[-1], validate=True)
     except (ValueError, binascii.Error):
@@ -70,4 +70,6 @@ def _signature(line: str) -> bytes:
 
 
 def _key_id(name: str, public_key: bytes) -> bytes:
+    # C2SP signed-note: four bytes that say whose signature a line holds. They only choose which key
+    # to try; the signature decides.
     return hashlib.sha256(name.encode() + b"\n\x01" + public_key).digest()[:4]

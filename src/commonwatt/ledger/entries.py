@@ -92,6 +92,8 @@ def entry_text(
     *, index: int, previous: str, at: str, actor_id: str, kind: str, subject: str, body: str
 ) -> str:
     """Return the line of an entry; names were checked, so none needs quoting."""
+    # Written by hand and not by the JSON encoder: the order of members is part of the format, and
+    # the body is already canonical.
     return prefix(index, previous, at, actor_id, kind, subject) + f'"body":{body}}}'
 
 
@@ -117,6 +119,7 @@ def genesis(origin: str) -> bytes:
     return hashlib.sha256(f"commonwatt ledger v1\n{origin}\n".encode()).digest()
 
 
+# Always six decimals and always Z, so that instants sort as text and a verifier need not parse one.
 def instant_text(at: datetime) -> str:
     """Return an instant in UTC with microseconds.
 

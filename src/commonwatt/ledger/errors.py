@@ -30,6 +30,6 @@ class ClockError(CommonwattError):
 
 
 class EntryError(CommonwattError):
-    """An entry is not of the form that can be kept."""
+    """An entry is not of the form that can be written."""
 
     code, exit_code = "entry-invalid", 65

@@ -1,4 +1,4 @@
-"""Take the record out of the house, with the means to check it.
+"""Export the record, with the means to check it.
 
 The folder holds the lines as they were hashed, the signatures, a fresh
 checkpoint and a verifier that needs nothing but Python.
@@ -39,17 +39,21 @@ def export(ledger: Ledger, folder: Path, *, by: Signer) -> Checkpoint:
         raise LedgerError(
             str(folder), found=Message("something there already"), wanted=Message("a new folder")
         )
-    made = ledger.checkpoint(by=by)
+    checkpoint = ledger.checkpoint(by=by)
+    # Written aside and renamed, so that a folder of this name is always a whole record; half an
+    # export would verify as a cut one.
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     with ledger.reading() as connection:
-        _write_entries(connection, draft / "entries.jsonl", made.size)
-        _write_signatures(connection, draft / "signatures.jsonl", made.size)
-    (draft / "checkpoint.txt").write_text(made.note, encoding="utf-8", newline="\n")
+        _write_entries(connection, draft / "entries.jsonl", checkpoint.size)
+        _write_signatures(connection, draft / "signatures.jsonl", checkpoint.size)
+    (draft / "checkpoint.txt").write_text(checkpoint.note, encoding="utf-8", newline="\n")
+    # The verifier travels with the record: whoever checks it in ten years may not have this
+    # program.
     shutil.copyfile(VERIFIER, draft / "verify_ledger.py")
     draft.rename(folder)
-    return made
+    return checkpoint
 
 
 def _write_entries(connection: sa.Connection, path: Path, size: int) -> None:

@@ -49,10 +49,10 @@ class ChainReader:
 
     def add_line(self, raw: bytes, actor: bytes) -> None:
         """Add one line, which must follow from the one before it."""
-        found = LINE.fullmatch(raw, 0, len(raw) - 1)
-        if not found or raw[-1:] != b"\n":
+        line = LINE.fullmatch(raw, 0, len(raw) - 1)
+        if not line or raw[-1:] != b"\n":
             fail(self.size, "it is not a line of a ledger")
-        index, previous, at, who, kind, subject = found.groups()
+        index, previous, at, who, kind, subject = line.groups()
         if index != b"%d" % self.size or previous != self.link.hex().encode():
             fail(self.size, "it does not follow from the one before it")
         if at < self.at or who != actor:
@@ -86,10 +86,10 @@ class ChainReader:
 
     def root(self) -> bytes:
         """Return the Merkle root over the lines so far."""
-        found = self.peaks[-1] if self.peaks else hashlib.sha256(b"").digest()
+        root = self.peaks[-1] if self.peaks else hashlib.sha256(b"").digest()
         for peak in reversed(self.peaks[:-1]):
-            found = parent(peak, found)
-        return found
+            root = parent(peak, root)
+        return root
 
 
 def fail(where: object, what: str) -> NoReturn:

@@ -88,6 +88,8 @@ class Key:
 
 def actor_id_of(public_key: bytes) -> str:
     """Return the name of a key: the first sixteen hexadecimal digits of its SHA-256."""
+    # Named after the key and not after the person: a name on record must hold when a person
+    # marries, moves or shares a name.
     return hashlib.sha256(public_key).hexdigest()[:16]
 
 

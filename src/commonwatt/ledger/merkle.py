@@ -41,6 +41,8 @@ class ListedSubtreeHashes:
 
 def parent(left: bytes, right: bytes) -> bytes:
     """Return SHA-256(0x01 || left || right)."""
+    # Nodes and leaves are hashed under different first bytes (RFC 6962, 2.1); without them a node
+    # could be passed off as an entry.
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -66,6 +68,8 @@ def range_root(nodes: SubtreeHashes, lo: int, hi: int) -> bytes:
     if lo == hi:
         return EMPTY_ROOT
     size = hi - lo
+    # A complete and aligned range is one stored node, which is what keeps a proof over a million
+    # entries to a few reads.
     if size & (size - 1) == 0 and lo % size == 0:
         return nodes.node(size.bit_length() - 1, lo // size)
     k = split(size)
@@ -115,17 +119,17 @@ def inclusion_holds(
     """Return whether `path` proves that `leaf` is number `index` of `size` under `root`."""
     if not 0 <= index < size:
         return False
-    fn, sn, found = index, size - 1, leaf
-    for other in path:
+    fn, sn, computed = index, size - 1, leaf
+    for sibling in path:
         if sn == 0:
             return False
         if fn & 1 or fn == sn:
-            found = parent(other, found)
+            computed = parent(sibling, computed)
             fn, sn = _skip_left_edge(fn, sn)
         else:
-            found = parent(found, other)
+            computed = parent(computed, sibling)
         fn, sn = fn >> 1, sn >> 1
-    return sn == 0 and found == root
+    return sn == 0 and computed == root
 
 
 def _skip_left_edge(fn: int, sn: int) -> tuple[int, int]:
@@ -145,20 +149,20 @@ def consistency_holds(
     if old == 0:
         return not path and old_root == EMPTY_ROOT
     hashes = [old_root, *path] if old & (old - 1) == 0 else list(path)
-    return bool(hashes) and _grew(old - 1, new - 1, hashes, old_root, new_root)
+    return bool(hashes) and _is_prefix(old - 1, new - 1, hashes, old_root, new_root)
 
 
-def _grew(fn: int, sn: int, hashes: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
+def _is_prefix(fn: int, sn: int, hashes: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
     while fn & 1:
         fn, sn = fn >> 1, sn >> 1
     first = second = hashes[0]
-    for other in hashes[1:]:
+    for sibling in hashes[1:]:
         if sn == 0:
             return False
         if fn & 1 or fn == sn:
-            first, second = parent(other, first), parent(other, second)
+            first, second = parent(sibling, first), parent(sibling, second)
             fn, sn = _skip_left_edge(fn, sn)
         else:
-            second = parent(second, other)
+            second = parent(second, sibling)
         fn, sn = fn >> 1, sn >> 1
     return sn == 0 and first == old_root and second == new_root

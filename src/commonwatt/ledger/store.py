@@ -107,7 +107,7 @@ class Ledger:
 
         Args:
             where: A path (SQLite), `sqlite:///…` or `postgresql://…`.
-            origin: The name that its checkpoints bear; kept when it is first made.
+            origin: The name that its checkpoints bear; fixed when it is first made.
             create: Whether a missing ledger may be made.
 
         Raises:
@@ -119,10 +119,12 @@ class Ledger:
                 _check_exists(engine, where)
             return cls(engine, origin=origin)
         except SQLAlchemyError as error:
-            raise LedgerError(_name(where), found=type(error).__name__, wanted=_READABLE) from None
+            raise LedgerError(
+                _name_of_location(where), found=type(error).__name__, wanted=_READABLE
+            ) from None
 
     def transaction(self) -> AbstractContextManager[sa.Connection]:
-        """Give a connection on which a state change and its entry are kept together or not."""
+        """Give a connection that writes a state change and its entry together or not at all."""
         return writing(self.engine)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
@@ -138,7 +140,9 @@ class Ledger:
             LedgerError: The ledger has entries already.
             ActorError: The person's role is not registrar.
         """
-        actor = _unsaved(key.public_key, person)
+        actor = _actor_before_enrolment(key.public_key, person)
+        # The first entry is signed by the key that it enrols: trust in it comes from outside, from
+        # whoever keeps that key's name.
         actors.check_role(actor, frozenset({actors.REGISTRAR}), actors.ENROL)
         with self.transaction() as tx:
             head = lock_head(tx)
@@ -166,8 +170,8 @@ class Ledger:
         head = lock_head(tx)
         registrar = signer(tx, by, frozenset({actors.REGISTRAR}), actors.ENROL)
         actor_id = actor_id_of(public_key)
-        known = sa.select(schema.actors.c.actor_id).where(schema.actors.c.actor_id == actor_id)
-        if tx.execute(known).first():
+        same_key = sa.select(schema.actors.c.actor_id).where(schema.actors.c.actor_id == actor_id)
+        if tx.execute(same_key).first():
             raise ActorError(f"actor {actor_id}", found=Message("this key enrolled already"))
         _write(tx, head, [actors.enrolment(person, public_key)], registrar, by, at)
         return actors.find_actor(tx, actor_id)
@@ -198,7 +202,7 @@ class Ledger:
 
         Args:
             tx: A connection of this ledger's database, from `transaction()`.
-            drafts: What happened; none is kept if one is refused.
+            drafts: What happened; none is written if one is refused.
             by: Whoever answers for them.
             at: When; not before the last entry.
             roles: The roles that may do this, from the caller's table; `None` lets every role.
@@ -206,8 +210,9 @@ class Ledger:
         Raises:
             ActorError: The signer is unknown, revoked, in the wrong role, or signs falsely.
             ClockError: `at` is before the last entry.
-            EntryError: A draft cannot be kept.
+            EntryError: A draft cannot be written.
         """
+        # Otherwise any wing with a table of roles of its own could enrol a registrar.
         reserved = next((draft for draft in drafts if draft.kind in _RESERVED), None)
         if reserved:
             raise EntryError(
@@ -247,7 +252,7 @@ class Ledger:
             LedgerError: There is no such entry.
         """
         with self.reading() as connection:
-            size = _size(connection, size)
+            size = _checked_size(connection, size)
             if not 0 <= index < size:
                 raise _out_of_range(f"entry {index:,}", size)
             nodes = tiles.StoredSubtreeHashes(connection)
@@ -266,7 +271,7 @@ class Ledger:
             LedgerError: The ledger never had so many entries.
         """
         with self.reading() as connection:
-            new = _size(connection, new)
+            new = _checked_size(connection, new)
             if not 0 <= old <= new:
                 raise _out_of_range(f"size {old:,}", new)
             nodes = tiles.StoredSubtreeHashes(connection)
@@ -279,17 +284,17 @@ class Ledger:
             )
 
     def checkpoint(self, *, by: Signer) -> Checkpoint:
-        """Return the size and root of now, signed; it is kept, and told to outsiders."""
+        """Return the size and root of now, signed and stored, for outsiders to pin."""
         with self.transaction() as tx:
             head = lock_head(tx)
             signer(tx, by, None, "checkpoint")
             root = merkle.range_root(tiles.StoredSubtreeHashes(tx), 0, head.size)
-            made = sign_checkpoint(head.origin, head.size, root, by)
+            checkpoint = sign_checkpoint(head.origin, head.size, root, by)
             table = schema.checkpoints
             if not tx.execute(sa.select(table.c.size).where(table.c.size == head.size)).first():
-                row = {"size": made.size, "root": made.root, "note": made.note}
+                row = {"size": checkpoint.size, "root": checkpoint.root, "note": checkpoint.note}
                 tx.execute(sa.insert(table), [row])
-            return made
+            return checkpoint
 
 
 def entries_on(
@@ -310,6 +315,8 @@ def entries_on(
 
 def lock_head(tx: sa.Connection) -> ChainHead:
     """Return the end of the chain and keep other writers from moving it."""
+    # PostgreSQL's row lock; on SQLite the transaction has taken the one write lock already. Two
+    # writers must never compute their link from the same head.
     row = tx.execute(sa.select(schema.head).with_for_update()).mappings().one()
     return _head_of(row)
 
@@ -333,7 +340,7 @@ def _write(
     instant = instant_text(at)
     _check_clock(head, instant)
     rows: list[_Row] = []
-    made: list[LedgerEntry] = []
+    entries: list[LedgerEntry] = []
     link = head.link
     for index, draft in enumerate(drafts, head.size):
         text = entry_text(
@@ -348,15 +355,17 @@ def _write(
         link = leaf_hash(text.encode())
         values = (index, instant, actor.actor_id, draft.kind, draft.subject, text, link)
         rows.append(values)
-        made.append(_entry(at, draft, values))
-    _save(tx, head, rows, _signed(head, rows, by))
+        entries.append(_entry_of_row(at, draft, values))
+    _save_rows(tx, head, rows, _signature_row(head, rows, by))
     for index, draft in enumerate(drafts, head.size):
         if draft.kind in _RESERVED:
             actors.save_actor(tx, index, draft)
-    return made
+    return entries
 
 
-def _save(tx: sa.Connection, head: ChainHead, rows: list[_Row], signature: dict[str, Any]) -> None:
+def _save_rows(
+    tx: sa.Connection, head: ChainHead, rows: list[_Row], signature: dict[str, Any]
+) -> None:
     marks = ", ".join(["?" if tx.dialect.name == "sqlite" else "%s"] * len(_COLUMNS))
     # straight to the driver, which is half the time of a batch; names are our own
     tx.exec_driver_sql(
@@ -366,11 +375,12 @@ def _save(tx: sa.Connection, head: ChainHead, rows: list[_Row], signature: dict[
     tx.execute(sa.insert(schema.signatures), [signature])
     size = head.size + len(rows)
     tiles.store_complete_nodes(tx, head.size, size)
+    # The head is a row of its own, so that appending locks one row and reads no other.
     end = {"size": size, "link": rows[-1][-1], "at": rows[-1][1]}
     tx.execute(sa.update(schema.head).values(**end))
 
 
-def _entry(at: datetime, draft: EntryDraft, row: _Row) -> LedgerEntry:
+def _entry_of_row(at: datetime, draft: EntryDraft, row: _Row) -> LedgerEntry:
     return LedgerEntry(
         index=row[0],
         at=at,
@@ -383,10 +393,12 @@ def _entry(at: datetime, draft: EntryDraft, row: _Row) -> LedgerEntry:
     )
 
 
-def _signed(head: ChainHead, rows: list[_Row], by: Signer) -> dict[str, Any]:
+def _signature_row(head: ChainHead, rows: list[_Row], by: Signer) -> dict[str, Any]:
     last, _, actor_id, *_, link = rows[-1]
     message = batch_message(head.origin, head.size, last, link)
     signature = by.sign(message)
+    # Checked before it is stored: a faulty card would otherwise be found out only by a
+    # verification, and its entries could not be taken back.
     if not signature_holds(by.public_key, signature, message):
         raise ActorError(
             f"actor {actor_id}",
@@ -420,7 +432,7 @@ def _head_of(row: Any) -> ChainHead:
     return ChainHead(origin=row["origin"], size=row["size"], link=bytes(row["link"]), at=row["at"])
 
 
-def _size(connection: sa.Connection, size: int | None) -> int:
+def _checked_size(connection: sa.Connection, size: int | None) -> int:
     now = read_head(connection).size
     if size is not None and not 0 <= size <= now:
         raise _out_of_range(f"size {size:,}", now)
@@ -433,14 +445,14 @@ def _out_of_range(where: str, size: int) -> LedgerError:
 
 def _filters(kind: str, subject: str) -> list[sa.ColumnElement[bool]]:
     pairs = ((schema.entries.c.kind, kind, "."), (schema.entries.c.subject, subject, "/"))
-    return [_filter(column, given, mark) for column, given, mark in pairs if given]
+    return [_name_filter(column, name, mark) for column, name, mark in pairs if name]
 
 
-def _filter(column: sa.Column[Any], given: str, mark: str) -> sa.ColumnElement[bool]:
-    return column.startswith(given, autoescape=True) if given.endswith(mark) else column == given
+def _name_filter(column: sa.Column[Any], name: str, mark: str) -> sa.ColumnElement[bool]:
+    return column.startswith(name, autoescape=True) if name.endswith(mark) else column == name
 
 
-def _unsaved(public_key: bytes, person: actors.Person) -> actors.Actor:
+def _actor_before_enrolment(public_key: bytes, person: actors.Person) -> actors.Actor:
     return actors.Actor(
         actor_id=actor_id_of(public_key),
         public_key=public_key,
@@ -454,12 +466,12 @@ def _check_exists(engine: sa.Engine, where: str | Path) -> None:
     path = engine.url.database
     sqlite = engine.dialect.name == "sqlite"
     if sqlite and not (path and Path(path).is_file()):
-        raise LedgerError(_name(where), found=Message("no ledger"), wanted=_READABLE)
+        raise LedgerError(_name_of_location(where), found=Message("no ledger"), wanted=_READABLE)
     if not sa.inspect(engine).has_table(schema.head.name):
-        raise LedgerError(_name(where), found=Message("no ledger"), wanted=_READABLE)
+        raise LedgerError(_name_of_location(where), found=Message("no ledger"), wanted=_READABLE)
 
 
-def _name(where: str | Path) -> str:
+def _name_of_location(where: str | Path) -> str:
     """Return a place without the password that a URL may hold."""
     text = str(where)
     return sa.make_url(text).render_as_string() if "://" in text else text

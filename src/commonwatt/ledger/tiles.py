@@ -36,11 +36,11 @@ class StoredSubtreeHashes:
 
     def _row_of(self, level: int, first: int, count: int) -> list[bytes]:
         if level == 0:
-            at, found = schema.entries.c.position, sa.select(schema.entries.c.link)
+            at, hashes = schema.entries.c.position, sa.select(schema.entries.c.link)
         else:
             at = schema.nodes.c.position
-            found = sa.select(schema.nodes.c.hash).where(schema.nodes.c.level == level)
-        within = found.where(at >= first, at < first + count).order_by(at)
+            hashes = sa.select(schema.nodes.c.hash).where(schema.nodes.c.level == level)
+        within = hashes.where(at >= first, at < first + count).order_by(at)
         return [bytes(value) for value in self._connection.execute(within).scalars()]
 
 
@@ -48,6 +48,8 @@ def store_complete_nodes(connection: sa.Connection, old: int, new: int) -> None:
     """Write the nodes that became complete when the ledger grew from `old` to `new` entries."""
     stored = StoredSubtreeHashes(connection)
     level = STEP
+    # Only complete nodes are stored: an incomplete one would change with every append, and an
+    # append-only table cannot hold it.
     while new >> level > old >> level:
         rows = [
             {"level": level, "position": p, "hash": stored.node_from_below(level, p)}

@@ -1,4 +1,4 @@
-"""Use cases of the ledger: make one, enrol, show, prove, check, take it out."""
+"""Use cases of the ledger: make one, enrol, show, prove, verify, export."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def key_at(path: Path) -> tuple[Key, bool]:
 
 def init(ledger_location: str, key_file: Path, person: Person, *, now: datetime) -> dict[str, Any]:
     """Make a ledger and enrol its first registrar."""
-    key, made = key_at(key_file)
+    key, is_new = key_at(key_file)
     actor = with_ledger(
         ledger_location,
         lambda ledger: ledger.enrol_first_registrar(key, person, at=now),
         create=True,
     )
-    return actor_dict(actor) | {"key_file": str(key_file), "key_made": made}
+    return actor_dict(actor) | {"key_file": str(key_file), "key_made": is_new}
 
 
 def enrol(
@@ -50,7 +50,7 @@ def enrol(
 ) -> dict[str, Any]:
     """Enrol a person under the key in `key_file`, as the registrar whose key is in `by_file`."""
     registrar = Key.load(by_file)
-    key, made = key_at(key_file)
+    key, is_new = key_at(key_file)
 
     def use(ledger: Ledger) -> Actor:
         with ledger.transaction() as tx:
@@ -58,7 +58,7 @@ def enrol(
 
     return actor_dict(with_ledger(ledger_location, use)) | {
         "key_file": str(key_file),
-        "key_made": made,
+        "key_made": is_new,
     }
 
 
@@ -66,6 +66,7 @@ def verify(ledger_location: str, pinned: Path | None) -> dict[str, Any]:
     """Prove that nothing was changed, removed or reordered."""
     from commonwatt.ledger.verify import verify as check
 
+    # A checkpoint from outside is what a thief of keys and database together cannot rewrite.
     note = parse_checkpoint(pinned.read_text(encoding="utf-8")) if pinned else None
     done = with_ledger(ledger_location, lambda ledger: check(ledger, pinned=note))
     return {
@@ -83,10 +84,10 @@ def show(ledger_location: str, first: int, kind: str, subject: str, limit: int) 
     """Return entries and who stands behind them."""
 
     def use(ledger: Ledger) -> dict[str, Any]:
-        found = ledger.entries(first, kind=kind, subject=subject, limit=limit)
+        entries = ledger.entries(first, kind=kind, subject=subject, limit=limit)
         return {
             "size": ledger.head().size,
-            "entries": [entry_dict(entry) for entry in found],
+            "entries": [entry_dict(entry) for entry in entries],
             "actors": [actor_dict(actor) for actor in ledger.actors()],
         }
 
@@ -108,7 +109,7 @@ def prove(ledger_location: str, index: int | None, since: int | None) -> dict[st
         return ledger.consistency(since or 0)
 
     proof = with_ledger(ledger_location, use)
-    return {"holds": proof.holds()} | {k: _plain(v) for k, v in asdict(proof).items()}
+    return {"holds": proof.holds()} | {k: _json_value(v) for k, v in asdict(proof).items()}
 
 
 def checkpoint(ledger_location: str, key_file: Path) -> Checkpoint:
@@ -160,7 +161,7 @@ def checkpoint_dict(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
-    return [_plain(one) for one in value] if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]
+    return [_json_value(member) for member in value] if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType]

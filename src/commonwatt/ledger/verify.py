@@ -52,6 +52,7 @@ class MerkleAccumulator:
         """Take the next leaf; nodes of stored levels that it completes go to `done`."""
         level, position = 0, self.size
         while position & 1:
+            # In place of `merkle.parent`: this line runs once for every entry of a long ledger.
             leaf = sha256(b"\x01" + self._peaks.pop() + leaf).digest()
             level, position = level + 1, position >> 1
             if level % tiles.STEP == 0:
@@ -63,10 +64,10 @@ class MerkleAccumulator:
         """Return the root over the leaves so far."""
         if not self._peaks:
             return merkle.EMPTY_ROOT
-        found = self._peaks[-1]
+        root = self._peaks[-1]
         for peak in reversed(self._peaks[:-1]):
-            found = merkle.parent(peak, found)
-        return found
+            root = merkle.parent(peak, root)
+        return root
 
 
 @dataclass(slots=True)
@@ -96,31 +97,31 @@ def verify(ledger: Ledger, *, pinned: Checkpoint | None = None) -> VerificationR
     with ledger.reading() as connection:
         head = read_head(connection)
         walk = _ChainWalk(origin=head.origin, link=genesis(head.origin))
-        kept = _checkpoints(connection, pinned)
-        signatures = _walk(connection, walk, kept)
+        checkpoints = _all_checkpoints(connection, pinned)
+        signatures = _walk_chain(connection, walk, checkpoints)
         _check_head(head, walk)
         _check_nodes(connection, walk.tree.done)
         _check_actors(connection, walk)
-        _check_checkpoint_signers(kept, walk)
+        _check_checkpoint_signers(checkpoints, walk)
         return VerificationResult(
             entries=walk.tree.size,
             signatures=signatures,
             actors=len(walk.keys),
-            checkpoints=len(kept),
+            checkpoints=len(checkpoints),
             root=walk.tree.root(),
         )
 
 
-def _walk(connection: sa.Connection, walk: _ChainWalk, kept: list[Checkpoint]) -> int:
+def _walk_chain(connection: sa.Connection, walk: _ChainWalk, checkpoints: list[Checkpoint]) -> int:
     """Follow entries, signatures and checkpoints in step; return the number of signatures."""
     due: dict[int, list[Checkpoint]] = {}
-    for checkpoint in kept:
+    for checkpoint in checkpoints:
         due.setdefault(checkpoint.size, []).append(checkpoint)
     _check_roots(walk, due.get(0, ()))
-    count, rows = 0, _rows(connection)
-    for batch in _batches(connection):
+    count, rows = 0, _entry_rows(connection)
+    for batch in _signature_rows(connection):
         _check_batch_start(batch, walk)
-        members = _members(rows, batch["last"] - batch["first"] + 1, walk)
+        members = _batch_rows(rows, batch["last"] - batch["first"] + 1, walk)
         for row in members:
             _check_entry(row, batch["actor_id"], walk)
             if walk.tree.size in due:
@@ -128,55 +129,58 @@ def _walk(connection: sa.Connection, walk: _ChainWalk, kept: list[Checkpoint]) -
         _check_signature(batch, walk)
         count += 1
     if next(rows, None) is not None:
-        raise _broken(walk, Message("an entry that nobody signed"))
+        raise _tampered(walk, Message("an entry that nobody signed"))
     return count
 
 
-def _rows(connection: sa.Connection) -> Iterator[Any]:
+def _entry_rows(connection: sa.Connection) -> Iterator[Any]:
     table = schema.entries
     yield from connection.execute(sa.select(table).order_by(table.c.position)).yield_per(_PAGE)
 
 
-def _batches(connection: sa.Connection) -> Iterator[dict[str, Any]]:
+def _signature_rows(connection: sa.Connection) -> Iterator[dict[str, Any]]:
     table = schema.signatures
     rows = connection.execute(sa.select(table).order_by(table.c.last)).mappings().all()
     yield from (dict(row) for row in rows)
 
 
-def _members(rows: Iterator[Any], count: int, walk: _ChainWalk) -> Iterable[Any]:
+def _batch_rows(rows: Iterator[Any], count: int, walk: _ChainWalk) -> Iterable[Any]:
     for _ in range(count):
         row = next(rows, None)
         if row is None:
-            raise _broken(walk, Message("an entry missing"))
+            raise _tampered(walk, Message("an entry missing"))
         yield row
 
 
 def _check_batch_start(batch: dict[str, Any], walk: _ChainWalk) -> None:
     if not walk.tree.size == batch["first"] <= batch["last"]:
-        raise _broken(walk, Message("a signature that begins elsewhere"))
+        raise _tampered(walk, Message("a signature that begins elsewhere"))
+    # Only the very first batch may be signed by a key that it enrols itself.
     if batch["actor_id"] not in walk.keys and walk.tree.size:
-        raise _broken(walk, Message("a signer who is not enrolled"))
+        raise _tampered(walk, Message("a signer who is not enrolled"))
     if batch["actor_id"] in walk.revoked:
-        raise _broken(walk, Message("a signer whose key was revoked"))
+        raise _tampered(walk, Message("a signer whose key was revoked"))
 
 
 def _check_entry(row: Any, signer_id: str, walk: _ChainWalk) -> None:
-    position, at, actor_id, kind, subject, text, kept = row
+    position, at, actor_id, kind, subject, text, stored_link = row
     begins = prefix(walk.tree.size, walk.link.hex(), at, signer_id, kind, subject)
+    # The columns are compared with the line by spelling it anew, which costs no parsing and leaves
+    # no second reading of a line.
     if position != walk.tree.size or not text.startswith(begins) or actor_id != signer_id:
-        raise _broken(walk, Message("a line that does not follow from the one before it"))
+        raise _tampered(walk, Message("a line that does not follow from the one before it"))
     if at < walk.at:
-        raise _broken(walk, Message("a clock that went back"))
+        raise _tampered(walk, Message("a clock that went back"))
     link = leaf_hash(text.encode())
-    if link != kept:
-        raise _broken(walk, Message("a line that does not have its hash"))
+    if link != stored_link:
+        raise _tampered(walk, Message("a line that does not have its hash"))
     if kind in _OF_ACTORS:
-        _learn(text, walk)
+        _learn_key(text, walk)
     walk.link, walk.at = link, at
     walk.tree.add(link)
 
 
-def _learn(text: str, walk: _ChainWalk) -> None:
+def _learn_key(text: str, walk: _ChainWalk) -> None:
     entry = parse_entry(text, b"")
     actor_id = entry.subject.removeprefix("actor/")
     if entry.kind == actors.REVOKE:
@@ -184,7 +188,7 @@ def _learn(text: str, walk: _ChainWalk) -> None:
         return
     key = bytes.fromhex(entry.body["public_key"])
     if actor_id_of(key) != actor_id or actor_id in walk.keys:
-        raise _broken(walk, Message("a key under a name that is not its own"))
+        raise _tampered(walk, Message("a key under a name that is not its own"))
     walk.keys[actor_id] = key
 
 
@@ -192,53 +196,55 @@ def _check_signature(batch: dict[str, Any], walk: _ChainWalk) -> None:
     key = walk.keys.get(batch["actor_id"], b"")
     message = batch_message(walk.origin, batch["first"], batch["last"], walk.link)
     if not signature_holds(key, bytes(batch["signature"]), message):
-        raise _broken(walk, Message("a signature that does not hold"))
+        raise _tampered(walk, Message("a signature that does not hold"))
 
 
-def _checkpoints(connection: sa.Connection, pinned: Checkpoint | None) -> list[Checkpoint]:
+def _all_checkpoints(connection: sa.Connection, pinned: Checkpoint | None) -> list[Checkpoint]:
     table = schema.checkpoints
     rows = connection.execute(sa.select(table).order_by(table.c.size)).all()
-    kept = [parse_checkpoint(row.note) for row in rows]
-    if any((c.size, c.root) != (r.size, r.root) for c, r in zip(kept, rows, strict=True)):
+    checkpoints = [parse_checkpoint(row.note) for row in rows]
+    if any((c.size, c.root) != (r.size, r.root) for c, r in zip(checkpoints, rows, strict=True)):
         raise TamperedError("ledger_checkpoints", found=Message("a note that differs from its row"))
-    return [*kept, pinned] if pinned else kept
+    return [*checkpoints, pinned] if pinned else checkpoints
 
 
 def _check_roots(walk: _ChainWalk, due: Iterable[Checkpoint]) -> None:
     for checkpoint in due:
         if checkpoint.root != walk.tree.root():
-            raise _broken(walk, Message("another past than its checkpoint says"))
+            raise _tampered(walk, Message("another past than its checkpoint says"))
 
 
-def _check_checkpoint_signers(kept: list[Checkpoint], walk: _ChainWalk) -> None:
-    for checkpoint in kept:
+def _check_checkpoint_signers(checkpoints: list[Checkpoint], walk: _ChainWalk) -> None:
+    for checkpoint in checkpoints:
         if checkpoint.size > walk.tree.size:
-            raise _broken(walk, Message("fewer entries than a checkpoint says"))
+            raise _tampered(walk, Message("fewer entries than a checkpoint says"))
         if not any(signed_by(checkpoint, key) for key in walk.keys.values()):
-            raise _broken(walk, Message("a checkpoint that nobody enrolled has signed"))
+            raise _tampered(walk, Message("a checkpoint that nobody enrolled has signed"))
 
 
 def _check_head(head: ChainHead, walk: _ChainWalk) -> None:
     if (head.size, head.link, head.at) != (walk.tree.size, walk.link, walk.at):
-        raise _broken(walk, Message("a chain that ends elsewhere than its head says"))
+        raise _tampered(walk, Message("a chain that ends elsewhere than its head says"))
 
 
 def _check_nodes(connection: sa.Connection, wanted: list[tuple[int, int, bytes]]) -> None:
     rows = connection.execute(sa.select(schema.nodes)).all()
+    # Proofs read stored nodes; a node that was edited would make a true entry look false, or the
+    # other way round.
     if {(r.level, r.position, bytes(r.hash)) for r in rows} != set(wanted):
         raise TamperedError("ledger_nodes", found=Message("nodes that do not follow from entries"))
 
 
 def _check_actors(connection: sa.Connection, walk: _ChainWalk) -> None:
     rows = connection.execute(sa.select(schema.actors)).mappings()
-    found = {a.actor_id: (a.public_key, a.revoked_in) for a in map(actors.actor_of, rows)}
-    if found != {name: (key, walk.revoked.get(name)) for name, key in walk.keys.items()}:
+    in_table = {a.actor_id: (a.public_key, a.revoked_in) for a in map(actors.actor_of, rows)}
+    if in_table != {name: (key, walk.revoked.get(name)) for name, key in walk.keys.items()}:
         raise TamperedError("ledger_actors", found=Message("actors who do not follow from entries"))
 
 
-def _broken(walk: _ChainWalk, found: Message) -> TamperedError:
+def _tampered(walk: _ChainWalk, fault: Message) -> TamperedError:
     return TamperedError(
         f"entry {walk.tree.size:,}",
-        found=found,
+        found=fault,
         remedy=Message("Restore the ledger from a copy that agrees with a kept checkpoint."),
     )

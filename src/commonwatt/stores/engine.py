@@ -23,6 +23,8 @@ def open_engine(where: str | Path) -> sa.Engine:
     url = sa.make_url(_url(where))
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url.set(drivername="postgresql+psycopg"))
+    # A database in memory lives with its connection; a pool of several would show each its own
+    # empty one.
     memory = url.database in (None, "", ":memory:")
     options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
     engine = sa.create_engine(
@@ -43,12 +45,16 @@ def _prepare_sqlite(engine: sa.Engine, *, wal: bool) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
         if wal:
             connection.execute("PRAGMA journal_mode=WAL")
+        # An answer that was given must be on record after a power cut; NORMAL would lose the last
+        # commits in WAL mode.
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:  # pyright: ignore[reportUnusedFunction]
         reads = connection.get_execution_options().get(_READ, False)
+        # A deferred transaction takes the lock at its first write, and fails there if another
+        # writer came between.
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
@@ -64,6 +70,7 @@ def reading(engine: sa.Engine) -> Generator[sa.Connection]:
     """Give a connection that sees one state of the database and changes nothing."""
     options: dict[str, Any] = {_READ: True}
     if engine.dialect.name == "postgresql":
+        # A verification reads several tables; it must see them all as of one moment.
         options["isolation_level"] = "REPEATABLE READ"
     with engine.connect().execution_options(**options) as connection:
         yield connection

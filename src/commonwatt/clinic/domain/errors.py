@@ -39,8 +39,11 @@ class AdviceRefusedError(CommonwattError):
 
     def __init__(self, where: str, *, rule: str, words: Mapping[str, str]) -> None:
         self.rule, self.words = rule, words
-        said = Message("refused by the rule {rule}", {"rule": rule})
-        super().__init__(where, found=said, remedy=words.get("en", ""))
+        refusal = Message("refused by the rule {rule}", {"rule": rule})
+        super().__init__(where, found=refusal, remedy=words.get("en", ""))
 
-    def _next(self, language: str) -> str:
-        return self.words.get(language, "")
+    def translate(self, language: str) -> str:
+        """Return the sentence in `language`, with the guide's own words in it."""
+        # A department wrote its remedy in both languages itself; no catalogue of messages has it.
+        remedy = self.words.get(language, "")
+        return CommonwattError(self.where, found=self.found, remedy=remedy).translate(language)

@@ -40,9 +40,11 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Registry
     """Return the records that belong to a version, by kind, in the order of the ledger.
 
     Raises:
-        MoveError: There is no such version.
+        StatusMoveError: There is no such version.
     """
     this = registry.get(version, "version")
+    # A dossier is of one version, and rulings are on the product: what the law says came before
+    # this version and holds for it, too.
     product = this.body["product"]
     uses = {
         n
@@ -63,7 +65,7 @@ def dossier_records(registry: Registry, version: str) -> dict[str, list[Registry
         "event": lambda r: r.body["deployment"] in placed,
     }
     return {
-        kind: [r for r in _of_kind(registry, kind) if belongs(r)]
+        kind: [r for r in _records_of_kind(registry, kind) if belongs(r)]
         for kind, belongs in chosen.items()
     }
 
@@ -80,19 +82,22 @@ def dossier_html(
         duties: Of every incident on record; those of this version are shown.
 
     Raises:
-        MoveError: There is no such version.
+        StatusMoveError: There is no such version.
     """
     title = f"{translate('Dossier', language)}: {html.escape(version)}"
-    found = dossier_records(registry, version)
-    parts = [_standing(registry, found["deployment"], language), _duties(found, duties, language)]
-    parts += [_block(kind, records, language) for kind, records in found.items()]
+    by_kind = dossier_records(registry, version)
+    parts = [
+        _deployments_section(registry, by_kind["deployment"], language),
+        _duties_section(by_kind, duties, language),
+    ]
+    parts += [_records_section(kind, records, language) for kind, records in by_kind.items()]
     lang = "zh-Hant" if language == "zh-Hant" else "en"
-    seen = Message(
+    as_of = Message(
         "As on record up to entry {index}.", {"index": f"{registry.entries_applied - 1:,}"}
     )
     return (
         f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style><h1>{title}</h1><p>{html.escape(seen.translate(language))}</p>"
+        f"<style>{_STYLE}</style><h1>{title}</h1><p>{html.escape(as_of.translate(language))}</p>"
         f"{''.join(parts)}</html>\n"
     )
 
@@ -103,16 +108,18 @@ def label(name: str, language: str) -> str:
     >>> label("artefact_sha256", "en"), label("artefact_sha256", "zh-Hant")
     ('artefact sha256', '成品 SHA-256')
     """
+    # A field without a label of its own is shown by its name rather than left out: a dossier with a
+    # gap is read as a record with a gap.
     return translate(name.replace("_", " "), language)
 
 
-def _standing(registry: Registry, placed: list[RegistryRecord], language: str) -> str:
+def _deployments_section(registry: Registry, placed: list[RegistryRecord], language: str) -> str:
     headings = ("deployment", "site", "status", "approved by", "undisclosed", "decisions")
-    rows = [_stands(registry, record, language) for record in placed]
-    return _section("Where it stands", _grid(headings, rows, language), bool(rows), language)
+    rows = [_deployment_row(registry, record, language) for record in placed]
+    return _section("Where it stands", _table_html(headings, rows, language), bool(rows), language)
 
 
-def _stands(registry: Registry, record: RegistryRecord, language: str) -> list[str]:
+def _deployment_row(registry: Registry, record: RegistryRecord, language: str) -> list[str]:
     approved = registry.approver(record.name)
     by = "–"
     if approved:
@@ -126,16 +133,16 @@ def _stands(registry: Registry, record: RegistryRecord, language: str) -> list[s
     return [record.name, record.body["site"], status, by, lacking, decisions or "–"]
 
 
-def _duties(
-    found: Mapping[str, list[RegistryRecord]], duties: Iterable[ReportingDuty], language: str
+def _duties_section(
+    records: Mapping[str, list[RegistryRecord]], duties: Iterable[ReportingDuty], language: str
 ) -> str:
-    ours = {record.name for record in found["event"]}
+    ours = {record.name for record in records["event"]}
     rows = [
-        [one.event, one.jurisdiction, one.severity, f"{one.due_at:%Y-%m-%d %H:%M%z}", one.rule]
-        for one in duties
-        if one.event in ours
+        [duty.event, duty.jurisdiction, duty.severity, f"{duty.due_at:%Y-%m-%d %H:%M%z}", duty.rule]
+        for duty in duties
+        if duty.event in ours
     ]
-    grid = _grid(("event", "jurisdiction", "severity", "due at", "rule"), rows, language)
+    grid = _table_html(("event", "jurisdiction", "severity", "due at", "rule"), rows, language)
     return _section("Who must be told by when", grid, bool(rows), language)
 
 
@@ -144,53 +151,54 @@ def _section(heading: str, body: str, filled: bool, language: str) -> str:
     return f"<h2>{html.escape(translate(heading, language))}</h2>{body if filled else nothing}"
 
 
-def _of_kind(registry: Registry, kind: str) -> Iterable[RegistryRecord]:
+def _records_of_kind(registry: Registry, kind: str) -> Iterable[RegistryRecord]:
     return (registry.records[name] for name in registry.by_kind[kind])
 
 
-def _block(kind: str, records: list[RegistryRecord], language: str) -> str:
-    body = "".join(_one(record, language) for record in records)
+def _records_section(kind: str, records: list[RegistryRecord], language: str) -> str:
+    body = "".join(_record_html(record, language) for record in records)
     return _section(_HEADINGS[kind], body, bool(records), language)
 
 
-def _one(record: RegistryRecord, language: str) -> str:
+def _record_html(record: RegistryRecord, language: str) -> str:
     entry = f"{translate('entry', language)} {record.index:,}, {record.at.isoformat()}"
     caption = f"{html.escape(record.name)} ({html.escape(entry)})"
-    return f"<h3>{caption}</h3>{_named(record.body, language)}"
+    return f"<h3>{caption}</h3>{_fields_table(record.body, language)}"
 
 
-def _named(values: Mapping[str, Any], language: str) -> str:
+def _fields_table(values: Mapping[str, Any], language: str) -> str:
     rows = (
-        f"<th>{html.escape(label(str(name), language))}</th><td>{_shown(value, language)}</td>"
+        f"<th>{html.escape(label(str(name), language))}</th><td>{_value_html(value, language)}</td>"
         for name, value in values.items()
     )
     return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def _shown(value: Any, language: str) -> str:
+def _value_html(value: Any, language: str) -> str:
     """Return a value as a person reads it: maps and lists of maps become tables."""
     if isinstance(value, dict):
-        return _named(cast("dict[str, Any]", value), language) if value else "–"
+        return _fields_table(cast("dict[str, Any]", value), language) if value else "–"
     if isinstance(value, list):
-        return _listed(cast("list[Any]", value), language)
+        return _list_html(cast("list[Any]", value), language)
     if value is None:
         return "–"
+    # Everything on record was typed by somebody, and goes to a browser.
     return html.escape(str(value))
 
 
-def _listed(values: list[Any], language: str) -> str:
+def _list_html(values: list[Any], language: str) -> str:
     if values and all(isinstance(value, dict) for value in values):
         headings = list(dict.fromkeys(name for value in values for name in value))
-        rows = [[_plain(value.get(name)) for name in headings] for value in values]
-        return _grid(headings, rows, language)
-    return ", ".join(_shown(value, language) for value in values) or "–"
+        rows = [[_cell_text(value.get(name)) for name in headings] for value in values]
+        return _table_html(headings, rows, language)
+    return ", ".join(_value_html(value, language) for value in values) or "–"
 
 
-def _plain(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     return "–" if value is None else str(value)
 
 
-def _grid(headings: Iterable[str], rows: Iterable[list[str]], language: str) -> str:
+def _table_html(headings: Iterable[str], rows: Iterable[list[str]], language: str) -> str:
     head = "".join(f"<th>{html.escape(label(name, language))}</th>" for name in headings)
     body = "".join(
         f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows

@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord
 from commonwatt.clinic.io.dossier import dossier_records
 
+# FHIR's type `id`; our names hold slashes and underscores, which it forbids.
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _INSTANT: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?")
 BASE: Final = "urn:commonwatt:"
@@ -28,27 +29,35 @@ def fhir_bundle(registry: Registry, version: str) -> dict[str, Any]:
     """Return a FHIR R5 collection for a version.
 
     Raises:
-        MoveError: There is no such version.
+        StatusMoveError: There is no such version.
     """
-    found = dossier_records(registry, version)
-    product, this = found["product"][0], found["version"][0]
-    incidents = [r for r in found["event"] if r.body["type"] == "incident"]
-    sites = {r.name: r.body["site"] for r in found["deployment"]}
+    records = dossier_records(registry, version)
+    product, this = records["product"][0], records["version"][0]
+    incidents = [r for r in records["event"] if r.body["type"] == "incident"]
+    sites = {r.name: r.body["site"] for r in records["deployment"]}
     resources = [_definition(product), _device(this, product)]
+    # R5 wants a subject for every adverse event. No patient is on record, so the subject is the
+    # site's patients as a group, which names nobody.
     resources += [_group(site) for site in sorted({sites[r.body["deployment"]] for r in incidents})]
     resources += [_adverse_event(r, this, sites[r.body["deployment"]]) for r in incidents]
     return {
         "resourceType": "Bundle",
         "type": "collection",
-        "entry": [{"fullUrl": f"{BASE}{_path(one)}", "resource": one} for one in resources],
+        "entry": [
+            {"fullUrl": f"{BASE}{_resource_path(each)}", "resource": each} for each in resources
+        ],
     }
 
 
 def _definition(product: RegistryRecord) -> dict[str, Any]:
     name = {"name": product.body["name"], "type": "registered-name"}
-    made = {"resourceType": "DeviceDefinition", "id": fhir_id(product.name), "deviceName": [name]}
+    definition = {
+        "resourceType": "DeviceDefinition",
+        "id": fhir_id(product.name),
+        "deviceName": [name],
+    }
     code = product.body.get("code")
-    return made | ({"identifier": [{"value": code}]} if code else {})
+    return definition | ({"identifier": [{"value": code}]} if code else {})
 
 
 def _device(version: RegistryRecord, product: RegistryRecord) -> dict[str, Any]:
@@ -57,6 +66,8 @@ def _device(version: RegistryRecord, product: RegistryRecord) -> dict[str, Any]:
         "id": fhir_id(version.name),
         "identifier": [{"system": "urn:sha256", "value": version.body["artefact_sha256"]}],
         "definition": {"reference": {"reference": f"DeviceDefinition/{fhir_id(product.name)}"}},
+        # Required by nobody and expected by readers; where the version stands is the registry's to
+        # say, and FHIR has no word for a shadow deployment.
         "status": "active",
         "manufacturer": product.body["manufacturer"],
         "name": [{"value": product.body["name"], "type": "registered-name"}],
@@ -65,13 +76,13 @@ def _device(version: RegistryRecord, product: RegistryRecord) -> dict[str, Any]:
 
 
 def _group(site: str) -> dict[str, Any]:
-    told = f"Patients of {site}; the record names no patient."
+    description = f"Patients of {site}; the record names no patient."
     return {
         "resourceType": "Group",
         "id": fhir_id(f"patients/{site}"),
         "type": "person",
         "membership": "definitional",
-        "description": told,
+        "description": description,
     }
 
 
@@ -97,13 +108,13 @@ def fhir_id(name: str) -> str:
     >>> fhir_id("v1.2"), fhir_id("event/e_1")
     ('v1.2', 'event-e-1-237b7cf3')
     """
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in name)
-    if plain == name and len(name) <= 64:
+    legal = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in name)
+    if legal == name and len(name) <= 64:
         return name
-    return f"{plain[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{legal[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _path(resource: Mapping[str, Any]) -> str:
+def _resource_path(resource: Mapping[str, Any]) -> str:
     return f"{resource['resourceType']}/{resource['id']}"
 
 
@@ -116,53 +127,53 @@ class _FhirElementRule:
     fits: Callable[[Any], bool]
 
 
-def _one_of(*codes: str) -> Callable[[Any], bool]:
+def _in_codes(*codes: str) -> Callable[[Any], bool]:
     return lambda value: value in codes
 
 
-def _text(value: Any) -> bool:
+def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _instant(value: Any) -> bool:
+def _is_instant(value: Any) -> bool:
     return isinstance(value, str) and bool(_INSTANT.fullmatch(value))
 
 
-def _map(value: Any) -> bool:
+def _is_map(value: Any) -> bool:
     return isinstance(value, dict) and bool(cast("dict[str, Any]", value))
 
 
-_NAMES: Final = _one_of("registered-name", "user-friendly-name", "patient-reported-name")
+_NAMES: Final = _in_codes("registered-name", "user-friendly-name", "patient-reported-name")
 _RULES: Final[Mapping[str, tuple[_FhirElementRule, ...]]] = {
     "DeviceDefinition": (
-        _FhirElementRule("deviceName.name", 1, _text),
+        _FhirElementRule("deviceName.name", 1, _is_text),
         _FhirElementRule("deviceName.type", 1, _NAMES),
-        _FhirElementRule("identifier.value", 0, _text),
+        _FhirElementRule("identifier.value", 0, _is_text),
     ),
     "Device": (
-        _FhirElementRule("identifier.value", 1, _text),
-        _FhirElementRule("status", 0, _one_of("active", "inactive", "entered-in-error")),
-        _FhirElementRule("manufacturer", 0, _text),
-        _FhirElementRule("name.value", 0, _text),
+        _FhirElementRule("identifier.value", 1, _is_text),
+        _FhirElementRule("status", 0, _in_codes("active", "inactive", "entered-in-error")),
+        _FhirElementRule("manufacturer", 0, _is_text),
+        _FhirElementRule("name.value", 0, _is_text),
         _FhirElementRule("name.type", 0, _NAMES),
-        _FhirElementRule("version.value", 1, _text),
-        _FhirElementRule("definition.reference.reference", 0, _text),
+        _FhirElementRule("version.value", 1, _is_text),
+        _FhirElementRule("definition.reference.reference", 0, _is_text),
     ),
     "Group": (
-        _FhirElementRule("type", 1, _one_of("person", "animal", "practitioner", "device",
+        _FhirElementRule("type", 1, _in_codes("person", "animal", "practitioner", "device",
                                             "careteam", "healthcareservice", "location",
                                             "organization", "relatedperson", "specimen")),
-        _FhirElementRule("membership", 1, _one_of("definitional", "enumerated")),
+        _FhirElementRule("membership", 1, _in_codes("definitional", "enumerated")),
     ),
     "AdverseEvent": (
-        _FhirElementRule("status", 1, _one_of("in-progress", "completed", "entered-in-error",
+        _FhirElementRule("status", 1, _in_codes("in-progress", "completed", "entered-in-error",
                                               "unknown")),
-        _FhirElementRule("actuality", 1, _one_of("actual", "potential")),
-        _FhirElementRule("subject", 1, _map),
-        _FhirElementRule("subject.reference", 1, _text),
-        _FhirElementRule("recordedDate", 0, _instant),
-        _FhirElementRule("code.text", 0, _text),
-        _FhirElementRule("suspectEntity.instanceReference.reference", 0, _text),
+        _FhirElementRule("actuality", 1, _in_codes("actual", "potential")),
+        _FhirElementRule("subject", 1, _is_map),
+        _FhirElementRule("subject.reference", 1, _is_text),
+        _FhirElementRule("recordedDate", 0, _is_instant),
+        _FhirElementRule("code.text", 0, _is_text),
+        _FhirElementRule("suspectEntity.instanceReference.reference", 0, _is_text),
     ),
 }  # fmt: skip
 
@@ -173,19 +184,22 @@ def fhir_faults(bundle: Any) -> list[str]:
     >>> fhir_faults({"resourceType": "Bundle", "type": "collection", "entry": []})
     []
     """
-    given = _as_map(bundle)
-    if given.get("resourceType") != "Bundle" or given.get("type") != "collection":
+    document = _as_map(bundle)
+    if document.get("resourceType") != "Bundle" or document.get("type") != "collection":
         return ["Bundle.type: not a collection"]
-    listed: Any = given.get("entry", [])
-    given_list = cast("list[Any]", listed) if isinstance(listed, list) else [None]
-    entries = [_as_map(one) for one in given_list]
+    listed: Any = document.get("entry", [])
+    listed_entries = cast("list[Any]", listed) if isinstance(listed, list) else [None]
+    entries = [_as_map(each) for each in listed_entries]
     resources = [_as_map(entry.get("resource")) for entry in entries]
-    faults = [f"entry {i}: no resource" for i, one in enumerate(resources) if not one]
-    known = {_path(one) for one in resources if "resourceType" in one and "id" in one}
+    faults = [f"entry {i}: no resource" for i, each in enumerate(resources) if not each]
+    paths = {_resource_path(each) for each in resources if "resourceType" in each and "id" in each}
+    # References resolve by this address; two alike would resolve to either.
     if len({str(entry.get("fullUrl")) for entry in entries}) < len(entries):
         faults.append("Bundle.entry.fullUrl: not one of its own for each")
-    for one in filter(None, resources):
-        faults += [f"{one.get('resourceType')}: {fault}" for fault in _faults(one, known)]
+    for each in filter(None, resources):
+        faults += [
+            f"{each.get('resourceType')}: {fault}" for fault in _resource_faults(each, paths)
+        ]
     return faults
 
 
@@ -193,7 +207,7 @@ def _as_map(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _faults(resource: Mapping[str, Any], known: set[str]) -> Iterator[str]:
+def _resource_faults(resource: Mapping[str, Any], paths: set[str]) -> Iterator[str]:
     rules = _RULES.get(str(resource.get("resourceType")))
     if rules is None:
         yield "of a kind that is not exported"
@@ -201,34 +215,34 @@ def _faults(resource: Mapping[str, Any], known: set[str]) -> Iterator[str]:
     if not _ID.fullmatch(str(resource.get("id", ""))):
         yield "id: not 1 to 64 letters, digits, dots and dashes"
     for rule in rules:
-        values = list(_at(resource, rule.path.split(".")))
+        values = list(_values_at(resource, rule.path.split(".")))
         if len(values) < rule.least:
             yield f"{rule.path}: missing"
         if not all(rule.fits(value) for value in values):
             yield f"{rule.path}: not of the form"
     for reference in _references(resource):
-        if reference not in known:
+        if reference not in paths:
             yield f"reference {reference}: not in the bundle"
 
 
-def _at(value: Any, path: list[str]) -> Iterator[Any]:
+def _values_at(value: Any, path: list[str]) -> Iterator[Any]:
     """Yield what stands at a path; a list stands for each of its members."""
     if isinstance(value, list):
-        for one in cast("list[Any]", value):
-            yield from _at(one, path)
+        for member in cast("list[Any]", value):
+            yield from _values_at(member, path)
     elif not path:
         yield value
     elif isinstance(value, dict) and path[0] in value:
-        yield from _at(cast("dict[str, Any]", value)[path[0]], path[1:])
+        yield from _values_at(cast("dict[str, Any]", value)[path[0]], path[1:])
 
 
 def _references(value: Any) -> Iterator[str]:
     if isinstance(value, list):
-        for one in cast("list[Any]", value):
-            yield from _references(one)
+        for member in cast("list[Any]", value):
+            yield from _references(member)
     elif isinstance(value, dict):
-        for name, one in cast("dict[str, Any]", value).items():
-            if name == "reference" and isinstance(one, str):
-                yield one
+        for name, member in cast("dict[str, Any]", value).items():
+            if name == "reference" and isinstance(member, str):
+                yield member
             else:
-                yield from _references(one)
+                yield from _references(member)

@@ -78,12 +78,14 @@ def parse_card(data: bytes, where: str) -> ModelCard:
         EvidenceError: It is no applied model card.
     """
     try:
+        # The parser of the standard library expands entities, by which a card of a kilobyte fills
+        # the memory, or pulls in a file of this machine.
         if b"<!DOCTYPE" in data.upper():
             raise ElementTree.ParseError
         root = ElementTree.fromstring(data)  # noqa: S314  no document type, so no entities
     except ElementTree.ParseError:
         raise EvidenceError(where, wanted=Message("an applied model card in XML")) from None
-    fields = _fields(root)
+    fields = _text_by_path(root)
     if "BasicInfo/ModelName" not in fields:
         raise EvidenceError(where, wanted=Message("an applied model card in XML"))
     return ModelCard(
@@ -95,32 +97,35 @@ def parse_card(data: bytes, where: str) -> ModelCard:
     )
 
 
-def _fields(root: ElementTree.Element) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
+def _text_by_path(root: ElementTree.Element) -> dict[str, str]:
+    texts_of: dict[str, list[str]] = {}
 
     def walk(node: ElementTree.Element, path: str) -> None:
         for child in node:
             name = f"{path}/{child.tag.rpartition('}')[2]}".lstrip("/")
             if child.text and child.text.strip():
-                found.setdefault(name, []).append(" ".join(child.text.split()))
+                texts_of.setdefault(name, []).append(" ".join(child.text.split()))
             walk(child, name)
 
     walk(root, "")
-    return {name: "\n".join(texts) for name, texts in found.items()}
+    return {name: "\n".join(texts) for name, texts in texts_of.items()}
 
 
 def suggested_facts(fields: Mapping[str, str]) -> dict[str, str]:
     """Return the facts that the words of a card suggest; a person confirms them."""
-    use = _said(fields, "ModelName", "Summary", "IntendedUse", "PrimaryIntendedUsers")
+    use = _text_of_fields(fields, "ModelName", "Summary", "IntendedUse", "PrimaryIntendedUsers")
     significance = "inform"
-    if _any(use, _DRIVE):
+    # Triage before diagnosis: a card that flags studies for a radiologist also uses the word
+    # "detects".
+    if _mentions(use, _DRIVE):
         significance = "drive"
-    elif _any(use, _DIAGNOSE):
+    elif _mentions(use, _DIAGNOSE):
         significance = "diagnose"
-    generative = _any(use, _GENERATIVE)
+    generative = _mentions(use, _GENERATIVE)
     return {
         "significance": significance,
-        "condition": "critical" if _any(use, _CRITICAL) else "serious",
+        # Never "non-serious" from words alone: to be wrong there would lower the class.
+        "condition": "critical" if _mentions(use, _CRITICAL) else "serious",
         "autonomy": "confirms" if generative else "informs",
         "change": "locked",
         "technique": "generative" if generative else "deep",
@@ -132,48 +137,57 @@ def suggested_facts(fields: Mapping[str, str]) -> dict[str, str]:
 
 def card_faults(card: ModelCard, category: str) -> list[ModelCardFault]:
     """Return what is wrong with a card, given its recomputed IMDRF category."""
-    checks = (_ages(card), _risk(card, category), *_missing(card))
+    checks = (
+        _age_contradiction(card),
+        _understated_risk(card, category),
+        *_missing_statements(card),
+    )
     return [fault for fault in checks if fault]
 
 
-def _ages(card: ModelCard) -> ModelCardFault | None:
+def _age_contradiction(card: ModelCard) -> ModelCardFault | None:
     ages = {
         name: {int(age) for age in _AGE.findall(text)}
         for name, text in card.fields.items()
         if name.startswith("UsesAndDirections/")
     }
     stated = {name: values for name, values in ages.items() if values}
-    every = set[int]().union(*stated.values())
-    if len(every) < 2:
+    distinct = set[int]().union(*stated.values())
+    # One age said in many places is no contradiction.
+    if len(distinct) < 2:
         return None
-    said = "; ".join(f"{name}: {', '.join(map(str, sorted(v)))}" for name, v in stated.items())
-    return ModelCardFault(rule="card.ages-contradict", fields=tuple(stated), found=said)
+    statement = "; ".join(f"{name}: {', '.join(map(str, sorted(v)))}" for name, v in stated.items())
+    return ModelCardFault(rule="card.ages-contradict", fields=tuple(stated), found=statement)
 
 
-def _risk(card: ModelCard, category: str) -> ModelCardFault | None:
+def _understated_risk(card: ModelCard, category: str) -> ModelCardFault | None:
     for name, text in card.fields.items():
         if "risk" in name.lower() and text.lower().startswith("low") and category in ("III", "IV"):
-            found = f"{text[:80]}; IMDRF category {category}"
-            return ModelCardFault(rule="card.risk-understated", fields=(name,), found=found)
+            statement = f"{text[:80]}; IMDRF category {category}"
+            return ModelCardFault(rule="card.risk-understated", fields=(name,), found=statement)
     return None
 
 
-def _missing(card: ModelCard) -> list[ModelCardFault]:
-    found: list[ModelCardFault] = []
+def _missing_statements(card: ModelCard) -> list[ModelCardFault]:
+    faults: list[ModelCardFault] = []
     for name, text in card.fields.items():
         short = text.strip().rstrip(".").lower()
         if "consent" in name.lower() and short in ("n/a", "none", "na", "not applicable"):
-            found.append(ModelCardFault(rule="card.no-disclosure", fields=(name,), found=text[:80]))
+            faults.append(
+                ModelCardFault(rule="card.no-disclosure", fields=(name,), found=text[:80])
+            )
         if "bias" in name.lower() and short in ("none", "n/a", "none known"):
-            found.append(ModelCardFault(rule="card.no-known-bias", fields=(name,), found=text[:80]))
-    return found
+            faults.append(
+                ModelCardFault(rule="card.no-known-bias", fields=(name,), found=text[:80])
+            )
+    return faults
 
 
-def _said(fields: Mapping[str, str], *names: str) -> str:
+def _text_of_fields(fields: Mapping[str, str], *names: str) -> str:
     return " ".join(text for key, text in fields.items() if any(name in key for name in names))
 
 
-def _any(text: str, words: Sequence[str]) -> bool:
+def _mentions(text: str, words: Sequence[str]) -> bool:
     return any(word in text.lower() for word in words)
 
 
@@ -205,13 +219,14 @@ def load_fda_devices(path: Path) -> list[FdaDevice]:
         EvidenceError: The file is not that list.
     """
     try:
-        rows = cast("list[dict[str, Any]]", json.loads(_text(path)))
+        rows = cast("list[dict[str, Any]]", json.loads(_file_text(path)))
         return [_fda_device(row) for row in rows]
     except (ValueError, KeyError, TypeError):
         raise EvidenceError(str(path), wanted=Message("FDA's list of AI devices")) from None
 
 
 def _fda_device(row: Mapping[str, Any]) -> FdaDevice:
+    # FDA's numbers begin with the letter of the route; the list has no column for it.
     route, klass = _ROUTES[row["submission_id"][0]]
     return FdaDevice(
         submission_id=row["submission_id"],
@@ -219,6 +234,8 @@ def _fda_device(row: Mapping[str, Any]) -> FdaDevice:
         company=row["company"],
         panel=row["panel"],
         product_code=row["code"],
+        # openFDA's date is ISO; the list's own is American, and is taken only where the other is
+        # missing.
         decided_on=str(row.get("decision_date_openfda") or row["date"]),
         route=route,
         klass=klass,
@@ -253,13 +270,13 @@ def load_adverse_events(path: Path) -> list[AdverseEvent]:
                 severity=_SEVERITY.get(row["event_type"], "other"),
                 missing=tuple(name for name in _WATCHED if not row[name].strip()),
             )
-            for row in csv.DictReader(io.StringIO(_text(path)))
+            for row in csv.DictReader(io.StringIO(_file_text(path)))
         ]
     except KeyError:
         raise EvidenceError(str(path), wanted=Message("adverse event reports")) from None
 
 
-def _text(path: Path) -> str:
+def _file_text(path: Path) -> str:
     try:
         data = path.read_bytes()
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()

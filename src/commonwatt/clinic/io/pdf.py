@@ -22,8 +22,8 @@ def pdf_of(page: str) -> bytes:
         EvidenceError: This machine has no font for some of the letters.
     """
     weasyprint = _weasyprint()
-    document: Any = weasyprint.HTML(string=page, url_fetcher=_refuse).render()
-    made = document.write_pdf()
+    document: Any = weasyprint.HTML(string=page, url_fetcher=_refuse_fetch).render()
+    pdf = document.write_pdf()
     missing = {letter for font in document.fonts.values() for letter in font.missing}
     if missing:
         gaps = {"count": str(len(missing)), "first": f"U+{min(missing):04X}"}
@@ -32,7 +32,7 @@ def pdf_of(page: str) -> bytes:
             found=Message("no font for {count} of the letters, {first} first", gaps),
             remedy=Message("Install a font that has them, such as Noto Sans CJK."),
         )
-    return made
+    return pdf
 
 
 def _weasyprint() -> Any:
@@ -46,6 +46,6 @@ def _weasyprint() -> Any:
         ) from None
 
 
-def _refuse(url: str, *_: Any, **__: Any) -> Any:
+def _refuse_fetch(url: str, *_: Any, **__: Any) -> Any:
     """Fetch nothing: a dossier carries all that it shows."""
     raise ValueError(url[:60])

@@ -1,4 +1,4 @@
-"""Charts of the clinic: over time, by site, by subgroup, by voice."""
+"""Charts of the clinic: over time, by site, by subgroup, and clinician against model."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def over_time(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> str:
         language: Of the axis titles.
     """
     title = translate("Observed over expected", language)
-    dots = _lines(points, "o_over_e", title, language).mark_point(size=18, filled=True)
-    told = translate("Observed over expected by day", language)
-    return svg(at_common_size(dots + _rule(alarms)), description=told)
+    dots = _line_layers(points, "o_over_e", title, language).mark_point(size=18, filled=True)
+    description = translate("Observed over expected by day", language)
+    return svg(at_common_size(dots + _alarm_lines(alarms)), description=description)
 
 
 def evidence_path(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> str:
@@ -41,14 +41,16 @@ def evidence_path(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> 
         language: Of the axis titles.
     """
     title = translate("Evidence over its limit", language)
-    lines = _lines(points, "over_limit", title, language, log=True).mark_line()
+    lines = _line_layers(points, "over_limit", title, language, log=True).mark_line()
     limit = alt.Chart(pl.DataFrame({"over_limit": [1.0]})).mark_rule(color=_SOFT)
-    told = translate("Evidence against each model by day, and the limit of its alarm", language)
-    drawn = lines + limit.encode(y="over_limit:Q") + _rule(alarms)
-    return svg(at_common_size(drawn), description=told)
+    description = translate(
+        "Evidence against each model by day, and the limit of its alarm", language
+    )
+    layers = lines + limit.encode(y="over_limit:Q") + _alarm_lines(alarms)
+    return svg(at_common_size(layers), description=description)
 
 
-def _lines(
+def _line_layers(
     points: pl.DataFrame, column: str, title: str, language: str, *, log: bool = False
 ) -> Any:
     models = points["model"].unique(maintain_order=True).to_list()
@@ -59,7 +61,7 @@ def _lines(
     )
 
 
-def _rule(alarms: pl.DataFrame) -> Any:
+def _alarm_lines(alarms: pl.DataFrame) -> Any:
     return alt.Chart(alarms).mark_rule(color=ALARM, strokeDash=[4, 3]).encode(x="day:Q")
 
 
@@ -75,6 +77,8 @@ def funnel(points: pl.DataFrame, language: str) -> str:
         language: Of the axis titles.
     """
     models = points["model"].unique(maintain_order=True).to_list()
+    # Sites differ by orders of magnitude; on a linear axis the small ones, where chance is largest,
+    # would be one blot.
     log = alt.Scale(type="log", nice=False, padding=12)
     x = alt.X("expected:Q", title=translate("Expected events", language), scale=log)
     title = translate("Observed over expected", language)
@@ -86,9 +90,10 @@ def funnel(points: pl.DataFrame, language: str) -> str:
     dash: Any = alt.StrokeDash("level:N", legend=None, scale=alt.Scale(range=[[4, 3], [1, 0]]))
     curves = alt.Chart(limits).mark_line(color=_SOFT, strokeWidth=1)
     edges = curves.encode(x=x, y=y, detail="side:N", strokeDash=dash)
-    told = translate("Observed over expected by site, with limits of chance", language)
+    description = translate("Observed over expected by site, with limits of chance", language)
     return svg(
-        at_common_size(edges + dots + names.encode(x=x, y=y, text="site:N")), description=told
+        at_common_size(edges + dots + names.encode(x=x, y=y, text="site:N")),
+        description=description,
     )
 
 
@@ -99,12 +104,14 @@ def outside_limits(points: pl.DataFrame) -> pl.DataFrame:
     >>> outside_limits(given)["o_over_e"].to_list()
     [1.5]
     """
-    low, high = (_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999))
-    found = points["o_over_e"].to_numpy()
-    return points.filter(pl.Series((found < low) | (found > high)))
+    low, high = (_poisson_limit(points["expected"].to_numpy(), tail) for tail in (0.001, 0.999))
+    ratio = points["o_over_e"].to_numpy()
+    return points.filter(pl.Series((ratio < low) | (ratio > high)))
 
 
-def _limit(expected: Any, tail: float) -> Any:
+def _poisson_limit(expected: Any, tail: float) -> Any:
+    # Exact, because the normal limits of most funnels are wrong just where sites are small and
+    # outliers are looked for.
     return stats.poisson.ppf(tail, expected) / expected
 
 
@@ -116,9 +123,11 @@ def funnel_limits(expected: Sequence[float]) -> pl.DataFrame:
     [1.32]
     """
     reach = np.geomspace(max(min(expected), 0.5), max(*expected, 1.0), 60)
+    # With a point at every site, so that a dot never lies on the other side of a curve than of its
+    # own limit.
     at = np.unique(np.concatenate([reach, np.asarray(expected, np.float64)]))
     parts = [
-        pl.DataFrame({"expected": at, "o_over_e": _limit(at, tail)}).with_columns(
+        pl.DataFrame({"expected": at, "o_over_e": _poisson_limit(at, tail)}).with_columns(
             level=pl.lit(level), side=pl.lit(side)
         )
         for level, tails in (("95 %", (0.025, 0.975)), ("99.8 %", (0.001, 0.999)))
@@ -141,14 +150,14 @@ def subgroups(estimates: pl.DataFrame, language: str) -> str:
     groups = estimates["group"].unique(maintain_order=True).to_list()
     few = translate("too few to say", language)
     panels = [
-        _panel(estimates.filter(pl.col("metric") == metric), title, groups, few)
+        _metric_panel(estimates.filter(pl.col("metric") == metric), title, groups, few)
         for metric, title in titles.items()
     ]
-    told = translate("How well the model does in each group, with intervals", language)
-    return svg(alt.hconcat(*panels), description=told)
+    description = translate("How well the model does in each group, with intervals", language)
+    return svg(alt.hconcat(*panels), description=description)
 
 
-def _panel(rows: pl.DataFrame, title: str, groups: list[str], few: str) -> Any:
+def _metric_panel(rows: pl.DataFrame, title: str, groups: list[str], few: str) -> Any:
     y: Any = alt.Y("group:N", title=None, sort=groups, axis=alt.Axis(labelLimit=220))
     chart = alt.Chart(rows.filter(pl.col("estimate").is_not_null()))
     axis = alt.Axis(tickCount=5)
@@ -175,5 +184,5 @@ def clinician_against_model(estimates: pl.DataFrame, language: str) -> str:
     x = alt.X("estimate:Q", title="AUC", scale=alt.Scale(zero=False))
     bars = chart.mark_rule().encode(x=alt.X("low:Q", title="AUC"), x2="high:Q", y=y)
     dots = chart.mark_point(filled=True, size=50).encode(x=x, y=y)
-    told = translate("AUC of the model, of the doctor, and of both together", language)
-    return svg(at_common_size(bars + dots, height=110), description=told)
+    description = translate("AUC of the model, of the doctor, and of both together", language)
+    return svg(at_common_size(bars + dots, height=110), description=description)

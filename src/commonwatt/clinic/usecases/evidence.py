@@ -31,20 +31,22 @@ def evidence_result(
     """
     frame = read_table(path, [score, label, *by])
     scores, labels = frame[score].to_numpy(), frame[label].cast(pl.Int8).to_numpy()
-    whole = sketch_of(scores, labels, threshold=threshold)
-    tables = [evaluate(whole, ["all"])]
+    overall = sketch_of(scores, labels, threshold=threshold)
+    tables = [evaluate(overall, ["all"])]
     for column in by:
+        # A patient of unknown group is still a patient: dropped rows would make the groups look
+        # better than the whole.
         codes = frame[column].cast(pl.String).fill_null("unknown")
         names = codes.unique().sort().to_list()
         group = codes.replace_strict(names, list(range(len(names)))).to_numpy()
-        made = sketch_of(scores, labels, group, groups=len(names), threshold=threshold)
-        tables.append(evaluate(made, [f"{column} = {name}" for name in names]))
+        sketch = sketch_of(scores, labels, group, groups=len(names), threshold=threshold)
+        tables.append(evaluate(sketch, [f"{column} = {name}" for name in names]))
     answer = {
         "dataset_sha256": file_sha256(path),
         "rows": frame.height,
         "threshold": threshold,
-        "net_benefit": float(net_benefit(whole)[0]),
-        "recalibration": asdict(recalibrate(whole)),
+        "net_benefit": float(net_benefit(overall)[0]),
+        "recalibration": asdict(recalibrate(overall)),
     }
     return answer, pl.concat(tables)
 
@@ -59,7 +61,7 @@ def evidence_figures(
     """
     from commonwatt.clinic.usecases.charts import funnel, subgroups
 
-    made = {"subgroups.svg": subgroups(estimates, language)}
+    figures = {"subgroups.svg": subgroups(estimates, language)}
     if site:
         frame = read_table(path, [score, label, site])
         sites = frame.group_by(pl.col(site).cast(pl.String).fill_null("unknown").alias("site"))
@@ -69,8 +71,8 @@ def evidence_figures(
             .with_columns(o_over_e=pl.col("observed") / pl.col("expected"), model=pl.lit(path.stem))
             .sort("site")
         )
-        made["funnel.svg"] = funnel(points, language)
-    return made
+        figures["funnel.svg"] = funnel(points, language)
+    return figures
 
 
 def clinician_against_model_result(
@@ -82,8 +84,12 @@ def clinician_against_model_result(
         EvidenceError: The table cannot be read, or lacks a column.
     """
     frame = read_table(path, [model, label, doctor]).drop_nulls()
-    scores, own = frame[model].to_numpy(), frame[doctor].to_numpy()
-    return asdict(compare_clinician_and_model(scores, own, frame[label].cast(pl.Int8).to_numpy()))
+    model_scores, doctor_estimates = frame[model].to_numpy(), frame[doctor].to_numpy()
+    return asdict(
+        compare_clinician_and_model(
+            model_scores, doctor_estimates, frame[label].cast(pl.Int8).to_numpy()
+        )
+    )
 
 
 def read_table(path: Path, columns: list[str]) -> pl.DataFrame:
@@ -102,4 +108,6 @@ def read_table(path: Path, columns: list[str]) -> pl.DataFrame:
         raise EvidenceError(
             str(path), wanted=Message("the columns {names}", {"names": ", ".join(missing)})
         )
+    # Without score or label a row says nothing of the model; a missing subgroup does not make it
+    # useless.
     return frame.select(columns).drop_nulls(columns[:2])

@@ -82,17 +82,17 @@ def clinic_example(*, language: str, seed: int, on: date) -> ClinicExample:
     """
     file = cast("dict[str, Any]", yaml.safe_load(EXAMPLES.read_text(encoding="utf-8")))
     return ClinicExample(
-        models=tuple(_watch(entry, file, language, seed, on) for entry in file["models"]),
+        models=tuple(_monitored_model(entry, file, language, seed, on) for entry in file["models"]),
         sites=tuple(file["sites"]),
         groups=tuple(group["name"][language] for group in file["groups"]),
     )
 
 
-def _watch(
+def _monitored_model(
     entry: dict[str, Any], file: dict[str, Any], language: str, seed: int, on: date
 ) -> MonitoredModel:
     ruling = classify(load_rule_book(), entry["facts"], jurisdiction="hk", on=on)
-    rows = _rows(entry, file, seed)
+    rows = _daily_rows(entry, file, seed)
     days = tuple(sketch_of(day.score, day.label) for day in rows)
     counts = np.stack([day.counts for day in days])
     plan = MonitorPlan(
@@ -102,28 +102,29 @@ def _watch(
         name=entry["name"][language],
         ruling=ruling,
         days=days,
-        sites=_by([(day, day.site) for day in rows], len(file["sites"])),
-        groups=_by([(day, day.group) for day in rows], len(file["groups"])),
+        sites=_sketch_by([(day, day.site) for day in rows], len(file["sites"])),
+        groups=_sketch_by([(day, day.group) for day in rows], len(file["groups"])),
         monitor_result=monitor_days(counts, plan),
-        path=_path(counts, plan),
+        path=_evidence_path(counts, plan),
         open_duties=tuple(d for d in ruling.obligations if d not in set(entry["met"])),
     )
 
 
-def _path(counts: npt.NDArray[np.int64], plan: MonitorPlan) -> tuple[float, ...]:
+def _evidence_path(counts: npt.NDArray[np.int64], plan: MonitorPlan) -> tuple[float, ...]:
     """Return the highest that the evidence has stood, over its limit, as days pass."""
     ends = range(PATH_STEP_DAYS, len(counts) + 1, PATH_STEP_DAYS)
     return tuple(float(monitor_days(counts[:end], plan).statistic[0]) for end in ends)
 
 
-def _rows(entry: dict[str, Any], file: dict[str, Any], seed: int) -> list[_DailyRows]:
+def _daily_rows(entry: dict[str, Any], file: dict[str, Any], seed: int) -> list[_DailyRows]:
     """Return each day's rows; who they are has a stream of its own and moves no score."""
     chance = stream(seed, f"clinic-example-{entry['id']}")
+    # A stream of its own: a change of sites or groups must not move a single score.
     whose = stream(seed, f"clinic-example-{entry['id']}-whose")
     odd = entry.get("odd_site", {"name": "", "logit": 0.0})
     harm = np.array([odd["logit"] if site == odd["name"] else 0.0 for site in file["sites"]])
     shares = [group["share"] for group in file["groups"]]
-    made: list[_DailyRows] = []
+    daily_rows: list[_DailyRows] = []
     for day in range(DAYS):
         count = int(entry["patients_per_day"])
         site = whose.choice(len(harm), size=count, p=list(file["sites"].values()))
@@ -131,11 +132,13 @@ def _rows(entry: dict[str, Any], file: dict[str, Any], seed: int) -> list[_Daily
         x = float(entry["mean_logit"]) + 1.3 * chance.standard_normal(count)
         drift = entry["drift_logit"] if day >= entry["drift_day"] else 0.0
         label = chance.random(count) < 1 / (1 + np.exp(-(x + drift + harm[site])))
-        made.append(_DailyRows(score=1 / (1 + np.exp(-x)), label=label, site=site, group=group))
-    return made
+        daily_rows.append(
+            _DailyRows(score=1 / (1 + np.exp(-x)), label=label, site=site, group=group)
+        )
+    return daily_rows
 
 
-def _by(days: list[tuple[_DailyRows, npt.NDArray[np.int64]]], groups: int) -> ScoreSketch:
+def _sketch_by(days: list[tuple[_DailyRows, npt.NDArray[np.int64]]], groups: int) -> ScoreSketch:
     return reduce(
         ScoreSketch.merge, (sketch_of(d.score, d.label, code, groups=groups) for d, code in days)
     )

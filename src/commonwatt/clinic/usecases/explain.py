@@ -45,7 +45,7 @@ def explanation_result(
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Return what each column is worth to a model, or what it adds in one row.
 
-    Values of a row are never told, only what they add.
+    Values of a row are never shown, only what they add.
 
     Raises:
         EvidenceError: The table lacks a column, or a column is not of numbers.
@@ -57,15 +57,15 @@ def explanation_result(
     names = list(model.weights) if isinstance(model, LogisticModel) else list(columns)
     if not names:
         raise UsageError("--column", wanted=Message("the columns that the function reads"))
-    rows, y = _table(path, names, label)
+    rows, y = _numeric_rows(path, names, label)
     if row is not None:
-        return _one(model, names, rows, row, seed)
+        return _case_explanation(model, names, rows, row, seed)
     score = scorer(model, names)
     frame = importance(score, rows, y, names, stream(seed, "importance"))
     return {"kind": "global", "rows": len(rows), "columns": frame.to_dicts()}, frame
 
 
-def _table(path: Path, names: list[str], label: str) -> tuple[F64, npt.NDArray[np.int8]]:
+def _numeric_rows(path: Path, names: list[str], label: str) -> tuple[F64, npt.NDArray[np.int8]]:
     frame = read_table(path, [*names, label]).drop_nulls()
     try:
         numbers = frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
@@ -74,25 +74,27 @@ def _table(path: Path, names: list[str], label: str) -> tuple[F64, npt.NDArray[n
         raise EvidenceError(str(path), wanted=Message("columns of numbers")) from None
 
 
-def _one(
+def _case_explanation(
     model: Any, names: list[str], rows: F64, row: int, seed: int
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     if not 0 <= row < len(rows):
         raise EvidenceError(f"row {row:,}", wanted=Message("the number of a row"))
     if isinstance(model, LogisticModel):
         weights = np.array([model.weights[name] for name in names])
-        found = additive_parts(model.intercept, weights, rows.mean(axis=0), rows[row])
-        added, errors, scale = found.contributions, np.zeros(len(names)), "logit"
-        base, whole = found.base, found.logit
+        explanation = additive_parts(model.intercept, weights, rows.mean(axis=0), rows[row])
+        added, errors, scale = explanation.contributions, np.zeros(len(names)), "logit"
+        base, total = explanation.base, explanation.logit
     else:
         chance = stream(seed, "shapley")
+        # Rows of the table itself, because a mean patient may be one who cannot exist.
         background = rows[chance.choice(len(rows), min(BACKGROUND, len(rows)), replace=False)]
         shares = sampled_shapley(scorer(model, names), background, rows[row], chance)
         added, errors, scale = shares.values, shares.errors, "score"
-        base, whole = shares.base, shares.score
+        base, total = shares.base, shares.score
+    # The largest first, whatever its sign; ties in the order of the columns.
     order = np.lexsort((np.arange(len(names)), -np.abs(added)))
     frame = CASE.frame(column=[names[i] for i in order], adds=added[order], error=errors[order])
-    answer = {"kind": "case", "row": row, "scale": scale, "base": base, "whole": whole}
+    answer = {"kind": "case", "row": row, "scale": scale, "base": base, "whole": total}
     return answer | {"columns": frame.to_dicts()}, frame
 
 
@@ -104,6 +106,6 @@ def scorer(model: Any, names: Sequence[str]) -> Score:
 
     def each(rows: F64) -> F64:
         facts = (dict(zip(names, map(repr, row), strict=True)) for row in rows.tolist())
-        return np.array([float(model(one)) for one in facts])
+        return np.array([float(model(named)) for named in facts])
 
     return each

@@ -52,20 +52,22 @@ def open_gate(
 
     Raises:
         InputError: The site file or the secret cannot be read.
-        AdviceRefused: A model's weights are not those of the version on record.
+        AdviceRefusedError: A model's weights are not those of the version on record.
         ActorError: The key may not speak for a gateway.
     """
     site, secret = load_site(site_file), load_secret(secret_file)
     key = Key.load(key_file)
     ledger = Ledger.open(ledger_location, create=False)
     try:
-        desk = RegistryWriter(ledger)
-        site.check_artefacts(desk.registry)
+        writer = RegistryWriter(ledger)
+        # Before the first question: a gate with the wrong weights does not open, rather than refuse
+        # patient by patient.
+        site.check_artefacts(writer.registry)
         lot = lottery_of(site, secret) if site.share else None
         if lot:
-            record_commitment(desk, site.name, lot, by=key, at=now)
+            record_commitment(writer, site.name, lot, by=key, at=now)
         models = {name: loaded.model for name, loaded in site.models.items()}
-        gate = AdviceGate(desk, site.name, models, by=key, salt=salt_of(secret), sample=lot)
+        gate = AdviceGate(writer, site.name, models, by=key, salt=salt_of(secret), sample=lot)
         yield OpenedGate(gate=gate, site=site)
     finally:
         ledger.engine.dispose()
@@ -99,12 +101,15 @@ def serve_hooks(server: uvicorn.Server, host: str, port: int, ready: Callable[[s
     import socket
 
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # A service that restarts must not wait minutes for the kernel to give its port back.
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
         bound.listen(128)
     except OSError as error:
         bound.close()
+        # Bound here and not by the server, whose own failure would be a traceback after it said
+        # that it serves.
         raise UsageError(f"{host}:{port}", found=error.strerror or "", wanted=_FREE) from None
     with bound:
         name = f"[{host}]" if ":" in host else host
@@ -141,7 +146,7 @@ def request_advice(
     """Return one piece of advice, on record before it is returned.
 
     Raises:
-        AdviceRefused: The rule is named; the refusal is on record, too.
+        AdviceRefusedError: The rule is named; the refusal is on record, too.
     """
     verdict = gate.gate.request_advice(
         deployment, encounter, facts, at=now, own_estimate=own_estimate
@@ -156,9 +161,9 @@ def lottery_audit(ledger_location: str, site: str, secret_files: Iterable[Path])
     Raises:
         InputError: A secret cannot be read.
     """
-    told = [lottery_secret(read_secret(path)) for path in secret_files]
+    secrets = [lottery_secret(read_secret(path)) for path in secret_files]
     ledger = Ledger.open(ledger_location, create=False)
     try:
-        return asdict(audit_lottery(ledger.entries(), site, told)) | {"site": site}
+        return asdict(audit_lottery(ledger.entries(), site, secrets)) | {"site": site}
     finally:
         ledger.engine.dispose()

@@ -50,9 +50,11 @@ def import_result(paths: Sequence[Path], on: date) -> tuple[dict[str, Any], pl.D
     rows = [row for name, card in cards.items() for row in _card_rows(name, card, on)]
     answer: dict[str, Any] = {"cards": rows}
     answer["devices"] = [
-        _devices(path) for path, kind in kinds.items() if kind not in ("xml", "csv")
+        _devices_summary(path) for path, kind in kinds.items() if kind not in ("xml", "csv")
     ]
-    answer["events"] = [_events(path) for path, kind in kinds.items() if kind == "csv"]
+    answer["events"] = [
+        _adverse_events_summary(path) for path, kind in kinds.items() if kind == "csv"
+    ]
     names = [column.name for column in CARDS.columns]
     return answer, CARDS.frame(**{name: [row[name] for row in rows] for name in names})
 
@@ -66,23 +68,25 @@ def _card_rows(file: str, card: ModelCard, on: date) -> list[dict[str, str]]:
     ]
 
 
-def _devices(path: Path) -> dict[str, Any]:
-    found = load_fda_devices(path)
+def _devices_summary(path: Path) -> dict[str, Any]:
+    devices = load_fda_devices(path)
     counts = {
-        "routes": Counter(one.route for one in found),
-        "classes": Counter(one.klass for one in found),
-        "panels": Counter(one.panel for one in found),
+        "routes": Counter(device.route for device in devices),
+        "classes": Counter(device.klass for device in devices),
+        "panels": Counter(device.panel for device in devices),
     }
-    return {"file": path.name, "devices": len(found)} | {
+    return {"file": path.name, "devices": len(devices)} | {
         name: dict(count.most_common()) for name, count in counts.items()
     }
 
 
-def _events(path: Path) -> dict[str, Any]:
-    found = load_adverse_events(path)
+def _adverse_events_summary(path: Path) -> dict[str, Any]:
+    reports = load_adverse_events(path)
     return {
         "file": path.name,
-        "reports": len(found),
-        "severities": dict(Counter(one.severity for one in found).most_common()),
-        "left_empty": dict(Counter(name for one in found for name in one.missing).most_common()),
+        "reports": len(reports),
+        "severities": dict(Counter(report.severity for report in reports).most_common()),
+        "left_empty": dict(
+            Counter(name for report in reports for name in report.missing).most_common()
+        ),
     }

@@ -63,59 +63,68 @@ def language_result(
     seed: int,
     today: date,
 ) -> tuple[dict[str, Any], pl.DataFrame, str]:
-    """Return what became of a model, the table of it, and its answers to be kept.
+    """Return how a model did, the table of it, and its answers as the lines of a file.
 
     Raises:
         EvidenceError: Notes, canaries or answers cannot be read, or the model does not answer.
         UsageError: Not exactly one way to the model is given.
     """
     learnt, held = split_cases(load_medec(path), held_out)
-    model = RecordingModel(_model(access, learnt, seed))
+    model = RecordingModel(_accessed_model(access, learnt, seed))
     planted = load_canaries(canaries) if canaries else []
-    found = examine(model, held[:first], canaries=planted, seed=seed)
+    examination = examine(model, held[:first], canaries=planted, seed=seed)
     source = f"MEDEC notes {file_sha256(path)[:12]}, held-out share {held_out:g}, seed {seed}"
-    told = {"model": model.name, "recorded_on": today.isoformat(), "source": source}
-    kept = answers_text(told | {"licence": _LICENCE}, model.answers)
-    return _plain(found) | {"dataset_sha256": file_sha256(path), "seed": seed}, found.table, kept
+    provenance = {"model": model.name, "recorded_on": today.isoformat(), "source": source}
+    answers = answers_text(provenance | {"licence": _LICENCE}, model.answers)
+    return (
+        _examination_dict(examination) | {"dataset_sha256": file_sha256(path), "seed": seed},
+        examination.table,
+        answers,
+    )
 
 
 _LICENCE = "that of the model's maker for its answers; prompts are not kept"
 
 
-def _plain(found: LanguageExamination) -> dict[str, Any]:
+def _examination_dict(examination: LanguageExamination) -> dict[str, Any]:
     return {
-        "model": found.model,
-        "notes": found.notes,
-        "cases": found.cases,
-        "estimates": found.table.to_dicts(),
-        "meter": asdict(found.meter)
-        | {"sensitivity": found.meter.sensitivity, "specificity": found.meter.specificity},
-        "p_flags": found.p_flags,
-        "p_fit": found.p_fit,
-        "leak": asdict(found.leak) | {"leaks": found.leak.leaks} if found.leak else None,
+        "model": examination.model,
+        "notes": examination.notes,
+        "cases": examination.cases,
+        "estimates": examination.table.to_dicts(),
+        "meter": asdict(examination.meter)
+        | {
+            "sensitivity": examination.meter.sensitivity,
+            "specificity": examination.meter.specificity,
+        },
+        "p_flags": examination.p_flags,
+        "p_fit": examination.p_fit,
+        "leak": asdict(examination.leak) | {"leaks": examination.leak.leaks}
+        if examination.leak
+        else None,
     }
 
 
-def _model(asked: ModelAccess, learnt: list[ClinicalNote], seed: int) -> TextModel:
-    ways = [asked.url, asked.python, asked.answers, asked.baseline]
+def _accessed_model(access: ModelAccess, learnt: list[ClinicalNote], seed: int) -> TextModel:
+    ways = [access.url, access.python, access.answers, access.baseline]
     if sum(bool(way) for way in ways) != 1:
         wanted = Message("exactly one of --url, --python, --answers and --baseline")
         raise UsageError("clinic language", wanted=wanted)
-    if asked.baseline:
+    if access.baseline:
         return NgramBaseline(learnt)
-    if asked.answers:
-        return load_answers(asked.answers)
-    if asked.python:
-        return LocalModel(asked.python, load_function(asked.python, "--python"))
-    token = os.environ.get(asked.token_env, "") if asked.token_env else ""
-    return ChatModel(url=asked.url, model=asked.model or "model", token=token, seed=seed)
+    if access.answers:
+        return load_answers(access.answers)
+    if access.python:
+        return LocalModel(access.python, load_function(access.python, "--python"))
+    token = os.environ.get(access.token_env, "") if access.token_env else ""
+    return ChatModel(url=access.url, model=access.model or "model", token=token, seed=seed)
 
 
 def canaries_result(secret_file: Path, count: int) -> tuple[str, str]:
-    """Return canaries to be kept, and the lines to be planted.
+    """Return the key of some canaries, and the lines to be planted.
 
     Raises:
         InputError: The secret cannot be read.
     """
-    made = make_canaries(load_secret(secret_file), count)
-    return canaries_text(made), "".join(f"{one.line}\n" for one in made)
+    canaries = make_canaries(load_secret(secret_file), count)
+    return canaries_text(canaries), "".join(f"{canary.line}\n" for canary in canaries)

@@ -54,6 +54,7 @@ def monitor_verdicts(
     frame = read_table(path, [*columns, *by])
     days, counts, names = daily_counts(frame, columns, by)
     events = int(frame[columns[1]].cast(pl.Int64).sum())
+    # A rate of zero or one has no logit; slopes must turn somewhere.
     rate = min(max(events / max(frame.height, 1), 1e-3), 1 - 1e-3)
     plan = MonitorPlan(
         band=band,
@@ -61,9 +62,9 @@ def monitor_verdicts(
         horizon=horizon or frame.height,
         middle=float(np.log(rate / (1 - rate))),
     )
-    found = monitor_days(counts, plan)
+    result = monitor_days(counts, plan)
     return {"alpha": alpha, "band": band, "horizon_rows": plan.horizon, "days": len(days)} | {
-        "streams": [_stream(i, name, found, days) for i, name in enumerate(names)],
+        "streams": [_stream_dict(i, name, result, days) for i, name in enumerate(names)],
         "companion": label_free_comparison(counts[:, 0]),
     }
 
@@ -77,6 +78,7 @@ def label_free_comparison(counts: npt.NDArray[np.int64]) -> dict[str, Any] | Non
         counts: Rows by day, label and bin, shape (days, 2, BINS).
     """
     before, after = counts[:REFERENCE_DAYS].sum(axis=0), counts[REFERENCE_DAYS:].sum(axis=0)
+    # Neither a line fitted on three events nor an AUC over three is shown beside one another.
     if min(before.sum(axis=1).min(), after.sum(axis=1).min()) < FEWEST_EVENTS:
         return None
     none = np.zeros((1, 2), np.int64)
@@ -111,13 +113,13 @@ def daily_counts(
         )
         names += [f"{column} = {value}" for value in values]
     for code, size in codes:
-        made = sketch_of(
+        sketch = sketch_of(
             frame[score].to_numpy(),
             frame[label].cast(pl.Int8).to_numpy(),
             which_day * size + code,
             groups=len(days) * size,
         )
-        blocks.append(made.counts.reshape(len(days), size, 2, BINS))
+        blocks.append(sketch.counts.reshape(len(days), size, 2, BINS))
     return days, np.concatenate(blocks, axis=1), names
 
 
@@ -129,13 +131,13 @@ def _check_days(days: list[str | None]) -> None:
             raise MonitorError("day", wanted=Message("A date is written YYYY-MM-DD.")) from None
 
 
-def _stream(i: int, name: str, found: MonitorResult, days: list[str]) -> dict[str, Any]:
-    at = int(found.alarm_at[i])
+def _stream_dict(i: int, name: str, result: MonitorResult, days: list[str]) -> dict[str, Any]:
+    at = int(result.alarm_at[i])
     return {
         "stream": name,
-        "verdict": found.verdicts[i],
+        "verdict": result.verdicts[i],
         "alarm_on": days[at] if at >= 0 else None,
-        "statistic_over_limit": float(found.statistic[i]),
-        "rows": int(found.rows[i]),
-        "events": int(found.events[i]),
+        "statistic_over_limit": float(result.statistic[i]),
+        "rows": int(result.rows[i]),
+        "events": int(result.events[i]),
     }

@@ -54,27 +54,31 @@ def monitor_figures(
         language: Of the charts.
     """
     days, counts, names = daily_counts(read_table(path, [*columns, *by]), columns, by)
+    # Rounded up, so that a line never has more than `POINTS` points, however many days there are.
     step = -(-len(days) // POINTS)
     ends = sorted({*range(step, len(days) + 1, step), len(days)})
-    points = OVER_TIME.frame(**_stretches(counts, names, ends, _plan(counts, answer)))
+    points = OVER_TIME.frame(
+        **_stretch_columns(counts, names, ends, _plan_of_answer(counts, answer))
+    )
     alarms = pl.DataFrame(
         [
-            {"model": one["stream"], "day": days.index(one["alarm_on"])}
-            for one in answer["streams"][:MOST_STREAMS_DRAWN]
-            if one["alarm_on"]
+            {"model": stream["stream"], "day": days.index(stream["alarm_on"])}
+            for stream in answer["streams"][:MOST_STREAMS_DRAWN]
+            if stream["alarm_on"]
         ],
         schema={"model": pl.String, "day": pl.Int64},
     )
-    drawn = points.filter(pl.col("model").is_in(names[:MOST_STREAMS_DRAWN]))
-    known = drawn.filter(pl.col("o_over_e").is_not_null())
-    evidence = drawn.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
+    charted = points.filter(pl.col("model").is_in(names[:MOST_STREAMS_DRAWN]))
+    with_ratio = charted.filter(pl.col("o_over_e").is_not_null())
+    # Drawn on a logarithmic axis, where a model that is right would fall out of sight.
+    evidence = charted.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
     return points, {
-        "over-time.svg": over_time(known, alarms, language),
+        "over-time.svg": over_time(with_ratio, alarms, language),
         "evidence.svg": evidence_path(evidence, alarms, language),
     }
 
 
-def _plan(counts: I64, answer: dict[str, Any]) -> MonitorPlan:
+def _plan_of_answer(counts: I64, answer: dict[str, Any]) -> MonitorPlan:
     """Return the plan behind an answer; its middle is the rate of events."""
     none, some = (int(n) for n in counts[:, 0].sum(axis=(0, 2)))
     rate = min(max(some / max(none + some, 1), 1e-3), 1 - 1e-3)
@@ -86,7 +90,7 @@ def _plan(counts: I64, answer: dict[str, Any]) -> MonitorPlan:
     )
 
 
-def _stretches(
+def _stretch_columns(
     counts: I64, names: Sequence[str], ends: Sequence[int], plan: MonitorPlan
 ) -> dict[str, Any]:
     """Return a column of values for each stretch of each stream, stream by stream."""

@@ -1,4 +1,4 @@
-"""Medical models as a desk shows them: what stands where, its alarms, who must be told."""
+"""Medical models as the console shows them: deployments, alarms, and reporting duties."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def load_registry(ledger: Ledger) -> Registry:
 
 def deployments(registry: Registry, now: datetime) -> list[dict[str, Any]]:
     """Return one row a deployment: where, how, since when, and how far it may go next."""
-    return [_row(registry, name, now) for name in registry.by_kind["deployment"]]
+    return [_deployment_row(registry, name, now) for name in registry.by_kind["deployment"]]
 
 
-def _row(registry: Registry, name: str, now: datetime) -> dict[str, Any]:
+def _deployment_row(registry: Registry, name: str, now: datetime) -> dict[str, Any]:
     body, moves = registry.records[name].body, registry.moves[name]
     status = registry.status(name, now)
     version = registry.records.get(body["version"])
@@ -41,11 +41,11 @@ def _row(registry: Registry, name: str, now: datetime) -> dict[str, Any]:
         "threshold": body["threshold"],
         "status": status.value if status else "",
         "since": moves[-1].at.isoformat(timespec="minutes"),
-        "alarms": sum(_is_alarm(one, name) for one in _of(registry, "event")),
+        "alarms": sum(_is_alarm(event, name) for event in _records_of_kind(registry, "event")),
     }
 
 
-def _of(registry: Registry, kind: str) -> list[RegistryRecord]:
+def _records_of_kind(registry: Registry, kind: str) -> list[RegistryRecord]:
     return [registry.records[name] for name in registry.by_kind[kind]]
 
 
@@ -57,14 +57,14 @@ def events(registry: Registry) -> list[dict[str, Any]]:
     """Return signals, incidents and actions, the newest first."""
     return [
         {
-            "at": one.at.isoformat(timespec="minutes"),
-            "event": one.name,
-            "type": one.body["type"],
-            "severity": one.body["severity"],
-            "deployment": one.body["deployment"],
-            "code": one.body["code"],
+            "at": event.at.isoformat(timespec="minutes"),
+            "event": event.name,
+            "type": event.body["type"],
+            "severity": event.body["severity"],
+            "deployment": event.body["deployment"],
+            "code": event.body["code"],
         }
-        for one in reversed(_of(registry, "event"))
+        for event in reversed(_records_of_kind(registry, "event"))
     ]
 
 
@@ -72,22 +72,22 @@ def rulings(registry: Registry) -> list[dict[str, Any]]:
     """Return which class each intended use was given, where and by which rule set."""
     return [
         {
-            "intended_use": one.body["intended_use"],
-            "jurisdiction": one.body["jurisdiction"],
-            "classes": ", ".join(f"{k}: {v}" for k, v in dict(one.body["classes"]).items()),
-            "route": one.body["route"],
-            "rule_set": str(one.body["rule_set_sha256"])[:16],
-            "at": one.at.isoformat(timespec="minutes"),
+            "intended_use": ruling.body["intended_use"],
+            "jurisdiction": ruling.body["jurisdiction"],
+            "classes": ", ".join(f"{k}: {v}" for k, v in dict(ruling.body["classes"]).items()),
+            "route": ruling.body["route"],
+            "rule_set": str(ruling.body["rule_set_sha256"])[:16],
+            "at": ruling.at.isoformat(timespec="minutes"),
         }
-        for one in _of(registry, "ruling")
+        for ruling in _records_of_kind(registry, "ruling")
     ]
 
 
 def duties(registry: Registry) -> list[dict[str, Any]]:
     """Return who must be told of incidents by when, soonest first."""
     return [
-        asdict(one) | {"due_at": one.due_at.isoformat(timespec="minutes")}
-        for one in registry.duties(clocks())
+        asdict(duty) | {"due_at": duty.due_at.isoformat(timespec="minutes")}
+        for duty in registry.duties(clocks())
     ]
 
 
@@ -104,18 +104,18 @@ def report_incident(
     """Put an incident on record and return who must be told of it by when.
 
     Raises:
-        MoveError: The deployment is not on record, or a field is not of the form.
+        StatusMoveError: The deployment is not on record, or a field is not of the form.
         ActorError: The signer may not report.
     """
     body = {
         "deployment": deployment, "type": "incident", "severity": severity,
         "jurisdiction": jurisdiction, "code": code,
     }  # fmt: skip
-    desk = RegistryWriter(ledger)
-    with desk.transaction() as tx:
-        number = len(desk.registry.by_kind["event"]) + 1
-        entry = desk.record(tx, "event", f"incident-{number}", body, by=by, at=at)
-    return [one for one in duties(desk.registry) if one["event"] == entry.subject]
+    writer = RegistryWriter(ledger)
+    with writer.transaction() as tx:
+        number = len(writer.registry.by_kind["event"]) + 1
+        entry = writer.record(tx, "event", f"incident-{number}", body, by=by, at=at)
+    return [duty for duty in duties(writer.registry) if duty["event"] == entry.subject]
 
 
 def dossier(ledger: Ledger, version: str, language: str) -> str:

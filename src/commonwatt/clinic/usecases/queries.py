@@ -31,21 +31,25 @@ def replay_registry(ledger: Ledger, kinds: Iterable[str]) -> Registry:
     """
     streams = [ledger.entries(kind=MOVE if kind == "move" else PREFIX + kind) for kind in kinds]
     registry = Registry()
+    # Each kind comes in its own order from the index; merged, a move never precedes the record that
+    # it moves.
     registry.apply(merge(*streams, key=lambda entry: entry.index))
     return registry
 
 
 def live_deployments(ledger_location: str, site: str, at: datetime) -> list[dict[str, Any]]:
     """Return what was live at a site at an instant."""
-    found = _asked(ledger_location, _STANDING, lambda registry: registry.live_deployments(site, at))
-    return [asdict(one) | {"since": one.since.isoformat()} for one in found]
+    live = _with_registry(
+        ledger_location, _STANDING, lambda registry: registry.live_deployments(site, at)
+    )
+    return [asdict(each) | {"since": each.since.isoformat()} for each in live]
 
 
 def approver(ledger_location: str, deployment: str) -> dict[str, Any]:
     """Return who approved a deployment and with it its threshold.
 
     Raises:
-        MoveError: There is no such deployment, or nobody approved it.
+        StatusMoveError: There is no such deployment, or nobody approved it.
     """
 
     def use(ledger: Ledger) -> dict[str, Any]:
@@ -72,16 +76,18 @@ def approver(ledger_location: str, deployment: str) -> dict[str, Any]:
 def rulings(ledger_location: str, product: str, jurisdiction: str) -> list[dict[str, Any]]:
     """Return which rule sets gave a product its class in a place, in order."""
     kinds = ("intended-use", "ruling")
-    found = _asked(ledger_location, kinds, lambda registry: registry.rulings(product, jurisdiction))
+    records = _with_registry(
+        ledger_location, kinds, lambda registry: registry.rulings(product, jurisdiction)
+    )
     return [
         {
-            "ruling": one.name,
-            "at": one.at.isoformat(),
-            "classes": one.body["classes"],
-            "route": one.body["route"],
-            "rule_set_sha256": one.body["rule_set_sha256"],
+            "ruling": ruling.name,
+            "at": ruling.at.isoformat(),
+            "classes": ruling.body["classes"],
+            "route": ruling.body["route"],
+            "rule_set_sha256": ruling.body["rule_set_sha256"],
         }
-        for one in found
+        for ruling in records
     ]
 
 
@@ -106,31 +112,31 @@ def unsigned_advice(ledger_location: str, deployment: str) -> list[str]:
     """Return the advice on which a signed decision is wanted and none is on record.
 
     Raises:
-        MoveError: There is no such deployment.
+        StatusMoveError: There is no such deployment.
     """
 
     def use(registry: Registry) -> list[str]:
         registry.get(deployment, "deployment")
         return registry.unsigned_advice(deployment)
 
-    return _asked(ledger_location, ("deployment", "advice", "decision"), use)
+    return _with_registry(ledger_location, ("deployment", "advice", "decision"), use)
 
 
 def overrides(ledger_location: str, deployment: str) -> dict[str, Any]:
-    """Return how accepted and overridden advice fared, and what both voices knew together."""
+    """Return how accepted and overridden advice fared, and what doctor and model knew together."""
     kinds = ("deployment", "advice", "decision", "outcome")
 
     def use(registry: Registry) -> dict[str, Any]:
         registry.get(deployment, "deployment")
         return {
             "decisions": registry.override_outcomes(deployment),
-            "voices": _voices(registry, deployment),
+            "voices": _clinician_model_comparison(registry, deployment),
         }
 
-    return _asked(ledger_location, kinds, use)
+    return _with_registry(ledger_location, kinds, use)
 
 
-def _voices(registry: Registry, deployment: str) -> dict[str, Any] | None:
+def _clinician_model_comparison(registry: Registry, deployment: str) -> dict[str, Any] | None:
     """Return model, doctor and both on the lots; `None` where there is too little to say."""
     from commonwatt.clinic.engines.evidence import (
         compare_clinician_and_model,  # brings SciPy and numba
@@ -141,6 +147,8 @@ def _voices(registry: Registry, deployment: str) -> dict[str, Any] | None:
         return asdict(
             compare_clinician_and_model(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.int8))
         )
+    # Too few lots with an outcome yet is the usual state of a young deployment, not a fault of the
+    # question.
     except EvidenceError:
         return None
 
@@ -149,20 +157,20 @@ def clinician_saw_advice_first(ledger_location: str, advice: str) -> bool | None
     """Return whether the doctor saw a piece of advice before giving an own estimate, if known.
 
     Raises:
-        MoveError: There is no such advice.
+        StatusMoveError: There is no such advice.
     """
 
     def use(registry: Registry) -> bool | None:
         registry.get(advice, "advice")
         return registry.saw_advice_first(advice)
 
-    return _asked(ledger_location, ("advice", "decision"), use)
+    return _with_registry(ledger_location, ("advice", "decision"), use)
 
 
 def duties(ledger_location: str) -> list[dict[str, Any]]:
     """Return who must be told of incidents by when, soonest first."""
-    found = _asked(ledger_location, ("event",), lambda registry: registry.duties(clocks()))
-    return [asdict(one) | {"due_at": one.due_at.isoformat(timespec="minutes")} for one in found]
+    owed = _with_registry(ledger_location, ("event",), lambda registry: registry.duties(clocks()))
+    return [asdict(duty) | {"due_at": duty.due_at.isoformat(timespec="minutes")} for duty in owed]
 
 
 def clocks() -> Clocks:
@@ -175,5 +183,5 @@ def clocks() -> Clocks:
     }
 
 
-def _asked(where: str, kinds: Iterable[str], use: Callable[[Registry], Any]) -> Any:
+def _with_registry(where: str, kinds: Iterable[str], use: Callable[[Registry], Any]) -> Any:
     return with_ledger(where, lambda ledger: use(replay_registry(ledger, kinds)))

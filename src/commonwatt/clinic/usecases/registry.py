@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def with_registry_writer(ledger_location: str, use: Callable[[RegistryWriter], T]) -> T:
-    """Return what `use` makes of the desk over the ledger at `ledger_location`."""
+    """Return what `use` makes of the registry writer over the ledger at `ledger_location`."""
     return with_ledger(ledger_location, lambda ledger: use(RegistryWriter(ledger)))
 
 
@@ -33,9 +33,9 @@ def register(
     """Put the record in a JSON file on file.
 
     Raises:
-        MoveError: The file is not a JSON object, or the record is refused.
+        StatusMoveError: The file is not a JSON object, or the record is refused.
     """
-    return record(ledger_location, key_file, kind, name, _read(body_file), now=now)
+    return record(ledger_location, key_file, kind, name, _json_object(body_file), now=now)
 
 
 def record(
@@ -50,9 +50,9 @@ def record(
     """Put a record on file."""
     key = Key.load(key_file)
 
-    def use(desk: RegistryWriter) -> dict[str, Any]:
-        with desk.transaction() as tx:
-            return entry_dict(desk.record(tx, kind, name, body, by=key, at=now))
+    def use(writer: RegistryWriter) -> dict[str, Any]:
+        with writer.transaction() as tx:
+            return entry_dict(writer.record(tx, kind, name, body, by=key, at=now))
 
     return with_registry_writer(ledger_location, use)
 
@@ -63,10 +63,10 @@ def move(
     """Move a deployment."""
     key = Key.load(key_file)
 
-    def use(desk: RegistryWriter) -> dict[str, Any]:
-        with desk.transaction() as tx:
+    def use(writer: RegistryWriter) -> dict[str, Any]:
+        with writer.transaction() as tx:
             return entry_dict(
-                desk.move(tx, deployment, DeploymentStatus(to), by=key, at=now, reason=reason)
+                writer.move(tx, deployment, DeploymentStatus(to), by=key, at=now, reason=reason)
             )
 
     return with_registry_writer(ledger_location, use)
@@ -76,14 +76,14 @@ def dossier(ledger_location: str, version: str, language: str) -> tuple[str, dic
     """Return the dossier of a version as a page and as FHIR, which is checked.
 
     Raises:
-        MoveError: There is no such version.
+        StatusMoveError: There is no such version.
         IdentityError: The FHIR bundle breaks a rule of R5, which is our fault.
     """
 
-    def use(desk: RegistryWriter) -> tuple[str, dict[str, Any]]:
-        owed = desk.registry.duties(clocks())
-        page = dossier_html(desk.registry, version, language=language, duties=owed)
-        return page, fhir_bundle(desk.registry, version)
+    def use(writer: RegistryWriter) -> tuple[str, dict[str, Any]]:
+        owed = writer.registry.duties(clocks())
+        page = dossier_html(writer.registry, version, language=language, duties=owed)
+        return page, fhir_bundle(writer.registry, version)
 
     page, bundle = with_registry_writer(ledger_location, use)
     faults = fhir_faults(bundle)
@@ -102,7 +102,7 @@ def save_pdf(page: str, path: Path) -> None:
     path.write_bytes(pdf_of(page))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _json_object(path: Path) -> dict[str, Any]:
     try:
         body: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -63,12 +63,12 @@ def ruling_dict(ruling: ProductRuling) -> dict[str, Any]:
 
 def rule_check_result(days: Sequence[date], others: Mapping[str, str]) -> dict[str, pl.DataFrame]:
     """Return gaps, contradictions and unruled services over every combination."""
-    found = check_rule_book(load_rule_book(), days, others=others)
+    findings = check_rule_book(load_rule_book(), days, others=others)
     return {
-        "gaps": found.gaps,
-        "contradictions": found.contradictions,
-        "unruled_services": found.unruled_services,
-        "cells": found.cells,
+        "gaps": findings.gaps,
+        "contradictions": findings.contradictions,
+        "unruled_services": findings.unruled_services,
+        "cells": findings.cells,
     }
 
 

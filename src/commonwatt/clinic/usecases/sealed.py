@@ -31,7 +31,7 @@ from commonwatt.clinic.usecases.registry import with_registry_writer
 from commonwatt.core.errors import UsageError
 from commonwatt.core.hashes import file_sha256
 from commonwatt.core.messages import Message
-from commonwatt.ledger import Key
+from commonwatt.ledger import Key, actor_id_of
 from commonwatt.ledger.actors import find_actor
 
 _HERE = ("127.0.0.1", "::1", "localhost")
@@ -103,6 +103,7 @@ def vendor_model(
         raise UsageError("--artefact", wanted=Message("the file that the vendor handed over"))
     if python:
         return load_function(python, "--python"), file_sha256(artefact)
+    # Whatever is sent to another machine is seen there, and the items would be sealed no more.
     if urlsplit(url).hostname not in _HERE:
         raise UsageError("--url", wanted=Message("a server on this machine"))
     return HttpModel(url=url), file_sha256(artefact)
@@ -120,22 +121,26 @@ def record_report(
     """Put a report on record as third-party evidence; return the number of its entry.
 
     Raises:
-        MoveError: The version is unknown, another artefact, or the evaluator its maker.
+        StatusMoveError: The version is unknown, another artefact, or the evaluator its maker.
     """
     key = Key.load(key_file)
 
-    def use(desk: RegistryWriter) -> int:
-        on_record = desk.registry.get(version, "version").body["artefact_sha256"]
+    def use(writer: RegistryWriter) -> int:
+        on_record = writer.registry.get(version, "version").body["artefact_sha256"]
+        # A report on another file than the version on record would lend its figures to weights that
+        # nobody examined.
         if on_record != report.body["artefact_sha256"]:
             raise EvidenceError(version, wanted=Message("the artefact that was examined"))
-        with desk.transaction() as tx:
-            body = _record(report, version, find_actor(tx, _actor(key)).person.organisation)
-            return desk.record(tx, "evidence", name, body, by=key, at=now).index
+        with writer.transaction() as tx:
+            body = _evidence_body(
+                report, version, find_actor(tx, actor_id_of(key.public_key)).person.organisation
+            )
+            return writer.record(tx, "evidence", name, body, by=key, at=now).index
 
     return with_registry_writer(ledger_location, use)
 
 
-def _record(report: SignedStatement, version: str, evaluator: str) -> dict[str, Any]:
+def _evidence_body(report: SignedStatement, version: str, evaluator: str) -> dict[str, Any]:
     return {
         "version": version,
         "design": "third-party",
@@ -144,12 +149,6 @@ def _record(report: SignedStatement, version: str, evaluator: str) -> dict[str, 
         "evaluator": evaluator,
         "guideline": "none",
     }
-
-
-def _actor(key: Key) -> str:
-    from commonwatt.ledger import actor_id_of
-
-    return actor_id_of(key.public_key)
 
 
 def revealed_case(items: Path, secret: Path, number: int) -> Any:
@@ -169,11 +168,11 @@ def report_confirmation(
     Raises:
         EvidenceError: Something does not hold.
     """
-    found, under = load_signed(report), load_signed(sealed)
-    confirm_report(found, under)
+    statement, seal_statement = load_signed(report), load_signed(sealed)
+    confirm_report(statement, seal_statement)
     for path in revealed_files:
-        if not is_in_seal(load_revealed_case(path), under):
+        if not is_in_seal(load_revealed_case(path), seal_statement):
             raise EvidenceError(str(path), found=Message("not an item of the sealed set"))
-    return {"holds": True, "opened": len(revealed_files), "evaluator": found.public_key} | dict(
-        asdict(found)["body"]
+    return {"holds": True, "opened": len(revealed_files), "evaluator": statement.public_key} | dict(
+        asdict(statement)["body"]
     )

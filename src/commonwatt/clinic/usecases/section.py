@@ -43,8 +43,8 @@ def clinic_section(*, language: str, seed: int, on: date) -> ReportSection:
         seed: The programme's seed, from which the synthetic scores are drawn.
         on: The day whose law applies.
     """
-    found = clinic_example(language=language, seed=seed, on=on)
-    both = clinician_model_comparison()
+    example = clinic_example(language=language, seed=seed, on=on)
+    comparison = clinician_model_comparison()
     return ReportSection(
         name="clinic",
         title=translate("Medical models", language),
@@ -53,15 +53,15 @@ def clinic_section(*, language: str, seed: int, on: date) -> ReportSection:
             " how well it does, and whether its monitor is quiet.",
             language,
         ),
-        facts=_facts(found, both, language),
+        facts=_facts(example, comparison, language),
         figures=[
-            _over_time(found, language),
-            _evidence(found, language),
-            _subgroups(found, language),
-            _funnel(found, language),
-            _voices(both, language),
+            _over_time_figure(example, language),
+            _evidence_figure(example, language),
+            _subgroups_figure(example, language),
+            _funnel_figure(example, language),
+            _clinician_against_model_figure(comparison, language),
         ],
-        tables=[_table(found, language), _worth_table(both, language)],
+        tables=[_models_table(example, language), _worth_table(comparison, language)],
         notes=[translate(note, language) for note in _NOTES],
     )
 
@@ -85,28 +85,30 @@ def clinician_model_comparison() -> ClinicianModelComparison:
     )
 
 
-def _facts(found: ClinicExample, both: ClinicianModelComparison, language: str) -> list[ReportFact]:
+def _facts(
+    example: ClinicExample, comparison: ClinicianModelComparison, language: str
+) -> list[ReportFact]:
     book = load_rule_book()
     unconfirmed = sum(rule.source.checked == "unconfirmed" for rule in book.rules)
-    alarms = sum(one.monitor_result.verdicts[0] == "alarm" for one in found.models)
-    gaps = {"alpha": f"{found.models[0].monitor_result.bound:g}"}
+    alarms = sum(model.monitor_result.verdicts[0] == "alarm" for model in example.models)
+    gaps = {"alpha": f"{example.models[0].monitor_result.bound:g}"}
     bound = Message("guaranteed bound on any false alarm: {alpha}", gaps)
-    gaps = {"model": f"{both.model[0]:.3f}", "doctor": f"{both.doctor[0]:.3f}"}
+    gaps = {"model": f"{comparison.model[0]:.3f}", "doctor": f"{comparison.doctor[0]:.3f}"}
     alone = Message("AUC; the model alone {model}, the doctor alone {doctor}", gaps)
     count = Message("of them unconfirmed: {count}", {"count": str(unconfirmed)})
-    given: list[tuple[str, str, Message | None]] = [
-        (translate("Models", language), str(len(found.models)), None),
+    figures: list[tuple[str, str, Message | None]] = [
+        (translate("Models", language), str(len(example.models)), None),
         (translate("Monitors in alarm", language), str(alarms), bound),
         (translate("Rules of the set", language), str(len(book.rules)), count),
-        (translate("Doctor and model together", language), f"{both.both[0]:.3f}", alone),
+        (translate("Doctor and model together", language), f"{comparison.both[0]:.3f}", alone),
     ]
     return [
         ReportFact(label=label, value=value, note=note.translate(language) if note else "")
-        for label, value, note in given
+        for label, value, note in figures
     ]
 
 
-def _table(found: ClinicExample, language: str) -> ReportTable:
+def _models_table(example: ClinicExample, language: str) -> ReportTable:
     headings = (
         "Model", "Class and route in Hong Kong", "AUC (interval)", "Observed over expected",
         "Monitor", "Open duties",
@@ -114,68 +116,68 @@ def _table(found: ClinicExample, language: str) -> ReportTable:
     return ReportTable(
         title=translate("Models", language),
         headings=[translate(heading, language) for heading in headings],
-        rows=[_row(one, language) for one in found.models],
+        rows=[_model_row(model, language) for model in example.models],
     )
 
 
-def _row(one: MonitoredModel, language: str) -> list[str]:
-    estimates = evaluate(one.total, ["all"])
-    said = {row["metric"]: row for row in estimates.iter_rows(named=True)}
-    classes = ", ".join(verdict.klass for verdict in one.ruling.verdicts) or "–"
-    route = translate(one.ruling.route or "no route stated", language)
-    verdict = translate(one.monitor_result.verdicts[0], language)
-    at = int(one.monitor_result.alarm_at[0])
+def _model_row(model: MonitoredModel, language: str) -> list[str]:
+    estimates = evaluate(model.total, ["all"])
+    metrics = {row["metric"]: row for row in estimates.iter_rows(named=True)}
+    classes = ", ".join(verdict.klass for verdict in model.ruling.verdicts) or "–"
+    route = translate(model.ruling.route or "no route stated", language)
+    verdict = translate(model.monitor_result.verdicts[0], language)
+    at = int(model.monitor_result.alarm_at[0])
     day = f" ({translate('Day', language)} {at})" if at >= 0 else ""
     return [
-        one.name,
+        model.name,
         f"{classes} · {route}",
-        _interval(said["auc"]),
-        _interval(said["o_over_e"]),
+        _interval_text(metrics["auc"]),
+        _interval_text(metrics["o_over_e"]),
         verdict + day,
-        ", ".join(one.open_duties) or "–",
+        ", ".join(model.open_duties) or "–",
     ]
 
 
-def _interval(row: dict[str, Any]) -> str:
+def _interval_text(row: dict[str, Any]) -> str:
     if row["estimate"] is None:
         return "–"
     return f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
 
 
-def _worth_table(both: ClinicianModelComparison, language: str) -> ReportTable:
+def _worth_table(comparison: ClinicianModelComparison, language: str) -> ReportTable:
     rows = [[name, f"{e:.3f}", f"{low:.3f}–{high:.3f}"]
-            for name, (e, low, high) in _voiced(both, language)]  # fmt: skip
+            for name, (e, low, high) in _labelled_estimates(comparison, language)]  # fmt: skip
     for name, (gap, low, high) in (
-        (translate("both together, over the model", language), both.over_model),
-        (translate("both together, over the doctor", language), both.over_doctor),
+        (translate("both together, over the model", language), comparison.over_model),
+        (translate("both together, over the doctor", language), comparison.over_doctor),
     ):
         rows.append([name, f"{gap:+.3f}", f"{low:+.3f} … {high:+.3f}"])
-    gaps = {"count": f"{both.disagree:,}", "share": f"{both.doctor_right:.1%}"}
+    gaps = {"count": f"{comparison.disagree:,}", "share": f"{comparison.doctor_right:.1%}"}
     apart = Message("They disagree on {count}; the doctor is right in {share} of those", gaps)
     return ReportTable(
         title=translate("What recording the doctor's own estimate is worth", language),
-        headings=[translate(word, language) for word in ("Voice", "AUC", "Interval at 95 %")],
+        headings=[translate(word, language) for word in ("Judged by", "AUC", "Interval at 95 %")],
         rows=rows,
         note=apart.translate(language),
     )
 
 
-def _voiced(
-    both: ClinicianModelComparison, language: str
+def _labelled_estimates(
+    comparison: ClinicianModelComparison, language: str
 ) -> list[tuple[str, tuple[float, float, float]]]:
     return [
-        (translate("model", language), both.model),
-        (translate("doctor", language), both.doctor),
-        (translate("both together", language), both.both),
+        (translate("model", language), comparison.model),
+        (translate("doctor", language), comparison.doctor),
+        (translate("both together", language), comparison.both),
     ]
 
 
-def _over_time(found: ClinicExample, language: str) -> ReportFigure:
+def _over_time_figure(example: ClinicExample, language: str) -> ReportFigure:
     points = pl.DataFrame(
         [
-            {"model": one.name, "day": day, "o_over_e": _ratio(sketch)}
-            for one in found.models
-            for day, sketch in enumerate(one.days)
+            {"model": model.name, "day": day, "o_over_e": _observed_over_expected(sketch)}
+            for model in example.models
+            for day, sketch in enumerate(model.days)
         ]
     )
     return ReportFigure(
@@ -184,20 +186,20 @@ def _over_time(found: ClinicExample, language: str) -> ReportFigure:
         caption=translate(
             "Each point is one day of one model; the line marks the day of the alarm.", language
         ),
-        svg=over_time(points, _alarms(found), language),
+        svg=over_time(points, _alarms(example), language),
         data=points,
     )
 
 
-def _evidence(found: ClinicExample, language: str) -> ReportFigure:
+def _evidence_figure(example: ClinicExample, language: str) -> ReportFigure:
     points = pl.DataFrame(
         [
-            {"model": one.name, "day": PATH_STEP_DAYS * (i + 1), "over_limit": value}
-            for one in found.models
-            for i, value in enumerate(one.path)
+            {"model": model.name, "day": PATH_STEP_DAYS * (i + 1), "over_limit": value}
+            for model in example.models
+            for i, value in enumerate(model.path)
         ]
     )
-    drawn = points.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
+    charted = points.with_columns(pl.col("over_limit").clip(lower_bound=1e-6))
     return ReportFigure(
         name="clinic-evidence",
         title=translate("Evidence of each monitor", language),
@@ -206,22 +208,25 @@ def _evidence(found: ClinicExample, language: str) -> ReportFigure:
             " alarm; above one it has rung.",
             language,
         ),
-        svg=evidence_path(drawn, _alarms(found), language),
+        svg=evidence_path(charted, _alarms(example), language),
         data=points,
     )
 
 
-def _alarms(found: ClinicExample) -> pl.DataFrame:
+def _alarms(example: ClinicExample) -> pl.DataFrame:
     return pl.DataFrame(
-        [{"model": one.name, "day": int(one.monitor_result.alarm_at[0])} for one in found.models],
+        [
+            {"model": model.name, "day": int(model.monitor_result.alarm_at[0])}
+            for model in example.models
+        ],
         schema={"model": pl.String, "day": pl.Int64},
     ).filter(pl.col("day") >= 0)
 
 
-def _subgroups(found: ClinicExample, language: str) -> ReportFigure:
+def _subgroups_figure(example: ClinicExample, language: str) -> ReportFigure:
     tables = [
-        evaluate(one.groups, [f"{one.name}: {group}" for group in found.groups])
-        for one in found.models
+        evaluate(model.groups, [f"{model.name}: {group}" for group in example.groups])
+        for model in example.models
     ]
     wanted = pl.col("metric").is_in(["auc", "o_over_e"])
     names = ("group", "metric", "estimate", "low", "high", "rows", "events", "verdict")
@@ -237,8 +242,8 @@ def _subgroups(found: ClinicExample, language: str) -> ReportFigure:
     )
 
 
-def _funnel(found: ClinicExample, language: str) -> ReportFigure:
-    data = pl.concat([_at_sites(one, found.sites) for one in found.models])
+def _funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
+    data = pl.concat([_at_sites(model, example.sites) for model in example.models])
     return ReportFigure(
         name="clinic-funnel",
         title=translate("Sites", language),
@@ -252,18 +257,20 @@ def _funnel(found: ClinicExample, language: str) -> ReportFigure:
     )
 
 
-def _at_sites(one: MonitoredModel, sites: tuple[str, ...]) -> pl.DataFrame:
-    ratio, _, _ = o_over_e(one.sites, 0.95)
-    expected = one.sites.score_sum / UNIT
+def _at_sites(model: MonitoredModel, sites: tuple[str, ...]) -> pl.DataFrame:
+    ratio, _, _ = o_over_e(model.sites, 0.95)
+    expected = model.sites.score_sum / UNIT
     return pl.DataFrame(
-        {"model": one.name, "site": list(sites), "expected": expected, "o_over_e": ratio}
+        {"model": model.name, "site": list(sites), "expected": expected, "o_over_e": ratio}
     )
 
 
-def _voices(both: ClinicianModelComparison, language: str) -> ReportFigure:
+def _clinician_against_model_figure(
+    comparison: ClinicianModelComparison, language: str
+) -> ReportFigure:
     rows = [
         {"voice": name, "estimate": e, "low": low, "high": high}
-        for name, (e, low, high) in _voiced(both, language)
+        for name, (e, low, high) in _labelled_estimates(comparison, language)
     ]
     data = pl.DataFrame(rows)
     return ReportFigure(
@@ -279,5 +286,5 @@ def _voices(both: ClinicianModelComparison, language: str) -> ReportFigure:
     )
 
 
-def _ratio(sketch: ScoreSketch) -> float:
+def _observed_over_expected(sketch: ScoreSketch) -> float:
     return float(sketch.counts[0, 1].sum() / max(sketch.score_sum[0] / UNIT, 1e-9))

@@ -25,10 +25,14 @@ class DeploymentStatus(StrEnum):
 
 
 MOVES: Final[Mapping[DeploymentStatus, frozenset[DeploymentStatus]]] = {
+    # Never straight to live: between the clinical lead's proposal and the first patient stands a
+    # committee, whose approval is a move of its own with a signature of its own.
     DeploymentStatus.PROPOSED: frozenset({DeploymentStatus.APPROVED, DeploymentStatus.RETIRED}),
     DeploymentStatus.APPROVED: frozenset({DeploymentStatus.LIVE, DeploymentStatus.RETIRED}),
     DeploymentStatus.LIVE: frozenset({DeploymentStatus.PAUSED, DeploymentStatus.RETIRED}),
     DeploymentStatus.PAUSED: frozenset({DeploymentStatus.LIVE, DeploymentStatus.RETIRED}),
+    # A retired deployment that could come back would come back under an approval given for what it
+    # was; a new record makes the committee look again.
     DeploymentStatus.RETIRED: frozenset(),
 }
 
@@ -36,6 +40,8 @@ MAY_MOVE: Final[Mapping[DeploymentStatus, frozenset[str]]] = {
     DeploymentStatus.PROPOSED: frozenset({"clinical-lead"}),
     DeploymentStatus.APPROVED: frozenset({"committee-chair"}),
     DeploymentStatus.LIVE: frozenset({"clinical-lead"}),
+    # To stop is open to more hands than to start: whoever sees harm must not wait for whoever is in
+    # charge.
     DeploymentStatus.PAUSED: frozenset({"clinical-lead", "safety-officer", "monitor"}),
     DeploymentStatus.RETIRED: frozenset({"clinical-lead", "safety-officer"}),
 }
@@ -50,7 +56,7 @@ def check_move(old: DeploymentStatus, new: DeploymentStatus) -> None:
     """Refuse a move that is not in the table.
 
     Raises:
-        MoveError: The moves that there are from here are named.
+        StatusMoveError: The moves that there are from here are named.
     """
     if not can_move(old, new):
         allowed = ", ".join(sorted(MOVES[old])) or "–"

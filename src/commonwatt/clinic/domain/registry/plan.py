@@ -56,19 +56,24 @@ class ChangePlan:
 
 def plan_faults(change: ModelChange, plan: ChangePlan) -> list[Message]:
     """Return every way in which a change leaves the plan."""
-    found: list[Message] = []
+    faults: list[Message] = []
     outside = sorted(change.kinds - plan.kinds)
+    # A change that names no kind is outside every plan; an empty set is a subset of any, and would
+    # otherwise be let through as the smallest change of all.
     if outside or not change.kinds:
-        said = ", ".join(outside) or "–"
-        found.append(Message("a change of a kind that is not planned: {kinds}", {"kinds": said}))
+        kinds = ", ".join(outside) or "–"
+        faults.append(Message("a change of a kind that is not planned: {kinds}", {"kinds": kinds}))
     if change.dataset_sha256 != plan.dataset_sha256:
-        found.append(Message("a test on another data set than the plan's"))
+        faults.append(Message("a test on another data set than the plan's"))
     for metric, floor in sorted(plan.floors.items()):
+        # Written as "not at least", so that NaN, which compares false with everything, fails the
+        # floor; a metric that was not measured fails it, too.
         if not change.metrics.get(metric, float("-inf")) >= floor:
-            found.append(Message("{metric} below its floor", {"metric": metric}))
+            faults.append(Message("{metric} below its floor", {"metric": metric}))
+    # The same for a shift that is NaN.
     if not abs(change.threshold_shift) <= plan.most_threshold_shift:
-        found.append(Message("a threshold moved too far"))
-    return found
+        faults.append(Message("a threshold moved too far"))
+    return faults
 
 
 def can_change(change: ModelChange, plan: ChangePlan) -> bool:
@@ -80,13 +85,13 @@ def check_change(change: ModelChange, plan: ChangePlan) -> None:
     """Refuse a change outside the plan.
 
     Raises:
-        MoveError: The first way in which it leaves the plan is named.
+        StatusMoveError: The first way in which it leaves the plan is named.
     """
-    found = plan_faults(change, plan)
-    if found:
+    faults = plan_faults(change, plan)
+    if faults:
         raise StatusMoveError(
             "version, change",
-            found=found[0],
+            found=faults[0],
             wanted=Message("a change inside the plan"),
             remedy=Message("Ask for a new determination of this version."),
         )

@@ -1,9 +1,9 @@
 """What must be true before a version advises anybody, and for as long as it does.
 
-One table, asked twice: by the desk inside the transaction of every step towards a
+One table, asked twice: by the registry writer inside the transaction of every step towards a
 patient, and by the gate at every question. An approval that stood when a deployment
 went live may be withdrawn a minute later, and an entry may reach the ledger by another
-way than this desk; a regulator asks what was in force when the patient was advised,
+way than this writer; a regulator asks what was in force when the patient was advised,
 not when somebody moved the deployment.
 
 What is not on record, or was put there after the record that names it, counts as
@@ -44,7 +44,7 @@ class Basis:
         evidence: Indices of the entries with evidence, by version.
         holder: Name of the deployment, or of the approval that is about to be given.
         moves: How the deployment moved; empty for what is not on record yet.
-        place_of: Returns the place of a decision; empty if it cannot be told.
+        place_of: Returns the place of a decision; empty if it is not known.
     """
 
     version: RegistryRecord
@@ -106,11 +106,11 @@ class _MissingError(Exception):
 def fault_of_deployment(registry: Registry, deployment: RegistryRecord) -> PreconditionFault | None:
     """Return the first precondition that a deployment, on record or about to be, breaks."""
     try:
-        determination = _older(registry, deployment, "determination")
-        version = _older(registry, deployment, "version")
+        determination = _earlier_record(registry, deployment, "determination")
+        version = _earlier_record(registry, deployment, "version")
         basis = _basis(registry, deployment, version, determination)
     except _MissingError as missing:
-        return _fault(_UNKNOWN, str(missing))
+        return _fault_of_row(_UNKNOWN, str(missing))
     return _first_broken(basis)
 
 
@@ -119,10 +119,10 @@ def fault_of_approval(
 ) -> PreconditionFault | None:
     """Return the first precondition that an approval about to be given breaks."""
     try:
-        version = _older(registry, determination, "version")
+        version = _earlier_record(registry, determination, "version")
         basis = _basis(registry, determination, version, determination)
     except _MissingError as missing:
-        return _fault(_UNKNOWN, str(missing))
+        return _fault_of_row(_UNKNOWN, str(missing))
     return _first_broken(basis)
 
 
@@ -130,7 +130,7 @@ def check_preconditions(fault: PreconditionFault | None) -> None:
     """Refuse a step towards a patient of which a precondition does not hold.
 
     Raises:
-        MoveError: The record at fault is named, and what is wrong with it.
+        StatusMoveError: The record at fault is named, and what is wrong with it.
     """
     if fault:
         raise StatusMoveError(fault.where, found=fault.why or "", wanted=fault.wanted,
@@ -147,6 +147,8 @@ def permitted_routes() -> Mapping[str, frozenset[str]]:
     (['approval', 'exempt'], [])
     """
     rules = load_rule_book().rules
+    # Read from the rules rather than listed here: a place whose law gains a route must not wait for
+    # a release of ours.
     return {
         place: frozenset({r.route for r in rules if r.jurisdiction == place} - {"", PROHIBITED})
         for place in RULE_PLACES
@@ -157,11 +159,11 @@ def _first_broken(basis: Basis) -> PreconditionFault | None:
     for row in PRECONDITIONS:
         where = row.broken(basis)
         if where:
-            return _fault(row, where, row.why(basis) if row.why else None)
+            return _fault_of_row(row, where, row.why(basis) if row.why else None)
     return None
 
 
-def _fault(row: Precondition, where: str, why: Message | None = None) -> PreconditionFault:
+def _fault_of_row(row: Precondition, where: str, why: Message | None = None) -> PreconditionFault:
     return PreconditionFault(
         rule=row.rule, sentence=row.sentence, wanted=row.wanted, where=where, why=why
     )
@@ -173,18 +175,18 @@ def _basis(
     version: RegistryRecord,
     determination: RegistryRecord,
 ) -> Basis:
-    ruling = _older(registry, determination, "ruling")
-    use = _older(registry, ruling, "intended-use")
-    approved = _older(registry, determination, "version")
-    for made in {version.name: version, approved.name: approved}.values():
-        _older(registry, made, "product")
+    ruling = _earlier_record(registry, determination, "ruling")
+    use = _earlier_record(registry, ruling, "intended-use")
+    approved = _earlier_record(registry, determination, "version")
+    for each in {version.name: version, approved.name: approved}.values():
+        _earlier_record(registry, each, "product")
     return Basis(
         version=version,
         determination=determination,
         approved=approved,
         ruling=ruling,
-        product=_older(registry, use, "product").name,
-        contrary=_contrary(registry, version, determination),
+        product=_earlier_record(registry, use, "product").name,
+        contrary=_contrary_decisions(registry, version, determination),
         evidence=registry.evidence_on,
         holder=holder.name,
         moves=tuple(registry.moves.get(holder.name, ())),
@@ -192,7 +194,7 @@ def _basis(
     )
 
 
-def _older(registry: Registry, holder: RegistryRecord, kind: str) -> RegistryRecord:
+def _earlier_record(registry: Registry, holder: RegistryRecord, kind: str) -> RegistryRecord:
     """Return the record that `holder` names, which must have been there before it."""
     name = str(holder.body.get(kind.replace("-", "_"), ""))
     record = registry.records.get(name)
@@ -201,7 +203,7 @@ def _older(registry: Registry, holder: RegistryRecord, kind: str) -> RegistryRec
     return record
 
 
-def _contrary(
+def _contrary_decisions(
     registry: Registry, version: RegistryRecord, determination: RegistryRecord
 ) -> tuple[RegistryRecord, ...]:
     """Return later decisions on either version, and the last one on the version that runs.
@@ -210,6 +212,8 @@ def _contrary(
     """
     on_approved = registry.decisions_on.get(determination.body["version"], [])
     on_running = registry.decisions_on.get(version.name, [])
+    # By index, because both lists hold the same decisions when the approved version is the one that
+    # runs.
     decisions = {d.index: d for d in (*on_approved, *on_running) if d.index > determination.index}
     if version.name != determination.body["version"]:
         decisions |= {d.index: d for d in on_running[-1:]}
@@ -221,7 +225,7 @@ def _place_of(registry: Registry, decision: RegistryRecord) -> str:
     return str(ruling.body.get("jurisdiction", "")) if ruling else ""
 
 
-def _decided(outcome: str) -> Callable[[Basis], str]:
+def _decision_of_outcome(outcome: str) -> Callable[[Basis], str]:
     """Return what finds a decision of that outcome on either version.
 
     One of any place counts: whoever withdraws for a fault seen abroad means every patient.
@@ -239,10 +243,10 @@ def _unapproved(basis: Basis) -> str:
     return "" if approved else basis.determination.name
 
 
-def _superseded(basis: Basis) -> str:
+def _later_approval(basis: Basis) -> str:
     """Return a later approval for the same place: its conditions are those in force."""
-    own = basis.determination
-    later = (d for d in basis.contrary if d.index > own.index)
+    determination = basis.determination
+    later = (d for d in basis.contrary if d.index > determination.index)
     return next((d.name for d in later if basis.place_of(d) in (basis.place, "")), "")
 
 
@@ -315,13 +319,13 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.approval-withdrawn",
         sentence=Message("The approval was withdrawn."),
         wanted=_IN_FORCE,
-        broken=_decided("withdrawn"),
+        broken=_decision_of_outcome("withdrawn"),
     ),
     Precondition(
         rule="gate.approval-refused",
         sentence=Message("The committee refused this version."),
         wanted=_IN_FORCE,
-        broken=_decided("refused"),
+        broken=_decision_of_outcome("refused"),
     ),
     Precondition(
         rule="gate.not-approved",
@@ -333,7 +337,7 @@ PRECONDITIONS: Final[tuple[Precondition, ...]] = (
         rule="gate.approval-superseded",
         sentence=Message("A later approval has taken the place of this one."),
         wanted=_IN_FORCE,
-        broken=_superseded,
+        broken=_later_approval,
     ),
     Precondition(
         rule="gate.approval-of-another-version",

@@ -15,6 +15,7 @@ from typing import Any, Final
 from commonwatt.clinic.domain.errors import StatusMoveError
 from commonwatt.core.messages import Message
 
+# Lower case only: one artefact must not have two names that compare as different.
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,6 +39,8 @@ DESIGNS: Final = ("retrospective", "external", "prospective", "randomised", "thi
 GUIDELINES: Final = ("TRIPOD+AI", "STARD-AI", "CONSORT-AI", "SPIRIT-AI", "DECIDE-AI", "none")
 SEVERITIES: Final = ("public-health-threat", "death", "serious", "other")
 
+# Names and codes in this table are what the ledger holds; they may be added to and never renamed,
+# because entries that exist were signed with them.
 FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
     "product": (
         RecordField("name", "text", "As it is sold."),
@@ -88,6 +91,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("guide", "text", "The scenario guide."),
         RecordField("monitor", "map", "Band, error and subgroups of its monitor."),
     ),
+    # Whether a patient was told is a record of its own, kept by deployment and encounter:
+    # regulators ask for it patient by patient, and a note in the advice could be written after it.
     "disclosure": (
         _ref("deployment", "deployment"),
         RecordField("encounter", "text", "Opaque name of the encounter."),
@@ -113,6 +118,8 @@ FIELDS: Final[Mapping[str, tuple[RecordField, ...]]] = {
         RecordField("own_estimate", "share", "The doctor's own estimate.", needed=False),
         RecordField("asked_before", "flag", "Whether it was asked before the advice."),
     ),
+    # The label comes days or months after the advice and from another system, so it cannot be a
+    # field of the advice.
     "outcome": (
         _ref("advice", "advice"),
         RecordField("label", "flag", "Whether the event came."),
@@ -132,6 +139,8 @@ RECORD_ROLES: Final[Mapping[str, frozenset[str]]] = {
     "version": frozenset({"manufacturer"}),
     "intended-use": frozenset({"manufacturer"}),
     "ruling": frozenset({"regulatory-officer"}),
+    # A maker may put its own evidence on record; that of design "third-party" is held to another
+    # organisation where it is written, which this table cannot see.
     "evidence": EVIDENCE_MAKERS,
     "determination": frozenset({"committee-chair"}),
     "deployment": frozenset({"clinical-lead"}),
@@ -139,6 +148,8 @@ RECORD_ROLES: Final[Mapping[str, frozenset[str]]] = {
     "advice": frozenset({"gateway"}),
     "decision": frozenset({"clinician"}),
     "outcome": frozenset({"clinician", "gateway"}),
+    # A monitor is an actor with a key like everybody: what it signals must be as provable as what
+    # people report.
     "event": frozenset({"monitor", "safety-officer", "clinician"}),
 }
 
@@ -147,13 +158,15 @@ def check_record(kind: str, body: Mapping[str, Any]) -> None:
     """Refuse a record that is not of the form.
 
     Raises:
-        MoveError: The kind or a field is unknown, missing, or has a value it may not have.
+        StatusMoveError: The kind or a field is unknown, missing, or has a value it may not have.
 
     >>> check_record("outcome", {"advice": "advice/1", "label": True})
     """
     if kind not in FIELDS:
         raise StatusMoveError(kind, wanted=_one_of(tuple(FIELDS)))
     fields = {field.name: field for field in FIELDS[kind]}
+    # An unknown field is refused rather than passed over: a misspelt "threshold" would leave the
+    # field that is checked at its old value.
     for name in body:
         if name not in fields:
             raise StatusMoveError(f"{kind}, {name}", wanted=_one_of(tuple(fields)))
@@ -181,10 +194,12 @@ def _one_of(values: tuple[str, ...]) -> Message:
 
 
 def _is_text(value: Any) -> bool:
+    # Long enough for a sentence, too short for a letter about a patient.
     return isinstance(value, str) and 0 < len(value) <= 500
 
 
 def _is_share(value: Any) -> bool:
+    # `True` is an int in Python and would pass for a share of one. NaN fails the comparison.
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 

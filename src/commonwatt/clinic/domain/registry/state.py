@@ -71,6 +71,8 @@ class Registry:
         self.moves: dict[str, list[DeploymentMove]] = defaultdict(list)
         self.at_site: dict[str, list[str]] = defaultdict(list)
         self.by_kind: dict[str, list[str]] = defaultdict(list)
+        # Indexed while folding: the gate asks for each of these at every question, and the record
+        # grows by every answer that it gives.
         self.disclosed: dict[tuple[str, str], datetime] = {}
         self.decision_of: dict[str, str] = {}
         self.outcome_of: dict[str, bool] = {}
@@ -83,11 +85,11 @@ class Registry:
         for entry in entries:
             self.entries_applied = entry.index + 1
             if entry.kind == MOVE:
-                self._take_move(entry)
+                self._apply_move(entry)
             elif entry.kind.startswith(PREFIX):
-                self._take_record(entry)
+                self._apply_record(entry)
 
-    def _take_move(self, entry: LedgerEntry) -> None:
+    def _apply_move(self, entry: LedgerEntry) -> None:
         self.moves[entry.subject].append(
             DeploymentMove(
                 at=entry.at,
@@ -97,7 +99,7 @@ class Registry:
             )
         )
 
-    def _take_record(self, entry: LedgerEntry) -> None:
+    def _apply_record(self, entry: LedgerEntry) -> None:
         record = RegistryRecord(
             name=entry.subject,
             kind=entry.kind.removeprefix(PREFIX),
@@ -127,6 +129,8 @@ class Registry:
             case "evidence":
                 self.evidence_on[body["version"]].append(record.index)
             case "disclosure":
+                # The first disclosure counts: a repeated one must not move the time of an advice
+                # that was given between the two.
                 self.disclosed.setdefault((body["deployment"], body["encounter"]), record.at)
             case "decision":
                 self.decision_of[body["advice"]] = record.name
@@ -139,27 +143,29 @@ class Registry:
         """Return a record.
 
         Raises:
-            MoveError: There is none of that kind and name.
+            StatusMoveError: There is none of that kind and name.
         """
-        found = self.records.get(name)
-        if found is None or found.kind != kind:
+        record = self.records.get(name)
+        if record is None or record.kind != kind:
             raise StatusMoveError(name, wanted=Message("a {kind} on record", {"kind": kind}))
-        return found
+        return record
 
     def status(self, deployment: str, at: datetime | None = None) -> DeploymentStatus | None:
         """Return where a deployment stood; `None` before it was recorded."""
         moves = self.moves.get(deployment, [])
+        # To the right, so that a move at exactly this instant counts as made: the ledger's clock
+        # may stand still between two entries.
         end = len(moves) if at is None else bisect_right(moves, at, key=lambda move: move.at)
         return moves[end - 1].status if end else None
 
     def live_deployments(self, site: str, at: datetime) -> list[LiveDeployment]:
         """Return what was live at a site at an instant."""
-        found: list[LiveDeployment] = []
+        live: list[LiveDeployment] = []
         for name in self.at_site.get(site, ()):
             if self.status(name, at) is DeploymentStatus.LIVE:
                 body, moves = self.records[name].body, self.moves[name]
                 since = max(m.at for m in moves if m.at <= at and m.status is DeploymentStatus.LIVE)
-                found.append(
+                live.append(
                     LiveDeployment(
                         deployment=name,
                         version=body["version"],
@@ -168,13 +174,15 @@ class Registry:
                         since=since,
                     )
                 )
-        return found
+        return live
 
     def approver(self, deployment: str) -> DeploymentMove | None:
         """Return who approved a deployment and with it its threshold, and where it stands."""
         approved = [
             m for m in self.moves.get(deployment, ()) if m.status is DeploymentStatus.APPROVED
         ]
+        # The last approval, because a deployment that is approved again after a pause answers to
+        # the later committee.
         return approved[-1] if approved else None
 
     def rulings(self, product: str, jurisdiction: str) -> list[RegistryRecord]:
@@ -191,18 +199,18 @@ class Registry:
 
     def undisclosed_encounters(self, deployment: str) -> list[str]:
         """Return the encounters that were advised on before, or without, a disclosure."""
-        found: list[str] = []
-        for record in self._advice(deployment):
-            told = self.disclosed.get((deployment, record.body["encounter"]))
-            if record.body["shown"] and (told is None or told > record.at):
-                found.append(record.body["encounter"])
-        return found
+        encounters: list[str] = []
+        for record in self._advice_on(deployment):
+            disclosed_at = self.disclosed.get((deployment, record.body["encounter"]))
+            if record.body["shown"] and (disclosed_at is None or disclosed_at > record.at):
+                encounters.append(record.body["encounter"])
+        return encounters
 
     def unsigned_advice(self, deployment: str) -> list[str]:
         """Return the advice on which a signed decision is wanted and none is on record."""
         return [
             record.name
-            for record in self._advice(deployment)
+            for record in self._advice_on(deployment)
             if record.body.get("sign_off") and record.name not in self.decision_of
         ]
 
@@ -210,12 +218,14 @@ class Registry:
         """Return the classes that the ruling behind a deployment's approval gives."""
         determination = self.records[self.records[deployment].body["determination"]]
         ruling = self.records[determination.body["ruling"]]
+        # Every scheme's class: a guide names the classes that want a signature without saying by
+        # which scheme, and the strictest reading is the safe one.
         return frozenset(str(klass) for klass in ruling.body["classes"].values())
 
     def override_outcomes(self, deployment: str) -> dict[str, dict[str, int]]:
         """Return, for each decision, how often the event came, did not, or is not known yet."""
         table: dict[str, dict[str, int]] = {}
-        for record in self._advice(deployment):
+        for record in self._advice_on(deployment):
             decision = self.decision_of.get(record.name)
             outcome = self.records[decision].body["outcome"] if decision else "none"
             row = table.setdefault(outcome, {"event": 0, "no event": 0, "not known": 0})
@@ -228,6 +238,8 @@ class Registry:
         if "own_estimate" in self.records[advice].body:
             return False
         decision = self.decision_of.get(advice)
+        # Not known is its own answer. To count it as "saw first" or as "did not" would both bias
+        # how model and doctor compare.
         if decision is None or "own_estimate" not in self.records[decision].body:
             return None
         return not self.records[decision].body["asked_before"]
@@ -239,7 +251,7 @@ class Registry:
         """
         return [
             (record.body["score"], record.body["own_estimate"], self.outcome_of[record.name])
-            for record in self._advice(deployment)
+            for record in self._advice_on(deployment)
             if record.body.get("sampled") and record.name in self.outcome_of
         ]
 
@@ -251,21 +263,21 @@ class Registry:
         Args:
             clocks: By jurisdiction and severity: days, whether they are working days, rule.
         """
-        found: list[ReportingDuty] = []
+        duties: list[ReportingDuty] = []
         for name in self.by_kind["event"]:
             record = self.records[name]
             key = (record.body.get("jurisdiction", ""), record.body["severity"])
             if record.body["type"] == "incident" and key in clocks:
                 days, working, rule = clocks[key]
                 due = due_at(record.at, days, working=working)
-                found.append(
+                duties.append(
                     ReportingDuty(
                         event=name, jurisdiction=key[0], severity=key[1], due_at=due, rule=rule
                     )
                 )
-        return sorted(found, key=lambda duty: (duty.due_at, duty.event))
+        return sorted(duties, key=lambda duty: (duty.due_at, duty.event))
 
-    def _advice(self, deployment: str) -> Iterable[RegistryRecord]:
+    def _advice_on(self, deployment: str) -> Iterable[RegistryRecord]:
         records = (self.records[name] for name in self.by_kind["advice"])
         return (record for record in records if record.body["deployment"] == deployment)
 
@@ -278,8 +290,10 @@ def due_at(since: datetime, days: float, *, working: bool) -> datetime:
     """
     if not working:
         return since + timedelta(days=days)
-    left, at = int(days), since
-    while left:
+    days_left, at = int(days), since
+    while days_left:
         at += timedelta(days=1)
-        left -= at.weekday() < 5
+        # Public holidays differ by place and by year and are not on record here; leaving them out
+        # makes a deadline earlier, never later.
+        days_left -= at.weekday() < 5
     return at

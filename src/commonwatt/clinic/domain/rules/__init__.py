@@ -1,6 +1,6 @@
 """Rules as data: what the law of a place says of a product on a day.
 
-Rule files are read into a `RuleBook`; `classify` gives class, route and duties
+Rule files are read into a `RegulatoryRuleBook`; `classify` gives class, route and duties
 with their reasons, `check` looks at every combination of the axes.
 """
 

@@ -24,7 +24,7 @@ from commonwatt.core.shipped import DATA
 
 FOLDER: Final = DATA / "clinic" / "rules"
 JURISDICTIONS: Final = ("hk", "imdrf", "eu", "us", "cn", "uk", "sg")
-INSTITUTION: Final = "house"  # an institution's own rules: not law, and never silent
+INSTITUTION: Final = "house"  # institution rules: not law, and never silent
 RULE_PLACES: Final = (*JURISDICTIONS, INSTITUTION)
 STATUSES: Final = ("in force", "adopted", "proposed")
 CHECKED: Final = ("primary", "secondary", "unconfirmed")
@@ -77,6 +77,8 @@ class RegulatoryRule:
     def in_force(self, on: date) -> bool:
         """Return whether the rule holds on that day; a proposal never does."""
         ended = self.valid_to is not None and on >= self.valid_to
+        # A proposal is in the book so that its effect can be looked at with a moved date; it is
+        # never law.
         return self.status != "proposed" and self.valid_from <= on and not ended
 
 
@@ -100,6 +102,8 @@ class ProductFact:
     meaning: str
 
 
+# No slots: the digest is cached on the object, because every ruling cites it and spelling every
+# rule takes longer than to classify.
 @dataclass(frozen=True, kw_only=True)
 class RegulatoryRuleBook:
     """Every rule, scheme and fact."""
@@ -141,14 +145,16 @@ class RegulatoryRuleBook:
         Raises:
             RulesError: An axis is missing, or a fact or value is unknown.
         """
-        whole = {fact.name: fact.default for fact in self.other_facts} | dict(facts)
-        known = {fact.name: fact for fact in (*self.axes, *self.other_facts)}
-        for name in (*known, *facts):
-            _check_fact(name, whole.get(name), known.get(name))
-        return whole
+        completed = {fact.name: fact.default for fact in self.other_facts} | dict(facts)
+        declared = {fact.name: fact for fact in (*self.axes, *self.other_facts)}
+        for name in (*declared, *facts):
+            _check_fact(name, completed.get(name), declared.get(name))
+        return completed
 
 
 def _check_fact(name: str, value: str | None, fact: ProductFact | None) -> None:
+    # Raise rather than ignore: a fact under a misspelt name would leave the real one at its
+    # default, and the product in another class.
     if fact is None:
         raise RulesError(f"fact {name}", wanted=Message("a fact that rules speak of"))
     if value not in fact.values:
@@ -169,10 +175,10 @@ def load_rule_book(folder: Path = FOLDER) -> RegulatoryRuleBook:
     >>> len(book.rules) >= 120, len({rule.jurisdiction for rule in book.rules})
     (True, 8)
     """
-    facts = _read(folder / "facts.yaml")
+    facts = _yaml_file(folder / "facts.yaml")
     axes = tuple(_fact(name, entry) for name, entry in facts["axes"].items())
     others = tuple(_fact(name, entry) for name, entry in facts["others"].items())
-    files = {name: _read(folder / f"{name}.yaml") for name in RULE_PLACES}
+    files = {name: _yaml_file(folder / f"{name}.yaml") for name in RULE_PLACES}
     rules = tuple(rule for name, file in files.items() for rule in _rules(name, file))
     schemes = {name: _schemes(name, file) for name, file in files.items()}
     book = RegulatoryRuleBook(rules=rules, schemes=schemes, axes=axes, other_facts=others)
@@ -180,7 +186,7 @@ def load_rule_book(folder: Path = FOLDER) -> RegulatoryRuleBook:
     return book
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _yaml_file(path: Path) -> dict[str, Any]:
     try:
         loaded: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
     except (OSError, yaml.YAMLError) as error:
@@ -216,6 +222,8 @@ def _rules(name: str, file: Mapping[str, Any]) -> list[RegulatoryRule]:
 
 
 def _source(key: str, entry: Mapping[str, Any]) -> RuleSource:
+    # What a rule rests on is shown beside every ruling, so a spelling of its own would hide a rule
+    # that nobody confirmed.
     if entry["checked"] not in CHECKED:
         raise RulesError(f"source {key}", found=repr(entry["checked"]))
     return RuleSource(
@@ -241,6 +249,8 @@ def _rule(
             binding=entry["binding"],
             valid_from=entry["from"],
             valid_to=entry.get("to"),
+            # When the rule came into the book, which is not when it came into force: a court asks
+            # what could have been known on a day.
             recorded_on=entry.get("recorded_on", RECORDED_ON),
             when=parse(entry["when"], where),
             scheme=entry.get("scheme", ""),
@@ -267,11 +277,13 @@ def _check_book(book: RegulatoryRuleBook) -> None:
     names = [rule.rule_id for rule in book.rules]
     if len(set(names)) != len(names):
         raise RulesError("rules", found=Message("two rules of one name"))
-    known = {fact.name: fact for fact in (*book.axes, *book.other_facts)}
+    declared = {fact.name: fact for fact in (*book.axes, *book.other_facts)}
     for rule in book.rules:
         _check_rule(rule, book, names)
+        # Checked when the book is read: a predicate over an unknown fact would raise in the middle
+        # of one classification and never in the others.
         for leaf in leaves(rule.when):
-            _check_leaf(rule.rule_id, leaf, known)
+            _check_leaf(rule.rule_id, leaf, declared)
 
 
 def _check_rule(rule: RegulatoryRule, book: RegulatoryRuleBook, names: Sequence[str]) -> None:
@@ -287,10 +299,10 @@ def _check_rule(rule: RegulatoryRule, book: RegulatoryRuleBook, names: Sequence[
             raise RulesError(f"{rule.rule_id}, {part}", wanted=Message("a name that is declared"))
 
 
-def _check_leaf(where: str, leaf: OneOf | Comparator, known: Mapping[str, ProductFact]) -> None:
-    if leaf.fact not in known:
+def _check_leaf(where: str, leaf: OneOf | Comparator, declared: Mapping[str, ProductFact]) -> None:
+    if leaf.fact not in declared:
         raise RulesError(f"{where}, {leaf.fact}", wanted=Message("a fact that rules speak of"))
-    if isinstance(leaf, OneOf) and not set(leaf.values) <= set(known[leaf.fact].values):
+    if isinstance(leaf, OneOf) and not set(leaf.values) <= set(declared[leaf.fact].values):
         raise RulesError(
             f"{where}, {leaf.fact}",
             found=", ".join(leaf.values),

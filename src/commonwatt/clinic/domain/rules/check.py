@@ -54,8 +54,8 @@ def fact_grid(
     columns = {
         axis.name: np.array([row[i] for row in rows]) for i, axis in enumerate(rule_book.axes)
     }
-    given = {fact.name: fact.default for fact in rule_book.other_facts} | dict(others or {})
-    return columns | {name: np.full(len(rows), value) for name, value in given.items()}
+    fixed_facts = {fact.name: fact.default for fact in rule_book.other_facts} | dict(others or {})
+    return columns | {name: np.full(len(rows), value) for name, value in fixed_facts.items()}
 
 
 def classes(
@@ -65,14 +65,20 @@ def classes(
     scope: Mask,
 ) -> I16:
     """Return the index of the class in each cell, `NO_CLASS` or `OUT_OF_SCOPE`, shape (cells,)."""
-    found = np.full(len(scope), NO_CLASS, np.int16)
+    class_of_cell = np.full(len(scope), NO_CLASS, np.int16)
+    # Firm rules first over the whole grid; a fallback only fills what they left free, whatever its
+    # class. One pass over both would let a strict fallback overrule a firm rule.
     for fallback in (False, True):
-        free = found == NO_CLASS
+        free = class_of_cell == NO_CLASS
         for rule in rules:
             if rule.scheme == scheme.name and rule.klass and rule.fallback == fallback:
-                here = masks[rule.rule_id] & free
-                found[here] = np.maximum(found[here], scheme.classes.index(rule.klass))
-    return np.where(scope, found, np.int16(OUT_OF_SCOPE)).astype(np.int16)
+                cells = masks[rule.rule_id] & free
+                # Classes are indexed from the least strict, so the maximum is the strictest, as
+                # `classify` has it.
+                class_of_cell[cells] = np.maximum(
+                    class_of_cell[cells], scheme.classes.index(rule.klass)
+                )
+    return np.where(scope, class_of_cell, np.int16(OUT_OF_SCOPE)).astype(np.int16)
 
 
 def check_rule_book(
@@ -91,12 +97,12 @@ def check_rule_book(
     services: list[dict[str, object]] = []
     for day, place in itertools.product(days, jurisdictions):
         rules = rule_book.rules_in_force(place, day)
-        services.append(_services(place, day, rules, masks, columns))
+        services.append(_unruled_services_row(place, day, rules, masks, columns))
         for scheme in rule_book.schemes[place]:
-            found = classes(scheme, rules, masks, scheme.scope.mask(columns))
-            cells.append(_cells(place, day, scheme, found))
-            gaps.append(_gap(place, day, scheme, found, columns))
-            clashes += _clashes(place, day, scheme, rules, masks)
+            class_of_cell = classes(scheme, rules, masks, scheme.scope.mask(columns))
+            cells.append(_class_cells(place, day, scheme, class_of_cell))
+            gaps.append(_silent_cells_row(place, day, scheme, class_of_cell, columns))
+            clashes += _contradiction_rows(place, day, scheme, rules, masks)
     return RuleBookFindings(
         cells=pl.concat(cells),
         gaps=pl.DataFrame(gaps).filter(pl.col("combinations") > 0),
@@ -110,6 +116,7 @@ def cells_moved_by(
 ) -> pl.DataFrame:
     """Return the cells whose class changes on `days` when the date of a rule moves."""
     days = list(days)
+    # No rule speaks of another place; the grid of the others would be computed twice for nothing.
     place = [rule_book.rule(rule_id).jurisdiction]
     before = check_rule_book(rule_book, days, jurisdictions=place).cells
     after = check_rule_book(
@@ -133,23 +140,29 @@ _CLASH = {
 }
 
 
-def _cells(place: str, day: date, scheme: ClassificationScheme, found: I16) -> pl.DataFrame:
+def _class_cells(
+    place: str, day: date, scheme: ClassificationScheme, class_of_cell: I16
+) -> pl.DataFrame:
     names = pl.Series([*scheme.classes, "outside", "silent"])
     return pl.DataFrame(
         {
             "jurisdiction": place,
             "on": day,
             "scheme": scheme.name,
-            "combination": np.arange(len(found)),
-            "class": names.gather(np.where(found < 0, len(names) + found, found)),
+            "combination": np.arange(len(class_of_cell)),
+            "class": names.gather(
+                np.where(class_of_cell < 0, len(names) + class_of_cell, class_of_cell)
+            ),
         }
     )
 
 
-def _gap(
-    place: str, day: date, scheme: ClassificationScheme, found: I16, columns: Columns
+def _silent_cells_row(
+    place: str, day: date, scheme: ClassificationScheme, class_of_cell: I16, columns: Columns
 ) -> dict[str, object]:
-    silent = found == NO_CLASS
+    # What all silent cells share tells an author of rules where the hole is; a list of hundreds of
+    # combinations does not.
+    silent = class_of_cell == NO_CLASS
     shared = [f"{n} = {v[silent][0]}" for n, v in columns.items() if len(set(v[silent])) == 1]
     return {
         "jurisdiction": place,
@@ -160,29 +173,38 @@ def _gap(
     }
 
 
-def _clashes(
+def _contradiction_rows(
     place: str,
     day: date,
     scheme: ClassificationScheme,
     rules: Sequence[RegulatoryRule],
     masks: Mapping[str, Mask],
 ) -> list[dict[str, object]]:
+    # Fallbacks are left out: that they give way to firm rules is their meaning, not a
+    # contradiction.
     voting = [r for r in rules if r.scheme == scheme.name and r.klass and not r.fallback]
-    found: list[dict[str, object]] = []
-    for one, other in itertools.combinations(voting, 2):
-        both = int((masks[one.rule_id] & masks[other.rule_id]).sum())
-        if one.klass != other.klass and both:
-            sides = (one.rule_id, one.klass, _cite(one), other.rule_id, other.klass, _cite(other))
-            values = (place, day, scheme.name, both, *sides)
-            found.append(dict(zip(_CLASH, values, strict=True)))
-    return found
+    clashes: list[dict[str, object]] = []
+    for first, second in itertools.combinations(voting, 2):
+        both = int((masks[first.rule_id] & masks[second.rule_id]).sum())
+        if first.klass != second.klass and both:
+            rules_named = (
+                first.rule_id,
+                first.klass,
+                _citation(first),
+                second.rule_id,
+                second.klass,
+                _citation(second),
+            )
+            values = (place, day, scheme.name, both, *rules_named)
+            clashes.append(dict(zip(_CLASH, values, strict=True)))
+    return clashes
 
 
-def _cite(rule: RegulatoryRule) -> str:
+def _citation(rule: RegulatoryRule) -> str:
     return f"{rule.source.title}, {rule.article} ({rule.source.checked})"
 
 
-def _services(
+def _unruled_services_row(
     place: str,
     day: date,
     rules: Sequence[RegulatoryRule],
@@ -194,5 +216,5 @@ def _services(
     for rule in rules:
         if rule.route or (rule.klass and rule.scheme in ("device", "category", "service")):
             ruled |= masks[rule.rule_id]
-    left = int((service & ~ruled).sum())
-    return {"jurisdiction": place, "on": day, "services": int(service.sum()), "unruled": left}
+    unruled = int((service & ~ruled).sum())
+    return {"jurisdiction": place, "on": day, "services": int(service.sum()), "unruled": unruled}

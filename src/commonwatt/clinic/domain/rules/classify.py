@@ -62,15 +62,17 @@ def classify(
     rules = tuple(
         rule for rule in rule_book.rules_in_force(jurisdiction, on) if rule.when.holds(facts)
     )
-    found = [_verdict(s, rules) for s in rule_book.schemes[jurisdiction] if s.scope.holds(facts)]
-    verdicts = tuple(one for one in found if one.klass)
+    by_scheme = [
+        _verdict(s, rules) for s in rule_book.schemes[jurisdiction] if s.scope.holds(facts)
+    ]
+    verdicts = tuple(verdict for verdict in by_scheme if verdict.klass)
     route, reasons = route_of(rules, verdicts)
     return ProductRuling(
         jurisdiction=jurisdiction,
         on=on,
         facts=facts,
         verdicts=verdicts,
-        gaps=tuple(one.scheme for one in found if not one.klass),
+        gaps=tuple(verdict.scheme for verdict in by_scheme if not verdict.klass),
         route=route,
         route_reasons=reasons,
         obligations=_obligations(rules),
@@ -83,7 +85,9 @@ def classify(
 
 def _verdict(scheme: ClassificationScheme, rules: tuple[RegulatoryRule, ...]) -> SchemeClass:
     voting = [rule for rule in rules if rule.scheme == scheme.name and rule.klass]
+    # A fallback is what a law says "otherwise"; it votes only where no firm rule does.
     firm = [rule for rule in voting if not rule.fallback] or voting
+    # MDR Annex VIII 3.5 and its kin: where several rules apply, the strictest one does.
     klass = max((rule.klass for rule in firm), key=scheme.classes.index, default="")
     return SchemeClass(
         scheme=scheme.name,
@@ -100,20 +104,24 @@ def route_of(
 
     A rule that gave the class that lost has no say in the route either.
     """
+    # Otherwise a rule for class I, outvoted by class II, would still exempt the product from
+    # approval.
     lost = {name for verdict in verdicts for name in verdict.against}
-    given = [rule for rule in rules if rule.route and rule.rule_id not in lost]
+    routing = [rule for rule in rules if rule.route and rule.rule_id not in lost]
     order = ("prohibited", "approval", "filing", "exempt")
-    exempt = [rule for rule in given if rule.route == "exempt"]
+    exempt = [rule for rule in routing if rule.route == "exempt"]
     decided = {name for verdict in verdicts for name in verdict.reasons}
     by_class = [rule for rule in exempt if rule.rule_id in decided]
-    route = "exempt" if by_class else min((r.route for r in given), key=order.index, default="")
+    # An exemption counts only from a rule that also decided the class; a general one must not beat
+    # an approval that the class calls for.
+    route = "exempt" if by_class else min((r.route for r in routing), key=order.index, default="")
     assert route in (*ROUTES, "")
-    return route, tuple(rule.rule_id for rule in given if rule.route == route)
+    return route, tuple(rule.rule_id for rule in routing if rule.route == route)
 
 
 def _obligations(rules: tuple[RegulatoryRule, ...]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
+    rules_of_duty: dict[str, list[str]] = {}
     for rule in rules:
         for duty in rule.obligations:
-            found.setdefault(duty, []).append(rule.rule_id)
-    return {duty: tuple(names) for duty, names in sorted(found.items())}
+            rules_of_duty.setdefault(duty, []).append(rule.rule_id)
+    return {duty: tuple(names) for duty, names in sorted(rules_of_duty.items())}

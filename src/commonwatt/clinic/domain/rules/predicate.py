@@ -44,6 +44,8 @@ class AllOf:
 
     def mask(self, columns: Columns) -> Mask:
         """Return where it holds."""
+        # The leading mask gives an empty `all` its meaning (always) without a case of its own;
+        # reducing an empty list would lose the shape of the grid.
         return np.logical_and.reduce([_everywhere(columns), *(p.mask(columns) for p in self.parts)])
 
 
@@ -124,6 +126,7 @@ def parse(written: Any, where: str) -> Predicate:
     """
     if isinstance(written, str):
         return _leaf(written, where)
+    # Exactly one word: in a mapping of two, `all` beside `not`, nobody could say which binds first.
     if isinstance(written, dict) and len(cast("dict[str, Any]", written)) == 1:
         [(word, inner)] = cast("dict[str, Any]", written).items()
         if word in ("all", "any") and isinstance(inner, list):
@@ -137,13 +140,15 @@ def parse(written: Any, where: str) -> Predicate:
 
 
 def _leaf(text: str, where: str) -> Predicate:
-    found = _LEAF.fullmatch(text)
-    if not found:
+    match = _LEAF.fullmatch(text)
+    if not match:
         raise RulesError(where, found=repr(text), wanted=Message("fact, sign and value"))
-    fact, sign, given = found.groups()
-    values = tuple(value.strip() for value in given.split(","))
+    fact, sign, operand = match.groups()
+    values = tuple(value.strip() for value in operand.split(","))
     if sign in _ORDERS:
-        return Comparator(fact, sign, _number(given, where))
+        return Comparator(fact, sign, _number(operand, where))
+    # `!=` is "not one of", so that a missing fact cannot make it true: the fact is looked up either
+    # way, and its absence raises.
     leaf = OneOf(fact, values)
     return Not(leaf) if sign in ("!=", "not in") else leaf
 

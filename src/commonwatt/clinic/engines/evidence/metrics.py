@@ -53,27 +53,35 @@ def evaluate(
     """
     z = float(stats.norm.ppf((1 + level) / 2))
     n = sketch.counts.sum(axis=2)
+    # Both events and non-events must be there in number: an AUC over three events has an interval,
+    # and it is not worth reading.
     none, some = n[:, 0], n[:, 1]
     enough = (none >= fewest) & (some >= fewest)
-    found = {"auc": auc(sketch.counts, z), "o_over_e": o_over_e(sketch, level)}
-    found |= {name: wilson(k, m, z) for name, (k, m) in _shares(sketch).items()}
-    count, metrics = len(names), len(found)
-    values = np.stack([np.stack([e, lo, hi]) for e, lo, hi in found.values()])  # (metric, 3, group)
+    metrics_of_groups = {"auc": auc(sketch.counts, z), "o_over_e": o_over_e(sketch, level)}
+    metrics_of_groups |= {
+        name: wilson(k, m, z) for name, (k, m) in _threshold_shares(sketch).items()
+    }
+    count, metrics = len(names), len(metrics_of_groups)
+    values = np.stack(
+        [np.stack([e, lo, hi]) for e, lo, hi in metrics_of_groups.values()]
+    )  # (metric, 3, group)
+    # All metrics of a small group go, not only those that need many rows: a share that stays beside
+    # gaps would be read as the group's result, and could be counted back.
     values[:, :, ~enough] = np.nan
     columns = values.transpose(1, 0, 2).reshape(3, -1)
     exact = np.zeros((metrics, count))
     exact[0] = np.where(enough, auc_resolution(sketch.counts), 0.0)
-    said = np.where(enough, "estimated", "too few to say")
+    verdict = np.where(enough, "estimated", "too few to say")
     return ESTIMATES.frame(
         group=names * metrics,
-        metric=[name for name in found for _ in range(count)],
+        metric=[name for name in metrics_of_groups for _ in range(count)],
         estimate=pl.Series(columns[0], nan_to_null=True),
         low=pl.Series(columns[1], nan_to_null=True),
         high=pl.Series(columns[2], nan_to_null=True),
         rows=np.tile(n.sum(axis=1), metrics),
         events=np.tile(some, metrics),
         resolution=exact.ravel(),
-        verdict=pl.Series(np.tile(said, metrics)),
+        verdict=pl.Series(np.tile(verdict, metrics)),
     )
 
 
@@ -95,6 +103,8 @@ def auc(counts: I64, z: float) -> tuple[F64, F64, F64]:
         v10 = (np.cumsum(neg, axis=1) - neg / 2) / n[:, None]
         v01 = 1 - (np.cumsum(pos, axis=1) - pos / 2) / p[:, None]
         area = (pos * v10).sum(axis=1) / p
+        # The paper's estimator divides by the count less one; with ten events the difference is
+        # five per cent of the interval.
         s10 = (pos * (v10 - area[:, None]) ** 2).sum(axis=1) / (p - 1)
         s01 = (neg * (v01 - area[:, None]) ** 2).sum(axis=1) / (n - 1)
         se = np.sqrt(s10 / p + s01 / n)
@@ -114,6 +124,8 @@ def o_over_e(sketch: ScoreSketch, level: float) -> tuple[F64, F64, F64]:
     expected = sketch.score_sum / UNIT
     tail = (1 - level) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Garwood's lower bound for no event at all is zero, which the quantile with no degrees of
+        # freedom does not give.
         low = np.where(observed > 0, stats.chi2.ppf(tail, 2 * observed) / 2, 0.0)
         high = stats.chi2.ppf(1 - tail, 2 * observed + 2) / 2
         return observed / expected, low / expected, high / expected
@@ -126,6 +138,8 @@ def wilson(hits: I64 | F64, of: I64 | F64, z: float) -> tuple[F64, F64, F64]:
     [0.8, 0.49, 0.943]
     """
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Wilson and not Wald: sensitivity near one has too few misses for the normal interval,
+        # which would reach beyond one.
         share = hits / of
         middle = (share + z * z / (2 * of)) / (1 + z * z / of)
         half = z / (1 + z * z / of) * np.sqrt(share * (1 - share) / of + z * z / (4.0 * of * of))
@@ -144,7 +158,7 @@ def net_benefit(sketch: ScoreSketch) -> F64:
     return (sketch.above[:, 1] - sketch.above[:, 0] * odds) / n
 
 
-def _shares(sketch: ScoreSketch) -> dict[str, tuple[I64, I64]]:
+def _threshold_shares(sketch: ScoreSketch) -> dict[str, tuple[I64, I64]]:
     n = sketch.counts.sum(axis=2)
     fp, tp = sketch.above[:, 0], sketch.above[:, 1]
     tn, fn = n[:, 0] - fp, n[:, 1] - tp

@@ -40,13 +40,16 @@ def recalibrate(sketch: ScoreSketch, group: int = 0) -> Recalibration:
         EvidenceError: There is no event, no non-event, or only one score.
     """
     rows, events = sketch.counts[group].sum(axis=0), sketch.counts[group, 1]
+    # Empty bins add nothing to the sums and would make each Newton step two thousand columns wide.
     used = rows > 0
     x, n, y = centres()[used], rows[used].astype(np.float64), events[used].astype(np.float64)
     if len(x) < 2 or not 0 < y.sum() < n.sum():
         raise EvidenceError("recalibration", wanted=Message("events, non-events and two scores"))
     design = np.stack([np.ones_like(x), x])
-    beta, covariance = _fit(design, n, y, np.zeros_like(x))
-    large, _ = _fit(design[:1], n, y, x)
+    beta, covariance = _logistic_fit(design, n, y, np.zeros_like(x))
+    # With the logit as offset the slope is held at one: what remains is how far scores are off in
+    # the large.
+    large, _ = _logistic_fit(design[:1], n, y, x)
     errors = np.sqrt(np.diag(covariance))
     return Recalibration(
         intercept=float(beta[0]),
@@ -57,11 +60,13 @@ def recalibrate(sketch: ScoreSketch, group: int = 0) -> Recalibration:
     )
 
 
-def _fit(design: F64, n: F64, y: F64, offset: F64) -> tuple[F64, F64]:
+def _logistic_fit(design: F64, n: F64, y: F64, offset: F64) -> tuple[F64, F64]:
     beta: F64 = np.zeros(len(design))
     covariance: F64 = np.eye(len(design))
     for _ in range(50):
         p = 1 / (1 + np.exp(-np.clip(offset + beta @ design, -700, 700)))
+        # A step that overshoots drives p to 0 or 1 and the weights to zero; the floor keeps the
+        # matrix invertible until the next step brings it back.
         weight = np.maximum(n * p * (1 - p), 1e-12)
         covariance = np.asarray(np.linalg.inv((design * weight) @ design.T), np.float64)
         step = covariance @ (design @ (y - n * p))

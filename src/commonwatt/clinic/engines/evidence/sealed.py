@@ -9,8 +9,8 @@
 The root binds the evaluator to the items without telling them: each leaf is salted,
 so that a guess at an item cannot be tried. A protocol states how many examinations
 the set may answer, because each answer tells a vendor a little; groups with too few
-events are never told. The model runs where the evaluator runs it: what it does there
-with what it reads is for a cage to stop, not for this module.
+events are never reported. The model runs where the evaluator runs it: what it does there
+with what it reads is for an isolated job to stop, not for this module.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from commonwatt.ledger.merkle import (
     roots,
 )
 
+# Stands in every signed body, so that a signature over one form can never be shown as one over
+# another.
 FORM: Final = "commonwatt third-party evaluation v1"
 
 
@@ -94,7 +96,7 @@ class SignedStatement:
             key, signature = bytes.fromhex(self.public_key), bytes.fromhex(self.signature)
         except ValueError:
             key, signature = b"", b""
-        if not (len(key) == 32 and signature_holds(key, signature, _bytes(self.body))):
+        if not (len(key) == 32 and signature_holds(key, signature, _canonical_bytes(self.body))):
             raise EvidenceError("signature", found=Message("not one over this statement"))
 
     def text(self) -> str:
@@ -103,12 +105,12 @@ class SignedStatement:
 
     def digest(self) -> str:
         """Return the name of the statement."""
-        return hashlib.sha256(_bytes(self.body)).hexdigest()
+        return hashlib.sha256(_canonical_bytes(self.body)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevealedCase:
-    """One item told to an auditor, with the proof that it was in the set."""
+    """One case revealed to an auditor, with the proof that it was in the set."""
 
     number: int
     item: SealedCase
@@ -126,8 +128,12 @@ def seal(
     """
     if not items:
         raise EvidenceError("items", wanted=Message("at least one item"))
-    body = {"form": FORM, "kind": "seal", "root": _root(_leaves(items, secret)).hex()}
-    return _sign(body | {"size": len(items), "terms": asdict(terms)}, by)
+    body = {
+        "form": FORM,
+        "kind": "seal",
+        "root": _root_of_leaves(_leaves_of_cases(items, secret)).hex(),
+    }
+    return _signed_statement(body | {"size": len(items), "terms": asdict(terms)}, by)
 
 
 def examine(
@@ -160,9 +166,11 @@ def examine(
     terms = _terms_of(sealed, items, secret, by)
     for report in earlier:
         confirm_report(report, sealed)
+    # Each answer tells the vendor a little of the items; after enough of them the set is a training
+    # set.
     if len(earlier) >= terms.most:
-        found = Message("{count} examinations already", {"count": str(len(earlier))})
-        raise EvidenceError("seal", found=found, wanted=Message("a fresh set of items"))
+        count_sentence = Message("{count} examinations already", {"count": str(len(earlier))})
+        raise EvidenceError("seal", found=count_sentence, wanted=Message("a fresh set of items"))
     body = {
         "form": FORM,
         "kind": "report",
@@ -170,11 +178,12 @@ def examine(
         "root": sealed.body["root"],
         "artefact_sha256": artefact_sha256,
         "number": len(earlier) + 1,
+        # Chained, so that a report that was left out shows as a gap.
         "previous": earlier[-1].digest() if earlier else "",
         "on": on.isoformat(),
         "estimates": _estimates(items, model, terms),
     }
-    return _sign(body, by)
+    return _signed_statement(body, by)
 
 
 def confirm_report(report: SignedStatement, sealed: SignedStatement) -> None:
@@ -201,7 +210,9 @@ def reveal_case(items: Sequence[SealedCase], secret: bytes, number: int) -> Reve
     """
     if not 0 <= number < len(items):
         raise EvidenceError(f"item {number:,}", wanted=Message("the number of an item"))
-    path = roots(ListedSubtreeHashes(_leaves(items, secret)), inclusion_ranges(number, len(items)))
+    path = roots(
+        ListedSubtreeHashes(_leaves_of_cases(items, secret)), inclusion_ranges(number, len(items))
+    )
     salt = _salt(secret, number).hex()
     return RevealedCase(
         number=number, item=items[number], salt=salt, path=tuple(h.hex() for h in path)
@@ -209,8 +220,8 @@ def reveal_case(items: Sequence[SealedCase], secret: bytes, number: int) -> Reve
 
 
 def is_in_seal(revealed: RevealedCase, sealed: SignedStatement) -> bool:
-    """Return whether an item that was told stands in the sealed set."""
-    leaf = _leaf(revealed.item, bytes.fromhex(revealed.salt))
+    """Return whether a revealed case stands in the sealed set."""
+    leaf = _leaf_of_case(revealed.item, bytes.fromhex(revealed.salt))
     return inclusion_holds(
         index=revealed.number,
         size=int(sealed.body["size"]),
@@ -220,19 +231,23 @@ def is_in_seal(revealed: RevealedCase, sealed: SignedStatement) -> bool:
     )
 
 
-def _root(leaves: list[bytes]) -> bytes:
+def _root_of_leaves(leaves: list[bytes]) -> bytes:
     return range_root(ListedSubtreeHashes(leaves), 0, len(leaves))
 
 
-def _leaves(items: Sequence[SealedCase], secret: bytes) -> list[bytes]:
-    return [_leaf(item, _salt(secret, number)) for number, item in enumerate(items)]
+def _leaves_of_cases(items: Sequence[SealedCase], secret: bytes) -> list[bytes]:
+    return [_leaf_of_case(item, _salt(secret, number)) for number, item in enumerate(items)]
 
 
-def _leaf(item: SealedCase, salt: bytes) -> bytes:
-    return leaf_hash(salt + _bytes(asdict(item)))
+def _leaf_of_case(item: SealedCase, salt: bytes) -> bytes:
+    # Salt first: without it whoever guesses an item, and medical facts are few, could confirm the
+    # guess against the root.
+    return leaf_hash(salt + _canonical_bytes(asdict(item)))
 
 
 def _salt(secret: bytes, number: int) -> bytes:
+    # One salt an item from one secret: revealing an item to an auditor gives away its own salt and
+    # no other.
     return hmac.digest(secret, f"commonwatt item {number}".encode(), "sha256")
 
 
@@ -242,7 +257,7 @@ def _terms_of(
     sealed.check()
     if sealed.public_key != by.public_key.hex():
         raise EvidenceError("seal", wanted=Message("the key of the evaluator who sealed"))
-    if sealed.body["root"] != _root(_leaves(items, secret)).hex():
+    if sealed.body["root"] != _root_of_leaves(_leaves_of_cases(items, secret)).hex():
         raise EvidenceError("items", found=Message("not the items that were sealed"))
     return SealTerms(**sealed.body["terms"])
 
@@ -254,38 +269,43 @@ def _estimates(
     labels = np.array([item.label for item in items], np.int8)
     names = sorted({item.group for item in items})
     group = np.array([names.index(item.group) for item in items], np.int32)
-    made = sketch_of(scores, labels, group, groups=len(names), threshold=terms.threshold)
-    whole = evaluate(made.total(), ["every item"], fewest=terms.fewest).to_dicts()
+    sketch = sketch_of(scores, labels, group, groups=len(names), threshold=terms.threshold)
+    overall = evaluate(sketch.total(), ["every item"], fewest=terms.fewest).to_dicts()
     if len(names) == 1:
-        return [_told(row, counted=True) for row in whole]
-    parts = evaluate(made, names, fewest=terms.fewest).to_dicts()
+        return [_vendor_row(row, counted=True) for row in overall]
+    parts = evaluate(sketch, names, fewest=terms.fewest).to_dicts()
     # one group left out could be counted back from the whole and the others
     counted = all(row["estimate"] is not None for row in parts)
-    return [_told(row, counted=True) for row in whole] + [
-        _told(row, counted=counted) for row in parts
+    return [_vendor_row(row, counted=True) for row in overall] + [
+        _vendor_row(row, counted=counted) for row in parts
     ]
 
 
-def _told(row: Mapping[str, Any], *, counted: bool) -> dict[str, Any]:
+def _vendor_row(row: Mapping[str, Any], *, counted: bool) -> dict[str, Any]:
     """Return a row as the vendor sees it: three digits, and counts only where `counted`."""
     few = row["estimate"] is None
+    # Three digits are all a reader can use; the full double would let a vendor solve for single
+    # labels.
     numbers = {name: None if few else round(row[name], 3) for name in ("estimate", "low", "high")}
     counts = {name: row[name] if counted and not few else None for name in ("rows", "events")}
-    said = {"group": row["group"], "metric": row["metric"], "verdict": row["verdict"]}
-    return said | numbers | counts
+    labels = {"group": row["group"], "metric": row["metric"], "verdict": row["verdict"]}
+    return labels | numbers | counts
 
 
-def _sign(body: Mapping[str, Any], by: Signer) -> SignedStatement:
-    made = SignedStatement(
-        body=body, public_key=by.public_key.hex(), signature=by.sign(_bytes(body)).hex()
+def _signed_statement(body: Mapping[str, Any], by: Signer) -> SignedStatement:
+    statement = SignedStatement(
+        body=body, public_key=by.public_key.hex(), signature=by.sign(_canonical_bytes(body)).hex()
     )
-    made.check()
-    return made
+    # A signer may be a card or a server; what it returns is checked before anybody relies on it.
+    statement.check()
+    return statement
 
 
-def _bytes(body: Mapping[str, Any]) -> bytes:
-    plain = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return plain.encode()
+def _canonical_bytes(body: Mapping[str, Any]) -> bytes:
+    # One spelling of a body, whatever order its members were written in: it is what is hashed and
+    # signed.
+    text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text.encode()
 
 
 def load_cases(path: Path) -> list[SealedCase]:
@@ -298,15 +318,18 @@ def load_cases(path: Path) -> list[SealedCase]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise EvidenceError(str(path), found=type(error).__name__) from None
-    return [_item(line, f"{path}, line {n:,}") for n, line in enumerate(lines, 1) if line.strip()]
+    return [
+        _parsed_case(line, f"{path}, line {n:,}") for n, line in enumerate(lines, 1) if line.strip()
+    ]
 
 
-def _item(line: str, where: str) -> SealedCase:
+def _parsed_case(line: str, where: str) -> SealedCase:
     try:
         row = cast("dict[str, Any]", json.loads(line))
         facts = {str(name): str(value) for name, value in row["facts"].items()}
         label, group = row["label"], str(row.get("group", "all"))
     except (ValueError, KeyError, TypeError, AttributeError):
+        # The line itself is never quoted: it is a patient's.
         label, facts, group = None, dict[str, str](), ""
     if label not in (0, 1):
         raise EvidenceError(where, wanted=Message("facts, a label 0 or 1, and perhaps a group"))
@@ -345,7 +368,7 @@ def load_revealed_case(path: Path) -> RevealedCase:
         file = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
         return RevealedCase(
             number=int(file["number"]),
-            item=_item(json.dumps(file["item"]), str(path)),
+            item=_parsed_case(json.dumps(file["item"]), str(path)),
             salt=bytes.fromhex(file["salt"]).hex(),
             path=tuple(bytes.fromhex(node).hex() for node in file["path"]),
         )

@@ -48,6 +48,8 @@ class ScoreSketch:
         Raises:
             EvidenceError: They were made with another threshold or other groups.
         """
+        # Counts above different thresholds would add up to a number that means nothing, without any
+        # sign of it.
         if self.threshold != other.threshold or self.counts.shape != other.counts.shape:
             raise EvidenceError("sketch", wanted=Message("the same threshold and groups"))
         return ScoreSketch(
@@ -69,6 +71,8 @@ class ScoreSketch:
 
 def centres() -> F64:
     """Return the logit at the middle of each bin, shape (BINS,)."""
+    # Equal steps of the logit, as fine at one in a thousand as at one half; equal steps of the
+    # score would put a rare disease into one bin.
     return -EDGE + (np.arange(BINS, dtype=np.float64) + 0.5) * STEP
 
 

@@ -44,8 +44,8 @@ def additive_parts(intercept: float, weights: F64, means: F64, case: F64) -> Add
     Raises:
         IdentityError: The parts do not make up the logit.
 
-    >>> found = additive_parts(-1.0, np.array([0.5]), np.array([2.0]), np.array([4.0]))
-    >>> found.base, found.parts.tolist(), found.logit
+    >>> one = additive_parts(-1.0, np.array([0.5]), np.array([2.0]), np.array([4.0]))
+    >>> one.base, one.contributions.tolist(), one.logit
     (0.0, [1.0], 1.0)
     """
     base = intercept + float(weights @ means)
@@ -55,12 +55,14 @@ def additive_parts(intercept: float, weights: F64, means: F64, case: F64) -> Add
     return AdditiveExplanation(base=base, contributions=parts, logit=logit)
 
 
-def check_sum(base: float, parts: F64, whole: float) -> None:
+def check_sum(base: float, parts: F64, total: float) -> None:
     """Refuse parts that do not add up.
 
     Raises:
         IdentityError: Base and parts differ from the whole by more than rounding.
     """
     size = 1 + abs(base) + float(np.abs(parts).sum())
-    if not abs(base + float(parts.sum()) - whole) <= 1e-9 * size:
+    # Relative to what was added up: large parts that cancel carry a rounding error of their own
+    # size, not of their sum's. "Not at most" also refuses NaN.
+    if not abs(base + float(parts.sum()) - total) <= 1e-9 * size:
         raise IdentityError("explanation", wanted=Message("parts that make up the whole"))

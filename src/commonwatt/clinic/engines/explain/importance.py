@@ -63,9 +63,10 @@ def importance(
     """
     if not 0 < int(label.sum()) < len(label):
         raise EvidenceError("labels", wanted=Message("events and non-events"))
-    lost = np.array([_round(score, rows, label, chance) for _ in range(rounds)])
+    lost = np.array([_auc_lost_in_one_draw(score, rows, label, chance) for _ in range(rounds)])
     mean = lost.mean(axis=0)
     low, high = np.quantile(lost, (0.025, 0.975), axis=0)
+    # Ties keep the order of the columns, or the table would change from run to run.
     order = np.lexsort((np.arange(len(columns)), -mean))
     return IMPORTANCE.frame(
         column=[columns[i] for i in order],
@@ -76,20 +77,22 @@ def importance(
     )
 
 
-def _round(
+def _auc_lost_in_one_draw(
     score: Score, rows: F64, label: npt.NDArray[np.int8], chance: np.random.Generator
 ) -> F64:
     """Return the AUC lost by each column in one draw of rows with both labels."""
-    drawn = chance.integers(len(rows), size=len(rows))
-    while not 0 < int(label[drawn].sum()) < len(drawn):
-        drawn = chance.integers(len(rows), size=len(rows))
-    x, y = rows[drawn], label[drawn]
-    whole = area(score(x), y)
+    sample = chance.integers(len(rows), size=len(rows))
+    # A draw without an event has no AUC; drawing again conditions on having both, which is what the
+    # estimate is stated for.
+    while not 0 < int(label[sample].sum()) < len(sample):
+        sample = chance.integers(len(rows), size=len(rows))
+    x, y = rows[sample], label[sample]
+    unshuffled = area(score(x), y)
     lost = np.empty(x.shape[1])
     for j in range(x.shape[1]):
         shuffled = x.copy()
         shuffled[:, j] = chance.permutation(x[:, j])
-        lost[j] = whole - area(score(shuffled), y)
+        lost[j] = unshuffled - area(score(shuffled), y)
     return lost
 
 

@@ -25,6 +25,7 @@ from commonwatt.core.messages import Message
 
 F64 = npt.NDArray[np.float64]
 Score = Callable[[F64], F64]  # rows of columns to one score each
+# 4,096 coalitions, each scored on the whole background; twenty columns would be a million.
 MOST_EXACT: Final = 12
 
 
@@ -52,14 +53,14 @@ def exact_shapley(score: Score, background: F64, case: F64) -> ShapleyValues:
         EvidenceError: There are more than `MOST_EXACT` columns.
 
     >>> product = lambda rows: rows[:, 0] * rows[:, 1]
-    >>> exact_shapley(product, np.zeros((1, 2)), np.array([2.0, 3.0])).shares.tolist()
+    >>> exact_shapley(product, np.zeros((1, 2)), np.array([2.0, 3.0])).values.tolist()
     [3.0, 3.0]
     """
     d = len(case)
     if d > MOST_EXACT:
         wanted = Message("at most {count} columns", {"count": str(MOST_EXACT)})
         raise EvidenceError("columns", wanted=wanted)
-    values = np.array([_worth(score, background, case, subset) for subset in range(2**d)])
+    values = np.array([_coalition_value(score, background, case, subset) for subset in range(2**d)])
     shares = np.zeros(d)
     for j in range(d):
         for subset in range(2**d):
@@ -73,7 +74,7 @@ def exact_shapley(score: Score, background: F64, case: F64) -> ShapleyValues:
     )
 
 
-def _worth(score: Score, background: F64, case: F64, subset: int) -> float:
+def _coalition_value(score: Score, background: F64, case: F64, subset: int) -> float:
     rows = background.copy()
     inside = [j for j in range(len(case)) if subset >> j & 1]
     rows[:, inside] = case[inside]
@@ -98,25 +99,33 @@ def sampled_shapley(
     """
     if not len(background):
         raise EvidenceError("background", wanted=Message("at least one row"))
+    # Every background row equally often, rather than drawn: base and shares then add up to the
+    # score exactly and not only on average.
     rows = np.tile(background, (rounds, 1))
-    added = np.stack([_pair(score, row, case, chance) for row in rows])  # (draws, columns)
+    added = np.stack(
+        [_antithetic_contributions(score, row, case, chance) for row in rows]
+    )  # (draws, columns)
     shares = added.mean(axis=0)
     spread = added.std(axis=0, ddof=1) if len(added) > 1 else np.full(len(case), np.nan)
-    base, whole = float(score(background).mean()), float(score(case[None])[0])
-    check_sum(base, shares, whole)
-    return ShapleyValues(base=base, values=shares, errors=spread / np.sqrt(len(added)), score=whole)
+    base, total = float(score(background).mean()), float(score(case[None])[0])
+    check_sum(base, shares, total)
+    return ShapleyValues(base=base, values=shares, errors=spread / np.sqrt(len(added)), score=total)
 
 
-def _pair(score: Score, row: F64, case: F64, chance: np.random.Generator) -> F64:
+def _antithetic_contributions(
+    score: Score, row: F64, case: F64, chance: np.random.Generator
+) -> F64:
     """Return what each column adds in one order and in its reverse, averaged."""
     d = len(case)
     order = chance.permutation(d)
     steps = np.tile(row, (2 * d + 2, 1))
+    # An order and its reverse: what a column gains by coming late in one it loses in the other, so
+    # that the pair varies less than two orders drawn apart.
     for i in range(1, d + 1):
         steps[i, order[:i]] = case[order[:i]]
         steps[d + 1 + i, order[d - i :]] = case[order[d - i :]]
-    told = score(steps)
+    scores = score(steps)
     added = np.empty(d)
-    added[order] = np.diff(told[: d + 1]) / 2
-    added[order[::-1]] += np.diff(told[d + 1 :]) / 2
+    added[order] = np.diff(scores[: d + 1]) / 2
+    added[order[::-1]] += np.diff(scores[d + 1 :]) / 2
     return added

@@ -75,6 +75,8 @@ class StepDecision:
 
 def statement_message(plan_id: str, step: int, answer: str) -> bytes:
     """Return what a person signs."""
+    # Lengths stand before the texts, so that no plan's name can run into the answer and give two
+    # statements one signature.
     parts = (f"{len(plan_id)}:{plan_id}", str(step), f"{len(answer)}:{answer}")
     return ("commonwatt human step v1\n" + "\n".join(parts)).encode()
 
@@ -96,8 +98,8 @@ class PathwayRunner:
 
     def __init__(self, gate: AdviceGate, pathway: Pathway, plan_id: str) -> None:
         self.gate, self.pathway, self.plan_id = gate, pathway, plan_id
-        self.calls, self.steps, self._seen, self._taken = 0, 0, 0, ""
-        self._used = set[str]()
+        self.calls, self.steps, self._entries_read, self._statement_used = 0, 0, 0, ""
+        self._statements_used = set[str]()
         with gate.writer.ledger.reading() as connection:
             self._catch_up(connection)
 
@@ -105,13 +107,17 @@ class PathwayRunner:
         """Take in what this pathway's runners put on record since; return what they signed."""
         signed = set[str]()
         subject = f"pathway/{self.pathway.name}"
-        for entry in entries_on(connection, self._seen, kind=AGENT_CALL, subject=subject):
-            self._seen = entry.index + 1
+        for entry in entries_on(connection, self._entries_read, kind=AGENT_CALL, subject=subject):
+            self._entries_read = entry.index + 1
+            # Every plan's statements count as used, not only this one's: a signature must not work
+            # twice under another plan's name.
             signed.add(str(entry.body.get("statement", "")))
+            # The record holds no longer name than this; comparing the whole one would never find
+            # the plan again.
             if entry.body["plan"] == self.plan_id[:200]:
                 self.steps = max(self.steps, int(entry.body["step"]) + 1)
                 self.calls += entry.body["rule"] not in _UNCOUNTED
-        self._used |= signed
+        self._statements_used |= signed
         return signed
 
     def run(
@@ -129,27 +135,29 @@ class PathwayRunner:
         self, number: int, step: Any, statement: StepDecision | None, *, at: datetime
     ) -> GateVerdict:
         """Return the verdict on one step; the call is on record whatever it is."""
-        self._taken = ""
+        self._statement_used = ""
+        # Outside the transaction, because it may call a model; what could have changed meanwhile is
+        # judged again inside.
         judged = self._judge(number, step, statement)
-        desk = self.gate.writer
-        with desk.transaction() as tx:
-            late = self._late(tx, judged)
+        writer = self.gate.writer
+        with writer.transaction() as tx:
+            late = self._judged_again(tx, judged)
             if isinstance(late, GateVerdict):
-                verdict = self._refused(tx, number, late, at)
+                verdict = self._record_refusal(tx, number, late, at)
             else:
-                verdict = self._settled(tx, number, late, at)
-            self._seen = desk.registry.entries_applied
+                verdict = self._record_answer(tx, number, late, at)
+            self._entries_read = writer.registry.entries_applied
         return verdict
 
-    def _refused(
+    def _record_refusal(
         self, tx: sa.Connection, number: int, verdict: GateVerdict, at: datetime
     ) -> GateVerdict:
         """Put a call that the pathway refuses on record."""
-        desk, drafts = self.gate.writer, [self._draft(number, verdict)]
-        desk.registry.apply(desk.ledger.append(tx, drafts, by=self.gate.by, at=at))
+        writer, drafts = self.gate.writer, [self._call_entry(number, verdict)]
+        writer.registry.apply(writer.ledger.append(tx, drafts, by=self.gate.by, at=at))
         return verdict
 
-    def _late(
+    def _judged_again(
         self, tx: sa.Connection, judged: GateVerdict | PreparedAdvice
     ) -> GateVerdict | PreparedAdvice:
         """Refuse what another runner of the same plan has used up since it was judged."""
@@ -157,39 +165,41 @@ class PathwayRunner:
         if isinstance(judged, GateVerdict):
             return judged
         deployment = judged.question.deployment
-        if self._taken and self._taken in signed:
+        if self._statement_used and self._statement_used in signed:
             return GateVerdict(rule="agent.statement-used", deployment=deployment)
         if self.calls > self.pathway.most_calls:
             return GateVerdict(rule="agent.budget-spent", deployment=deployment)
         return judged
 
-    def _settled(
+    def _record_answer(
         self, tx: sa.Connection, number: int, prepared: PreparedAdvice, at: datetime
     ) -> GateVerdict:
         """Put the gate's answer and the call under one signature on record."""
         outcome = self.gate.record_prepared_on(
-            tx, prepared, at=at, note=lambda verdict: [self._draft(number, verdict)]
+            tx, prepared, at=at, note=lambda verdict: [self._call_entry(number, verdict)]
         )
         if isinstance(outcome, CommonwattError):
             raise outcome
         return outcome
 
-    def _draft(self, number: int, verdict: GateVerdict) -> EntryDraft:
+    def _call_entry(self, number: int, verdict: GateVerdict) -> EntryDraft:
         body: dict[str, Any] = {"plan": self.plan_id[:200], "step": number, "rule": verdict.rule}
-        if self._taken:
-            body["statement"] = self._taken
+        if self._statement_used:
+            body["statement"] = self._statement_used
         return EntryDraft(kind=AGENT_CALL, subject=f"pathway/{self.pathway.name}", body=body)
 
     def _judge(
         self, number: int, step: Any, statement: StepDecision | None
     ) -> GateVerdict | PreparedAdvice:
         """Return the rule of the pathway that a step breaks, or the gate's question."""
-        call = _well_formed(step)
+        call = _parsed_step(step)
         if call is None:
             return GateVerdict(rule="agent.malformed", deployment="")
         deployment, encounter, facts = call
+        # Before the gate is asked: an agent in a loop must not keep a model busy.
         if self.calls >= self.pathway.most_calls:
             return GateVerdict(rule="agent.budget-spent", deployment=deployment)
+        # Refused calls count, or a budget could be spent on guessing what a pathway lists.
         self.calls += 1
         if deployment not in self.pathway.deployments:
             return GateVerdict(rule="agent.tool-not-listed", deployment=deployment)
@@ -204,18 +214,20 @@ class PathwayRunner:
 
     def _human_fault(self, number: int, statement: StepDecision | None) -> str:
         """Return the rule that a human step breaks; empty if it stands."""
+        # A statement for another step is as good as none, however well it is signed: a person
+        # agreed to something else.
         if statement is None or (statement.plan_id, statement.step) != (self.plan_id, number):
             return "agent.human-step-missing"
         message = statement_message(statement.plan_id, statement.step, statement.answer)
         if not signature_holds(statement.public_key, statement.signature, message):
             return "agent.signature-false"
         name = hashlib.sha256(message + statement.public_key).hexdigest()
-        if name in self._used:
+        if name in self._statements_used:
             return "agent.statement-used"
         fault = self._signer_fault(statement)
         if not fault:
-            self._used.add(name)
-            self._taken = name
+            self._statements_used.add(name)
+            self._statement_used = name
         return fault
 
     def _signer_fault(self, statement: StepDecision) -> str:
@@ -224,22 +236,28 @@ class PathwayRunner:
                 actor = find_actor(connection, actor_id_of(statement.public_key))
         except (ActorError, LedgerError):
             return "agent.signer-unknown"
+        # The same answer as for an unknown key: an agent learns nothing of who left the hospital.
         if actor.revoked_in is not None:
             return "agent.signer-unknown"
         return "" if actor.person.role in self.pathway.roles else "agent.signer-wrong-role"
 
 
-def _well_formed(step: Any) -> tuple[str, str, dict[str, str]] | None:
+def _parsed_step(step: Any) -> tuple[str, str, dict[str, str]] | None:
     if not isinstance(step, dict):
         return None
-    given = cast("dict[Any, Any]", step)
-    if set(given) != {"deployment", "encounter", "facts"} or not isinstance(given["facts"], dict):
+    members = cast("dict[Any, Any]", step)
+    # Exactly these members: what an agent says of itself in a further one is never evidence, and
+    # must not look like it.
+    if set(members) != {"deployment", "encounter", "facts"} or not isinstance(
+        members["facts"], dict
+    ):
         return None
-    facts = cast("dict[Any, Any]", given["facts"])
-    texts = [given["deployment"], given["encounter"], *facts, *facts.values()]
+    facts = cast("dict[Any, Any]", members["facts"])
+    texts = [members["deployment"], members["encounter"], *facts, *facts.values()]
     if not all(isinstance(text, str) and len(text) <= 500 for text in texts):
         return None
-    return given["deployment"], given["encounter"], facts
+    return members["deployment"], members["encounter"], facts
 
 
+# A rule of that name would let its refusal through.
 assert ALLOWED not in RULES

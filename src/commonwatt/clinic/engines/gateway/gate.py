@@ -39,6 +39,8 @@ RULES: Final = (
     "gate.unknown-deployment",
     "gate.wrong-site",
     "gate.not-live",
+    # Between standing and facts, because an approval that was withdrawn is the stronger answer: it
+    # holds for every patient, and no missing fact could mend it.
     *(row.rule for row in PRECONDITIONS),
     "gate.missing-fact",
     "gate.outside-indications",
@@ -50,7 +52,7 @@ RULES: Final = (
 )
 ALLOWED: Final = "gate.allowed"
 REFUSAL: Final = "gate.refusal"
-_ASKED: Final = Message("Give your own estimate first; then the advice is shown.")
+_ESTIMATE_FIRST: Final = Message("Give your own estimate first; then the advice is shown.")
 
 
 class ScoringModel(Protocol):
@@ -82,7 +84,7 @@ class GateVerdict:
         """Refuse a verdict that lets nothing through.
 
         Raises:
-            AdviceRefused: The rule is named, with what to tell whoever asked.
+            AdviceRefusedError: The rule is named, with what to tell whoever asked.
         """
         if not self.allowed:
             rule = f"{self.rule} ({self.detail})" if self.detail else self.rule
@@ -122,7 +124,7 @@ SettledAdvice = GateVerdict | CommonwattError
 EntriesOf = Callable[[GateVerdict], Sequence[EntryDraft]]
 
 
-def _no_note(_: GateVerdict) -> Sequence[EntryDraft]:
+def _no_entries(_: GateVerdict) -> Sequence[EntryDraft]:
     return ()
 
 
@@ -130,7 +132,7 @@ class AdviceGate:
     """The gate of one site.
 
     Args:
-        writer: The door to the registry.
+        writer: Of the registry.
         site: Whose deployments may be asked.
         models: What runs, by deployment.
         by: The gateway's key.
@@ -154,6 +156,8 @@ class AdviceGate:
 
     def pseudonym(self, encounter_id: str) -> str:
         """Return the name under which an encounter is on record; it cannot be turned back."""
+        # Encounter numbers are short and guessable; without the salt anybody with the ledger could
+        # try them all. Eighty bits keep two encounters apart.
         return hashlib.sha256(self._salt + encounter_id.encode()).hexdigest()[:20]
 
     def check_allowed(
@@ -170,8 +174,11 @@ class AdviceGate:
         if outside:
             rule, detail, words = outside
             return GateVerdict(rule=rule, deployment=deployment, detail=detail, words=words)
+        # In shadow mode nobody is shown anything, so there is nothing to disclose yet.
         if (deployment, encounter) not in registry.disclosed and record.body["mode"] != "shadow":
             return GateVerdict(rule="gate.not-disclosed", deployment=deployment, words=guide.notice)
+        # Last, so that a gate that is set up wrongly never hides a rule that refuses for the
+        # patient's sake.
         if deployment not in self.models:
             return GateVerdict(rule="gate.no-model", deployment=deployment)
         return GateVerdict(rule=ALLOWED, deployment=deployment)
@@ -224,18 +231,20 @@ class AdviceGate:
         prepared = PreparedAdvice(
             question=question, encounter=self.pseudonym(question.encounter_id)
         )
-        return self._scored(prepared) if self._judge(prepared).allowed else prepared
+        # A model is asked only where its answer may be used: to score a patient who was not told is
+        # itself a use of the model.
+        return self._with_score(prepared) if self._judge(prepared).allowed else prepared
 
     def record_prepared(
         self, prepared: Sequence[PreparedAdvice], *, at: datetime
     ) -> list[SettledAdvice]:
         """Put the answers to some questions on record in one transaction, and return them.
 
-        Each is judged anew on the newest state; a question that cannot be kept is
+        Each is judged anew on the newest state; a question that cannot be recorded is
         answered by its error and leaves the others alone.
         """
         with self.writer.transaction() as tx:
-            return [self.record_prepared_on(tx, one, at=at) for one in prepared]
+            return [self.record_prepared_on(tx, each, at=at) for each in prepared]
 
     def record_prepared_on(
         self,
@@ -243,23 +252,25 @@ class AdviceGate:
         prepared: PreparedAdvice,
         *,
         at: datetime,
-        note: EntriesOf = _no_note,
+        note: EntriesOf = _no_entries,
     ) -> SettledAdvice:
-        """Put one answer on record in the caller's transaction of the desk, and return it.
+        """Put one answer on record in the caller's transaction, and return it.
 
         `note` says what else stands under the same signature, once the answer is known.
         """
         verdict = self._judge(prepared)
         if verdict.allowed and prepared.score is None and not prepared.failed:
-            prepared = self._scored(prepared)  # let through only by what was written meanwhile
+            prepared = self._with_score(prepared)  # let through only by what was written meanwhile
         if verdict.allowed and prepared.failed:
             verdict = GateVerdict(
                 rule="gate.model-failed", deployment=verdict.deployment, detail=prepared.failed
             )
         try:
             if verdict.allowed:
-                return self._advise(tx, prepared, at, note)
-            self._note_refusal(tx, verdict, prepared.encounter, at, note)
+                return self._record_advice(tx, prepared, at, note)
+            self._record_refusal(tx, verdict, prepared.encounter, at, note)
+        # Returned, not raised: others in the same transaction are patients, too, and their answers
+        # stand.
         except CommonwattError as error:
             return error
         return verdict
@@ -268,7 +279,7 @@ class AdviceGate:
         question = prepared.question
         verdict = self.check_allowed(question.deployment, prepared.encounter, question.facts)
         if verdict.allowed and question.own_estimate is None and self._asks_first(prepared):
-            words = {language: _ASKED.translate(language) for language in LANGUAGES}
+            words = {language: _ESTIMATE_FIRST.translate(language) for language in LANGUAGES}
             rule = "gate.own-estimate-first"
             return GateVerdict(rule=rule, deployment=question.deployment, words=words)
         return verdict
@@ -276,6 +287,7 @@ class AdviceGate:
     def _asks_first(self, prepared: PreparedAdvice) -> bool:
         """Return whether the lot fell on this encounter; agents and shadows are shown nothing."""
         question = prepared.question
+        # An agent shows the advice to nobody, so that there is no opinion to protect.
         if self.sample is None or question.asker != "clinician":
             return False
         shadow = self.writer.registry.records[question.deployment].body["mode"] == "shadow"
@@ -283,7 +295,7 @@ class AdviceGate:
             question.deployment, prepared.encounter
         )
 
-    def _scored(self, prepared: PreparedAdvice) -> PreparedAdvice:
+    def _with_score(self, prepared: PreparedAdvice) -> PreparedAdvice:
         question = prepared.question
         try:
             score = float(self.models[question.deployment](question.facts))
@@ -295,21 +307,23 @@ class AdviceGate:
             else replace(prepared, failed="no score from 0 to 1")
         )
 
-    def _advise(
+    def _record_advice(
         self, tx: sa.Connection, prepared: PreparedAdvice, at: datetime, note: EntriesOf
     ) -> GateVerdict:
         deployment, score = prepared.question.deployment, prepared.score
         record = self.writer.registry.records[deployment]
         guide, shown = load_guide(record.body["guide"]), record.body["mode"] != "shadow"
+        # Named by its place in the ledger: one encounter may be advised on more than once, and the
+        # transaction holds the head.
         name = f"{prepared.encounter}-{self.writer.registry.entries_applied}"
         body = self._advice_body(prepared, shown)
-        said = {
+        words = {
             language: text.format(score=f"{score:.2f}") for language, text in guide.wording.items()
         }
         verdict = GateVerdict(
             rule=ALLOWED,
             deployment=deployment,
-            words=said if shown else {},
+            words=words if shown else {},
             score=score if shown else None,
             advice=f"advice/{name}",
             sign_off=bool(body.get("sign_off")),
@@ -329,6 +343,8 @@ class AdviceGate:
         if question.own_estimate is not None:
             body["own_estimate"] = question.own_estimate
         if self.sample is not None:
+            # Marked either way: an audit draws every lot again and compares, which absent marks
+            # would not allow.
             body["sampled"] = self._asks_first(prepared)
         if shown and self._wants_sign_off(question.deployment):
             body["sign_off"] = True
@@ -342,10 +358,14 @@ class AdviceGate:
         classes = registry.classes(deployment) & guide.sign_off_classes
         return record.body["mode"] in guide.sign_off or bool(classes)
 
-    def _note_refusal(
+    def _record_refusal(
         self, tx: sa.Connection, verdict: GateVerdict, encounter: str, at: datetime, note: EntriesOf
     ) -> None:
+        # A refusal is on record like an advice: who was not helped, and by which rule, is half of
+        # what a regulator asks.
         body = {"rule": verdict.rule, "detail": verdict.detail, "encounter": encounter}
+        # Whatever was asked for may be no name at all; it is kept short so that its refusal can
+        # still be recorded.
         body["deployment"] = verdict.deployment[:LONGEST_NAME]
         draft = EntryDraft(kind=REFUSAL, subject=f"site/{self.site}", body=body)
         drafts = [draft, *note(verdict)]
@@ -356,29 +376,35 @@ def outside_guide(
     guide: DepartmentGuide, facts: Mapping[str, str]
 ) -> tuple[str, str, Mapping[str, str]] | None:
     """Return rule, detail and words if the encounter is outside the guide, else `None`."""
-    predicates = [guide.indications, *(one.when for one in guide.contraindications)]
-    missing = sorted({name for predicate in predicates for name in _lacking(predicate, facts)})
+    predicates = [
+        guide.indications,
+        *(contraindication.when for contraindication in guide.contraindications),
+    ]
+    missing = sorted(
+        {name for predicate in predicates for name in _missing_facts(predicate, facts)}
+    )
     if missing:
         return "gate.missing-fact", ", ".join(missing), {}
     if not guide.indications.holds(facts):
         return "gate.outside-indications", guide.guide_id, {}
-    for one in guide.contraindications:
-        if one.when.holds(facts):
-            return "gate.contraindicated", one.name, one.words
+    for contraindication in guide.contraindications:
+        if contraindication.when.holds(facts):
+            return "gate.contraindicated", contraindication.name, contraindication.words
     return None
 
 
-def _lacking(predicate: Predicate, facts: Mapping[str, str]) -> list[str]:
+def _missing_facts(predicate: Predicate, facts: Mapping[str, str]) -> list[str]:
     return [
         leaf.fact
         for leaf in leaves(predicate)
         if leaf.fact not in facts
-        or (isinstance(leaf, Comparator) and not _number(facts[leaf.fact]))
+        or (isinstance(leaf, Comparator) and not _is_number(facts[leaf.fact]))
     ]
 
 
-def _number(text: str) -> bool:
+def _is_number(text: str) -> bool:
     try:
+        # NaN is spelt as a number and orders with none; it would pass under every upper limit.
         return float(text) == float(text)
     except ValueError:
         return False

@@ -28,12 +28,14 @@ class GroupCommitter(Generic[A, B]):
 
     def __init__(self, settle: Callable[[list[A]], list[B]]) -> None:
         self._settle = settle
+        # One thread: the ledger has one head, and two writers would only wait for each other's
+        # lock.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
         self._draining: asyncio.Task[None] | None = None
 
     async def submit(self, question: A) -> B:
-        """Return the answer to one question once it is kept."""
+        """Return the answer to one question once it is on the disk."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[B] = loop.create_future()
         self._waiting.append((question, answer))
@@ -51,15 +53,17 @@ class GroupCommitter(Generic[A, B]):
             questions = [question for question, _ in group]
             try:
                 answers = await self.run_exclusively(partial(self._settle, questions))
+            # Whatever went wrong belongs to those who wait for this group; a thread that died
+            # silently would leave them waiting for ever.
             except BaseException as error:
-                _fail(group, error)
+                _fail_group(group, error)
                 continue
-            for (_, answer), said in zip(group, answers, strict=True):
+            for (_, answer), outcome in zip(group, answers, strict=True):
                 if not answer.done():  # whoever asked may have gone away
-                    answer.set_result(said)
+                    answer.set_result(outcome)
 
 
-def _fail(group: list[tuple[A, asyncio.Future[B]]], error: BaseException) -> None:
+def _fail_group(group: list[tuple[A, asyncio.Future[B]]], error: BaseException) -> None:
     for _, answer in group:
         if not answer.done():
             answer.set_exception(error)

@@ -59,7 +59,9 @@ def load_guide(guide_id: str, folder: Path = FOLDER) -> DepartmentGuide:
     '醫學影像'
     """
     path = folder / f"{guide_id}.yaml"
-    if guide_id not in {found.stem for found in folder.glob("*.yaml")}:
+    # Looked up among the names and never joined into a path unseen: the name may come from a
+    # record.
+    if guide_id not in {file_of_guide.stem for file_of_guide in folder.glob("*.yaml")}:
         raise RulesError(f"guide {guide_id}", wanted=Message("the name of a guide"))
     file = cast("dict[str, Any]", yaml.safe_load(path.read_text(encoding="utf-8")))
     return DepartmentGuide(

@@ -4,7 +4,7 @@
 
 The draw depends on nothing but a secret and names that are on record, so that
 nobody who lacks the secret can foresee it, asking twice draws the same lot, and
-whoever is told the secret later can draw every lot again. The gate puts a digest
+whoever is given the secret later can draw every lot again. The gate puts a digest
 of the secret on record before its first draw, so that it cannot be chosen later.
 """
 
@@ -30,7 +30,7 @@ class EncounterLottery:
     """The lot of one site: which encounters' doctors are asked first.
 
     >>> lot = EncounterLottery(secret=b"s" * 32, share=0.25)
-    >>> sum(lot.drawn("deployment/x", str(i)) for i in range(4000))
+    >>> sum(lot.asks_clinician_first("deployment/x", str(i)) for i in range(4000))
     974
     """
 
@@ -39,12 +39,17 @@ class EncounterLottery:
 
     def asks_clinician_first(self, deployment: str, encounter: str) -> bool:
         """Return whether the doctor is asked first about this encounter."""
+        # The length stands first, so that no two pairs of names make one message.
         message = _TAG + f"{len(deployment)}:{deployment}\n{encounter}".encode()
+        # A keyed hash and not a random number: asked twice, an encounter draws the same lot, and
+        # nobody can ask until it suits.
         lot = int.from_bytes(hmac.digest(self.secret, message, "sha256")[:8], "big")
         return lot < self.share * 2.0**64
 
     def commitment(self) -> str:
-        """Return the digest that binds secret and share without telling the secret."""
+        """Return the digest that binds secret and share without disclosing the secret."""
+        # The share is bound, too: otherwise a site could lower it afterwards to explain whom it did
+        # not ask.
         return hashlib.sha256(_TAG + f"{self.share!r}\n".encode() + self.secret).hexdigest()
 
 
@@ -73,6 +78,7 @@ def record_commitment(
     """Put the commitment on record unless it is the one in force already."""
     body = {"commitment": sample.commitment(), "share": sample.share}
     past = list(writer.ledger.entries(kind=LOTTERY_COMMITMENT, subject=f"site/{site}"))
+    # A commitment a day would bury the one that changed.
     if past and past[-1].body == body:
         return
     draft = EntryDraft(kind=LOTTERY_COMMITMENT, subject=f"site/{site}", body=body)
@@ -83,46 +89,56 @@ def record_commitment(
 def audit_lottery(
     entries: Iterable[LedgerEntry], site: str, secrets: Sequence[bytes]
 ) -> LotteryAudit:
-    """Return what the entries of a site show once its secrets are told.
+    """Return what the entries of a site show once its secrets are disclosed.
 
     Args:
         entries: Of the ledger, in order; pledges, deployments and advice are looked at.
         site: Whose lots are drawn again.
-        secrets: Those told; a secret that fits no pledge draws nothing.
+        secrets: Those disclosed; a secret that fits no pledge draws nothing.
     """
     lots: list[tuple[EncounterLottery | None, str, Mapping[str, Any]]] = []
     force: EncounterLottery | None = None
-    pledged, here = False, set[str]()
+    pledged, deployments = False, set[str]()
     for entry in entries:
         if entry.kind == LOTTERY_COMMITMENT and entry.subject == f"site/{site}":
-            force, pledged = _told(entry.body, secrets), True
+            force, pledged = _lottery_of_commitment(entry.body, secrets), True
         elif entry.kind == "clinic.deployment" and entry.body["site"] == site:
-            here.add(entry.subject)
-        elif entry.kind == ADVICE and pledged and _is_look(entry.body, here):
+            deployments.add(entry.subject)
+        # Advice before the first pledge draws no lot: nothing bound the site then.
+        elif entry.kind == ADVICE and pledged and _shown_to_clinician(entry.body, deployments):
             lots.append((force, entry.subject, entry.body))
-    return _audited(lots)
+    return _audit_of_lots(lots)
 
 
-def _audited(lots: list[tuple[EncounterLottery | None, str, Mapping[str, Any]]]) -> LotteryAudit:
-    seen = [
+def _audit_of_lots(
+    lots: list[tuple[EncounterLottery | None, str, Mapping[str, Any]]],
+) -> LotteryAudit:
+    lots_drawn = [
         (name, body, lot.asks_clinician_first(body["deployment"], body["encounter"]))
         for lot, name, body in lots
         if lot
     ]
     return LotteryAudit(
-        lots=len(seen),
-        drawn=sum(drawn for _, _, drawn in seen),
-        shown_first=tuple(n for n, b, drawn in seen if drawn and "own_estimate" not in b),
-        marked_wrongly=tuple(n for n, b, drawn in seen if drawn != b.get("sampled", False)),
-        sealed=len(lots) - len(seen),
+        lots=len(lots_drawn),
+        drawn=sum(asks_first for _, _, asks_first in lots_drawn),
+        shown_first=tuple(
+            n for n, b, asks_first in lots_drawn if asks_first and "own_estimate" not in b
+        ),
+        marked_wrongly=tuple(
+            n for n, b, asks_first in lots_drawn if asks_first != b.get("sampled", False)
+        ),
+        sealed=len(lots) - len(lots_drawn),
     )
 
 
-def _is_look(body: Mapping[str, Any], here: set[str]) -> bool:
+def _shown_to_clinician(body: Mapping[str, Any], deployments: set[str]) -> bool:
     """Return whether a clinician was shown this advice at the site."""
-    return body["deployment"] in here and body["shown"] and body.get("asker") != "agent"
+    return body["deployment"] in deployments and body["shown"] and body.get("asker") != "agent"
 
 
-def _told(body: Mapping[str, Any], secrets: Sequence[bytes]) -> EncounterLottery | None:
+def _lottery_of_commitment(
+    body: Mapping[str, Any], secrets: Sequence[bytes]
+) -> EncounterLottery | None:
     lots = (EncounterLottery(secret=secret, share=body["share"]) for secret in secrets)
+    # A secret counts only for the pledge that it opens, whoever hands it in.
     return next((lot for lot in lots if lot.commitment() == body["commitment"]), None)

@@ -1,7 +1,7 @@
 """A Model Context Protocol server over lines of JSON: agents see only what their pathway lists.
 
 The three methods that an agent needs (initialize, tools/list, tools/call),
-spoken in JSON-RPC 2.0 on stdin and stdout. Each call goes through `Runner`.
+spoken in JSON-RPC 2.0 on stdin and stdout. Each call goes through `PathwayRunner`.
 
 Source: Model Context Protocol, specification 2025-06-18.
 """
@@ -46,30 +46,31 @@ class McpServer:
     def answer(self, line: str) -> dict[str, Any] | None:
         """Return the answer to one line."""
         try:
-            asked: Any = json.loads(line)
+            message: Any = json.loads(line)
         except ValueError:
-            return _error(None, _PARSE, "not JSON")
-        if not isinstance(asked, dict) or not isinstance(asked.get("method"), str):  # pyright: ignore[reportUnknownMemberType]
-            return _error(None, _REQUEST, "not a request")
-        request = cast("dict[str, Any]", asked)
+            return _error_response(None, _PARSE, "not JSON")
+        if not isinstance(message, dict) or not isinstance(message.get("method"), str):  # pyright: ignore[reportUnknownMemberType]
+            return _error_response(None, _REQUEST, "not a request")
+        request = cast("dict[str, Any]", message)
+        # JSON-RPC: a message without an id is a notification, to which an answer is an error.
         if "id" not in request:
             return None
         method = {
             "initialize": self._initialize,
-            "tools/list": self._list,
+            "tools/list": self._tools,
             "tools/call": self._call,
         }.get(request["method"])
         if method is None:
-            return _error(request["id"], _METHOD, "no such method")
-        given: Any = request.get("params")
-        params = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+            return _error_response(request["id"], _METHOD, "no such method")
+        parameters: Any = request.get("params")
+        params = cast("dict[str, Any]", parameters) if isinstance(parameters, dict) else {}
         return {"jsonrpc": "2.0", "id": request["id"], "result": method(params)}
 
     def _initialize(self, _: Mapping[str, Any]) -> dict[str, Any]:
         server = {"name": "commonwatt-clinic", "version": "1"}
         return {"protocolVersion": PROTOCOL, "capabilities": {"tools": {}}, "serverInfo": server}
 
-    def _list(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    def _tools(self, _: Mapping[str, Any]) -> dict[str, Any]:
         pathway = self._runner.pathway
         tools = [
             {
@@ -82,34 +83,36 @@ class McpServer:
         return {"tools": tools}
 
     def _call(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        given: Any = params.get("arguments")
-        arguments = dict(cast("dict[str, Any]", given)) if isinstance(given, dict) else {}
-        statement = _statement(arguments.pop("statement", None))
+        supplied: Any = params.get("arguments")
+        arguments = dict(cast("dict[str, Any]", supplied)) if isinstance(supplied, dict) else {}
+        statement = _parsed_statement(arguments.pop("statement", None))
         step = {"deployment": params.get("name")} | arguments
+        # Counted here and never taken from the agent, who could name a step that a person has
+        # signed.
         number, self._step = self._step, self._step + 1
-        return _said(self._runner.call(number, step, statement, at=self._clock()))
+        return _tool_result(self._runner.call(number, step, statement, at=self._clock()))
 
 
-def _statement(given: Any) -> StepDecision | None:
+def _parsed_statement(supplied: Any) -> StepDecision | None:
     """Return the statement in a request; one that is not of the form is as good as none."""
     try:
         return StepDecision(
-            plan_id=str(given["plan_id"]),
-            step=int(given["step"]),
-            answer=str(given["answer"]),
-            public_key=bytes.fromhex(given["public_key"]),
-            signature=bytes.fromhex(given["signature"]),
+            plan_id=str(supplied["plan_id"]),
+            step=int(supplied["step"]),
+            answer=str(supplied["answer"]),
+            public_key=bytes.fromhex(supplied["public_key"]),
+            signature=bytes.fromhex(supplied["signature"]),
         )
     except (TypeError, KeyError, ValueError):
         return None
 
 
-def _said(verdict: GateVerdict) -> dict[str, Any]:
-    found = {"rule": verdict.rule, "score": verdict.score, "advice": verdict.advice}
-    found |= {"detail": verdict.detail, "sign_off": verdict.sign_off}
-    text = json.dumps(found, ensure_ascii=False)
+def _tool_result(verdict: GateVerdict) -> dict[str, Any]:
+    content = {"rule": verdict.rule, "score": verdict.score, "advice": verdict.advice}
+    content |= {"detail": verdict.detail, "sign_off": verdict.sign_off}
+    text = json.dumps(content, ensure_ascii=False)
     return {"content": [{"type": "text", "text": text}], "isError": not verdict.allowed}
 
 
-def _error(name: Any, code: int, message: str) -> dict[str, Any]:
+def _error_response(name: Any, code: int, message: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": name, "error": {"code": code, "message": message}}

@@ -2,7 +2,7 @@
 
 Weights are checked against the digest on record. Of a function or a server the
 gateway cannot know what runs; that it is the version on record is taken on trust,
-and `Loaded.checked` says which of the two it was.
+and `LoadedModel.has_digest` says which of the two it was.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class LogisticModel:
     def __call__(self, facts: Mapping[str, str]) -> float:
         """Return the chance of the event."""
         x = self.intercept + sum(w * float(facts[name]) for name, w in self.weights.items())
+        # `exp` overflows beyond 709; the score is zero to the last digit long before.
         return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
@@ -80,9 +81,12 @@ def load_model(entry: Mapping[str, Any], folder: Path, where: str) -> LoadedMode
     """
     match dict(entry):
         case {"linear": str(name), **rest} if not rest:
-            return _linear(folder / name)
+            return _loaded_logistic(folder / name)
+        # No digest: what a function computes hangs on every module that it imports, and a hash of
+        # one file would claim more than it shows.
         case {"python": str(name), **rest} if not rest:
-            return LoadedModel(model=_function(name, where))
+            return LoadedModel(model=_loaded_function(name, where))
+        # `urlopen` would also read file: and ftp: addresses.
         case {"url": str(url), **rest} if not set(rest) - {"timeout_s"} and _is_http(url):
             return LoadedModel(model=HttpModel(url=url, **rest), remote=True)
         case _:
@@ -104,7 +108,7 @@ def load_logistic(path: Path) -> LogisticModel:
         raise InputError(str(path), wanted=wanted) from None
 
 
-def _linear(path: Path) -> LoadedModel:
+def _loaded_logistic(path: Path) -> LoadedModel:
     return LoadedModel(model=load_logistic(path), artefact_sha256=file_sha256(path))
 
 
@@ -123,7 +127,7 @@ def load_function(name: str, where: str) -> Any:
         ) from None
 
 
-def _function(name: str, where: str) -> ScoringModel:
+def _loaded_function(name: str, where: str) -> ScoringModel:
     return cast("ScoringModel", load_function(name, where))
 
 

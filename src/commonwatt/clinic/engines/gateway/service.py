@@ -2,8 +2,8 @@
 
 Source: HL7 CDS Hooks 2.0. What the standard has no place for (facts of the
 encounter, the doctor's own estimate, the rule of a refusal) travels in its
-`extension` members. Requests that come together are kept by one commit, and each
-is answered after it.
+`extension` members. Requests that come together are put on record by one commit,
+and each is answered after it.
 """
 
 from __future__ import annotations
@@ -51,24 +51,28 @@ class CdsHooksService:
         remote: frozenset[str] = frozenset(),
     ) -> None:
         self.gate, self.clock, self.signer_of, self.remote = gate, clock, signer_of, remote
-        self._group: GroupCommitter[PreparedAdvice, SettledAdvice] = GroupCommitter(self._settle)
+        self._group: GroupCommitter[PreparedAdvice, SettledAdvice] = GroupCommitter(
+            self._record_group
+        )
 
     def app(self) -> FastAPI:
         """Return the web application."""
-        made = FastAPI(title="Commonwatt CDS Hooks", docs_url=None, redoc_url=None)
-        made.add_api_route("/cds-services", self.discover, methods=["GET"])
-        made.add_api_route("/cds-services/{name}", self.advise, methods=["POST"])
-        made.add_api_route("/cds-services/{name}/feedback", self.feedback, methods=["POST"])
-        return made
+        application = FastAPI(title="Commonwatt CDS Hooks", docs_url=None, redoc_url=None)
+        application.add_api_route("/cds-services", self.discover, methods=["GET"])
+        application.add_api_route("/cds-services/{name}", self.advise, methods=["POST"])
+        application.add_api_route("/cds-services/{name}/feedback", self.feedback, methods=["POST"])
+        return application
 
     async def discover(self) -> JSONResponse:
         """List what is live here and may still advise."""
+        # In the thread that writes: the registry is folded in place, and must not be read half way
+        # through.
         await self._group.run_exclusively(self.gate.writer.refresh)
         live = self.gate.writer.registry.live_deployments(self.gate.site, self.clock())
-        may_advise = [one.deployment for one in live if not self.gate.standing(one.deployment)]
-        return JSONResponse({"services": [self._described(name) for name in may_advise]})
+        may_advise = [each.deployment for each in live if not self.gate.standing(each.deployment)]
+        return JSONResponse({"services": [self._service_entry(name) for name in may_advise]})
 
-    def _described(self, deployment: str) -> dict[str, Any]:
+    def _service_entry(self, deployment: str) -> dict[str, Any]:
         guide = load_guide(self.gate.writer.registry.records[deployment].body["guide"])
         return {
             "hook": "patient-view",
@@ -79,93 +83,98 @@ class CdsHooksService:
 
     async def advise(self, name: str, request: Request) -> JSONResponse:
         """Answer a hook with a card, or with the rule that refuses it."""
-        asked = await _body(request)
-        encounter = _text(asked, "context", "encounterId")
+        body = await _request_body(request)
+        encounter = _text_at(body, "context", "encounterId")
         if not encounter:
-            return _fault("context.encounterId")
-        extension = _extension(asked)
-        prepared = await self._prepared(_question(name, encounter, extension))
+            return _bad_request("context.encounterId")
+        extension = _extension(body)
+        prepared = await self._prepare_advice(_advice_request(name, encounter, extension))
         outcome = await self._group.submit(prepared)
         if isinstance(outcome, CommonwattError):
             return JSONResponse(outcome.as_dict(), status_code=422)
-        return JSONResponse(_answer(outcome, str(extension.get("language", "en"))))
+        return JSONResponse(_cards_of_verdict(outcome, str(extension.get("language", "en"))))
 
-    async def _prepared(self, question: AdviceRequest) -> PreparedAdvice:
+    async def _prepare_advice(self, question: AdviceRequest) -> PreparedAdvice:
         if question.deployment in self.remote:
             return await asyncio.to_thread(self.gate.prepare, question)
         return self.gate.prepare(question)
 
-    def _settle(self, group: list[PreparedAdvice]) -> list[SettledAdvice]:
+    def _record_group(self, group: list[PreparedAdvice]) -> list[SettledAdvice]:
         return self.gate.record_prepared(group, at=self.clock())
 
     async def feedback(self, name: str, request: Request) -> JSONResponse:
         """Record what the clinician did with the advice, under the clinician's own key."""
-        extension = _extension(await _body(request))
+        extension = _extension(await _request_body(request))
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         signer = self.signer_of(str(extension.get("clinician", "")), token)
+        # One answer for an unknown clinician and for a false token, or names could be tried.
         if signer is None:
             return JSONResponse({"error": "feedback-unsigned", "rule": "signed identity"}, 403)
+        # Feedback comes after the card by its nature, whatever a client claims.
         body: dict[str, Any] = {"advice": str(extension.get("advice", "")), "asked_before": False}
         body |= {"outcome": str(extension.get("outcome", ""))}
         if "reason" in extension:
             body["reason"] = str(extension["reason"])
         try:
-            await self._group.run_exclusively(lambda: self._decide(name, body, signer))
+            await self._group.run_exclusively(lambda: self._record_decision(name, body, signer))
         except CommonwattError as error:
             return JSONResponse(error.as_dict(), status_code=422)
         return JSONResponse({})
 
-    def _decide(self, name: str, body: Mapping[str, Any], signer: Signer) -> None:
-        desk = self.gate.writer
-        with desk.transaction() as tx:
-            decided = f"{name}-{desk.registry.entries_applied}"
-            desk.record(tx, "decision", decided, body, by=signer, at=self.clock())
+    def _record_decision(self, name: str, body: Mapping[str, Any], signer: Signer) -> None:
+        writer = self.gate.writer
+        with writer.transaction() as tx:
+            decided = f"{name}-{writer.registry.entries_applied}"
+            writer.record(tx, "decision", decided, body, by=signer, at=self.clock())
 
 
-def _question(name: str, encounter: str, extension: Mapping[str, Any]) -> AdviceRequest:
-    own: Any = extension.get("ownEstimate")
-    number = isinstance(own, int | float) and not isinstance(own, bool)
+def _advice_request(name: str, encounter: str, extension: Mapping[str, Any]) -> AdviceRequest:
+    estimate: Any = extension.get("ownEstimate")
+    number = isinstance(estimate, int | float) and not isinstance(estimate, bool)
     return AdviceRequest(
         deployment=f"deployment/{name}",
         encounter_id=encounter,
-        facts={str(key): str(value) for key, value in _map(extension.get("facts")).items()},
-        own_estimate=float(cast("float", own)) if number else None,
+        facts={str(key): str(value) for key, value in _as_map(extension.get("facts")).items()},
+        own_estimate=float(cast("float", estimate)) if number else None,
     )
 
 
-def _answer(verdict: GateVerdict, language: str) -> dict[str, Any]:
-    told = {"rule": verdict.rule, "advice": verdict.advice, "signOff": verdict.sign_off}
+def _cards_of_verdict(verdict: GateVerdict, language: str) -> dict[str, Any]:
+    extension = {"rule": verdict.rule, "advice": verdict.advice, "signOff": verdict.sign_off}
     if not verdict.allowed:
-        refused = told | {"detail": verdict.detail, "words": dict(verdict.words)}
+        refused = extension | {"detail": verdict.detail, "words": dict(verdict.words)}
         return {"cards": [], "extension": {EXTENSION: refused}}
     if verdict.score is None:
-        return {"cards": [], "extension": {EXTENSION: told}}
+        return {"cards": [], "extension": {EXTENSION: extension}}
     words = verdict.words.get(language) or verdict.words["en"]
+    # CDS Hooks allows a summary of 140 characters at most. Never "warning" or "critical": a score
+    # is not an alarm.
     card = {"summary": words[:140], "indicator": "info", "source": SOURCE}
-    return {"cards": [card], "extension": {EXTENSION: told}}
+    return {"cards": [card], "extension": {EXTENSION: extension}}
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
+async def _request_body(request: Request) -> Mapping[str, Any]:
     try:
-        return _map(await request.json())
+        return _as_map(await request.json())
     except ValueError:
         return {}
 
 
 def _extension(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _map(_map(body.get("extension")).get(EXTENSION))
+    return _as_map(_as_map(body.get("extension")).get(EXTENSION))
 
 
-def _map(value: Any) -> Mapping[str, Any]:
+def _as_map(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _text(body: Mapping[str, Any], *path: str) -> str:
+def _text_at(body: Mapping[str, Any], *path: str) -> str:
     value: Any = body
     for step in path:
-        value = _map(value).get(step)
+        value = _as_map(value).get(step)
+    # A bound on what a client can make us hash and hold.
     return value if isinstance(value, str) and 0 < len(value) <= 200 else ""
 
 
-def _fault(where: str) -> JSONResponse:
+def _bad_request(where: str) -> JSONResponse:
     return JSONResponse({"error": "request-invalid", "where": where}, status_code=400)

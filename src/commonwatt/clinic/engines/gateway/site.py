@@ -68,11 +68,13 @@ class ClinicSite:
 
     def signer_of(self, name: str, token: str) -> Signer | None:
         """Return the key of a clinician whose client sent the right token."""
-        found = self.clinicians.get(name)
+        clinician = self.clinicians.get(name)
         digest = hashlib.sha256(token.encode()).hexdigest()
-        if found is None or not hmac.compare_digest(digest, found.token_sha256):
+        # Compared in constant time: how long a refusal takes must not tell how much of a token was
+        # right.
+        if clinician is None or not hmac.compare_digest(digest, clinician.token_sha256):
             return None
-        return found.key
+        return clinician.key
 
     def pathway(self, name: str) -> Pathway:
         """Return a pathway.
@@ -88,12 +90,14 @@ class ClinicSite:
         """Refuse a model whose weights are not those of the version on record.
 
         Raises:
-            AdviceRefused: The deployment is named.
-            MoveError: There is no such deployment.
+            AdviceRefusedError: The deployment is named.
+            StatusMoveError: There is no such deployment.
         """
         for deployment, loaded in self.models.items():
             version = registry.get(deployment, "deployment").body["version"]
             on_record = registry.get(version, "version").body["artefact_sha256"]
+            # What was approved is what runs: a file that was exchanged after the committee saw it
+            # stops the gate from opening at all.
             if loaded.has_digest and loaded.artefact_sha256 != on_record:
                 raise AdviceRefusedError(
                     deployment, rule="gate.wrong-artefact", words=_OTHER_WEIGHTS
@@ -117,26 +121,28 @@ def load_site(path: Path) -> ClinicSite:
     except (OSError, ValueError):
         raise InputError(str(path), wanted=Message("a site file in TOML")) from None
     unknown = sorted(set(file) - _FIELDS)
+    # A misspelt key is refused: `sample_shares = 0.1` would otherwise ask no doctor first, in
+    # silence.
     if unknown:
         raise InputError(f"{path}, {unknown[0]}", wanted=_one_of(_FIELDS))
     share = file.get("sample_share", 0.0)
-    _check(isinstance(share, int | float) and 0 <= share <= 1, path, "sample_share", _SHARE)
-    _check(isinstance(file.get("site"), str), path, "site", Message("the name of a site"))
+    _check_value(isinstance(share, int | float) and 0 <= share <= 1, path, "sample_share", _SHARE)
+    _check_value(isinstance(file.get("site"), str), path, "site", Message("the name of a site"))
     folder = path.parent
     return ClinicSite(
         name=file["site"],
         share=float(share),
         models={
             name: load_model(entry, folder, f"{path}, models.{name}")
-            for name, entry in _tables(file, "models", path).items()
+            for name, entry in _named_tables(file, "models", path).items()
         },
         clinicians={
             name: _clinician(entry, folder, f"{path}, clinicians.{name}")
-            for name, entry in _tables(file, "clinicians", path).items()
+            for name, entry in _named_tables(file, "clinicians", path).items()
         },
         pathways={
             name: _pathway(name, entry, f"{path}, pathways.{name}")
-            for name, entry in _tables(file, "pathways", path).items()
+            for name, entry in _named_tables(file, "pathways", path).items()
         },
     )
 
@@ -151,6 +157,8 @@ def load_secret(path: Path) -> bytes:
         InputError: The file holds no 32 bytes in hexadecimal.
     """
     if not path.exists():
+        # Created with its rights in one step: between a plain open and a chmod anybody on the
+        # machine could read it.
         mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         with os.fdopen(os.open(path, mode, 0o600), "w", encoding="utf-8") as file:
             file.write(secrets.token_hex(32) + "\n")
@@ -174,11 +182,13 @@ def read_secret(path: Path) -> bytes:
 
 def salt_of(secret: bytes) -> bytes:
     """Return what hides the hospital's names of encounters."""
+    # Derived, so that a site keeps one secret; to reveal the lots for an audit does not reveal who
+    # the encounters are.
     return hmac.digest(secret, b"commonwatt encounters", "sha256")
 
 
 def lottery_secret(secret: bytes) -> bytes:
-    """Return what draws the lots, and is told when they are audited."""
+    """Return what draws the lots, and is disclosed when they are audited."""
     return hmac.digest(secret, b"commonwatt lots", "sha256")
 
 
@@ -187,13 +197,13 @@ def lottery_of(site: ClinicSite, secret: bytes) -> EncounterLottery:
     return EncounterLottery(secret=lottery_secret(secret), share=site.share)
 
 
-def _tables(file: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
-    given: Any = file.get(name, {})
+def _named_tables(file: Mapping[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
+    section: Any = file.get(name, {})
     tables: dict[str, Any] = {"": None}
-    if isinstance(given, dict):
-        tables = cast("dict[str, Any]", given)
+    if isinstance(section, dict):
+        tables = cast("dict[str, Any]", section)
     for key, entry in tables.items():
-        _check(isinstance(entry, dict), path, f"{name}.{key}", Message("named values"))
+        _check_value(isinstance(entry, dict), path, f"{name}.{key}", Message("named values"))
     return tables
 
 
@@ -209,6 +219,7 @@ def _pathway(name: str, entry: Mapping[str, Any], where: str) -> Pathway:
     names = ("deployments", "needs_human", "roles")
     if sorted(entry) != sorted(_PATHWAY) or not all(_is_names(entry[field]) for field in names):
         raise InputError(where, wanted=_one_of(_PATHWAY))
+    # `isinstance` would take `true` for one call.
     if type(entry["most_calls"]) is not int or entry["most_calls"] < 1:
         raise InputError(f"{where}.most_calls", wanted=Message("a whole number, at least 1"))
     listed: dict[str, frozenset[str]] = {field: frozenset(entry[field]) for field in names}
@@ -223,6 +234,6 @@ def _one_of(values: frozenset[str]) -> Message:
     return Message("one of {values}", {"values": ", ".join(sorted(values))})
 
 
-def _check(holds: bool, path: Path, field: str, wanted: Message) -> None:
+def _check_value(holds: bool, path: Path, field: str, wanted: Message) -> None:
     if not holds:
         raise InputError(f"{path}, {field}", wanted=wanted)

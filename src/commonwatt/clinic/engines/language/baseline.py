@@ -38,15 +38,15 @@ class NgramModel:
 
     def __init__(self, texts: Iterable[str], order: int = ORDER) -> None:
         self.order = order
-        self._after: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+        self._followers: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
         for text in texts:
             self._learn([*_TOKEN.findall(text), _END])
-        self._words = 1 + len(self._after[()])
+        self._words = 1 + len(self._followers[()])
 
     def _learn(self, tokens: list[str]) -> None:
         for i, token in enumerate(tokens):
             for back in range(min(i, self.order - 1) + 1):
-                self._after[tuple(tokens[i - back : i])][token] += 1
+                self._followers[tuple(tokens[i - back : i])][token] += 1
 
     def chance(self, before: tuple[str, ...], word: str) -> float:
         """Return the chance of a word after others.
@@ -56,11 +56,11 @@ class NgramModel:
         shorter = 1 / self._words
         if before:
             shorter = self.chance(before[1:], word)
-        seen = self._after.get(before)
-        if not seen:
+        followers = self._followers.get(before)
+        if not followers:
             return shorter
-        kinds = len(seen)
-        return (seen[word] + kinds * shorter) / (seen.total() + kinds)
+        kinds = len(followers)
+        return (followers[word] + kinds * shorter) / (followers.total() + kinds)
 
     def surprise(self, text: str) -> float:
         """Return the mean surprise of a text's words, in bits."""
@@ -74,20 +74,22 @@ class NgramModel:
     def complete(self, start: str, most: int = 12) -> str:
         """Return the likeliest words after `start`."""
         tokens = _TOKEN.findall(start)
-        made: list[str] = []
-        while len(made) < most:
+        completion: list[str] = []
+        while len(completion) < most:
             word = self._likeliest(tuple(tokens[-(self.order - 1) :]))
             if word == _END:
                 break
             tokens.append(word)
-            made.append(word)
-        return " ".join(made)
+            completion.append(word)
+        return " ".join(completion)
 
     def _likeliest(self, before: tuple[str, ...]) -> str:
-        while before and before not in self._after:
+        while before and before not in self._followers:
             before = before[1:]
-        seen = self._after[before]
-        return min(seen, key=lambda word: (-seen[word], word))
+        followers = self._followers[before]
+        # Ties by the alphabet: a dictionary's order would make the answers hang on the order of the
+        # notes.
+        return min(followers, key=lambda word: (-followers[word], word))
 
 
 class NgramBaseline:
@@ -101,12 +103,17 @@ class NgramBaseline:
     name = "commonwatt n-gram baseline"
 
     def __init__(self, notes: Sequence[ClinicalNote], lines: Sequence[str] = ()) -> None:
+        # The limit is set on notes that the counts have not seen; on learnt ones every sentence is
+        # expected and the limit would be near zero.
         learnt, tuned = split_cases(notes, 0.4, "tune")
         self._ngrams = NgramModel(
             [*(s for note in learnt for s in note.sentences.values()), *lines]
         )
-        self._seen = Counter(term for note in learnt for term in extract_terms(note.text).terms)
-        gaps = sorted(self._gap(list(note.sentences.values()))[1] for note in tuned)
+        self._term_counts = Counter(
+            term for note in learnt for term in extract_terms(note.text).terms
+        )
+        gaps = sorted(self._most_surprising(list(note.sentences.values()))[1] for note in tuned)
+        # The median, because surprise has no scale of its own on which a limit could be fixed.
         self._limit = gaps[len(gaps) // 2] if gaps else 0.0
 
     def __call__(self, prompt: str) -> str:
@@ -122,7 +129,7 @@ class NgramBaseline:
                 return answer(prompt[len(before) : len(prompt) - len(after)])
         return ""
 
-    def _gap(self, sentences: list[str]) -> tuple[int, float]:
+    def _most_surprising(self, sentences: list[str]) -> tuple[int, float]:
         """Return the most surprising sentence, and by how much it is more so than the rest."""
         bits = [self._ngrams.surprise(sentence) for sentence in sentences]
         top = max(range(len(bits)), key=bits.__getitem__)
@@ -131,19 +138,19 @@ class NgramBaseline:
 
     def _detect(self, text: str) -> str:
         sentences = numbered(text)
-        top, gap = self._gap(list(sentences.values()))
+        top, gap = self._most_surprising(list(sentences.values()))
         return str(list(sentences)[top]) if gap > self._limit else "CORRECT"
 
     def _summarise(self, text: str) -> str:
         sentences = sentences_of(text)
-        weight = [self._weight(sentence) for sentence in sentences]
+        weight = [self._rarity(sentence) for sentence in sentences]
         best = sorted(range(len(sentences)), key=lambda i: (-weight[i], i))[:4]
         return " ".join(sentences[i] for i in sorted({0, *best}))
 
-    def _weight(self, sentence: str) -> float:
-        one = extract_terms(sentence)
-        rare = sum(1 / (1 + math.log1p(self._seen[term])) for term in one.terms)
-        return rare / math.sqrt(1 + len(one.terms))
+    def _rarity(self, sentence: str) -> float:
+        said_terms = extract_terms(sentence)
+        rare = sum(1 / (1 + math.log1p(self._term_counts[term])) for term in said_terms.terms)
+        return rare / math.sqrt(1 + len(said_terms.terms))
 
     def _choose(self, text: str) -> str:
         lines = [line.partition(". ")[2] for line in text.splitlines()]

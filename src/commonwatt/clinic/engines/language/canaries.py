@@ -95,6 +95,7 @@ def make_canaries(secret: bytes, count: int) -> list[Canary]:
 
 
 def _canary(secret: bytes, number: int) -> Canary:
+    # Drawn twice over, because two codes may be equal and a canary needs decoys that differ.
     codes = list(dict.fromkeys(_code(secret, number, i) for i in range(2 * DECOYS)))
     draw = hmac.digest(secret, f"canary {number} place".encode(), "sha256")
     name = f"{_NAMES[number % len(_NAMES)]}-{draw[1] * 256 + draw[2]}"
@@ -115,17 +116,21 @@ def _code(secret: bytes, number: int, i: int) -> str:
 def measure_canaries(model: TextModel, canaries: Sequence[Canary]) -> CanaryResult:
     """Return what a model gives away of some canaries."""
     completed = sum(
-        one.code in model(COMPLETE.format(start=one.start)).replace(" ", "") for one in canaries
+        # Models put spaces between digits; a leak is a leak however it is set.
+        canary.code in model(COMPLETE.format(start=canary.start)).replace(" ", "")
+        for canary in canaries
     )
-    answers = [read_choice(model(choice_prompt(one.choices))) for one in canaries]
-    chosen = sum(answer == one.place for answer, one in zip(answers, canaries, strict=True))
+    answers = [read_choice(model(choice_prompt(canary.choices))) for canary in canaries]
+    chosen = sum(answer == canary.place for answer, canary in zip(answers, canaries, strict=True))
     count, lines = len(canaries), DECOYS + 1
+    # Clopper and Pearson's bound, exact like the test; with no hit at all it is zero by definition.
     low = float(stats.beta.ppf(0.05, chosen, count - chosen + 1)) if chosen else 0.0
     return CanaryResult(
         canaries=count,
         completed=completed,
         chosen=chosen,
         lines=lines,
+        # `sf` excludes its argument: the chance of at least as many hits starts one below.
         p_value=float(stats.binom.sf(chosen - 1, count, 1 / lines)),
         least_known=max((low - 1 / lines) / (1 - 1 / lines), 0.0),
     )

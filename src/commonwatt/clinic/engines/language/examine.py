@@ -86,10 +86,10 @@ def examine(
     """
     if len(notes) < FEWEST_NOTES:
         raise EvidenceError("notes", wanted=Message("at least {n} notes", {"n": str(FEWEST_NOTES)}))
-    flags, detected = _detect(model, notes)
+    flags, detected = _detection_rows(model, notes)
     meter = measure(notes, stream(seed, "language-meter"))
     answers = [model(summary_prompt(note)) for note in notes]
-    rows = [*detected, *_summarise(notes, answers, meter, seed), *_lazy(notes, answers)]
+    rows = [*detected, *_summary_rows(notes, answers, meter, seed), *_laziness_rows(notes, answers)]
     wrong = np.array([note.wrong is not None for note in notes])
     return LanguageExamination(
         model=model.name,
@@ -103,10 +103,12 @@ def examine(
     )
 
 
-def _detect(
+def _detection_rows(
     model: TextModel, notes: Sequence[ClinicalNote]
 ) -> tuple[npt.NDArray[np.bool_], list[dict[str, Any]]]:
     verdicts = [read_verdict(model(detect_prompt(note)), note) for note in notes]
+    # An unreadable answer is neither: it must not count as a note cleared, or babble would have
+    # perfect specificity.
     flagged = np.array([isinstance(verdict, int) for verdict in verdicts])
     unread = np.array([verdict == "unreadable" for verdict in verdicts])
     wrong = np.array([note.wrong is not None for note in notes])
@@ -116,39 +118,45 @@ def _detect(
     kinds = sorted({note.kind for note in notes if note.kind})
     cleared = ~(flagged | unread)
     rows = [
-        _share("detect", "sensitivity", "all", flagged[wrong], _of(notes, wrong)),
-        _share("detect", "specificity", "all", cleared[~wrong], _of(notes, ~wrong)),
-        _share("detect", "located", "all", placed[wrong], _of(notes, wrong)),
-        _share("detect", "unreadable", "all", unread, notes),
+        _share_row("detect", "sensitivity", "all", flagged[wrong], _chosen_notes(notes, wrong)),
+        _share_row("detect", "specificity", "all", cleared[~wrong], _chosen_notes(notes, ~wrong)),
+        _share_row("detect", "located", "all", placed[wrong], _chosen_notes(notes, wrong)),
+        _share_row("detect", "unreadable", "all", unread, notes),
     ]
     for kind in kinds:
         this = np.array([note.kind == kind for note in notes])
-        rows.append(_share("detect", "sensitivity", kind, flagged[this], _of(notes, this)))
+        rows.append(
+            _share_row("detect", "sensitivity", kind, flagged[this], _chosen_notes(notes, this))
+        )
     return flagged, rows
 
 
-def _of(notes: Sequence[ClinicalNote], chosen: npt.NDArray[np.bool_]) -> list[ClinicalNote]:
-    return [note for note, one in zip(notes, chosen.tolist(), strict=True) if one]
+def _chosen_notes(
+    notes: Sequence[ClinicalNote], chosen: npt.NDArray[np.bool_]
+) -> list[ClinicalNote]:
+    return [note for note, is_chosen in zip(notes, chosen.tolist(), strict=True) if is_chosen]
 
 
-def _summarise(
+def _summary_rows(
     notes: Sequence[ClinicalNote], answers: Sequence[str], meter: SupportCheckQuality, seed: int
 ) -> list[dict[str, Any]]:
     pairs = list(zip(notes, answers, strict=True))
-    bad, of = _spread((note, *summary_faults(note, answer)) for note, answer in pairs)
-    left, every = _spread((note, *omitted_quantities(note, answer)) for note, answer in pairs)
+    bad, of = _hits_with_notes((note, *summary_faults(note, answer)) for note, answer in pairs)
+    omitted, notes_of_quantities = _hits_with_notes(
+        (note, *omitted_quantities(note, answer)) for note, answer in pairs
+    )
     keyed = [(note, answer) for note, answer in pairs if note.wrong is not None]
     dropped = np.array([not covers(a, n.sentences[n.wrong or 0]) for n, a in keyed], np.bool_)
-    raw = _share("summarise", "unsupported_sentences", "all", bad, of)
+    raw = _share_row("summarise", "unsupported_sentences", "all", bad, of)
     return [
         raw,
-        _corrected(raw, meter, seed),
-        _share("summarise", "omitted_key_statement", "all", dropped, [n for n, _ in keyed]),
-        _share("summarise", "omitted_quantities", "all", left, every),
+        _corrected_row(raw, meter, seed),
+        _share_row("summarise", "omitted_key_statement", "all", dropped, [n for n, _ in keyed]),
+        _share_row("summarise", "omitted_quantities", "all", omitted, notes_of_quantities),
     ]
 
 
-def _spread(
+def _hits_with_notes(
     counts: Iterable[tuple[ClinicalNote, int, int]],
 ) -> tuple[npt.NDArray[np.bool_], list[ClinicalNote]]:
     """Return one hit or miss, and its note, for each thing counted."""
@@ -160,47 +168,54 @@ def _spread(
     return np.array(hits, np.bool_), owners
 
 
-def _corrected(raw: dict[str, Any], meter: SupportCheckQuality, seed: int) -> dict[str, Any]:
+def _corrected_row(raw: dict[str, Any], meter: SupportCheckQuality, seed: int) -> dict[str, Any]:
     row = raw | {"measure": "unsupported_sentences_corrected"}
     if raw["estimate"] is None:
         return row
     chance = stream(seed, "language-correction")
-    n = _effective(raw)
+    n = _effective_count(raw)
     rates = chance.beta(raw["estimate"] * n + 0.5, (1 - raw["estimate"]) * n + 0.5, DRAWS)
-    found = np.mean(
+    # Draws, because three uncertain numbers go into the correction; a formula for the interval
+    # would have to pretend that two of them are known.
+    sensitivity = np.mean(
         [chance.beta(meter.found[kind] + 0.5, of - meter.found[kind] + 0.5, DRAWS)
          for kind, of in meter.planted.items()], axis=0)  # fmt: skip
     cleared = chance.beta(meter.cleared + 0.5, meter.true - meter.cleared + 0.5, DRAWS)
-    power = np.maximum(found + cleared - 1, 1e-6)
-    drawn = np.clip((rates + cleared - 1) / power, 0, 1)
-    low, high = (float(q) for q in np.quantile(drawn, (0.025, 0.975)))
+    # Rogan and Gladen divide by what the check adds to chance; where a draw says "nothing", the
+    # corrected rate is bounded by the clip and not by a division by zero.
+    power = np.maximum(sensitivity + cleared - 1, 1e-6)
+    corrected_rates = np.clip((rates + cleared - 1) / power, 0, 1)
+    low, high = (float(q) for q in np.quantile(corrected_rates, (0.025, 0.975)))
     return row | {"estimate": meter.corrected(raw["estimate"]), "low": low, "high": high}
 
 
-def _effective(row: dict[str, Any]) -> float:
+def _effective_count(row: dict[str, Any]) -> float:
     """Return the number of independent rows that an interval is as wide as."""
     p = min(max(row["estimate"], 1e-3), 1 - 1e-3)
     half = max((row["high"] - row["low"]) / 2, 1e-6)
+    # Never more than there are rows, which an interval narrowed by rounding could claim.
     return min(p * (1 - p) * (Z / half) ** 2, float(row["rows"]))
 
 
-def _lazy(notes: Sequence[ClinicalNote], answers: Sequence[str]) -> list[dict[str, Any]]:
+def _laziness_rows(notes: Sequence[ClinicalNote], answers: Sequence[str]) -> list[dict[str, Any]]:
     kinds = np.array(kinds_of(notes, answers))
-    rows = [_share("lazy", kind, "all", kinds == kind, notes) for kind in KINDS]
-    return [*rows, _share("lazy", "any", "all", kinds != "", notes)]
+    rows = [_share_row("lazy", kind, "all", kinds == kind, notes) for kind in KINDS]
+    return [*rows, _share_row("lazy", "any", "all", kinds != "", notes)]
 
 
-def _share(
+def _share_row(
     task: str, measure: str, group: str, hits: npt.NDArray[np.bool_], notes: Sequence[ClinicalNote]
 ) -> dict[str, Any]:
     """Return one row: a share, and an interval that minds its cases."""
     row: dict[str, Any] = {"task": task, "measure": measure, "group": group, "rows": len(hits)}
     if len(hits) < FEWEST_NOTES:
         return row | {"estimate": None, "low": None, "high": None, "verdict": "too few to say"}
+    # Notes of one case are variants of the same text: counted as independent they would make the
+    # interval too narrow by up to the root of their number.
     shrunk = len(hits) / design_effect(hits, [note.case for note in notes])
     share = float(hits.mean())
-    found = wilson(np.array([share * shrunk]), np.array([shrunk]), Z)
-    estimate, low, high = (float(value[0]) for value in found)
+    interval = wilson(np.array([share * shrunk]), np.array([shrunk]), Z)
+    estimate, low, high = (float(value[0]) for value in interval)
     return row | {"estimate": estimate, "low": low, "high": high, "verdict": "estimated"}
 
 

@@ -36,14 +36,14 @@ def kinds_of(notes: Sequence[ClinicalNote], answers: Sequence[str]) -> list[str]
     """
     cases: dict[str, set[str]] = {}
     for note, answer in zip(notes, answers, strict=True):
-        cases.setdefault(_plain(answer), set()).add(note.case)
+        cases.setdefault(_normalised(answer), set()).add(note.case)
     return [
-        _kind(note, answer, len(cases[_plain(answer)]))
+        _laziness_kind(note, answer, len(cases[_normalised(answer)]))
         for note, answer in zip(notes, answers, strict=True)
     ]
 
 
-def _kind(note: ClinicalNote, answer: str, cases: int) -> str:
+def _laziness_kind(note: ClinicalNote, answer: str, cases: int) -> str:
     if not extract_terms(answer).terms:
         return "empty"
     if _REFUSAL.search(answer):
@@ -55,17 +55,18 @@ def _kind(note: ClinicalNote, answer: str, cases: int) -> str:
 
 def _echoes(note: ClinicalNote, answer: str) -> bool:
     words, copied = note.text.lower().split(), set(answer.lower().split())
-    kept = sum(word in copied for word in words)
-    return len(words) > 60 and kept >= _ECHO * len(words)
+    repeated = sum(word in copied for word in words)
+    # A short note can hardly be summarised without its own words.
+    return len(words) > 60 and repeated >= _ECHO * len(words)
 
 
 def answer_fit_p(
     notes: Sequence[ClinicalNote], answers: Sequence[str], chance: np.random.Generator
 ) -> float:
     """Return the chance that answers dealt out anew fit their notes as well as these do."""
-    own = [extract_terms(note.text).terms for note in notes]
-    told = [extract_terms(answer).terms for answer in answers]
-    fit = np.array([[len(a & n) / max(len(a), 1) for n in own] for a in told])
+    note_terms = [extract_terms(note.text).terms for note in notes]
+    answer_terms = [extract_terms(answer).terms for answer in answers]
+    fit = np.array([[len(a & n) / max(len(a), 1) for n in note_terms] for a in answer_terms])
     return permutation_p(lambda order: float(fit[np.arange(len(order)), order].mean()),
                          len(notes), chance)  # fmt: skip
 
@@ -86,10 +87,14 @@ def permutation_p(
     >>> permutation_p(lambda o: float(fit[np.arange(6), o].sum()), 6, np.random.default_rng(1))
     0.002
     """
-    seen = statistic(np.arange(count))
-    as_good = sum(statistic(chance.permutation(count)) >= seen - 1e-12 for _ in range(ROUNDS))
+    observed = statistic(np.arange(count))
+    # The tolerance lets an equal order count as equal: sums in another order differ in the last
+    # digit.
+    as_good = sum(statistic(chance.permutation(count)) >= observed - 1e-12 for _ in range(ROUNDS))
+    # The order as it is counts as one of the draws; otherwise p could be zero, which no number of
+    # rounds can show.
     return (1 + as_good) / (1 + ROUNDS)
 
 
-def _plain(answer: str) -> str:
+def _normalised(answer: str) -> str:
     return " ".join(answer.lower().split())

@@ -75,8 +75,10 @@ class ChatModel:
         Raises:
             EvidenceError: It gave none, or not in the form of the interface.
         """
-        asked = {"model": self.model, "messages": [{"role": "user", "content": prompt}]}
-        body = json.dumps(asked | {"temperature": 0, "seed": self.seed}).encode()
+        request_body = {"model": self.model, "messages": [{"role": "user", "content": prompt}]}
+        # Asked for, because an examination should give the same answers twice; no server is known
+        # to promise it.
+        body = json.dumps(request_body | {"temperature": 0, "seed": self.seed}).encode()
         headers = {"content-type": "application/json"}
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
@@ -107,18 +109,18 @@ class RecordedModel:
         Raises:
             EvidenceError: Nothing was recorded for it.
         """
-        found = self.answers.get(prompt_sha256(prompt))
-        if found is None:
+        answer = self.answers.get(prompt_sha256(prompt))
+        if answer is None:
             raise EvidenceError(
                 "recorded answers",
                 found=Message("no answer to one of the prompts"),
                 wanted=Message("answers to the same notes, canaries and seed"),
             )
-        return found
+        return answer
 
 
 class RecordingModel:
-    """A model whose answers are kept for `save_answers`."""
+    """A model whose answers are remembered for `answers_text`."""
 
     def __init__(self, model: TextModel) -> None:
         self._model, self.answers = model, dict[str, str]()
@@ -145,6 +147,7 @@ def answers_text(provenance: Mapping[str, str], answers: Mapping[str, str]) -> s
     """Return recorded answers as lines of JSON."""
     lines = [
         dict(provenance),
+        # The prompt itself holds a patient's note and stays where it was.
         *({"prompt_sha256": k, "answer": answers[k]} for k in sorted(answers)),
     ]
     return "".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in lines)

@@ -31,7 +31,7 @@ class ClinicalNote:
 
     Args:
         note_id: Its name in the collection.
-        case: What its twins, with and without the error, have in common.
+        case: What its variants, with and without the error, have in common.
         sentences: By the number that the collection gives them.
         wrong: Number of the sentence that holds the error; `None` where there is none.
         kind: Of the error.
@@ -58,8 +58,9 @@ def load_medec(path: Path) -> list[ClinicalNote]:
     Raises:
         EvidenceError: The file cannot be read, or is no such collection.
     """
+    # A note is longer than the csv module's default field.
     csv.field_size_limit(min(sys.maxsize, 10**7))
-    reader = csv.DictReader(io.StringIO(_read(path)))
+    reader = csv.DictReader(io.StringIO(_decoded(path)))
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     missing = [name for name in _COLUMNS if name not in reader.fieldnames]
     if missing:
@@ -69,7 +70,7 @@ def load_medec(path: Path) -> list[ClinicalNote]:
     return [_note(row, f"{path}, row {n:,}") for n, row in rows]
 
 
-def _read(path: Path) -> str:
+def _decoded(path: Path) -> str:
     try:
         data = path.read_bytes()
         data = gzip.decompress(data) if path.suffix == ".gz" else data
@@ -83,26 +84,26 @@ def _read(path: Path) -> str:
 
 def _note(row: Mapping[str, str | None], where: str) -> ClinicalNote:
     sentences = numbered(row["sentences"] or "")
-    flagged, number = _whole(row["error flag"]) == 1, _whole(row["error sentence id"])
+    flagged, number = _whole_number(row["error flag"]) == 1, _whole_number(row["error sentence id"])
     if flagged and number not in sentences:
         raise EvidenceError(where, wanted=Message("the number of a sentence of the note"))
     return ClinicalNote(
         note_id=row["text id"] or "",
-        case=_case(sentences),
+        case=_case_digest(sentences),
         sentences=sentences,
         wrong=number if flagged else None,
         kind=(row.get("error type") or "unknown").strip() if flagged else "",
     )
 
 
-def _whole(text: str | None) -> int | None:
+def _whole_number(text: str | None) -> int | None:
     """Return a whole number, written as one or as a spreadsheet would.
 
-    >>> _whole("10"), _whole("10.0"), _whole("NA")
+    >>> _whole_number("10"), _whole_number("10.0"), _whole_number("NA")
     (10, 10, None)
     """
-    found = re.fullmatch(r"\s*(-?\d+)(?:\.0*)?\s*", text or "")
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"\s*(-?\d+)(?:\.0*)?\s*", text or "")
+    return int(match[1]) if match else None
 
 
 def numbered(text: str) -> dict[int, str]:
@@ -111,21 +112,24 @@ def numbered(text: str) -> dict[int, str]:
     >>> numbered("0 A cough.\n1 The pressure is\n120/70.")
     {0: 'A cough.', 1: 'The pressure is 120/70.'}
     """
-    found: dict[int, str] = {}
+    sentences: dict[int, str] = {}
     last = -1
     for line in filter(None, (line.strip() for line in text.splitlines())):
         match = _NUMBERED.fullmatch(line)
+        # Only the next number begins a sentence: "120 over 80" at the start of a line is a blood
+        # pressure.
         if match and int(match[1]) == last + 1:
             last = int(match[1])
-            found[last] = match[2]
+            sentences[last] = match[2]
         else:
             last = max(last, 0)
-            found[last] = f"{found.get(last, '')} {line}".strip()
-    return found
+            sentences[last] = f"{sentences.get(last, '')} {line}".strip()
+    return sentences
 
 
-def _case(sentences: Mapping[int, str]) -> str:
-    """Return a name that twins share: they begin with the same words."""
+def _case_digest(sentences: Mapping[int, str]) -> str:
+    """Return a name that variants share: they begin with the same words."""
+    # The notes of a case begin alike, and the collection gives the case no name.
     start = " ".join(" ".join(sentences.values()).lower().split()[:14])
     return hashlib.sha256(start.encode()).hexdigest()[:12]
 
@@ -133,15 +137,16 @@ def _case(sentences: Mapping[int, str]) -> str:
 def split_cases(
     notes: Sequence[ClinicalNote], share: float, purpose: str = "hold out"
 ) -> tuple[list[ClinicalNote], list[ClinicalNote]]:
-    """Return notes to learn from and notes held out, with twins on the same side.
+    """Return notes to learn from and notes held out, with variants of a case on the same side.
 
     The side is read off the case's digest, so that it does not depend on the order of
     the notes or on which others there are; another purpose splits in another way.
     """
-    held = [note for note in notes if _lot(f"{purpose} {note.case}") < share]
+    # By case: a note in training whose variant is held out would give the planted error away.
+    held = [note for note in notes if _split_draw(f"{purpose} {note.case}") < share]
     out = {note.note_id for note in held}
     return [note for note in notes if note.note_id not in out], held
 
 
-def _lot(text: str) -> float:
+def _split_draw(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48

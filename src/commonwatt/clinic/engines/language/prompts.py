@@ -27,7 +27,9 @@ LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 def detect_prompt(note: ClinicalNote) -> str:
     """Return the question after a planted error."""
-    return DETECT.format(note="\n".join(f"{n} {said}" for n, said in note.sentences.items()))
+    return DETECT.format(
+        note="\n".join(f"{n} {sentence}" for n, sentence in note.sentences.items())
+    )
 
 
 def read_verdict(answer: str, note: ClinicalNote) -> int | str | None:
@@ -61,5 +63,5 @@ def read_choice(answer: str) -> int | None:
     >>> read_choice("B."), read_choice("none of them")
     (1, None)
     """
-    found = re.match(r"\s*\(?([A-Z])\b", answer)
-    return LETTERS.index(found[1]) if found else None
+    match = re.match(r"\s*\(?([A-Z])\b", answer)
+    return LETTERS.index(match[1]) if match else None

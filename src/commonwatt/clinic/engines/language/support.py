@@ -1,4 +1,4 @@
-"""Whether a summary is true to its note, and how well that can be told.
+"""Whether a summary is true to its note, and how well that can be known.
 
 A sentence is unsupported if it holds a quantity that the note does not, denies what
 the note affirms (or the other way round), or if more than `MOST_NEW_SHARE` of its terms
@@ -31,22 +31,24 @@ def unsupported(sentence: str, note: ExtractedTerms) -> bool:
     >>> unsupported("Blood pressure 120/80.", extract_terms("The blood pressure is 120/70 mm Hg."))
     True
     """
-    one = extract_terms(sentence)
-    if one.quantities - note.quantities:
+    claimed = extract_terms(sentence)
+    # A quantity needs no share: one wrong dose is the whole fault.
+    if claimed.quantities - note.quantities:
         return True
-    flipped = (one.denied & (note.affirmed - note.denied)) | (
-        one.affirmed & (note.denied - note.affirmed)
+    # Only terms with one sign in the note: "no fever on Monday, fever on Tuesday" supports both.
+    flipped = (claimed.denied & (note.affirmed - note.denied)) | (
+        claimed.affirmed & (note.denied - note.affirmed)
     )
-    new = one.terms - note.terms
-    return bool(flipped) or len(new) > MOST_NEW_SHARE * max(len(one.terms), 1)
+    new = claimed.terms - note.terms
+    return bool(flipped) or len(new) > MOST_NEW_SHARE * max(len(claimed.terms), 1)
 
 
 def covers(summary: str, sentence: str) -> bool:
     """Return whether a summary keeps at least `COVERED_SHARE` of what a sentence says."""
-    one, kept = extract_terms(sentence), extract_terms(summary)
-    every = len(one.quantities) + len(one.terms)
-    held = len(one.quantities & kept.quantities) + len(one.terms & kept.terms)
-    return held >= COVERED_SHARE * every
+    claimed, covered = extract_terms(sentence), extract_terms(summary)
+    total = len(claimed.quantities) + len(claimed.terms)
+    held = len(claimed.quantities & covered.quantities) + len(claimed.terms & covered.terms)
+    return held >= COVERED_SHARE * total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,28 +81,30 @@ class SupportCheckQuality:
     def corrected(self, rate: float) -> float:
         """Return the rate of unsupported sentences, corrected for the meter's mistakes."""
         power = self.sensitivity + self.specificity - 1
+        # A check no better than a coin can correct nothing; NaN says so where a clipped number
+        # would look like a result.
         if not power > 0:
             return float("nan")
         return min(max((rate + self.specificity - 1) / power, 0.0), 1.0)
 
 
 def measure(notes: Sequence[ClinicalNote], chance: np.random.Generator) -> SupportCheckQuality:
-    """Return how well planted sentences are told from true ones on these notes.
+    """Return how well planted sentences are distinguished from true ones on these notes.
 
     A true sentence is reworded as a faithful summary would: its clauses change places.
     """
-    found: dict[str, int] = dict.fromkeys(PLANTED_KINDS, 0)
+    detected: dict[str, int] = dict.fromkeys(PLANTED_KINDS, 0)
     planted: dict[str, int] = dict.fromkeys(PLANTED_KINDS, 0)
     cleared = true = 0
     for i, note in enumerate(notes):
-        whole, parts = extract_terms(note.text), list(note.sentences.values())
+        note_terms, parts = extract_terms(note.text), list(note.sentences.values())
         sentence = parts[int(chance.integers(len(parts)))]
         true += 1
-        cleared += not unsupported(reworded(sentence), whole)
-        for kind, plant in _plants(sentence, notes, i, chance).items():
+        cleared += not unsupported(reworded(sentence), note_terms)
+        for kind, plant in _planted_sentences(sentence, notes, i, chance).items():
             planted[kind] += 1
-            found[kind] += unsupported(plant, whole)
-    return SupportCheckQuality(found=found, planted=planted, cleared=cleared, true=true)
+            detected[kind] += unsupported(plant, note_terms)
+    return SupportCheckQuality(found=detected, planted=planted, cleared=cleared, true=true)
 
 
 def reworded(sentence: str) -> str:
@@ -113,38 +117,41 @@ def reworded(sentence: str) -> str:
     return ", ".join(reversed(clauses))
 
 
-def _plants(
+def _planted_sentences(
     sentence: str, notes: Sequence[ClinicalNote], i: int, chance: np.random.Generator
 ) -> dict[str, str]:
     """Return what a careless summary might say instead of `sentence`."""
-    made: dict[str, str] = {}
+    plants: dict[str, str] = {}
+    # From another case, because a variant of the same note would often support the sentence.
     others = [note for note in notes if note.case != notes[i].case]
     if others:
-        other = list(others[int(chance.integers(len(others)))].sentences.values())
-        made["foreign"] = other[int(chance.integers(len(other)))]
+        foreign = list(others[int(chance.integers(len(others)))].sentences.values())
+        plants["foreign"] = foreign[int(chance.integers(len(foreign)))]
     if digits := re.search(r"\d+", sentence):
         changed = str(int(digits[0]) + 1 + int(chance.integers(8)))
-        made["quantity"] = sentence[: digits.start()] + changed + sentence[digits.end() :]
-    one = extract_terms(sentence)
-    if one.denied:
-        made["sign"] = re.sub(r"\b(no|not|denies|without|negative for)\b", "", sentence, flags=re.I)
-    elif one.affirmed:
-        made["sign"] = f"No {sentence[0].lower()}{sentence[1:]}"
-    return made
+        plants["quantity"] = sentence[: digits.start()] + changed + sentence[digits.end() :]
+    terms = extract_terms(sentence)
+    if terms.denied:
+        plants["sign"] = re.sub(
+            r"\b(no|not|denies|without|negative for)\b", "", sentence, flags=re.I
+        )
+    elif terms.affirmed:
+        plants["sign"] = f"No {sentence[0].lower()}{sentence[1:]}"
+    return plants
 
 
 def summary_faults(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many sentences of a summary are unsupported, of how many."""
-    whole = extract_terms(note.text)
+    note_terms = extract_terms(note.text)
     parts = [
         part
         for part in sentences_of(summary)
         if extract_terms(part).terms or extract_terms(part).quantities
     ]
-    return sum(unsupported(part, whole) for part in parts), len(parts)
+    return sum(unsupported(part, note_terms) for part in parts), len(parts)
 
 
 def omitted_quantities(note: ClinicalNote, summary: str) -> tuple[int, int]:
     """Return how many of a note's quantities a summary leaves out, of how many."""
-    every = extract_terms(note.text).quantities
-    return len(every - extract_terms(summary).quantities), len(every)
+    quantities = extract_terms(note.text).quantities
+    return len(quantities - extract_terms(summary).quantities), len(quantities)

@@ -72,10 +72,11 @@ def stem(word: str) -> str:
     >>> [stem(word) for word in ("lesions", "biopsies", "diagnosis", "swelling")]
     ['lesion', 'biopsy', 'diagnosis', 'swell']
     """
+    # Plurals and forms of a verb only: a stemmer that cuts deeper joins clinical words that differ.
     for ending, instead in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", "")):
-        kept = word[: -len(ending)]
-        if word.endswith(ending) and len(kept) > 3 and not word.endswith(("sis", "ss", "us")):
-            return kept + instead
+        root = word[: -len(ending)]
+        if word.endswith(ending) and len(root) > 3 and not word.endswith(("sis", "ss", "us")):
+            return root + instead
     return word
 
 

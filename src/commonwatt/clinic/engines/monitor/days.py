@@ -35,17 +35,23 @@ def monitor_days(counts: npt.ArrayLike, plan: MonitorPlan) -> MonitorResult:
     n = np.asarray(counts, np.float64)
     if n.ndim != 4 or n.shape[2:] != (2, BINS):
         raise MonitorError("sketch", wanted=Message("counts by day, stream, label and bin"))
-    zero, one = log_ratios(centres(), plan, slack=STEP / 2)
-    zero[:, [0, -1]] = one[:, [0, -1]] = 0.0  # the outermost bins have no width that is known
-    gain = n[:, :, 0] @ zero.T + n[:, :, 1] @ one.T  # (days, streams, alternatives)
+    without_event, with_event = log_ratios(centres(), plan, slack=STEP / 2)
+    without_event[:, [0, -1]] = with_event[:, [0, -1]] = (
+        0.0  # the outermost bins have no width that is known
+    )
+    # Within a day the product of ratios is a product whatever the order, so a day's counts are
+    # enough, and no row has to leave a hospital.
+    gain = n[:, :, 0] @ without_event.T + n[:, :, 1] @ with_event.T  # (days, streams, alternatives)
     with np.errstate(divide="ignore"):
         shares = np.log(np.array([weight for _, _, weight in plan.alternatives]))
     limit = np.log(plan.limit(n.shape[1]))
-    alarm, peak = _walk(gain, n.sum(axis=(2, 3)), shares, limit, plan.head_start)
+    alarm, peak = _alarms_and_peaks(gain, n.sum(axis=(2, 3)), shares, limit, plan.head_start)
     return monitor_result(alarm, peak, n.sum(axis=(0, 3)).astype(np.int64), plan)
 
 
-def _walk(gain: F64, rows: F64, shares: F64, limit: float, head: float) -> tuple[I64, F64]:
+def _alarms_and_peaks(
+    gain: F64, rows: F64, shares: F64, limit: float, head: float
+) -> tuple[I64, F64]:
     """Return the day of each stream's alarm and its largest statistic over the limit."""
     days, streams, k = gain.shape
     with np.errstate(divide="ignore"):
@@ -53,6 +59,8 @@ def _walk(gain: F64, rows: F64, shares: F64, limit: float, head: float) -> tuple
     alarm, peak = np.full(streams, NO_ALARM, np.int64), np.full(streams, -np.inf)
     for day in range(days):
         with np.errstate(divide="ignore"):
+            # In logarithms: the ratio of one busy day alone can lie below or above what a double
+            # can hold.
             state = np.logaddexp(state, np.log(rows[day])[:, None]) + gain[day]
         total = np.logaddexp.reduce(state + shares, axis=1)
         peak = np.where(alarm == NO_ALARM, np.maximum(peak, total), peak)

@@ -31,5 +31,6 @@ def label_free_auc(rows: npt.ArrayLike, reference: Recalibration) -> float:
     """
     n = np.asarray(rows, np.float64)
     chance = 1 / (1 + np.exp(-(reference.intercept + reference.slope * centres())))
+    # Fractions of rows: rounded to whole ones, rare events would vanish from most bins.
     expected = np.stack([n * (1 - chance), n * chance])[None] * 1.0
     return float(auc(expected.astype(np.float64), 0.0)[0][0])  # pyright: ignore[reportArgumentType]

@@ -66,6 +66,8 @@ class MonitorPlan:
     def __post_init__(self) -> None:
         """Refuse a plan that promises nothing or everything."""
         weights = [weight for _, _, weight in self.alternatives]
+        # A bound of zero or one is no promise, and a band below zero would call a perfect model
+        # wrong.
         good = self.band >= 0 and 0 < self.alpha < 1 and self.horizon >= 1
         good = good and self.head_start_share >= 0
         if not (good and min(weights, default=-1) >= 0 and abs(sum(weights) - 1) < 1e-9):
@@ -81,6 +83,8 @@ class MonitorPlan:
 
     def limit(self, streams: int) -> float:
         """Return what the statistic of each of `streams` streams must reach."""
+        # Times the streams: the bound is on any false alarm anywhere, which a regulator reads it
+        # as, and Bonferroni's price is a delay that grows with the logarithm only.
         return (self.horizon + self.head_start) * streams / self.alpha
 
 
@@ -95,9 +99,12 @@ def log_ratios(x: F64, plan: MonitorPlan, *, slack: float = 0.0) -> tuple[F64, F
     shift = np.array([a for a, _, _ in plan.alternatives])[:, None]
     slope = np.array([b for _, b, _ in plan.alternatives])[:, None]
     q = plan.middle + shift + slope * (x - plan.middle)
+    # The nearest chance in the band, so that the ratio has expectation at most one for every truth
+    # in it and not only at its middle.
     p0 = np.clip(q, x - plan.band - slack, x + plan.band + slack)
     return _log_sigmoid(-q) - _log_sigmoid(-p0), _log_sigmoid(q) - _log_sigmoid(p0)
 
 
 def _log_sigmoid(x: F64) -> F64:
+    # `log(1 / (1 + exp(-x)))` loses all digits for large x and overflows for small.
     return -np.logaddexp(0.0, -x)

@@ -68,20 +68,24 @@ def monitor_rows(
     s = np.ascontiguousarray(score, np.float64)
     y = np.ascontiguousarray(label, np.int8)
     of = np.ascontiguousarray(streams, np.int32)
-    _check(s, y, of, count)
+    _check_rows(s, y, of, count)
     tilt = np.array(plan.alternatives, np.float64)
     state = np.full((count, len(tilt)), plan.head_start)
     alarm = np.full(count, NO_ALARM, np.int64)
     peak = np.zeros(count)
-    seen = np.zeros((count, 2), np.int64)
-    _run(s, y, of, tilt, plan.band, plan.middle, plan.limit(count), state, alarm, peak, seen)
-    return monitor_result(alarm, peak / plan.limit(count), seen, plan)
+    counts_seen = np.zeros((count, 2), np.int64)
+    _monitor_kernel(
+        s, y, of, tilt, plan.band, plan.middle, plan.limit(count), state, alarm, peak, counts_seen
+    )
+    return monitor_result(alarm, peak / plan.limit(count), counts_seen, plan)
 
 
 def monitor_result(
     alarm: I64, statistic: F64, counts_seen: I64, plan: MonitorPlan
 ) -> MonitorResult:
     """Return the answer with a verdict for each stream."""
+    # Said of a quiet stream only: an alarm over few rows is an alarm, but silence over few rows is
+    # no reassurance.
     few = counts_seen.min(axis=1) < plan.fewest
     verdicts = np.where(alarm != NO_ALARM, "alarm", np.where(few, "too few", "quiet"))
     return MonitorResult(
@@ -94,20 +98,21 @@ def monitor_result(
     )
 
 
-def _check(s: F64, y: npt.NDArray[np.int8], of: npt.NDArray[np.int32], count: int) -> None:
+def _check_rows(s: F64, y: npt.NDArray[np.int8], of: npt.NDArray[np.int32], count: int) -> None:
     good = (s > 0) & (s < 1) & (y >= 0) & (y <= 1)
     if of.shape[:1] != s.shape or len(y) != len(s):
         raise MonitorError("rows", wanted=Message("as many labels and groups as scores"))
     good &= ((of >= 0) & (of < count)).all(axis=1)
     if not good.all():
         raise MonitorError(
+            # The first bad row by number; its values are a patient's and are not quoted.
             f"row {int(np.argmin(good)):,}",
             wanted=Message("a score between 0 and 1, a label 0 or 1, a known group"),
         )
 
 
 @njit(cache=True)
-def _run(
+def _monitor_kernel(
     score: F64,
     label: Any,
     streams: Any,
@@ -118,7 +123,7 @@ def _run(
     state: F64,
     alarm: I64,
     peak: F64,
-    seen: I64,
+    counts_seen: I64,
 ) -> None:
     k = len(tilt)
     ratio = np.empty(k)
@@ -132,7 +137,7 @@ def _run(
             else:
                 ratio[j] = (1.0 + np.exp(p0)) / (1.0 + np.exp(q))
         for g in streams[i]:
-            seen[g, label[i]] += 1
+            counts_seen[g, label[i]] += 1
             if alarm[g] >= 0:
                 continue
             total = 0.0

@@ -1,7 +1,7 @@
-"""The one door through which records and moves come in.
+"""The only way in which records and moves reach the ledger.
 
 Each call checks the form, the references, the table of moves and the role, and
-writes one entry; the caller's connection decides whether it is kept.
+writes one entry; the caller's transaction decides whether it stays.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class AlarmResponse:
 
 
 class RegistryWriter:
-    """The clinic's door to one ledger."""
+    """Writes the clinic's entries to one ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -57,14 +57,16 @@ class RegistryWriter:
         self.refresh()
 
     def refresh(self) -> Registry:
-        """Take in what was written since, by whomever."""
+        """Apply what was written since, by whomever."""
         self.registry.apply(self.ledger.entries(self.registry.entries_applied))
         return self.registry
 
     @contextmanager
     def transaction(self) -> Generator[sa.Connection]:
-        """Give a connection on which checks see the newest state, and all is kept or nothing."""
+        """Give a connection on which checks see the newest state, and all is written or nothing."""
         with self.ledger.transaction() as tx:
+            # The head is locked before anything is judged: a check on yesterday's state, written
+            # today, would let two people approve against each other.
             size = lock_head(tx).size
             if size > self.registry.entries_applied:
                 self.registry.apply(entries_on(tx, self.registry.entries_applied))
@@ -72,7 +74,9 @@ class RegistryWriter:
                 yield tx
             except BaseException:
                 if self.registry.entries_applied > size:
-                    self.registry = _fold(tx, size)  # what was written now is taken back
+                    self.registry = _registry_of_first(
+                        tx, size
+                    )  # what was written now is taken back
                 raise
 
     def record(
@@ -89,7 +93,7 @@ class RegistryWriter:
         """Put a record on file under a new name, and `also` under the same signature.
 
         Raises:
-            MoveError: It is not of the form, names what is not on record, or may not be.
+            StatusMoveError: It is not of the form, names what is not on record, or may not be.
             ActorError: The signer is unknown, revoked, or in the wrong role.
         """
         check_record(kind, body)
@@ -98,11 +102,13 @@ class RegistryWriter:
             raise StatusMoveError(subject, found=Message("a record of this name already"))
         self._check_references(kind, body)
         index, actor_id = self.registry.entries_applied, actor_id_of(by.public_key)
-        self._check_sense(
+        self._check_consistent(
             RegistryRecord(
                 name=subject, kind=kind, body=body, at=at, actor_id=actor_id, index=index
             )
         )
+        # Who is independent of whom is known by the actors' organisations, not by anything that a
+        # record says of itself.
         if kind == "evidence" and body["design"] == "third-party":
             self._check_independent(tx, body["version"], by)
         draft = EntryDraft(kind=PREFIX + kind, subject=subject, body=body)
@@ -121,10 +127,12 @@ class RegistryWriter:
         """Move a deployment.
 
         Raises:
-            MoveError: The table has no such move, or a precondition of it does not hold.
+            StatusMoveError: The table has no such move, or a precondition of it does not hold.
             ActorError: The signer's role may not make it.
         """
         self._check_move(deployment, to)
+        # The move and its reason are one entry in the caller's transaction: there is no state of a
+        # deployment beside the ledger.
         draft = EntryDraft(kind=MOVE, subject=deployment, body={"to": str(to), "reason": reason})
         return self._write(tx, draft, by, at, MAY_MOVE[to])
 
@@ -145,7 +153,7 @@ class RegistryWriter:
         is paused all the same, and its move says why nobody took over.
 
         Raises:
-            MoveError: The alarm is on record already, or the deployment is not.
+            StatusMoveError: The alarm is on record already, or the deployment is not.
             ActorError: The signer may not raise an alarm, or may not pause.
         """
         plan = self.registry.get(deployment, "deployment").body["monitor"]
@@ -165,7 +173,7 @@ class RegistryWriter:
             fault = self._fault_of_fallback(tx, deployment, fallback, by)
         reason = event
         if fault:
-            gaps = {"fault": fault.translate("en")}  # the record is kept in one language
+            gaps = {"fault": fault.translate("en")}  # the ledger is in one language
             reason += f". {Message('The fallback could not take over: {fault}', gaps)}"
         self.move(tx, deployment, DeploymentStatus.PAUSED, by=by, at=at, reason=reason)
         if not fallback or fault:
@@ -200,6 +208,8 @@ class RegistryWriter:
         also: Sequence[EntryDraft] = (),
     ) -> LedgerEntry:
         entries = self.ledger.append(tx, [draft, *also], by=by, at=at, roles=roles)
+        # Another writer on the same connection may have gone before; then the next refresh folds
+        # both in order.
         if entries[0].index == self.registry.entries_applied:
             self.registry.apply(entries)
         return entries[0]
@@ -215,7 +225,7 @@ class RegistryWriter:
         if to in NEEDED_FOR:
             check_preconditions(fault_of_deployment(self.registry, record))
 
-    def _check_sense(self, record: RegistryRecord) -> None:
+    def _check_consistent(self, record: RegistryRecord) -> None:
         """Refuse what makes no sense beside what is on record."""
         body = record.body
         match record.kind:
@@ -244,7 +254,7 @@ class RegistryWriter:
             raise StatusMoveError(version, wanted=Message("an evaluator of another organisation"))
 
 
-def _fold(tx: sa.Connection, size: int) -> Registry:
+def _registry_of_first(tx: sa.Connection, size: int) -> Registry:
     registry = Registry()
     registry.apply(entries_on(tx, limit=size))
     return registry
