@@ -1,5 +1,7 @@
 """Charts, headings and facts of the console say what the catalogue says."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -70,6 +72,16 @@ def test_a_column_in_another_unit_is_drawn_as_it_is_shown():
     stored = TableColumn.of(ENERGY, "busy_mwh", unit="MWh")
     data = chart_data(chart(stored), FRAME.with_columns(value=pl.lit(3.0)), "en")
     assert (data["unit"], data["series"][0]["values"]) == ("MWh", [3.0])
+
+
+@pytest.mark.parametrize(
+    ("form", "along", "above"),
+    [(ChartForm.RANGES, "Cost of a GPU-hour [USD/GPU-hour]", ""),
+     (ChartForm.FAN, "", "Cost of a GPU-hour [USD/GPU-hour]")],
+)  # fmt: skip
+def test_the_label_of_the_values_stands_where_they_go(form, along, above):
+    data = chart_data(replace(chart(GPU_HOUR_COST), form=form), FRAME, "en")
+    assert (data["x_label"], data["y_label"]) == (along, above)
 
 
 def test_the_bands_of_a_fan_are_those_of_the_catalogue():

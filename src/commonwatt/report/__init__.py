@@ -13,7 +13,7 @@ from commonwatt.report.model import (
     ReportTable,
 )
 from commonwatt.report.render import render
-from commonwatt.report.shown import fact, shown_table
+from commonwatt.report.shown import fact, shown_table, sources_table
 
 __all__ = [
     "FigureOrigin",
@@ -25,4 +25,5 @@ __all__ = [
     "fact",
     "render",
     "shown_table",
+    "sources_table",
 ]

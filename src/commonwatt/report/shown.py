@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from commonwatt.catalogue.measures import Measure, TableColumn, cell, heading, label, written
+from commonwatt.catalogue.shared import SOURCE
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.core.messages import Message
 from commonwatt.report.model import ReportFact, ReportTable
@@ -87,6 +88,24 @@ def shown_table(
         ]
         if known
         else [],
+    )
+
+
+def sources_table(
+    rows: Iterable[tuple[str, str]], language: str, *, title: Message | None = None
+) -> ReportTable:
+    """Return the table at a report's end: what its figures came from, as pairs of name and source.
+
+    Args:
+        rows: Name and source of each input.
+        language: The reader's language.
+        title: What stands above it, where it is not about every figure of the page.
+    """
+    above = title or Message("Where these figures come from")
+    return ReportTable(
+        title=above.translate(language),
+        headings=[Message("What").translate(language), label(SOURCE, language)],
+        rows=[list(row) for row in rows],
     )
 
 

@@ -34,6 +34,7 @@ def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, An
         "unit": _unit(chart, language),
         "logarithmic": chart.logarithmic,
         "x_label": _axis_label(chart, language),
+        "y_label": _value_label(chart, language),
         "feed": chart.feed,
     }
     if chart.form is ChartForm.LIVE:
@@ -57,6 +58,13 @@ def _axis_label(chart: Chart, language: str) -> str:
     if chart.measure is not None and chart.form in ALONG_X and not chart.x_label:
         return heading(chart.measure, language, currency=chart.currency)
     return _say(chart.x_label, language)
+
+
+def _value_label(chart: Chart, language: str) -> str:
+    """Return what stands above a chart whose values go upwards; empty where they lie along x."""
+    if chart.measure is None or chart.form in ALONG_X:
+        return ""
+    return heading(chart.measure, language, currency=chart.currency)
 
 
 def _in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFrame:

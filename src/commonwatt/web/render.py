@@ -140,10 +140,11 @@ def chart_json(context: RequestContext, view: PageView, chart: Chart) -> str:
 
 def _chart(look: RequestContext, view: PageView, chart: Chart) -> dict[str, Any]:
     key = _chart_key(chart, view.table(chart.table), look.language)
-    data = chart_json(look, view, chart)
-    svg = look.desk.cache.cached_text(f"{key}/svg", lambda: draw(json.loads(data)))
+    text = chart_json(look, view, chart)
+    svg = look.desk.cache.cached_text(f"{key}/svg", lambda: draw(json.loads(text)))
     return {
         "chart": chart,
+        "y_label": json.loads(text)["y_label"],
         "svg": Markup(svg),  # noqa: S704  every text in it is escaped where it is drawn
         "legend": [look.translate(one.label) for one in chart.series],
         "line": look.translate(chart.line.label) if chart.line else "",
