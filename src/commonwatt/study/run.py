@@ -12,7 +12,7 @@ import polars as pl
 
 from commonwatt import __version__
 from commonwatt.core.messages import Message
-from commonwatt.report import Report, ReportSection, ReportTable, render
+from commonwatt.report import Report, ReportSection, ReportTable, render, sources_table
 from commonwatt.runs import Run, RunInput, RunRecipe, RunStore, StageStore
 from commonwatt.study.alternatives import (
     Comparison,
@@ -247,13 +247,9 @@ def _kept(store: RunStore, whole: _StudyReport, began: float) -> Run:
 
 
 def _birth(programme: Programme, recipe: RunRecipe, language: str) -> ReportTable:
-    rows = [["run", recipe.run_id], ["version", __version__], ["seed", str(recipe.seed)]]
-    rows += [["what-if", change] for change in programme.changes]
-    rows += [[one.name, f"sha256 {one.sha256}"] for one in recipe.inputs]
-    rows += [[gpu.name, gpu.source] for gpu in programme.gpu_types]
-    rows += [[site.title.translate(language), site.source] for site in programme.file.sites]
-    return ReportTable(
-        title=Message("Where these figures come from").translate(language),
-        headings=[Message("What").translate(language), Message("Source").translate(language)],
-        rows=rows,
-    )
+    rows = [("run", recipe.run_id), ("version", __version__), ("seed", str(recipe.seed))]
+    rows += [("what-if", change) for change in programme.changes]
+    rows += [(one.name, f"sha256 {one.sha256}") for one in recipe.inputs]
+    rows += [(gpu.name, gpu.source) for gpu in programme.gpu_types]
+    rows += [(site.title.translate(language), site.source) for site in programme.file.sites]
+    return sources_table(rows, language)
