@@ -44,8 +44,8 @@ _facts = option("--fact", "facts", multiple=True, metavar="NAME=VALUE", help="A 
 @command(
     groups.model,
     "classify",
-    example="commonwatt clinic classify --fact significance=diagnose --fact condition=critical"
-    " --place hk --place eu",
+    example="commonwatt clinic model classify --fact significance=diagnose"
+    " --fact condition=critical --place hk --place eu",
 )
 @_facts
 @option(
@@ -65,7 +65,9 @@ def classify(facts: tuple[str, ...], places: tuple[str, ...], on: datetime | Non
     return CommandResult(data=answer, text=lambda language: _classification_text(answer, language))
 
 
-@command(groups.rules, "show", example="commonwatt clinic rules --move eu.aia.art6-1=2027-08-02")
+@command(
+    groups.rules, "show", example="commonwatt clinic rules show --move eu.aia.art6-1=2027-08-02"
+)
 @option("--on", "days", type=_DAY, multiple=True, help="Days to look at; may repeat.")
 @_facts
 @option("--move", metavar="RULE=DATE", help="Show what changes when this rule's date moves.")
@@ -89,7 +91,7 @@ def rules(days: tuple[datetime, ...], facts: tuple[str, ...], move: str | None) 
 @command(
     groups.model,
     "evidence",
-    example="commonwatt clinic evidence scores.csv --by sex --by age --threshold 0.3",
+    example="commonwatt clinic model evidence scores.csv --by sex --by age --threshold 0.3",
 )
 @click.argument("table", type=DataPath())
 @option("--score", default="score", show_default=True, help="Column with the model's probability.")
@@ -129,7 +131,7 @@ def evidence(
 @command(
     groups.monitor,
     "run",
-    example="commonwatt clinic monitor scores.csv --day date --by site --band 0.1",
+    example="commonwatt clinic monitor run scores.csv --day date --by site --band 0.1",
 )
 @click.argument("table", type=DataPath())
 @option("--score", default="score", show_default=True, help="Column with the model's probability.")
@@ -221,7 +223,7 @@ def _companion_lines(companion: dict[str, Any] | None, language: str) -> list[st
 @command(
     groups.model,
     "joint",
-    example="commonwatt clinic joint cases.csv --model p --doctor own --label died",
+    example="commonwatt clinic model joint cases.csv --model p --doctor own --label died",
 )
 @click.argument("table", type=DataPath())
 @option("--model", default="score", show_default=True, help="Column with the model's probability.")

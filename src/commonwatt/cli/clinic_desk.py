@@ -1,4 +1,4 @@
-"""`commonwatt clinic register|approve|deploy|stop|incident|dossier`."""
+"""`commonwatt clinic model register|approve|deploy|stop|incident|dossier`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACES, key_option, ledger_option
 from commonwatt.cli.clinic_queries import rows_text
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, language, option
+from commonwatt.cli.frame import CommandResult, command, language, option
 from commonwatt.core.messages import Message
 
 _KINDS = (
@@ -26,21 +26,21 @@ _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
 def add_registry_commands() -> None:
     """Add the commands of the registry to `commonwatt clinic`."""
-    _add_register(clinic)
-    _add_moves(clinic)
-    _add_incident(clinic)
-    _add_dossier(clinic)
+    _add_register()
+    _add_moves()
+    _add_incident()
+    _add_dossier()
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _add_register(clinic: LazyGroup) -> None:
+def _add_register() -> None:
     @command(
         groups.model,
         "register",
-        example="commonwatt clinic register product chest p.json --key me.pem",
+        example="commonwatt clinic model register product chest p.json --key me.pem",
     )
     @ledger_option
     @key_option
@@ -54,9 +54,11 @@ def _add_register(clinic: LazyGroup) -> None:
         return _entry_text(app.register(where, key_file, kind, name, body, now=_now()))
 
 
-def _add_moves(clinic: LazyGroup) -> None:
+def _add_moves() -> None:
     @command(
-        groups.model, "approve", example="commonwatt clinic approve deployment/x --key chair.pem"
+        groups.model,
+        "approve",
+        example="commonwatt clinic model approve deployment/x --key chair.pem",
     )
     @ledger_option
     @key_option
@@ -68,7 +70,9 @@ def _add_moves(clinic: LazyGroup) -> None:
 
         return _entry_text(app.move(where, key_file, deployment, "approved", reason, now=_now()))
 
-    @command(groups.model, "deploy", example="commonwatt clinic deploy deployment/x --key lead.pem")
+    @command(
+        groups.model, "deploy", example="commonwatt clinic model deploy deployment/x --key lead.pem"
+    )
     @ledger_option
     @key_option
     @_reason
@@ -79,7 +83,9 @@ def _add_moves(clinic: LazyGroup) -> None:
 
         return _entry_text(app.move(where, key_file, deployment, "live", reason, now=_now()))
 
-    @command(groups.model, "pause", example="commonwatt clinic stop deployment/x --key lead.pem")
+    @command(
+        groups.model, "pause", example="commonwatt clinic model pause deployment/x --key lead.pem"
+    )
     @ledger_option
     @key_option
     @_reason
@@ -95,11 +101,11 @@ def _add_moves(clinic: LazyGroup) -> None:
         return _entry_text(app.move(where, key_file, deployment, to, reason, now=_now()))
 
 
-def _add_incident(clinic: LazyGroup) -> None:
+def _add_incident() -> None:
     @command(
         groups.incident,
         "report",
-        example="commonwatt clinic incident deployment/x e1 --severity serious --place hk"
+        example="commonwatt clinic incident report deployment/x e1 --severity serious --place hk"
         " --code missed-finding --key officer.pem",
     )
     @ledger_option
@@ -131,8 +137,10 @@ def _add_incident(clinic: LazyGroup) -> None:
         return CommandResult(data=data, text=lambda language: rows_text(duties, language))
 
 
-def _add_dossier(clinic: LazyGroup) -> None:
-    @command(groups.model, "dossier", example="commonwatt clinic dossier version/v1 --out dossier")
+def _add_dossier() -> None:
+    @command(
+        groups.model, "dossier", example="commonwatt clinic model dossier version/v1 --out dossier"
+    )
     @ledger_option
     @click.argument("version")
     @option("--pdf", type=_file, help="Also write the page as PDF here.")

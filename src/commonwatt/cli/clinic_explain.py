@@ -1,4 +1,4 @@
-"""`commonwatt clinic explain`: why a model scores as it does."""
+"""`commonwatt clinic model explain`: why a model scores as it does."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def add_explain_commands() -> None:
     @command(
         groups.model,
         "explain",
-        example="commonwatt clinic explain cases.csv --linear model.json\n"
-        "commonwatt clinic explain cases.csv --python mine:score --column age --column crp"
+        example="commonwatt clinic model explain cases.csv --linear model.json\n"
+        "commonwatt clinic model explain cases.csv --python mine:score --column age --column crp"
         " --row 17",
     )
     @click.argument("table", type=_there)

@@ -1,4 +1,4 @@
-"""`commonwatt clinic serve|ask|lots`: the gate at the point of care."""
+"""`commonwatt clinic gate serve|ask|lots`: the gate at the point of care."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import key_option, ledger_option, pairs
 from commonwatt.cli.frame import (
     CommandResult,
-    LazyGroup,
     command,
     fail_usage,
     option,
@@ -36,21 +35,21 @@ _secret = option(
 
 def add_gate_commands() -> None:
     """Add the commands of the gate to `commonwatt clinic`."""
-    _add_serve(clinic)
-    _add_ask(clinic)
-    _add_lots(clinic)
+    _add_serve()
+    _add_ask()
+    _add_lots()
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _add_serve(clinic: LazyGroup) -> None:
+def _add_serve() -> None:
     @command(
         groups.gate,
         "serve",
-        example="commonwatt clinic serve --site qmh.toml --key gateway.pem\n"
-        "commonwatt clinic serve --site qmh.toml --key gateway.pem --mcp chest --plan p1",
+        example="commonwatt clinic gate serve --site qmh.toml --key gateway.pem\n"
+        "commonwatt clinic gate serve --site qmh.toml --key gateway.pem --mcp chest --plan p1",
     )
     @ledger_option
     @key_option
@@ -99,11 +98,11 @@ def _talk(lines: Any) -> None:
         click.echo(line)
 
 
-def _add_ask(clinic: LazyGroup) -> None:
+def _add_ask() -> None:
     @command(
         groups.gate,
         "ask",
-        example="commonwatt clinic ask deployment/x e-17 --site qmh.toml --key gateway.pem"
+        example="commonwatt clinic gate ask deployment/x e-17 --site qmh.toml --key gateway.pem"
         " --fact modality=ct --fact age_years=50 --fact quality=good",
     )
     @ledger_option
@@ -140,8 +139,10 @@ def _advice_text(advice: dict[str, Any], language: str) -> str:
     return f"{words}\n{advice['advice']}"
 
 
-def _add_lots(clinic: LazyGroup) -> None:
-    @command(groups.gate, "lottery", example="commonwatt clinic lots qmh --secret site.secret")
+def _add_lots() -> None:
+    @command(
+        groups.gate, "lottery", example="commonwatt clinic gate lottery qmh --secret site.secret"
+    )
     @ledger_option
     @click.argument("site")
     @option("--secret", "secret_files", type=_there, multiple=True, required=True,

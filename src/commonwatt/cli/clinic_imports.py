@@ -1,4 +1,4 @@
-"""`commonwatt clinic import`: public records of medical models."""
+"""`commonwatt clinic model import`: public records of medical models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 def add_import_commands() -> None:
     """Add the import of public records to `commonwatt clinic`."""
 
-    @command(groups.model, "import", example="commonwatt clinic import cards/*.xml devices.json.gz")
+    @command(
+        groups.model, "import", example="commonwatt clinic model import cards/*.xml devices.json.gz"
+    )
     @click.argument("files", type=_there, nargs=-1, required=True)
     @option(
         "--on", type=click.DateTime(["%Y-%m-%d"]), help="Day whose law applies (default: today)."

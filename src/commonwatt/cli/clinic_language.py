@@ -1,4 +1,4 @@
-"""`commonwatt clinic language|canaries`: language models before they touch a note."""
+"""`commonwatt clinic language examine|canaries`: language models before they touch a note."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commonwatt.cli import clinic_groups as groups
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, command, option
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ _there = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 def add_language_commands() -> None:
     """Add the examination of language models to `commonwatt clinic`."""
-    _add_examination(clinic)
-    _add_canaries(clinic)
+    _add_examination()
+    _add_canaries()
 
 
-def _add_examination(clinic: LazyGroup) -> None:
+def _add_examination() -> None:
     @command(
         groups.language_models,
         "examine",
-        example="commonwatt clinic language medec.csv --baseline --held-out 0.5\n"
-        "commonwatt clinic language medec.csv --url http://127.0.0.1:8000/v1/chat/completions"
+        example="commonwatt clinic language examine medec.csv --baseline --held-out 0.5\n"
+        "commonwatt clinic language examine medec.csv --url http://127.0.0.1:8000/v1/chat/completions"
         " --model small --out examined",
     )
     @click.argument("notes", type=_there)
@@ -85,11 +85,11 @@ def _add_examination(clinic: LazyGroup) -> None:
         )
 
 
-def _add_canaries(clinic: LazyGroup) -> None:
+def _add_canaries() -> None:
     @command(
         groups.language_models,
         "canaries",
-        example="commonwatt clinic canaries --count 20 --out canaries",
+        example="commonwatt clinic language canaries --count 20 --out canaries",
     )
     @option("--secret", "secret_file", type=click.Path(dir_okay=False, path_type=Path),
             default=Path("canaries.secret"), show_default=True,

@@ -1,4 +1,4 @@
-"""`commonwatt clinic live`, `approver`, `unsigned` and the other questions to the registry."""
+"""What the registry answers: what was live, who approved it, who must be told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import PLACES, ledger_option
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, command, option
 from commonwatt.core.messages import Message, translate
 
 _deployment = click.argument("deployment", metavar="DEPLOYMENT")
@@ -17,16 +17,18 @@ _deployment = click.argument("deployment", metavar="DEPLOYMENT")
 
 def add_query_commands() -> None:
     """Add the questions that the registry answers to `commonwatt clinic`."""
-    _add_live(clinic)
-    _add_approver(clinic)
-    _add_rulings(clinic)
-    _add_bedside(clinic)
-    _add_duties(clinic)
+    _add_live()
+    _add_approver()
+    _add_rulings()
+    _add_bedside()
+    _add_duties()
 
 
-def _add_live(clinic: LazyGroup) -> None:
+def _add_live() -> None:
     @command(
-        groups.model, "live", example="commonwatt clinic live qmh --at 2026-11-22T08:00:00+08:00"
+        groups.model,
+        "live",
+        example="commonwatt clinic model live qmh --at 2026-11-22T08:00:00+08:00",
     )
     @ledger_option
     @click.argument("site")
@@ -41,8 +43,8 @@ def _add_live(clinic: LazyGroup) -> None:
         )
 
 
-def _add_approver(clinic: LazyGroup) -> None:
-    @command(groups.model, "approver", example="commonwatt clinic approver deployment/x")
+def _add_approver() -> None:
+    @command(groups.model, "approver", example="commonwatt clinic model approver deployment/x")
     @ledger_option
     @_deployment
     def approver(where: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
@@ -59,8 +61,10 @@ def _add_approver(clinic: LazyGroup) -> None:
         return CommandResult(data=approval, text=sentence.translate)
 
 
-def _add_rulings(clinic: LazyGroup) -> None:
-    @command(groups.rules, "rulings", example="commonwatt clinic rulings product/chest --place hk")
+def _add_rulings() -> None:
+    @command(
+        groups.rules, "rulings", example="commonwatt clinic rules rulings product/chest --place hk"
+    )
     @ledger_option
     @click.argument("product")
     @option("--place", type=click.Choice(PLACES), required=True, help="Whose law.")
@@ -75,8 +79,8 @@ def _add_rulings(clinic: LazyGroup) -> None:
         )
 
 
-def _add_bedside(clinic: LazyGroup) -> None:
-    @command(groups.gate, "undisclosed", example="commonwatt clinic undisclosed deployment/x")
+def _add_bedside() -> None:
+    @command(groups.gate, "undisclosed", example="commonwatt clinic gate undisclosed deployment/x")
     @ledger_option
     @_deployment
     def undisclosed(where: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
@@ -88,7 +92,7 @@ def _add_bedside(clinic: LazyGroup) -> None:
             data=encounters, text=lambda language: _undisclosed_text(encounters, language)
         )
 
-    @command(groups.gate, "unsigned", example="commonwatt clinic unsigned deployment/x")
+    @command(groups.gate, "unsigned", example="commonwatt clinic gate unsigned deployment/x")
     @ledger_option
     @_deployment
     def unsigned(where: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
@@ -100,7 +104,7 @@ def _add_bedside(clinic: LazyGroup) -> None:
             data={"unsigned": advice}, text=lambda language: rows_text(advice, language)
         )
 
-    @command(groups.gate, "overrides", example="commonwatt clinic overrides deployment/x")
+    @command(groups.gate, "overrides", example="commonwatt clinic gate overrides deployment/x")
     @ledger_option
     @_deployment
     def overrides(where: str, deployment: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
@@ -112,7 +116,7 @@ def _add_bedside(clinic: LazyGroup) -> None:
             data=outcomes, text=lambda language: _overrides_text(outcomes, language)
         )
 
-    @command(groups.gate, "seen", example="commonwatt clinic seen advice/1")
+    @command(groups.gate, "seen", example="commonwatt clinic gate seen advice/1")
     @ledger_option
     @click.argument("advice")
     def seen(where: str, advice: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
@@ -132,8 +136,8 @@ _SEEN = {
 }
 
 
-def _add_duties(clinic: LazyGroup) -> None:
-    @command(groups.incident, "duties", example="commonwatt clinic duties --json")
+def _add_duties() -> None:
+    @command(groups.incident, "duties", example="commonwatt clinic incident duties --json")
     @ledger_option
     def duties(where: str) -> CommandResult:  # pyright: ignore[reportUnusedFunction]
         """Show who must be told of incidents by when."""

@@ -1,4 +1,4 @@
-"""`commonwatt clinic seal|examine|reveal|confirm`: evaluation by a third party."""
+"""`commonwatt clinic sealed seal|examine|reveal|confirm`: evaluation by a third party."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from commonwatt.cli import clinic_groups as groups
 from commonwatt.cli.clinic_options import key_option, ledger_option
-from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
+from commonwatt.cli.frame import CommandResult, command, option
 from commonwatt.core.messages import Message, translate
 
 _there = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -28,16 +28,16 @@ _seal = option("--seal", "sealed", type=_there, required=True, help="The seal ov
 
 def add_sealed_commands() -> None:
     """Add third-party evaluation to `commonwatt clinic`."""
-    _add_seal(clinic)
-    _add_examine(clinic)
-    _add_checks(clinic)
+    _add_seal()
+    _add_examine()
+    _add_checks()
 
 
-def _add_seal(clinic: LazyGroup) -> None:
+def _add_seal() -> None:
     @command(
         groups.sealed,
         "seal",
-        example="commonwatt clinic seal items.jsonl --key me.pem --out sealed",
+        example="commonwatt clinic sealed seal items.jsonl --key me.pem --out sealed",
     )
     @key_option
     @_items
@@ -64,13 +64,13 @@ def _add_seal(clinic: LazyGroup) -> None:
         )
 
 
-def _add_examine(clinic: LazyGroup) -> None:
+def _add_examine() -> None:
     @command(
         groups.sealed,
         "examine",
-        example="commonwatt clinic examine items.jsonl --seal seal.json --key me.pem"
+        example="commonwatt clinic sealed examine items.jsonl --seal seal.json --key me.pem"
         " --linear model.json --out report\n"
-        "commonwatt clinic examine items.jsonl --seal seal.json --key me.pem"
+        "commonwatt clinic sealed examine items.jsonl --seal seal.json --key me.pem"
         " --url http://127.0.0.1:9000/ --artefact model.tar --version version/v1",
     )
     @ledger_option
@@ -115,9 +115,11 @@ def _add_examine(clinic: LazyGroup) -> None:
         )
 
 
-def _add_checks(clinic: LazyGroup) -> None:
+def _add_checks() -> None:
     @command(
-        groups.sealed, "reveal", example="commonwatt clinic reveal items.jsonl 17 --out opened"
+        groups.sealed,
+        "reveal",
+        example="commonwatt clinic sealed reveal items.jsonl 17 --out opened",
     )
     @_items
     @_secret
@@ -137,7 +139,9 @@ def _add_checks(clinic: LazyGroup) -> None:
         )
 
     @command(
-        groups.sealed, "confirm", example="commonwatt clinic confirm report.json --seal seal.json"
+        groups.sealed,
+        "confirm",
+        example="commonwatt clinic sealed confirm report.json --seal seal.json",
     )
     @click.argument("report", type=_there)
     @_seal

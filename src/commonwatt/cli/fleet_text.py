@@ -2,140 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.core.messages import Message
+from commonwatt.catalogue.measures import TableColumn, cell, heading, label, written
+from commonwatt.fleet.domain.tables import (
+    COMPARISON,
+    JOB_TRACE_FIGURES,
+    PACKING_FIGURES,
+    QUEUE_FIGURES,
+    REQUEST_TRACE_FIGURES,
+    sweep_schema,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time as people say it.
-
-    >>> duration(42), duration(5400), duration(200000)
-    ('42 s', '1.5 h', '2.3 d')
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} d"
-
-
 def simulation_text(data: Mapping[str, Any], language: str) -> str:
     """Return the headline figures of a simulation."""
-    rows = [
-        (Message("Policy"), data["policy"]),
-        (Message("Jobs finished"), f"{data['jobs_finished']:,} / {data['jobs']:,}"),
-        (Message("GPUs"), f"{data['gpus']:,}"),
-        (Message("Utilisation, first to last arrival"), f"{data['utilisation_share']:.1%}"),
-        (Message("Utilisation, makespan"), f"{data['makespan_utilisation_share']:.1%}"),
-        (Message("Queue delay, mean"), duration(data["mean_queue_delay_s"])),
-        (Message("Queue delay, 95th percentile"), duration(data["p95_queue_delay_s"])),
-        (Message("Job completion time, mean"), duration(data["mean_jct_s"])),
-        (Message("Idle while jobs waited"), f"{data['fragmented_gpu_share']:.1%}"),
-        (Message("Energy, overhead included"), f"{data['energy_kwh'] / 1000:,.1f} MWh"),
-        (Message("Engine"), f"{data['jobs_per_cpu_s']:,.0f} jobs/CPU-s"),
-        (Message("Result"), data["result_sha256"][:16]),
-    ]
-    return _aligned_facts(rows, language)
-
-
-def describe_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
-    """Return what each trace holds."""
-    return "\n\n".join(_aligned_facts(_trace_facts(trace), language) for trace in data)
-
-
-def _trace_facts(trace: Mapping[str, Any]) -> list[tuple[Message, str]]:
-    rows = [(Message("Trace"), trace["path"]), (Message("Format"), trace["format"])]
-    if trace["requests"] is not None:
-        return rows + _request_facts(trace["requests"])
-    summary = trace["summary"]
-    mean = summary["mean_demand_gpus"]
-    return [
-        *rows,
-        (Message("Jobs"), f"{trace['jobs']:,}"),
-        (Message("Origin"), summary["origin"]),
-        (Message("Span"), duration(summary["span_s"])),
-        (Message("GPU-hours"), f"{summary['gpu_hours']:,.0f}"),
-        (Message("Demand, mean"), "–" if mean is None else f"{mean:,.1f} GPU"),
-        (Message("Largest gang"), f"{summary['largest_gang_gpus']:,} GPU"),
-        (Message("Tenants"), f"{summary['tenants']:,}"),
-    ]
-
-
-def _request_facts(requests: Mapping[str, Any]) -> list[tuple[Message, str]]:
-    tokens = {key: requests[f"{key}_tokens"] for key in ("prompt", "output")}
-    quantiles = {
-        k: " / ".join(f"{v:,.0f}" for v in by_share.values()) for k, by_share in tokens.items()
-    }
-    shared = requests["shared_block_share"]
-    return [
-        (Message("Requests"), f"{requests['requests']:,.0f}"),
-        (Message("Span"), duration(requests["span_s"])),
-        (Message("Requests a second, mean"), f"{requests['mean_rps']:,.2f}"),
-        (Message("Requests a second, peak"), f"{requests['peak_rps']:,.2f}"),
-        (Message("Prompt tokens, p50 / p90 / p99"), quantiles["prompt"] or "–"),
-        (Message("Output tokens, p50 / p90 / p99"), quantiles["output"] or "–"),
-        (Message("Prefix blocks seen before"), "–" if shared is None else f"{shared:.1%}"),
-    ]
+    names = (
+        "policy",
+        "jobs",
+        "jobs_finished",
+        "gpus",
+        "utilisation_share",
+        "makespan_utilisation_share",
+        "mean_queue_delay_s",
+        "p95_queue_delay_s",
+        "mean_jct_s",
+        "fragmented_gpu_share",
+        "energy_kwh",
+        "jobs_per_cpu_s",
+        "result_sha256",
+    )
+    return _facts_text(_shortened(data), QUEUE_FIGURES, names, language)
 
 
 def packing_text(data: Mapping[str, Any], language: str) -> str:
     """Return the headline figures of an arrived-load run."""
-    rows = [
-        (Message("Policy"), data["policy"]),
-        (Message("Jobs placed"), f"{data['jobs_placed']:,} / {data['jobs']:,}"),
-        (Message("GPUs"), f"{data['gpus']:,}"),
-        (Message("Arrived load"), f"{data['arrived_gpu_share']:.1%}"),
-        (Message("Unallocated GPU share"), f"{data['unallocated_gpu_share']:.2%}"),
-        (Message("Fragmented GPU share"), f"{data['fragmented_gpu_share']:.2%}"),
-        (Message("Engine"), f"{data['jobs_per_cpu_s']:,.0f} jobs/CPU-s"),
-        (Message("Result"), data["result_sha256"][:16]),
-    ]
-    return _aligned_facts(rows, language)
+    names = (
+        "policy",
+        "jobs",
+        "jobs_placed",
+        "gpus",
+        "arrived_gpu_share",
+        "unallocated_gpu_share",
+        "fragmented_gpu_share",
+        "jobs_per_cpu_s",
+        "result_sha256",
+    )
+    return _facts_text(_shortened(data), PACKING_FIGURES, names, language)
+
+
+def describe_text(data: Sequence[Mapping[str, Any]], language: str) -> str:
+    """Return what each trace holds."""
+    return "\n\n".join(_trace_text(trace, language) for trace in data)
+
+
+def _trace_text(trace: Mapping[str, Any], language: str) -> str:
+    requests = trace["requests"]
+    if requests is not None:
+        quantiles = {
+            name: " / ".join(f"{tokens:,.0f}" for tokens in requests[name].values()) or None
+            for name in ("prompt_tokens", "output_tokens")
+        }
+        figures = {**trace, **requests, **quantiles}
+        return _facts_text(figures, REQUEST_TRACE_FIGURES, REQUEST_TRACE_FIGURES, language)
+    names = (
+        "path",
+        "format",
+        "jobs",
+        "origin",
+        "span_s",
+        "gpu_hours",
+        "mean_demand_gpus",
+        "largest_gang_gpus",
+        "tenants",
+    )
+    return _facts_text({**trace, **trace["summary"]}, JOB_TRACE_FIGURES, names, language)
 
 
 def comparison_text(rows: pl.DataFrame, language: str) -> str:
     """Return a comparison of policies as a table."""
-    headings = (
-        Message("Policy"),
-        Message("Utilisation"),
-        Message("Queue, mean"),
-        Message("Queue, p95"),
-        Message("JCT, mean"),
-        Message("Preempted"),
+    names = (
+        "policy",
+        "utilisation_share",
+        "mean_queue_delay_s",
+        "p95_queue_delay_s",
+        "mean_jct_s",
+        "preemptions",
     )
+    columns = [COMPARISON.column(name) for name in names]
     lines = [
-        (
-            row["policy"],
-            f"{row['utilisation_share']:.1%}",
-            duration(row["mean_queue_delay_s"]),
-            duration(row["p95_queue_delay_s"]),
-            duration(row["mean_jct_s"]),
-            f"{row['preemptions']:,}",
-        )
+        [cell(row[column.name], column, language) for column in columns]
         for row in rows.iter_rows(named=True)
     ]
-    return grid([heading.translate(language) for heading in headings], lines)
+    return grid([heading(column, language) for column in columns], lines)
 
 
 def sweep_text(rows: pl.DataFrame, axes: Sequence[str], language: str) -> str:
     """Return a sweep as a table: its axes and the main figures that it has."""
-    figures = {
-        "utilisation_share": Message("Utilisation"),
-        "mean_queue_delay_s": Message("Queue, mean [s]"),
-        "p95_queue_delay_s": Message("Queue, p95 [s]"),
-        "unallocated_gpu_share": Message("Unallocated"),
-    }
-    present = {
-        name: text for name, text in figures.items() if rows[name].null_count() < rows.height
-    }
-    headings = [*axes, *(text.translate(language) for text in present.values())]
+    schema = sweep_schema(axes)
+    figures = [
+        schema.column(name)
+        for name in (
+            "utilisation_share",
+            "mean_queue_delay_s",
+            "p95_queue_delay_s",
+            "unallocated_gpu_share",
+        )
+        if rows[name].null_count() < rows.height
+    ]
+    # The axes keep the names under which they were typed, by which their values are found again.
+    headings = [*axes, *(heading(column, language) for column in figures)]
     lines = [
-        (*(str(row[axis]) for axis in axes), *(_figure_or_dash(row[name]) for name in present))
+        [*(row[axis] for axis in axes), *(cell(row[c.name], c, language) for c in figures)]
         for row in rows.iter_rows(named=True)
     ]
     return grid(headings, lines)
@@ -170,14 +152,21 @@ def _width(text: str) -> int:
     return sum(2 if ord(sign) > 0x2E7F else 1 for sign in text)
 
 
-def _aligned_facts(rows: Sequence[tuple[Message, str]], language: str) -> str:
-    labels = [label.translate(language) for label, _ in rows]
-    width = max(map(_width, labels))
-    pairs = zip(labels, rows, strict=True)
-    return "\n".join(f"{label}{' ' * (width - _width(label))}  {row[1]}" for label, row in pairs)
+def _facts_text(
+    figures: Mapping[str, Any],
+    columns: Mapping[str, TableColumn],
+    names: Iterable[str],
+    language: str,
+) -> str:
+    """Return figures one below the other, their values flush."""
+    facts = [
+        (label(columns[name], language), written(figures[name], columns[name], language))
+        for name in names
+    ]
+    width = max(_width(text) for text, _ in facts)
+    return "\n".join(f"{text}{' ' * (width - _width(text))}  {value}" for text, value in facts)
 
 
-def _figure_or_dash(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.0f}"
+def _shortened(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures with as much of the digest as eyes compare."""
+    return {**data, "result_sha256": data["result_sha256"][:16]}

@@ -96,6 +96,8 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         help: str,  # noqa: A002  click's own word
         example: str = "",
         commands_by_name: Mapping[str, tuple[str, str]] | None = None,
+        renamed: Mapping[str, str] | None = None,
+        was_command: str = "",
         version: str = "",
     ) -> None:
         params: list[click.Parameter] = [_language_option()]
@@ -104,6 +106,8 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         super().__init__(name=name, help=help, params=params, no_args_is_help=True)
         self.example = example
         self._lazy = dict(commands_by_name or {})
+        self.renamed = dict(renamed or {})
+        self.was_command = was_command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
@@ -117,6 +121,47 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
             module, attribute = self._lazy[cmd_name][0].split(":")
             return getattr(import_module(module), attribute)
         return self.commands.get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the words name; an old name is answered with the new one.
+
+        Scripts of users rely on names: one that is gone must say what it is called now,
+        and never run something else in silence.
+        """
+        word = args[0]
+        if self.get_command(ctx, word) is None:
+            now = self.renamed.get(word) or (self.was_command and self._own_words(ctx))
+            if now:
+                asked = f"{ctx.command_path} {word}" if word in self.renamed else ctx.command_path
+                fail_usage(
+                    Message(
+                        "{old} is called {new} now.", {"old": asked, "new": f"commonwatt {now}"}
+                    )
+                )
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the group's own options; one of the command that it once was names that one."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption:
+            if not self.was_command:
+                raise
+            fail_usage(
+                Message(
+                    "{old} is called {new} now.",
+                    {
+                        "old": ctx.command_path,
+                        "new": f"commonwatt {self._own_words(ctx)}",
+                    },
+                )
+            )
+
+    def _own_words(self, ctx: click.Context) -> str:
+        """Return the words of the command that this group once was, without the program's."""
+        return f"{ctx.command_path.split(' ', 1)[-1]} {self.was_command}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing them."""

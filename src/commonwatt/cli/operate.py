@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from commonwatt.operate.engines.controller import TickResult
 
 _CARE = "commonwatt.cli.operate_care"
-COMMANDS = {
-    "care": (
+CARE_COMMANDS = {
+    "run": (
         f"{_CARE}:care",
         "Look for sick nodes and do what the table of moves and its bounds allow.",
     ),
-    "care-desk": (
+    "intervene": (
         f"{_CARE}:care_operator_action",
         "Undo or approve what care did, send a repaired node to its test, or end a freeze.",
     ),
-    "care-detect": (
+    "detect": (
         f"{_CARE}:care_detect",
         "Learn a node's ordinary days from one table and raise alarms on another.",
     ),
-    "care-replay": (
+    "replay": (
         f"{_CARE}:care_replay",
         "Try the policy of care on recorded faults of real nodes, with one gang on the fleet.",
     ),
-    "care-lemons": (
+    "lemons": (
         f"{_CARE}:care_lemons",
         "Find the nodes that fail again and again, from the history of faults.",
     ),
-    "care-checkpoint": (
+    "checkpoint": (
         f"{_CARE}:care_checkpoint",
         "Advise how often a gang should save its work (Young 1974, Daly 2006).",
     ),
@@ -47,8 +47,31 @@ operate = LazyGroup(
     name="operate",
     help="Run a real cluster by the policy that won, and see what it does.",
     example="commonwatt operate init cluster\ncommonwatt operate start --home cluster",
-    commands_by_name=COMMANDS,
+    renamed={
+        "care-desk": "operate care intervene",
+        "care-detect": "operate care detect",
+        "care-replay": "operate care replay",
+        "care-lemons": "operate care lemons",
+        "care-checkpoint": "operate care checkpoint",
+        "down": "operate node down",
+        "resume": "operate node resume",
+        "reboot": "operate node reboot",
+    },
 )
+node = LazyGroup(
+    name="node",
+    help="Give a node up, take it back, or restart it.",
+    example="commonwatt operate node down n007 --reason 'no power'",
+)
+care = LazyGroup(
+    name="care",
+    help="Keep nodes healthy, within bounds: detect, decide, repair, learn from faults.",
+    example="commonwatt operate care run --home cluster --dry-run",
+    commands_by_name=CARE_COMMANDS,
+    was_command="run",
+)
+operate.add_command(node)
+operate.add_command(care)
 
 _folder = click.Path(file_okay=False, path_type=Path)
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -164,7 +187,7 @@ def drain(folder: Path, node: str, reason: str) -> CommandResult:
     return _act(folder, "drain", node, reason)
 
 
-@command(operate, "down", example="commonwatt operate down n007 --reason 'no power'")
+@command(node, "down", example="commonwatt operate node down n007 --reason 'no power'")
 @_home
 @_node
 @_reason
@@ -173,7 +196,7 @@ def down(folder: Path, node: str, reason: str) -> CommandResult:
     return _act(folder, "down", node, reason)
 
 
-@command(operate, "resume", example="commonwatt operate resume n007")
+@command(node, "resume", example="commonwatt operate node resume n007")
 @_home
 @_node
 @_reason
@@ -182,7 +205,7 @@ def resume(folder: Path, node: str, reason: str) -> CommandResult:
     return _act(folder, "resume", node, reason)
 
 
-@command(operate, "reboot", example="commonwatt operate reboot n007 --reason 'new driver'")
+@command(node, "reboot", example="commonwatt operate node reboot n007 --reason 'new driver'")
 @_home
 @_node
 @_reason

@@ -1,4 +1,4 @@
-"""`commonwatt operate care` and its kin: keep nodes healthy, within bounds."""
+"""`commonwatt operate care run` and its kin: keep nodes healthy, within bounds."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _positive = click.FloatRange(min=0, min_open=True)
 
 @command(
     None,
-    "care",
-    example="commonwatt operate care --home cluster --dry-run\n"
-    "commonwatt operate care --home cluster --samples telemetry.csv --json",
+    "run",
+    example="commonwatt operate care run --home cluster --dry-run\n"
+    "commonwatt operate care run --home cluster --samples telemetry.csv --json",
 )
 @_home
 @option("--samples", type=_table, help="Telemetry as a table: at_s, node, signal, value.")
@@ -52,7 +52,7 @@ def care(folder: Path, samples: Path | None, looks: int, dry_run: bool) -> Comma
     return CommandResult(data=data, text=lambda language: _care_text(data, language))
 
 
-@command(None, "care-desk", example="commonwatt operate care-desk undo n007 --home cluster")
+@command(None, "intervene", example="commonwatt operate care intervene undo n007 --home cluster")
 @click.argument("act", type=click.Choice(["undo", "approve", "test", "release"]))
 @click.argument("node", required=False)
 @_home
@@ -68,8 +68,8 @@ def care_operator_action(folder: Path, act: str, node: str | None, reason: str) 
 
 @command(
     None,
-    "care-detect",
-    example="commonwatt operate care-detect last-month.csv today.csv --json",
+    "detect",
+    example="commonwatt operate care detect last-month.csv today.csv --json",
 )
 @click.argument("ordinary", type=_table)
 @click.argument("later", type=_table)
@@ -100,8 +100,8 @@ def care_detect(
 
 @command(
     None,
-    "care-replay",
-    example="commonwatt operate care-replay faults.parquet --gang 2048 --spares 96 --days 54",
+    "replay",
+    example="commonwatt operate care replay faults.parquet --gang 2048 --spares 96 --days 54",
 )
 @click.argument("faults", type=_table)
 @option("--gang", type=click.IntRange(1), default=2048, show_default=True, help="Nodes it runs on.")
@@ -131,7 +131,7 @@ def care_replay(
     return CommandResult(data=data, text=lambda language: _replay_text(data, language))
 
 
-@command(None, "care-lemons", example="commonwatt operate care-lemons faults.csv --nodes 400")
+@command(None, "lemons", example="commonwatt operate care lemons faults.csv --nodes 400")
 @click.argument("faults", type=_table)
 @option("--nodes", type=click.IntRange(1), required=True, help="All nodes of the fleet.")
 @option("--times", type=_positive, default=3.0, show_default=True,
@@ -149,8 +149,8 @@ def care_lemons(faults: Path, nodes: int, times: float, sure: float) -> CommandR
 
 @command(
     None,
-    "care-checkpoint",
-    example="commonwatt operate care-checkpoint --nodes 2048 --faults 4.2 --save-s 20",
+    "checkpoint",
+    example="commonwatt operate care checkpoint --nodes 2048 --faults 4.2 --save-s 20",
 )
 @option("--nodes", type=click.IntRange(1), required=True, help="Nodes of the gang.")
 @option("--faults", "faults_per_1000_node_days", type=_positive, required=True,

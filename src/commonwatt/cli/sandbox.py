@@ -20,7 +20,21 @@ sandbox = LazyGroup(
     help="Use sensitive data in a project without seeing them.",
     example="commonwatt sandbox init heart --key custodian.pem --purpose 'Heart failure'\n"
     "commonwatt sandbox import heart raw patients/ --key custodian.pem",
+    renamed={
+        "twin": "sandbox synthesize",
+        "watch": "sandbox activity",
+        "lane": "sandbox project preapprove",
+        "opt-out": "sandbox project opt-out",
+        "close": "sandbox project close",
+        "delete": "sandbox project delete",
+    },
 )
+project = LazyGroup(
+    name="project",
+    help="What a custodian decides of a whole project: pre-approval, opt-outs, its end.",
+    example="commonwatt sandbox project close heart --key custodian.pem",
+)
+sandbox.add_command(project)
 
 _path = click.Path(path_type=Path)
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -140,7 +154,11 @@ def submit(room: str, job: Path, node: Path, on: Path | None, **who: Any) -> Com
     return _answer(steps.submit(_place(room, who), job, node, cluster))
 
 
-@command(sandbox, "twin", example="commonwatt sandbox twin heart safe twin/ --key researcher.pem")
+@command(
+    sandbox,
+    "synthesize",
+    example="commonwatt sandbox synthesize heart safe twin/ --key researcher.pem",
+)
 @_room
 @click.argument("dataset")
 @click.argument("to", type=click.Path(file_okay=False, path_type=Path))
@@ -256,7 +274,11 @@ def budget(
     return _answer(steps.budget(place, person))
 
 
-@command(sandbox, "lane", example="commonwatt sandbox lane heart --open 0.5 --key custodian.pem")
+@command(
+    project,
+    "preapprove",
+    example="commonwatt sandbox project preapprove heart --open 0.5 --key custodian.pem",
+)
 @_room
 @_ledger
 @_rooms
@@ -275,8 +297,9 @@ def preapproved_release(
 
 
 @command(
-    sandbox, "opt-out",
-    example="commonwatt sandbox opt-out heart PATIENT --scope ai-training --key custodian.pem",
+    project, "opt-out",
+    example="commonwatt sandbox project opt-out heart PATIENT --scope ai-training"
+    " --key custodian.pem",
 )  # fmt: skip
 @_room
 @click.argument("person")
@@ -295,7 +318,7 @@ def opt_out(room: str, person: str, scope: str, back_in: bool, **who: Any) -> Co
     return _answer(steps.opt_out(_place(room, who), person, scope, out=not back_in))
 
 
-@command(sandbox, "watch", example="commonwatt sandbox watch heart --json")
+@command(sandbox, "activity", example="commonwatt sandbox activity heart --json")
 @_room
 @_ledger
 @_rooms
@@ -310,7 +333,7 @@ def activity(room: str, keep_days: int, **who: Any) -> CommandResult:
     return _answer(steps.activity(_place(room, who), keep_days))
 
 
-@command(sandbox, "close", example="commonwatt sandbox close heart --key custodian.pem")
+@command(project, "close", example="commonwatt sandbox project close heart --key custodian.pem")
 @_room
 @_ledger
 @_rooms
@@ -323,9 +346,9 @@ def close(room: str, **who: Any) -> CommandResult:
 
 
 @command(
-    sandbox, "delete",
-    example="commonwatt sandbox delete heart --dataset raw --key custodian.pem\n"
-    "commonwatt sandbox delete heart --key custodian.pem",
+    project, "delete",
+    example="commonwatt sandbox project delete heart --dataset raw --key custodian.pem\n"
+    "commonwatt sandbox project delete heart --key custodian.pem",
 )  # fmt: skip
 @_room
 @_ledger

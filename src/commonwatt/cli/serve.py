@@ -32,7 +32,7 @@ _path = click.Path(path_type=Path)
     "(or COMMONWATT_DATABASE); beside the runs by default.",
 )  # fmt: skip
 @option(
-    "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all rooms."
+    "--rooms", type=_path, default=Path("rooms"), show_default=True, help="Folder of all projects."
 )
 @option(
     "--operate", type=_path, default=Path("operate"), show_default=True,

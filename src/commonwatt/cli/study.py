@@ -72,31 +72,43 @@ def _data(found: StudyRun) -> dict[str, Any]:
 def _text(found: StudyRun, tongue: str) -> str:
     if found.what_if:
         return _before_and_after(found, tongue)
+    from commonwatt.catalogue import shared
+    from commonwatt.catalogue.measures import label, written
+    from commonwatt.fleet.domain import measures as fleet
+
     figures = found.run.headline
+    shown = (
+        (fleet.JOBS_FINISHED, "jobs_finished"),
+        (fleet.JOBS_SUBMITTED, "jobs"),
+        (shared.UTILISATION, "utilisation_share"),
+        (shared.QUEUE_DELAY_MEAN, "mean_queue_delay_s"),
+        (fleet.QUEUE_DELAY_P95, "p95_queue_delay_s"),
+        (shared.ENERGY, "energy_kwh"),
+        (shared.POWER_BILL, "energy_cost_usd"),
+        (shared.CARBON, "carbon_kg"),
+    )
     rows = [
-        (Message("Programme"), found.run.title),
-        (Message("Jobs finished"), f"{figures['jobs_finished']:,} / {figures['jobs']:,}"),
-        (Message("Utilisation, first to last arrival"), f"{figures['utilisation_share']:.1%}"),
-        (Message("Queue delay, mean"), f"{figures['mean_queue_delay_s'] / 3600:.2f} h"),
-        (Message("Queue delay, 95th percentile"), f"{figures['p95_queue_delay_s'] / 3600:.2f} h"),
-        (Message("Energy, overhead included"), f"{figures['energy_kwh'] / 1000:,.0f} MWh"),
-        (Message("Power bill"), f"USD {figures['energy_cost_usd']:,.0f}"),
-        (Message("Carbon"), f"{figures['carbon_kg'] / 1000:,.0f} t CO₂e"),
-        *_joined(figures),
-        (Message("Run"), found.run.run_id),
-        (Message("Report"), str(found.report.resolve())),
+        (translate("Programme", tongue), found.run.title),
+        *(
+            (label(measure, tongue), written(figures[name], measure, tongue))
+            for measure, name in shown
+        ),
+        *_joined(figures, tongue),
+        (translate("Run", tongue), found.run.run_id),
+        (translate("Report", tongue), str(found.report.resolve())),
     ]
-    return "\n".join(f"{translate(label.text, tongue)}: {value}" for label, value in rows)
+    return "\n".join(f"{name}: {value}" for name, value in rows)
 
 
 def _before_and_after(found: StudyRun, tongue: str) -> str:
     """Return the figures that the changes moved, before and after."""
-    from commonwatt.study.what_if import change_text
+    from commonwatt.catalogue.measures import cell, heading
+    from commonwatt.study.measures import WHAT_IF
 
-    heads = (Message("Figure"), Message("Before"), Message("After"), Message("Change"))
-    rows = [[head.translate(tongue) for head in heads]]
+    columns = [WHAT_IF.column(name) for name in ("figure", "before", "after", "change_share")]
+    heads = [heading(column, tongue) for column in columns]
     moved = [row for row in found.what_if if row["changed"]]
-    rows += [[row["figure"], row["before"], row["after"], change_text(row)] for row in moved]
+    rows = [heads, *([cell(row[c.name], c, tongue) for c in columns] for row in moved)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
     lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in rows]
     same = Message("{count} figures stay as they were.")
@@ -107,19 +119,25 @@ def _before_and_after(found: StudyRun, tongue: str) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _joined(figures: dict[str, Any]) -> list[tuple[Message, str]]:
+def _joined(figures: dict[str, Any], tongue: str) -> list[tuple[str, str]]:
     """Return the lines of the wings that the programme uses."""
-    rows: list[tuple[Message, str]] = []
+    from commonwatt.catalogue.measures import Measure, cell, heading
+    from commonwatt.catalogue.shared import GPU_HOUR_COST, GPU_HOUR_COST_P50
+    from commonwatt.study.measures import ALTERNATIVE, DEBT_GDP_WITH, DEBT_GDP_WITHOUT
+
+    def by_name(measure: Measure, values: dict[str, float]) -> str:
+        return "; ".join(f"{name} {cell(value, measure, tongue)}" for name, value in values.items())
+
+    rows: list[tuple[str, str]] = []
     if "cost_usd_per_gpu_hour" in figures:
-        costs = figures["cost_usd_per_gpu_hour"].items()
-        said = "; ".join(f"{site} {cost:.2f}" for site, cost in costs)
-        rows.append((Message("USD per GPU-hour, median"), said))
+        costs = by_name(GPU_HOUR_COST_P50, figures["cost_usd_per_gpu_hour"])
+        rows.append((heading(GPU_HOUR_COST_P50, tongue), costs))
     if "debt_with_gdp_share" in figures:
-        shares = [figures[f"debt_{side}_gdp_share"] for side in ("with", "without")]
-        said = " / ".join(f"{share:.2%}" for share in shares)
-        rows.append((Message("Debt over GDP at the end, with / without"), said))
+        for measure, side in ((DEBT_GDP_WITH, "with"), (DEBT_GDP_WITHOUT, "without")):
+            share = figures[f"debt_{side}_gdp_share"]
+            rows.append((heading(measure, tongue), cell(share, measure, tongue)))
     if "alternative_cheapest" in figures:
-        costs = figures["alternative_cost_usd_per_gpu_hour"].items()
-        said = "; ".join(f"{name} {cost:.2f}" for name, cost in costs)
-        rows.append((Message("Alternatives, USD per GPU-hour"), said))
+        costs = by_name(GPU_HOUR_COST, figures["alternative_cost_usd_per_gpu_hour"])
+        name = f"{heading(ALTERNATIVE, tongue)}, {heading(GPU_HOUR_COST, tongue)}"
+        rows.append((name, costs))
     return rows

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,12 +12,17 @@ from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message, translate
 
+if TYPE_CHECKING:
+    from commonwatt.catalogue.measures import TableColumn
+    from commonwatt.catalogue.tables import TableSchema
+
 treasury = LazyGroup(
     name="treasury",
     help="Show what the bonds do to the public debt.",
     example="commonwatt treasury project hongkong\ncommonwatt treasury fan hongkong --seed 1",
 )
 
+ABSENT = "–"
 RULES = ("eu-2024", "srdsf", "mac-dsa", "lic-dsf")
 _path = click.Path(path_type=Path)
 _country = click.argument("country", metavar="COUNTRY")
@@ -65,7 +71,7 @@ def project(
     return CommandResult(
         data=answer,
         text=lambda language: _project_text(answer, language),
-        tables=answer_frames(answer, names),
+        tables=answer_frames(answer, names, answer["currency"]),
         files=charts.project_files(answer),
     )
 
@@ -169,41 +175,37 @@ def _codes(text: str) -> frozenset[str]:
 
 
 def _backtest_text(answer: dict[str, Any], language: str) -> str:
-    rival = translate("past changes alone", language)
-    heads = ("economy", "forecasts", "inside 80 % band", "CRPS, points", "width, points")
-    rows = [tuple(translate(head, language) for head in heads)]
-    rows += [
-        (
-            row["economy"],
-            str(row["forecasts"]),
-            f"{100 * row['coverage_80_share']:.1f} %",
-            f"{row['crps_points']:.2f}",
-            f"{row['width_80_points']:.1f}",
-        )
-        for row in (*answer["economies"], answer["naive"] | {"economy": rival})
-    ]
-    return columns(rows)
+    from commonwatt.treasury.domain.tables import ECONOMIES
+
+    naive = answer["naive"] | {"economy": translate("past changes alone", language)}
+    names = ("economy", "forecasts", "coverage_80_share", "crps_points", "width_80_points")
+    return _table_text(ECONOMIES, [*answer["economies"], naive], names, language)
 
 
 def _fan_text(answer: dict[str, Any], language: str) -> str:
-    heads = ("fiscal year", "5 %", "10 %", "25 %", "median", "75 %", "90 %", "95 %")
-    rows = [tuple(translate(head, language) for head in heads)]
-    names = ("q05", "q10", "q25", "q50", "q75", "q90", "q95")
-    rows += [
-        (row["fiscal_year"], *(f"{100 * row[name]:.1f}" for name in names))
-        for row in answer["fan"]["debt_gdp_share"]
-    ]
+    from commonwatt.catalogue.measures import label, written
+    from commonwatt.treasury.domain import measures
+    from commonwatt.treasury.domain.tables import FAN_DEBT
+
+    names = ("fiscal_year", "q05", "q10", "q25", "q50", "q75", "q90", "q95")
+    quantiles = _table_text(
+        FAN_DEBT, answer["fan"]["debt_gdp_share"], names, language, note_says_unit=True
+    )
     ever = answer["chances"][-1]
     chances = [
         (
-            translate(event.replace("_", " "), language),
-            f"{100 * ever[f'{event}_probability']:.2f} %",
-            f"± {100 * ever[f'{event}_monte_carlo_error']:.2f}",
+            label(chance, language),
+            written(ever[f"{event}_probability"], chance, language),
+            f"± {written(ever[f'{event}_monte_carlo_error'], chance, language)}",
         )
-        for event in ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
+        for event, chance in (
+            ("debt_over_ceiling", measures.CEILING_CHANCE_EVER),
+            ("reserves_under_floor", measures.FLOOR_CHANCE_EVER),
+            ("guarantee_call", measures.CALL_CHANCE_EVER),
+        )
     ]
     note = translate("Debt in per cent of GDP; chances over the whole horizon.", language)
-    return "\n\n".join([columns(rows), columns(chances), note])
+    return "\n\n".join([quantiles, columns(chances), note])
 
 
 @command(treasury, "finance", example="commonwatt treasury finance harbour --json")
@@ -235,60 +237,43 @@ def finance(
     return CommandResult(
         data=answer,
         text=lambda language: _finance_text(answer, language),
-        tables=answer_frames(answer, names),
+        tables=answer_frames(answer, names, answer["currency"]),
         files=files,
     )
 
 
 def _finance_text(answer: dict[str, Any], language: str) -> str:
-    currency = answer["currency"].lower()
-    ratios = answer["cover"]
-    covers = [
-        (translate(name.replace("_", " "), language), f"{value:.3f}")
-        for name, value in ratios.items()
+    from commonwatt.catalogue.measures import cell, label
+    from commonwatt.study.measures import FUNDING_YEARS
+    from commonwatt.treasury.domain import measures
+    from commonwatt.treasury.domain.tables import CASES, PRICE, ROUTES
+
+    currency = answer["currency"]
+    ratios = (measures.DSCR_MIN, measures.DSCR_MEAN, measures.LLCR, measures.PLCR)
+    covers = [(label(r, language), cell(answer["cover"][r.id], r, language)) for r in ratios]
+    price = (
+        "utilisation_share",
+        f"price_{currency.lower()}_per_gpu_hour",
+        "over_price_at_85_share",
+    )
+    cases = [row | {"case": translate(row["case"], language)} for row in answer["cases"]]
+    routes = [row | {"route": translate(row["route"], language)} for row in answer["routes"]]
+    flows = ("route", "peak_gross_debt_mn", "peak_guarantees_mn", "total_deficit_mn")
+    parts = [
+        columns(covers),
+        _table_text(PRICE.in_currency(currency), answer["price"], price, language),
+        _table_text(
+            CASES.in_currency(currency), cases, ("case", "dscr_min", "shortfall_mn"), language
+        ),
+        _table_text(ROUTES.in_currency(currency), routes, flows, language),
     ]
-    prices = [tuple(translate(h, language) for h in ("utilisation", "price", "over 85 %"))]
-    prices += [
-        (
-            f"{100 * row['utilisation_share']:.0f} %",
-            f"{row[f'price_{currency}_per_gpu_hour']:,.2f}",
-            f"{100 * row['over_price_at_85_share']:+.1f} %",
-        )
-        for row in answer["price"]
-    ]
-    cases = [tuple(translate(h, language) for h in ("case", "lowest cover", "shortfall, mn"))]
-    cases += [
-        (translate(row["case"], language), f"{row['dscr_min']:.2f}", _amount(row["shortfall_mn"]))
-        for row in answer["cases"]
-    ]
-    heads = ("route", "peak debt, mn", "peak guarantee, mn", "deficit over life, mn")
-    routes = [tuple(translate(head, language) for head in heads)]
-    routes += [_route_cells(row, language) for row in answer["routes"]]
-    parts = [covers, prices, cases, routes]
     if "sovereign" in answer:
-        parts.append(_sovereign_rows(answer["sovereign"], language))
-    return "\n\n".join(columns(part) for part in parts)
-
-
-def _sovereign_rows(answer: dict[str, Any], language: str) -> list[tuple[str, ...]]:
-    need = f"need_{answer['currency'].lower()}_bn"
-    heads = ("fiscal year", "need, bn", "debt / GDP without", "debt / GDP with")
-    rows = [tuple(translate(head, language) for head in heads)]
-    rows += [
-        (
-            year["fiscal_year"],
-            f"{year[need]:+.2f}",
-            f"{100 * year['debt_without_gdp_share']:.2f} %",
-            f"{100 * year['debt_with_gdp_share']:.2f} %",
-        )
-        for year in answer["years"]
-    ]
-    return rows
-
-
-def _route_cells(row: dict[str, Any], language: str) -> tuple[str, ...]:
-    names = ("peak_gross_debt_mn", "peak_guarantees_mn", "total_deficit_mn")
-    return (translate(row["route"], language), *(_amount(row[name]) for name in names))
+        need = f"need_{currency.lower()}_bn"
+        debt = ("debt_without_gdp_share", "debt_with_gdp_share")
+        years = FUNDING_YEARS.in_currency(currency)
+        names = ("fiscal_year", need, *debt)
+        parts.append(_table_text(years, answer["sovereign"]["years"], names, language))
+    return "\n\n".join(parts)
 
 
 @command(treasury, "assess", example="commonwatt treasury assess hongkong --rules mac-dsa")
@@ -305,7 +290,11 @@ def assess(
     subject: str, rules: str, weo: Path | None, group: str, capacity: str, years: int, seed: int
 ) -> CommandResult:
     """Set a country, its indicators or its inputs beside dated, sourced rules."""
-    from commonwatt.treasury.usecases.assess import AssessmentOptions, assessment_result
+    from commonwatt.treasury.usecases.assess import (
+        AssessmentOptions,
+        assessment_result,
+        assessment_rows,
+    )
     from commonwatt.treasury.usecases.frames import answer_frames
 
     options = AssessmentOptions(rules=rules, group=group, capacity=capacity, years=years, seed=seed)
@@ -313,63 +302,90 @@ def assess(
     return CommandResult(
         data=answer,
         text=lambda language: _assess_text(answer, language),
-        tables=answer_frames(answer, ("signals",)),
+        tables=answer_frames(assessment_rows(answer), ("signals", "adjustments")),
     )
 
 
 def _assess_text(answer: dict[str, Any], language: str) -> str:
+    from commonwatt.treasury.domain.tables import ADJUSTMENTS, SIGNALS
+    from commonwatt.treasury.usecases.assess import assessment_rows
+
+    rows = assessment_rows(answer)
     if "adjustments" in answer:
-        heads = ("years", "step, points of GDP", "binding")
-        rows = [tuple(translate(head, language) for head in heads)]
-        rows += [
-            (str(a["years"]), f"{100 * a['step']:.3f}", translate(a["binding"], language))
-            for a in answer["adjustments"]
-        ]
-        return columns(rows)
-    rows = [tuple(translate(h, language) for h in ("indicator", "value", "thresholds", "signal"))]
-    rows += [
-        (
-            one["indicator"],
-            "–" if one["value"] is None else f"{one['value']:.3f}",
-            " / ".join(f"{limit:g}" for limit in one["thresholds"]) or "–",
-            translate(one["signal"], language),
-        )
-        for one in answer["signals"]
+        steps = [a | {"binding": translate(a["binding"], language)} for a in rows["adjustments"]]
+        return _table_text(ADJUSTMENTS, steps, ("years", "step", "binding"), language)
+    signals = [
+        signal
+        | {
+            "signal": translate(signal["signal"], language),
+            "thresholds": signal["thresholds"] or ABSENT,
+        }
+        for signal in rows["signals"]
     ]
-    return "\n\n".join([columns(rows), f"{answer['title']}, {answer['adopted_on']}"])
+    names = ("indicator", "value", "thresholds", "signal")
+    table = _table_text(SIGNALS, signals, names, language)
+    return "\n\n".join([table, f"{answer['title']}, {answer['adopted_on']}"])
 
 
 def _project_text(answer: dict[str, Any], language: str) -> str:
-    money = f"_{answer['currency'].lower()}_bn"
-    heads = ("fiscal year", "debt", "debt / GDP", "issued", "redeemed", "interest", "reserves")
-    rows = [tuple(translate(head, language) for head in heads)]
-    rows += [_year_cells(year, money) for year in answer["years"]]
-    steps = [
-        (
-            translate(s["step"], language),
-            f"{s[f'amount{money}']:+,.1f}",
-            _amount(s[f"level{money}"]),
-        )
-        for s in answer["bridge"]
-    ]
+    from commonwatt.treasury.domain.tables import BRIDGE, YEARS
+
+    currency, money = answer["currency"], f"{answer['currency'].lower()}_bn"
+    flows = (f"{name}_{money}" for name in ("gross_issuance", "redemption", "interest", "reserves"))
+    names = ("fiscal_year", f"debt_{money}", "debt_gdp_share", *flows)
+    steps = [row | {"step": translate(row["step"], language)} for row in answer["bridge"]]
+    bridge = ("step", f"amount_{money}", f"level_{money}")
     note = translate("Amounts in bn {currency}; debt on the {basis} basis.", language).format(
-        currency=answer["currency"], basis=answer["treatment"]["debt_basis"]
+        currency=currency, basis=translate(answer["treatment"]["debt_basis"], language)
     )
-    return "\n\n".join([columns(rows), columns(steps), note])
-
-
-def _year_cells(year: dict[str, Any], money: str) -> tuple[str, ...]:
-    names = ("gross_issuance", "redemption", "interest", "reserves")
-    return (
-        year["fiscal_year"],
-        _amount(year[f"debt{money}"]),
-        f"{100 * year['debt_gdp_share']:.1f} %",
-        *(_amount(year[f"{name}{money}"]) for name in names),
+    return "\n\n".join(
+        [
+            _table_text(
+                YEARS.in_currency(currency), answer["years"], names, language, note_says_unit=True
+            ),
+            _table_text(BRIDGE.in_currency(currency), steps, bridge, language, note_says_unit=True),
+            note,
+        ]
     )
 
 
-def _amount(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.1f}"
+def _table_text(
+    table: TableSchema,
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    language: str,
+    *,
+    note_says_unit: bool = False,
+) -> str:
+    """Return columns of a declared table as text.
+
+    Args:
+        table: The table, in the currency of the run.
+        rows: Its rows.
+        names: The columns to show, in order.
+        language: The reader's language.
+        note_says_unit: A note below the table says the unit of its money or ratio.
+    """
+    from commonwatt.catalogue.measures import cell
+
+    shown = [table.column(name) for name in names]
+    heads = tuple(_heading(column, language, note_says_unit=note_says_unit) for column in shown)
+    cells = [tuple(cell(row[column.name], column, language) for column in shown) for row in rows]
+    return columns([heads, *cells])
+
+
+def _heading(column: TableColumn, language: str, *, note_says_unit: bool) -> str:
+    from commonwatt.catalogue.errors import UnitError
+    from commonwatt.catalogue.measures import CURRENCY, heading, label
+
+    is_money = column.measure is not None and CURRENCY in column.measure.unit
+    if note_says_unit and (is_money or column.name.startswith("q")):
+        return label(column, language)
+    try:
+        return heading(column, language)
+    except UnitError:
+        # An economy of a WEO table may count in a currency that the units do not spell.
+        return f"{label(column, language)} [{column.unit}]"
 
 
 def columns(rows: list[tuple[str, ...]]) -> str:
