@@ -1,4 +1,4 @@
-"""The command line: parse, call `app`, render.
+"""The command line: parse, call a use case, render.
 
 Commands are imported only when they are called, so that help and completion
 answer at once. Data go to stdout, talk to stderr; exit codes come from the
@@ -20,7 +20,7 @@ COMMANDS = {
     "treasury": ("commonwatt.cli.treasury:treasury", "Show what the bonds do to the public debt."),
     "sandbox": (
         "commonwatt.cli.sandbox:sandbox",
-        "Use sensitive data in a room without seeing them.",
+        "Use sensitive data in a project without seeing them.",
     ),
     "audit": ("commonwatt.cli.audit:audit", "Check published claims against sourced data."),
     "clinic": (

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,6 +28,29 @@ from commonwatt.core.messages import LOCALE, Message, language_of, translate
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+# The extra that brings a module, by the name that is imported: a package is often called
+# otherwise (argon2 is in argon2-cffi), and an extra brings all that its commands need at once.
+EXTRAS = {
+    "alembic": "web",
+    "argon2": "web",
+    "authlib": "web",
+    "duckdb": "sandbox",
+    "fastapi": "web",
+    "httpx": "web",
+    "joserfc": "web",
+    "multipart": "web",
+    "opendp": "sandbox",
+    "prometheus_client": "operate",
+    "psycopg": "postgresql",
+    "pydicom": "sandbox",
+    "ray": "ray",
+    "sklearn": "sandbox",
+    "starlette": "web",
+    "uvicorn": "web",
+    "weasyprint": "pdf",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +311,10 @@ def _missing(error: ModuleNotFoundError) -> CommonwattError:
     return MissingExtraError(
         name,
         found=Message("this optional part is not installed"),
-        remedy=Message("Install it with: pip install {name}", {"name": name}),
+        remedy=Message(
+            "Install it with: pip install {name}",
+            {"name": f"'commonwatt[{EXTRAS.get(name, 'all')}]'"},
+        ),
     )
 
 
@@ -371,7 +398,7 @@ def _set_language(ctx: click.Context, _: click.Parameter, value: str | None) -> 
 
 def _asked_language(arguments: Sequence[str]) -> str:
     """Return the language named in raw arguments, for errors before parsing."""
-    for first, second in zip(arguments, [*arguments[1:], ""], strict=True):
+    for first, second in pairwise([*arguments, ""]):
         if first == "--lang":
             return language_of(second)
         if first.startswith("--lang="):

@@ -322,12 +322,25 @@ def _status(cluster: dict[str, Any], language: str) -> str:
 
 
 def _meter(data: dict[str, Any], language: str) -> str:
-    heads = ("tenant", "jobs", "GPU-h", "kWh", "charge")
-    rows = [f"{translate(heads[0], language):<20}" + "".join(f"{h:>12}" for h in heads[1:])]
-    for tenant, sums in data["tenants"].items():
-        figures = (sums["gpu_s"] / 3600, sums["energy_kwh"], sums["charge"])
-        rows.append(f"{tenant:<20}{sums['jobs']:>12}" + "".join(f"{x:>12.3f}" for x in figures))
-    return "\n".join(rows)
+    from commonwatt.catalogue.measures import cell, heading, label
+    from commonwatt.operate.domain.tables import TENANTS
+
+    currency = next((invoice["currency"] for invoice in data["invoices"]), "")
+    names = ("tenant", "jobs", "gpu_s", "energy_kwh", "charge")
+    columns = [TENANTS.column(name) for name in names]
+    # Without any use there is no invoice, and nothing is charged in any currency.
+    heads = [
+        heading(column, language, currency=currency) if currency else label(column, language)
+        for column in columns
+    ]
+    rows = [
+        [cell(row[column.name], column, language, currency=currency) for column in columns]
+        for row in ({"tenant": name, **sums} for name, sums in data["tenants"].items())
+    ]
+    return "\n".join(
+        f"{cells[0]:<20}" + "".join(f"  {text:>24}" for text in cells[1:])
+        for cells in [heads, *rows]
+    )
 
 
 def _compared(data: dict[str, Any]) -> Message:

@@ -12,6 +12,7 @@ from commonwatt.cli.frame import CommandResult, command, option, print_message
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
+    from commonwatt.catalogue.tables import TableSchema
     from commonwatt.operate.engines.care.caretaker import CareStep
 
 _folder = click.Path(file_okay=False, path_type=Path)
@@ -201,6 +202,8 @@ def _standing_text(data: Mapping[str, Any], language: str) -> str:
 
 
 def _alarms_text(data: Mapping[str, Any], language: str) -> str:
+    from commonwatt.operate.domain.tables import ALARM_SCORES
+
     message = Message("{count} alarm episodes in {steps} steps", {
         "count": str(len(data["episodes"])), "steps": f"{data['steps']:,}"})  # fmt: skip
     lines = [message.translate(language)]
@@ -209,11 +212,13 @@ def _alarms_text(data: Mapping[str, Any], language: str) -> str:
         metrics = ", ".join(episode["metrics"])
         lines.append(f"  {first:>8}-{last:<8} {peak:6.2f}  {metrics}")
     if data["judged"]:
-        lines += [f"  {name}: {score:.3f}" for name, score in data["judged"].items()]
+        lines += _figures(ALARM_SCORES, data["judged"], language)
     return "\n".join(lines)
 
 
 def _replay_text(data: Mapping[str, Any], language: str) -> str:
+    from commonwatt.operate.domain.tables import CARE_OUTCOME
+
     message = Message(
         "Effective training time {ettr} of 1, {interruptions} interruptions",
         {
@@ -221,10 +226,25 @@ def _replay_text(data: Mapping[str, Any], language: str) -> str:
             "interruptions": str(data["interruptions"]),
         },
     )
-    names = [name for name in data if name not in ("moves", "ettr_share", "interruptions")]
     return "\n".join(
-        [message.translate(language), *(f"  {name:<34}{data[name]:>12.4g}" for name in names)]
+        [
+            message.translate(language),
+            *_figures(CARE_OUTCOME, data, language, "ettr_share", "interruptions"),
+        ]
     )
+
+
+def _figures(
+    table: TableSchema, data: Mapping[str, Any], language: str, *without: str
+) -> list[str]:
+    """Return a line for each figure of a declared table, as the catalogue writes it."""
+    from commonwatt.catalogue.measures import label, written
+
+    return [
+        f"  {label(column, language):<44}{written(data[column.name], column, language):>14}"
+        for column in table.columns
+        if column.name not in without
+    ]
 
 
 def _lemons_text(data: Mapping[str, Any], language: str) -> str:
