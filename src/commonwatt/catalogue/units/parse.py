@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Final
 
-from commonwatt.catalogue.units import table
+import commonwatt.catalogue.units.table as table
 from commonwatt.catalogue.units.table import known
 from commonwatt.catalogue.units.text import LONGEST, plain
 from commonwatt.catalogue.units.unit import Unit, UnitFault
