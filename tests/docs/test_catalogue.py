@@ -60,9 +60,6 @@ TABLES_NOT_CATALOGUED = {
     "fleet_sites",
     "fleet_tenants",
     "fleet_use",
-    "funding_fan_with",
-    "funding_fan_without",
-    "funding_years",
     "hourly",
     "jobs",
     "language",
@@ -79,20 +76,6 @@ TABLES_NOT_CATALOGUED = {
     "sobol",
     "sweep",
     "tornado",
-    "treasury_bridge",
-    "treasury_capital_need",
-    "treasury_cases",
-    "treasury_chances",
-    "treasury_construction",
-    "treasury_debt_gdp_share",
-    "treasury_gross_financing_need_gdp_share",
-    "treasury_history",
-    "treasury_loan",
-    "treasury_price",
-    "treasury_published_checks",
-    "treasury_quarters",
-    "treasury_reserves_gdp_share",
-    "treasury_years",
 }
 LABELS_SPELLED_ELSEWHERE = {
     "cli/fleet_text.py",
@@ -113,7 +96,6 @@ LABELS_SPELLED_ELSEWHERE = {
     "web/pages/models.py",
     "web/pages/origins.py",
     "web/pages/sites.py",
-    "web/pages/treasury.py",
 }
 FIGURES_SPELLED_BY_HAND = {
     "clinic/usecases/section.py",
@@ -125,7 +107,6 @@ FIGURES_SPELLED_BY_HAND = {
     "study/stages/funding.py",
     "study/what_if.py",
     "web/pages/cluster.py",
-    "web/pages/fans.py",
     "web/pages/fleet.py",
     "web/pages/ledger.py",
     "web/pages/models.py",
@@ -134,7 +115,6 @@ FIGURES_SPELLED_BY_HAND = {
     "web/pages/projects.py",
     "web/pages/runs.py",
     "web/pages/sites.py",
-    "web/pages/treasury.py",
 }
 
 

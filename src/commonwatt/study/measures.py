@@ -162,14 +162,14 @@ DEBT_GDP_WITHOUT_MEDIAN: Final = Measure(
 )
 CEILING_CHANCE_WITH: Final = Measure(
     "debt_over_ceiling_chance_with",
-    Message("Chance of debt over its ceiling, with the programme"),
+    Message("Chance of debt over its ceiling in any year, with the programme"),
     "share",
-    Message("Share of the stochastic paths whose debt is over its ceiling in the last year"),
+    Message("Share of the stochastic paths whose debt is over its ceiling in at least one year"),
     SHARE,
 )
 CEILING_CHANCE_WITHOUT: Final = Measure(
     "debt_over_ceiling_chance_without",
-    Message("Chance of debt over its ceiling, without the programme"),
+    Message("Chance of debt over its ceiling in any year, without the programme"),
     "share",
     Message("The same share of the paths on which nothing is borrowed on top"),
     SHARE,

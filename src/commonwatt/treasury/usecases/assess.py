@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from commonwatt.treasury.domain.tables import Row
 from commonwatt.treasury.engines.projection import Projection, project
 from commonwatt.treasury.engines.rules.eu import adjust, is_eu_file, load_eu
 from commonwatt.treasury.engines.rules.signals import indicator_signals
@@ -69,6 +71,21 @@ def assessment_result(subject: str, weo: Path | None, options: AssessmentOptions
         "indicators": dict(indicators),
         "signals": [asdict(signal) for signal in signals],
         "own_ceiling": ceiling,
+    }
+
+
+def assessment_rows(answer: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """Return an assessment as rows of its declared tables: signals, or adjustments.
+
+    A file holds one value a cell, so the thresholds of an indicator become a text.
+    """
+    steps = answer.get("adjustments", [])
+    return {
+        "adjustments": [{key: step[key] for key in ("years", "step", "binding")} for step in steps],
+        "signals": [
+            signal | {"thresholds": " / ".join(f"{limit:g}" for limit in signal["thresholds"])}
+            for signal in answer.get("signals", [])
+        ],
     }
 
 

@@ -9,10 +9,19 @@ import altair as alt
 import polars as pl
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import heading
+from commonwatt.catalogue.measures import heading, label, shown_unit, shown_value
 from commonwatt.catalogue.shared import DEBT_GDP
 from commonwatt.core.messages import Message, translate
-from commonwatt.report.theme import ALARM, BAND, at_common_size, scale, svg
+from commonwatt.report.theme import BAND, at_common_size, scale, svg
+from commonwatt.treasury.domain.measures import (
+    BALANCE_BEFORE_BONDS_AND_TRANSFERS,
+    CHANGE_EXCHANGE_RATE,
+    CHANGE_GROWTH,
+    CHANGE_INTEREST,
+    CHANGE_PRIMARY_BALANCE,
+    CHANGE_STOCK_FLOW,
+    RESERVES,
+)
 
 Rows = list[dict[str, Any]]
 
@@ -29,10 +38,10 @@ def bridge_chart(rows: Rows, currency: str) -> str:
     """Return the bridge from the published balance to the balance before bonds and transfers."""
     unit = f"{currency.lower()}_bn"
     bars = [_bar(row, unit, first=k == 0) for k, row in enumerate(rows)]
+    # The last bar stands on the ground again, so that the two balances can be compared by eye.
     last = rows[-1][f"level_{unit}"]
-    bars.append(
-        {"step": "balance before bonds and transfers", "low": 0.0, "high": last, "kind": "level"}
-    )
+    total = BALANCE_BEFORE_BONDS_AND_TRANSFERS.label.text.lower()
+    bars.append({"step": total, "low": 0.0, "high": last, "kind": "level"})
     for bar in bars:
         bar |= {"top": max(bar["low"], bar["high"]), "label": f"{bar['high']:+,.1f}"}
     frame = pl.DataFrame(bars)
@@ -40,18 +49,18 @@ def bridge_chart(rows: Rows, currency: str) -> str:
     base = alt.Chart(frame).encode(
         x=alt.X("step:N", sort=order, title=None, axis=alt.Axis(labelAngle=-25))
     )
-    drawn = base.mark_bar().encode(
+    boxes = base.mark_bar().encode(
         y=alt.Y("low:Q", title=f"bn {currency}"),
         y2="high:Q",
         color=alt.Color("kind:N", scale=scale(["level", "step"]), title=None),
     )
     labels = base.mark_text(dy=-7).encode(y="top:Q", text="label:N")
     title = f"{rows[0]['fiscal_year']}: balance after each step, from the ledger"
-    chart = alt.layer(drawn, labels).properties(title=title)
-    said = ", ".join(f"{bar['step']} {bar['high']:,.1f}" for bar in bars)
+    chart = alt.layer(boxes, labels).properties(title=title)
+    steps = ", ".join(f"{bar['step']} {bar['high']:,.1f}" for bar in bars)
     return svg(
         at_common_size(chart),
-        description=f"Bridge of the balance {rows[0]['fiscal_year']}: {said}.",
+        description=f"Bridge of the balance {rows[0]['fiscal_year']}: {steps}.",
     )
 
 
@@ -72,10 +81,12 @@ def stock_of(answer: Mapping[str, Any]) -> str:
 def fan_files(answer: Mapping[str, Any]) -> dict[str, str]:
     """Return the charts of a fan as SVG files by name."""
     fans = answer["fan"]
-    files = {"fan_debt.svg": fan_chart(fans["debt_gdp_share"], heading=stock_of(answer))}
+    files = {
+        "fan_debt.svg": fan_chart(fans["debt_gdp_share"], heading(DEBT_GDP), title=stock_of(answer))
+    }
     if any(row["q95"] > 0 for row in fans["reserves_gdp_share"]):
         files["fan_reserves.svg"] = fan_chart(
-            fans["reserves_gdp_share"], title="reserves, % of GDP"
+            fans["reserves_gdp_share"], f"{label(RESERVES)} [{shown_unit(DEBT_GDP)}]"
         )
     return files
 
@@ -87,14 +98,14 @@ def need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
         answer: The answer of `need_answer`.
         language: "en" or "zh-Hant".
     """
-    sides = {
+    fan_keys = {
         translate("with the programme", language): "fan_with",
         translate("without it", language): "fan_without",
     }
     low, high = BAND_90.columns
     long = [
         {"fiscal_year": row["fiscal_year"], "path": name, "median": 100 * row["q50"]}
-        for name, key in sides.items()
+        for name, key in fan_keys.items()
         for row in answer[key]
     ]
     band = [
@@ -110,74 +121,81 @@ def need_chart(answer: Mapping[str, Any], language: str = "en") -> str:
     lines = (
         alt.Chart(pl.DataFrame(long))
         .mark_line()
-        .encode(x=x, y="median:Q", color=alt.Color("path:N", scale=scale(list(sides)), title=None))
+        .encode(
+            x=x, y="median:Q", color=alt.Color("path:N", scale=scale(list(fan_keys)), title=None)
+        )
     )
-    last = [answer[key][-1]["q50"] for key in sides.values()]
-    shown = {"with": f"{100 * last[0]:.2f}", "without": f"{100 * last[1]:.2f}"}
-    said = Message("Median debt {with} % of GDP with the programme, {without} without.", shown)
-    return svg(at_common_size(alt.layer(area, lines)), description=said.translate(language))
+    last = [answer[key][-1]["q50"] for key in fan_keys.values()]
+    shares = {"with": f"{100 * last[0]:.2f}", "without": f"{100 * last[1]:.2f}"}
+    description = Message(
+        "Median debt {with} % of GDP with the programme, {without} without.", shares
+    )
+    return svg(at_common_size(alt.layer(area, lines)), description=description.translate(language))
 
 
-PARTS = ("interest", "growth", "primary_balance", "exchange_rate", "stock_flow")
+_PARTS = {
+    "change_interest_share": CHANGE_INTEREST,
+    "change_growth_share": CHANGE_GROWTH,
+    "change_primary_balance_share": CHANGE_PRIMARY_BALANCE,
+    "change_exchange_rate_share": CHANGE_EXCHANGE_RATE,
+    "change_stock_flow_share": CHANGE_STOCK_FLOW,
+}
 
 
-def decomposition_chart(rows: Rows, heading: str = "") -> str:
+def decomposition_chart(rows: Rows, title: str = "") -> str:
     """Return what moved the debt ratio, stacked by year, in points of GDP."""
-    long = [
+    parts = [
         {
-            "year": r["fiscal_year"],
-            "part": p.replace("_", " "),
-            "points": 100 * r[f"change_{p}_share"],
+            "year": row["fiscal_year"],
+            "part": label(measure),
+            "points": shown_value(row[name], measure),
         }
-        for r in rows
-        for p in PARTS
+        for row in rows
+        for name, measure in _PARTS.items()
     ]
-    names = [part.replace("_", " ") for part in PARTS]
+    names = [label(measure) for measure in _PARTS.values()]
     bars = (
-        alt.Chart(pl.DataFrame(long))
+        alt.Chart(pl.DataFrame(parts))
         .mark_bar()
         .encode(
             x=alt.X("year:O", title=None),
-            y=alt.Y("points:Q", title="points of GDP"),
+            # Parts of one year stack, so every part must be in the one unit of the axis.
+            y=alt.Y("points:Q", title=shown_unit(CHANGE_INTEREST)),
             color=alt.Color("part:N", scale=scale(names), title=None),
         )
     )
-    bars = bars.properties(title=heading)
     return svg(
-        at_common_size(bars), description="What changed the debt ratio each year, in points of GDP."
+        at_common_size(bars.properties(title=title)),
+        description="What changed the debt ratio each year, in points of GDP.",
     )
 
 
-def fan_chart(
-    rows: Rows,
-    *,
-    title: str = "debt, % of GDP",
-    heading: str = "",
-    ceiling: float | None = None,
-) -> str:
+def fan_chart(rows: Rows, axis: str, *, title: str = "") -> str:
     """Return a fan: bands between 5, 10, 25, 75, 90 and 95 % quantiles, and the median.
 
-    Each row holds `fiscal_year` and quantiles `q05` … `q95` as shares of GDP.
+    Args:
+        rows: One a year: `fiscal_year` and quantiles `q05` … `q95` as shares of GDP.
+        axis: What the ratio is, with its unit.
+        title: Which stock is drawn.
     """
-    shown = pl.DataFrame(
-        [{k: (100 * v if k.startswith("q") else v) for k, v in row.items()} for row in rows]
+    percents = pl.DataFrame(
+        [
+            {name: (100 * v if name.startswith("q") else v) for name, v in row.items()}
+            for row in rows
+        ]
     )
     x = alt.X("fiscal_year:O", title=None)
-    base = alt.Chart(shown)
+    base = alt.Chart(percents)
     layers: list[Any] = [
         base.mark_area(opacity=0.22, color=BAND).encode(
-            x=x, y=alt.Y(f"{low}:Q", title=title), y2=f"{high}:Q"
+            x=x, y=alt.Y(f"{low}:Q", title=axis), y2=f"{high}:Q"
         )
         for low, high in (("q05", "q95"), ("q10", "q90"), ("q25", "q75"))
     ]
     layers.append(base.mark_line(color=BAND).encode(x=x, y="q50:Q"))
-    if ceiling is not None:
-        layers.append(
-            base.mark_rule(color=ALARM, strokeDash=[4, 3]).encode(y=alt.datum(100 * ceiling))
-        )
-    last = shown.row(-1, named=True)
-    said = (
-        f"{title}: in {last['fiscal_year']} median {last['q50']:.1f}, "
+    last = percents.row(-1, named=True)
+    description = (
+        f"{axis}: in {last['fiscal_year']} median {last['q50']:.1f}, "
         f"80 % band {last['q10']:.1f} to {last['q90']:.1f}."
     )
-    return svg(at_common_size(alt.layer(*layers).properties(title=heading)), description=said)
+    return svg(at_common_size(alt.layer(*layers).properties(title=title)), description=description)

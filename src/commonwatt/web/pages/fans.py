@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from commonwatt.catalogue.bands import BAND_50, BAND_90
-from commonwatt.catalogue.measures import TableColumn
-from commonwatt.catalogue.shared import FISCAL_YEAR
-from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.tables import FAN_DEBT
 from commonwatt.web.page_view import ChartSeries, ColumnHeading, heading_of
 
 if TYPE_CHECKING:
@@ -31,9 +30,9 @@ def with_share_columns(frame: pl.DataFrame) -> pl.DataFrame:
 def headings() -> list[ColumnHeading]:
     """Return the year and the quantiles as columns on screen."""
     return [
-        heading_of(TableColumn.of(FISCAL_YEAR)),
+        heading_of(FAN_DEBT.column("fiscal_year")),
         *(
-            ColumnHeading(f"q{q:02d}_share", Message("Percentile {q}", {"q": str(q)}))
-            for q in _LEVELS
+            heading_of(replace(FAN_DEBT.column(f"q{level:02d}"), name=f"q{level:02d}_share"))
+            for level in _LEVELS
         ),
     ]

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import TableColumn, written
+from commonwatt.catalogue.measures import label_of, written
 from commonwatt.catalogue.shared import DEBT_GDP, FISCAL_YEAR
 from commonwatt.core.messages import Message
+from commonwatt.treasury.domain.measures import (
+    CEILING_CHANCE_EVER,
+    CHANGE_INTEREST,
+    DEBT,
+    FIRST_BREACH,
+    RESERVES,
+    STEP_LEVEL,
+)
+from commonwatt.treasury.domain.tables import BRIDGE, CHANCES, CHANGED_YEARS
 from commonwatt.web.page_view import (
     Chart,
     ChartForm,
     ChartSeries,
-    ColumnHeading,
     HeadlineFact,
     PageView,
     TableListing,
     TableRows,
     heading_of,
+    headings_of,
     headline_of,
 )
 from commonwatt.web.pages.fans import BANDS, headings, with_share_columns
@@ -97,7 +106,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
                     "planned {share}", {"share": written(last["planned_debt_gdp_share"], DEBT_GDP)}
                 ),
             ),
-            *_ceiling_facts(found),
+            *_ceiling_facts(found, language),
         ],
         charts=_charts(found),
         tables=_tables(found, values),
@@ -152,25 +161,18 @@ def _lede(found: ChangedCountry) -> Message:
     )
 
 
-def _ceiling_facts(found: ChangedCountry) -> list[HeadlineFact]:
+def _ceiling_facts(found: ChangedCountry, language: str) -> list[HeadlineFact]:
     if found.ceiling is None:
         return []
+    ceiling = {"amount": f"{found.country.ceiling:,.0f}", "currency": found.country.currency}
     return [
-        HeadlineFact(
-            label=Message("Chance of passing the ceiling, ever"),
-            value=f"{found.chances[-1]['debt_over_ceiling_probability']:.0%}",
-            note=Message(
-                "ceiling {amount} bn {currency}",
-                {
-                    "amount": f"{found.country.ceiling:,.0f}",
-                    "currency": found.country.currency,
-                },
-            ),
+        headline_of(
+            CEILING_CHANCE_EVER,
+            found.chances[-1]["debt_over_ceiling_probability"],
+            language,
+            note=Message("ceiling {amount} bn {currency}", ceiling),
         ),
-        HeadlineFact(
-            label=Message("Passed on the central path"),
-            value=found.ceiling["first_breach"] or "–",
-        ),
+        headline_of(FIRST_BREACH, found.ceiling["first_breach"], language),
     ]
 
 
@@ -180,7 +182,7 @@ def _charts(found: ChangedCountry) -> list[Chart]:
     charts = [
         Chart(
             name="fan",
-            title=Message("Debt over GDP"),
+            title=DEBT_GDP.label,
             caption=Message(
                 "The median, the middle half and nine tenths of the paths. The planned path is "
                 "dashed."
@@ -205,13 +207,11 @@ def _charts(found: ChangedCountry) -> list[Chart]:
             x="fiscal_year",
             x_label=year,
             series=[
-                ChartSeries("change_interest_share", Message("Interest")),
-                ChartSeries("change_growth_share", Message("Growth")),
-                ChartSeries("change_primary_balance_share", Message("Primary balance")),
-                ChartSeries("change_exchange_rate_share", Message("Exchange rate")),
-                ChartSeries("change_stock_flow_share", Message("Stock-flow adjustment")),
+                ChartSeries(column.name, label_of(column))
+                for column in CHANGED_YEARS.columns
+                if column.name.startswith("change_")
             ],
-            unit="%",
+            measure=CHANGE_INTEREST,
         ),
         Chart(
             name="bridge",
@@ -223,9 +223,9 @@ def _charts(found: ChangedCountry) -> list[Chart]:
             form=ChartForm.BARS,
             table="bridge",
             x="step",
-            x_label=f"bn {found.country.currency}",
-            series=[ChartSeries(money("level"), Message("Balance so far"))],
-            unit=f"bn {found.country.currency}",
+            series=[ChartSeries(money("level"), STEP_LEVEL.label)],
+            measure=STEP_LEVEL,
+            currency=found.country.currency,
         ),
     ]
     if found.country.reserves is not None:
@@ -244,10 +244,11 @@ def _reserves(found: ChangedCountry, year: Message) -> Chart:
         x="fiscal_year",
         x_label=year,
         series=[
-            ChartSeries(money("debt"), Message("Debt")),
-            ChartSeries(money("reserves"), Message("Reserves")),
+            ChartSeries(money("debt"), DEBT.label),
+            ChartSeries(money("reserves"), RESERVES.label),
         ],
-        unit=f"bn {found.country.currency}",
+        measure=DEBT,
+        currency=found.country.currency,
     )
 
 
@@ -274,51 +275,45 @@ def _fan_rows(found: ChangedCountry, values: PageValues) -> TableRows:
 
 
 def _tables(found: ChangedCountry, values: PageValues) -> list[TableListing]:
-    money, unit = found.country.money, f"bn {found.country.currency}"
+    money, currency = found.country.money, found.country.currency
+    amounts = ("gross_issuance", "redemption", "interest", "reserves", "balance_headline")
+    years = ("fiscal_year", money("debt"), "debt_gdp_share", *(money(name) for name in amounts))
+    chances = ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
     return [
         TableListing(
             name="years",
             title=Message("Year by year"),
             rows=_rows("years", found.years, values),
-            headings=[
-                heading_of(TableColumn.of(FISCAL_YEAR)),
-                ColumnHeading(money("debt"), Message("Debt"), unit),
-                heading_of(TableColumn.of(DEBT_GDP, "debt_gdp_share")),
-                ColumnHeading(money("gross_issuance"), Message("Issued"), unit),
-                ColumnHeading(money("redemption"), Message("Redeemed"), unit),
-                ColumnHeading(money("interest"), Message("Interest"), unit),
-                ColumnHeading(money("reserves"), Message("Reserves"), unit),
-                ColumnHeading(money("balance_headline"), Message("Balance"), unit),
-            ],
+            headings=headings_of(CHANGED_YEARS.in_currency(currency), *years, currency=currency),
         ),
         TableListing(
             name="fan",
             title=Message("The fan"),
             rows=_fan_rows(found, values),
-            headings=[*headings(), ColumnHeading("planned_debt_gdp_share", Message("planned"))],
+            headings=[
+                *headings(),
+                heading_of(CHANGED_YEARS.column("planned_debt_gdp_share")),
+            ],
         ),
         TableListing(
             name="bridge",
             title=Message("The bridge"),
             rows=_rows("bridge", found.bridge, values),
-            headings=[
-                ColumnHeading("step", Message("Step")),
-                ColumnHeading(money("amount"), Message("Amount"), unit),
-                ColumnHeading(money("level"), Message("Balance so far"), unit),
-            ],
+            headings=headings_of(
+                BRIDGE.in_currency(currency),
+                "step",
+                money("amount"),
+                money("level"),
+                currency=currency,
+            ),
         ),
         TableListing(
             name="chances",
             title=Message("Chances"),
             rows=_rows("chances", found.chances, values),
-            headings=[
-                heading_of(TableColumn.of(FISCAL_YEAR)),
-                ColumnHeading("debt_over_ceiling_probability", Message("Debt over the ceiling")),
-                ColumnHeading(
-                    "reserves_under_floor_probability", Message("Reserves under the floor")
-                ),
-                ColumnHeading("guarantee_call_probability", Message("A guarantee is called")),
-            ],
+            headings=headings_of(
+                CHANCES, "fiscal_year", *(f"{event}_probability" for event in chances)
+            ),
         ),
     ]
 

@@ -32,6 +32,7 @@ class FanPaths:
         debt: Gross debt, shape (years, paths).
         reserves: Reserves, likewise.
         gfn: Gross financing need, likewise.
+        last_debt: Gross debt in the last year [money], shape (paths,).
         counts: Paths over the ceiling, under the floor of reserves, with a guarantee
             call: by year, then ever, shape (3, years + 1).
     """
@@ -39,6 +40,7 @@ class FanPaths:
     debt: F32
     reserves: F32
     gfn: F32
+    last_debt: F64
     counts: I64
 
     def sha256(self) -> str:
@@ -66,6 +68,7 @@ def run_fan(
         debt=np.empty((years, paths), np.float32),
         reserves=np.empty((years, paths), np.float32),
         gfn=np.empty((years, paths), np.float32),
+        last_debt=np.empty(paths),
         counts=np.zeros((3, years + 1), np.int64),
     )
     job = _FanTask(inputs, model, seed, model.factor(), out)
@@ -94,14 +97,16 @@ def _run_lane(job: _FanTask, drawn: tuple[F32, F32, F64], where: slice, counts: 
     chi = np.ascontiguousarray(drawn[1][..., :width])
     unsure = np.ascontiguousarray(drawn[2][..., :width])
     outs = [np.empty(chi.shape, np.float32) for _ in range(3)]
+    last_debt = np.empty(width)
     i = job.inputs
     run_block(
         draws, chi, unsure, job.factor, job.model.persistence,
         i.growth, i.primary, i.net_issue, i.need, i.open_red, i.open_cost, i.face, i.anchor,
         i.mix_red, i.mix_cost, i.mix_short, i.mix_long, i.mix_currency,
         i.scalars(job.model.reaction), i.guarantees, i.ceiling,
-        outs[0], outs[1], outs[2], counts,
+        outs[0], outs[1], outs[2], last_debt, counts,
     )  # fmt: skip
     whole = (job.out.debt, job.out.reserves, job.out.gfn)
     for part, target in zip(outs, whole, strict=True):
         target[:, where] = part
+    job.out.last_debt[where] = last_debt

@@ -47,6 +47,7 @@ def run_block(
     out_debt: F32,
     out_reserves: F32,
     out_gfn: F32,
+    out_last: F64,
     counts: I64,
 ) -> None:
     """Fill the outputs of one block.
@@ -80,6 +81,7 @@ def run_block(
         out_debt: Debt over GDP, shape (years, paths).
         out_reserves: Reserves over GDP, likewise.
         out_gfn: Gross financing need over GDP, likewise.
+        out_last: Debt in the last year [money], shape (paths,).
         counts: Paths over the ceiling, under the floor, with a call, each by year,
             then ever; shape (3, years + 1).
     """
@@ -113,6 +115,8 @@ def run_block(
             for c in range(4):
                 debt += fx[c, p] * stock[c, p]
             out_debt[t, p] = debt / gdp[p]
+            # The ceiling is an amount of money: no ratio alone shows which paths are over it.
+            out_last[p] = debt
             out_reserves[t, p] = reserves[p] / gdp[p]
             gap[p] = (debt - reserves[p]) / gdp[p] - anchor[t + 1]
             _count(0, t, p, debt > ceiling[t], counts, ever)
