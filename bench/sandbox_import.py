@@ -105,7 +105,7 @@ def commonwatt(*arguments: str) -> list[str]:
 
 
 def command(folder: Path, source: Path) -> list[str]:
-    """Return the whole command, in a room made for it."""
+    """Return the whole command, in a project made for it."""
     ledger = ["--ledger", str(folder / "ledger.db")]
     registrar, custodian = str(folder / "r.pem"), str(folder / "c.pem")
     place = [*ledger, "--rooms", str(folder / "rooms"), "--key", custodian]

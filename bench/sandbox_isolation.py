@@ -1,4 +1,4 @@
-"""Start-up cost of the cage: an empty job, beside plain Python on the same machine.
+"""Start-up cost of the isolation: an empty job, beside plain Python on the same machine.
 
 Run as root: .venv/bin/python bench/sandbox_isolation.py
 """
@@ -23,15 +23,15 @@ def main() -> None:
         began = time.perf_counter()
         node = prove_node(folder)
         opened = time.perf_counter() - began
-        caged = [_timed(lambda: node.run(IsolatedJob(code=""), to=folder)) for _ in range(RUNS)]
+        isolated = [_timed(lambda: node.run(IsolatedJob(code=""), to=folder)) for _ in range(RUNS)]
     plain = [
         _timed(lambda: subprocess.run([sys.executable, "-S", "-c", ""], check=True))
         for _ in range(RUNS)
     ]
     print(f"proving the node        {1000 * opened:>8.1f} ms")
-    print(f"empty job in the cage   {1000 * median(caged):>8.1f} ms (median of {RUNS})")
+    print(f"empty job, isolated     {1000 * median(isolated):>8.1f} ms (median of {RUNS})")
     print(f"plain Python            {1000 * median(plain):>8.1f} ms")
-    print(f"ratio                   {median(caged) / median(plain):>8.1f}")
+    print(f"ratio                   {median(isolated) / median(plain):>8.1f}")
 
 
 def _timed(action) -> float:

@@ -222,24 +222,24 @@ def opt_outs() -> None:
     """Time how soon an opt-out reaches the next question, training set and model record."""
     people = 10_000
     with tempfile.TemporaryDirectory() as name:
-        room, keys, now = _room(Path(name), people)
+        project, keys, now = _project(Path(name), people)
         custodian, researcher = keys
-        tokens = sorted(people_of([room.store / "safe" / "Patient.parquet"]))
-        with room.ledger.transaction() as tx:
-            records.add_model(tx, room.name, "0" * 64, "safe", tokens, 0.5)
+        tokens = sorted(people_of([project.store / "safe" / "Patient.parquet"]))
+        with project.ledger.transaction() as tx:
+            records.add_model(tx, project.name, "0" * 64, "safe", tokens, 0.5)
         choose, reach = random.Random(3), []
         out: set[int] = set()
         for step in range(40):
             person, back = choose.randrange(people), bool(out) and step % 4 == 3
             person = choose.choice(sorted(out)) if back else person
             began = time.perf_counter()
-            room.opt_out(f"p{person}", ConsentScope.ALL, out=not back, by=custodian, at=now())
+            project.opt_out(f"p{person}", ConsentScope.ALL, out=not back, by=custodian, at=now())
             out = out - {person} if back else out | {person}
             seen: list[int] = []
-            room.query("safe", lambda d, gone, s=seen: _counted(d, gone, s), 0.01, purpose="n",
+            project.query("safe", lambda d, gone, s=seen: _counted(d, gone, s), 0.01, purpose="n",
                      by=researcher, at=now())  # fmt: skip
-            gone = room.excluded_tokens()
-            record = room.status()["models"][0]["opted_out_since"]
+            gone = project.excluded_tokens()
+            record = project.status()["models"][0]["opted_out_since"]
             reach.append(time.perf_counter() - began)
             assert seen == [people - len(out)]
             assert len(gone) == record == len(out)
@@ -255,7 +255,7 @@ def _counted(dataset, gone: frozenset[str], seen: list[int]) -> measures.NoisyAn
     return measures.count(seen[-1]).answer(0.01)
 
 
-def _room(folder: Path, people: int):
+def _project(folder: Path, people: int):
     ledger = Ledger.open(folder / "state.db")
     at = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -273,15 +273,15 @@ def _room(folder: Path, people: int):
             ledger.enrol(tx, person, key.public_key, by=registrar, at=now())
     facts = ProjectFacts(name="bench", purpose="x", legal_basis="x", scope=ConsentScope.AI_TRAINING,
                   expires_on="2099-01-01")  # fmt: skip
-    room = Project.open(ledger, folder / "room", facts, by=keys[0], at=now())
+    project = Project.open(ledger, folder / "room", facts, by=keys[0], at=now())
     source = folder / "Patient.ndjson"
     source.write_text("\n".join(_patient(i) for i in range(people)))
-    room.import_dataset(lambda store: import_fhir([source], store, "raw"), by=keys[0], at=now())
-    _, report = room.deidentify("raw", "safe", by=keys[0], at=now())
-    room.sign_risk("safe", report.sha256, by=keys[0], at=now())
+    project.import_dataset(lambda store: import_fhir([source], store, "raw"), by=keys[0], at=now())
+    _, report = project.deidentify("raw", "safe", by=keys[0], at=now())
+    project.sign_risk("safe", report.sha256, by=keys[0], at=now())
     for person in ("", actor_id_of(keys[1].public_key)):
-        room.grant(100.0, person=person, by=keys[0], at=now())
-    return room, keys, now
+        project.grant(100.0, person=person, by=keys[0], at=now())
+    return project, keys, now
 
 
 def _patient(number: int) -> str:
@@ -295,9 +295,9 @@ def spends(name: str, where: str, count: int) -> None:
     ledger = Ledger.open(where)
     with ledger.transaction() as tx:
         account.metadata.create_all(tx)
-        account.grant(tx, "room", 0.9 * count / 1000)
+        account.grant(tx, "heart", 0.9 * count / 1000)
         for worker in range(WORKERS):
-            account.grant(tx, "room", float(count), person=f"w{worker}")
+            account.grant(tx, "heart", float(count), person=f"w{worker}")
     began = time.perf_counter()
     victims = _victims(where, 5)
     with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
@@ -305,9 +305,9 @@ def spends(name: str, where: str, count: int) -> None:
     told = sum(_kill(victim) for victim in victims)
     wall = time.perf_counter() - began
     with ledger.reading() as tx:
-        spent = round(1000 * account.balance(tx, "room").spent)
+        spent = round(1000 * account.balance(tx, "heart").spent)
         rows = len(tx.execute(account.spends.select()).all())
-        limit = round(1000 * account.balance(tx, "room").limit)
+        limit = round(1000 * account.balance(tx, "heart").limit)
     ledger.engine.dispose()
     accepted = sum(done)
     print(f"\n{name}: {count:,} spends by {WORKERS} processes and {len(victims)} that were killed,")
@@ -324,7 +324,7 @@ def _spend(where: str, person: str, times: int) -> int:
     for _ in range(times):
         try:
             with ledger.transaction() as tx:
-                account.spend(tx, "room", person, 0.001, purpose="q")
+                account.spend(tx, "heart", person, 0.001, purpose="q")
             done += 1
         except PrivacyBudgetError:
             pass
@@ -338,7 +338,7 @@ from commonwatt.sandbox.engines.privacy import account
 ledger = Ledger.open(sys.argv[1])
 while True:
     with ledger.transaction() as tx:
-        account.spend(tx, "room", "w0", 0.001, purpose="q")
+        account.spend(tx, "heart", "w0", 0.001, purpose="q")
     os.write(1, b".")
     time.sleep(0.05)
 """

@@ -1,4 +1,4 @@
-"""Walks a room's moves and kills itself, as `kill -9` does, at one numbered moment.
+"""Walks a project's moves and kills itself, as `kill -9` does, at one numbered moment.
 
 Run by its path: FOLDER MOMENT. A moment is each side of every commit
 and of every file that gets its final name.
@@ -21,7 +21,7 @@ from commonwatt.sandbox.engines.synthetic.tables import CategoryColumn, PersonCo
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project
 
 DATA = b"gender,n\nfemale,30\nmale,30\n"
-COST, TWIN_COST = 0.05, 0.1
+COST, SYNTHETIC_COST = 0.05, 0.1
 
 
 class Bomb:
@@ -58,7 +58,7 @@ def arm(moment: int) -> None:
 
 
 class Runner:
-    """Leaves one table, without a cage, which has tests of its own."""
+    """Leaves one table, without isolation, which has tests of its own."""
 
     def environment(self, language):
         return {}
@@ -69,16 +69,30 @@ class Runner:
         digest = hashlib.sha256(DATA).hexdigest()
         draft = to / ".draft"
         draft.write_bytes(DATA)
-        output = CollectedOutput(name="n.csv", kind=OutputKind.CSV, sha256=digest, size_bytes=len(DATA),
-                        path=draft.replace(to / digest))  # fmt: skip
-        return JobOutcome(ending=JobEnding.DONE, exit_code=0, wall_s=1.0, cpu_s=1.0, memory_peak_bytes=1,
-                     outputs=(output,), refusals={}, log=b"", log_cut=False)  # fmt: skip
+        output = CollectedOutput(
+            name="n.csv",
+            kind=OutputKind.CSV,
+            sha256=digest,
+            size_bytes=len(DATA),
+            path=draft.replace(to / digest),
+        )
+        return JobOutcome(
+            ending=JobEnding.DONE,
+            exit_code=0,
+            wall_s=1.0,
+            cpu_s=1.0,
+            memory_peak_bytes=1,
+            outputs=(output,),
+            refusals={},
+            log=b"",
+            log_cut=False,
+        )
 
 
 def walk(folder: Path, moment: int) -> None:
-    """Submit, vote twice, release, ask, make a twin, delete; say each answer on stdout."""
+    """Submit, vote twice, release, query, synthesize, delete; print each answer on stdout."""
     custodian, researcher, first, second = (Key.from_seed(bytes([1 + i]) * 32) for i in range(4))
-    room = Project(Ledger.open(folder / "state.db"), folder / "room", "harbour")
+    project = Project(Ledger.open(folder / "state.db"), folder / "room", "harbour")
     at = datetime(2026, 11, 23, tzinfo=UTC)
 
     def now():
@@ -91,20 +105,27 @@ def walk(folder: Path, moment: int) -> None:
         code="", dataset="safe", tables=("Patient",), outputs={"n.csv": OutputKind.CSV},
         cohorts={"n.csv": Cohort(table="Patient", by=("gender",))},
     )  # fmt: skip
-    output = room.submit(Runner(), request, by=researcher, at=now()).ended.outputs[0].sha256
+    output = project.submit(Runner(), request, by=researcher, at=now()).outcome.outputs[0].sha256
     for checker in (first, second):
-        room.vote(output, approve=True, by=checker, at=now())
-    room.release(output, folder / "released", by=custodian, at=now())
+        project.vote(output, approve=True, by=checker, at=now())
+    project.release(output, folder / "released", by=custodian, at=now())
     for _ in range(2):
-        asked = room.query(
+        asked = project.query(
             "safe", lambda *_: measures.count(60).answer(COST), COST, purpose="n",
             by=researcher, at=now(),
         )  # fmt: skip
         os.write(1, b"answered\n" if asked.answer else b"waits\n")
     domains = {"patient_id": PersonColumn(), "gender": CategoryColumn(("female", "male"))}
-    room.synthesize("safe", {"Patient": SyntheticTable(domains=domains, rows=20)}, TWIN_COST,
-              folder / "twin", seed=1, by=researcher, at=now())  # fmt: skip
-    room.delete("raw", by=custodian, at=now())
+    project.synthesize(
+        "safe",
+        {"Patient": SyntheticTable(domains=domains, rows=20)},
+        SYNTHETIC_COST,
+        folder / "twin",
+        seed=1,
+        by=researcher,
+        at=now(),
+    )
+    project.delete("raw", by=custodian, at=now())
     os.write(1, b"whole\n")
 
 

@@ -19,7 +19,7 @@ def proved_node(folder: Path) -> IsolationNode:
     except IsolationError as error:
         if os.environ.get("CI") == "true":
             raise
-        pytest.skip(f"this machine cannot cage a job: {error}")
+        pytest.skip(f"this machine cannot isolate a job: {error}")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonwatt.sandbox.io.imports.genomes import count_alleles, import_vcf
-from commonwatt.sandbox.io.imports.genomes_reference import count_alleles_slowly
+from commonwatt.sandbox.io.imports.genomes_reference import count_alleles_reference
 
 PEOPLE = [f"P{i:02}" for i in range(24)]
 alleles = st.sampled_from([None, 0, 0, 0, 1, 1, 2])
@@ -42,7 +42,7 @@ def test_the_fast_count_is_the_slow_one(sites, cases):
         else (row["people"], row["allele_number"], row["allele_count"])
         for row in found.iter_rows(named=True)
     }
-    slow = count_alleles_slowly(
+    slow = count_alleles_reference(
         [(("C", "G"), dict(zip(PEOPLE, site, strict=True))) for site in sites],
         groups, least_people=4, smallest_cell=3,
     )  # fmt: skip

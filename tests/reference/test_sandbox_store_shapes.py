@@ -12,11 +12,11 @@ from commonwatt.sandbox.io.imports.checked import connection
 from commonwatt.sandbox.io.imports.to_fhir import make_fhir
 from commonwatt.sandbox.io.imports.to_omop import make_omop
 from commonwatt.sandbox.io.imports.to_omop_reference import (
-    conditions_slowly,
-    measurements_slowly,
-    observations_slowly,
+    conditions_reference,
+    measurements_reference,
+    observations_reference,
     persons_reference,
-    visits_slowly,
+    visits_reference,
 )
 
 _AT = pl.Datetime("us", "UTC")
@@ -51,7 +51,7 @@ def _coded(**more):
 
 
 @st.composite
-def rooms(draw):
+def projects(draw):
     parts = st.lists(st.tuples(codes, numbers), max_size=2)
     patients = st.fixed_dictionaries({
         "gender": st.sampled_from(["male", "female", "other", None]),
@@ -93,29 +93,29 @@ def _made(rows, make):
 
 
 @settings(max_examples=25, deadline=None)
-@given(rooms())
+@given(projects())
 def test_the_fast_mapping_is_the_slow_one(rows):
     made = _made(rows, make_omop)
     persons = persons_reference(rows["Patient"])
     assert made["person"].select(list(persons[0])).to_dicts() == persons
     numbers = {one["patient_id"]: one["person_id"] for one in persons}
-    visits = visits_slowly(rows["Encounter"], numbers)
+    visits = visits_reference(rows["Encounter"], numbers)
     columns = ["visit_occurrence_id", "person_id", "visit_concept_id", "visit_start_date",
                "visit_end_date"]  # fmt: skip
     assert made["visit_occurrence"].select(columns).to_dicts() == visits
     columns = ["person_id", "measurement_source_value", "measurement_date", "value_as_number"]
-    measured = measurements_slowly(rows["Observation"], numbers)
+    measured = measurements_reference(rows["Observation"], numbers)
     assert made["measurement"].select(columns).rows() == measured
     columns = ["person_id", "observation_source_value", "observation_date", "value_as_string"]
-    observed = observations_slowly(rows["Observation"], numbers)
+    observed = observations_reference(rows["Observation"], numbers)
     assert made["observation"].select(columns).rows() == observed
     columns = ["person_id", "condition_source_value", "condition_start_date", "condition_end_date"]
-    conditions = conditions_slowly(rows["Condition"], numbers)
+    conditions = conditions_reference(rows["Condition"], numbers)
     assert made["condition_occurrence"].select(columns).rows() == conditions
 
 
 @settings(max_examples=25, deadline=None)
-@given(rooms())
+@given(projects())
 def test_what_omop_holds_comes_back_to_fhir(rows):
     """Who, which code, when and how much survive FHIR to OMOP to FHIR."""
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""Every attack against the cage is stopped by the layer that is named for it."""
+"""Every attack against the isolation is stopped by the layer that is named for it."""
 
 from collections import Counter
 

@@ -35,8 +35,9 @@ def test_an_analyzer_of_a_site_becomes_a_recogniser():
     ]
     analyzer = SimpleNamespace(analyze=lambda text, language: results)
     assert list(presidio.from_presidio(analyzer)("Ann Leo")) == [
-        IdentifierSpan(0, 3, IdentifierLabel.NAME), IdentifierSpan(4, 7, IdentifierLabel.OTHER_NUMBER),
-    ]  # fmt: skip
+        IdentifierSpan(0, 3, IdentifierLabel.NAME),
+        IdentifierSpan(4, 7, IdentifierLabel.OTHER_NUMBER),
+    ]
 
 
 def test_every_kind_has_a_name_in_presidio():

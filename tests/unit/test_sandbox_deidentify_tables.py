@@ -27,7 +27,7 @@ from commonwatt.sandbox.engines.risk.report import assess_risk
 from commonwatt.sandbox.io.imports.dataset import import_fhir, load_dataset
 from tests.shared_data import shared_data
 
-KEY = b"a secret of a room, thirty-two b"
+KEY = b"a project secret, thirty-two byt"
 
 
 def test_a_column_that_nobody_named_is_dropped():
@@ -180,7 +180,7 @@ def test_the_diary_attack_finds_whom_trying_everything_finds(visits, grain, coun
     assert attack.success_share * attack.people == pytest.approx(found)
 
 
-def test_coarser_dates_are_told_by_their_first_day():
+def test_coarser_dates_are_given_by_their_first_day():
     frame = pl.DataFrame({"patient_id": ["p"], "at": [datetime(2024, 5, 17, tzinfo=UTC)]})
     told = treat_columns(frame, {"at": ColumnTreatment.SHIFT}, KEY, dates=DateGrain.YEAR)[
         "at"

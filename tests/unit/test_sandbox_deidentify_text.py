@@ -219,7 +219,9 @@ def test_a_model_of_a_site_is_asked_too():
             text.index("sailing"), text.index("sailing") + 7, IdentifierLabel.OTHER_NUMBER
         )
 
-    assert mask_text("The patient likes sailing.", more=[hobby]).endswith("likes [OTHER_NUMBER].")
+    assert mask_text("The patient likes sailing.", further=[hobby]).endswith(
+        "likes [OTHER_NUMBER]."
+    )
     found = load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")
     assert [one.label for one in found("a@b.org")] == [IdentifierLabel.EMAIL]
 

@@ -20,7 +20,7 @@ from commonwatt.sandbox.engines.deidentify.marks import (
 from tests.shared_data import shared_data
 
 pydicom = pytest.importorskip("pydicom")
-KEY = b"a secret of a room, thirty-two b"
+KEY = b"a project secret, thirty-two byt"
 needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="no tesseract")
 
 

@@ -1,4 +1,4 @@
-"""The example room and the commands: the whole chain as a user walks it."""
+"""The example project and the commands: the whole chain as a user walks it."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ def example():
         yield run_example(folder / "example", now=datetime(2026, 11, 22, tzinfo=UTC))
 
 
-def test_the_example_room_releases_a_model_and_its_figures(example):
+def test_the_example_project_releases_a_model_and_its_figures(example):
     assert example.no_job is None
     assert set(example.released) == {"people.csv", "model.json", "metrics.json"}
     assert example.attack_auc < 0.62
@@ -45,14 +45,14 @@ def test_the_example_room_releases_a_model_and_its_figures(example):
 
 
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
-def test_the_example_is_told_in_both_languages(example, language):
+def test_the_example_is_reported_in_both_languages(example, language):
     section = example_section(example, language)
     assert "{" not in section.lede
     assert len(section.tables) == 4
     assert example_tables(example)["sandbox_attacks"].height == 3
 
 
-def test_the_example_is_told_in_one_call_and_leaves_nothing_behind():
+def test_the_example_is_reported_in_one_call_and_leaves_nothing_behind():
     section, tables = example_section_and_tables("en", now=datetime(2026, 11, 22, tzinfo=UTC))
     assert section.name == "sandbox"
     assert tables["sandbox_attacks"]["success_share"].to_list()[1] < 0.01
@@ -91,10 +91,10 @@ class Shell:
     def key(self, name):
         return str(self.folder / f"{name}.pem")
 
-    def room(self, step, *arguments, by=None, code=0):
+    def step(self, name, *arguments, by=None, code=0):
         places = ["--ledger", str(self.folder / "ledger.db"), "--rooms", str(self.folder)]
         key = ["--key", self.key(by)] if by else []
-        return self.run("sandbox", step, "heart", *arguments, *places, *key, code=code)
+        return self.run("sandbox", name, "heart", *arguments, *places, *key, code=code)
 
     def run(self, *arguments, code=0):
         assert run_main(root, [*arguments, "--json"]) == code, self._capsys.readouterr().err
@@ -107,24 +107,24 @@ def test_a_study_goes_from_import_to_release_by_commands(capsys):
         proved_node(folder / "node")
         shell = Shell(folder, capsys)
         _enrol(shell, folder)
-        shell.room("init", "--purpose", "Stroke", by="custodian")
+        shell.step("init", "--purpose", "Stroke", by="custodian")
         sources = [str(DATA / f"{name}.ndjson.zst") for name in ("Patient", "Condition")]
-        assert shell.room("import", "raw", *sources, by="custodian")["rows"]["Patient"] == 615
-        report = shell.room("risk", "raw", "safe", by="custodian")
-        shell.room("risk", "raw", "safe", "--sign", report["report_sha256"], by="custodian")
+        assert shell.step("import", "raw", *sources, by="custodian")["rows"]["Patient"] == 615
+        report = shell.step("risk", "raw", "safe", by="custodian")
+        shell.step("risk", "raw", "safe", "--sign", report["report_sha256"], by="custodian")
         (folder / "job.toml").write_text(JOB)
         shutil.copy(DATA / "study.py.txt", folder / "study.py")
         node = ("--node", str(folder / "node"))
         job = str(folder / "job.toml")
-        shell.room("submit", job, *node, by="checker", code=78)
-        done = shell.room("submit", job, *node, by="researcher")
+        shell.step("submit", job, *node, by="checker", code=78)
+        done = shell.step("submit", job, *node, by="researcher")
         assert {output["state"] for output in done["outputs"]} == {"waiting"}
         people = next(o["sha256"] for o in done["outputs"] if o["name"] == "people.csv")
-        shell.room("release", people, str(folder / "out"), by="custodian", code=71)
-        shell.room("review", people, "--save", str(folder / "seen"), by="checker")
+        shell.step("release", people, str(folder / "out"), by="custodian", code=71)
+        shell.step("review", people, "--save", str(folder / "seen"), by="checker")
         for checker in ("checker", "other"):
-            shell.room("review", people, "--approve", by=checker)
-        left = shell.room("release", people, str(folder / "out"), by="custodian")
+            shell.step("review", people, "--approve", by=checker)
+        left = shell.step("release", people, str(folder / "out"), by="custodian")
         assert (folder / "seen").read_bytes() == Path(left["file"]).read_bytes()
         _ask(shell)
         _train(shell, folder, node)
@@ -142,46 +142,46 @@ def _enrol(shell, folder):
 
 
 def _ask(shell):
-    shell.room("budget", "--count", "safe/Patient", by="researcher", code=76)
-    shell.room("budget", "--grant", "1", by="custodian")
+    shell.step("budget", "--count", "safe/Patient", by="researcher", code=76)
+    shell.step("budget", "--grant", "1", by="custodian")
     person = actor_id_of(Key.load(Path(shell.key("researcher"))).public_key)
-    shell.room("budget", "--grant", "0.5", "--person", person, by="custodian")
-    waits = shell.room("budget", "--count", "safe/Patient", "--epsilon", "0.1", by="researcher")
+    shell.step("budget", "--grant", "0.5", "--person", person, by="custodian")
+    waits = shell.step("budget", "--count", "safe/Patient", "--epsilon", "0.1", by="researcher")
     assert (waits["state"], waits["people"]) == ("waiting", None)
-    shell.room("lane", by="custodian", code=2)
-    shell.room("lane", "--open", "0.3", by="custodian")
-    answer = shell.room("budget", "--count", "safe/Patient", "--epsilon", "0.3", by="researcher")
+    shell.step("lane", by="custodian", code=2)
+    shell.step("lane", "--open", "0.3", by="custodian")
+    answer = shell.step("budget", "--count", "safe/Patient", "--epsilon", "0.3", by="researcher")
     assert abs(answer["people"] - 615) < 100
-    assert shell.room("budget")["spent_epsilon"] == 0.4
-    twin = shell.room("twin", "safe", str(shell.folder / "twin"), "--epsilon", "0.1",
+    assert shell.step("budget")["spent_epsilon"] == 0.4
+    synthetic = shell.step("twin", "safe", str(shell.folder / "twin"), "--epsilon", "0.1",
                       "--rows", "40", by="researcher")  # fmt: skip
-    assert pl.read_parquet(twin["files"]["Patient"]).height == 40
-    shell.room("twin", "safe", str(shell.folder / "twin"), "--epsilon", "0.4", by="researcher",
+    assert pl.read_parquet(synthetic["files"]["Patient"]).height == 40
+    shell.step("twin", "safe", str(shell.folder / "twin"), "--epsilon", "0.4", by="researcher",
                code=71)  # fmt: skip
-    shell.room("twin", "safe", str(shell.folder / "twin"), "--table", "Nothing", by="researcher",
+    shell.step("twin", "safe", str(shell.folder / "twin"), "--table", "Nothing", by="researcher",
                code=2)  # fmt: skip
 
 
 def _train(shell, folder, node):
     (folder / "model.toml").write_text(MODEL_JOB)
     shutil.copy(DATA / "model.py.txt", folder / "model.py")
-    done = shell.room("submit", str(folder / "model.toml"), *node, by="researcher")
+    done = shell.step("submit", str(folder / "model.toml"), *node, by="researcher")
     assert {one["name"]: one["state"] for one in done["outputs"]} == {
         "model.json": "waiting", "metrics.json": "waiting"}  # fmt: skip
     patient = pl.read_parquet(folder / "heart" / "datasets" / "raw" / "Patient.parquet")
     reached = []
     for person in patient["patient_id"].head(8):
-        reached = shell.room("opt-out", person, by="custodian")["models_to_train_again"]
+        reached = shell.step("opt-out", person, by="custodian")["models_to_train_again"]
     assert len(reached) == 1
 
 
 def _end(shell, folder):
-    seen = shell.room("watch")
+    seen = shell.step("watch")
     assert {"init", "open", "submit", "ask", "twin", "release"} & {s["step"] for s in seen["steps"]}
     assert [use["step"] for use in seen["uses"]].count("submit") == 2
-    shell.room("delete", code=71, by="custodian")
-    shell.room("close", by="custodian")
-    proof = shell.room("delete", by="custodian")
+    shell.step("delete", code=71, by="custodian")
+    shell.step("close", by="custodian")
+    proof = shell.step("delete", by="custodian")
     assert proof["left"] == 0
     assert list((folder / "heart").iterdir()) == []
-    shell.room("risk", "raw", "more", by="custodian", code=71)
+    shell.step("risk", "raw", "more", by="custodian", code=71)

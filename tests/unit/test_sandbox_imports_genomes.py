@@ -101,7 +101,7 @@ def test_genotypes_are_read_as_they_stand(tmp_path):
         _line(pos="300", alt=".", form="DP"),
     ]
     dataset = import_vcf([_vcf(tmp_path, *lines)], tmp_path / "store", "raw")
-    assert dataset.set_aside == {}
+    assert dataset.quarantined == {}
     cells = pl.read_parquet(dataset.folder / "Genotype.parquet").drop("patient_id").rows()
     assert cells[:5] == [(1, 0, 1, True), (1, 1, 1, False), (1, None, None, False),
                          (1, 1, None, False), (1, None, 0, True)]  # fmt: skip
@@ -174,7 +174,7 @@ def test_alleles_are_counted_in_everyone_and_in_each_group(tmp_path):
 @pytest.mark.parametrize(("carriers", "told"), [(0, True), (1, False), (7, False), (8, True),
                                                 (32, True), (33, False), (39, False),
                                                 (40, True)])  # fmt: skip
-def test_few_carriers_and_few_others_are_not_told(tmp_path, carriers, told):
+def test_few_carriers_and_few_others_are_withheld(tmp_path, carriers, told):
     dataset = _cohort(tmp_path, carriers=carriers, cases=40)
     made, report = count_alleles(dataset, tmp_path / "store", "counts")
     row = pl.read_parquet(made.table("AlleleCount")).row(0, named=True)
@@ -183,7 +183,7 @@ def test_few_carriers_and_few_others_are_not_told(tmp_path, carriers, told):
     assert (report.withheld == 0) is told
 
 
-def test_a_withheld_group_is_no_difference_of_told_ones(tmp_path):
+def test_a_withheld_group_is_no_difference_of_shown_ones(tmp_path):
     """Twenty cases and three controls carry it: without the controls, no group is told."""
     genotypes = ["0|1"] * 23
     dataset = _cohort(tmp_path, carriers=0, sites=[_line(*genotypes, pos="200")])
@@ -213,14 +213,14 @@ def test_a_group_for_an_unknown_sample_is_set_aside(tmp_path):
     (tmp_path / "g.csv").write_text("sample,case\nP00,1\nP00,0\nX,1\nP01,\n")
     dataset = import_vcf([path, tmp_path / "g.csv"], tmp_path / "store", "raw")
     broken = ("patient_id not of its choices", "group missing", "patient_id seen before")
-    assert dataset.set_aside == {"Sample": dict.fromkeys(broken, 1)}
+    assert dataset.quarantined == {"Sample": dict.fromkeys(broken, 1)}
 
 
 @pytest.mark.shared_data
 def test_a_synthetic_cohort_is_counted_like_its_own_frequencies(tmp_path):
     dataset = import_vcf([shared_data("health", "vcf-synthetic")], tmp_path, "raw")
     assert dataset.rows == {"Variant": 3000, "Genotype": 600_000, "Sample": 200}
-    assert dataset.set_aside == {}
+    assert dataset.quarantined == {}
     made, report = count_alleles(dataset, tmp_path, "counts")
     assert report.cells == 9000
     counts = pl.read_parquet(made.table("AlleleCount"))

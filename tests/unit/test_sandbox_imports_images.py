@@ -92,10 +92,10 @@ def test_every_kind_of_broken_image_is_set_aside_once(tmp_path):
             _image(folder / f"{number:02}.dcm", number, **tags)
     dataset = import_dicom([folder], tmp_path / "store", "raw", clean=_copy)
     assert dataset.rows == {"Image": 1, "ImageFile": 1, "Patient": 1}
-    assert dataset.set_aside == {"Image": {"no DICOM file": 1} | {why: 1 for _, why in kinds}}
-    assert set(dataset.rules["Image"]) == set(RULES) == set(dataset.set_aside["Image"])
+    assert dataset.quarantined == {"Image": {"no DICOM file": 1} | {why: 1 for _, why in kinds}}
+    assert set(dataset.rules["Image"]) == set(RULES) == set(dataset.quarantined["Image"])
 
 
-def test_a_source_that_is_not_there_is_said(tmp_path):
+def test_a_source_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(DataImportError, match="no such"):
         import_dicom([tmp_path / "none"], tmp_path / "store", "raw", clean=_copy)

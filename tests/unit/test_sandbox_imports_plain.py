@@ -43,7 +43,7 @@ def test_a_row_that_is_not_in_order_costs_only_itself(tmp_path, row, why, packed
     data = b"a,b\n1,x\n" + row + b"\n3,w\n"
     pack = {"": bytes, "gz": gzip.compress, "zst": zstandard.compress}[packed]
     dataset = _import(tmp_path, pack(data), name=f"in.csv.{packed}" if packed else "in.csv")
-    assert dataset.set_aside == {"rows": {why: 1}}
+    assert dataset.quarantined == {"rows": {why: 1}}
     assert pl.read_parquet(dataset.table("rows")).rows() == [(1, "x"), (3, "w")]
     aside = pl.read_parquet(dataset.folder / "quarantine.parquet")
     assert aside.rows() == [("rows", 2, why)]
@@ -91,7 +91,7 @@ def test_a_schema_is_guessed_from_the_cells(tmp_path):
         ("chol", "float"), ("count", "integer"), ("note", "text"), ("empty", "text"),
     ]  # fmt: skip
     dataset = import_csv(path, guess, tmp_path / "store", "guess")
-    assert (dataset.rows, dataset.set_aside) == ({"rows": 2}, {})
+    assert (dataset.rows, dataset.quarantined) == ({"rows": 2}, {})
 
 
 def test_a_schema_survives_its_file(tmp_path):
@@ -140,10 +140,10 @@ def test_shipped_schemas_fit_the_public_data_sets(tmp_path):
         for path in sorted(shared_data("health", "uci-heart").glob("*.data"))
     }
     assert [one.rows["rows"] for one in found.values()] == [303, 294, 123, 200]
-    assert [one.set_aside for one in found.values()] == [{}] * 4
+    assert [one.quarantined for one in found.values()] == [{}] * 4
     cleveland = pl.read_parquet(found["processed.cleveland.data"].table("rows"))
     assert cleveland["ca"].null_count() == 4
     source = shared_data("health", "uci-diabetes130", "diabetic_data.csv.zst")
     dataset = import_csv(source, load_schema("uci-diabetes130"), tmp_path, "diabetes")
-    assert (dataset.rows, dataset.set_aside) == ({"rows": 101_766}, {})
+    assert (dataset.rows, dataset.quarantined) == ({"rows": 101_766}, {})
     assert pl.read_parquet(dataset.table("rows"))["patient_nbr"].n_unique() == 71_518

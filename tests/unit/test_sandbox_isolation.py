@@ -1,4 +1,4 @@
-"""The pieces of the cage: what is refused, what is counted, what is left behind."""
+"""The pieces of the isolation: what is refused, what is counted, what is left behind."""
 
 import json
 import os
@@ -166,10 +166,11 @@ def test_a_node_that_cannot_prove_a_promise_refuses_to_start(good, bad):
         check_probe(_GOOD_PROBE.replace(good, bad).encode())
 
 
-def test_without_a_cage_the_same_attacks_succeed(tmp_path):
+def test_without_isolation_the_same_attacks_succeed(tmp_path):
     """The bait is real: run bare, the harmless attacks reach it."""
-    wanted = {"tcp", "abstract socket of the host", "bait beside the room", "pickle that runs code",
-              "secrets in the environment", "see other processes", "powers held"}  # fmt: skip
+    wanted = {"tcp", "abstract socket of the host", "bait beside the project",
+              "pickle that runs code", "secrets in the environment",
+              "see other processes", "powers held"}  # fmt: skip
     reached = set()
     with open_folder() as folder, place_bait(folder) as bait:
         for attack in ATTACKS:
@@ -185,7 +186,7 @@ def test_without_a_cage_the_same_attacks_succeed(tmp_path):
 
 def test_the_judge_sees_an_escape(tmp_path):
     """An attack that succeeds, or bait that is touched, is never judged stopped."""
-    attack = next(attack for attack in ATTACKS if attack.name == "bait beside the room")
+    attack = next(attack for attack in ATTACKS if attack.name == "bait beside the project")
     with open_folder() as folder, place_bait(folder) as bait:
         node = proved_node(folder / "node")
         ended = node.run(
@@ -218,8 +219,11 @@ def test_the_collector_follows_and_opens_nothing_special(tmp_path):
     os.close(fd)
     assert [output.name for output in found.outputs] == ["good.txt"]
     assert found.refusals == {
-        CollectionRefusal.NOT_A_FILE: 3, CollectionRefusal.TOO_LARGE: 1, CollectionRefusal.LINKED: 1, CollectionRefusal.UNDECLARED: 1,
-    }  # fmt: skip
+        CollectionRefusal.NOT_A_FILE: 3,
+        CollectionRefusal.TOO_LARGE: 1,
+        CollectionRefusal.LINKED: 1,
+        CollectionRefusal.UNDECLARED: 1,
+    }
 
 
 def _png(*extra: bytes) -> bytes:

@@ -15,8 +15,8 @@ from commonwatt.sandbox.io.imports.dataset import load_dataset
 from commonwatt.sandbox.io.store import records, schema
 from commonwatt.sandbox.usecases.projects.project import Project
 from tests import sandbox_killed as child
-from tests.sandbox_house import House
 from tests.sandbox_node import open_folder
+from tests.sandbox_project import SandboxProject
 
 MOMENTS = (1, 2, 4, 7, 9, 12, 14, 16, 18, 21, 25, 29)
 
@@ -24,12 +24,12 @@ MOMENTS = (1, 2, 4, 7, 9, 12, 14, 16, 18, 21, 25, 29)
 @pytest.fixture(scope="module")
 def ready():
     with open_folder() as folder:
-        house = House(folder)
-        house.sign()
-        for person in ("", actor_id_of(house.researcher.public_key)):
-            house.room.grant(1.0, person=person, by=house.custodian, at=house.now())
-        house.room.set_preapproved_release(0.5, by=house.custodian, at=house.now())
-        house.ledger.engine.dispose()
+        sandbox = SandboxProject(folder)
+        sandbox.sign()
+        for person in ("", actor_id_of(sandbox.researcher.public_key)):
+            sandbox.project.grant(1.0, person=person, by=sandbox.custodian, at=sandbox.now())
+        sandbox.project.set_preapproved_release(0.5, by=sandbox.custodian, at=sandbox.now())
+        sandbox.ledger.engine.dispose()
         yield folder
 
 
@@ -43,18 +43,18 @@ def _walk(folder, moment):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_room_killed_at_this_moment_keeps_its_promises(ready, moment, tmp_path):
+def test_a_project_killed_at_this_moment_keeps_its_promises(ready, moment, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(ready, folder)
     code, said, errors = _walk(folder, moment)
     assert code == -9, errors
-    room = Project(Ledger.open(folder / "state.db"), folder / "room", "harbour")
-    verify(room.ledger)
-    _nothing_left_unrecorded(room, folder)
-    _the_budget_is_that_of_the_spends(room, said)
-    _datasets_are_whole_or_gone(room)
-    _it_goes_on(room, folder)
-    room.ledger.engine.dispose()
+    project = Project(Ledger.open(folder / "state.db"), folder / "room", "harbour")
+    verify(project.ledger)
+    _nothing_left_unrecorded(project, folder)
+    _the_budget_is_that_of_the_spends(project, said)
+    _datasets_are_whole_or_gone(project)
+    _it_goes_on(project, folder)
+    project.ledger.engine.dispose()
 
 
 def test_a_walk_that_nobody_kills_comes_to_its_end(ready, tmp_path):
@@ -65,17 +65,17 @@ def test_a_walk_that_nobody_kills_comes_to_its_end(ready, tmp_path):
     assert (folder / "twin" / "patient").exists()
 
 
-def _nothing_left_unrecorded(room, folder):
+def _nothing_left_unrecorded(project, folder):
     """What lies outside has the bytes of an output whose release is on record."""
-    with room.ledger.reading() as tx:
+    with project.ledger.reading() as tx:
         outputs = records.rows_of(tx, "harbour", schema.outputs)
     released = {one["output"] for one in outputs if one["state"] == "released"}
     recorded = {
-        entry.subject.rsplit("/", 1)[1] for entry in room.ledger.entries(kind="sandbox.release")
+        entry.subject.rsplit("/", 1)[1] for entry in project.ledger.entries(kind="sandbox.release")
     }
     recorded |= {
         entry.body["output"]
-        for entry in room.ledger.entries(kind="sandbox.ask")
+        for entry in project.ledger.entries(kind="sandbox.ask")
         if entry.body.get("state") == "released"
     }
     assert released == recorded
@@ -83,19 +83,19 @@ def _nothing_left_unrecorded(room, folder):
     for path in outside.iterdir() if outside.exists() else ():
         assert hashlib.sha256(path.read_bytes()).hexdigest() in released
     if (folder / "twin").exists():
-        assert [e for e in room.ledger.entries(kind="sandbox.twin") if "files" in e.body]
+        assert [e for e in project.ledger.entries(kind="sandbox.twin") if "files" in e.body]
 
 
-def _the_budget_is_that_of_the_spends(room, said):
+def _the_budget_is_that_of_the_spends(project, said):
     """Every cost stands once, in both budgets, in the spends and in the ledger."""
     me = actor_id_of(Key.from_seed(bytes([2]) * 32).public_key)
-    with room.ledger.reading() as tx:
+    with project.ledger.reading() as tx:
         spent = [account.balance(tx, "harbour", who).spent for who in ("", me)]
         costs = tx.execute(account.spends.select()).all()
     entries = [
         float(entry.body["epsilon"])
         for kind in ("ask", "twin")
-        for entry in room.ledger.entries(kind=f"sandbox.{kind}")
+        for entry in project.ledger.entries(kind=f"sandbox.{kind}")
         if "epsilon" in entry.body
     ]
     total = round(sum(cost.cost_micro for cost in costs) / 1_000_000, 6)
@@ -104,24 +104,24 @@ def _the_budget_is_that_of_the_spends(room, said):
     assert said.count("answered") * child.COST <= total + 1e-9
 
 
-def _datasets_are_whole_or_gone(room):
-    for one in room.status()["datasets"]:
+def _datasets_are_whole_or_gone(project):
+    for one in project.status()["datasets"]:
         if one["state"] != "deleted":
-            load_dataset(room.store / one["dataset"], check=True)
+            load_dataset(project.store / one["dataset"], check=True)
 
 
-def _it_goes_on(room, folder):
-    """The next person at the same room is not in the way of what was begun."""
+def _it_goes_on(project, folder):
+    """The next person in the same project is not in the way of what was begun."""
     custodian, researcher = (Key.from_seed(bytes([i]) * 32) for i in (1, 2))
     at = datetime(2026, 11, 24, tzinfo=UTC)
-    if room.status()["datasets"]:
-        room.delete("raw", by=custodian, at=at)
-    assert not (room.store / "raw").exists()
-    asked = room.ask(
+    if project.status()["datasets"]:
+        project.delete("raw", by=custodian, at=at)
+    assert not (project.store / "raw").exists()
+    asked = project.query(
         "safe", lambda *_: child.measures.count(60).answer(0.01), 0.01, purpose="n",
         by=researcher, at=at,
     )  # fmt: skip
     assert asked.answer is not None
-    for one in room.status()["outputs"]:
+    for one in project.status()["outputs"]:
         if one["state"] == "approved":
-            room.release(one["output"], folder / "released", by=custodian, at=at)
+            project.release(one["output"], folder / "released", by=custodian, at=at)

@@ -30,29 +30,29 @@ def _opened(path):
 def test_a_question_that_the_budget_does_not_cover_is_refused_and_costs_nothing():
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
-        account.grant(tx, "room", 1.0)
-        account.grant(tx, "room", 0.5, person="ann")
-        account.spend(tx, "room", "ann", 0.4, purpose="count")
+        account.grant(tx, "heart", 1.0)
+        account.grant(tx, "heart", 0.5, person="ann")
+        account.spend(tx, "heart", "ann", 0.4, purpose="count")
     for epsilon in (0.2, 0.100001):
         with (
             pytest.raises(PrivacyBudgetError, match="0.1 of epsilon left"),
             ledger.transaction() as tx,
         ):
-            account.spend(tx, "room", "ann", epsilon, purpose="count")
+            account.spend(tx, "heart", "ann", epsilon, purpose="count")
     with ledger.transaction() as tx:
-        assert account.balance(tx, "room").spent == 0.4
-        account.spend(tx, "room", "ann", 0.1, purpose="count")
-        assert account.balance(tx, "room", "ann").left == 0.0
+        assert account.balance(tx, "heart").spent == 0.4
+        account.spend(tx, "heart", "ann", 0.1, purpose="count")
+        assert account.balance(tx, "heart", "ann").left == 0.0
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1.0, math.nan, math.inf])
 def test_a_cost_must_be_a_number_above_zero(epsilon):
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
-        account.grant(tx, "room", 1.0)
-        account.grant(tx, "room", 1.0, person="ann")
+        account.grant(tx, "heart", 1.0)
+        account.grant(tx, "heart", 1.0, person="ann")
     with pytest.raises(PrivacyBudgetError), ledger.transaction() as tx:
-        account.spend(tx, "room", "ann", epsilon, purpose="count")
+        account.spend(tx, "heart", "ann", epsilon, purpose="count")
 
 
 @settings(max_examples=60, deadline=None)
@@ -62,25 +62,25 @@ def test_a_cost_must_be_a_number_above_zero(epsilon):
         st.tuples(st.sampled_from("abc"), st.integers(1, 20).map(lambda n: n / 10)), max_size=30
     ),
 )
-def test_random_questions_never_overspend_room_or_person(limit, asked):
+def test_random_questions_never_overspend_project_or_person(limit, asked):
     ledger = _opened("sqlite://")
     with ledger.transaction() as tx:
-        account.grant(tx, "room", limit)
+        account.grant(tx, "heart", limit)
         for person in "abc":
-            account.grant(tx, "room", limit / 2, person=person)
+            account.grant(tx, "heart", limit / 2, person=person)
     accepted = dict.fromkeys("abc", 0.0)
     for person, epsilon in asked:
         try:
             with ledger.transaction() as tx:
-                account.spend(tx, "room", person, epsilon, purpose="q")
+                account.spend(tx, "heart", person, epsilon, purpose="q")
             accepted[person] += epsilon
         except PrivacyBudgetError:
             fits = sum(accepted.values()) + epsilon <= limit + 1e-9
             assert not (fits and accepted[person] + epsilon <= limit / 2 + 1e-6)
     with ledger.transaction() as tx:
-        assert account.balance(tx, "room").spent == pytest.approx(sum(accepted.values()))
+        assert account.balance(tx, "heart").spent == pytest.approx(sum(accepted.values()))
         for person, spent in accepted.items():
-            assert account.balance(tx, "room", person).spent == pytest.approx(spent)
+            assert account.balance(tx, "heart", person).spent == pytest.approx(spent)
             assert spent <= limit / 2 + 1e-6
 
 
@@ -90,7 +90,7 @@ def _spend_many(path, person, times):
     for _ in range(times):
         try:
             with ledger.transaction() as tx:
-                account.spend(tx, "room", person, 0.001, purpose="q")
+                account.spend(tx, "heart", person, 0.001, purpose="q")
             done += 1
         except PrivacyBudgetError:
             pass
@@ -113,14 +113,14 @@ def test_parallel_processes_spend_exactly_what_was_granted(where):
     path = where
     ledger = _opened(path)
     with ledger.transaction() as tx:
-        account.grant(tx, "room", 0.3)
+        account.grant(tx, "heart", 0.3)
         for person in "abcd":
-            account.grant(tx, "room", 2.0, person=person)
+            account.grant(tx, "heart", 2.0, person=person)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         done = pool.starmap(_spend_many, [(path, person, 100) for person in "abcd"])
     assert sum(done) == 300
     with ledger.transaction() as tx:
-        assert account.balance(tx, "room").left == 0.0
+        assert account.balance(tx, "heart").left == 0.0
     ledger.engine.dispose()
 
 
@@ -132,7 +132,7 @@ from tests.databases import postgresql
 ledger = Ledger.open(sys.argv[1])
 while True:
     with ledger.transaction() as tx:
-        account.spend(tx, "room", "ann", 0.001, purpose="q")
+        account.spend(tx, "heart", "ann", 0.001, purpose="q")
     measures.count(100).answer(0.001)
     os.write(1, b".")
 """
@@ -142,8 +142,8 @@ def test_a_killed_process_loses_no_cost_of_an_answer_it_gave(tmp_path):
     path = str(tmp_path / "state.db")
     ledger = _opened(path)
     with ledger.transaction() as tx:
-        account.grant(tx, "room", 1000.0)
-        account.grant(tx, "room", 1000.0, person="ann")
+        account.grant(tx, "heart", 1000.0)
+        account.grant(tx, "heart", 1000.0, person="ann")
     answers = 0
     for kill_after in (1, 7, 20):
         process = subprocess.Popen([sys.executable, "-c", _KILLED, path], stdout=subprocess.PIPE)
@@ -152,7 +152,7 @@ def test_a_killed_process_loses_no_cost_of_an_answer_it_gave(tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         answers += len(process.communicate()[0])
     with ledger.transaction() as tx:
-        spent = round(account.balance(tx, "room").spent * 1000)
+        spent = round(account.balance(tx, "heart").spent * 1000)
     assert answers <= spent <= answers + 3
 
 

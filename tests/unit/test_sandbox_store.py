@@ -1,4 +1,4 @@
-"""The store of a room: both shapes, whole or not there, the same bytes, in any form."""
+"""The store of a project: both shapes, whole or not there, the same bytes, in any form."""
 
 import csv
 import io
@@ -23,8 +23,8 @@ from commonwatt.sandbox.io.imports.shapes import add_missing_model_tables
 from commonwatt.sandbox.io.imports.tables import omop_tables
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope, filtered_table
 from commonwatt.sandbox.usecases.projects.project import JobSubmission
-from tests.sandbox_house import House
 from tests.sandbox_node import open_folder
+from tests.sandbox_project import SandboxProject
 from tests.shared_data import shared_data
 
 CONCEPTS = (
@@ -114,7 +114,7 @@ def test_opt_outs_reach_people_in_either_shape(tmp_path):
         assert set(seen["patient_id"]) == {"p0", "p2"}
 
 
-def test_a_room_can_be_fed_omop_and_asked_in_both_shapes(tmp_path):
+def test_a_project_can_be_fed_omop_and_asked_in_both_shapes(tmp_path):
     source = tmp_path / "omop"
     source.mkdir()
     rows = [f"{i},{(8507, 8532)[i % 2]},1950,8527,38003564" for i in range(1, 61)]
@@ -125,12 +125,12 @@ def test_a_room_can_be_fed_omop_and_asked_in_both_shapes(tmp_path):
             "visit_type_concept_id\n")  # fmt: skip
     (source / "VISIT_OCCURRENCE.csv").write_text(head + "\n".join(visits) + "\n")
     with open_folder() as folder:
-        house = House(folder)
-        room, now = house.room, house.now
-        room.import_dataset(lambda store: import_omop([source], store, "omop"),
-                     by=house.custodian, at=now())  # fmt: skip
-        room.opt_out("7", ConsentScope.ALL, by=house.custodian, at=now())
-        safe, report = room.deidentify("omop", "omop-safe", by=house.custodian, at=now())
+        sandbox = SandboxProject(folder)
+        project, now = sandbox.project, sandbox.now
+        project.import_dataset(lambda store: import_omop([source], store, "omop"),
+                     by=sandbox.custodian, at=now())  # fmt: skip
+        project.opt_out("7", ConsentScope.ALL, by=sandbox.custodian, at=now())
+        safe, report = project.deidentify("omop", "omop-safe", by=sandbox.custodian, at=now())
         assert report.risk.k >= 5
         assert (safe.rows["Patient"], safe.rows["Encounter"]) == (59, 59)
         assert (safe.derived["person"], safe.derived["visit_occurrence"]) == (59, 59)
@@ -139,29 +139,29 @@ def test_a_room_can_be_fed_omop_and_asked_in_both_shapes(tmp_path):
         assert set(people["patient_id"]) == set(
             pl.read_parquet(safe.table("Patient"))["patient_id"]
         )
-        house.ledger.engine.dispose()
+        sandbox.ledger.engine.dispose()
 
 
-def test_a_room_makes_of_genomes_counts_and_no_row(tmp_path):
+def test_a_project_makes_of_genomes_counts_and_no_row(tmp_path):
     samples = [f"g{i}" for i in range(60)]
     head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t"
     cells = "\t".join(["0|1"] * 30 + ["0|0"] * 30)
     line = f"1\t5\t.\tA\tC\t.\t.\t.\tGT\t{cells}\n"
     (tmp_path / "in.vcf").write_text(head + "\t".join(samples) + "\n" + line)
     with open_folder() as folder:
-        house = House(folder)
-        room, now = house.room, house.now
-        room.import_dataset(lambda store: import_vcf([tmp_path / "in.vcf"], store, "genomes"),
-                     by=house.custodian, at=now())  # fmt: skip
-        room.opt_out("g0", ConsentScope.GENOMICS, by=house.custodian, at=now())
+        sandbox = SandboxProject(folder)
+        project, now = sandbox.project, sandbox.now
+        project.import_dataset(lambda store: import_vcf([tmp_path / "in.vcf"], store, "genomes"),
+                     by=sandbox.custodian, at=now())  # fmt: skip
+        project.opt_out("g0", ConsentScope.GENOMICS, by=sandbox.custodian, at=now())
         with pytest.raises(ProjectError):
-            room.deidentify("genomes", "rows", by=house.custodian, at=now())
-        counts, report = room.count_alleles("genomes", "counts", by=house.custodian, at=now())
+            project.deidentify("genomes", "rows", by=sandbox.custodian, at=now())
+        counts, report = project.count_alleles("genomes", "counts", by=sandbox.custodian, at=now())
         assert (report.people, set(counts.tables)) == (59, {"AlleleCount"})
-        room.sign_risk("counts", report.sha256, by=house.custodian, at=now())
-        states = {one["dataset"]: one["state"] for one in room.status()["datasets"]}
+        project.sign_risk("counts", report.sha256, by=sandbox.custodian, at=now())
+        states = {one["dataset"]: one["state"] for one in project.status()["datasets"]}
         assert (states["genomes"], states["counts"]) == ("imported", "signed")
-        house.ledger.engine.dispose()
+        sandbox.ledger.engine.dispose()
 
 
 KILLED = """
@@ -184,7 +184,7 @@ make = {
 calls = 0
 def count(frame, event, argument):
     global calls
-    if event == "call" and "sandbox/imports" in frame.f_code.co_filename:
+    if event == "call" and "sandbox/io/imports" in frame.f_code.co_filename:
         calls += 1
         if calls == stop > 0:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Models inside a room: what the job may see, what is kept back, whom an opt-out reaches."""
+"""Models inside a project: what the job may see, what is kept back, whom an opt-out reaches."""
 
 import json
 
@@ -21,8 +21,8 @@ from commonwatt.sandbox.io.store import records
 from commonwatt.sandbox.io.store.opt_outs import ConsentScope, opt_out_reaches, people_of
 from commonwatt.sandbox.io.store.schema import uses
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, prepare_tables
-from tests.sandbox_house import House
 from tests.sandbox_node import open_folder, proved_node
+from tests.sandbox_project import SandboxProject
 
 TRAINING = TrainingDeclaration(
     table="Patient",
@@ -64,41 +64,41 @@ def node():
 
 
 @pytest.fixture
-def house():
+def sandbox():
     with open_folder() as folder:
-        made = House(folder, people=300)
+        made = SandboxProject(folder, people=300)
         made.sign()
         yield made
 
 
-def _train(house, node, code=HONEST, training=TRAINING):
+def _train(sandbox, node, code=HONEST, training=TRAINING):
     request = JobSubmission(
         code=code, dataset="safe", tables=("Patient",), training=training,
         outputs={"m.json": OutputKind.MODEL, "seen.csv": OutputKind.CSV},
     )  # fmt: skip
-    done = house.room.submit(node, request, by=house.researcher, at=house.now())
-    assert "m.json" in done.stops, done.ended.log.decode()
-    paths = {output.name: output.path for output in done.ended.outputs}
-    digests = {output.name: output.sha256 for output in done.ended.outputs}
+    done = sandbox.project.submit(node, request, by=sandbox.researcher, at=sandbox.now())
+    assert "m.json" in done.stops, done.outcome.log.decode()
+    paths = {output.name: output.path for output in done.outcome.outputs}
+    digests = {output.name: output.sha256 for output in done.outcome.outputs}
     return done.stops["m.json"], digests["m.json"], paths
 
 
-def test_a_model_trained_inside_is_attacked_and_may_leave(house, node, tmp_path):
-    stops, output, paths = _train(house, node)
+def test_a_model_trained_inside_is_attacked_and_may_leave(sandbox, node, tmp_path):
+    stops, output, paths = _train(sandbox, node)
     assert stops == []
     seen, trained = map(int, paths["seen.csv"].read_text().split()[1:])
     assert seen == trained
     assert 140 < seen < 220  # three in five of 300; the rest is kept back from every table
-    model = house.room.status()["models"][0]
+    model = sandbox.project.status()["models"][0]
     assert model["trained_on_people"] == trained
     assert model["opted_out_since"] == 0
     assert 0.35 < model["attack_auc"] < 0.6
-    left = house.release(output, tmp_path)
+    left = sandbox.release(output, tmp_path)
     assert json.loads(left.read_bytes())["format"] == "commonwatt-model-1"
 
 
-def test_the_same_people_are_kept_back_from_every_job(house, node):
-    first, second = (_train(house, node, PLAIN + f"# {i}")[2] for i in range(2))
+def test_the_same_people_are_kept_back_from_every_job(sandbox, node):
+    first, second = (_train(sandbox, node, PLAIN + f"# {i}")[2] for i in range(2))
     assert first["seen.csv"].read_text() == second["seen.csv"].read_text()
     assert [is_held_out(bytes(32), "d", str(i), 0.2) for i in range(99)] == [
         is_held_out(bytes(32), "d", str(i), 0.2) and is_held_out(bytes(32), "d", str(i), 0.5)
@@ -106,15 +106,15 @@ def test_the_same_people_are_kept_back_from_every_job(house, node):
     ]
 
 
-def test_a_model_without_declared_training_or_of_other_features_stays(house, node):
+def test_a_model_without_declared_training_or_of_other_features_stays(sandbox, node):
     request = JobSubmission(
         code="open('/out/m.json', 'w').write(MODEL)".replace("MODEL", repr(_linear(["x"]))),
         dataset="safe", tables=("Patient",), outputs={"m.json": OutputKind.MODEL},
     )  # fmt: skip
-    done = house.room.submit(node, request, by=house.researcher, at=house.now())
+    done = sandbox.project.submit(node, request, by=sandbox.researcher, at=sandbox.now())
     assert [stop.rule for stop in done.stops["m.json"]] == ["declaration"]
     code = f"open('/out/m.json', 'w').write({_linear(['x'])!r})"
-    assert [stop.rule for stop in _train(house, node, code)[0]] == ["declaration"]
+    assert [stop.rule for stop in _train(sandbox, node, code)[0]] == ["declaration"]
 
 
 def _linear(features):
@@ -126,49 +126,49 @@ def _linear(features):
     )  # fmt: skip
 
 
-def test_a_model_of_a_person_who_opted_out_is_known_at_once_and_stays(house, node, tmp_path):
-    _, output, _ = _train(house, node)
+def test_a_model_of_a_person_who_opted_out_is_known_at_once_and_stays(sandbox, node, tmp_path):
+    _, output, _ = _train(sandbox, node)
     reached = []
     for person in range(12):
-        house.room.opt_out(
-            f"p{person}", ConsentScope.AI_TRAINING, by=house.custodian, at=house.now()
+        sandbox.project.opt_out(
+            f"p{person}", ConsentScope.AI_TRAINING, by=sandbox.custodian, at=sandbox.now()
         )
-        reached.append(house.room.status()["models"][0]["opted_out_since"])
+        reached.append(sandbox.project.status()["models"][0]["opted_out_since"])
     assert reached == sorted(reached)
     assert reached[-1] >= 3  # of twelve, those who were in the training
-    for checker in (house.first, house.second):
-        house.room.vote(output, approve=True, by=checker, at=house.now())
+    for checker in (sandbox.first, sandbox.second):
+        sandbox.project.vote(output, approve=True, by=checker, at=sandbox.now())
     with pytest.raises(ProjectError, match="opted out since"):
-        house.room.release(output, tmp_path, by=house.custodian, at=house.now())
+        sandbox.project.release(output, tmp_path, by=sandbox.custodian, at=sandbox.now())
     assert list(tmp_path.iterdir()) == []
-    _train(house, node, PLAIN)
-    later = next(m for m in house.room.status()["models"] if m["output"] != output)
+    _train(sandbox, node, PLAIN)
+    later = next(m for m in sandbox.project.status()["models"] if m["output"] != output)
     assert later["opted_out_since"] == 0
 
 
-def test_who_opts_out_while_a_job_runs_stops_what_it_leaves(house, node):
+def test_who_opts_out_while_a_job_runs_stops_what_it_leaves(sandbox, node):
     class Slow:
         environment = node.environment
 
         def run(self, job, *, to):
             ended = node.run(job, to=to)
-            house.room.opt_out("p1", ConsentScope.ALL, by=house.custodian, at=house.now())
+            sandbox.project.opt_out("p1", ConsentScope.ALL, by=sandbox.custodian, at=sandbox.now())
             return ended
 
-    stops, output, _ = _train(house, Slow(), PLAIN)
+    stops, output, _ = _train(sandbox, Slow(), PLAIN)
     assert "opt-out" in [stop.rule for stop in stops]
     with pytest.raises(ProjectError):
-        house.room.vote(output, approve=True, by=house.first, at=house.now())
+        sandbox.project.vote(output, approve=True, by=sandbox.first, at=sandbox.now())
 
 
-def test_training_on_columns_that_do_not_exist_is_refused(house, node):
+def test_training_on_columns_that_do_not_exist_is_refused(sandbox, node):
     for feature in (
         TrainingFeature(name="x", column="none"),
         TrainingFeature(name="gender", column="gender"),
     ):
         wrong = TrainingDeclaration(table="Patient", features=(feature,), outcome="birth_band")
         with pytest.raises(AirlockError):
-            _train(house, node, training=wrong)
+            _train(sandbox, node, training=wrong)
     with pytest.raises(AirlockError, match="share"):
         TrainingDeclaration(table="Patient", features=(), outcome="x", held_out=0.0)
     same = (TrainingFeature(name="x", column="a"), TrainingFeature(name="x", column="b"))
@@ -185,7 +185,7 @@ def test_training_on_columns_that_do_not_exist_is_refused(house, node):
     st.sampled_from(list(ConsentScope)),
     st.sets(st.sampled_from("abcdef")),
 )
-def test_after_any_history_the_model_record_names_who_said_no(history, scope, trained):
+def test_after_any_history_the_model_record_names_who_opted_out(history, scope, trained):
     ledger = Ledger.open("sqlite://")
     prepare_tables(ledger)
     row = {"room": "r", "state": "open", "purpose": "", "legal_basis": "", "scope": scope.value,
@@ -204,23 +204,29 @@ def test_after_any_history_the_model_record_names_who_said_no(history, scope, tr
         assert found["opted_out_since"] == len(no & trained)
 
 
-def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(house, node):
-    _train(house, node, PLAIN)
-    everyone = people_of([house.room.store / "safe" / "Patient.parquet"])
-    me = actor_id_of(house.researcher.public_key)
+def test_an_opt_out_reaches_the_next_question_training_set_and_model_record(sandbox, node):
+    _train(sandbox, node, PLAIN)
+    everyone = people_of([sandbox.project.store / "safe" / "Patient.parquet"])
+    me = actor_id_of(sandbox.researcher.public_key)
     for person in ("", me):
-        house.room.grant(1.0, person=person, by=house.custodian, at=house.now())
+        sandbox.project.grant(1.0, person=person, by=sandbox.custodian, at=sandbox.now())
     seen = []
 
     def measure(dataset, gone):
         seen.append(len(people_of([dataset.table("Patient")]) - gone))
         return measures.count(seen[-1]).answer(0.1)
 
-    house.room.opt_out("p5", ConsentScope.ALL, by=house.custodian, at=house.now())
-    house.room.ask(
-        "safe", measure, 0.1, tables=("Patient",), purpose="n", by=house.researcher, at=house.now()
+    sandbox.project.opt_out("p5", ConsentScope.ALL, by=sandbox.custodian, at=sandbox.now())
+    sandbox.project.query(
+        "safe",
+        measure,
+        0.1,
+        tables=("Patient",),
+        purpose="n",
+        by=sandbox.researcher,
+        at=sandbox.now(),
     )
     assert seen == [len(everyone) - 1]
-    with house.ledger.reading() as tx:
+    with sandbox.ledger.reading() as tx:
         asked = [use for use in records.rows_of(tx, "harbour", uses) if use["step"] == "ask"]
     assert [use["people"] for use in asked] == seen

@@ -12,8 +12,8 @@ from commonwatt.sandbox.io.store.opt_outs import ConsentScope
 from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project, ProjectFacts
 from commonwatt.web.roles import ConsoleRole
 from tests.clinic_factories import BODIES, BY, NAMES
-from tests.sandbox_house import ALL_BY_SEX, BY_SEX, _patient
 from tests.sandbox_node import open_folder, proved_node
+from tests.sandbox_project import ALL_BY_SEX, BY_SEX, _patient
 from tests.web.console import HTML, running
 from tests.web.sample import sample_store
 
@@ -60,7 +60,7 @@ def output(place):
         cohorts={"n.csv": ALL_BY_SEX},
     )  # fmt: skip
     done = room.submit(proved_node(folder / "node"), request, by=researcher, at=now())
-    return done.ended.outputs[0].sha256
+    return done.outcome.outputs[0].sha256
 
 
 def test_what_would_leave_is_seen_voted_on_by_two_and_released_byte_for_byte(place, output):

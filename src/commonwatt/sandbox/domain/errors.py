@@ -10,7 +10,7 @@ from commonwatt.core.errors import CommonwattError, InputError
 
 
 class ProjectError(CommonwattError):
-    """A room is unknown, closed, expired, or in a state that forbids this."""
+    """A project is unknown, closed, expired, or in a state that forbids this."""
 
     code, exit_code = "room-refused", 71
 
@@ -34,7 +34,7 @@ class IsolatedJobError(InputError):
 
 
 class AirlockError(CommonwattError):
-    """An output may not leave the room."""
+    """An output may not leave the project."""
 
     code, exit_code = "output-stopped", 75
 
@@ -52,6 +52,6 @@ class DeidentifyError(InputError):
 
 
 class ProjectRoleError(CommonwattError):
-    """A person may not do this in this room."""
+    """A person may not do this in this project."""
 
     code, exit_code = "role-refused", 78

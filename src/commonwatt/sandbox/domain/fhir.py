@@ -18,9 +18,13 @@ _REFERENCE: Final = "STRUCT(reference VARCHAR)"
 _PERIOD: Final = 'STRUCT("start" VARCHAR, "end" VARCHAR)'
 _QUANTITY: Final = "STRUCT(value VARCHAR, unit VARCHAR)"
 
+# R4 datatypes: an id is 1 to 64 of these; a date may stop at its year or month.
 _ID: Final = r"^[A-Za-z0-9\-\.]{1,64}$"
 _DATE: Final = r"^\d{4}(-\d{2}(-\d{2})?)?$"
+# R4 demands a zone with a time: without one it is no instant.
 _DATETIME: Final = r"^\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?$"
+# JSON's number; read as text, so that a bad value is a rule that names its record and no failure
+# of the parser.
 _NUMBER: Final = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$"
 
 
@@ -49,13 +53,13 @@ class FhirResource:
     rules: tuple[FhirRecordRule, ...]
 
 
-def _id(expression: str) -> str:
+def _id_sql(expression: str) -> str:
     """Return SQL for the id in a reference; the common form is cut without a pattern."""
     whole = f"regexp_extract({expression}, '([^/:]+)$', 1)"
     return f"CASE WHEN contains({expression}, ':') THEN {whole} ELSE split_part({expression}, '/', -1) END"  # noqa: E501
 
 
-def _at(expression: str) -> str:
+def _instant_sql(expression: str) -> str:
     """Return SQL for an instant; a year or month alone stands for its first day."""
     padded = (
         f"CASE length({expression}) WHEN 4 THEN {expression} || '-01-01'"
@@ -64,7 +68,12 @@ def _at(expression: str) -> str:
     return f"TRY_CAST({padded} AS TIMESTAMPTZ)"
 
 
-def _number(expression: str) -> str:
+def _first_instant(instant: str, start: str) -> str:
+    """Return SQL for when something was: at an instant, or from the start of a period."""
+    return f"coalesce({_instant_sql(instant)}, {_instant_sql(start)})"
+
+
+def _number_sql(expression: str) -> str:
     return f"TRY_CAST({expression} AS DOUBLE)"
 
 
@@ -77,11 +86,15 @@ def _coding(field: str) -> dict[str, str]:
 
 def _us_core(name: str) -> str:
     """Return SQL for the text of a US Core extension of a patient."""
+    # US Core nests race and ethnicity as an extension of extensions, of which `text` is the part
+    # that is always there.
     outer = f"list_filter(extension, lambda x: x.url LIKE '%us-core-{name}')[1].extension"
     return f"list_filter({outer}, lambda x: x.url = 'text')[1].valueString"
 
 
-def _base(name: str) -> tuple[FhirRecordRule, ...]:
+def _resource_rules(name: str) -> tuple[FhirRecordRule, ...]:
+    # In this order, because the first broken rule is the reason on record: a line that is no
+    # object lacks everything below as well.
     return (
         FhirRecordRule("not a JSON object", "resourceType IS NULL AND id IS NULL"),
         FhirRecordRule("resourceType missing", "resourceType IS NULL"),
@@ -91,26 +104,29 @@ def _base(name: str) -> tuple[FhirRecordRule, ...]:
     )
 
 
-def _references(field: str, *, required: bool = True) -> tuple[FhirRecordRule, ...]:
+def _reference_rules(field: str, *, required: bool = True) -> tuple[FhirRecordRule, ...]:
     reference = f"{field}.reference"
     rules = [FhirRecordRule(f"{field} missing", f"{reference} IS NULL")] if required else []
+    # Relative, absolute and by UUID: the three forms in which servers and bundles name a patient.
     form = r"^(Patient/|urn:uuid:|https?://.+/Patient/)[A-Za-z0-9\-\.]{1,64}$"
     return (*rules, FhirRecordRule(f"{field} is no reference to a patient",
                          f"NOT coalesce(regexp_matches({reference}, '{form}'), true)"))  # fmt: skip
 
 
-def _one_of(field: str, values: str, *, required: bool = True) -> tuple[FhirRecordRule, ...]:
-    known = ", ".join(f"'{value}'" for value in values.split())
+def _value_set_rules(
+    field: str, values: str, *, required: bool = True
+) -> tuple[FhirRecordRule, ...]:
+    choices = ", ".join(f"'{value}'" for value in values.split())
     rules = [FhirRecordRule(f"{field} missing", f"{field} IS NULL")] if required else []
     return (
         *rules,
         FhirRecordRule(
-            f"{field} not of the value set", f"NOT coalesce({field} IN ({known}), true)"
+            f"{field} not of the value set", f"NOT coalesce({field} IN ({choices}), true)"
         ),
     )
 
 
-def _dated(field: str, name: str, *, required: bool = False) -> tuple[FhirRecordRule, ...]:
+def _date_rules(field: str, name: str, *, required: bool = False) -> tuple[FhirRecordRule, ...]:
     rules = [FhirRecordRule(f"{name} missing", f"{field} IS NULL")] if required else []
     return (
         *rules,
@@ -118,27 +134,34 @@ def _dated(field: str, name: str, *, required: bool = False) -> tuple[FhirRecord
             f"{name} malformed", f"NOT coalesce(regexp_matches({field}, '{_DATETIME}'), true)"
         ),
         FhirRecordRule(
-            f"{name} is no day of the calendar", f"{field} IS NOT NULL AND {_at(field)} IS NULL"
+            # The pattern lets 30 February pass; only the cast to a date does not.
+            f"{name} is no day of the calendar",
+            f"{field} IS NOT NULL AND {_instant_sql(field)} IS NULL",
         ),
         FhirRecordRule(
+            # Wide on purpose: a year beyond is a slip of typing and no fact about a patient.
             f"{name} out of range",
             f"NOT coalesce(left({field}, 4) BETWEEN '1850' AND '2100', true)",
         ),
     )
 
 
-def _period(field: str) -> tuple[FhirRecordRule, ...]:
+def _period_rules(field: str) -> tuple[FhirRecordRule, ...]:
     start, end = f"{field}.start", f'{field}."end"'
     return (
-        *_dated(start, f"{field}.start"),
-        *_dated(end, f"{field}.end"),
-        FhirRecordRule(f"{field} ends before it starts", f"{_at(end)} < {_at(start)}"),
+        *_date_rules(start, f"{field}.start"),
+        *_date_rules(end, f"{field}.end"),
+        FhirRecordRule(
+            f"{field} ends before it starts", f"{_instant_sql(end)} < {_instant_sql(start)}"
+        ),
     )
 
 
-def _coded(field: str) -> tuple[FhirRecordRule, ...]:
+def _code_rules(field: str) -> tuple[FhirRecordRule, ...]:
     return (
-        FhirRecordRule(f"{field} missing", f"{field}.coding[1].code IS NULL AND {field}.text IS NULL"),
+        FhirRecordRule(f"{field} missing",
+             f"{field}.coding[1].code IS NULL AND {field}.text IS NULL"),
+        # R4 forbids it in a code; left in, one code would be counted as two.
         FhirRecordRule(f"{field} holds spaces at its ends",
              f"{field}.coding[1].code <> trim({field}.coding[1].code)"),
     )  # fmt: skip
@@ -146,8 +169,8 @@ def _coded(field: str) -> tuple[FhirRecordRule, ...]:
 
 _COMMON: Final = {"resourceType": "VARCHAR", "id": "VARCHAR"}
 _CLINICAL: Final = _COMMON | {"subject": _REFERENCE, "encounter": _REFERENCE}
-_OF_PATIENT: Final = {"id": "id", "patient_id": _id("subject.reference")}
-_IN_ENCOUNTER: Final = _OF_PATIENT | {"encounter_id": _id("encounter.reference")}
+_OF_PATIENT: Final = {"id": "id", "patient_id": _id_sql("subject.reference")}
+_IN_ENCOUNTER: Final = _OF_PATIENT | {"encounter_id": _id_sql("encounter.reference")}
 
 PATIENT: Final = FhirResource(
     name="Patient",
@@ -164,7 +187,7 @@ PATIENT: Final = FhirResource(
         "id": "id", "patient_id": "id", "gender": "gender",
         "birth_on": "TRY_CAST(CASE length(birthDate) WHEN 4 THEN birthDate || '-01-01'"
                     " WHEN 7 THEN birthDate || '-01' ELSE birthDate END AS DATE)",
-        "died_at": _at("deceasedDateTime"),
+        "died_at": _instant_sql("deceasedDateTime"),
         "family_name": "name[1].family", "given_name": "array_to_string(name[1].given, ' ')",
         "identifiers": "array_to_string(list_transform(identifier, lambda x: x.value), ' ')",
         "phone": "telecom[1].value", "address_line": "array_to_string(address[1].line, ' ')",
@@ -173,15 +196,18 @@ PATIENT: Final = FhirResource(
         "race": _us_core("race"), "ethnicity": _us_core("ethnicity"),
     },
     rules=(
-        *_base("Patient"),
-        *_one_of("gender", "male female other unknown", required=False),
-        FhirRecordRule("birthDate malformed", f"NOT coalesce(regexp_matches(birthDate, '{_DATE}'), true)"),
+        *_resource_rules("Patient"),
+        *_value_set_rules("gender", "male female other unknown", required=False),
+        FhirRecordRule("birthDate malformed",
+             f"NOT coalesce(regexp_matches(birthDate, '{_DATE}'), true)"),
         FhirRecordRule("birthDate is no day of the calendar",
-             f"birthDate IS NOT NULL AND {_at('birthDate')} IS NULL"),
+             f"birthDate IS NOT NULL AND {_instant_sql('birthDate')} IS NULL"),
         FhirRecordRule("birthDate out of range",
              "NOT coalesce(left(birthDate, 4) BETWEEN '1850' AND '2100', true)"),
-        *_dated("deceasedDateTime", "deceasedDateTime"),
-        FhirRecordRule("dies before birth", f"{_at('left(deceasedDateTime, 10)')} < {_at('birthDate')}"),
+        *_date_rules("deceasedDateTime", "deceasedDateTime"),
+        # By day: a birth has no time, and a death on the same day is not before it.
+        FhirRecordRule("dies before birth",
+             f"{_instant_sql('left(deceasedDateTime, 10)')} < {_instant_sql('birthDate')}"),
     ),
 )  # fmt: skip
 
@@ -191,27 +217,31 @@ OBSERVATION: Final = FhirResource(
         "status": "VARCHAR", "code": _CODEABLE, "effectiveDateTime": "VARCHAR",
         "effectivePeriod": _PERIOD, "issued": "VARCHAR", "valueQuantity": _QUANTITY,
         "valueCodeableConcept": _CODEABLE, "valueString": "VARCHAR",
+        # Blood pressure and panels carry their numbers here and have no value of their own.
         "component": f"STRUCT(code {_CODEABLE}, valueQuantity {_QUANTITY})[]",
     },
     columns=_IN_ENCOUNTER | _coding("code") | {
         "status": "status",
-        "effective_at": f"coalesce({_at('effectiveDateTime')}, {_at('effectivePeriod.start')})",
-        "value_number": _number("valueQuantity.value"), "value_unit": "valueQuantity.unit",
+        "effective_at": _first_instant("effectiveDateTime", "effectivePeriod.start"),
+        "value_number": _number_sql("valueQuantity.value"), "value_unit": "valueQuantity.unit",
         "value_code": "valueCodeableConcept.coding[1].code", "value_text": "valueString",
         "component_codes": "list_transform(component, lambda x: x.code.coding[1].code)",
         "component_numbers":
             "list_transform(component, lambda x: TRY_CAST(x.valueQuantity.value AS DOUBLE))",
     },
     rules=(
-        *_base("Observation"),
-        *_one_of("status", "registered preliminary final amended corrected cancelled"
+        *_resource_rules("Observation"),
+        *_value_set_rules("status", "registered preliminary final amended corrected cancelled"
                  " entered-in-error unknown"),
-        *_coded("code"), *_references("subject"),
-        *_dated("effectiveDateTime", "effectiveDateTime"), *_period("effectivePeriod"),
-        *_dated("issued", "issued"),
-        FhirRecordRule("two kinds of time", "effectiveDateTime IS NOT NULL AND effectivePeriod IS NOT NULL"),
+        *_code_rules("code"), *_reference_rules("subject"),
+        *_date_rules("effectiveDateTime", "effectiveDateTime"), *_period_rules("effectivePeriod"),
+        *_date_rules("issued", "issued"),
+        # effective[x] is a choice, too.
+        FhirRecordRule("two kinds of time",
+             "effectiveDateTime IS NOT NULL AND effectivePeriod IS NOT NULL"),
         FhirRecordRule("valueQuantity is no number",
              f"NOT coalesce(regexp_matches(valueQuantity.value, '{_NUMBER}'), true)"),
+        # value[x] is a choice in R4: a record carries one kind.
         FhirRecordRule("two kinds of value", "(valueQuantity IS NOT NULL)::INT"
              " + (valueCodeableConcept IS NOT NULL)::INT + (valueString IS NOT NULL)::INT > 1"),
     ),
@@ -226,14 +256,14 @@ ENCOUNTER: Final = FhirResource(
     columns=_OF_PATIENT | {
         "status": "status", "class_code": '"class".code',
         "type_system": '"type"[1].coding[1].system', "type_code": '"type"[1].coding[1].code',
-        "start_at": _at("period.start"), "end_at": _at('period."end"'),
+        "start_at": _instant_sql("period.start"), "end_at": _instant_sql('period."end"'),
     },
     rules=(
-        *_base("Encounter"),
-        *_one_of("status", "planned arrived triaged in-progress onleave finished cancelled"
+        *_resource_rules("Encounter"),
+        *_value_set_rules("status", "planned arrived triaged in-progress onleave finished cancelled"
                  " entered-in-error unknown"),
         FhirRecordRule("class missing", '"class".code IS NULL'),
-        *_references("subject"), *_period("period"),
+        *_reference_rules("subject"), *_period_rules("period"),
     ),
 )  # fmt: skip
 
@@ -244,16 +274,20 @@ CONDITION: Final = FhirResource(
         "abatementDateTime": "VARCHAR", "recordedDate": "VARCHAR",
     },
     columns=_IN_ENCOUNTER | _coding("code") | {
-        "clinical_status": "clinicalStatus.coding[1].code", "onset_at": _at("onsetDateTime"),
-        "abatement_at": _at("abatementDateTime"), "recorded_at": _at("recordedDate"),
+        "clinical_status": "clinicalStatus.coding[1].code",
+        "onset_at": _instant_sql("onsetDateTime"),
+        "abatement_at": _instant_sql("abatementDateTime"),
+        "recorded_at": _instant_sql("recordedDate"),
     },
     rules=(
-        *_base("Condition"), *_coded("code"), *_references("subject"),
-        *_one_of("clinicalStatus.coding[1].code",
+        *_resource_rules("Condition"), *_code_rules("code"), *_reference_rules("subject"),
+        *_value_set_rules("clinicalStatus.coding[1].code",
                  "active recurrence relapse inactive remission resolved", required=False),
-        *_dated("onsetDateTime", "onsetDateTime"),
-        *_dated("abatementDateTime", "abatementDateTime"), *_dated("recordedDate", "recordedDate"),
-        FhirRecordRule("abates before onset", f"{_at('abatementDateTime')} < {_at('onsetDateTime')}"),
+        *_date_rules("onsetDateTime", "onsetDateTime"),
+        *_date_rules("abatementDateTime", "abatementDateTime"),
+        *_date_rules("recordedDate", "recordedDate"),
+        FhirRecordRule("abates before onset",
+             f"{_instant_sql('abatementDateTime')} < {_instant_sql('onsetDateTime')}"),
     ),
 )  # fmt: skip
 
@@ -266,17 +300,17 @@ MEDICATION_REQUEST: Final = FhirResource(
     columns=_IN_ENCOUNTER | {
         "code_system": "medicationCodeableConcept.coding[1].system",
         "code_code": "medicationCodeableConcept.coding[1].code",
-        "status": "status", "authored_at": _at("authoredOn"),
+        "status": "status", "authored_at": _instant_sql("authoredOn"),
     },
     rules=(
-        *_base("MedicationRequest"),
-        *_one_of("status", "active on-hold cancelled completed entered-in-error stopped draft"
-                 " unknown"),
-        *_one_of("intent", "proposal plan order original-order reflex-order filler-order"
+        *_resource_rules("MedicationRequest"),
+        *_value_set_rules("status", "active on-hold cancelled completed entered-in-error stopped"
+                 " draft unknown"),
+        *_value_set_rules("intent", "proposal plan order original-order reflex-order filler-order"
                  " instance-order option"),
         FhirRecordRule("medication missing", "medicationCodeableConcept.coding[1].code IS NULL AND"
              " medicationCodeableConcept.text IS NULL AND medicationReference.reference IS NULL"),
-        *_references("subject"), *_dated("authoredOn", "authoredOn"),
+        *_reference_rules("subject"), *_date_rules("authoredOn", "authoredOn"),
     ),
 )  # fmt: skip
 
@@ -288,14 +322,14 @@ PROCEDURE: Final = FhirResource(
     },
     columns=_IN_ENCOUNTER | _coding("code") | {
         "status": "status",
-        "performed_at": f"coalesce({_at('performedDateTime')}, {_at('performedPeriod.start')})",
+        "performed_at": _first_instant("performedDateTime", "performedPeriod.start"),
     },
     rules=(
-        *_base("Procedure"),
-        *_one_of("status", "preparation in-progress not-done on-hold stopped completed"
+        *_resource_rules("Procedure"),
+        *_value_set_rules("status", "preparation in-progress not-done on-hold stopped completed"
                  " entered-in-error unknown"),
-        *_coded("code"), *_references("subject"),
-        *_dated("performedDateTime", "performedDateTime"), *_period("performedPeriod"),
+        *_code_rules("code"), *_reference_rules("subject"),
+        *_date_rules("performedDateTime", "performedDateTime"), *_period_rules("performedPeriod"),
     ),
 )  # fmt: skip
 
@@ -306,16 +340,18 @@ IMMUNIZATION: Final = FhirResource(
         "vaccineCode": _CODEABLE, "occurrenceDateTime": "VARCHAR", "occurrenceString": "VARCHAR",
     },
     columns={
-        "id": "id", "patient_id": _id("patient.reference"),
-        "encounter_id": _id("encounter.reference"),
+        "id": "id", "patient_id": _id_sql("patient.reference"),
+        "encounter_id": _id_sql("encounter.reference"),
         "code_system": "vaccineCode.coding[1].system", "code_code": "vaccineCode.coding[1].code",
-        "status": "status", "occurred_at": _at("occurrenceDateTime"),
+        "status": "status", "occurred_at": _instant_sql("occurrenceDateTime"),
     },
     rules=(
-        *_base("Immunization"), *_one_of("status", "completed entered-in-error not-done"),
-        *_coded("vaccineCode"), *_references("patient"),
-        FhirRecordRule("occurrence missing", "occurrenceDateTime IS NULL AND occurrenceString IS NULL"),
-        *_dated("occurrenceDateTime", "occurrenceDateTime"),
+        *_resource_rules("Immunization"),
+        *_value_set_rules("status", "completed entered-in-error not-done"),
+        *_code_rules("vaccineCode"), *_reference_rules("patient"),
+        FhirRecordRule("occurrence missing",
+             "occurrenceDateTime IS NULL AND occurrenceString IS NULL"),
+        *_date_rules("occurrenceDateTime", "occurrenceDateTime"),
     ),
 )  # fmt: skip
 
@@ -326,13 +362,13 @@ ALLERGY: Final = FhirResource(
         "recordedDate": "VARCHAR",
     },
     columns={
-        "id": "id", "patient_id": _id("patient.reference"), "criticality": "criticality",
-        "recorded_at": _at("recordedDate"),
+        "id": "id", "patient_id": _id_sql("patient.reference"), "criticality": "criticality",
+        "recorded_at": _instant_sql("recordedDate"),
     } | _coding("code"),
     rules=(
-        *_base("AllergyIntolerance"), *_references("patient"),
-        *_one_of("criticality", "low high unable-to-assess", required=False),
-        *_dated("recordedDate", "recordedDate"),
+        *_resource_rules("AllergyIntolerance"), *_reference_rules("patient"),
+        *_value_set_rules("criticality", "low high unable-to-assess", required=False),
+        *_date_rules("recordedDate", "recordedDate"),
     ),
 )  # fmt: skip
 
@@ -344,14 +380,14 @@ DIAGNOSTIC_REPORT: Final = FhirResource(
     },
     columns=_IN_ENCOUNTER | _coding("code") | {
         "status": "status",
-        "effective_at": f"coalesce({_at('effectiveDateTime')}, {_at('effectivePeriod.start')})",
+        "effective_at": _first_instant("effectiveDateTime", "effectivePeriod.start"),
     },
     rules=(
-        *_base("DiagnosticReport"),
-        *_one_of("status", "registered partial preliminary final amended corrected appended"
-                 " cancelled entered-in-error unknown"),
-        *_coded("code"), *_references("subject", required=False),
-        *_dated("effectiveDateTime", "effectiveDateTime"), *_period("effectivePeriod"),
+        *_resource_rules("DiagnosticReport"),
+        *_value_set_rules("status", "registered partial preliminary final amended corrected"
+                 " appended cancelled entered-in-error unknown"),
+        *_code_rules("code"), *_reference_rules("subject", required=False),
+        *_date_rules("effectiveDateTime", "effectiveDateTime"), *_period_rules("effectivePeriod"),
     ),
 )  # fmt: skip
 
@@ -359,35 +395,35 @@ DIAGNOSTIC_REPORT: Final = FhirResource(
 def _simple(
     name: str, status: str, date: str, date_sql: str, fields: dict[str, str]
 ) -> FhirResource:
-    """Return a resource of which a room keeps who, state and when."""
+    """Return a resource of which a project keeps who, state and when."""
     stated = FhirRecordRule(f"{status} missing", f"{status} IS NULL")
     return FhirResource(
         name=name,
         fields=_COMMON | {"subject": _REFERENCE, status: "VARCHAR"} | fields,
         columns=_OF_PATIENT | {"status": status, date: date_sql},
         rules=(
-            *_base(name),
-            *_references("subject"),
+            *_resource_rules(name),
+            *_reference_rules("subject"),
             stated,
         ),
     )
 
 
 CARE_PLAN: Final = _simple(
-    "CarePlan", "status", "start_at", _at("period.start"), {"period": _PERIOD}
+    "CarePlan", "status", "start_at", _instant_sql("period.start"), {"period": _PERIOD}
 )
 GOAL: Final = _simple(
-    "Goal", "lifecycleStatus", "start_at", _at("startDate"), {"startDate": "VARCHAR"}
+    "Goal", "lifecycleStatus", "start_at", _instant_sql("startDate"), {"startDate": "VARCHAR"}
 )
 IMAGING_STUDY: Final = _simple(
-    "ImagingStudy", "status", "start_at", _at("started"), {"started": "VARCHAR"}
+    "ImagingStudy", "status", "start_at", _instant_sql("started"), {"started": "VARCHAR"}
 )
 ORGANIZATION: Final = FhirResource(
     name="Organization", fields=_COMMON | {"name": "VARCHAR"}, columns={"id": "id"},
-    rules=(*_base("Organization"), FhirRecordRule("name missing", "name IS NULL")),
+    rules=(*_resource_rules("Organization"), FhirRecordRule("name missing", "name IS NULL")),
 )  # fmt: skip
 PRACTITIONER: Final = FhirResource(
-    name="Practitioner", fields=_COMMON, columns={"id": "id"}, rules=_base("Practitioner")
+    name="Practitioner", fields=_COMMON, columns={"id": "id"}, rules=_resource_rules("Practitioner")
 )
 
 RESOURCES: Final[dict[str, FhirResource]] = {

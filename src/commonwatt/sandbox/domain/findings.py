@@ -39,15 +39,18 @@ class IdentifierSpan:
 def merge(findings: Iterable[IdentifierSpan]) -> list[IdentifierSpan]:
     """Return findings in order without overlap; the earlier, then the longer, names a stretch.
 
-    >>> merge([Finding(2, 5, Label.DATE), Finding(0, 3, Label.NAME)])
-    [Finding(start=0, end=5, label=<Label.NAME: 'NAME'>)]
+    >>> date = IdentifierSpan(2, 5, IdentifierLabel.DATE)
+    >>> merge([date, IdentifierSpan(0, 3, IdentifierLabel.NAME)])
+    [IdentifierSpan(start=0, end=5, label=<IdentifierLabel.NAME: 'NAME'>)]
     """
     merged: list[IdentifierSpan] = []
-    for found in sorted(findings, key=lambda one: (one.start, -one.end)):
-        if merged and found.start < merged[-1].end:
+    for span in sorted(findings, key=lambda span: (span.start, -span.end)):
+        if merged and span.start < merged[-1].end:
             last = merged.pop()
-            found = IdentifierSpan(last.start, max(last.end, found.end), last.label)  # noqa: PLW2901
-        merged.append(found)
+            # The union and not the longer one: what two recognisers touch between them is masked
+            # whole.
+            span = IdentifierSpan(last.start, max(last.end, span.end), last.label)  # noqa: PLW2901
+        merged.append(span)
     return merged
 
 
@@ -56,31 +59,34 @@ def add_disjoint(
 ) -> list[IdentifierSpan]:
     """Return merged findings, and of further ones what lies outside them, in order.
 
-    >>> beside([Finding(2, 4, Label.PHONE)], [Finding(0, 6, Label.ADDRESS)])
-    [Finding(start=0, end=2, label=<Label.ADDRESS: 'ADDRESS'>), \
-Finding(start=2, end=4, label=<Label.PHONE: 'PHONE'>), \
-Finding(start=4, end=6, label=<Label.ADDRESS: 'ADDRESS'>)]
+    >>> phone = IdentifierSpan(2, 4, IdentifierLabel.PHONE)
+    >>> add_disjoint([phone], [IdentifierSpan(0, 6, IdentifierLabel.ADDRESS)])
+    [IdentifierSpan(start=0, end=2, label=<IdentifierLabel.ADDRESS: 'ADDRESS'>), \
+IdentifierSpan(start=2, end=4, label=<IdentifierLabel.PHONE: 'PHONE'>), \
+IdentifierSpan(start=4, end=6, label=<IdentifierLabel.ADDRESS: 'ADDRESS'>)]
     """
-    found = list(merged)
-    for one in further:
-        start = one.start
-        for other in merged:
-            if other.end > start and other.start < one.end:
-                found.append(IdentifierSpan(start, other.start, one.label))
-                start = max(start, other.end)
-        found.append(IdentifierSpan(start, one.end, one.label))
-    return merge(one for one in found if one.start < one.end)
+    spans = list(merged)
+    for span in further:
+        start = span.start
+        for fixed in merged:
+            if fixed.end > start and fixed.start < span.end:
+                spans.append(IdentifierSpan(start, fixed.start, span.label))
+                start = max(start, fixed.end)
+        spans.append(IdentifierSpan(start, span.end, span.label))
+    # What further recognisers found is cut around fixed spans, so that a checked identity number
+    # stays one, whatever a tagger calls the words about it.
+    return merge(span for span in spans if span.start < span.end)
 
 
 def mask(text: str, findings: Iterable[IdentifierSpan]) -> str:
     """Return `text` with each finding replaced by its label in brackets.
 
-    >>> mask("Dr Chan called", [Finding(3, 7, Label.NAME)])
+    >>> mask("Dr Chan called", [IdentifierSpan(3, 7, IdentifierLabel.NAME)])
     'Dr [NAME] called'
     """
     pieces: list[str] = []
     at = 0
-    for found in merge(findings):
-        pieces += [text[at : found.start], f"[{found.label}]"]
-        at = found.end
+    for span in merge(findings):
+        pieces += [text[at : span.start], f"[{span.label}]"]
+        at = span.end
     return "".join([*pieces, text[at:]])

@@ -1,4 +1,4 @@
-"""What an import did: rows kept, rows set aside, and why; never a value."""
+"""What an import did: rows kept, rows quarantined, and why; never a value."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class TableImportReport:
         source: Name of the file it came from.
         read_count: Records read.
         kept_count: Records that broke no rule.
-        rules: How many records each rule set aside, in the order in which the rules
+        rules: How many records each rule quarantined, in the order in which the rules
             are tried; a rule that every record kept is there with 0.
-        quarantine_file: Parquet file of the records set aside: table, record, reason.
+        quarantine_file: Parquet file of the quarantined records: table, record, reason.
     """
 
     table: str
@@ -45,17 +45,20 @@ class TableImportReport:
 
 
 def check_counts_add_up(report: TableImportReport) -> TableImportReport:
-    """Return `report`, whose records are all kept or set aside, each once.
+    """Return `report`, whose records are all kept or quarantined, each once.
 
     Raises:
         IdentityError: Records were lost or counted twice.
     """
-    aside = sum(report.rules.values())
-    if report.read_count != report.kept_count + aside:
+    # Each record breaks one rule at most, the first in order, so the rules' counts add up to the
+    # records that are missing.
+    quarantined = sum(report.rules.values())
+    if report.read_count != report.kept_count + quarantined:
         raise IdentityError(
             report.table,
             found=Message(
-                "{count} records kept and set aside", {"count": str(report.kept_count + aside)}
+                "{count} records kept and quarantined",
+                {"count": str(report.kept_count + quarantined)},
             ),
             wanted=Message("{count}, as many as were read", {"count": str(report.read_count)}),
         )

@@ -1,6 +1,6 @@
 """What a job is: code, declared inputs, declared outputs, limits.
 
-The same object can be handed to any engine; this package runs it on one node.
+The same object can be handed to any backend; this package runs it on one node.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Final
 from commonwatt.core.messages import Message
 from commonwatt.sandbox.domain.errors import IsolatedJobError
 
+# Forty plain characters: names of files leave with the outputs, and a longer or freer one could
+# carry a record.
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}(\.[a-z0-9]{1,8})?")
 """Names of inputs and outputs: too plain to carry a message."""
 
@@ -84,6 +86,8 @@ class IsolatedJob:
     language: JobLanguage = JobLanguage.PYTHON
 
     def __post_init__(self) -> None:
+        # Here and not at the node, so that a job that was made is a job that can run, whichever
+        # backend it is handed to.
         for name in (*self.inputs, *self.outputs):
             check_name(name)
 
@@ -97,7 +101,7 @@ def check_name(name: str) -> None:
     """Raise unless `name` is plain enough to be an input or output.
 
     Raises:
-        JobError: The name could climb, hide or carry a message.
+        IsolatedJobError: The name could climb, hide or carry a message.
     """
     if not NAME.fullmatch(name):
         raise IsolatedJobError(

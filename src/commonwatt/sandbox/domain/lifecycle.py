@@ -11,7 +11,7 @@ from commonwatt.sandbox.domain.errors import ProjectError
 
 
 class ProjectRole(StrEnum):
-    """What a person is in a room, as enrolled in the ledger."""
+    """What a person is in a project, as enrolled in the ledger."""
 
     CUSTODIAN = "data-custodian"
     LEAD = "project-lead"
@@ -21,7 +21,7 @@ class ProjectRole(StrEnum):
 
 
 class ProjectState(StrEnum):
-    """A room is open for work, closed, or its data are deleted."""
+    """A project is open for work, closed, or its data are deleted."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -49,16 +49,21 @@ class OutputState(StrEnum):
 
 PROJECT_MOVES: Final[dict[ProjectState, frozenset[ProjectState]]] = {
     ProjectState.OPEN: frozenset({ProjectState.CLOSED}),
+    # Only a closed project can be deleted, so that deletion is never one slip away from work in
+    # progress.
     ProjectState.CLOSED: frozenset({ProjectState.OPEN, ProjectState.DELETED}),
     ProjectState.DELETED: frozenset(),
 }
 DATASET_MOVES: Final[dict[DatasetState, frozenset[DatasetState]]] = {
+    # What was imported is never signed: researchers reach the de-identified copy and nothing
+    # else.
     DatasetState.IMPORTED: frozenset({DatasetState.DELETED}),
     DatasetState.DEIDENTIFIED: frozenset({DatasetState.SIGNED, DatasetState.DELETED}),
     DatasetState.SIGNED: frozenset({DatasetState.DELETED}),
     DatasetState.DELETED: frozenset(),
 }
 OUTPUT_MOVES: Final[dict[OutputState, frozenset[OutputState]]] = {
+    # Final: no vote overrules a check. Who disagrees runs a job whose output passes.
     OutputState.STOPPED: frozenset(),
     OutputState.WAITING: frozenset({OutputState.APPROVED, OutputState.REJECTED}),
     OutputState.APPROVED: frozenset({OutputState.RELEASED, OutputState.REJECTED}),
@@ -66,6 +71,8 @@ OUTPUT_MOVES: Final[dict[OutputState, frozenset[OutputState]]] = {
     OutputState.RELEASED: frozenset(),
 }
 
+# Keys are the words of ledger entries (`sandbox.<step>`), which records in use hold; they do not
+# follow later renamings.
 STEP_ROLES: Final[dict[str, frozenset[str]]] = {
     "open": frozenset({ProjectRole.CUSTODIAN}),
     "close": frozenset({ProjectRole.CUSTODIAN}),
@@ -95,7 +102,7 @@ def check_move(state: S, to: S, moves: Mapping[S, frozenset[S]], where: str) -> 
     """Raise unless the table of moves leads from `state` to `to`.
 
     Raises:
-        RoomError: It does not; the error names the moves that exist.
+        ProjectError: It does not; the error names the moves that exist.
     """
     allowed = moves[state]
     if to not in allowed:

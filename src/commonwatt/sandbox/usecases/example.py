@@ -1,4 +1,4 @@
-"""The example room: the whole chain on synthetic patients, told as a section."""
+"""The example project: the whole chain on synthetic patients, as a section of the report."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from typing import Any, Final
 
 import polars as pl
 
+import commonwatt.sandbox.domain.measures as measures
+from commonwatt.catalogue.measures import TEXT, Measure, TableColumn, label, written
+from commonwatt.catalogue.tables import TableSchema
 from commonwatt.core.errors import CommonwattError
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA as SHIPPED
 from commonwatt.ledger import Key, Ledger, Person, actor_id_of
-from commonwatt.report import ReportFact, ReportSection, ReportTable
+from commonwatt.report import ReportFact, ReportSection, ReportTable, fact, shown_table
 from commonwatt.sandbox.domain.job import OutputKind
 from commonwatt.sandbox.engines.airlock.cohort import Cohort
 from commonwatt.sandbox.engines.airlock.training import TrainingDeclaration, TrainingFeature
@@ -41,17 +44,17 @@ _ROLES: Final = ("data-custodian", "researcher", "output-checker", "output-check
 _TABLES: Final = ("Patient", "Condition", "Encounter")
 _HYPERTENSION: Final = "38341003"
 """SNOMED CT: hypertensive disorder."""
-_BUDGET, _COUNT_COST, _TWIN_COST = 3.0, 0.5, 1.0
+_BUDGET, _COUNT_COST, _SYNTHETIC_COST = 3.0, 0.5, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxExample:
-    """What the example room did; `jobs` are none where no job could be caged.
+    """What the example project did; `jobs` are none where no job could be isolated.
 
     Args:
-        people_count: A noisy count of the people, which left by the fast lane.
+        people_count: A noisy count of the people, which left by pre-approved release.
         synthetic: Made-up rows by table, on which the researcher wrote the programs.
-        spent: Privacy budget that count and twin cost together [epsilon].
+        spent: Privacy budget that count and synthetic data cost together [epsilon].
         attack_auc: How well the model tells its own people from those kept back.
     """
 
@@ -68,9 +71,9 @@ class SandboxExample:
 
 
 def run_example(folder: Path, *, now: datetime) -> SandboxExample:
-    """Walk the chain in `folder`: open, import, assess, ask, make a twin, run, review, release.
+    """Walk the chain in `folder`: open, import, assess, query, synthesize, run, review, release.
 
-    Where the machine cannot cage a job, the chain ends after the twin, and says why.
+    Where the machine cannot isolate a job, the chain ends after the synthetic data, and says why.
 
     Args:
         folder: Empty, and open to all users for passing through.
@@ -84,30 +87,34 @@ def run_example(folder: Path, *, now: datetime) -> SandboxExample:
         name="example", purpose="Who has hypertension?", legal_basis="synthetic data",
         scope=ConsentScope.AI_TRAINING, expires_on=(now + timedelta(days=1)).date().isoformat(),
     )  # fmt: skip
-    _give_key(folder / "room")
-    room = Project.open(ledger, folder / "room", facts, by=custodian, at=next(clock))
-    raw = room.import_dataset(
+    _write_fixed_key(folder / "room")
+    project = Project.open(ledger, folder / "room", facts, by=custodian, at=next(clock))
+    raw = project.import_dataset(
         lambda store: import_fhir([DATA / f"{name}.ndjson.zst" for name in _TABLES], store, "raw"),
         by=custodian,
         at=next(clock),
     )
-    _, report = room.deidentify("raw", "safe", by=custodian, at=next(clock))
-    room.sign_risk("safe", report.sha256, by=custodian, at=next(clock))
-    people, twin = _ask(room, keys, clock, folder / "twin")
+    _, report = project.deidentify("raw", "safe", by=custodian, at=next(clock))
+    project.sign_risk("safe", report.sha256, by=custodian, at=next(clock))
+    people, synthetic = _query_and_synthesize(project, keys, clock, folder / "twin")
     jobs, no_job, released = list[SubmissionResult](), None, dict[str, bytes]()
     try:
         node = prove_node(folder / "node")
+    # The report must come out on machines without root or bubblewrap, too; what could not be
+    # shown there is named in its notes.
     except CommonwattError as error:
         no_job = error
     else:
-        for request in (_count(), _model()):
-            job = room.submit(node, request, by=keys[1], at=next(clock))
+        for request in (_count_job(), _model_job()):
+            job = project.submit(node, request, by=keys[1], at=next(clock))
             jobs.append(job)
-            released |= _release(room, job, keys, clock, folder / "released")
-    models, entries = room.status()["models"], ledger.head().size
+            released |= _release_outputs(project, job, keys, clock, folder / "released")
+    models, entries = project.status()["models"], ledger.head().size
+    # The folder is deleted right after, and a pooled connection would hold its database open.
     ledger.engine.dispose()
     return SandboxExample(
-        raw=raw, risk=report, people_count=people, synthetic=twin, spent=_COUNT_COST + _TWIN_COST, jobs=jobs,
+        raw=raw, risk=report, people_count=people, synthetic=synthetic,
+        spent=_COUNT_COST + _SYNTHETIC_COST, jobs=jobs,
         no_job=no_job, attack_auc=models[0]["attack_auc"] if models else None, released=released,
         entries=entries,
     )  # fmt: skip
@@ -117,7 +124,7 @@ def example_section_and_tables(
     language: str, *, now: datetime
 ) -> tuple[ReportSection, dict[str, pl.DataFrame]]:
     """Run the example in a folder of its own and return its section and tables."""
-    with tempfile.TemporaryDirectory(prefix="commonwatt-room-") as name:
+    with tempfile.TemporaryDirectory(prefix="commonwatt-project-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # a job's user must be able to pass through
         example = run_example(folder, now=now)
@@ -125,23 +132,23 @@ def example_section_and_tables(
 
 
 def example_section(example: SandboxExample, language: str) -> ReportSection:
-    """Return the report's section on the example room."""
+    """Return the report's section on the example project."""
     return ReportSection(
         name="sandbox",
-        title=Message("Use data without seeing it: a data room").translate(language),
+        title=Message("Use data without seeing it: a data project").translate(language),
         lede=Message(
             "A custodian imports {people} synthetic patients, removes what says who they are,"
             " attacks what is left, and lets a study run inside; only checked results leave.",
             {"people": f"{example.raw.rows['Patient']:,}"},
         ).translate(language),
         facts=_facts(example, language),
-        tables=[_chain(example, language), *_released_tables(example, language)],
+        tables=[_chain_table(example, language), *_released_tables(example, language)],
         notes=_notes(example, language),
     )
 
 
 def example_tables(example: SandboxExample) -> dict[str, pl.DataFrame]:
-    """Return the tables that a run keeps of the example room."""
+    """Return the tables that a run keeps of the example project."""
     rows = [
         {"attacker": name, "knows": attack.knows, "people": attack.people,
          "claimed_share": attack.claimed_share, "success_share": attack.success_share}
@@ -152,17 +159,17 @@ def example_tables(example: SandboxExample) -> dict[str, pl.DataFrame]:
         )
         if attack is not None
     ]  # fmt: skip
-    return {"sandbox_attacks": pl.DataFrame(rows)}
+    return {measures.ATTACKS.name: measures.ATTACKS.from_rows(rows)}
 
 
-def _give_key(room: Path) -> None:
-    """Give the room a key that is no secret, so that a study's tables can be repeated.
+def _write_fixed_key(folder: Path) -> None:
+    """Write a project key that is no secret, so that a study's tables can be repeated.
 
-    Nobody real stands in it; any other room makes a key of its own.
+    Nobody real stands in it; every other project makes a key of its own.
     """
-    room.mkdir(mode=0o700)
-    (room / KEY).write_bytes(hashlib.sha256(b"the example room").digest())
-    (room / KEY).chmod(0o600)
+    folder.mkdir(mode=0o700)
+    (folder / KEY).write_bytes(hashlib.sha256(b"the example room").digest())
+    (folder / KEY).chmod(0o600)
 
 
 class _ExampleClock:
@@ -183,8 +190,8 @@ def _enrol(ledger: Ledger, clock: _ExampleClock) -> list[Key]:
     keys = [Key.generate() for _ in _ROLES]
     with ledger.transaction() as tx:
         for number, (role, key) in enumerate(zip(_ROLES, keys, strict=True), start=1):
-            who = _person(role, number)
-            ledger.enrol(tx, who, key.public_key, by=registrar, at=next(clock))
+            person = _person(role, number)
+            ledger.enrol(tx, person, key.public_key, by=registrar, at=next(clock))
     return keys
 
 
@@ -192,31 +199,36 @@ def _person(role: str, number: int) -> Person:
     return Person(name=f"example {number}", role=role, organisation="example", device="example")
 
 
-def _ask(
-    room: Project, keys: list[Key], clock: _ExampleClock, to: Path
+def _query_and_synthesize(
+    project: Project, keys: list[Key], clock: _ExampleClock, to: Path
 ) -> tuple[NoisyAnswer, dict[str, pl.DataFrame]]:
-    """Open the fast lane, ask how many people there are, and make a twin to write code on."""
+    """Pre-approve small costs, count the people with noise, and make synthetic data."""
     custodian, researcher = keys[:2]
     me = actor_id_of(researcher.public_key)
+    # Every cost is taken from the project's budget and from the person's.
     for person in ("", me):
-        room.grant(_BUDGET, person=person, by=custodian, at=next(clock))
-    room.set_preapproved_release(_TWIN_COST, by=custodian, at=next(clock))
+        project.grant(_BUDGET, person=person, by=custodian, at=next(clock))
+    project.set_preapproved_release(_SYNTHETIC_COST, by=custodian, at=next(clock))
 
-    def measure(found: Dataset, gone: frozenset[str]) -> NoisyAnswer:
-        return count(len(people_of([found.table("Patient")]) - gone)).answer(_COUNT_COST)
+    def measure(signed: Dataset, excluded: frozenset[str]) -> NoisyAnswer:
+        return count(len(people_of([signed.table("Patient")]) - excluded)).answer(_COUNT_COST)
 
-    asked = room.query(
+    query_result = project.query(
         "safe", measure, _COUNT_COST, tables=("Patient",), purpose="count Patient",
         by=researcher, at=next(clock),
     )  # fmt: skip
-    assert asked.answer is not None  # the lane is open for it
+    assert query_result.answer is not None  # the pre-approved cost covers it
+    # The made-up rows are drawn with a fixed seed, and the noise beneath them still comes from
+    # the machine: only what needs no secrecy is repeatable.
     domains = load_domains()
     tables = {name: domains[name] for name in _TABLES}
-    files = room.synthesize("safe", tables, _TWIN_COST, to, seed=1, by=researcher, at=next(clock))
-    return asked.answer, {name: pl.read_parquet(path) for name, path in files.items()}
+    files = project.synthesize(
+        "safe", tables, _SYNTHETIC_COST, to, seed=1, by=researcher, at=next(clock)
+    )
+    return query_result.answer, {name: pl.read_parquet(path) for name, path in files.items()}
 
 
-def _count() -> JobSubmission:
+def _count_job() -> JobSubmission:
     return JobSubmission(
         code=(DATA / "study.py.txt").read_text(encoding="utf-8"),
         dataset="safe",
@@ -226,7 +238,7 @@ def _count() -> JobSubmission:
     )
 
 
-def _model() -> JobSubmission:
+def _model_job() -> JobSubmission:
     ill = Cohort(table="Condition", where=(("code_code", "=", _HYPERTENSION),))
     return JobSubmission(
         code=(DATA / "model.py.txt").read_text(encoding="utf-8"),
@@ -245,107 +257,110 @@ def _model() -> JobSubmission:
     )
 
 
-def _release(
-    room: Project, job: SubmissionResult, keys: list[Key], clock: _ExampleClock, to: Path
+def _release_outputs(
+    project: Project, job: SubmissionResult, keys: list[Key], clock: _ExampleClock, to: Path
 ) -> dict[str, bytes]:
     """Let both checkers approve what waits, and release it."""
     custodian, _, first, second = keys
     released: dict[str, bytes] = {}
-    for output in job.ended.outputs:
+    for output in job.outcome.outputs:
         if job.stops[output.name]:
             continue
         for checker in (first, second):
-            room.vote(output.sha256, approve=True, by=checker, at=next(clock))
-        left = room.release(output.sha256, to, by=custodian, at=next(clock))
-        released[output.name] = left.read_bytes()
+            project.vote(output.sha256, approve=True, by=checker, at=next(clock))
+        path = project.release(output.sha256, to, by=custodian, at=next(clock))
+        released[output.name] = path.read_bytes()
     return released
 
 
 def _facts(example: SandboxExample, language: str) -> list[ReportFact]:
     risk = example.risk
+    knows = Message("by a neighbour who knows {what}", {"what": risk.before.knows})
     facts = [
-        (Message("Smallest group of people alike"), f"{risk.risk.k}", Message("k-anonymity")),
-        (
-            Message("Found again before"), f"{risk.before.success_share:.1%}",
-            Message("by a neighbour who knows {what}", {"what": risk.before.knows}),
-        ),
-        (
-            Message("Found again after"), f"{risk.after.success_share:.1%}",
-            Message("by the same neighbour"),
+        fact(measures.SMALLEST_GROUP, risk.risk.k, language, note=Message("k-anonymity")),
+        fact(measures.FOUND_BEFORE, risk.before.success_share, language, note=knows),
+        fact(
+            measures.FOUND_AFTER, risk.after.success_share, language,
+            note=Message("by the same neighbour"),
         ),
     ]  # fmt: skip
     if risk.diary is not None:
-        facts.append(
-            (
-                Message("Found by a diary"), f"{risk.diary.success_share:.1%}",
-                Message("by one who knows the dates of three visits; why data stay in the room"),
-            )
-        )  # fmt: skip
+        note = Message("by one who knows the dates of three visits; why data stay in the project")
+        facts.append(fact(measures.FOUND_BY_DIARY, risk.diary.success_share, language, note=note))
     if example.attack_auc is not None:
-        facts.append(
-            (
-                Message("Attack on the model"), f"{example.attack_auc:.2f}",
-                Message("area; 0.5 tells nobody of its training from others"),
-            )
-        )  # fmt: skip
-    return [
-        ReportFact(label=label.translate(language), value=value, note=note.translate(language))
-        for label, value, note in facts
-    ]
+        note = Message("area; 0.5 tells nobody of its training from others")
+        facts.append(fact(measures.ATTACK_AUC, example.attack_auc, language, note=note))
+    return facts
 
 
-def _chain(example: SandboxExample, language: str) -> ReportTable:
-    rows = [
-        (Message("Imported rows"), f"{sum(example.raw.rows.values()):,}"),
-        (Message("Set aside as broken"), f"{_set_aside(example.raw):,}"),
-        (Message("Made-up rows in the dummy twin"), f"{_rows(example.synthetic):,}"),
-        (Message("People, counted with noise"), f"{example.people_count.values[0]:,.0f}"),
-        (Message("Privacy budget spent (ε)"), f"{example.spent:g}"),
-        (Message("Outputs collected"), str(sum(len(job.ended.outputs) for job in example.jobs))),
-        (Message("Outputs released"), str(len(example.released))),
-        (Message("Entries in the ledger"), str(example.entries)),
-    ]
-    return ReportTable(
-        title=Message("The chain, step by step").translate(language),
-        headings=[Message("Step").translate(language), Message("Result").translate(language)],
-        rows=[[step.translate(language), value] for step, value in rows],
+def _chain_table(example: SandboxExample, language: str) -> ReportTable:
+    figures = (
+        (measures.IMPORTED_ROWS, sum(example.raw.rows.values())),
+        (measures.QUARANTINED_ROWS, _quarantined_count(example.raw)),
+        (measures.SYNTHETIC_ROWS, sum(frame.height for frame in example.synthetic.values())),
+        (measures.NOISY_PEOPLE, example.people_count.values[0]),
+        (measures.SPENT, example.spent),
+        (measures.COLLECTED_OUTPUTS, sum(len(job.outcome.outputs) for job in example.jobs)),
+        (measures.RELEASED_OUTPUTS, len(example.released)),
+        (measures.LEDGER_ENTRIES, example.entries),
     )
+    rows = [
+        {"step": label(figure, language), "result": written(value, figure, language)}
+        for figure, value in figures
+    ]
+    return shown_table(
+        measures.CHAIN, rows, language, title=Message("The chain, step by step"),
+        of=f"table.{measures.ATTACKS.name}",
+    )  # fmt: skip
 
 
 def _released_tables(example: SandboxExample, language: str) -> list[ReportTable]:
-    shown: list[ReportTable] = []
+    """Return what left, under the headings that the researcher's program wrote."""
+    tables: list[ReportTable] = []
     for name, data in example.released.items():
-        title = Message("Released: {name}", {"name": name}).translate(language)
-        header, *rows = _cells(name, data.decode("utf-8"))
-        shown.append(ReportTable(title=title, headings=header, rows=rows))
-    return shown
+        header, *rows = _released_rows(name, data.decode("utf-8"))
+        # Columns go by their number: two of them may have the same heading, or none.
+        names = [f"column_{number}" for number in range(len(header))]
+        columns = tuple(_released_column(*pair) for pair in zip(names, header, strict=True))
+        tables.append(
+            shown_table(
+                TableSchema(name, name, columns),
+                [dict(zip(names, row, strict=True)) for row in rows],
+                language,
+                title=Message("Released: {name}", {"name": name}),
+                of=f"table.{measures.ATTACKS.name}",
+            )
+        )
+    return tables
 
 
-def _cells(name: str, text: str) -> list[list[str]]:
+def _released_column(name: str, text: str) -> TableColumn:
+    # A sentence of one gap, so that a heading of a researcher's own is never translated.
+    heading = Message("{heading}", {"heading": text})
+    return TableColumn.of(Measure(name, heading, "", heading, TEXT))
+
+
+def _released_rows(name: str, text: str) -> list[list[str]]:
     """Return a released file as rows of text, its header first."""
     if name.endswith(".csv"):
         return list(csv.reader(io.StringIO(text)))
-    found: dict[str, Any] = json.loads(text)
-    if "body" in found:
-        body = found["body"]
-        weights = [("", body["start"]), *zip(found["features"], body["weights"], strict=True)]
+    document: dict[str, Any] = json.loads(text)
+    if "body" in document:
+        body = document["body"]
+        weights = [("", body["start"]), *zip(document["features"], body["weights"], strict=True)]
         return [["", "logit"], *([feature, str(weight)] for feature, weight in weights)]
-    return [["", ""], *([key, str(value)] for key, value in found.items())]
+    return [["", ""], *([key, str(value)] for key, value in document.items())]
 
 
 def _notes(example: SandboxExample, language: str) -> list[str]:
     if example.no_job is None:
         return []
-    said = Message(
-        "No job was run: this machine cannot cage one. {why}",
+    note = Message(
+        "No job was run: this machine cannot isolate one. {why}",
         {"why": example.no_job.translate(language)},
     )
-    return [said.translate(language)]
+    return [note.translate(language)]
 
 
-def _rows(twin: dict[str, pl.DataFrame]) -> int:
-    return sum(frame.height for frame in twin.values())
-
-
-def _set_aside(dataset: Dataset) -> int:
-    return sum(count for reasons in dataset.set_aside.values() for count in reasons.values())
+def _quarantined_count(dataset: Dataset) -> int:
+    return sum(count for reasons in dataset.quarantined.values() for count in reasons.values())

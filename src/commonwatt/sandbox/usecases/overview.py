@@ -1,4 +1,4 @@
-"""Data rooms as a desk shows them: every room, its airlock queue, what would leave.
+"""Data projects as the console shows them: each one, its airlock queue, what would leave.
 
 Nothing here returns a record: states, counts, and the bytes of outputs that the
 checks let through to a checker's eye.
@@ -49,40 +49,43 @@ class OutputReview:
 
 
 def project_rows(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return every room with how many datasets and waiting outputs it has."""
-    _ready(ledger)
+    """Return every project with how many datasets and waiting outputs it has."""
+    _prepare_missing_tables(ledger)
     waiting = (OutputState.WAITING.value, OutputState.APPROVED.value)
     with ledger.reading() as tx:
-        found = tx.execute(sa.select(schema.projects).order_by(schema.projects.c.room)).mappings()
+        rows = tx.execute(sa.select(schema.projects).order_by(schema.projects.c.room)).mappings()
         return [
             dict(row)
             | {
-                "datasets": _count(tx, schema.datasets, row["room"]),
-                "outputs": _count(tx, schema.outputs, row["room"]),
-                "in_airlock": _count(tx, schema.outputs, row["room"], waiting),
+                "datasets": _row_count(tx, schema.datasets, row["room"]),
+                "outputs": _row_count(tx, schema.outputs, row["room"]),
+                "in_airlock": _row_count(tx, schema.outputs, row["room"], waiting),
             }
-            for row in found
+            for row in rows
         ]
 
 
 def project_state(ledger: Ledger, folder: Path, name: str, now: datetime) -> dict[str, Any]:
-    """Return a room's state, its budget and the auditor's view of it.
+    """Return a project's state, its budget and the auditor's view of it.
 
     Raises:
-        RoomError: There is no such room.
+        ProjectError: There is no such project.
     """
-    _ready(ledger)
+    _prepare_missing_tables(ledger)
     state = Project(ledger, folder / name, name).status()
     with ledger.reading() as tx:
         try:
-            found = account.balance(tx, name)
-            budget = {"limit_epsilon": found.limit, "spent_epsilon": found.spent}
+            balance = account.balance(tx, name)
+            budget = {"limit_epsilon": balance.limit, "spent_epsilon": balance.spent}
+        # No budget granted is a state of a new project and no error of the person who looks at
+        # it.
         except PrivacyBudgetError:
             budget = {"limit_epsilon": 0.0, "spent_epsilon": 0.0}
-    people = {one.actor_id: one.person.name for one in ledger.actors()}
-    for one in state["outputs"]:
-        one["author"] = people.get(one["author"], one["author"])
-        one["reasons"] = "; ".join(stop["rule"] for stop in json.loads(one.pop("stops")))
+    # Names for the console only; rows and ledger know people by the digest of their key.
+    people = {actor.actor_id: actor.person.name for actor in ledger.actors()}
+    for output in state["outputs"]:
+        output["author"] = people.get(output["author"], output["author"])
+        output["reasons"] = "; ".join(stop["rule"] for stop in json.loads(output.pop("stops")))
     return state | {"budget": budget, "watch": activity_report(ledger, folder / name, name, now)}
 
 
@@ -90,37 +93,39 @@ def output_review(ledger: Ledger, folder: Path, name: str, output: str) -> Outpu
     """Return exactly what would leave, and how it differs from what left before.
 
     Raises:
-        RoomError: There is no such output, or its bytes are not those collected.
+        ProjectError: There is no such output, or its bytes are not those collected.
     """
-    _ready(ledger)
-    room = Project(ledger, folder / name, name)
-    data = room.bytes_of(output)
-    rows = room.status()["outputs"]
-    row = next(one for one in rows if one["output"] == output)
-    shown = _text(row, data)
+    _prepare_missing_tables(ledger)
+    project = Project(ledger, folder / name, name)
+    data = project.bytes_of(output)
+    rows = project.status()["outputs"]
+    row = next(candidate for candidate in rows if candidate["output"] == output)
+    text = _shown_text(row, data)
     before = next(
         (
-            one
-            for one in reversed(rows)
-            if one["name"] == row["name"]
-            and one["state"] == OutputState.RELEASED.value
-            and one["output"] != output
+            candidate
+            # The latest release under the same name is what a checker compares with, as a change
+            # in a few cells is where a difference attack would show.
+            for candidate in reversed(rows)
+            if candidate["name"] == row["name"]
+            and candidate["state"] == OutputState.RELEASED.value
+            and candidate["output"] != output
         ),
         None,
     )
     changes: list[str] = []
-    if before is not None and shown:
-        old = _text(before, room.bytes_of(before["output"]))
-        changes = _changes(old, shown, before["output"], output)
+    if before is not None and text:
+        old = _shown_text(before, project.bytes_of(before["output"]))
+        changes = _unified_diff(old, text, before["output"], output)
     stops = [(stop["rule"], stop["why"]) for stop in json.loads(row["stops"])]
     return OutputReview(
-        row=row, stops=stops, text=shown, changes=changes, size=len(data),
+        row=row, stops=stops, text=text, changes=changes, size=len(data),
         whole=len(data) <= _MOST_SHOWN,
     )  # fmt: skip
 
 
 def output_bytes(ledger: Ledger, folder: Path, name: str, output: str) -> bytes:
-    """Return the exact bytes of an output; see `Room.bytes_of`."""
+    """Return the exact bytes of an output; see `Project.bytes_of`."""
     return Project(ledger, folder / name, name).bytes_of(output)
 
 
@@ -128,37 +133,41 @@ def vote(
     ledger: Ledger, folder: Path, name: str, output: str, *,
     approve: bool, by: Signer, at: datetime,
 ) -> str:  # fmt: skip
-    """Vote on an output and return its state; see `Room.vote`."""
+    """Vote on an output and return its state; see `Project.vote`."""
     return Project(ledger, folder / name, name).vote(output, approve=approve, by=by, at=at).value
 
 
 def release(
     ledger: Ledger, folder: Path, name: str, output: str, to: Path, *, by: Signer, at: datetime
 ) -> Path:
-    """Release an approved output into a folder; see `Room.release`."""
+    """Release an approved output into a folder; see `Project.release`."""
     return Project(ledger, folder / name, name).release(output, to, by=by, at=at)
 
 
-def _ready(ledger: Ledger) -> None:
-    """Make the tables of rooms where they are missing; a mere look takes no lock."""
+def _prepare_missing_tables(ledger: Ledger) -> None:
+    """Make the tables of projects where they are missing; a mere look takes no lock."""
+    # A person who only looks must not wait behind a running release, so the lock is taken once in
+    # the life of a database.
     if not sa.inspect(ledger.engine).has_table(schema.projects.name):
         prepare_tables(ledger)
 
 
-def _count(tx: sa.Connection, table: sa.Table, room: str, states: tuple[str, ...] = ()) -> int:
-    query = sa.select(sa.func.count()).select_from(table).where(table.c.room == room)
+def _row_count(tx: sa.Connection, table: sa.Table, name: str, states: tuple[str, ...] = ()) -> int:
+    query = sa.select(sa.func.count()).select_from(table).where(table.c.room == name)
     if states:
         query = query.where(table.c.state.in_(states))
     return tx.execute(query).scalar_one()
 
 
-def _text(row: dict[str, Any], data: bytes) -> str:
+def _shown_text(row: dict[str, Any], data: bytes) -> str:
     if row["kind"] not in _TEXT:
         return ""
+    # A cut may fall within a character of several bytes; the page says that the text is not
+    # whole.
     return data[:_MOST_SHOWN].decode("utf-8", "replace")
 
 
-def _changes(old: str, new: str, before: str, after: str) -> list[str]:
+def _unified_diff(old: str, new: str, before: str, after: str) -> list[str]:
     return list(
         difflib.unified_diff(
             old.splitlines(), new.splitlines(), before[:12], after[:12], lineterm="", n=2

@@ -1,4 +1,4 @@
-"""Open a room, import, assess, submit, review, release, ask: one call a step."""
+"""Open a project, import, assess, submit, review, release, ask: one call a step."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectContext:
-    """Where a room is and who acts in it now.
+    """Where a project is and who acts in it now.
 
     Args:
         ledger: Path or URL of the ledger.
-        projects_folder: Folder of all rooms.
-        project: The room's name.
+        projects_folder: Folder of all projects.
+        project: The project's name.
         key_file: Key of who acts; none to look only.
         now: The time.
     """
@@ -61,20 +61,20 @@ class ProjectContext:
 
 
 def in_project(context: ProjectContext, use: Callable[[Project], T]) -> T:
-    """Return what `use` makes of the room."""
+    """Return what `use` makes of the project."""
     folder = context.projects_folder / context.project
     return with_ledger(context.ledger, lambda ledger: use(Project(ledger, folder, context.project)))
 
 
 def open_project(context: ProjectContext, facts: ProjectFacts) -> dict[str, Any]:
-    """Open a new room."""
+    """Open a new project."""
 
     def use(ledger: Ledger) -> Project:
         folder = context.projects_folder / context.project
         return Project.open(ledger, folder, facts, by=context.key, at=context.now)
 
-    room = with_ledger(context.ledger, use)
-    return asdict(facts) | {"folder": str(room.folder)}
+    project = with_ledger(context.ledger, use)
+    return asdict(facts) | {"folder": str(project.folder)}
 
 
 def import_dataset(
@@ -82,14 +82,14 @@ def import_dataset(
 ) -> dict[str, Any]:
     """Import sources in one of the `FORMS` as the dataset `name`; report on every rule."""
 
-    def use(room: Project) -> Dataset:
-        clean = partial(deidentify_dicom, key=room.key)
-        given = ImportSources(paths=sources, clean=clean, schema=schema)
-        read = partial(import_as, form, given, name=name)
-        return room.import_dataset(read, by=context.key, at=context.now)
+    def use(project: Project) -> Dataset:
+        clean = partial(deidentify_dicom, key=project.key)
+        import_sources = ImportSources(paths=sources, clean=clean, schema=schema)
+        read = partial(import_as, form, import_sources, name=name)
+        return project.import_dataset(read, by=context.key, at=context.now)
 
     dataset = in_project(context, use)
-    return {"dataset": name, "rows": dataset.rows, "set_aside": dataset.set_aside,
+    return {"dataset": name, "rows": dataset.rows, "set_aside": dataset.quarantined,
             "derived": dataset.derived, "sealed": dataset.sealed,
             "rules": dataset.rules}  # fmt: skip
 
@@ -100,9 +100,9 @@ def assess(context: ProjectContext, source: str, name: str) -> dict[str, Any]:
     Of genomes only counts of alleles are made.
     """
 
-    def use(room: Project) -> dict[str, Any]:
-        genomic = load_dataset(room.store / source).form == GENOMIC
-        make = room.count_alleles if genomic else room.deidentify
+    def use(project: Project) -> dict[str, Any]:
+        genomic = load_dataset(project.store / source).form == GENOMIC
+        make = project.count_alleles if genomic else project.deidentify
         _, report = make(source, name, by=context.key, at=context.now)
         return asdict(report) | {"report_sha256": report.sha256}
 
@@ -111,7 +111,9 @@ def assess(context: ProjectContext, source: str, name: str) -> dict[str, Any]:
 
 def sign(context: ProjectContext, name: str, sha256: str) -> dict[str, Any]:
     """Sign a dataset's risk report."""
-    in_project(context, lambda room: room.sign_risk(name, sha256, by=context.key, at=context.now))
+    in_project(
+        context, lambda project: project.sign_risk(name, sha256, by=context.key, at=context.now)
+    )
     return {"dataset": name, "signed_sha256": sha256}
 
 
@@ -126,24 +128,25 @@ def submit(
     It runs on this machine, or on the cluster that the caller hands in.
     """
     request = load_request(job_file)
+    # Proved at every start: a kernel, a setting or a package may have changed since the last job.
     node = prove_node(node_folder) if cluster is None else cluster
-    done = in_project(
-        context, lambda room: room.submit(node, request, by=context.key, at=context.now)
+    submission = in_project(
+        context, lambda project: project.submit(node, request, by=context.key, at=context.now)
     )
     return {
-        "job": done.job,
-        "ending": done.ended.ending.value,
-        "wall_s": round(done.ended.wall_s, 3),
-        "memory_peak_bytes": done.ended.memory_peak_bytes,
-        "kept_in": {refusal.value: count for refusal, count in done.ended.refusals.items()},
+        "job": submission.job,
+        "ending": submission.outcome.ending.value,
+        "wall_s": round(submission.outcome.wall_s, 3),
+        "memory_peak_bytes": submission.outcome.memory_peak_bytes,
+        "kept_in": {refusal.value: count for refusal, count in submission.outcome.refusals.items()},
         "outputs": [
             {
                 "name": output.name,
                 "sha256": output.sha256,
-                "state": done.states[output.name].value,
-                "stops": [f"{stop.rule}: {stop.why}" for stop in done.stops[output.name]],
+                "state": submission.states[output.name].value,
+                "stops": [f"{stop.rule}: {stop.why}" for stop in submission.stops[output.name]],
             }
-            for output in done.ended.outputs
+            for output in submission.outcome.outputs
         ],
     }
 
@@ -156,7 +159,7 @@ def load_request(path: Path) -> JobSubmission:
     """
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
-        cohorts = {name: _cohort(given) for name, given in facts.get("cohorts", {}).items()}
+        cohorts = {name: _cohort(fields) for name, fields in facts.get("cohorts", {}).items()}
         training = facts.get("training")
         return JobSubmission(
             code=(path.parent / facts["code"]).read_text(encoding="utf-8"),
@@ -171,50 +174,51 @@ def load_request(path: Path) -> JobSubmission:
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             path.name,
+            # The kind of error alone: a parser's own words quote the line that it could not read.
             found=type(error).__name__,
             wanted=Message("code, dataset, tables, outputs and, for counts, cohorts"),
         ) from None
 
 
-def _cohort(given: Mapping[str, Any]) -> Cohort:
+def _cohort(fields: Mapping[str, Any]) -> Cohort:
     return Cohort(
-        table=given["table"],
-        by=tuple(given.get("by", ())),
-        where=tuple((c, how, value) for c, how, value in given.get("where", ())),
+        table=fields["table"],
+        by=tuple(fields.get("by", ())),
+        where=tuple((c, how, value) for c, how, value in fields.get("where", ())),
     )
 
 
-def _training(given: Mapping[str, Any]) -> TrainingDeclaration:
+def _training(fields: Mapping[str, Any]) -> TrainingDeclaration:
     """Return a declared training: features as "column", "column=value" or a named cohort."""
-    outcome = given["outcome"]
+    outcome = fields["outcome"]
     return TrainingDeclaration(
-        table=given["table"],
-        features=tuple(_feature(one) for one in given["features"]),
+        table=fields["table"],
+        features=tuple(_feature(feature) for feature in fields["features"]),
         outcome=outcome if isinstance(outcome, str) else _cohort(outcome),
-        held_out=float(given.get("held_out", 0.4)),
+        held_out=float(fields.get("held_out", 0.4)),
     )
 
 
-def _feature(given: str | Mapping[str, Any]) -> TrainingFeature:
-    if not isinstance(given, str):
-        return TrainingFeature(name=given["name"], cohort=_cohort(given))
-    column, is_value, value = given.partition("=")
-    return TrainingFeature(name=given, column=column, equals=value if is_value else None)
+def _feature(declared: str | Mapping[str, Any]) -> TrainingFeature:
+    if not isinstance(declared, str):
+        return TrainingFeature(name=declared["name"], cohort=_cohort(declared))
+    column, is_value, value = declared.partition("=")
+    return TrainingFeature(name=declared, column=column, equals=value if is_value else None)
 
 
 def close(context: ProjectContext) -> dict[str, Any]:
-    """Close a room."""
-    in_project(context, lambda room: room.close(by=context.key, at=context.now))
+    """Close a project."""
+    in_project(context, lambda project: project.close(by=context.key, at=context.now))
     return {"room": context.project, "state": "closed"}
 
 
 def delete(context: ProjectContext, dataset: str | None) -> dict[str, Any]:
-    """Delete a dataset, or all that a closed room holds, and return the proof."""
+    """Delete a dataset, or all that a closed project holds, and return the proof."""
 
-    def use(room: Project) -> WipeProof:
+    def use(project: Project) -> WipeProof:
         if dataset is None:
-            return room.delete_project(by=context.key, at=context.now)
-        return room.delete(dataset, by=context.key, at=context.now)
+            return project.delete_project(by=context.key, at=context.now)
+        return project.delete(dataset, by=context.key, at=context.now)
 
     return {"deleted": dataset or context.project} | in_project(context, use).as_body()
 
@@ -222,19 +226,21 @@ def delete(context: ProjectContext, dataset: str | None) -> dict[str, Any]:
 def opt_out(context: ProjectContext, person: str, scope: str, *, out: bool) -> dict[str, Any]:
     """Record that a person opted out, or back in, and return what it reaches."""
 
-    def use(room: Project) -> list[dict[str, Any]]:
-        room.opt_out(person, ConsentScope(scope), out=out, by=context.key, at=context.now)
-        return [one for one in room.status()["models"] if one["opted_out_since"]]
+    def use(project: Project) -> list[dict[str, Any]]:
+        project.opt_out(person, ConsentScope(scope), out=out, by=context.key, at=context.now)
+        return [model for model in project.status()["models"] if model["opted_out_since"]]
 
-    touched = in_project(context, use)
-    return {"scope": scope, "out": out, "models_to_train_again": [m["output"] for m in touched]}
+    models = in_project(context, use)
+    return {"scope": scope, "out": out, "models_to_train_again": [m["output"] for m in models]}
 
 
 def set_preapproved_release(context: ProjectContext, largest_epsilon: float) -> dict[str, Any]:
-    """Open or close the fast lane."""
+    """Set up to which cost answers are released unseen."""
     in_project(
         context,
-        lambda room: room.set_preapproved_release(largest_epsilon, by=context.key, at=context.now),
+        lambda project: project.set_preapproved_release(
+            largest_epsilon, by=context.key, at=context.now
+        ),
     )
     return {"room": context.project, "lane_largest_epsilon": largest_epsilon}
 
@@ -249,69 +255,74 @@ def synthesize(
     rows: int,
     epsilon: float,
 ) -> dict[str, Any]:
-    """Write a dummy twin of a dataset's tables into a folder."""
-    known = load_domains(domains, rows=rows) if domains else load_domains(rows=rows)
-    chosen = tables or ("Patient",)
-    if missing := sorted(set(chosen) - set(known)):
+    """Write synthetic data of a dataset's tables into a folder."""
+    domains_by_table = load_domains(domains, rows=rows) if domains else load_domains(rows=rows)
+    table_names = tables or ("Patient",)
+    if missing := sorted(set(table_names) - set(domains_by_table)):
         raise UsageError(
             ", ".join(missing),
             found=Message("no domains for this table"),
-            wanted=Message("one of {names}", {"names": ", ".join(sorted(known))}),
+            wanted=Message("one of {names}", {"names": ", ".join(sorted(domains_by_table))}),
         )
-    given = {name: known[name] for name in chosen}
+    synthetic_tables = {name: domains_by_table[name] for name in table_names}
+    # No secret: privacy comes from the noise of the histograms, and the seed only draws rows from
+    # them.
     seed = int(context.now.timestamp())
-    places = in_project(
+    paths = in_project(
         context,
-        lambda room: room.synthesize(
-            dataset, given, epsilon, to, seed=seed, by=context.key, at=context.now
+        lambda project: project.synthesize(
+            dataset, synthetic_tables, epsilon, to, seed=seed, by=context.key, at=context.now
         ),
     )
-    return {"epsilon": epsilon, "files": {name: str(path) for name, path in places.items()}}
+    return {"epsilon": epsilon, "files": {name: str(path) for name, path in paths.items()}}
 
 
 def activity(context: ProjectContext, keep_days: int) -> dict[str, Any]:
-    """Return the auditor's view of a room."""
+    """Return the auditor's view of a project."""
     limits = ActivityThresholds(keep_days=keep_days)
     return in_project(
         context,
-        lambda room: activity_report(room.ledger, room.folder, room.name, context.now, limits),
+        lambda project: activity_report(
+            project.ledger, project.folder, project.name, context.now, limits
+        ),
     )
 
 
 def status(context: ProjectContext) -> dict[str, Any]:
-    """Return the state of a room, its datasets and its outputs."""
-    return in_project(context, lambda room: room.status())
+    """Return the state of a project, its datasets and its outputs."""
+    return in_project(context, lambda project: project.status())
 
 
 def output_bytes(context: ProjectContext, output: str) -> bytes:
     """Return the bytes that a checker reviews."""
-    return in_project(context, lambda room: room.bytes_of(output))
+    return in_project(context, lambda project: project.bytes_of(output))
 
 
 def vote(context: ProjectContext, output: str, *, approve: bool) -> dict[str, Any]:
     """Vote on an output."""
     state = in_project(
-        context, lambda room: room.vote(output, approve=approve, by=context.key, at=context.now)
+        context,
+        lambda project: project.vote(output, approve=approve, by=context.key, at=context.now),
     )
     return {"output": output, "state": state.value}
 
 
 def release(context: ProjectContext, output: str, to: Path) -> dict[str, Any]:
     """Release an approved output into a folder."""
-    left = in_project(
-        context, lambda room: room.release(output, to, by=context.key, at=context.now)
+    path = in_project(
+        context, lambda project: project.release(output, to, by=context.key, at=context.now)
     )
-    return {"output": output, "file": str(left)}
+    return {"output": output, "file": str(path)}
 
 
 def budget(context: ProjectContext, person: str) -> dict[str, Any]:
-    """Return a room's budget, or a person's in it."""
+    """Return a project's budget, or a person's in it."""
 
-    def use(room: Project) -> dict[str, Any]:
-        with room.ledger.reading() as tx:
-            found = account.balance(tx, room.name, person)
-        return {"limit_epsilon": found.limit, "spent_epsilon": found.spent,
-                "left_epsilon": found.left}  # fmt: skip
+    def use(project: Project) -> dict[str, Any]:
+        with project.ledger.reading() as tx:
+            balance = account.balance(tx, project.name, person)
+        return {"limit_epsilon": balance.limit, "spent_epsilon": balance.spent,
+                "left_epsilon": balance.left}  # fmt: skip
 
     return in_project(context, use)
 
@@ -319,27 +330,37 @@ def budget(context: ProjectContext, person: str) -> dict[str, Any]:
 def grant(context: ProjectContext, epsilon: float, person: str) -> dict[str, Any]:
     """Set a budget."""
     in_project(
-        context, lambda room: room.grant(epsilon, person=person, by=context.key, at=context.now)
+        context,
+        lambda project: project.grant(epsilon, person=person, by=context.key, at=context.now),
     )
     return budget(context, person)
 
 
-def ask_count(context: ProjectContext, dataset: str, table: str, epsilon: float) -> dict[str, Any]:
+def noisy_count(
+    context: ProjectContext, dataset: str, table: str, epsilon: float
+) -> dict[str, Any]:
     """Ask for a noisy count of the people in a table, paid for with `epsilon`."""
 
-    def use(room: Project) -> dict[str, Any]:
-        def measure(found: Dataset, gone: frozenset[str]) -> measures.NoisyAnswer:
-            people = people_of([found.table(table)]) - gone
+    def use(project: Project) -> dict[str, Any]:
+        def measure(signed: Dataset, excluded: frozenset[str]) -> measures.NoisyAnswer:
+            people = people_of([signed.table(table)]) - excluded
             return measures.count(len(people)).answer(epsilon)
 
-        asked = room.query(
+        query_result = project.query(
             dataset, measure, epsilon, tables=(table,), purpose=f"count {table}",
             by=context.key, at=context.now,
         )  # fmt: skip
-        told = {"output": asked.output, "state": asked.state.value, "epsilon": epsilon}
-        if asked.answer is None:
-            return told | {"people": None, "noise_scale": None}
-        return told | {"people": asked.answer.values[0], "noise_scale": asked.answer.scale}
+        facts = {
+            "output": query_result.output,
+            "state": query_result.state.value,
+            "epsilon": epsilon,
+        }
+        if query_result.answer is None:
+            return facts | {"people": None, "noise_scale": None}
+        return facts | {
+            "people": query_result.answer.values[0],
+            "noise_scale": query_result.answer.scale,
+        }
 
     return in_project(context, use)
 
@@ -348,6 +369,8 @@ def attack_isolation(folder: Path) -> dict[str, Any]:
     """Attack this machine's isolation with every program and return the verdicts."""
     node = prove_node(folder)
     bait = folder / "bait"
+    # Open to everybody: an attack that failed for want of a file permission would prove nothing
+    # about the isolation.
     bait.mkdir(mode=0o755)
     verdicts = list(run_attacks(node, bait))
     return {

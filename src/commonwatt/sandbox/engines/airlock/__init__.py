@@ -1,4 +1,4 @@
-"""What leaves a room: checked by machine, seen by two people, named by its bytes.
+"""What leaves a project: checked by machine, seen by two people, named by its bytes.
 
 `checks` reads an output and says every rule that it breaks; `differencing`
 compares it with everything released before; `review` moves it from collected

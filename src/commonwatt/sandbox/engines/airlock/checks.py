@@ -36,7 +36,7 @@ _EXTREME: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRules:
-    """What a room allows out; the defaults are the strict ones in common use.
+    """What a project allows out; the defaults are the strict ones in common use.
 
     Args:
         smallest_count: Counts of people above zero and below this are stopped.
@@ -73,6 +73,7 @@ def check_output(output: CollectedOutput, rules: OutputRules | None = None) -> l
     """Return every reason to stop `output`; none means it may go to the reviewers."""
     rules = rules or OutputRules()
     data = output.path.read_bytes()
+    # First, so that no other check has to read a file of any size.
     if len(data) > rules.largest_bytes:
         return [_stop("size", "The file is larger than {limit} bytes.", limit=rules.largest_bytes)]
     reader = {
@@ -105,13 +106,15 @@ def _identifying_columns(table: OutputTable, rules: OutputRules) -> list[StopRea
 
 def _hidden_identifiers(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     del rules
-    return _identifiers_among([cell for row in (table.header, *table.rows) for cell in row])
+    return _cell_identifier_stops([cell for row in (table.header, *table.rows) for cell in row])
 
 
 def _row_records(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     """A table of many rows without a count describes people one by one."""
     if len(table.rows) > rules.largest_rows:
         return [_stop("records", "The table has more than {n} rows.", n=rules.largest_rows)]
+    # A long table of coefficients or of counts describes groups; a long table of anything else
+    # may be people.
     if table.counts or len(table.rows) <= 25 or _is_model(table):
         return []
     return [_stop("records", "More than 25 rows and no column that counts people: single records?")]
@@ -121,6 +124,8 @@ def _small_counts(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     stops: list[StopReason] = []
     for index in table.counts:
         counts = table.numbers(index) or []
+        # Zero tells that nobody is there, which the defaults allow; a minus sign must not hide a
+        # small count.
         small = sum(0 < abs(count) < rules.smallest_count for count in counts)
         if small:
             stops.append(
@@ -136,6 +141,7 @@ def _unrounded(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     stops: list[StopReason] = []
     for index in table.counts:
         counts = table.numbers(index) or []
+        # Exact counts let two releases be subtracted, even where each cell is large.
         if any(count % rules.round_to for count in counts):
             stops.append(
                 _stop(
@@ -148,9 +154,10 @@ def _unrounded(table: OutputTable, rules: OutputRules) -> list[StopReason]:
 
 def _degrees_of_freedom(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     names = [name.strip().lower() for name in table.header]
-    for wanted in ("df_resid", "residual_df", "dof", "df"):
-        if wanted in names:
-            values = table.numbers(names.index(wanted)) or []
+    # As common packages name it; the first that is there decides.
+    for degrees_column in ("df_resid", "residual_df", "dof", "df"):
+        if degrees_column in names:
+            values = table.numbers(names.index(degrees_column)) or []
             if any(value < rules.residual_degrees for value in values):
                 return [
                     _stop(
@@ -164,13 +171,15 @@ def _degrees_of_freedom(table: OutputTable, rules: OutputRules) -> list[StopReas
 def _dominance(table: OutputTable, rules: OutputRules) -> list[StopReason]:
     """Totals need, beside them, the share held by the largest contributors."""
     names = [name.strip().lower() for name in table.header]
+    # A total is dominated if a few hold most of it: whoever is one of them can work out the rest
+    # (Griffiths et al.).
     totals = [name for name in names if re.search(r"(^|_)(sum|total_.+|amount|cost)s?$", name)]
     if not totals:
         return []
-    wanted = f"top{rules.dominance_people}_share"
-    if wanted not in names:
-        return [_stop("dominance", "A total stands without the column {name}.", name=wanted)]
-    shares = table.numbers(names.index(wanted)) or []
+    share_column = f"top{rules.dominance_people}_share"
+    if share_column not in names:
+        return [_stop("dominance", "A total stands without the column {name}.", name=share_column)]
+    shares = table.numbers(names.index(share_column)) or []
     if any(share > rules.dominance_share for share in shares):
         return [
             _stop(
@@ -196,19 +205,20 @@ def _is_model(table: OutputTable) -> bool:
 
 
 def _check_json(data: bytes, rules: OutputRules) -> list[StopReason]:
-    found = leaves(read_json(data))
-    words = [word for path, value in found for word in (*path.split("."), str(value))]
-    stops = _identifiers_among(words)
-    if len(found) > rules.largest_rows:
+    leaf_values = leaves(read_json(data))
+    words = [word for path, value in leaf_values for word in (*path.split("."), str(value))]
+    stops = _cell_identifier_stops(words)
+    if len(leaf_values) > rules.largest_rows:
         stops.append(_stop("records", "More than {n} values.", n=rules.largest_rows))
+    # Curves and importances are short; a list as long as a cohort is one value a person.
     if _longest_list(read_json(data)) > rules.longest_list and not labelled_counts(
         data, OutputKind.JSON
     ):
         why = "A list of more than {n} values without counts: single records, or a model?"
         stops.append(_stop("records", why, n=rules.longest_list))
-    for path, value in found:
+    for path, value in leaf_values:
         stops += _check_leaf(path, value, rules)
-    return stops + _check_model(found, rules)
+    return stops + _training_row_stops(leaf_values, rules)
 
 
 def _longest_list(value: Any) -> int:
@@ -229,11 +239,14 @@ def _check_leaf(path: str, value: Any, rules: OutputRules) -> list[StopReason]:
     return [stop for check in checks for stop in check(table, rules)]
 
 
-def _check_model(found: list[tuple[str, Any]], rules: OutputRules) -> list[StopReason]:
+def _training_row_stops(leaf_values: list[tuple[str, Any]], rules: OutputRules) -> list[StopReason]:
     """Stop models that keep training rows: neighbours, support vectors, deep trees."""
     del rules
-    kept = re.compile(r"(?i)(support_vectors|training_data|x_train|fit_x|dual_coef|samples)")
-    if any(kept.search(path) for path, _ in found):
+    # Names under which libraries write the rows that a model keeps.
+    training_rows = re.compile(
+        r"(?i)(support_vectors|training_data|x_train|fit_x|dual_coef|samples)"
+    )
+    if any(training_rows.search(path) for path, _ in leaf_values):
         return [_stop("model", "The model carries rows that it was trained on.")]
     return []
 
@@ -246,12 +259,12 @@ def _check_model_file(data: bytes, rules: OutputRules) -> list[StopReason]:
     except OutputModelError as fault:
         why = "The file is no model of the form {form}: {part}."
         return [_stop("shape", why, form=FORMAT, part=fault.args[0])]
-    return _identifiers_among(model.features)
+    return _cell_identifier_stops(model.features)
 
 
 def _check_text(data: bytes, rules: OutputRules) -> list[StopReason]:
     text = data.decode("utf-8")
-    stops = _identifiers_in(text)
+    stops = _text_identifier_stops(text)
     if len(text) > rules.longest_text:
         stops.append(_stop("size", "More than {n} characters of text.", n=rules.longest_text))
     if _looks_like_rows(text):
@@ -267,36 +280,40 @@ def _looks_like_rows(text: str) -> bool:
     dense = sum(
         len(re.findall(r"-?\d+(?:\.\d+)?", line)) >= 3 or line.count(",") >= 4 for line in lines
     )
+    # A report has a table or two; prose that is mostly numbers is records.
     return dense > 10 and dense > len(lines) / 3
 
 
 def _looks_encoded(text: str) -> bool:
+    # Base64 and hexadecimal: no language has words this long.
     return bool(re.search(r"[A-Za-z0-9+/=_-]{80,}|(?:[0-9a-f]{2}[ :]){24,}", text))
 
 
-def _identifiers_in(text: str) -> list[StopReason]:
-    return _named(find_identifiers(text))
+def _text_identifier_stops(text: str) -> list[StopReason]:
+    return _identifier_stops(find_identifiers(text))
 
 
-def _identifiers_among(cells: Iterable[str]) -> list[StopReason]:
+def _cell_identifier_stops(cells: Iterable[str]) -> list[StopReason]:
     """Look at each cell once, on a line of its own; numbers only for the shapes of identifiers.
 
     Beside each other cells make no sentence, and would be read as one.
     """
     lines = list(dict.fromkeys(cell.strip() for cell in cells))
-    words = [line for line in lines if parse_number(line) is None]
-    found = [one for line in words for one in find_identifiers(line) if not _is_a_word(line, one)]
-    return _named([*found, *find_patterns("\n".join(lines))])
+    texts = [line for line in lines if parse_number(line) is None]
+    spans = [
+        span for line in texts for span in find_identifiers(line) if not _is_a_word(line, span)
+    ]
+    return _identifier_stops([*spans, *find_patterns("\n".join(lines))])
 
 
-def _is_a_word(line: str, found: IdentifierSpan) -> bool:
+def _is_a_word(line: str, span: IdentifierSpan) -> bool:
     """Return whether a name is one Latin word alone: West, Page and Grace are words, too."""
-    text = line[found.start : found.end].strip()
-    return found.label is IdentifierLabel.NAME and text.isascii() and len(text.split()) == 1
+    text = line[span.start : span.end].strip()
+    return span.label is IdentifierLabel.NAME and text.isascii() and len(text.split()) == 1
 
 
-def _named(found: Iterable[IdentifierSpan]) -> list[StopReason]:
-    kinds = sorted({one.label.value for one in found} - _WEAK)
+def _identifier_stops(spans: Iterable[IdentifierSpan]) -> list[StopReason]:
+    kinds = sorted({span.label.value for span in spans} - _WEAK)
     if not kinds:
         return []
     return [_stop("identifier", "It holds what looks like: {kinds}.", kinds=", ".join(kinds))]

@@ -2,7 +2,7 @@
 
 The job that made a table is foreign code and its word is not taken. The
 researcher declares table, conditions and grouping; the trusted side counts
-again, so that the guard knows the people behind each cell and a released count
+again, so that the differencing check knows the people behind each cell and a released count
 is known to be the count that was declared.
 """
 
@@ -19,6 +19,7 @@ from commonwatt.sandbox.domain.errors import AirlockError
 from commonwatt.sandbox.engines.airlock.checks import StopReason
 from commonwatt.sandbox.io.imports.dataset import Dataset
 
+# A closed list: a condition is data and never code.
 _OPERATORS: Final = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
                      ">": operator.gt, ">=": operator.ge}  # fmt: skip
 
@@ -69,12 +70,13 @@ def people_by_cell(dataset: Dataset, cohort: Cohort) -> dict[tuple[str, ...], li
         AirlockError: The cohort names a column or operator that does not exist.
     """
     labels = [pl.col(column).cast(pl.String).fill_null("") for column in cohort.by]
-    who = pl.col(cohort.person).cast(pl.String).alias("who")
-    cells = rows_of(dataset, cohort).select(who, *labels).unique().collect()
-    found: dict[tuple[str, ...], list[str]] = {}
+    person_column = pl.col(cohort.person).cast(pl.String).alias("who")
+    # People and not rows: somebody with ten visits is one person in a cell.
+    cells = rows_of(dataset, cohort).select(person_column, *labels).unique().collect()
+    people: dict[tuple[str, ...], list[str]] = {}
     for person, *label in cells.sort(cells.columns).iter_rows():
-        found.setdefault(tuple(label), []).append(person)
-    return found
+        people.setdefault(tuple(label), []).append(person)
+    return people
 
 
 def check_counts(
@@ -90,6 +92,7 @@ def check_counts(
     wrong = 0
     for label, count in released.items():
         true = len(people.get(label, []))
+        # Half a step is what rounding to the nearest allows; a zero is a withheld cell.
         wrong += abs(count - true) > round_to / 2 and count != 0
     if not wrong:
         return []

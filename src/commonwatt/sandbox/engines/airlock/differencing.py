@@ -1,7 +1,7 @@
 """Could a new output, subtracted from what was released before, show a person?
 
-Each released count was made from a set of people. The guard keeps, in the
-room, which people stood in each released cell, as bits that no researcher can
+Each released count was made from a set of people. The check keeps, in the
+project, which people stood in each released cell, as bits that no researcher can
 read, and tests the sets themselves, however the counts were rounded: two cells
 whose sets differ by one to seven people tell about those people, and so does
 every combination of cells that cancels all others (`equations`).
@@ -32,10 +32,10 @@ class DifferencingPair:
 
 
 class DifferencingCheck:
-    """Everything released from a room, as sets of people.
+    """Everything released from a project, as sets of people.
 
     Args:
-        people: The room's people; their order is the order of the bits.
+        people: The project's people; their order is the order of the bits.
         smallest: Fewest people in whom cells may differ.
     """
 
@@ -65,36 +65,43 @@ class DifferencingCheck:
             pairs += self._pairs(name, bits, names, sets)
             names.append(name)
             sets = np.vstack([sets, bits])
+        # Pairs are the common case and cheap; the search for combinations runs only where none
+        # was found.
         return pairs or self._combinations(names, sets)
 
     def _pairs(self, name: str, bits: Bits, names: list[str], sets: Bits) -> list[DifferencingPair]:
+        # The symmetric difference: people in one set and not in the other, whichever was released
+        # first. XOR over bits compares with everything ever released in one pass.
         few = np.bitwise_count(sets ^ bits).sum(axis=1, dtype=np.int64)
-        near = np.flatnonzero((few > 0) & (few < self._smallest))
-        return [DifferencingPair(new=name, old=names[i], people_count=int(few[i])) for i in near]
+        near_sets = np.flatnonzero((few > 0) & (few < self._smallest))
+        return [
+            DifferencingPair(new=name, old=names[i], people_count=int(few[i])) for i in near_sets
+        ]
 
     def _combinations(self, names: list[str], sets: Bits) -> list[DifferencingPair]:
         """Return combinations in which a new cell has a part; equal cells are one equation."""
+        # In the order of release, so that which cells are new can be told by their place.
         first = sorted(map(int, np.unique(sets, axis=0, return_index=True)[1]))
         old = sum(i < len(self._names) for i in first)
         if old == len(first):
             return []
         members = np.unpackbits(sets[first], axis=1, count=len(self._place)).astype(bool)
-        told = [names[i] for i in first]
+        cell_names = [names[i] for i in first]
         return [
             DifferencingPair(
-                new=" + ".join(told[i] for i in found.cells if i >= old),
-                old=" + ".join(told[i] for i in found.cells if i < old),
-                people_count=found.people,
+                new=" + ".join(cell_names[i] for i in combination.cells if i >= old),
+                old=" + ".join(cell_names[i] for i in combination.cells if i < old),
+                people_count=combination.people,
             )
-            for found in identifying_combinations(members, self._smallest)
-            if max(found.cells) >= old
+            for combination in identifying_combinations(members, self._smallest)
+            if max(combination.cells) >= old
         ]
 
 
 def can_recover(first: Iterable[str], second: Iterable[str], *, smallest: int = _SMALLEST) -> bool:
     """Return whether two released counts tell about fewer than `smallest` people.
 
-    The slow, obvious twin of `Guard.check` for two cells.
+    The slow, obvious reference of `DifferencingCheck.check` for two cells.
 
     >>> can_recover(map(str, range(5000)), map(str, range(4999)))
     True

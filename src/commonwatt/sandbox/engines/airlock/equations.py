@@ -32,6 +32,7 @@ import numpy.typing as npt
 
 from commonwatt.core.seeds import stream
 
+# The largest Mersenne prime whose products still fit into 64 bits.
 _PRIME: Final = (1 << 31) - 1
 _ORDERS: Final = 48
 _WORK: Final = 150_000_000
@@ -57,12 +58,13 @@ def identifying_combinations(members: Flags, smallest: int) -> list[CellCombinat
         smallest: Fewest people whom a combination may tell about.
 
     >>> total, part = [True] * 20, [True] * 19 + [False]
-    >>> few_alone(np.array([total, part]), 8)
-    [Combination(cells=(0, 1), people=1)]
+    >>> identifying_combinations(np.array([total, part]), 8)
+    [CellCombination(cells=(0, 1), people=1)]
     """
     if not members.size:
         return []
     atoms, sizes = _atoms(members)
+    # Only atoms of few people are worth singling out; all larger ones have to cancel.
     small = sizes < smallest
     if not small.any():
         return []
@@ -74,6 +76,8 @@ def identifying_combinations(members: Flags, smallest: int) -> list[CellCombinat
 def _atoms(members: Flags) -> tuple[Ints, Ints]:
     """Return cells by atoms, and how many people each atom has; who is in no cell is left out."""
     columns = np.ascontiguousarray(np.packbits(members, axis=0).T)
+    # Bits packed by the person: equal bytes mean the same cells, and sorting bytes is far cheaper
+    # than comparing sets.
     _, first, sizes = np.unique(columns, axis=0, return_index=True, return_counts=True)
     atoms = members[:, first].astype(np.int64)
     inside = atoms.any(axis=0)
@@ -88,6 +92,7 @@ def _cancelling(large: Ints) -> Ints:
     """
     cells, count = large.shape
     if count > cells + 4:
+        # A fixed stream: the same outputs must be judged alike in every run.
         mix = stream(0, "mixtures").integers(1, _PRIME, (count, cells + 4))
         large = (large @ mix) % _PRIME
     whole = np.hstack([large, np.eye(cells, dtype=np.int64)])
@@ -97,17 +102,20 @@ def _cancelling(large: Ints) -> Ints:
 
 def _light_rows(system: Ints, factors: Ints, sizes: Ints, smallest: int) -> list[CellCombination]:
     """Return the rows, in some order of columns, whose entries stand on few people."""
-    found: dict[tuple[int, ...], CellCombination] = {}
+    combinations: dict[tuple[int, ...], CellCombination] = {}
     for order in _orders(system, sizes):
         whole = np.hstack([system[:, order], factors])
         rank = len(_reduce(whole, len(order)))
-        rows, used = whole[:rank, : len(order)] != 0, whole[:rank, len(order) :] != 0
+        rows, used_cells = whole[:rank, : len(order)] != 0, whole[:rank, len(order) :] != 0
         people = rows @ sizes[order]
         for row in np.flatnonzero(people < smallest):
             atoms = tuple(sorted(order[rows[row]].tolist()))
-            cells = tuple(np.flatnonzero(used[row]).tolist())
-            found.setdefault(atoms, CellCombination(cells, int(people[row])))
-    return sorted(found.values(), key=lambda one: (one.people, one.cells))
+            cells = tuple(np.flatnonzero(used_cells[row]).tolist())
+            # The first way found to the same people is enough to stop an output.
+            combinations.setdefault(atoms, CellCombination(cells, int(people[row])))
+    return sorted(
+        combinations.values(), key=lambda combination: (combination.people, combination.cells)
+    )
 
 
 def _orders(system: Ints, sizes: Ints) -> Sequence[Ints]:
@@ -136,6 +144,7 @@ def _reduce(matrix: Ints, columns: int) -> list[int]:
         others = others[others != row]
         matrix[others] = (matrix[others] - matrix[others, column, None] * matrix[row]) % _PRIME
         pivots.append(column)
+        # Every row has its pivot; further columns cannot lower the rank.
         if len(pivots) == len(matrix):
             break
     return pivots

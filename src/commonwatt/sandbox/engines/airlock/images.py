@@ -29,6 +29,7 @@ def png_faults(data: bytes) -> list[Message]:
     faults: list[Message] = []
     if _is_noisy(pixels):
         faults.append(Message("The pixels vary like hidden data or a photograph, not like a plot."))
+    # Ticks and legends have a few dozen marks; a scatter of people has more.
     if _single_points(pixels) > 40:
         faults.append(Message("The plot shows many separate points: single people?"))
     return faults
@@ -37,17 +38,20 @@ def png_faults(data: bytes) -> list[Message]:
 def _pixels(data: bytes) -> npt.NDArray[np.uint8] | None:
     """Return the pixels, shape (height, width, channels), of a plain PNG."""
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", data[16:29])
+    # Plots of common libraries are plain 8-bit pictures; every other form is one more place in
+    # which to hide something.
     if depth != 8 or interlace or colour not in _CHANNELS or width * height > _MOST_PIXELS:
         return None
     step = _CHANNELS[colour]
-    packed = zlib.decompressobj().decompress(_body(data), (width * step + 1) * height)
+    # Asked for no more than the picture needs, so that a bomb unpacks to that and no further.
+    packed = zlib.decompressobj().decompress(_pixel_data(data), (width * step + 1) * height)
     if len(packed) != (width * step + 1) * height:
         return None
     rows = np.frombuffer(packed, np.uint8).reshape(height, width * step + 1)
     return _unfilter(rows, step).reshape(height, width, step)
 
 
-def _body(data: bytes) -> bytes:
+def _pixel_data(data: bytes) -> bytes:
     at = 8
     parts: list[bytes] = []
     while at < len(data):
@@ -118,6 +122,7 @@ def _single_points(pixels: npt.NDArray[np.uint8]) -> int:
     labelled = cast("npt.NDArray[np.int64]", ndimage.label(marks, structure=np.ones((3, 3)))[0])
     sizes = np.bincount(labelled.ravel())[1:]
     height, width = marks.shape
+    # Relative to the picture's size, since a point drawn at print resolution has many pixels.
     small = (sizes >= 1) & (sizes <= max(64, height * width // 2000))
     boxes = cast("list[tuple[slice, slice]]", ndimage.find_objects(labelled))
     return sum(keep and _is_round(box, height) for keep, box in zip(small, boxes, strict=True))
@@ -126,5 +131,6 @@ def _single_points(pixels: npt.NDArray[np.uint8]) -> int:
 def _is_round(box: tuple[slice, slice], height: int) -> bool:
     """Return whether a mark is compact like a point and not a letter at the rim."""
     tall, wide = box[0].stop - box[0].start, box[1].stop - box[1].start
+    # The rims hold labels and ticks, whose letters are as small and round as points.
     inside = box[0].stop < height * 0.85 and box[1].start > height * 0.12
     return inside and max(tall, wide) <= 2 * min(tall, wide) + 1 and max(tall, wide) <= 14

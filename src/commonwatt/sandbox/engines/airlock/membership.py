@@ -80,10 +80,12 @@ def attack_model(model: OutputModel, rows: TrainingRows) -> MembershipResult:
     is_chance = bool(np.isin(rows.y, (0.0, 1.0)).all())
     fit = _fit_of_chance(p, rows.y) if is_chance else -((rows.y - p) ** 2)
     by_fit = _strength(fit, rows.is_member)
+    # The learning attacker needs people on both sides to learn from.
     if min(by_fit.members, by_fit.others) < _FEWEST:
         return by_fit
     learned = _strength(_learned_score(p, rows.y, rows.is_member), rows.is_member)
-    return max(by_fit, learned, key=lambda found: found.auc)
+    # The stronger one decides: a model is as safe as its worst attack.
+    return max(by_fit, learned, key=lambda attack: attack.auc)
 
 
 def check_membership(result: MembershipResult, *, limit: float = AUC_LIMIT) -> list[StopReason]:
@@ -145,6 +147,7 @@ def check_freedom(model: OutputModel, rows: TrainingRows, *, fewest: int = 10) -
 
 
 def _fit_of_chance(p: Floats, y: Floats) -> Floats:
+    # A model may be certain, and the logarithm of nothing is not a score.
     p = np.clip(p, 1e-12, 1 - 1e-12)
     return y * np.log(p) + (1 - y) * np.log(1 - p)
 
@@ -153,7 +156,7 @@ def _strength(score: Floats, member: Flags) -> MembershipResult:
     members, others = score[member], score[~member]
     return MembershipResult(
         auc=_auc(members, others),
-        found_share=_found(members, others),
+        found_share=_found_share(members, others),
         members=len(members),
         others=len(others),
     )
@@ -167,9 +170,12 @@ def _learned_score(p: Floats, y: Floats, member: Flags) -> Floats:
     direction is caught, not only one that fits them well.
     """
     cell = _cut(p) * _BINS + _cut(y)
+    # Learned on one half and tried on the other, since an attacker scored on its own lessons
+    # would always look strong.
     half = stream(0, "membership halves").permutation(len(p)) % 2 == 0
     score = np.zeros(len(p))
     for learns in (half, ~half):
+        # One is added to each cell (Laplace): an empty one must not have infinite odds.
         inside = np.bincount(cell[learns & member], minlength=_BINS * _BINS) + 1.0
         outside = np.bincount(cell[learns & ~member], minlength=_BINS * _BINS) + 1.0
         odds = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
@@ -178,6 +184,8 @@ def _learned_score(p: Floats, y: Floats, member: Flags) -> Floats:
 
 
 def _cut(values: Floats) -> npt.NDArray[np.int64]:
+    # Quantiles, so that every cell has people in it; equal edges fall together where predictions
+    # repeat.
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)[1:-1]))
     return np.searchsorted(edges, values, side="right").astype(np.int64)
 
@@ -190,9 +198,10 @@ def _auc(members: Floats, others: Floats) -> float:
     return float((below + 0.5 * ties).mean() / len(others)) if len(others) and len(members) else 0.5
 
 
-def _found(members: Floats, others: Floats) -> float:
+def _found_share(members: Floats, others: Floats) -> float:
     """Return the share of members above the score that few others exceed."""
     if not len(members) or not len(others):
         return 0.0
+    # The next score above, so that ties never raise the false alarms beyond the stated rate.
     threshold = np.quantile(others, 1 - FALSE_ALARMS, method="higher")
     return float((members > threshold).mean())

@@ -44,6 +44,7 @@ class DecisionTree:
         """Return the leaf that each row of `x` reaches."""
         at = np.zeros(len(x), np.int64)
         rows = np.arange(len(x))
+        # All rows walk down together, a level at a time; children come later, so it ends.
         while (inner := self.feature[at] >= 0).any():
             feature, node = self.feature[at[inner]], at[inner]
             goes_left = x[rows[inner], feature] <= self.threshold[node]
@@ -73,8 +74,8 @@ class TreeEnsemble:
 
     def raw(self, x: Floats) -> Floats:
         """Return the value before the link."""
-        said = [tree.value[tree.leaves(x)] for tree in self.trees]
-        return self.start + self.scale * np.sum(said, axis=0)
+        tree_values = [tree.value[tree.leaves(x)] for tree in self.trees]
+        return self.start + self.scale * np.sum(tree_values, axis=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class NeuralNetwork:
 _ACTIVATIONS: Final[dict[str, Callable[[Floats], Floats]]] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "tanh": np.tanh,
+    # Clipped where the exponential would overflow; beyond it is 0 or 1 in any case.
     "logistic": lambda x: 1 / (1 + np.exp(-np.clip(x, -500, 500))),
     "identity": lambda x: x,
 }
@@ -133,64 +135,65 @@ def parse_model(data: bytes) -> OutputModel:
     """Return the model in `data`.
 
     Raises:
-        ModelError: It is not of the form; the reason carries no value of it.
+        OutputModelError: It is not of the form; the reason carries no value of it.
     """
     try:
-        found = cast("dict[str, Any]", json.loads(data))
-        _check_keys(found, {"format", "features", "link", "centre", "spread", "body"})
-        _check_numbers(found)
-        return _model(found)
+        document = cast("dict[str, Any]", json.loads(data))
+        _check_keys(document, {"format", "features", "link", "centre", "spread", "body"})
+        _check_numbers(document)
+        return _model(document)
     except OutputModelError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise OutputModelError("shape") from None
 
 
-def _model(found: dict[str, Any]) -> OutputModel:
-    names = found["features"]
-    if found["format"] != FORMAT or found["link"] not in _LINKS:
+def _model(document: dict[str, Any]) -> OutputModel:
+    names = document["features"]
+    if document["format"] != FORMAT or document["link"] not in _LINKS:
         raise OutputModelError("shape")
     if not names or not all(isinstance(name, str) for name in names):
         raise OutputModelError("features")
     size = len(names)
-    spread = _vector(found["spread"], size)
+    spread = _vector(document["spread"], size)
+    # A spread of zero would make every prediction infinite and the attack blind.
     if (spread <= 0).any():
         raise OutputModelError("spread")
     return OutputModel(
         features=tuple(names),
-        link=found["link"],
-        centre=_vector(found["centre"], size),
+        link=document["link"],
+        centre=_vector(document["centre"], size),
         spread=spread,
-        body=_body(found["body"], size),
+        body=_body(document["body"], size),
     )
 
 
-def _body(found: dict[str, Any], size: int) -> LinearBody | TreeEnsemble | NeuralNetwork:
-    match found.get("kind"):
+def _body(fields: dict[str, Any], size: int) -> LinearBody | TreeEnsemble | NeuralNetwork:
+    match fields.get("kind"):
         case "linear":
-            _check_keys(found, {"kind", "start", "weights"})
-            return LinearBody(float(found["start"]), _vector(found["weights"], size))
+            _check_keys(fields, {"kind", "start", "weights"})
+            return LinearBody(float(fields["start"]), _vector(fields["weights"], size))
         case "trees":
-            _check_keys(found, {"kind", "start", "scale", "trees"})
-            trees = tuple(_tree(one, size) for one in found["trees"])
+            _check_keys(fields, {"kind", "start", "scale", "trees"})
+            trees = tuple(_tree(tree, size) for tree in fields["trees"])
             if not trees:
                 raise OutputModelError("trees")
-            return TreeEnsemble(float(found["start"]), float(found["scale"]), trees)
+            return TreeEnsemble(float(fields["start"]), float(fields["scale"]), trees)
         case "network":
-            _check_keys(found, {"kind", "activation", "layers"})
-            if found["activation"] not in _ACTIVATIONS:
+            _check_keys(fields, {"kind", "activation", "layers"})
+            if fields["activation"] not in _ACTIVATIONS:
                 raise OutputModelError("activation")
-            return NeuralNetwork(found["activation"], _layers(found["layers"], size))
+            return NeuralNetwork(fields["activation"], _layers(fields["layers"], size))
         case _:
             raise OutputModelError("kind")
 
 
-def _tree(found: dict[str, Any], size: int) -> DecisionTree:
-    _check_keys(found, {"feature", "threshold", "left", "right", "value"})
-    nodes = len(found["feature"])
-    feature, left, right = (_indices(found[name], nodes) for name in ("feature", "left", "right"))
+def _tree(fields: dict[str, Any], size: int) -> DecisionTree:
+    _check_keys(fields, {"feature", "threshold", "left", "right", "value"})
+    nodes = len(fields["feature"])
+    feature, left, right = (_indices(fields[name], nodes) for name in ("feature", "left", "right"))
     tree = DecisionTree(
-        feature, _vector(found["threshold"], nodes), left, right, _vector(found["value"], nodes)
+        feature, _vector(fields["threshold"], nodes), left, right, _vector(fields["value"], nodes)
     )
     inner = np.flatnonzero(feature >= 0)
     later = (left[inner] > inner) & (right[inner] > inner)
@@ -200,12 +203,12 @@ def _tree(found: dict[str, Any], size: int) -> DecisionTree:
     return tree
 
 
-def _layers(found: Sequence[dict[str, Any]], size: int) -> tuple[tuple[Floats, Floats], ...]:
+def _layers(fields: Sequence[dict[str, Any]], size: int) -> tuple[tuple[Floats, Floats], ...]:
     layers: list[tuple[Floats, Floats]] = []
-    for one in found:
-        _check_keys(one, {"weights", "bias"})
-        weights = np.array(one["weights"], dtype=float)
-        bias = np.array(one["bias"], dtype=float)
+    for layer in fields:
+        _check_keys(layer, {"weights", "bias"})
+        weights = np.array(layer["weights"], dtype=float)
+        bias = np.array(layer["bias"], dtype=float)
         if weights.ndim != 2 or weights.shape != (size, len(bias)):
             raise OutputModelError("layers")
         size = len(bias)
@@ -215,32 +218,36 @@ def _layers(found: Sequence[dict[str, Any]], size: int) -> tuple[tuple[Floats, F
     return tuple(layers)
 
 
-def _vector(found: Sequence[float], size: int) -> Floats:
-    values = np.array(found, dtype=float)
+def _vector(numbers: Sequence[float], size: int) -> Floats:
+    values = np.array(numbers, dtype=float)
     if values.shape != (size,):
         raise OutputModelError("shape")
     return values
 
 
-def _indices(found: Sequence[int], size: int) -> Ints:
-    if len(found) != size or any(type(value) is not int for value in found):
+def _indices(numbers: Sequence[int], size: int) -> Ints:
+    # `True` is an int to Python and must not be one here.
+    if len(numbers) != size or any(type(value) is not int for value in numbers):
         raise OutputModelError("shape")
-    return np.array(found, dtype=np.int64)
+    return np.array(numbers, dtype=np.int64)
 
 
-def _check_keys(found: Mapping[str, Any], known: set[str]) -> None:
-    if set(found) != known:
+def _check_keys(fields: Mapping[str, Any], allowed: set[str]) -> None:
+    if set(fields) != allowed:
         raise OutputModelError("keys")
 
 
-def _check_numbers(found: dict[str, Any]) -> None:
+def _check_numbers(document: dict[str, Any]) -> None:
     """Raise unless all numbers are finite, short and not too many."""
-    numbers = list(_numbers([found["centre"], found["spread"], found["body"]]))
+    numbers = list(_numbers([document["centre"], document["spread"], document["body"]]))
+    # Capacity is what a hidden message needs; this many suit every model that a study of people
+    # reports.
     if len(numbers) > MOST_NUMBERS:
         raise OutputModelError("size")
     for value in numbers:
         if not math.isfinite(value) or abs(value) > 1e15:
             raise OutputModelError("numbers")
+        # Digits beyond the sixth change no prediction that matters and could carry a record.
         if float(f"{value:.{_DIGITS}g}") != value:
             raise OutputModelError("digits")
 
@@ -248,8 +255,8 @@ def _check_numbers(found: dict[str, Any]) -> None:
 def _numbers(value: Any) -> list[float]:
     if isinstance(value, dict):
         inner = cast("dict[str, Any]", value)
-        return [number for one in inner.values() for number in _numbers(one)]
+        return [number for child in inner.values() for number in _numbers(child)]
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        return [number for one in items for number in _numbers(one)]
+        return [number for child in items for number in _numbers(child)]
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []

@@ -1,8 +1,8 @@
-"""What the room's own side says of an output, knowing the rows behind it.
+"""What the project's own side finds in an output, knowing the rows behind it.
 
 `airlock` looks at bytes; this looks at them beside the data. Counts are counted
 again and compared with everything that ever left; models are asked whether they
-know their own people from those whom the room kept back.
+know their own people from those whom the project kept back.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class OutputProvenance:
         cohorts: Declared people, by output, or by `output:column` where it has several counts.
         training: Declared training rows, if it makes a model.
         opted_out: People who opted out.
-        held_out: People whom the room kept back from a job that makes a model.
+        held_out: People whom the project kept back from a job that makes a model.
     """
 
     dataset: Dataset
@@ -72,17 +72,18 @@ def assess_output(
     Args:
         output: Collected bytes.
         provenance: The data and declarations behind them.
-        released: People by cell of everything that left the room before.
+        released: People by cell of everything that left the project before.
     """
     rules = OutputRules()
-    judged = OutputAssessment(check_output(output, rules))
+    assessment = OutputAssessment(check_output(output, rules))
     data = output.path.read_bytes()
-    if output.kind is OutputKind.MODEL and not judged.stops:
-        _judge_model(data, provenance, judged)
+    # A file that is no model of the form cannot be asked anything.
+    if output.kind is OutputKind.MODEL and not assessment.stops:
+        _assess_model(data, provenance, assessment)
     if output.kind in (OutputKind.CSV, OutputKind.JSON):
-        _judge_counts(output, data, provenance, judged, rules)
-        judged.stops += differencing_stops(judged.cells, released)
-    return judged
+        _assess_counts(output, data, provenance, assessment, rules)
+        assessment.stops += differencing_stops(assessment.cells, released)
+    return assessment
 
 
 def differencing_stops(
@@ -91,10 +92,16 @@ def differencing_stops(
     """Return a stop if `cells` and what was released tell about too few people."""
     if not cells:
         return []
+    # Only people who stand in some cell: all others are zero in every set and would only make the
+    # bits longer.
     everyone = {p for people in (*released.values(), *cells.values()) for p in people}
-    guard = DifferencingCheck(sorted(everyone))
-    guard.add_released({name: guard.people_bits(people) for name, people in released.items()})
-    pairs = guard.check({name: guard.people_bits(people) for name, people in cells.items()})
+    differencing = DifferencingCheck(sorted(everyone))
+    differencing.add_released(
+        {name: differencing.people_bits(people) for name, people in released.items()}
+    )
+    pairs = differencing.check(
+        {name: differencing.people_bits(people) for name, people in cells.items()}
+    )
     if not pairs:
         return []
     why = Message(
@@ -104,70 +111,81 @@ def differencing_stops(
     return [StopReason("differencing", why)]
 
 
-def _judge_counts(
+def _assess_counts(
     output: CollectedOutput,
     data: bytes,
-    behind: OutputProvenance,
-    judged: OutputAssessment,
+    provenance: OutputProvenance,
+    assessment: OutputAssessment,
     rules: OutputRules,
 ) -> None:
     """Count every declared cell again; a count that nobody declared is a reason to stop."""
     columns = labelled_counts(data, output.kind)
     for column in columns:
+        # One column needs no name of its own, which is how most tables look.
         name = output.name if len(columns) == 1 else f"{output.name}:{column}"
-        cohort = behind.cohorts.get(name)
+        cohort = provenance.cohorts.get(name)
         if cohort is None:
-            why = Message("It counts people, and no cohort says which; the guard cannot compare.")
-            judged.stops.append(StopReason("declaration", why))
+            why = Message(
+                "It counts people, and no cohort says which; the differencing check cannot compare."
+            )
+            assessment.stops.append(StopReason("declaration", why))
             continue
-        shown = _shown(columns[column], cohort.by)
-        if shown is None:
+        shown_counts = _counts_by_label(columns[column], cohort.by)
+        if shown_counts is None:
             why = Message("The table lacks a column by which its cohort is split.")
-            judged.stops.append(StopReason("declaration", why))
+            assessment.stops.append(StopReason("declaration", why))
             continue
-        people = _people(behind, cohort)
-        judged.stops += check_counts(shown, people, round_to=rules.round_to)
+        # The declaration is counted again on the rows that the job saw; its own word for it is
+        # not taken.
+        people = _seen_people_by_cell(provenance, cohort)
+        assessment.stops += check_counts(shown_counts, people, round_to=rules.round_to)
         # A cell that is withheld or zero is no equation; the others are.
-        judged.cells |= {
+        assessment.cells |= {
             "|".join((name, *label)): people[label]
-            for label, value in shown.items()
+            for label, value in shown_counts.items()
             if value and label in people
         }
 
 
-def _shown(counts: list[LabelledCount], by: tuple[str, ...]) -> dict[tuple[str, ...], float] | None:
+def _counts_by_label(
+    counts: list[LabelledCount], by: tuple[str, ...]
+) -> dict[tuple[str, ...], float] | None:
     """Return shown counts by the labels of their cells, or None if a label is missing."""
-    shown: dict[tuple[str, ...], float] = {}
-    for one in counts:
-        label = one.label(by)
+    counts_by_label: dict[tuple[str, ...], float] = {}
+    for count in counts:
+        label = count.label(by)
         if label is None:
             return None
-        shown[label] = one.value
-    return shown
+        counts_by_label[label] = count.value
+    return counts_by_label
 
 
-def _people(behind: OutputProvenance, cohort: Cohort) -> dict[tuple[str, ...], list[str]]:
-    unseen = behind.unseen
-    found = people_by_cell(behind.dataset, cohort)
-    return {label: [p for p in people if p not in unseen] for label, people in found.items()}
+def _seen_people_by_cell(
+    provenance: OutputProvenance, cohort: Cohort
+) -> dict[tuple[str, ...], list[str]]:
+    unseen = provenance.unseen
+    cells = people_by_cell(provenance.dataset, cohort)
+    return {label: [p for p in people if p not in unseen] for label, people in cells.items()}
 
 
-def _judge_model(data: bytes, behind: OutputProvenance, judged: OutputAssessment) -> None:
+def _assess_model(data: bytes, provenance: OutputProvenance, assessment: OutputAssessment) -> None:
     """Attack a model with its own rows and those that it never saw."""
-    training, model = behind.training, parse_model(data)
+    training, model = provenance.training, parse_model(data)
     if training is None:
         why = Message("It is a model, and no declared training says on which rows.")
-        judged.stops.append(StopReason("declaration", why))
+        assessment.stops.append(StopReason("declaration", why))
         return
+    # In the same order, too: the model is asked with our columns, and other names would make the
+    # attack meaningless.
     if model.features != tuple(feature.name for feature in training.features):
         why = Message("The model has other inputs than the declared features.")
-        judged.stops.append(StopReason("declaration", why))
+        assessment.stops.append(StopReason("declaration", why))
         return
-    frame = training_table(behind.dataset, training, behind.opted_out)
-    rows = split_rows(frame, training, behind.held_out)
-    found = membership.attack_model(model, rows)
-    judged.stops += membership.check_membership(found)
-    judged.stops += membership.check_leaves(model, rows)
-    judged.stops += membership.check_freedom(model, rows)
-    judged.attack_auc = found.auc
-    judged.trained_on = frozenset(frame[training.person].to_list()) - behind.held_out
+    frame = training_table(provenance.dataset, training, provenance.opted_out)
+    rows = split_rows(frame, training, provenance.held_out)
+    attack = membership.attack_model(model, rows)
+    assessment.stops += membership.check_membership(attack)
+    assessment.stops += membership.check_leaves(model, rows)
+    assessment.stops += membership.check_freedom(model, rows)
+    assessment.attack_auc = attack.auc
+    assessment.trained_on = frozenset(frame[training.person].to_list()) - provenance.held_out

@@ -57,7 +57,7 @@ class OutputTable:
     def counts(self) -> list[int]:
         """Return the columns of whole numbers, but for those that are named as something else.
 
-        A count under another name would pass the guard, so the name must speak for it.
+        A count under another name would pass the differencing check, so the name must speak for it.
         """
         return [
             i
@@ -91,12 +91,14 @@ def parse_number(cell: str) -> float | None:
         value = float(cell.replace(",", "").strip())
     except ValueError:
         return None
+    # `nan` and `inf` are written for what was withheld and are no counts.
     return value if math.isfinite(value) else None
 
 
 def read_csv(data: bytes) -> OutputTable | None:
     """Return a CSV as a table, or None if its rows are ragged or it has none."""
     rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8"))) if row]
+    # A ragged row is where a record hides beside a table.
     if len(rows) < 2 or len({len(row) for row in rows}) != 1:
         return None
     return OutputTable(tuple(rows[0]), tuple(tuple(row) for row in rows[1:]))
@@ -114,14 +116,18 @@ def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     [('a.0', 1), ('a.1.n', 2)]
     """
     if isinstance(value, dict):
-        found = cast("dict[str, Any]", value)
+        mapping = cast("dict[str, Any]", value)
         return [
-            leaf for key, one in found.items() for leaf in leaves(one, f"{path}.{key}".strip("."))
+            leaf
+            for key, child in mapping.items()
+            for leaf in leaves(child, f"{path}.{key}".strip("."))
         ]
     if isinstance(value, list):
         items = cast("list[Any]", value)
         return [
-            leaf for i, one in enumerate(items) for leaf in leaves(one, f"{path}.{i}".strip("."))
+            leaf
+            for i, child in enumerate(items)
+            for leaf in leaves(child, f"{path}.{i}".strip("."))
         ]
     return [(path, value)]
 
@@ -145,7 +151,7 @@ class LabelledCount:
 
         In JSON the label stands beside the count or is the path to it.
 
-        >>> Labelled(30.0, {}, ("female",)).label(("gender",))
+        >>> LabelledCount(30.0, {}, ("female",)).label(("gender",))
         ('female',)
         """
         if all(column in self.row_labels for column in by):
@@ -156,53 +162,56 @@ class LabelledCount:
 def labelled_counts(data: bytes, kind: OutputKind) -> dict[str, list[LabelledCount]]:
     """Return every count of people in a CSV or JSON output, by the name of its column.
 
-    >>> found = labelled_counts(b'{"cells": [{"sex": "F", "n": 500}]}', Kind.JSON)
-    >>> [one.label(("sex",)) for one in found["n"]]
+    >>> counts = labelled_counts(b'{"cells": [{"sex": "F", "n": 500}]}', OutputKind.JSON)
+    >>> [count.label(("sex",)) for count in counts["n"]]
     [('F',)]
     """
-    found: dict[str, list[LabelledCount]] = {}
+    counts: dict[str, list[LabelledCount]] = {}
     if kind is OutputKind.JSON:
-        _walk(read_json(data), (), found)
-        return found
+        _collect_counts(read_json(data), (), counts)
+        return counts
     table = read_csv(data)
     for index in table.counts if table else ():
         assert table is not None
-        found[table.header[index]] = [
+        counts[table.header[index]] = [
             LabelledCount(value, dict(zip(table.header, row, strict=True)))
             for row in table.rows
             if (value := parse_number(row[index])) is not None
         ]
-    return found
+    return counts
 
 
-def _walk(value: Any, path: tuple[str, ...], found: dict[str, list[LabelledCount]]) -> None:
+def _collect_counts(
+    value: Any, path: tuple[str, ...], counts: dict[str, list[LabelledCount]]
+) -> None:
     if isinstance(value, list):
-        for one in cast("list[Any]", value):
-            _walk(one, path, found)
+        for child in cast("list[Any]", value):
+            _collect_counts(child, path, counts)
     if not isinstance(value, dict):
         return
     inner = cast("dict[str, Any]", value)
-    beside = {key: str(one) for key, one in inner.items() if not isinstance(one, dict | list)}
-    for key, one in inner.items():
-        if is_count(key, one):
-            number = parse_number(str(one)) or 0.0
-            found.setdefault(key, []).append(LabelledCount(number, beside, path))
-        elif isinstance(one, list) and _COUNT_NAMES.match(key):
-            _walk_list(key, cast("list[Any]", one), path, found)
+    # Only plain values stand beside a count; an inner object is a table of its own.
+    labels = {key: str(cell) for key, cell in inner.items() if not isinstance(cell, dict | list)}
+    for key, child in inner.items():
+        if is_count(key, child):
+            number = parse_number(str(child)) or 0.0
+            counts.setdefault(key, []).append(LabelledCount(number, labels, path))
+        elif isinstance(child, list) and _COUNT_NAMES.match(key):
+            _collect_list_counts(key, cast("list[Any]", child), path, counts)
         else:
-            _walk(one, (*path, key), found)
+            _collect_counts(child, (*path, key), counts)
 
 
-def _walk_list(
-    key: str, values: list[Any], path: tuple[str, ...], found: dict[str, list[LabelledCount]]
+def _collect_list_counts(
+    key: str, values: list[Any], path: tuple[str, ...], counts: dict[str, list[LabelledCount]]
 ) -> None:
     """Take a bare list that is named like a count; its cells have no labels."""
-    for one in values:
-        if is_count(key, one):
-            number = parse_number(str(one)) or 0.0
-            found.setdefault(key, []).append(LabelledCount(number, {}, (*path, key, "")))
+    for child in values:
+        if is_count(key, child):
+            number = parse_number(str(child)) or 0.0
+            counts.setdefault(key, []).append(LabelledCount(number, {}, (*path, key, "")))
         else:
-            _walk(one, (*path, key), found)
+            _collect_counts(child, (*path, key), counts)
 
 
 def is_count(name: str, value: Any) -> bool:

@@ -1,6 +1,6 @@
-"""The rows that a model learns from, made by the room and not by the job.
+"""The rows that a model learns from, made by the project and not by the job.
 
-A researcher declares features and outcome; the room makes the table, keeps a
+A researcher declares features and outcome; the project makes the table, keeps a
 share of the people back from everything that the job sees, and so can ask
 afterwards, without taking the job's word for anything, whether the model knows
 its own people from others like them.
@@ -64,6 +64,8 @@ class TrainingDeclaration:
     person: str = "patient_id"
 
     def __post_init__(self) -> None:
+        # Too few on either side, and the attack could not tell a model that remembers from one
+        # that does not.
         if not 0.2 <= self.held_out <= 0.8:
             raise AirlockError("held_out", wanted=Message("a share from 0.2 to 0.8"))
         if len({feature.name for feature in self.features}) != len(self.features):
@@ -80,7 +82,7 @@ class TrainingRows:
 
 
 def is_held_out(key: bytes, dataset: str, person: str, share: float) -> bool:
-    """Return whether the room keeps a person back, the same way in every job.
+    """Return whether the project keeps a person back, the same way in every job.
 
     Keyed, so that a researcher cannot choose who is kept back; a larger share
     keeps back the people of a smaller one, too.
@@ -88,17 +90,19 @@ def is_held_out(key: bytes, dataset: str, person: str, share: float) -> bool:
     >>> is_held_out(bytes(32), "safe", "p1", 1.0), is_held_out(bytes(32), "safe", "p1", 0.0)
     (True, False)
     """
-    word = f"held out\0{dataset}\0{person}".encode()
-    digest = hmac.new(key, word, hashlib.sha256).digest()
+    message = f"held out\0{dataset}\0{person}".encode()
+    # Same place for a person at every share: a researcher who asks for more cannot rotate who is
+    # kept back and so see everybody.
+    digest = hmac.new(key, message, hashlib.sha256).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 def held_out(key: bytes, dataset: Dataset, training: TrainingDeclaration) -> frozenset[str]:
-    """Return the people whom the room keeps back."""
+    """Return the people whom the project keeps back."""
     people = pl.read_parquet(dataset.table(training.table), columns=[training.person])
     names = people[training.person].cast(pl.String).drop_nulls().unique()
     share = training.held_out
-    return frozenset(who for who in names if is_held_out(key, dataset.name, who, share))
+    return frozenset(person for person in names if is_held_out(key, dataset.name, person, share))
 
 
 def training_table(
@@ -113,13 +117,16 @@ def training_table(
     _check_columns(frame, training)
     frame = frame.with_columns(pl.col(training.person).cast(pl.String))
     left_out = pl.Series(sorted(opted_out), dtype=pl.String).implode()
+    # One row a person, or somebody with many would be found by their repetition and not by the
+    # model's memory.
     frame = frame.unique(training.person, keep="first", maintain_order=True)
     frame = frame.filter(~pl.col(training.person).is_in(left_out))
-    columns = [_feature(frame, dataset, training, one) for one in training.features]
-    made = frame.select(training.person).with_columns(
+    columns = [_feature(frame, dataset, training, feature) for feature in training.features]
+    table = frame.select(training.person).with_columns(
         *columns, _outcome(frame, dataset, training).alias(OUTCOME)
     )
-    return made.drop_nulls().sort(training.person)
+    # Sorted, so that the job sees the same bytes for the same people in every run.
+    return table.drop_nulls().sort(training.person)
 
 
 def split_rows(
@@ -149,27 +156,29 @@ def _check_columns(frame: pl.DataFrame, training: TrainingDeclaration) -> None:
 
 
 def _feature(
-    frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration, one: TrainingFeature
+    frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration, feature: TrainingFeature
 ) -> pl.Series:
-    if one.cohort is not None:
-        return _counted(frame, dataset, training, one.cohort).alias(one.name)
-    column = frame[one.column]
-    if one.equals is not None:
-        return (column.cast(pl.String) == one.equals).cast(pl.Float64).alias(one.name)
+    if feature.cohort is not None:
+        return _cohort_row_counts(frame, dataset, training, feature.cohort).alias(feature.name)
+    column = frame[feature.column]
+    if feature.equals is not None:
+        return (column.cast(pl.String) == feature.equals).cast(pl.Float64).alias(feature.name)
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise AirlockError(
-            one.column, found=Message("a column without numbers"), wanted=Message("column=value")
+            feature.column,
+            found=Message("a column without numbers"),
+            wanted=Message("column=value"),
         )
-    return column.cast(pl.Float64).alias(one.name)
+    return column.cast(pl.Float64).alias(feature.name)
 
 
 def _outcome(frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration) -> pl.Series:
     if isinstance(training.outcome, str):
         return frame[training.outcome].cast(pl.Float64)
-    return (_counted(frame, dataset, training, training.outcome) > 0).cast(pl.Float64)
+    return (_cohort_row_counts(frame, dataset, training, training.outcome) > 0).cast(pl.Float64)
 
 
-def _counted(
+def _cohort_row_counts(
     frame: pl.DataFrame, dataset: Dataset, training: TrainingDeclaration, cohort: Cohort
 ) -> pl.Series:
     """Return how many rows of a cohort each person of the training table has."""

@@ -1,4 +1,4 @@
-"""Lay out bait, run every attack in a cage, and judge by the bait.
+"""Lay out bait, run every attack as an isolated job, and judge by the bait.
 
 An attack counts as stopped only when it met the sign of the layer that should
 stop it, printed no success, carried no secret out, and left the bait untouched.
@@ -72,11 +72,11 @@ class AttackBait:
         """Return whether every bait is as it was laid out."""
         return (
             self.victim.poll() is None
-            and all(self._kept(name) for name in ("secret", "rooms/other/rows", "rows"))
+            and all(self._is_intact(name) for name in ("secret", "rooms/other/rows", "rows"))
             and not any(_was_reached(listener) for listener in self.listeners)
         )
 
-    def _kept(self, name: str) -> bool:
+    def _is_intact(self, name: str) -> bool:
         return (self.folder / name).read_text(encoding="ascii") == self.secret
 
 
@@ -92,8 +92,8 @@ def run_attacks(
     """
     with place_bait(folder) as bait:
         for attack in attacks:
-            ended = node.run(attack_job(attack, bait), to=folder)
-            yield judge_attack(attack, ended, bait)
+            outcome = node.run(attack_job(attack, bait), to=folder)
+            yield judge_attack(attack, outcome, bait)
 
 
 def attack_job(attack: AttackProgram, bait: AttackBait) -> IsolatedJob:
@@ -105,33 +105,36 @@ def attack_job(attack: AttackProgram, bait: AttackBait) -> IsolatedJob:
     return IsolatedJob(code=code, inputs={"rows": rows}, outputs=attack.outputs, limits=LIMITS)
 
 
-def judge_attack(attack: AttackProgram, ended: JobOutcome, bait: AttackBait) -> AttackVerdict:
+def judge_attack(attack: AttackProgram, outcome: JobOutcome, bait: AttackBait) -> AttackVerdict:
     """Judge one attack by what it met and what became of the bait."""
-    met = outcome_signs(ended)
-    log = ended.log.decode("utf-8", "replace")
-    taken = [output.path.read_bytes() for output in ended.outputs]
+    met = outcome_signs(outcome)
+    log = outcome.log.decode("utf-8", "replace")
+    collected = [output.path.read_bytes() for output in outcome.outputs]
+    # The right layer must have stopped it: an attack that failed for another reason proves
+    # nothing of the layer that it is named for.
     stopped = (
         bool(met & attack.signs)
         and "ESCAPED" not in log
         and bait.secret not in log
-        and not any(bait.secret.encode() in data for data in taken)
+        and not any(bait.secret.encode() in data for data in collected)
         and bait.is_untouched()
     )
-    return AttackVerdict(attack=attack, stopped=stopped, signs_met=met, wall_s=ended.wall_s)
+    return AttackVerdict(attack=attack, stopped=stopped, signs_met=met, wall_s=outcome.wall_s)
 
 
-def outcome_signs(ended: JobOutcome) -> frozenset[str]:
+def outcome_signs(outcome: JobOutcome) -> frozenset[str]:
     """Return every sign that a job's end shows."""
-    found = {ended.ending.value, *(refusal.value for refusal in ended.refusals)}
-    for line in ended.log.decode("utf-8", "replace").splitlines():
+    signs = {outcome.ending.value, *(refusal.value for refusal in outcome.refusals)}
+    for line in outcome.log.decode("utf-8", "replace").splitlines():
         if line.startswith("STOPPED "):
-            found.add(line.removeprefix("STOPPED ").strip())
-    if ended.log_cut:
-        found.add("LOG-CUT")
-    number = -ended.exit_code if ended.exit_code < 0 else ended.exit_code - 128
+            signs.add(line.removeprefix("STOPPED ").strip())
+    if outcome.log_cut:
+        signs.add("LOG-CUT")
+    # Python counts signals below zero, shells and bubblewrap above 128.
+    number = -outcome.exit_code if outcome.exit_code < 0 else outcome.exit_code - 128
     if number in set(signal.Signals):
-        found.add(signal.Signals(number).name)
-    return frozenset(found)
+        signs.add(signal.Signals(number).name)
+    return frozenset(signs)
 
 
 @contextmanager
@@ -142,12 +145,16 @@ def place_bait(folder: Path) -> Generator[AttackBait]:
     (folder / "rooms" / "other").mkdir(parents=True)
     for name in ("secret", "rooms/other/rows", "rows"):
         (folder / name).write_text(secret, encoding="ascii")
+        # Readable by every user, so that only the isolation stands between an attack and the
+        # bait.
         (folder / name).chmod(0o644)
     with ExitStack() as stack:
         listeners = tuple(
             stack.enter_context(_listen(address))
             for address in ("\0" + abstract, str(folder / "socket"))
         )
+        # A live process with a secret in its environment, as a service on a shared machine would
+        # be.
         victim = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"],
             env={"SECRET": secret},

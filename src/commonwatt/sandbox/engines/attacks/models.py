@@ -71,6 +71,8 @@ def made_up_people(seed: int, people: int = _PEOPLE) -> TrainingRows:
         ]
     ).astype(float)  # fmt: skip
     odds = (x[:, 0] - 60) / 12 + 0.5 * x[:, 3] + chance.normal(0, 2, people)
+    # The outcome depends on two features and on chance, so that a good model is neither perfect
+    # nor useless.
     return TrainingRows(
         x=x, y=(odds > 0).astype(float), is_member=chance.permutation(people) % 2 == 0
     )
@@ -93,8 +95,8 @@ def _linear(weights: Floats) -> dict[str, Any]:
 
 
 def _fit(x: Floats, y: Floats) -> Floats:
-    found = np.linalg.lstsq(x, y, rcond=None)[0]
-    return np.array([float(f"{weight:.3g}") for weight in found])
+    coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
+    return np.array([float(f"{weight:.3g}") for weight in coefficients])
 
 
 def _trees(trees: list[dict[str, list[float]]]) -> dict[str, Any]:
@@ -144,6 +146,8 @@ def _split(x: Floats, leaf: int) -> tuple[int, float]:
 
 def _one_leaf(x: Floats, y: Floats) -> dict[str, list[float]]:
     """Return a stump with one leaf more: that of the person with the highest value."""
+    # A single hidden leaf leaves the area under the curve as it was; only counting people by leaf
+    # finds it.
     highest = float(np.sort(x[:, 1])[-1])
     return {
         "feature": [1, -1, -1], "threshold": [highest - 0.05, 0.0, 0.0], "left": [1, -1, -1],

@@ -47,6 +47,7 @@ def honest_outputs(count: int = 100) -> Iterator[OfferedOutput]:
         _counts, _two_way, _model, _means, _curve, _metrics, _prose, _bars, _lines, _totals,
     )  # fmt: skip
     for number in range(count):
+        # A stream of its own for each output: adding one maker changes no other.
         chance = stream(number, "honest")
         offered = makers[number % len(makers)](chance)
         yield OfferedOutput(f"{offered.name} {number}", offered.kind, offered.data)
@@ -142,6 +143,7 @@ def _hostile_pictures() -> Iterator[OfferedOutput]:
     yield OfferedOutput(
         "records in the lowest bit", OutputKind.PNG, _png(_hide(canvas.copy(), secret))
     )
+    # Hidden in a part only: an average over the whole picture would miss it.
     half = canvas.copy()
     half[:100] = _hide(half[:100].copy(), secret[: half[:100].size])
     yield OfferedOutput("records in a corner's lowest bit", OutputKind.PNG, _png(half))
@@ -169,8 +171,8 @@ def _scatter(
 
 def _hide(picture: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     flat = picture.reshape(-1)
-    used = min(len(flat), len(bits))
-    flat[:used] = (flat[:used] & 254) | bits[:used]
+    hidden_bits = min(len(flat), len(bits))
+    flat[:hidden_bits] = (flat[:hidden_bits] & 254) | bits[:hidden_bits]
     return picture
 
 
@@ -196,6 +198,7 @@ def _part(kind: bytes, data: bytes) -> bytes:
 
 
 def _round(chance: np.random.Generator, size: int) -> list[int]:
+    # Multiples of five from twenty up, as a careful study releases them.
     return [int(value) * 5 for value in chance.integers(4, 400, size)]
 
 

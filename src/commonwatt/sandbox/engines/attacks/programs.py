@@ -100,6 +100,8 @@ def _socket(name: str, family: int, kind: int = 1) -> AttackProgram:
     return _attack(name, FILTER, "EACCES", program)
 
 
+# Enters the kernel by the gate of 32-bit programs (int 0x80), where the same numbers mean other
+# calls.
 _MACHINE_CODE: Final = r"""
 import mmap
 page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
@@ -109,6 +111,7 @@ result = ctypes.CFUNCTYPE(ctypes.c_int)(address)()
 say("ESCAPED" if result >= 0 else "STOPPED " + errno.errorcode.get(-result, "?"))
 """
 
+# Written and not truncated: only real bytes reach the limits on size.
 _FILL: Final = r"""
 def fill():
     with open(PLACE, "wb", buffering=0) as file:
@@ -118,6 +121,8 @@ def fill():
 attempt(fill)
 """
 
+# Every family by itself, because a filter that lists families can forget one; the last tries all
+# that there are.
 NETWORK_ATTACKS: Final = (
     _socket("tcp", 2),
     _socket("tcp over ip version 6", 10),
@@ -166,9 +171,11 @@ say("STOPPED NONE" if names == ["lo"] else "ESCAPED")
     _attack("calls of the x32 kind", FILTER, "SIGSYS", "attempt(lambda: call(0x40000029, 2, 1, 0))"),
 )  # fmt: skip
 
+# ENOENT is the sign wanted: EACCES would say that the file is in sight and only its mode stands
+# between.
 FILE_ATTACKS: Final = (
-    _open("bait beside the room", FILES, "{{secret_file}}"),
-    _open("bait in another room", FILES, "{{other_room}}"),
+    _open("bait beside the project", FILES, "{{secret_file}}"),
+    _open("bait in another project", FILES, "{{other_room}}"),
     _open("shadow file", FILES, "/etc/shadow"),
     _open("account list", FILES, "/etc/passwd"),
     _open("host name of the machine", FILES, "/etc/hostname"),
@@ -215,6 +222,8 @@ attempt(lambda: os.link("/data/rows", "/out/loot.csv"))
 """, csv=OutputKind.CSV),
 )  # fmt: skip
 
+# Calls that local exploits are made of, each refused by number before the kernel looks at its
+# arguments.
 POWER_ATTACKS: Final = (
     _attack("become root", NO_POWERS, "EPERM|EINVAL", "attempt(lambda: os.setuid(0))"),
     _attack("join a group", NO_POWERS, "EPERM|EINVAL", "attempt(lambda: os.setgroups([0]))"),
@@ -293,6 +302,7 @@ except OSError:
     pass
 say("STOPPED KEPT-TO-ITSELF")
 """),
+    # The first process of a namespace takes no signal from inside that it has no handler for.
     _attack("kill the first process", PROCESSES, "EPERM|ALIVE", r"""
 os.kill(1, signal.SIGSTOP)
 time.sleep(0.05)
@@ -314,6 +324,7 @@ known = {"HOME", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYT
          "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "PWD"}
 say("STOPPED NONE" if set(os.environ) <= known else "ESCAPED")
 """),
+    # Children sleep, so that they all live at once and meet the limit and not the scheduler.
     _attack("fork bomb", GROUP, "EAGAIN", r"""
 def bomb():
     for _ in range(5000):
@@ -377,6 +388,7 @@ time.sleep(60)
 """),
 )  # fmt: skip
 
+# What a job leaves is the one way out, so most attempts are made here.
 OUTPUT_ATTACKS: Final = (
     _attack("fill /tmp", SIZED, "ENOSPC|EFBIG", 'PLACE = "/tmp/loot"' + _FILL),
     _attack("fill shared memory", SIZED, "ENOSPC|EFBIG", 'PLACE = "/dev/shm/loot"' + _FILL),

@@ -82,28 +82,33 @@ def find_text(image: npt.NDArray[Any], header: frozenset[str] = frozenset()) -> 
             remedy=Message("Install it: apt install tesseract-ocr"),
         )
     grey = _as_bytes(image)
+    # Opening removes what is thinner than the window, so that the rest after subtraction is
+    # strokes, whatever lies beneath.
     light, dark = _strokes(grey)
-    found = _boxes(light, grey, program, header)
+    boxes = _boxes(light, grey, program, header)
     # Gaps between light letters look like dark text, so dark text is what lies elsewhere.
-    for box in found:
+    for box in boxes:
         dark[max(0, box.top - 3) : box.bottom + 3, max(0, box.left - 3) : box.right + 3] = 0
-    return found + _boxes(dark, 255.0 - grey, program, header)
+    return boxes + _boxes(dark, 255.0 - grey, program, header)
 
 
 def _boxes(strokes: Grey, grey: Grey, program: str, header: frozenset[str]) -> list[TextBox]:
     places = _lines(strokes)
-    readings = _read(strokes, grey, places, program, header)
-    told = [_says(texts, place, header) for texts, place in zip(readings, places, strict=True)]
+    readings = _readings(strokes, grey, places, program, header)
+    verdicts = [
+        _reading_verdict(texts, place, header)
+        for texts, place in zip(readings, places, strict=True)
+    ]
     return [
         TextBox(
             columns.start, rows.start, columns.stop, rows.stop,
-            told[i] == "mark" or (told[i] == "letter" and _is_alone(i, places, told)),
+            verdicts[i] == "mark" or (verdicts[i] == "letter" and _is_alone(i, places, verdicts)),
         )
         for i, (rows, columns) in enumerate(places)
     ]  # fmt: skip
 
 
-def _says(texts: list[str], place: Place, header: frozenset[str]) -> str:
+def _reading_verdict(texts: list[str], place: Place, header: frozenset[str]) -> str:
     """Return `mark`, `letter` (too short for a name) or `unknown`, from all readings of a line."""
     if any(agrees_with_header(text, header) for text in texts):
         return "unknown"
@@ -128,12 +133,12 @@ def _fits(text: str, place: Place) -> bool:
     return is_harmless(text) and _width(place) <= most
 
 
-def _is_alone(index: int, places: list[Place], told: list[str]) -> bool:
+def _is_alone(index: int, places: list[Place], verdicts: list[str]) -> bool:
     """Return whether a letter has nothing beside it but marks, so that it begins no name."""
     rows, columns = places[index]
     reach = _ALONE * _height(places[index])
     return not any(
-        told[i] != "mark"
+        verdicts[i] != "mark"
         and min(rows.stop, others.stop) - max(rows.start, others.start) > 0
         and max(columns.start, across.start) - min(columns.stop, across.stop) <= reach
         for i, (others, across) in enumerate(places)
@@ -158,22 +163,23 @@ def blank_boxes(image: npt.NDArray[Any], boxes: list[TextBox]) -> npt.NDArray[An
 
     Where the hem of one reaches into a harmless line, that line stays whole.
     """
-    done = image.copy()
-    rows_axis = -3 if done.ndim >= 3 and done.shape[-1] in (3, 4) else -2
-    lowest = done.min()
+    blanked = image.copy()
+    rows_axis = -3 if blanked.ndim >= 3 and blanked.shape[-1] in (3, 4) else -2
+    # The picture's own darkest value: a zero may be white or out of range in this encoding.
+    lowest = blanked.min()
     for box in boxes:
         if box.harmless:
             continue
         rows = slice(max(0, box.top - _HEM), box.bottom + _HEM)
         columns = slice(max(0, box.left - _HEM), box.right + _HEM)
         where = (..., rows, columns, slice(None)) if rows_axis == -3 else (..., rows, columns)
-        done[where] = lowest
+        blanked[where] = lowest
     for box in boxes:
         if box.harmless:
             rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
             where = (..., rows, columns, slice(None)) if rows_axis == -3 else (..., rows, columns)
-            done[where] = image[where]
-    return done
+            blanked[where] = image[where]
+    return blanked
 
 
 def _as_bytes(image: npt.NDArray[Any]) -> Grey:
@@ -194,28 +200,29 @@ def _lines(strokes: Grey) -> list[Place]:
     """Return the places of lines, from the top."""
     ndimage = cast("Any", import_module("scipy.ndimage"))
     marks = strokes > _CONTRAST
+    # Padded, since closing at the rim would else take the border for ink.
     joined = ndimage.binary_closing(np.pad(marks, _GAP), structure=np.ones((1, _GAP)))[
         _GAP:-_GAP, _GAP:-_GAP
     ]
     labelled = ndimage.label(joined, structure=np.ones((3, 3)))[0]
-    found = cast("list[Place]", ndimage.find_objects(labelled))
-    tall = [place for place in found if _LOWEST <= _height(place) <= _TALLEST]
+    areas = cast("list[Place]", ndimage.find_objects(labelled))
+    tall = [place for place in areas if _LOWEST <= _height(place) <= _TALLEST]
     return sorted(_joined(tall), key=lambda place: (place[0].start, place[1].start))
 
 
 def _joined(places: list[Place]) -> list[Place]:
     """Return places with the words of a line put together, from left to right."""
     lines: list[Place] = []
-    for place in sorted(places, key=lambda one: (one[1].start, one[0].start)):
-        before = next((i for i, line in enumerate(lines) if _goes_on(line, place)), None)
+    for place in sorted(places, key=lambda area: (area[1].start, area[0].start)):
+        before = next((i for i, line in enumerate(lines) if _continues_line(line, place)), None)
         if before is None:
             lines.append(place)
         else:
-            lines[before] = _around(lines[before], place)
+            lines[before] = _union(lines[before], place)
     return lines
 
 
-def _goes_on(line: Place, word: Place) -> bool:
+def _continues_line(line: Place, word: Place) -> bool:
     """Return whether a word stands on a line, next to what is there already."""
     tall, small = max(_height(line), _height(word)), min(_height(line), _height(word))
     shared = min(line[0].stop, word[0].stop) - max(line[0].start, word[0].start)
@@ -223,14 +230,15 @@ def _goes_on(line: Place, word: Place) -> bool:
     return tall <= _SAME_HEIGHT * small and shared >= 0.6 * small and gap <= _WORD_GAP * tall
 
 
-def _around(one: Place, other: Place) -> Place:
+def _union(first: Place, second: Place) -> Place:
     rows, columns = (
-        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+        slice(min(a.start, b.start), max(a.stop, b.stop))
+        for a, b in zip(first, second, strict=True)
     )
     return rows, columns
 
 
-def _read(
+def _readings(
     strokes: Grey, grey: Grey, places: list[Place], program: str, header: frozenset[str]
 ) -> list[list[str]]:
     """Return what each line reads as: all from one page, then alone what that left unclear."""
@@ -239,7 +247,7 @@ def _read(
     inks = [_ink(strokes, place) for place in places]
     first = _by_line(*_page(inks, program))
     return [
-        [text, *_again([ink, _ink(grey, place)], program)]
+        [text, *_further_readings([ink, _ink(grey, place)], program)]
         if _is_unclear(text, place, header)
         else [text]
         for text, ink, place in zip(first, inks, places, strict=True)
@@ -253,7 +261,7 @@ def _is_unclear(text: str, place: Place, header: frozenset[str]) -> bool:
     return short and not clear and not agrees_with_header(text, header)
 
 
-def _again(inks: list[Ink], program: str) -> list[str]:
+def _further_readings(inks: list[Ink], program: str) -> list[str]:
     """Return further readings of one line: of its strokes, of the picture."""
     return [_by_line(_tesseract(ink, program, "7"), [0])[0] for ink in inks]
 
@@ -273,6 +281,7 @@ def _ink(strokes: Grey, place: Place) -> Ink:
     crop = strokes[
         max(0, rows.start - 2) : rows.stop + 2, max(0, columns.start - 2) : columns.stop + 2
     ]
+    # Tesseract is made for letters of some thirty pixels; burned-in ones are much smaller.
     large = cast("Grey", ndimage.zoom(crop - crop.min(), _ZOOM, order=3))
     strong = np.clip(large / max(float(np.percentile(large, 97)), 1.0), 0.0, 1.0)
     ink = (255 * (1 - np.clip((strong - 0.25) / 0.5, 0.0, 1.0))).astype(np.uint8)
@@ -281,15 +290,17 @@ def _ink(strokes: Grey, place: Place) -> Ink:
 
 def _tesseract(page: Ink, program: str, mode: str) -> str:
     head = f"P5 {page.shape[1]} {page.shape[0]} 255\n".encode()
-    done = subprocess.run(  # noqa: S603  a fixed program, no shell
+    process = subprocess.run(  # noqa: S603  a fixed program, no shell
         [program, "stdin", "stdout", "--psm", mode, "-l", "eng", "tsv"],
         input=head + page.tobytes(),
         capture_output=True,
         check=False,
         timeout=120,
+        # One thread: its own parallelism slows down many small pages, and several imports share a
+        # machine.
         env={"OMP_THREAD_LIMIT": "1"},
     )
-    return done.stdout.decode("utf-8", "replace")
+    return process.stdout.decode("utf-8", "replace")
 
 
 def _by_line(tsv: str, tops: list[int]) -> list[str]:

@@ -44,7 +44,7 @@ _LINKS: Final = frozenset(
     {"SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"}
 )
 _DATES: Final = frozenset({"StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"})
-_TELLING: Final = frozenset(
+_IDENTIFYING: Final = frozenset(
     """PatientID OtherPatientIDs PatientAddress PatientTelephoneNumbers InstitutionName
     InstitutionAddress AccessionNumber PatientComments IssuerOfPatientID StudyID
     InstitutionalDepartmentName StationName""".split()  # noqa: SIM905
@@ -59,31 +59,34 @@ def deidentify_dicom(source: Path, to: Path, *, key: bytes) -> int:
     Args:
         source: A DICOM file with pixels.
         to: The new file.
-        key: The room's secret.
+        key: The project's secret.
 
     Raises:
         DeidentifyError: The file is no image that can be decoded here, so that
             text in its pixels could not be looked for.
     """
     pydicom = cast("Any", import_module("pydicom"))
-    found, pixels = _read(pydicom, source)
-    person = str(found.get("PatientID", "") or found.get("StudyInstanceUID", ""))
-    made = pydicom.Dataset()
-    made.SpecificCharacterSet = "ISO_IR 192"
-    for element in found:
+    header, pixels = _read_image(pydicom, source)
+    # The same stand-in as in the import, so that dates of one study move together.
+    person = str(header.get("PatientID", "") or header.get("StudyInstanceUID", ""))
+    # A new dataset and not a cleaned old one: what is not copied cannot be forgotten.
+    image = pydicom.Dataset()
+    image.SpecificCharacterSet = "ISO_IR 192"
+    for element in header:
+        # Sequences nest whole records, and private tags mean what their maker wished.
         if element.VR != "SQ" and not element.tag.is_private and element.keyword in _KEEP:
-            made.add(element)
-    for name in _LINKS & set(found.dir()):
-        setattr(made, name, _link(key, str(found.get(name))))
-    for name in _DATES & set(found.dir()):
-        setattr(made, name, _shifted(str(found.get(name)), shift_weeks(key, person)))
-    made.PatientID = made.PatientName = pseudonym(key, person)
-    made.PatientIdentityRemoved = "YES"
-    made.DeidentificationMethod = "kept by list; pixels cleaned; dates shifted"
-    made.LongitudinalTemporalInformationModified = "MODIFIED"
-    made.BurnedInAnnotation = "NO"
-    blanked = _put_pixels(made, pixels, header_words(found))
-    _write(pydicom, made, to)
+            image.add(element)
+    for name in _LINKS & set(header.dir()):
+        setattr(image, name, _keyed_uid(key, str(header.get(name))))
+    for name in _DATES & set(header.dir()):
+        setattr(image, name, _shifted_date(str(header.get(name)), shift_weeks(key, person)))
+    image.PatientID = image.PatientName = pseudonym(key, person)
+    image.PatientIdentityRemoved = "YES"
+    image.DeidentificationMethod = "kept by list; pixels cleaned; dates shifted"
+    image.LongitudinalTemporalInformationModified = "MODIFIED"
+    image.BurnedInAnnotation = "NO"
+    blanked = _put_pixels(image, pixels, header_words(header))
+    _write(pydicom, image, to)
     return blanked
 
 
@@ -92,18 +95,19 @@ def header_words(header: Any) -> frozenset[str]:
     values = [
         str(element.value)
         for element in header.iterall()
-        if element.keyword in _TELLING or element.VR in ("PN", "DA")
+        if element.keyword in _IDENTIFYING or element.VR in ("PN", "DA")
     ]
     return names_of_header(values)
 
 
-def _read(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]]:
+def _read_image(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]]:
     try:
-        found = pydicom.dcmread(source)
-        size = int(found.Rows) * int(found.Columns) * int(found.get("NumberOfFrames", 1) or 1)
+        header = pydicom.dcmread(source)
+        # Before decoding: a header may promise more pixels than the machine has memory.
+        size = int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames", 1) or 1)
         if size > _MOST_PIXELS:
             raise ValueError
-        return found, cast("npt.NDArray[Any]", found.pixel_array)
+        return header, cast("npt.NDArray[Any]", header.pixel_array)
     except Exception as error:
         raise DeidentifyError(
             source.name,
@@ -112,46 +116,47 @@ def _read(pydicom: Any, source: Path) -> tuple[Any, npt.NDArray[Any]]:
         ) from None
 
 
-def _put_pixels(made: Any, pixels: npt.NDArray[Any], header: frozenset[str]) -> int:
+def _put_pixels(image: Any, pixels: npt.NDArray[Any], header: frozenset[str]) -> int:
     """Clean the pixels and put them in, plain; return how many lines were blanked."""
-    colour = int(made.SamplesPerPixel) > 1
+    colour = int(image.SamplesPerPixel) > 1
     frames = pixels.reshape(-1, *pixels.shape[-3:]) if colour else pixels
+    # The brightest over all frames: a name may be shown in one frame of a loop only.
     flat = frames.mean(axis=-1) if colour else frames
     grey = flat.reshape(-1, *flat.shape[-2:]).max(axis=0)
     boxes = find_text(grey, header)
     cleaned = np.ascontiguousarray(blank_boxes(pixels, boxes))
-    made.PixelData = cleaned.astype(cleaned.dtype.newbyteorder("<"), copy=False).tobytes()
+    image.PixelData = cleaned.astype(cleaned.dtype.newbyteorder("<"), copy=False).tobytes()
     if colour:
-        made.PlanarConfiguration = 0
-    made["PixelData"].VR = "OB" if int(made.BitsAllocated) <= 8 else "OW"
+        image.PlanarConfiguration = 0
+    image["PixelData"].VR = "OB" if int(image.BitsAllocated) <= 8 else "OW"
     return sum(not box.harmless for box in boxes)
 
 
-def _write(pydicom: Any, made: Any, to: Path) -> None:
+def _write(pydicom: Any, image: Any, to: Path) -> None:
     meta = pydicom.dataset.FileMetaDataset()
     meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = made.get("SOPClassUID", "")
-    meta.MediaStorageSOPInstanceUID = made.get("SOPInstanceUID", "")
-    made.file_meta = meta
+    meta.MediaStorageSOPClassUID = image.get("SOPClassUID", "")
+    meta.MediaStorageSOPInstanceUID = image.get("SOPInstanceUID", "")
+    image.file_meta = meta
     draft = to.with_name(f".{to.name}.draft")
-    made.save_as(draft, enforce_file_format=True)
+    image.save_as(draft, enforce_file_format=True)
     draft.replace(to)
 
 
-def _link(key: bytes, uid: str) -> str:
+def _keyed_uid(key: bytes, uid: str) -> str:
     """Return a keyed identifier in the UUID-derived root of the standard (PS3.5, B.2)."""
     digest = hmac.digest(key, b"uid:" + uid.encode(), hashlib.sha256)
     return f"2.25.{int.from_bytes(digest[:16])}"
 
 
-def _shifted(date: str, weeks: int) -> str:
+def _shifted_date(date: str, weeks: int) -> str:
     """Return a date moved by whole weeks, or nothing where it is no date.
 
-    >>> _shifted("20250802", -1), _shifted("?", 1)
+    >>> _shifted_date("20250802", -1), _shifted_date("?", 1)
     ('20250726', '')
     """
     try:
-        found = datetime.strptime(date, "%Y%m%d")
+        day = datetime.strptime(date, "%Y%m%d")
     except ValueError:
         return ""
-    return (found + timedelta(weeks=weeks)).strftime("%Y%m%d")
+    return (day + timedelta(weeks=weeks)).strftime("%Y%m%d")

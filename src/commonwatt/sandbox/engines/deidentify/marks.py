@@ -12,24 +12,25 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-_SIDES_SAID: Final = (
+_SIDE_WORDS: Final = (
     "R L A P H F S I AP PA LAT RT LT SUP INF ANT POST RL LR AX SAG COR LPO RPO LAO RAO MLO CC "
     "LATERAL SUPINE ERECT PRONE OBL OBLIQUE PORTABLE UPRIGHT DECUB AXIAL SAGITTAL CORONAL LEFT "
     "RIGHT"
 )
-_SIDES: Final = frozenset(_SIDES_SAID.split())
-_UNITS_SAID: Final = (
+_SIDES: Final = frozenset(_SIDE_WORDS.split())
+_UNIT_WORDS: Final = (
     "CM MM HZ KHZ MHZ KV KVP MA MAS DB MS FPS % X CM/S MMHG HU T CM2 W/CM2 MGY UGY DEG SEC BPM /"
 )
-_UNITS: Final = frozenset(_UNITS_SAID.split())
-_SETTINGS_SAID: Final = (
+_UNITS: Final = frozenset(_UNIT_WORDS.split())
+_SETTING_WORDS: Final = (
     "GAIN ZOOM DEPTH FREQ FREQUENCY FR DR MI TIS TIB TI KV KVP MA MAS WL WW W C L SL THK TE TR "
     "FOV ET FRAME SCALE PWR POWER FOCUS GN DYN SE IM SER SERIES IMAGE SLICE MAG CINE PRF WF AVG "
     "PERSIST MAP RES GEN HAR THI DOPPLER CHROMA B-MODE M-MODE T1 T2 FLAIR DWI ADC STIR NEX "
     "MATRIX FLIP ANGLE PITCH TABLE TILT DLP CTDI CTDIVOL EXP EXPOSURE PHASE GATE"
 )
-_SETTINGS: Final = frozenset(_SETTINGS_SAID.split())
+_SETTINGS: Final = frozenset(_SETTING_WORDS.split())
 _MARKS: Final = _SIDES | _UNITS | _SETTINGS
+# Letters that reading machines give for digits in thin, light type.
 _LOOKALIKES: Final = str.maketrans("OQDILZSGBUAq|!", "00011256804911")
 _NUMBER: Final = re.compile(r"[-+]?\d{1,4}(?:[.,]\d{1,3})?|\d{1,3}[/x:]\d{1,3}")
 _GLUED: Final = re.compile(
@@ -47,10 +48,12 @@ def is_harmless(text: str) -> bool:
     (True, True, False)
     """
     kinds = [_kind(word) for word in _words(text)]
+    # A row of many numbers may be an identity number read in pieces.
     if not kinds or "other" in kinds or kinds.count("number") > _MOST_NUMBERS:
         return False
     if "mark" in kinds:
         return True
+    # A number alone is a scale; a year alone may be a birth.
     return (kinds in (["number"], ["like", "number"], ["number", "like"])) and not _is_year(text)
 
 
@@ -98,6 +101,7 @@ def _kind(word: str) -> str:
 
 
 def _is_like_a_mark(upper: str) -> bool:
+    # Two letters are a letter away from too many marks, and from too many names.
     if len(upper) < _SHORT_NUMBER:
         return False
     long = [mark for mark in _SETTINGS | _SIDES if len(mark) > _SHORT_NUMBER]
@@ -140,7 +144,8 @@ def agrees_with_header(text: str, header: frozenset[str]) -> bool:
     """
     words = [word for word in re.split(r"[^\w]+", text.upper()) if len(word) >= _SHORT_NUMBER]
     return any(
-        word == known or (len(known) > _SHORT_NUMBER + 1 and distance(word, known) <= 1)
+        word == header_word
+        or (len(header_word) > _SHORT_NUMBER + 1 and distance(word, header_word) <= 1)
         for word in words
-        for known in header
+        for header_word in header
     )

@@ -35,11 +35,13 @@ _SYLLABLE: Final = (
 _HONG_KONG: Final = re.compile(
     rf"\b([A-Z]{{2,8}}),?[ ](?=[A-Z])(?i:{_SYLLABLE})(?:(?:[ \-](?=[A-Z])|-)(?i:{_SYLLABLE}))?(?![A-Za-z])"
 )
+# Characters that make a family name the beginning of a clinical word: 黃 is Wong, 黃疸 is jaundice.
 _CLINICAL: Final = frozenset(
     "疸斑癬炎痛血細细藥药症病腫肿瘤癌瘡疹疣瘢癜斑壓压糖脂尿酸鈣钙鉀钾鈉钠鐵铁鎂素酮酶蛋體体液質质膜腺管肌骨腦脑肺肝腎肾胃腸肠腹胸頭头頸颈喉鼻眼耳口舌齒牙皮膚肤"
     "手足腳脚背腰關节節術术檢检查驗验劑剂針针片粒次每日夜晨服用量度率期級级型類类性科室床號号房樓楼氏綜综障麻風风濕湿熱热寒咳喘嘔呕吐瀉泻便秘暈晕眩癱瘫瘋療疗護护醫医院"
     "患者診诊斷断治理歷历史及和與与或但因於于在有無无未已曾將将被由其此該该各约約至到由可能不沒没會会需應应請请建議议複复覆轉转出入住"
 )
+# Function words that follow a family name and never stand in a given name.
 _STOP_GIVEN: Final = frozenset(
     "於在因由及和與之的，被接到為入出已經主女男患等先醫护護师師于为经与医来來去也均仍再後后前今現现來自並并且则則"
 )
@@ -57,6 +59,7 @@ def _clinical() -> frozenset[str]:
 @cache
 def _chinese() -> re.Pattern[str]:
     """Return the pattern of a family name that up to two characters follow."""
+    # Longest first, or 歐陽 would be read as 歐 with the given name 陽.
     surnames = sorted(names_of("surnames-zh.txt"), key=lambda name: (-len(name), name))
     return re.compile(f"(?=((?:{'|'.join(surnames)})))")
 
@@ -64,9 +67,9 @@ def _chinese() -> re.Pattern[str]:
 def find_chinese_names(text: str) -> list[IdentifierSpan]:
     """Return the stretches of `text` that read as Chinese names, in either script.
 
-    >>> [(one.start, one.end) for one in find_chinese_names("病人陳大文胸痛")]
+    >>> [(name.start, name.end) for name in find_chinese_names("病人陳大文胸痛")]
     [(2, 5)]
-    >>> [(one.start, one.end) for one in find_chinese_names("Pt WONG, Tai Man seen")]
+    >>> [(name.start, name.end) for name in find_chinese_names("Pt WONG, Tai Man seen")]
     [(3, 16)]
     """
     return list(_romanised(text)) + ([] if text.isascii() else list(_names_in(text)))
@@ -80,34 +83,37 @@ def _romanised(text: str) -> Iterator[IdentifierSpan]:
 
 def _names_in(text: str) -> Iterator[IdentifierSpan]:
     for match in _chinese().finditer(text):
-        start, given = match.start(), match.end(1)
-        if length := _given_length(text, start, given):
-            yield IdentifierSpan(start, given + length, IdentifierLabel.NAME)
+        start, given_start = match.start(), match.end(1)
+        if length := _given_length(text, start, given_start):
+            yield IdentifierSpan(start, given_start + length, IdentifierLabel.NAME)
 
 
-def _given_length(text: str, start: int, given: int) -> int:
+def _given_length(text: str, start: int, given_start: int) -> int:
     """Return how many characters after the family name belong to the name, or 0."""
-    after = _TAIL.match(text, given)
+    after = _TAIL.match(text, given_start)
     tail = after.group() if after else ""
     if not tail or _is_word(text, start):
         return 0
     cue = _cue_before(text, start)
+    # Two characters before one, because most given names have two.
     for length in (2, 1):
-        if len(tail) >= length and _is_given(text, start, given, length, cue):
+        if len(tail) >= length and _is_given(text, start, given_start, length, cue):
             return length
     return 0
 
 
-def _is_given(text: str, start: int, given: int, length: int, cue: int) -> bool:
-    chars = text[given : given + length]
+def _is_given(text: str, start: int, given_start: int, length: int, cue: int) -> bool:
+    chars = text[given_start : given_start + length]
     if chars[0] in _clinical() or any(char in _STOP_GIVEN for char in chars):
         return False
     listed = sum(char in names_of("given-zh.txt") for char in chars)
-    end = given + length
+    end = given_start + length
     followed = bool(_AFTER.match(text, end))
     open_end = not _ONE.match(text, end)
     open_start = start == 0 or not _ONE.match(text, start - 1)
     clinical = chars[-1] in _clinical()
+    # Each sign alone is weak in Chinese, which has no capitals and no blanks; a name needs
+    # several.
     score = 2 * cue + 2 * followed + open_end + open_start + 2 * listed - 3 * clinical
     sure = length == 2 or cue > 0 or followed or (open_start and open_end)
     return sure and score >= _ENOUGH

@@ -22,13 +22,14 @@ def is_hkid(text: str) -> bool:
     >>> is_hkid("A1234563"), is_hkid("A1234567"), is_hkid("XG689581A")
     (True, False, True)
     """
-    found = re.fullmatch(r"([A-Z]{1,2})(\d{6})([\dA])", text.upper())
-    if found is None:
+    match = re.fullmatch(r"([A-Z]{1,2})(\d{6})([\dA])", text.upper())
+    if match is None:
         return False
-    head = [36, *(_letter(char) for char in found[1])][-2:]
-    values = [*head, *(int(digit) for digit in found[2])]
+    # A single letter is preceded by a blank, which counts as 36.
+    head = [36, *(_letter(char) for char in match[1])][-2:]
+    values = [*head, *(int(digit) for digit in match[2])]
     total = sum(weight * value for weight, value in zip(range(9, 1, -1), values, strict=True))
-    check = 10 if found[3] == "A" else int(found[3])
+    check = 10 if match[3] == "A" else int(match[3])
     return (total + check) % 11 == 0
 
 

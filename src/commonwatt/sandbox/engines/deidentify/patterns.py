@@ -28,24 +28,32 @@ _FULL_WIDTH: Final = {ord(wide): chr(ord(wide) - 0xFEE0) for wide in (
 """Letters and digits as wide as a Chinese character, by their plain forms."""
 _START: Final = r"(?<![A-Za-z0-9])"
 _END: Final = r"(?![A-Za-z0-9])"
+# Batch numbers of vaccines have the form of identity cards, and a note without them loses what
+# pharmacovigilance needs.
 _LOT: Final = re.compile(
     r"(?i)(lot|batch|serial|s/n|model|cat(alogue)?|ref(erence)? range|批次|批號|批号|型號|型号)\W{0,3}(no\W{0,3}|number\W{0,3})?$"
 )
 _LOT_AFTER: Final = re.compile(r"(?i)\s?(批次|批號|批号|batch|lot\b|sequence|試劑|试剂)")
 
+# Brackets of every width and shape: notes are typed with Chinese input methods.
 _HKID: Final = re.compile(
     _START
     + r"[A-Za-z]{1,2}[ \-]?\d{3}[ ,]?\d{3}[ \-/]?(?:[(（\[【〔]\s?[0-9Aa]\s?[)）\]】〕]|[0-9Aa])"
     + _END
 )
+# With a cue a number counts even where its check digit is wrong or missing: a mistyped identity
+# is still one.
 _HKID_CUED: Final = re.compile(
     r"(?i)(?:HKID|HKIC|I\.?D\.?(?: card)?(?: no\.?)?|身份證(?:號碼|號)?|身分證(?:號碼|號)?)\s*(?:no\.?|number)?\s*[:：#]?\s*"
     r"([A-Z]{1,2}[ \-]?\d{6}[ \-]?(?:[(（\[]?\s?[0-9A]\s?[)）\]]?)?)" + _END
 )
+# Eighteen digits with a valid check are taken without a cue; fifteen, the form before 1999, only
+# with one.
 _CNID: Final = re.compile(r"(?<!\d)\d{6}[ \-]?\d{8}[ \-]?\d{3}[\dXx](?![\dA-Za-z])")
 _CNID_CUED: Final = re.compile(
     r"(?:身份证(?:号码|号)?|证件号(?:码)?|公民身份号码)\s*[:：]?\s*(\d{15,18}[Xx]?)"
 )
+# Second digit 1 or 2 for citizens, 8 or 9 for residents since 2021.
 _TWID: Final = re.compile(_START + r"[A-Za-z][ \-]?[1289]\d{8}" + _END)
 _MAIL: Final = r"[A-Za-z0-9._%+\-À-῿]"
 _EMAIL: Final = re.compile(
@@ -55,6 +63,8 @@ _URL: Final = re.compile(
     r"(?i)(?:https?://|www\.)[^\s<>\"，。；]+"
     r"|(?<![\w@.\-])(?:[a-z0-9\-]{2,}\.)+(?:com|org|net|edu|gov|info|biz|io|hk|cn|tw|uk|de|fr|eu)(?![\w.])(?:/[^\s<>\"，。；]*)?"
 )
+# Hong Kong, mainland, Taiwan and international forms; a percent sign or unit after it makes it a
+# measurement.
 _PHONE: Final = re.compile(
     r"(?<![\w.\-/])(?:"
     r"(?:\+|00)\d{1,3}[ \-]?(?:\(\d{1,4}\)[ \-]?)?\d{1,5}(?:[ \-.]?\d{2,5}){1,4}"
@@ -77,6 +87,7 @@ _MRN: Final = re.compile(
     + r"(?:[A-Z]{2,4}[- ]?\d{6,12}(?:\s?[(（][A-Z0-9][)）]|[A-Z])?|[A-Z]{2,4}-\d{5,12}|[A-Z]{2,4}\d{2}-\d{5,8}|[A-Z]{2,4}/\d{2,4}/\d{3,8})"
     + _END
 )
+# At least five digits: shorter ones beside such words are counts of visits and wards.
 _MRN_CUED: Final = re.compile(
     r"(?i)(?:MRN|medical record(?: no\.?| number)?|(?:hospital|case|file|chart|patient|record|ref(?:erence)?|accession|specimen|episode|account|passport|licen[cs]e|policy)"
     r"\s?(?:no\b\.?|number|#|id)?|病歷(?:號碼|號)?|病历(?:号码|号)?|檔案(?:編號|號碼|號)|住院(?:號碼|號|号)|個案(?:編號|號碼)|門診號|门诊号|檢查號|检查号|編號|编号|卡號|卡号|單號|单号|登記號碼?|登记号码?|標本號|标本号|醫院號碼|床頭卡號|\bHN)"
@@ -110,10 +121,12 @@ _DATE_WORDS: Final = re.compile(
     r"\b" + _MONTH + r"\.?\s(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?(?:,?\s(?:19|20)\d{2})?\b"
     r"|\b" + _MONTH + r",?\s(?:19|20)\d{2}\b"
 )
+# A year alone is a date only after a word of time; before a unit it is a quantity.
 _YEAR: Final = re.compile(
     r"(?i)\b(?:in|since|by|until|till|during|before|after|around|circa|early|late|mid|from|year|spring|summer|autumn|fall|winter) "
     r"((?:19|20)\d\d)(?![\d/%]|[.,]\d|-\d\d\d|\s?(?:m[lgcm]|mc?g|u?g|kg|units?|iu|k?cal|hours?|hrs?|cells|patients|cases)\b)"
 )
+# Years of the Republic: 民國113年 is 2024.
 _DATE_ROC: Final = re.compile(
     r"(?:(?:中華|中华)?(?:民國|民国))\s?(?:\d{1,3}|["
     + _HAN_DIGITS
@@ -122,10 +135,12 @@ _DATE_ROC: Final = re.compile(
     + r"]{1,3})\s?月)?"
     r"(?:\s?(?:\d{1,2}|[" + _HAN_DIGITS + r"]{1,3})\s?[日號号])?"
 )
+# Safe Harbor: only ages over 89 identify; younger ones stay, for studies need them.
 _AGE: Final = re.compile(
     r"(?i)(?<![\d.])(9\d|1[01]\d|12[0-5])(?=[FM]\b|\s?(?:/\s?[FM]\b|歲|岁|y/?o\b|yrs?\b|[- ]?years?[- ]old))"
     r"|(?:aged?|年齡|年龄|享年)\s*[:：]?\s*(9\d|1[01]\d|12[0-5])(?!\d)"
 )
+# "98.6 F" and "101 F" look like a woman of that age.
 _TEMPERATURE: Final = re.compile(r"(?i)(?:temp|fever|°|\bT\b|\bC\b)[^;\n]{0,24}$")
 
 _HAN: Final = "㐀-䶿一-鿿"
@@ -184,6 +199,7 @@ _HOSPITAL_TAIL: Final = re.compile(
 _HOSPITAL_EN: Final = re.compile(
     r"\b(?:(?:St\.?|[A-Z][a-z'’]+) ){1,5}(?:Hospital|Medical Centre|Medical Center|Clinic|Infirmary|Nursing Home|Hospice|Sanatorium)\b"
 )
+# Any grouping of 12 to 19 digits; the Luhn check sorts out the rest.
 _CARD: Final = re.compile(r"(?<![\d.])\d(?:[ \-]?\d){11,18}(?![\d.])")
 _IBAN: Final = re.compile(
     _START + r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?" + _END
@@ -200,8 +216,9 @@ def find_patterns(text: str) -> list[IdentifierSpan]:
     >>> [found.label.value for found in find_patterns("Ａ１２３４５６（３）")]
     ['HKID']
     """
+    # One character for one, so that places in the plain text are places in the original.
     plain = text if text.isascii() else text.translate(_FULL_WIDTH)
-    return [found for recogniser in _RECOGNISERS for found in recogniser(plain)]
+    return [span for recogniser in _RECOGNISERS for span in recogniser(plain)]
 
 
 def _shaped(
@@ -224,6 +241,7 @@ def _checked(
 
     def recognise(text: str) -> Iterator[IdentifierSpan]:
         for match in pattern.finditer(text):
+            # Blanks, hyphens and brackets are how people write a number, and no part of it.
             plain = re.sub(r"[^A-Za-z0-9]", "", match.group())
             if check(plain) and not is_lot(text, match.start(), match.end()):
                 yield IdentifierSpan(match.start(), match.end(), label)

@@ -17,14 +17,19 @@ from commonwatt.sandbox.domain.findings import IdentifierLabel, IdentifierSpan
 from commonwatt.sandbox.engines.deidentify.text import Recogniser, find_identifiers
 
 ENTITIES: Final = {
-    IdentifierLabel.NAME: "PERSON", IdentifierLabel.HKID: "HK_ID", IdentifierLabel.CNID: "CN_ID", IdentifierLabel.TWID: "TW_ID",
-    IdentifierLabel.PHONE: "PHONE_NUMBER", IdentifierLabel.EMAIL: "EMAIL_ADDRESS", IdentifierLabel.MRN: "MEDICAL_RECORD",
-    IdentifierLabel.DATE: "DATE_TIME", IdentifierLabel.AGE_OVER_89: "AGE", IdentifierLabel.ADDRESS: "LOCATION",
-    IdentifierLabel.PLACE: "LOCATION", IdentifierLabel.HOSPITAL: "ORGANIZATION", IdentifierLabel.ORGANISATION: "ORGANIZATION",
+    IdentifierLabel.NAME: "PERSON", IdentifierLabel.HKID: "HK_ID", IdentifierLabel.CNID: "CN_ID",
+    IdentifierLabel.TWID: "TW_ID",
+    IdentifierLabel.PHONE: "PHONE_NUMBER", IdentifierLabel.EMAIL: "EMAIL_ADDRESS",
+    IdentifierLabel.MRN: "MEDICAL_RECORD",
+    IdentifierLabel.DATE: "DATE_TIME", IdentifierLabel.AGE_OVER_89: "AGE",
+    IdentifierLabel.ADDRESS: "LOCATION",
+    IdentifierLabel.PLACE: "LOCATION", IdentifierLabel.HOSPITAL: "ORGANIZATION",
+    IdentifierLabel.ORGANISATION: "ORGANIZATION",
     IdentifierLabel.OTHER_NUMBER: "ID", IdentifierLabel.URL: "URL",
 }  # fmt: skip
 """What Presidio calls each kind of identifier."""
 
+# Reversed, so that of two kinds with one name in Presidio the first of ours is taken back.
 _LABELS: Final = {name: label for label, name in reversed(ENTITIES.items())} | {
     "CREDIT_CARD": IdentifierLabel.OTHER_NUMBER,
     "IBAN_CODE": IdentifierLabel.OTHER_NUMBER,
@@ -52,9 +57,9 @@ def as_presidio_recognizer(language: str = "en") -> Any:
             """Return what was found of the kinds in `entities`."""
             del nlp_artifacts
             return [
-                analyzer.RecognizerResult(ENTITIES[one.label], one.start, one.end, _SCORE)
-                for one in find_identifiers(text)
-                if ENTITIES[one.label] in entities
+                analyzer.RecognizerResult(ENTITIES[span.label], span.start, span.end, _SCORE)
+                for span in find_identifiers(text)
+                if ENTITIES[span.label] in entities
             ]
 
     make = cast("Any", _Recognizer)
@@ -73,9 +78,9 @@ def from_presidio(analyzer: Any, language: str = "en") -> Recogniser:
 
     def find(text: str, /) -> Iterable[IdentifierSpan]:
         results = cast("list[Any]", analyzer.analyze(text=text, language=language))
-        for one in results:
-            label = _LABELS.get(str(one.entity_type), IdentifierLabel.OTHER_NUMBER)
-            yield IdentifierSpan(int(one.start), int(one.end), label)
+        for entity in results:
+            label = _LABELS.get(str(entity.entity_type), IdentifierLabel.OTHER_NUMBER)
+            yield IdentifierSpan(int(entity.start), int(entity.end), label)
 
     return find
 

@@ -35,9 +35,9 @@ class DeidentificationScore:
 
     def recall(self, *kinds: str) -> float:
         """Return the share found of the named kinds, or of all."""
-        chosen = [kind for kind in self.true_counts if not kinds or kind in kinds]
-        there = sum(self.true_counts[kind] for kind in chosen)
-        return sum(self.found_counts[kind] for kind in chosen) / there if there else 1.0
+        chosen_kinds = [kind for kind in self.true_counts if not kinds or kind in kinds]
+        total = sum(self.true_counts[kind] for kind in chosen_kinds)
+        return sum(self.found_counts[kind] for kind in chosen_kinds) / total if total else 1.0
 
     @property
     def clean_masked_share(self) -> float:
@@ -49,22 +49,28 @@ def score(notes: Iterable[tuple[str, Sequence[Truth]]], find: Recogniser) -> Dei
     """Return how well `find` does on notes and their truth.
 
     >>> from commonwatt.sandbox.engines.deidentify.patterns import find_patterns
-    >>> told = score([("Mail a@b.org, Ann", [(5, 12, "EMAIL"), (14, 17, "NAME")])], find_patterns)
-    >>> told.recall("EMAIL"), told.recall("NAME"), told.clean_masked
+    >>> truth = [(5, 12, "EMAIL"), (14, 17, "NAME")]
+    >>> found = score([("Mail a@b.org, Ann", truth)], find_patterns)
+    >>> found.recall("EMAIL"), found.recall("NAME"), found.clean_masked
     (1.0, 0.0, 0)
     """
-    found: Counter[str] = Counter()
-    there: Counter[str] = Counter()
+    found_counts: Counter[str] = Counter()
+    true_counts: Counter[str] = Counter()
     clean = wrong = 0
     for text, truth in notes:
-        masked = {at for one in find(text) for at in range(one.start, one.end)}
+        masked = {at for span in find(text) for at in range(span.start, span.end)}
         secret = {at for start, end, _ in truth for at in range(start, end)}
         clean += len(text) - len(secret)
         wrong += len(masked - secret)
         for start, end, kind in truth:
-            there[kind] += 1
-            found[kind] += all(at in masked for at in range(start, end) if text[at].isalnum())
+            true_counts[kind] += 1
+            # Letters and digits only: a blank or a hyphen left between two masks tells nothing.
+            found_counts[kind] += all(
+                at in masked for at in range(start, end) if text[at].isalnum()
+            )
     return DeidentificationScore(
-        found_counts={kind: found[kind] for kind in there}, true_counts=dict(there), clean=clean,
+        found_counts={kind: found_counts[kind] for kind in true_counts},
+        true_counts=dict(true_counts),
+        clean=clean,
         clean_masked=wrong,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 A column that no treatment names is dropped: forgetting one costs data, never
 a person. Tokens are keyed hashes, so the same person has the same token in
-every table of a room and another in every other room. All dates of a person
+every table of a project and another in every other project. All dates of a person
 move by the same whole number of weeks, so every interval is kept exactly.
 
 Source: HIPAA Safe Harbor, 45 CFR 164.514(b)(2), for the list of identifiers;
@@ -29,6 +29,7 @@ from commonwatt.sandbox.io.imports.dataset import Dataset, publish
 MOST_WEEKS: Final = 52
 """Farthest that a person's dates move, back or forth [weeks]."""
 _BAND_YEARS: Final = 5
+# HIPAA Safe Harbor (C): ages over 89 fall into one category.
 _OLDEST: Final = 89
 _RARE: Final = 5
 
@@ -64,6 +65,7 @@ _EVERY: Final = {
 }
 _KEEP, _TOKEN, _SHIFT = ColumnTreatment.KEEP, ColumnTreatment.TOKEN, ColumnTreatment.SHIFT
 _CODED: Final = {"code_system": _KEEP, "code_code": ColumnTreatment.RARE}
+# Every id of a row is a token, too: an encounter's number may stand on a letter to the patient.
 _PERSON: Final = {"id": _TOKEN, "patient_id": _TOKEN, "encounter_id": _TOKEN, "status": _KEEP}
 
 FHIR_POLICY: Final[dict[str, dict[str, ColumnTreatment]]] = {
@@ -133,9 +135,9 @@ def deidentify(
 
     Args:
         dataset: What was imported.
-        store: The room's folder of datasets.
+        store: The project's folder of datasets.
         name: Of the copy.
-        key: The room's secret, at least 32 bytes; whoever has it can undo the shift.
+        key: The project's secret, at least 32 bytes; whoever has it can undo the shift.
         leave_out: Patients who opted out, by their id in `dataset`.
         policy: Treatments by table and column; what is not named is dropped.
         k: Fewest people who must share their quasi-identifiers.
@@ -145,16 +147,20 @@ def deidentify(
     Raises:
         DeidentifyError: The key is short, or the dataset has no table in the policy.
     """
+    # As long as the digest: a shorter key could be searched, and whoever finds it undoes tokens
+    # and shifts.
     if len(key) < 32:
         raise DeidentifyError("key", wanted=Message("a secret of at least 32 bytes"))
     tables = sorted(set(policy) & set(dataset.tables))
     if not tables:
         raise DeidentifyError(dataset.name, wanted=Message("a table that the policy names"))
-    gone = pl.Series("patient_id", sorted(leave_out), dtype=pl.String)
+    excluded = pl.Series("patient_id", sorted(leave_out), dtype=pl.String)
 
     def fill(draft: Path) -> list[TableImportReport]:
         return [
-            _treat_table(dataset, table, policy[table], draft, key=key, gone=gone, k=k, dates=dates)
+            _treat_table(
+                dataset, table, policy[table], draft, key=key, excluded=excluded, k=k, dates=dates
+            )
             for table in tables
         ]
 
@@ -168,16 +174,17 @@ def _treat_table(
     draft: Path,
     *,
     key: bytes,
-    gone: pl.Series,
+    excluded: pl.Series,
     k: int,
     dates: DateGrain,
 ) -> TableImportReport:
     frame = pl.read_parquet(dataset.table(table))
     read = frame.height
-    frame = frame.filter(~pl.col("patient_id").is_in(gone.implode()))
+    frame = frame.filter(~pl.col("patient_id").is_in(excluded.implode()))
     treated = treat_columns(frame, treatments, key, dates=dates)
     if table == "Patient":
         treated = enforce_k(treated, [c for c in QUASI_IDENTIFIERS if c in treated.columns], k)
+    # By token: the order of the source often follows admission and would give it back.
     treated = treated.sort(treated.columns[0]) if "id" in treated.columns else treated
     treated.write_parquet(draft / f"{table}.parquet", compression="zstd")
     return TableImportReport(
@@ -207,7 +214,7 @@ def treat_columns(
         )
         is not None
     ]
-    shifted = {name for name, done in treatments.items() if done is ColumnTreatment.SHIFT}
+    shifted = {name for name, treatment in treatments.items() if treatment is ColumnTreatment.SHIFT}
     return pl.DataFrame(
         [coarsen_dates(column, dates) if column.name in shifted else column for column in columns]
     )
@@ -217,7 +224,7 @@ def coarsen_dates(dates: pl.Series, grain: DateGrain) -> pl.Series:
     """Return dates moved back to the first day of their week, month, quarter or year.
 
     >>> from datetime import date
-    >>> coarsened(pl.Series([date(2024, 5, 17)]), DateGrain.MONTH).to_list()
+    >>> coarsen_dates(pl.Series([date(2024, 5, 17)]), DateGrain.MONTH).to_list()
     [datetime.date(2024, 5, 1)]
     """
     return dates if grain is DateGrain.EXACT else dates.dt.truncate(_EVERY[grain])
@@ -246,16 +253,20 @@ def _treat(  # noqa: PLR0911  one line a treatment
 
 
 def pseudonym(key: bytes, value: str) -> str:
-    """Return the token of an identifier: the same in one room, unlinkable across rooms.
+    """Return the token of an identifier: the same in one project, unlinkable across projects.
 
-    >>> token(bytes(32), "p1") == token(bytes(32), "p1") != token(b"1" * 32, "p1")
+    >>> pseudonym(bytes(32), "p1") == pseudonym(bytes(32), "p1") != pseudonym(b"1" * 32, "p1")
     True
     """
+    # Twenty-four hexadecimal digits are 96 bits: no two people of any country collide. The prefix
+    # keeps tokens and shifts independent under one key.
     return hmac.digest(key, b"token:" + value.encode(), hashlib.sha256).hex()[:24]
 
 
 def shift_weeks(key: bytes, person: str) -> int:
     """Return a person's secret shift: 1 to 52 weeks, back or forth, never none."""
+    # Whole weeks, so that weekdays and the rhythm of wards stay; never none, so that no date is a
+    # true one.
     number = int.from_bytes(hmac.digest(key, b"shift:" + person.encode(), hashlib.sha256)[:8])
     step = number % (2 * MOST_WEEKS)
     return step - MOST_WEEKS if step < MOST_WEEKS else step - MOST_WEEKS + 1
@@ -272,6 +283,7 @@ def _shifts(people: pl.Series, key: bytes) -> list[int | None]:
 
 def _mapped(column: pl.Series, change: Callable[[str], str]) -> pl.Series:
     """Return `column` with each distinct value changed once."""
+    # Text is masked once a distinct value: the same phrase stands in thousands of rows.
     values = column.cast(pl.String).unique().drop_nulls().sort()
     changed = pl.Series([change(value) for value in values.to_list()], dtype=pl.String)
     return column.cast(pl.String).replace_strict(values, changed, default=None).alias(column.name)
@@ -296,6 +308,7 @@ def _without_rare(column: pl.Series) -> pl.Series:
     counts = column.value_counts(name="rows")
     common = counts.filter(pl.col("rows") >= _RARE)[column.name]
     rare = column.is_not_null() & ~column.is_in(common.implode())
+    # A code that few have points at them; `other` keeps the row and its date.
     return pl.select(pl.when(rare).then(pl.lit("other")).otherwise(column).alias(column.name))[
         column.name
     ]
@@ -311,6 +324,8 @@ def enforce_k(frame: pl.DataFrame, quasi: list[str], k: int) -> pl.DataFrame:
     >>> enforce_k(t, ["area", "sex"], 2).rows()
     [(None, None), (None, None), (None, None)]
     """
+    # In the order of `quasi`, the least useful to studies first, so that sex and age survive
+    # longest.
     for column in quasi:
         small = _class_sizes(frame, quasi) < k
         keep = pl.when(pl.Series(small)).then(None).otherwise(pl.col(column))
@@ -318,8 +333,10 @@ def enforce_k(frame: pl.DataFrame, quasi: list[str], k: int) -> pl.DataFrame:
     while (sizes := _class_sizes(frame, quasi)).len() and int(sizes.min()) < k <= frame.height:  # pyright: ignore[reportArgumentType]
         blank = pl.Series(frame.select(pl.all_horizontal(pl.col(quasi).is_null())).to_series())
         smallest = sizes.filter(~blank).min()
-        chosen = (sizes < k) | (sizes == smallest)
-        cleared = [pl.when(chosen).then(None).otherwise(pl.col(c)).alias(c) for c in quasi]
+        # A remainder smaller than k would stay small alone; with the next smallest class it is
+        # large enough.
+        affected = (sizes < k) | (sizes == smallest)
+        cleared = [pl.when(affected).then(None).otherwise(pl.col(c)).alias(c) for c in quasi]
         frame = frame.with_columns(cleared)
     return frame
 

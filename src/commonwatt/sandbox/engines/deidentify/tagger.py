@@ -26,11 +26,14 @@ from commonwatt.sandbox.engines.deidentify.lists import weights_file
 from commonwatt.sandbox.engines.deidentify.tokens import COLUMNS, Atoms, TokenisedText
 
 KINDS: Final = (
-    IdentifierLabel.NAME, IdentifierLabel.ADDRESS, IdentifierLabel.PLACE, IdentifierLabel.ORGANISATION, IdentifierLabel.HOSPITAL, IdentifierLabel.DATE,
+    IdentifierLabel.NAME, IdentifierLabel.ADDRESS, IdentifierLabel.PLACE,
+    IdentifierLabel.ORGANISATION, IdentifierLabel.HOSPITAL, IdentifierLabel.DATE,
     IdentifierLabel.PHONE, IdentifierLabel.MRN, IdentifierLabel.OTHER_NUMBER,
 )  # fmt: skip
 _LEAST: Final = 2
 _PARTICLE: Final = "de|da|di|du|del|della|van|von|der|den|ten|ter|bin|al|el|la|le|dos|das|zu|y|e"
+# Lower-case particles are part of names in many languages and stay; other small words are cut
+# off.
 _SMALL_BEFORE: Final = re.compile(rf"(?:(?!(?:{_PARTICLE}) )[a-z]+ )+(?=\S*[^\W\d_a-z])")
 _SMALL_AFTER: Final = re.compile(r"(?:,? [a-z]+)+$")
 _SHORT_NUMBER: Final = re.compile(r"#?\d{1,3}(?:\s?[A-Z]|[\-,./]\d+)?")
@@ -98,6 +101,8 @@ class TaggerWeights:
 def load_weights(path: Path) -> TaggerWeights:
     """Return the weights in a file that `save_weights` wrote."""
     with np.load(path) as file:
+        # Most rows of a hashed table are empty, so the file holds only those with points and the
+        # distance between them.
         points = np.zeros((int(file["size"]), TAGS), dtype=np.int8)
         points[np.cumsum(file["steps"].astype(np.int64))] = file["rows"]
         return TaggerWeights(points, file["moves"].astype(np.int64))
@@ -105,14 +110,14 @@ def load_weights(path: Path) -> TaggerWeights:
 
 def save_weights(weights: TaggerWeights, path: Path) -> None:
     """Write the rows that hold points, each by its distance from the one before."""
-    used = np.flatnonzero(weights.points.any(axis=1))
-    steps = np.diff(used, prepend=0)
+    rows_with_points = np.flatnonzero(weights.points.any(axis=1))
+    steps = np.diff(rows_with_points, prepend=0)
     narrow = np.uint16 if steps.max(initial=0) <= np.iinfo(np.uint16).max else np.int64
     np.savez_compressed(
         path,
         size=np.int64(len(weights.points)),
         steps=steps.astype(narrow),
-        rows=weights.points[used],
+        rows=weights.points[rows_with_points],
         moves=weights.moves.astype(np.int32),
     )
 
@@ -127,23 +132,21 @@ def find_tagged(tokens: TokenisedText, weights: TaggerWeights) -> Iterator[Ident
     """Yield what the tagger takes for an identifier."""
     tags = best_tags(hashed_features(tokens.atoms, len(weights.points)), weights)
     for whole in spans(tokens, tags):
-        found = whole if tokens.flat else _trimmed(tokens.text, whole)
-        if _is_plausible(tokens.text[found.start : found.end], found.label, flat=tokens.flat):
-            yield found
+        span = whole if tokens.flat else _trimmed(tokens.text, whole)
+        if _is_plausible(tokens.text[span.start : span.end], span.label, flat=tokens.flat):
+            yield span
 
 
-def _trimmed(text: str, found: IdentifierSpan) -> IdentifierSpan:
+def _trimmed(text: str, span: IdentifierSpan) -> IdentifierSpan:
     """Return a name without the small words before and after it, particles of names aside."""
-    if found.label is not IdentifierLabel.NAME:
-        return found
-    words = text[found.start : found.end]
+    if span.label is not IdentifierLabel.NAME:
+        return span
+    words = text[span.start : span.end]
     before, after = _SMALL_BEFORE.match(words), _SMALL_AFTER.search(words)
     first = before.end() if before else 0
     last = after.start() if after else len(words)
     return (
-        IdentifierSpan(found.start + first, found.start + last, found.label)
-        if first < last
-        else found
+        IdentifierSpan(span.start + first, span.start + last, span.label) if first < last else span
     )
 
 
@@ -155,8 +158,8 @@ def _is_plausible(words: str, label: IdentifierLabel, *, flat: bool) -> bool:
     """
     if label in _SPELT and words.islower() and not flat:
         return False
-    said = sum(char.isalnum() for char in words)
-    short = said < _LEAST and words.isascii()
+    letters = sum(char.isalnum() for char in words)
+    short = letters < _LEAST and words.isascii()
     return not short and not (
         label in _SPELT | {IdentifierLabel.ADDRESS} and _SHORT_NUMBER.fullmatch(words)
     )
@@ -198,6 +201,8 @@ def _hash_all(
                     break
                 at = i + table[f, p + 1]
                 value = atoms[at, column] if 0 <= at < count else np.uint64(0)
+                # Multiply and shift, as in Fibonacci hashing: cheap, and the same on every
+                # machine because it is whole numbers modulo 2^64.
                 mixed = (mixed ^ value) * _MIX
                 mixed ^= mixed >> _SHIFT
             out[i, f] = np.int32(mixed & mask)
@@ -227,7 +232,7 @@ def _add_points(features: npt.NDArray[np.int32], points: Table, scores: Scores) 
 def _viterbi(scores: Scores, moves: Scores, tags: npt.NDArray[np.int64]) -> None:
     """Put the best tags into `tags`; of equal ones the lowest."""
     count, kinds = scores.shape
-    came = np.zeros((count, kinds), dtype=np.int64)
+    previous_tag = np.zeros((count, kinds), dtype=np.int64)
     best = np.empty(kinds, dtype=np.int64)
     for t in range(kinds):
         best[t] = scores[0, t] + moves[0, t]
@@ -238,7 +243,7 @@ def _viterbi(scores: Scores, moves: Scores, tags: npt.NDArray[np.int64]) -> None
             for s in range(1, kinds):
                 if best[s] + moves[s, t] > top:
                     top = best[s] + moves[s, t]
-                    came[i, t] = s
+                    previous_tag[i, t] = s
             now[t] = top + scores[i, t]
         best = now
     tag = 0
@@ -247,4 +252,4 @@ def _viterbi(scores: Scores, moves: Scores, tags: npt.NDArray[np.int64]) -> None
             tag = t
     for i in range(count - 1, -1, -1):
         tags[i] = tag
-        tag = came[i, tag]
+        tag = previous_tag[i, tag]

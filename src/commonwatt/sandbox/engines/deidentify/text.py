@@ -47,56 +47,59 @@ class Recogniser(Protocol):
         ...
 
 
-def find_identifiers(text: str, *, more: Sequence[Recogniser] = ()) -> list[IdentifierSpan]:
+def find_identifiers(text: str, *, further: Sequence[Recogniser] = ()) -> list[IdentifierSpan]:
     """Return what in `text` could say who a person is, in order, without overlap.
 
-    >>> [found.label.value for found in find_identifiers("Dr Chan saw A123456(3)")]
+    >>> [span.label.value for span in find_identifiers("Dr Chan saw A123456(3)")]
     ['NAME', 'HKID']
     """
     shaped = find_patterns(text)
     named = find_chinese_names(text)
+    # The tagger sees what shapes and rules found, as it did in training.
     tokens = tokenise(text, shaped, named)
-    tagged = (one for one in find_tagged(tokens, shipped_weights()) if not _is_no_one(text, one))
+    tagged = (
+        span for span in find_tagged(tokens, shipped_weights()) if not _is_not_a_person(text, span)
+    )
     # What rules found keeps its kind, whatever the tagger takes its surroundings for.
-    found = add_disjoint(merge([*shaped, *named]), tagged)
-    for recogniser in more:
-        found = merge([*found, *recogniser(text)])
-    return found
+    spans = add_disjoint(merge([*shaped, *named]), tagged)
+    for recogniser in further:
+        spans = merge([*spans, *recogniser(text)])
+    return spans
 
 
-def _is_no_one(text: str, found: IdentifierSpan) -> bool:
+def _is_not_a_person(text: str, span: IdentifierSpan) -> bool:
     """Return whether a find is goods, a plain count, or a disease named after someone."""
-    if found.label in _NUMBERS:
-        digits = sum(map(str.isdigit, text[found.start : found.end]))
-        return digits < _FEWEST_DIGITS or is_lot(text, found.start, found.end)
-    return found.label is IdentifierLabel.NAME and bool(_EPONYM.match(text, found.end))
+    if span.label in _NUMBERS:
+        digits = sum(map(str.isdigit, text[span.start : span.end]))
+        return digits < _FEWEST_DIGITS or is_lot(text, span.start, span.end)
+    return span.label is IdentifierLabel.NAME and bool(_EPONYM.match(text, span.end))
 
 
-def mask_text(text: str, *, more: Sequence[Recogniser] = ()) -> str:
+def mask_text(text: str, *, further: Sequence[Recogniser] = ()) -> str:
     """Return `text` with every identifier replaced by its kind.
 
     >>> mask_text("病人陳大文，身份證A123456(3)。黃疸三天。")
     '病人[NAME]，身份證[HKID]。黃疸三天。'
     """
-    return mask(text, find_identifiers(text, more=more))
+    return mask(text, find_identifiers(text, further=further))
 
 
-def load_recogniser(place: str) -> Recogniser:
+def load_recogniser(reference: str) -> Recogniser:
     """Return a site's own recogniser, named as `module:function`.
 
     >>> load_recogniser("commonwatt.sandbox.engines.deidentify.patterns:find_patterns")("a@b.org")
-    [Finding(start=0, end=7, label=<Label.EMAIL: 'EMAIL'>)]
+    [IdentifierSpan(start=0, end=7, label=<IdentifierLabel.EMAIL: 'EMAIL'>)]
 
     Raises:
         DeidentifyError: There is no such module or no such function in it.
     """
-    module, _, name = place.partition(":")
+    module, _, name = reference.partition(":")
     try:
-        found = cast("object", getattr(import_module(module), name))
+        recogniser = cast("object", getattr(import_module(module), name))
     except (ImportError, AttributeError, ValueError):
         raise DeidentifyError(
-            place,
+            reference,
             found=Message("nothing of that name"),
             wanted=Message("a function, as `module:function`"),
         ) from None
-    return cast("Recogniser", found)
+    return cast("Recogniser", recogniser)

@@ -26,6 +26,8 @@ COLUMNS: Final = ("word", "shape", "lists", "begin", "end", "before", "kind")
 
 _HAN: Final = "㐀-䶿一-鿿豈-﫿"
 _LETTER: Final = r"A-Za-zªµºÀ-ÖØ-öø-῿぀-ヿ가-힣"
+# Chinese has no blanks between words, so each character is a token and the tagger learns which
+# belong together.
 _TOKEN: Final = re.compile(rf"[{_LETTER}]+(?:['’](?!s\b)[{_LETTER}]+)*|\d+|[{_HAN}]|\n|[^\s]")
 _MEDICAL: Final = 1 << 20
 _CUE: Final = 1 << 21
@@ -84,7 +86,7 @@ class TokenisedText:
 
 def tokenise(
     text: str,
-    known: Iterable[IdentifierSpan] = (),
+    recognised: Iterable[IdentifierSpan] = (),
     hints: Iterable[IdentifierSpan] = (),
     *,
     unlisted: bool = False,
@@ -93,7 +95,7 @@ def tokenise(
 
     Args:
         text: Any text.
-        known: What recognisers of shapes found.
+        recognised: What recognisers of shapes found.
         hints: What rules take for names; the tagger learned how far to trust them.
         unlisted: See no list of names, as if all were new; for training.
     """
@@ -104,7 +106,7 @@ def tokenise(
     rows: list[tuple[int, ...]] = []
     last = 0
     for start, end in spans:
-        row = _seen(text[start:end], flat, unlisted)
+        row = _token_row(text[start:end], flat, unlisted)
         if start in marks:
             row = (row[0], row[1], row[2] | marks[start], *row[3:])
         rows.append(
@@ -112,27 +114,32 @@ def tokenise(
         )
         last = end
     atoms = np.array(rows, dtype=np.uint32).reshape(-1, len(COLUMNS))
-    for found in known:
-        first, stop = np.searchsorted(starts, found.start), np.searchsorted(starts, found.end)
-        atoms[first:stop, 0] = _hashed(f"<{found.label}>")
-    for found in hints:
-        first, stop = np.searchsorted(starts, found.start), np.searchsorted(starts, found.end)
+    for span in recognised:
+        first, stop = np.searchsorted(starts, span.start), np.searchsorted(starts, span.end)
+        atoms[first:stop, 0] = _hashed(f"<{span.label}>")
+    for span in hints:
+        first, stop = np.searchsorted(starts, span.start), np.searchsorted(starts, span.end)
         atoms[first:stop, 6] ^= _HINT
     return TokenisedText(text, bool(flat), starts, ends, atoms)
 
 
 def _hashed(text: str) -> int:
+    # A hash that every machine and version computes alike, unlike Python's own; 0 stands for no
+    # token.
     return zlib.crc32(text.encode("utf-8", "surrogatepass")) or 1
 
 
 @lru_cache(maxsize=1 << 16)
-def _seen(token: str, flat: str, unlisted: bool) -> tuple[int, ...]:
+def _token_row(token: str, flat: str, unlisted: bool) -> tuple[int, ...]:
     """Return word, shape, lists, begin, end and kind of one token."""
     word = token.lower()
+    # Numbers by their length: the digits themselves would be learned by heart.
     if token.isdigit():
         word = "9" * min(len(token), 12)
     lists = _in_lists(token, word)
     if unlisted:
+        # In training some texts see no list of names, so that names on no list are found by what
+        # stands about them.
         lists &= ~(_NAMES | 4 | 32)
     shape = _shape(token)
     if flat and token.isalpha() and not _is_han(token):
@@ -190,17 +197,17 @@ def _ending_lists(word: str) -> int:
 
 @cache
 def _latin_lists() -> dict[str, int]:
-    found: dict[str, int] = {}
+    lists: dict[str, int] = {}
     for file, bit in _LISTS:
         for name in names_of(file):
             word = name.lower()
-            found[word] = found.get(word, 0) | bit
+            lists[word] = lists.get(word, 0) | bit
     for name in names_of("capitalised-en.txt"):
-        found[name.lower()] = found.get(name.lower(), 0) | _CAPITALISED | 8
+        lists[name.lower()] = lists.get(name.lower(), 0) | _CAPITALISED | 8
     for bit, words in _WORDS.items():
         for word in words.split():
-            found[word] = found.get(word, 0) | bit
-    return found
+            lists[word] = lists.get(word, 0) | bit
+    return lists
 
 
 @cache

@@ -2,5 +2,5 @@
 
 A job starts under a user id of its own, in empty namespaces, behind a system
 call filter and hard limits, and leaves only through the output collector.
-`Node.open` proves all this on the machine at hand before the first job.
+`prove_node` proves all this on the machine at hand before the first job.
 """

@@ -39,10 +39,11 @@ class ControlGroup:
     def pids(self) -> list[int]:
         """Return the processes that live in the group."""
         text = (self.folders["pids"] / "cgroup.procs").read_text(encoding="ascii")
-        return [int(word) for word in text.split()]
+        return [int(pid) for pid in text.split()]
 
     def memory_peak_bytes(self) -> int:
         """Return the most memory that the job held at once."""
+        # Version 1 and version 2; kernels before 5.19 have no peak in version 2.
         for name in ("memory.max_usage_in_bytes", "memory.peak"):
             path = self.folders["memory"] / name
             if path.exists():
@@ -76,9 +77,11 @@ class ControlGroup:
         Raises:
             IsolationError: A process outlived SIGKILL for `patience_s`.
         """
+        # The wall clock may be set while a job dies; this one cannot.
         deadline = time.monotonic() + patience_s
         if (switch := self.folders["pids"] / "cgroup.kill").exists():
             switch.write_text("1", encoding="ascii")  # version 2 kills forks in flight, too
+        # In a loop: a process that was forking when the list was read is in the next one.
         while alive := self.pids():
             for pid in alive:
                 _kill(pid)
@@ -101,6 +104,7 @@ def make_group(name: str, limits: JobLimits, *, root: Path = ROOT) -> ControlGro
     """
     unified = (root / "cgroup.controllers").exists()
     parents = _unified_parent(root) if unified else _legacy_parents(root)
+    # These two keep a promise; processor time is only fairness and may be missing.
     for need in ("memory", "pids"):
         if need not in parents:
             raise IsolationError(
@@ -127,7 +131,7 @@ def remove_orphaned_groups(*, root: Path = ROOT) -> None:
     """Remove the empty groups of runners that were killed before they could."""
     unified = (root / "cgroup.controllers").exists()
     parents = {root / "commonwatt"} if unified else set(_legacy_parents(root).values())
-    for folder in (one for parent in parents for one in parent.glob("commonwatt-*-*")):
+    for folder in (group for parent in parents for group in parent.glob("commonwatt-*-*")):
         if not is_running(folder.name.removeprefix("commonwatt-")):
             with suppress(OSError):  # its last process is still dying; the next sweep gets it
                 folder.rmdir()
@@ -146,6 +150,7 @@ def _settings(limits: JobLimits, *, unified: bool) -> dict[str, dict[str, str]]:
     quota = int(limits.cpus * _PERIOD_US)
     if unified:
         return {
+            # No swap: pages of records must not reach a disk.
             "memory": {"memory.max": str(limits.memory_bytes), "memory.swap.max": "0"},
             "pids": {"pids.max": str(limits.processes)},
             "cpu": {"cpu.max": f"{quota} {_PERIOD_US}"},
@@ -173,6 +178,8 @@ def _legacy_parents(root: Path) -> dict[str, Path]:
     for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
+            # Below the caller's own group, so that what an administrator allowed the caller still
+            # binds the job.
             folder = root / controller / path.lstrip("/")
             if controller in ("memory", "pids", "cpu", "cpuacct") and folder.is_dir():
                 parents[controller] = folder
@@ -187,12 +194,12 @@ def _unified_parent(root: Path) -> dict[str, Path]:
     """
     parent = root / "commonwatt"
     offered = set((root / "cgroup.controllers").read_text(encoding="ascii").split())
-    wanted = sorted(offered & {"memory", "pids", "cpu"})
-    switch = " ".join(f"+{controller}" for controller in wanted)
+    controllers = sorted(offered & {"memory", "pids", "cpu"})
+    switch = " ".join(f"+{controller}" for controller in controllers)
     parent.mkdir(exist_ok=True)
     for folder in (root, parent):
         (folder / "cgroup.subtree_control").write_text(switch, encoding="ascii")
-    return dict.fromkeys(wanted, parent)
+    return dict.fromkeys(controllers, parent)
 
 
 def _kill(pid: int) -> None:

@@ -38,7 +38,7 @@ class CollectionRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedOutput:
-    """One collected file; `path` lies in the room and is not yet released.
+    """One collected file; `path` lies in the project and is not yet released.
 
     `trimmed` says that words riding in a picture were taken out.
     """
@@ -67,7 +67,7 @@ def collect(
     Args:
         folder_fd: The job's output folder; no process may still write to it.
         declared: Kinds by name.
-        to: An existing folder of the room that only the custodian reads.
+        to: An existing folder of the project that only the custodian reads.
         limit: Most bytes of one file [B].
     """
     outputs: list[CollectedOutput] = []
@@ -76,13 +76,15 @@ def collect(
         ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd
     )
     try:
+        # Sorted: the order of a folder is the job's to choose, and nothing that follows may
+        # depend on it.
         for name in sorted(os.listdir(root)):
-            found = _take(root, name, declared, to, limit)
-            if isinstance(found, CollectionRefusal):
-                refusals[found] = refusals.get(found, 0) + 1
+            collected = _collect_file(root, name, declared, to, limit)
+            if isinstance(collected, CollectionRefusal):
+                refusals[collected] = refusals.get(collected, 0) + 1
             else:
-                outputs.append(found)
-                if found.trimmed:
+                outputs.append(collected)
+                if collected.trimmed:
                     refusals[CollectionRefusal.TRIMMED] = (
                         refusals.get(CollectionRefusal.TRIMMED, 0) + 1
                     )
@@ -91,18 +93,22 @@ def collect(
     return CollectionResult(tuple(outputs), refusals)
 
 
-def _take(
+def _collect_file(
     root: int, name: str, declared: Mapping[str, OutputKind], to: Path, limit: int
 ) -> CollectedOutput | CollectionRefusal:
+    # The name is compared and then forgotten: a message may be written into it.
     if name not in declared:
         return CollectionRefusal.UNDECLARED
     before = os.stat(name, dir_fd=root, follow_symlinks=False)
-    if refusal := _fault(before, limit):
+    if refusal := _refusal_of(before, limit):
         return refusal
+    # Never blocking: opening a pipe that nobody writes would wait for ever.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     fd = os.open(name, flags, dir_fd=root)
     with os.fdopen(fd, "rb", buffering=0) as file:
         opened = os.fstat(fd)
+        # What was checked by name and what was opened must be one file; between the two it could
+        # be swapped.
         if (opened.st_ino, opened.st_dev, opened.st_size) != (
             before.st_ino, before.st_dev, before.st_size,
         ):  # fmt: skip
@@ -113,16 +119,19 @@ def _take(
     clean = as_kind(data, declared[name])
     if clean is None:
         return CollectionRefusal.WRONG_KIND
-    return _keep(name, declared[name], clean, to, trimmed=len(clean) < len(data))
+    return _store_bytes(name, declared[name], clean, to, trimmed=len(clean) < len(data))
 
 
-def _fault(status: os.stat_result, limit: int) -> CollectionRefusal | None:
+def _refusal_of(status: os.stat_result, limit: int) -> CollectionRefusal | None:
     if not stat.S_ISREG(status.st_mode):
         return CollectionRefusal.NOT_A_FILE
+    # A second name may lie outside the folder, where it would go on changing.
     if status.st_nlink != 1:
         return CollectionRefusal.LINKED
     if status.st_size > limit:
         return CollectionRefusal.TOO_LARGE
+    # A file of holes costs the job nothing and the collector a terabyte. Blocks are of 512 bytes
+    # whatever the file system (stat(2)).
     if status.st_blocks * 512 < status.st_size:
         return CollectionRefusal.SPARSE
     return None
@@ -130,14 +139,17 @@ def _fault(status: os.stat_result, limit: int) -> CollectionRefusal | None:
 
 def _read(fd: int, limit: int) -> bytes:
     pieces: list[bytes] = []
-    left = limit + 1
-    while left > 0 and (piece := os.read(fd, min(_PIECE, left))):
+    # One byte more than allowed, so that a file that grew while it was read is noticed.
+    remaining = limit + 1
+    while remaining > 0 and (piece := os.read(fd, min(_PIECE, remaining))):
         pieces.append(piece)
-        left -= len(piece)
+        remaining -= len(piece)
     return b"".join(pieces)
 
 
-def _keep(name: str, kind: OutputKind, data: bytes, to: Path, *, trimmed: bool) -> CollectedOutput:
+def _store_bytes(
+    name: str, kind: OutputKind, data: bytes, to: Path, *, trimmed: bool
+) -> CollectedOutput:
     digest = hashlib.sha256(data).hexdigest()
     path = to / digest
     draft = to / f".{digest}.draft"

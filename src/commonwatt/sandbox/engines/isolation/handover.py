@@ -1,14 +1,14 @@
-"""A caged job as a command, for an engine that starts it on another machine.
+"""An isolated job as a command, for a backend that starts it on another machine.
 
 `prepare_step` writes a job into a folder that both machines see and returns the
 exact command and environment; Slurm runs it as `srun --export=NONE … argv`, as
 root of the machine, because each job gets a user id of its own there. The
-command proves that machine's isolation, runs the job in the same cage as
+command proves that machine's isolation, runs the job in the same isolation as
 always, and leaves what was collected and how it ended. `collect_step` reads
 that, believes no byte without its digest and its kind, and returns the same
-`Ended` as `Node.run`. `RemoteJobRunner` is both as a runner for `Room.submit`.
+`JobOutcome` as `IsolationNode.run`. `RemoteJobRunner` is both as a runner for `Project.submit`.
 
-The engine's own limits (`srun --mem --cpus-per-task --time`) come on top and
+The backend's own limits (`srun --mem --cpus-per-task --time`) come on top and
 must not be below the job's. The folder holds no record, only paths of tables.
 """
 
@@ -39,13 +39,13 @@ _JOB, _ENDED, _LOG, _OUTPUTS = "job.json", "ended.json", "log", "outputs"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandoverStep:
-    """What an engine needs to start a caged job.
+    """What a backend needs to start an isolated job.
 
     Args:
         argv: The command, whole.
         environment: Its whole environment; nothing of the caller's is wanted.
         stage: The folder that both machines see.
-        limits: What the engine must grant at least.
+        limits: What the backend must grant at least.
     """
 
     argv: tuple[str, ...]
@@ -73,6 +73,8 @@ def prepare_step(job: IsolatedJob, stage: Path, node_folder: Path) -> HandoverSt
         "outputs": job.outputs, "limits": asdict(job.limits),
     }  # fmt: skip
     (stage / _JOB).write_text(json.dumps(facts), encoding="utf-8")
+    # Isolated mode: neither the user's packages nor variables of the environment decide what runs
+    # as root.
     argv = (sys.executable, "-I", "-m", __name__, str(stage), str(node_folder))
     return HandoverStep(
         argv=argv, environment={"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}, stage=stage,
@@ -93,7 +95,7 @@ def collect_step(step: HandoverStep, to: Path) -> JobOutcome:
         raise IsolationError(
             "step", found=Message("no end on record"), wanted=Message("a step that ran to its end")
         ) from None
-    outputs = tuple(_fetch(step.stage, given, to) for given in facts.pop("outputs"))
+    outputs = tuple(_checked_output(step.stage, output, to) for output in facts.pop("outputs"))
     refusals = {CollectionRefusal(name): count for name, count in facts.pop("refusals").items()}
     ending = JobEnding(facts.pop("ending"))
     return JobOutcome(ending=ending, outputs=outputs, refusals=refusals, log=log, **facts)
@@ -101,7 +103,7 @@ def collect_step(step: HandoverStep, to: Path) -> JobOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteJobRunner:
-    """A runner whose jobs another engine starts.
+    """A runner whose jobs a backend starts.
 
     Args:
         stages: A folder that both machines see.
@@ -129,22 +131,23 @@ class RemoteJobRunner:
             shutil.rmtree(step.stage)
 
 
-def _fetch(stage: Path, given: Mapping[str, Any], to: Path) -> CollectedOutput:
+def _checked_output(stage: Path, output: Mapping[str, Any], to: Path) -> CollectedOutput:
     """Return one output, if its bytes are those that the step named, of their kind."""
-    kind = OutputKind(given["kind"])
-    fd = os.open(stage / _OUTPUTS / str(given["sha256"]), os.O_RDONLY | os.O_NOFOLLOW)
+    kind = OutputKind(output["kind"])
+    fd = os.open(stage / _OUTPUTS / str(output["sha256"]), os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(fd, "rb") as file:
         data = file.read()
-    if hashlib.sha256(data).hexdigest() != given["sha256"] or as_kind(data, kind) != data:
+    # The folder is shared, so it is believed no more than a job's own output folder.
+    if hashlib.sha256(data).hexdigest() != output["sha256"] or as_kind(data, kind) != data:
         raise IsolationError("step", found=Message("bytes other than those collected"))
-    path = to / str(given["sha256"])
+    path = to / str(output["sha256"])
     draft = path.with_name(f".{path.name}.draft")
     draft.write_bytes(data)
     draft.chmod(0o600)
     draft.replace(path)
     return CollectedOutput(
-        name=str(given["name"]), kind=kind, sha256=str(given["sha256"]), size_bytes=len(data),
-        path=path, trimmed=bool(given["trimmed"]),
+        name=str(output["name"]), kind=kind, sha256=str(output["sha256"]), size_bytes=len(data),
+        path=path, trimmed=bool(output["trimmed"]),
     )  # fmt: skip
 
 
@@ -155,8 +158,10 @@ def _read_job(stage: Path) -> IsolatedJob:
         IsolationError: An input is not.
     """
     facts: dict[str, Any] = json.loads((stage / _JOB).read_text(encoding="utf-8"))
-    inputs = {name: Path(one["path"]) for name, one in facts["inputs"].items()}
+    inputs = {name: Path(file["path"]) for name, file in facts["inputs"].items()}
     for name, path in inputs.items():
+        # A shared file system may show an older file, and a job must not run on rows that were
+        # not meant.
         if file_sha256(path) != facts["inputs"][name]["sha256"]:
             raise IsolationError(name, found=Message("bytes other than those meant"))
     return IsolatedJob(
@@ -166,25 +171,26 @@ def _read_job(stage: Path) -> IsolatedJob:
     )  # fmt: skip
 
 
-def _run(stage: Path, node_folder: Path) -> None:
+def _run_step(stage: Path, node_folder: Path) -> None:
     """Do a step on this machine; the end is written last."""
-    ended = prove_node(node_folder).run(_read_job(stage), to=stage / _OUTPUTS)
-    (stage / _LOG).write_bytes(ended.log)
+    outcome = prove_node(node_folder).run(_read_job(stage), to=stage / _OUTPUTS)
+    (stage / _LOG).write_bytes(outcome.log)
     facts = {
-        "ending": ended.ending.value, "exit_code": ended.exit_code, "wall_s": ended.wall_s,
-        "cpu_s": ended.cpu_s, "memory_peak_bytes": ended.memory_peak_bytes,
-        "refusals": {refusal.value: count for refusal, count in ended.refusals.items()},
-        "log_cut": ended.log_cut,
+        "ending": outcome.ending.value, "exit_code": outcome.exit_code, "wall_s": outcome.wall_s,
+        "cpu_s": outcome.cpu_s, "memory_peak_bytes": outcome.memory_peak_bytes,
+        "refusals": {refusal.value: count for refusal, count in outcome.refusals.items()},
+        "log_cut": outcome.log_cut,
         "outputs": [
-            {"name": one.name, "kind": one.kind.value, "sha256": one.sha256,
-             "trimmed": one.trimmed}
-            for one in ended.outputs
+            {"name": output.name, "kind": output.kind.value, "sha256": output.sha256,
+             "trimmed": output.trimmed}
+            for output in outcome.outputs
         ],
     }  # fmt: skip
+    # The end is the last file and appears whole: a step that was killed has none.
     draft = stage / f".{_ENDED}.draft"
     draft.write_text(json.dumps(facts), encoding="utf-8")
     draft.replace(stage / _ENDED)
 
 
 if __name__ == "__main__":
-    _run(Path(sys.argv[1]), Path(sys.argv[2]))
+    _run_step(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""The last steps of a trusted process before it becomes the job's cage.
+"""The last steps of a trusted process before it becomes the isolated job.
 
 Run as a script by `node`, alone in a fresh interpreter, with only the standard
 library, because a fork of a threaded program may not do what this does. In
@@ -30,31 +30,36 @@ def main(plan_fd: int) -> None:
     """Read the plan from `plan_fd`, carry it out, become bubblewrap."""
     with os.fdopen(plan_fd, encoding="utf-8") as file:
         plan: dict[str, Any] = json.load(file)
+    # First of all: everything that follows, forks included, is already counted and limited.
     for path in plan["cgroup_procs"]:
         _write(path, "0")
     _leave_mount_table(plan["stage"])
     for bind in plan["binds"]:
-        _show(bind["source"], f"{plan['stage']}/{bind['name']}")
+        _bind_mount(bind["source"], f"{plan['stage']}/{bind['name']}")
     for mount in plan["mounts"]:
-        _place(mount["fd"], f"{plan['stage']}/{mount['name']}")
+        _move_mount(mount["fd"], f"{plan['stage']}/{mount['name']}")
     for name, limit in plan["rlimits"].items():
         resource.setrlimit(getattr(resource, name), (limit, limit))
     os.umask(0o077)
+    # Groups before user: afterwards the right to drop them is gone.
     os.setgroups([])
+    # Real, effective and saved: a saved root could be taken back.
     os.setresgid(plan["uid"], plan["uid"], plan["uid"])
     os.setresuid(plan["uid"], plan["uid"], plan["uid"])
     for fd in plan["keep_fds"]:
         os.set_inheritable(fd, True)
+    # With an empty environment: the caller's holds paths and, on servers, secrets.
     os.execve(plan["argv"][0], plan["argv"], {})  # noqa: S606
 
 
 def _leave_mount_table(stage: str) -> None:
     _check(_libc.unshare(_NEW_MOUNTS))
+    # Private first, or mounts made here would show in the host's table.
     _mount(None, "/", None, _PRIVATE | _RECURSIVE, None)
     _mount("stage", stage, "tmpfs", _NOSUID | _NODEV, "size=64k,mode=755")
 
 
-def _show(source: str, target: str) -> None:
+def _bind_mount(source: str, target: str) -> None:
     if os.path.isdir(source):
         os.mkdir(target)
     else:
@@ -62,15 +67,19 @@ def _show(source: str, target: str) -> None:
     _mount(source, target, None, _BIND | _RECURSIVE, None)
 
 
-def _place(fd: int, target: str) -> None:
+def _move_mount(fd: int, target: str) -> None:
     os.mkdir(target)
     _check(_libc.syscall(_MOVE_MOUNT, fd, b"", _HERE, target.encode(), _EMPTY_PATH))
     os.close(fd)  # else the job would inherit it
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None) -> None:
-    words = [None if word is None else word.encode() for word in (source, target, kind, data)]
-    _check(_libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]))
+    arguments = [
+        None if argument is None else argument.encode() for argument in (source, target, kind, data)
+    ]
+    _check(
+        _libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[3])
+    )
 
 
 def _check(result: int) -> None:

@@ -17,6 +17,7 @@ from commonwatt.sandbox.domain.errors import IsolationError
 
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 _CLOEXEC, _SET_STRING, _CREATE = 1, 1, 6
+# nosuid, nodev, noexec: nothing that a job writes can become a program with powers or a device.
 _NOSUID_NODEV_NOEXEC = 2 | 4 | 8
 
 
@@ -28,6 +29,7 @@ def make_memory_folder(*, size_bytes: int, inodes: int, uid: int) -> int:
     """
     settings = {
         "size": str(size_bytes),
+        # A million empty files fill a machine as surely as one large one.
         "nr_inodes": str(inodes),
         "mode": "0700",
         "uid": str(uid),

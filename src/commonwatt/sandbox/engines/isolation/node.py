@@ -1,4 +1,4 @@
-"""One machine that runs jobs in a cage, having proved that the cage holds.
+"""One machine that runs isolated jobs, having proved that the isolation holds.
 
 The layers, from the outside in: a user id that owns nothing, a control group,
 a private mount table that shows only run time, code and inputs, bubblewrap's
@@ -31,15 +31,16 @@ from commonwatt.sandbox.engines.isolation.cgroups import (
 from commonwatt.sandbox.engines.isolation.collect import CollectedOutput, CollectionRefusal, collect
 from commonwatt.sandbox.engines.isolation.mounts import make_memory_folder
 from commonwatt.sandbox.engines.isolation.probe import PROBE, check_probe
-from commonwatt.sandbox.engines.isolation.runtime import JobRuntime, program_place
+from commonwatt.sandbox.engines.isolation.runtime import JobRuntime, program_path_inside
 from commonwatt.sandbox.engines.isolation.supervise import (
     IsolatedProcessResult,
     run_isolated_process,
 )
 
+# Far above the ids of people and services, so that a job's user owns no file of the machine.
 _FIRST_UID: Final = 1_879_000_000
 _UIDS: Final = 256
-_CAGE: Final = (
+_ISOLATION_OPTIONS: Final = (
     "--unshare-user --unshare-all --disable-userns --die-with-parent"
     " --new-session --clearenv --cap-drop ALL"
 )
@@ -65,7 +66,7 @@ class JobOutcome:
     Args:
         exit_code: Of the program; negative is the signal that ended it.
         log: Kept beginning of standard output and error. It was written by
-            foreign code beside records: it stays in the room.
+            foreign code beside records: it stays in the project.
     """
 
     ending: JobEnding
@@ -99,19 +100,25 @@ class IsolationNode:
         """
         with ExitStack() as stack:
             uid = stack.enter_context(_claim_uid(self.folder))
-            cage = stack.enter_context(_cage(self, job, uid))
-            driven = run_isolated_process(cage.plan, cage.folders, cage.group, job.limits)
-            found = collect(cage.folders["out"], job.outputs, to, limit=job.limits.output_bytes)
+            isolation = stack.enter_context(_prepare_isolation(self, job, uid))
+            process = run_isolated_process(
+                isolation.plan, isolation.folders, isolation.group, job.limits
+            )
+            collection = collect(
+                isolation.folders["out"], job.outputs, to, limit=job.limits.output_bytes
+            )
             return JobOutcome(
-                ending=_ending(driven, cage.group),
-                exit_code=driven.exit_code,
-                wall_s=driven.wall_s,
-                cpu_s=cage.group.cpu_s() or driven.cpu_s,
-                memory_peak_bytes=cage.group.memory_peak_bytes(),
-                outputs=found.outputs,
-                refusals=found.refusals,
-                log=driven.log,
-                log_cut=driven.log_cut,
+                ending=_ending(process, isolation.group),
+                exit_code=process.exit_code,
+                wall_s=process.wall_s,
+                # The group counts every process; where it is not counted, the first process and
+                # those it waited for stand in.
+                cpu_s=isolation.group.cpu_s() or process.cpu_s,
+                memory_peak_bytes=isolation.group.memory_peak_bytes(),
+                outputs=collection.outputs,
+                refusals=collection.refusals,
+                log=process.log,
+                log_cut=process.log_cut,
             )
 
 
@@ -124,16 +131,17 @@ class _PreparedIsolation:
     plan: dict[str, Any]
 
 
-def _ending(driven: IsolatedProcessResult, group: ControlGroup) -> JobEnding:
+def _ending(process: IsolatedProcessResult, group: ControlGroup) -> JobEnding:
+    # Asked first: a job that is killed for memory ends like any other killed one.
     if group.ran_out_of_memory():
         return JobEnding.OUT_OF_MEMORY
-    if driven.timed_out:
+    if process.timed_out:
         return JobEnding.TIMED_OUT
-    return JobEnding.DONE if driven.exit_code == 0 else JobEnding.FAILED
+    return JobEnding.DONE if process.exit_code == 0 else JobEnding.FAILED
 
 
 def prove_node(folder: Path, *, runtime: JobRuntime | None = None) -> IsolationNode:
-    """Prove that this machine can cage a job, and return it as a node.
+    """Prove that this machine can isolate a job, and return it as a node.
 
     A probe runs exactly as jobs will and reports what it can see and do.
 
@@ -152,15 +160,16 @@ def prove_node(folder: Path, *, runtime: JobRuntime | None = None) -> IsolationN
             wanted=Message("root, who alone can give each job a user id of its own"),
         )
     (folder / "stage").mkdir(parents=True, exist_ok=True)
-    _sweep(folder / "stage")
+    _remove_leftovers(folder / "stage")
     node = IsolationNode(folder, runtime or JobRuntime(), find_bubblewrap())
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        ended = node.run(IsolatedJob(code=PROBE, limits=JobLimits(wall_s=30.0)), to=Path(place))
-    check_probe(ended.log)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        outcome = node.run(IsolatedJob(code=PROBE, limits=JobLimits(wall_s=30.0)), to=Path(scratch))
+    # The probe takes the way of every job, so that what it proves is what jobs get.
+    check_probe(outcome.log)
     return node
 
 
-def _sweep(stages: Path) -> None:
+def _remove_leftovers(stages: Path) -> None:
     """Remove what runners left that were killed."""
     remove_orphaned_groups()
     for path in stages.iterdir():
@@ -177,14 +186,14 @@ def find_bubblewrap() -> Path:
     Raises:
         IsolationError: It is not installed.
     """
-    found = shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin")
-    if found is None:
+    path = shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin")
+    if path is None:
         raise IsolationError(
             "bwrap",
             found=Message("no such program"),
             remedy=Message("Install it: apt install bubblewrap"),
         )
-    return Path(found)
+    return Path(path)
 
 
 @contextmanager
@@ -193,6 +202,8 @@ def _claim_uid(folder: Path) -> Generator[int]:
     locks = folder / "uids"
     locks.mkdir(exist_ok=True)
     for slot in range(_UIDS):
+        # A lock on an open file goes with its process, however that ends; a file that only exists
+        # would be left by a kill.
         fd = os.open(locks / str(slot), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -210,7 +221,9 @@ def _claim_uid(folder: Path) -> Generator[int]:
 
 
 @contextmanager
-def _cage(node: IsolationNode, job: IsolatedJob, uid: int) -> Generator[_PreparedIsolation]:
+def _prepare_isolation(
+    node: IsolationNode, job: IsolatedJob, uid: int
+) -> Generator[_PreparedIsolation]:
     name = f"{os.getpid()}-{uid - _FIRST_UID}"
     stage = node.folder / "stage" / name
     stage.mkdir(parents=True, exist_ok=True)
@@ -221,12 +234,14 @@ def _cage(node: IsolationNode, job: IsolatedJob, uid: int) -> Generator[_Prepare
         program.chmod(0o444)
         stack.callback(program.unlink)
         group = make_group(name, job.limits)
+        # Callbacks run in reverse: kill, then remove, since a group with processes cannot be
+        # removed.
         stack.callback(group.remove)
         stack.callback(group.kill)
         folders = _memory_folders(job.limits, uid)
         for fd in folders.values():
             stack.callback(os.close, fd)
-        plan = _plan(node, job, uid, stage=stage, program=program, group=group)
+        plan = _launch_plan(node, job, uid, stage=stage, program=program, group=group)
         yield _PreparedIsolation(group, folders, plan)
 
 
@@ -242,7 +257,7 @@ def _memory_folders(limits: JobLimits, uid: int) -> dict[str, int]:
     }
 
 
-def _plan(
+def _launch_plan(
     node: IsolationNode,
     job: IsolatedJob,
     uid: int,
@@ -251,18 +266,19 @@ def _plan(
     program: Path,
     group: ControlGroup,
 ) -> dict[str, Any]:
-    shown = {"python": node.runtime.prefix, "site": node.runtime.site, "room": _TOOLS}
-    shown |= {"program": program}
-    shown |= {f"in-{name}": path for name, path in job.inputs.items()}
-    for path in shown.values():
+    sources = {"python": node.runtime.prefix, "site": node.runtime.site, "room": _TOOLS}
+    sources |= {"program": program}
+    sources |= {f"in-{name}": path for name, path in job.inputs.items()}
+    for path in sources.values():
+        # A link among the inputs could point anywhere by the time it is mounted.
         _check_plain(path)
     return {
         "stage": str(stage),
         "uid": uid,
         "cgroup_procs": group.procs,
-        "binds": [{"source": str(path), "name": name} for name, path in shown.items()],
+        "binds": [{"source": str(path), "name": name} for name, path in sources.items()],
         "rlimits": _rlimits(job.limits),
-        "argv": _argv(node, job, stage),
+        "argv": _bubblewrap_argv(node, job, stage),
         "command": node.runtime.command(job.language),
     }
 
@@ -282,20 +298,21 @@ def _rlimits(limits: JobLimits) -> dict[str, int]:
     }
 
 
-def _argv(node: IsolationNode, job: IsolatedJob, stage: Path) -> list[str]:
-    argv = [str(node.bubblewrap), *_CAGE.split(), "--hostname", "room"]
+def _bubblewrap_argv(node: IsolationNode, job: IsolatedJob, stage: Path) -> list[str]:
+    argv = [str(node.bubblewrap), *_ISOLATION_OPTIONS.split(), "--hostname", "room"]
     argv += ["--uid", _INSIDE_UID, "--gid", _INSIDE_UID]
     argv += _system_libraries()
     argv += ["--ro-bind", str(stage / "python"), str(node.runtime.prefix)]
     argv += ["--ro-bind", str(stage / "site"), "/opt/site"]
     argv += ["--ro-bind", str(stage / "room"), "/opt/room"]
-    argv += ["--ro-bind", str(stage / "program"), program_place(job.language)]
+    argv += ["--ro-bind", str(stage / "program"), program_path_inside(job.language)]
     argv += node.runtime.mount_arguments(job.language)
     for name in job.inputs:
         argv += ["--ro-bind", str(stage / f"in-{name}"), f"/data/{name}"]
     argv += ["--proc", "/proc", "--dev", "/dev"]
-    for name, place in (("out", "/out"), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108
-        argv += ["--bind", str(stage / name), place]
+    for name, target in (("out", "/out"), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108
+        argv += ["--bind", str(stage / name), target]
+    # Last, after every mount point was made; nothing but the three folders stays writable.
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108
     for key, value in node.runtime.variables(job.language, job.limits).items():
         argv += ["--setenv", key, value]
@@ -303,13 +320,15 @@ def _argv(node: IsolationNode, job: IsolatedJob, stage: Path) -> list[str]:
 
 
 def _system_libraries() -> list[str]:
+    # Libraries only: no /usr/bin, so that no shell and no program with the set-user bit is in
+    # sight.
     argv = ["--ro-bind", "/usr/lib", "/usr/lib"]
-    for place in ("/usr/lib64", "/lib", "/lib64"):
-        path = Path(place)
+    for library in ("/usr/lib64", "/lib", "/lib64"):
+        path = Path(library)
         if path.is_symlink():
-            argv += ["--symlink", str(path.readlink()), place]
+            argv += ["--symlink", str(path.readlink()), library]
         elif path.exists():
-            argv += ["--ro-bind", place, place]
+            argv += ["--ro-bind", library, library]
     return [*argv, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
 
 

@@ -25,9 +25,9 @@ def as_kind(data: bytes, kind: OutputKind) -> bytes | None:
     archive, program or image is; JSON must parse. A picture keeps only the parts
     that make its pixels; words riding in it are taken out.
 
-    >>> as_kind(b"a,b\n1,2\n", Kind.CSV)
+    >>> as_kind(b"a,b\n1,2\n", OutputKind.CSV)
     b'a,b\n1,2\n'
-    >>> as_kind(b"\x80\x04\x95.", Kind.CSV) is None
+    >>> as_kind(b"\x80\x04\x95.", OutputKind.CSV) is None
     True
     """
     if kind is OutputKind.PNG:
@@ -43,6 +43,7 @@ def _plain_text(data: bytes) -> str | None:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None
+    # Control characters move the cursor of the checker's terminal and can hide what stands there.
     clean = all(ord(char) >= 32 or char in "\t\r\n" for char in text) and "\x7f" not in text
     return text if clean else None
 
@@ -62,6 +63,7 @@ def _pixels_only(data: bytes) -> bytes | None:
     except (ValueError, struct.error):
         return None
     kinds = [kind for kind, _ in chunks]
+    # Bytes after the end, or a picture without pixels, carry something else.
     if kinds[:1] != [b"IHDR"] or kinds[-1] != b"IEND" or b"IDAT" not in kinds:
         return None
     if max(struct.unpack(">II", chunks[0][1][8:16])) > _SIDES:
@@ -78,6 +80,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         (length,) = struct.unpack_from(">I", data, at)
         chunk = data[at : at + length + 12]
         (check,) = struct.unpack(">I", chunk[-4:])
+        # A wrong checksum means bytes that viewers skip and a reader of the raw file sees.
         if len(chunk) != length + 12 or zlib.crc32(chunk[4:-4]) != check:
             raise ValueError
         yield chunk[4:8], chunk

@@ -40,15 +40,19 @@ print(json.dumps({
 
 _WANTED: Final[dict[str, tuple[Any, str]]] = {
     "interfaces": (["lo"], "no network device but the loop of the job itself"),
+    # EACCES from our filter and not EAFNOSUPPORT, which a kernel without networking would give by
+    # chance.
     "inet": (13, "no internet socket"),
     "inet6": (13, "no internet socket"),
     "uid": (1000, "a plain user id"),
     "capabilities": (0, "no capability"),
     "no_new_privileges": (1, "no way to new privileges"),
     "filter": (2, "a system call filter in force"),
+    # bubblewrap's init and the probe itself.
     "processes": (2, "no process of others in sight"),
     "root_write": (30, "a read-only root"),
     "shadow": (2, "no file of the machine's accounts"),
+    # Three streams and the folder that is being listed.
     "descriptors": (4, "no file of ours left open"),
 }
 

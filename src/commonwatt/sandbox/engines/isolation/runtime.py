@@ -40,7 +40,7 @@ class JobRuntime:
 
     @property
     def python(self) -> Path:
-        """Return the interpreter inside the cage."""
+        """Return the interpreter inside the isolation."""
         return self.prefix / "bin" / f"python3.{sys.version_info.minor}"
 
     @property
@@ -49,7 +49,7 @@ class JobRuntime:
         return self.r_home / "bin" / "exec" / "R"
 
     def command(self, language: JobLanguage) -> list[str]:
-        """Return the command that runs a job's program inside the cage.
+        """Return the command that runs a job's program inside the isolation.
 
         Raises:
             IsolationError: The language is not installed.
@@ -69,13 +69,15 @@ class JobRuntime:
         if language is JobLanguage.PYTHON:
             return []
         share = str(_R_SHARE)
-        words = ["--ro-bind-try", share, share]
+        arguments = ["--ro-bind-try", share, share]
         for tool in _R_TOOLS:
-            words += ["--ro-bind-try", str(Path(tool).resolve()), tool]
-        return words
+            arguments += ["--ro-bind-try", str(Path(tool).resolve()), tool]
+        return arguments
 
     def variables(self, language: JobLanguage, limits: JobLimits) -> dict[str, str]:
         """Return the whole environment of a job."""
+        # Numeric libraries start a thread for every processor of the machine and would run into
+        # the limit on processes.
         threads = str(max(1, int(limits.cpus)))
         common = {
             "HOME": "/tmp",  # noqa: S108
@@ -89,6 +91,7 @@ class JobRuntime:
         return common | {
             "PYTHONPATH": "/opt/site:/opt/room",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # The same job gives the same bytes, which is how a run is repeated from the ledger.
             "PYTHONHASHSEED": "0",
             "POLARS_MAX_THREADS": threads,
         }
@@ -104,7 +107,7 @@ class JobRuntime:
         return _python_record(self.site)
 
     def _r_variables(self) -> dict[str, str]:
-        # Debian links BLAS through /etc/alternatives, which the cage does not show.
+        # Debian links BLAS through /etc/alternatives, which an isolated job does not see.
         libraries = ("/usr/lib/x86_64-linux-gnu/blas", "/usr/lib/x86_64-linux-gnu/lapack")
         return {
             "R_HOME": str(self.r_home),
@@ -118,19 +121,20 @@ class JobRuntime:
         }
 
 
-def program_place(language: JobLanguage) -> str:
-    """Return where a job's program stands inside the cage."""
+def program_path_inside(language: JobLanguage) -> str:
+    """Return where a job's program stands inside the isolation."""
     return _PLACES[language]
 
 
 @lru_cache(4)  # a thousand small files are read for it
 def _python_record(site: Path) -> dict[str, str]:
     names = sorted(
-        f"{one.metadata['Name']}=={one.version}" for one in distributions(path=[str(site)])
+        f"{distribution.metadata['Name']}=={distribution.version}"
+        for distribution in distributions(path=[str(site)])
     )
     version = ".".join(map(str, sys.version_info[:3]))
     return {"python": version, "packages_sha256": _digest(names), "packages": str(len(names))}
 
 
-def _digest(words: list[str]) -> str:
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

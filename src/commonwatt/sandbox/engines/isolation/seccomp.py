@@ -84,30 +84,37 @@ def filter_program() -> bytes:
 def _lines() -> list[tuple[int, int, int, int]]:
     lines = [
         (_LOAD, 0, 0, _ARCH),
+        # Calls of another architecture have other numbers for the same deeds; such a process is
+        # killed, not refused.
         (_JEQ, 1, 0, _X86_64),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER),
+        # x32 calls carry the same architecture and a high bit in the number, and would slip past
+        # every comparison below.
         (_JGE, 0, 1, _X32_BIT),
         (_RETURN, 0, 0, _KILL),
     ]
     for number in sorted({n for group in DENIED.values() for n in group.values()}):
-        lines += _when(number, [_refuse(errno.EPERM)])
+        lines += _on_call(number, [_refuse(errno.EPERM)])
     # glibc falls back from clone3, whose flags a filter cannot read, to clone.
-    lines += _when(_CLONE3, [_refuse(errno.ENOSYS)])
-    lines += _when(
+    lines += _on_call(_CLONE3, [_refuse(errno.ENOSYS)])
+    lines += _on_call(
         _CLONE, [(_LOAD, 0, 0, _ARG0), (_JSET, 0, 1, _NEW_NAMESPACES), _refuse(1), _pass()]
     )
+    # Refused with EACCES, which the probe and programs can tell from a kernel that lacks the
+    # family.
     family = [(_LOAD, 0, 0, _ARG0), (_JEQ, 1, 0, _AF_UNIX)]
     for call in (_SOCKET, _SOCKETPAIR):
-        lines += _when(call, [*family, _refuse(errno.EACCES), _pass()])
+        lines += _on_call(call, [*family, _refuse(errno.EACCES), _pass()])
+    # TIOCSTI types into the terminal of whoever started the job; programs need every other ioctl.
     injection = [(_LOAD, 0, 0, _ARG1)]
     for request in _TERMINAL_INJECTION:
         injection += [(_JEQ, 0, 1, request), _refuse(errno.EPERM)]
-    lines += _when(_IOCTL, [*injection, _pass()])
+    lines += _on_call(_IOCTL, [*injection, _pass()])
     return [*lines, _pass()]
 
 
-def _when(number: int, then: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+def _on_call(number: int, then: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
     return [(_JEQ, 0, len(then), number), *then]
 
 

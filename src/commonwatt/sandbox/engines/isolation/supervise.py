@@ -1,4 +1,4 @@
-"""Start a cage, look at it, let the job begin, and wait for its end.
+"""Start an isolated process, check its namespaces, let the job begin, and wait for its end.
 
 Bubblewrap stops before the job's first instruction and says which namespaces
 it made; the gate opens only when each differs from our own. After the end no
@@ -35,7 +35,7 @@ _PIECE: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsolatedProcessResult:
-    """How the first process of a cage ended, and the start of what it printed."""
+    """How the first process of an isolated job ended, and the start of what it printed."""
 
     exit_code: int
     wall_s: float
@@ -48,7 +48,7 @@ class IsolatedProcessResult:
 def run_isolated_process(
     plan: Mapping[str, Any], folders: Mapping[str, int], group: ControlGroup, limits: JobLimits
 ) -> IsolatedProcessResult:
-    """Run the cage that `plan` describes to its end.
+    """Run the isolated process that `plan` describes to its end.
 
     Args:
         plan: What `launch` reads, without descriptors.
@@ -57,7 +57,7 @@ def run_isolated_process(
         limits: Of time and of log.
 
     Raises:
-        IsolationError: The cage could not be built, or shares a namespace with
+        IsolationError: The isolation could not be built, or shares a namespace with
             us; the job's code did not run.
     """
     started = time.monotonic()
@@ -66,19 +66,25 @@ def run_isolated_process(
         gate_inside, gate = _pipe(stack)
         seccomp = _memory_file(stack, filter_program())
         inside = {"--seccomp": seccomp, "--info-fd": info_inside, "--block-fd": gate_inside}
-        whole = _memory_file(stack, json.dumps(_with_fds(plan, folders, inside)).encode())
+        whole = _memory_file(stack, json.dumps(_plan_with_fds(plan, folders, inside)).encode())
         process = _spawn((whole, *folders.values(), *inside.values()))
         try:
+            # Our copy of the writing end must be closed, or the end of the report would never
+            # come.
             _replace_by_nothing(info_inside)
             watch = _IsolatedProcessMonitor(process, limits, started)
             watch.read_until_end(info, gate)
         finally:
+            # In any case, also when our own code failed: the first process may be gone and its
+            # children not.
             group.kill()
+            # After the kill, so that the use of all children that it waited for is counted.
             _, status, use = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         watch.drain()
-        if not watch.released:
-            raise _not_built(watch)
+        # What was printed so far is from our own tools, because the gate never opened.
+        if not watch.gate_opened:
+            raise _build_error(watch)
         return IsolatedProcessResult(
             exit_code=process.returncode,
             wall_s=time.monotonic() - started,
@@ -90,52 +96,56 @@ def run_isolated_process(
 
 
 class _IsolatedProcessMonitor:
-    """What is seen of a running cage from outside."""
+    """What is seen of a running isolated process from outside."""
 
     def __init__(self, process: subprocess.Popen[bytes], limits: JobLimits, started: float) -> None:
         assert process.stdout is not None
         self.output = process.stdout
         os.set_blocking(self.output.fileno(), False)
         self.log, self.log_cut, self._keep = bytearray(), False, limits.log_bytes
-        self.released = self.timed_out = False
+        self.gate_opened = self.timed_out = False
         self._pid, self._deadline = process.pid, started + limits.wall_s
         self._info = bytearray()
 
     def read_until_end(self, info: int, gate: int) -> None:
         """Read what comes until the first process ends or time is up."""
-        ended = os.pidfd_open(self._pid)
+        # A descriptor of the process: it cannot be reused by another as a number can, and it can
+        # be waited for beside the pipes.
+        exit_fd = os.pidfd_open(self._pid)
         try:
             with selectors.DefaultSelector() as selector:
-                for fd in (info, self.output.fileno(), ended):
+                for fd in (info, self.output.fileno(), exit_fd):
                     selector.register(fd, selectors.EVENT_READ)
-                while not self._step(selector, info, gate, ended):
+                while not self._step(selector, info, gate, exit_fd):
                     pass
         finally:
-            os.close(ended)
+            os.close(exit_fd)
 
-    def _step(self, selector: selectors.BaseSelector, info: int, gate: int, ended: int) -> bool:
+    def _step(self, selector: selectors.BaseSelector, info: int, gate: int, exit_fd: int) -> bool:
         """Handle what is ready; return whether the watch is over."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
+        remaining_s = self._deadline - time.monotonic()
+        if remaining_s <= 0:
             self.timed_out = True
             return True
-        ready = {key.fd for key, _ in selector.select(left)}
-        if info in ready and not self._inform(info, gate):
+        ready = {key.fd for key, _ in selector.select(remaining_s)}
+        if info in ready and not self._read_report(info, gate):
             selector.unregister(info)
         output = self.output.fileno()
         if output in ready and not self._read_output():
             selector.unregister(output)
-        return ended in ready
+        return exit_fd in ready
 
-    def _inform(self, info: int, gate: int) -> bool:
+    def _read_report(self, info: int, gate: int) -> bool:
         """Collect bubblewrap's report; at its end check it and open the gate."""
         if piece := os.read(info, _PIECE):
             self._info += piece
             return True
         if self._info:
+            # Before the gate: a namespace that is shared would be a hole from the first
+            # instruction on.
             check_namespaces(json.loads(self._info))
             os.write(gate, b"1")
-            self.released = True
+            self.gate_opened = True
         return False
 
     def _read_output(self) -> bool:
@@ -143,9 +153,11 @@ class _IsolatedProcessMonitor:
             piece = os.read(self.output.fileno(), _PIECE)
         except BlockingIOError:
             return True
-        room = self._keep - len(self.log)
-        self.log += piece[:room]
-        self.log_cut = self.log_cut or len(piece) > room
+        # Read on and thrown away beyond the limit: a full pipe would stop the job and be a signal
+        # to it.
+        space = self._keep - len(self.log)
+        self.log += piece[:space]
+        self.log_cut = self.log_cut or len(piece) > space
         return bool(piece)
 
     def drain(self) -> None:
@@ -157,21 +169,23 @@ class _IsolatedProcessMonitor:
                 break
             if not piece:
                 break
-            room = self._keep - len(self.log)
-            self.log += piece[:room]
-            self.log_cut = self.log_cut or len(piece) > room
+            space = self._keep - len(self.log)
+            self.log += piece[:space]
+            self.log_cut = self.log_cut or len(piece) > space
         self.output.close()
 
 
-def check_namespaces(report: Mapping[str, Any], ours: Path = Path("/proc/self/ns")) -> None:
+def check_namespaces(
+    report: Mapping[str, Any], own_namespaces: Path = Path("/proc/self/ns")
+) -> None:
     """Raise unless every namespace in bubblewrap's report differs from our own.
 
     Raises:
         IsolationError: A namespace is shared, or not reported.
     """
     for name, meaning in _NAMESPACES.items():
-        theirs = report.get(f"{name}-namespace")
-        if theirs is None or theirs == (ours / name).stat().st_ino:
+        inode = report.get(f"{name}-namespace")
+        if inode is None or inode == (own_namespaces / name).stat().st_ino:
             raise IsolationError(
                 f"{name} namespace",
                 found=Message("a job that would share the machine's {what}", {"what": meaning}),
@@ -179,20 +193,20 @@ def check_namespaces(report: Mapping[str, Any], ours: Path = Path("/proc/self/ns
             )
 
 
-def _not_built(watch: _IsolatedProcessMonitor) -> IsolationError:
-    """Say why the cage failed; only our own tools have written so far."""
+def _build_error(watch: _IsolatedProcessMonitor) -> IsolationError:
+    """Return why the isolation failed; only our own tools have written so far."""
     lines = bytes(watch.log).decode("utf-8", "replace").strip().splitlines()
     return IsolationError(
         "bubblewrap",
         found=lines[-1] if lines else Message("no report before the time limit"),
-        wanted=Message("a cage around the job; nothing was run"),
+        wanted=Message("isolation around the job; nothing was run"),
     )
 
 
-def _with_fds(
+def _plan_with_fds(
     plan: Mapping[str, Any], folders: Mapping[str, int], inside: Mapping[str, int]
 ) -> dict[str, Any]:
-    options = [word for name, fd in inside.items() for word in (name, str(fd))]
+    options = [argument for name, fd in inside.items() for argument in (name, str(fd))]
     return {
         **plan,
         "mounts": [{"fd": fd, "name": name} for name, fd in folders.items()],

@@ -1,4 +1,4 @@
-"""What a room and each person in it have spent, in one table under one lock.
+"""What a project and each person in it have spent, in one table under one lock.
 
 Costs are whole millionths of epsilon, so that sums are exact, and compose by
 addition (Dwork and Roth 2014, theorem 3.14). A cost is written and committed
@@ -20,7 +20,7 @@ from commonwatt.sandbox.engines.privacy.measures import check_epsilon
 
 MILLION: Final = 1_000_000
 WHOLE_PROJECT: Final = ""
-"""The name under which a room's own budget is kept."""
+"""The name under which a project's own budget is kept."""
 
 metadata = sa.MetaData()
 budgets = sa.Table(
@@ -30,6 +30,7 @@ budgets = sa.Table(
     sa.Column("person", sa.String(80), primary_key=True),
     sa.Column("limit_micro", sa.BigInteger, nullable=False),
     sa.Column("spent_micro", sa.BigInteger, nullable=False, default=0),
+    # The last guard: whatever code forgets, the database refuses to overspend.
     sa.CheckConstraint("spent_micro <= limit_micro", name="never_overspent"),
 )
 spends = sa.Table(
@@ -59,98 +60,109 @@ class BudgetBalance:
 def to_micro_epsilon(epsilon: float) -> int:
     """Return a cost in whole millionths of epsilon, rounded up.
 
-    >>> micro(0.1), micro(1e-9)
+    >>> to_micro_epsilon(0.1), to_micro_epsilon(1e-9)
     (100000, 1)
     """
     check_epsilon(epsilon)
+    # Rounded up, so that no cost is ever free; the tolerance keeps sums such as 0.1 + 0.2 from
+    # costing a millionth more.
     return math.ceil(epsilon * MILLION - 1e-6)
 
 
 def grant(tx: sa.Connection, project: str, epsilon: float, *, person: str = WHOLE_PROJECT) -> None:
-    """Set the budget of a room, or of a person in it.
+    """Set the budget of a project, or of a person in it.
 
     A budget that was granted may be raised; what was spent stays spent.
 
     Raises:
-        BudgetError: The new limit is below what was spent already.
+        PrivacyBudgetError: The new limit is below what was spent already.
     """
     check_epsilon(epsilon)
+    # Rounded down, the other way than costs: neither rounding may give a person more than was
+    # granted.
     limit = math.floor(epsilon * MILLION + 1e-6)
-    found = _row(tx, project, person)
-    if found is None:
+    budget_row = _budget_row(tx, project, person)
+    if budget_row is None:
         row = {"room": project, "person": person, "limit_micro": limit, "spent_micro": 0}
         tx.execute(budgets.insert().values(row))
         return
-    if limit < found.spent_micro:
+    if limit < budget_row.spent_micro:
         raise PrivacyBudgetError(
-            _where(project, person), found=Message("more spent already than the new limit")
+            _budget_name(project, person), found=Message("more spent already than the new limit")
         )
-    tx.execute(_of(project, person).values(limit_micro=limit))
+    tx.execute(_update_of_budget(project, person).values(limit_micro=limit))
 
 
 def spend(tx: sa.Connection, project: str, person: str, epsilon: float, *, purpose: str) -> None:
-    """Take `epsilon` from the room's and the person's budgets, or neither.
+    """Take `epsilon` from the project's and the person's budgets, or neither.
 
     The caller commits `tx` before the answer is computed.
 
     Raises:
-        BudgetError: Either budget is missing or does not cover the cost.
+        PrivacyBudgetError: Either budget is missing or does not cover the cost.
     """
     cost = to_micro_epsilon(epsilon)
+    # Both or neither: the caller's transaction takes the first back when the second refuses.
     for owner in (WHOLE_PROJECT, person):
-        _take(tx, project, owner, cost)
+        _take_from_budget(tx, project, owner, cost)
     row = {"room": project, "person": person, "cost_micro": cost, "purpose": purpose}
     tx.execute(spends.insert().values(row))
 
 
 def balance(tx: sa.Connection, project: str, person: str = WHOLE_PROJECT) -> BudgetBalance:
-    """Return the budget of a room or of a person in it.
+    """Return the budget of a project or of a person in it.
 
     Raises:
-        BudgetError: None was granted.
+        PrivacyBudgetError: None was granted.
     """
-    found = _row(tx, project, person)
-    if found is None:
-        raise _not_granted(project, person)
-    return BudgetBalance(limit=found.limit_micro / MILLION, spent=found.spent_micro / MILLION)
+    budget_row = _budget_row(tx, project, person)
+    if budget_row is None:
+        raise _missing_budget_error(project, person)
+    return BudgetBalance(
+        limit=budget_row.limit_micro / MILLION, spent=budget_row.spent_micro / MILLION
+    )
 
 
-def _take(tx: sa.Connection, room: str, person: str, cost: int) -> None:
+def _take_from_budget(tx: sa.Connection, project: str, person: str, cost: int) -> None:
     """Add `cost` to what was spent, in one statement that cannot overspend."""
     fits = budgets.c.spent_micro + cost <= budgets.c.limit_micro
-    taken = tx.execute(
-        _of(room, person).where(fits).values(spent_micro=budgets.c.spent_micro + cost)
+    update = tx.execute(
+        _update_of_budget(project, person)
+        .where(fits)
+        .values(spent_micro=budgets.c.spent_micro + cost)
     )
-    if taken.rowcount == 1:
+    # The condition is part of the statement, so two processes that read the same balance cannot
+    # both spend it.
+    if update.rowcount == 1:
         return
-    found = _row(tx, room, person)
-    if found is None:
-        raise _not_granted(room, person)
-    left = (found.limit_micro - found.spent_micro) / MILLION
+    budget_row = _budget_row(tx, project, person)
+    if budget_row is None:
+        raise _missing_budget_error(project, person)
+    remaining = (budget_row.limit_micro - budget_row.spent_micro) / MILLION
     raise PrivacyBudgetError(
-        _where(room, person),
-        found=Message("{left} of epsilon left", {"left": f"{left:g}"}),
+        _budget_name(project, person),
+        found=Message("{left} of epsilon left", {"left": f"{remaining:g}"}),
         wanted=Message("{cost} for this question", {"cost": f"{cost / MILLION:g}"}),
         remedy=Message("Ask a coarser question, or ask the custodian for a larger budget."),
     )
 
 
-def _of(room: str, person: str) -> sa.Update:
-    return budgets.update().where(budgets.c.room == room, budgets.c.person == person)
+def _update_of_budget(project: str, person: str) -> sa.Update:
+    return budgets.update().where(budgets.c.room == project, budgets.c.person == person)
 
 
-def _row(tx: sa.Connection, room: str, person: str) -> sa.Row[Any, Any, Any, Any] | None:
+def _budget_row(tx: sa.Connection, project: str, person: str) -> sa.Row[Any, Any, Any, Any] | None:
     query = sa.select(
         budgets.c.room, budgets.c.person, budgets.c.limit_micro, budgets.c.spent_micro
-    ).where(budgets.c.room == room, budgets.c.person == person)
+    ).where(budgets.c.room == project, budgets.c.person == person)
     return tx.execute(query).one_or_none()
 
 
-def _where(room: str, person: str) -> str:
-    return f"{room}/{person}" if person else room
+def _budget_name(project: str, person: str) -> str:
+    return f"{project}/{person}" if person else project
 
 
-def _not_granted(room: str, person: str) -> PrivacyBudgetError:
+def _missing_budget_error(project: str, person: str) -> PrivacyBudgetError:
     return PrivacyBudgetError(
-        _where(room, person), wanted=Message("a budget that the custodian granted")
+        _budget_name(project, person), wanted=Message("a budget that the custodian granted")
     )

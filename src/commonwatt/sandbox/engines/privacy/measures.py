@@ -74,11 +74,13 @@ class NoisyQuery:
         """Return the totals with discrete Laplace noise worth `epsilon`.
 
         Raises:
-            BudgetError: Epsilon is not above zero.
+            PrivacyBudgetError: Epsilon is not above zero.
         """
         check_epsilon(epsilon)
         scale = self.sensitivity / epsilon
         measurement = _laplace(scale)
+        # Two accounts of one cost: ours charges the budget, the library's is proved; if they
+        # differ, nothing is answered.
         _check_cost(measurement, self.sensitivity, epsilon)
         noisy = cast("list[int]", measurement(list(self.totals)))
         values = tuple(total / self.unit for total in noisy)
@@ -89,7 +91,7 @@ def check_epsilon(epsilon: float) -> None:
     """Raise unless `epsilon` is a finite number above zero.
 
     Raises:
-        BudgetError: It is not.
+        PrivacyBudgetError: It is not.
     """
     if not (math.isfinite(epsilon) and epsilon > 0):
         raise PrivacyBudgetError("epsilon", wanted=Message("a number above zero"))
@@ -127,6 +129,7 @@ def total(
     """
     unit = _unit(lowest, highest)
     steps = _steps(values, lowest, highest, unit)
+    # A person may add the bound of larger size, whichever sign it has.
     largest = math.ceil(max(abs(lowest), abs(highest)) * unit)
     return NoisyQuery(totals=(int(steps.sum()),), sensitivity=rows_a_person * largest, unit=unit)
 
@@ -135,15 +138,18 @@ def mean(
     values: npt.ArrayLike, epsilon: float, *, lowest: float, highest: float, rows_a_person: int = 1
 ) -> NoisyAnswer:
     """Return a noisy mean: half of epsilon for the sum about the middle, half for the count."""
+    # Sums about the middle have half the sensitivity of sums about zero for values between 0 and
+    # the bound.
     middle = (lowest + highest) / 2
-    given = np.asarray(values, dtype=float)
+    exact = np.asarray(values, dtype=float)
     half = (highest - lowest) / 2
-    about = total(given - middle, lowest=-half, highest=half, rows_a_person=rows_a_person)
+    about = total(exact - middle, lowest=-half, highest=half, rows_a_person=rows_a_person)
     summed = about.answer(epsilon / 2)
-    counted = count(len(given), rows_a_person=rows_a_person).answer(epsilon / 2)
+    counted = count(len(exact), rows_a_person=rows_a_person).answer(epsilon / 2)
+    # A noisy count may be zero or below, and the mean must not be a division by it.
     rows = max(counted.values[0], 1.0)
-    found = min(max(middle + summed.values[0] / rows, lowest), highest)
-    return NoisyAnswer(values=(found,), epsilon=epsilon, scale=summed.scale / rows)
+    estimate = min(max(middle + summed.values[0] / rows, lowest), highest)
+    return NoisyAnswer(values=(estimate,), epsilon=epsilon, scale=summed.scale / rows)
 
 
 def quantile(
@@ -170,6 +176,8 @@ def quantile(
     data = np.sort(np.asarray(values, dtype=float))
     below = np.searchsorted(data, candidates, side="left")
     above = len(data) - np.searchsorted(data, candidates, side="right")
+    # Whole scores: the sampler is exact on integers and leaks in the last digits of fractions
+    # (Mironov).
     thousandths = round(share * 1000)
     scores = -np.abs((1000 - thousandths) * below - thousandths * above)
     sensitivity = 1000 * rows_a_person
@@ -239,6 +247,8 @@ def _solve(
     moments = moments + moments.T - np.diag(np.diag(moments))
     right = np.array(noisy.values[len(upper[0]) :])
     values, vectors = np.linalg.eigh(moments)
+    # Noise can make the moments singular or indefinite; a ridge of the noise's own size costs no
+    # privacy, because it is set from noisy values alone.
     values = np.maximum(values, max(noisy.scale, 1.0))
     weights = factor * vectors @ ((vectors.T @ right) / values)
     return NoisyAnswer(values=tuple(map(float, weights)), epsilon=epsilon, scale=noisy.scale)
@@ -278,9 +288,11 @@ def _check_cost(measurement: Any, sensitivity: int, epsilon: float) -> None:
     """Raise unless OpenDP's own accounting agrees with ours.
 
     Raises:
-        BudgetError: The answer would cost more than it says.
+        PrivacyBudgetError: The answer would cost more than it says.
     """
     cost = float(measurement.map(sensitivity))
+    # The library rounds its bound upward in binary fractions; a billionth is that rounding and no
+    # cost.
     if cost > epsilon * (1 + 1e-9):
         raise PrivacyBudgetError(
             "epsilon", found=Message("an answer that would cost more than is paid")

@@ -40,7 +40,7 @@ class LinkageAttack:
 
 
 def link(
-    known: pl.DataFrame, released: pl.DataFrame, on: Sequence[str], truth: pl.DataFrame
+    knowledge: pl.DataFrame, released: pl.DataFrame, on: Sequence[str], truth: pl.DataFrame
 ) -> LinkageAttack:
     """Attack `released` with `known` by equality of the columns `on`.
 
@@ -48,16 +48,18 @@ def link(
     values may have been withheld.
 
     Args:
-        known: One row a person, with `person` and the columns `on`.
+        knowledge: One row a person, with `person` and the columns `on`.
         released: One row a record, with `record` and the columns `on`.
         on: What the attacker knows of everybody.
         truth: `person` and the `record` that is theirs; used to score only.
     """
-    own = truth.join(known, on="person").join(released, on="record", suffix="_released")
+    own_records = truth.join(knowledge, on="person").join(released, on="record", suffix="_released")
+    # A value that the release withholds contradicts nobody: the attacker knows that values may be
+    # missing.
     agrees = [pl.col(f"{c}_released").is_null() | pl.col(f"{c}_released").eq(pl.col(c)) for c in on]
-    right = own.filter(pl.all_horizontal(agrees)).select("person")
-    fitting = _fitting(known, released, on)
-    return _scored(fitting, right, people=known.height, knows=", ".join(on))
+    right = own_records.filter(pl.all_horizontal(agrees)).select("person")
+    fitting = _fitting(knowledge, released, on)
+    return _scored(fitting, right, people=knowledge.height, knows=", ".join(on))
 
 
 def _scored(
@@ -71,37 +73,43 @@ def _scored(
         people: People attacked.
         knows: What the attacker knew.
     """
-    ours = fitting.join(right, on="person", how="semi")
+    own_fitting = fitting.join(right, on="person", how="semi")
     return LinkageAttack(
         knows=knows,
         people=people,
         claimed_share=fitting.filter(pl.col("fitting") == 1).height / max(people, 1),
-        success_share=ours.filter(pl.col("fitting") == 1).height / max(people, 1),
-        guess_share=float((1 / ours["fitting"]).sum()) / max(people, 1),
+        success_share=own_fitting.filter(pl.col("fitting") == 1).height / max(people, 1),
+        guess_share=float((1 / own_fitting["fitting"]).sum()) / max(people, 1),
     )
 
 
-def _fitting(known: pl.DataFrame, released: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+def _fitting(knowledge: pl.DataFrame, released: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
     """Count for each person the records that contradict them in no column.
 
     Counted by value, never pair by pair: where everybody is alike there are as many
     pairs as the square of the people.
     """
-    shown = {f"{column}_shown": pl.col(column).is_not_null() for column in on}
-    parts = released.with_columns(**shown).partition_by(list(shown), as_dict=True)
-    found: list[pl.DataFrame] = []
+    presence = {f"{column}_shown": pl.col(column).is_not_null() for column in on}
+    # Records with the same pattern of missing values can be joined by equality, which a null is
+    # never equal to.
+    parts = released.with_columns(**presence).partition_by(list(presence), as_dict=True)
+    fitting_counts: list[pl.DataFrame] = []
     for pattern, part in parts.items():
         present = [column for column, is_shown in zip(on, pattern, strict=True) if is_shown]
         if present:
             counts = part.group_by(present).agg(pl.len().alias("fitting"))
-            found.append(known.join(counts, on=present, how="inner").select("person", "fitting"))
+            fitting_counts.append(
+                knowledge.join(counts, on=present, how="inner").select("person", "fitting")
+            )
         else:
-            found.append(known.select("person", fitting=pl.lit(part.height, pl.UInt32)))
-    return pl.concat(found).group_by("person").agg(pl.col("fitting").sum())
+            fitting_counts.append(
+                knowledge.select("person", fitting=pl.lit(part.height, pl.UInt32))
+            )
+    return pl.concat(fitting_counts).group_by("person").agg(pl.col("fitting").sum())
 
 
 def link_by_diary(
-    known: pl.DataFrame,
+    knowledge: pl.DataFrame,
     released: pl.DataFrame,
     truth: pl.DataFrame,
     *,
@@ -114,23 +122,33 @@ def link_by_diary(
     The rules of de-identification are public, so the attacker tries every shift
     that a person's dates may have had, writes the diary as the release would, and
     looks for records that begin with it. What this finds at exact dates is why such
-    data stays in a room.
+    data stays in a project.
 
     Args:
-        known: `person` and `at`, one row a visit.
+        knowledge: `person` and `at`, one row a visit.
         released: `record` and `at`, one row a visit.
         truth: `person` and `record`.
         visits: How many of the earliest visits the attacker knows.
         grain: How coarsely the release tells dates.
         shifted: Whether dates were shifted; the attacker knows.
     """
+    # Nobody is shifted by nothing, and the attacker knows that as well.
     weeks = [step for step in range(-MOST_WEEKS, MOST_WEEKS + 1) if step] if shifted else [0]
     shifts = pl.DataFrame({"shift": [timedelta(weeks=step) for step in weeks]})
-    enough = _some(_first_visits(known, "person", visits))
-    tried = enough.join(shifts, how="cross").with_columns(at=pl.col("at") + pl.col("shift"))
-    theirs = _diary(tried, ["person", "shift"], grain).select("person", "diary").unique()
-    ours = _diary(_first_visits(released, "record", visits), ["record"], grain)
-    pairs = theirs.join(ours, on="diary", how="inner").select("person", "record").unique()
+    enough = _some(_first_visits(knowledge, "person", visits))
+    shifted_visits = enough.join(shifts, how="cross").with_columns(
+        at=pl.col("at") + pl.col("shift")
+    )
+    known_diaries = (
+        _diary(shifted_visits, ["person", "shift"], grain).select("person", "diary").unique()
+    )
+    released_diaries = _diary(_first_visits(released, "record", visits), ["record"], grain)
+    # Distinct pairs: two shifts may lead to the same record, and that is still one candidate.
+    pairs = (
+        known_diaries.join(released_diaries, on="diary", how="inner")
+        .select("person", "record")
+        .unique()
+    )
     return _scored(
         pairs.group_by("person").agg(pl.len().alias("fitting")),
         pairs.join(truth, on=["person", "record"], how="semi"),
@@ -142,6 +160,7 @@ def link_by_diary(
 def _some(visits: pl.DataFrame) -> pl.DataFrame:
     """Return the visits of at most so many people, spread evenly over their keys."""
     people = visits["person"].unique().sort()
+    # Every so many-th by key, not the first ones: ids often go with the date of the first visit.
     every = -(-people.len() // MOST_ATTACKED) or 1
     return visits.filter(pl.col("person").is_in(people.gather_every(every).implode()))
 
@@ -156,5 +175,5 @@ def _first_visits(visits: pl.DataFrame, key: str, count: int) -> pl.DataFrame:
 def _diary(visits: pl.DataFrame, key: list[str], grain: DateGrain) -> pl.DataFrame:
     """Return the dates of each key's visits, as the release tells them, as one text."""
     days = coarsen_dates(visits["at"], grain).dt.date().cast(pl.String)
-    told = visits.with_columns(days.alias("day")).sort(*key, "day")
-    return told.group_by(key, maintain_order=True).agg(pl.col("day").str.join(",").alias("diary"))
+    dated = visits.with_columns(days.alias("day")).sort(*key, "day")
+    return dated.group_by(key, maintain_order=True).agg(pl.col("day").str.join(",").alias("diary"))

@@ -57,6 +57,7 @@ def measure(
     """
     classes = frame.group_by(list(quasi), maintain_order=True).len()["len"].to_numpy()
     people = int(classes.sum())
+    # One entry a person and not a class: a large class is the risk of many people.
     by_person = np.repeat(classes, classes)
     return ReidentificationRisk(
         people=people,
@@ -81,12 +82,13 @@ def _population_risk(by_person: npt.NDArray[np.int64], share: float) -> float:
         return float(np.mean(1.0 / f))
     series = cast("npt.NDArray[np.float64]", hyp2f1(f, f, f + 1, 1 - share))
     risks = share**f / f * series
+    # The series may exceed one by rounding where the sampled share is close to one.
     return float(np.mean(np.minimum(risks, 1.0)))
 
 
 def _diversity(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> int:
-    found = frame.group_by(list(quasi)).agg(pl.col(sensitive).n_unique())[sensitive].min()
-    return int(found) if isinstance(found, int) else 0
+    fewest = frame.group_by(list(quasi)).agg(pl.col(sensitive).n_unique())[sensitive].min()
+    return int(fewest) if isinstance(fewest, int) else 0
 
 
 def _closeness(frame: pl.DataFrame, quasi: Sequence[str], sensitive: str) -> float:

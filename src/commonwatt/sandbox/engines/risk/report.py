@@ -58,35 +58,42 @@ def assess_risk(raw: Dataset, released: Dataset, *, key: bytes) -> RiskReport:
     Args:
         raw: The dataset as imported, which plays the attacker's knowledge.
         released: Its de-identified copy.
-        key: The room's secret, used to score the attack only.
+        key: The project's secret, used to score the attack only.
     """
     people = pl.read_parquet(raw.table("Patient"))
     records = pl.read_parquet(released.table("Patient"))
     quasi = [column for column in QUASI_IDENTIFIERS if column in records.columns]
+    # Only for scoring: the attacker gets no token and no key.
     truth = pl.DataFrame(
         {
             "person": people["patient_id"],
             "record": [pseudonym(key, person) for person in people["patient_id"].to_list()],
         }
     )
-    known = people.rename({"patient_id": "person"})
+    knowledge = people.rename({"patient_id": "person"})
     same = pl.DataFrame({"person": people["patient_id"], "record": people["patient_id"]})
     raw_records = people.rename({"patient_id": "record"})
     return RiskReport(
         dataset=released.name,
+        # k is measured on what is released and not taken from the treatment that should have
+        # ensured it.
         risk=measure(records, quasi),
-        before=link(known, raw_records, _KNOWN_RAW, same),
-        after=link(_as_released(known), records.rename({"patient_id": "record"}), quasi, truth),
+        before=link(knowledge, raw_records, _KNOWN_RAW, same),
+        after=link(_as_released(knowledge), records.rename({"patient_id": "record"}), quasi, truth),
         diary=_diary(raw, released, truth),
         diary_before=_diary(raw, raw, same, shifted=False),
         diary_coarser=_coarser(raw, released, truth),
     )
 
 
-def _as_released(known: pl.DataFrame) -> pl.DataFrame:
+def _as_released(knowledge: pl.DataFrame) -> pl.DataFrame:
     """Return the attacker's knowledge in the form of the release, whose rules are public."""
-    shown = treat_columns(known.rename({"person": "patient_id"}), FHIR_POLICY["Patient"], bytes(32))
-    return shown.drop("patient_id").with_columns(person=known["person"])
+    # The rules are public, so the attacker bands and cuts what they know as the release does. The
+    # key is not, and a key of zeros changes only tokens, which are dropped.
+    treated = treat_columns(
+        knowledge.rename({"person": "patient_id"}), FHIR_POLICY["Patient"], bytes(32)
+    )
+    return treated.drop("patient_id").with_columns(person=knowledge["person"])
 
 
 def _diary(
@@ -100,15 +107,16 @@ def _diary(
     if "Encounter" not in raw.rows or "Encounter" not in released.rows:
         return None
     columns = [pl.col("patient_id"), pl.col("start_at").alias("at")]
-    known = pl.read_parquet(raw.table("Encounter")).select(columns)
-    ours = pl.read_parquet(released.table("Encounter")).select(columns)
+    known_visits = pl.read_parquet(raw.table("Encounter")).select(columns)
+    released_visits = pl.read_parquet(released.table("Encounter")).select(columns)
     return link_by_diary(
-        known.rename({"patient_id": "person"}), ours.rename({"patient_id": "record"}), truth,
+        known_visits.rename({"patient_id": "person"}),
+        released_visits.rename({"patient_id": "record"}), truth,
         visits=_VISITS, grain=grain, shifted=shifted,
     )  # fmt: skip
 
 
 def _coarser(raw: Dataset, released: Dataset, truth: pl.DataFrame) -> tuple[LinkageAttack, ...]:
     grains = [grain for grain in DateGrain if grain is not DateGrain.EXACT]
-    found = (_diary(raw, released, truth, grain=grain) for grain in grains)
-    return tuple(attack for attack in found if attack is not None)
+    attacks = (_diary(raw, released, truth, grain=grain) for grain in grains)
+    return tuple(attack for attack in attacks if attack is not None)

@@ -1,4 +1,4 @@
-"""What the columns of a twin may hold, from a file that was written without the data."""
+"""What synthetic columns may hold, from a file that was written without the data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FHIR: Final = DATA / "sandbox" / "twin" / "fhir.toml"
 
 
 def load_domains(path: Path = FHIR, *, rows: int | None = None) -> dict[str, SyntheticTable]:
-    """Return how the tables of a twin are made.
+    """Return how synthetic tables are made.
 
     Args:
         path: A TOML file: a table for each table, with `rows`, `rows_a_person` and
@@ -38,7 +38,7 @@ def load_domains(path: Path = FHIR, *, rows: int | None = None) -> dict[str, Syn
     """
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
-        return {name: _table(given, rows) for name, given in facts.items()}
+        return {name: _synthetic_table(fields, rows) for name, fields in facts.items()}
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             path.name,
@@ -47,31 +47,32 @@ def load_domains(path: Path = FHIR, *, rows: int | None = None) -> dict[str, Syn
         ) from None
 
 
-def _table(given: Mapping[str, Any], rows: int | None) -> SyntheticTable:
-    rows_a_person = int(given.get("rows_a_person", 1))
-    many = int(given.get("rows", 500)) if rows is None else rows * rows_a_person
+def _synthetic_table(fields: Mapping[str, Any], rows: int | None) -> SyntheticTable:
+    rows_a_person = int(fields.get("rows_a_person", 1))
+    # `rows` counts people; a table of events gets as many rows as it allows a person.
+    many = int(fields.get("rows", 500)) if rows is None else rows * rows_a_person
     return SyntheticTable(
-        domains={name: _domain(what) for name, what in given["columns"].items()},
+        domains={name: _column_domain(spec) for name, spec in fields["columns"].items()},
         rows=many,
         rows_a_person=rows_a_person,
-        person=str(given.get("person", "patient_id")),
+        person=str(fields.get("person", "patient_id")),
     )
 
 
-def _domain(what: Any) -> Domain:
-    if what == "person":
+def _column_domain(spec: Any) -> Domain:
+    if spec == "person":
         return PersonColumn()
-    if what == "token":
+    if spec == "token":
         return IdentifierColumn()
-    if isinstance(what, list):
-        return CategoryColumn(tuple(str(value) for value in cast("list[Any]", what)))
-    bins = int(what.get("bins", 20))
-    if "first" in what:
-        return InstantColumn(_moment(what["first"]), _moment(what["last"]), bins)
-    return RangeColumn(float(what["lowest"]), float(what["highest"]), bins)
+    if isinstance(spec, list):
+        return CategoryColumn(tuple(str(value) for value in cast("list[Any]", spec)))
+    bins = int(spec.get("bins", 20))
+    if "first" in spec:
+        return InstantColumn(_instant(spec["first"]), _instant(spec["last"]), bins)
+    return RangeColumn(float(spec["lowest"]), float(spec["highest"]), bins)
 
 
-def _moment(given: date | datetime) -> datetime:
-    if isinstance(given, datetime):
-        return given
-    return datetime(given.year, given.month, given.day, tzinfo=UTC)
+def _instant(day: date | datetime) -> datetime:
+    if isinstance(day, datetime):
+        return day
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,13 +1,13 @@
-"""A dummy twin: tables of the same shape in which nobody stands.
+"""Synthetic data: tables of the same shape in which nobody stands.
 
-A researcher writes and tests code on the twin, outside, and runs it inside on
+A researcher writes and tests code on them, outside, and runs it inside on
 the data. Each column is drawn on its own from a histogram that was released
-under differential privacy, so the twin looks right column by column and holds
+under differential privacy, so they look right column by column and hold
 no relation between columns, no record and no person. Columns without a domain
 are there with the data's type, and empty.
 
 The categories and bounds are fixed by a schema, not read from the data,
-because a rare category that appears in a twin would tell of a person.
+because a rare category that appears in synthetic data would tell of a person.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ Domain = CategoryColumn | RangeColumn | InstantColumn | IdentifierColumn | Perso
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticTable:
-    """How one table of a twin is made.
+    """How one synthetic table is made.
 
     Args:
         domains: What each column may hold, fixed without looking at the data.
@@ -96,19 +96,22 @@ def make_synthetic_tables(
     epsilon: float,
     seed: int,
 ) -> dict[str, pl.DataFrame]:
-    """Return the twins of tables that belong together; they cost `epsilon` in all.
+    """Return synthetic tables that belong together; they cost `epsilon` in all.
 
     Args:
         frames: The data by table.
-        tables: How to make each twin.
+        tables: How to make each synthetic table.
         epsilon: What all of it costs, shared evenly between the columns that look.
         seed: For drawing from the released histograms; it guards no secret.
 
     Raises:
-        BudgetError: Epsilon is not above zero, or a column is not in the data.
+        PrivacyBudgetError: Epsilon is not above zero, or a column is not in the data.
     """
     check_epsilon(epsilon)
+    # Evenly between the columns: a finer split would need to know which columns matter, and that
+    # is read from the data.
     share = epsilon / max(1, sum(table.data_columns for table in tables.values()))
+    # The same made-up people in every table, so that joins written outside run.
     people = max((table.rows for table in tables.values() if table.rows_a_person == 1), default=500)
     return {
         name: _table(frames[name], table, share, seed=seed, name=name, people=people)
@@ -124,10 +127,10 @@ def make_synthetic_table(
     epsilon: float,
     seed: int,
 ) -> pl.DataFrame:
-    """Return the twin of one table of one row a person, only with the columns of `domains`."""
+    """Return one synthetic table of one row a person, with the columns of `domains` alone."""
     table = SyntheticTable(domains=domains, rows=rows)
-    made = make_synthetic_tables({"rows": frame}, {"rows": table}, epsilon=epsilon, seed=seed)
-    return made["rows"].select(list(domains))
+    synthetic = make_synthetic_tables({"rows": frame}, {"rows": table}, epsilon=epsilon, seed=seed)
+    return synthetic["rows"].select(list(domains))
 
 
 def _table(
@@ -135,14 +138,18 @@ def _table(
 ) -> pl.DataFrame:
     if missing := sorted(set(table.domains) - set(frame.columns)):
         raise PrivacyBudgetError(
-            "twin",
+            "synthetic data",
             found=Message("{count} columns that the data lack", {"count": str(len(missing))}),
             wanted=Message("columns of the data"),
         )
     if table.person in frame.columns:
+        # Sensitivity is proved for so many rows a person; more of anybody's would break the
+        # bound.
         frame = limit_rows(frame, table.person, table.rows_a_person)
     elif table.data_columns:
-        raise PrivacyBudgetError("twin", wanted=Message("a table whose rows name a person"))
+        raise PrivacyBudgetError(
+            "synthetic data", wanted=Message("a table whose rows name a person")
+        )
     columns = [
         _column(frame[column], table, share, stream(seed, f"{name}.{column}"), people)
         for column in frame.columns
@@ -157,29 +164,31 @@ def _column(
     domain = table.domains.get(name)
     draw = _SyntheticDraw(rows, share, chance, table.rows_a_person)
     match domain:
+        # A column that nobody described might hold anything, free text included; it is there, and
+        # empty.
         case None:
             return pl.Series(name, [None] * rows, dtype=column.dtype)
         case IdentifierColumn():
             made_up = [f"{number:024x}" for number in chance.integers(2**62, size=rows)]
             return pl.Series(name, made_up).cast(pl.String)
         case PersonColumn():
-            return pl.Series(name, _people(rows, people, table, chance))
+            return pl.Series(name, _made_up_people(rows, people, table, chance))
         case CategoryColumn(values):
             return _categories(column, values, draw)
         case RangeColumn(lowest, highest, bins):
             numbers = column.cast(pl.Float64, strict=False)
             return _numbers(numbers, lowest, highest, bins, draw).cast(column.dtype, strict=False)
         case InstantColumn(first, last, bins):
-            return _moments(column, first, last, bins, draw)
+            return _instants(column, first, last, bins, draw)
 
 
-def _people(
+def _made_up_people(
     rows: int, people: int, table: SyntheticTable, chance: np.random.Generator
 ) -> list[str]:
     """Return made-up people: each once where a table has a row a person, else by chance."""
     alone = table.rows_a_person == 1
-    who = np.arange(rows) if alone else chance.integers(0, people, rows)
-    return [f"twin{number:020d}" for number in who]
+    numbers = np.arange(rows) if alone else chance.integers(0, people, rows)
+    return [f"twin{number:020d}" for number in numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +203,8 @@ class _SyntheticDraw:
     def cells(self, counts: list[int]) -> npt.NDArray[np.int64]:
         """Return a cell for each row."""
         noisy = histogram(counts, rows_a_person=self.rows_a_person).answer(self.epsilon).values
+        # Working on noisy counts costs nothing more (post-processing, Dwork and Roth, proposition
+        # 2.1).
         weights = np.maximum(np.array(noisy), 0.0)
         if weights.sum() == 0:
             weights = np.ones(len(counts))
@@ -201,11 +212,11 @@ class _SyntheticDraw:
 
 
 def _categories(column: pl.Series, values: tuple[str, ...], draw: _SyntheticDraw) -> pl.Series:
-    words = column.cast(pl.String)
-    counts = [int((words == value).sum()) for value in values]
-    drawn = draw.cells([*counts, column.null_count()])
-    made: list[str | None] = [*values, None]
-    return pl.Series(column.name, [made[i] for i in drawn], dtype=pl.String).cast(
+    texts = column.cast(pl.String)
+    counts = [int((texts == value).sum()) for value in values]
+    cells = draw.cells([*counts, column.null_count()])
+    choices: list[str | None] = [*values, None]
+    return pl.Series(column.name, [choices[i] for i in cells], dtype=pl.String).cast(
         column.dtype, strict=False
     )
 
@@ -215,23 +226,25 @@ def _numbers(
 ) -> pl.Series:
     """Return numbers spread evenly within drawn bins; an empty cell is a bin of its own."""
     numbers = column.drop_nulls().drop_nans().clip(lowest, highest).to_numpy()
+    # Bounds come from the schema and values beyond are held at them, so that no edge tells of the
+    # data.
     counts = np.histogram(numbers, np.linspace(lowest, highest, bins + 1))[0].tolist()
-    drawn = draw.cells([*counts, column.null_count()])
+    cells = draw.cells([*counts, column.null_count()])
     width = (highest - lowest) / bins
-    values = lowest + width * (drawn + draw.chance.random(draw.rows))
-    blank = pl.Series(drawn == bins)
+    values = lowest + width * (cells + draw.chance.random(draw.rows))
+    blank = pl.Series(cells == bins)
     series = pl.Series(column.name, values)
     return pl.select(pl.when(~blank).then(series).alias(column.name))[column.name]
 
 
-def _moments(
+def _instants(
     column: pl.Series, first: datetime, last: datetime, bins: int, draw: _SyntheticDraw
 ) -> pl.Series:
     kind = column.dtype
     seconds = column.cast(pl.Datetime("us"), strict=False).dt.epoch("s").cast(pl.Float64)
     bounds = [_utc(at).timestamp() for at in (first, last)]
-    drawn = _numbers(seconds, bounds[0], bounds[1], bins, draw)
-    moments = (drawn * 1_000_000).cast(pl.Int64).cast(pl.Datetime("us"))
+    drawn_seconds = _numbers(seconds, bounds[0], bounds[1], bins, draw)
+    moments = (drawn_seconds * 1_000_000).cast(pl.Int64).cast(pl.Datetime("us"))
     if isinstance(kind, pl.Datetime) and kind.time_zone:
         moments = moments.dt.replace_time_zone(kind.time_zone)
     return moments.cast(kind, strict=False).alias(column.name)

@@ -1,4 +1,4 @@
-"""Part what was checked: kept rows into the store, broken ones aside.
+"""Part what was checked: kept rows into the store, broken ones into quarantine.
 
 A reader fills a table `checked` in DuckDB: the columns to keep, `record` (its
 place in the source) and `reason` (the rule it broke, or nothing). Everything
@@ -30,7 +30,10 @@ def connection(
     """Yield a database in memory that spills into `spill` beyond `memory_mb`."""
     settings = {
         "memory_limit": f"{memory_mb}MB", "threads": threads, "temp_directory": str(spill),
+        # No extension is loaded by itself: the database would fetch it from the network while it
+        # holds records.
         "autoinstall_known_extensions": False, "autoload_known_extensions": False,
+        # Otherwise the zone of the machine that imports would be baked into every instant.
         "TimeZone": "UTC",
     }  # fmt: skip
     base = duckdb.connect()
@@ -52,29 +55,36 @@ def write_checked(
     to: Path,
 ) -> TableImportReport:
     """Write the kept rows of `checked` to `to`, note the others beside it, and count all."""
-    chosen = ", ".join(columns)
-    copy(base, f"SELECT {chosen} FROM checked WHERE reason IS NULL", to)
+    column_list = ", ".join(columns)
+    copy(base, f"SELECT {column_list} FROM checked WHERE reason IS NULL", to)
+    # Rules that nobody broke stand with 0, so that a report shows what was looked for.
     counts = dict.fromkeys(rules, 0)
-    found = base.execute("SELECT reason, count(*) FROM checked GROUP BY reason").fetchall()
-    counts |= {reason: count for reason, count in found if reason is not None}
-    read = sum(count for _, count in found)
-    aside = _set_aside(base, table, to.parent / WORK_TABLE) if any(counts.values()) else None
+    reason_counts = base.execute("SELECT reason, count(*) FROM checked GROUP BY reason").fetchall()
+    counts |= {reason: count for reason, count in reason_counts if reason is not None}
+    read = sum(count for _, count in reason_counts)
+    quarantine_file = (
+        _write_quarantine_part(base, table, to.parent / WORK_TABLE)
+        if any(counts.values())
+        else None
+    )
+    # The next file is checked in a table of the same name; memory is given back before it is
+    # read.
     base.execute("DROP TABLE checked")
-    kept = next((count for reason, count in found if reason is None), 0)
+    kept_count = next((count for reason, count in reason_counts if reason is None), 0)
     return check_counts_add_up(
         TableImportReport(
             table=table,
             source=source,
             read_count=read,
-            kept_count=kept,
+            kept_count=kept_count,
             rules=counts,
-            quarantine_file=aside,
+            quarantine_file=quarantine_file,
         )
     )
 
 
-def _set_aside(base: duckdb.DuckDBPyConnection, table: str, work: Path) -> Path:
-    path = work / f"{table}.aside.parquet"
+def _write_quarantine_part(base: duckdb.DuckDBPyConnection, table: str, work: Path) -> Path:
+    path = work / f"{table}.quarantine.parquet"
     copy(
         base,
         f'SELECT {literal(table)} AS "table", record, reason FROM checked'
@@ -97,6 +107,7 @@ def mark_duplicates(base: duckdb.DuckDBPyConnection, key: str, reason: str) -> N
     column = f'"{key}"'
     base.execute(
         f"UPDATE checked SET reason = ? FROM (SELECT {column} AS twice, min(record) AS first"
+        # Among sound rows only: a broken row must not push out a good one with the same id.
         " FROM checked WHERE reason IS NULL GROUP BY twice HAVING count(*) > 1) AS seen"
         f" WHERE checked.{column} = seen.twice AND checked.record > seen.first"
         " AND reason IS NULL",

@@ -28,10 +28,11 @@ def open_compressed(source: Path) -> Generator[IO[bytes]]:
     """Yield the bytes of a file, unpacked if it is gzip (block gzip, too) or zstd.
 
     Raises:
-        ImportFaultError: The file is cut or broken; raised where that shows.
+        DataImportError: The file is cut or broken; raised where that shows.
     """
     try:
         with source.open("rb") as raw:
+            # By content and not by ending: files are renamed on their way to a custodian.
             start = raw.read(4)
             raw.seek(0)
             if start == _ZSTD:
@@ -59,7 +60,7 @@ def check_compressed(source: Path) -> None:
     DuckDB notices a cut gzip by itself, and takes a cut zstd for a shorter one.
 
     Raises:
-        ImportFaultError: The file is cut or broken.
+        DataImportError: The file is cut or broken.
     """
     if source.suffix != ".zst":
         return
@@ -80,6 +81,8 @@ def _unpack(raw: IO[bytes]) -> Iterator[bytes]:
             if not waiting:
                 raise EOFError
             yield frame.decompress(waiting)
+            # zstd files may be several frames one after the other, as parallel compressors write
+            # them.
             waiting = frame.unused_data if frame.eof else raw.read(_BLOCK)
         waiting = waiting or raw.read(_BLOCK)
 

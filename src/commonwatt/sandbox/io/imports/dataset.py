@@ -1,4 +1,4 @@
-"""A dataset in a room: Parquet tables under one folder that appears whole.
+"""A dataset in a project: Parquet tables under one folder that appears whole.
 
 Everything is written into a draft beside the final name; the manifest, with
 the SHA-256 of every file, comes last; one rename makes the dataset exist. A
@@ -41,13 +41,13 @@ class Dataset:
     """A complete dataset.
 
     Args:
-        name: In its room.
+        name: In its project.
         form: Of what was imported, such as `fhir-r4`.
         folder: Where its tables are.
         files: Its files with their SHA-256.
         rows: Rows kept by table, of what was imported.
-        set_aside: Records set aside by table and rule, where there are any.
-        rules: For every table every rule that was tried, with the records it set aside.
+        quarantined: Records quarantined by table and rule, where there are any.
+        rules: For every table every rule that was tried, with the records it quarantined.
         derived: Rows by table of the other shape: OMOP beside FHIR, or FHIR beside OMOP.
         sealed: Tables whose rows nobody is handed, not even a job.
     """
@@ -57,7 +57,7 @@ class Dataset:
     folder: Path
     files: dict[str, str]
     rows: dict[str, int]
-    set_aside: dict[str, dict[str, int]]
+    quarantined: dict[str, dict[str, int]]
     rules: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     derived: dict[str, int] = field(default_factory=dict[str, int])
     sealed: list[str] = field(default_factory=list[str])
@@ -76,7 +76,7 @@ class Dataset:
         """Return the path of a table.
 
         Raises:
-            RoomError: The dataset has no such table, or its rows are handed to nobody.
+            ProjectError: The dataset has no such table, or its rows are handed to nobody.
         """
         if name in self.sealed:
             raise ProjectError(
@@ -100,18 +100,18 @@ def import_fhir(sources: Sequence[Path], store: Path, name: str) -> Dataset:
 
     Args:
         sources: Files or folders of them; `.zst` and `.gz` are read as they are.
-        store: The room's folder of datasets.
+        store: The project's folder of datasets.
         name: Of the new dataset: small letters, digits and hyphens.
     """
-    return publish(store, name, "fhir-r4", lambda draft: _fhir(list_files(sources), draft))
+    return publish(store, name, "fhir-r4", lambda draft: _read_fhir(list_files(sources), draft))
 
 
 def import_omop(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     """Import OMOP CDM 5.4: CSV or Parquet files named by table."""
     tables = omop_tables()
-    found = {stem(path).lower(): path for path in list_files(sources)}
-    known = {table: path for table, path in found.items() if table in tables}
-    return publish(store, name, "omop-5.4", lambda draft: _read_omop(known, draft))
+    files = {stem(path).lower(): path for path in list_files(sources)}
+    known_tables = {table: path for table, path in files.items() if table in tables}
+    return publish(store, name, "omop-5.4", lambda draft: _read_omop(known_tables, draft))
 
 
 def import_csv(
@@ -121,7 +121,7 @@ def import_csv(
     plain = fields if isinstance(fields, TableFileSchema) else TableFileSchema(fields=tuple(fields))
 
     def read(draft: Path) -> list[TableImportReport]:
-        with connection(_work(draft)) as base:
+        with connection(_work_folder(draft)) as base:
             return [read_table(base, "rows", plain, source, draft / "rows.parquet")]
 
     return publish(store, name, "csv", read)
@@ -131,34 +131,22 @@ def load_dataset(folder: Path, *, check: bool = False) -> Dataset:
     """Return the dataset in `folder`; with `check`, only if every byte is as imported.
 
     Raises:
-        RoomError: No complete dataset is there, or a file was changed.
+        ProjectError: No complete dataset is there, or a file was changed.
     """
     manifest = folder / _MANIFEST
     if not manifest.is_file():
         raise ProjectError(folder.name, wanted=Message("a dataset that was imported to its end"))
     facts: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    dataset = Dataset(folder=folder, **facts)
+    # The manifest's key is older than the attribute's name and is kept for datasets that exist.
+    dataset = Dataset(folder=folder, quarantined=facts.pop("set_aside"), **facts)
+    # Not at every opening: hashing gigabytes for each job would cost more than most jobs, and the
+    # folder lets only root and its owner in.
     for file, digest in dataset.files.items() if check else ():
         if file_sha256(folder / file) != digest:
             raise ProjectError(
                 f"{folder.name}/{file}", found=Message("bytes other than those imported")
             )
     return dataset
-
-
-def delete_dataset(dataset: Dataset) -> dict[str, str]:
-    """Remove a dataset; return the SHA-256 of each file that is gone, for the ledger.
-
-    The folder is first renamed, so that no half of it is ever usable.
-    """
-    grave = dataset.folder.with_name(f".deleted-{dataset.name}")
-    dataset.folder.rename(grave)
-    for file in grave.iterdir():
-        with file.open("r+b") as opened:
-            opened.write(bytes(file.stat().st_size))
-            os.fsync(opened.fileno())
-    shutil.rmtree(grave)
-    return dataset.files
 
 
 def publish(
@@ -172,14 +160,14 @@ def publish(
     """Let `read` fill a draft with Parquet tables, and make it a dataset by one rename.
 
     Args:
-        store: The room's folder of datasets.
+        store: The project's folder of datasets.
         name: Of the new dataset.
         form: What it was made from.
         read: Fills the draft that it is given, and reports on each table.
         sealed: Tables whose rows nobody is to be handed.
 
     Raises:
-        ImportFaultError: The name is taken or not plain, or no table came.
+        DataImportError: The name is taken or not plain, or no table came.
     """
     if not _NAME.fullmatch(name):
         raise DataImportError("dataset", wanted=Message("a name of small letters, digits, -"))
@@ -192,21 +180,27 @@ def publish(
         shutil.rmtree(draft)  # left by an import that was killed
     draft.mkdir()
     reports = read(draft)
+    # A table of which every row was broken is still an import with a report; nothing but unknown
+    # resources is none.
     if not any(report.kept_count or report.table != _OTHER for report in reports):
         raise DataImportError(name, wanted=Message("at least one file of a known table"))
-    _finish(draft, name, form, reports, sealed)
+    _write_manifest(draft, name, form, reports, sealed)
+    # The one moment at which the dataset comes to be: rename is atomic within a file system, and
+    # the draft lies beside its name for that.
     draft.rename(store / name)
     _sync(store)
     return load_dataset(store / name)
 
 
-def _finish(
+def _write_manifest(
     draft: Path, name: str, form: str, reports: list[TableImportReport], sealed: Sequence[str]
 ) -> None:
-    with connection(_work(draft)) as base:
+    with connection(_work_folder(draft)) as base:
         derived = add_missing_model_tables(base, draft)
-        _gather_aside(base, draft, reports)
+        _write_quarantine(base, draft, reports)
+    # Unpacked bundles and broken rows lie there; none of it may be part of the dataset.
     shutil.rmtree(draft / WORK_TABLE)
+    # Sorted, so that the manifest of the same data has the same bytes.
     files = sorted(draft.glob("*.parquet"))
     for file in files:
         file.chmod(0o644)  # a job's user reads it; the folder above keeps everyone else out
@@ -223,14 +217,16 @@ def _finish(
     }
     manifest = draft / _MANIFEST
     manifest.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    # Contents, then the folder, then the rename: a power cut must not leave a name whose files
+    # are empty.
     _sync(manifest)
     _sync(draft)
 
 
-def _gather_aside(
+def _write_quarantine(
     base: duckdb.DuckDBPyConnection, draft: Path, reports: list[TableImportReport]
 ) -> None:
-    """Bring the records that the tables set aside into one file."""
+    """Bring the quarantined records of all tables into one file."""
     parts = [literal(str(report.quarantine_file)) for report in reports if report.quarantine_file]
     to = draft / "quarantine.parquet"
     if parts:
@@ -239,7 +235,7 @@ def _gather_aside(
         pl.DataFrame(schema=QUARANTINE).write_parquet(to)
 
 
-def _work(draft: Path) -> Path:
+def _work_folder(draft: Path) -> Path:
     work = draft / WORK_TABLE
     work.mkdir(exist_ok=True)
     return work
@@ -251,33 +247,33 @@ def _sync(path: Path) -> None:
     os.close(fd)
 
 
-def _fhir(sources: list[Path], draft: Path) -> list[TableImportReport]:
-    work = _work(draft)
+def _read_fhir(sources: list[Path], draft: Path) -> list[TableImportReport]:
+    work = _work_folder(draft)
     lines = [path for path in sources if ".ndjson" in path.name]
     bundles = [path for path in sources if path not in lines and ".json" in path.name]
-    other: list[TableImportReport] = []
+    leftover_reports: list[TableImportReport] = []
     if bundles:
-        unpacked, left = unpack_bundles(bundles, work / "bundles")
+        unpacked, leftover = unpack_bundles(bundles, work / "bundles")
         lines += unpacked
-        other = [left] if left.read_count else []
+        leftover_reports = [leftover] if leftover.read_count else []
     vocabulary = {stem(path).lower(): path for path in sources if stem(path).lower() in VOCABULARY}
     with connection(work) as base:
         reports = [
-            read_resource(base, resource, found, draft / f"{name}.parquet")
+            read_resource(base, resource, resource_files, draft / f"{name}.parquet")
             for name, resource in RESOURCES.items()
-            if (found := [path for path in lines if stem(path) == name])
+            if (resource_files := [path for path in lines if stem(path) == name])
         ]
-    return reports + _read_omop(vocabulary, draft) + other
+    return reports + _read_omop(vocabulary, draft) + leftover_reports
 
 
-def _read_omop(found: dict[str, Path], draft: Path) -> list[TableImportReport]:
+def _read_omop(files: dict[str, Path], draft: Path) -> list[TableImportReport]:
     tables = omop_tables()
-    with connection(_work(draft)) as base:
+    with connection(_work_folder(draft)) as base:
         return [
             read_table(
                 base, table, TableFileSchema(fields=tables[table]), path, draft / f"{table}.parquet"
             )
-            for table, path in sorted(found.items())
+            for table, path in sorted(files.items())
         ]
 
 
@@ -285,14 +281,14 @@ def list_files(sources: Sequence[Path]) -> list[Path]:
     """Return the files that are named, and those in the folders that are named.
 
     Raises:
-        ImportFaultError: A source does not exist.
+        DataImportError: A source does not exist.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for source in sources:
         if not source.exists():
             raise DataImportError(source.name, found=Message("no such file or folder"))
-        found += sorted(source.iterdir()) if source.is_dir() else [source]
-    return [path for path in found if path.is_file() and path.suffix != ".md"]
+        files += sorted(source.iterdir()) if source.is_dir() else [source]
+    return [path for path in files if path.is_file() and path.suffix != ".md"]
 
 
 def stem(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Genomes in a room: single genotypes stay sealed, only counts over many people come out.
+"""Genomes in a project: single genotypes stay sealed, only counts over many people come out.
 
 An import keeps the variants and, sealed, who has which alleles: no door of a
 dataset hands a sealed table to a job, a question or a person. What can be used
@@ -8,7 +8,7 @@ group's cell is withheld the other groups' are, too, so that no subtraction
 brings it back.
 
 Counts over many people still tell whoever holds a person's genome whether that
-person is among them (Homer et al.); they stay in the room and pass the airlock.
+person is among them (Homer et al.); they stay in the project and pass the airlock.
 
 Sources: Homer et al. (2008), PLoS Genetics 4(8) e1000167; NIH Genomic Data
     Sharing Policy, on aggregate data.
@@ -52,6 +52,8 @@ from commonwatt.sandbox.io.imports.vcf import (
 FORM: Final = "vcf-4"
 SEALED: Final = ("Genotype", "Sample")
 LEAST_PEOPLE: Final = 20
+# The airlock's threshold for counts of people, so that nothing is made here that could never
+# leave.
 SMALLEST_CELL: Final = 8
 _CELLS_AT_ONCE: Final = 500_000
 EVERYONE: Final = "everyone"
@@ -73,7 +75,7 @@ def import_vcf(sources: Sequence[Path], store: Path, name: str) -> Dataset:
     a group by its second column, such as case and control.
 
     Raises:
-        ImportFaultError: A file is no VCF 4, or the files' samples differ.
+        DataImportError: A file is no VCF 4, or the files' samples differ.
     """
     files = list_files(sources)
     genomes = [path for path in files if ".vcf" in path.name.lower()]
@@ -94,6 +96,8 @@ def _first_column(path: Path) -> str:
 
 
 def _header(path: Path) -> list[str]:
+    # Spreadsheets put a byte order mark in front, which would become part of the first column's
+    # name.
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         return next(csv.reader(file), list[str]())
 
@@ -102,7 +106,7 @@ def _read(genomes: list[Path], groups: list[Path], draft: Path) -> list[TableImp
     samples = _samples_of(genomes)
     parts = _VariantParts(draft / WORK_TABLE)
     for path in genomes:
-        _read_one(path, samples, parts)
+        _read_file(path, samples, parts)
     parts.flush()
     with connection(draft / WORK_TABLE) as base:
         parts.join(base, draft)
@@ -110,35 +114,39 @@ def _read(genomes: list[Path], groups: list[Path], draft: Path) -> list[TableImp
     rules = dict.fromkeys(RULES, 0) | parts.reasons
     variants = TableImportReport(
         table="Variant", source=", ".join(path.name for path in genomes), read_count=parts.read,
-        kept_count=parts.kept_count, rules=rules, quarantine_file=draft / WORK_TABLE / "Variant.aside.parquet",
+        kept_count=parts.kept_count, rules=rules,
+        quarantine_file=draft / WORK_TABLE / "Variant.quarantine.parquet",
     )  # fmt: skip
-    kept = parts.kept_count * len(samples)
+    # Genotypes stand and fall with their variant, so every one of a kept variant is kept.
+    genotype_rows = parts.kept_count * len(samples)
     cells = TableImportReport(
-        table="Genotype", source=variants.source, read_count=kept, kept_count=kept
+        table="Genotype", source=variants.source, read_count=genotype_rows, kept_count=genotype_rows
     )
     return [check_counts_add_up(variants), cells, *reports]
 
 
 def _samples_of(genomes: list[Path]) -> list[str]:
-    found: list[str] = []
+    first_samples: list[str] = []
     for number, path in enumerate(genomes):
         with open_compressed(path) as file:
             samples = read_header(file, path.name)
-        if number and samples != found:
+        # A file a chromosome is usual; with another order of samples people would get each
+        # other's genotypes.
+        if number and samples != first_samples:
             raise DataImportError(
                 path.name,
                 found=Message("samples other than those of the first file"),
                 wanted=Message("the same samples in the same order"),
             )
-        found = samples
-    return found
+        first_samples = samples
+    return first_samples
 
 
-def _read_one(path: Path, samples: list[str], parts: _VariantParts) -> None:
+def _read_file(path: Path, samples: list[str], parts: _VariantParts) -> None:
     with open_compressed(path) as file:
         read_header(file, path.name)
-        for found in read_sites(file, len(samples)):
-            parts.add(found, samples)
+        for record in read_sites(file, len(samples)):
+            parts.add(record, samples)
 
 
 @dataclass(slots=True)
@@ -176,7 +184,7 @@ class _VariantParts:
         tables = {
             "Variant": _variants(self.sites, first),
             "Genotype": _genotypes(self.sites, self.samples, first),
-            "aside": pl.DataFrame(self.quarantined, schema=QUARANTINE, orient="row"),
+            "quarantine": pl.DataFrame(self.quarantined, schema=QUARANTINE, orient="row"),
         }
         for table, rows in tables.items():
             rows.write_parquet(self.work / f"{table}.{self.number:06}.part")
@@ -185,24 +193,26 @@ class _VariantParts:
 
     def join(self, base: duckdb.DuckDBPyConnection, draft: Path) -> None:
         """Make one file of the parts of each table."""
-        places = {"Variant": draft / "Variant.parquet", "Genotype": draft / "Genotype.parquet",
-                  "aside": self.work / "Variant.aside.parquet"}  # fmt: skip
-        for table, to in places.items():
+        paths = {"Variant": draft / "Variant.parquet", "Genotype": draft / "Genotype.parquet",
+                  "quarantine": self.work / "Variant.quarantine.parquet"}  # fmt: skip
+        for table, to in paths.items():
+            # Numbers are padded with zeros, so that parts sort as text in the order in which they
+            # were written.
             parts = [literal(str(path)) for path in sorted(self.work.glob(f"{table}.*.part"))]
             copy(base, f"SELECT * FROM read_parquet([{', '.join(parts)}])", to)
 
 
 def _variants(sites: list[VariantRecord], first: int) -> pl.DataFrame:
     rows = [
-        (first + i, one.chrom, one.pos, one.name or None, one.ref, list(one.alts), one.qual,
-         one.passed)
-        for i, one in enumerate(sites)
+        (first + i, site.chrom, site.pos, site.name or None, site.ref, list(site.alts), site.qual,
+         site.passed)
+        for i, site in enumerate(sites)
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=_VARIANT, orient="row")
 
 
 def _genotypes(sites: list[VariantRecord], samples: list[str], first: int) -> pl.DataFrame:
-    cells = [cell for one in sites for cell in one.genotypes]
+    cells = [cell for site in sites for cell in site.genotypes]
     numbers = range(first, first + len(sites))
     columns = {
         "variant_id": [number for number in numbers for _ in samples],
@@ -219,21 +229,25 @@ def _group_report(
 ) -> TableImportReport:
     """Write the table of samples, with the group of each where one is given."""
     to = draft / "Sample.parquet"
-    known = pl.DataFrame({"patient_id": samples}, schema={"patient_id": pl.String})
+    sample_rows = pl.DataFrame({"patient_id": samples}, schema={"patient_id": pl.String})
     if not groups:
-        known.with_columns(group=pl.lit(None, dtype=pl.String)).write_parquet(to)
+        sample_rows.with_columns(group=pl.lit(None, dtype=pl.String)).write_parquet(to)
         return TableImportReport(
             table="Sample", source="", read_count=len(samples), kept_count=len(samples)
         )
     first, second = (*_header(groups[0]), "", "")[:2]
     plain = TableFileSchema(fields=(
         TableField(name="patient_id", kind="text", required=True, unique=True, column=first,
+              # A group of somebody who is in no file of variants is a broken row and no new
+              # person.
               choices=tuple(samples)),
         TableField(name="group", kind="text", required=True, longest=40, column=second),
     ))  # fmt: skip
     report = read_table(base, "Sample", plain, groups[0], to)
-    given = pl.read_parquet(to)
-    known.join(given, on="patient_id", how="left", maintain_order="left").write_parquet(to)
+    group_rows = pl.read_parquet(to)
+    sample_rows.join(group_rows, on="patient_id", how="left", maintain_order="left").write_parquet(
+        to
+    )
     return report
 
 
@@ -289,35 +303,35 @@ def count_alleles(
 
     Args:
         dataset: An imported VCF.
-        store: The room's folder of datasets.
+        store: The project's folder of datasets.
         name: Of the new dataset; its one table is `AlleleCount`.
         leave_out: People who opted out.
         least_people: Fewest people in every group; with fewer nothing is made.
         smallest_cell: Fewest carriers, and fewest others, that are told.
 
     Raises:
-        RoomError: A group is too small.
+        ProjectError: A group is too small.
     """
     if dataset.form != FORM:
         raise ProjectError(dataset.name, wanted=Message("a dataset of genomes, as imported"))
-    found: list[GenomeReport] = []
+    genome_reports: list[GenomeReport] = []
 
     def fill(draft: Path) -> list[TableImportReport]:
         work = draft / WORK_TABLE
         work.mkdir()
         with connection(work) as base:
-            groups = _choose(base, dataset, leave_out)
+            groups = _select_people(base, dataset, leave_out)
             _check_groups(dataset, groups, least_people)
-            _count(base, dataset, least_people, smallest_cell)
-            copy(base, _TOLD, draft / "AlleleCount.parquet")
-            cells, told = base.execute(
+            _count_cells(base, dataset, least_people, smallest_cell)
+            copy(base, _SHOWN_COUNTS, draft / "AlleleCount.parquet")
+            cells, shown_cells = base.execute(
                 "SELECT count(*), count(*) FILTER (shown) FROM judged"
             ).fetchall()[0]
-        found.append(
+        genome_reports.append(
             GenomeReport(
                 dataset=name, people=sum(groups.values()), groups=groups,
                 least_people=least_people, smallest_cell=smallest_cell, cells=cells,
-                withheld=cells - told,
+                withheld=cells - shown_cells,
             )
         )  # fmt: skip
         return [
@@ -326,20 +340,23 @@ def count_alleles(
             )
         ]
 
-    made = publish(store, name, f"{FORM} counts", fill)
-    return made, found[0]
+    counts_dataset = publish(store, name, f"{FORM} counts", fill)
+    return counts_dataset, genome_reports[0]
 
 
-def _choose(
+def _select_people(
     base: duckdb.DuckDBPyConnection, dataset: Dataset, leave_out: Iterable[str]
 ) -> dict[str, int]:
     """Make the table `chosen` of people and groups; return how many stand in each group."""
-    gone = ", ".join(literal(person) for person in sorted(leave_out)) or "''"
+    # SQL has no empty list; nobody's id is empty text.
+    excluded = ", ".join(literal(person) for person in sorted(leave_out)) or "''"
     base.execute(
         "CREATE TEMP TABLE chosen AS SELECT patient_id,"
+        # People without a group are a group: left out, they would be what is missing between the
+        # total and the groups.
         ' coalesce("group", \'unknown\') AS "group"'
         f" FROM read_parquet({literal(str(_sealed(dataset, 'Sample')))})"
-        f" WHERE patient_id NOT IN ({gone})"
+        f" WHERE patient_id NOT IN ({excluded})"
     )
     rows = base.execute('SELECT "group", count(*) FROM chosen GROUP BY 1 ORDER BY 1').fetchall()
     return dict(rows)
@@ -358,7 +375,9 @@ def _check_groups(dataset: Dataset, groups: dict[str, int], least: int) -> None:
         )
 
 
-def _count(base: duckdb.DuckDBPyConnection, dataset: Dataset, least: int, smallest: int) -> None:
+def _count_cells(
+    base: duckdb.DuckDBPyConnection, dataset: Dataset, least: int, smallest: int
+) -> None:
     """Make the table `judged`: every cell, and whether it may be told."""
     base.execute(
         'CREATE TEMP TABLE seen AS SELECT g.*, c."group"'
@@ -375,12 +394,16 @@ def _count(base: duckdb.DuckDBPyConnection, dataset: Dataset, least: int, smalle
     base.execute(_JUDGED, {"least": least, "smallest": smallest})
 
 
+# Grouping sets count everybody and each group in one pass over the sealed table, which is the
+# longest read of all.
 _CALLED: Final = """
 CREATE TEMP TABLE called AS
 SELECT variant_id, "group", grouping("group") AS all_groups, count(*) AS people,
        sum((allele_1 IS NOT NULL)::INT + (allele_2 IS NOT NULL)::INT) AS allele_number
 FROM seen GROUP BY GROUPING SETS ((variant_id), (variant_id, "group"))
 """
+# A person with the allele twice is one carrier with a dose of two; the second branch takes only
+# those whose second allele is another.
 _CARRIED: Final = """
 CREATE TEMP TABLE carried AS
 SELECT variant_id, "group", grouping("group") AS all_groups, allele,
@@ -406,13 +429,16 @@ LEFT JOIN called c ON c.variant_id = v.variant_id AND c.all_groups = g.all_group
 LEFT JOIN carried k ON k.variant_id = v.variant_id AND k.all_groups = g.all_groups
      AND coalesce(k."group", $everyone) = g."group" AND k.allele = v.allele
 """
+# Few others tell as much as few carriers. One small group withholds that allele in all groups,
+# since the total less the shown ones would give it back.
 _JUDGED: Final = """
 CREATE TEMP TABLE judged AS
 SELECT *, fine AND bool_and(fine) OVER (PARTITION BY variant_id, allele, all_groups) AS shown
 FROM (SELECT *, people >= $least AND carriers NOT BETWEEN 1 AND $smallest - 1
              AND people - carriers NOT BETWEEN 1 AND $smallest - 1 AS fine FROM cells)
 """
-_TOLD: Final = """
+# In a fixed order: the digest that the custodian signs must be the same for the same genomes.
+_SHOWN_COUNTS: Final = """
 SELECT chrom, pos, name, ref, alt, "group", CASE WHEN shown THEN people END AS people,
        CASE WHEN shown THEN allele_number END::BIGINT AS allele_number,
        CASE WHEN shown THEN allele_count END::BIGINT AS allele_count,

@@ -1,4 +1,4 @@
-"""Count alleles person by person: the slow, obvious twin of `genomes.count_alleles`."""
+"""Count alleles person by person: the slow, obvious reference of `genomes.count_alleles`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from commonwatt.sandbox.io.imports.genomes import EVERYONE
 
 
-def count_alleles_slowly(
+def count_alleles_reference(
     sites: Iterable[tuple[tuple[str, ...], dict[str, tuple[int | None, int | None]]]],
     groups: dict[str, str],
     *,
@@ -31,7 +31,7 @@ def count_alleles_slowly(
         for allele in range(1, len(alts) + 1):
             cells: dict[str, tuple[int, int, int] | None] = {}
             for group in names:
-                members = {who for who, name in groups.items() if name == group}
+                members = {person for person, name in groups.items() if name == group}
                 cells[group] = _cell(people, members, allele, least_people, smallest_cell)
             if None in cells.values():
                 cells = dict.fromkeys(names)
@@ -46,10 +46,10 @@ def _cell(
     least: int,
     smallest: int,
 ) -> tuple[int, int, int] | None:
-    alleles = [[one for one in people[who] if one is not None] for who in members]
-    known = [one for one in alleles if one]
-    carriers = sum(allele in one for one in known)
-    fine = len(known) >= least and not 0 < carriers < smallest
-    fine = fine and not 0 < len(known) - carriers < smallest
-    total = sum(len(one) for one in known)
-    return (len(known), total, sum(one.count(allele) for one in known)) if fine else None
+    alleles = [[copy for copy in people[person] if copy is not None] for person in members]
+    called = [copies for copies in alleles if copies]
+    carriers = sum(allele in copies for copies in called)
+    fine = len(called) >= least and not 0 < carriers < smallest
+    fine = fine and not 0 < len(called) - carriers < smallest
+    total = sum(len(copies) for copies in called)
+    return (len(called), total, sum(copies.count(allele) for copies in called)) if fine else None

@@ -2,7 +2,7 @@
 
 What identifies a person in tags and pixels is removed before anything is
 stored: `clean`, which the caller gives, writes a de-identified copy of each
-file, and only that copy is kept. An image that cannot be cleaned is set aside.
+file, and only that copy is kept. An image that cannot be cleaned is quarantined.
 
 Source: DICOM PS3.3, C.7.1.1 (patient), C.7.2.1 (study), C.12.1 (instance).
 """
@@ -62,20 +62,20 @@ def import_dicom(sources: Sequence[Path], store: Path, name: str, *, clean: Clea
 
     Args:
         sources: Files, and folders that are searched to any depth.
-        store: The room's folder of datasets.
+        store: The project's folder of datasets.
         name: Of the new dataset.
         clean: De-identifies a file; see `sandbox.deidentify.dicom`.
     """
-    files = list(_walk(sources))
+    files = list(_image_files(sources))
     return publish(store, name, FORM, lambda draft: _read(files, draft, clean))
 
 
-def _walk(sources: Sequence[Path]) -> Iterator[Path]:
+def _image_files(sources: Sequence[Path]) -> Iterator[Path]:
     for source in sources:
         if not source.exists():
             raise DataImportError(source.name, found=Message("no such file or folder"))
-        found = sorted(source.rglob("*")) if source.is_dir() else [source]
-        yield from (path for path in found if path.is_file() and path.suffix != ".md")
+        paths = sorted(source.rglob("*")) if source.is_dir() else [source]
+        yield from (path for path in paths if path.is_file() and path.suffix != ".md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,27 +99,35 @@ class _ImageReader:
     parts: int = 0
 
     def import_file(self, record: int, path: Path) -> None:
-        """Read, check and clean one file, or set it aside."""
+        """Read, check and clean one file, or quarantine it."""
         try:
-            self._keep(path)
+            self._store_image(path)
         except _ImageError as fault:
             self.quarantined.append(("Image", record, fault.reason))
 
-    def _keep(self, path: Path) -> None:
+    def _store_image(self, path: Path) -> None:
         tags = _tags(path)
+        # Without an id a study stands for its person, so that at least its images stay together.
         person = _text(tags, "PatientID") or _text(tags, "StudyInstanceUID")
         about = _check(tags, person)
         uid = _text(tags, "SOPInstanceUID")
-        _need(uid not in self.seen, "image seen before")
-        known = self.people.get(person, about)
-        _need(known == about, "patient described otherwise before")
+        _require(uid not in self.seen, "image seen before")
+        described = self.people.get(person, about)
+        _require(described == about, "patient described otherwise before")
         cleaned = self.work / "cleaned.dcm"
         try:
             self.clean(path, cleaned)
+        # A picture that cannot be decoded cannot be searched for burned-in text, so it is not
+        # kept.
         except DeidentifyError:
             raise _ImageError("pixels cannot be decoded and cleaned") from None
+        # From the cleaned file: nothing reaches the table that did not pass the list of what is
+        # kept. The day alone is the source's, because it moves with the person's other dates
+        # later.
         row = _row(_tags(cleaned), person, _date(_text(tags, "StudyDate")))
         data = cleaned.read_bytes()
+        # Remembered only once the image is kept: after a broken file the same image may come
+        # whole.
         self.seen.add(uid)
         self.people[person] = about
         self.images.append(row)
@@ -140,7 +148,7 @@ class _ImageError(Exception):
         self.reason = reason
 
 
-def _need(holds: object, reason: str) -> None:
+def _require(holds: object, reason: str) -> None:
     if not holds:
         raise _ImageError(reason)
 
@@ -152,22 +160,26 @@ def _read(files: list[Path], draft: Path, clean: Clean) -> list[TableImportRepor
     for record, path in enumerate(files, start=1):
         reader.import_file(record, path)
     reader.flush()
+    # Streamed from part to whole: the images of a hospital do not fit into memory.
     pl.scan_parquet(work / "files.*.parquet").sink_parquet(
         draft / "ImageFile.parquet", row_group_size=_ROWS_A_GROUP, maintain_order=True
     )
     pl.DataFrame(reader.images, schema=_IMAGE).write_parquet(draft / "Image.parquet")
     _patients(reader.people).write_parquet(draft / "Patient.parquet")
-    aside = work / "Image.aside.parquet"
-    pl.DataFrame(reader.quarantined, schema=QUARANTINE, orient="row").write_parquet(aside)
+    quarantine_file = work / "Image.quarantine.parquet"
+    pl.DataFrame(reader.quarantined, schema=QUARANTINE, orient="row").write_parquet(quarantine_file)
     reasons = [reason for _, _, reason in reader.quarantined]
-    kept, people = len(reader.images), len(reader.people)
+    kept_count, people = len(reader.images), len(reader.people)
     images = TableImportReport(
-        table="Image", source="DICOM", read_count=len(files), kept_count=kept, quarantine_file=aside,
+        table="Image", source="DICOM", read_count=len(files), kept_count=kept_count,
+        quarantine_file=quarantine_file,
         rules={rule: reasons.count(rule) for rule in RULES},
     )  # fmt: skip
     return [
         check_counts_add_up(images),
-        TableImportReport(table="ImageFile", source="DICOM", read_count=kept, kept_count=kept),
+        TableImportReport(
+            table="ImageFile", source="DICOM", read_count=kept_count, kept_count=kept_count
+        ),
         TableImportReport(table="Patient", source="DICOM", read_count=people, kept_count=people),
     ]
 
@@ -188,18 +200,18 @@ def _text(tags: Any, keyword: str) -> str:
 
 
 def _check(tags: Any, person: str) -> _ImageSubject:
-    _need("PixelData" in tags, "no image")
-    _need(person and person != "\0", "patient missing")
-    _need(_UID.fullmatch(_text(tags, "SOPInstanceUID")), "SOPInstanceUID malformed")
+    _require("PixelData" in tags, "no image")
+    _require(person and person != "\0", "patient missing")
+    _require(_UID.fullmatch(_text(tags, "SOPInstanceUID")), "SOPInstanceUID malformed")
     study = _text(tags, "StudyInstanceUID")
-    _need(not study or _UID.fullmatch(study), "StudyInstanceUID malformed")
-    _need(_text(tags, "Modality"), "Modality missing")
+    _require(not study or _UID.fullmatch(study), "StudyInstanceUID malformed")
+    _require(_text(tags, "Modality"), "Modality missing")
     sex, birth = _text(tags, "PatientSex"), _text(tags, "PatientBirthDate")
-    _need(sex in _GENDERS, "PatientSex not of the value set")
-    _need(not birth or _date(birth), "PatientBirthDate is no date")
-    _need(not birth or "1850" <= birth[:4] <= "2100", "PatientBirthDate out of range")
+    _require(sex in _GENDERS, "PatientSex not of the value set")
+    _require(not birth or _date(birth), "PatientBirthDate is no date")
+    _require(not birth or "1850" <= birth[:4] <= "2100", "PatientBirthDate out of range")
     day = _text(tags, "StudyDate")
-    _need(not day or _date(day), "StudyDate is no date")
+    _require(not day or _date(day), "StudyDate is no date")
     return _ImageSubject(gender=_GENDERS[sex], birth_on=_date(birth))
 
 
@@ -234,8 +246,8 @@ def _row(tags: Any, person: str, day: date | None) -> dict[str, Any]:
 def _patients(people: dict[str, _ImageSubject]) -> pl.DataFrame:
     """Return the patients with the columns of a FHIR import, of which images know four."""
     rows = [
-        {"id": who, "patient_id": who, "gender": one.gender, "birth_on": one.birth_on}
-        for who, one in sorted(people.items())
+        {"id": person, "patient_id": person, "gender": subject.gender, "birth_on": subject.birth_on}
+        for person, subject in sorted(people.items())
     ]
     schema = {name: _TYPES[column_kind(name)] for name in RESOURCES["Patient"].columns}
     return pl.DataFrame(rows, schema=schema)

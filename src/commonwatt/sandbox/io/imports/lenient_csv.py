@@ -25,6 +25,7 @@ QUOTES: Final = "quotation marks out of order"
 NO_TEXT: Final = "not UTF-8 text"
 FAULT: Final = "fault_of_file"
 _ROWS_AT_ONCE: Final = 50_000
+# Python refuses cells beyond 128 KiB by default, and clinical notes are longer.
 _LONGEST_CELL: Final = 16 << 20
 
 
@@ -32,13 +33,15 @@ def read_leniently(source: Path, plain: TableFileSchema, to: Path) -> list[Path]
     """Write the rows of `source` as Parquet files under `to`: cells as text, and their fault.
 
     Raises:
-        ImportFaultError: A quotation mark is never closed, so that no row can be told.
+        DataImportError: A quotation mark is never closed, so that no row can be told.
     """
     csv.field_size_limit(_LONGEST_CELL)
     to.mkdir(exist_ok=True)
     parts: list[Path] = []
     schema = dict.fromkeys(plain.headings(source), pl.String) | {FAULT: pl.String}
     with open_compressed(source) as file:
+        # Bad bytes become lone surrogates, so that the row is still parted into cells and only it
+        # is lost; a byte order mark is no part of the first name.
         text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
         rows = _rows(csv.reader(text, delimiter=plain.delimiter, strict=True), source)
         if plain.header:
@@ -46,11 +49,13 @@ def read_leniently(source: Path, plain: TableFileSchema, to: Path) -> list[Path]
         marks = frozenset(("", *plain.missing))
         checked = (_row(row, len(schema) - 1, marks) for row in rows if row != [])
         for number in count():
-            found = list(islice(checked, _ROWS_AT_ONCE))
-            if number and not found:
+            block = list(islice(checked, _ROWS_AT_ONCE))
+            # The first part is written even when it is empty: a file of a header alone is a table
+            # of no rows.
+            if number and not block:
                 break
             parts.append(to / f"{number:06}.parquet")
-            pl.DataFrame(found, schema=schema, orient="row").write_parquet(parts[-1])
+            pl.DataFrame(block, schema=schema, orient="row").write_parquet(parts[-1])
         text.detach()
     return parts
 
@@ -63,6 +68,8 @@ def _rows(reader: Iterator[list[str]], source: Path) -> Iterator[list[str] | Non
         except StopIteration:
             return
         except csv.Error as error:
+            # An open quotation mark swallows every row after it, so no row below can be told and
+            # the file is refused whole.
             if "end of data" in str(error):
                 raise DataImportError(
                     source.name, found=Message("a quotation mark that is never closed")
@@ -73,6 +80,7 @@ def _rows(reader: Iterator[list[str]], source: Path) -> Iterator[list[str] | Non
 def _row(row: list[str] | None, width: int, marks: frozenset[str]) -> list[str | None]:
     if row is None or len(row) != width:
         return [*[None] * width, QUOTES if row is None else RAGGED]
+    # These are the code points that surrogateescape puts in place of bytes that are no UTF-8.
     if any("\udc80" <= character <= "\udcff" for cell in row for character in cell):
         return [*[None] * width, NO_TEXT]
     return [*(None if cell in marks else cell for cell in row), None]

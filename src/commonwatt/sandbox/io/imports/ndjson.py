@@ -1,7 +1,7 @@
 """FHIR files into Parquet, inside DuckDB and in bounded memory.
 
 A line that is no JSON object reads as a row of nothing, which the first rule
-of every resource catches; so one pass reads, checks, keeps and sets aside.
+of every resource catches; so one pass reads, checks, keeps and quarantines.
 """
 
 from __future__ import annotations
@@ -41,27 +41,31 @@ def read_resource(
 ) -> TableImportReport:
     """Read NDJSON files of one resource type into the Parquet file `to`.
 
-    Where patients stand beside `to`, records of other patients are set aside.
+    Where patients stand beside `to`, records of other patients are quarantined.
 
     Raises:
-        ImportFaultError: A file cannot be read at all.
+        DataImportError: A file cannot be read at all.
     """
+    # Before the first row is read: half a file must not be imported as if it were whole.
     for source in sources:
         check_compressed(source)
     try:
-        base.execute(_checked(resource, sources))
+        base.execute(_checked_query(resource, sources))
     except duckdb.Error as error:
         raise DataImportError(
             sources[0].name,
             found=Message("a file that cannot be read as lines of JSON"),
             wanted=Message("one JSON object a line, in UTF-8"),
+            # The database's own words quote the line that it could not read.
         ) from without_content(error)
     mark_duplicates(base, "id", DUPLICATE)
     rules = [*dict.fromkeys(rule.reason for rule in resource.rules), DUPLICATE]
+    # Patients are read first, so a record of somebody who was quarantined there is quarantined
+    # here.
     patients = to.with_name("Patient.parquet")
     if "patient_id" in resource.columns and patients != to and patients.exists():
-        known = f"SELECT patient_id FROM read_parquet({literal(str(patients))})"  # noqa: S608
-        mark(base, ORPHAN, f"patient_id IS NOT NULL AND patient_id NOT IN ({known})")
+        known_patients = f"SELECT patient_id FROM read_parquet({literal(str(patients))})"  # noqa: S608
+        mark(base, ORPHAN, f"patient_id IS NOT NULL AND patient_id NOT IN ({known_patients})")
         rules.append(ORPHAN)
     names = ", ".join(path.name for path in sources)
     return write_checked(
@@ -69,7 +73,7 @@ def read_resource(
     )
 
 
-def _checked(resource: FhirResource, sources: list[Path]) -> str:
+def _checked_query(resource: FhirResource, sources: list[Path]) -> str:
     fields = ", ".join(f'"{name}": {literal(kind)}' for name, kind in resource.fields.items())
     whens = " ".join(f"WHEN {rule.broken} THEN {literal(rule.reason)}" for rule in resource.rules)
     columns = ", ".join(f"{sql} AS {name}" for name, sql in resource.columns.items())
@@ -77,6 +81,8 @@ def _checked(resource: FhirResource, sources: list[Path]) -> str:
     return (
         f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {columns}, CASE {whens} END AS reason,"  # noqa: S608
         f" row_number() OVER () AS record FROM read_json([{files}], format='newline_delimited',"
+        # A line that cannot be parsed becomes a row of nothing, which the first rule quarantines
+        # by its number; without this one bad line would refuse a whole file.
         f" ignore_errors=true, maximum_object_size={_LARGEST_RECORD}, columns={{{fields}}})"
     )
 
@@ -89,10 +95,10 @@ def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableImpo
 
     Returns:
         The files, and a report of what has no table: bundles that are none, and
-        resources of other types, each set aside by its place.
+        resources of other types, each quarantined by its place.
     """
     to.mkdir(parents=True, exist_ok=True)
-    other: list[tuple[str, int, str]] = []
+    leftover: list[tuple[str, int, str]] = []
     read = 0
     for source in sources:
         files: dict[str, list[str]] = {}
@@ -102,17 +108,18 @@ def unpack_bundles(sources: list[Path], to: Path) -> tuple[list[Path], TableImpo
             if isinstance(kind, str) and kind in RESOURCES:
                 files.setdefault(kind, []).append(json.dumps(resource, ensure_ascii=False))
             else:
-                other.append((_OTHER, read, _NO_BUNDLE if resource is None else _NOT_KEPT))
+                leftover.append((_OTHER, read, _NO_BUNDLE if resource is None else _NOT_KEPT))
         _append(files, to)
-    return sorted(to.glob("*.ndjson")), _left(other, to)
+    return sorted(to.glob("*.ndjson")), _leftover_report(leftover, to)
 
 
-def _left(other: list[tuple[str, int, str]], to: Path) -> TableImportReport:
-    aside = to / f"{_OTHER}.aside.parquet"
-    pl.DataFrame(other, schema=QUARANTINE, orient="row").write_parquet(aside)
-    reasons = [reason for _, _, reason in other]
+def _leftover_report(leftover: list[tuple[str, int, str]], to: Path) -> TableImportReport:
+    quarantine_file = to / f"{_OTHER}.quarantine.parquet"
+    pl.DataFrame(leftover, schema=QUARANTINE, orient="row").write_parquet(quarantine_file)
+    reasons = [reason for _, _, reason in leftover]
     return TableImportReport(
-        table=_OTHER, source="bundles", read_count=len(other), kept_count=0, quarantine_file=aside,
+        table=_OTHER, source="bundles", read_count=len(leftover), kept_count=0,
+        quarantine_file=quarantine_file,
         rules={rule: reasons.count(rule) for rule in (_NO_BUNDLE, _NOT_KEPT)},
     )  # fmt: skip
 
@@ -123,6 +130,7 @@ def _entries(source: Path) -> Iterator[dict[str, Any] | None]:
         with open_compressed(source) as file:
             entries: list[Any] = json.loads(file.read())["entry"]
         resources = [entry["resource"] for entry in entries]
+    # A bundle that is nested without end is as broken as one that is no JSON.
     except (ValueError, KeyError, TypeError, RecursionError):
         yield None
         return

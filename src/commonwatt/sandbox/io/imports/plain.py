@@ -42,6 +42,7 @@ def cast_text(cell: str, kind: str) -> str:
     """
     match kind:
         case "integer":
+            # Anything else after the point would be rounded away by the cast without a word.
             text = f"regexp_extract({cell}, '^([+-]?[0-9]+)(\\.0+)?$', 1)"
         case "date":
             text = f"regexp_extract({cell}, '^(.{{8,10}}?)([ T]00:00(:00(\\.0+)?)?)?$', 1)"
@@ -117,7 +118,7 @@ class TableFileSchema:
             except csv.Error:
                 row = list[str]()
             text.detach()
-        return _unlike(row)
+        return _distinct_headings(row)
 
     def reader(self, source: Path, *, lenient: bool = False) -> str:
         """Return SQL that reads `source` with every cell as text.
@@ -131,21 +132,24 @@ class TableFileSchema:
         marks = ", ".join(literal(mark) for mark in ("", *self.missing))
         named = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in self.headings(source))
         return (
+            # Every option is stated: what the database sniffs depends on the first rows and would
+            # differ between two files of one table.
             f"read_csv({path}, auto_detect=false, header={self.header}, columns={{{named}}},"
             f" delim={literal(self.delimiter)}, quote='\"', escape='\"', nullstr=[{marks}],"
             f" ignore_errors={lenient}, max_line_size=16777216)"
         )
 
 
-def _unlike(names: Sequence[str]) -> list[str]:
+def _distinct_headings(names: Sequence[str]) -> list[str]:
     """Return the names, those that are empty or come again told apart.
 
-    >>> _unlike(["a", "", "A"])
+    >>> _distinct_headings(["a", "", "A"])
     ['a', 'column1', 'A_1']
     """
     plain = [name.strip() or f"column{i}" for i, name in enumerate(names)]
     before = [
-        [one.lower() for one in plain[:i]].count(name.lower()) for i, name in enumerate(plain)
+        [earlier.lower() for earlier in plain[:i]].count(name.lower())
+        for i, name in enumerate(plain)
     ]
     return [f"{name}_{n}" if n else name for name, n in zip(plain, before, strict=True)]
 
@@ -157,12 +161,12 @@ def load_schema(schema: str | Path) -> TableFileSchema:
     is written: `header`, `missing`, `delimiter`.
 
     Raises:
-        ImportFaultError: The file is no schema.
+        DataImportError: The file is no schema.
     """
     path = SCHEMAS.find_or_path(schema)
     try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
-        facts: dict[str, Any] = {"fields": found} if isinstance(found, list) else found
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        facts: dict[str, Any] = {"fields": document} if isinstance(document, list) else document
         fields = tuple(_field(row) for row in facts["fields"])
         written = {key: facts[key] for key in ("header", "delimiter") if key in facts}
         return TableFileSchema(fields=fields, missing=tuple(facts.get("missing", ())), **written)
@@ -198,8 +202,9 @@ def infer_schema(source: Path, *, rows: int = 100_000) -> TableFileSchema:
     narrowest that all its cells are; nothing is required or unique.
 
     Raises:
-        ImportFaultError: The file cannot be read as a table.
+        DataImportError: The file cannot be read as a table.
     """
+    # Lenient, because a guess may look at a file that is not in order; the import itself is not.
     blank = TableFileSchema(fields=(), missing=_MISSING)
     try:
         with duckdb.connect() as base:
@@ -225,11 +230,13 @@ def _kind(base: duckdb.DuckDBPyConnection, column: str) -> str:
     cell = '"' + column.replace('"', '""') + '"'
     for kind in _GUESSES:
         code = f"regexp_matches({cell}, '^[+-]?0[0-9]')"  # 007 is a name, not the number 7
+        # Narrowest first: every whole number is a number, and every date an instant.
         no = f"{cell} IS NOT NULL AND ({cast_text(cell, kind)} IS NULL OR {code})"
         wrong = f"count(*) FILTER ({no})"
-        found = base.execute(f"SELECT {wrong}, count({cell}) FROM seen").fetchone()  # noqa: S608
-        assert found is not None
-        if found[0] == 0 and found[1] > 0:
+        counts = base.execute(f"SELECT {wrong}, count({cell}) FROM seen").fetchone()  # noqa: S608
+        assert counts is not None
+        # A column without a single value proves no kind and stays text.
+        if counts[0] == 0 and counts[1] > 0:
             return kind
     return "text"
 
@@ -244,7 +251,7 @@ def _plain_names(columns: Sequence[str]) -> list[str]:
     for column in columns:
         name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
         name = name if NAME.fullmatch(name) else f"c_{name}".rstrip("_")[:60]
-        tail = sum(other == name or other.startswith(f"{name}_") for other in names)
+        tail = sum(existing == name or existing.startswith(f"{name}_") for existing in names)
         names.append(f"{name}_{tail + 1}" if name in names else name)
     return names
 

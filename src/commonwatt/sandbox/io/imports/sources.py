@@ -52,6 +52,8 @@ def _plain(sources: ImportSources, store: Path, name: str) -> Dataset:
     path = sources.paths[0]
     if not path.is_file():
         raise DataImportError(path.name, found=Message("no such file or folder"))
+    # A guess is a start and no promise: it requires nothing and bounds nothing, and the report
+    # shows which rules it led to.
     plain = load_schema(sources.schema) if sources.schema else infer_schema(path)
     return import_csv(path, plain, store, name)
 

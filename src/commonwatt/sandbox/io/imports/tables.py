@@ -2,7 +2,7 @@
 
 A specification is a list of fields with type and whether each is required; for
 OMOP it is the standard's own, for a plain file the custodian writes it. Every
-cell is read as text, checked, then converted, so that a bad one sets aside its
+cell is read as text, checked, then converted, so that a bad one quarantines its
 row and nothing else.
 
 Source: OHDSI, OMOP Common Data Model v5.4, `OMOP_CDMv5.4_Field_Level.csv`.
@@ -67,8 +67,8 @@ def _omop_kind(datatype: str) -> tuple[str, int | None]:
     (('text', 50), ('integer', None))
     """
     name = datatype.strip().lower()
-    if found := re.fullmatch(r"varchar\((\d+|max)\)", name):
-        return "text", None if found[1] == "max" else int(found[1])
+    if match := re.fullmatch(r"varchar\((\d+|max)\)", name):
+        return "text", None if match[1] == "max" else int(match[1])
     return name, None
 
 
@@ -79,25 +79,28 @@ def read_table(
     source: Path,
     to: Path,
 ) -> TableImportReport:
-    """Read the CSV or Parquet file `source` into `to`, setting broken rows aside.
+    """Read the CSV or Parquet file `source` into `to`, quarantining broken rows.
 
     Raises:
-        ImportFaultError: The file lacks a required column or cannot be read.
+        DataImportError: The file lacks a required column or cannot be read.
     """
     try:
         header = _load(base, plain, source, to.parent / WORK_TABLE / f"{name}.loose")
-        chosen = _matched(source, header, plain.fields)
-        _check(base, chosen)
+        fields_by_column = _fields_by_column(source, header, plain.fields)
+        _check(base, fields_by_column)
     except duckdb.Error as error:
         raise DataImportError(
             source.name,
             found=Message("a file that cannot be read as a table"),
             wanted=Message("CSV with a header or Parquet, in UTF-8"),
         ) from without_content(error)
+    # In the order in which they are tried; every rule is reported, also with 0.
     rules = [RAGGED, QUOTES, NO_TEXT]
-    rules += [rule for column, field in chosen.items() for rule, _ in _rules(column, field)]
-    rules += [_twice(field) for field in chosen.values() if field.unique]
-    columns = [f'"{field.name}"' for field in chosen.values()]
+    rules += [
+        rule for column, field in fields_by_column.items() for rule, _ in _rules(column, field)
+    ]
+    rules += [_duplicate_reason(field) for field in fields_by_column.values() if field.unique]
+    columns = [f'"{field.name}"' for field in fields_by_column.values()]
     report = write_checked(base, name, source=source.name, columns=columns, rules=rules, to=to)
     base.execute("DROP TABLE raw")
     return report
@@ -109,6 +112,8 @@ def _load(
     """Read every cell as text into `raw`; return the columns by lower-case name."""
     check_compressed(source)
     make = "CREATE OR REPLACE TEMP TABLE raw AS SELECT COLUMNS(*)::VARCHAR,"
+    # Numbered before anything is dropped, so that a quarantined row can be found in the
+    # custodian's file.
     number = "row_number() OVER () AS record_of_file"
     try:
         base.execute(f"{make} NULL::VARCHAR AS {FAULT}, {number} FROM {plain.reader(source)}")
@@ -121,43 +126,45 @@ def _load(
     return {str(column[0]).lower(): str(column[0]) for column in described}
 
 
-def _matched(
+def _fields_by_column(
     source: Path, header: Mapping[str, str], fields: tuple[TableField, ...]
 ) -> dict[str, TableField]:
     missing = [field.heading for field in fields if field.required and field.heading not in header]
     if missing:
         raise DataImportError(
             source.name,
+            # Two columns of the table are ours: the fault and the number.
             found=Message("{count} columns", {"count": str(len(header) - 2)}),
             wanted=Message("also the columns {names}", {"names": ", ".join(missing)}),
         )
     return {header[field.heading]: field for field in fields if field.heading in header}
 
 
-def _check(base: duckdb.DuckDBPyConnection, chosen: Mapping[str, TableField]) -> None:
+def _check(base: duckdb.DuckDBPyConnection, fields_by_column: Mapping[str, TableField]) -> None:
     values = ", ".join(
-        f'{_value(column, field)} AS "{field.name}"' for column, field in chosen.items()
+        f'{_value(column, field)} AS "{field.name}"' for column, field in fields_by_column.items()
     )
     whens = " ".join(
         f"WHEN {broken} THEN {literal(reason)}"
-        for column, field in chosen.items()
+        for column, field in fields_by_column.items()
         for reason, broken in _rules(column, field)
     )
     base.execute(
         f"CREATE OR REPLACE TEMP TABLE checked AS SELECT {values}, record_of_file AS record,"
         f" CASE WHEN {FAULT} IS NOT NULL THEN {FAULT} {whens} END AS reason FROM raw"
     )
-    for field in chosen.values():
+    for field in fields_by_column.values():
         if field.unique:
-            mark_duplicates(base, field.name, _twice(field))
+            mark_duplicates(base, field.name, _duplicate_reason(field))
 
 
-def _twice(field: TableField) -> str:
+def _duplicate_reason(field: TableField) -> str:
     return f"{field.name} seen before"
 
 
 def _cell(column: str) -> str:
     quoted = '"' + column.replace('"', '""') + '"'
+    # An empty cell and none are one: exporters write either for a missing value.
     return f"nullif({quoted}, '')"
 
 
@@ -174,12 +181,13 @@ def _rules(column: str, field: TableField) -> list[tuple[str, str]]:
     if field.kind != "text":
         rules.append((f"{name} is no {field.kind}", f"{cell} IS NOT NULL AND {value} IS NULL"))
     if field.kind == "float":
+        # A cast takes `inf` and `nan` for numbers, and one of them spoils every mean.
         rules.append((f"{name} is not finite", f"NOT isfinite({value})"))
     if field.longest is not None:
         rules.append((f"{name} too long", f"length({cell}) > {field.longest}"))
     if field.choices:
-        known = ", ".join(literal(choice) for choice in field.choices)
-        rules.append((f"{name} not of its choices", f"NOT coalesce({cell} IN ({known}), true)"))
+        choices = ", ".join(literal(choice) for choice in field.choices)
+        rules.append((f"{name} not of its choices", f"NOT coalesce({cell} IN ({choices}), true)"))
     if field.lowest is not None:
         rules.append((f"{name} too small", f"{value} < {field.lowest}"))
     if field.highest is not None:

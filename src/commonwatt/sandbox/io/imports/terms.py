@@ -47,7 +47,7 @@ SYSTEMS: Final = {
 def concept_of(expression: str, choices: Mapping[str, int]) -> str:
     """Return SQL for the concept that a word stands for, 0 where none does.
 
-    >>> case("sex", {"male": 8507})
+    >>> concept_of("sex", {"male": 8507})
     "CASE sex WHEN 'male' THEN 8507 ELSE 0 END"
     """
     whens = " ".join(f"WHEN {literal(word)} THEN {concept}" for word, concept in choices.items())
@@ -57,7 +57,7 @@ def concept_of(expression: str, choices: Mapping[str, int]) -> str:
 def word_of_concept(expression: str, choices: Mapping[str, int]) -> str:
     """Return SQL for the first word that stands for a concept, nothing where none does.
 
-    >>> back("id", {"black": 8516, "african": 8516})
+    >>> word_of_concept("id", {"black": 8516, "african": 8516})
     "CASE id WHEN 8516 THEN 'black' END"
     """
     first: dict[int, str] = {}
@@ -83,6 +83,8 @@ def make_codes(base: duckdb.DuckDBPyConnection, draft: Path) -> None:
     standard = (
         "SELECT concept_id_1 AS concept_id, min(concept_id_2) AS standard_id"
         f" FROM read_parquet({literal(str(maps))})"
+        # A code may map to several standard concepts; the lowest id is taken, so that one record
+        # stays one row.
         " WHERE relationship_id = 'Maps to' GROUP BY concept_id_1"
         if maps.exists()
         else "SELECT 0::BIGINT AS concept_id, 0::BIGINT AS standard_id WHERE false"

@@ -59,7 +59,8 @@ class FhirTableMapping:
     where: str = ""
 
 
-_GIVEN: Final = f"drug_type_concept_id = {OF_ADMINISTRATION}"
+# OMOP keeps prescriptions and doses given in one table; the kind of record parts them again.
+_ADMINISTERED: Final = f"drug_type_concept_id = {OF_ADMINISTRATION}"
 _VALUE: Final = {"value_number": "value_as_number", "value_unit": "unit_source_value"}
 
 
@@ -69,22 +70,27 @@ def _since(day: str, instant: str) -> str:
 
 
 FHIR_MAPPINGS: Final = (
-    FhirTableMapping(resource="Encounter", table="visit_occurrence", key="visit_occurrence_id", columns={
-        "class_code": word_of_concept("visit_concept_id", VISITS), "type_code": "visit_source_value",
+    FhirTableMapping(resource="Encounter", table="visit_occurrence",
+         key="visit_occurrence_id", columns={
+        "class_code": word_of_concept("visit_concept_id", VISITS),
+        "type_code": "visit_source_value",
         "start_at": _since("visit_start_date", "visit_start_datetime"),
         "end_at": _since("visit_end_date", "visit_end_datetime")}),
-    FhirTableMapping(resource="Condition", table="condition_occurrence", key="condition_occurrence_id",
-         concept="condition_concept_id", source="condition_source_value", columns={
+    FhirTableMapping(resource="Condition", table="condition_occurrence",
+         key="condition_occurrence_id", concept="condition_concept_id",
+         source="condition_source_value", columns={
         "onset_at": _since("condition_start_date", "condition_start_datetime"),
         "abatement_at": _since("condition_end_date", "condition_end_datetime")}),
     FhirTableMapping(resource="MedicationRequest", table="drug_exposure", key="drug_exposure_id",
-         concept="drug_concept_id", source="drug_source_value", where=f"NOT ({_GIVEN})", columns={
+         concept="drug_concept_id", source="drug_source_value",
+         where=f"NOT ({_ADMINISTERED})", columns={
         "authored_at": _since("drug_exposure_start_date", "drug_exposure_start_datetime")}),
     FhirTableMapping(resource="Immunization", table="drug_exposure", key="drug_exposure_id",
-         concept="drug_concept_id", source="drug_source_value", where=_GIVEN, columns={
+         concept="drug_concept_id", source="drug_source_value", where=_ADMINISTERED, columns={
         "occurred_at": _since("drug_exposure_start_date", "drug_exposure_start_datetime")}),
-    FhirTableMapping(resource="Procedure", table="procedure_occurrence", key="procedure_occurrence_id",
-         concept="procedure_concept_id", source="procedure_source_value", columns={
+    FhirTableMapping(resource="Procedure", table="procedure_occurrence",
+         key="procedure_occurrence_id", concept="procedure_concept_id",
+         source="procedure_source_value", columns={
         "performed_at": _since("procedure_date", "procedure_datetime")}),
     FhirTableMapping(resource="Observation", table="measurement", key="measurement_id",
          concept="measurement_concept_id", source="measurement_source_value", columns=_VALUE | {
@@ -112,10 +118,12 @@ class OmopDraftTables:
 
     def rows(self, table: str) -> str:
         """Return SQL for `table` with every column of the standard and none beside."""
-        found = pl.read_parquet_schema(self.path(table))
+        schema = pl.read_parquet_schema(self.path(table))
         columns = [
-            f'"{one.name}"' if one.name in found else f'NULL::{TYPES[one.kind]} AS "{one.name}"'
-            for one in omop_tables()[table]
+            f'"{omop_field.name}"'
+            if omop_field.name in schema
+            else f'NULL::{TYPES[omop_field.kind]} AS "{omop_field.name}"'
+            for omop_field in omop_tables()[table]
         ]
         return f"(SELECT {', '.join(columns)} FROM read_parquet({literal(str(self.path(table)))}))"
 
@@ -126,50 +134,55 @@ def make_fhir(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     Raises:
         IdentityError: A row was lost or came twice.
     """
-    shelf = OmopDraftTables(draft)
-    _make_terms(base, shelf)
-    made = {"Patient": _make_patients(base, shelf)}
-    for resource in dict.fromkeys(view.resource for view in FHIR_MAPPINGS):
-        views = [
-            view for view in FHIR_MAPPINGS if view.resource == resource and shelf.has(view.table)
+    draft_tables = OmopDraftTables(draft)
+    _make_terms(base, draft_tables)
+    row_counts = {"Patient": _make_patients(base, draft_tables)}
+    for resource in dict.fromkeys(mapping.resource for mapping in FHIR_MAPPINGS):
+        mappings = [
+            mapping
+            for mapping in FHIR_MAPPINGS
+            if mapping.resource == resource and draft_tables.has(mapping.table)
         ]
-        if views:
-            made[resource] = _make(base, shelf, resource, views)
-    return made
+        if mappings:
+            row_counts[resource] = _make_resource(base, draft_tables, resource, mappings)
+    return row_counts
 
 
-def _make_terms(base: duckdb.DuckDBPyConnection, shelf: OmopDraftTables) -> None:
+def _make_terms(base: duckdb.DuckDBPyConnection, draft_tables: OmopDraftTables) -> None:
     """Make the table `terms`: system and code of each concept."""
     base.execute(
         "CREATE OR REPLACE TEMP TABLE terms"
         " (concept_id BIGINT, system VARCHAR, code VARCHAR, name VARCHAR)"
     )
-    if not shelf.has("concept"):
+    if not draft_tables.has("concept"):
         return
     names = ", ".join(f"({literal(url)}, {literal(name)})" for url, name in SYSTEMS.items())
     base.execute(
         "INSERT INTO terms SELECT c.concept_id, coalesce(n.system, c.vocabulary_id),"
-        f" c.concept_code, c.concept_name FROM {shelf.rows('concept')} c"
+        f" c.concept_code, c.concept_name FROM {draft_tables.rows('concept')} c"
         f" LEFT JOIN (VALUES {names}) n(system, vocabulary) ON n.vocabulary = c.vocabulary_id"
         " WHERE c.concept_id <> 0"
     )
 
 
-def _make_patients(base: duckdb.DuckDBPyConnection, shelf: OmopDraftTables) -> int:
+def _make_patients(base: duckdb.DuckDBPyConnection, draft_tables: OmopDraftTables) -> int:
     died = "SELECT NULL::BIGINT AS person_id, NULL::TIMESTAMPTZ AS died_at WHERE false"
-    if shelf.has("death"):
+    if draft_tables.has("death"):
         when = _since("death_date", "death_datetime")
         died = (
-            f"SELECT person_id, min({when}) AS died_at FROM {shelf.rows('death')}"
+            # The standard means one row a person; should a source hold two, the patient must not
+            # become two.
+            f"SELECT person_id, min({when}) AS died_at FROM {draft_tables.rows('death')}"
             " GROUP BY person_id"
         )
-    places = "SELECT NULL::BIGINT AS location_id, NULL::VARCHAR AS city, NULL::VARCHAR AS state,"
-    places += " NULL::VARCHAR AS zip WHERE false"
-    if shelf.has("location"):
-        places = f"SELECT location_id, city, state, zip FROM {shelf.rows('location')}"
+    locations = "SELECT NULL::BIGINT AS location_id, NULL::VARCHAR AS city, NULL::VARCHAR AS state,"
+    locations += " NULL::VARCHAR AS zip WHERE false"
+    if draft_tables.has("location"):
+        locations = f"SELECT location_id, city, state, zip FROM {draft_tables.rows('location')}"
     columns = {
         "id": "CAST(p.person_id AS VARCHAR)", "patient_id": "CAST(p.person_id AS VARCHAR)",
         "gender": word_of_concept("p.gender_concept_id", GENDERS),
+        # OMOP requires the year alone.
         "birth_on": "make_date(p.year_of_birth, coalesce(p.month_of_birth, 1),"
                     " coalesce(p.day_of_birth, 1))",
         "died_at": "d.died_at", "identifiers": "p.person_source_value",
@@ -179,48 +192,54 @@ def _make_patients(base: duckdb.DuckDBPyConnection, shelf: OmopDraftTables) -> i
                      " p.ethnicity_source_value)",
     }  # fmt: skip
     query = (
-        f"SELECT {_filled('Patient', columns)} FROM {shelf.rows('person')} p"
-        f" LEFT JOIN ({died}) d USING (person_id) LEFT JOIN ({places}) l USING (location_id)"
+        f"SELECT {_column_list('Patient', columns)} FROM {draft_tables.rows('person')} p"
+        f" LEFT JOIN ({died}) d USING (person_id) LEFT JOIN ({locations}) l USING (location_id)"
         " ORDER BY p.person_id"
     )
-    copy(base, query, shelf.path("Patient"))
-    return _same(base, shelf, "Patient", ["person"], "")
+    copy(base, query, draft_tables.path("Patient"))
+    return _checked_row_count(base, draft_tables, "Patient", ["person"], "")
 
 
-def _make(
+def _make_resource(
     base: duckdb.DuckDBPyConnection,
-    shelf: OmopDraftTables,
+    draft_tables: OmopDraftTables,
     resource: str,
-    views: list[FhirTableMapping],
+    mappings: list[FhirTableMapping],
 ) -> int:
-    union = " UNION ALL ".join(_select(shelf, view) for view in views)
-    copy(base, f"SELECT * FROM ({union}) ORDER BY ALL", shelf.path(resource))
-    where = views[0].where
-    return _same(base, shelf, resource, [view.table for view in views], where)
+    union = " UNION ALL ".join(_select(draft_tables, mapping) for mapping in mappings)
+    # A union has no order of its own, and the same source must give the same bytes.
+    copy(base, f"SELECT * FROM ({union}) ORDER BY ALL", draft_tables.path(resource))
+    where = mappings[0].where
+    return _checked_row_count(
+        base, draft_tables, resource, [mapping.table for mapping in mappings], where
+    )
 
 
-def _select(shelf: OmopDraftTables, view: FhirTableMapping) -> str:
+def _select(draft_tables: OmopDraftTables, mapping: FhirTableMapping) -> str:
     columns = {
-        "id": f"'{view.table}-' || o.{view.key}", "patient_id": "CAST(o.person_id AS VARCHAR)",
+        # Two OMOP tables become one resource type, and their numbers overlap.
+        "id": f"'{mapping.table}-' || o.{mapping.key}",
+        "patient_id": "CAST(o.person_id AS VARCHAR)",
         "encounter_id": "'visit_occurrence-' || o.visit_occurrence_id",
-        **view.columns,
+        **mapping.columns,
     }  # fmt: skip
     joined = ""
-    if view.concept:
+    if mapping.concept:
         columns |= {
             "code_system": "t.system",
-            "code_code": f"coalesce(t.code, CAST(o.{view.source} AS VARCHAR))",
+            "code_code": f"coalesce(t.code, CAST(o.{mapping.source} AS VARCHAR))",
         }
-        joined = f" LEFT JOIN terms t ON t.concept_id = o.{view.concept}"
-    if view.table == "observation":
+        joined = f" LEFT JOIN terms t ON t.concept_id = o.{mapping.concept}"
+    # Only there does CDM keep an answer as a concept.
+    if mapping.table == "observation":
         columns |= {"value_code": "v.code"}
         joined += " LEFT JOIN terms v ON v.concept_id = o.value_as_concept_id"
-    where = f" WHERE {view.where}" if view.where else ""
-    filled = _filled(view.resource, columns)
-    return f"SELECT {filled} FROM {shelf.rows(view.table)} o{joined}{where}"
+    where = f" WHERE {mapping.where}" if mapping.where else ""
+    filled = _column_list(mapping.resource, columns)
+    return f"SELECT {filled} FROM {draft_tables.rows(mapping.table)} o{joined}{where}"
 
 
-def _filled(resource: str, columns: Mapping[str, str]) -> str:
+def _column_list(resource: str, columns: Mapping[str, str]) -> str:
     """Return the columns of a FHIR table, those that are not given as nothing."""
     return ", ".join(
         f'{columns[name]} AS "{name}"'
@@ -243,25 +262,26 @@ def column_kind(column: str) -> str:
     return {"_at": "TIMESTAMPTZ", "_on": "DATE"}.get(column[-3:], "VARCHAR")
 
 
-def _same(
+def _checked_row_count(
     base: duckdb.DuckDBPyConnection,
-    shelf: OmopDraftTables,
+    draft_tables: OmopDraftTables,
     resource: str,
     tables: list[str],
     where: str,
 ) -> int:
     """Return the rows of what was made, which are as many as those of its sources."""
     condition = f" WHERE {where}" if where else ""
-    queries = [f"SELECT count(*) FROM {shelf.rows(table)}{condition}" for table in tables]
-    wanted = base.execute("SELECT (" + ") + (".join(queries) + ")").fetchone()
-    place = literal(str(shelf.path(resource)))
-    made = base.execute(f"SELECT count(*) FROM read_parquet({place})").fetchone()
-    if made is None or wanted is None or made[0] != wanted[0]:
+    queries = [f"SELECT count(*) FROM {draft_tables.rows(table)}{condition}" for table in tables]
+    source_rows = base.execute("SELECT (" + ") + (".join(queries) + ")").fetchone()
+    file = literal(str(draft_tables.path(resource)))
+    made_rows = base.execute(f"SELECT count(*) FROM read_parquet({file})").fetchone()
+    if made_rows is None or source_rows is None or made_rows[0] != source_rows[0]:
         raise IdentityError(
             resource,
-            found=Message("{count} rows", {"count": str(made and made[0])}),
+            found=Message("{count} rows", {"count": str(made_rows and made_rows[0])}),
             wanted=Message(
-                "{count}, one for each of its source", {"count": str(wanted and wanted[0])}
+                "{count}, one for each of its source",
+                {"count": str(source_rows and source_rows[0])},
             ),
         )
-    return int(made[0])
+    return int(made_rows[0])

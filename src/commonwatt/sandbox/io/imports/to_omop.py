@@ -87,12 +87,14 @@ OMOP_MAPPINGS: Final = (
           at="authored_at", until="authored_at", kind=OF_PRESCRIPTION),
     OmopEventMapping(table="drug_exposure", prefix="drug_exposure", source="Immunization",
           at="occurred_at", until="occurred_at", kind=OF_ADMINISTRATION),
-    OmopEventMapping(table="procedure_occurrence", prefix="procedure", source="Procedure", at="performed_at"),
-    OmopEventMapping(table="measurement", prefix="measurement", source="Observation", at="effective_at",
-          where="value_number IS NOT NULL", more=_VALUE),
-    OmopEventMapping(table="measurement", prefix="measurement", source="Observation", at="effective_at",
-          where=_PARTED, more=_PART, unnest=True),
-    OmopEventMapping(table="observation", prefix="observation", source="Observation", at="effective_at",
+    OmopEventMapping(table="procedure_occurrence", prefix="procedure", source="Procedure",
+          at="performed_at"),
+    OmopEventMapping(table="measurement", prefix="measurement", source="Observation",
+          at="effective_at", where="value_number IS NOT NULL", more=_VALUE),
+    OmopEventMapping(table="measurement", prefix="measurement", source="Observation",
+          at="effective_at", where=_PARTED, more=_PART, unnest=True),
+    OmopEventMapping(table="observation", prefix="observation", source="Observation",
+          at="effective_at",
           where=f"value_number IS NULL AND NOT coalesce({_PARTED}, false)", more=_STATED),
     OmopEventMapping(table="observation", prefix="observation", source="AllergyIntolerance",
           at="recorded_at", more=_NO_VALUE),
@@ -102,6 +104,7 @@ _ID: Final = {"condition_occurrence": "condition_occurrence_id", "drug_exposure"
               "drug_exposure_id", "procedure_occurrence": "procedure_occurrence_id",
               "measurement": "measurement_id", "observation": "observation_id"}  # fmt: skip
 _ENDED: Final = ("condition_occurrence", "drug_exposure")
+# CDM 5.4 requires an end of an exposure and leaves that of a condition open.
 _MUST_END: Final = ("drug_exposure",)
 
 
@@ -121,13 +124,13 @@ class FhirDraftTables:
 
     def rows(self, table: str, wanted_columns: Mapping[str, str]) -> str:
         """Return SQL for `table` with every wanted column, by its type."""
-        found = pl.read_parquet_schema(self.path(table))
+        schema = pl.read_parquet_schema(self.path(table))
         columns = [
-            f'"{name}"' if name in found else f'NULL::{kind} AS "{name}"'
+            f'"{name}"' if name in schema else f'NULL::{kind} AS "{name}"'
             for name, kind in wanted_columns.items()
         ]
-        place = literal(str(self.path(table)))
-        return f"(SELECT {', '.join(columns)} FROM read_parquet({place}))"
+        file = literal(str(self.path(table)))
+        return f"(SELECT {', '.join(columns)} FROM read_parquet({file}))"
 
 
 _AT: Final = "TIMESTAMPTZ"
@@ -157,35 +160,42 @@ def make_omop(base: duckdb.DuckDBPyConnection, draft: Path) -> dict[str, int]:
     Raises:
         IdentityError: A row was lost or came twice.
     """
-    shelf = FhirDraftTables(draft)
+    draft_tables = FhirDraftTables(draft)
     make_codes(base, draft)
-    people = _make_people(base, shelf)
-    _make_visits(base, shelf)
+    people = _make_people(base, draft_tables)
+    _make_visits(base, draft_tables)
     for table in _ID:
-        events = [
-            event for event in OMOP_MAPPINGS if event.table == table and shelf.has(event.source)
+        mappings = [
+            mapping
+            for mapping in OMOP_MAPPINGS
+            if mapping.table == table and draft_tables.has(mapping.source)
         ]
-        if events:
-            _make_events(base, shelf, table, events)
-    _make_periods(base, shelf)
-    made = {
-        table: _count(base, shelf.path(table)) for table in DERIVED_OMOP_TABLES if shelf.has(table)
+        if mappings:
+            _make_events(base, draft_tables, table, mappings)
+    _make_periods(base, draft_tables)
+    row_counts = {
+        table: _count(base, draft_tables.path(table))
+        for table in DERIVED_OMOP_TABLES
+        if draft_tables.has(table)
     }
-    _check_same("person", made["person"], people)
-    return made
+    _check_same("person", row_counts["person"], people)
+    return row_counts
 
 
 DERIVED_OMOP_TABLES: Final = ("person", "death", "visit_occurrence", *_ID, "observation_period")
 
 
-def _make_people(base: duckdb.DuckDBPyConnection, shelf: FhirDraftTables) -> int:
-    rows = shelf.rows("Patient", FHIR_COLUMNS_READ["Patient"])
+def _make_people(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> int:
+    rows = draft_tables.rows("Patient", FHIR_COLUMNS_READ["Patient"])
     base.execute(
         "CREATE OR REPLACE TEMP TABLE people AS SELECT *,"
+        # Numbered by id and not by the order of rows, so that one thread and many give the same
+        # numbers.
         f" row_number() OVER (ORDER BY patient_id) AS person_id FROM {rows}"
     )
     columns = {
         "person_id": "person_id", "gender_concept_id": concept_of("gender", GENDERS),
+        # De-identified tables hold the first year of a band in place of a day.
         "year_of_birth": "coalesce(year(birth_on), birth_band)",
         "month_of_birth": "month(birth_on)", "day_of_birth": "day(birth_on)",
         "race_concept_id": concept_of("lower(race)", RACES),
@@ -195,28 +205,34 @@ def _make_people(base: duckdb.DuckDBPyConnection, shelf: FhirDraftTables) -> int
         "race_source_concept_id": "0", "ethnicity_source_value": "ethnicity",
         "ethnicity_source_concept_id": "0", "patient_id": "patient_id",
     }  # fmt: skip
-    copy(base, f"SELECT {_named(columns)} FROM people ORDER BY person_id", shelf.path("person"))
+    copy(
+        base,
+        f"SELECT {_named(columns)} FROM people ORDER BY person_id",
+        draft_tables.path("person"),
+    )
     died = {
         "person_id": "person_id", "death_date": _day("died_at"),
         "death_datetime": _instant("died_at"), "death_type_concept_id": str(OF_RECORD),
         "patient_id": "patient_id",
     }  # fmt: skip
     query = f"SELECT {_named(died)} FROM people WHERE died_at IS NOT NULL ORDER BY person_id"
-    copy(base, query, shelf.path("death"))
-    found = base.execute("SELECT count(*) FROM people").fetchone()
-    return found[0] if found else 0
+    copy(base, query, draft_tables.path("death"))
+    row = base.execute("SELECT count(*) FROM people").fetchone()
+    return row[0] if row else 0
 
 
-def _make_visits(base: duckdb.DuckDBPyConnection, shelf: FhirDraftTables) -> None:
-    if not shelf.has("Encounter"):
+def _make_visits(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> None:
+    if not draft_tables.has("Encounter"):
+        # Events are joined to visits below, so the table is there even without encounters.
         base.execute("CREATE OR REPLACE TEMP TABLE visits (id VARCHAR, visit_id BIGINT)")
         return
-    rows = shelf.rows("Encounter", FHIR_COLUMNS_READ["Encounter"])
+    rows = draft_tables.rows("Encounter", FHIR_COLUMNS_READ["Encounter"])
     base.execute(
         "CREATE OR REPLACE TEMP TABLE numbered AS SELECT e.*, p.person_id,"
         f" row_number() OVER (ORDER BY e.id) AS visit_id FROM {rows} e"
         " JOIN people p USING (patient_id) WHERE e.start_at IS NOT NULL"
     )
+    # CDM requires an end; a visit without one counts as ended when it began.
     end = "coalesce(end_at, start_at)"
     columns = {
         "visit_occurrence_id": "visit_id", "person_id": "person_id",
@@ -227,20 +243,21 @@ def _make_visits(base: duckdb.DuckDBPyConnection, shelf: FhirDraftTables) -> Non
         "visit_source_concept_id": "0", "patient_id": "patient_id",
     }  # fmt: skip
     query = f"SELECT {_named(columns)} FROM numbered ORDER BY visit_id"
-    copy(base, query, shelf.path("visit_occurrence"))
+    copy(base, query, draft_tables.path("visit_occurrence"))
     base.execute("CREATE OR REPLACE TEMP TABLE visits AS SELECT id, visit_id FROM numbered")
     base.execute("DROP TABLE numbered")
 
 
 def _make_events(
     base: duckdb.DuckDBPyConnection,
-    shelf: FhirDraftTables,
+    draft_tables: FhirDraftTables,
     table: str,
-    events: list[OmopEventMapping],
+    mappings: list[OmopEventMapping],
 ) -> None:
-    union = " UNION ALL ".join(_event(shelf, event) for event in events)
+    union = " UNION ALL ".join(_event(draft_tables, mapping) for mapping in mappings)
     number = f"row_number() OVER () AS {_ID[table]}"
-    prefix = events[0].prefix
+    prefix = mappings[0].prefix
+    # The standard names the concepts of an exposure after the drug and its dates after the table.
     named = "drug" if table == "drug_exposure" else prefix
     columns = {
         _ID[table]: _ID[table], "person_id": "p.person_id",
@@ -250,7 +267,7 @@ def _make_events(
         "visit_occurrence_id": "v.visit_id",
         f"{named}_source_value": "code_code",
         f"{named}_source_concept_id": "coalesce(c.concept_id, 0)",
-        **{name: name for name in events[0].more}, "patient_id": "e.patient_id",
+        **{name: name for name in mappings[0].more}, "patient_id": "e.patient_id",
     }  # fmt: skip
     query = (
         f"SELECT {_named(columns)} FROM (SELECT *, {number} FROM ({union})) e"
@@ -259,28 +276,30 @@ def _make_events(
         " LEFT JOIN codes c ON c.system = e.code_system AND c.code = e.code_code"
         f" ORDER BY {_ID[table]}"
     )
-    copy(base, query, shelf.path(table))
+    copy(base, query, draft_tables.path(table))
+    # A code that stands twice in the vocabulary, or a visit with two rows, would double events in
+    # silence; the count catches it.
     dated = base.execute(
         f"SELECT count(*) FROM ({union}) JOIN people USING (patient_id)"
     ).fetchone()
-    _check_same(table, _count(base, shelf.path(table)), dated[0] if dated else 0)
+    _check_same(table, _count(base, draft_tables.path(table)), dated[0] if dated else 0)
 
 
-def _event(shelf: FhirDraftTables, event: OmopEventMapping) -> str:
-    until = event.until or "NULL::TIMESTAMPTZ"
-    code = "part_code AS code_code" if event.unnest else "code_code"
-    more = "".join(f", {sql} AS {name}" for name, sql in event.more.items())
-    rows = shelf.rows(event.source, FHIR_COLUMNS_READ[event.source])
-    if event.unnest:
+def _event(draft_tables: FhirDraftTables, mapping: OmopEventMapping) -> str:
+    until = mapping.until or "NULL::TIMESTAMPTZ"
+    code = "part_code AS code_code" if mapping.unnest else "code_code"
+    extra_columns = "".join(f", {sql} AS {name}" for name, sql in mapping.more.items())
+    rows = draft_tables.rows(mapping.source, FHIR_COLUMNS_READ[mapping.source])
+    if mapping.unnest:
         rows = (
             "(SELECT *, unnest(component_codes) AS part_code,"
             f" unnest(component_numbers) AS part_number FROM {rows})"
         )
-    where = f" AND ({event.where})" if event.where else ""
+    where = f" AND ({mapping.where})" if mapping.where else ""
     return (
-        f"SELECT patient_id, encounter_id, code_system, {code}, {event.kind} AS kind,"
-        f" {event.at} AS begun_at, {until} AS until_at{more} FROM {rows}"
-        f" WHERE {event.at} IS NOT NULL{where}"
+        f"SELECT patient_id, encounter_id, code_system, {code}, {mapping.kind} AS kind,"
+        f" {mapping.at} AS begun_at, {until} AS until_at{extra_columns} FROM {rows}"
+        f" WHERE {mapping.at} IS NOT NULL{where}"
     )
 
 
@@ -288,6 +307,7 @@ def _dates(table: str, prefix: str) -> dict[str, str]:
     """Return the columns of when; a drug must end, and ends when it was given."""
     if table not in _ENDED:
         return {f"{prefix}_date": _day("begun_at"), f"{prefix}_datetime": _instant("begun_at")}
+    # What is not known stays empty where the standard lets it.
     end = "coalesce(until_at, begun_at)" if table in _MUST_END else "until_at"
     return {
         f"{prefix}_start_date": _day("begun_at"), f"{prefix}_start_datetime": _instant("begun_at"),
@@ -303,13 +323,13 @@ _FIRST_DAY: Final = {"visit_occurrence": ("visit_start_date", "visit_end_date"),
                      "observation": ("observation_date", "observation_date")}  # fmt: skip
 
 
-def _make_periods(base: duckdb.DuckDBPyConnection, shelf: FhirDraftTables) -> None:
+def _make_periods(base: duckdb.DuckDBPyConnection, draft_tables: FhirDraftTables) -> None:
     """Make one period a person, from the first day on record to the last."""
     days = [
         f"SELECT person_id, patient_id, {first} AS first, {last} AS last"
-        f" FROM read_parquet({literal(str(shelf.path(table)))})"
+        f" FROM read_parquet({literal(str(draft_tables.path(table)))})"
         for table, (first, last) in _FIRST_DAY.items()
-        if shelf.has(table)
+        if draft_tables.has(table)
     ]
     if not days:
         return
@@ -319,7 +339,7 @@ def _make_periods(base: duckdb.DuckDBPyConnection, shelf: FhirDraftTables) -> No
         f" {OF_RECORD} AS period_type_concept_id, patient_id"
         f" FROM ({' UNION ALL '.join(days)}) GROUP BY person_id, patient_id ORDER BY person_id"
     )
-    copy(base, query, shelf.path("observation_period"))
+    copy(base, query, draft_tables.path("observation_period"))
 
 
 def _day(expression: str) -> str:
@@ -336,14 +356,14 @@ def _named(columns: Mapping[str, str]) -> str:
 
 
 def _count(base: duckdb.DuckDBPyConnection, path: Path) -> int:
-    found = base.execute(f"SELECT count(*) FROM read_parquet({literal(str(path))})").fetchone()
-    return found[0] if found else 0
+    row = base.execute(f"SELECT count(*) FROM read_parquet({literal(str(path))})").fetchone()
+    return row[0] if row else 0
 
 
-def _check_same(table: str, made: int, wanted: int) -> None:
-    if made != wanted:
+def _check_same(table: str, row_count: int, source_count: int) -> None:
+    if row_count != source_count:
         raise IdentityError(
             table,
-            found=Message("{count} rows", {"count": str(made)}),
-            wanted=Message("{count}, one for each of its source", {"count": str(wanted)}),
+            found=Message("{count} rows", {"count": str(row_count)}),
+            wanted=Message("{count}, one for each of its source", {"count": str(source_count)}),
         )

@@ -1,4 +1,4 @@
-"""Make OMOP rows from FHIR rows one by one: the slow, obvious twin of `to_omop`."""
+"""Make OMOP rows from FHIR rows one by one: the slow, obvious reference of `to_omop`."""
 
 from __future__ import annotations
 
@@ -16,88 +16,104 @@ def persons_reference(patients: Iterable[Row]) -> list[dict[str, Any]]:
     return [
         {
             "person_id": number,
-            "gender_concept_id": GENDERS.get(one["gender"] or "", 0),
-            "year_of_birth": one["birth_on"].year if one["birth_on"] else None,
-            "race_concept_id": RACES.get((one["race"] or "").lower(), 0),
-            "ethnicity_concept_id": ETHNICITIES.get((one["ethnicity"] or "").lower(), 0),
-            "patient_id": one["patient_id"],
+            "gender_concept_id": GENDERS.get(patient["gender"] or "", 0),
+            "year_of_birth": patient["birth_on"].year if patient["birth_on"] else None,
+            "race_concept_id": RACES.get((patient["race"] or "").lower(), 0),
+            "ethnicity_concept_id": ETHNICITIES.get((patient["ethnicity"] or "").lower(), 0),
+            "patient_id": patient["patient_id"],
         }
-        for number, one in enumerate(sorted(patients, key=lambda one: one["patient_id"]), start=1)
+        for number, patient in enumerate(
+            sorted(patients, key=lambda patient: patient["patient_id"]), start=1
+        )
     ]
 
 
-def visits_slowly(encounters: Iterable[Row], persons: Mapping[str, int]) -> list[dict[str, Any]]:
+def visits_reference(encounters: Iterable[Row], persons: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return OMOP's visits: encounters with a start, numbered in the order of their ids."""
-    dated = [one for one in encounters if one["start_at"] and one["patient_id"] in persons]
+    dated = [
+        encounter
+        for encounter in encounters
+        if encounter["start_at"] and encounter["patient_id"] in persons
+    ]
     return [
         {
             "visit_occurrence_id": number,
-            "person_id": persons[one["patient_id"]],
-            "visit_concept_id": VISITS.get(one["class_code"] or "", 0),
-            "visit_start_date": _day(one["start_at"]),
-            "visit_end_date": _day(one["end_at"] or one["start_at"]),
+            "person_id": persons[encounter["patient_id"]],
+            "visit_concept_id": VISITS.get(encounter["class_code"] or "", 0),
+            "visit_start_date": _day(encounter["start_at"]),
+            "visit_end_date": _day(encounter["end_at"] or encounter["start_at"]),
         }
-        for number, one in enumerate(sorted(dated, key=lambda one: one["id"]), start=1)
+        for number, encounter in enumerate(
+            sorted(dated, key=lambda encounter: encounter["id"]), start=1
+        )
     ]
 
 
-def measurements_slowly(
+def measurements_reference(
     observations: Iterable[Row], persons: Mapping[str, int]
 ) -> list[tuple[int, str | None, date, float | None]]:
     """Return person, code, day and number of each measured value, parts after wholes."""
-    dated = [one for one in observations if one["effective_at"] and one["patient_id"] in persons]
+    dated = [
+        observation
+        for observation in observations
+        if observation["effective_at"] and observation["patient_id"] in persons
+    ]
     wholes = [
-        (one, one["code_code"], one["value_number"])
-        for one in dated
-        if one["value_number"] is not None
+        (observation, observation["code_code"], observation["value_number"])
+        for observation in dated
+        if observation["value_number"] is not None
     ]
     parts = [
-        (one, code, number)
-        for one in dated
+        (observation, code, number)
+        for observation in dated
         for code, number in zip(
-            one["component_codes"] or [], one["component_numbers"] or [], strict=True
+            observation["component_codes"] or [],
+            observation["component_numbers"] or [],
+            strict=True,
         )
     ]
     return [
-        (persons[one["patient_id"]], code, _day(one["effective_at"]), number)
-        for one, code, number in wholes + parts
+        (persons[observation["patient_id"]], code, _day(observation["effective_at"]), number)
+        for observation, code, number in wholes + parts
     ]
 
 
-def observations_slowly(
+def observations_reference(
     observations: Iterable[Row], persons: Mapping[str, int]
 ) -> list[tuple[int, str | None, date, str | None]]:
     """Return person, code, day and text of what was observed and is no number."""
     return [
         (
-            persons[one["patient_id"]],
-            one["code_code"],
-            _day(one["effective_at"]),
-            one["value_text"] if one["value_text"] is not None else one["value_code"],
+            persons[observation["patient_id"]],
+            observation["code_code"],
+            _day(observation["effective_at"]),
+            observation["value_text"]
+            if observation["value_text"] is not None
+            else observation["value_code"],
         )
-        for one in observations
-        if one["effective_at"] and one["patient_id"] in persons
-        if one["value_number"] is None and not one["component_numbers"]
+        for observation in observations
+        if observation["effective_at"] and observation["patient_id"] in persons
+        if observation["value_number"] is None and not observation["component_numbers"]
     ]
 
 
-def conditions_slowly(
+def conditions_reference(
     conditions: Iterable[Row], persons: Mapping[str, int]
 ) -> list[tuple[int, str | None, date, date | None]]:
     """Return person, code, first and last day of each condition."""
     dated = [
-        (one, one["onset_at"] or one["recorded_at"])
-        for one in conditions
-        if one["patient_id"] in persons
+        (condition, condition["onset_at"] or condition["recorded_at"])
+        for condition in conditions
+        if condition["patient_id"] in persons
     ]
     return [
         (
-            persons[one["patient_id"]],
-            one["code_code"],
+            persons[condition["patient_id"]],
+            condition["code_code"],
             _day(since),
-            _day(one["abatement_at"]) if one["abatement_at"] else None,
+            _day(condition["abatement_at"]) if condition["abatement_at"] else None,
         )
-        for one, since in dated
+        for condition, since in dated
         if since
     ]
 

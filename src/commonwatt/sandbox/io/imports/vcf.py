@@ -1,7 +1,7 @@
 """Read VCF line by line, holding each record to the format's rules.
 
 A file whose header is not that of a VCF 4 is refused; a record that breaks a
-rule is set aside by the rule's name. Of the samples only the genotype is read;
+rule is quarantined by the rule's name. Of the samples only the genotype is read;
 depths and likelihoods are not kept.
 
 Source: The Variant Call Format specification, VCFv4.3 (hts-specs), sections 1.4
@@ -28,9 +28,13 @@ _ALT: Final = re.compile(
 _QUAL: Final = re.compile(r"\.|\d+(\.\d*)?([eE][+-]?\d+)?|inf|nan", re.IGNORECASE)
 _FILTER: Final = re.compile(r"\.|[^\s;,]+(;[^\s;,]+)*")
 _INFO: Final = re.compile(r"(1000G|[A-Za-z_][0-9A-Za-z_.]*)(=[^\s;]*)?")
+# VCF 4 lets a contig's name hold no blank, comma, quotation mark or bracket, nor begin with * or
+# =.
 _CHROM: Final = re.compile(r"[!-)+-9;?-~][!-9;-~]*")
 _ID: Final = re.compile(r"\.|[^\s;]+(;[^\s;]+)*")
 _GENOTYPE: Final = re.compile(r"(?:\.|\d+)(?:[/|](?:\.|\d+))*")
+# A line of a hundred thousand samples is a few megabytes; a longer one is a file without line
+# ends, which must not fill the memory.
 _LONGEST_LINE: Final = 64 << 20
 _LARGEST_POSITION: Final = 2**31 - 1
 
@@ -74,7 +78,7 @@ def read_header(file: IO[bytes], where: str) -> list[str]:
     """Return the samples that a VCF names, leaving `file` at its first record.
 
     Raises:
-        ImportFaultError: It is no VCF 4, or its column line is not in order.
+        DataImportError: It is no VCF 4, or its column line is not in order.
     """
     try:
         first = file.readline(_LONGEST_LINE).decode("utf-8-sig").rstrip("\r\n")
@@ -134,7 +138,7 @@ class _VcfError(Exception):
         self.reason = reason
 
 
-def _need(holds: object, reason: str) -> None:
+def _require(holds: object, reason: str) -> None:
     if not holds:
         raise _VcfError(reason)
 
@@ -143,57 +147,66 @@ def _site(
     record: int, line: str, samples: int, genotypes: _Genotypes, order: _PositionOrder
 ) -> VariantRecord:
     cells = line.split("\t")
-    _need(len(cells) == (9 + samples if samples else len(cells)) and len(cells) >= 8,
+    _require(len(cells) == (9 + samples if samples else len(cells)) and len(cells) >= 8,
           "columns not as in the header")  # fmt: skip
-    _need(samples or len(cells) <= 9, "columns not as in the header")
+    _require(samples or len(cells) <= 9, "columns not as in the header")
     chrom, pos, name, ref, alt, qual, passed, info = cells[:8]
-    _need(_CHROM.fullmatch(chrom), "CHROM malformed")
-    _need(pos.isascii() and pos.isdigit() and int(pos) <= _LARGEST_POSITION, "POS is no position")
-    _need(_ID.fullmatch(name), "ID malformed")
+    _require(_CHROM.fullmatch(chrom), "CHROM malformed")
+    # `isdigit` alone takes digits of other scripts, which `int` then reads.
+    _require(
+        pos.isascii() and pos.isdigit() and int(pos) <= _LARGEST_POSITION, "POS is no position"
+    )
+    _require(_ID.fullmatch(name), "ID malformed")
     alts = _alts(ref, alt)
-    _need(_QUAL.fullmatch(qual), "QUAL is no quality")
-    _need(_FILTER.fullmatch(passed) and passed != "0", "FILTER malformed")
+    _require(_QUAL.fullmatch(qual), "QUAL is no quality")
+    _require(_FILTER.fullmatch(passed) and passed != "0", "FILTER malformed")
     _check_info(info)
-    found = _alleles(cells, len(alts), genotypes) if samples else []
+    alleles = _alleles(cells, len(alts), genotypes) if samples else []
     order.check(chrom, int(pos), ref, alt)
     return VariantRecord(
         record=record, chrom=chrom, pos=int(pos), name="" if name == "." else name,
         ref=ref.upper(), alts=alts, qual=None if qual == "." else float(qual),
-        passed=None if passed == "." else passed == "PASS", genotypes=found,
+        passed=None if passed == "." else passed == "PASS", genotypes=alleles,
     )  # fmt: skip
 
 
 def _alts(ref: str, alt: str) -> tuple[str, ...]:
-    _need(_BASES.fullmatch(ref), "REF is no bases")
+    _require(_BASES.fullmatch(ref), "REF is no bases")
     alts = tuple(alt.split(","))
-    _need(all(_ALT.fullmatch(one) for one in alts), "ALT malformed")
-    _need("." not in alts or len(alts) == 1, "ALT malformed")
-    known = tuple(one.upper() if _BASES.fullmatch(one) else one for one in alts)
-    _need(ref.upper() not in known, "ALT repeats REF")
-    _need(len(set(known)) == len(known), "ALT names an allele twice")
-    return () if alts == (".",) else known
+    _require(all(_ALT.fullmatch(alt) for alt in alts), "ALT malformed")
+    _require("." not in alts or len(alts) == 1, "ALT malformed")
+    normalised = tuple(alt.upper() if _BASES.fullmatch(alt) else alt for alt in alts)
+    # Bases are compared in capitals, which VCF makes equal to small letters; symbolic alleles
+    # keep their case.
+    _require(ref.upper() not in normalised, "ALT repeats REF")
+    _require(len(set(normalised)) == len(normalised), "ALT names an allele twice")
+    return () if alts == (".",) else normalised
 
 
 def _check_info(info: str) -> None:
     if info == ".":
         return
     parts = info.removesuffix(";").split(";")
-    _need(all(_INFO.fullmatch(part) for part in parts), "INFO malformed")
+    _require(all(_INFO.fullmatch(part) for part in parts), "INFO malformed")
     keys = [part.partition("=")[0] for part in parts]
-    _need(len(set(keys)) == len(keys), "INFO names a key twice")
+    _require(len(set(keys)) == len(keys), "INFO names a key twice")
 
 
 def _alleles(cells: list[str], alts: int, genotypes: _Genotypes) -> list[Alleles]:
     form = cells[8].split(":")
-    _need(cells[8] and all(form) and len(set(form)) == len(form), "FORMAT malformed")
-    _need("GT" not in form[1:], "GT is not first in FORMAT")
+    _require(cells[8] and all(form) and len(set(form)) == len(form), "FORMAT malformed")
+    _require("GT" not in form[1:], "GT is not first in FORMAT")
+    # A site without genotypes is kept: it says that the variant is known, and of nobody what they
+    # carry.
     if form[0] != "GT":
         return [(None, None, False)] * (len(cells) - 9)
     texts = [cell.partition(":")[0] for cell in cells[9:]] if len(form) > 1 else cells[9:]
-    found = [genotypes[text] for text in texts]
+    parsed = [genotypes[text] for text in texts]
+    # Files repeat a handful of genotypes millions of times, so each spelling is parsed once and
+    # checked by its highest allele.
     highest = max((genotypes.highest[text] for text in set(texts)), default=0)
-    _need(highest <= alts, "genotype names an allele that is not listed")
-    return found
+    _require(highest <= alts, "genotype names an allele that is not listed")
+    return parsed
 
 
 class _Genotypes(dict[str, Alleles]):
@@ -204,15 +217,21 @@ class _Genotypes(dict[str, Alleles]):
         self.highest: dict[str, int] = {}
 
     def __missing__(self, text: str) -> Alleles:
-        _need(_GENOTYPE.fullmatch(text), "genotype malformed")
+        _require(_GENOTYPE.fullmatch(text), "genotype malformed")
         parts = re.split(r"[/|]", text)
-        _need(len(parts) <= 2, "genotype of more than two alleles")
-        _need(all(len(part) <= 3 for part in parts), "genotype names an allele that is not listed")
+        _require(len(parts) <= 2, "genotype of more than two alleles")
+        _require(
+            # No site lists a thousand alleles, and a longer number would only cost time to refuse
+            # later.
+            all(len(part) <= 3 for part in parts),
+            "genotype names an allele that is not listed",
+        )
         alleles = [None if part == "." else int(part) for part in parts]
+        # One copy, as of X in men or of mitochondria, has no second allele.
         second = alleles[1] if len(alleles) == 2 else None
-        self.highest[text] = max((one for one in alleles if one is not None), default=0)
-        self[text] = found = (alleles[0], second, "|" in text)
-        return found
+        self.highest[text] = max((allele for allele in alleles if allele is not None), default=0)
+        self[text] = genotype = (alleles[0], second, "|" in text)
+        return genotype
 
 
 @dataclass(slots=True)
@@ -226,11 +245,13 @@ class _PositionOrder:
 
     def check(self, chrom: str, pos: int, ref: str, alt: str) -> None:
         if chrom != self.chrom:
-            _need(chrom not in self.past, "chromosome seen before")
+            _require(chrom not in self.past, "chromosome seen before")
+            # A chromosome that comes back later would make the check for repeated variants
+            # remember the whole file.
             self.past.add(self.chrom)
             self.chrom, self.pos, self.here = chrom, -1, set()
-        _need(pos >= self.pos, "position before the one above")
+        _require(pos >= self.pos, "position before the one above")
         if pos > self.pos:
             self.pos, self.here = pos, set()
-        _need((ref, alt) not in self.here, "variant seen before")
+        _require((ref, alt) not in self.here, "variant seen before")
         self.here.add((ref, alt))

@@ -1,6 +1,6 @@
-"""People who said no, and every use that must not see them.
+"""People who opted out, and every use that must not see them.
 
-An opt-out has a scope. A room has one, too: what its project does. Whoever
+An opt-out has a scope. A project has one, too: what it does. Whoever
 opted out of that, of research at large or of everything is left out of every
 job and every question from the moment the opt-out is on record.
 """
@@ -33,9 +33,13 @@ class ConsentScope(StrEnum):
 def opt_out_reaches(opted_out: ConsentScope, use: ConsentScope) -> bool:
     """Return whether an opt-out keeps a person out of a use.
 
-    >>> reaches(Scope.RESEARCH, Scope.GENOMICS), reaches(Scope.GENOMICS, Scope.AI_TRAINING)
-    (True, False)
+    >>> opt_out_reaches(ConsentScope.RESEARCH, ConsentScope.GENOMICS)
+    True
+    >>> opt_out_reaches(ConsentScope.GENOMICS, ConsentScope.AI_TRAINING)
+    False
     """
+    # Every project is research of some kind, so an opt-out of research at large reaches the
+    # narrower scopes, and not the other way round.
     return opted_out in (ConsentScope.ALL, ConsentScope.RESEARCH) or opted_out is use
 
 
@@ -48,13 +52,14 @@ def record_opt_out(
 
 
 def excluded_people(tx: sa.Connection, project: str, use: ConsentScope) -> frozenset[str]:
-    """Return the people whom a use must not see, by their tokens in the room."""
+    """Return the people whom a use must not see, by their tokens in the project."""
     columns = (schema.opt_outs.c.person, schema.opt_outs.c.scope, schema.opt_outs.c.out)
     query = (
         sa.select(*columns)
         .where(schema.opt_outs.c.room == project)
         .order_by(schema.opt_outs.c.number)
     )
+    # Each scope by itself: coming back into genomics does not undo an opt-out of AI training.
     last = {(row.person, row.scope): row.out for row in tx.execute(query)}
     return frozenset(
         person
@@ -75,12 +80,12 @@ def person_column(table: Path) -> str | None:
 
 def people_of(tables: Iterable[Path]) -> frozenset[str]:
     """Return everybody who has a row in one of `tables`."""
-    found: set[str] = set()
+    people: set[str] = set()
     for table in tables:
         if column := person_column(table):
             rows = pl.scan_parquet(table).select(pl.col(column).cast(pl.String).unique())
-            found |= set(rows.collect().to_series().drop_nulls())
-    return frozenset(found)
+            people |= set(rows.collect().to_series().drop_nulls())
+    return frozenset(people)
 
 
 def filtered_table(table: Path, people: frozenset[str], copies_folder: Path) -> Path:
@@ -92,33 +97,40 @@ def filtered_table(table: Path, people: frozenset[str], copies_folder: Path) -> 
     column = person_column(table) if people else None
     if column is None:
         return table
-    gone = pl.Series(sorted(people)).implode()
-    rows = pl.scan_parquet(table).filter(~pl.col(column).cast(pl.String).is_in(gone))
-    words = [str(table), *sorted(people)]
-    return cached_copy(copies_folder, words, lambda draft: rows.collect().write_parquet(draft))
+    excluded = pl.Series(sorted(people)).implode()
+    rows = pl.scan_parquet(table).filter(~pl.col(column).cast(pl.String).is_in(excluded))
+    # Sorted, so that the same people name the same copy in whatever order the set was built.
+    key_parts = [str(table), *sorted(people)]
+    return cached_copy(copies_folder, key_parts, lambda draft: rows.collect().write_parquet(draft))
 
 
 def as_csv(table: Path, copies_folder: Path) -> Path:
     """Return a table as CSV, for programs that read no Parquet; lists become JSON text."""
     return cached_copy(
-        copies_folder, ["csv", str(table)], lambda draft: _plain(table).write_csv(draft)
+        copies_folder, ["csv", str(table)], lambda draft: _flat_frame(table).write_csv(draft)
     )
 
 
-def cached_copy(copies_folder: Path, words: Iterable[str], write: Callable[[Path], object]) -> Path:
+def cached_copy(
+    copies_folder: Path, key_parts: Iterable[str], write: Callable[[Path], object]
+) -> Path:
     """Return the copy that `words` name, written now if it is not there."""
-    copy = copies_folder / hashlib.sha256("\n".join(words).encode()).hexdigest()
+    copy = copies_folder / hashlib.sha256("\n".join(key_parts).encode()).hexdigest()
     if not copy.exists():
         copies_folder.mkdir(exist_ok=True)
+        # A name of its own for each writer: two jobs may make the same copy at once, and the last
+        # rename wins with equal bytes.
         draft = copies_folder / f".{copy.name}.{secrets.token_hex(4)}.draft"
         write(draft)
+        # The job's user reads it through a bind mount; the folder above lets nobody else in.
         draft.chmod(0o644)
         draft.replace(copy)
     return copy
 
 
-def _plain(table: Path) -> pl.DataFrame:
+def _flat_frame(table: Path) -> pl.DataFrame:
     frame = pl.read_parquet(table)
+    # CSV has no lists, and Polars refuses to write them.
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
     return frame.with_columns(
         pl.Series(name, [json.dumps(value) for value in frame[name].to_list()], dtype=pl.String)

@@ -1,4 +1,4 @@
-"""The rows of a room: found, added and changed on the caller's connection.
+"""The rows of a project: found, added and changed on the caller's connection.
 
 Every function takes the connection of a transaction that the caller opened, so
 that a row and the ledger entry that explains it are kept together or not.
@@ -24,7 +24,7 @@ from commonwatt.sandbox.domain.lifecycle import DatasetState, OutputState, Proje
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataUse:
-    """One use of people's rows: a job, a question, a twin."""
+    """One use of people's rows: a job, a query, synthetic data."""
 
     name: str
     step: str
@@ -49,73 +49,75 @@ class OutputRecord:
 
 
 def add_project(tx: sa.Connection, row: Mapping[str, str]) -> None:
-    """Add a room; raise if there is one of that name.
+    """Add a project; raise if there is one of that name.
 
     Raises:
-        RoomError: There is.
+        ProjectError: There is.
     """
-    if _room(tx, row["room"]) is not None:
-        raise ProjectError(row["room"], found=Message("a room of that name already"))
+    if _find_project(tx, row["room"]) is not None:
+        raise ProjectError(row["room"], found=Message("a project of that name already"))
     tx.execute(schema.projects.insert().values(dict(row)))
 
 
 def project_row(tx: sa.Connection, name: str) -> sa.Row[Any]:
-    """Return a room's row.
+    """Return a project's row.
 
     Raises:
-        RoomError: There is no such room.
+        ProjectError: There is no such project.
     """
-    row = _room(tx, name)
+    row = _find_project(tx, name)
     if row is None:
-        raise ProjectError(name, found=Message("no such room"))
+        raise ProjectError(name, found=Message("no such project"))
     return row
 
 
 def set_project_state(tx: sa.Connection, name: str, state: ProjectState) -> None:
-    """Change a room's state."""
-    this = schema.projects.c.room == name
-    tx.execute(schema.projects.update().where(this).values(state=state.value))
+    """Change a project's state."""
+    condition = schema.projects.c.room == name
+    tx.execute(schema.projects.update().where(condition).values(state=state.value))
 
 
 def consent_scope(tx: sa.Connection, name: str) -> consent.ConsentScope:
-    """Return what a room's project does."""
+    """Return what a project does, for opt-outs."""
     return consent.ConsentScope(project_row(tx, name).scope)
 
 
 def add_dataset(
     tx: sa.Connection, name: str, dataset: str, state: DatasetState, *, source: str, risk: str = ""
 ) -> None:
-    """Add a dataset of a room."""
+    """Add a dataset of a project."""
     row = {"room": name, "dataset": dataset, "state": state.value,
            "source": source, "risk_sha256": risk}  # fmt: skip
     tx.execute(schema.datasets.insert().values(row))
 
 
-def dataset_row(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
+def dataset_row(tx: sa.Connection, name: str, dataset: str) -> sa.Row[Any]:
     """Return a dataset's row.
 
     Raises:
-        RoomError: The room has no such dataset.
+        ProjectError: The project has no such dataset.
     """
     table = schema.datasets
-    query = sa.select(table).where(table.c.room == name, table.c.dataset == which)
+    query = sa.select(table).where(table.c.room == name, table.c.dataset == dataset)
     row = tx.execute(query).first()
     if row is None:
-        raise ProjectError(which, found=Message("no such dataset in this room"))
+        raise ProjectError(dataset, found=Message("no such dataset in this project"))
     return row
 
 
-def set_dataset_state(tx: sa.Connection, name: str, which: str, state: DatasetState) -> None:
+def set_dataset_state(tx: sa.Connection, name: str, dataset: str, state: DatasetState) -> None:
     """Change a dataset's state."""
     table = schema.datasets
-    this = (table.c.room == name, table.c.dataset == which)
-    tx.execute(table.update().where(*this).values(state=state.value))
+    conditions = (table.c.room == name, table.c.dataset == dataset)
+    tx.execute(table.update().where(*conditions).values(state=state.value))
 
 
 def add_output(
     tx: sa.Connection, name: str, record: OutputRecord, cells: Mapping[str, Iterable[str]]
 ) -> None:
     """Add an output and its cells; the same bytes offered again keep their state."""
+    # The same bytes are the same output: offering a rejected file again must not bring it back
+    # before the checkers.
     if find_output(tx, name, record.sha256) is not None:
         return
     row = {
@@ -124,6 +126,8 @@ def add_output(
         "stops": json.dumps([{"rule": rule, "why": why} for rule, why in record.stops]),
     }  # fmt: skip
     tx.execute(schema.outputs.insert().values(row))
+    # Tokens of people stay in the database, because differencing compares sets of people and no
+    # rounding of counts can stand for them.
     rows = [
         {"room": name, "output": record.sha256, "cell": cell, "people": json.dumps(sorted(people))}
         for cell, people in cells.items()
@@ -139,47 +143,47 @@ def find_output(tx: sa.Connection, name: str, output: str) -> sa.Row[Any] | None
     return tx.execute(query).first()
 
 
-def output_row(tx: sa.Connection, name: str, which: str) -> sa.Row[Any]:
+def output_row(tx: sa.Connection, name: str, output: str) -> sa.Row[Any]:
     """Return an output's row.
 
     Raises:
-        RoomError: The room has no such output.
+        ProjectError: The project has no such output.
     """
-    row = find_output(tx, name, which)
+    row = find_output(tx, name, output)
     if row is None:
-        raise ProjectError(which[:12], found=Message("no such output in this room"))
+        raise ProjectError(output[:12], found=Message("no such output in this project"))
     return row
 
 
-def set_output_state(tx: sa.Connection, name: str, which: str, state: OutputState) -> None:
+def set_output_state(tx: sa.Connection, name: str, output: str, state: OutputState) -> None:
     """Change an output's state."""
     table = schema.outputs
-    this = (table.c.room == name, table.c.output == which)
-    tx.execute(table.update().where(*this).values(state=state.value))
+    conditions = (table.c.room == name, table.c.output == output)
+    tx.execute(table.update().where(*conditions).values(state=state.value))
 
 
-def votes(tx: sa.Connection, name: str, which: str) -> dict[str, bool]:
+def votes(tx: sa.Connection, name: str, output: str) -> dict[str, bool]:
     """Return who voted how on an output."""
     table = schema.votes
-    query = sa.select(table).where(table.c.room == name, table.c.output == which)
+    query = sa.select(table).where(table.c.room == name, table.c.output == output)
     return {row.checker: row.approves for row in tx.execute(query)}
 
 
-def add_vote(tx: sa.Connection, name: str, which: str, checker: str, *, approves: bool) -> None:
+def add_vote(tx: sa.Connection, name: str, output: str, checker: str, *, approves: bool) -> None:
     """Add a vote."""
-    row = {"room": name, "output": which, "checker": checker, "approves": approves}
+    row = {"room": name, "output": output, "checker": checker, "approves": approves}
     tx.execute(schema.votes.insert().values(row))
 
 
-def cells_of(tx: sa.Connection, name: str, which: str) -> dict[str, list[str]]:
+def cells_of(tx: sa.Connection, name: str, output: str) -> dict[str, list[str]]:
     """Return the people whom each cell of an output counts."""
     table = schema.cells
-    query = sa.select(table).where(table.c.room == name, table.c.output == which)
+    query = sa.select(table).where(table.c.room == name, table.c.output == output)
     return {row.cell: json.loads(row.people) for row in tx.execute(query)}
 
 
 def released_cells(tx: sa.Connection, name: str) -> dict[str, list[str]]:
-    """Return the people behind every cell that ever left the room."""
+    """Return the people behind every cell that ever left the project."""
     out, cell = schema.outputs, schema.cells
     query = (
         sa.select(cell.c.output, cell.c.cell, cell.c.people)
@@ -192,6 +196,8 @@ def released_cells(tx: sa.Connection, name: str) -> dict[str, list[str]]:
 
 def add_use(tx: sa.Connection, name: str, use: DataUse) -> None:
     """Put on record who used which people's rows when."""
+    # A digest and not a list: an auditor who has a list can compare it, and nobody can read one
+    # out of the record.
     digest = hashlib.sha256("\n".join(sorted(use.people)).encode()).hexdigest()
     row = {
         "room": name, "use": use.name, "step": use.step, "actor": use.actor,
@@ -202,32 +208,34 @@ def add_use(tx: sa.Connection, name: str, use: DataUse) -> None:
 
 
 def add_model(
-    tx: sa.Connection, name: str, which: str, dataset: str, people: Iterable[str], auc: float
+    tx: sa.Connection, name: str, output: str, dataset: str, people: Iterable[str], auc: float
 ) -> None:
     """Put on record whom a model was trained on, once."""
     table = schema.models
-    known = sa.select(table.c.output).where(table.c.room == name, table.c.output == which)
-    if tx.execute(known).first() is None:
-        row = {"room": name, "output": which, "dataset": dataset,
+    existing = sa.select(table.c.output).where(table.c.room == name, table.c.output == output)
+    if tx.execute(existing).first() is None:
+        row = {"room": name, "output": output, "dataset": dataset,
                "people": json.dumps(sorted(people)), "attack_auc": auc}  # fmt: skip
         tx.execute(table.insert().values(row))
 
 
 def model_rows(tx: sa.Connection, name: str) -> list[dict[str, Any]]:
-    """Return every model of a room, with how many of its people said no since.
+    """Return every model of a project, with how many of its people opted out since.
 
     Opt-outs are looked up now and not copied, so the answer holds from the moment
     an opt-out is on record.
     """
-    gone = consent.excluded_people(tx, name, consent_scope(tx, name))
+    excluded = consent.excluded_people(tx, name, consent_scope(tx, name))
     table = schema.models
     rows = tx.execute(sa.select(table).where(table.c.room == name).order_by(table.c.output))
-    return [_model(row, gone) for row in rows]
+    # Looked up now: an opt-out that was copied into a column could be on record a moment before
+    # the copy is.
+    return [_model_facts(row, excluded) for row in rows]
 
 
-def model_row(tx: sa.Connection, name: str, which: str) -> dict[str, Any] | None:
+def model_row(tx: sa.Connection, name: str, output: str) -> dict[str, Any] | None:
     """Return one model as `model_rows` does, or None if the output is none."""
-    return next((one for one in model_rows(tx, name) if one["output"] == which), None)
+    return next((model for model in model_rows(tx, name) if model["output"] == output), None)
 
 
 def preapproved_micro(tx: sa.Connection, name: str) -> int:
@@ -238,25 +246,28 @@ def preapproved_micro(tx: sa.Connection, name: str) -> int:
 
 
 def set_preapproved_micro(tx: sa.Connection, name: str, largest_micro: int) -> None:
-    """Open or close (0) the fast lane."""
+    """Set up to which cost answers are released unseen; 0 for none."""
     table = schema.preapproved_releases
+    # Delete and insert in the caller's transaction stand for an upsert, which SQLite and
+    # PostgreSQL spell differently.
     tx.execute(table.delete().where(table.c.room == name))
     tx.execute(table.insert().values(room=name, largest_micro=largest_micro))
 
 
 def rows_of(tx: sa.Connection, name: str, table: sa.Table) -> list[dict[str, Any]]:
-    """Return a room's rows of a table, in the order of its key."""
+    """Return a project's rows of a table, in the order of its key."""
     query = sa.select(table).where(table.c.room == name).order_by(*table.primary_key)
+    # Ordered by the key, so that a status is the same on both databases.
     return [dict(row) for row in tx.execute(query).mappings()]
 
 
-def _room(tx: sa.Connection, name: str) -> sa.Row[Any] | None:
+def _find_project(tx: sa.Connection, name: str) -> sa.Row[Any] | None:
     return tx.execute(sa.select(schema.projects).where(schema.projects.c.room == name)).first()
 
 
-def _model(row: sa.Row[Any], gone: frozenset[str]) -> dict[str, Any]:
+def _model_facts(row: sa.Row[Any], excluded: frozenset[str]) -> dict[str, Any]:
     people: list[str] = json.loads(row.people)
     return {
         "output": row.output, "dataset": row.dataset, "trained_on_people": len(people),
-        "attack_auc": row.attack_auc, "opted_out_since": len(gone.intersection(people)),
+        "attack_auc": row.attack_auc, "opted_out_since": len(excluded.intersection(people)),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The tables of rooms, beside the ledger's in one database."""
+"""The tables of projects, beside the ledger's in one database."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
+# Names of tables and columns are older than today's word for a project; they are kept, because
+# databases in use have them.
 projects = sa.Table(
     "sandbox_rooms",
     metadata,
@@ -40,6 +42,8 @@ outputs = sa.Table(
     sa.Column("stops", sa.Text, nullable=False),
 )
 
+# People of a cell stand as one JSON text: they are read whole or not at all, and never queried
+# one by one.
 cells = sa.Table(
     "sandbox_cells",
     metadata,
@@ -49,6 +53,7 @@ cells = sa.Table(
     sa.Column("people", sa.Text, nullable=False),
 )
 
+# The key is output and checker, so that the database itself refuses a second vote.
 votes = sa.Table(
     "sandbox_votes",
     metadata,
@@ -58,6 +63,8 @@ votes = sa.Table(
     sa.Column("approves", sa.Boolean, nullable=False),
 )
 
+# A history and not a state: the last row of a person and scope counts, and taking an opt-out back
+# is a row, too.
 opt_outs = sa.Table(
     "sandbox_opt_outs",
     metadata,
@@ -74,8 +81,9 @@ preapproved_releases = sa.Table(
     sa.Column("room", sa.String(80), primary_key=True),
     sa.Column("largest_micro", sa.BigInteger, nullable=False),
 )
-"""Rooms whose noisy answers leave unseen, and the most epsilon of one such answer."""
+"""Projects whose noisy answers leave unseen, and the most epsilon of one such answer."""
 
+# Kept when a project is deleted: counts and digests of people, no token.
 uses = sa.Table(
     "sandbox_uses",
     metadata,

@@ -49,12 +49,15 @@ class WipeProof:
 
 def wipe(paths: Iterable[Path]) -> WipeProof:
     """Overwrite and remove files and folders; what is not there is passed over."""
-    given = [path for path in paths if path.exists() or path.is_symlink()]
-    files = sorted(file for path in given for file in _files(path))
-    kind = _file_system(given[0]) if given else ""
+    # A wipe that was killed is called again, so what is gone already is no error.
+    existing = [path for path in paths if path.exists() or path.is_symlink()]
+    files = sorted(file for path in existing for file in _files(path))
+    kind = _file_system(existing[0]) if existing else ""
+    # All digests before the first byte is overwritten: afterwards the proof could name only
+    # zeros.
     digests = tuple(file_sha256(file) for file in files)
     size = sum(_overwrite(file) for file in files)
-    for path in given:
+    for path in existing:
         _remove(path)
     return WipeProof(
         files=digests,
@@ -68,12 +71,14 @@ def _files(path: Path) -> list[Path]:
     if path.is_symlink():
         return []
     if path.is_dir():
-        return [one for one in path.rglob("*") if one.is_file() and not one.is_symlink()]
+        return [file for file in path.rglob("*") if file.is_file() and not file.is_symlink()]
     return [path]
 
 
 def _overwrite(file: Path) -> int:
     size = file.stat().st_size
+    # Opened without truncating: a truncated file may get new blocks, and the old ones would keep
+    # the data. A link is never followed, since its target is not ours to overwrite.
     fd = os.open(file, os.O_WRONLY | os.O_NOFOLLOW)
     try:
         for start in range(0, size, _PIECE):
@@ -102,11 +107,13 @@ def _file_system(path: Path) -> str:
     table = Path("/proc/self/mounts")
     if not table.is_file():
         return "unknown"
-    place = str(path.resolve())
+    resolved = str(path.resolve())
+    # The longest mount point that holds the path is the one it lies on; of equal ones the later
+    # is mounted over the earlier.
     best, kind = "", "unknown"
     for line in table.read_text(encoding="utf-8", errors="replace").splitlines():
-        _, mount, found, *_ = line.split(" ")
-        inside = place == mount or place.startswith(mount.rstrip("/") + "/")
+        _, mount, mount_kind, *_ = line.split(" ")
+        inside = resolved == mount or resolved.startswith(mount.rstrip("/") + "/")
         if inside and len(mount) >= len(best):
-            best, kind = mount, found
+            best, kind = mount, mount_kind
     return kind

@@ -38,15 +38,19 @@ class ActivityThresholds:
         utc_offset_h: Local time's offset.
         refused_outputs: Outputs of one person stopped or rejected in a week.
         smuggled_files: Files kept in by the collector from one person in a week.
-        budget_share: Share of the room's budget spent by one person in a day.
+        budget_share: Share of the project's budget spent by one person in a day.
         like_questions: Questions of one person with the same words in a day.
         like_outputs: Outputs of one person stopped for differencing in a week.
-        keep_days: Days from a room's expiry to the deletion of what it holds.
+        keep_days: Days from a project's expiry to the deletion of what it holds.
     """
 
     night_jobs: int = 5
+    # Defaults are starting points for one institution's habits, not findings; every one is
+    # printed with the alerts, and a custodian states others.
     night_from: int = 22
     night_to: int = 6
+    # Hong Kong time; a fixed offset, because an alert must not depend on a time zone file of the
+    # machine that reads it.
     utc_offset_h: float = 8.0
     refused_outputs: int = 3
     smuggled_files: int = 3
@@ -58,7 +62,7 @@ class ActivityThresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityEvent:
-    """One entry of the ledger about a room."""
+    """One entry of the ledger about a project."""
 
     at: datetime
     actor: str
@@ -98,10 +102,13 @@ class RetentionDuty:
 
 
 def events(ledger: Ledger, project: str) -> list[ActivityEvent]:
-    """Return what happened in a room, in order."""
+    """Return what happened in a project, in order."""
     whole = f"room/{project}"
-    found = [*ledger.entries(subject=whole), *ledger.entries(subject=f"{whole}/")]
-    return [_event(entry, whole) for entry in sorted(found, key=lambda entry: entry.index)]
+    # Two queries and not a prefix alone: `room/bay` must not bring the entries of `room/bay2`.
+    entries = [*ledger.entries(subject=whole), *ledger.entries(subject=f"{whole}/")]
+    return [
+        _activity_event(entry, whole) for entry in sorted(entries, key=lambda entry: entry.index)
+    ]
 
 
 def data_uses(ledger: Ledger, project: str) -> list[dict[str, Any]]:
@@ -114,9 +121,9 @@ def data_uses(ledger: Ledger, project: str) -> list[dict[str, Any]]:
 def activity_alerts(
     ledger: Ledger, project: str, thresholds: ActivityThresholds | None = None
 ) -> list[ActivityAlert]:
-    """Return what is unusual in a room, the oldest first."""
+    """Return what is unusual in a project, the oldest first."""
     limits = thresholds or ActivityThresholds()
-    happened = events(ledger, project)
+    history = events(ledger, project)
     with ledger.reading() as tx:
         outputs = records.rows_of(tx, project, schema.outputs)
         try:
@@ -124,16 +131,18 @@ def activity_alerts(
         except PrivacyBudgetError:
             budget = 0.0
     authors = {row["output"]: row["author"] for row in outputs}
+    # Entries carry states and not reasons, so which outputs differed in a few people is looked up
+    # in the rows.
     unlike = {row["output"] for row in outputs if _stopped_by(row, "differencing")}
-    found = [
-        *_night_jobs(happened, limits),
-        *_refused(happened, authors, limits),
-        *_smuggled(happened, limits),
-        *_spending(happened, budget, limits),
-        *_like_questions(happened, limits),
-        *_like_outputs(happened, unlike, limits),
+    alerts = [
+        *_night_job_alerts(history, limits),
+        *_refused_output_alerts(history, authors, limits),
+        *_withheld_file_alerts(history, limits),
+        *_budget_speed_alerts(history, budget, limits),
+        *_repeated_query_alerts(history, limits),
+        *_near_duplicate_alerts(history, unlike, limits),
     ]
-    return sorted(found, key=lambda alert: (alert.at, alert.rule, alert.actor))
+    return sorted(alerts, key=lambda alert: (alert.at, alert.rule, alert.actor))
 
 
 def retention_duties(
@@ -143,25 +152,28 @@ def retention_duties(
     with ledger.reading() as tx:
         row = records.project_row(tx, project)
         datasets = records.rows_of(tx, project, schema.datasets)
-    found = [
-        RetentionDuty(what=f"dataset {one['dataset']}", on=now.date().isoformat(),
+    duties = [
+        RetentionDuty(what=f"dataset {dataset['dataset']}", on=now.date().isoformat(),
             why=Message("deleted on record, and its files are still there"))
-        for one in datasets
-        if one["state"] == DatasetState.DELETED and (folder / "datasets" / one["dataset"]).exists()
+        for dataset in datasets
+        if dataset["state"] == DatasetState.DELETED
+        # A wipe that was killed leaves the state without the deed; only the disk can tell.
+        and (folder / "datasets" / dataset["dataset"]).exists()
     ]  # fmt: skip
     last = datetime.fromisoformat(row.expires_on)
     if now.date() <= last.date():
-        return found
+        return duties
     if row.state == ProjectState.OPEN:
-        found.append(
+        duties.append(
             RetentionDuty(what="room", on=row.expires_on, why=Message("expired, and still open"))
         )
+    # The key is destroyed last, so while it exists the deletion did not come to its end.
     if row.state != ProjectState.DELETED or (folder / "room.key").exists():
         by = (last + timedelta(days=keep_days)).date().isoformat()
-        found.append(
+        duties.append(
             RetentionDuty(what="room", on=by, why=Message("its data are to be deleted by then"))
         )
-    return found
+    return duties
 
 
 def activity_report(
@@ -171,31 +183,31 @@ def activity_report(
     now: datetime,
     thresholds: ActivityThresholds | None = None,
 ) -> dict[str, Any]:
-    """Return the auditor's view of a room; no value of a record."""
+    """Return the auditor's view of a project; no value of a record."""
     limits = thresholds or ActivityThresholds()
-    people = {one.actor_id: one.person for one in ledger.actors()}
-    happened = events(ledger, project)
+    people = {enrolled.actor_id: enrolled.person for enrolled in ledger.actors()}
+    history = events(ledger, project)
     return {
         "room": project,
         "steps": [
-            {"at": one.at.isoformat(), "actor": one.actor, "role": people[one.actor].role,
-             "step": one.step, "of": one.of}
-            for one in happened
+            {"at": event.at.isoformat(), "actor": event.actor, "role": people[event.actor].role,
+             "step": event.step, "of": event.of}
+            for event in history
         ],
         "uses": data_uses(ledger, project),
         "alerts": [
-            asdict(one) | {"at": one.at.isoformat(), "why": str(one.why)}
-            for one in activity_alerts(ledger, project, limits)
+            asdict(alert) | {"at": alert.at.isoformat(), "why": str(alert.why)}
+            for alert in activity_alerts(ledger, project, limits)
         ],
         "due": [
-            asdict(one) | {"why": str(one.why)}
-            for one in retention_duties(ledger, folder, project, now, limits.keep_days)
+            asdict(duty) | {"why": str(duty.why)}
+            for duty in retention_duties(ledger, folder, project, now, limits.keep_days)
         ],
         "thresholds": asdict(limits),
     }  # fmt: skip
 
 
-def _event(entry: LedgerEntry, whole: str) -> ActivityEvent:
+def _activity_event(entry: LedgerEntry, whole: str) -> ActivityEvent:
     return ActivityEvent(
         at=entry.at, actor=entry.actor_id, step=entry.kind.removeprefix("sandbox."),
         of=entry.subject.removeprefix(whole).strip("/"), body=entry.body,
@@ -206,30 +218,34 @@ def _stopped_by(row: Mapping[str, Any], rule: str) -> bool:
     return any(stop["rule"] == rule for stop in json.loads(row["stops"]))
 
 
-def _night_jobs(
-    happened: Sequence[ActivityEvent], limits: ActivityThresholds
+def _night_job_alerts(
+    history: Sequence[ActivityEvent], limits: ActivityThresholds
 ) -> list[ActivityAlert]:
     local = timezone(timedelta(hours=limits.utc_offset_h))
 
     def at_night(event: ActivityEvent) -> float:
         hour = event.at.astimezone(local).hour
+        # A job has an entry at its start and one at its end; only the first says when a person
+        # acted.
         begins = event.step == "submit" and event.body.get("state") == "started"
         return float(begins and (hour >= limits.night_from or hour < limits.night_to))
 
     why = Message("many jobs begun at night")
-    return _reached(happened, at_night, "night jobs", limits.night_jobs, _DAY, why)
+    return _threshold_alerts(history, at_night, "night jobs", limits.night_jobs, _DAY, why)
 
 
-def _refused(
-    happened: Sequence[ActivityEvent], authors: Mapping[str, str], limits: ActivityThresholds
+def _refused_output_alerts(
+    history: Sequence[ActivityEvent], authors: Mapping[str, str], limits: ActivityThresholds
 ) -> list[ActivityAlert]:
     """Count outputs that the checks stopped or a checker rejected, against their author."""
     why = Message("outputs stopped or rejected again and again")
+    # A vote is the checker's entry, and a rejection is about the author: it is counted against
+    # whom the output is from.
     blamed = [
-        _blame(event, authors[event.of.removeprefix("output/")])
+        _attributed_to(event, authors[event.of.removeprefix("output/")])
         if event.step == "vote" and event.of.removeprefix("output/") in authors
         else event
-        for event in happened
+        for event in history
     ]
 
     def refused(event: ActivityEvent) -> float:
@@ -238,48 +254,53 @@ def _refused(
         states: Mapping[str, str] = event.body.get("outputs", {})
         return float(sum(state == OutputState.STOPPED for state in states.values()))
 
-    return _reached(blamed, refused, "refused outputs", limits.refused_outputs, _WEEK, why)
+    return _threshold_alerts(blamed, refused, "refused outputs", limits.refused_outputs, _WEEK, why)
 
 
-def _smuggled(happened: Sequence[ActivityEvent], limits: ActivityThresholds) -> list[ActivityAlert]:
+def _withheld_file_alerts(
+    history: Sequence[ActivityEvent], limits: ActivityThresholds
+) -> list[ActivityAlert]:
     why = Message("files that the collector kept in again and again")
 
     def kept_in(event: ActivityEvent) -> float:
         counts: Mapping[str, int] = event.body.get("kept-in", {})
         return float(sum(counts.values()))
 
-    return _reached(happened, kept_in, "kept-in files", limits.smuggled_files, _WEEK, why)
+    return _threshold_alerts(history, kept_in, "kept-in files", limits.smuggled_files, _WEEK, why)
 
 
-def _spending(
-    happened: Sequence[ActivityEvent], budget: float, limits: ActivityThresholds
+def _budget_speed_alerts(
+    history: Sequence[ActivityEvent], budget: float, limits: ActivityThresholds
 ) -> list[ActivityAlert]:
     if budget <= 0:
         return []
 
     def share(event: ActivityEvent) -> float:
-        return float(event.body.get("epsilon", 0)) / budget if event.step in _PAID else 0.0
+        # Entries hold epsilon as text: the digits on record are those that were spent.
+        return float(event.body.get("epsilon", 0)) / budget if event.step in _PAID_STEPS else 0.0
 
-    why = Message("much of the room's privacy budget spent in a day")
-    return _reached(happened, share, "budget speed", limits.budget_share, _DAY, why)
+    why = Message("much of the project's privacy budget spent in a day")
+    return _threshold_alerts(history, share, "budget speed", limits.budget_share, _DAY, why)
 
 
-def _like_questions(
-    happened: Sequence[ActivityEvent], limits: ActivityThresholds
+def _repeated_query_alerts(
+    history: Sequence[ActivityEvent], limits: ActivityThresholds
 ) -> list[ActivityAlert]:
     """Look at each wording by itself: the same question asked often averages noise away."""
     why = Message("the same question asked again and again")
-    wordings = sorted({_wording(event) for event in happened if "epsilon" in event.body})
-    found: list[ActivityAlert] = []
+    wordings = sorted({_query_wording(event) for event in history if "epsilon" in event.body})
+    alerts: list[ActivityAlert] = []
     for wording in wordings:
-        same = [e for e in happened if "epsilon" in e.body and _wording(e) == wording]
-        asks = [event for event in same if event.step in _PAID]
-        found += _reached(asks, lambda _: 1.0, "like questions", limits.like_questions, _DAY, why)
-    return found
+        same = [e for e in history if "epsilon" in e.body and _query_wording(e) == wording]
+        asks = [event for event in same if event.step in _PAID_STEPS]
+        alerts += _threshold_alerts(
+            asks, lambda _: 1.0, "like questions", limits.like_questions, _DAY, why
+        )
+    return alerts
 
 
-def _like_outputs(
-    happened: Sequence[ActivityEvent], unlike: set[str], limits: ActivityThresholds
+def _near_duplicate_alerts(
+    history: Sequence[ActivityEvent], unlike: set[str], limits: ActivityThresholds
 ) -> list[ActivityAlert]:
     why = Message("outputs that differ in a few people from what was released")
 
@@ -287,22 +308,22 @@ def _like_outputs(
         states: Mapping[str, str] = event.body.get("outputs", {})
         return float(sum(output in unlike for output in states))
 
-    return _reached(happened, differing, "like outputs", limits.like_outputs, _WEEK, why)
+    return _threshold_alerts(history, differing, "like outputs", limits.like_outputs, _WEEK, why)
 
 
-_PAID: Final = ("ask", "twin")
+_PAID_STEPS: Final = ("ask", "twin")
 
 
-def _wording(event: ActivityEvent) -> tuple[str, str, str]:
+def _query_wording(event: ActivityEvent) -> tuple[str, str, str]:
     return event.step, str(event.body.get("dataset", "")), str(event.body.get("purpose", ""))
 
 
-def _blame(event: ActivityEvent, actor: str) -> ActivityEvent:
+def _attributed_to(event: ActivityEvent, actor: str) -> ActivityEvent:
     return ActivityEvent(at=event.at, actor=actor, step=event.step, of=event.of, body=event.body)
 
 
-def _reached(
-    happened: Iterable[ActivityEvent],
+def _threshold_alerts(
+    history: Iterable[ActivityEvent],
     weigh: Callable[[ActivityEvent], float],
     rule: str,
     threshold: float,
@@ -315,18 +336,20 @@ def _reached(
     weight has fallen below it.
     """
     by_actor: dict[str, list[tuple[datetime, float]]] = {}
-    for event in happened:
+    for event in history:
         if weight := weigh(event):
             by_actor.setdefault(event.actor, []).append((event.at, weight))
-    found: list[ActivityAlert] = []
+    alerts: list[ActivityAlert] = []
     for actor, weighed in sorted(by_actor.items()):
         sums = [(datetime.min, 0.0)]
         for at, _ in weighed:
             recent = [weight for then, weight in weighed if at - window < then <= at]
             sums.append((at, sum(recent)))
-        found += [
+        alerts += [
             ActivityAlert(rule=rule, actor=actor, at=at, found=total, threshold=threshold, why=why)
             for (_, before), (at, total) in pairwise(sums)
+            # Shares of a budget are sums of binary fractions; without the tolerance five tenths
+            # could fall short of a half.
             if before < threshold <= total + 1e-9
         ]
-    return found
+    return alerts

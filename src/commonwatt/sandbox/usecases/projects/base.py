@@ -1,4 +1,4 @@
-"""What every move of a room is made of: one transaction, one entry, one check of who and when."""
+"""What every move of a project is made of: one transaction, one entry, one check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONG_STEP: Final = timedelta(days=1)
 
 
 class ProjectBase:
-    """A room's place, its secret, and the parts of its moves."""
+    """A project's place, its secret, and the parts of its moves."""
 
     def __init__(self, ledger: Ledger, folder: Path, name: str) -> None:
         self.ledger, self.folder, self.name = ledger, folder, name
@@ -36,24 +36,26 @@ class ProjectBase:
 
     @property
     def key(self) -> bytes:
-        """Return the room's secret.
+        """Return the project's secret.
 
         Raises:
-            RoomError: The room was deleted, and its secret with it.
+            ProjectError: The project was deleted, and its secret with it.
         """
         try:
             return (self.folder / KEY).read_bytes()
         except FileNotFoundError:
-            raise ProjectError(self.name, found=Message("a room without its key")) from None
+            raise ProjectError(self.name, found=Message("a project without its key")) from None
 
     def excluded_tokens(self) -> frozenset[str]:
-        """Return the tokens of those whom no use of this room may see now."""
+        """Return the tokens of those whom no use of this project may see now."""
         with self.ledger.reading() as tx:
             return self.opted_out(tx)
 
     @contextmanager
     def transaction(self) -> Generator[sa.Connection]:
         """Give a transaction that waits until no other move is under way."""
+        # The ledger's head is the one lock of all projects: moves are rare and short, and an
+        # order of several locks is where deadlocks come from.
         with self.ledger.transaction() as tx:
             lock_head(tx)
             yield tx
@@ -72,21 +74,26 @@ class ProjectBase:
         subject = f"room/{self.name}" + (f"/{of}" if of else "")
         draft = EntryDraft(kind=f"sandbox.{step}", subject=subject, body=dict(body))
         last = lock_head(tx).at
+        # A step measures its time before it waits for the lock, so a faster one may be on record
+        # with a later time; the ledger takes no entry that is older than the last. A gap of more
+        # than a day is a wrong clock and is left for the ledger to refuse.
         if last and timedelta() < datetime.fromisoformat(last) - at < _LONG_STEP:
             at = datetime.fromisoformat(last)
         self.ledger.append(tx, [draft], by=by, at=at, roles=STEP_ROLES[step])
 
     def check_may_step(self, by: Signer, at: datetime, step: str) -> None:
-        """Raise unless the room is open today and `by` may make `step`."""
+        """Raise unless the project is open today and `by` may make `step`."""
         with self.ledger.reading() as tx:
-            found = records.project_row(tx, self.name)
-        if found.state != ProjectState.OPEN.value:
-            raise ProjectError(self.name, found=Message("a room that is not open"))
-        if at.date().isoformat() > found.expires_on:
-            raise ProjectError(self.name, found=Message("a room that expired"))
+            row = records.project_row(tx, self.name)
+        if row.state != ProjectState.OPEN.value:
+            raise ProjectError(self.name, found=Message("a project that is not open"))
+        # Dates in ISO form order as text; the last day itself still counts.
+        if at.date().isoformat() > row.expires_on:
+            raise ProjectError(self.name, found=Message("a project that expired"))
         actor = actor_id_of(by.public_key)
-        active = (one for one in self.ledger.actors() if one.revoked_in is None)
-        roles = {one.actor_id: one.person.role for one in active}
+        # A revoked key loses its role at once, though the entries it signed before stay valid.
+        active = (enrolled for enrolled in self.ledger.actors() if enrolled.revoked_in is None)
+        roles = {enrolled.actor_id: enrolled.person.role for enrolled in active}
         if roles.get(actor) not in STEP_ROLES[step]:
             raise ProjectRoleError(
                 f"{self.name}, {step}",
@@ -94,20 +101,22 @@ class ProjectBase:
                 wanted=Message("one of {roles}", {"roles": ", ".join(sorted(STEP_ROLES[step]))}),
             )
 
+    # No check of the state here: an opt-out must be taken in a project that is closed or has
+    # expired, too.
     def check_exists(self) -> None:
-        """Raise unless the room exists."""
+        """Raise unless the project exists."""
         with self.ledger.reading() as tx:
             records.project_row(tx, self.name)
 
     def opted_out(self, tx: sa.Connection) -> frozenset[str]:
-        """Return the tokens of those whom no use of this room may see, as `tx` sees it."""
+        """Return the tokens of those whom no use of this project may see, as `tx` sees it."""
         return consent.excluded_people(tx, self.name, records.consent_scope(tx, self.name))
 
     def dataset(self, name: str, states: set[DatasetState]) -> Dataset:
         """Return a dataset that is in one of `states`.
 
         Raises:
-            RoomError: It is in another.
+            ProjectError: It is in another.
         """
         with self.ledger.reading() as tx:
             state = records.dataset_row(tx, self.name, name).state

@@ -1,4 +1,4 @@
-"""Carry out the moves of a room: each checks, records and changes as one step."""
+"""Carry out the moves of a project: each checks, records and changes as one step."""
 
 from __future__ import annotations
 
@@ -67,54 +67,60 @@ TRAIN: Final = "train"
 
 
 class Project(ProjectBase):
-    """One room; every method is one move by one person at one time."""
+    """One project; every method is one move by one person at one time."""
 
     @classmethod
     def open(
         cls, ledger: Ledger, folder: Path, facts: ProjectFacts, *, by: Signer, at: datetime
     ) -> Project:
-        """Open a new room in `folder`, which only its owner may enter.
+        """Open a new project in `folder`, which only its owner may enter.
 
         Raises:
-            RoomError: A room of that name exists.
+            ProjectError: A project of that name exists.
         """
         prepare_tables(ledger)
-        room = cls(ledger, folder, facts.name)
+        project = cls(ledger, folder, facts.name)
         row = {
             "room": facts.name, "state": ProjectState.OPEN.value, "purpose": facts.purpose,
             "legal_basis": facts.legal_basis, "scope": facts.scope.value,
             "expires_on": facts.expires_on,
         }  # fmt: skip
-        with room.transaction() as tx:
+        with project.transaction() as tx:
+            # Row, entry and folder in one transaction: a second opener waits at the ledger's head
+            # and then meets the row, so no two people open one name.
             records.add_project(tx, row)
-            room.record_step(tx, "open", {"scope": facts.scope.value}, by=by, at=at)
+            project.record_step(tx, "open", {"scope": facts.scope.value}, by=by, at=at)
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
+            # Created exclusively: whoever comes back after a crash keeps the first key, under
+            # which tokens may exist already.
             with suppress(FileExistsError), (folder / KEY).open("xb") as file:
                 (folder / KEY).chmod(0o600)
                 file.write(secrets.token_bytes(32))
-        return room
+        return project
 
     def close(self, *, by: Signer, at: datetime) -> None:
-        """Close the room: nothing can be submitted, asked or released."""
-        self._move_room(ProjectState.CLOSED, "close", by=by, at=at)
+        """Close the project: nothing can be submitted, asked or released."""
+        self._move_project(ProjectState.CLOSED, "close", by=by, at=at)
 
     def reopen(self, *, by: Signer, at: datetime) -> None:
-        """Open a closed room again."""
-        self._move_room(ProjectState.OPEN, "open", by=by, at=at)
+        """Open a closed project again."""
+        self._move_project(ProjectState.OPEN, "open", by=by, at=at)
 
     def import_dataset(
         self, read: Callable[[Path], Dataset], *, by: Signer, at: datetime
     ) -> Dataset:
-        """Import a dataset: `read` gets the room's store and returns what it wrote.
+        """Import a dataset: `read` gets the project's store and returns what it wrote.
 
         What `read` wrote is usable only once it is on record.
         """
         self.check_may_step(by, at, "import")
+        # Reading takes minutes and holds no lock. What it wrote is a folder without a row, which
+        # no step of a job can name.
         dataset = read(self.store)
         with self.transaction() as tx:
             records.add_dataset(tx, self.name, dataset.name, DatasetState.IMPORTED, source="")
-            body = {"files": dataset.files, "rows": dataset.rows, "set-aside": dataset.set_aside}
+            body = {"files": dataset.files, "rows": dataset.rows, "set-aside": dataset.quarantined}
             self.record_step(tx, "import", body, by=by, at=at, of=f"dataset/{dataset.name}")
         return dataset
 
@@ -125,52 +131,58 @@ class Project(ProjectBase):
         self.check_may_step(by, at, "deidentify")
         raw = self.dataset(source, {DatasetState.IMPORTED})
         people = pl.read_parquet(raw.table("Patient"))["patient_id"].to_list()
-        leave_out = self._those(people, self.excluded_tokens())
-        done = deidentify(raw, self.store, name, key=self.key, leave_out=leave_out)
-        report = assess_risk(raw, done, key=self.key)
+        # The store holds tokens of who opted out and never their ids, so each patient's token is
+        # made anew and looked up.
+        leave_out = self._people_of_tokens(people, self.excluded_tokens())
+        deidentified = deidentify(raw, self.store, name, key=self.key, leave_out=leave_out)
+        report = assess_risk(raw, deidentified, key=self.key)
         with self.transaction() as tx:
             records.add_dataset(
                 tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=report.sha256
             )
-            body = {"files": done.files, "k": report.risk.k, "risk": report.sha256}
+            body = {"files": deidentified.files, "k": report.risk.k, "risk": report.sha256}
             self.record_step(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
-        return done, report
+        return deidentified, report
 
     def count_alleles(
         self, source: str, name: str, *, by: Signer, at: datetime
     ) -> tuple[Dataset, genomes.GenomeReport]:
         """Make of genomes all that may be used: counts of alleles over enough people.
 
-        Who opted out of the room's use or of genomics is not among them.
+        Who opted out of the project's use or of genomics is not among them.
         """
         self.check_may_step(by, at, "deidentify")
         raw = self.dataset(source, {DatasetState.IMPORTED})
         with self.ledger.reading() as tx:
-            gone = self.opted_out(tx) | consent.excluded_people(
+            # A project of another scope may hold genomes, too, and an opt-out of genomics alone
+            # does not reach that scope.
+            excluded = self.opted_out(tx) | consent.excluded_people(
                 tx, self.name, consent.ConsentScope.GENOMICS
             )
-        leave_out = self._those(genomes.people_of(raw), gone)
-        done, report = genomes.count_alleles(raw, self.store, name, leave_out=leave_out)
+        leave_out = self._people_of_tokens(genomes.people_of(raw), excluded)
+        counts, report = genomes.count_alleles(raw, self.store, name, leave_out=leave_out)
         with self.transaction() as tx:
             records.add_dataset(
                 tx, self.name, name, DatasetState.DEIDENTIFIED, source=source, risk=report.sha256
             )
-            body = {"files": done.files, "k": report.least_people, "risk": report.sha256}
+            body = {"files": counts.files, "k": report.least_people, "risk": report.sha256}
             self.record_step(tx, "deidentify", body, by=by, at=at, of=f"dataset/{name}")
-        return done, report
+        return counts, report
 
-    def _those(self, people: list[str], tokens: frozenset[str]) -> list[str]:
-        """Return the people whose tokens in this room are among `tokens`."""
+    def _people_of_tokens(self, people: list[str], tokens: frozenset[str]) -> list[str]:
+        """Return the people whose tokens in this project are among `tokens`."""
         return [person for person in people if pseudonym(self.key, person) in tokens]
 
     def sign_risk(self, name: str, sha256: str, *, by: Signer, at: datetime) -> None:
         """Let jobs use a dataset, by signing the report of that digest.
 
         Raises:
-            RoomError: The digest is not that of the dataset's report.
+            ProjectError: The digest is not that of the dataset's report.
         """
         with self.transaction() as tx:
             row = records.dataset_row(tx, self.name, name)
+            # The custodian signs what they read: a report that was made anew since has another
+            # digest, and the old signature must not cover it.
             if row.risk_sha256 != sha256:
                 raise ProjectError(name, wanted=Message("the digest of its own risk report"))
             state = DatasetState(row.state)
@@ -192,13 +204,15 @@ class Project(ProjectBase):
                 records.set_dataset_state(tx, self.name, name, DatasetState.DELETED)
                 files = load_dataset(self.store / name).files
                 self.record_step(tx, "delete", {"files": files}, by=by, at=at, of=f"dataset/{name}")
-        wiped = wipe([self.store / name, self.folder / "views"])
+        # State first, files second: killed in between, the dataset is unusable and named as due.
+        # All filtered copies go, because their names do not say of which table they are.
+        proof = wipe([self.store / name, self.folder / "views"])
         with self.transaction() as tx:
-            self.record_step(tx, "delete", wiped.as_body(), by=by, at=at, of=f"dataset/{name}")
-        return wiped
+            self.record_step(tx, "delete", proof.as_body(), by=by, at=at, of=f"dataset/{name}")
+        return proof
 
     def delete_project(self, *, by: Signer, at: datetime) -> WipeProof:
-        """Delete everything that a closed room holds, its key last, and prove it.
+        """Delete everything that a closed project holds, its key last, and prove it.
 
         Without the key no token can be led back to a person, whatever copy of a
         table or of this database is left somewhere. Decisions stay in the ledger.
@@ -209,13 +223,17 @@ class Project(ProjectBase):
                 check_move(state, ProjectState.DELETED, PROJECT_MOVES, self.name)
                 records.set_project_state(tx, self.name, ProjectState.DELETED)
                 self.record_step(tx, "delete-room", {"state": "begun"}, by=by, at=at)
-        wiped = wipe(self.folder / name for name in (*_FOLDERS, KEY))
+        # The key goes last: while it is there, the project is still reported as due and the call
+        # can be made again.
+        proof = wipe(self.folder / name for name in (*_FOLDERS, KEY))
         with self.transaction() as tx:
+            # These three hold tokens of people. States, votes and uses hold counts and digests
+            # and stay, because an auditor has to explain decisions after the data are gone.
             for table in (schema.cells, schema.models, schema.opt_outs):
                 tx.execute(table.delete().where(table.c.room == self.name))
-            body = wiped.as_body() | {"key": "destroyed", "state": "done"}
+            body = proof.as_body() | {"key": "destroyed", "state": "done"}
             self.record_step(tx, "delete-room", body, by=by, at=at)
-        return wiped
+        return proof
 
     def opt_out(
         self,
@@ -232,9 +250,9 @@ class Project(ProjectBase):
         made for earlier jobs hold the person still, so they go.
         """
         self.check_exists()
-        who = pseudonym(self.key, person)
+        token = pseudonym(self.key, person)
         with self.transaction() as tx:
-            consent.record_opt_out(tx, self.name, who, scope, out=out)
+            consent.record_opt_out(tx, self.name, token, scope, out=out)
             self.record_step(tx, "opt-out", {"scope": scope.value, "out": out}, by=by, at=at)
         wipe([self.folder / "views"])
 
@@ -243,32 +261,37 @@ class Project(ProjectBase):
     ) -> SubmissionResult:
         """Run a job on `node` and check each output.
 
-        1. Check person, room and dataset. 2. Record that it starts. 3. Run it on
+        1. Check person, project and dataset. 2. Record that it starts. 3. Run it on
         tables without those who opted out. 4. Check the outputs. 5. Record how it
         ended and the outputs' states in one transaction; until then none exists.
         Who opts out while it runs stops all that it leaves.
         """
         self.check_may_step(by, at, "submit")
         dataset = self.dataset(request.dataset, {DatasetState.SIGNED})
-        behind = self._behind(dataset, request)
-        number = self._start(node, request, behind, by=by, at=at)
-        kept = self.folder / "outputs"
-        kept.mkdir(exist_ok=True)
-        ended = node.run(self._job(request, behind), to=kept)
-        self._keep_log(number, ended.log)
+        provenance = self._provenance(dataset, request)
+        number = self._record_start(node, request, provenance, by=by, at=at)
+        outputs_folder = self.folder / "outputs"
+        outputs_folder.mkdir(exist_ok=True)
+        outcome = node.run(self._isolated_job(request, provenance), to=outputs_folder)
+        self._store_log(number, outcome.log)
+        # Read after the run, so that what left while the job ran is compared, too; `release`
+        # compares once more.
         with self.ledger.reading() as tx:
             released = records.released_cells(tx, self.name)
-        judged = {output.name: assess_output(output, behind, released) for output in ended.outputs}
-        states = self._settle(number, ended, behind, judged, by=by, at=at)
-        stops = {name: one.stops for name, one in judged.items()}
-        return SubmissionResult(job=number, ended=ended, states=states, stops=stops)
+        assessments = {
+            output.name: assess_output(output, provenance, released) for output in outcome.outputs
+        }
+        states = self._record_end(number, outcome, provenance, assessments, by=by, at=at)
+        stops = {name: assessment.stops for name, assessment in assessments.items()}
+        return SubmissionResult(job=number, outcome=outcome, states=states, stops=stops)
 
     def bytes_of(self, output: str) -> bytes:
         """Return the exact bytes that a checker reviews, proved by their name.
 
         Raises:
-            RoomError: They are not the bytes that were collected.
+            ProjectError: They are not the bytes that were collected.
         """
+        # A name becomes a path only if a row bears it, so none can climb out of the folder.
         with self.ledger.reading() as tx:
             records.output_row(tx, self.name, output)
         data = (self.folder / "outputs" / output).read_bytes()
@@ -280,7 +303,7 @@ class Project(ProjectBase):
         """Vote on an output, blind to other votes; two approvals approve, one refusal rejects.
 
         Raises:
-            RoleError: The author votes on their own output, or a checker votes twice.
+            ProjectRoleError: The author votes on their own output, or a checker votes twice.
         """
         self.check_may_step(by, at, "vote")
         checker = actor_id_of(by.public_key)
@@ -288,6 +311,7 @@ class Project(ProjectBase):
             row = records.output_row(tx, self.name, output)
             state = OutputState(row.state)
             check_move(state, OutputState.APPROVED, OUTPUT_MOVES, output[:12])
+            # Separation of duties, as SATRE asks: nobody checks an output of their own.
             if row.author == checker:
                 raise ProjectRoleError(
                     output[:12], wanted=Message("a checker who is not the author")
@@ -296,6 +320,8 @@ class Project(ProjectBase):
             if checker in votes:
                 raise ProjectRoleError(output[:12], found=Message("a vote of this checker already"))
             records.add_vote(tx, self.name, output, checker, approves=approve)
+            # One refusal is final: a checker who saw a risk cannot be outvoted by two who did
+            # not.
             if not approve:
                 state = OutputState.REJECTED
             elif sum(votes.values()) + 1 >= VOTES_NEEDED:
@@ -308,11 +334,11 @@ class Project(ProjectBase):
     def release(self, output: str, to: Path, *, by: Signer, at: datetime) -> Path:
         """Release an approved output into the folder `to`, byte for byte as reviewed.
 
-        The guard looks once more at everything released meanwhile. The move is on
+        Everything released meanwhile is compared once more. The move is on
         record before a byte leaves; called again, it delivers the same bytes again.
 
         Raises:
-            RoomError: The output is not approved, together with others tells too
+            ProjectError: The output is not approved, together with others tells too
                 much, or is a model of people of whom one has opted out.
         """
         self.check_may_step(by, at, "release")
@@ -322,28 +348,33 @@ class Project(ProjectBase):
             if row.state != OutputState.RELEASED.value:
                 state = OutputState(row.state)
                 check_move(state, OutputState.RELEASED, OUTPUT_MOVES, output[:12])
-                self._look_again(tx, output)
+                # Two outputs may each have passed alone and tell too much together; the second is
+                # compared under the lock in which it leaves.
+                self._check_still_releasable(tx, output)
                 records.set_output_state(tx, self.name, output, OutputState.RELEASED)
                 body = {"bytes": len(data), "kind": row.kind}
                 self.record_step(tx, "release", body, by=by, at=at, of=f"output/{output}")
-        place = to / f"{row.job}-{row.name}"
+        # Only now, after the commit: an entry without bytes is a delivery to repeat, bytes
+        # without an entry would be a leak.
+        target = to / f"{row.job}-{row.name}"
         to.mkdir(parents=True, exist_ok=True)
-        draft = place.with_name(f".{place.name}.draft")
+        draft = target.with_name(f".{target.name}.draft")
         draft.write_bytes(data)
-        draft.replace(place)
-        return place
+        draft.replace(target)
+        return target
 
     def grant(self, epsilon: float, *, person: str = "", by: Signer, at: datetime) -> None:
-        """Set the privacy budget of the room, or of one person in it by their actor id."""
+        """Set the privacy budget of the project, or of one person in it by their actor id."""
         with self.transaction() as tx:
             account.grant(tx, self.name, epsilon, person=person)
             self.record_step(tx, "grant-budget", {"epsilon": str(epsilon)}, by=by, at=at)
 
     def set_preapproved_release(self, largest_epsilon: float, *, by: Signer, at: datetime) -> None:
-        """Open the fast lane: noisy answers that cost at most this leave without a vote.
+        """Pre-approve releases: noisy answers that cost at most this leave without a vote.
 
-        Zero closes it. Every answer that leaves so is in the ledger like any other.
+        Zero withdraws that. Every answer that leaves so is in the ledger like any other.
         """
+        # A cost of zero is refused everywhere else; here it is the word for closed.
         micro = account.to_micro_epsilon(largest_epsilon) if largest_epsilon else 0
         self.check_may_step(by, at, "lane")
         with self.transaction() as tx:
@@ -363,7 +394,7 @@ class Project(ProjectBase):
     ) -> QueryResult:
         """Ask a question under differential privacy; its cost is on record before its answer.
 
-        Where the fast lane is open and covers the cost, the answer is released at
+        Where the pre-approved cost covers it, the answer is released at
         once. Else it waits for two votes like any output.
 
         Args:
@@ -376,14 +407,20 @@ class Project(ProjectBase):
             at: When.
         """
         self.check_may_step(by, at, "ask")
-        found = self.dataset(dataset, {DatasetState.SIGNED})
+        signed = self.dataset(dataset, {DatasetState.SIGNED})
         number = f"ask-{secrets.token_hex(6)}"
-        gone = self._pay(number, "ask", found, epsilon, tuple(tables), purpose, by=by, at=at)
-        answer = measure(found, gone)
+        # Committed before the data are read. Whatever fails below gives nothing back: a refund
+        # for some failures would itself be an answer about the data.
+        excluded = self._spend_budget(
+            number, "ask", signed, epsilon, tuple(tables), purpose, by=by, at=at
+        )
+        answer = measure(signed, excluded)
         body = {"dataset": dataset, "purpose": purpose, "ask": number} | asdict(answer)
         data = (json.dumps(body, sort_keys=True) + "\n").encode()
-        output = self._keep_output(data)
+        output = self._store_output(data)
         with self.transaction() as tx:
+            # Read again inside the transaction: the custodian may have withdrawn the pre-approval
+            # since the cost was paid.
             unseen = account.to_micro_epsilon(epsilon) <= records.preapproved_micro(tx, self.name)
             state = OutputState.RELEASED if unseen else OutputState.WAITING
             row = OutputRecord(
@@ -391,8 +428,8 @@ class Project(ProjectBase):
                 author=actor_id_of(by.public_key), state=state,
             )  # fmt: skip
             records.add_output(tx, self.name, row, {})
-            told = {"output": output, "state": state.value, "lane": unseen}
-            self.record_step(tx, "ask", told, by=by, at=at, of=f"ask/{number}")
+            entry_body = {"output": output, "state": state.value, "lane": unseen}
+            self.record_step(tx, "ask", entry_body, by=by, at=at, of=f"ask/{number}")
         return QueryResult(output=output, state=state, answer=answer if unseen else None)
 
     def synthesize(
@@ -406,49 +443,55 @@ class Project(ProjectBase):
         by: Signer,
         at: datetime,
     ) -> dict[str, Path]:
-        """Write a dummy twin of tables into `to`, for writing code outside; it costs `epsilon`.
+        """Write synthetic data of tables into `to`, to write code on outside; it costs `epsilon`.
 
-        It is made of noisy answers alone, so it leaves by the fast lane and by
+        They are made of noisy answers alone, so it leaves by pre-approved release and by
         nothing else.
 
         Raises:
-            RoomError: The fast lane is closed or does not cover the cost.
+            ProjectError: No pre-approved release covers the cost.
         """
         self.check_may_step(by, at, "twin")
-        found = self.dataset(dataset, {DatasetState.SIGNED})
+        signed = self.dataset(dataset, {DatasetState.SIGNED})
         with self.ledger.reading() as tx:
+            # Looked at before anything is paid, because a refusal must cost nothing.
             if account.to_micro_epsilon(epsilon) > records.preapproved_micro(tx, self.name):
                 raise ProjectError(
                     self.name,
-                    found=Message("no fast lane open for this cost"),
-                    remedy=Message("Ask the custodian to open it."),
+                    found=Message("no pre-approved release of this cost"),
+                    remedy=Message("Ask the custodian to pre-approve it."),
                 )
         number = f"twin-{secrets.token_hex(6)}"
         names = tuple(sorted(tables))
-        gone = self._pay(number, "twin", found, epsilon, names, "twin", by=by, at=at)
-        views = self.folder / "views"
+        excluded = self._spend_budget(number, "twin", signed, epsilon, names, "twin", by=by, at=at)
+        copies_folder = self.folder / "views"
         frames = {
-            name: pl.read_parquet(consent.filtered_table(found.table(name), gone, views))
+            name: pl.read_parquet(
+                consent.filtered_table(signed.table(name), excluded, copies_folder)
+            )
             for name in names
         }
-        made = make_synthetic_tables(frames, tables, epsilon=epsilon, seed=seed)
-        files = {name: _parquet_bytes(frame) for name, frame in made.items()}
+        synthetic = make_synthetic_tables(frames, tables, epsilon=epsilon, seed=seed)
+        files = {name: _parquet_bytes(frame) for name, frame in synthetic.items()}
         with self.transaction() as tx:
             digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
             self.record_step(tx, "twin", {"files": digests}, by=by, at=at, of=f"ask/{number}")
         to.mkdir(parents=True, exist_ok=True)
-        places = {name: to / name.lower() for name in files}
+        paths = {name: to / name.lower() for name in files}
+        # On record by their digests before a byte lies outside, as with every release.
         for name, data in files.items():
-            places[name].write_bytes(data)
-        return places
+            paths[name].write_bytes(data)
+        return paths
 
     def status(self) -> dict[str, Any]:
-        """Return the room's state, datasets, outputs and models; no value of a record."""
+        """Return the project's state, datasets, outputs and models; no value of a record."""
         with self.ledger.reading() as tx:
-            found = records.project_row(tx, self.name)
+            # Rows as they are stored: none of these tables has a column that could hold a value
+            # of a record.
+            row = records.project_row(tx, self.name)
             return {
-                "room": self.name, "state": found.state, "scope": found.scope,
-                "expires_on": found.expires_on,
+                "room": self.name, "state": row.state, "scope": row.scope,
+                "expires_on": row.expires_on,
                 "lane_largest_epsilon": records.preapproved_micro(tx, self.name) / account.MILLION,
                 "datasets": records.rows_of(tx, self.name, schema.datasets),
                 "outputs": records.rows_of(tx, self.name, schema.outputs),
@@ -457,14 +500,14 @@ class Project(ProjectBase):
 
     # What the moves are made of.
 
-    def _move_room(self, to: ProjectState, step: str, *, by: Signer, at: datetime) -> None:
+    def _move_project(self, to: ProjectState, step: str, *, by: Signer, at: datetime) -> None:
         with self.transaction() as tx:
             state = ProjectState(records.project_row(tx, self.name).state)
             check_move(state, to, PROJECT_MOVES, self.name)
             records.set_project_state(tx, self.name, to)
             self.record_step(tx, step, {}, by=by, at=at)
 
-    def _behind(self, dataset: Dataset, request: JobSubmission) -> OutputProvenance:
+    def _provenance(self, dataset: Dataset, request: JobSubmission) -> OutputProvenance:
         held: frozenset[str] = frozenset()
         if request.training is not None:
             held = held_out(self.key, dataset, request.training)
@@ -473,111 +516,131 @@ class Project(ProjectBase):
             opted_out=self.excluded_tokens(), held_out=held,
         )  # fmt: skip
 
-    def _start(
+    def _record_start(
         self,
         node: IsolatedJobRunner,
         request: JobSubmission,
-        behind: OutputProvenance,
+        provenance: OutputProvenance,
         *,
         by: Signer,
         at: datetime,
     ) -> str:
         """Put on record that a job starts, on whose rows, and on what it runs."""
         code = hashlib.sha256(request.code.encode()).hexdigest()
+        # The code's digest makes a job recognisable in the ledger; the random end keeps a second
+        # run of the same code apart.
         number = f"{code[:8]}-{secrets.token_hex(3)}"
-        tables = [behind.dataset.table(table) for table in request.tables]
+        tables = [provenance.dataset.table(table) for table in request.tables]
         body = {
-            "code": code, "dataset": behind.dataset.name, "left-out": len(behind.opted_out),
-            "kept-back": len(behind.held_out), "state": "started",
-            "inputs": {name: behind.dataset.files[f"{name}.parquet"] for name in request.tables},
+            "code": code, "dataset": provenance.dataset.name, "left-out": len(provenance.opted_out),
+            "kept-back": len(provenance.held_out), "state": "started",
+            "inputs": {
+                name: provenance.dataset.files[f"{name}.parquet"] for name in request.tables
+            },
             "environment": dict(node.environment(request.language)),
         }  # fmt: skip
         use = DataUse(
             name=number, step="submit", actor=actor_id_of(by.public_key),
-            dataset=behind.dataset.name, tables=request.tables,
-            people=consent.people_of(tables) - behind.unseen, at=at,
+            dataset=provenance.dataset.name, tables=request.tables,
+            # Whom the job can really see and not whom the table holds: an audit asks whose rows a
+            # use reached.
+            people=consent.people_of(tables) - provenance.unseen, at=at,
         )  # fmt: skip
         with self.transaction() as tx:
             records.add_use(tx, self.name, use)
             self.record_step(tx, "submit", body, by=by, at=at, of=f"job/{number}")
         return number
 
-    def _job(self, request: JobSubmission, behind: OutputProvenance) -> IsolatedJob:
+    def _isolated_job(self, request: JobSubmission, provenance: OutputProvenance) -> IsolatedJob:
         """Return the job with the tables that it may see."""
-        views = self.folder / "views"
+        copies_folder = self.folder / "views"
         inputs = {
-            table.lower(): consent.filtered_table(behind.dataset.table(table), behind.unseen, views)
+            table.lower(): consent.filtered_table(
+                provenance.dataset.table(table), provenance.unseen, copies_folder
+            )
             for table in request.tables
         }
         if request.training is not None:
             training = request.training
-            words = [TRAIN, repr(training), behind.dataset.name, *sorted(behind.unseen)]
-            rows = training_table(behind.dataset, training, behind.unseen)
-            inputs[TRAIN] = consent.cached_copy(views, words, rows.write_parquet)
+            key_parts = [TRAIN, repr(training), provenance.dataset.name, *sorted(provenance.unseen)]
+            rows = training_table(provenance.dataset, training, provenance.unseen)
+            inputs[TRAIN] = consent.cached_copy(copies_folder, key_parts, rows.write_parquet)
+        # R as Debian ships it reads no Parquet, and a job cannot install packages.
         if request.language is JobLanguage.R:
-            inputs = {name: consent.as_csv(path, views) for name, path in inputs.items()}
+            inputs = {name: consent.as_csv(path, copies_folder) for name, path in inputs.items()}
         return IsolatedJob(
             code=request.code, inputs=inputs, outputs=request.outputs, limits=request.limits,
             language=request.language,
         )  # fmt: skip
 
-    def _settle(
+    def _record_end(
         self,
         number: str,
-        ended: JobOutcome,
-        behind: OutputProvenance,
-        judged: Mapping[str, OutputAssessment],
+        outcome: JobOutcome,
+        provenance: OutputProvenance,
+        assessments: Mapping[str, OutputAssessment],
         *,
         by: Signer,
         at: datetime,
     ) -> dict[str, OutputState]:
         """Put a job's end, its outputs and its models on record as one; return their states."""
-        author, end = actor_id_of(by.public_key), at + timedelta(seconds=ended.wall_s)
+        author, end = actor_id_of(by.public_key), at + timedelta(seconds=outcome.wall_s)
         with self.transaction() as tx:
-            self._stop_for_opt_outs(tx, behind, judged)
-            states = {name: _first_state(one) for name, one in judged.items()}
-            for output in ended.outputs:
-                one = judged[output.name]
-                kept = _kept(output, number, author, one)
-                records.add_output(tx, self.name, kept, one.cells)
-                if one.attack_auc is not None:
-                    people, auc = one.trained_on, one.attack_auc
+            # Under the lock that an opt-out takes, too, so that none slips in between this look
+            # and the rows.
+            self._stop_for_opt_outs(tx, provenance, assessments)
+            states = {name: _initial_state(assessment) for name, assessment in assessments.items()}
+            for output in outcome.outputs:
+                assessment = assessments[output.name]
+                record = _output_record(output, number, author, assessment)
+                records.add_output(tx, self.name, record, assessment.cells)
+                # A stopped model is recorded as well: it lies in the project and has learned from
+                # these people.
+                if assessment.attack_auc is not None:
+                    people, auc = assessment.trained_on, assessment.attack_auc
                     records.add_model(
-                        tx, self.name, output.sha256, behind.dataset.name, people, auc
+                        tx, self.name, output.sha256, provenance.dataset.name, people, auc
                     )
             self.record_step(
-                tx, "submit", _end_body(ended, states), by=by, at=end, of=f"job/{number}"
+                tx, "submit", _end_entry(outcome, states), by=by, at=end, of=f"job/{number}"
             )
         return states
 
     def _stop_for_opt_outs(
-        self, tx: sa.Connection, behind: OutputProvenance, judged: Mapping[str, OutputAssessment]
+        self,
+        tx: sa.Connection,
+        provenance: OutputProvenance,
+        assessments: Mapping[str, OutputAssessment],
     ) -> None:
         """Stop everything that a job left if somebody opted out while it ran."""
-        if self.opted_out(tx) <= behind.opted_out:
+        # A subset and not equality: who came back in meanwhile is no reason to stop, only
+        # somebody new is.
+        if self.opted_out(tx) <= provenance.opted_out:
             return
         why = Message("Somebody opted out while the job ran; run it again.")
-        for one in judged.values():
-            one.stops.append(StopReason("opt-out", why))
+        for assessment in assessments.values():
+            assessment.stops.append(StopReason("opt-out", why))
 
-    def _keep_log(self, number: str, log: bytes) -> None:
-        """Keep what the job printed in the room; it may hold records and never leaves."""
+    def _store_log(self, number: str, log: bytes) -> None:
+        """Keep what the job printed in the project; it may hold records and never leaves."""
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
         (logs / number).write_bytes(log)
 
-    def _keep_output(self, data: bytes) -> str:
+    def _store_output(self, data: bytes) -> str:
         """Keep bytes of our own making under their SHA-256, which is returned."""
         output = hashlib.sha256(data).hexdigest()
         folder = self.folder / "outputs"
         folder.mkdir(exist_ok=True)
         draft = folder / f".{output}.draft"
         draft.write_bytes(data)
+        # Narrowed before it gets its name, so that at no moment another user of the machine can
+        # open it.
         draft.chmod(0o600)
         draft.replace(folder / output)
         return output
 
-    def _look_again(self, tx: sa.Connection, output: str) -> None:
+    def _check_still_releasable(self, tx: sa.Connection, output: str) -> None:
         """Raise if what happened since the checks keeps an output from leaving."""
         cells = records.cells_of(tx, self.name, output)
         if stops := differencing_stops(cells, records.released_cells(tx, self.name)):
@@ -587,10 +650,10 @@ class Project(ProjectBase):
             raise ProjectError(
                 output[:12],
                 found=Message("a model of people of whom one has opted out since"),
-                remedy=Message("Train it again; the room leaves them out."),
+                remedy=Message("Train it again; the project leaves them out."),
             )
 
-    def _pay(
+    def _spend_budget(
         self,
         number: str,
         step: str,
@@ -606,38 +669,42 @@ class Project(ProjectBase):
         actor = actor_id_of(by.public_key)
         people = consent.people_of(dataset.table(table) for table in tables)
         with self.transaction() as tx:
-            gone = self.opted_out(tx)
+            # In the transaction of the payment: whoever opts out after it is missing from the
+            # next use, never from half of this one.
+            excluded = self.opted_out(tx)
             account.spend(tx, self.name, actor, epsilon, purpose=purpose)
             use = DataUse(
                 name=number, step=step, actor=actor, dataset=dataset.name, tables=tables,
-                people=people - gone, at=at,
+                people=people - excluded, at=at,
             )  # fmt: skip
             records.add_use(tx, self.name, use)
             body = {"epsilon": str(epsilon), "purpose": purpose, "dataset": dataset.name}
             self.record_step(tx, step, body, by=by, at=at, of=f"ask/{number}")
-        return gone
+        return excluded
 
 
 _FOLDERS: Final = ("datasets", "views", "outputs", "logs")
 
 
 def prepare_tables(ledger: Ledger) -> None:
-    """Make the tables of rooms and budgets in the ledger's database."""
+    """Make the tables of projects and budgets in the ledger's database."""
     with ledger.transaction() as tx:
         lock_head(tx)  # two who prepare at once would each find the tables missing
         schema.metadata.create_all(tx)
         account.metadata.create_all(tx)
 
 
-def _first_state(judged: OutputAssessment) -> OutputState:
-    return OutputState.STOPPED if judged.stops else OutputState.WAITING
+def _initial_state(assessment: OutputAssessment) -> OutputState:
+    return OutputState.STOPPED if assessment.stops else OutputState.WAITING
 
 
-def _kept(output: CollectedOutput, job: str, author: str, judged: OutputAssessment) -> OutputRecord:
+def _output_record(
+    output: CollectedOutput, job: str, author: str, assessment: OutputAssessment
+) -> OutputRecord:
     return OutputRecord(
         sha256=output.sha256, name=output.name, kind=output.kind.value, job=job, author=author,
-        state=_first_state(judged),
-        stops=tuple((stop.rule, str(stop.why)) for stop in judged.stops),
+        state=_initial_state(assessment),
+        stops=tuple((stop.rule, str(stop.why)) for stop in assessment.stops),
     )  # fmt: skip
 
 
@@ -647,10 +714,10 @@ def _parquet_bytes(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _end_body(ended: JobOutcome, states: Mapping[str, OutputState]) -> dict[str, Any]:
+def _end_entry(outcome: JobOutcome, states: Mapping[str, OutputState]) -> dict[str, Any]:
     return {
-        "state": ended.ending.value,
-        "outputs": {output.sha256: states[output.name].value for output in ended.outputs},
-        "kept-in": {refusal.name.lower(): count for refusal, count in ended.refusals.items()},
-        "cpu-ms": round(ended.cpu_s * 1000),
+        "state": outcome.ending.value,
+        "outputs": {output.sha256: states[output.name].value for output in outcome.outputs},
+        "kept-in": {refusal.name.lower(): count for refusal, count in outcome.refusals.items()},
+        "cpu-ms": round(outcome.cpu_s * 1000),
     }

@@ -1,4 +1,4 @@
-"""What people hand to a room and what it hands back."""
+"""What people hand to a project and what it hands back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from commonwatt.sandbox.engines.privacy.measures import NoisyAnswer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectFacts:
-    """What a room is for; fixed when it opens."""
+    """What a project is for; fixed when it opens."""
 
     name: str
     purpose: str
@@ -35,12 +35,12 @@ class JobSubmission:
     """A job as a researcher hands it in.
 
     Args:
-        dataset: A signed dataset of the room.
+        dataset: A signed dataset of the project.
         tables: Tables to read, which the job sees as `/data/<table in small letters>`.
         cohorts: The people that an output counts, by output, or by `output:column`
             where it has several columns of counts.
         training: What a model learns from, seen as `/data/train`; the job then sees
-            no row of the people whom the room keeps back.
+            no row of the people whom the project keeps back.
     """
 
     code: str
@@ -66,7 +66,7 @@ class SubmissionResult:
     """How a job ended, and what the checks said of each output."""
 
     job: str
-    ended: JobOutcome
+    outcome: JobOutcome
     states: dict[str, OutputState]
     stops: dict[str, list[StopReason]]
 
@@ -77,7 +77,7 @@ class QueryResult:
 
     Args:
         output: The SHA-256 of the answer's bytes.
-        state: Released where the fast lane covers it, else waiting for votes.
+        state: Released where the pre-approved cost covers it, else waiting for votes.
         answer: The answer, if it is released.
     """
 
@@ -87,7 +87,7 @@ class QueryResult:
 
 
 class IsolatedJobRunner(Protocol):
-    """Whatever runs a job isolated: a `Node`, or an engine that starts one elsewhere."""
+    """Whatever runs a job isolated: a `IsolationNode`, or a backend that starts one elsewhere."""
 
     def run(self, job: IsolatedJob, *, to: Path) -> JobOutcome:
         """Run a job to its end and collect its outputs into the folder `to`."""

@@ -29,16 +29,17 @@ _UNLISTED_SHARE = 0.25
 
 def train(count: int, rounds: int) -> TaggerWeights:
     """Return weights learned from `count` documents read `rounds` times."""
+    # A quarter of the texts is read as if every name were new.
     unlisted = stream(_SEED, "unlisted").random(count) < _UNLISTED_SHARE
     read = [
         (tokens := tokenise(
-            one.text,
-            find_patterns(one.text),
-            () if unlisted[i] else find_chinese_names(one.text),
+            document.text,
+            find_patterns(document.text),
+            () if unlisted[i] else find_chinese_names(document.text),
             unlisted=bool(unlisted[i]),
         ),
-         right_tags(tokens, one.findings))
-        for i, one in enumerate(documents(count, _SEED, held_out=False))
+         right_tags(tokens, document.findings))
+        for i, document in enumerate(documents(count, _SEED, held_out=False))
     ]  # fmt: skip
     return learn_weights(training_arrays(read), rounds=rounds, seed=_SEED)
 
@@ -49,10 +50,10 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=180_000)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=weights_file())
-    asked = parser.parse_args()
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(train(asked.documents, asked.rounds), asked.out)
-    sys.stdout.write(f"{asked.out}: {asked.out.stat().st_size:,} bytes\n")
+    arguments = parser.parse_args()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(train(arguments.documents, arguments.rounds), arguments.out)
+    sys.stdout.write(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes\n")
 
 
 if __name__ == "__main__":

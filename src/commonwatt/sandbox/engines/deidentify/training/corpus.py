@@ -22,7 +22,8 @@ from commonwatt.sandbox.engines.deidentify.training.grammar import (
 )
 
 LABELS: Final = {
-    **dict.fromkeys(("person", "given", "surname", "zh", "zhs", "zhen", "drname"), IdentifierLabel.NAME),
+    **dict.fromkeys(("person", "given", "surname", "zh", "zhs", "zhen", "drname"),
+                       IdentifierLabel.NAME),
     **dict.fromkeys(("hkname", "cnname", "world", "hanname", "anyname"), IdentifierLabel.NAME),
     **dict.fromkeys(("address", "addresslines", "street", "crossing"), IdentifierLabel.ADDRESS),
     **dict.fromkeys(("hkaddress", "addr"), IdentifierLabel.ADDRESS),
@@ -77,8 +78,10 @@ def template_families(low: float, high: float) -> tuple[TemplateFamily, ...]:
 def _source(templates: str, rules: str, share: tuple[float, float]) -> TemplateFamily:
     folder = templates_folder()
     shared, digits = parse_rules((folder / "common.txt").read_text(encoding="utf-8"))
-    own, more = parse_rules((folder / rules).read_text(encoding="utf-8"))
-    grammar = TemplateGrammar(shared | own, digits | more, fillers(share), frozenset(LABELS))
+    family_rules, family_digits = parse_rules((folder / rules).read_text(encoding="utf-8"))
+    grammar = TemplateGrammar(
+        shared | family_rules, digits | family_digits, fillers(share), frozenset(LABELS)
+    )
     lines = (folder / templates).read_text(encoding="utf-8").splitlines()
     parsed = tuple(parse_template(line) for line in lines)
     return TemplateFamily(templates.removesuffix(".txt"), parsed, grammar, templates == "zh.txt")
@@ -97,13 +100,17 @@ def documents(
     families = template_families(*names)
     for _ in range(count):
         source = families[bisect(_SHARES, chance.random())]
-        chosen = [i for i in range(len(source.templates)) if is_held_out(i) == held_out]
-        yield _document(source, chosen, chance)
+        indices = [i for i in range(len(source.templates)) if is_held_out(i) == held_out]
+        yield _document(source, indices, chance)
 
 
-def _document(source: TemplateFamily, chosen: list[int], chance: random.Random) -> TrainingDocument:
+def _document(
+    source: TemplateFamily, indices: list[int], chance: random.Random
+) -> TrainingDocument:
     pieces: list[Piece] = []
-    used: list[str] = []
+    templates_used: list[str] = []
+    # Half are one sentence and none has more than four: notes are short, and what stands before a
+    # name matters.
     for _ in range(1 + int(4 * chance.random() ** 2)):
         if pieces:
             pieces.append(
@@ -114,11 +121,11 @@ def _document(source: TemplateFamily, chosen: list[int], chance: random.Random) 
                     "",
                 )
             )
-        index = chosen[int(chance.random() * len(chosen))]
+        index = indices[int(chance.random() * len(indices))]
         pieces += _as_sentence(source.grammar.write(source.templates[index], chance), chance)
-        used.append(f"{source.name}:{index}")
+        templates_used.append(f"{source.name}:{index}")
     text, findings = _joined(_restyled(pieces, source, chance))
-    return TrainingDocument(text, findings, tuple(used))
+    return TrainingDocument(text, findings, tuple(templates_used))
 
 
 def _restyled(pieces: list[Piece], source: TemplateFamily, chance: random.Random) -> list[Piece]:
@@ -126,6 +133,7 @@ def _restyled(pieces: list[Piece], source: TemplateFamily, chance: random.Random
     roll = chance.random()
     if source.both_scripts:
         return [(simplified(text), kind) for text, kind in pieces] if roll < 0.4 else pieces
+    # Notes typed in small letters or capitals alone are common and have no shape to go by.
     if roll < 0.07:
         return [(text.lower(), kind) for text, kind in pieces]
     if roll < 0.1:
@@ -150,6 +158,8 @@ def _joined(pieces: list[Piece]) -> tuple[str, tuple[IdentifierSpan, ...]]:
             start = len(text) + len(part) - len(part.lstrip())
             end = len(text) + len(part.rstrip())
             last = findings[-1] if findings else None
+            # Two slots of one kind side by side are one identifier, such as given name and
+            # surname.
             if last and last.label is label and not text[last.end : start].strip():
                 start = findings.pop().start
             findings.append(IdentifierSpan(start, end, label))

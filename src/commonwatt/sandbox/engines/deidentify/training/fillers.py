@@ -28,10 +28,12 @@ def fillers(share: tuple[float, float]) -> dict[str, Filler]:
     """
 
     def part(file: str) -> list[str]:
+        # In a scattered order: by the alphabet, the names for testing would all begin with the
+        # last letters.
         listed = sorted(names_of(file), key=_scatter)
         return listed[int(share[0] * len(listed)) : int(share[1] * len(listed))]
 
-    given, surnames = part("given-world.txt"), part("surnames-world.txt")
+    given_names, surnames = part("given-world.txt"), part("surnames-world.txt")
     places = part("places-world.txt")
     hong_kong, characters = part("surnames-en.txt"), part("given-zh.txt")
     families = sorted(names_of("surnames-zh.txt"))
@@ -39,7 +41,7 @@ def fillers(share: tuple[float, float]) -> dict[str, Filler]:
     jobs = (templates_folder() / "jobs.txt").read_text(encoding="utf-8").splitlines()
     prose = (templates_folder() / "prose.txt").read_text(encoding="utf-8").splitlines()
     return {
-        "given": _made_up(given),
+        "given": _made_up(given_names),
         "surname": _made_up(surnames),
         "placeword": _made_up(places),
         "streetname": _made_up(part("streets-world.txt")),
@@ -115,6 +117,7 @@ def _made_up(listed: Sequence[str]) -> Filler:
 
     def fill(chance: random.Random) -> str:
         first = pick(chance)
+        # Some names are made of two halves, so that the tagger cannot learn the list by heart.
         if chance.random() >= _MADE_UP_SHARE:
             return first
         second = pick(chance)

@@ -110,6 +110,8 @@ class TemplateGrammar:
             yield from self._slot(node, chance, label)
 
     def _slot(self, slot: TemplateSlot, chance: random.Random, label: str) -> Iterator[Piece]:
+        # The outermost labelled slot names the whole: a street inside an address is part of the
+        # address.
         inner = label or (slot.name if slot.name in self.labelled else "")
         if slot.name in self.fillers:
             pieces = [(self.fillers[slot.name](chance), inner)]
@@ -157,8 +159,8 @@ def _weighed(options: tuple[tuple[Node, ...], ...]) -> Iterator[tuple[Node, ...]
         if nodes and isinstance(nodes[-1], str):
             nodes[-1] = nodes[-1].removesuffix(" ")
         times = 1
-        if nodes and isinstance(nodes[0], str) and (found := re.match(r"(\d+)\*", nodes[0])):
-            times, nodes[0] = int(found[1]), nodes[0][found.end() :]
-        kept = tuple(node for node in nodes if node not in ("", "-"))
+        if nodes and isinstance(nodes[0], str) and (prefix := re.match(r"(\d+)\*", nodes[0])):
+            times, nodes[0] = int(prefix[1]), nodes[0][prefix.end() :]
+        alternative = tuple(node for node in nodes if node not in ("", "-"))
         for _ in range(times):
-            yield kept
+            yield alternative

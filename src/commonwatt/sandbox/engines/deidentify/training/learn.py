@@ -34,7 +34,8 @@ _LEAST: Final = 3
 _MARGIN: Final = 2.0
 """By how much right tags should win [points]."""
 _MISSED: Final = {
-    IdentifierLabel.NAME: 5.0, IdentifierLabel.ADDRESS: 3.0, IdentifierLabel.HOSPITAL: 3.0, IdentifierLabel.DATE: 3.0,
+    IdentifierLabel.NAME: 5.0, IdentifierLabel.ADDRESS: 3.0, IdentifierLabel.HOSPITAL: 3.0,
+    IdentifierLabel.DATE: 3.0,
     IdentifierLabel.PHONE: 4.0, IdentifierLabel.MRN: 4.0, IdentifierLabel.OTHER_NUMBER: 4.0,
 }  # fmt: skip
 """What a missed identifier costs [points]."""
@@ -62,11 +63,11 @@ class TrainingArrays:
 def right_tags(tokens: TokenisedText, findings: Iterable[IdentifierSpan]) -> list[int]:
     """Return the tags that say `findings`; kinds that the tagger does not learn are outside."""
     tags = [0] * len(tokens.starts)
-    for found in findings:
-        if found.label not in KINDS:
+    for span in findings:
+        if span.label not in KINDS:
             continue
-        begin = 1 + 2 * KINDS.index(found.label)
-        inside = [i for i, s in enumerate(tokens.starts) if found.start <= s < found.end]
+        begin = 1 + 2 * KINDS.index(span.label)
+        inside = [i for i, s in enumerate(tokens.starts) if span.start <= s < span.end]
         for i in inside:
             tags[i] = begin if i == inside[0] else begin + 1
     return tags
@@ -104,8 +105,10 @@ def learn_weights(taught: TrainingArrays, *, rounds: int, seed: int) -> TaggerWe
             if part.start == part.stop:
                 continue
             rows = hashed_features(taught.atoms[part], _SIZE)
-            _study(rows, taught.tags[part], points, total, moves, moves_total, costs, step)
+            _learn_document(rows, taught.tags[part], points, total, moves, moves_total, costs, step)
             step += 1.0
+    # The mean over all steps without keeping them: Collins' averaged perceptron by running
+    # totals.
     mean = (points - total / step).astype(np.float32)
     return _rounded(mean, (moves - moves_total / step).astype(np.float32))
 
@@ -129,7 +132,7 @@ def _forbid(moves: Floats) -> None:
 
 
 @njit()
-def _study(
+def _learn_document(
     rows: npt.NDArray[np.int32],
     right: npt.NDArray[np.int64],
     points: Floats,
@@ -142,11 +145,12 @@ def _study(
     """Read one document; where the favoured tags are wrong, move points."""
     count, features = rows.shape
     kinds = points.shape[1]
-    came = np.zeros((count, kinds), dtype=np.int64)
+    previous_tag = np.zeros((count, kinds), dtype=np.int64)
     best = np.zeros(kinds, dtype=np.float64)
     for i in range(count):
         now = np.empty(kinds, dtype=np.float64)
         for t in range(kinds):
+            # Wrong tags start with their cost, so that the right one has to win by that margin.
             score = np.float64(costs[right[i], t])
             for f in range(features):
                 score += points[rows[i, f], t]
@@ -157,14 +161,14 @@ def _study(
             for s in range(1, kinds):
                 if best[s] + moves[s, t] > top:
                     top = best[s] + moves[s, t]
-                    came[i, t] = s
+                    previous_tag[i, t] = s
             now[t] = top + score
         best = now
     tag = np.argmax(best)
     guess = np.empty(count, dtype=np.int64)
     for i in range(count - 1, -1, -1):
         guess[i] = tag
-        tag = came[i, tag]
+        tag = previous_tag[i, tag]
     for i in range(count):
         before_right = right[i - 1] if i else 0
         before_guess = guess[i - 1] if i else 0
@@ -184,10 +188,12 @@ def _study(
 
 def _rounded(points: Floats, moves: Floats) -> TaggerWeights:
     """Return weights as bytes: the largest become 127, and what rounds to nought goes."""
+    # By a high quantile and not the maximum: a few extreme weights would press all others into a
+    # handful of steps.
     scale = 127.0 / float(np.quantile(np.abs(points[points != 0]), 0.9995))
     whole = np.clip(np.rint(points * scale), -127, 127).astype(np.int8)
     whole[np.abs(whole).max(axis=1) < _LEAST] = 0
     forbidden = moves <= FORBIDDEN / 2
-    kept = np.rint(np.where(forbidden, 0, moves * scale)).astype(np.int64)
-    kept[forbidden] = FORBIDDEN
-    return TaggerWeights(whole, kept)
+    rounded_moves = np.rint(np.where(forbidden, 0, moves * scale)).astype(np.int64)
+    rounded_moves[forbidden] = FORBIDDEN
+    return TaggerWeights(whole, rounded_moves)

@@ -1,4 +1,4 @@
-"""What a job may import inside the cage: `import job_tools`.
+"""What an isolated job may import: `import job_tools`.
 
 It stands alone there, without the rest of the package, so it imports nothing
 of ours. It guards no promise: what it writes is checked outside like anything
@@ -48,6 +48,7 @@ def rounded(count: int) -> int:
     >>> rounded(7), rounded(8), rounded(63)
     (0, 10, 65)
     """
+    # The airlock's own rule, so that a job that uses it is not stopped for rounding.
     return 0 if count < 8 else (count + 2) // 5 * 5
 
 
@@ -83,6 +84,8 @@ def _network(estimator: Any) -> dict[str, Any]:
 def _boosted(estimator: Any, *, chance: bool) -> tuple[dict[str, Any], str]:
     trees = [stage[0] for stage in estimator.estimators_]
     if chance:
+        # Boosting starts from the log odds of the outcome; without that start the trees alone
+        # predict something else.
         share = float(estimator.init_.class_prior_[1])
         start = _log_odds(share)
     else:
@@ -91,22 +94,23 @@ def _boosted(estimator: Any, *, chance: bool) -> tuple[dict[str, Any], str]:
 
 
 def _trees(estimators: Iterable[Any], start: float, scale: float) -> dict[str, Any]:
-    trees = [_tree(one.tree_) for one in estimators]
+    trees = [_tree(estimator.tree_) for estimator in estimators]
     return {"kind": "trees", "start": _short([start])[0], "scale": _short([scale])[0],
             "trees": trees}  # fmt: skip
 
 
 def _tree(tree: Any) -> dict[str, Any]:
     return {
+        # scikit-learn marks a leaf with -2.
         "feature": [max(int(feature), -1) for feature in tree.feature],
         "threshold": _short(tree.threshold),
         "left": [int(child) for child in tree.children_left],
         "right": [int(child) for child in tree.children_right],
-        "value": _short([_said(value[0]) for value in tree.value]),
+        "value": _short([_node_value(value[0]) for value in tree.value]),
     }
 
 
-def _said(value: Any) -> float:
+def _node_value(value: Any) -> float:
     """Return what a node says: a number, or the share of the second class."""
     return float(value[0]) if len(value) == 1 else float(value[1]) / float(sum(value))
 
@@ -117,7 +121,7 @@ def _log_odds(share: float) -> float:
 
 def _flat(values: Any) -> list[float]:
     if hasattr(values, "__len__"):
-        return [number for one in values for number in _flat(one)]
+        return [number for part in values for number in _flat(part)]
     return [float(values)]
 
 

@@ -1,4 +1,4 @@
-"""A room with one person in each role, for tests that walk its moves."""
+"""A project with one person in each role, for tests that walk its moves."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,13 @@ from commonwatt.sandbox.usecases.projects.project import JobSubmission, Project,
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ROLES = ("data-custodian", "researcher", "output-checker", "output-checker", "auditor")
-FACTS = ProjectFacts(name="harbour", purpose="a test", legal_basis="consent", scope=ConsentScope.AI_TRAINING,
-              expires_on="2027-01-01")  # fmt: skip
+FACTS = ProjectFacts(
+    name="harbour",
+    purpose="a test",
+    legal_basis="consent",
+    scope=ConsentScope.AI_TRAINING,
+    expires_on="2027-01-01",
+)
 
 
 class Clock:
@@ -28,8 +33,8 @@ class Clock:
         return self.at
 
 
-class House:
-    """A ledger with one person in each role, and a room with a signed dataset."""
+class SandboxProject:
+    """A ledger with one person in each role, and a project with a signed dataset."""
 
     def __init__(self, folder: Path, people: int = 60, where: str = ""):
         self.now = Clock()
@@ -43,33 +48,33 @@ class House:
                     tx, _person(role, i), self.keys[i].public_key, by=registrar, at=self.now()
                 )
         self.custodian, self.researcher, self.first, self.second, self.auditor = self.keys
-        self.room = Project.open(
+        self.project = Project.open(
             self.ledger, folder / "room", FACTS, by=self.custodian, at=self.now()
         )
         lines = [_patient(i) for i in range(people)]
         (folder / "Patient.ndjson").write_text("\n".join(lines))
-        self.room.import_dataset(
+        self.project.import_dataset(
             lambda store: import_fhir([folder / "Patient.ndjson"], store, "raw"),
             by=self.custodian, at=self.now(),
         )  # fmt: skip
-        _, report = self.room.deidentify("raw", "safe", by=self.custodian, at=self.now())
+        _, report = self.project.deidentify("raw", "safe", by=self.custodian, at=self.now())
         self.report = report
 
     def sign(self):
-        self.room.sign_risk("safe", self.report.sha256, by=self.custodian, at=self.now())
+        self.project.sign_risk("safe", self.report.sha256, by=self.custodian, at=self.now())
 
     def release(self, output, to):
         """Let both checkers approve an output, and release it."""
         for checker in (self.first, self.second):
-            self.room.vote(output, approve=True, by=checker, at=self.now())
-        return self.room.release(output, to, by=self.custodian, at=self.now())
+            self.project.vote(output, approve=True, by=checker, at=self.now())
+        return self.project.release(output, to, by=self.custodian, at=self.now())
 
     def submit(self, node, code, **cohorts):
         request = JobSubmission(
             code=code, dataset="safe", tables=("Patient",),
             outputs={"n.csv": OutputKind.CSV}, cohorts={"n.csv": cohorts["n"]} if cohorts else {},
         )  # fmt: skip
-        return self.room.submit(node, request, by=self.researcher, at=self.now())
+        return self.project.submit(node, request, by=self.researcher, at=self.now())
 
 
 def _patient(number):
