@@ -30,8 +30,6 @@ WINGS_WITHOUT_MEASURES = {
     "commonwatt.audit.domain",
     "commonwatt.clinic.domain",
     "commonwatt.fleet.domain",
-    "commonwatt.operate.domain",
-    "commonwatt.sandbox.domain",
     "commonwatt.siting.domain",
 }
 TABLES_NOT_CATALOGUED = {
@@ -70,8 +68,6 @@ TABLES_NOT_CATALOGUED = {
     "place_classes",
     "place_hourly",
     "place_sites",
-    "sandbox_attacks",
-    "scores",
     "sites",
     "sobol",
     "sweep",
@@ -91,7 +87,6 @@ LABELS_SPELLED_ELSEWHERE = {
     "study/stages/fleet_section.py",
     "study/stages/funding.py",
     "study/what_if.py",
-    "web/pages/cluster.py",
     "web/pages/fleet.py",
     "web/pages/models.py",
     "web/pages/origins.py",
@@ -99,20 +94,17 @@ LABELS_SPELLED_ELSEWHERE = {
 }
 FIGURES_SPELLED_BY_HAND = {
     "clinic/usecases/section.py",
-    "sandbox/usecases/example.py",
     "siting/usecases/report.py",
     "study/alternatives.py",
     "study/run.py",
     "study/stages/fleet_section.py",
     "study/stages/funding.py",
     "study/what_if.py",
-    "web/pages/cluster.py",
     "web/pages/fleet.py",
     "web/pages/ledger.py",
     "web/pages/models.py",
     "web/pages/origins.py",
     "web/pages/programme.py",
-    "web/pages/projects.py",
     "web/pages/runs.py",
     "web/pages/sites.py",
 }

@@ -1,30 +1,38 @@
-"""Rooms: what each is for, what waits in its airlock, and what would leave."""
+"""Data projects: what each is for, what waits in its airlock, and what would leave."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import commonwatt.sandbox.domain.measures as measures
+from commonwatt.catalogue.measures import label_of
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import ColumnHeading, HeadlineFact, PageView, TableListing
+from commonwatt.web.page_view import (
+    ColumnHeading,
+    PageView,
+    TableListing,
+    headings_of,
+    headline_of,
+)
 from commonwatt.web.pages.states import listing
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction, check
 
 
-def _rooms(look: RequestContext) -> Options:
+def _project_choices(look: RequestContext) -> Options:
     from commonwatt.sandbox.usecases.overview import project_rows
 
-    every = [(row["room"], row["room"]) for row in project_rows(look.desk.ledger)]
-    return [("", Message("all rooms")), *every]
+    projects = [(row["room"], row["room"]) for row in project_rows(look.desk.ledger)]
+    return [("", Message("all projects")), *projects]
 
 
 PROJECT = PageParameter(
     name="room",
-    label=Message("Room"),
-    meaning=Message("One room; all of them where nothing is given."),
+    label=label_of(measures.PROJECT),
+    meaning=Message("One data project; all of them where nothing is given."),
     kind=ParameterKind.CHOICE,
-    options=_rooms,
+    options=_project_choices,
     longest=80,
 )
 OUTPUT = PageParameter(
@@ -36,7 +44,7 @@ OUTPUT = PageParameter(
 
 
 def build(context: RequestContext, values: PageValues) -> PageView:
-    """Return all rooms, or one with its datasets, outputs, uses and alerts."""
+    """Return all projects, or one with its datasets, outputs, uses and alerts."""
     room, output = values.text(PROJECT.name), values.text(OUTPUT.name)
     if not room:
         return _all(context)
@@ -61,37 +69,23 @@ def _listing(
 def _all(look: RequestContext) -> PageView:
     from commonwatt.sandbox.usecases.overview import project_rows
 
-    every = project_rows(look.desk.ledger)
-    waiting = sum(row["in_airlock"] for row in every)
+    projects = project_rows(look.desk.ledger)
+    waiting = sum(row["in_airlock"] for row in projects)
     return PageView(
         lede=Message(
-            "{rooms} data rooms; {waiting} outputs wait in their airlocks. Data are used in a "
-            "room and seen by nobody; what leaves was approved by two checkers.",
-            {"rooms": str(len(every)), "waiting": str(waiting)},
+            "{rooms} data projects; {waiting} outputs wait in their airlocks. Data are used in a "
+            "project and seen by nobody; what leaves was approved by two checkers.",
+            {"rooms": str(len(projects)), "waiting": str(waiting)},
         ),
         tables=[
             _listing(
-                look,
-                "rooms",
-                Message("Rooms"),
-                every,
-                [
-                    ColumnHeading("room", Message("Room")),
-                    ColumnHeading("state", Message("State")),
-                    ColumnHeading("purpose", Message("Purpose")),
-                    ColumnHeading("legal_basis", Message("Legal basis")),
-                    ColumnHeading("scope", Message("Scope")),
-                    ColumnHeading("expires_on", Message("Until")),
-                    ColumnHeading("datasets", Message("Datasets")),
-                    ColumnHeading("outputs", Message("Outputs")),
-                    ColumnHeading("in_airlock", Message("In the airlock")),
-                ],
+                look, "rooms", Message("Data projects"), projects, headings_of(measures.PROJECTS)
             )
         ],
-        extra={"rooms": every},
+        extra={"rooms": projects},
         notes=[
             Message(
-                "A room is opened, filled and signed by its custodian from the command line, "
+                "A project is opened, filled and signed by its custodian from the command line, "
                 "where the data are: commonwatt sandbox init --help"
             )
         ],
@@ -101,134 +95,88 @@ def _all(look: RequestContext) -> PageView:
 def _one(look: RequestContext, room: str) -> PageView:
     from commonwatt.sandbox.usecases.overview import project_state
 
-    found = project_state(look.desk.ledger, look.desk.settings.rooms, room, look.now)
-    budget, watch = found["budget"], found["watch"]
-    states = [row["state"] for row in found["outputs"]]
+    project = project_state(look.desk.ledger, look.desk.settings.rooms, room, look.now)
+    budget, activity = project["budget"], project["watch"]
+    states = [row["state"] for row in project["outputs"]]
+    language = look.language
     return PageView(
         lede=Message(
-            "Room {room} is {state}, for {scope}, until {day}.",
+            "Project {room} is {state}, for {scope}, until {day}.",
             {
                 "room": room,
-                "state": found["state"],
-                "scope": found["scope"],
-                "day": found["expires_on"],
+                "state": project["state"],
+                "scope": project["scope"],
+                "day": project["expires_on"],
             },
         ),
         facts=[
-            HeadlineFact(
-                label=Message("Waiting for votes"),
-                value=str(states.count("waiting")),
+            headline_of(
+                measures.WAITING,
+                states.count("waiting"),
+                language,
                 note=Message("two checkers, never the author"),
             ),
-            HeadlineFact(
-                label=Message("Approved, not yet released"), value=str(states.count("approved"))
-            ),
-            HeadlineFact(
-                label=Message("Stopped by the checks"), value=str(states.count("stopped"))
-            ),
-            HeadlineFact(
-                label=Message("Privacy budget spent"),
-                value=f"ε {budget['spent_epsilon']:g}",
+            headline_of(measures.APPROVED, states.count("approved"), language),
+            headline_of(measures.STOPPED, states.count("stopped"), language),
+            headline_of(
+                measures.SPENT,
+                budget["spent_epsilon"],
+                language,
                 note=Message("of {limit}", {"limit": f"{budget['limit_epsilon']:g}"}),
             ),
-            HeadlineFact(label=Message("Alerts"), value=str(len(watch["alerts"]))),
+            headline_of(measures.ALERT_COUNT, len(activity["alerts"]), language),
         ],
-        tables=_tables(look, found, watch),
+        tables=_tables(look, project, activity),
         extra={
             "room": room,
-            "outputs": found["outputs"],
+            "outputs": project["outputs"],
             "may_see": look.can(ConsoleAction.SEE_OUTPUTS),
         },
     )
 
 
 def _tables(
-    look: RequestContext, found: dict[str, Any], watch: dict[str, Any]
+    look: RequestContext, project: dict[str, Any], activity: dict[str, Any]
 ) -> list[TableListing]:
+
+    listed = [
+        ("outputs", Message("Outputs"), project["outputs"], measures.PROJECT_OUTPUTS),
+        ("datasets", Message("Datasets"), project["datasets"], measures.PROJECT_DATASETS),
+        ("alerts", Message("What is unusual"), activity["alerts"], measures.ALERTS),
+        ("steps", Message("Who did what"), activity["steps"], measures.STEPS),
+    ]
     return [
-        _listing(
-            look,
-            "outputs",
-            Message("Outputs"),
-            found["outputs"],
-            [
-                ColumnHeading("name", Message("Name")),
-                ColumnHeading("kind", Message("Kind")),
-                ColumnHeading("state", Message("State")),
-                ColumnHeading("job", Message("Job")),
-                ColumnHeading("author", Message("Author")),
-                ColumnHeading("reasons", Message("Stopped by")),
-                ColumnHeading("output", Message("SHA-256")),
-            ],
-        ),
-        _listing(
-            look,
-            "datasets",
-            Message("Datasets"),
-            found["datasets"],
-            [
-                ColumnHeading("dataset", Message("Dataset")),
-                ColumnHeading("state", Message("State")),
-                ColumnHeading("source", Message("Made from")),
-                ColumnHeading("risk_sha256", Message("Risk report")),
-            ],
-        ),
-        _listing(
-            look,
-            "alerts",
-            Message("What is unusual"),
-            watch["alerts"],
-            [
-                ColumnHeading("at", Message("At")),
-                ColumnHeading("rule", Message("Rule")),
-                ColumnHeading("found", Message("Seen")),
-                ColumnHeading("threshold", Message("Threshold")),
-                ColumnHeading("why", Message("Why")),
-            ],
-        ),
-        _listing(
-            look,
-            "steps",
-            Message("Who did what"),
-            watch["steps"],
-            [
-                ColumnHeading("at", Message("At")),
-                ColumnHeading("role", Message("Role")),
-                ColumnHeading("step", Message("Step")),
-                ColumnHeading("of", Message("Of")),
-                ColumnHeading("actor", Message("Actor")),
-            ],
-        ),
+        _listing(look, name, title, rows, headings_of(table)) for name, title, rows, table in listed
     ]
 
 
 def _review(look: RequestContext, room: str, output: str) -> PageView:
     from commonwatt.sandbox.usecases.overview import output_review
 
-    found = output_review(look.desk.ledger, look.desk.settings.rooms, room, output)
+    review = output_review(look.desk.ledger, look.desk.settings.rooms, room, output)
     return PageView(
         lede=Message(
             "{name}, {bytes} bytes, {state}. These bytes and no others would leave.",
             {
-                "name": found.row["name"],
-                "bytes": f"{found.size:,}",
-                "state": found.row["state"],
+                "name": review.row["name"],
+                "bytes": f"{review.size:,}",
+                "state": review.row["state"],
             },
         ),
         extra={
             "room": room,
-            "review": found,
-            "may_vote": look.can(ConsoleAction.VOTE_OUTPUT) and found.row["state"] == "waiting",
+            "review": review,
+            "may_vote": look.can(ConsoleAction.VOTE_OUTPUT) and review.row["state"] == "waiting",
             "may_release": look.can(ConsoleAction.RELEASE_OUTPUT)
-            and found.row["state"] in {"approved", "released"},
+            and review.row["state"] in {"approved", "released"},
         },
-        data={"output": output, "state": found.row["state"], "changes": found.changes},
+        data={"output": output, "state": review.row["state"], "changes": review.changes},
     )
 
 
 PAGE = Page(
     name="rooms",
-    title=Message("Data rooms"),
+    title=Message("Data projects"),
     action=ConsoleAction.SEE_PROJECTS,
     build=build,
     parameters=(PROJECT, OUTPUT),
