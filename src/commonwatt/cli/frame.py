@@ -158,10 +158,12 @@ class LazyGroup(_ExampleFirstCommand, click.Group):
         if self.get_command(ctx, word) is None:
             now = self.renamed.get(word) or (self.was_command and self._own_words(ctx))
             if now:
-                asked = f"{ctx.command_path} {word}" if word in self.renamed else ctx.command_path
+                old_name = (
+                    f"{ctx.command_path} {word}" if word in self.renamed else ctx.command_path
+                )
                 fail_usage(
                     Message(
-                        "{old} is called {new} now.", {"old": asked, "new": f"commonwatt {now}"}
+                        "{old} is called {new} now.", {"old": old_name, "new": f"commonwatt {now}"}
                     )
                 )
         return super().resolve_command(ctx, args)

@@ -32,10 +32,10 @@ def list_runs(store: Path) -> CommandResult:
     """List the runs of this store, newest first."""
     from commonwatt.runs import RunStore
 
-    found = RunStore(store).list()
+    runs_listed = RunStore(store).list()
     return CommandResult(
-        data={"store": str(store), "runs": [_brief(run) for run in found]},
-        text=lambda language: _listing(found, language),
+        data={"store": str(store), "runs": [_brief(run) for run in runs_listed]},
+        text=lambda language: _listing(runs_listed, language),
     )
 
 
@@ -66,12 +66,12 @@ def show_run(store: Path, run: str) -> CommandResult:
     from commonwatt.runs import RunStore
 
     opened = RunStore(store)
-    found = opened.get(run)
-    folder = opened.folder(found.run_id)
+    run_shown = opened.get(run)
+    folder = opened.folder(run_shown.run_id)
     return CommandResult(
-        data=_whole(found) | {"folder": str(folder)},
-        text=lambda language: _page(found, folder, language),
-        tables=opened.tables(found),
+        data=_whole(run_shown) | {"folder": str(folder)},
+        text=lambda language: _page(run_shown, folder, language),
+        tables=opened.tables(run_shown),
     )
 
 
@@ -92,20 +92,20 @@ def trace_figure(store: Path, run: str, figure: str) -> CommandResult:
     """
     from commonwatt.runs import RunStore, lineage
 
-    found = RunStore(store).get(run)
-    origin = lineage(found, figure)
+    run_traced = RunStore(store).get(run)
+    origin = lineage(run_traced, figure)
     return CommandResult(
         data={
-            "run_id": found.run_id,
-            "title": found.title,
-            "created_at": found.created_at,
-            "version": found.version,
-            "source_digest": found.source_digest,
-            "seed": found.seed,
-            "inputs": found.inputs,
+            "run_id": run_traced.run_id,
+            "title": run_traced.title,
+            "created_at": run_traced.created_at,
+            "version": run_traced.version,
+            "source_digest": run_traced.source_digest,
+            "seed": run_traced.seed,
+            "inputs": run_traced.inputs,
             "figure": origin.as_dict(),
         },
-        text=lambda language: _traced(found, origin, language),
+        text=lambda language: _traced(run_traced, origin, language),
     )
 
 
@@ -113,7 +113,7 @@ def _traced(run: Run, origin: FigureLineage, language: str) -> str:
     """Return a tree: every figure once in full, and by its name where it comes again."""
     from commonwatt.core.messages import Message
 
-    said = Message(
+    sentence = Message(
         "Run {run_id} of {title}, {created_at}, seed {seed}",
         {
             "run_id": run.run_id,
@@ -122,7 +122,7 @@ def _traced(run: Run, origin: FigureLineage, language: str) -> str:
             "seed": str(run.seed),
         },
     )
-    return "\n".join([*_branch(origin, 0, set(), language), said.translate(language)])
+    return "\n".join([*_branch(origin, 0, set(), language), sentence.translate(language)])
 
 
 def _branch(one: FigureLineage, depth: int, told: set[str], language: str) -> list[str]:
@@ -166,10 +166,11 @@ def _listing(found: list[Run], language: str) -> str:
 def _page(run: Run, folder: Path, language: str) -> str:
     lines = [f"{run.title} ({run.kind})", f"  {run.run_id}  {run.created_at}  {folder}"]
     lines += [translate("Inputs", language)]
-    lines += [_line(one["sha256"], one["bytes"], one["name"]) for one in run.inputs]
+    lines += [_line(file["sha256"], file["bytes"], file["name"]) for file in run.inputs]
     lines += [translate("Tables", language)]
     lines += [
-        f"  {one['parquet_sha256'][:16]}  {one['rows']:>12,}  {one['name']}" for one in run.tables
+        f"  {table['parquet_sha256'][:16]}  {table['rows']:>12,}  {table['name']}"
+        for table in run.tables
     ]
     lines += [translate("Headline", language)]
     lines += [f"  {name}: {value}" for name, value in run.headline.items()]

@@ -390,7 +390,7 @@ def _text(data: dict[str, Any], language: str) -> str:
     for name, value in data.items():
         if isinstance(value, list | tuple):
             lines.append(f"{name}:")
-            lines += [f"  {_short(one)}" for one in value] or [  # pyright: ignore
+            lines += [f"  {_short(entry)}" for entry in value] or [  # pyright: ignore
                 "  " + Message("none").translate(language)
             ]
         else:
@@ -400,5 +400,5 @@ def _text(data: dict[str, Any], language: str) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {one}" for key, one in value.items())  # pyright: ignore
+        return ", ".join(f"{key} {count}" for key, count in value.items())  # pyright: ignore
     return str(value)

@@ -70,17 +70,17 @@ def _contest(sites: tuple[str, ...], draws: int, seed: int) -> CommandResult:
     from commonwatt.siting import usecases as app
     from commonwatt.siting.usecases.charts import map_chart
 
-    one, other = (
+    first_site, other = (
         (*sites, "us-virginia", "cn-west")[:2] if len(sites) != 1 else (sites[0], "cn-west")
     )
-    answer = app.sites_comparison(one, other, draws=draws, seed=seed)
-    answer["break_even_map"] = app.map_rows(other, one)
+    answer = app.sites_comparison(first_site, other, draws=draws, seed=seed)
+    answer["break_even_map"] = app.map_rows(other, first_site)
     return CommandResult(
         data=answer,
         text=lambda language: _contest_text(answer, language),
         tables=_tables(answer, ("contest", "tornado", "break_even_map")),
         files={
-            "break_even_map.svg": map_chart(answer["break_even_map"], other, one),
+            "break_even_map.svg": map_chart(answer["break_even_map"], other, first_site),
             "report.html": app.page(
                 app.comparison_section(answer, _language()), answer, _language()
             ),
@@ -298,8 +298,8 @@ def _place_text(answer: dict[str, Any], words: list[Message], language: str) -> 
             "carbon": f"{answer['carbon_t']:,.1f}",
         },
     )
-    said = [word.translate(language) for word in words]
-    return "\n".join([_aligned(rows), "", total.translate(language), *said])
+    headings = [word.translate(language) for word in words]
+    return "\n".join([_aligned(rows), "", total.translate(language), *headings])
 
 
 def _day_ahead_text(rows: list[dict[str, Any]], language: str) -> str:

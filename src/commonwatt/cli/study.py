@@ -42,16 +42,17 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResul
     load_programme(programme, what_if)  # a faulty file leaves no store behind
     opened = RunStore(store)
     spoken = language(click.get_current_context())
-    found = run_study(
+    study_run = run_study(
         programme, opened, language=spoken, what_if=what_if, report_progress=print_message
     )
     return CommandResult(
-        data=_data(found),
-        text=lambda tongue: _text(found, tongue),
+        data=_data(study_run),
+        text=lambda tongue: _text(study_run, tongue),
         tables={
-            one["name"]: opened.table(found.run.run_id, one["name"]) for one in found.run.tables
+            table["name"]: opened.table(study_run.run.run_id, table["name"])
+            for table in study_run.run.tables
         },
-        files={"report.html": found.report.read_text(encoding="utf-8")},
+        files={"report.html": study_run.report.read_text(encoding="utf-8")},
     )
 
 

@@ -31,7 +31,7 @@ def render(report: Report) -> str:
         return _cells(figure, report.language)
 
     page = environment.get_template("report.html")
-    known = {one.name for one in report.origins}
+    known = {origin.name for origin in report.origins}
     return page.render(
         report=report, t=word, headings=headings, cells=cells, known=known, anchor=anchor
     )

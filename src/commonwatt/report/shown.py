@@ -70,7 +70,7 @@ def shown_table(
         cells_of: Origins of single cells: for a column, one for each row.
         currency: The money of the run, where a column is in a country's own.
     """
-    kept = list(rows.iter_rows(named=True)) if isinstance(rows, pl.DataFrame) else list(rows)
+    records = list(rows.iter_rows(named=True)) if isinstance(rows, pl.DataFrame) else list(rows)
     shown = [table.column(name) for name in columns] or list(table.columns)
     known = cells_of or {}
     return ReportTable(
@@ -78,13 +78,13 @@ def shown_table(
         headings=[heading(column, language, currency=currency) for column in shown],
         rows=[
             [cell(row[column.name], column, language, currency=currency) for column in shown]
-            for row in kept
+            for row in records
         ],
         note=_said(note, language),
         of=of or f"table.{table.name}",
         cells_of=[
             [known[column.name][index] if column.name in known else "" for column in shown]
-            for index in range(len(kept))
+            for index in range(len(records))
         ]
         if known
         else [],

@@ -22,16 +22,18 @@ def store_faults(root: Path) -> list[Message]:
     4. No folder that looks like a run is missing from the list.
     """
     with sqlite3.connect(f"file:{root / 'runs.sqlite'}?mode=ro", uri=True) as connection:
-        (said,) = connection.execute("PRAGMA integrity_check").fetchone()
+        (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
         listed = {run_id for (run_id,) in connection.execute("SELECT run_id FROM runs")}
     connection.close()
-    faults = [] if said == "ok" else [Message("The database is damaged: {said}", {"said": said})]
+    faults = (
+        [] if verdict == "ok" else [Message("The database is damaged: {said}", {"said": verdict})]
+    )
     for run_id in sorted(listed):
         faults += _run_faults(root, run_id)
-    found = {folder.name for folder in root.iterdir() if _looks_like_a_run(folder)}
+    run_ids = {folder.name for folder in root.iterdir() if _looks_like_a_run(folder)}
     faults += [
         Message("Run {run} lies there and is not listed.", {"run": name})
-        for name in sorted(found - listed)
+        for name in sorted(run_ids - listed)
     ]
     return faults
 

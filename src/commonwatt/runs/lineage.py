@@ -64,7 +64,7 @@ def lineage(run: Run, figure: str) -> FigureLineage:
         UsageError: No figure is meant, or several are.
         IdentityError: A figure names an input that the run does not list: a bug.
     """
-    known = {one["name"]: one for one in run.figures}
+    known = {figure["name"]: figure for figure in run.figures}
     return _origin(known, _only(run.figures, figure), ())
 
 
@@ -78,10 +78,10 @@ def matching_names(figures: Sequence[Mapping[str, Any]], figure: str) -> list[st
     >>> matching_names(figures, "cost home")
     ['home.x']
     """
-    asked = figure.strip().lower()
+    wanted = figure.strip().lower()
     for fits in (_is_name, _ends_name, _is_shown, _in_words):
-        if found := [one["name"] for one in figures if fits(one, asked)]:
-            return found
+        if names := [one["name"] for one in figures if fits(one, wanted)]:
+            return names
     return []
 
 
@@ -104,13 +104,13 @@ def _in_words(one: Mapping[str, Any], asked: str) -> bool:
 
 
 def _only(figures: Sequence[Mapping[str, Any]], figure: str) -> str:
-    found = matching_names(figures, figure)
-    if len(found) == 1:
-        return found[0]
-    known = found or [one["name"] for one in figures if one["formula"]]
+    names = matching_names(figures, figure)
+    if len(names) == 1:
+        return names[0]
+    known = names or [each["name"] for each in figures if each["formula"]]
     raise UsageError(
         figure,
-        found=Message("{count} figures of that name or value", {"count": str(len(found))}),
+        found=Message("{count} figures of that name or value", {"count": str(len(names))}),
         wanted=Message("one of {names}", {"names": _listed(known)}),
     )
 
@@ -127,6 +127,6 @@ def _origin(
         raise IdentityError(
             name, found=Message("a figure whose inputs are not listed, or go in a circle")
         )
-    one = dict(known[name])
-    inputs = [_origin(known, below, (*above, name)) for below in one.pop("inputs")]
-    return FigureLineage(**one, inputs=tuple(inputs))
+    figure = dict(known[name])
+    inputs = [_origin(known, below, (*above, name)) for below in figure.pop("inputs")]
+    return FigureLineage(**figure, inputs=tuple(inputs))

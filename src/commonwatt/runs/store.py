@@ -208,17 +208,17 @@ class RunStore:
             RunNotFoundError: No run, or more than one, starts so.
         """
         every = self.list()
-        found = (
+        matches = (
             every[:1] if prefix == "latest" else [r for r in every if r.run_id.startswith(prefix)]
         )
-        if len(found) != 1:
+        if len(matches) != 1:
             raise RunNotFoundError(
                 prefix,
-                found=Message("{count} runs of that name", {"count": str(len(found))}),
+                found=Message("{count} runs of that name", {"count": str(len(matches))}),
                 wanted=Message("the first digits of one run's id"),
                 remedy=Message("List them with: commonwatt runs list"),
             )
-        return found[0]
+        return matches[0]
 
     def table(self, run_id: str, name: str) -> pl.DataFrame:
         """Return a table of a run."""
@@ -226,7 +226,7 @@ class RunStore:
 
     def tables(self, run: Run) -> dict[str, pl.DataFrame]:
         """Return every table of a run, by name."""
-        return {one["name"]: self.table(run.run_id, one["name"]) for one in run.tables}
+        return {table["name"]: self.table(run.run_id, table["name"]) for table in run.tables}
 
     def _keep_first(self, draft: RunDraft, run: Run) -> Run:
         first = self.read(run.run_id)
@@ -260,11 +260,11 @@ class RunStore:
         text = {key: _json(value) for key, value in row.items() if key in known}
         with self._engine.begin() as connection:
             connection.execute(sa.insert(schema.runs).values(**text))
-            for position, one in enumerate(run.inputs):
-                values = {"run_id": run.run_id, "position": position, **one}
+            for position, table in enumerate(run.inputs):
+                values = {"run_id": run.run_id, "position": position, **table}
                 connection.execute(sa.insert(schema.inputs).values(**values))
-            for one in run.tables:
-                connection.execute(sa.insert(schema.tables).values(run_id=run.run_id, **one))
+            for table in run.tables:
+                connection.execute(sa.insert(schema.tables).values(run_id=run.run_id, **table))
 
 
 def _json(value: object) -> object:
@@ -302,10 +302,10 @@ def _manifest(
         source_digest=source_digest(),
         seed=recipe.seed,
         parameters=cast("dict[str, Any]", json.loads(json.dumps(recipe.parameters))),
-        inputs=[asdict(one) for one in recipe.inputs],
+        inputs=[asdict(file) for file in recipe.inputs],
         headline=dict(headline),
         tables=draft.tables,
         result_sha256=hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
         measured=dict(measured),
-        figures=[dict(one) for one in figures],
+        figures=[dict(figure) for figure in figures],
     )

@@ -1,0 +1,116 @@
+"""What is said of a run and of where its figures come from."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from commonwatt.catalogue.measures import COUNT, TEXT, Measure, TableColumn
+from commonwatt.catalogue.shared import CONFIDENCE, DATED, SOURCE
+from commonwatt.catalogue.tables import TableSchema
+from commonwatt.core.messages import Message
+
+RUN: Final = Measure(
+    "run",
+    Message("Id of the run"),
+    "",
+    Message("The run's id: a hash of everything that went in"),
+    TEXT,
+)
+RUN_TITLE: Final = Measure(
+    "run_title", Message("Title"), "", Message("What the run is called, such as a programme"), TEXT
+)
+RUN_KIND: Final = Measure(
+    "run_kind", Message("Kind of run"), "", Message("The command that made the run"), TEXT
+)
+MADE_AT: Final = Measure(
+    "made_at", Message("Made"), "", Message("When the run was completed, in UTC"), TEXT
+)
+SEED: Final = Measure(
+    "seed", Message("Seed"), "", Message("The seed that every draw of the run comes from"), TEXT
+)
+TABLES_KEPT: Final = Measure(
+    "tables_kept", Message("Tables kept"), "", Message("Tables that the run keeps"), COUNT
+)
+VERSION: Final = Measure(
+    "run_version",
+    Message("Version of the program"),
+    "",
+    Message("The version of Commonwatt that made the run"),
+    TEXT,
+)
+RESULT_DIGEST: Final = Measure(
+    "result_digest",
+    Message("Digest of the result"),
+    "",
+    Message("SHA-256 over every table: equal digests are equal results"),
+    TEXT,
+)
+INPUT_FILE: Final = Measure(
+    "input_file", Message("File"), "", Message("Name of a file that the run read"), TEXT
+)
+INPUT_BYTES: Final = Measure(
+    "input_bytes", Message("Bytes"), "", Message("Length of the file"), COUNT
+)
+INPUT_DIGEST: Final = Measure(
+    "input_digest", Message("SHA-256"), "", Message("Digest of the file's bytes"), TEXT
+)
+FIGURE: Final = Measure(
+    "figure", Message("Figure"), "", Message("What a person calls a figure of the run"), TEXT
+)
+FIGURE_NAME: Final = Measure(
+    "figure_name",
+    Message("Name in the run"),
+    "",
+    Message("The figure's name in the run's manifest"),
+    TEXT,
+)
+FIGURE_VALUE: Final = Measure(
+    "figure_value", Message("Value"), "", Message("The figure's value, with its unit"), TEXT
+)
+FORMULA: Final = Measure(
+    "formula", Message("Formula"), "", Message("How the figure follows from its inputs"), TEXT
+)
+MADE_BY: Final = Measure(
+    "made_by", Message("Computed by"), "", Message("Module and function that computed it"), TEXT
+)
+FIGURE_TABLE: Final = Measure(
+    "figure_table", Message("Table"), "", Message("The table of the run that holds it"), TEXT
+)
+
+RUNS: Final = TableSchema(
+    "runs",
+    "The runs of a store, newest first.",
+    (
+        TableColumn.of(RUN),
+        TableColumn.of(RUN_TITLE, "title"),
+        TableColumn.of(RUN_KIND, "kind"),
+        TableColumn.of(MADE_AT),
+        TableColumn.of(SEED),
+        TableColumn.of(TABLES_KEPT, "tables"),
+        TableColumn.of(VERSION, "version"),
+    ),
+)
+INPUTS: Final = TableSchema(
+    "inputs",
+    "The files that a run read.",
+    (
+        TableColumn.of(INPUT_FILE, "name"),
+        TableColumn.of(INPUT_DIGEST, "sha256"),
+        TableColumn.of(INPUT_BYTES, "bytes"),
+    ),
+)
+FIGURES: Final = TableSchema(
+    "figures",
+    "The figures of a run, each with its formula and source.",
+    (
+        TableColumn.of(FIGURE_NAME, "name"),
+        TableColumn.of(FIGURE, "label"),
+        TableColumn.of(FIGURE_VALUE, "shown"),
+        TableColumn.of(FORMULA),
+        TableColumn.of(MADE_BY),
+        TableColumn.of(FIGURE_TABLE, "table"),
+        TableColumn.of(SOURCE),
+        TableColumn.of(DATED),
+        TableColumn.of(CONFIDENCE),
+    ),
+)
