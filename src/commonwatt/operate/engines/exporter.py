@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
+import commonwatt.operate.domain.measures as measures
+from commonwatt.catalogue.measures import Measure, label
 from commonwatt.core.errors import MissingExtraError
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import PHASES_ON_NODES, JobPhase, NodeState
@@ -26,12 +28,14 @@ class MetricsEndpoint:
         client = _prometheus_client()
         self._registry = client.CollectorRegistry()
         self._gauges = {
-            name: client.Gauge(f"commonwatt_{name}", about, labels, registry=self._registry)
-            for name, (about, labels) in GAUGES.items()
+            name: client.Gauge(f"commonwatt_{name}", label(figure), labels, registry=self._registry)
+            for name, (figure, labels) in GAUGES.items()
         }
         self._counters = {
-            name: client.Counter(f"commonwatt_{name}", about, labels, registry=self._registry)
-            for name, (about, labels) in COUNTERS.items()
+            name: client.Counter(
+                f"commonwatt_{name}", label(figure), labels, registry=self._registry
+            )
+            for name, (figure, labels) in COUNTERS.items()
         }
         self._server, self._thread = client.start_http_server(
             port, addr="127.0.0.1", registry=self._registry
@@ -71,18 +75,18 @@ class MetricsEndpoint:
         self._counters["overcommitted_nodes"].inc(len(tick.overcommitted))
 
 
-GAUGES: dict[str, tuple[str, list[str]]] = {
-    "nodes": ("Nodes by state", ["state"]),
-    "gpus": ("GPUs of nodes that are up", []),
-    "gpus_allocated": ("GPUs that jobs hold, by tenant", ["tenant"]),
-    "jobs": ("Jobs that wait or hold places, by phase and tenant", ["phase", "tenant"]),
-    "waiting_jobs": ("Waiting jobs by reason", ["reason"]),
-    "tick_seconds": ("Length of the last tick", []),
+GAUGES: Final[dict[str, tuple[Measure, list[str]]]] = {
+    "nodes": (measures.GAUGE_NODES, ["state"]),
+    "gpus": (measures.GAUGE_GPUS, []),
+    "gpus_allocated": (measures.GAUGE_ALLOCATED, ["tenant"]),
+    "jobs": (measures.GAUGE_JOBS, ["phase", "tenant"]),
+    "waiting_jobs": (measures.GAUGE_WAITING, ["reason"]),
+    "tick_seconds": (measures.GAUGE_TICK, []),
 }
-COUNTERS: dict[str, tuple[str, list[str]]] = {
-    "acts": ("Actions that the backend took", ["act"]),
-    "refused_acts": ("Actions that the backend refused", ["act"]),
-    "overcommitted_nodes": ("Nodes seen to hold more than they have", []),
+COUNTERS: Final[dict[str, tuple[Measure, list[str]]]] = {
+    "acts": (measures.COUNTER_ACTIONS, ["act"]),
+    "refused_acts": (measures.COUNTER_REFUSED, ["act"]),
+    "overcommitted_nodes": (measures.COUNTER_OVERCOMMITTED, []),
 }
 
 

@@ -14,28 +14,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import JobPhase
 from commonwatt.operate.domain.settings import ControllerSettings, GpuPower, SiteSettings
 from commonwatt.operate.domain.state import GpuUse, JobRecord
-
-METERED = TableSchema(
-    "metered",
-    "What each job used.",
-    (
-        TableColumn("job_id", "text", "", "name of the job"),
-        TableColumn("tenant", "text", "", "whose quota it counted against"),
-        TableColumn("user", "text", "", "who submitted it"),
-        TableColumn("starts", "count", "", "times started"),
-        TableColumn("gpu_s", "number", "GPU-s", "GPU time allocated"),
-        TableColumn("energy_kwh", "number", "kWh", "energy estimate, overhead included"),
-        TableColumn("carbon_kg", "number", "kg CO2e", "carbon of that energy"),
-        TableColumn("energy_cost_usd", "number", "USD", "what the energy cost"),
-        TableColumn("charge", "number", "", "by the tariff, in its currency"),
-    ),
-)
+from commonwatt.operate.domain.tables import METERED, TRACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,21 +104,18 @@ def finished_jobs_trace(rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]) -
     finished = [row for name, row in rows.items() if row.phase in over and name in ran]
     finished.sort(key=lambda row: (row.request.submitted_at_s, row.request.job_id))
     first = finished[0].request.submitted_at_s if finished else 0.0
-    return pl.DataFrame(
-        {
-            "job_id": [row.request.job_id for row in finished],
-            "submit_s": [round(row.request.submitted_at_s - first, 3) for row in finished],
-            "runtime_s": [round(ran[row.request.job_id], 3) for row in finished],
-            "limit_s": [_limit_s(row, ran) for row in finished],
-            "gpus": [row.request.gpus for row in finished],
-            "gpu_milli": [row.request.gpu_milli for row in finished],
-            "priority": [row.request.priority for row in finished],
-            "single_node": [int(row.request.single_node) for row in finished],
-            "tenant": [row.request.tenant for row in finished],
-            "user": [row.request.user for row in finished],
-            "group": [row.request.group for row in finished],
-        },
-        schema_overrides={"submit_s": pl.Float64, "runtime_s": pl.Float64, "limit_s": pl.Float64},
+    return TRACE.frame(
+        job_id=[row.request.job_id for row in finished],
+        submit_s=[round(row.request.submitted_at_s - first, 3) for row in finished],
+        runtime_s=[round(ran[row.request.job_id], 3) for row in finished],
+        limit_s=[_limit_s(row, ran) for row in finished],
+        gpus=[row.request.gpus for row in finished],
+        gpu_milli=[row.request.gpu_milli for row in finished],
+        priority=[row.request.priority for row in finished],
+        single_node=[int(row.request.single_node) for row in finished],
+        tenant=[row.request.tenant for row in finished],
+        user=[row.request.user for row in finished],
+        group=[row.request.group for row in finished],
     )
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.care.errors import CareSettingsError, TelemetryError
+from commonwatt.operate.domain.tables import SCORES
 from commonwatt.operate.engines.care.checkpoints import advise
 from commonwatt.operate.engines.care.detect.alarms import AlarmBudget, calibrate, episodes, judge
 from commonwatt.operate.engines.care.detect.learned import alarm_detector, ranking_detector
@@ -55,8 +56,8 @@ def detection_result(
         "episodes": rows,
         "judged": _scores_by_labels(first, second, after > threshold, day, budget),
     }
-    scores = {"step": np.arange(len(after)), "score": after, "alarm": after > threshold}
-    return detection, pl.DataFrame(scores)
+    scores = SCORES.frame(step=np.arange(len(after)), score=after, alarm=after > threshold)
+    return detection, scores
 
 
 def _episode_row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from commonwatt.catalogue.measures import label
 from commonwatt.operate.engines.exporter import COUNTERS, GAUGES
 
 
@@ -13,8 +14,8 @@ def grafana_dashboard() -> str:
     figures = {f"commonwatt_{k}": v for k, v in GAUGES.items()}
     rates = {f"rate(commonwatt_{k}_total[5m])": v for k, v in COUNTERS.items()}
     panels = [
-        _panel(i, query, about, labels)
-        for i, (query, (about, labels)) in enumerate((figures | rates).items())
+        _panel(i, query, label(figure), labels)
+        for i, (query, (figure, labels)) in enumerate((figures | rates).items())
     ]
     return json.dumps(
         {
@@ -29,13 +30,13 @@ def grafana_dashboard() -> str:
     )
 
 
-def _panel(i: int, query: str, about: str, labels: list[str]) -> dict[str, Any]:
-    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+def _panel(i: int, query: str, title: str, labels: list[str]) -> dict[str, Any]:
+    legend = " ".join(f"{{{{{name}}}}}" for name in labels)
     return {
         "id": i + 1,
         "type": "timeseries",
-        "title": about,
+        "title": title,
         "datasource": {"type": "prometheus", "uid": "${DS_PROMETHEUS}"},
         "gridPos": {"h": 8, "w": 12, "x": 12 * (i % 2), "y": 8 * (i // 2)},
-        "targets": [{"expr": query, "legendFormat": legend or about, "refId": "A"}],
+        "targets": [{"expr": query, "legendFormat": legend or title, "refId": "A"}],
     }

@@ -35,6 +35,7 @@ class ClusterStatus:
         seen_at: When the controller last wrote down a decision, or "" before the first.
         gpus: GPUs of nodes that take jobs.
         held_gpus: GPUs that running jobs hold.
+        currency: What the tariff charges in.
         nodes: One row a node.
         jobs: One row a job that waits or runs.
         use: Held GPUs by tenant over time, in equal bins.
@@ -46,6 +47,7 @@ class ClusterStatus:
     seen_at: str
     gpus: int
     held_gpus: int
+    currency: str
     nodes: list[dict[str, Any]]
     jobs: list[dict[str, Any]]
     use: list[dict[str, Any]]
@@ -71,6 +73,7 @@ def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
         seen_at=_instant_text(last.at_s) if last else "",
         gpus=sum(node.gpus for node in up),
         held_gpus=sum(row.request.gpus for row in running),
+        currency=home.settings.tariff.currency,
         nodes=_node_rows(last, rows, uses),
         jobs=[
             _job_row(row, now)
@@ -139,9 +142,9 @@ def _job_row(row: JobRecord, now: datetime) -> dict[str, Any]:
         "tenant": row.request.tenant,
         "gpus": row.request.gpus,
         "phase": row.phase.value,
-        "starts": row.starts,
         "since": _instant_text(since),
         "for_s": round(now.timestamp() - since, 1),
+        "starts": row.starts,
     }
 
 
