@@ -7,7 +7,11 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from commonwatt.core.messages import translate
+from commonwatt.catalogue.measures import heading, label, shown_value
+from commonwatt.catalogue.shared import ENERGY
+from commonwatt.core.messages import Message, translate
+from commonwatt.fleet.domain.measures import ALLOCATED_GPUS, QUEUE_DELAY
+from commonwatt.fleet.domain.tables import POLICIES, QUEUE, SITES
 from commonwatt.report.theme import ALARM, at_common_size, scale, svg
 
 
@@ -25,7 +29,7 @@ def use_over_time(use: pl.DataFrame, *, language: str) -> str:
         .mark_area(interpolate="step-after", opacity=0.85)
         .encode(
             x=_days(language),
-            y=alt.Y("allocated_gpus:Q", title=translate("GPUs", language), stack=True),
+            y=alt.Y("allocated_gpus:Q", title=heading(ALLOCATED_GPUS, language), stack=True),
             color=alt.Color("site:N", title=None, scale=scale(sites), sort=sites),
             # The rank stacks the sites in the programme's order, which is also the legend's.
             order=alt.Order("rank:Q"),
@@ -43,17 +47,14 @@ def use_over_time(use: pl.DataFrame, *, language: str) -> str:
 
 
 def queue_over_time(queue: pl.DataFrame, *, language: str) -> str:
-    """Return waiting jobs and the GPUs that they ask for over time.
+    """Return waiting jobs and the GPUs that they request over time.
 
     Args:
         queue: Columns `day`, `waiting_jobs`, `waiting_gpus`.
         language: "en" or "zh-Hant".
     """
-    long = queue.unpivot(["waiting_jobs", "waiting_gpus"], index="day", variable_name="what")
-    names = {
-        "waiting_jobs": translate("Jobs waiting", language),
-        "waiting_gpus": translate("GPUs that they ask for", language),
-    }
+    names = {name: label(QUEUE.column(name), language) for name in ("waiting_jobs", "waiting_gpus")}
+    long = queue.unpivot(list(names), index="day", variable_name="what")
     long = long.with_columns(pl.col("what").replace_strict(names))
     order = list(names.values())
     chart = (
@@ -65,7 +66,7 @@ def queue_over_time(queue: pl.DataFrame, *, language: str) -> str:
             color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
         )
     )
-    description = translate("Jobs waiting, and the GPUs that they ask for, over time.", language)
+    description = translate("Jobs waiting, and the GPUs that they request, over time.", language)
     return svg(at_common_size(chart), description=description)
 
 
@@ -78,7 +79,7 @@ def waiting_by_tenant(tenants: pl.DataFrame, *, language: str) -> str:
     """
     order = tenants["tenant"].to_list()
     base = alt.Chart(tenants).encode(y=alt.Y("tenant:N", title=None, sort=order))
-    axis = alt.X("p50_h:Q", title=translate("Queue delay [h]: median to 95th percentile", language))
+    axis = alt.X("p50_h:Q", title=heading(QUEUE_DELAY, language))
     bars = base.mark_bar(height=10, opacity=0.55).encode(x=axis, x2="p95_h:Q")
     mean = base.mark_point(filled=True, color=ALARM, size=60, opacity=1).encode(x="mean_h:Q")
     description = translate(
@@ -99,9 +100,8 @@ def energy_by_site(energy: pl.DataFrame, *, language: str) -> str:
         language: "en" or "zh-Hant".
     """
     names = {
-        "busy_mwh": translate("Busy GPUs", language),
-        "idle_mwh": translate("Idle GPUs", language),
-        "overhead_mwh": translate("Cooling and losses (PUE)", language),
+        name: label(SITES.column(name), language)
+        for name in ("busy_mwh", "idle_mwh", "overhead_mwh")
     }
     long = energy.unpivot(list(names), index="site", variable_name="what", value_name="mwh")
     ranks = pl.col("what").replace_strict({name: i for i, name in enumerate(names)})
@@ -112,7 +112,7 @@ def energy_by_site(energy: pl.DataFrame, *, language: str) -> str:
         .mark_bar(height=18)
         .encode(
             y=alt.Y("site:N", title=None, sort=energy["site"].to_list()),
-            x=alt.X("mwh:Q", title="MWh", stack=True),
+            x=alt.X("mwh:Q", title=heading(ENERGY, language), stack=True),
             color=alt.Color("what:N", title=None, scale=scale(order), sort=order),
             order=alt.Order("rank:Q"),
         )
@@ -129,14 +129,15 @@ def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
         language: "en" or "zh-Hant".
     """
     names = {
-        "mean_queue_delay_s": translate("Mean", language),
-        "p95_queue_delay_s": translate("95th percentile", language),
+        name: label(POLICIES.column(name), language)
+        for name in ("mean_queue_delay_s", "p95_queue_delay_s")
     }
     long = rows.unpivot(list(names), index="policy", variable_name="what", value_name="wait_s")
+    in_hours = shown_value(1, QUEUE_DELAY)
     long = long.with_columns(
         what=pl.col("what").replace_strict(names),
         # A logarithmic axis has no nought: a second stands in for less, and the axis says so.
-        wait_h=(pl.col("wait_s") / 3600).clip(lower_bound=1 / 3600),
+        wait_h=(pl.col("wait_s") * in_hours).clip(lower_bound=in_hours),
     )
     order = list(names.values())
     chart = (
@@ -146,7 +147,10 @@ def policies_compared(rows: pl.DataFrame, *, language: str) -> str:
             y=alt.Y("policy:N", title=None, sort=rows["policy"].to_list()),
             x=alt.X(
                 "wait_h:Q",
-                title=translate("Queue delay [h], logarithmic; a second at the least", language),
+                title=Message(
+                    "{figure}, logarithmic; a second at the least",
+                    {"figure": heading(QUEUE_DELAY, language)},
+                ).translate(language),
                 scale=alt.Scale(type="log"),
             ),
             color=alt.Color("what:N", title=None, scale=scale(order), sort=order),

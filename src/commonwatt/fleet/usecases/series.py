@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
+from commonwatt.fleet.domain.tables import QUEUE, SITES, TENANTS, USE
 from commonwatt.fleet.domain.workload import I64
 from commonwatt.fleet.engines.energy import energy_used
 from commonwatt.fleet.engines.timeline import held_by, timeline
@@ -16,58 +16,6 @@ from commonwatt.fleet.usecases.simulate import FleetRun
 
 HOUR_MS = 3_600_000
 MOST_BINS = 240  # more than this cannot be told apart at the width of a page
-
-USE = TableSchema(
-    "use",
-    "GPUs allocated by site over time, each the exact mean of its bin.",
-    (
-        TableColumn("day", "number", "d", "start of the bin, from the first submission"),
-        TableColumn("site", "text", "", "site"),
-        TableColumn("rank", "count", "", "position of the site in the programme"),
-        TableColumn("allocated_gpus", "number", "GPU", "mean of GPUs allocated in the bin"),
-        TableColumn("available_gpus", "number", "GPU", "GPUs on the site"),
-    ),
-)
-QUEUE = TableSchema(
-    "queue",
-    "The queue over time, each value the exact mean of its bin.",
-    (
-        TableColumn("day", "number", "d", "start of the bin, from the first submission"),
-        TableColumn("waiting_jobs", "number", "", "mean number of waiting jobs"),
-        TableColumn("waiting_gpus", "number", "GPU", "mean of the GPUs that they ask for"),
-    ),
-)
-TENANTS = TableSchema(
-    "tenants",
-    "Service by tenant.",
-    (
-        TableColumn("tenant", "text", "", "as the programme calls it"),
-        TableColumn("jobs", "count", "", "jobs submitted"),
-        TableColumn("jobs_finished", "count", "", "jobs that finished"),
-        TableColumn("gpu_hours", "number", "GPU-h", "GPU time served"),
-        TableColumn("mean_h", "number", "h", "mean queue delay"),
-        TableColumn("p50_h", "number", "h", "median queue delay"),
-        TableColumn("p95_h", "number", "h", "95th percentile of queue delay"),
-        TableColumn("mean_jct_h", "number", "h", "mean of end minus submission"),
-    ),
-)
-SITES = TableSchema(
-    "sites",
-    "Use, energy, cost and carbon by site, over the makespan.",
-    (
-        TableColumn("site", "text", "", "as the programme calls it"),
-        TableColumn("gpus", "count", "GPU", "GPUs on the site"),
-        TableColumn("jobs", "count", "", "jobs whose first node was there"),
-        TableColumn("gpu_hours", "number", "GPU-h", "GPU time allocated"),
-        TableColumn("utilisation_share", "number", "1", "allocated over available, in the window"),
-        TableColumn("busy_mwh", "number", "MWh", "draw of allocated GPUs"),
-        TableColumn("idle_mwh", "number", "MWh", "draw of GPUs that nobody held"),
-        TableColumn("overhead_mwh", "number", "MWh", "cooling and losses (PUE)"),
-        TableColumn("energy_mwh", "number", "MWh", "all three"),
-        TableColumn("cost_usd", "number", "USD", "energy at the site's price"),
-        TableColumn("carbon_t", "number", "t CO2e", "energy at the grid's carbon intensity"),
-    ),
-)
 
 
 def use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.core.errors import UsageError
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain.machines import Fleet
 from commonwatt.fleet.domain.policies import SchedulingPolicy
+from commonwatt.fleet.domain.tables import JOBS, PACKING_CURVE
 from commonwatt.fleet.domain.workload import Workload
 from commonwatt.fleet.engines.metrics import FleetMetrics, metrics
-from commonwatt.fleet.engines.packing import CURVE, PackingResult, place_arrived_load
+from commonwatt.fleet.engines.packing import PackingResult, place_arrived_load
 from commonwatt.fleet.engines.simulator import (
     JobState,
     Runtime,
@@ -29,27 +29,6 @@ from commonwatt.fleet.usecases.inputs import FleetInputs
 from commonwatt.fleet.usecases.own_policy import load_user_policy
 
 _WARM_UP_LOAD = 1e-3  # of an arrived load: enough to load the kernels
-
-JOBS = TableSchema(
-    "jobs",
-    "What became of every job.",
-    (
-        TableColumn("job_id", "text", "", "name in the trace"),
-        TableColumn("tenant", "text", "", "who submitted it"),
-        TableColumn("gpus", "count", "GPU", "GPUs of the gang"),
-        TableColumn("gpu_milli", "count", "1/1000 GPU", "share of each of them"),
-        TableColumn("submit_s", "number", "s", "submission, from the trace's origin"),
-        TableColumn("start_s", "number", "s", "first start; empty where it never started"),
-        TableColumn("end_s", "number", "s", "end; empty where it did not finish"),
-        TableColumn("queue_delay_s", "number", "s", "first start minus submission"),
-        TableColumn("pending_s", "number", "s", "all time not running"),
-        TableColumn("state", "text", "", "finished, waiting or rejected"),
-        TableColumn("preemptions", "count", "", "times preempted"),
-        TableColumn(
-            "site", "text", "", "where it ran, each site once; empty where it never started"
-        ),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +187,7 @@ def _sites_of_jobs(result: SimulationResult, fleet: Fleet) -> pl.Series:
 
 def curve_table(figures: Mapping[str, Any]) -> pl.DataFrame:
     """Return the curve of an arrived-load run as a table."""
-    return pl.DataFrame(figures["curve"], schema=[column.name for column in CURVE.columns])
+    return PACKING_CURVE.from_rows(figures["curve"])
 
 
 def _warm_up(

@@ -9,39 +9,16 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from multiprocessing import get_context
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
 from commonwatt.core.errors import MissingExtraError, UsageError
 from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.tables import SWEEP_AXES, SWEEP_FIGURES, sweep_schema
 from commonwatt.fleet.usecases.inputs import FleetInputOptions, FleetInputs, load_inputs
 from commonwatt.fleet.usecases.policy_names import parse_policy_word
 from commonwatt.fleet.usecases.simulate import run_arrived_load, run_fleet
-
-AXES: Final = {
-    "policy": "a policy in a word, such as sjf+easy",
-    "nodes": "a number of equal nodes, or a node list",
-    "gpus-per-node": "GPUs on each of equal nodes",
-    "pool": "all or tenant",
-    "runtime": "oracle or none",
-    "load": "arrived load, over capacity (the arrived-load protocol)",
-    "seed": "seed of every draw",
-}
-FIGURES: Final = (
-    "jobs",
-    "jobs_finished",
-    "gpus",
-    "utilisation_share",
-    "makespan_utilisation_share",
-    "mean_queue_delay_s",
-    "p95_queue_delay_s",
-    "mean_jct_s",
-    "unallocated_gpu_share",
-    "fragmented_gpu_share",
-    "energy_kwh",
-    "result_sha256",
-)
 
 Point = dict[str, str]
 
@@ -55,11 +32,13 @@ def parse_axes(words: Sequence[str]) -> dict[str, list[str]]:
     axes: dict[str, list[str]] = {}
     for word in words:
         name, _, values = word.partition("=")
-        if name not in AXES or not values or name in axes:
+        if name not in SWEEP_AXES or not values or name in axes:
             raise UsageError(
                 "--axis",
                 found=word,
-                wanted=Message("NAME=A,B,… once for each of {names}", {"names": ", ".join(AXES)}),
+                wanted=Message(
+                    "NAME=A,B,… once for each of {names}", {"names": ", ".join(SWEEP_AXES)}
+                ),
             )
         axes[name] = [text for value in values.split(",") for text in _axis_values(name, value)]
     return axes
@@ -90,7 +69,7 @@ def sweep(
         rows.append(row)
         done(1)
     # All rows: a figure that the first hundred points lack would be given the type of nothing.
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return sweep_schema(axes).checked(pl.DataFrame(rows, infer_schema_length=None))
 
 
 def run_point(options: FleetInputOptions, point: Mapping[str, str]) -> dict[str, Any]:
@@ -107,7 +86,7 @@ def run_point(options: FleetInputOptions, point: Mapping[str, str]) -> dict[str,
         if runtime not in ("oracle", "none"):
             raise UsageError("--axis runtime", found=runtime, wanted=Message("oracle or none"))
         figures = run_fleet(inputs, policy, seed=seed, runtime=runtime).figures()
-    return dict(point) | {name: figures.get(name) for name in FIGURES}
+    return dict(point) | {name: figures.get(name) for name in SWEEP_FIGURES}
 
 
 # Neighbouring points mostly share their inputs; more than two would hold whole traces in memory.

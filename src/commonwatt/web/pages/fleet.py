@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commonwatt.catalogue.measures import TableColumn
-from commonwatt.catalogue.shared import (
-    CARBON,
-    DAY,
-    ENERGY,
-    GPU_HOURS,
-    GPUS,
-    POWER_BILL,
-    QUEUE_DELAY_MEAN,
-    SITE,
-    TENANT,
-    UTILISATION,
-)
+from commonwatt.catalogue.measures import TableColumn, label_of, written
+from commonwatt.catalogue.shared import ENERGY, GPUS, QUEUE_DELAY_MEAN, TENANT, UTILISATION
 from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.measures import JOB_STATE, QUEUE_DELAY, QUEUE_DELAY_P95
+from commonwatt.fleet.domain.tables import JOBS, POLICIES, QUEUE, SITES, TENANTS, USE
 from commonwatt.web.cache import TableQuery
 from commonwatt.web.page_view import (
     Chart,
     ChartForm,
     ChartSeries,
-    ColumnHeading,
     HeadlineFact,
     PageView,
     TableListing,
-    heading_of,
+    headings_of,
     headline_of,
 )
 from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
@@ -70,7 +60,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     asked = values.text("compare")
     compared = context.desk.runs.find(asked, "fleet-compare") if asked else run
     return PageView(
-        lede=_lede(run.headline),
+        lede=_lede(run.headline, context.language),
         facts=_facts(run.headline, context.language),
         charts=[*_over_time(context, run), *_compared()],
         tables=_tables(context, run, compared or run),
@@ -86,15 +76,15 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _lede(head: dict[str, Any]) -> Message:
+def _lede(head: dict[str, Any], language: str) -> Message:
     return Message(
         "{jobs} jobs ran on {gpus} GPUs. From the first to the last arrival {share} of all GPU "
-        "time was allocated, and a job waited {hours} hours on average.",
+        "time was allocated, and a job waited {delay} on average.",
         {
             "jobs": f"{head['jobs']:,}",
-            "gpus": f"{head['gpus']:,}",
-            "share": f"{head['utilisation_share']:.1%}",
-            "hours": f"{head['mean_queue_delay_s'] / 3600:.1f}",
+            "gpus": written(head["gpus"], GPUS, language),
+            "share": written(head["utilisation_share"], UTILISATION, language),
+            "delay": written(head["mean_queue_delay_s"], QUEUE_DELAY_MEAN, language),
         },
     )
 
@@ -113,10 +103,7 @@ def _facts(head: dict[str, Any], language: str) -> list[HeadlineFact]:
             language,
             note=Message("first start minus submission"),
         ),
-        HeadlineFact(
-            label=Message("Queue delay, 95th percentile"),
-            value=f"{head['p95_queue_delay_s'] / 3600:.1f} h",
-        ),
+        headline_of(QUEUE_DELAY_P95, head["p95_queue_delay_s"], language),
         headline_of(ENERGY, head["energy_kwh"], language),
     ]
 
@@ -139,14 +126,14 @@ def _over_time(look: RequestContext, run: Run) -> list[Chart]:
         Chart(
             name="queue",
             title=Message("The queue"),
-            caption=Message("Jobs that waited and the GPUs that they asked for, mean of each bin."),
+            caption=Message("Jobs that waited and the GPUs that they requested, mean of each bin."),
             form=ChartForm.LINES,
             table="queue",
             x="day",
             x_label=days,
             series=[
-                ChartSeries("waiting_jobs", Message("Jobs waiting")),
-                ChartSeries("waiting_gpus", Message("GPUs that they ask for")),
+                _series(QUEUE.column("waiting_jobs")),
+                _series(QUEUE.column("waiting_gpus")),
             ],
         ),
     ]
@@ -164,9 +151,10 @@ def _compared() -> list[Chart]:
             form=ChartForm.RANGES,
             table="tenants",
             x="tenant",
-            x_label=Message("Queue delay [h]"),
-            series=[ChartSeries("mean_h", Message("Mean"), low="p50_h", high="p95_h")],
-            unit="h",
+            series=[
+                ChartSeries("mean_h", label_of(QUEUE_DELAY_MEAN), low="p50_h", high="p95_h"),
+            ],
+            measure=TableColumn.of(QUEUE_DELAY, unit="h"),
         ),
         Chart(
             name="energy",
@@ -177,9 +165,9 @@ def _compared() -> list[Chart]:
             x="site",
             measure=TableColumn.of(ENERGY, unit="MWh"),
             series=[
-                ChartSeries("busy_mwh", Message("Busy GPUs")),
-                ChartSeries("idle_mwh", Message("Idle GPUs")),
-                ChartSeries("overhead_mwh", Message("Cooling and losses (PUE)")),
+                _series(SITES.column("busy_mwh")),
+                _series(SITES.column("idle_mwh")),
+                _series(SITES.column("overhead_mwh")),
             ],
         ),
         Chart(
@@ -193,15 +181,19 @@ def _compared() -> list[Chart]:
             form=ChartForm.POINTS,
             table="policies",
             x="policy",
-            x_label=Message("Queue delay [s], logarithmic"),
             series=[
-                ChartSeries("mean_queue_delay_s", Message("Mean")),
-                ChartSeries("p95_queue_delay_s", Message("95th percentile")),
+                _series(POLICIES.column("mean_queue_delay_s")),
+                _series(POLICIES.column("p95_queue_delay_s")),
             ],
-            unit="s",
+            measure=QUEUE_DELAY,
             logarithmic=True,
         ),
     ]
+
+
+def _series(column: TableColumn) -> ChartSeries:
+    """Return a declared column as a line of a chart."""
+    return ChartSeries(column.name, label_of(column))
 
 
 def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]:
@@ -211,81 +203,71 @@ def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]
             name="jobs",
             title=Message("Jobs"),
             rows=rows(run, "fleet_jobs"),
-            headings=[
-                ColumnHeading("job_id", Message("Job")),
-                heading_of(TableColumn.of(TENANT)),
-                heading_of(TableColumn.of(GPUS)),
-                ColumnHeading("submit_s", Message("Submitted"), "s"),
-                ColumnHeading("queue_delay_s", Message("Queue delay"), "s"),
-                ColumnHeading("pending_s", Message("Time not running"), "s"),
-                ColumnHeading("state", Message("State")),
-                ColumnHeading("preemptions", Message("Preemptions")),
-            ],
+            headings=headings_of(
+                JOBS,
+                "job_id",
+                "tenant",
+                "gpus",
+                "submit_s",
+                "queue_delay_s",
+                "pending_s",
+                "state",
+                "preemptions",
+                "site",
+            ),
             note=Message("Instants are seconds from the trace's origin."),
         ),
         TableListing(
             name="policies",
             title=Message("Policies compared"),
             rows=rows(compared, "fleet_policies"),
-            headings=[
-                ColumnHeading("policy", Message("Policy")),
-                heading_of(TableColumn.of(UTILISATION, "utilisation_share")),
-                heading_of(TableColumn.of(QUEUE_DELAY_MEAN, "mean_queue_delay_s")),
-                ColumnHeading("p95_queue_delay_s", Message("Queue delay, 95th percentile"), "s"),
-                ColumnHeading("mean_jct_s", Message("End minus submission, mean"), "s"),
-                ColumnHeading("fragmented_gpu_share", Message("Idle while jobs waited")),
-                ColumnHeading("preemptions", Message("Preemptions")),
-            ],
+            headings=headings_of(
+                POLICIES,
+                "policy",
+                "utilisation_share",
+                "mean_queue_delay_s",
+                "p95_queue_delay_s",
+                "mean_jct_s",
+                "fragmented_gpu_share",
+                "preemptions",
+            ),
         ),
         TableListing(
             name="tenants",
             title=Message("Service by tenant"),
             rows=rows(run, "fleet_tenants"),
-            headings=[
-                heading_of(TableColumn.of(TENANT)),
-                ColumnHeading("jobs", Message("Jobs")),
-                heading_of(TableColumn.of(GPU_HOURS)),
-                heading_of(TableColumn.of(QUEUE_DELAY_MEAN, "mean_h", unit="h")),
-                ColumnHeading("p50_h", Message("Queue delay, median"), "h"),
-                ColumnHeading("p95_h", Message("Queue delay, 95th percentile"), "h"),
-            ],
+            headings=headings_of(
+                TENANTS, "tenant", "jobs", "gpu_hours", "mean_h", "p50_h", "p95_h"
+            ),
         ),
         TableListing(
             name="sites",
             title=Message("By site"),
             rows=rows(run, "fleet_sites"),
-            headings=[
-                heading_of(TableColumn.of(SITE)),
-                heading_of(TableColumn.of(GPUS)),
-                heading_of(TableColumn.of(UTILISATION, "utilisation_share")),
-                ColumnHeading("busy_mwh", Message("Busy GPUs"), "MWh"),
-                ColumnHeading("idle_mwh", Message("Idle GPUs"), "MWh"),
-                ColumnHeading("overhead_mwh", Message("Cooling and losses (PUE)"), "MWh"),
-                heading_of(TableColumn.of(POWER_BILL, "cost_usd")),
-                heading_of(TableColumn.of(CARBON, "carbon_t", unit="t CO2e")),
-            ],
+            headings=headings_of(
+                SITES,
+                "site",
+                "gpus",
+                "utilisation_share",
+                "busy_mwh",
+                "idle_mwh",
+                "overhead_mwh",
+                "cost_usd",
+                "carbon_t",
+            ),
         ),
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
-            headings=[
-                heading_of(TableColumn.of(DAY)),
-                heading_of(TableColumn.of(SITE)),
-                ColumnHeading("allocated_gpus", Message("Allocated GPUs")),
-                ColumnHeading("available_gpus", Message("GPUs on the site")),
-            ],
+            headings=headings_of(USE, "day", "site", "allocated_gpus", "available_gpus"),
             folded=True,
         ),
         TableListing(
             name="queue",
             title=Message("The queue over time"),
             rows=rows(run, "fleet_queue"),
-            headings=[
-                heading_of(TableColumn.of(DAY)),
-                ColumnHeading("waiting_jobs", Message("Jobs waiting")),
-                ColumnHeading("waiting_gpus", Message("GPUs that they ask for")),
-            ],
+            headings=headings_of(QUEUE),
             folded=True,
         ),
     ]
@@ -296,24 +278,34 @@ def _job(look: RequestContext, run: Run, name: str) -> dict[str, Any]:
     if not name:
         return {}
     rows = look.desk.runs.rows(run, "fleet_jobs")
-    ask = TableQuery(count=5, column="job_id", starts=name)
-    few = look.desk.cache.page(rows, ask).frame
-    found = few.filter(few["job_id"] == name).to_dicts()
-    told = _explanation(look, run, name)
+    query = TableQuery(count=5, column="job_id", starts=name)
+    few = look.desk.cache.page(rows, query).frame
+    # The cache finds beginnings; job 18 must not show what became of job 182.
+    exact = few.filter(few["job_id"] == name).to_dicts()
     return {
-        "job": found[0] if found else {},
+        "job": _job_facts(exact[0], look.language) if exact else [],
         "name": name,
         "programme": run.inputs[0]["name"].removesuffix(".toml"),
-        "sentences": told,
+        "sentences": _explanation(look, run, name),
     }
 
 
+def _job_facts(job: dict[str, Any], language: str) -> list[HeadlineFact]:
+    figures = (
+        (TENANT, "tenant"),
+        (GPUS, "gpus"),
+        (QUEUE_DELAY, "queue_delay_s"),
+        (JOB_STATE, "state"),
+    )
+    return [headline_of(figure, job[name], language) for figure, name in figures]
+
+
 def _explanation(look: RequestContext, run: Run, name: str) -> list[str]:
-    """Return why the job waited, where that was asked before on the same inputs."""
-    for one in look.desk.runs.list_runs("fleet-explain"):
-        if one.parameters.get("job") == name and one.inputs == run.inputs:
-            said = look.desk.runs.frame(one, "sentences")
-            return said.filter(said["language"] == look.language)["sentence"].to_list()
+    """Return why the job waited, where that was requested before on the same inputs."""
+    for explained in look.desk.runs.list_runs("fleet-explain"):
+        if explained.parameters.get("job") == name and explained.inputs == run.inputs:
+            sentences = look.desk.runs.frame(explained, "sentences")
+            return sentences.filter(sentences["language"] == look.language)["sentence"].to_list()
     return []
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import TableColumn
 from commonwatt.catalogue.shared import (
-    DAY,
     DEBT_GDP,
     FISCAL_YEAR,
     GPU_HOUR_COST,
     GPU_HOUR_COST_P50,
     QUEUE_DELAY_MEAN,
-    SITE,
     UTILISATION,
 )
 from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.tables import USE
 from commonwatt.study.measures import (
     ALTERNATIVES,
     ALTERNATIVES_BREAK_EVEN,
@@ -27,12 +25,10 @@ from commonwatt.web.page_view import (
     Chart,
     ChartForm,
     ChartSeries,
-    ColumnHeading,
     HeadlineFact,
     PageView,
     TableListing,
     TableRows,
-    heading_of,
     headings_of,
     headline_of,
 )
@@ -287,11 +283,7 @@ def _tables(look: RequestContext, run: Run) -> list[TableListing]:
             name="use",
             title=Message("Allocated GPUs over time"),
             rows=rows(run, "fleet_use"),
-            headings=[
-                heading_of(TableColumn.of(DAY)),
-                heading_of(TableColumn.of(SITE)),
-                ColumnHeading("allocated_gpus", Message("Allocated GPUs")),
-            ],
+            headings=headings_of(USE, "day", "site", "allocated_gpus"),
             folded=True,
         )
     ]

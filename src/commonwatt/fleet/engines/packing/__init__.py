@@ -5,6 +5,6 @@ none released. `kernel` is the fast engine, `reference` the slow and obvious one
 """
 
 from commonwatt.fleet.engines.packing.protocol import place_arrived_load
-from commonwatt.fleet.engines.packing.result import CURVE, PackingResult
+from commonwatt.fleet.engines.packing.result import PackingResult
 
-__all__ = ["CURVE", "PackingResult", "place_arrived_load"]
+__all__ = ["PackingResult", "place_arrived_load"]

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import polars as pl
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.core.hashes import arrays_sha256
 from commonwatt.fleet.domain.machines import F64
 from commonwatt.fleet.domain.policies.place.state import I64, FreeCapacity
+from commonwatt.fleet.domain.tables import PACKING_CURVE
 from commonwatt.fleet.engines.packing.kernel import PlacementTrail
-
-CURVE: Final = TableSchema(
-    "packing_curve",
-    "Shares of the fleet's GPUs while jobs arrive and none leaves.",
-    (
-        TableColumn(
-            "arrived_percent", "count", "%", "GPU demand arrived, over GPU capacity, rounded"
-        ),
-        TableColumn("allocated_gpu_share", "number", "1", "Allocated GPU over all GPU"),
-        TableColumn("unallocated_gpu_share", "number", "1", "1 - allocated GPU over all GPU"),
-        TableColumn("fragmented_gpu_share", "number", "1", "Fragmented GPU over all GPU"),
-        TableColumn("fragmented_idle_share", "number", "1", "Fragmented GPU over idle GPU"),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +81,7 @@ class PackingResult:
         return arrays_sha256(state | trail | {"order": self.order})
 
     def curve(self) -> pl.DataFrame:
-        """Return the shares at each 1 % of arrived load, as `CURVE` describes them.
+        """Return the shares at each 1 % of arrived load, as `PACKING_CURVE` describes them.
 
         Each line is the mean over the arrivals whose load rounds to it, as in the
         published curves; a line without any arrival is left out.
@@ -106,7 +91,7 @@ class PackingResult:
         lost = self.trail.fragmented / (self.capacity_milli * self.weight)
         lines = np.unique(percent)
         taken = _mean_by_line(percent, allocated)[lines]
-        return CURVE.frame(
+        return PACKING_CURVE.frame(
             arrived_percent=lines,
             allocated_gpu_share=taken,
             unallocated_gpu_share=1.0 - taken,
