@@ -219,7 +219,6 @@ def _alarms_text(data: Mapping[str, Any], language: str) -> str:
 def _replay_text(data: Mapping[str, Any], language: str) -> str:
     from commonwatt.operate.domain.tables import CARE_OUTCOME
 
-    sentence = ("ettr_share", "interruptions")
     message = Message(
         "Effective training time {ettr} of 1, {interruptions} interruptions",
         {

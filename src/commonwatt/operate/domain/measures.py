@@ -13,7 +13,11 @@ from commonwatt.core.messages import Message
 
 # What runs on a live cluster.
 JOB: Final = Measure(
-    "cluster_job", Message("Job of the cluster"), "", Message("The job's name, unique on its cluster"), TEXT
+    "cluster_job",
+    Message("Job of the cluster"),
+    "",
+    Message("The job's name, unique on its cluster"),
+    TEXT,
 )
 JOB_USER: Final = Measure(
     "job_user", Message("Submitted by"), "", Message("Who submitted the job"), TEXT

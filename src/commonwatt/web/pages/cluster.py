@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.core.messages import Message
+from commonwatt.operate.domain.measures import (
+    ELAPSED,
+    HELD_JOBS,
+    HELD_SHARE,
+    NODES_OUT,
+    RUNNING_JOBS,
+)
+from commonwatt.operate.domain.tables import ACTIONS, HELD_OVER_TIME, JOBS, NODES, TENANTS
 from commonwatt.web.page_view import (
     Chart,
     ChartForm,
     ChartSeries,
-    ColumnHeading,
-    HeadlineFact,
     PageView,
     TableListing,
+    headings_of,
+    headline_of,
 )
 from commonwatt.web.pages.states import listing
 from commonwatt.web.parameters import PageValues
@@ -20,11 +28,14 @@ from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
 
 if TYPE_CHECKING:
+    from commonwatt.catalogue.tables import TableSchema
     from commonwatt.operate.usecases.overview import ClusterStatus
+
+Rows = list[dict[str, Any]]
 
 
 def build(context: RequestContext, values: PageValues) -> PageView:
-    """Return nodes, jobs, use and acts of the cluster that this console watches."""
+    """Return nodes, jobs, use and actions of the cluster that this console watches."""
     del values
     folder = context.desk.settings.operate
     if not (folder / "control.toml").exists():
@@ -36,34 +47,30 @@ def build(context: RequestContext, values: PageValues) -> PageView:
         )
     from commonwatt.operate.usecases.overview import cluster_status
 
-    found = cluster_status(folder, context.now)
-    waiting = [row for row in found.jobs if row["phase"] == "held"]
-    busy = found.held_gpus / found.gpus if found.gpus else 0.0
+    status = cluster_status(folder, context.now)
+    waiting = [row for row in status.jobs if row["phase"] == "held"]
+    out = sum(row["state"] != "up" for row in status.nodes)
+    busy = status.held_gpus / status.gpus if status.gpus else 0.0
     return PageView(
         lede=Message(
             "{held} of {gpus} GPUs are held by jobs; {waiting} jobs wait. The controller of "
             "{engine} last decided at {at}.",
             {
-                "held": f"{found.held_gpus:,}",
-                "gpus": f"{found.gpus:,}",
+                "held": f"{status.held_gpus:,}",
+                "gpus": f"{status.gpus:,}",
                 "waiting": str(len(waiting)),
-                "engine": found.engine,
-                "at": found.seen_at or "–",
+                "engine": status.engine,
+                "at": status.seen_at or "–",
             },
         ),
         facts=[
-            HeadlineFact(
-                label=Message("Busy now"), value=f"{busy:.0%}", note=Message("of nodes in use")
-            ),
-            HeadlineFact(label=Message("Jobs running"), value=str(len(found.jobs) - len(waiting))),
-            HeadlineFact(label=Message("Jobs waiting"), value=str(len(waiting))),
-            HeadlineFact(
-                label=Message("Nodes out of use"),
-                value=str(sum(row["state"] != "up" for row in found.nodes)),
-            ),
+            headline_of(HELD_SHARE, busy, context.language, note=Message("of nodes in use")),
+            headline_of(RUNNING_JOBS, len(status.jobs) - len(waiting), context.language),
+            headline_of(HELD_JOBS, len(waiting), context.language),
+            headline_of(NODES_OUT, out, context.language),
         ],
-        charts=_charts(found),
-        tables=_tables(context, found),
+        charts=_charts(status),
+        tables=_tables(context, status),
         notes=[
             Message(
                 "Prometheus reads the same figures from the controller: commonwatt operate start "
@@ -71,16 +78,16 @@ def build(context: RequestContext, values: PageValues) -> PageView:
             )
         ],
         extra={
-            "nodes": found.nodes,
+            "nodes": status.nodes,
             "may_drain": context.can(ConsoleAction.DRAIN_NODE),
         },
     )
 
 
-def _charts(found: ClusterStatus) -> list[Chart]:
-    if not found.use:
+def _charts(status: ClusterStatus) -> list[Chart]:
+    if not status.use:
         return []
-    tenants = sorted({row["tenant"] for row in found.use})
+    tenants = sorted({row["tenant"] for row in status.use})
     return [
         Chart(
             name="use",
@@ -89,60 +96,29 @@ def _charts(found: ClusterStatus) -> list[Chart]:
             form=ChartForm.AREAS,
             table="use",
             x="hour",
-            x_label=Message("Hours since the first job"),
+            x_label=ELAPSED.label,
             series=[ChartSeries("held_gpus", name, where=("tenant", name)) for name in tenants],
             unit="GPU",
         )
     ]
 
 
-def _listing(
-    look: RequestContext, name: str, title: Message, rows: list[dict[str, Any]], headings: list[ColumnHeading],
-    *, folded: bool = False,
-) -> TableListing:  # fmt: skip
-    key = f"cluster/{name}/{look.now.isoformat()}"
-    return listing(name, title, rows, headings, key=key, folded=folded)
+def _tables(context: RequestContext, status: ClusterStatus) -> list[TableListing]:
+    def of(
+        name: str, title: Message, rows: Rows, table: TableSchema, *columns: str
+    ) -> TableListing:
+        headings = headings_of(table, *columns, currency=status.currency)
+        key = f"cluster/{name}/{context.now.isoformat()}"
+        return listing(name, title, rows, headings, key=key, folded=table is HELD_OVER_TIME)
 
-
-def _tables(look: RequestContext, found: ClusterStatus) -> list[TableListing]:
+    metered = ("tenant", "jobs", "gpu_s", "energy_kwh", "carbon_kg", "charge")
     return [
-        _listing(look, "jobs", Message("Jobs"), found.jobs, [
-            ColumnHeading("job", Message("Job")),
-            ColumnHeading("tenant", Message("Tenant")),
-            ColumnHeading("gpus", Message("GPUs")),
-            ColumnHeading("phase", Message("State")),
-            ColumnHeading("since", Message("Since")),
-            ColumnHeading("for_s", Message("For"), "s"),
-            ColumnHeading("starts", Message("Starts")),
-        ]),
-        _listing(look, "nodes", Message("Nodes"), found.nodes, [
-            ColumnHeading("node", Message("Node")),
-            ColumnHeading("site", Message("Site")),
-            ColumnHeading("gpu_type", Message("GPU type")),
-            ColumnHeading("gpus", Message("GPUs")),
-            ColumnHeading("held_gpus", Message("Held")),
-            ColumnHeading("state", Message("State")),
-            ColumnHeading("reason", Message("Why")),
-        ]),
-        _listing(look, "tenants", Message("Metered"), found.tenants, [
-            ColumnHeading("tenant", Message("Tenant")),
-            ColumnHeading("jobs", Message("Jobs")),
-            ColumnHeading("gpu_s", Message("GPU time"), "GPU-s"),
-            ColumnHeading("energy_kwh", Message("Energy, estimated"), "kWh"),
-            ColumnHeading("carbon_kg", Message("Carbon"), "kg CO₂e"),
-            ColumnHeading("charge", Message("Charge")),
-        ]),
-        _listing(look, "acts", Message("What the controller did"), found.acts, [
-            ColumnHeading("act", Message("Act")),
-            ColumnHeading("subject", Message("On")),
-            ColumnHeading("state", Message("State")),
-        ]),
-        _listing(look, "use", Message("GPUs held over time"), found.use, [
-            ColumnHeading("hour", Message("Hour")),
-            ColumnHeading("tenant", Message("Tenant")),
-            ColumnHeading("held_gpus", Message("Held")),
-        ], folded=True),
-    ]  # fmt: skip
+        of("jobs", Message("Jobs"), status.jobs, JOBS),
+        of("nodes", Message("Nodes"), status.nodes, NODES),
+        of("tenants", Message("Metered"), status.tenants, TENANTS, *metered),
+        of("acts", Message("What the controller did"), status.acts, ACTIONS),
+        of("use", Message("GPUs held over time"), status.use, HELD_OVER_TIME),
+    ]
 
 
 PAGE = Page(
