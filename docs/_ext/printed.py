@@ -10,11 +10,13 @@ function that returns its Markdown.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
 
@@ -27,6 +29,7 @@ from sphinx.application import Sphinx
 
 import commonwatt
 from commonwatt.catalogue.collect import collect
+from commonwatt.catalogue.glossary import TERMS
 from commonwatt.catalogue.measures import Measure
 from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.cli import root
@@ -294,7 +297,72 @@ def _table(header: tuple[str, ...], rows: list[Any]) -> list[str]:
     ]
 
 
+def rooms() -> str:
+    """Return every room with what it is for, its use cases, and who calls each."""
+    package = Path(commonwatt.__file__).parent
+    callers = _callers(package)
+    parts: list[str] = []
+    for room in sorted(p.parent for p in package.glob("*/__init__.py")):
+        parts += [f"## `{room.name}`", "", _first_paragraph(room / "__init__.py"), ""]
+        rows = [
+            (f"`{module}.{name}`", summary, ", ".join(callers.get(f"{module}.{name}", ())) or "–")
+            for path in _usecase_files(room)
+            for module in [".".join(path.relative_to(package).with_suffix("").parts)]
+            for name, summary in _public_functions(path)
+        ]
+        parts += [*_table(("use case", "answers", "called by"), rows), ""]
+    return "\n".join(parts)
+
+
+def _usecase_files(room: Path) -> list[Path]:
+    files = [*(room / "usecases").rglob("*.py"), room / "usecases.py"]
+    return sorted(path for path in files if path.is_file() and path.name != "__init__.py")
+
+
+def _first_paragraph(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def _public_functions(path: Path) -> Iterator[tuple[str, str]]:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            summary = (ast.get_docstring(node) or "").split("\n\n")[0]
+            yield node.name, " ".join(summary.split())
+
+
+def _callers(package: Path) -> dict[str, list[str]]:
+    """Return the modules that name each function of a use-case module, by import or by module."""
+    found: dict[str, set[str]] = {}
+    for path in package.rglob("*.py"):
+        if path.relative_to(package).parts[0] == "data":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        caller = "`" + ".".join(path.relative_to(package).with_suffix("").parts) + "`"
+        modules: dict[str, str] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("commonwatt."):
+                module = str(node.module).removeprefix("commonwatt.")
+                for alias in node.names:
+                    found.setdefault(f"{module}.{alias.name}", set()).add(caller)
+                    modules[alias.asname or alias.name] = f"{module}.{alias.name}"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                module = modules.get(node.value.id)
+                if module is not None:
+                    found.setdefault(f"{module}.{node.attr}", set()).add(caller)
+    return {name: sorted(callers) for name, callers in found.items()}
+
+
+def glossary() -> str:
+    """Return the terms of the field, one word each in both languages."""
+    rows = [(term.english, term.chinese, term.meaning) for term in TERMS]
+    return "\n".join(_table(("English", "Traditional Chinese", "meaning"), sorted(rows)))
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "rooms": rooms,
+    "glossary": glossary,
     "commands": commands,
     "settings": settings,
     "columns": columns,
