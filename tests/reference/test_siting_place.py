@@ -1,4 +1,4 @@
-"""Placement: the array model against a naive twin, days against the whole, bounds that hold."""
+"""Placement: the array model against a naive model, days against the whole, bounds that hold."""
 
 import math
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.siting_problems import lifelike_problem, random_problem
 SOME = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def twin(problem):
+def least_cost(problem):
     """Return the least cost, from a model with one variable per arrival, pool and hour of run."""
     K, J, T = problem.shape
     runs = [
@@ -63,10 +63,10 @@ def twin(problem):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("unit", "opening"), [(0.0, 0.0), (20.0, 15.0)])
-def test_the_array_model_finds_the_optimum_of_the_naive_twin(seed, unit, opening):
+def test_the_array_model_finds_the_optimum_of_the_naive_model(seed, unit, opening):
     problem = random_problem(seed, classes=3, pools=3, unit=unit, opening=opening)
     plan = solve_exact(problem)
-    assert math.isclose(plan.cost_usd, twin(problem), rel_tol=1e-7)
+    assert math.isclose(plan.cost_usd, least_cost(problem), rel_tol=1e-7)
     assert plan.gap < 1e-8
 
 

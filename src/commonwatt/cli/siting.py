@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.frame import language as language_of_call
 from commonwatt.core.messages import Message, translate
+
+if TYPE_CHECKING:
+    from commonwatt.catalogue.tables import TableSchema
 
 siting = LazyGroup(
     name="siting",
@@ -50,24 +54,27 @@ def cost(
     """Cost a useful GPU-hour by site, with uncertainty and what drives it."""
     from commonwatt.siting import usecases as app
     from commonwatt.siting.domain.cooling import Cooling
+    from commonwatt.siting.domain.tables import COST_TABLES
 
     if contest:
         return _contest(sites, draws, seed)
     answer = app.cost_result(
-        sites, case=case, cells=app.load_library_cells(cells) if cells else None, utilisation=utilisation,
+        sites, case=case, cells=app.load_library_cells(cells) if cells else None,
+        utilisation=utilisation,
         kwh_per_gpu_hour=kwh, market=(market, Cooling(cooling)) if market else None,
         draws=draws, seed=seed,
     )  # fmt: skip
     return CommandResult(
         data=answer,
         text=lambda language: _cost_text(answer, language),
-        tables=_tables(answer, ("sites", "parts", "tornado", "sobol", "break_even", "cells")),
+        tables=_tables(answer, COST_TABLES),
         files=_cost_files(answer),
     )
 
 
 def _contest(sites: tuple[str, ...], draws: int, seed: int) -> CommandResult:
     from commonwatt.siting import usecases as app
+    from commonwatt.siting.domain.tables import COST_TABLES
     from commonwatt.siting.usecases.charts import map_chart
 
     first_site, other = (
@@ -78,7 +85,7 @@ def _contest(sites: tuple[str, ...], draws: int, seed: int) -> CommandResult:
     return CommandResult(
         data=answer,
         text=lambda language: _contest_text(answer, language),
-        tables=_tables(answer, ("contest", "tornado", "break_even_map")),
+        tables=_tables(answer, COST_TABLES),
         files={
             "break_even_map.svg": map_chart(answer["break_even_map"], other, first_site),
             "report.html": app.page(
@@ -121,6 +128,7 @@ def place(
 ) -> CommandResult:
     """Decide which sites to open, how large, and which load runs where."""
     from commonwatt.siting import usecases as app
+    from commonwatt.siting.domain.tables import PLACE_TABLES
 
     if day_ahead is not None:
         return _day_ahead(day_ahead, year, carbon_price, data, leave_out)
@@ -136,7 +144,7 @@ def place(
     return CommandResult(
         data={key: value for key, value in answer.items() if key != "hourly"},
         text=lambda language: _place_text(answer, words, language),
-        tables=_tables(answer, ("sites", "classes", "hourly")),
+        tables=_tables(answer, PLACE_TABLES),
         files=_place_files(answer, words),
     )
 
@@ -146,6 +154,7 @@ def _day_ahead(
 ) -> CommandResult:
     from commonwatt.cli.frame import fail_usage
     from commonwatt.siting import usecases as app
+    from commonwatt.siting.domain.tables import PLACE_TABLES
 
     try:
         values = [float(part) for part in limits.split(",")]
@@ -160,14 +169,15 @@ def _day_ahead(
     return CommandResult(
         data=answer,
         text=lambda language: _day_ahead_text(rows, language),
-        tables=_tables(answer, ("day_ahead",)),
+        tables=_tables(answer, PLACE_TABLES),
     )
 
 
-def _tables(answer: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    import polars as pl
-
-    return {name: pl.DataFrame(answer[name]) for name in names if answer[name]}
+def _tables(answer: dict[str, Any], declared: Mapping[str, TableSchema]) -> dict[str, Any]:
+    """Return the tables of an answer, each with exactly the columns that are declared of it."""
+    return {
+        name: table.from_rows(answer[name]) for name, table in declared.items() if answer.get(name)
+    }
 
 
 def _cost_files(answer: dict[str, Any]) -> dict[str, str]:

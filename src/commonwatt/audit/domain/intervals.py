@@ -26,6 +26,7 @@ class Interval:
         if math.isinf(self.high):
             return self.low
         if math.isinf(self.low) or self.low <= 0:
+            # "Under 20" is said of what is not far below; half of it, where nothing bounds it.
             return self.high if self.low != 0 or self.high == 0 else self.high / 2
         return math.sqrt(self.low * self.high)
 
@@ -44,6 +45,7 @@ class Interval:
     def overlaps(self, other: Interval) -> bool:
         """Return whether some value lies in both."""
         low, high = max(self.low, other.low), min(self.high, other.high)
+        # Ends that only touch meet where both belong to their intervals: "over 20" and "20" do not.
         if low < high:
             return True
         return low == high and not (self.strict or other.strict)
@@ -65,6 +67,7 @@ class Interval:
         return Interval(self.low - other.high, self.high - other.low, self.strict or other.strict)
 
     def __mul__(self, other: Interval) -> Interval:
+        # Signs may differ, so that any of the four corners can be an end.
         ends = [_times(a, b) for a in (self.low, self.high) for b in (other.low, other.high)]
         return Interval(min(ends), max(ends), self.strict or other.strict)
 
@@ -80,6 +83,7 @@ class Interval:
 
 
 def _times(a: float, b: float) -> float:
+    # Zero times infinity is no number to IEEE 754; here nothing of anything is nothing.
     return 0.0 if a == 0 or b == 0 else a * b
 
 

@@ -82,11 +82,14 @@ class ReferenceLibrary:
                 continue
             exact = are_comparable(unit, each.unit)
             fits = exact or with_implied_denominator(unit, each.unit) is not None
+            # The longest phrase wins, unless the unit settles it: "power" is a price per kWh or a
+            # draw in kW, and only the unit tells.
             score = length + (20 if exact and unit.text else 10 if fits else 0)
             if not fits and not (compared or not unit.text):
                 continue
             if best is None or score > best[0]:
                 best = (score, each)
+        # "125 % of GDP" is said of debt so often that nobody adds the word.
         if best is None and unit.of == "GDP":
             return self.quantity("debt_ratio")
         return best[1] if best else None
@@ -97,9 +100,9 @@ class ReferenceLibrary:
 
     def lookup(self, quantity: str, region: str) -> list[ReferenceValue]:
         """Return references for a region: its own, its members' hull, or its parent's."""
-        own = [each for each in self.by_quantity.get(quantity, []) if each.region == region]
-        if own:
-            return own
+        direct = [each for each in self.by_quantity.get(quantity, []) if each.region == region]
+        if direct:
+            return direct
         members = [
             each
             for each in self.by_quantity.get(quantity, [])
@@ -125,6 +128,7 @@ class ReferenceLibrary:
     ) -> list[ReferenceValue]:
         groups: dict[tuple[str, str], list[ReferenceValue]] = {}
         for each in members:
+            # Never across bases or dates: a hull of tariffs with and without tax holds any claim.
             groups.setdefault((each.basis, each.when), []).append(each)
         return [self._hull(quantity, region, group) for group in groups.values()]
 
@@ -174,6 +178,7 @@ def has_rate(money: CurrencyTable, currency: str) -> bool:
 
 
 def _named(word: str, text: str) -> bool:
+    # Chinese has no spaces between words, so that a boundary would never be met.
     if word.isascii():
         return re.search(rf"(?<![a-z]){re.escape(word)}", text) is not None
     return word in text

@@ -56,6 +56,8 @@ def _single(match: re.Match[str]) -> ClaimPeriod:
     year, second = int(match[1]), match[2]
     if second is None:
         return ClaimPeriod(year, year + 1, PeriodKind.CALENDAR)
+    # 2026-27 is a fiscal year and 2026-07 a month; 2011-12 could be either, and statistics of
+    # governments mean the year.
     if match[3] is None and int(second) == (year + 1) % 100:
         return ClaimPeriod(year + 0.25, year + 1.25, PeriodKind.FISCAL)
     month = min(max(int(second), 1), 12)

@@ -52,53 +52,54 @@ def evaluate(expression: str, values: Mapping[str, Interval]) -> Interval:
     '20–30'
     """
     tokens = _TOKEN.findall(expression)
+    # What the grammar skips must not vanish: "E1 ^ 2" would be read as "E1 2".
     if "".join(tokens) != re.sub(r"\s", "", expression) or not tokens:
-        raise _bad(expression)
+        raise _formula_error(expression)
     result, rest = _sum(tokens, values, expression)
     if rest:
-        raise _bad(expression)
+        raise _formula_error(expression)
     return result
 
 
 def _sum(
-    tokens: list[str], values: Mapping[str, Interval], all_: str
+    tokens: list[str], values: Mapping[str, Interval], formula: str
 ) -> tuple[Interval, list[str]]:
-    left, rest = _product(tokens, values, all_)
+    left, rest = _product(tokens, values, formula)
     while rest and rest[0] in "+-":
-        right, after = _product(rest[1:], values, all_)
+        right, after = _product(rest[1:], values, formula)
         left, rest = (left + right if rest[0] == "+" else left - right), after
     return left, rest
 
 
 def _product(
-    tokens: list[str], values: Mapping[str, Interval], all_: str
+    tokens: list[str], values: Mapping[str, Interval], formula: str
 ) -> tuple[Interval, list[str]]:
-    left, rest = _atom(tokens, values, all_)
+    left, rest = _atom(tokens, values, formula)
     while rest and rest[0] in "*/":
-        right, after = _atom(rest[1:], values, all_)
+        right, after = _atom(rest[1:], values, formula)
         left, rest = (left * right if rest[0] == "*" else left / right), after
     return left, rest
 
 
 def _atom(
-    tokens: list[str], values: Mapping[str, Interval], all_: str
+    tokens: list[str], values: Mapping[str, Interval], formula: str
 ) -> tuple[Interval, list[str]]:
     if not tokens:
-        raise _bad(all_)
-    head, rest = tokens[0], tokens[1:]
-    if head == "(":
-        inside, rest = _sum(rest, values, all_)
+        raise _formula_error(formula)
+    symbol, rest = tokens[0], tokens[1:]
+    if symbol == "(":
+        inside, rest = _sum(rest, values, formula)
         if not rest or rest[0] != ")":
-            raise _bad(all_)
+            raise _formula_error(formula)
         return inside, rest[1:]
-    if head[0].isdigit():
-        return Interval(float(head), float(head)), rest
-    if head not in values:
-        raise _bad(all_)
-    return values[head], rest
+    if symbol[0].isdigit():
+        return Interval(float(symbol), float(symbol)), rest
+    if symbol not in values:
+        raise _formula_error(formula)
+    return values[symbol], rest
 
 
-def _bad(expression: str) -> ClaimsError:
+def _formula_error(expression: str) -> ClaimsError:
     return ClaimsError(
         "relates_to",
         found=repr(expression),

@@ -22,7 +22,9 @@ from commonwatt.audit.engines.relations import relation_findings
 from commonwatt.catalogue.units import Unit
 from commonwatt.core.messages import Message
 
+# Decimal points, thousands and millions; 1e5 is no slip that people make between two units.
 POWER_OF_TEN_SLIPS: Final = (10.0, 100.0, 1000.0, 10_000.0, 1e6)
+# Quantities that are taken for one another: what is owed, and what may be owed.
 FAMILIES: Final = (("government_debt", "borrowing_ceiling"),)
 BASIS_MARKS: Final = frozenset({
     "gross", "net", "ceiling", "forecast", "fiscal", "calendar", "federal", "general",
@@ -167,30 +169,33 @@ def _references(read: InterpretedClaim, library: ReferenceLibrary) -> list[Refer
     assert read.quantity is not None
     if not read.is_comparison:
         return library.lookup(read.quantity.id, read.regions[0])
-    ones = library.lookup(read.quantity.id, read.regions[0])
-    others = library.lookup(read.quantity.id, read.regions[1])
-    found: list[ReferenceValue] = []
-    for one in ones:
-        for other in others:
-            if one.value.low > 0 and other.value.low > 0:
-                found.append(_ratio(one, other))
-    return found
+    first_references = library.lookup(read.quantity.id, read.regions[0])
+    second_references = library.lookup(read.quantity.id, read.regions[1])
+    ratios: list[ReferenceValue] = []
+    for first in first_references:
+        for second in second_references:
+            # A ratio over zero or below has no bounds.
+            if first.value.low > 0 and second.value.low > 0:
+                ratios.append(_ratio(first, second))
+    return ratios
 
 
-def _ratio(one: ReferenceValue, other: ReferenceValue) -> ReferenceValue:
-    basis = one.basis if one.basis == other.basis else f"{one.basis} / {other.basis}"
+def _ratio(first: ReferenceValue, second: ReferenceValue) -> ReferenceValue:
+    basis = first.basis if first.basis == second.basis else f"{first.basis} / {second.basis}"
     return replace(
-        one,
-        region=f"{one.region}/{other.region}",
-        value=one.value / other.value,
-        centre=one.centre / other.centre,
+        first,
+        region=f"{first.region}/{second.region}",
+        value=first.value / second.value,
+        centre=first.centre / second.centre,
         basis=basis,
-        note=f"({_shown(one)}) / ({_shown(other)})",
-        source=one.source if one.source == other.source else f"{one.source}; {other.source}",
+        note=f"({_reference_text(first)}) / ({_reference_text(second)})",
+        source=first.source
+        if first.source == second.source
+        else f"{first.source}; {second.source}",
     )
 
 
-def _shown(reference: ReferenceValue) -> str:
+def _reference_text(reference: ReferenceValue) -> str:
     note = f" [{reference.note}]" if reference.note else ""
     return f"{reference.region} {reference.value} in {reference.when}{note}"
 
@@ -200,6 +205,7 @@ def _tolerance(reference: ReferenceValue, claim: PublishedClaim) -> float:
 
     A figure of two digits is rounded by up to five per cent.
     """
+    # A reference that is itself a range is a survey or a library: a tenth is its own rounding.
     if reference.value.high > reference.value.low * 1.05:
         return 0.10
     value = claim.value
@@ -217,17 +223,18 @@ def _compared(
     library: ReferenceLibrary,
 ) -> ClaimFinding:
     ranked = _ranked(read, references)
-    lands = [
+    met = [
         each for each in ranked if value.overlaps(each.value.widened(_tolerance(each, read.claim)))
     ]
     first = ranked[0]
-    if first in lands:
-        return _landed(read, value, first)
-    for each in lands:
-        return _elsewhere(read, value, first, each)
-    other = _family(read, value, library)
-    if other is not None:
-        return other
+    if first in met:
+        return _in_line(read, value, first)
+    # Of the others that it meets the best ranked says where the figure came from.
+    for each in met:
+        return _elsewhere_met(read, value, first, each)
+    neighbour = _family(read, value, library)
+    if neighbour is not None:
+        return neighbour
     return _factor(read, value, first, library)
 
 
@@ -236,12 +243,13 @@ def _ranked(read: InterpretedClaim, references: list[ReferenceValue]) -> list[Re
     marks = _marks(f"{read.claim.quantity} {read.claim.quote}")
 
     def rank(each: ReferenceValue) -> tuple[float, int, float, int, float]:
-        said = -len(marks & _marks(each.basis))
+        by_basis = -len(marks & _marks(each.basis))
         if read.period is None:
-            return (0.0, 0, 0.0, said, -each.period.end)
+            return (0.0, 0, 0.0, by_basis, -each.period.end)
+        # To a hundredth of a year, so that months as fractions tie and the next criterion speaks.
         gap = round(each.period.gap(read.period), 2)
         apart = 0 if each.period.overlap(read.period) > 0 else 1
-        return (gap + apart, said, _other_kind(each.period, read.period), 0, -each.period.end)
+        return (gap + apart, by_basis, _other_kind(each.period, read.period), 0, -each.period.end)
 
     return sorted(references, key=rank)
 
@@ -251,14 +259,14 @@ def _marks(words: str) -> frozenset[str]:
     return BASIS_MARKS & frozenset(words.lower().replace(",", " ").split())
 
 
-def _other_kind(one: ClaimPeriod, wanted: ClaimPeriod) -> float:
+def _other_kind(period: ClaimPeriod, wanted: ClaimPeriod) -> float:
     """Return 0 for the same kind of period, most for a fiscal beside a calendar year."""
-    if one.kind == wanted.kind:
+    if period.kind == wanted.kind:
         return 0.0
-    return 1.0 if PeriodKind.FISCAL in (one.kind, wanted.kind) else 0.5
+    return 1.0 if PeriodKind.FISCAL in (period.kind, wanted.kind) else 0.5
 
 
-def _landed(read: InterpretedClaim, value: Interval, reference: ReferenceValue) -> ClaimFinding:
+def _in_line(read: InterpretedClaim, value: Interval, reference: ReferenceValue) -> ClaimFinding:
     period = read.period
     flow = read.quantity is not None and any(name == "time" for name, _ in read.quantity.unit.dims)
     if (
@@ -279,27 +287,27 @@ def _landed(read: InterpretedClaim, value: Interval, reference: ReferenceValue) 
     return _finding(FindingKind.IN_LINE, text, value, reference)
 
 
-def _elsewhere(
-    read: InterpretedClaim, value: Interval, first: ReferenceValue, found: ReferenceValue
+def _elsewhere_met(
+    read: InterpretedClaim, value: Interval, first: ReferenceValue, reference: ReferenceValue
 ) -> ClaimFinding:
     period = read.period
-    farther = period is not None and found.period.gap(period) > first.period.gap(period) + 0.4
-    if farther or found.basis == first.basis:
+    farther = period is not None and reference.period.gap(period) > first.period.gap(period) + 0.4
+    if farther or reference.basis == first.basis:
         text = Message(
             "Holds for {when}, not for {wanted}: then it was {value}, later {first}.",
             {
-                "when": found.when,
+                "when": reference.when,
                 "wanted": read.claim.period,
-                "value": str(found.value),
+                "value": str(reference.value),
                 "first": f"{first.value} ({first.when})",
             },
         )
-        return _finding(FindingKind.MISDATED, text, value, found)
+        return _finding(FindingKind.MISDATED, text, value, reference)
     text = Message(
         "Holds on another basis: {found}; on {first} it is {value}.",
-        {"found": found.basis, "first": first.basis, "value": str(first.value)},
+        {"found": reference.basis, "first": first.basis, "value": str(first.value)},
     )
-    return _finding(FindingKind.BASIS, text, value, found)
+    return _finding(FindingKind.BASIS, text, value, reference)
 
 
 def _family(
@@ -314,6 +322,7 @@ def _family(
             if other == read.quantity.id:
                 continue
             for each in library.lookup(other, read.regions[0]):
+                # Tighter than elsewhere: a figure borrowed from a neighbour is quoted, not rounded.
                 if value.overlaps(each.value.widened(0.01)):
                     text = Message(
                         "The figure is the {other} ({basis}), not the {wanted}.",
@@ -332,6 +341,7 @@ def _factor(
 ) -> ClaimFinding:
     assert read.quantity is not None
     factor = value.centre / reference.centre if reference.centre else math.inf
+    # Zero, infinity and a wrong sign have no factor that a reader could use.
     if not 0 < factor < math.inf:
         text = Message("Does not meet {value}, not even in sign.", {"value": str(reference.value)})
         return _finding(FindingKind.FACTOR, text, value, reference)
@@ -346,14 +356,16 @@ def _factor(
             "lands": str(value.scaled(1 / slip)),
         }
         text = _slipped(factor, values)
-    found = _finding(FindingKind.FACTOR, text, value, reference)
-    alone = read.is_comparison or any(
+    finding = _finding(FindingKind.FACTOR, text, value, reference)
+    has_own_reference = read.is_comparison or any(
         each.region == read.regions[0] for each in library.by_quantity[read.quantity.id]
     )
-    top = None if alone else library.highest_in_country(read.quantity.id, read.regions[0])
-    more = f"; dearest in the country: {top.region} {top.value}" if top else ""
-    arithmetic = f"{found.arithmetic}; {value.centre:.4g} / {reference.centre:.4g} = {factor:.3g}"
-    return replace(found, arithmetic=arithmetic + more, factor=factor)
+    top = (
+        None if has_own_reference else library.highest_in_country(read.quantity.id, read.regions[0])
+    )
+    dearest = f"; dearest in the country: {top.region} {top.value}" if top else ""
+    arithmetic = f"{finding.arithmetic}; {value.centre:.4g} / {reference.centre:.4g} = {factor:.3g}"
+    return replace(finding, arithmetic=arithmetic + dearest, factor=factor)
 
 
 def _too_far(factor: float, values: dict[str, str]) -> Message:
@@ -382,6 +394,7 @@ def _slip(value: Interval, reference: ReferenceValue, factor: float) -> float:
         return 0.0  # so wide a reference is met by chance
     for power in POWER_OF_TEN_SLIPS:
         for slip in (power, 1 / power):
+            # A slip moves a figure by exactly a power of ten; what is left must lie near one.
             near = 0.4 < factor / slip < 2.5
             if near and value.scaled(1 / slip).overlaps(reference.value.widened(0.05)):
                 return slip
@@ -392,7 +405,7 @@ def _finding(
     kind: FindingKind, text: Message, value: Interval, reference: ReferenceValue
 ) -> ClaimFinding:
     return ClaimFinding(
-        kind=kind, text=text, arithmetic=f"claim {value}; reference {_shown(reference)}",
+        kind=kind, text=text, arithmetic=f"claim {value}; reference {_reference_text(reference)}",
         source=f"{reference.source} ({reference.dated})", year=reference.when,
         confidence=reference.confidence,
     )  # fmt: skip
@@ -401,7 +414,7 @@ def _finding(
 def _direction_only(reference: ReferenceValue) -> ClaimFinding:
     text = Message("It has no figure to check; a reference stands beside it.")
     return ClaimFinding(
-        kind=FindingKind.UNCHECKED, text=text, arithmetic=f"reference {_shown(reference)}",
+        kind=FindingKind.UNCHECKED, text=text, arithmetic=f"reference {_reference_text(reference)}",
         source=f"{reference.source} ({reference.dated})", year=reference.when,
         confidence=reference.confidence,
     )  # fmt: skip
@@ -414,5 +427,5 @@ def _unchecked(text: Message) -> ClaimFinding:
 def _merged(findings: list[ClaimFinding]) -> tuple[ClaimFinding, ...]:
     """Return findings gravest first; "not checkable" only where nothing else is known."""
     order = list(FindingKind)
-    known = [each for each in findings if each.kind is not FindingKind.UNCHECKED]
-    return tuple(sorted(known or findings, key=lambda each: order.index(each.kind)))
+    checked = [each for each in findings if each.kind is not FindingKind.UNCHECKED]
+    return tuple(sorted(checked or findings, key=lambda each: order.index(each.kind)))

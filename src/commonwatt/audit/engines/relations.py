@@ -17,7 +17,7 @@ from commonwatt.core.messages import Message
 # Non-GPU parts are about 32,000 of a 270,000 USD server (SemiAnalysis as quoted by Epoch AI,
 # 2023), margin included in neither; three quarters is a low share for the chips.
 CHIP_SHARE: Final = 0.75
-APPROXIMATE_SHARE: Final = 0.02
+APPROXIMATE_SHARE: Final = 0.02  # figures of two digits, each rounded, multiplied
 
 FindingsByClaim = dict[str, list[ClaimFinding]]
 
@@ -80,18 +80,23 @@ def _operands(
     if any(name not in values for name in claims_named_in(side)):
         return []
     implied = evaluate(side, values)
-    own = value
+    claimed = value
     if not read.is_comparison and read.claim.value is not None:
-        own = read.claim.value.scaled(read.claim.unit.factor if read.claim.unit else 1.0)
-    shown = f"{side} = {implied}; claimed {own}"
-    if implied.widened(APPROXIMATE_SHARE).overlaps(own):
-        text = Message("Follows from its own operands: {shown}.", {"shown": shown})
+        claimed = read.claim.value.scaled(read.claim.unit.factor if read.claim.unit else 1.0)
+    sentence = f"{side} = {implied}; claimed {claimed}"
+    if implied.widened(APPROXIMATE_SHARE).overlaps(claimed):
+        text = Message("Follows from its own operands: {shown}.", {"shown": sentence})
         return [
-            (ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=shown), (read.claim.id,))
+            (
+                ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=sentence),
+                (read.claim.id,),
+            )
         ]
-    text = Message("Does not follow from its own operands: {shown}.", {"shown": shown})
-    found = ClaimFinding(kind=FindingKind.INCONSISTENT, text=text, arithmetic=shown, other=side)
-    return [(found, (read.claim.id,))]
+    text = Message("Does not follow from its own operands: {shown}.", {"shown": sentence})
+    finding = ClaimFinding(
+        kind=FindingKind.INCONSISTENT, text=text, arithmetic=sentence, other=side
+    )
+    return [(finding, (read.claim.id,))]
 
 
 def _two_sides(
@@ -100,17 +105,20 @@ def _two_sides(
     if any(name not in values for side in sides for name in claims_named_in(side)):
         return []
     left, right = (evaluate(side, values) for side in sides)
-    shown = f"{sides[0]} = {left}, {sides[1]} = {right}"
+    sentence = f"{sides[0]} = {left}, {sides[1]} = {right}"
     if left.widened(APPROXIMATE_SHARE).overlaps(right.widened(APPROXIMATE_SHARE)):
-        text = Message("Its two sides agree: {shown}.", {"shown": shown})
+        text = Message("Its two sides agree: {shown}.", {"shown": sentence})
         return [
-            (ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=shown), (read.claim.id,))
+            (
+                ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=sentence),
+                (read.claim.id,),
+            )
         ]
-    text = Message("Its two sides do not agree: {shown}.", {"shown": shown})
-    found = ClaimFinding(
-        kind=FindingKind.INCONSISTENT, text=text, arithmetic=shown, other=" ".join(sides)
+    text = Message("Its two sides do not agree: {shown}.", {"shown": sentence})
+    finding = ClaimFinding(
+        kind=FindingKind.INCONSISTENT, text=text, arithmetic=sentence, other=" ".join(sides)
     )
-    return [(found, (read.claim.id,))]
+    return [(finding, (read.claim.id,))]
 
 
 def _agreement(
@@ -119,20 +127,23 @@ def _agreement(
     """Check two claims that must agree, turned the same way round."""
     if read.value is None or other.value is None or not _comparable(read, other):
         return []
-    own, turned = read.value, other.value
+    value, value_of_other = read.value, other.value
     note = ""
     if _opposite(read, other):
-        own = own.inverse()
-        note = f"1 / {read.claim.id} = {own}; "
-    shown = f"{note}{read.claim.id} {own} against {other.claim.id} {turned}"
-    if own.overlaps(turned):
-        text = Message("Agrees with claim {other}: {shown}.", _gaps(other, shown))
+        value = value.inverse()
+        note = f"1 / {read.claim.id} = {value}; "
+    sentence = f"{note}{read.claim.id} {value} against {other.claim.id} {value_of_other}"
+    if value.overlaps(value_of_other):
+        text = Message("Agrees with claim {other}: {shown}.", _gaps(other, sentence))
         return [
-            (ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=shown), (read.claim.id,))
+            (
+                ClaimFinding(kind=FindingKind.IN_LINE, text=text, arithmetic=sentence),
+                (read.claim.id,),
+            )
         ]
     return [
-        (_clash(other, shown), (read.claim.id,)),
-        (_clash(read, shown), (other.claim.id,)),
+        (_clash(other, sentence), (read.claim.id,)),
+        (_clash(read, sentence), (other.claim.id,)),
     ]
 
 
@@ -147,21 +158,21 @@ def _gaps(other: InterpretedClaim, shown: str) -> dict[str, str]:
     return {"other": other.claim.id, "shown": shown}
 
 
-def _comparable(one: InterpretedClaim, other: InterpretedClaim) -> bool:
-    if one.is_comparison != other.is_comparison:
+def _comparable(read: InterpretedClaim, other: InterpretedClaim) -> bool:
+    if read.is_comparison != other.is_comparison:
         return False
-    unit, target = one.claim.unit, other.claim.unit
+    unit, target = read.claim.unit, other.claim.unit
     if unit is None or target is None:
-        return one.claim.unit_text == other.claim.unit_text
+        return read.claim.unit_text == other.claim.unit_text
     return are_comparable(unit, target)
 
 
-def _opposite(one: InterpretedClaim, other: InterpretedClaim) -> bool:
-    if not (one.is_comparison and other.is_comparison):
+def _opposite(read: InterpretedClaim, other: InterpretedClaim) -> bool:
+    if not (read.is_comparison and other.is_comparison):
         return False
     return (
-        one.regions[0].split()[0] == other.regions[1].split()[0]
-        and one.regions[0].split()[0] != other.regions[0].split()[0]
+        read.regions[0].split()[0] == other.regions[1].split()[0]
+        and read.regions[0].split()[0] != other.regions[0].split()[0]
     )
 
 
@@ -181,6 +192,7 @@ def _imports(reads: Sequence[InterpretedClaim]) -> list[tuple[str, ClaimFinding]
             (read.value.low - CHIP_SHARE) / (1 - CHIP_SHARE),
             (read.value.high - CHIP_SHARE) / (1 - CHIP_SHARE),
         )
+        # Other parts may well cost half elsewhere; below that the discount is not theirs.
         if rest.centre_linear >= 0.5:
             continue
         for other in importing:
@@ -250,6 +262,7 @@ def _dated(
         100 * stock.value.low / max(each.value.high for each in gdps),
         100 * stock.value.high / min(each.value.low for each in gdps),
     )
+    # A ratio is printed to a tenth of a point and a stock to a tenth of a billion.
     if implied.widened(0.015).overlaps(ratio.value):
         return []
     names = ", ".join(f"{each.value} ({each.when})" for each in gdps)
@@ -258,8 +271,8 @@ def _dated(
         "Ratio and stock belong to different dates: {other} over GDP is {implied} %.",
         {"other": stock.claim.id, "implied": str(implied)},
     )
-    found = ClaimFinding(
+    finding = ClaimFinding(
         kind=FindingKind.MISDATED, text=text, arithmetic=shown, other=stock.claim.id,
         source=gdps[0].source, year=gdps[0].when,
     )  # fmt: skip
-    return [(ratio.claim.id, found)]
+    return [(ratio.claim.id, finding)]

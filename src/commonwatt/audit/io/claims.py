@@ -32,6 +32,7 @@ def load_claims(path: Path) -> list[PublishedClaim]:
         ClaimsError: The file or a row of it cannot be audited; the row is named.
     """
     try:
+        # Spreadsheets put a byte order mark first, which would become part of the name "id".
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ClaimsError(
@@ -42,6 +43,8 @@ def load_claims(path: Path) -> list[PublishedClaim]:
 
 def parse_claims(text: str, name: str) -> list[PublishedClaim]:
     """Return the claims in `text`, checked against each other."""
+    # Column names are a contract with whoever writes claims by hand: a misspelled one would
+    # read as an empty column, and every claim as one without a figure.
     reader = csv.DictReader(io.StringIO(text))
     missing = [each for each in COLUMNS if each not in (reader.fieldnames or [])]
     if missing:
@@ -108,20 +111,20 @@ def _float(text: str) -> float:
 
 
 def _check_ids(claims: list[PublishedClaim], name: str) -> None:
-    known: set[str] = set()
+    ids: set[str] = set()
     for number, claim in enumerate(claims, start=2):
-        if not claim.id or claim.id in known:
+        if not claim.id or claim.id in ids:
             raise ClaimsError(
                 cell_location(name, number, "id"),
                 found=repr(claim.id),
                 wanted=Message("an id that no other claim has"),
             )
-        known.add(claim.id)
+        ids.add(claim.id)
     for number, claim in enumerate(claims, start=2):
-        strange = [each for each in claims_named_in(claim.relation) if each not in known]
-        if strange:
+        unknown = [each for each in claims_named_in(claim.relation) if each not in ids]
+        if unknown:
             raise ClaimsError(
                 cell_location(name, number, "relates_to"),
-                found=Message("the unknown claim {name}", {"name": strange[0]}),
+                found=Message("the unknown claim {name}", {"name": unknown[0]}),
                 wanted=Message("ids of this file"),
             )

@@ -39,14 +39,16 @@ def load_library(folder: Path = DATA) -> ReferenceLibrary:
         for row in read_rows(folder / "quantities.csv")
     )  # fmt: skip
     units = {each.id: each.unit for each in quantities}
-    written = [_reference(row, units, money) for row in read_rows(folder / "references.csv")]
-    known = {(each.quantity, each.region) for each in written}
+    from_sources = [_reference(row, units, money) for row in read_rows(folder / "references.csv")]
+    sourced = {(each.quantity, each.region) for each in from_sources}
     derived = [
-        each for each in _from_cells(quantities) if (each.quantity, each.region) not in known
+        each for each in _from_cells(quantities) if (each.quantity, each.region) not in sourced
     ]
+    # A sourced reference goes before one that our own cells give: a claim is held against the
+    # world before it is held against our model of it.
     library = ReferenceLibrary(
         quantities=quantities, regions=load_regions(folder),
-        references=(*written, *derived), money=money,
+        references=(*from_sources, *derived), money=money,
     )  # fmt: skip
     for each in library.references:
         library.by_quantity.setdefault(each.quantity, []).append(each)
@@ -70,32 +72,35 @@ def _reference(row: dict[str, str], units: dict[str, Unit], money: CurrencyTable
 def _from_cells(quantities: Sequence[ClaimQuantity]) -> list[ReferenceValue]:
     cells = load_cells()
     inputs = {each.model_input: each for each in quantities if each.model_input}
-    out: list[ReferenceValue] = []
+    references: list[ReferenceValue] = []
     for site in sites_of(cells):
         chosen = site_cells(cells, site)
         for name, quantity in inputs.items():
-            one = chosen[name]
+            cell = chosen[name]
             factor = parse_unit(input_named(name).unit).factor / quantity.unit.factor
-            low, mid, high = (one.value.quantile(q) * factor for q in (0.05, 0.5, 0.95))
-            out.append(_own(quantity.id, site, low, mid, high, LIBRARY_BASIS, one.year, one.source))
-        out += _modelled(site)
-    return out
+            low, mid, high = (cell.value.quantile(q) * factor for q in (0.05, 0.5, 0.95))
+            references.append(
+                _estimate(quantity.id, site, low, mid, high, LIBRARY_BASIS, cell.year, cell.source)
+            )
+        references += _modelled(site)
+    return references
 
 
 def _modelled(site: str) -> list[ReferenceValue]:
     cells = site_cells(load_cells(), site)
+    # Few draws: an interval that a claim is held against needs two digits.
     spread = draw_costs(cells, draws=4000, seed=1)
     source = "Commonwatt cost model with its shipped cells"
     ends = [_energy(cells.medians(), cells["tariff_usd_per_kwh"].value.quantile(q))
             for q in (0.05, 0.5, 0.95)]  # fmt: skip
-    own = [("gpu_hour_cost", "levelised, 90 % interval", (spread.p5, spread.p50, spread.p95))]
+    modelled = [("gpu_hour_cost", "levelised, 90 % interval", (spread.p5, spread.p50, spread.p95))]
     for index, (quantity, basis) in enumerate((
         ("energy_spending", "energy of one useful GPU-hour"),
         ("energy_cost_share", "running cost of the whole centre"),
         ("energy_cost_share", "running cost of building and plant only, no servers"),
     )):  # fmt: skip
-        own.append((quantity, basis, (ends[0][index], ends[1][index], ends[2][index])))
-    return [_own(q, site, *v, basis, 2025, source) for q, basis, v in own]
+        modelled.append((quantity, basis, (ends[0][index], ends[1][index], ends[2][index])))
+    return [_estimate(q, site, *v, basis, 2025, source) for q, basis, v in modelled]
 
 
 def _energy(medians: CostInputs, tariff: float) -> tuple[float, float, float]:
@@ -110,7 +115,7 @@ def _energy(medians: CostInputs, tariff: float) -> tuple[float, float, float]:
     return energy, energy / whole, energy / (energy + staff + plant_upkeep)
 
 
-def _own(
+def _estimate(
     quantity: str,
     site: str,
     low: float,

@@ -4,43 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
+from commonwatt.audit.domain.tables import AUDIT
 from commonwatt.audit.engines.findings import ClaimFinding
 from commonwatt.audit.engines.judge import AuditedClaim
-from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.core.messages import Message, translate
-
-TABLE: Final = TableSchema(
-    "audit",
-    "One row per finding; a claim may have several, gravest first",
-    (
-        TableColumn("claim", "text", "", "id of the claim"),
-        TableColumn("claimed", "text", "", "what is claimed"),
-        TableColumn("region", "text", "", "where"),
-        TableColumn("period", "text", "", "when, as the claim says"),
-        TableColumn("verdict", "text", "", "verdict over all findings of the claim"),
-        TableColumn("kind", "text", "", "kind of this finding"),
-        TableColumn("finding", "text", "", "the finding in a sentence"),
-        TableColumn("arithmetic", "text", "", "the figures that it rests on"),
-        TableColumn(
-            "factor_ratio", "number", "ratio", "claim over reference, where wrong by a factor"
-        ),
-        TableColumn("other_claim", "text", "", "the claim that it disagrees with"),
-        TableColumn("source", "text", "", "source of the reference, with its date"),
-        TableColumn("reference_year", "text", "", "what the reference speaks of"),
-        TableColumn("confidence", "text", "", "how far the reference may be trusted"),
-    ),
-)
 
 
 def audit_frame(audited: Sequence[AuditedClaim], language: str = "en") -> pl.DataFrame:
     """Return one row per finding."""
-    rows = [_row(each, finding, language) for each in audited for finding in each.findings]
-    names = [column.name for column in TABLE.columns]
-    return TABLE.frame(**{name: [row[name] for row in rows] for name in names})
+    return AUDIT.from_rows(
+        _row(each, finding, language) for each in audited for finding in each.findings
+    )
 
 
 def _row(each: AuditedClaim, finding: ClaimFinding, language: str) -> dict[str, Any]:
@@ -71,8 +49,8 @@ def audit_text(audited: Sequence[AuditedClaim], language: str) -> str:
 def _block(each: AuditedClaim, language: str) -> str:
     claim = each.claim
     figure = f" {claim.value} {claim.unit_text}" if claim.value is not None else ""
-    head = f"{claim.id}  {claim.quantity}:{figure} ({'/'.join(claim.regions)}, {claim.period})"
-    lines = [head, f"    → {each.verdict(language)}"]
+    title = f"{claim.id}  {claim.quantity}:{figure} ({'/'.join(claim.regions)}, {claim.period})"
+    lines = [title, f"    → {each.verdict(language)}"]
     for finding in each.findings:
         lines.append(f"      · {finding.text.translate(language)}")
         if finding.source:

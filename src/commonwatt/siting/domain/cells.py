@@ -12,6 +12,7 @@ from commonwatt.siting.domain.cost_inputs import INPUTS, PLACE, CostInputs
 from commonwatt.siting.domain.distributions import Distribution
 from commonwatt.siting.domain.errors import CellsError
 
+# One year of money for every cost: dollars of two years in one sum look like any other sum.
 PRICE_YEAR: Final = 2025
 
 
@@ -23,7 +24,7 @@ class CellConfidence(StrEnum):
     ESTIMATE = "estimate"
     PRESS = "press"
     REMEMBERED = "remembered"
-    CLAIM = "claim"
+    CLAIM = "claim"  # of somebody with an interest, such as a column under audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +91,14 @@ def site_cells(cells: Sequence[CostCell], site: str) -> SiteCells:
     Raises:
         CellsError: An input has no cell.
     """
-    found = {each.input: each for each in cells if each.site == "all"}
-    found |= {each.input: each for each in cells if each.site == site}
-    missing = [each.name for each in INPUTS if each.name not in found]
+    # A site's own cell goes before the shared one; a library file may list them in any order.
+    cell_of_input = {each.input: each for each in cells if each.site == "all"}
+    cell_of_input |= {each.input: each for each in cells if each.site == site}
+    missing = [each.name for each in INPUTS if each.name not in cell_of_input]
     if missing:
         raise CellsError(
             site,
             found=Message("no cell for {names}", {"names": ", ".join(missing)}),
             wanted=Message("one cell for every input of the model"),
         )
-    return SiteCells(site=site, cells=tuple(found[each.name] for each in INPUTS))
+    return SiteCells(site=site, cells=tuple(cell_of_input[each.name] for each in INPUTS))

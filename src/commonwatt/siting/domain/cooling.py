@@ -12,7 +12,7 @@ where there is one.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +32,29 @@ class Cooling(StrEnum):
     LIQUID = "liquid"
 
 
-# fixed overhead, temperature without compressor [C], overhead per kelvin above, wet bulb?
-CURVES: Final[dict[Cooling, tuple[float, float, float, bool]]] = {
-    Cooling.CHILLER: (0.22, 5.0, 0.009, False),
-    Cooling.ECONOMISER: (0.12, 16.0, 0.012, False),
-    Cooling.EVAPORATIVE: (0.10, 16.0, 0.011, True),
-    Cooling.LIQUID: (0.06, 28.0, 0.010, False),
+class CoolingCurve(NamedTuple):
+    """How the overhead of a facility grows with the temperature that its cooling meets.
+
+    Args:
+        fixed_share: Overhead at any temperature, over IT draw.
+        free_c: Temperature below which no compressor runs [°C].
+        share_per_kelvin: Overhead per kelvin above that.
+        is_wet_bulb: Whether the temperature is that of the wet bulb, as water evaporates.
+    """
+
+    fixed_share: float
+    free_c: float
+    share_per_kelvin: float
+    is_wet_bulb: bool
+
+
+# Liquid takes heat at 28 °C, where air needs 16: warm water is why it needs least compressor
+# time, and the evaporative tower's gain is the gap between the two bulbs in dry air.
+CURVES: Final[dict[Cooling, CoolingCurve]] = {
+    Cooling.CHILLER: CoolingCurve(0.22, 5.0, 0.009, is_wet_bulb=False),
+    Cooling.ECONOMISER: CoolingCurve(0.12, 16.0, 0.012, is_wet_bulb=False),
+    Cooling.EVAPORATIVE: CoolingCurve(0.10, 16.0, 0.011, is_wet_bulb=True),
+    Cooling.LIQUID: CoolingCurve(0.06, 28.0, 0.010, is_wet_bulb=False),
 }
 
 
@@ -51,6 +68,7 @@ def wet_bulb_c(temp_c: F64, rh_pct: F64) -> F64:
     >>> round(float(wet_bulb_c(np.array([20.0]), np.array([50.0]))[0]), 1)
     13.7
     """
+    # Stull's fit holds within these humidities and bends away outside them.
     t, rh = temp_c, np.clip(rh_pct, 5.0, 99.0)
     return (
         t * np.arctan(0.151977 * np.sqrt(rh + 8.313659))
@@ -67,10 +85,12 @@ def pue_of(temp_c: F64, rh_pct: F64, cooling: Cooling) -> F64:
     >>> pue_of(np.array([0.0, 35.0]), np.array([50.0, 40.0]), Cooling.ECONOMISER).round(3)
     array([1.12 , 1.348])
     """
-    fixed, free_c, slope, wet = CURVES[cooling]
-    seen = wet_bulb_c(temp_c, rh_pct) if wet else temp_c
-    pue = 1.0 + fixed + slope * np.maximum(seen - free_c, 0.0)
-    mean = np.nanmean(pue) if np.isfinite(pue).any() else 1.0 + fixed
+    curve = CURVES[cooling]
+    met_c = wet_bulb_c(temp_c, rh_pct) if curve.is_wet_bulb else temp_c
+    pue = 1.0 + curve.fixed_share + curve.share_per_kelvin * np.maximum(met_c - curve.free_c, 0.0)
+    # Stations miss hours; the mean PUE of the others leaves the year's mean as it is. Without
+    # any weather only the fixed part is known, and nothing is guessed beside it.
+    mean = np.nanmean(pue) if np.isfinite(pue).any() else 1.0 + curve.fixed_share
     return np.where(np.isfinite(pue), pue, mean)
 
 

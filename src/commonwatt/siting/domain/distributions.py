@@ -55,8 +55,10 @@ class Distribution:
             case DistributionShape.TRIANGULAR:
                 return _triangular(shares, self.low, self.mode, self.high)
             case DistributionShape.NORMAL:
+                # Low and high are 5th and 95th percentiles, as sources give ranges, and no bounds.
                 return self.mode + (self.high - self.low) / (2 * Z95) * ndtri(shares)
             case DistributionShape.LOGNORMAL:
+                # From both ends, because a source's median seldom is their geometric mean.
                 spread = np.log(self.high / self.low) / (2 * Z95)
                 return self.mode * np.exp(spread * ndtri(shares))
             case _:
@@ -73,6 +75,7 @@ class Distribution:
 
 def _triangular(shares: F64, low: float, mode: float, high: float) -> F64:
     width = high - low
+    # A triangle without width is its mode; the formula below would divide nothing by nothing.
     if width <= 0:
         return np.full(shares.shape, mode)
     rise, fall = (mode - low) * width, (high - mode) * width

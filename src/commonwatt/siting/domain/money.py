@@ -45,6 +45,8 @@ class CurrencyTable:
         """
         if year not in self.us_prices or price_year not in self.us_prices:
             raise self._missing(f"US consumer prices {year} and {price_year}")
+        # US prices after the exchange, not local prices before it: rates follow the gap between
+        # the two inflations only over many years, and the answer is in US dollars.
         lift = self.us_prices[price_year] / self.us_prices[year]
         return amount / self.rate(currency, year) * lift
 

@@ -90,6 +90,7 @@ class PlacementProblem:
         no load of more than a few GPU-hours stays unserved, and no dearer, because
         HiGHS adds it to small numbers.
         """
+        # 25 GPU-hours left out already cost more than opening a site for them.
         dearest = self.size_usd.max(initial=0.0) + self.open_usd.max(initial=0.0) / 100
         spread = float(np.ptp(self.run_usd) + self.move_usd.max(initial=0.0))
         return float(4 * dearest + 2 * spread + np.abs(self.run_usd).max() + 1e-3)
@@ -146,6 +147,8 @@ def check_hours(problem: PlacementProblem) -> None:
 
 def running_cost(problem: PlacementProblem, load: F64) -> float:
     """Return the cost of a load over all hours, in a fixed order [USD]."""
+    # Classes first, then pools and hours: a sum in another order differs in its last digits,
+    # and a plan must cost the same bytes on one core or many.
     by_pool = np.einsum("k,kjt->jt", problem.draw, load)
     moved = np.einsum("kj,kjt->", problem.move_usd, load)
     return float((by_pool * problem.run_usd).sum() + moved)
@@ -173,9 +176,10 @@ def carry_limit(problem: PlacementProblem) -> F64:
     for k in np.flatnonzero(problem.defer_h):
         arrived = np.cumsum(problem.demand[k].reshape(-1, DAY), axis=1)
         wait = min(int(problem.defer_h[k]), DAY)
+        # Load of the day before is gone from the sum: no class waits past its midnight.
         out[k] = arrived
         out[k, :, wait:] -= arrived[:, : DAY - wait]
-        out[k, :, -1] = 0.0
+        out[k, :, -1] = 0.0  # at the day's last hour everything has run
     return out.reshape(classes, hours)
 
 
@@ -185,6 +189,7 @@ def check_plan(problem: PlacementProblem, plan: PlacementPlan, *, tolerance: flo
     Raises:
         IdentityError: A bug; the plan is withheld.
     """
+    # Relative to the largest load, because HiGHS keeps its own tolerance in its own scale.
     scale = max(1.0, float(problem.demand.max()))
     waits = np.cumsum(_daily(problem.demand - plan.load.sum(axis=1)), axis=-1)
     limit = _daily(carry_limit(problem))

@@ -75,6 +75,7 @@ def _cell(row: Mapping[str, str], where: str, money: CurrencyTable) -> CostCell:
         # Prices of a year that the unit itself names go before the year of the measurement.
         factor *= money.usd(1.0, unit.currency, unit.price_year or year, price_year=PRICE_YEAR)
     value = _distribution(row, where).scaled(factor)
+    # After the conversion: the bounds of an input are in its own unit and money.
     _check_bounds(value, name, where)
     return CostCell(
         site=row["site"], input=name, value=value, unit=row["unit"], year=year,
@@ -90,14 +91,16 @@ def _at_a_rate(unit: Unit, wanted: Unit) -> Unit:
 
 def _check_row(row: Mapping[str, str], where: str) -> None:
     if row.get("input") not in PLACE:
-        raise _bad(where, "input", repr(row.get("input")), Message("an input of the cost model"))
+        raise _cells_error(
+            where, "input", repr(row.get("input")), Message("an input of the cost model")
+        )
     if not str(row.get("year") or "").isdigit():
-        raise _bad(where, "year", repr(row.get("year")), Message("the year of the value"))
+        raise _cells_error(where, "year", repr(row.get("year")), Message("the year of the value"))
     if not row.get("source"):
-        raise _bad(where, "source", "''", Message("where the value comes from"))
+        raise _cells_error(where, "source", "''", Message("where the value comes from"))
     if row.get("confidence") not in set(CellConfidence):
         choices = ", ".join(CellConfidence)
-        raise _bad(
+        raise _cells_error(
             where, "confidence", repr(row.get("confidence")),
             Message("one of {choices}", {"choices": choices}),
         )  # fmt: skip
@@ -106,20 +109,25 @@ def _check_row(row: Mapping[str, str], where: str) -> None:
 def _distribution(row: Mapping[str, str], where: str) -> Distribution:
     try:
         shape = DistributionShape(row["shape"])
+        # Sources that give only a range say nothing of its middle; half way is the least that a
+        # triangle needs, and for a uniform value it has no effect.
         mode = float(row["mode"]) if row["mode"] else (float(row["low"]) + float(row["high"])) / 2
         low = float(row["low"]) if row["low"] else mode
         high = float(row["high"]) if row["high"] else mode
     except ValueError as error:
-        raise _bad(where, "mode", str(error), Message("a shape and its numbers")) from error
+        raise _cells_error(where, "mode", str(error), Message("a shape and its numbers")) from error
+    # A source that turns its range round is read wrong by any formula below, and silently.
     if not low <= mode <= high:
-        raise _bad(where, "low", f"{low}, {mode}, {high}", Message("low, mode, high in order"))
+        raise _cells_error(
+            where, "low", f"{low}, {mode}, {high}", Message("low, mode, high in order")
+        )
     return Distribution(shape, low, mode, high)
 
 
 def _check_bounds(value: Distribution, name: str, where: str) -> None:
     wanted = input_named(name)
     if value.low < wanted.low or value.high > wanted.high:
-        raise _bad(
+        raise _cells_error(
             where, "mode", f"{value.low:g} – {value.high:g} {wanted.unit}",
             Message(
                 "{low} to {high} {unit}",
@@ -128,5 +136,5 @@ def _check_bounds(value: Distribution, name: str, where: str) -> None:
         )  # fmt: skip
 
 
-def _bad(where: str, column: str, found: str, wanted: Message) -> CellsError:
-    return CellsError(cell_location(where, column=column), found=found, wanted=wanted)
+def _cells_error(where: str, column: str, content: str, wanted: Message) -> CellsError:
+    return CellsError(cell_location(where, column=column), found=content, wanted=wanted)

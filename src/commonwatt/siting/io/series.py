@@ -97,8 +97,9 @@ def _zones(
     zones: dict[str, str] = {}
     for row in _yearly(path).to_dicts():
         zone = ALIASES.get(str(row["grid_zone"]), str(row["grid_zone"]))
-        known = zone in price.columns and f"{zone}|direct" in carbon.columns
-        if known and zone not in zones and zone not in leave_out:
+        has_series = zone in price.columns and f"{zone}|direct" in carbon.columns
+        # One cloud region for each grid zone: a second one would have the same price and carbon.
+        if has_series and zone not in zones and zone not in leave_out:
             zones[zone] = str(row["gcp_region"])
     return zones
 
@@ -107,6 +108,8 @@ def _hours(frame: pl.DataFrame, column: str, zone: str) -> F64:
     values = frame[column].cast(pl.Float64).to_numpy()
     missing = int((~np.isfinite(values)).sum())
     if missing:
+        # A gap in a price series is no price of zero, and interpolating it would invent the very
+        # peaks and troughs that placement lives on.
         raise SeriesError(
             zone,
             found=Message("{count} missing hours", {"count": str(missing)}),
@@ -130,12 +133,13 @@ def load_rtt(path: Path, names: tuple[str, ...]) -> F64:
     """
     place = {name: index for index, name in enumerate(names)}
     table = np.full((len(names), len(names)), np.nan)
+    # Directed: a route out and the way back are measured apart and may differ.
     np.fill_diagonal(table, 0.0)
     frame = pl.read_csv(path)
     for row in frame.to_dicts():
-        one, other = str(row["from_region"]), str(row["to_region"])
-        if one in place and other in place:
-            table[place[one], place[other]] = float(row["rtt_ms"])
+        origin, target = str(row["from_region"]), str(row["to_region"])
+        if origin in place and target in place:
+            table[place[origin], place[target]] = float(row["rtt_ms"])
     check_connected(table, names)
     return table
 
@@ -144,9 +148,9 @@ def check_connected(rtt_ms: F64, names: tuple[str, ...]) -> None:
     """Raise if a pair of regions has no round-trip time."""
     holes = np.argwhere(np.isnan(rtt_ms))
     if len(holes):
-        one, other = names[int(holes[0, 0])], names[int(holes[0, 1])]
+        origin, target = names[int(holes[0, 0])], names[int(holes[0, 1])]
         raise NetworkError(
-            f"{one} → {other}",
+            f"{origin} → {target}",
             found=Message(
                 "no round-trip time; {count} pairs have none", {"count": str(len(holes))}
             ),

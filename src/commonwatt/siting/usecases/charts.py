@@ -30,23 +30,23 @@ def cost_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str
 
 def stack_chart(rows: Rows, language: str = "en") -> str:
     """Return the cost of a GPU-hour by site, stacked by part, at the medians."""
-    shown = [row | {"said": translate(row["part"], language)} for row in rows]
+    rows_shown = [row | {"part_label": translate(row["part"], language)} for row in rows]
     parts = list(dict.fromkeys([*PARTS, *(row["part"] for row in rows)]))
     names = [translate(part, language) for part in parts]
     order = {part: index for index, part in enumerate(parts)}
-    frame = pl.DataFrame([row | {"order": order[row["part"]]} for row in shown])
+    frame = pl.DataFrame([row | {"order": order[row["part"]]} for row in rows_shown])
     chart = (
         alt.Chart(frame)
         .mark_bar()
         .encode(
             x=alt.X("usd_per_gpu_hour:Q", title=translate("USD per useful GPU-hour", language)),
             y=alt.Y("site:N", sort=None, title=None),
-            color=alt.Color("said:N", scale=scale(names), title=None, sort=names),
+            color=alt.Color("part_label:N", scale=scale(names), title=None, sort=names),
             order=alt.Order("order:Q"),
         )
     )
-    said = translate("Cost of a useful GPU-hour by site and part, at the medians.", language)
-    return svg(at_common_size(chart), description=said)
+    description = translate("Cost of a useful GPU-hour by site and part, at the medians.", language)
+    return svg(at_common_size(chart), description=description)
 
 
 def band_chart(rows: Rows, language: str = "en") -> str:
@@ -60,17 +60,17 @@ def band_chart(rows: Rows, language: str = "en") -> str:
     ticks = base.mark_tick(color=BAND, thickness=3, size=18).encode(
         x=alt.X("p50_usd_per_gpu_hour:Q", title=title), y=y
     )
-    said = "; ".join(
+    description = "; ".join(
         f"{row['site']} {row['p5_usd_per_gpu_hour']:.2f} – {row['p50_usd_per_gpu_hour']:.2f} – "
         f"{row['p95_usd_per_gpu_hour']:.2f}"
         for row in rows
     )
-    return svg(at_common_size(alt.layer(bars, ticks)), description=said)
+    return svg(at_common_size(alt.layer(bars, ticks)), description=description)
 
 
 def tornado_chart(rows: Rows, language: str = "en") -> str:
     """Return how far each input moves the cost, widest first."""
-    shown = [
+    rows_shown = [
         row
         | {
             "input": translate(row["input"].replace("_", " "), language),
@@ -80,7 +80,7 @@ def tornado_chart(rows: Rows, language: str = "en") -> str:
         for row in rows[:BARS]
     ]
     chart = (
-        alt.Chart(pl.DataFrame(shown))
+        alt.Chart(pl.DataFrame(rows_shown))
         .mark_bar()
         .encode(
             x=alt.X(
@@ -89,11 +89,13 @@ def tornado_chart(rows: Rows, language: str = "en") -> str:
                 scale=alt.Scale(zero=False),
             ),
             x2="high:Q",
-            y=alt.Y("input:N", sort=[row["input"] for row in shown], title=None),
+            y=alt.Y("input:N", sort=[row["input"] for row in rows_shown], title=None),
         )
     )
-    said = ", ".join(f"{row['input']} {row['swing_usd_per_gpu_hour']:.2f}" for row in shown[:6])
-    return svg(at_common_size(chart, height=260), description=f"{rows[0]['site']}: {said}")
+    description = ", ".join(
+        f"{row['input']} {row['swing_usd_per_gpu_hour']:.2f}" for row in rows_shown[:6]
+    )
+    return svg(at_common_size(chart, height=260), description=f"{rows[0]['site']}: {description}")
 
 
 def map_chart(rows: Rows, first_site: str, second_site: str, language: str = "en") -> str:
@@ -116,8 +118,8 @@ def map_chart(rows: Rows, first_site: str, second_site: str, language: str = "en
             color=colour,
         )
     )
-    said = f"{first_site} / {second_site}"
-    return svg(at_common_size(chart, height=300), description=said)
+    description = f"{first_site} / {second_site}"
+    return svg(at_common_size(chart, height=300), description=description)
 
 
 def place_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, str]:
@@ -127,10 +129,10 @@ def place_files(answer: Mapping[str, Any], language: str = "en") -> dict[str, st
 
 def load_chart(rows: Rows, language: str = "en") -> str:
     """Return the load of each pool, hour by hour, of the first two weeks."""
-    shown = [row for row in rows if row["hour"] < 336]
-    names = list(dict.fromkeys(row["pool"] for row in shown))
+    rows_shown = [row for row in rows if row["hour"] < 336]
+    names = list(dict.fromkeys(row["pool"] for row in rows_shown))
     chart = (
-        alt.Chart(pl.DataFrame(shown))
+        alt.Chart(pl.DataFrame(rows_shown))
         .mark_area()
         .encode(
             x=alt.X("hour:Q", title=translate("hour", language), scale=alt.Scale(nice=False)),
@@ -138,5 +140,5 @@ def load_chart(rows: Rows, language: str = "en") -> str:
             color=alt.Color("pool:N", scale=scale(names), title=None, legend=alt.Legend(columns=4)),
         )
     )
-    said = translate("Where the load runs, hour by hour.", language)
-    return svg(at_common_size(chart, height=260), description=said)
+    description = translate("Where the load runs, hour by hour.", language)
+    return svg(at_common_size(chart, height=260), description=description)

@@ -76,6 +76,7 @@ def cells_for(cells: Sequence[CostCell], site: str, case: str, first: str) -> Si
     chosen = site_cells(cells, site)
     if case == "column":
         return site_cells([*cells, *load_cells(DATA / "column_cells.csv")], site)
+    # The question of what is left of a difference once the contested inputs are equal.
     if case == "equal":
         use = site_cells(cells, first)["utilisation_share"].value
         values = {"utilisation_share": use, "hardware_price_ratio": fixed_value(1.0)}
@@ -97,9 +98,10 @@ def with_run(
     values: dict[str, Distribution] = {}
     use = cells["utilisation_share"].value.quantile(0.5) if utilisation is None else utilisation
     if utilisation is not None:
+        # The bounds of the input: a run that used nothing would divide the cost by zero.
         values["utilisation_share"] = fixed_value(min(max(utilisation, 0.01), 1.0))
     if kwh_per_gpu_hour is not None:
-        values |= _draws(cells, use, kwh_per_gpu_hour)
+        values |= _draw_shares(cells, use, kwh_per_gpu_hour)
     return cells.with_values(values, "measured by a fleet run")
 
 
@@ -123,16 +125,17 @@ def with_market(cells: SiteCells, region: str, cooling: Cooling, *, year: int = 
     return cells.with_values(values, f"hours of {market.zones[r]} in {year}, {cooling} cooling")
 
 
-def _draws(cells: SiteCells, use: float, kwh: float) -> dict[str, Distribution]:
+def _draw_shares(cells: SiteCells, use: float, kwh: float) -> dict[str, Distribution]:
     """Return draw shares that make a useful GPU-hour take `kwh` of IT energy."""
     inputs = cells.medians()
     kw, busy, idle = inputs.it_kw_per_gpu, inputs.busy_draw_share, inputs.idle_draw_share
-    now = kw * (idle + (busy - idle) * use) / use
-    factor = kwh / now
+    kwh_at_medians = kw * (idle + (busy - idle) * use) / use
+    factor = kwh / kwh_at_medians
     scaled = {
         "busy_draw_share": fixed_value(busy * factor),
         "idle_draw_share": fixed_value(idle * factor),
     }
+    # No GPU draws more than its rating; where the run did, the library's rating was too low.
     if busy * factor > 1.0:
         scaled = {"it_kw_per_gpu": fixed_value(kw * factor)}
     return scaled
@@ -177,12 +180,13 @@ def cost_result(
         sobol_draws: Base draws of the Sobol indices.
         seed: Seed of every draw.
     """
-    known = list(cells) if cells is not None else load_cells()
-    names = list(sites) or sites_of(known)
+    library = list(cells) if cells is not None else load_cells()
+    # A run at a site is more than a figure for all sites, and both are more than a cell.
+    names = list(sites) or sites_of(library)
     measured = {name: (runs or {}).get(name, (utilisation, kwh_per_gpu_hour)) for name in names}
     chosen = [
         with_run(
-            cells_for(known, name, case, names[0]),
+            cells_for(library, name, case, names[0]),
             utilisation=measured[name][0], kwh_per_gpu_hour=measured[name][1],
         )
         for name in names
@@ -218,12 +222,15 @@ def sites_comparison(
 
     Inputs that both sites share are drawn once for both.
     """
-    known = load_cells()
+    library = load_cells()
     rows = [
         _contest_row(
             name,
-            cells_for(known, first_site, case, first_site),
-            _other(known, second_site, case, first_site, use),
+            cells_for(library, first_site, case, first_site),
+            with_run(
+                cells_for(library, second_site, case, first_site),
+                utilisation=use, kwh_per_gpu_hour=None,
+            ),
             draws,
             seed,
         )
@@ -233,8 +240,8 @@ def sites_comparison(
             ("audited, 35 percent use at the other site", "audited", 0.35),
             ("equal use and chip prices", "equal", None),
         )
-    ]
-    swings = _tornado_rows(site_cells(known, second_site))
+    ]  # fmt: skip
+    swings = _tornado_rows(site_cells(library, second_site))
     return {
         "one": first_site,
         "other": second_site,
@@ -244,52 +251,48 @@ def sites_comparison(
     }
 
 
-def _other(
-    known: Sequence[CostCell], site: str, case: str, first: str, use: float | None
-) -> SiteCells:
-    cells = cells_for(known, site, case, first)
-    return with_run(cells, utilisation=use, kwh_per_gpu_hour=None)
-
-
-def _contest_row(name: str, one: SiteCells, other: SiteCells, draws: int, seed: int) -> Row:
+def _contest_row(name: str, first: SiteCells, second: SiteCells, draws: int, seed: int) -> Row:
     rng = stream(seed, "siting.contest")
     a = rng.standard_normal((draws, len(NAMES)), dtype=np.float32)
     b = rng.standard_normal((draws, len(NAMES)), dtype=np.float32)
-    same = f"as at {one.site}"
+    same = f"as at {first.site}"
     shared = [
         i
-        for i, cell in enumerate(one.cells)
-        if cell.site == other.cells[i].site or other.cells[i].source == same
+        for i, cell in enumerate(first.cells)
+        if cell.site == second.cells[i].site or second.cells[i].source == same
     ]
+    # Common random numbers: what both sites read from one cell cannot make them differ.
     b[:, shared] = a[:, shared]
-    first, second = costs_of(one, a), costs_of(other, b)
+    costs_of_first, costs_of_second = costs_of(first, a), costs_of(second, b)
     row: Row = {"contest": name}
-    for label, values in (("one", first), ("other", second)):
-        found = summary(values)
+    for label, values in (("one", costs_of_first), ("other", costs_of_second)):
+        spread = summary(values)
         row |= {
-            f"{label}_{key}_usd_per_gpu_hour": getattr(found, key) for key in ("p5", "p50", "p95")
+            f"{label}_{key}_usd_per_gpu_hour": getattr(spread, key) for key in ("p5", "p50", "p95")
         }
-    low, mid, high = np.percentile(second / first, [5, 50, 95]).tolist()
+    # The ratio of each draw, and not of two percentiles: a draw that is dear for both is no
+    # difference between them.
+    low, mid, high = np.percentile(costs_of_second / costs_of_first, [5, 50, 95]).tolist()
     row |= {"ratio_p5": low, "ratio_p50": mid, "ratio_p95": high}
-    return row | {"other_cheaper_share": float((second < first).mean())}
+    return row | {"other_cheaper_share": float((costs_of_second < costs_of_first).mean())}
 
 
 def _summary_row(cells: SiteCells, case: str, draws: int, seed: int) -> Row:
-    found = draw_costs(cells, draws=draws, seed=seed)
+    spread = draw_costs(cells, draws=draws, seed=seed)
     medians = cells.medians()
     marked = sum(cell.confidence in MARKED_CONFIDENCES for cell in cells.cells)
     effective = [
         per_effective_pflop_hour(value, PEAK_PFLOPS, ACHIEVED_SHARE)
-        for value in (found.p5, found.p50, found.p95)
+        for value in (spread.p5, spread.p50, spread.p95)
     ]
     return {
         "site": cells.site,
         "case": case,
         "at_medians_usd_per_gpu_hour": lcoc(medians),
-        "p5_usd_per_gpu_hour": found.p5,
-        "p50_usd_per_gpu_hour": found.p50,
-        "p95_usd_per_gpu_hour": found.p95,
-        "mean_usd_per_gpu_hour": found.mean,
+        "p5_usd_per_gpu_hour": spread.p5,
+        "p50_usd_per_gpu_hour": spread.p50,
+        "p95_usd_per_gpu_hour": spread.p95,
+        "mean_usd_per_gpu_hour": spread.mean,
         "p5_usd_per_effective_pflop_hour": effective[0],
         "p50_usd_per_effective_pflop_hour": effective[1],
         "p95_usd_per_effective_pflop_hour": effective[2],
@@ -323,7 +326,7 @@ def _tornado_rows(cells: SiteCells) -> list[Row]:
 
 
 def _sobol_rows(cells: SiteCells, draws: int, seed: int) -> list[Row]:
-    found = sobol(cells, draws=draws, seed=seed)
+    indices = sobol(cells, draws=draws, seed=seed)
     rows = [
         {
             "site": cells.site,
@@ -331,26 +334,26 @@ def _sobol_rows(cells: SiteCells, draws: int, seed: int) -> list[Row]:
             "first_order_share": float(first),
             "total_share": float(total),
         }
-        for name, first, total in zip(found.names, found.first, found.total, strict=True)
+        for name, first, total in zip(indices.names, indices.first, indices.total, strict=True)
     ]
     return sorted(rows, key=lambda row: -row["total_share"])
 
 
 def _break_even_rows(chosen: Sequence[SiteCells]) -> list[Row]:
     base = chosen[0].medians()
-    out: list[Row] = []
+    rows: list[Row] = []
     for cells in chosen:
-        own = cells.medians()
-        out.append(
+        medians = cells.medians()
+        rows.append(
             {
                 "site": cells.site,
                 "against": chosen[0].site,
-                "utilisation_to_match_share": break_even_utilisation(own, base),
+                "utilisation_to_match_share": break_even_utilisation(medians, base),
                 "rent_usd_per_gpu_hour": RENT_USD,
-                "tariff_where_rent_wins_usd_per_kwh": break_even_tariff(own, RENT_USD),
+                "tariff_where_rent_wins_usd_per_kwh": break_even_tariff(medians, RENT_USD),
             }
         )
-    return out
+    return rows
 
 
 def _cell_rows(cells: SiteCells) -> list[Row]:
@@ -374,8 +377,8 @@ def _cell_rows(cells: SiteCells) -> list[Row]:
 
 def map_rows(first_site: str, second_site: str) -> list[Row]:
     """Return the cost ratio of two sites by the first one's use and its chip price ratio."""
-    known = load_cells()
-    a, b = site_cells(known, first_site).medians(), site_cells(known, second_site).medians()
+    library = load_cells()
+    a, b = site_cells(library, first_site).medians(), site_cells(library, second_site).medians()
     shares, ratios = np.arange(0.2, 0.901, 0.05), np.arange(0.7, 1.601, 0.05)
     table = break_even_map(a, b, shares, ratios)
     return [
@@ -404,7 +407,7 @@ def measured_rows(cells: SiteCells, *, label: str, draws: int, seed: int) -> dic
         "tornado": _tornado_rows(cells),
         "cells": _cell_rows(cells),
     }
-    return {name: [row | {"site": label} for row in found] for name, found in rows.items()}
+    return {name: [row | {"site": label} for row in table] for name, table in rows.items()}
 
 
 def capital_usd_per_gpu(cells: SiteCells) -> float:

@@ -98,15 +98,15 @@ def placement_result(
         classes = read_classes(classes or DATA / "classes.csv")
     problem = build_problem(market, classes, chosen)
     plan = solve(problem, chosen)
-    words = [price.what for price in price_of_last_gpu(problem, plan)]
+    limits = [price.what for price in price_of_last_gpu(problem, plan)]
     if chosen.explain:
-        words = [price.what for price in price_of_limits(problem, plan, gap=chosen.gap)] + words
-    words.append(price_of_carbon(problem, plan, chosen.carbon_usd_per_t))
+        limits = [price.what for price in price_of_limits(problem, plan, gap=chosen.gap)] + limits
+    limits.append(price_of_carbon(problem, plan, chosen.carbon_usd_per_t))
     return {
         "year": chosen.year,
         "hours": chosen.hours,
         **plan_rows(problem, plan),
-        "limits": words,
+        "limits": limits,
     }
 
 
@@ -119,12 +119,15 @@ def open_market(year: int, folder: Path | None, leave_out: Sequence[str] = ()) -
 
 def solve(problem: PlacementProblem, choices: PlacementOptions) -> PlacementPlan:
     """Return a plan, exact where the horizon is short, with conflicts named."""
+    # A cap on carbon ties all days together, which only the whole model can hold; without one the
+    # days fall apart, and a year in one model would not fit.
     short = choices.hours <= EXACT_HOURS or np.isfinite(problem.carbon_cap_kg)
     try:
         if short:
             return solve_exact(problem, gap=choices.gap)
         return solve_by_days(problem, gap=choices.gap)
     except InfeasibleError:
+        # HiGHS says only that nothing fits; the user is told which limits cannot hold together.
         check_feasible(problem)
         raise
 
@@ -160,7 +163,7 @@ def _number(text: str, where: str) -> float:
         raise TableError(
             where, found=repr(text), wanted=Message("a number, not negative")
         ) from error
-    if not value >= 0:
+    if not value >= 0:  # so written that NaN fails, too
         raise TableError(where, found=repr(text), wanted=Message("a number, not negative"))
     return value
 
@@ -267,7 +270,7 @@ def _power(
     window: PowerMarket, pools: Sequence[tuple[int, Row]], choices: PlacementOptions
 ) -> tuple[F64, F64]:
     """Return cost and carbon of one H100-equivalent for one hour, each shape (J, T)."""
-    busy = 0.72  # draw over rating, as in the library
+    busy = 0.72  # draw over rating, as in the library; placement moves whole GPUs, used or not
     cost: list[F64] = []
     carbon: list[F64] = []
     for s, gpu in pools:

@@ -70,7 +70,7 @@ def _cost_of(row: Row) -> str:
 def _cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure]:
     first = answer["sites"][0]["site"]
     bars = [row for row in answer["tornado"] if row["site"] == first]
-    drawn = [
+    figures = [
         (
             "bands",
             "sites",
@@ -98,10 +98,11 @@ def _cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure
     ]
     return [
         ReportFigure(
-            name=f"cost-{name}", title=title.translate(language), caption=caption.translate(language),
+            name=f"cost-{name}",
+            title=title.translate(language), caption=caption.translate(language),
             svg=svg, data=pl.DataFrame(rows, infer_schema_length=None), of=f"table.cost_{table}",
         )
-        for name, table, title, caption, svg, rows in drawn
+        for name, table, title, caption, svg, rows in figures
     ]  # fmt: skip
 
 
@@ -194,8 +195,8 @@ def place_section(answer: Mapping[str, Any], language: str) -> ReportSection:
 
 
 def place_body(answer: Mapping[str, Any], language: str) -> ReportSection:
-    """Return facts, figure and tables of a placement, without opening words."""
-    words: list[Message] = answer["limits"]
+    """Return facts, figure and tables of a placement, without opening limits."""
+    limits: list[Message] = answer["limits"]
     return ReportSection(
         name="placement",
         title="",
@@ -203,7 +204,7 @@ def place_body(answer: Mapping[str, Any], language: str) -> ReportSection:
         facts=[_place_fact(row, language) for row in answer["sites"]],
         figures=[_place_figure(answer, language)],
         tables=[_place_table(answer["sites"], language), _where_table(answer, language)],
-        notes=[word.translate(language) for word in words],
+        notes=[limit.translate(language) for limit in limits],
     )
 
 
@@ -257,14 +258,14 @@ def _where_table(answer: Mapping[str, Any], language: str) -> ReportTable:
 
 def page(section: ReportSection, answer: Mapping[str, Any], language: str) -> str:
     """Return one section as an HTML page with its seed and definitions."""
-    kept = (
+    settings = (
         "case", "seed", "draws", "price_year", "precision", "achieved_share", "year", "hours",
         "gap_share",
     )  # fmt: skip
     birth = ReportTable(
         title=translate("How this page came about", language),
         headings=["", ""],
-        rows=[[name, str(answer[name])] for name in kept if name in answer],
+        rows=[[name, str(answer[name])] for name in settings if name in answer],
     )
     report = Report(
         title=section.title, language=language, summary=section.lede, sections=[section],

@@ -110,7 +110,11 @@ def sampler(
         CellsError: The correlation matrix is not positive definite.
     """
     lower = cholesky(correlations)
+    # Most inputs stand alone, so that the factor is nearly the identity: only its links are
+    # multiplied.
     row, col = np.nonzero(lower)
+    # Distributions are evaluated once, at steps of the score: a draw then reads its quantiles
+    # from a table and calls no quantile function.
     grid = np.linspace(-SCORE_CUT, SCORE_CUT, STEPS + 1)
     table = np.array(
         [
@@ -124,8 +128,8 @@ def sampler(
 def cholesky(correlations: Mapping[tuple[str, str], float]) -> F64:
     """Return the Cholesky factor of the correlation matrix, shape (inputs, inputs)."""
     matrix = np.eye(len(NAMES))
-    for (one, other), value in correlations.items():
-        i, j = PLACE[one], PLACE[other]
+    for (first, second), value in correlations.items():
+        i, j = PLACE[first], PLACE[second]
         matrix[i, j] = matrix[j, i] = value
     try:
         return np.linalg.cholesky(matrix).astype(np.float64)
@@ -205,9 +209,11 @@ def sobol(cells: SiteCells, *, draws: int, seed: int) -> SobolIndices:
         b = rng.standard_normal((size, n), dtype=np.float32)
         _sobol_block(a, b, inputs, sums, moments)
     mean = moments[0] / moments[2]
+    # A cost without spread has no shares to give; they are zero then, and not a division by it.
     variance = max(moments[1] / moments[2] - mean * mean, 1e-300)
     return SobolIndices(
         names=NAMES,
+        # The estimators are unbiased and may leave the interval by sampling error alone.
         first=np.clip(sums[:, 0] / draws / variance, 0, 1),
         total=np.clip(sums[:, 1] / (2 * draws) / variance, 0, 1),
     )

@@ -57,6 +57,7 @@ def crf(r: float, life: float) -> float:
     """
     if abs(r) < 1e-12:
         return 1.0 / life
+    # expm1 and log1p, because 1 - (1 + r) ** -life loses its digits at a small rate.
     return r / -math.expm1(-life * math.log1p(r))
 
 
@@ -75,6 +76,8 @@ def asset_charge(outlay: float, salvage: float, r: float, life: float, tax: floa
     25.0
     """
     recovery = crf(r, life)
+    # Straight line over the whole life: tax codes that allow faster write-offs lower the cost,
+    # and a site's cells would have to name them.
     depreciation = 1.0 / (life * recovery)
     grossed = outlay * (1.0 - tax * depreciation) / (1.0 - tax)
     return recovery * (grossed - salvage * math.exp(-life * math.log1p(r)))
@@ -89,6 +92,7 @@ def build_factor(r: float, months: float) -> float:
     """
     years = months / 12.0
     growth = math.log1p(r) * years
+    # (e^g - 1) / g is 1 in the limit; below 1e-9 the quotient would be noise.
     if abs(growth) < 1e-9:
         return 1.0
     return math.expm1(growth) / growth

@@ -24,7 +24,7 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-EPS = 1e-9
+EPS = 1e-9  # flow below it is rounding: an arc with less left is full
 
 
 @njit()
@@ -61,7 +61,7 @@ def _pop(heap: F64, node: I64, size: int) -> int:
 
 
 @njit()
-def _start(cost: F64, reach: I64, counts: I64, room: F64, penalty: float, lam: F64) -> None:
+def _price_classes(cost: F64, reach: I64, counts: I64, room: F64, penalty: float, lam: F64) -> None:
     """Set the price of each class and hour to its cheapest way out at empty pools."""
     hours, classes = lam.shape
     for k in range(classes):
@@ -76,7 +76,7 @@ def _start(cost: F64, reach: I64, counts: I64, room: F64, penalty: float, lam: F
 
 
 @njit()
-def _with_size(reach: I64, counts: I64, size: F64, near: I64, number: I64) -> None:
+def _pools_with_size(reach: I64, counts: I64, size: F64, near: I64, number: I64) -> None:
     """Keep of the pools within reach those that hold anything; the rest lead nowhere."""
     for k in range(len(counts)):
         number[k] = 0
@@ -120,7 +120,7 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
     mark: int,
     heap: F64,
     queue: I64,
-    seen: I64,
+    settled: I64,
 ) -> tuple[float, int, bool, int]:
     """Return distance, last node, whether it is unserved there, and nodes made permanent."""
     hours, classes = lam.shape
@@ -128,44 +128,49 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
     first_pool = hours * classes
     filled = _push(heap, queue, 0, 0.0, source)
     dist[source], parent[source], stamp[source] = 0.0, -1, mark
-    found, last, unserved, count = np.inf, -1, False, 0
+    shortest, last, unserved, count = np.inf, -1, False, 0
     while filled > 0:
         d, u = heap[0], queue[0]
         filled = _pop(heap, queue, filled)
-        if d >= found:
+        # No node beyond the shortest way out can better it: Dijkstra ends at the sink, not at the
+        # last node.
+        if d >= shortest:
             break
+        # The heap keeps outdated entries, as pushing anew is cheaper than finding the old one.
         if d > dist[u] or stamp[u] == -mark:
             continue
+        # The mark of the search, negative once settled: no array is cleared between searches.
         stamp[u] = -mark
-        seen[count] = u
+        settled[count] = u
         count += 1
         if u < first_pool:
             h, k = hour[u], item[u]
             price = lam[h, k]
+            # Reduced costs are never negative but for rounding, which would let a cycle gain.
             out = d + max(penalty - price, 0.0)
-            if out < found:
-                found, last, unserved = out, u, True
+            if out < shortest:
+                shortest, last, unserved = out, u, True
             for i in range(counts[k]):
                 j = reach[k, i]
                 v = first_pool + h * pools + j
                 if stamp[v] == -mark:
                     continue
                 new = d + max(cost[h, k, j] + mu[h, j] - price, 0.0)
-                if new < found and (stamp[v] != mark or new < dist[v]):
+                if new < shortest and (stamp[v] != mark or new < dist[v]):
                     dist[v], parent[v], stamp[v] = new, u, mark
                     if size[j] - used[h, j] > EPS:
-                        found, last, unserved = new, v, False
+                        shortest, last, unserved = new, v, False
                     else:
                         filled = _push(heap, queue, filled, new, v)
             for step in (-1, 1):
-                other = h + step
-                if other < 0 or other >= hours:
+                next_hour = h + step
+                if next_hour < 0 or next_hour >= hours:
                     continue
-                free = room[h, k] - waits[h, k] if step == 1 else waits[other, k]
-                v = other * classes + k
+                free = room[h, k] - waits[h, k] if step == 1 else waits[next_hour, k]
+                v = next_hour * classes + k
                 if free > EPS and stamp[v] != -mark:
-                    new = d + max(lam[other, k] - price, 0.0)
-                    if new < found and (stamp[v] != mark or new < dist[v]):
+                    new = d + max(lam[next_hour, k] - price, 0.0)
+                    if new < shortest and (stamp[v] != mark or new < dist[v]):
                         dist[v], parent[v], stamp[v] = new, u, mark
                         filled = _push(heap, queue, filled, new, v)
         else:
@@ -174,14 +179,14 @@ def _search(  # noqa: C901, PLR0912, PLR0915  one search, whole for the compiler
                 v = h * classes + k
                 if load[h, j, k] > EPS and stamp[v] != -mark:
                     new = d + max(lam[h, k] - cost[h, k, j] - mu[h, j], 0.0)
-                    if new < found and (stamp[v] != mark or new < dist[v]):
+                    if new < shortest and (stamp[v] != mark or new < dist[v]):
                         dist[v], parent[v], stamp[v] = new, u, mark
                         filled = _push(heap, queue, filled, new, v)
-    return found, last, unserved, count
+    return shortest, last, unserved, count
 
 
 @njit()
-def _room_on(
+def _residual(
     u: int, v: int, first_pool: int, hour: I64, item: I64, room: F64, load: F64, waits: F64
 ) -> float:
     """Return how much more can go from node `u` to node `v`."""
@@ -195,14 +200,14 @@ def _room_on(
 
 
 @njit()
-def _send(
+def _augment(
     u: int, v: int, amount: float, first_pool: int, hour: I64, item: I64, load: F64, waits: F64
 ) -> None:
     if u < first_pool and v >= first_pool:
         load[hour[v], item[v], item[u]] += amount
     elif u >= first_pool:
         h, j, k = hour[u], item[u], item[v]
-        load[h, j, k] = max(load[h, j, k] - amount, 0.0)
+        load[h, j, k] = max(load[h, j, k] - amount, 0.0)  # below zero by rounding alone
     elif v > u:
         waits[hour[u], item[u]] += amount
     else:
@@ -211,7 +216,7 @@ def _send(
 
 @njit()
 def _raise_prices(
-    seen: I64,
+    settled: I64,
     count: int,
     far: float,
     dist: F64,
@@ -222,7 +227,7 @@ def _raise_prices(
     mu: F64,
 ) -> None:
     for i in range(count):
-        u = seen[i]
+        u = settled[i]
         if u < first_pool:
             lam[hour[u], item[u]] += far - dist[u]
         else:
@@ -230,13 +235,13 @@ def _raise_prices(
 
 
 @njit()
-def _name_nodes(start: int, end: int, each: int, hour: I64, item: I64) -> None:
+def _number_nodes(start: int, end: int, each: int, hour: I64, item: I64) -> None:
     for u in range(start, end):
         hour[u], item[u] = (u - start) // each, (u - start) % each
 
 
 @njit()
-def _hand_over(load: F64, flow: F64) -> None:
+def _copy_flow(load: F64, flow: F64) -> None:
     """Copy `load`, by hour, pool and class, into `flow`, by hour, class and pool."""
     hours, pools, classes = load.shape
     for h in range(hours):
@@ -276,17 +281,18 @@ def solve_day(
     lam, waits = np.zeros((hours, classes)), np.zeros((hours, classes))
     used, unserved_total = np.zeros((hours, pools)), 0.0
     dist, parent = np.empty(nodes), np.empty(nodes, np.int64)
-    stamp, seen = np.zeros(nodes, np.int64), np.empty(nodes, np.int64)
+    stamp, settled = np.zeros(nodes, np.int64), np.empty(nodes, np.int64)
+    # Outdated entries stay in the heap, so it holds more than the nodes.
     heap, queue = np.empty(64 * nodes), np.empty(64 * nodes, np.int64)
     hour, item = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
-    _name_nodes(0, first_pool, classes, hour, item)
-    _name_nodes(first_pool, nodes, pools, hour, item)
+    _number_nodes(0, first_pool, classes, hour, item)
+    _number_nodes(first_pool, nodes, pools, hour, item)
     # Why: the searches walk over the classes of a pool, so they stand side by side.
     load = np.zeros((hours, pools, classes))
     mu[:] = 0.0
     near, number = np.empty(reach.shape, np.int64), np.empty(classes, np.int64)
-    _with_size(reach, counts, size, near, number)
-    _start(cost, near, number, room, penalty, lam)
+    _pools_with_size(reach, counts, size, near, number)
+    _price_classes(cost, near, number, room, penalty, lam)
     mark = 0
     for k in range(classes):
         # Why: late hours first, so that waiting load meets few full pools on its way.
@@ -297,29 +303,31 @@ def solve_day(
                 mark += 1
                 far, last, unserved, count = _search(
                     h * classes + k, cost, near, number, room, size, penalty, load, waits,
-                    used, hour, item, lam, mu, dist, parent, stamp, mark, heap, queue, seen,
+                    used, hour, item, lam, mu, dist, parent, stamp, mark, heap, queue, settled,
                 )  # fmt: skip
-                _raise_prices(seen, count, far, dist, first_pool, hour, item, lam, mu)
+                _raise_prices(settled, count, far, dist, first_pool, hour, item, lam, mu)
                 amount, v = left, last
                 hh, j = 0, 0
                 if not unserved:
                     hh, j = hour[last], item[last]
                     amount = min(amount, size[j] - used[hh, j])
+                # Along the path twice: what it can take, then the taking.
                 while parent[v] >= 0:
-                    free = _room_on(parent[v], v, first_pool, hour, item, room, load, waits)
+                    free = _residual(parent[v], v, first_pool, hour, item, room, load, waits)
                     amount = min(amount, free)
                     v = parent[v]
                 v = last
                 while parent[v] >= 0:
-                    _send(parent[v], v, amount, first_pool, hour, item, load, waits)
+                    _augment(parent[v], v, amount, first_pool, hour, item, load, waits)
                     v = parent[v]
                 if unserved:
                     unserved_total += amount
                 else:
                     used[hh, j] += amount
                 left -= amount
+    # Pools without size took no part in the search, yet the bound must hold for sizes above 0.
     _price_empty(cost, reach, counts, size, lam, mu)
-    _hand_over(load, flow)
+    _copy_flow(load, flow)
     return unserved_total
 
 
@@ -350,6 +358,7 @@ def day_bound(
             best[h] = low
         for h in range(hours):
             low = best[h]
+            # Load that may wait runs at the cheapest hour within reach, inside its day.
             for later in range(h + 1, min(h + defer[k], hours - 1) + 1):
                 low = min(low, best[later])
             total += demand[h, k] * low

@@ -121,6 +121,8 @@ def cut_into_days(problem: PlacementProblem) -> DailyProblem:
     reach, counts = np.zeros((classes, pools), np.int64), allowed.sum(axis=1)
     for k in range(classes):
         reach[k, : counts[k]] = np.flatnonzero(allowed[k])
+    # Consecutive days share a plane: prices and load of a week are alike, and a year in 60 groups
+    # keeps the master small.
     size = -(-number // GROUPS)
     return DailyProblem(
         problem=problem,
@@ -187,6 +189,7 @@ def try_size(
             day_cost(days, day), days.demand[part], days.reach, days.counts, days.max_size[part],
             size, days.penalty, flow[part], mu[part],
         )  # fmt: skip
+    # Negative by rounding alone, and the proof of the bound needs mu >= 0.
     np.maximum(mu, 0.0, out=mu)
     plane, running = _proved(days, flow, mu)
     fixed = float((days.problem.size_usd * size).sum())
@@ -227,6 +230,7 @@ def opening_cost(problem: PlacementProblem, size: F64, *, whole: bool) -> float:
     if whole:
         return float(problem.open_usd[opened_sites(problem, size)].sum())
     share = np.zeros(len(problem.site_names))
+    # As the master counts before it counts in whole sites; the two costs must be comparable.
     np.maximum.at(share, problem.site, size / np.maximum(problem.max_size, 1e-12))
     return float((problem.open_usd * share).sum())
 
@@ -238,6 +242,7 @@ class MasterProblem:
         self._days, self._whole = days, whole
         problem = days.problem
         self._step = np.where((problem.unit > 0) & whole, problem.unit, 1.0)
+        # Its own gap must be well inside ours, or its bound would never close the rest.
         self._highs = new_highs("choose", gap / 10)
         self._most = _most(problem, self._step, whole=whole)
         self._columns()
@@ -254,6 +259,8 @@ class MasterProblem:
         for j in range(pools):
             site = pools + int(problem.site[j])
             highs.addRow(-INF, 0.0, 2, [j, site], [1.0, -float(self._most[j])])
+        # True of any plan and known without a single plane, so that the first sizes that are
+        # tried lie near what is needed.
         for pools_of, need in pool_needs(self._days):
             highs.addRow(need, INF, len(pools_of), pools_of.astype(np.int32), self._step[pools_of])
         if self._whole:
@@ -277,12 +284,15 @@ class MasterProblem:
         """Return the sizes wished for and a lower bound on the whole cost."""
         self._highs.run()
         if self._highs.getModelStatus() != _HIGHS.HighsModelStatus.kOptimal:
-            self._highs.clearSolver()  # a warm start can lose its way; a cold one decides
+            # A warm start can end in numerical trouble where a cold one does not; only the
+            # cold one decides that there is no answer.
+            self._highs.clearSolver()
             self._highs.run()
         if self._highs.getModelStatus() != _HIGHS.HighsModelStatus.kOptimal:
             raise InfeasibleError("siting.place", found=Message("no sizes within their limits"))
         values = np.array(self._highs.getSolution().col_value)[: len(self._step)]
         info = self._highs.getInfo()
+        # The incumbent of a mixed-integer run is a cost; only its dual bound bounds from below.
         bound = info.mip_dual_bound if self._whole else info.objective_function_value
         if self._whole:
             values = np.where(self._days.problem.unit > 0, np.rint(values), values)
@@ -322,10 +332,12 @@ def solve_by_days(
     days = cut_into_days(problem)
     planes: list[CuttingPlane] = []
     best, bound, count = _rounds(days, planes, _first(days), gap, rounds, watch, whole=False)
+    # Planes of the continuous problem hold for whole sizes, too, so that the second stage starts
+    # with a master that already knows the valley.
     if problem.discrete:
         start = _whole_size(problem, best.size)
-        best, bound, more = _rounds(days, planes, start, gap, rounds, watch, whole=True)
-        count += more
+        best, bound, whole_rounds = _rounds(days, planes, start, gap, rounds, watch, whole=True)
+        count += whole_rounds
     return _plan(days, trial_serving_all(days, best), bound, count)
 
 
@@ -336,6 +348,7 @@ def trial_serving_all(days: DailyProblem, best: SizeTrial) -> SizeTrial:
         InfeasibleError: The largest sizes do not serve everything.
     """
     enough = 1e-7 * max(1.0, float(days.problem.demand.max()))
+    # Load that moves to a raised pool may fall short elsewhere, so it is tried a few times.
     for _ in range(8):
         if best.unserved <= enough:
             return best
@@ -358,7 +371,7 @@ def _raised(days: DailyProblem, trial: SizeTrial) -> F64:
         if len(free):
             j = free[np.argmin(problem.size_usd[free])]
             step = max(float(problem.unit[j]), 0.0)
-            extra = short[k] * 1.000001 + 1e-9
+            extra = short[k] * 1.000001 + 1e-9  # over the rounding of the flow
             extra = np.ceil(extra / step) * step if step else extra
             size[j] = min(size[j] + extra, problem.max_size[j])
     return size
@@ -387,8 +400,8 @@ def _rounds(
     goal = gap / 4 if days.problem.discrete and not whole else gap
     while count < rounds:
         count += 1
-        wish, found = master.solve()
-        rise, bound = found - bound, max(bound, found)
+        wish, master_bound = master.solve()
+        rise, bound = master_bound - bound, max(bound, master_bound)
         if watch is not None:
             watch(count, bound, best.cost_usd)
         if best.cost_usd - bound <= goal * abs(best.cost_usd):
@@ -417,6 +430,8 @@ def _first(days: DailyProblem) -> F64:
     """Return sizes that suit a few days solved exactly and hold what any plan needs."""
     problem = days.problem
     load = problem.demand.sum(axis=0).reshape(-1, DAY).sum(axis=1)
+    # The fullest day sets the sizes, two others say what an ordinary day saves; stable, so that
+    # equal days are taken in the order of the calendar.
     order = np.argsort(-load, kind="stable")
     picked = np.unique(order[[0, len(order) // 3, (2 * len(order)) // 3]])
     hours = (picked[:, None] * DAY + np.arange(DAY)).ravel()

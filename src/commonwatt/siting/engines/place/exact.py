@@ -136,6 +136,7 @@ def _balance(problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, lo
     arrivals = problem.demand.ravel()
     rows = model.add_rows(arrivals, arrivals).reshape(classes, hours)
     model.add_entries(rows[pairs[:, 0]], load, np.ones(load.shape))
+    # Only hours at whose end load may wait get a variable: most classes cannot wait at all.
     limit = carry_limit(problem)
     k, t = np.nonzero(limit > 0)
     waits = model.add_columns(np.zeros(len(k)), np.zeros(len(k)), limit[k, t])
@@ -146,6 +147,7 @@ def _balance(problem: PlacementProblem, model: MixedIntegerModel, pairs: I64, lo
 def _size_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[I64, I64]:
     pools, sites = len(problem.pool_names), len(problem.site_names)
     step = np.where(problem.unit > 0, problem.unit, 1.0)
+    # The last whole step below the largest size: a ceiling between two steps cannot be built.
     most = np.where(problem.unit > 0, np.floor(problem.max_size / step + 1e-9), problem.max_size)
     cols = [
         model.add_columns(
@@ -155,6 +157,7 @@ def _size_columns(problem: PlacementProblem, model: MixedIntegerModel) -> tuple[
         for j in range(pools)
     ]  # fmt: skip
     size = np.concatenate(cols)
+    # Without opening costs no site needs a yes or no, and the model stays linear.
     if not (problem.open_usd > 0).any():
         return size, np.empty(0, np.int64)
     opened = model.add_columns(problem.open_usd, np.zeros(sites), np.ones(sites), integer=True)
@@ -221,6 +224,8 @@ def new_highs(solver: str, gap: float) -> Any:
 def as_lp(model: MixedIntegerModel) -> Any:
     """Return the model as HiGHS takes it, rows compressed."""
     rows, cols = np.concatenate(model.rows), np.concatenate(model.cols)
+    # Stable, so that entries keep their order: where costs tie HiGHS may go by it, and the same
+    # problem must give the same plan.
     order = np.argsort(rows, kind="stable")
     lp = _HIGHS.HighsLp()
     lp.num_col_, lp.num_row_ = model.columns, model.height
@@ -243,6 +248,7 @@ def _plan(problem: PlacementProblem, layout: VariableLayout, highs: Any) -> Plac
     solution = highs.getSolution()
     values = np.array(solution.col_value)
     load = np.zeros(problem.shape)
+    # HiGHS may leave loads just below zero, inside its tolerance; a schedule has none.
     load[layout.pairs[:, 0], layout.pairs[:, 1]] = np.maximum(values[layout.load], 0.0)
     step = np.where(problem.unit > 0, problem.unit, 1.0)
     size = values[layout.size]
@@ -252,11 +258,13 @@ def _plan(problem: PlacementProblem, layout: VariableLayout, highs: Any) -> Plac
     info = highs.getInfo()
     bound = float(info.mip_dual_bound) if problem.discrete else float(info.objective_function_value)
     duals = np.array(solution.row_dual)
+    # HiGHS gives duals of a minimum: one more GPU lowers the cost, so the sign turns.
     capacity = -duals[layout.capacity] if len(duals) else np.zeros(layout.capacity.shape)
     plan = PlacementPlan(
         size=size, opened=opened, load=load, cost_usd=cost, bound_usd=min(bound, cost),
         capacity_usd=np.maximum(capacity, 0.0),
     )  # fmt: skip
+    # HiGHS keeps rows to a tolerance of its own, in a scale of its own.
     check_plan(problem, plan, tolerance=1e-5)
     return plan
 

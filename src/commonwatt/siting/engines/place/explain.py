@@ -26,7 +26,7 @@ from commonwatt.siting.engines.place.decompose import (
     solve_by_days,
 )
 
-UNLIMITED: Final = 1e12
+UNLIMITED: Final = 1e12  # GPUs; finite, because infinity times a load of zero is no number
 
 
 class LimitKind(StrEnum):
@@ -76,8 +76,8 @@ def smallest_conflict(problem: PlacementProblem) -> tuple[PlacementLimit, ...]:
     limits = _all_limits(problem)
     if _can_hold(problem, limits):
         return ()
-    found = [_filter(problem, order) for order in _orders(limits)]
-    return min(found, key=lambda each: (len(each), each))
+    conflicts = [_filter(problem, order) for order in _orders(limits)]
+    return min(conflicts, key=lambda each: (len(each), each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +138,22 @@ def _orders(limits: Sequence[PlacementLimit]) -> list[list[PlacementLimit]]:
     """Return the orders in which limits are tried, the last to go standing last."""
     sizes = [each for each in limits if each.rule is LimitKind.SIZE]
     rest = [each for each in limits if each.rule is not LimitKind.SIZE]
+    # What stands last survives longest: one order would always blame the same kind of limit.
     return [sizes + rest, rest + sizes, sizes[::-1] + rest[::-1], rest[::-1] + sizes[::-1]]
 
 
 def _filter(problem: PlacementProblem, order: list[PlacementLimit]) -> tuple[PlacementLimit, ...]:
-    kept = list(order)
+    remaining = list(order)
+    # Eighths first: most limits are innocent, and dropping many at once saves most of the tests.
     for part in _chunks(order):
-        tried = [each for each in kept if each not in part]
+        tried = [each for each in remaining if each not in part]
         if not _can_hold(problem, tried):
-            kept = tried
-    for each in list(kept):
-        tried = [other for other in kept if other != each]
+            remaining = tried
+    for limit in list(remaining):
+        tried = [left for left in remaining if left != limit]
         if not _can_hold(problem, tried):
-            kept = tried
-    return tuple(sorted(kept))
+            remaining = tried
+    return tuple(sorted(remaining))
 
 
 def _chunks(order: list[PlacementLimit]) -> list[list[PlacementLimit]]:
@@ -160,18 +162,21 @@ def _chunks(order: list[PlacementLimit]) -> list[list[PlacementLimit]]:
 
 
 def _can_hold(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> bool:
-    kept = _with_only(problem, limits)
-    if (kept.demand.any(axis=1) & ~kept.allowed.any(axis=1)).any():
+    limited = _with_only(problem, limits)
+    if (limited.demand.any(axis=1) & ~limited.allowed.any(axis=1)).any():
         return False
-    days = cut_into_days(kept)
+    # Days stand alone once the sizes are at their largest, and only the cap on carbon adds them
+    # up: at the least carbon of each day, because it must hold for some plan and not for the
+    # cheapest.
+    days = cut_into_days(limited)
     capped = PlacementLimit(LimitKind.CARBON, -1) in limits
     least = 0.0
     for day in _fullest_first(days):
         unserved, carbon = _least_carbon(days, int(day))
         least += carbon
-        if unserved > 1e-7 * max(1.0, float(kept.demand.max())):
+        if unserved > 1e-7 * max(1.0, float(limited.demand.max())):
             return False
-        if capped and least > kept.carbon_cap_kg * (1 + 1e-9):
+        if capped and least > limited.carbon_cap_kg * (1 + 1e-9):
             return False
     return True
 
@@ -183,13 +188,13 @@ def _with_only(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> P
         LimitKind.RESIDENCY: problem.residency_ok.copy(),
         LimitKind.TYPE: problem.type_ok.copy(),
     }
-    kept, size = set(limits), problem.max_size.copy()
+    wanted, size = set(limits), problem.max_size.copy()
     for rule, table in tables.items():
         for k in range(len(table)):
-            if PlacementLimit(rule, k) not in kept:
+            if PlacementLimit(rule, k) not in wanted:
                 table[k] = True
     for j in range(len(size)):
-        if PlacementLimit(LimitKind.SIZE, j) not in kept:
+        if PlacementLimit(LimitKind.SIZE, j) not in wanted:
             size[j] = UNLIMITED
     return replace(
         problem, latency_ok=tables[LimitKind.LATENCY], residency_ok=tables[LimitKind.RESIDENCY],
@@ -199,6 +204,7 @@ def _with_only(problem: PlacementProblem, limits: Sequence[PlacementLimit]) -> P
 
 
 def _fullest_first(days: DailyProblem) -> list[int]:
+    # If any day fails it is likely the fullest, and the first failure ends the test.
     load = days.demand.sum(axis=1).reshape(-1, DAY).max(axis=1)
     return np.argsort(-load, kind="stable").tolist()
 
@@ -245,6 +251,8 @@ def price_of_limits(
         if getattr(problem, table).all():
             continue
         freed = replace(problem, **{table: np.ones_like(getattr(problem, table))})
+        # Both costs are only known to their gaps, so the saving is an interval: best case of the
+        # one against worst case of the other.
         without = solve_by_days(freed, gap=gap)
         low = max(0.0, plan.bound_usd - without.cost_usd)
         high = max(0.0, plan.cost_usd - without.bound_usd)

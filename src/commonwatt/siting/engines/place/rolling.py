@@ -20,7 +20,9 @@ from commonwatt.siting.domain.market import PowerMarket
 from commonwatt.siting.domain.placement import DAY, F64, I64, Bools
 from commonwatt.siting.engines.place.dayflow import solve_day
 
-HINDSIGHT_HOURS: Final = 28 * DAY
+HINDSIGHT_HOURS: Final = (
+    28 * DAY
+)  # at once, and a day more is looked at, so that the edge binds little
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +95,12 @@ def case_of(
         carbon_usd_per_t: Price put on carbon.
     """
     regions, hours = market.price_usd_per_mwh.shape
-    own = np.arange(regions, dtype=np.int64)
-    origin = np.concatenate([own, own])
+    regions_once = np.arange(regions, dtype=np.int64)
+    origin = np.concatenate([regions_once, regions_once])
     share = np.repeat([1 - batch_share, batch_share], regions)
     demand = share[:, None] * shape[None, :hours]
     near = market.rtt_ms[origin] <= limit_ms
+    # A region reaches itself at any limit, even where its own round trip was never measured.
     near[np.arange(2 * regions), origin] = True
     return RollingCase(
         market=market, origin=origin, demand=demand, near=near,
@@ -116,30 +119,30 @@ def run_at_origin(case: RollingCase) -> RollingOutcome:
 
 def plan_day_ahead(case: RollingCase) -> RollingOutcome:
     """Return what it costs with day-ahead prices and yesterday's carbon."""
-    return _outcome(case, _roll(case, commit=DAY, look=2 * DAY, known=False))
+    return _outcome(case, _roll(case, commit=DAY, look=2 * DAY, hindsight=False))
 
 
 def plan_in_hindsight(case: RollingCase) -> RollingOutcome:
     """Return what it costs when everything is known."""
     return _outcome(
-        case, _roll(case, commit=HINDSIGHT_HOURS, look=HINDSIGHT_HOURS + DAY, known=True)
+        case, _roll(case, commit=HINDSIGHT_HOURS, look=HINDSIGHT_HOURS + DAY, hindsight=True)
     )
 
 
-def _roll(case: RollingCase, *, commit: int, look: int, known: bool) -> F64:
+def _roll(case: RollingCase, *, commit: int, look: int, hindsight: bool) -> F64:
     classes, regions = case.near.shape
     hours = case.demand.shape[1]
     load = np.zeros((classes, regions, hours))
     waiting = [np.zeros((int(wait) + 1,)) for wait in case.defer_h]
     for start in range(0, hours, commit):
-        end, keep = min(start + look, hours), min(start + commit, hours)
-        cost = _seen_cost(case, start, end, known=known)
-        demand = _seen_demand(case, start, end, known=known)
+        end, until = min(start + look, hours), min(start + commit, hours)
+        cost = _expected_cost(case, start, end, hindsight=hindsight)
+        demand = _expected_demand(case, start, end, hindsight=hindsight)
         flow = _window(case, cost, demand, waiting)
-        kept = flow[: keep - start]
-        load[:, :, start:keep] = kept.transpose(1, 2, 0)
+        committed = flow[: until - start]
+        load[:, :, start:until] = committed.transpose(1, 2, 0)
         waiting = [
-            _left(waiting[k], case.demand[k, start:keep], kept[:, k].sum(axis=1))
+            _still_waiting(waiting[k], case.demand[k, start:until], committed[:, k].sum(axis=1))
             for k in range(classes)
         ]
     if sum(float(each.sum()) for each in waiting) > 1e-6:
@@ -147,23 +150,23 @@ def _roll(case: RollingCase, *, commit: int, look: int, known: bool) -> F64:
     return load
 
 
-def _seen_cost(case: RollingCase, start: int, end: int, *, known: bool) -> F64:
+def _expected_cost(case: RollingCase, start: int, end: int, *, hindsight: bool) -> F64:
     """Return the cost that the operator expects, shape (hours, R)."""
     price = case.market.price_usd_per_mwh
     carbon = case.market.carbon_g_per_kwh
     hours = np.arange(start, end)
-    if known:
+    if hindsight:
         return case.cost(price[:, hours], carbon[:, hours], case.pue[:, hours]).T
-    told = start + (hours - start) % DAY  # prices beyond the day: as those of the day
-    before = np.where(start >= DAY, told - DAY, told)  # carbon of the day before
-    return case.cost(price[:, told], carbon[:, before], case.pue[:, told]).T
+    of_day = start + (hours - start) % DAY  # prices beyond the day: as those of the day
+    before = np.where(start >= DAY, of_day - DAY, of_day)  # carbon of the day before
+    return case.cost(price[:, of_day], carbon[:, before], case.pue[:, of_day]).T
 
 
-def _seen_demand(case: RollingCase, start: int, end: int, *, known: bool) -> F64:
+def _expected_demand(case: RollingCase, start: int, end: int, *, hindsight: bool) -> F64:
     """Return the load that the operator expects, shape (hours, K)."""
     hours = np.arange(start, end)
-    seen = hours if known else np.minimum(start + (hours - start) % DAY, end - 1)
-    return np.ascontiguousarray(case.demand[:, seen].T)
+    expected = hours if hindsight else np.minimum(start + (hours - start) % DAY, end - 1)
+    return np.ascontiguousarray(case.demand[:, expected].T)
 
 
 def _window(case: RollingCase, cost: F64, demand: F64, waiting: Sequence[F64]) -> F64:
@@ -178,6 +181,7 @@ def _window(case: RollingCase, cost: F64, demand: F64, waiting: Sequence[F64]) -
             continue
         arrivals[0, k] += waiting[k].sum()
         room[:, k] = _may_wait(waiting[k], demand[:, k], int(case.defer_h[k]))
+    # A thousand times the dearest hour: no price is high enough to leave load unserved.
     flow, mu = np.zeros((hours, classes, regions)), np.zeros((hours, regions))
     full = np.repeat(cost[:, None, :], classes, axis=1)
     left = solve_day(
@@ -203,17 +207,18 @@ def _may_wait(waiting: F64, demand: F64, wait: int) -> F64:
     fresh = arrived[end] - arrived[np.maximum(end - wait, 0)]
     old = np.array([waiting[h + 1 :].sum() if h < wait else 0.0 for h in range(hours)])
     room = fresh + old
-    room[-1] = 0.0
+    room[-1] = 0.0  # the window ends here, and what it leaves nobody would run
     return room
 
 
-def _left(waiting: F64, demand: F64, run: F64) -> F64:
+def _still_waiting(waiting: F64, demand: F64, run: F64) -> F64:
     """Return what still waits, by the hours left, after the oldest was run first."""
     wait = len(waiting) - 1
     queue = waiting.copy()
     for arrived, done in zip(demand, run, strict=True):
         queue[wait] += arrived
         left = done
+        # The oldest first, as any operator must who owes each class its deadline.
         for hour in range(wait + 1):
             taken = min(queue[hour], left)
             queue[hour] -= taken
