@@ -155,6 +155,33 @@ def test_what_is_not_of_the_form_is_refused_with_the_part(change, part):
         parse_model(json.dumps(whole | change).encode())
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ('"start": 0.0', '"start": "0.19500203"', "numbers"),
+        ('"start": 0.0', '"start": true', "numbers"),
+        ("[0.1,", '["0.1950020312345678",', "numbers"),
+        ("[0.1,", "[null,", "numbers"),
+        ('"start": 0.0', '"start": 1.0000000000000000000195002031234563', "digits"),
+        ('"start": 0.0', '"start": 0.0e19500203', "digits"),
+        ('"link":', '"link": "CHAN Tai Man A123456(3)", "link":', "keys"),
+        ('"link":', '"link": \t  ', "blanks"),
+    ],
+)
+def test_a_number_has_no_second_spelling_that_could_carry_a_record(old, new, part):
+    """What is refused by value must not pass as text, as endless digits, twice or as blanks."""
+    text = json.dumps({
+        "format": "commonwatt-model-1", "features": list(FEATURES), "link": "logit",
+        "centre": [0.0] * 4, "spread": [1.0] * 4,
+        "body": {"kind": "linear", "start": 0.0, "weights": [0.1] * 4},
+    })  # fmt: skip
+    parse_model(text.encode())
+    changed = text.replace(old, new, 1)
+    assert changed != text
+    with pytest.raises(OutputModelError, match=part):
+        parse_model(changed.encode())
+
+
 @pytest.mark.parametrize("data", [b"[]", b"1", b'{"format": 1}', b'{"body": null}'])
 def test_anything_else_in_json_is_refused(data):
     with pytest.raises(OutputModelError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -20,7 +21,10 @@ import numpy.typing as npt
 FORMAT: Final = "commonwatt-model-1"
 MOST_NUMBERS: Final = 20_000
 _DIGITS: Final = 6
+_BLANKS: Final = re.compile(r"[\t\r\n]| {2}")
 _LINKS: Final = ("logit", "identity")
+_WORDS: Final = ("kind", "activation")
+"""Keys of a body that hold a word from a closed list."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -138,7 +142,7 @@ def parse_model(data: bytes) -> OutputModel:
         OutputModelError: It is not of the form; the reason carries no value of it.
     """
     try:
-        document = cast("dict[str, Any]", json.loads(data))
+        document = _plain_document(data)
         _check_keys(document, {"format", "features", "link", "centre", "spread", "body"})
         _check_numbers(document)
         return _model(document)
@@ -146,6 +150,37 @@ def parse_model(data: bytes) -> OutputModel:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise OutputModelError("shape") from None
+
+
+def _plain_document(data: bytes) -> dict[str, Any]:
+    """Return the JSON of a model, spelled in the one way that leaves no second message.
+
+    What leaves are the bytes and not the values read from them, so whatever a reader of
+    JSON passes over (blanks, a key's first value, digits beyond the precision) is refused.
+    """
+    text = data.decode("utf-8")
+    if _BLANKS.search(text):
+        raise OutputModelError("blanks")
+    document = json.loads(
+        text, parse_float=_plain_number, parse_int=_plain_number, object_pairs_hook=_unique_keys
+    )
+    return cast("dict[str, Any]", document)
+
+
+def _plain_number(literal: str) -> float:
+    # Only the shortest spelling: zeros with an exponent, or digits beyond those of a double,
+    # change no value and could spell anything.
+    number = int(literal) if literal.lstrip("-").isdigit() else float(literal)
+    if repr(number) != literal:
+        raise OutputModelError("digits")
+    return number
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # A key that stands twice keeps its last value in every reader, and its first in the file.
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise OutputModelError("keys")
+    return dict(pairs)
 
 
 def _model(document: dict[str, Any]) -> OutputModel:
@@ -239,7 +274,7 @@ def _check_keys(fields: Mapping[str, Any], allowed: set[str]) -> None:
 
 def _check_numbers(document: dict[str, Any]) -> None:
     """Raise unless all numbers are finite, short and not too many."""
-    numbers = list(_numbers([document["centre"], document["spread"], document["body"]]))
+    numbers = _numbers([document["centre"], document["spread"], document["body"]])
     # Capacity is what a hidden message needs; this many suit every model that a study of people
     # reports.
     if len(numbers) > MOST_NUMBERS:
@@ -252,11 +287,16 @@ def _check_numbers(document: dict[str, Any]) -> None:
             raise OutputModelError("digits")
 
 
-def _numbers(value: Any) -> list[float]:
+def _numbers(value: Any, name: str = "") -> list[float]:
     if isinstance(value, dict):
         inner = cast("dict[str, Any]", value)
-        return [number for child in inner.values() for number in _numbers(child)]
+        return [number for key, child in inner.items() for number in _numbers(child, key)]
     if isinstance(value, list):
         items = cast("list[Any]", value)
         return [number for child in items for number in _numbers(child)]
-    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+    if name in _WORDS:
+        return []
+    # Text, truth and nothing are no numbers here, though numpy would take each for one.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise OutputModelError("numbers")
+    return [value]
