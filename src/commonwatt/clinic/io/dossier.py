@@ -11,6 +11,9 @@ import html
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
+from commonwatt.catalogue.measures import ABSENT, cell
+from commonwatt.catalogue.measures import label as measure_label
+from commonwatt.clinic.domain import tables
 from commonwatt.clinic.domain.registry.state import Registry, RegistryRecord, ReportingDuty
 from commonwatt.core.messages import Message, translate
 
@@ -24,6 +27,8 @@ _HEADINGS = {
     "deployment": "Deployments",
     "event": "Events",
 }
+# Evidence on record has the columns of `clinic evidence`, whatever else a maker adds to a row.
+_ESTIMATE_COLUMNS: Final = {column.name: column for column in tables.ESTIMATES.columns}
 _STYLE: Final = (
     "body{font:16px/1.5 'Noto Sans','Noto Sans TC','Noto Sans CJK TC','PingFang TC',"
     "'Microsoft JhengHei',sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -114,14 +119,14 @@ def label(name: str, language: str) -> str:
 
 
 def _deployments_section(registry: Registry, placed: list[RegistryRecord], language: str) -> str:
-    headings = ("deployment", "site", "status", "approved by", "undisclosed", "decisions")
     rows = [_deployment_row(registry, record, language) for record in placed]
-    return _section("Where it stands", _table_html(headings, rows, language), bool(rows), language)
+    headings = [measure_label(column, language) for column in tables.STANDING.columns]
+    return _section("Where it stands", _table_html(headings, rows), bool(rows), language)
 
 
 def _deployment_row(registry: Registry, record: RegistryRecord, language: str) -> list[str]:
     approved = registry.approver(record.name)
-    by = "–"
+    by = ABSENT
     if approved:
         by = f"{approved.actor_id} ({translate('entry', language)} {approved.index:,})"
     decided = registry.override_outcomes(record.name)
@@ -130,7 +135,7 @@ def _deployment_row(registry: Registry, record: RegistryRecord, language: str) -
     )
     status = translate(str(registry.status(record.name)), language)
     lacking = f"{len(registry.undisclosed_encounters(record.name)):,}"
-    return [record.name, record.body["site"], status, by, lacking, decisions or "–"]
+    return [record.name, record.body["site"], status, by, lacking, decisions or ABSENT]
 
 
 def _duties_section(
@@ -142,7 +147,8 @@ def _duties_section(
         for duty in duties
         if duty.event in ours
     ]
-    grid = _table_html(("event", "jurisdiction", "severity", "due at", "rule"), rows, language)
+    columns = map(tables.DUTIES.column, ("event", "jurisdiction", "severity", "due_at", "rule"))
+    grid = _table_html([measure_label(column, language) for column in columns], rows)
     return _section("Who must be told by when", grid, bool(rows), language)
 
 
@@ -177,30 +183,38 @@ def _fields_table(values: Mapping[str, Any], language: str) -> str:
 def _value_html(value: Any, language: str) -> str:
     """Return a value as a person reads it: maps and lists of maps become tables."""
     if isinstance(value, dict):
-        return _fields_table(cast("dict[str, Any]", value), language) if value else "–"
+        return _fields_table(cast("dict[str, Any]", value), language) if value else ABSENT
     if isinstance(value, list):
         return _list_html(cast("list[Any]", value), language)
     if value is None:
-        return "–"
+        return ABSENT
     # Everything on record was typed by somebody, and goes to a browser.
     return html.escape(str(value))
 
 
 def _list_html(values: list[Any], language: str) -> str:
     if values and all(isinstance(value, dict) for value in values):
-        headings = list(dict.fromkeys(name for value in values for name in value))
-        rows = [[_cell_text(value.get(name)) for name in headings] for value in values]
-        return _table_html(headings, rows, language)
-    return ", ".join(_value_html(value, language) for value in values) or "–"
+        names = list(dict.fromkeys(str(name) for value in values for name in value))
+        rows = [[_cell_text(name, value.get(name), language) for name in names] for value in values]
+        return _table_html([_heading_text(name, language) for name in names], rows)
+    return ", ".join(_value_html(value, language) for value in values) or ABSENT
 
 
-def _cell_text(value: Any) -> str:
-    return "–" if value is None else str(value)
+def _heading_text(name: str, language: str) -> str:
+    column = _ESTIMATE_COLUMNS.get(name)
+    return measure_label(column, language) if column else label(name, language)
 
 
-def _table_html(headings: Iterable[str], rows: Iterable[list[str]], language: str) -> str:
-    head = "".join(f"<th>{html.escape(label(name, language))}</th>" for name in headings)
+def _cell_text(name: str, value: Any, language: str) -> str:
+    column = _ESTIMATE_COLUMNS.get(name)
+    if column:
+        return cell(value, column, language)
+    return ABSENT if value is None else str(value)
+
+
+def _table_html(headings: Iterable[str], rows: Iterable[list[str]]) -> str:
+    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     body = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -10,6 +10,14 @@ import numpy as np
 import polars as pl
 from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
 
+from commonwatt.catalogue.measures import label
+from commonwatt.catalogue.shared import DAY
+from commonwatt.clinic.domain.measures import (
+    AUC,
+    EVIDENCE_OVER_LIMIT,
+    EXPECTED_EVENTS,
+    OBSERVED_OVER_EXPECTED,
+)
 from commonwatt.core.messages import translate
 from commonwatt.report.theme import ALARM, at_common_size, scale, svg
 
@@ -26,7 +34,7 @@ def over_time(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> str:
         alarms: Columns model and day.
         language: Of the axis titles.
     """
-    title = translate("Observed over expected", language)
+    title = label(OBSERVED_OVER_EXPECTED, language)
     dots = _line_layers(points, "o_over_e", title, language).mark_point(size=18, filled=True)
     description = translate("Observed over expected by day", language)
     return svg(at_common_size(dots + _alarm_lines(alarms)), description=description)
@@ -40,7 +48,7 @@ def evidence_path(points: pl.DataFrame, alarms: pl.DataFrame, language: str) -> 
         alarms: Columns model and day.
         language: Of the axis titles.
     """
-    title = translate("Evidence over its limit", language)
+    title = label(EVIDENCE_OVER_LIMIT, language)
     lines = _line_layers(points, "over_limit", title, language, log=True).mark_line()
     limit = alt.Chart(pl.DataFrame({"over_limit": [1.0]})).mark_rule(color=_SOFT)
     description = translate(
@@ -55,7 +63,7 @@ def _line_layers(
 ) -> Any:
     models = points["model"].unique(maintain_order=True).to_list()
     return alt.Chart(points).encode(
-        x=alt.X("day:Q", title=translate("Day", language)),
+        x=alt.X("day:Q", title=label(DAY, language)),
         y=alt.Y(f"{column}:Q", title=title, scale=alt.Scale(type="log" if log else "linear")),
         color=alt.Color("model:N", title=None, scale=scale(models)),
     )
@@ -80,8 +88,8 @@ def funnel(points: pl.DataFrame, language: str) -> str:
     # Sites differ by orders of magnitude; on a linear axis the small ones, where chance is largest,
     # would be one blot.
     log = alt.Scale(type="log", nice=False, padding=12)
-    x = alt.X("expected:Q", title=translate("Expected events", language), scale=log)
-    title = translate("Observed over expected", language)
+    x = alt.X("expected:Q", title=label(EXPECTED_EVENTS, language), scale=log)
+    title = label(OBSERVED_OVER_EXPECTED, language)
     y: Any = alt.Y("o_over_e:Q", title=title, scale=alt.Scale(zero=False))
     colour: Any = alt.Color("model:N", title=None, scale=scale(models))
     dots = alt.Chart(points).mark_point(size=40, filled=True).encode(x=x, y=y, color=colour)
@@ -146,7 +154,7 @@ def subgroups(estimates: pl.DataFrame, language: str) -> str:
         estimates: Columns group, metric, estimate, low, high, and verdict.
         language: Of the axis titles.
     """
-    titles = {"auc": "AUC", "o_over_e": translate("Observed over expected", language)}
+    titles = {"auc": label(AUC, language), "o_over_e": label(OBSERVED_OVER_EXPECTED, language)}
     groups = estimates["group"].unique(maintain_order=True).to_list()
     few = translate("too few to say", language)
     panels = [
@@ -181,8 +189,9 @@ def clinician_against_model(estimates: pl.DataFrame, language: str) -> str:
     names = estimates["voice"].to_list()
     y: Any = alt.Y("voice:N", title=None, sort=names)
     chart = alt.Chart(estimates)
-    x = alt.X("estimate:Q", title="AUC", scale=alt.Scale(zero=False))
-    bars = chart.mark_rule().encode(x=alt.X("low:Q", title="AUC"), x2="high:Q", y=y)
+    title = label(AUC, language)
+    x = alt.X("estimate:Q", title=title, scale=alt.Scale(zero=False))
+    bars = chart.mark_rule().encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y)
     dots = chart.mark_point(filled=True, size=50).encode(x=x, y=y)
     description = translate("AUC of the model, of the doctor, and of both together", language)
     return svg(at_common_size(bars + dots, height=110), description=description)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.domain.tables import CASE
 from commonwatt.clinic.engines.explain import additive_parts, importance, sampled_shapley
 from commonwatt.clinic.engines.explain.shapley import Score
 from commonwatt.clinic.engines.gateway.models import LogisticModel, load_function, load_logistic
@@ -21,15 +21,6 @@ from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
 
 F64 = npt.NDArray[np.float64]
-CASE: Final = TableSchema(
-    "explained",
-    "What each column adds for one case.",
-    (
-        TableColumn("column", "text", "", "the column"),
-        TableColumn("adds", "number", "", "what it adds to the logit or the score"),
-        TableColumn("error", "number", "", "standard error; zero where it is exact"),
-    ),
-)
 BACKGROUND: Final = 100  # rows that stand for what is not known
 
 

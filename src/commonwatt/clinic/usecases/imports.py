@@ -10,27 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.clinic.domain.rules import classify, load_rule_book
+from commonwatt.clinic.domain.tables import CARDS
 from commonwatt.clinic.io.imports import (
     ModelCard,
     card_faults,
     load_adverse_events,
     load_card,
     load_fda_devices,
-)
-
-CARDS = TableSchema(
-    "cards",
-    "Model cards: the class that their words suggest, and what they say against themselves.",
-    (
-        TableColumn("file", "text", "", "name of the file"),
-        TableColumn("name", "text", "", "as the card has it"),
-        TableColumn("version", "text", "", "as the card has it"),
-        TableColumn("category", "text", "", "IMDRF category recomputed from the suggested facts"),
-        TableColumn("rule", "text", "", "fault that was found; empty where there is none"),
-        TableColumn("found", "text", "", "what the card says"),
-    ),
 )
 
 

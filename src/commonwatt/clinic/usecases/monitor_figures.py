@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
+from commonwatt.clinic.domain.tables import OVER_TIME
 from commonwatt.clinic.engines.evidence.metrics import FEWEST_EVENTS, auc
 from commonwatt.clinic.engines.evidence.sketch import centres
 from commonwatt.clinic.engines.monitor import MonitorPlan, monitor_days
@@ -21,19 +21,6 @@ from commonwatt.clinic.usecases.monitor import daily_counts
 I64 = npt.NDArray[np.int64]
 POINTS: Final = 40  # most points of a line
 MOST_STREAMS_DRAWN: Final = 9  # streams that are drawn; all are in the table
-OVER_TIME: Final = TableSchema(
-    "over_time",
-    "How each stream did in each stretch of days.",
-    (
-        TableColumn("model", "text", "", "the stream"),
-        TableColumn("day", "count", "days", "last day of the stretch, from the first"),
-        TableColumn("rows", "count", "rows", "rows of the stretch"),
-        TableColumn("events", "count", "rows", "events among them"),
-        TableColumn("o_over_e", "number", "share", "observed over expected; empty without rows"),
-        TableColumn("auc", "number", "share", "AUC; empty where there are too few"),
-        TableColumn("over_limit", "number", "share", "highest evidence so far over its limit"),
-    ),
-)
 
 
 def monitor_figures(

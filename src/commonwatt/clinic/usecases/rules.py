@@ -13,6 +13,13 @@ from commonwatt.clinic.domain.rules import (
     classify,
     load_rule_book,
 )
+from commonwatt.clinic.domain.tables import (
+    CELLS,
+    CONTRADICTIONS,
+    GAPS,
+    MOVED,
+    UNRULED_SERVICES,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,13 +72,13 @@ def rule_check_result(days: Sequence[date], others: Mapping[str, str]) -> dict[s
     """Return gaps, contradictions and unruled services over every combination."""
     findings = check_rule_book(load_rule_book(), days, others=others)
     return {
-        "gaps": findings.gaps,
-        "contradictions": findings.contradictions,
-        "unruled_services": findings.unruled_services,
-        "cells": findings.cells,
+        "gaps": GAPS.checked(findings.gaps),
+        "contradictions": CONTRADICTIONS.checked(findings.contradictions),
+        "unruled_services": UNRULED_SERVICES.checked(findings.unruled_services),
+        "cells": CELLS.checked(findings.cells),
     }
 
 
 def moved_rule_result(rule_id: str, valid_from: date, days: Sequence[date]) -> pl.DataFrame:
     """Return the cells whose class changes when the date of a rule moves."""
-    return cells_moved_by(load_rule_book(), rule_id, valid_from, days)
+    return MOVED.checked(cells_moved_by(load_rule_book(), rule_id, valid_from, days))

@@ -7,6 +7,19 @@ from typing import Any, Final
 
 import polars as pl
 
+from commonwatt.catalogue.measures import ABSENT, cell, label
+from commonwatt.catalogue.shared import DAY
+from commonwatt.clinic.domain import tables
+from commonwatt.clinic.domain.measures import (
+    AUC,
+    BOTH_AUC,
+    ESTIMATE,
+    INTERVAL_HIGH,
+    INTERVAL_LOW,
+    MODELS,
+    MONITORS_IN_ALARM,
+    RULES_IN_SET,
+)
 from commonwatt.clinic.domain.rules import load_rule_book
 from commonwatt.clinic.engines.evidence import (
     ClinicianModelComparison,
@@ -30,7 +43,14 @@ from commonwatt.clinic.usecases.example import (
 )
 from commonwatt.core.messages import Message, translate
 from commonwatt.core.shipped import DATA
-from commonwatt.report import ReportFact, ReportFigure, ReportSection, ReportTable
+from commonwatt.report import (
+    ReportFact,
+    ReportFigure,
+    ReportSection,
+    ReportTable,
+    fact,
+    shown_table,
+)
 
 FORECASTS: Final = DATA / "clinic" / "support2" / "forecasts.csv.gz"
 
@@ -70,7 +90,7 @@ _NOTES: Final = (
     "Models and scores of this section are synthetic examples drawn from the seed;"
     " classes and duties are computed from the rule set.",
     "Duties of a class rest on the rules named in the classification;"
-    " see `commonwatt clinic classify`.",
+    " see `commonwatt clinic model classify`.",
     "The worth of the doctor's own estimate is measured on 7,456 patients of the SUPPORT"
     " study, whose doctors estimated without seeing the model; both together are the plain"
     " mean, nothing is fitted.",
@@ -93,72 +113,67 @@ def _facts(
     alarms = sum(model.monitor_result.verdicts[0] == "alarm" for model in example.models)
     gaps = {"alpha": f"{example.models[0].monitor_result.bound:g}"}
     bound = Message("guaranteed bound on any false alarm: {alpha}", gaps)
-    gaps = {"model": f"{comparison.model[0]:.3f}", "doctor": f"{comparison.doctor[0]:.3f}"}
+    gaps = {"model": cell(comparison.model[0], AUC), "doctor": cell(comparison.doctor[0], AUC)}
     alone = Message("AUC; the model alone {model}, the doctor alone {doctor}", gaps)
     count = Message("of them unconfirmed: {count}", {"count": str(unconfirmed)})
-    figures: list[tuple[str, str, Message | None]] = [
-        (translate("Models", language), str(len(example.models)), None),
-        (translate("Monitors in alarm", language), str(alarms), bound),
-        (translate("Rules of the set", language), str(len(book.rules)), count),
-        (translate("Doctor and model together", language), f"{comparison.both[0]:.3f}", alone),
-    ]
     return [
-        ReportFact(label=label, value=value, note=note.translate(language) if note else "")
-        for label, value, note in figures
+        fact(MODELS, len(example.models), language),
+        fact(MONITORS_IN_ALARM, alarms, language, note=bound),
+        fact(RULES_IN_SET, len(book.rules), language, note=count),
+        fact(BOTH_AUC, comparison.both[0], language, note=alone),
     ]
 
 
 def _models_table(example: ClinicExample, language: str) -> ReportTable:
-    headings = (
-        "Model", "Class and route in Hong Kong", "AUC (interval)", "Observed over expected",
-        "Monitor", "Open duties",
-    )  # fmt: skip
-    return ReportTable(
-        title=translate("Models", language),
-        headings=[translate(heading, language) for heading in headings],
-        rows=[_model_row(model, language) for model in example.models],
-    )
+    rows = [_model_row(model, language) for model in example.models]
+    return shown_table(tables.MODELS, rows, language, title=MODELS.label)
 
 
-def _model_row(model: MonitoredModel, language: str) -> list[str]:
+def _model_row(model: MonitoredModel, language: str) -> dict[str, str]:
     estimates = evaluate(model.total, ["all"])
     metrics = {row["metric"]: row for row in estimates.iter_rows(named=True)}
-    classes = ", ".join(verdict.klass for verdict in model.ruling.verdicts) or "–"
+    classes = ", ".join(verdict.klass for verdict in model.ruling.verdicts) or ABSENT
     route = translate(model.ruling.route or "no route stated", language)
     verdict = translate(model.monitor_result.verdicts[0], language)
     at = int(model.monitor_result.alarm_at[0])
-    day = f" ({translate('Day', language)} {at})" if at >= 0 else ""
-    return [
-        model.name,
-        f"{classes} · {route}",
-        _interval_text(metrics["auc"]),
-        _interval_text(metrics["o_over_e"]),
-        verdict + day,
-        ", ".join(model.open_duties) or "–",
-    ]
+    day = f" ({label(DAY, language)} {at})" if at >= 0 else ""
+    return {
+        "model": model.name,
+        "class_and_route": f"{classes} · {route}",
+        "auc_interval": _interval_text(metrics["auc"]),
+        "ratio_interval": _interval_text(metrics["o_over_e"]),
+        "monitor_verdict": verdict + day,
+        "open_duties": ", ".join(model.open_duties) or ABSENT,
+    }
 
 
 def _interval_text(row: dict[str, Any]) -> str:
     if row["estimate"] is None:
-        return "–"
-    return f"{row['estimate']:.3f} ({row['low']:.3f}–{row['high']:.3f})"
+        return ABSENT
+    low, high = cell(row["low"], INTERVAL_LOW), cell(row["high"], INTERVAL_HIGH)
+    return f"{cell(row['estimate'], ESTIMATE)} ({low}–{high})"
 
 
 def _worth_table(comparison: ClinicianModelComparison, language: str) -> ReportTable:
-    rows = [[name, f"{e:.3f}", f"{low:.3f}–{high:.3f}"]
-            for name, (e, low, high) in _labelled_estimates(comparison, language)]  # fmt: skip
-    for name, (gap, low, high) in (
-        (translate("both together, over the model", language), comparison.over_model),
-        (translate("both together, over the doctor", language), comparison.over_doctor),
-    ):
-        rows.append([name, f"{gap:+.3f}", f"{low:+.3f} … {high:+.3f}"])
+    rows = [
+        {"judge": name, "auc": cell(e, AUC), "judge_interval": f"{low:.3f}–{high:.3f}"}
+        for name, (e, low, high) in _labelled_estimates(comparison, language)
+    ]
+    # Gains carry their sign: an interval that begins below zero says that nothing is shown.
+    rows += [
+        {"judge": name, "auc": f"{gap:+.3f}", "judge_interval": f"{low:+.3f} … {high:+.3f}"}
+        for name, (gap, low, high) in (
+            (translate("both together, over the model", language), comparison.over_model),
+            (translate("both together, over the doctor", language), comparison.over_doctor),
+        )
+    ]
     gaps = {"count": f"{comparison.disagree:,}", "share": f"{comparison.doctor_right:.1%}"}
-    apart = Message("They disagree on {count}; the doctor is right in {share} of those", gaps)
-    return ReportTable(
-        title=translate("What recording the doctor's own estimate is worth", language),
-        headings=[translate(word, language) for word in ("Judged by", "AUC", "Interval at 95 %")],
-        rows=rows,
-        note=apart.translate(language),
+    return shown_table(
+        tables.ESTIMATE_WORTH,
+        rows,
+        language,
+        title=Message("What recording the doctor's own estimate is worth"),
+        note=Message("They disagree on {count}; the doctor is right in {share} of those", gaps),
     )
 
 
@@ -188,6 +203,7 @@ def _over_time_figure(example: ClinicExample, language: str) -> ReportFigure:
         ),
         svg=over_time(points, _alarms(example), language),
         data=points,
+        table=tables.CLINIC_OVER_TIME,
     )
 
 
@@ -210,6 +226,7 @@ def _evidence_figure(example: ClinicExample, language: str) -> ReportFigure:
         ),
         svg=evidence_path(charted, _alarms(example), language),
         data=points,
+        table=tables.CLINIC_EVIDENCE,
     )
 
 
@@ -224,13 +241,13 @@ def _alarms(example: ClinicExample) -> pl.DataFrame:
 
 
 def _subgroups_figure(example: ClinicExample, language: str) -> ReportFigure:
-    tables = [
+    by_model = [
         evaluate(model.groups, [f"{model.name}: {group}" for group in example.groups])
         for model in example.models
     ]
     wanted = pl.col("metric").is_in(["auc", "o_over_e"])
-    names = ("group", "metric", "estimate", "low", "high", "rows", "events", "verdict")
-    data = pl.concat(tables).filter(wanted).select(names)
+    names = [column.name for column in tables.CLINIC_SUBGROUPS.columns]
+    data = pl.concat(by_model).filter(wanted).select(names)
     return ReportFigure(
         name="clinic-subgroups",
         title=translate("Groups of patients", language),
@@ -239,6 +256,7 @@ def _subgroups_figure(example: ClinicExample, language: str) -> ReportFigure:
         ),
         svg=subgroups(data, language),
         data=data,
+        table=tables.CLINIC_SUBGROUPS,
     )
 
 
@@ -254,6 +272,7 @@ def _funnel_figure(example: ClinicExample, language: str) -> ReportFigure:
         ),
         svg=funnel(data, language),
         data=data,
+        table=tables.CLINIC_FUNNEL,
     )
 
 
@@ -283,6 +302,7 @@ def _clinician_against_model_figure(
         ),
         svg=clinician_against_model(data, language),
         data=data,
+        table=tables.CLINIC_VOICES,
     )
 
 

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from commonwatt.catalogue.measures import label_of
+from commonwatt.catalogue.shared import DAY
+from commonwatt.clinic.domain import tables
+from commonwatt.clinic.domain.measures import (
+    ESTIMATE,
+    EVIDENCE_RECORDS,
+    NEXT_DUE,
+    OBSERVED_OVER_EXPECTED,
+    PRODUCTS,
+    VERSIONS,
+)
 from commonwatt.core.messages import Message
 from commonwatt.web.page_view import (
     Chart,
     ChartForm,
     ChartSeries,
-    ColumnHeading,
     HeadlineFact,
     PageView,
     TableListing,
     TableRows,
+    headings_of,
+    headline_of,
 )
 from commonwatt.web.pages.states import listing
 from commonwatt.web.parameters import PageValues
@@ -29,6 +41,7 @@ if TYPE_CHECKING:
 CLINIC_OVER_TIME = "clinic_over_time"
 EVIDENCE = "clinic_evidence"
 GROUPS = "clinic_subgroups"
+_GROUP_COLUMNS = ("group", "metric", "estimate", "low", "high", "events", "verdict")
 
 
 def build(context: RequestContext, values: PageValues) -> PageView:
@@ -58,7 +71,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
                 "owed": str(len(owed)),
             },
         ),
-        facts=_facts(registry, owed),
+        facts=_facts(registry, owed, context.language),
         charts=_charts(context, run),
         tables=[
             *_tables(context, standing, owed, rulings(registry), events(registry)),
@@ -67,7 +80,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
         notes=[
             Message(
                 "Records come in from those who answer for them, signed: commonwatt clinic "
-                "register --help. An alarm means that the monitor passed a limit whose chance of a "
+                "model register --help. An alarm means that the monitor passed a limit whose chance of a "
                 "false alarm is stated in the deployment's plan."
             )
         ],
@@ -82,16 +95,14 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _facts(registry: Any, owed: Sequence[dict[str, Any]]) -> list[HeadlineFact]:
+def _facts(registry: Any, owed: Sequence[dict[str, Any]], language: str) -> list[HeadlineFact]:
+    counts = ((PRODUCTS, "product"), (VERSIONS, "version"), (EVIDENCE_RECORDS, "evidence"))
     return [
-        HeadlineFact(label=Message("Products"), value=str(len(registry.by_kind["product"]))),
-        HeadlineFact(label=Message("Versions"), value=str(len(registry.by_kind["version"]))),
-        HeadlineFact(
-            label=Message("Evidence on record"), value=str(len(registry.by_kind["evidence"]))
-        ),
-        HeadlineFact(
-            label=Message("Next report due"),
-            value=owed[0]["due_at"] if owed else "–",
+        *(headline_of(figure, len(registry.by_kind[kind]), language) for figure, kind in counts),
+        headline_of(
+            NEXT_DUE,
+            owed[0]["due_at"] if owed else None,
+            language,
             note=Message("by {rule}", {"rule": owed[0]["rule"]}) if owed else None,
         ),
     ]
@@ -112,7 +123,7 @@ def _charts(look: RequestContext, run: Run | None) -> list[Chart]:
             form=ChartForm.LINES,
             table="watched",
             x="day",
-            x_label=Message("Day"),
+            x_label=label_of(DAY),
             series=[ChartSeries("o_over_e", name, where=("model", name)) for name in names],
         ),
         Chart(
@@ -126,7 +137,7 @@ def _charts(look: RequestContext, run: Run | None) -> list[Chart]:
             form=ChartForm.LINES,
             table="evidence",
             x="day",
-            x_label=Message("Day"),
+            x_label=label_of(DAY),
             series=[ChartSeries("log10_over_limit", name, where=("model", name)) for name in names],
         ),
         Chart(
@@ -139,10 +150,10 @@ def _charts(look: RequestContext, run: Run | None) -> list[Chart]:
             form=ChartForm.RANGES,
             table="groups",
             x="group",
-            x_label=Message("Observed over expected"),
+            x_label=label_of(OBSERVED_OVER_EXPECTED),
             series=[
                 ChartSeries(
-                    "estimate", Message("Estimate"), where=("metric", "o_over_e"),
+                    "estimate", label_of(ESTIMATE), where=("metric", "o_over_e"),
                     low="low", high="high",
                 )
             ],
@@ -169,50 +180,32 @@ def _watched(look: RequestContext, run: Run | None) -> list[TableListing]:
             name="watched",
             title=Message("Observed over expected events, by day"),
             rows=rows(run, CLINIC_OVER_TIME),
-            headings=[
-                ColumnHeading("model", Message("Model")),
-                ColumnHeading("day", Message("Day")),
-                ColumnHeading("o_over_e", Message("Observed over expected")),
-            ],
+            headings=headings_of(tables.CLINIC_OVER_TIME),
             folded=True,
         ),
         TableListing(
             name="evidence",
             title=Message("Evidence of each monitor"),
             rows=_evidence(look, run),
-            headings=[
-                ColumnHeading("model", Message("Model")),
-                ColumnHeading("day", Message("Day")),
-                ColumnHeading("over_limit", Message("Evidence over its limit")),
-            ],
+            headings=headings_of(tables.CLINIC_EVIDENCE),
             folded=True,
         ),
         TableListing(
             name="groups",
             title=Message("Groups of patients"),
             rows=rows(run, GROUPS),
-            headings=[
-                ColumnHeading("group", Message("Group")),
-                ColumnHeading("metric", Message("Metric")),
-                ColumnHeading("estimate", Message("Estimate")),
-                ColumnHeading("low", Message("From")),
-                ColumnHeading("high", Message("To")),
-                ColumnHeading("events", Message("Events")),
-                ColumnHeading("verdict", Message("Verdict")),
-            ],
+            headings=headings_of(
+                tables.CLINIC_SUBGROUPS,
+                "group",
+                "metric",
+                "estimate",
+                "low",
+                "high",
+                "events",
+                "verdict",
+            ),
         ),
     ]
-
-
-def _listing(
-    look: RequestContext,
-    name: str,
-    title: Message,
-    rows: list[dict[str, Any]],
-    headings: list[ColumnHeading],
-) -> TableListing:
-    key = f"models/{name}/{look.desk.ledger.head().size}"
-    return listing(name, title, rows, headings, key=key)
 
 
 def _tables(
@@ -222,41 +215,18 @@ def _tables(
     given: list[dict[str, Any]],
     happened: list[dict[str, Any]],
 ) -> list[TableListing]:
+    size = look.desk.ledger.head().size
+    shown = (
+        ("deployments", Message("Deployments"), standing, tables.DEPLOYMENTS),
+        ("duties", Message("Who must be told by when"), owed, tables.DUTIES),
+        ("rulings", Message("Classes and routes"), given, tables.RULINGS),
+        ("events", Message("Signals, incidents and actions"), happened, tables.EVENTS),
+    )
+    # Keyed by the size of the ledger: the same size always stands for the same rows.
     return [
-        _listing(look, "deployments", Message("Deployments"), standing, [
-            ColumnHeading("deployment", Message("Deployment")),
-            ColumnHeading("product", Message("Product")),
-            ColumnHeading("version", Message("Version")),
-            ColumnHeading("site", Message("Site")),
-            ColumnHeading("mode", Message("How far it may go")),
-            ColumnHeading("threshold", Message("Threshold")),
-            ColumnHeading("status", Message("State")),
-            ColumnHeading("since", Message("Since")),
-            ColumnHeading("alarms", Message("Alarms")),
-        ]),
-        _listing(look, "duties", Message("Who must be told by when"), owed, [
-            ColumnHeading("due_at", Message("Due")),
-            ColumnHeading("jurisdiction", Message("Place")),
-            ColumnHeading("severity", Message("Severity")),
-            ColumnHeading("event", Message("Event")),
-            ColumnHeading("rule", Message("Rule")),
-        ]),
-        _listing(look, "rulings", Message("Classes and routes"), given, [
-            ColumnHeading("intended_use", Message("Intended use")),
-            ColumnHeading("jurisdiction", Message("Place")),
-            ColumnHeading("classes", Message("Class")),
-            ColumnHeading("route", Message("Route")),
-            ColumnHeading("rule_set", Message("Rule set")),
-            ColumnHeading("at", Message("At")),
-        ]),
-        _listing(look, "events", Message("Signals, incidents and actions"), happened, [
-            ColumnHeading("at", Message("At")),
-            ColumnHeading("type", Message("Kind")),
-            ColumnHeading("severity", Message("Severity")),
-            ColumnHeading("deployment", Message("Deployment")),
-            ColumnHeading("code", Message("What happened")),
-        ]),
-    ]  # fmt: skip
+        listing(name, title, rows, headings_of(table), key=f"models/{name}/{size}")
+        for name, title, rows, table in shown
+    ]
 
 
 PAGE = Page(

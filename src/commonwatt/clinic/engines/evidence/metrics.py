@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
+from commonwatt.clinic.domain.tables import ESTIMATES
 from commonwatt.clinic.engines.evidence.sketch import UNIT, ScoreSketch
 
 # SciPy ships no complete types; what is used of it is small.
@@ -22,22 +22,6 @@ stats: Any = untyped_stats
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 FEWEST_EVENTS: Final = 10  # events and non-events below which nothing is said
-
-ESTIMATES: Final = TableSchema(
-    "estimates",
-    "Metrics of a model by group, with intervals.",
-    (
-        TableColumn("group", "text", "", "group of patients"),
-        TableColumn("metric", "text", "", "auc, o_over_e, or a threshold metric"),
-        TableColumn("estimate", "number", "share", "estimate; empty where there are too few"),
-        TableColumn("low", "number", "share", "lower bound of the interval"),
-        TableColumn("high", "number", "share", "upper bound of the interval"),
-        TableColumn("rows", "count", "rows", "rows that it rests on"),
-        TableColumn("events", "count", "rows", "events among them"),
-        TableColumn("resolution", "number", "share", "most that binning can have changed it"),
-        TableColumn("verdict", "text", "", "estimated, or too few to say"),
-    ),
-)
 
 
 def evaluate(

@@ -11,32 +11,21 @@ JMLR 20, 177.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from scipy import stats as untyped_stats  # pyright: ignore[reportMissingTypeStubs]
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.domain.tables import IMPORTANCE
 from commonwatt.clinic.engines.explain.shapley import Score
 from commonwatt.core.messages import Message
 
 # SciPy ships no complete types; what is used of it is small.
 stats: Any = untyped_stats
 F64 = npt.NDArray[np.float64]
-IMPORTANCE: Final = TableSchema(
-    "importance",
-    "What each column is worth to a model.",
-    (
-        TableColumn("column", "text", "", "the column that was shuffled"),
-        TableColumn("auc_lost", "number", "share", "mean loss of AUC"),
-        TableColumn("low", "number", "share", "2.5th percentile of the rounds"),
-        TableColumn("high", "number", "share", "97.5th percentile of the rounds"),
-        TableColumn("rounds", "count", "rounds", "how often it was shuffled"),
-    ),
-)
 
 
 def importance(

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from commonwatt.catalogue.tables import TableColumn, TableSchema
 from commonwatt.clinic.domain.errors import EvidenceError
+from commonwatt.clinic.domain.tables import EXAMINED
 from commonwatt.clinic.engines.evidence.metrics import wilson
 from commonwatt.clinic.engines.language.canaries import Canary, CanaryResult, measure_canaries
 from commonwatt.clinic.engines.language.lazy import KINDS, answer_fit_p, flag_p, kinds_of
@@ -36,20 +36,6 @@ from commonwatt.core.seeds import stream
 Z: Final = 1.959964
 FEWEST_NOTES: Final = 10
 DRAWS: Final = 4000
-EXAMINED: Final = TableSchema(
-    "language",
-    "What a language model did on each task, with intervals.",
-    (
-        TableColumn("task", "text", "", "detect, summarise or lazy"),
-        TableColumn("measure", "text", "", "what is counted"),
-        TableColumn("group", "text", "", "all notes, or those with one kind of error"),
-        TableColumn("estimate", "number", "share", "share; empty where there are too few"),
-        TableColumn("low", "number", "share", "lower bound at 95 %"),
-        TableColumn("high", "number", "share", "upper bound at 95 %"),
-        TableColumn("rows", "count", "rows", "notes, sentences or quantities that it rests on"),
-        TableColumn("verdict", "text", "", "estimated, or too few to say"),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

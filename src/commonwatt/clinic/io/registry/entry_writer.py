@@ -173,7 +173,7 @@ class RegistryWriter:
             fault = self._fault_of_fallback(tx, deployment, fallback, by)
         reason = event
         if fault:
-            gaps = {"fault": fault.translate("en")}  # the ledger is in one language
+            gaps = {"fault": str(fault)}  # the ledger is in one language
             reason += f". {Message('The fallback could not take over: {fault}', gaps)}"
         self.move(tx, deployment, DeploymentStatus.PAUSED, by=by, at=at, reason=reason)
         if not fallback or fault:

@@ -1,0 +1,287 @@
+"""What the figures of the clinic are: label, unit, meaning and form, once each.
+
+A metric of a model has no unit of its own: AUC, sensitivity and the ratio of observed to
+expected events are pure numbers, written to three digits, because an interval of a few
+hundred patients supports no more.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from commonwatt.catalogue.measures import COUNT, DATE, NUMBER, TEXT, Form, Measure
+from commonwatt.core.messages import Message
+
+_THREE: Final = NUMBER.with_digits(3)
+_FOUR: Final = NUMBER.with_digits(4)
+
+
+def _text(name: str, label: Message, meaning: Message, form: Form = TEXT) -> Measure:
+    return Measure(name, label, "", meaning, form)
+
+
+def _count(name: str, label: Message, meaning: Message) -> Measure:
+    return Measure(name, label, "", meaning, COUNT)
+
+
+def _number(name: str, label: Message, meaning: Message, form: Form = _THREE) -> Measure:
+    return Measure(name, label, "", meaning, form)
+
+
+# How well a model does, for whom, and how sure that is.
+MEDICAL_MODEL: Final = _text(
+    "medical_model", Message("Model"), Message("A medical model, or a stream of its patients")
+)
+PATIENT_GROUP: Final = _text(
+    "patient_group", Message("Group of patients"), Message("The patients that a row speaks of")
+)
+METRIC: Final = _text(
+    "metric", Message("Metric"), Message("What is measured: auc, o_over_e or a threshold metric")
+)
+ESTIMATE: Final = _number(
+    "metric_estimate", Message("Estimate"), Message("The metric; empty where there are too few")
+)
+INTERVAL_LOW: Final = _number(
+    "interval_low", Message("From"), Message("Lower bound of the interval at 95 %")
+)
+INTERVAL_HIGH: Final = _number(
+    "interval_high", Message("To"), Message("Upper bound of the interval at 95 %")
+)
+EVIDENCE_ROWS: Final = _count(
+    "evidence_rows", Message("Patients or cases"), Message("Rows that a figure rests on")
+)
+EVENTS: Final = _count(
+    "events_observed", Message("Events"), Message("Rows in which the event came")
+)
+EXPECTED_EVENTS: Final = _number(
+    "events_expected",
+    Message("Expected events"),
+    Message("Sum of the model's probabilities over the rows"),
+    NUMBER.with_digits(1),
+)
+OBSERVED_OVER_EXPECTED: Final = Measure(
+    "observed_over_expected",
+    Message("Observed over expected"),
+    "",
+    Message("Events that came over the sum of the model's probabilities; 1 where it is right"),
+    _THREE,
+    "events_observed / events_expected",
+)
+AUC: Final = _number(
+    "auc",
+    Message("AUC"),
+    Message(
+        "Chance that a patient with the event has a higher score than one without; DeLong's "
+        "interval (1988)"
+    ),
+)
+BINNING_ERROR: Final = _number(
+    "binning_error",
+    Message("Binning error"),
+    Message("Most that counting scores in steps of the logit can have changed the estimate"),
+    _FOUR,
+)
+EVIDENCE_VERDICT: Final = _text(
+    "evidence_verdict", Message("Verdict"), Message("Estimated, or too few to say")
+)
+HOSPITAL: Final = _text(
+    "hospital", Message("Hospital"), Message("Where a model is used, as deployments name it")
+)
+JUDGE: Final = _text(
+    "judge", Message("Judged by"), Message("The model, the doctor, or the mean of both")
+)
+JUDGE_INTERVAL: Final = _text(
+    "judge_interval", Message("Interval at 95 %"), Message("From and to of the AUC, or of a gain")
+)
+
+# What a monitor saw.
+EVIDENCE_OVER_LIMIT: Final = _number(
+    "evidence_over_limit",
+    Message("Evidence over its limit"),
+    Message(
+        "Highest value of the monitor's statistic so far over the limit of its alarm; it has "
+        "rung at 1"
+    ),
+)
+MONITOR: Final = _text(
+    "monitor_verdict",
+    Message("Monitor"),
+    Message("Alarm, quiet or too few, with the day of the alarm"),
+)
+MODELS: Final = _count(
+    "medical_models", Message("Models"), Message("Medical models of the programme")
+)
+MONITORS_IN_ALARM: Final = _count(
+    "monitors_in_alarm", Message("Monitors in alarm"), Message("Models whose monitor has rung")
+)
+RULES_IN_SET: Final = _count(
+    "rules_in_set", Message("Rules of the set"), Message("Rules of every place, proposed ones too")
+)
+BOTH_AUC: Final = _number(
+    "auc_of_both",
+    Message("Doctor and model together"),
+    Message("AUC of the plain mean of the doctor's and the model's estimate; nothing is fitted"),
+)
+CLASS_AND_ROUTE: Final = _text(
+    "class_and_route",
+    Message("Class and route in Hong Kong"),
+    Message("Class by scheme, and the route by which the product may be used"),
+)
+AUC_INTERVAL: Final = _text(
+    "auc_interval", Message("AUC (interval)"), Message("AUC over all patients, from and to")
+)
+RATIO_INTERVAL: Final = _text(
+    "ratio_interval",
+    Message("Observed over expected (interval)"),
+    Message("Observed over expected events over all patients, from and to"),
+)
+OPEN_DUTIES: Final = _text(
+    "open_duties", Message("Open duties"), Message("Duties of the class that are not met")
+)
+
+# Why a model scores as it does.
+EXPLAINED_COLUMN: Final = _text(
+    "explained_column", Message("Column of the model"), Message("A column that the model reads")
+)
+CONTRIBUTION: Final = _number(
+    "contribution",
+    Message("What it adds"),
+    Message("Added to the logit or the score of one case, against what is usual"),
+    _FOUR,
+)
+CONTRIBUTION_ERROR: Final = _number(
+    "contribution_error",
+    Message("Standard error"),
+    Message("Standard error of what it adds; zero where that is exact"),
+    _FOUR,
+)
+AUC_LOST: Final = _number(
+    "auc_lost", Message("AUC lost"), Message("Mean loss of AUC when the column is shuffled"), _FOUR
+)
+ROUNDS: Final = _count("rounds", Message("Rounds"), Message("How often the column was shuffled"))
+
+# Language models.
+TASK: Final = _text("language_task", Message("Task"), Message("Detect, summarise or lazy"))
+COUNTED: Final = _text("counted", Message("What is counted"), Message("The share that a row gives"))
+NOTES: Final = _text(
+    "notes_examined", Message("Notes"), Message("All notes, or those with one kind of error")
+)
+
+# Model cards.
+CARD_FILE: Final = _text("card_file", Message("File of the card"), Message("Name of the file"))
+CARD_NAME: Final = _text("card_name", Message("Name on the card"), Message("As the card has it"))
+CARD_VERSION: Final = _text(
+    "card_version", Message("Version on the card"), Message("The version that the card states")
+)
+CARD_CATEGORY: Final = _text(
+    "card_category",
+    Message("IMDRF category"),
+    Message("Category recomputed from the facts that the card's words suggest"),
+)
+CARD_FAULT: Final = _text(
+    "card_fault", Message("Fault of the card"), Message("Rule that the card breaks; empty if none")
+)
+CARD_STATEMENT: Final = _text(
+    "card_statement", Message("What the card says"), Message("The words at fault")
+)
+
+# Rules of the law.
+PLACE: Final = _text("jurisdiction", Message("Place"), Message("Whose law"))
+LAW_OF: Final = _text("law_of", Message("Law of"), Message("Day whose law applies"), DATE)
+SCHEME: Final = _text("scheme", Message("Scheme"), Message("Scheme of classes"))
+COMBINATION: Final = _count(
+    "combination", Message("Combination"), Message("Number of a combination of the axes, from 0")
+)
+COMBINATIONS: Final = _count(
+    "combinations", Message("Combinations"), Message("How many combinations of the axes")
+)
+REGULATORY_CLASS: Final = _text(
+    "regulatory_class", Message("Class"), Message("Class of a product; outside, or silent")
+)
+CLASS_BEFORE: Final = _text(
+    "class_before", Message("Class before"), Message("Class while the rule's date stands")
+)
+CLASS_AFTER: Final = _text(
+    "class_after", Message("Class after"), Message("Class once the rule's date is moved")
+)
+SHARED_FACTS: Final = _text(
+    "shared_facts", Message("What they share"), Message("Facts that all these combinations have")
+)
+RULE: Final = _text("rule", Message("Rule"), Message("Name of a rule in the book"))
+RULE_SOURCE: Final = _text(
+    "rule_source", Message("Source of the rule"), Message("Title, article and what was checked")
+)
+OTHER_RULE: Final = _text(
+    "other_rule", Message("Other rule"), Message("A rule that gives another class")
+)
+OTHER_CLASS: Final = _text("other_class", Message("Other class"), Message("The class it gives"))
+OTHER_SOURCE: Final = _text(
+    "other_source", Message("Source of the other rule"), Message("Where that rule stands")
+)
+SERVICES: Final = _count(
+    "services", Message("Services"), Message("Combinations in which a service is offered")
+)
+UNRULED: Final = _count(
+    "unruled_services",
+    Message("Without class or route"),
+    Message("Services of which no rule of the place gives a class or a route"),
+)
+
+# What is on record.
+DEPLOYMENT: Final = _text(
+    "deployment", Message("Deployment"), Message("A version at work at a hospital")
+)
+PRODUCT: Final = _text("product", Message("Product"), Message("What is sold, on record"))
+VERSION: Final = _text("version", Message("Version"), Message("What runs, by its digest"))
+MODE: Final = _text(
+    "mode", Message("How far it may go"), Message("shadow, advisory, confirm or supervised")
+)
+THRESHOLD: Final = _number(
+    "threshold",
+    Message("Threshold"),
+    Message("Score from which the model advises, as approved"),
+    NUMBER,
+)
+DEPLOYMENT_STATUS: Final = _text(
+    "deployment_status", Message("Where it stands"), Message("The last move of the deployment")
+)
+SINCE: Final = _text("since", Message("Since"), Message("When the deployment last moved"))
+ALARMS: Final = _count("alarms", Message("Alarms"), Message("Signals on record"))
+APPROVED_BY: Final = _text(
+    "approved_by", Message("Approved by"), Message("Who approved the deployment, and the entry")
+)
+UNDISCLOSED: Final = _count(
+    "undisclosed",
+    Message("Without disclosure"),
+    Message("Encounters advised on before, or without, a disclosure"),
+)
+DECISIONS: Final = _text(
+    "decisions", Message("Decisions"), Message("What doctors did with the advice, by outcome")
+)
+PRODUCTS: Final = _count("products", Message("Products"), Message("Products on record"))
+VERSIONS: Final = _count("versions", Message("Versions"), Message("Versions on record"))
+EVIDENCE_RECORDS: Final = _count(
+    "evidence_records", Message("Evidence on record"), Message("Records of evidence")
+)
+DUE_AT: Final = _text("due_at", Message("Due"), Message("When a report is due at the latest"))
+NEXT_DUE: Final = _text(
+    "next_due", Message("Next report due"), Message("The earliest report that is owed")
+)
+SEVERITY: Final = _text("severity", Message("Severity"), Message("How grave an event is"))
+EVENT: Final = _text("event", Message("Event"), Message("A signal, an incident or an action"))
+EVENT_TYPE: Final = _text(
+    "event_type", Message("Kind of event"), Message("signal, incident or action")
+)
+EVENT_CODE: Final = _text(
+    "event_code", Message("What happened"), Message("A code; never about a person")
+)
+INTENDED_USE: Final = _text(
+    "intended_use", Message("Intended use"), Message("What a product is meant for, on record")
+)
+ROUTE: Final = _text("route", Message("Route"), Message("approval, filing, exempt or prohibited"))
+RULE_SET: Final = _text(
+    "rule_set", Message("Rule set"), Message("Beginning of the digest of the rule set")
+)
+RECORDED_AT: Final = _text(
+    "recorded_at", Message("Recorded"), Message("When the entry was written")
+)
