@@ -79,7 +79,7 @@ def test_the_function_that_made_a_figure_exists():
 def test_a_figure_is_found_by_its_name_its_end_its_words_or_its_value(studied):
     run = studied[1].run
     whole = lineage(run, "cost.home.usd_per_gpu_hour")
-    assert lineage(run, "Home hall useful GPU-hour cost") == whole
+    assert lineage(run, "Home hall GPU-hour cost median") == whole
     assert lineage(run, whole.shown) == whole
     assert lineage(run, "capital_bn").name == "funding.capital_bn"
 

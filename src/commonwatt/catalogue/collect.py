@@ -22,6 +22,7 @@ from commonwatt.core.messages import Message
 T = TypeVar("T")
 ROOMS: Final = (
     "commonwatt.catalogue.shared",
+    "commonwatt.runs",
     "commonwatt.fleet.domain",
     "commonwatt.siting.domain",
     "commonwatt.treasury.domain",

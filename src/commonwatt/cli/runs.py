@@ -126,6 +126,9 @@ def _traced(run: Run, origin: FigureLineage, language: str) -> str:
 
 
 def _branch(one: FigureLineage, depth: int, told: set[str], language: str) -> list[str]:
+    from commonwatt.catalogue.measures import label
+    from commonwatt.catalogue.shared import SOURCE
+
     gap = "  " * depth
     head = f"{gap}{one.name} = {one.shown}" if one.shown else f"{gap}{one.name}"
     if one.name in told:
@@ -136,7 +139,7 @@ def _branch(one: FigureLineage, depth: int, told: set[str], language: str) -> li
         lines.append(f"{gap}  = {translate(one.formula, language)}  [{one.made_by}]")
     source = "; ".join(text for text in (one.source, one.dated, one.confidence) if text)
     if source:
-        lines.append(f"{gap}  {translate('Source', language)}: {source}")
+        lines.append(f"{gap}  {label(SOURCE, language)}: {source}")
     return lines + [
         line for below in one.inputs for line in _branch(below, depth + 1, told, language)
     ]

@@ -8,19 +8,46 @@ from typing import Any
 
 import polars as pl
 
+from commonwatt.catalogue.measures import Measure, TableColumn, label_of, written
+from commonwatt.catalogue.shared import (
+    CARBON,
+    ENERGY,
+    GPU_HOUR_COST_P50,
+    GPUS,
+    POWER_BILL,
+    QUEUE_DELAY_MEAN,
+    UTILISATION,
+)
 from commonwatt.core.messages import Message, translate
+from commonwatt.fleet.domain.measures import (
+    IDLE_WHILE_WAITING,
+    JOBS_SUBMITTED,
+    POLICY,
+    QUEUE_DELAY_P95,
+    UTILISATION_MAKESPAN,
+)
 from commonwatt.report import FigureOrigin
 from commonwatt.study.alternatives import Alternative, Comparison
+from commonwatt.study.measures import (
+    ALTERNATIVES,
+    CAPITAL,
+    CEILING_CHANCE_WITH,
+    DEBT_GDP_WITH,
+    DEBT_GDP_WITH_MEDIAN,
+    DEBT_GDP_WITHOUT,
+    DEBT_GDP_WITHOUT_MEDIAN,
+    NEED,
+    ROUND_TRIP,
+)
 from commonwatt.study.origins import KINDS, FigureNode
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SeriesPart, SitePart
 from commonwatt.study.result import StudyResult
-from commonwatt.study.stages.funding import money_text
 from commonwatt.study.stages.sites import MEASURED, CostedSite, number_text, owner_label
 from commonwatt.treasury.usecases.countries import open_country
 
 SCHEDULE = "table.fleet_jobs"
-CAPITAL = (
+CAPITAL_INPUTS = (
     "server_usd_per_gpu", "hardware_price_ratio", "network_usd_per_gpu", "it_kw_per_gpu",
     "shell_usd_per_kw", "land_usd_per_kw",
 )  # fmt: skip
@@ -42,6 +69,7 @@ def figures_of(
 ) -> list[FigureNode]:
     """Return every figure and every input of a study; inputs of a node are among them."""
     options = compared.alternatives if compared else []
+    currency = result.funding.data["currency"] if result.funding else ""
     nodes = [
         *_files(programme),
         *_stated(programme),
@@ -53,7 +81,7 @@ def figures_of(
         *_costs(result),
         *_placed(programme, result),
         *_funded(programme, result),
-        *(node for one in options for node in _alternative(programme, one)),
+        *(node for one in options for node in _alternative(programme, one, currency)),
     ]
     unique = {node.name: node for node in nodes}
     for node in _table_nodes(tables, unique):
@@ -110,7 +138,7 @@ def _stated(programme: Programme) -> Iterator[FigureNode]:
     file = programme.file
     yield FigureNode(
         name="programme.policy",
-        label=Message("Policy"),
+        label=POLICY.label,
         shown=" + ".join(
             [file.policy.order, file.policy.place, file.policy.backfill, file.policy.preemption]
         ),
@@ -204,36 +232,42 @@ ToldFigure = tuple[str, Message, Any, str, str]  # name, label, value, value as 
 
 def _service_rows(kept: Mapping[str, Any]) -> list[ToldFigure]:
     """Return use and waits as the report shows them."""
-    figures, rtt = kept["metrics"], kept["mean_rtt_ms"]
-    everyone = figures["all"]
-    use, makespan = figures["utilisation_share"], figures["makespan_utilisation_share"]
-    mean, late = everyone["mean_queue_delay_s"], everyone["p95_queue_delay_s"]
-    idle = figures["fragmented_gpu_share"]
-    return [
-        ("jobs", Message("Jobs"), everyone["jobs"], f"{everyone['jobs']:,}", "schedule"),
-        ("gpus", Message("GPUs"), figures["gpus"], f"{figures['gpus']:,}", "schedule"),
-        ("utilisation_share", Message("Utilisation, first to last arrival"), use, f"{use:.1%}",
-         "utilisation"),
-        ("makespan_utilisation_share", Message("Utilisation, makespan"), makespan,
-         f"{makespan:.1%}", "makespan"),
-        ("mean_queue_delay_s", Message("Queue delay, mean"), mean, f"{mean / 3600:.2f} h", "delay"),
-        ("p95_queue_delay_s", Message("Queue delay, 95th percentile"), late,
-         f"{late / 3600:.2f} h", "delay"),
-        ("fragmented_gpu_share", Message("Idle while jobs waited"), idle, f"{idle:.1%}", "idle"),
-        ("mean_rtt_ms", Message("Round trip [ms]"), rtt, "–" if rtt is None else f"{rtt:.1f} ms",
-         "rtt"),
-    ]  # fmt: skip
+    figures, everyone = kept["metrics"], kept["metrics"]["all"]
+    rows = (
+        ("jobs", JOBS_SUBMITTED, everyone["jobs"], "schedule"),
+        ("gpus", GPUS, figures["gpus"], "schedule"),
+        ("utilisation_share", UTILISATION, figures["utilisation_share"], "utilisation"),
+        (
+            "makespan_utilisation_share",
+            UTILISATION_MAKESPAN,
+            figures["makespan_utilisation_share"],
+            "makespan",
+        ),
+        ("mean_queue_delay_s", QUEUE_DELAY_MEAN, everyone["mean_queue_delay_s"], "delay"),
+        ("p95_queue_delay_s", QUEUE_DELAY_P95, everyone["p95_queue_delay_s"], "delay"),
+        ("fragmented_gpu_share", IDLE_WHILE_WAITING, figures["fragmented_gpu_share"], "idle"),
+        ("mean_rtt_ms", ROUND_TRIP, kept["mean_rtt_ms"], "rtt"),
+    )
+    return [_as_shown(*row) for row in rows]
 
 
 def _energy_rows(figures: Mapping[str, Any]) -> list[ToldFigure]:
     """Return energy, its bill and its carbon as the report shows them."""
-    energy, bill, carbon = (figures[key] for key in ("energy_kwh", "cost_usd", "carbon_kg"))
-    return [
-        ("energy_kwh", Message("Energy, overhead included"), energy, f"{energy / 1000:,.0f} MWh",
-         "energy"),
-        ("energy_cost_usd", Message("Power bill"), bill, f"USD {bill:,.0f}", "bill"),
-        ("carbon_kg", Message("Carbon"), carbon, f"{carbon / 1000:,.0f} t CO₂e", "carbon"),
-    ]  # fmt: skip
+    rows = (
+        ("energy_kwh", ENERGY, figures["energy_kwh"], "energy"),
+        ("energy_cost_usd", POWER_BILL, figures["cost_usd"], "bill"),
+        ("carbon_kg", CARBON, figures["carbon_kg"], "carbon"),
+    )
+    return [_as_shown(*row) for row in rows]
+
+
+def _as_shown(name: str, measure: Measure, value: Any, kind: str) -> ToldFigure:
+    return name, measure.label, value, written(value, measure), kind
+
+
+def _label_at(figure: Measure | TableColumn, subject: str) -> Message:
+    """Return the label of one site's, year's or alternative's figure; each part is translated."""
+    return Message("{label}: {subject}", {"label": label_of(figure).text, "subject": subject})
 
 
 def _measured(
@@ -244,9 +278,9 @@ def _measured(
         site = {"site": str(one.site.title)}
         yield FigureNode(
             name=f"{above}.site.{one.site.name}.utilisation_share",
-            label=Message("Utilisation at {site}", site),
+            label=_label_at(UTILISATION, str(one.site.title)),
             value=row["utilisation_share"],
-            shown=f"{row['utilisation_share']:.1%}",
+            shown=written(row["utilisation_share"], UTILISATION),
             kind="utilisation",
             table="fleet_sites" if above == "fleet" else "",
             inputs=[SCHEDULE],
@@ -302,9 +336,9 @@ def _costs(drawn: StudyResult) -> Iterator[FigureNode]:
         value = row["p50_usd_per_gpu_hour"]
         yield FigureNode(
             name=f"cost.{one.site.name}.usd_per_gpu_hour",
-            label=Message("Cost of a useful GPU-hour at {site}", {"site": str(one.site.title)}),
+            label=_label_at(GPU_HOUR_COST_P50, str(one.site.title)),
             value=value,
-            shown=f"USD {value:.2f}",
+            shown=written(value, GPU_HOUR_COST_P50),
             kind="cost" if one.cells is not None else "rent",
             table="cost_sites",
             inputs=_inputs_of("fleet", one),
@@ -334,12 +368,12 @@ def _placed(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
 def _capital(above: str, row: Mapping[str, Any], one: CostedSite) -> FigureNode:
     name = row["name"]
     keys = {item.name: f"cell.{item.key}" for item in one.inputs()}
-    cells = [keys[key] for key in CAPITAL if key in keys]
+    cells = [keys[key] for key in CAPITAL_INPUTS if key in keys]
     return FigureNode(
         name=f"{above}.{name}.capital_usd_mn",
-        label=Message("Capital at {site}", {"site": row["site"]}),
+        label=_label_at(CAPITAL, row["site"]),
         value=row["capital_usd_mn"],
-        shown=f"USD {row['capital_usd_mn']:,.1f} mn",
+        shown=written(row["capital_usd_mn"], CAPITAL),
         kind="capital",
         table="funding_capital" if above == "funding" else "",
         inputs=[f"programme.sites.{name}.gpus", "programme.funding.scale", *cells],
@@ -356,9 +390,9 @@ def _funded(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
     yield from capital
     yield FigureNode(
         name="funding.capital_bn",
-        label=Message("Capital need"),
+        label=NEED.label,
         value=paid["total_bn"],
-        shown=f"{paid['currency']} {money_text(paid['total_bn'])}",
+        shown=written(paid["total_bn"], NEED, currency=paid["currency"]),
         kind="need",
         table="funding_years",
         inputs=[*(node.name for node in capital), "programme.funding.currency_per_usd",
@@ -387,34 +421,41 @@ def _country(programme: Programme, paid: Mapping[str, Any]) -> Iterator[FigureNo
 
 
 def _debts(paid: Mapping[str, Any]) -> Iterator[FigureNode]:
-    last, year = paid["years"][-1], {"year": paid["years"][-1]["fiscal_year"]}
-    rows: list[tuple[str, Message, Any, str, bool]] = [
-        ("debt_with_gdp_share", Message("Debt over GDP in {year}, planned, with it", year),
-         last["debt_with_gdp_share"], "debt", True),
-        ("debt_without_gdp_share", Message("Debt over GDP in {year}, planned, without it", year),
-         last["debt_without_gdp_share"], "debt", False),
-        ("fan_with_gdp_share", Message("Debt over GDP in {year}, median with it", year),
-         paid["fan_with"][-1]["q50"], "fan", True),
-        ("fan_without_gdp_share", Message("Debt over GDP in {year}, median without it", year),
-         paid["fan_without"][-1]["q50"], "fan", False),
-        ("ceiling_probability", Message("Chance of debt over its ceiling in {year}", year),
-         paid["chances_with"][-1].get("debt_over_ceiling_probability"), "ceiling", True),
-    ]  # fmt: skip
-    for key, label, value, kind, with_it in rows:
+    last = paid["years"][-1]
+    rows = (
+        ("debt_with_gdp_share", DEBT_GDP_WITH, last["debt_with_gdp_share"], "debt", True),
+        ("debt_without_gdp_share", DEBT_GDP_WITHOUT, last["debt_without_gdp_share"], "debt", False),
+        ("fan_with_gdp_share", DEBT_GDP_WITH_MEDIAN, paid["fan_with"][-1]["q50"], "fan", True),
+        (
+            "fan_without_gdp_share",
+            DEBT_GDP_WITHOUT_MEDIAN,
+            paid["fan_without"][-1]["q50"],
+            "fan",
+            False,
+        ),
+        (
+            "ceiling_probability",
+            CEILING_CHANCE_WITH,
+            paid["chances_with"][-1].get("debt_over_ceiling_probability"),
+            "ceiling",
+            True,
+        ),
+    )
+    for key, measure, value, kind, with_it in rows:
         if value is None:
             continue
         yield FigureNode(
             name=f"funding.{key}",
-            label=label,
+            label=measure.label if kind == "ceiling" else _label_at(measure, last["fiscal_year"]),
             value=value,
-            shown=f"{100 * value:.1f} %" if kind == "ceiling" else f"{100 * value:.2f} %",
+            shown=written(value, measure),
             kind=kind,
             table="funding_years" if kind == "debt" else "funding_fan_with",
             inputs=["country.accounts", *(["funding.capital_bn"] if with_it else [])],
         )
 
 
-def _alternative(programme: Programme, one: Alternative) -> Iterator[FigureNode]:
+def _alternative(programme: Programme, one: Alternative, currency: str) -> Iterator[FigureNode]:
     above, sites = f"alternative.{one.name}", one.base_case.sites or []
     gpus = programme.file.gpus
     watts = [f"programme.gpus.{gpu.name}.{key}" for gpu in gpus for key in ("idle", "busy")]
@@ -449,12 +490,12 @@ def _alternative(programme: Programme, one: Alternative) -> Iterator[FigureNode]
     for key, (kind, inputs) in kinds.items():
         if key not in one.row:
             continue
-        value = one.row[key]
+        value, column = one.row[key], ALTERNATIVES.column(key)
         yield FigureNode(
             name=f"{above}.{key}",
-            label=Message("“{name}”: {key}", {"name": one.label, "key": key.replace("_", " ")}),
+            label=_label_at(column, one.label),
             value=value,
-            shown="–" if value is None else f"{value:,.4g}",
+            shown=written(value, column, currency=currency),
             kind=kind,
             table="alternatives",
             inputs=[f"{above}.change", *inputs],

@@ -43,6 +43,10 @@ from commonwatt.catalogue.shared import (
 )
 from commonwatt.catalogue.tables import TableSchema
 from commonwatt.core.messages import Message
+from commonwatt.fleet.domain import tables as fleet
+from commonwatt.fleet.domain.measures import ALLOCATED_GPUS
+from commonwatt.runs.measures import FIGURE
+from commonwatt.treasury.domain.tables import FAN_DEBT
 
 if TYPE_CHECKING:
     import polars as pl
@@ -162,14 +166,14 @@ DEBT_GDP_WITHOUT_MEDIAN: Final = Measure(
 )
 CEILING_CHANCE_WITH: Final = Measure(
     "debt_over_ceiling_chance_with",
-    Message("Chance of debt over its ceiling in any year, with the programme"),
+    Message("Chance of debt over its ceiling in the last year, with the programme"),
     "share",
-    Message("Share of the stochastic paths whose debt is over its ceiling in at least one year"),
+    Message("Share of the stochastic paths whose debt is over its ceiling in the last year"),
     SHARE,
 )
 CEILING_CHANCE_WITHOUT: Final = Measure(
     "debt_over_ceiling_chance_without",
-    Message("Chance of debt over its ceiling in any year, without the programme"),
+    Message("Chance of debt over its ceiling in the last year, without the programme"),
     "share",
     Message("The same share of the paths on which nothing is borrowed on top"),
     SHARE,
@@ -199,9 +203,6 @@ WITHIN_RANGE: Final = Measure(
 INPUT_KEY: Final = Measure(
     "input_key", Message("Key of the input"), "", Message("Owner and name of the input"), TEXT
 )
-FIGURE: Final = Measure(
-    "figure", Message("Figure"), "", Message("The figure's name in the run's headline"), TEXT
-)
 BEFORE: Final = Measure(
     "before", Message("Before"), "", Message("The figure of the programme as written"), TEXT
 )
@@ -211,14 +212,6 @@ AFTER: Final = Measure(
 IS_CHANGED: Final = Measure(
     "changed", Message("Changed"), "", Message("Whether the two figures differ"), FLAG
 )
-HELD_GPUS: Final = Measure(
-    "held_gpus",
-    Message("GPUs held"),
-    "GPU",
-    Message("GPUs that the tenant's jobs held in the hour, its mean"),
-    NUMBER.with_digits(1),
-)
-
 ALTERNATIVES: Final = TableSchema(
     "alternatives",
     "The alternatives of a programme side by side.",
@@ -262,7 +255,7 @@ WHAT_IF: Final = TableSchema(
     "what_if",
     "The figures that people quote, before and after the changes asked for.",
     (
-        TableColumn.of(FIGURE),
+        TableColumn.of(FIGURE, meaning="The figure's name in the run's headline"),
         TableColumn.of(BEFORE),
         TableColumn.of(AFTER),
         TableColumn.of(CHANGE_SHARE, "change_share"),
@@ -293,24 +286,38 @@ FUNDING_YEARS: Final = TableSchema(
         TableColumn.of(DEBT_GDP_WITH, "debt_with_gdp_share"),
     ),
 )
+FUNDING_FAN_WITH: Final = FAN_DEBT.named(
+    "funding_fan_with", meaning="Debt over GDP on the stochastic paths, the capital borrowed."
+)
+FUNDING_FAN_WITHOUT: Final = FAN_DEBT.named(
+    "funding_fan_without", meaning="Debt over GDP on the same paths, nothing borrowed on top."
+)
 FLEET_LOAD: Final = TableSchema(
     "fleet_load",
     "GPUs that each tenant held, hour by hour of the first week.",
     (
         TableColumn.of(TENANT),
         TableColumn.of(HOUR),
-        TableColumn.of(HELD_GPUS),
+        TableColumn.of(ALLOCATED_GPUS, "held_gpus", kind="number"),
     ),
 )
 
 TABLES: Final[Mapping[str, TableSchema]] = {
     table.name: table
     for table in (
+        fleet.JOBS,
+        fleet.USE,
+        fleet.QUEUE,
+        fleet.TENANTS,
+        fleet.SITES,
+        fleet.POLICIES,
+        FLEET_LOAD,
         ALTERNATIVES,
         ALTERNATIVES_BREAK_EVEN,
-        FLEET_LOAD,
         FUNDING_CAPITAL,
         FUNDING_YEARS,
+        FUNDING_FAN_WITH,
+        FUNDING_FAN_WITHOUT,
         WHAT_IF,
     )
 }
@@ -318,11 +325,15 @@ TABLES: Final[Mapping[str, TableSchema]] = {
 AWAITED: Final = frozenset({
     "clinic_evidence", "clinic_funnel", "clinic_over_time", "clinic_subgroups", "clinic_voices",
     "cost_cells", "cost_parts", "cost_sites", "cost_tornado",
-    "fleet_jobs", "fleet_policies", "fleet_queue", "fleet_sites", "fleet_tenants", "fleet_use",
-    "funding_fan_with", "funding_fan_without",
     "place_classes", "place_hourly", "place_sites",
     "sandbox_attacks",
 })  # fmt: skip
+
+
+def declared_table(name: str, currency: str = "") -> TableSchema | None:
+    """Return what is declared of a study's table; None where nothing is, as of other runs."""
+    table = TABLES.get(name)
+    return table and table.in_currency(currency)
 
 
 def checked_table(name: str, frame: pl.DataFrame, currency: str = "") -> pl.DataFrame:

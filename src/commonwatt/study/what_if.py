@@ -78,9 +78,3 @@ def what_if_section(changes: list[str], rows: list[Row], language: str) -> Repor
             )
         ],
     )
-
-
-def change_text(row: Row) -> str:
-    """Return the change of a figure as people say it."""
-    share = row["change_share"]
-    return "" if share is None else f"{share:+.1%}"

@@ -6,7 +6,7 @@ are all made from it, so a page never draws or formats anything itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,11 @@ def headings_of(table: TableSchema, *names: str, currency: str = "") -> list[Col
     """Return columns of a declared table as headings, in the order of `names`; all where none."""
     columns = [table.column(name) for name in names] or list(table.columns)
     return [heading_of(column, currency=currency) for column in columns]
+
+
+def plain_headings(names: Iterable[str]) -> list[ColumnHeading]:
+    """Return columns under their own names: of a table that nobody declared, such as a user's."""
+    return [ColumnHeading(name, Message(name)) for name in names]
 
 
 def heading_of(column: TableColumn, *, currency: str = "") -> ColumnHeading:
@@ -221,8 +226,8 @@ class PageView:
 
     def table(self, name: str) -> TableListing | None:
         """Return the table of that name."""
-        return next((one for one in self.tables if one.name == name), None)
+        return next((table for table in self.tables if table.name == name), None)
 
     def chart(self, name: str) -> Chart | None:
         """Return the chart of that name."""
-        return next((one for one in self.charts if one.name == name), None)
+        return next((chart for chart in self.charts if chart.name == name), None)

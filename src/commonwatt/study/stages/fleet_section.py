@@ -7,7 +7,20 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from commonwatt.catalogue.shared import (
+    CARBON,
+    ENERGY,
+    POWER_BILL,
+    QUEUE_DELAY_MEAN,
+    UTILISATION,
+)
 from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.measures import (
+    IDLE_WHILE_WAITING,
+    QUEUE_DELAY_P95,
+    UTILISATION_MAKESPAN,
+)
+from commonwatt.fleet.domain.tables import SITES
 from commonwatt.fleet.engines.metrics import FleetMetrics
 from commonwatt.fleet.usecases.charts import (
     energy_by_site,
@@ -19,7 +32,15 @@ from commonwatt.fleet.usecases.charts import (
 from commonwatt.fleet.usecases.compare import comparison_rows
 from commonwatt.fleet.usecases.series import queue_table, site_table, tenant_table, use_table
 from commonwatt.fleet.usecases.simulate import FleetRun, jobs_table
-from commonwatt.report import ReportFact, ReportFigure, ReportSection, ReportTable
+from commonwatt.report import (
+    ReportFact,
+    ReportFigure,
+    ReportSection,
+    ReportTable,
+    fact,
+    shown_table,
+)
+from commonwatt.study.measures import TABLES
 from commonwatt.study.programme.reader import Programme
 
 
@@ -75,7 +96,7 @@ def fleet_section(
         lede=_lede(summary, language),
         facts=_facts(summary.figures, language),
         figures=figures,
-        tables=[_sites_shown(tables["fleet_sites"], language)],
+        tables=[_by_site(tables["fleet_sites"], language)],
         notes=[*summary.notes, _draw_note(language)],
     )
 
@@ -143,6 +164,7 @@ def _figure(drawn: _SectionChart, data: pl.DataFrame, language: str) -> ReportFi
         svg=drawn.draw(data, language=language),
         data=data,
         of=f"table.{drawn.table}",
+        table=TABLES[drawn.table],
     )
 
 
@@ -163,61 +185,30 @@ def _lede(said: FleetSummary, language: str) -> str:
 
 
 def _facts(figures: FleetMetrics, language: str) -> list[ReportFact]:
-    window, makespan = figures.utilisation_share, figures.makespan_utilisation_share
-    mean, late = figures.all.mean_queue_delay_s, figures.all.p95_queue_delay_s
-    rows = [
-        (Message("Utilisation, first to last arrival"), f"{window:.1%}", "utilisation_share"),
-        (Message("Utilisation, makespan"), f"{makespan:.1%}", "makespan_utilisation_share"),
-        (Message("Queue delay, mean"), f"{mean / 3600:.2f} h", "mean_queue_delay_s"),
-        (Message("Queue delay, 95th percentile"), f"{late / 3600:.2f} h", "p95_queue_delay_s"),
-        (
-            Message("Idle while jobs waited"),
-            f"{figures.fragmented_gpu_share:.1%}",
-            "fragmented_gpu_share",
-        ),
-        (
-            Message("Energy, overhead included"),
-            f"{figures.energy_kwh / 1000:,.0f} MWh",
-            "energy_kwh",
-        ),
-        (Message("Power bill"), f"USD {figures.cost_usd:,.0f}", "energy_cost_usd"),
-        (Message("Carbon"), f"{figures.carbon_kg / 1000:,.0f} t CO₂e", "carbon_kg"),
-    ]
-    return [
-        ReportFact(label=label.translate(language), value=value, of=f"fleet.{of}")
-        for label, value, of in rows
-    ]
+    rows = (
+        (UTILISATION, figures.utilisation_share, "utilisation_share"),
+        (UTILISATION_MAKESPAN, figures.makespan_utilisation_share, "makespan_utilisation_share"),
+        (QUEUE_DELAY_MEAN, figures.all.mean_queue_delay_s, "mean_queue_delay_s"),
+        (QUEUE_DELAY_P95, figures.all.p95_queue_delay_s, "p95_queue_delay_s"),
+        (IDLE_WHILE_WAITING, figures.fragmented_gpu_share, "fragmented_gpu_share"),
+        (ENERGY, figures.energy_kwh, "energy_kwh"),
+        (POWER_BILL, figures.cost_usd, "energy_cost_usd"),
+        (CARBON, figures.carbon_kg, "carbon_kg"),
+    )
+    return [fact(measure, value, language, of=f"fleet.{name}") for measure, value, name in rows]
 
 
-def _sites_shown(sites: pl.DataFrame, language: str) -> ReportTable:
-    headings = [
-        Message("Site"),
-        Message("GPUs"),
-        Message("Utilisation"),
-        Message("Energy [MWh]"),
-        Message("Power bill [USD]"),
-        Message("Carbon [t CO₂e]"),
-    ]
-    rows = [
-        [
-            row["site"],
-            f"{row['gpus']:,}",
-            f"{row['utilisation_share']:.1%}",
-            f"{row['energy_mwh']:,.1f}",
-            f"{row['cost_usd']:,.0f}",
-            f"{row['carbon_t']:,.1f}",
-        ]
-        for row in sites.iter_rows(named=True)
-    ]
-    return ReportTable(
-        title=Message("By site").translate(language),
-        headings=[heading.translate(language) for heading in headings],
-        rows=rows,
-        of="table.fleet_sites",
+def _by_site(sites: pl.DataFrame, language: str) -> ReportTable:
+    return shown_table(
+        SITES,
+        sites,
+        language,
+        title=Message("By site"),
+        columns=("site", "gpus", "utilisation_share", "energy_mwh", "cost_usd", "carbon_t"),
         note=Message(
             "Utilisation is allocated GPU time over available GPU time, first to last arrival; "
             "energy runs to the end of the last job."
-        ).translate(language),
+        ),
     )
 
 

@@ -29,6 +29,8 @@ from commonwatt.study.measures import (
     DEBT_GDP_WITH_MEDIAN,
     DEBT_GDP_WITHOUT_MEDIAN,
     FUNDING_CAPITAL,
+    FUNDING_FAN_WITH,
+    FUNDING_FAN_WITHOUT,
     FUNDING_YEARS,
     NEED,
 )
@@ -174,8 +176,8 @@ def funding_tables(answer: Answer) -> dict[str, pl.DataFrame]:
     return {
         FUNDING_CAPITAL.name: FUNDING_CAPITAL.from_rows(answer["capital"]),
         FUNDING_YEARS.name: years.from_rows(answer["years"]),
-        "funding_fan_with": pl.DataFrame(answer["fan_with"]),
-        "funding_fan_without": pl.DataFrame(answer["fan_without"]),
+        FUNDING_FAN_WITH.name: FUNDING_FAN_WITH.from_rows(answer["fan_with"]),
+        FUNDING_FAN_WITHOUT.name: FUNDING_FAN_WITHOUT.from_rows(answer["fan_without"]),
     }
 
 
@@ -289,6 +291,7 @@ def _path(answer: Answer, language: str) -> ReportFigure:
         svg=need_chart(answer, language),
         data=pl.DataFrame(answer["fan_with"]),
         of="table.funding_fan_with",
+        table=FUNDING_FAN_WITH,
     )
 
 

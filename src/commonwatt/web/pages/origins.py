@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from commonwatt.catalogue.shared import CONFIDENCE, DATED
 from commonwatt.core.messages import Message
 from commonwatt.runs.lineage import matching_names
-from commonwatt.web.page_view import ColumnHeading, HeadlineFact, PageView, TableListing, TableRows
+from commonwatt.runs.measures import FIGURE as FIGURE_MEASURE
+from commonwatt.runs.measures import FIGURE_TABLE, FIGURES
+from commonwatt.web.page_view import (
+    HeadlineFact,
+    PageView,
+    TableListing,
+    TableRows,
+    headings_of,
+    headline_of,
+)
 from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
 from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.request_context import Page, RequestContext
@@ -19,7 +29,7 @@ if TYPE_CHECKING:
 
 FIGURE = PageParameter(
     name="figure",
-    label=Message("Figure"),
+    label=FIGURE_MEASURE.label,
     meaning=Message("A figure as the report shows it, words of its label, or its name in the run."),
     longest=200,
 )
@@ -32,23 +42,27 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     run = study_of(context, values)
     if run is None:
         return page_without_study(context)
-    known = {one["name"]: one for one in run.figures}
+    known = {figure["name"]: figure for figure in run.figures}
     names = _meant(run, values.text("figure"))
-    found = known[names[0]] if len(names) == 1 else None
+    figure = known[names[0]] if len(names) == 1 else None
     return PageView(
-        lede=_lede(run, found),
-        facts=_facts(run, found) if found else (),
-        tables=[_listing(run, found, known)],
+        lede=_lede(run, figure),
+        facts=_facts(run, figure, context.language) if figure else (),
+        tables=[_listing(run, figure, known)],
         sources=[run.run_id],
-        extra=_extra(known, found) if found else {"meant": [known[name] for name in names]},
-        data={"figure": found, "figures": len(known)},
+        extra=_extra(known, figure) if figure else {"meant": [known[name] for name in names]},
+        data={"figure": figure, "figures": len(known)},
     )
 
 
 def _meant(run: Run, text: str) -> list[str]:
     """Return the names of the figures that a text may mean; without one, the quoted ones."""
     if not text:
-        quoted = (one["name"] for one in run.figures if one["formula"] and one["value"] is not None)
+        quoted = (
+            figure["name"]
+            for figure in run.figures
+            if figure["formula"] and figure["value"] is not None
+        )
         return list(quoted)[:_MOST]
     return matching_names(run.figures, text)[:_MOST]
 
@@ -63,16 +77,16 @@ def _lede(run: Run, found: dict[str, Any] | None) -> Message:
     return Message("{label}: {shown}.", values)
 
 
-def _facts(run: Run, found: dict[str, Any]) -> list[HeadlineFact]:
+def _facts(run: Run, found: dict[str, Any], language: str) -> list[HeadlineFact]:
     """Return what is known of a figure; an input has a source, any other a formula."""
     pairs = (
-        (Message("Dated"), found["dated"], ""),
-        (Message("Confidence"), found["confidence"], ""),
-        (Message("Table"), found["table"], f"/runs/tables/{found['table']}?run={run.run_id}"),
+        (DATED, found["dated"], ""),
+        (CONFIDENCE, found["confidence"], ""),
+        (FIGURE_TABLE, found["table"], f"/runs/tables/{found['table']}?run={run.run_id}"),
     )
     return [
-        HeadlineFact(label=label, value=value, link=link if value else "")
-        for label, value, link in pairs
+        headline_of(measure, value, language, link=link if value else "")
+        for measure, value, link in pairs
         if value
     ]
 
@@ -81,7 +95,7 @@ def _extra(known: dict[str, dict[str, Any]], found: dict[str, Any]) -> dict[str,
     return {
         "figure": found,
         "inputs": [known[name] for name in found["inputs"] if name in known],
-        "used_by": [one for one in known.values() if found["name"] in one["inputs"]][:40],
+        "used_by": [user for user in known.values() if found["name"] in user["inputs"]][:40],
     }
 
 
@@ -95,13 +109,7 @@ def _listing(
         name="figures",
         title=Message("Computed from") if found else Message("Figures"),
         rows=TableRows(key=f"origins/{run.run_id}/{part}", load=lambda: _frame(chosen)),
-        headings=[
-            ColumnHeading("name", Message("Name in the run")),
-            ColumnHeading("label", Message("Figure")),
-            ColumnHeading("shown", Message("Value")),
-            ColumnHeading("formula", Message("Formula")),
-            ColumnHeading("source", Message("Source")),
-        ],
+        headings=headings_of(FIGURES, "name", "label", "shown", "formula", "source"),
         folded=found is not None,
     )
 
@@ -109,7 +117,7 @@ def _listing(
 def _frame(figures: list[dict[str, Any]]) -> pl.DataFrame:
     import polars as pl
 
-    rows = [{name: str(one[name]) for name in _TEXTS} for one in figures]
+    rows = [{name: str(figure[name]) for name in _TEXTS} for figure in figures]
     return pl.DataFrame(rows, schema=dict.fromkeys(_TEXTS, pl.String))
 
 

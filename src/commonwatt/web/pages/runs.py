@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import ColumnHeading, HeadlineFact, PageView, TableListing, TableRows
+from commonwatt.runs.measures import INPUTS, RESULT_DIGEST, RUN_KIND, RUNS, SEED, VERSION
+from commonwatt.web.page_view import (
+    ColumnHeading,
+    PageView,
+    TableListing,
+    TableRows,
+    headings_of,
+    headline_of,
+    plain_headings,
+)
+from commonwatt.web.pages.study import borrowing_currency
 from commonwatt.web.parameters import PageParameter, PageValues
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -46,15 +56,7 @@ def _all(look: RequestContext) -> PageView:
                 name="runs",
                 title=Message("Runs"),
                 rows=TableRows(key=f"runs/{len(runs)}-{newest}", load=lambda: _frame(runs)),
-                headings=[
-                    ColumnHeading("run", Message("Run")),
-                    ColumnHeading("title", Message("Title")),
-                    ColumnHeading("kind", Message("Kind")),
-                    ColumnHeading("made_at", Message("Made")),
-                    ColumnHeading("seed", Message("Seed")),
-                    ColumnHeading("tables", Message("Tables")),
-                    ColumnHeading("version", Message("Version")),
-                ],
+                headings=headings_of(RUNS),
             )
         ],
         extra={
@@ -67,7 +69,7 @@ def _all(look: RequestContext) -> PageView:
 
 
 def _one(look: RequestContext, run: Run) -> PageView:
-    rows = look.desk.runs.rows
+    rows, language = look.desk.runs.rows, look.language
     return PageView(
         lede=Message(
             "{title}, made on {day} from {inputs} files into {tables} tables.",
@@ -79,35 +81,27 @@ def _one(look: RequestContext, run: Run) -> PageView:
             },
         ),
         facts=[
-            HeadlineFact(label=Message("Kind"), value=run.kind),
-            HeadlineFact(label=Message("Seed"), value=str(run.seed)),
-            HeadlineFact(label=Message("Version"), value=run.version),
-            HeadlineFact(
-                label=Message("Result"),
-                value=run.result_sha256[:12],
-                note=Message("digest of every table"),
-            ),
+            headline_of(RUN_KIND, run.kind, language),
+            headline_of(SEED, str(run.seed), language),
+            headline_of(VERSION, run.version, language),
+            headline_of(RESULT_DIGEST, run.result_sha256[:12], language),
         ],
         tables=[
             TableListing(
                 name="inputs",
                 title=Message("What went in"),
                 rows=TableRows(key=f"inputs/{run.run_id}", load=lambda: _inputs(run)),
-                headings=[
-                    ColumnHeading("name", Message("File")),
-                    ColumnHeading("bytes", Message("Bytes")),
-                    ColumnHeading("sha256", Message("SHA-256")),
-                ],
+                headings=headings_of(INPUTS, "name", "bytes", "sha256"),
             ),
             *(
                 TableListing(
-                    name=one["name"],
-                    title=Message(one["name"]),
-                    rows=rows(run, one["name"]),
-                    headings=_headings(look, run, one["name"]),
+                    name=table["name"],
+                    title=Message(table["name"]),
+                    rows=rows(run, table["name"]),
+                    headings=_headings(look, run, table["name"]),
                     folded=True,
                 )
-                for one in run.tables
+                for table in run.tables
             ),
         ],
         sources=[run.run_id],
@@ -125,8 +119,14 @@ def _one(look: RequestContext, run: Run) -> PageView:
 
 
 def _headings(look: RequestContext, run: Run, table: str) -> list[ColumnHeading]:
-    """Return the columns of a run's table under their own names."""
-    return [ColumnHeading(name, Message(name)) for name in look.desk.runs.columns(run, table)]
+    """Return the columns of a run's table as the catalogue calls them, else by their names."""
+    from commonwatt.study.measures import declared_table
+
+    declared = declared_table(table, borrowing_currency(run))
+    names = look.desk.runs.columns(run, table)
+    if declared is None or [column.name for column in declared.columns] != list(names):
+        return plain_headings(names)
+    return headings_of(declared, currency=borrowing_currency(run))
 
 
 def _frame(runs: list[Run]) -> pl.DataFrame:
