@@ -19,7 +19,7 @@ class JobState(IntEnum):
     WAITING = 1
     """Still waiting when nothing more could happen, for example for a quota."""
     REJECTED = 2
-    """Asks for more than any set of permitted nodes holds, even when idle."""
+    """Requests more than any set of permitted nodes holds, even when idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Segments:
         job: Number of the job.
         start_ms: Start [ms].
         end_ms: End or preemption [ms].
-        node: First node; -1 for a job that asks nothing of any node.
+        node: First node; -1 for a job that requests nothing of any node.
         milli: GPU held on that node [1/1000 GPU].
         more_segment: Segment that a further piece belongs to.
         more_node: Node of the further piece.

@@ -1,4 +1,4 @@
-"""Jobs as columns: what was asked for, when, by whom and for how long.
+"""Jobs as columns: what was requested, when, by whom and for how long.
 
 Time is whole milliseconds from the trace's origin and GPU shares are whole
 thousandths, so that conservation can be checked exactly, not within a tolerance.
@@ -42,7 +42,7 @@ class Workload:
         tenant: Index into `tenant_names`.
         user: Index into `user_names`.
         group: Index into `group_names`: jobs alike, for predicted run times.
-        priority: Larger goes first where the policy asks for it.
+        priority: Larger goes first where the policy reads it.
         origin: What millisecond 0 stands for, as the trace says it.
     """
 

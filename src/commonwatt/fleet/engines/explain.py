@@ -32,13 +32,13 @@ class QueueReason(StrEnum):
     """Why a job waits at an instant; the first that applies."""
 
     NEVER_FITS = "never-fits"
-    """It asks for more than the nodes that it may use have."""
+    """It requests more than the nodes that it may use have."""
     PREEMPTED = "preempted"
     """It ran before and had to make room."""
     QUOTA_USED = "quota-used"
     """Its tenant may not borrow and has used up its quota."""
     TOO_FEW_FREE = "too-few-free"
-    """Fewer GPUs are free on its nodes than it asks for."""
+    """Fewer GPUs are free on its nodes than it requests."""
     FRAGMENTED = "fragmented"
     """Enough GPUs are free, but not in the right places."""
     BEHIND_OTHERS = "behind-others"
@@ -46,7 +46,7 @@ class QueueReason(StrEnum):
 
 
 REASON_MESSAGES: dict[QueueReason, Message] = {
-    QueueReason.NEVER_FITS: Message("asks for more than its nodes have"),
+    QueueReason.NEVER_FITS: Message("requests more than its nodes have"),
     QueueReason.PREEMPTED: Message("preempted by a job that goes first"),
     QueueReason.QUOTA_USED: Message("its tenant's quota is used up"),
     QueueReason.TOO_FEW_FREE: Message("too few GPUs are free"),

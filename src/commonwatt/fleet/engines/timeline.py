@@ -40,7 +40,7 @@ class Timeline:
     Args:
         held_milli: GPU held [1/1000 GPU].
         queue: Jobs that wait; those that can never fit are not among them.
-        queued_milli: GPU that these jobs ask for [1/1000 GPU].
+        queued_milli: GPU that these jobs request [1/1000 GPU].
     """
 
     held_milli: StepSeries

@@ -1,1 +1,1 @@
-"""What a face asks of the fleet: describe, simulate, compare, sweep, explain a wait."""
+"""What a face may call on the fleet: describe, simulate, compare, sweep, explain a wait."""

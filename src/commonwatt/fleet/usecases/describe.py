@@ -36,7 +36,7 @@ def description(read: TraceRead) -> Row:
 def jobs_summary(jobs: Workload) -> Row:
     """Return demand, span and names of a trace of jobs.
 
-    `mean_demand_gpus` is GPU time asked over the span from first to last submission.
+    `mean_demand_gpus` is GPU time requested over the span from first to last submission.
     """
     demand = jobs.demand_milli() / 1000
     seconds = jobs.runtime_ms / 1000
@@ -46,7 +46,7 @@ def jobs_summary(jobs: Workload) -> Row:
         "origin": jobs.origin,
         "span_s": span_s,
         "gpu_hours": gpu_hours,
-        # Demand as it was asked for, whatever a cluster then served: what a fleet would have to be
+        # Demand as it was requested, whatever a cluster then served: what a fleet would have to be
         # sized by.
         "mean_demand_gpus": gpu_hours * 3600 / span_s if span_s else None,
         "largest_gang_gpus": int(jobs.gpus.max()),

@@ -60,11 +60,11 @@ class FleetInputs:
 
 
 def load_inputs(options: FleetInputOptions) -> FleetInputs:
-    """Read what was asked for, and check that every job could ever run.
+    """Read what was named, and check that every job could ever run.
 
     Raises:
         InputError: A file cannot be read, or a row holds a bad value.
-        TraceError: A job asks for more than the fleet has, or for an unknown GPU type.
+        TraceError: A job requests more than the fleet has, or for an unknown GPU type.
         UsageError: The options contradict each other.
     """
     read = read_traces(

@@ -40,7 +40,7 @@ def use_table(run: FleetRun, labels: Sequence[str]) -> pl.DataFrame:
 
 
 def queue_table(run: FleetRun) -> pl.DataFrame:
-    """Return mean waiting jobs, and the GPUs that they ask for, by bin."""
+    """Return mean waiting jobs, and the GPUs that they request, by bin."""
     edges = _bin_edges_ms(run)
     lines = timeline(run.result, run.inputs.workload)
     return QUEUE.frame(

@@ -35,7 +35,7 @@ class GangPiece(NamedTuple):
 
 
 class Gang(NamedTuple):
-    """What a job asks.
+    """What a job requests.
 
     Args:
         request: The whole gang, as if it were to share one node.
@@ -70,7 +70,7 @@ def place_gang(
     """Return the pieces that `gang` would hold, or None where it does not fit now."""
     request = gang.request
     if request.gpus == request.cpu_milli == request.memory_mib == 0:
-        # Residency holds for a job that asks for nothing, too: some node must be open to it.
+        # Residency holds for a job that requests nothing, too: some node must be open to it.
         return () if nodes.eligible[request.klass].any() else None
     if gang.wide:
         return _place_wide(gang, nodes, machines, place)
@@ -173,8 +173,8 @@ def _remainder_piece(
 
 
 def _request_on_node(request: PlacementRequest, gpus: int) -> PlacementRequest:
-    """Return what a gang asks on a node where it has `gpus`: CPU and memory by GPU."""
-    # Rounded up on each node, so that the pieces together never ask for less than the gang.
+    """Return what a gang requests on a node where it has `gpus`: CPU and memory by GPU."""
+    # Rounded up on each node, so that the pieces together never request less than the gang.
     cpu = -(-request.cpu_milli * gpus // request.gpus)
     memory = -(-request.memory_mib * gpus // request.gpus)
     return request._replace(cpu_milli=cpu, memory_mib=memory, gpus=gpus)

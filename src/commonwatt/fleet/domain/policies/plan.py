@@ -59,7 +59,7 @@ class SchedulingPlan:
     def within_quota(self, jobs: I64) -> Bools:
         """Return which `jobs` would keep their tenants within their quotas."""
         work, quota = self.state.workload, self.state.quota_milli
-        assert quota is not None, "asked only where there are quotas"
+        assert quota is not None, "called only where there are quotas"
         tenant = work.tenant[jobs]
         return self.used_milli()[tenant] + work.demand_milli()[jobs] <= quota[tenant]
 

@@ -23,7 +23,7 @@ class QueueState:
 
     Args:
         now_ms: The instant [ms].
-        workload: What every job asks.
+        workload: What every job requests.
         fleet: The machines.
         machines: What is derived from them once.
         klass: Class of each job, a row of `nodes.eligible`.
@@ -66,7 +66,7 @@ def ran_ms(state: QueueState, jobs: I64) -> I64:
 
 
 def gang_of(state: QueueState, job: int) -> Gang:
-    """Return what `job` asks."""
+    """Return what `job` requests."""
     request = request_of(state.workload, job, state.klass)
     first, second = state.chance[job].tolist()
     return Gang(request, bool(state.wide[job]), (first, second))

@@ -33,8 +33,8 @@ class ArrivalDraw(NamedTuple):
 def draw_arrivals(fleet: Fleet, workload: Workload, *, load: float, seed: int) -> ArrivalDraw:
     """Return the arrivals up to `load` × GPU capacity, and the order of the nodes.
 
-    The jobs, sorted by name, are shuffled. While they ask for more than the horizon,
-    one of them goes, each as likely. While they ask for less, one is drawn again, each
+    The jobs, sorted by name, are shuffled. While they request more than the horizon,
+    one of them goes, each as likely. While they request less, one is drawn again, each
     as likely, until one more GPU share of the drawn job would pass it. The horizon is
     that of the published runs, or the load where this is larger; a smaller load is an
     earlier moment of the same run. Then the nodes, sorted by name, get places in

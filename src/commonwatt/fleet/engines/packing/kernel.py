@@ -2,7 +2,7 @@
 
 A score depends on the request's CPU and GPUs (its shape) and on one node's state.
 So scores are kept per shape and node, and when a shape comes again only the nodes
-that changed since its last turn are scored anew. Memory and eligibility are asked
+that changed since its last turn are scored anew. Memory and eligibility are checked
 when the best node is sought, so that shapes stay few.
 """
 
@@ -287,7 +287,7 @@ def blank_memory(shapes: int, arrivals: int, nodes: FreeCapacity) -> ScoreMemory
 
 
 def blank_trail(gpus: I64) -> PlacementTrail:
-    """Return an empty trail for arrivals that ask for so many `gpus` each."""
+    """Return an empty trail for arrivals that request so many `gpus` each."""
     return PlacementTrail(
         node=np.full(len(gpus), -1, np.int64),
         first_gpu=np.concatenate([np.zeros(1, np.int64), gpus.cumsum()])[:-1],

@@ -31,7 +31,7 @@ class ReferenceRequest(NamedTuple):
 
     @property
     def requests_whole_gpus(self) -> bool:
-        """Whether it asks for whole GPUs."""
+        """Whether it requests whole GPUs."""
         return self.share == 1000
 
 

@@ -19,7 +19,7 @@ def check_identities(result: SimulationResult, workload: Workload, fleet: Fleet)
     """Raise where a conservation law does not close, or a job ran where it may not.
 
     1. Every job is in exactly one final state, and a finished one has run its time.
-    2. GPU time asked = served + lost (rejected) + waiting; GPU time held = served + redone.
+    2. GPU time requested = served + lost (rejected) + waiting; GPU time held = served + redone.
     3. GPU time at a site that a job may not use is nought.
     4. No node ever holds more than it has; the kernel checks each start and stop,
        and up to `SEGMENTS_RECHECKED` of them are checked again here from the outcome.
@@ -35,14 +35,14 @@ def check_identities(result: SimulationResult, workload: Workload, fleet: Fleet)
 
 
 def gpu_time(result: SimulationResult, workload: Workload) -> dict[str, int]:
-    """Return GPU time [milli-GPU ms] asked, served, lost, waiting, held and redone."""
+    """Return GPU time [milli-GPU ms] requested, served, lost, waiting, held and redone."""
     demand = workload.demand_milli()
     requested = demand * workload.runtime_ms
     segments = result.segments
     held = (segments.end_ms - segments.start_ms) * demand[segments.job]
     served = exact_sum(requested[result.state == JobState.FINISHED])
     return {
-        "asked": exact_sum(requested),
+        "requested": exact_sum(requested),
         "served": served,
         "lost": exact_sum(requested[result.state == JobState.REJECTED]),
         "waiting": exact_sum(requested[result.state == JobState.WAITING]),
@@ -79,7 +79,9 @@ def _check_states(result: SimulationResult, workload: Workload) -> None:
 
 def _check_gpu_time(result: SimulationResult, workload: Workload) -> None:
     time = gpu_time(result, workload)
-    check_law("GPU time asked", time["asked"] == time["served"] + time["lost"] + time["waiting"])
+    check_law(
+        "GPU time requested", time["requested"] == time["served"] + time["lost"] + time["waiting"]
+    )
     segments = result.segments
     pieces = np.zeros(len(segments), np.int64)
     segment, _, milli = segments.pieces()

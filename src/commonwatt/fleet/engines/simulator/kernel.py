@@ -67,7 +67,7 @@ class KernelState(NamedTuple):
         rank: Place of each job in the queue's order, shape (jobs,).
         by_rank: Job at each place of that order, shape (jobs,).
         start: Starts [ms], -1 before, shape (jobs,).
-        shapes: What the jobs ask.
+        shapes: What the jobs request.
         sets: Free GPUs.
         held: Which places hold which job.
         queue: Waiting jobs by rank, a tower of words.

@@ -29,7 +29,7 @@ from commonwatt.fleet.engines.simulator.setup import (
     never_fits,
 )
 
-# Also their order within an instant: what ends makes room before what arrives asks for it.
+# Also their order within an instant: what ends makes room before what arrives requests it.
 RELEASE, SUBMIT, WAKE = 0, 1, 2
 
 Event = tuple[int, int, int, int]  # instant [ms], kind, job, how often it had started

@@ -1,4 +1,4 @@
-"""What jobs ask, as a few shapes: so many GPUs from such groups of nodes."""
+"""What jobs request, as a few shapes: so many GPUs from such groups of nodes."""
 
 from __future__ import annotations
 

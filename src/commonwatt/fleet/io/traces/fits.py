@@ -1,4 +1,4 @@
-"""Whether every job could ever start on a fleet; asked once, before anything runs."""
+"""Whether every job could ever start on a fleet; checked once, before anything runs."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _check_types(workload: Workload, fleet: Fleet, where: str) -> None:
 
 
 def _limits(workload: Workload, fleet: Fleet) -> dict[str, I64]:
-    """Return the most that each job may ask for of each thing and still start."""
+    """Return the most that each job may request of each thing and still start."""
     kinds, kind = _job_kinds(workload)
     return {
         column: np.array([_limit_of_kind(fleet, workload, row, column) for row in kinds], np.int64)[
@@ -94,7 +94,7 @@ def _job_kinds(workload: Workload) -> tuple[I64, npt.NDArray[np.intp]]:
 
 
 def _limit_of_kind(fleet: Fleet, workload: Workload, kind: I64, column: str) -> int:
-    """Return the most that jobs of a kind may ask for and still start."""
+    """Return the most that jobs of a kind may request and still start."""
     gpu_types, tenant, single_node = (int(number) for number in kind)
     # Once for each kind of job and not for each job, of which a trace may hold millions.
     usable = _nodes_of_types(fleet, workload, gpu_types) & np.isin(fleet.tenant, (SHARED, tenant))
@@ -113,7 +113,7 @@ def _nodes_of_types(fleet: Fleet, workload: Workload, mask: int) -> Bools:
 
 
 def _has_a_node(workload: Workload, fleet: Fleet) -> Bools:
-    """Return which jobs need no single node, or have one that holds all they ask for."""
+    """Return which jobs need no single node, or have one that holds all they request."""
     fits = ~workload.single_node
     pods, pod = _pods(workload, np.flatnonzero(workload.single_node))
     gpu_types, tenant, *amounts = pods.T

@@ -47,7 +47,7 @@ class TraceFormat:
 
 
 # In this order they are tried. A table of plain names comes after the published ones, because it
-# asks for the fewest columns.
+# needs the fewest columns.
 FORMATS: Final[dict[str, TraceFormat]] = {
     form.name: form
     for form in (

@@ -109,7 +109,7 @@ class ReadingGaps:
             raise rows.error(
                 cell_location(rows.where, gap.first_rows[0]),
                 found=reason,
-                wanted=Message("a complete row, because strict reading was asked for"),
+                wanted=Message("a complete row, because strict reading was requested"),
                 remedy=Message("Read without strict to have such rows counted."),
             )
         skipped.append(gap)
@@ -336,7 +336,7 @@ def _as_utc_of_zone(at: pl.Series, zone: str) -> pl.Series:
 def _as_whole(rows: TraceRows, column: str, wanted: Message) -> pl.Series:
     values = _blank_as_null(rows.frame[column])
     if values.dtype.is_integer():
-        # A count beyond 64 bits with a sign is out of every bound that is asked for.
+        # A count beyond 64 bits with a sign is out of every bound that a reader sets.
         return values.cast(pl.Int64, strict=False).fill_null(1 << 62).set(values.is_null(), None)
     if values.dtype == pl.String:
         plain = values.cast(pl.Int64, strict=False)

@@ -177,7 +177,7 @@ def _resource_columns(rows: TraceRows, gaps: ReadingGaps) -> dict[str, pl.Series
     size_column = "AllocTRES" if rows.has("AllocTRES") else "ReqTRES"
     if type_column == size_column == "AllocTRES":
         gaps.add_note(
-            Message("Without ReqTRES the GPU types allocated are taken as those asked for.")
+            Message("Without ReqTRES the GPU types allocated are taken as those requested.")
         )
     tres = rows.frame[size_column].fill_null("").str.strip_chars()
     # `AllocTRES` may be empty; what was requested is then the best that is known of the size.

@@ -106,7 +106,7 @@ def _complete_jobs(rows: TraceRows, gaps: ReadingGaps) -> TraceRows:
 
 
 def _processors(rows: TraceRows) -> pl.Series:
-    """Return the processors asked for, or where unknown those allocated."""
+    """Return the processors requested, or where unknown those allocated."""
     requested = whole_numbers(rows, "requested_processors", low=_UNKNOWN, high=MOST_GPUS)
     allocated = whole_numbers(rows, "allocated_processors", low=_UNKNOWN, high=MOST_GPUS)
     return requested.zip_with(requested > 0, allocated)
@@ -123,7 +123,7 @@ def _names_of_numbers(rows: TraceRows, column: str) -> pl.Series:
 
 
 def _memory(rows: TraceRows, processors: pl.Series) -> pl.Series:
-    """Return the memory asked for, from KiB a processor [MiB]; 0 where unknown."""
+    """Return the memory requested, from KiB a processor [MiB]; 0 where unknown."""
     each_kib = finite_numbers(rows, "requested_memory", low=_UNKNOWN, high=_MOST_KIB)
     return (each_kib.clip(lower_bound=0) * processors / 1024).ceil().cast(pl.Int64)
 

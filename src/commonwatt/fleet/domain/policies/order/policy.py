@@ -32,7 +32,7 @@ class OrderPolicy:
     Args:
         name: As the command line spells it.
         about: What it does, in a sentence.
-        keys: Whole-number keys of the jobs asked for, shape (jobs asked,).
+        keys: Whole-number keys of the jobs in question, shape (jobs in question,).
         source: Where the rule comes from.
         fixed: A job's key is known at submission and does not change, so that
             compiled code may rank all jobs beforehand.

@@ -47,7 +47,7 @@ def score(
 def _product(
     request: PlacementRequest, nodes: FreeCapacity, node: int, typical: TypicalDemand
 ) -> float:
-    """Return the dot product of free and asked shares; unknown CPU counts as none free."""
+    """Return the dot product of free and requested shares; unknown CPU counts as none free."""
     cpu, largest_cpu = nodes.cpu_milli[node], typical.largest_cpu_milli
     if cpu > UNBOUND // 2:
         cpu = 0

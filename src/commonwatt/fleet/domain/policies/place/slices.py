@@ -35,7 +35,7 @@ def in_slices(workload: Workload, fleet: Fleet) -> Workload:
         if kind.slices > 0:
             allowed = _may_use_type(workload, kind.name)
             rounded = np.where(allowed, _booked_milli(workload.gpu_milli, kind.slices), 0)
-            # Rounded from the share as it was asked for, type by type: rounding what is already
+            # Rounded from the share as it was requested, type by type: rounding what is already
             # rounded for another type would grow it twice.
             booked = np.maximum(booked, rounded)
     return replace(workload, gpu_milli=booked.astype(np.int32))

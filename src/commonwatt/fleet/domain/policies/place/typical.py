@@ -2,7 +2,7 @@
 
 A free GPU share is worth what the usual jobs can do with it. For one typical job,
 the idle share of a node is fragmented wholly where the job does not fit, and
-otherwise as far as it lies on GPUs with less free than the job asks of one GPU.
+otherwise as far as it lies on GPUs with less free than the job requests of one GPU.
 The fragmentation of a node is the mean over the typical jobs, weighted by how
 often they come; for a job without GPUs every idle share counts as fragmented.
 
@@ -109,7 +109,7 @@ def _weights_by_type(
     table = np.zeros((len(fleet.gpu_types), len(steps) + 1, max(groups.height, 1)), np.int64)
     index = {pair: i for i, pair in enumerate(groups.rows())}
     for row in jobs.iter_rows(named=True):
-        # Index 0 is a node with less CPU than any typical GPU job asks for.
+        # Index 0 is a node with less CPU than any typical GPU job requests.
         step = steps.tolist().index(row["cpu_milli"]) + 1
         group = index[(row["gpu_milli"], row["gpus"])]
         for kind, gpu_type in enumerate(fleet.gpu_types):
