@@ -22,6 +22,7 @@ from commonwatt.core.messages import Message
 T = TypeVar("T")
 ROOMS: Final = (
     "commonwatt.catalogue.shared",
+    "commonwatt.ledger",
     "commonwatt.runs",
     "commonwatt.fleet.domain",
     "commonwatt.siting.domain",

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import ColumnHeading, HeadlineFact, PageView, TableListing, TableRows
+from commonwatt.ledger.measures import ENTRIES, ENTRY_ROWS, LAST_ENTRY, LAST_LINK, VERIFIED
+from commonwatt.web.page_view import (
+    HeadlineFact,
+    PageView,
+    TableListing,
+    TableRows,
+    headings_of,
+    headline_of,
+)
 from commonwatt.web.parameters import PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction, check
@@ -51,15 +59,15 @@ VERIFY = PageParameter(
 
 def build(context: RequestContext, values: PageValues) -> PageView:
     """Return entries, and proofs where they are asked for."""
-    ledger = context.desk.ledger
+    ledger = context.services.ledger
     head = ledger.head()
     extra: dict[str, Any] = {}
     if values.text(PROVE.name):
         extra["proof"] = _proof(context, int(values.number(PROVE.name)))
     facts = [
-        HeadlineFact(label=Message("Entries"), value=f"{head.size:,}"),
-        HeadlineFact(label=Message("Last link"), value=head.link.hex()[:16]),
-        HeadlineFact(label=Message("Last entry"), value=head.at[:19]),
+        headline_of(ENTRIES, head.size, context.language),
+        headline_of(LAST_LINK, head.link.hex()[:16], context.language),
+        headline_of(LAST_ENTRY, head.at[:19], context.language),
     ]
     if values.text(VERIFY.name) == "yes":
         check(context.visitor.roles, ConsoleAction.VERIFY_LEDGER)
@@ -83,28 +91,30 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     )
 
 
-def _verified(look: RequestContext, size: int) -> HeadlineFact:
+def _verified(context: RequestContext, size: int) -> HeadlineFact:
     from commonwatt.ledger.verify import verify
 
     if size > _MOST_VERIFIED:
-        return HeadlineFact(
-            label=Message("Verified"),
-            value="–",
+        return headline_of(
+            VERIFIED,
+            None,
+            context.language,
             note=Message("too long for a page; use commonwatt ledger verify"),
         )
-    found = verify(look.desk.ledger)
-    return HeadlineFact(
-        label=Message("Verified"),
-        value=f"{found.entries:,}",
+    verification = verify(context.services.ledger)
+    return headline_of(
+        VERIFIED,
+        verification.entries,
+        context.language,
         note=Message(
             "entries and {signatures} signatures hold; root {root}",
-            {"signatures": f"{found.signatures:,}", "root": found.root.hex()[:16]},
+            {"signatures": f"{verification.signatures:,}", "root": verification.root.hex()[:16]},
         ),
     )
 
 
-def _proof(look: RequestContext, index: int) -> dict[str, Any]:
-    proof = look.desk.ledger.inclusion(index)
+def _proof(context: RequestContext, index: int) -> dict[str, Any]:
+    proof = context.services.ledger.inclusion(index)
     return {
         "index": proof.index,
         "size": proof.size,
@@ -115,25 +125,25 @@ def _proof(look: RequestContext, index: int) -> dict[str, Any]:
     }
 
 
-def _entries(look: RequestContext, values: PageValues, size: int) -> TableListing:
+def _entries(context: RequestContext, values: PageValues, size: int) -> TableListing:
     first = int(values.number(FROM.name)) if values.text(FROM.name) else max(0, size - _SHOWN)
     subject = values.text(SUBJECT.name)
 
     def load() -> pl.DataFrame:
         import polars as pl
 
-        people = {one.actor_id: one.person for one in look.desk.ledger.actors()}
-        found = look.desk.ledger.entries(first, subject=subject, limit=_SHOWN)
+        people = {actor.actor_id: actor.person for actor in context.services.ledger.actors()}
+        entries = context.services.ledger.entries(first, subject=subject, limit=_SHOWN)
         rows = [
             {
-                "entry": one.index,
-                "at": one.at.isoformat(timespec="seconds"),
-                "kind": one.kind,
-                "subject": one.subject,
-                "role": people[one.actor_id].role if one.actor_id in people else "",
-                "actor": one.actor_id,
+                "entry": entry.index,
+                "at": entry.at.isoformat(timespec="seconds"),
+                "kind": entry.kind,
+                "subject": entry.subject,
+                "role": people[entry.actor_id].role if entry.actor_id in people else "",
+                "actor": entry.actor_id,
             }
-            for one in found
+            for entry in entries
         ]
         return pl.DataFrame(rows[::-1], schema=_COLUMNS)
 
@@ -141,18 +151,11 @@ def _entries(look: RequestContext, values: PageValues, size: int) -> TableListin
         name="entries",
         title=Message("Entries, the newest first"),
         rows=TableRows(key=f"ledger/{first}/{subject}/{size}", load=load),
-        headings=[
-            ColumnHeading("entry", Message("Entry")),
-            ColumnHeading("at", Message("At")),
-            ColumnHeading("kind", Message("Kind")),
-            ColumnHeading("subject", Message("Subject")),
-            ColumnHeading("role", Message("Role")),
-            ColumnHeading("actor", Message("Actor")),
-        ],
+        headings=headings_of(ENTRY_ROWS),
     )
 
 
-_COLUMNS: Final = ["entry", "at", "kind", "subject", "role", "actor"]
+_COLUMNS: Final = [column.name for column in ENTRY_ROWS.columns]
 
 PAGE = Page(
     name="ledger",

@@ -55,11 +55,11 @@ def build(context: RequestContext, values: PageValues) -> PageView:
         rulings,
     )
 
-    registry = load_registry(context.desk.ledger)
+    registry = load_registry(context.services.ledger)
     standing = deployments(registry, context.now)
     owed = duties(registry)
     live = [row for row in standing if row["status"] == "live"]
-    run = context.desk.runs.find("", "study")
+    run = context.services.runs.find("", "study")
     return PageView(
         lede=Message(
             "{live} of {all} deployments are live; {alarms} alarms are on record and {owed} "
@@ -80,12 +80,12 @@ def build(context: RequestContext, values: PageValues) -> PageView:
         notes=[
             Message(
                 "Records come in from those who answer for them, signed: commonwatt clinic "
-                "model register --help. An alarm means that the monitor passed a limit whose chance of a "
-                "false alarm is stated in the deployment's plan."
+                "model register --help. An alarm means that the monitor passed a limit whose "
+                "chance of a false alarm is stated in the deployment's plan."
             )
         ],
         sources=[run.run_id]
-        if run is not None and context.desk.runs.has(run, CLINIC_OVER_TIME)
+        if run is not None and context.services.runs.has(run, CLINIC_OVER_TIME)
         else [],
         extra={
             "versions": registry.by_kind["version"],
@@ -108,12 +108,14 @@ def _facts(registry: Any, owed: Sequence[dict[str, Any]], language: str) -> list
     ]
 
 
-def _charts(look: RequestContext, run: Run | None) -> list[Chart]:
+def _charts(context: RequestContext, run: Run | None) -> list[Chart]:
     """Return the surveillance of the example models in the newest study."""
-    if run is None or not look.desk.runs.has(run, CLINIC_OVER_TIME):
+    if run is None or not context.services.runs.has(run, CLINIC_OVER_TIME):
         return []
     names = (
-        look.desk.runs.frame(run, CLINIC_OVER_TIME)["model"].unique(maintain_order=True).to_list()
+        context.services.runs.frame(run, CLINIC_OVER_TIME)["model"]
+        .unique(maintain_order=True)
+        .to_list()
     )
     return [
         Chart(
@@ -161,20 +163,22 @@ def _charts(look: RequestContext, run: Run | None) -> list[Chart]:
     ]  # fmt: skip
 
 
-def _evidence(look: RequestContext, run: Run) -> TableRows:
+def _evidence(context: RequestContext, run: Run) -> TableRows:
     def load() -> pl.DataFrame:
         import polars as pl
 
         over = pl.col("over_limit").clip(lower_bound=1e-6)
-        return look.desk.runs.frame(run, EVIDENCE).with_columns(log10_over_limit=over.log10())
+        return context.services.runs.frame(run, EVIDENCE).with_columns(
+            log10_over_limit=over.log10()
+        )
 
     return TableRows(key=f"models/evidence/{run.run_id}", load=load)
 
 
-def _watched(look: RequestContext, run: Run | None) -> list[TableListing]:
-    if run is None or not look.desk.runs.has(run, CLINIC_OVER_TIME):
+def _watched(context: RequestContext, run: Run | None) -> list[TableListing]:
+    if run is None or not context.services.runs.has(run, CLINIC_OVER_TIME):
         return []
-    rows = look.desk.runs.rows
+    rows = context.services.runs.rows
     return [
         TableListing(
             name="watched",
@@ -186,7 +190,7 @@ def _watched(look: RequestContext, run: Run | None) -> list[TableListing]:
         TableListing(
             name="evidence",
             title=Message("Evidence of each monitor"),
-            rows=_evidence(look, run),
+            rows=_evidence(context, run),
             headings=headings_of(tables.CLINIC_EVIDENCE),
             folded=True,
         ),
@@ -209,13 +213,13 @@ def _watched(look: RequestContext, run: Run | None) -> list[TableListing]:
 
 
 def _tables(
-    look: RequestContext,
+    context: RequestContext,
     standing: list[dict[str, Any]],
     owed: list[dict[str, Any]],
     given: list[dict[str, Any]],
     happened: list[dict[str, Any]],
 ) -> list[TableListing]:
-    size = look.desk.ledger.head().size
+    size = context.services.ledger.head().size
     shown = (
         ("deployments", Message("Deployments"), standing, tables.DEPLOYMENTS),
         ("duties", Message("Who must be told by when"), owed, tables.DUTIES),
