@@ -39,6 +39,7 @@ _DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _FUNCTION = re.compile(r"\bcommonwatt(?:\.\w+){2,}")  # names what computed it; may be renamed
 _SECONDS = re.compile(r"\b\d{10}(?:\.\d+)?\b")
 _SPEED = re.compile(r"[\d,.]+(?= \w+/CPU-s)")
+_SPEED_FACT = re.compile(r"(CPU(?:-second| 秒)[^\d\n]*?  +)[\d,.]+$", re.MULTILINE)
 _VERSION = re.compile(r"(?<=[Vv]ersion )\d+\.\d+\.\d+|(?<=[Cc]ommonwatt )\d+\.\d+\.\d+")
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1>", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^>]+>")
@@ -94,6 +95,7 @@ class Normal:
         text = _SECONDS.sub(lambda found: _instant(float(found.group()), found.group()), text)
         text = _FUNCTION.sub("<function>", text)
         text = _SPEED.sub("<speed>", text)
+        text = _SPEED_FACT.sub(r"\1<speed>", text)
         text = _VERSION.sub("<version>", text)
         for pattern, word in self._masks:
             text = pattern.sub(word, text)
