@@ -36,9 +36,9 @@ JOB = PageParameter(
 )
 
 
-def _comparisons(look: RequestContext) -> Options:
+def _comparisons(context: RequestContext) -> Options:
     own: Options = [("", Message("the study's own"))]
-    runs = look.desk.runs.list_runs("fleet-compare")[:20]
+    runs = context.services.runs.list_runs("fleet-compare")[:20]
     return [*own, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
 
 
@@ -57,8 +57,8 @@ def build(context: RequestContext, values: PageValues) -> PageView:
     run = study_of(context, values)
     if run is None:
         return page_without_study(context)
-    asked = values.text("compare")
-    compared = context.desk.runs.find(asked, "fleet-compare") if asked else run
+    comparison_id = values.text("compare")
+    compared = context.services.runs.find(comparison_id, "fleet-compare") if comparison_id else run
     return PageView(
         lede=_lede(run.headline, context.language),
         facts=_facts(run.headline, context.language),
@@ -71,7 +71,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
                 "the last arrival. Queue delay is first start minus submission."
             )
         ],
-        sources=[run.run_id, asked] if asked else [run.run_id],
+        sources=[run.run_id, comparison_id] if comparison_id else [run.run_id],
         data={"headline": run.headline},
     )
 
@@ -108,8 +108,8 @@ def _facts(head: dict[str, Any], language: str) -> list[HeadlineFact]:
     ]
 
 
-def _over_time(look: RequestContext, run: Run) -> list[Chart]:
-    sites = look.desk.runs.frame(run, "fleet_sites")["site"].to_list()
+def _over_time(context: RequestContext, run: Run) -> list[Chart]:
+    sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
     days = Message("Days from the first submission")
     return [
         Chart(
@@ -196,8 +196,8 @@ def _series(column: TableColumn) -> ChartSeries:
     return ChartSeries(column.name, label_of(column))
 
 
-def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]:
-    rows = look.desk.runs.rows
+def _tables(context: RequestContext, run: Run, compared: Run) -> list[TableListing]:
+    rows = context.services.runs.rows
     return [
         TableListing(
             name="jobs",
@@ -213,7 +213,6 @@ def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]
                 "pending_s",
                 "state",
                 "preemptions",
-                "site",
             ),
             note=Message("Instants are seconds from the trace's origin."),
         ),
@@ -273,20 +272,20 @@ def _tables(look: RequestContext, run: Run, compared: Run) -> list[TableListing]
     ]
 
 
-def _job(look: RequestContext, run: Run, name: str) -> dict[str, Any]:
+def _job(context: RequestContext, run: Run, name: str) -> dict[str, Any]:
     """Return what the study and an explanation know of one job."""
     if not name:
         return {}
-    rows = look.desk.runs.rows(run, "fleet_jobs")
+    rows = context.services.runs.rows(run, "fleet_jobs")
     query = TableQuery(count=5, column="job_id", starts=name)
-    few = look.desk.cache.page(rows, query).frame
+    few = context.services.cache.page(rows, query).frame
     # The cache finds beginnings; job 18 must not show what became of job 182.
     exact = few.filter(few["job_id"] == name).to_dicts()
     return {
-        "job": _job_facts(exact[0], look.language) if exact else [],
+        "job": _job_facts(exact[0], context.language) if exact else [],
         "name": name,
         "programme": run.inputs[0]["name"].removesuffix(".toml"),
-        "sentences": _explanation(look, run, name),
+        "sentences": _explanation(context, run, name),
     }
 
 
@@ -300,12 +299,12 @@ def _job_facts(job: dict[str, Any], language: str) -> list[HeadlineFact]:
     return [headline_of(figure, job[name], language) for figure, name in figures]
 
 
-def _explanation(look: RequestContext, run: Run, name: str) -> list[str]:
+def _explanation(context: RequestContext, run: Run, name: str) -> list[str]:
     """Return why the job waited, where that was requested before on the same inputs."""
-    for explained in look.desk.runs.list_runs("fleet-explain"):
+    for explained in context.services.runs.list_runs("fleet-explain"):
         if explained.parameters.get("job") == name and explained.inputs == run.inputs:
-            sentences = look.desk.runs.frame(explained, "sentences")
-            return sentences.filter(sentences["language"] == look.language)["sentence"].to_list()
+            sentences = context.services.runs.frame(explained, "sentences")
+            return sentences.filter(sentences["language"] == context.language)["sentence"].to_list()
     return []
 
 
