@@ -9,7 +9,6 @@ from commonwatt.report import Report, ReportFigure, ReportSection, ReportTable, 
 from commonwatt.study.charts import trade_off_chart
 from commonwatt.study.measures import (
     ALTERNATIVES,
-    AWAITED,
     FUNDING_YEARS,
     TABLES,
     WHAT_IF,
@@ -31,8 +30,9 @@ def test_a_table_that_differs_or_that_nobody_declared_is_not_written(name):
         checked_table(name, what_if_table(ROWS)["what_if"].drop("changed"))
 
 
-def test_a_table_is_either_declared_or_awaited():
-    assert not AWAITED & set(TABLES)
+def test_every_column_of_a_study_is_a_measure():
+    assert len(TABLES) == 27
+    assert [c.name for t in TABLES.values() for c in t.columns if c.measure is None] == []
 
 
 def test_a_table_in_a_country_s_money_is_checked_with_its_currency():

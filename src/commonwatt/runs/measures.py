@@ -52,7 +52,7 @@ INPUT_BYTES: Final = Measure(
     "input_bytes", Message("Bytes"), "", Message("Length of the file"), COUNT
 )
 INPUT_DIGEST: Final = Measure(
-    "input_digest", Message("SHA-256"), "", Message("Digest of the file's bytes"), TEXT
+    "input_digest", Message("Digest of the file"), "", Message("Digest of the file's bytes"), TEXT
 )
 FIGURE: Final = Measure(
     "figure", Message("Figure"), "", Message("What a person calls a figure of the run"), TEXT

@@ -42,10 +42,13 @@ from commonwatt.catalogue.shared import (
     UTILISATION,
 )
 from commonwatt.catalogue.tables import TableSchema
+from commonwatt.clinic.domain import tables as clinic
 from commonwatt.core.messages import Message
 from commonwatt.fleet.domain import tables as fleet
 from commonwatt.fleet.domain.measures import ALLOCATED_GPUS
 from commonwatt.runs.measures import FIGURE
+from commonwatt.sandbox.domain.measures import ATTACKS
+from commonwatt.siting.domain import tables as siting
 from commonwatt.treasury.domain.tables import FAN_DEBT
 
 if TYPE_CHECKING:
@@ -312,6 +315,13 @@ TABLES: Final[Mapping[str, TableSchema]] = {
         fleet.SITES,
         fleet.POLICIES,
         FLEET_LOAD,
+        siting.COST_SITES,
+        siting.COST_PARTS,
+        siting.COST_TORNADO,
+        siting.COST_CELLS,
+        siting.PLACE_SITES,
+        siting.PLACE_CLASSES,
+        siting.PLACE_HOURLY,
         ALTERNATIVES,
         ALTERNATIVES_BREAK_EVEN,
         FUNDING_CAPITAL,
@@ -319,15 +329,14 @@ TABLES: Final[Mapping[str, TableSchema]] = {
         FUNDING_FAN_WITH,
         FUNDING_FAN_WITHOUT,
         WHAT_IF,
+        ATTACKS,
+        clinic.CLINIC_OVER_TIME,
+        clinic.CLINIC_EVIDENCE,
+        clinic.CLINIC_SUBGROUPS,
+        clinic.CLINIC_FUNNEL,
+        clinic.CLINIC_VOICES,
     )
 }
-# Tables of the wings, whose columns are checked once the wings have declared them.
-AWAITED: Final = frozenset({
-    "clinic_evidence", "clinic_funnel", "clinic_over_time", "clinic_subgroups", "clinic_voices",
-    "cost_cells", "cost_parts", "cost_sites", "cost_tornado",
-    "place_classes", "place_hourly", "place_sites",
-    "sandbox_attacks",
-})  # fmt: skip
 
 
 def declared_table(name: str, currency: str = "") -> TableSchema | None:
@@ -347,8 +356,6 @@ def checked_table(name: str, frame: pl.DataFrame, currency: str = "") -> pl.Data
     Raises:
         CatalogueError: Nobody declared such a table, or its columns differ: a bug.
     """
-    if name in AWAITED:
-        return frame
     if name not in TABLES:
         raise CatalogueError(
             name,

@@ -5,38 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commonwatt.catalogue.bands import BAND_90
-from commonwatt.catalogue.measures import TableColumn, cell
+from commonwatt.catalogue.measures import cell, label_of
 from commonwatt.catalogue.shared import (
-    CARBON,
-    CONFIDENCE,
-    DATED,
     GPU_HOUR_COST,
     GPU_HOUR_COST_P5,
     GPU_HOUR_COST_P50,
     GPU_HOUR_COST_P95,
-    HOUR,
-    INPUT,
-    MEDIAN,
-    P5,
-    P95,
-    SITE,
-    SOURCE,
-    UNIT,
 )
 from commonwatt.core.messages import Message
+from commonwatt.siting.domain.tables import (
+    COST_CELLS,
+    COST_PARTS,
+    COST_SITES,
+    COST_TORNADO,
+    PLACE_HOURLY,
+    PLACE_SITES,
+)
 from commonwatt.web.page_view import (
     Chart,
     ChartForm,
     ChartSeries,
-    ColumnHeading,
     HeadlineFact,
     PageView,
     TableListing,
     TableRows,
-    heading_of,
+    headings_of,
     headline_of,
 )
-from commonwatt.web.pages.study import RUN_OF_STUDY, cost_headings, page_without_study, study_of
+from commonwatt.web.pages.study import RUN_OF_STUDY, page_without_study, study_of
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction
@@ -49,11 +45,13 @@ if TYPE_CHECKING:
 _SHOWN = 12  # inputs of a tornado
 
 
-def _sites(look: RequestContext) -> Options:
-    run = look.desk.runs.find("", "study")
-    if run is None or not look.desk.runs.has(run, "cost_sites"):
+def _sites(context: RequestContext) -> Options:
+    run = context.services.runs.find("", "study")
+    if run is None or not context.services.runs.has(run, "cost_sites"):
         return []
-    names = look.desk.runs.frame(run, "cost_sites")["site"].unique(maintain_order=True).to_list()
+    names = (
+        context.services.runs.frame(run, "cost_sites")["site"].unique(maintain_order=True).to_list()
+    )
     return [("", Message("the first")), *((name, name) for name in names)]
 
 
@@ -69,9 +67,9 @@ TORNADO_SITE = PageParameter(
 def build(context: RequestContext, values: PageValues) -> PageView:
     """Return cost, its parts and drivers, and the placement of a study."""
     run = study_of(context, values)
-    if run is None or not context.desk.runs.has(run, "cost_sites"):
+    if run is None or not context.services.runs.has(run, "cost_sites"):
         return page_without_study(context)
-    costs = context.desk.runs.frame(run, "cost_sites")
+    costs = context.services.runs.frame(run, "cost_sites")
     site = _chosen(costs, values.text(TORNADO_SITE.name))
     return PageView(
         lede=_lede(costs),
@@ -133,8 +131,10 @@ def _facts(costs: pl.DataFrame, language: str) -> list[HeadlineFact]:
     ]
 
 
-def _charts(look: RequestContext, run: Run, site: str) -> list[Chart]:
-    parts = look.desk.runs.frame(run, "cost_parts")["part"].unique(maintain_order=True).to_list()
+def _charts(context: RequestContext, run: Run, site: str) -> list[Chart]:
+    parts = (
+        context.services.runs.frame(run, "cost_parts")["part"].unique(maintain_order=True).to_list()
+    )
     charts = [
         Chart(
             name="stack",
@@ -165,13 +165,13 @@ def _charts(look: RequestContext, run: Run, site: str) -> list[Chart]:
             ],
         ),
     ]  # fmt: skip
-    if look.desk.runs.has(run, "place_hourly"):
-        charts.append(_hourly(look, run))
+    if context.services.runs.has(run, "place_hourly"):
+        charts.append(_hourly(context, run))
     return charts
 
 
-def _hourly(look: RequestContext, run: Run) -> Chart:
-    pools = look.desk.runs.frame(run, "place_sites")["pool"].to_list()
+def _hourly(context: RequestContext, run: Run) -> Chart:
+    pools = context.services.runs.frame(run, "place_sites")["pool"].to_list()
     return Chart(
         name="hourly",
         title=Message("Which load where, hour by hour"),
@@ -179,22 +179,22 @@ def _hourly(look: RequestContext, run: Run) -> Chart:
         form=ChartForm.AREAS,
         table="hourly",
         x="hour",
-        x_label=HOUR.label,
+        x_label=label_of(PLACE_HOURLY.column("hour")),
         series=[ChartSeries("load_gpus", pool, where=("pool", pool)) for pool in pools],
         unit="GPU",
     )
 
 
-def _tornado(look: RequestContext, run: Run, site: str) -> TableRows:
+def _tornado(context: RequestContext, run: Run, site: str) -> TableRows:
     """Return the widest inputs of one site, low before high."""
 
     def load() -> pl.DataFrame:
         import polars as pl
 
-        at = look.desk.runs.frame(run, "cost_sites").filter(pl.col("site") == site)
+        at = context.services.runs.frame(run, "cost_sites").filter(pl.col("site") == site)
         low, high = "cost_at_p5_usd_per_gpu_hour", "cost_at_p95_usd_per_gpu_hour"
         return (
-            look.desk.runs.frame(run, "cost_tornado")
+            context.services.runs.frame(run, "cost_tornado")
             .filter(pl.col("site") == site)
             .sort("swing_usd_per_gpu_hour", descending=True)
             .head(_SHOWN)
@@ -208,84 +208,86 @@ def _tornado(look: RequestContext, run: Run, site: str) -> TableRows:
     return TableRows(key=f"sites/tornado/{run.run_id}/{site}", load=load)
 
 
-def _tables(look: RequestContext, run: Run, site: str) -> list[TableListing]:
-    rows, has = look.desk.runs.rows, look.desk.runs.has
-    found = [
+def _tables(context: RequestContext, run: Run, site: str) -> list[TableListing]:
+    rows, has = context.services.runs.rows, context.services.runs.has
+    tables = [
         TableListing(
             name="costs",
             title=Message("Cost by site"),
             rows=rows(run, "cost_sites"),
-            headings=[
-                *cost_headings(),
-                ColumnHeading(
-                    "p50_usd_per_effective_pflop_hour", Message("Per effective PFLOP-hour"), "USD"
-                ),
-                ColumnHeading("cells_not_official", Message("Inputs that are estimates")),
-                ColumnHeading("cells", Message("Inputs")),
-            ],
+            headings=headings_of(
+                COST_SITES,
+                "site",
+                "p5_usd_per_gpu_hour",
+                "p50_usd_per_gpu_hour",
+                "p95_usd_per_gpu_hour",
+                "p50_usd_per_effective_pflop_hour",
+                "utilisation_share",
+                "cells_not_official",
+                "cells",
+            ),
         ),
         TableListing(
             name="tornado",
             title=Message("What drives the cost at {site}", {"site": site}),
-            rows=_tornado(look, run, site),
-            headings=[
-                heading_of(TableColumn.of(INPUT)),
-                heading_of(TableColumn.of(P5, "at_p5")),
-                heading_of(TableColumn.of(P95, "at_p95")),
-                ColumnHeading("low_usd_per_gpu_hour", Message("Least cost"), "USD"),
-                ColumnHeading("high_usd_per_gpu_hour", Message("Most cost"), "USD"),
-            ],
+            rows=_tornado(context, run, site),
+            headings=headings_of(
+                COST_TORNADO,
+                "input",
+                "at_p5",
+                "at_p95",
+                "cost_at_p5_usd_per_gpu_hour",
+                "cost_at_p95_usd_per_gpu_hour",
+            ),
             folded=True,
         ),
         TableListing(
             name="parts",
             title=Message("Parts of the cost"),
             rows=rows(run, "cost_parts"),
-            headings=[
-                heading_of(TableColumn.of(SITE)),
-                ColumnHeading("part", Message("Part")),
-                heading_of(TableColumn.of(GPU_HOUR_COST, "usd_per_gpu_hour")),
-            ],
+            headings=headings_of(COST_PARTS, "site", "part", "usd_per_gpu_hour"),
             folded=True,
         ),
         TableListing(
             name="inputs",
             title=Message("Every input with its source"),
             rows=rows(run, "cost_cells"),
-            headings=[
-                heading_of(TableColumn.of(SITE)),
-                heading_of(TableColumn.of(INPUT)),
-                heading_of(TableColumn.of(P5)),
-                heading_of(TableColumn.of(MEDIAN)),
-                heading_of(TableColumn.of(P95)),
-                heading_of(TableColumn.of(UNIT, "source_unit")),
-                heading_of(TableColumn.of(SOURCE)),
-                heading_of(TableColumn.of(DATED)),
-                heading_of(TableColumn.of(CONFIDENCE)),
-            ],
+            headings=headings_of(
+                COST_CELLS,
+                "site",
+                "input",
+                "p5",
+                "median",
+                "p95",
+                "source_unit",
+                "source",
+                "dated",
+                "confidence",
+            ),
         ),
     ]
     if has(run, "place_hourly"):
-        found += _placement(look, run)
-    return found
+        tables += _placement(context, run)
+    return tables
 
 
-def _placement(look: RequestContext, run: Run) -> list[TableListing]:
-    rows = look.desk.runs.rows
+def _placement(context: RequestContext, run: Run) -> list[TableListing]:
+    rows = context.services.runs.rows
     return [
         TableListing(
             name="placement",
             title=Message("Where to build"),
             rows=rows(run, "place_sites"),
-            headings=[
-                heading_of(TableColumn.of(SITE, "pool")),
-                ColumnHeading("h100_equivalents", Message("Size, H100 equivalents")),
-                ColumnHeading("mean_use_share", Message("Mean use")),
-                ColumnHeading("running_usd", Message("Running cost"), "USD"),
-                heading_of(TableColumn.of(CARBON, "carbon_t", unit="t CO2e")),
-                ColumnHeading("last_gpu_saves_usd", Message("The last GPU saves"), "USD"),
-                ColumnHeading("last_gpu_costs_usd", Message("The last GPU costs"), "USD"),
-            ],
+            headings=headings_of(
+                PLACE_SITES,
+                "pool",
+                "h100_equivalents",
+                "mean_use_share",
+                "running_usd",
+                "carbon_t",
+                "last_gpu_saves_usd",
+                "last_gpu_costs_usd",
+            ),
             note=Message(
                 "Where the last GPU saves as much as it costs, the size is right; the optimum is "
                 "proved by the gap of the solver."
@@ -295,11 +297,7 @@ def _placement(look: RequestContext, run: Run) -> list[TableListing]:
             name="hourly",
             title=Message("Load by hour"),
             rows=rows(run, "place_hourly"),
-            headings=[
-                ColumnHeading("hour", Message("Hour")),
-                heading_of(TableColumn.of(SITE, "pool")),
-                ColumnHeading("load_gpus", Message("Load"), "GPU"),
-            ],
+            headings=headings_of(PLACE_HOURLY),
             folded=True,
         ),
     ]

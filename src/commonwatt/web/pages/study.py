@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from commonwatt.catalogue.measures import TableColumn
-from commonwatt.catalogue.shared import (
-    GPU_HOUR_COST_P5,
-    GPU_HOUR_COST_P50,
-    GPU_HOUR_COST_P95,
-    SITE,
-    UTILISATION,
-)
 from commonwatt.core.messages import Message
-from commonwatt.web.page_view import ColumnHeading, PageView, heading_of
+from commonwatt.siting.domain.tables import COST_SITES
+from commonwatt.web.page_view import ColumnHeading, PageView, headings_of
 from commonwatt.web.parameters import Options, PageParameter, PageValues, ParameterKind
 from commonwatt.web.request_context import RequestContext
 
@@ -24,9 +17,9 @@ KINDS = ("study", "study-what-if")  # the newest of the first is shown where non
 _CHOICES = 30
 
 
-def _studies(look: RequestContext) -> Options:
+def _studies(context: RequestContext) -> Options:
     newest: Options = [("", Message("the newest study"))]
-    runs = [run for run in look.desk.runs.list_runs() if run.kind in KINDS][:_CHOICES]
+    runs = [run for run in context.services.runs.list_runs() if run.kind in KINDS][:_CHOICES]
     return [*newest, *((run.run_id, f"{run.title} · {run.created_at[:16]}") for run in runs)]
 
 
@@ -46,7 +39,7 @@ def study_of(context: RequestContext, values: PageValues) -> Run | None:
     Raises:
         RunNotFoundError: A run is named that is not there.
     """
-    return context.desk.runs.find(values.text(RUN_OF_STUDY.name), *KINDS)
+    return context.services.runs.find(values.text(RUN_OF_STUDY.name), *KINDS)
 
 
 def borrowing_currency(run: Run) -> str:
@@ -55,17 +48,16 @@ def borrowing_currency(run: Run) -> str:
     return capital.removeprefix("capital_").removesuffix("_bn").upper()
 
 
-def cost_headings(*more: TableColumn) -> list[ColumnHeading]:
-    """Return the columns of cost by site that pages show, and `more` after them."""
-    columns = (
-        TableColumn.of(SITE),
-        TableColumn.of(GPU_HOUR_COST_P5, "p5_usd_per_gpu_hour"),
-        TableColumn.of(GPU_HOUR_COST_P50, "p50_usd_per_gpu_hour"),
-        TableColumn.of(GPU_HOUR_COST_P95, "p95_usd_per_gpu_hour"),
-        TableColumn.of(UTILISATION, "utilisation_share"),
-        *more,
+def cost_headings() -> list[ColumnHeading]:
+    """Return the columns of cost by site that a summary shows."""
+    return headings_of(
+        COST_SITES,
+        "site",
+        "p5_usd_per_gpu_hour",
+        "p50_usd_per_gpu_hour",
+        "p95_usd_per_gpu_hour",
+        "utilisation_share",
     )
-    return [heading_of(column) for column in columns]
 
 
 def page_without_study(context: RequestContext) -> PageView:
@@ -73,7 +65,7 @@ def page_without_study(context: RequestContext) -> PageView:
     from commonwatt.web.tasks.supervisor import list_tasks
 
     return PageView(
-        extra={"under_way": [work for work in list_tasks(context.desk, 5) if not work.over]},
+        extra={"under_way": [work for work in list_tasks(context.services, 5) if not work.over]},
         lede=Message(
             "There is no study yet. Start one on the page of runs, or with the command: "
             "commonwatt study harbour"
