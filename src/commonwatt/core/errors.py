@@ -99,6 +99,7 @@ class CommonwattError(Exception):
 
     def as_dict(self) -> dict[str, str]:
         """Return the parts for `--json` and the API, in English."""
+        # Always English: scripts match on these words, whatever the language of who runs them.
         parts = {"where": self.where, "found": self.found, "wanted": self.wanted}
         parts["remedy"] = self.remedy
         return {"error": self.code} | {key: str(part) for key, part in parts.items() if part}

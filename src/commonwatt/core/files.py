@@ -15,8 +15,11 @@ def save_table(frame: pl.DataFrame, folder: Path, name: str) -> tuple[Path, Path
     """
     folder.mkdir(parents=True, exist_ok=True)
     parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
+    # A dot before the name: a glob over results must not pick up half a table.
     draft = folder / f".{name}.draft"
     frame.write_parquet(draft, compression="zstd", statistics=False)
+    # Atomic within one file system (rename(2)), hence the draft beside its target and not in a
+    # temporary folder.
     os.replace(draft, parquet)
     frame.write_csv(draft)
     os.replace(draft, csv)
@@ -27,6 +30,7 @@ def save_text(text: str, path: Path) -> Path:
     """Write `text` to `path` in UTF-8, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
+    # The same bytes on every system: digests of reports are compared.
     draft.write_text(text, encoding="utf-8", newline="\n")
     os.replace(draft, path)
     return path

@@ -25,7 +25,10 @@ def arrays_sha256(arrays: Mapping[str, npt.NDArray[np.generic]]) -> str:
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
+        # Little-endian and contiguous: a big-endian or strided array of the same values is the
+        # same data.
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        # Name, type and shape go in, too: the bytes of [1, 2] and [[1], [2]] are equal.
         digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()

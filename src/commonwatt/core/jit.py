@@ -62,6 +62,7 @@ def cache_folder(home: Path) -> Path:
 def _state_of_sources() -> str:
     """Return a digest of every file of ours that holds a kernel."""
     root = Path(__file__).parents[1]
+    # The place counts, too: two checkouts whose kernels are alike today need not be tomorrow.
     digest = hashlib.sha256(str(root).encode())
     for path in sorted(root.rglob("*.py")):
         text = path.read_bytes()

@@ -31,6 +31,7 @@ class Message:
     def translate(self, language: str) -> str:
         """Return the sentence in `language` with its gaps filled."""
         sentence = translate(self.text, language)
+        # Formatted only where there are values: a sentence may hold a brace of its own.
         return sentence.format(**self.values) if self.values else sentence
 
     def __str__(self) -> str:
@@ -39,6 +40,7 @@ class Message:
 
 def translate(text: str, language: str) -> str:
     """Return `text` in `language`, or itself where no translation exists."""
+    # gettext answers the empty string with the header of its catalogue.
     if language != "zh-Hant" or not text:
         return text
     return _chinese().gettext(text)
@@ -63,6 +65,8 @@ def _environment_language() -> str:
 @cache
 def _chinese() -> gettext.NullTranslations:
     merged = gettext.NullTranslations()
+    # Sorted, so that where two catalogues translate one sentence the same of them wins on every
+    # machine.
     for path in sorted((LOCALE / "zh_Hant" / "LC_MESSAGES").glob("*.mo")):
         with path.open("rb") as file:
             catalogue = gettext.GNUTranslations(file)

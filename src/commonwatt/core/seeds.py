@@ -24,5 +24,7 @@ def stream(seed: int, name: str) -> np.random.Generator:
     np.True_
     """
     digest = hashlib.sha256(name.encode()).digest()
+    # 128 bits of the name as four words, which is how SeedSequence takes a spawn key; its own
+    # spawn counter would depend on the order of calls.
     key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

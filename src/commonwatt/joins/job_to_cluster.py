@@ -59,6 +59,8 @@ def run_step(
     with open_store(home) as store, open_backend(home) as backend:
         backend.submit(request)
         body = {"gpus": request.gpus, "tenant": tenant, "user": request.user}
+        # In the ledger like every job: what ran on sensitive data must be found there by its
+        # step's name.
         perform_recorded(
             store,
             backend,
@@ -77,12 +79,16 @@ def job_request_of(step: HandoverStep, *, tenant: str, now_s: float) -> JobReque
     assignments = [f"{name}={setting}" for name, setting in sorted(step.environment.items())]
     return JobRequest(
         job_id=step.stage.name,
+        # env -i: a batch system hands a job the environment of whoever submitted it, and the
+        # isolation promises that nothing of it arrives.
         argv=("/usr/bin/env", "-i", *assignments, *step.argv),
         tenant=tenant,
         user=tenant,
         group=tenant,
         gpus=0,
         cpu_milli=round(step.limits.cpus * 1000),
+        # Rounded up: the isolated job is killed at its own limit, and the cluster must have at
+        # least that much.
         memory_mib=-(-step.limits.memory_bytes // (1 << 20)),
         estimate_s=step.limits.wall_s + _OVERHEAD_S,
         submitted_at_s=now_s,

@@ -136,6 +136,8 @@ def is_effect_seen(intent: Intent, observation: ClusterObservation) -> bool:
     if intent.action in JOB_ACTIONS:
         job = observation.jobs.get(intent.subject)
         return job is not None and _is_effect_on_job(intent, job)
+    # By state and not by who caused it: a node that somebody else has drained meanwhile is
+    # drained, and draining it again would overwrite the reason.
     states = _NODE_STATES[intent.action]
     return any(node.name == intent.subject and node.state in states for node in observation.nodes)
 
@@ -153,6 +155,8 @@ _JOB_PHASES: dict[ClusterAction, frozenset[JobPhase]] = {
     ClusterAction.CANCEL: TERMINAL_PHASES,
 }
 _NODE_STATES: dict[ClusterAction, frozenset[NodeState]] = {
+    # A node that went down before it could be drained is out of use, too: the intent is
+    # fulfilled.
     ClusterAction.DRAIN: frozenset(NodeState) - {NodeState.UP},
     ClusterAction.DOWN: frozenset({NodeState.DOWN}),
     ClusterAction.RESUME: frozenset({NodeState.UP}),

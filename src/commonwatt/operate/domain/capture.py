@@ -88,12 +88,15 @@ def capture(
         job for job in observation.jobs.values() if job.phase in PHASES_ON_NODES | {JobPhase.HELD}
     ]
     active = [_within_limits(job, settings.tenant_sites) for job in active]
+    # The order that breaks ties, written into the capture: whoever replays it needs nothing
+    # else.
     active.sort(key=lambda job: (job.request.submitted_at_s, job.request.job_id))
     names = {job.request.job_id for job in active}
     return Capture(
         at_s=observation.at_s,
         nodes=observation.nodes,
         jobs=tuple(active),
+        # Only of jobs that the decision can concern: a capture is kept by the hundred thousand.
         served_s={k: v for k, v in (served_s or {}).items() if k in names},
         predicted_s={k: v for k, v in (predicted_s or {}).items() if k in names},
         parked=tuple(sorted(set(parked) & names)),
@@ -144,6 +147,8 @@ def parse_capture(text: str, where: str = "capture") -> Capture:
     """
     try:
         data = cast("dict[str, Any]", json.loads(text))
+        # A later version may mean something else by the same member. A replay that guesses
+        # would call an honest decision different.
         if data["version"] != VERSION:
             raise CaptureError(
                 where,
@@ -186,6 +191,7 @@ def _capture_of(data: dict[str, Any]) -> Capture:
 
 def _job_json(job: ObservedJob) -> dict[str, Any]:
     """Return what a decision needs of a job: what it runs, and with which environment, stays."""
+    # Programs and environments may carry secrets, and a decision needs neither.
     request = {k: v for k, v in request_json(job.request).items() if k not in ("argv", "env")}
     return {
         "ask": request,

@@ -11,6 +11,8 @@ from commonwatt.core.messages import Message
 from commonwatt.operate.domain.cluster import JobRequest, NodeAllocation
 from commonwatt.operate.domain.errors import BackendError
 
+# A name becomes a folder, a Slurm job name and a Ray actor: what none of them reads as a path,
+# an option or a pattern.
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TUPLES: Final = ("argv", "gpu_types", "sites")
 _KNOWN: Final = frozenset(field.name for field in fields(JobRequest))
@@ -31,6 +33,8 @@ def check_request(request: JobRequest) -> None:
             raise BackendError(
                 f"{request.job_id}, {name}", found=str(getattr(request, name)), wanted=wanted
             )
+    # A share of several GPUs has no meaning that all backends share: half of each, or one and a
+    # half in all.
     if not 1 <= request.gpu_milli <= 1000 or (request.gpus > 1 and request.gpu_milli < 1000):
         wanted = Message("1000 for whole GPUs, or from 1 to 999 of a single one")
         raise BackendError(
@@ -55,6 +59,8 @@ def request_of(data: dict[str, Any]) -> JobRequest:
     ('true',)
     """
     values: dict[str, Any] = {"argv": ()}
+    # Unknown members are passed over, so that a store written by a later version can still be
+    # read after going back.
     for name in _KNOWN & data.keys():
         values[name] = tuple(data[name]) if name in _TUPLES else data[name]
     return JobRequest(**values)

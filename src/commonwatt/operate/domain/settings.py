@@ -17,6 +17,8 @@ from commonwatt.fleet.domain.policies import SchedulingPolicy, parse_policy
 from commonwatt.operate.domain.errors import ControlError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+# Bounded above, too: infinity and 1e308 pass a check for sign and then break the arithmetic
+# that follows.
 Positive = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -163,9 +165,13 @@ def parse_settings(text: str, where: str = "settings") -> ControllerSettings:
     except tomllib.TOMLDecodeError as error:
         raise ControlError(where, found=str(error), wanted=Message("a TOML file")) from None
     except ValidationError as error:
+        # Without the input: a settings file may hold what must not be printed, and a log is
+        # read by others.
         fault = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in fault["loc"])
         raise ControlError(f"{where}, {place}", found=fault["msg"]) from None
+    # Built once and thrown away: a name that no policy bears is refused when the file is read
+    # and not at the first tick.
     policy_of(settings.policy)
     return settings
 

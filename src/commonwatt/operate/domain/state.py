@@ -19,6 +19,8 @@ from commonwatt.operate.domain.cluster import (
     ObservedNode,
 )
 
+# As the shells that wrap our jobs report a program that a signal ended: 128 and its number.
+# POSIX asks only for more than 128.
 BY_SIGTERM = 128 + 15
 
 
@@ -100,6 +102,8 @@ def update_state(
     nodes = {node.name: node for node in observation.nodes}
     for name, job in observation.jobs.items():
         record = jobs.get(name)
+        # What is over stays as it was first seen, whatever a backend says of it later: an end
+        # that moves would move what was already invoiced.
         if record is not None and record.phase in TERMINAL_PHASES and record.phase == job.phase:
             continue
         _update_job(
@@ -110,6 +114,8 @@ def update_state(
             changes,
             observation.at_s,
         )
+        # Nothing new: a row a job and tick would make the database grow with time and not with
+        # events.
         if record is not None and changes.job_records and changes.job_records[-1] == record:
             changes.job_records.pop()
     for name, row in jobs.items():
@@ -136,7 +142,11 @@ def _update_job(
         ended_s = (
             job.ended_at_s if job.phase in TERMINAL_PHASES and job.starts == open_start else now_s
         )
+        # Clocks of two machines may disagree by more than a short run takes; a use never ends
+        # before it began.
         changes.closed_uses[(job.request.job_id, open_start)] = max(ended_s, row.last_start_s)
+        # Work is served only where the job goes on: one that has ended by itself has no later
+        # start to count it for.
         if job.phase not in TERMINAL_PHASES or ended_after_warning(row, job):
             row = replace(row, served_s=_served_s(row, ended_s))
     if runs and job.starts != open_start and job.starts > 0:
@@ -156,6 +166,7 @@ def _record_as_observed(row: JobRecord, job: ObservedJob) -> JobRecord:
         row,
         phase=job.phase,
         starts=max(job.starts, row.starts),
+        # Queue delay is first start minus submission; a requeue must not move it.
         first_start_s=row.first_start_s or (job.started_at_s if ran else 0.0),
         ended_at_s=job.ended_at_s if job.phase in TERMINAL_PHASES else 0.0,
         exit_code=job.exit_code,

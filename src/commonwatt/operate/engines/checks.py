@@ -38,6 +38,8 @@ def check_decision(
         for node in nodes:
             _expect(request.job_id, "health", node.state == NodeState.UP)
             _expect(request.job_id, "residency", not request.sites or node.site in request.sites)
+            # A job without GPUs may run beside any type: its types are those of GPUs that it
+            # does not use.
             suits = request.gpus == 0 or not request.gpu_types or node.gpu_type in request.gpu_types
             _expect(request.job_id, "GPU type", suits)
             _expect(
@@ -71,6 +73,8 @@ def starting_jobs_displaced(observation: ClusterObservation) -> list[str]:
         if job.phase != JobPhase.STARTING:
             continue
         needed_milli = {place.node: len(place.gpus) * place.gpu_milli for place in job.places}
+        # All of a gang or nothing: half a gang that keeps its places holds up others and can
+        # never begin.
         if any(free.get(node, 0) < milli for node, milli in needed_milli.items()):
             displaced.append(name)
             continue
@@ -105,8 +109,11 @@ def _is_reserved_for_others(request: JobRequest, node: ObservedNode, captured: C
 def _check_quotas(decision: SchedulingDecision, snapshot: QueueSnapshot, captured: Capture) -> None:
     """Without borrowing no tenant may hold more than its quota after the decision."""
     state = snapshot.state
+    # With borrowing a tenant may hold more than its quota by design; and without a start
+    # nothing that this decision does can break one.
     if state.quota_milli is None or captured.policy.borrow or not decision.starts:
         return
+    # Victims count as gone: the decision is judged by the state that it leads to.
     stays = np.setdiff1d(state.running, np.array(decision.preemptions, np.int64))
     after = np.union1d(stays, np.array(list(decision.starts), np.int64))
     used = np.zeros(len(state.quota_milli), np.int64)

@@ -72,6 +72,8 @@ from commonwatt.operate.engines.snapshot import (
 )
 from commonwatt.operate.io.store import ControllerStore
 
+# A day of minutes: the forecast is a quantile of what was seen, and a shorter memory would
+# never have seen the rise that comes at the same hour each day.
 HISTORY_STEPS = 1440  # demand remembered for the forecast, a step a minute
 
 
@@ -123,12 +125,17 @@ class Controller:
 
     def recover(self) -> list[tuple[Intent, IntentState]]:
         """Take up where the last controller stopped; return what became of its open intents."""
+        # Memory is rebuilt from the store and never from the backend alone: only the store
+        # knows what was warned, refused or served before.
         self.jobs, self.open_starts = self.store.rows(), self.store.open_starts()
         self.tick_number = self.store.last_tick()
         open_intents = [intent for intent, _ in self.store.intents(IntentState.OPEN)]
         if not open_intents:
             return []
         observation = self.backend.observe()
+        # All open intents are judged by one observation, taken after the last controller is
+        # gone: a second one could see the effect of an intent that the first had just done
+        # again.
         settled = [self._settled_intent(intent, observation) for intent in open_intents]
         self.store.set_intent_states(settled)
         return [(intent, state) for intent, state, _ in settled]
@@ -144,6 +151,8 @@ class Controller:
         decision, snapshot = self._decide(captured)
         intents = self._intents_of(decision, snapshot, captured, observation, tick)
         record = self._decision_record(captured, decision, snapshot, tick)
+        # A tick in which nothing moved writes nothing: the database of an idle cluster would
+        # otherwise grow by a row a tick.
         if changes or intents or record:
             self._write_and_perform(tick, changes, intents, record)
         self._submit_filler(observation)
@@ -154,6 +163,8 @@ class Controller:
     ) -> tuple[Intent, IntentState, str]:
         if is_effect_seen(intent, observation):
             return intent, IntentState.DONE, "seen on the backend"
+        # What the policy decided is stale by now and is decided afresh; what a person asked for
+        # is not, and is done.
         if intent.action in (ClusterAction.START, ClusterAction.WARN, ClusterAction.REQUEUE):
             return intent, IntentState.DROPPED, "not seen on the backend; decided afresh"
         try:
@@ -166,6 +177,8 @@ class Controller:
         for job_id, _ in changes.closed_uses:
             self.open_starts.pop(job_id, None)
         for use in changes.opened_uses:
+            # A job may begin and end between two observations: its use is opened and closed at
+            # once and must not stay open.
             if (use.job_id, use.starts) not in changes.closed_uses:
                 self.open_starts[use.job_id] = use.starts
         for row in changes.job_records:
@@ -207,11 +220,14 @@ class Controller:
         filler = self.settings.filler
         if filler is None:
             return ()
+        # Demand is noted once a minute, so less than a minute ahead is still one step.
         steps = max(int(filler.ahead_s // 60), 1)
         return withheld_filler_jobs(observation, filler, demand_rise(np.array(self.demand), steps))
 
     def _predicted_s(self, observation: ClusterObservation) -> dict[str, float]:
         """Return run times predicted from finished jobs, where the order asks for them."""
+        # Only this order reads predicted run times (Hu et al. 2021, Helios); for the others the
+        # history need not be walked.
         if self.settings.policy.order != "qssf":
             return {}
         finished = [row for row in self.jobs.values() if row.phase == JobPhase.FINISHED]
@@ -229,6 +245,8 @@ class Controller:
                 users.get(job.request.user, -1),
                 groups.get(job.request.group, -1),
                 **history,
+                # An hour where nobody of that name has finished yet: the estimate is the user's
+                # claim, which this order exists not to trust.
                 default_ms=3_600_000,
             )
             / 1000
@@ -243,6 +261,8 @@ class Controller:
         if len(snapshot.state.waiting) == 0:
             return NO_DECISION, snapshot
         decision = decide(snapshot.state, captured.scheduling_policy)
+        # Checked here and not in the policy: own policies are code of others, and a bent rule
+        # must stop before it is written down.
         check_decision(decision, snapshot, captured)
         return decision, snapshot
 
@@ -255,6 +275,8 @@ class Controller:
         tick: TickResult,
     ) -> list[Intent]:
         """Return the actions that carry `decision` out, as far as it can be now."""
+        # Housekeeping first: a job that is stopped because it hangs must not be warned, too, in
+        # the same tick.
         intents = self._housekeeping_intents(observation)
         named = {intent.subject for intent in intents}
         victims = list(
@@ -265,6 +287,7 @@ class Controller:
             victims += [snapshot.names[job] for job in decision.preemptions]
             if self.explain:
                 tick.waits = wait_reasons(snapshot, decision, captured)
+        # A reservation and the policy may name the same victim; it is stopped once.
         for name in dict.fromkeys(victims):
             if observation.jobs[name].phase not in PHASES_ON_NODES:
                 continue  # started and stopped within one decision
@@ -281,6 +304,8 @@ class Controller:
         """Return the actions that no policy decides: what hangs is held again."""
         intents: list[Intent] = []
         up = {node.name for node in observation.nodes if node.state == NodeState.UP}
+        # A backend that spreads a gang by itself may have taken what was meant for another
+        # start.
         crowded = set(starting_jobs_displaced(observation))
         for name, job in observation.jobs.items():
             row = self.jobs[name]
@@ -305,10 +330,13 @@ class Controller:
     def _next_stop_intent(self, name: str, observation: ClusterObservation) -> Intent | None:
         """Return the next step in stopping a job: a warning, then after its grace the end."""
         job, row = observation.jobs[name], self.jobs[name]
+        # What has not begun has nothing to save, so a warning would only delay those who wait.
         if job.phase == JobPhase.STARTING or self.settings.grace_s == 0:
             return stop_intent(ClusterAction.REQUEUE, name, "preempted")
         if row.warned_at_s:
             return None  # housekeeping ends it when its grace is over
+        # Noted before the signal is sent: a controller that dies between would otherwise warn
+        # again and give the job its grace a second time.
         self.jobs[name] = replace(row, warned_at_s=observation.at_s)
         return stop_intent(ClusterAction.WARN, name, "to be preempted")
 
@@ -318,6 +346,8 @@ class Controller:
         """Return the starts whose capacity is free now; the others are decided again next time."""
         intents: list[Intent] = []
         for job, pieces in decision.starts.items():
+            # A decision may count on what its victims will free. Those starts wait for a later
+            # tick, because places of a job in its grace are still held.
             if fits_now(pieces, capacity):
                 name = snapshot.names[job]
                 starts = self.jobs[name].starts + 1
@@ -332,6 +362,8 @@ class Controller:
         tick: TickResult,
     ) -> tuple[int, dict[str, object], str] | None:
         """Return what the decision log is to hold: every decision that does something."""
+        # A decision to do nothing is not kept: at one tick a second the log would hold little
+        # else, and replaying it would prove nothing.
         if snapshot is None or not (decision.starts or decision.preemptions):
             return None
         return self.tick_number + 1, tick.decision, capture_text(captured)
@@ -345,6 +377,8 @@ class Controller:
     ) -> None:
         at_s = tick.observation.at_s
         offered = self._offered_records(intents, at_s)
+        # One record a job: what an intent changes comes after what was observed of it, and the
+        # later one holds.
         changes.job_records = _latest_records([*changes.job_records, *offered])
         if record is not None:
             self.tick_number = record[0]
@@ -379,6 +413,8 @@ class Controller:
             except (BackendError, UnknownNameError) as error:
                 settled.append((intent, IntentState.REFUSED, str(error)))
                 tick.refused.append((intent, str(error)))
+                # Refusals are counted per job: one that a backend never takes would otherwise
+                # be offered for ever at the head of the queue.
                 self._count_refusal(intent)
         self.store.set_intent_states(settled)
         refused = [self.jobs[intent.subject] for intent, _ in tick.refused]

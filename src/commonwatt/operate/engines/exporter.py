@@ -26,6 +26,8 @@ class MetricsEndpoint:
 
     def __init__(self, port: int) -> None:
         client = _prometheus_client()
+        # A registry of its own: the global one carries process metrics and refuses a second
+        # endpoint in the same process, as in tests.
         self._registry = client.CollectorRegistry()
         self._gauges = {
             name: client.Gauge(f"commonwatt_{name}", label(figure), labels, registry=self._registry)
@@ -38,7 +40,11 @@ class MetricsEndpoint:
             for name, (figure, labels) in COUNTERS.items()
         }
         self._server, self._thread = client.start_http_server(
-            port, addr="127.0.0.1", registry=self._registry
+            # Loopback only. Names of tenants and the load of a cluster are not for the network;
+            # whoever scrapes from afar puts a proxy before it.
+            port,
+            addr="127.0.0.1",
+            registry=self._registry,
         )
         self.port: int = self._server.server_port
 
@@ -64,6 +70,8 @@ class MetricsEndpoint:
         """
         for name, values in figures(tick).items():
             gauge = self._gauges[name]
+            # Cleared each time: a tenant without jobs must disappear and not stay at its last
+            # figure.
             gauge.clear()
             for labels, figure in values.items():
                 (gauge.labels(*labels) if labels else gauge).set(figure)
@@ -92,6 +100,8 @@ COUNTERS: Final[dict[str, tuple[Measure, list[str]]]] = {
 
 def figures(tick: TickResult) -> dict[str, dict[tuple[str, ...], float]]:
     """Return the figures of a tick, by name and labels."""
+    # Every state is named, at 0 where no node has it: an alert on a series that does not exist
+    # never fires.
     nodes: dict[tuple[str, ...], float] = {(state.value,): 0.0 for state in NodeState}
     for node in tick.observation.nodes:
         nodes[(node.state.value,)] += 1

@@ -78,6 +78,8 @@ def invoices(
 
 
 def _gpu_h(use: GpuUse, from_s: float, until_s: float) -> float:
+    # A use that is still open is billed to the end of the period, or the tenant of a month-long
+    # job would owe nothing until it ends.
     end_s = until_s if use.until_s is None else min(use.until_s, until_s)
     span_s = max(end_s - max(use.from_s, from_s), 0.0)
     return span_s * use.gpus * use.gpu_milli / 3.6e6
@@ -91,5 +93,7 @@ def _invoice_line(
         gpu_type=gpu_type,
         gpu_h=gpu_h,
         price_per_gpu_h=price,
+        # Each line is rounded and the total is the sum of rounded lines, so that the invoice
+        # adds up on paper.
         amount_minor=round(gpu_h * price * 100),
     )

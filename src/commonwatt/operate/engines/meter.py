@@ -102,6 +102,8 @@ def finished_jobs_trace(rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]) -
         ran[job_id] = ran.get(job_id, 0.0) + max((until_s or from_s) - from_s, 0.0)
     over = (JobPhase.FINISHED, JobPhase.FAILED, JobPhase.CANCELLED)
     finished = [row for name, row in rows.items() if row.phase in over and name in ran]
+    # By submission, then by name: the readers of traces want submissions that do not fall, and
+    # ties must not depend on the database.
     finished.sort(key=lambda row: (row.request.submitted_at_s, row.request.job_id))
     first = finished[0].request.submitted_at_s if finished else 0.0
     return TRACE.frame(
@@ -120,6 +122,7 @@ def finished_jobs_trace(rows: Mapping[str, JobRecord], uses: Sequence[GpuUse]) -
 
 
 def _limit_s(row: JobRecord, ran: Mapping[str, float]) -> float:
+    # Never below what it ran: a shorter limit would describe a job that could not have been.
     return round(max(row.request.estimate_s, ran[row.request.job_id]), 3)
 
 
@@ -128,6 +131,8 @@ def _metered_job(
 ) -> MeteredJob:
     used = energy = carbon = cost = charge = 0.0
     for use in uses:
+        # A site that the settings do not know is priced at the defaults and not left out: use
+        # without a price would vanish from the sums.
         site = settings.sites.get(use.site, SiteSettings())
         seconds = gpu_s(use, now_s)
         kwh = (
@@ -159,6 +164,8 @@ def price_per_gpu_h(tenant: str, gpu_type: str, settings: ControllerSettings) ->
     """Return the price of a GPU-hour: the tenant's own, the GPU type's, or the common one."""
     tariff = settings.tariff
     common = tariff.by_gpu_type.get(gpu_type, tariff.usd_per_gpu_h)
+    # Filler first: a price of its own for the filler tenant must not undo the discount that
+    # makes filler worth running.
     if settings.filler is not None and tenant == settings.filler.tenant:
         return common * tariff.filler_share
     return tariff.by_tenant.get(tenant, common)
@@ -169,6 +176,8 @@ def _check_totals(metered: Sequence[MeteredJob], uses: Sequence[GpuUse], now_s: 
     for use in uses:
         by_node[use.node] = by_node.get(use.node, 0.0) + gpu_s(use, now_s)
     by_job_s, by_node_s = sum(row.gpu_s for row in metered), sum(by_node.values())
+    # Relative, because float sums in two orders differ in the last digits; a lost use differs
+    # by far more.
     if abs(by_job_s - by_node_s) > 1e-9 * max(by_job_s, by_node_s, 1.0):
         raise IdentityError(
             "metered GPU time", found=Message("a conservation law that does not close")

@@ -34,6 +34,8 @@ class ReplayAgreement:
 def simulated_decision(snapshot: QueueSnapshot, captured: Capture) -> SchedulingDecision:
     """Return what the simulator decides when it goes on from a captured state."""
     replay = EventReplay.continue_from(snapshot.state, captured.scheduling_policy, HeapAgenda())
+    # The simulator's own event loop takes one step from the captured state. A second copy of
+    # the policy's call would agree with itself and prove nothing.
     return replay.step((snapshot.state.now_ms, WAKE, 0, 0)) or NO_DECISION
 
 
@@ -44,6 +46,8 @@ def compare_decisions(decisions: Iterable[tuple[int, dict[str, Any], str]]) -> R
         captured = parse_capture(text, f"decision {tick}")
         snapshot = queue_snapshot(captured)
         simulated = decision_by_names(simulated_decision(snapshot, captured), snapshot)
+        # Counted even where nothing was started, so that the share of differing decisions has
+        # the right denominator.
         agreement.decisions += 1
         agreement.starts += len(live_decision["start"])
         agreement.preemptions += len(live_decision["preempt"])

@@ -78,11 +78,15 @@ def queue_snapshot(captured: Capture) -> QueueSnapshot:
         workload=workload,
         fleet=fleet,
         policy=policy,
+        # The live side knows no true run times; the estimate stands for both, so that simulator
+        # and controller order by the same numbers.
         believed_ms=workload.estimate_ms,
         chance=_random_pairs(captured, policy.place.name),
         quota_milli=_quota_milli(captured, workload),
     )
     idle = first_state(setup)
+    # Asked twice, of the whole cluster and of what is up: only the first means that the job can
+    # never run, and a person is told which.
     too_large = never_fits(idle)
     state = _without_unusable_nodes(idle, captured)
     away = never_fits(state) & ~too_large
@@ -133,6 +137,7 @@ def fits_now(pieces: tuple[GangPiece, ...], whole: FreeCapacity) -> bool:
             return False
         if whole.memory_mib[node] < request.memory_mib:
             return False
+    # Taken at once, so that two starts of one decision cannot be granted the same GPU.
     apply_pieces(whole, pieces, 1)
     return True
 
@@ -142,6 +147,8 @@ def wait_reasons(
 ) -> dict[str, WaitReason]:
     """Return why each job waits that `decision` does not start."""
     policy = captured.scheduling_policy
+    # The reasons are found on a copy of the plan, after the starts of this decision: a job is
+    # told what it waits for now, and not what it waited for a moment ago.
     plan = SchedulingPlan(snapshot.state, policy.order, policy.place, borrow=policy.borrow)
     reasons = dict(snapshot.excluded)
     for job, pieces in decision.starts.items():
@@ -161,6 +168,8 @@ def wait_reasons(
 
 def _workload(captured: Capture) -> Workload:
     requests = [job.request for job in captured.jobs]
+    # Sorted names, so that the numbers of tenants do not depend on who came first and a replay
+    # of the capture ties as the live decision did.
     tenants = sorted({request.tenant for request in requests} | set(captured.quotas or {}))
     users, groups = (
         sorted({request.user for request in requests}),
@@ -168,6 +177,8 @@ def _workload(captured: Capture) -> Workload:
     )
     types = sorted({name for request in requests for name in request.gpu_types})
     sites = sorted({name for request in requests for name in request.sites})
+    # Whole milliseconds, as in the simulator: float seconds would order equal jobs by their
+    # rounding.
     estimate = _ms([request.estimate_s for request in requests])
     return Workload(
         job_id=pl.Series("job_id", [request.job_id for request in requests], dtype=pl.String),
@@ -216,14 +227,20 @@ def _fleet(captured: Capture) -> Fleet:
         tenant=np.full(len(nodes), SHARED, np.int32),
         sites=tuple(replace(SINGLE_SITE, name=name) for name in sites),
         gpu_types=tuple(replace(UNNAMED_GPU, name=name) for name in types),
+        # No round trips here: which sites a tenant may use was decided when the capture was
+        # taken.
         rtt_ms=np.zeros((len(sites), len(sites))),
     )
 
 
 def _random_pairs(captured: Capture, place: str) -> npt.NDArray[np.float64]:
     """Return two numbers a job, which stay the same for as long as it waits."""
+    # These policies draw nothing; the numbers would be computed and thrown away for every job
+    # in every tick.
     if place in WHOLE_GPU_POLICIES:
         return np.broadcast_to(np.float64(0.0), (len(captured.jobs), 2))
+    # Keyed by the job's name and not drawn in turn: a job keeps its numbers while others come
+    # and go, so that it is not shuffled anew each tick.
     pairs = [stream(captured.seed, job.request.job_id).random(2) for job in captured.jobs]
     return np.array(pairs, np.float64).reshape(-1, 2)
 
@@ -241,6 +258,8 @@ def _without_unusable_nodes(idle: QueueState, captured: Capture) -> QueueState:
     klass, eligible = eligibility(idle.workload, idle.fleet)
     barred = _barring_reservations(captured)
     if barred.any():
+        # Jobs of one class that no reservation tells apart stay one class: eligibility is a
+        # table of classes by nodes, and one of jobs by nodes would not fit a large queue.
         rows = np.unique(np.concatenate([klass[:, None], barred], axis=1), axis=0)
         keys = {tuple(row): i for i, row in enumerate(rows.tolist())}
         both = np.concatenate([klass[:, None], barred], axis=1).tolist()
@@ -313,6 +332,8 @@ def _snapshot_of_jobs(
     # what runs says which GPUs it has; what is starting takes those that are left
     for i in sorted(on_nodes, key=lambda i: captured.jobs[i].phase != JobPhase.RUNNING):
         held_pieces[i] = _take_pieces(state, nodes, captured.jobs[i], i, where)
+        # The policy preempts whatever it is shown as running; what may not be stopped is
+        # therefore not shown, and only its places are taken.
         if preempts and not captured.jobs[i].request.preemptible:
             fixed.append(i)
     running = np.array([i for i in on_nodes if i not in fixed], np.int64)
@@ -329,6 +350,8 @@ def _snapshot_of_jobs(
         now_ms=round(captured.at_s * 1000),
         waiting=np.array(waiting, np.int64),
         running=running,
+        # A backend's clock may run ahead of ours by a little: a start in the future would give
+        # the policy a negative age.
         started_ms=np.minimum(started, round(captured.at_s * 1000)),
         served_ms=_ms([captured.served_s.get(name, 0.0) for name in names]),
         predicted_ms=_ms([captured.predicted_s.get(name, 3600.0) for name in names]),
@@ -346,6 +369,8 @@ def _take_pieces(
     whole_request = request_of(state.workload, i, state.klass)
     pieces: list[GangPiece] = []
     for place in job.places:
+        # A node may be gone from the list while a job still says that it runs there; what it
+        # held is then nobody's to give.
         if place.node not in where:
             continue
         node = where[place.node]
@@ -367,6 +392,8 @@ def _free_gpus(nodes: FreeCapacity, node: int, place: NodeAllocation) -> tuple[i
     """Return the GPUs that a place names, or as many others where those are taken."""
     size = nodes.gpu_milli.shape[1]
     free = [g for g in range(size) if nodes.gpu_milli[node, g] >= place.gpu_milli]
+    # A backend may have given other GPUs of the node than were meant. The count is what
+    # capacity depends on, so others stand in.
     named = [g for g in place.gpus if g in free]
     others = [g for g in free if g not in named]
     return tuple(sorted((named + others)[: len(place.gpus)]))
@@ -379,4 +406,6 @@ def _quota_left(state: QueueState, fixed: list[int]) -> I64 | None:
     used = np.zeros(len(state.quota_milli), np.int64)
     jobs = np.array(fixed, np.int64)
     np.add.at(used, state.workload.tenant[jobs], state.workload.demand_milli()[jobs])
+    # Never below 0: a tenant whose quota was cut while its jobs run starts nothing new, and
+    # owes nothing.
     return np.maximum(state.quota_milli - used, 0)

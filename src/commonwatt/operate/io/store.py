@@ -36,6 +36,7 @@ class ControllerStore:
     def __init__(self, ledger: Ledger, signer: Signer) -> None:
         self.ledger, self.signer = ledger, signer
         with ledger.transaction() as tx:
+            # Made where missing and never altered: a controller opens what an older one left.
             schema.metadata.create_all(tx)
 
     def rows(self) -> dict[str, JobRecord]:
@@ -53,6 +54,8 @@ class ControllerStore:
 
     def uses(self) -> list[GpuUse]:
         """Return every use, in order of its beginning."""
+        # Two uses may begin in the same instant; the row number keeps their order the same in
+        # SQLite and in PostgreSQL.
         order = (schema.uses.c.from_s, schema.uses.c.position)
         with self.ledger.reading() as tx:
             rows = tx.execute(sa.select(schema.uses).order_by(*order)).mappings().all()
@@ -119,6 +122,8 @@ class ControllerStore:
 
     def _append_entries(self, tx: sa.Connection, intents: Sequence[Intent], at_s: float) -> None:
         drafts = [intent.draft() for intent in intents]
+        # The ledger refuses an instant before its last one, and two processes may append in
+        # another order than their clocks say.
         at = max(datetime.fromtimestamp(at_s, UTC), _last_entry_at(tx))
         self.ledger.append(tx, drafts, by=self.signer, at=at, roles=ROLE)
 
@@ -154,8 +159,11 @@ def _write_decision(
         "at_s": at_s,
         "decision": compact_json(decision_by_name),
     }
+    # Level 1: a capture repeats itself so much that more effort saves little, and a tick waits
+    # for it.
     values["capture"] = zlib.compress(captured.encode(), 1)
     tx.execute(sa.insert(schema.decisions), [values])
+    # Only captures and decisions are trimmed; what was done stays in the ledger for ever.
     if tick > most_captures:
         tx.execute(
             sa.delete(schema.decisions).where(schema.decisions.c.tick <= tick - most_captures)
@@ -173,6 +181,8 @@ def _write_intent(tx: sa.Connection, at_s: float, intent: Intent) -> Intent:
 def _job_values(row: JobRecord) -> dict[str, Any]:
     names = [c.name for c in schema.jobs.columns if c.name not in ("job_id", "ask", "phase")]
     values: dict[str, Any] = {name: getattr(row, name) for name in names}
+    # The environment may carry tokens; the backend holds it as long as the job lives, and the
+    # database need not.
     request = request_json(replace(row.request, env={}))
     return values | {
         "job_id": row.request.job_id,

@@ -42,6 +42,8 @@ def perform_recorded(
         UnknownNameError: There is no such node or job.
         BackendError: The backend refuses.
     """
+    # Written first: an action without its entry could be denied, and one that was killed
+    # halfway could not be found.
     (written,) = store.write(now_s, StateChanges(), intents=[intent])
     try:
         perform(written, backend)
@@ -53,8 +55,13 @@ def perform_recorded(
 
 def submit(home: ControllerHome, request: JobRequest, *, now_s: float) -> dict[str, Any]:
     """Hand a job to the backend, held; the controller starts it when its turn comes."""
+    # The instant of submission is ours where the caller gave none: queue delay counts from here
+    # and not from when the backend first noticed.
     stamped_request = replace(request, submitted_at_s=request.submitted_at_s or now_s)
     with open_store(home) as store, open_backend(home) as backend:
+        # Submitted before it is noted, unlike other actions: the job is held either way, and a
+        # note of a job that no backend has would be worse than a held job that is found at the
+        # next look.
         backend.submit(stamped_request)
         body = {
             "gpus": stamped_request.gpus,

@@ -62,6 +62,8 @@ def run_care(
     table_samples = load_samples(samples) if samples else []
     steps: list[CareStep] = []
     with open_backend(home, clock=clock) as backend, _journal(home, CARE, clock) as ledger_journal:
+        # A dry run decides by the true cases and writes into a copy, or its moves would be
+        # carried out by the next real run.
         journal = _copy_in_memory(ledger_journal) if dry_run else ledger_journal
         rules = DetectionRuleBook()
         care = Caretaker(
@@ -78,6 +80,8 @@ def run_care(
         for number in range(observations):
             batch = [*table_samples, *_scraped_samples(settings, clock())]
             findings = rules.observe([*batch, *peers.peer_samples(batch, backend.observe())])
+            # Once only: the table stands for telemetry that has just come in, and would count
+            # again at every observation.
             table_samples = []
             for step in care.step(findings):
                 steps.append(step)
@@ -157,6 +161,7 @@ def _scraped_samples(settings: CareSettings, at_s: float) -> list[TelemetrySampl
     for url in settings.scrape:
         try:
             samples += scrape(url, at_s=at_s)
+        # Not an error of care: a page that is away is what the rule of silence is for.
         except TelemetryError:
             continue
     return samples
@@ -177,6 +182,8 @@ def _enrolled_key(ledger: Ledger, folder: Path, role: str, at: datetime) -> Key:
     key, _ = key_at(folder / f"{role}.pem")
     actor_ids = {actor.actor_id for actor in ledger.actors()}
     if actor_id_of(key.public_key) not in actor_ids:
+        # Care and the operator sign with keys of their own, so that the ledger can tell whose
+        # move it was and refuse the moves of the other.
         registrar = Key.load(folder / REGISTRAR)
         person = Person(
             name=f"commonwatt operate {role}", role=role, organisation="operator", device="host"

@@ -68,6 +68,8 @@ def _episode_row(
     end: int,
 ) -> dict[str, Any]:
     """Return an episode with the metrics that moved most, as its evidence."""
+    # A metric that never moved on ordinary days would have a spread of 0 and be the evidence of
+    # every episode.
     spread = np.maximum(ordinary.values.std(axis=0), 0.01)
     moved = np.abs(later.values[start : end + 1].mean(axis=0) - ordinary.values.mean(axis=0))
     most = np.argsort(-moved / spread, kind="stable")[:3]
@@ -88,6 +90,8 @@ def _scores_by_labels(
 ) -> dict[str, Any] | None:
     if later.label is None or not later.label.any():
         return None
+    # Ranking sees the whole later record, alarms only what came before: VUS-PR judges the
+    # detector, the counts judge what a live cluster would have heard.
     _, ranked = ranking_detector(day=day).score(ordinary.values, later.values)
     judged = judge(alarm, later.label, budget)
     return {
@@ -164,6 +168,7 @@ def lemons_result(faults: Path, *, nodes: int, rule: LemonRule) -> dict[str, Any
     if "node" not in frame.columns:
         raise CareSettingsError(str(faults), wanted=Message("a column node"))
     counts = {str(node): int(n) for node, n in frame.group_by("node").len().sort("node").rows()}
+    # Fewer nodes than failed: the prior would count failed nodes alone.
     if nodes < len(counts):
         raise UsageError("--nodes", found=str(nodes), wanted=Message("all nodes of the fleet"))
     worst_nodes = lemons(counts, nodes, rule)

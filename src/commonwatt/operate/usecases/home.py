@@ -62,6 +62,8 @@ def make_home(folder: Path, settings: str, *, now: datetime) -> ControllerHome:
     """
     if (folder / SETTINGS).exists():
         raise ControlError(str(folder), found=Message("a home of a controller already"))
+    # Before anything is made: a home with settings that cannot be read would have to be taken
+    # apart by hand.
     parsed = parse_settings(settings, SETTINGS)
     folder.mkdir(parents=True, exist_ok=True)
     registrar, _ = key_at(folder / REGISTRAR)
@@ -71,6 +73,8 @@ def make_home(folder: Path, settings: str, *, now: datetime) -> ControllerHome:
             ledger.enrol_first_registrar(registrar, _person("registrar"), at=now)
             with ledger.transaction() as tx:
                 ledger.enrol(tx, _person("controller"), controller.public_key, by=registrar, at=now)
+    # Last, because this file is what makes a folder a home: after a kill before it, init simply
+    # runs again.
     (folder / SETTINGS).write_text(settings, encoding="utf-8")
     return ControllerHome(folder=folder, settings=parsed)
 
@@ -101,6 +105,8 @@ def hold_lock(home: ControllerHome) -> Generator[None]:
     Raises:
         ControlError: Another controller runs here.
     """
+    # flock, which the kernel gives back however the process dies; a file with a process number
+    # would outlive a kill -9.
     with (home.folder / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,6 +117,7 @@ def hold_lock(home: ControllerHome) -> Generator[None]:
                 wanted=Message("one controller a cluster"),
             ) from None
         file.seek(0)
+        # The number is for a person who looks; nobody decides by it.
         file.truncate()
         file.write(str(os.getpid()))
         file.flush()
@@ -148,6 +155,7 @@ def _backend_of(home: ControllerHome, clock: Callable[[], float]) -> ClusterBack
     folder, settings = home.folder / "engine", home.settings
     match settings.engine:
         case "slurm":
+            # Imported where it is named: a cluster of one machine has neither Slurm nor Ray.
             from commonwatt.operate.io.backends.slurm import SlurmBackend
 
             return SlurmBackend(

@@ -119,6 +119,8 @@ def _node_rows(
 ) -> list[dict[str, Any]]:
     held_gpus: dict[str, int] = {}
     for use in uses:
+        # A use may still be open for a moment after its job has ended: the controller closes it
+        # at its next observation.
         if use.until_s is None and rows[use.job_id].phase in PHASES_ON_NODES:
             held_gpus[use.node] = held_gpus.get(use.node, 0) + use.gpus
     return [
@@ -163,6 +165,8 @@ def _held_gpus_over_time(
         until = now_s if use.until_s is None else use.until_s
         inside = np.clip(until, edges[:-1], edges[1:]) - np.clip(use.from_s, edges[:-1], edges[1:])
         mean = means.setdefault(tenant, np.zeros(_BINS))
+        # The mean of each bin and not a sample at its edge, so that the area under the chart is
+        # the GPU time of the meter.
         mean += use.gpus * use.gpu_milli / 1000 * np.maximum(inside, 0.0) / width
     hours = (edges[:-1] - first) / 3600
     return [

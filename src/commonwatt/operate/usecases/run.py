@@ -39,12 +39,16 @@ def start(
     """
     summary: dict[str, Any] = {"ticks": 0, "acts": 0, "refused": 0, "overcommitted": 0}
     with ExitStack() as stack:
+        # The lock before all else: two controllers would each claim the starts of the other's
+        # decisions.
         stack.enter_context(hold_lock(home))
         store = stack.enter_context(open_store(home))
         backend = stack.enter_context(open_backend(home))
         stopped = stack.enter_context(_stop_event())
         port = home.settings.metrics_port
         endpoint = stack.enter_context(MetricsEndpoint(port)) if port is not None else None
+        # Reasons are worked out only where somebody scrapes them; the console and the command
+        # line work out their own.
         control = Controller(backend, store, home.settings, explain=endpoint is not None)
         recovered = control.recover()
         summary["recovered"] = {intent.subject: state.value for intent, state in recovered}
@@ -69,10 +73,14 @@ def _ticks(
             tick, failures = control.tick(), 0
         except BackendError:
             failures += 1
+            # A control daemon may be restarted for minutes, and its jobs run on meanwhile; to
+            # leave at the first silence would make every upgrade of Slurm an outage here.
             if failures >= patience:
                 raise
         else:
             yield tick, time.monotonic() - began
+        # Waits for the signal and not only for time: SIGTERM then ends the controller between
+        # two ticks and never within one.
         stopped.wait(max(every_s - (time.monotonic() - began), 0.0))
 
 
@@ -85,6 +93,8 @@ def _stop_event() -> Generator[threading.Event]:
         del number, frame
         stopped.set()
 
+    # Python sets signal handlers in the main thread alone; elsewhere whoever started the thread
+    # ends it.
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return

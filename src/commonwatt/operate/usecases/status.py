@@ -119,6 +119,7 @@ def _reasons_of(captured: Capture) -> dict[str, str]:
         else NO_DECISION
     )
     reasons = {name: why.value for name, why in wait_reasons(snapshot, decision, captured).items()}
+    # What would start now waits for the next tick and for nothing else.
     return reasons | {snapshot.names[job]: "turn" for job in decision.starts}
 
 

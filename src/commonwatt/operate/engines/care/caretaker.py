@@ -41,6 +41,8 @@ from commonwatt.operate.io.care.repairs import (
     needs_action,
 )
 
+# What Slurm and our own backends write of a node that nobody took out by hand. Any other reason
+# is a person's, whose drains care leaves alone.
 _SILENT_REASONS = ("", "not responding")
 _Partition = tuple[str, str]
 
@@ -89,6 +91,8 @@ class Caretaker:
         dry_run: bool = False,
     ) -> None:
         self.policy = policy or CarePolicy()
+        # A bound of 0 or above 1 would take out no node or all of them; both are worse than no
+        # care, so it is refused before the first observation.
         check_policy(self.policy)
         self.backend, self.node_tester = backend, node_tester or NoNodeTester()
         self.rules, self.dry_run = rules or DetectionRuleBook(), dry_run
@@ -97,6 +101,8 @@ class Caretaker:
         self._grave_at: dict[str, float] = {}
         self._tries: Counter[str] = Counter()
         self._were_out = set[str]()
+        # After a restart nobody knows which of the moves on record were carried out, so each is
+        # carried out once more: all of them may be repeated.
         self._owed = {case.node for case in self.cases.cases.values()}
 
     def step(self, findings: Iterable[NodeFinding] = ()) -> list[CareStep]:
@@ -105,12 +111,15 @@ class Caretaker:
         Args:
             findings: What detectors found since the last step.
         """
+        # First, because an operator writes into the same journal from another process.
         self.cases.refresh()
         self._forget_returned_nodes()
         observation = self.backend.observe()
         self._collect_findings(findings, observation)
         out = _OutOfService(observation, self.cases.cases)
         steps = self._freeze_if_doubtful(observation)
+        # Counted once a step: the walk over all jobs would otherwise be repeated for every
+        # node.
         busy = _busy_nodes(observation.jobs.values())
         for node in self._nodes_in_question(observation):
             step = self._step_of_node(node, node.name in busy, observation.at_s, out)
@@ -130,6 +139,8 @@ class Caretaker:
     ) -> None:
         """Keep the worst fresh finding of each node, those by the backend's own word included."""
         by_node: dict[str, list[NodeFinding]] = {}
+        # A node that was returned just now starts its daemon and is silent for a while; to call
+        # that a fault would drain it again for having been repaired.
         gone = [
             f
             for f in _unanswering_findings(observation)
@@ -156,6 +167,8 @@ class Caretaker:
 
     def _freeze_if_doubtful(self, observation: ClusterObservation) -> list[CareStep]:
         """Stop draining where so many nodes look bad at once that the detectors are doubted."""
+        # Suspicions do not count: they take nothing out of service, so any number of them does
+        # no harm.
         grave = [f for f in self._findings.values() if f.severity is not Severity.SUSPECT]
         self._grave_at |= {f.node: f.last_s for f in grave}
         limit_s = observation.at_s - self.policy.alarm_window_s
@@ -163,6 +176,8 @@ class Caretaker:
         if self.cases.frozen or not self._grave_at:
             return []
         states = {node.name: node.state for node in observation.nodes}
+        # Nodes that are truly down are no false alarm, unless care itself took them down: a
+        # power cut in one hall must not stop the repair of the others.
         alive = sum(
             states.get(n) != NodeState.DOWN or self._is_out_by_care(n) for n in self._grave_at
         )
@@ -194,6 +209,8 @@ class Caretaker:
         self, node: ObservedNode, busy: bool, now_s: float, out: _OutOfService
     ) -> CareStep | None:
         case = self.cases.case(node.name, now_s)
+        # Before the decision: what was written and not done is done first, or a node could move
+        # on from a stage that it never was in.
         if case.node in self._owed:
             self._carry_out(case, "again")
         observation = NodeObservation(
@@ -215,6 +232,8 @@ class Caretaker:
 
     def _handover_after_refusals(self, case: CareCase) -> ProposedMove | None:
         """Return the handover of a node whose actions the backend keeps refusing."""
+        # Counted, because a backend may refuse for a moment. A node that it keeps refusing is
+        # nothing that care can mend.
         if self._tries[case.node] <= self.policy.tries:
             return None
         if not can_move(case.stage, CareStage.HANDED_OVER, CARE):
@@ -230,12 +249,17 @@ class Caretaker:
             return self._record_hold(case, proposed, obstacle, observation.now_s)
         if proposed.to is CareStage.DRAINED and observation.state is NodeState.UP:
             out[0] += 1
+        # The table has the last word even over our own decision; the ledger asks it once more,
+        # by the role of the signer.
         check_move(case.node, case.stage, proposed.to, CARE)
         body = move_body(case, proposed.to, proposed.reason, observation.finding)
+        # Written before it is done: a node out of service without an entry would be a drain
+        # that nobody answers for.
         self.cases.write(observation.now_s, MOVE, case.node, body)
         moved = self.cases.case(case.node, observation.now_s)
         if needs_action(case.stage, proposed.to):
             self._carry_out(moved, proposed.reason)
+        # What counted against the node before its repair is no evidence against it after.
         if proposed.to in (CareStage.TEST, CareStage.PROBATION):
             self._findings.pop(case.node, None)
             self.rules.forget(case.node)
@@ -264,6 +288,8 @@ class Caretaker:
         self, case: CareCase, proposed: ProposedMove, obstacle: str, now_s: float
     ) -> CareStep | None:
         """Write once that a move waits, and for what."""
+        # Said once: a move that waits for a week would else fill the ledger with an entry an
+        # observation.
         if case.held_move is proposed.to:
             return None
         body = {"to": str(proposed.to), "reason": proposed.reason, "for": obstacle}
@@ -292,6 +318,7 @@ class Caretaker:
             return
         try:
             carry_out_stage(self.backend, self.node_tester, case, reason)
+        # No entry for a refusal: the move stands and is owed, and the next step tries again.
         except BackendError:
             self._tries[case.node] += 1
             self._owed.add(case.node)

@@ -57,6 +57,8 @@ def daly_interval(save_s: float, mtbf_s: float) -> float:
     >>> daly_interval(50.0, 20.0)
     20.0
     """
+    # Daly's series holds for δ < 2M; beyond it he takes M itself, for a save then seldom ends
+    # before the next failure.
     if save_s >= 2 * mtbf_s:
         return mtbf_s
     ratio = save_s / (2 * mtbf_s)
@@ -73,6 +75,7 @@ def productive_share(interval_s: float, save_s: float, restart_s: float, mtbf_s:
     >>> round(productive_share(966.9, 50.0, 120.0, 10_000.0), 4)
     0.8925
     """
+    # expm1, because for a sound gang (τ + δ) / M is small and e^x - 1 would lose its digits.
     wasted = math.exp(restart_s / mtbf_s) * math.expm1((interval_s + save_s) / mtbf_s)
     return interval_s / mtbf_s / wasted
 
@@ -93,6 +96,8 @@ def advise(*, nodes: int, node_mtbf_s: float, save_s: float, restart_s: float) -
     for name, number in inputs.items():
         if not number > 0:
             raise CareSettingsError(name, found=f"{number:g}", wanted=Message("a number above 0"))
+    # Any node stops the gang and failures are taken as independent: a switch that takes forty
+    # nodes along at once is one failure here, too few of them counted.
     mtbf_s = node_mtbf_s / nodes
     interval_s = daly_interval(save_s, mtbf_s)
     return CheckpointAdvice(

@@ -87,6 +87,8 @@ def _move_of_suspect(
     if case.stage is CareStage.IN_SERVICE:
         return ProposedMove(CareStage.WATCHED, finding.rule)
     if case.stage is CareStage.WATCHED and finding.component is Component.MONITOR:
+        # From the first silence and not from the watch: how long nobody has seen the node is
+        # what matters, whenever care began to look.
         blind_s = observation.now_s - finding.first_s
         return (
             ProposedMove(CareStage.REPORTED, "telemetry is silent")
@@ -104,6 +106,8 @@ def _move_from_drained(
     if observation.state in (NodeState.UP, NodeState.DRAINING) or observation.busy:
         overdue = observation.now_s - case.since_s >= policy.drain_s
         return ProposedMove(CareStage.HANDED_OVER, "still runs jobs") if overdue else None
+    # First aid that did not last is not given again: it would put off the repair by a person
+    # for as long as the fault comes and goes.
     if case.returns >= policy.returns:
         return ProposedMove(CareStage.HANDED_OVER, "relapsed after repair")
     return _next_aid(case)
@@ -120,6 +124,8 @@ def _move_from_reboot(
     case: CareCase, observation: NodeObservation, policy: CarePolicy
 ) -> ProposedMove | None:
     back = observation.state is NodeState.DRAINED
+    # Slurm writes instants to the second, hence the one second. A backend that tells no start
+    # (0) is believed when the node is back.
     restarted = observation.boot_at_s == 0 or observation.boot_at_s >= case.since_s - 1
     if back and restarted:
         return ProposedMove(CareStage.TEST, "back from reboot")
@@ -132,8 +138,12 @@ def _move_from_test(
 ) -> ProposedMove | None:
     if observation.test_passed is False:
         return _next_aid(case)
+    # A test that passed on a node whose telemetry is still dead proves that it computes and not
+    # that it is watched.
     blind = observation.heard_at_s is not None and observation.heard_at_s < case.since_s
     if observation.test_passed and not blind:
+        # Sound at the test and failed often before: a test of minutes seldom meets a fault that
+        # comes once a week.
         if case.node in policy.lemons:
             return ProposedMove(CareStage.HANDED_OVER, "sound now, failed often before")
         return ProposedMove(CareStage.PROBATION, "test passed")

@@ -65,6 +65,8 @@ def gamma_prior(counts: Floats) -> tuple[float, float]:
     mean, variance = float(counts.mean()), float(counts.var())
     if mean <= 0:
         return 1.0, 1.0
+    # Capped, because alike nodes have a variance below their mean and the moments would give an
+    # infinite shape; at 1e4 the prior already says that all nodes are the same.
     shape = min(mean * mean / max(variance - mean, 1e-9), 1e4)
     return shape, shape / mean
 
@@ -82,6 +84,8 @@ def lemons(faults: Mapping[str, int], nodes: int, rule: LemonRule | None = None)
     """
     rule = rule or LemonRule()
     counts = np.zeros(nodes)
+    # Nodes without faults count as zeros: a mean over failed nodes alone would make every lemon
+    # look ordinary.
     counts[: len(faults)] = sorted(faults.values())
     shape, rate = gamma_prior(counts)
     limit = rule.times * float(counts.mean())
@@ -93,6 +97,7 @@ def lemons(faults: Mapping[str, int], nodes: int, rule: LemonRule | None = None)
         if count >= rule.least
     ]
     sure = [lemon for lemon in suspects if lemon.probability >= rule.sure]
+    # Down to the name: the same history must give the same list on every machine.
     return sorted(sure, key=lambda lemon: (-lemon.probability, -lemon.faults, lemon.node))
 
 

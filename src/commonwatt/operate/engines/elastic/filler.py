@@ -27,9 +27,13 @@ def withheld_filler_jobs(
     """
     filler_jobs = [job for job in observation.jobs.values() if job.request.tenant == filler.tenant]
     held_names = sorted(job.request.job_id for job in filler_jobs if job.phase == JobPhase.HELD)
+    # Whoever waits goes first, even a job that filler would leave capacity for: filler started
+    # now is a preemption later.
     if _others_wait(observation.jobs, filler):
         return tuple(held_names)
     spare = free_gpus(observation) - soon_gpus
+    # Rounded down: a filler job that only partly fits the spare capacity would take from the
+    # forecast.
     may_start = max(int(spare // filler.gpus), 0)
     return tuple(held_names[may_start:])
 
@@ -47,6 +51,8 @@ def next_filler_job(
     """
     filler_jobs = [j for j in observation.jobs.values() if j.request.tenant == filler.tenant]
     alive = sum(job.phase in PHASES_ON_NODES or job.phase == JobPhase.HELD for job in filler_jobs)
+    # One held filler job is enough; more would only lengthen the queue that every tick is
+    # planned over.
     waits = any(job.phase == JobPhase.HELD for job in filler_jobs)
     if waits or alive >= filler.most or free_gpus(observation) < filler.gpus:
         return None
@@ -72,6 +78,8 @@ def free_gpus(observation: ClusterObservation) -> int:
         for place in job.places if job.phase in PHASES_ON_NODES else ():
             if place.node in up:
                 up[place.node] -= len(place.gpus)
+    # A node that others overcommit counts as full, and not as a debt that hides what is free
+    # elsewhere.
     return sum(max(free, 0) for free in up.values())
 
 

@@ -42,6 +42,10 @@ def demand_rise(demand: F64, ahead: int, share: float = 0.9) -> float:
     past = demand_rises(demand, ahead)
     if len(past) == 0:
         return 0.0
+    # Few windows: a high quantile of them would be a guess, so the largest rise is taken, which
+    # errs towards leaving capacity free.
     if len(past) < LEAST_STEPS:
         return float(past.max())
+    # An observed rise and no interpolation: the promise is about a share of windows, and only a
+    # value of the sample keeps it exactly.
     return float(np.quantile(past, share, method="inverted_cdf"))

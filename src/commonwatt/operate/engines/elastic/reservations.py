@@ -17,6 +17,8 @@ def jobs_to_clear(
     """
     names: set[str] = set()
     for reservation in reservations:
+        # Cleared one grace early, so that the nodes are empty when the service begins and not
+        # when the last warning has run out.
         if not reservation.from_s - grace_s <= observation.at_s < reservation.until_s:
             continue
         for name, job in observation.jobs.items():

@@ -85,6 +85,8 @@ def _is_given_up(attempt: Path, now_s: float) -> bool:
     """Return whether an attempt without a process will never have one."""
     if (attempt / "lost").exists():
         return True
+    # A machine under load may need seconds from the folder to the shell; giving up sooner would
+    # start the job elsewhere while it comes up here.
     if now_s - attempt.stat().st_mtime < _LAUNCH_S:
         return False
     try:
@@ -102,6 +104,8 @@ def send_signal(attempt: Path, number: signal.Signals) -> None:
     if number == signal.SIGKILL and not _wait_for_wrapper(attempt):
         (attempt / "lost").touch()
         return
+    # The group and not the process: a training script leaves workers behind that would go on
+    # holding GPUs.
     group = process_group_of(attempt)
     if group is not None:
         with contextlib.suppress(ProcessLookupError):
@@ -130,11 +134,14 @@ def process_group_of(attempt: Path) -> int | None:
         *now, state = _identity(Path(f"/proc/{pid}/stat").read_text())
     except (OSError, ValueError, IndexError):
         return None
+    # A zombie has ended and keeps nothing but its number, which is not yet given anew.
     return pid if now == [pid, start] and state != "Z" else None
 
 
 def _identity(stat: str) -> tuple[int, str, str]:
     """Return process id, start in clock ticks and state of a line as proc(5) has it."""
+    # The name in brackets may itself hold blanks and brackets: proc(5) is read from the last
+    # bracket on.
     first, _, rest = stat.partition("(")
     words = rest.rpartition(")")[2].split()
     return int(first), words[_STAT_START], words[0]

@@ -102,6 +102,7 @@ class JobFolder:
         """Return state and reason of every node that was taken out."""
         marks: dict[str, tuple[NodeState, str]] = {}
         for entry in os.scandir(self.root / "nodes"):
+            # Another process may be writing this very moment; its draft is no mark yet.
             if not entry.name.endswith(".new"):
                 state, _, reason = Path(entry.path).read_text().partition("\n")
                 marks[entry.name] = (NodeState(state), reason)
@@ -110,6 +111,8 @@ class JobFolder:
 
 def write_whole(path: Path, text: str) -> None:
     """Let `path` hold `text`, or what it held before, and nothing between."""
+    # The process number keeps two writers from sharing a draft; which of them comes last is
+    # then decided by the rename alone.
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     new.write_text(text)
     new.replace(path)

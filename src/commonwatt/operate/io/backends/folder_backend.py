@@ -110,6 +110,8 @@ class FolderBackend:
         steps = self._statuses_of(open_names, now_s)
         jobs: dict[str, ObservedJob] = {}
         for name in names:
+            # What is over does not change any more, so its files are read once: a folder of ten
+            # thousand finished jobs is else read in each tick.
             job = self._over.get(name) or self._observed_job(name, steps)
             if job is not None:
                 jobs[name] = job
@@ -141,7 +143,11 @@ class FolderBackend:
 
     def requeue(self, job_id: str, reason: str) -> None:
         """Stop a job and hold it again; one that a signal has just ended is held, too."""
+        # A job may end by the warning just before it is requeued; to leave it failed would
+        # punish it for obeying.
         if self._submitted_job(job_id).phase in PHASES_ON_NODES | {JobPhase.FAILED}:
+            # Written before the signal: whoever looks in between must read the coming end as
+            # ours and not as a failure of the job.
             write_whole(self._last_attempt(job_id) / "stopped", reason)
             self._signal_job(job_id, signal.SIGKILL)
             self._over.pop(job_id, None)
@@ -249,6 +255,8 @@ class FolderBackend:
 def _node_as_marked(
     node: ObservedNode, mark: tuple[NodeState, str] | None, busy: bool
 ) -> ObservedNode:
+    # A node that does not answer is down whatever was marked: a drain must not make it look as
+    # if it still ran its jobs.
     if mark is None or node.state == NodeState.DOWN:
         return node
     state, reason = mark
@@ -270,6 +278,8 @@ def _job_after_attempt(job: ObservedJob, attempt: Path, step: AttemptStatus) -> 
     )
     if step.alive:
         return replace(attempted, phase=JobPhase.RUNNING if attempted.places else JobPhase.STARTING)
+    # Both: a job that had ended by itself before our signal reached it is over, and running it
+    # again would double it.
     stopped = (attempt / "stopped").exists() and step.exit_code in SIGNAL_EXIT_CODES
     if step.exit_code is None or stopped:
         return replace(attempted, phase=JobPhase.HELD, exit_code=None, places=())
@@ -278,6 +288,8 @@ def _job_after_attempt(job: ObservedJob, attempt: Path, step: AttemptStatus) -> 
 
 def _job_environment(job_id: str, places: Sequence[NodeAllocation]) -> dict[str, str]:
     """Return the environment by which a job learns what it was given."""
+    # The first node's GPUs: a gang's program starts once, there, and finds the others by
+    # COMMONWATT_NODES.
     gpus = ",".join(str(gpu) for gpu in places[0].gpus) if places else ""
     return {
         "COMMONWATT_JOB": job_id,

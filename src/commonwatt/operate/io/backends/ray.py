@@ -77,12 +77,16 @@ class RayRunner:
                 found=Message("no answer ({kind})", {"kind": "ConnectionError"}),
                 wanted=Message("a Ray cluster that answers"),
             ) from None
+        # All at once when the cluster is opened: an agent takes seconds to come up, and the
+        # first tick would else wait for each in turn.
         self.start_agents()
 
     def nodes(self) -> tuple[ObservedNode, ...]:
         """Return every node that was ever seen; one that is away is down."""
         alive = self._gpus_by_live_node()
         gpus_by_node = self._gpus_by_known_node() | alive
+        # Ray's own list may lose a raylet that is away; its jobs and its drains must not be
+        # lost with it.
         if gpus_by_node != self._gpus_by_known_node():
             write_whole(self._known, compact_json(gpus_by_node))
         return tuple(
@@ -195,6 +199,8 @@ class RayRunner:
         return parse_object(self._known.read_text()) if self._known.exists() else {}
 
     def _placement_group(self, attempt: Path, places: Sequence[NodeAllocation]) -> Any:
+        # The pin asks for a ten-thousandth of the node's own resource: it binds the bundle to
+        # the node without ever using it up.
         bundles = [
             {f"{NODE_RESOURCE_PREFIX}{place.node}": 0.0001}
             | ({"GPU": len(place.gpus) * place.gpu_milli / 1000} if place.gpus else {})
@@ -227,6 +233,8 @@ class RayRunner:
                 num_cpus=0,
                 num_gpus=0,
                 resources={f"{NODE_RESOURCE_PREFIX}{node}": 0.0001},
+                # Ray would bring a dead agent up again without its children, and we would take
+                # it for one that had lost its jobs.
                 max_restarts=0,
             )
             self._agents[node] = actor_class.remote()

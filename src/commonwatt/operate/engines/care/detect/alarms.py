@@ -24,6 +24,8 @@ Bools = npt.NDArray[np.bool_]
 
 UNIT: Final = 0.97
 """Quantile of a node's ordinary days that is its unit."""
+# Evenly spaced ratios, from far above any ordinary day down: the search stops at the first
+# factor that spends the budget.
 _STEPS: Final = np.geomspace(20.0, 0.8, 400)
 
 
@@ -116,10 +118,14 @@ def calibrate(ordinary: Mapping[str, Floats], budget: AlarmBudget) -> dict[str, 
     """
     units = {name: unit_of(score) for name, score in ordinary.items()}
     days = sum(len(score) for score in ordinary.values()) / budget.day
+    # Ordinary days hold unlabelled incidents, and to grant nothing for them would push the
+    # threshold above the very events that are looked for.
     granted = days * (budget.false_per_day + budget.incidents_per_day)
     scaled = [score / units[name] for name, score in ordinary.items()]
     factor = float(_STEPS[0])
     for lower in _STEPS.tolist():
+        # Stops at the first breach: the count need not fall with the factor, as two episodes
+        # may merge into one at a lower threshold.
         if _episode_count(scaled, lower, budget.quiet) > granted:
             break
         factor = lower
@@ -128,6 +134,7 @@ def calibrate(ordinary: Mapping[str, Floats], budget: AlarmBudget) -> dict[str, 
 
 def unit_of(score: Floats) -> float:
     """Return a node's unit of alarm: a high quantile of its ordinary days."""
+    # A dead metric has a quantile of 0, and its node would otherwise alarm at any score.
     return max(float(np.quantile(score, UNIT)), 1e-9)
 
 

@@ -227,6 +227,8 @@ class DetectionRuleBook:
         return self._heard.get(node)
 
     def _findings_after(self, sample: TelemetrySample) -> list[NodeFinding]:
+        # Samples of several exporters come out of order; the newest is what silence is counted
+        # from.
         self._heard[sample.node] = max(sample.at_s, self._heard.get(sample.node, sample.at_s))
         rules = self._of_signal.get(sample.signal)
         if not rules:
@@ -244,6 +246,8 @@ class DetectionRuleBook:
     def _finding_if_full(self, rule: DetectionRule, sample: TelemetrySample) -> NodeFinding | None:
         counted = self._counted.setdefault((rule.name, sample.node), deque(maxlen=rule.count))
         counted.append(sample)
+        # The deque holds as many samples as the rule asks for, so its oldest is the first of
+        # the window and nothing else needs to be remembered.
         full = len(counted) == rule.count
         if not full or sample.at_s - counted[0].at_s > rule.window_s:
             return None
@@ -262,6 +266,8 @@ def sample_counts(rule: DetectionRule, sample: TelemetrySample, before: float | 
         case SampleTest.DROP:
             return before is not None and sample.value < before
         case SampleTest.CODE:
+            # DCGM shows the last code until another comes: without the second test one event
+            # would count at every scrape.
             return int(sample.value) in rule.codes and sample.value != before
         case SampleTest.SILENCE:
             return False

@@ -107,6 +107,8 @@ def faults_of_trace(
     faults: list[NodeFault] = []
     for node in np.flatnonzero(history_of < len(histories)).tolist():
         for row in histories[int(history_of[node])]:
+            # The history is taken as a ring: a node that began near its end goes on from its
+            # start, and the rate of faults stays that of the trace.
             at_day = (float(row["start_day"]) - float(begins[node])) % length
             if at_day < days:
                 faults.append(_fault_of_row(row, node, at_day))
@@ -127,6 +129,8 @@ def faults_of_counts(
         symptom = CAUSES.get(cause, OTHER)
         at_s = chance.uniform(0, days * DAY_S, count)
         where = chance.integers(0, nodes, count)
+        # Drawn for each fault and not for each cause: the table of counts does not say how long
+        # which repair took.
         lasting = chance.random(count) < _NEEDS_A_PERSON
         for i in range(count):
             faults.append(
@@ -162,6 +166,7 @@ quarter of a day or more."""
 
 def _fault_of_row(row: Mapping[str, Any], node: int, at_day: float) -> NodeFault:
     kind = str(row["class"])
+    # The trace files memory faults under GPU; care treats them by other first aid.
     if kind == "GPU" and "ECC" in str(row["desc"]):
         kind = "memory"
     lasted = float(row["end_day"]) - float(row["start_day"])

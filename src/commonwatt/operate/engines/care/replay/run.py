@@ -118,6 +118,7 @@ def replay(
         IdentityError: The gang's accounts do not add up to the wall time.
     """
     stops = sum(fault.symptom.stops for fault in faults)
+    # Of the gang and by the faults that stop it: a hot fan drains a node, and costs no save.
     mtbf_s = setting.days * DAY_S / max(stops, 1)
     care_replay = _CareReplay(setting, save_every_s or daly_interval(setting.save_s, mtbf_s))
     care_replay.strike(faults)
@@ -142,6 +143,8 @@ class _CareReplay:
         self.names = [f"n{i:05d}" for i in range(setting.nodes)]
         self.number_of = {name: i for i, name in enumerate(self.names)}
         self.cluster = SimCluster(names=self.names, timings=setting.timings, gpus=setting.gpus)
+        # The replay tells only of what changes, so that silence means nothing here; live
+        # telemetry repeats itself.
         rules = [rule for rule in DEFAULT_RULES if rule.test is not SampleTest.SILENCE]
         self.rules, journal = DetectionRuleBook(rules), MemoryJournal()
         self.care = Caretaker(self.cluster, journal, policy=setting.policy,
@@ -174,6 +177,8 @@ class _CareReplay:
         self._observe_and_step(0.0)
         while True:
             at_s = min(self.events[0].at_s if self.events else math.inf, self.next_observation_at_s)
+            # What would happen at the very end is left out, so that accounts end at the same
+            # instant as the wall clock.
             if at_s >= end_s:
                 break
             if self.next_observation_at_s <= at_s:
@@ -214,6 +219,8 @@ class _CareReplay:
                 self._queue(event.at_s + self.setting.crash_s, "crashed")
             return
         name = self.names[fault.node]
+        # A node that is broken already does not break twice: histories may hold repairs that
+        # overlap.
         if name in self.active:
             return
         self.active[name] = fault
@@ -327,6 +334,8 @@ class _CareReplay:
         self.state, self.since_s = state, at_s
 
     def _account_work(self, spent_s: float) -> None:
+        # Whole rounds of work and save; what was begun after the last save is lost with the
+        # interruption.
         rounds = math.floor(spent_s / (self.save_every_s + self.setting.save_s))
         saved_work_s, saving_s = rounds * self.save_every_s, rounds * self.setting.save_s
         self.account.kept += saved_work_s
@@ -334,6 +343,8 @@ class _CareReplay:
         self.account.lost += spent_s - saved_work_s - saving_s
 
     def _outcome(self, end_s: float) -> CareOutcome:
+        # Relative, because the accounts are sums of many floats; a state that was never booked
+        # would be missing whole seconds.
         if abs(self.account.total() - end_s) > 1e-6 * end_s:
             raise IdentityError(
                 "replay",

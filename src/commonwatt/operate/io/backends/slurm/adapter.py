@@ -125,6 +125,8 @@ class SlurmBackend:
         number, count = self._ids[job_id], max(len(places), 1)
         restarts = int(parse.fields(line).get("Restarts", "0"))
         comment = _comment_text(job.request, (restarts, tuple(places)))
+        # Node by node and no GPU numbers: Slurm takes no wish for single GPUs, and what it gave
+        # is read back when the job runs.
         where = ",".join(place.node for place in places)
         self.scontrol.command(
             f"update JobId={number} NumNodes={count}-{count} "
@@ -257,6 +259,8 @@ class SlurmBackend:
         options += (
             [f"--mem={request.memory_mib}M"] if request.memory_mib and _is_one_node(request) else []
         )
+        # exec, so that Slurm's signals reach the program itself and no shell stands between
+        # that would swallow them.
         script = f"#!/bin/sh\nexec {shlex.join(request.argv)}\n"
         return self._run_program(
             "sbatch", "--hold", "--parsable", "--requeue", "--open-mode=append",
@@ -302,6 +306,8 @@ def _is_one_node(request: JobRequest) -> bool:
 
 def _cpus(request: JobRequest) -> int:
     """Return the processors of a task; a gang over several nodes is left to Slurm's default."""
+    # Rounded up to whole processors: Slurm hands out no parts, and rounding down would let jobs
+    # share what each was promised.
     return max(-(-request.cpu_milli // 1000), 1) if _is_one_node(request) else 1
 
 
@@ -309,6 +315,7 @@ def _comment_text(
     request: JobRequest, released: tuple[int, tuple[NodeAllocation, ...]] | None
 ) -> str:
     """Return what a request and its release look like in a comment, free of blanks."""
+    # By default Slurm shows the comment of a job to every user of the cluster.
     data = request_json(replace(request, env={}))
     text = base64.urlsafe_b64encode(compact_json(data).encode()).decode()
     if released is None:
@@ -355,6 +362,7 @@ def _limit_s(text: str) -> float:
     days, _, clock = text.rpartition("-")
     parts = clock.split(":")
     if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        # As good as for ever for a backfill, and still a number that sums and sorts.
         return 30 * 86400.0
     hours, minutes, seconds = (int(part) for part in parts)
     return int(days or 0) * 86400 + hours * 3600 + minutes * 60 + float(seconds)
@@ -366,8 +374,12 @@ def _job_phase(
     state = values["JobState"]
     if state in _WAITS:
         restarts = int(values.get("Restarts", "0"))
+        # A requeue by Slurm raises its restart count past the one that we noted at the release:
+        # that is how an own requeue is told from a start on its way.
         waits_to_start = released is not None and released[0] == restarts and not _is_held(values)
         return JobPhase.STARTING if waits_to_start else JobPhase.HELD
+    # Whatever state a later Slurm invents, a job that is not known to run or wait is not
+    # restarted behind the operator's back.
     return _PHASES.get(state, JobPhase.FAILED)
 
 

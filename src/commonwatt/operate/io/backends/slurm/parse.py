@@ -29,6 +29,7 @@ def fields(line: str) -> dict[str, str]:
     """
     values: dict[str, str] = {}
     for name, text in _FIELD.findall(line):
+        # The first counts: a comment or a command line further on may look like a field.
         values.setdefault(name, text)
     return values
 
@@ -147,6 +148,9 @@ def node_state(text: str) -> NodeState:
     ['up', 'down', 'draining', 'rebooting']
     """
     base, *flags = re.split(r"\+", text)
+    # Slurm hangs a sign on the base state (sinfo manual page, "node state codes"): * not
+    # responding, ~ powered off, # powering up, ! power down pending, % powering down, $ in a
+    # maintenance reservation, @ reboot pending, ^ reboot issued, - planned by backfill.
     silent = base.endswith(("*", "~", "#", "%", "$", "@", "^", "!", "-"))
     base = base.rstrip("*~#%$@^!-")
     named = {flag.rstrip("*~#%$@^!-") for flag in flags}

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from commonwatt.core.messages import Message
 from commonwatt.operate.domain.errors import BackendError
 
+# One process for all questions: a fork and a connection for each would be paid for every job in
+# every tick.
 PROMPT = b"scontrol: "
 _FAULTS = ("error:", "slurm_load")
 
@@ -36,6 +38,7 @@ class ScontrolProcess:
         """
         body = self._answer(question).partition("\n")[2]  # the first line repeats the question
         first = body.lstrip().partition("\n")[0]
+        # Only the first line: a job's own name or comment may hold the word further down.
         if any(fault in first for fault in _FAULTS):
             raise BackendError(f"scontrol {_verb(question)}", found=first[:300])
         return body
@@ -81,6 +84,8 @@ class ScontrolProcess:
                 [find_program("scontrol"), "--oneliner", "--details"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                # Together, because an answer and its error must be read in the order in which
+                # they were written.
                 stderr=subprocess.STDOUT,
                 env=self.env,
                 bufsize=0,
