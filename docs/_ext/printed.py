@@ -163,8 +163,6 @@ def columns() -> str:
 
 
 def _measure_link(column: TableColumn) -> str:
-    if column.measure is None:
-        return ""
     return f"[{column.measure.label}](measures.md#{_anchor(column.measure.id)})"
 
 

@@ -95,11 +95,6 @@ def test_a_figure_in_a_country_s_money_needs_the_country():
         heading(NEED)
 
 
-def test_a_column_that_the_catalogue_does_not_know_has_no_heading():
-    with pytest.raises(CatalogueError, match="without a measure"):
-        heading(TableColumn("x", "number", "s", "an old column"))
-
-
 TABLE = TableSchema(
     "waits",
     "Waits of tenants",

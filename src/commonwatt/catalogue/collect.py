@@ -58,10 +58,9 @@ def collect() -> Catalogue:
         if isinstance(value, TableSchema):
             _add(tables, value.name, value)
             for column in value.columns:
-                _check_unit(column.measure.id if column.measure else column.name, column.unit)
-                if column.measure is not None:
-                    _add(measures, column.measure.id, column.measure)
-                    _check_alike(column.name, column.unit, column.measure.unit)
+                _check_unit(column.name, column.unit)
+                _add(measures, column.measure.id, column.measure)
+                _check_alike(column.name, column.unit, column.measure.unit)
         else:
             _add(measures, value.id, value)
     for measure in measures.values():

@@ -114,14 +114,14 @@ class TableColumn:
         kind: How it is stored: text, count, number, flag, instant or date.
         unit: The unit that it is stored in.
         meaning: What it holds.
-        measure: What the catalogue says of it; see `TableColumn.of`.
+        measure: What it is a column of; `TableColumn.of` takes the rest from there.
     """
 
     name: str
     kind: str
     unit: str
     meaning: str
-    measure: Measure | None = None
+    measure: Measure
 
     @classmethod
     def of(
@@ -232,15 +232,7 @@ def shown_value(value: float, of: Described, *, currency: str = "") -> float:
 
 
 def _measure(of: Described) -> Measure:
-    if isinstance(of, Measure):
-        return of
-    if of.measure is None:
-        raise CatalogueError(
-            of.name,
-            found=Message("a column without a measure"),
-            wanted=Message("a column that the catalogue knows"),
-        )
-    return of.measure
+    return of if isinstance(of, Measure) else of.measure
 
 
 def _stored(of: Described, currency: str) -> str:

@@ -35,7 +35,8 @@ class TableSchema:
         Raises:
             TableError: A column is missing, unknown or of the wrong type.
 
-        >>> t = TableSchema("t", "a table", (TableColumn("wait_s", "number", "s", "wait"),))
+        >>> from commonwatt.catalogue.shared import QUEUE_DELAY_MEAN
+        >>> t = TableSchema("t", "a table", (TableColumn.of(QUEUE_DELAY_MEAN, "wait_s"),))
         >>> t.frame(wait_s=[1, 2])["wait_s"].to_list()
         [1.0, 2.0]
         """
@@ -50,7 +51,8 @@ class TableSchema:
         Raises:
             TableError: A row lacks a column or has another one.
 
-        >>> t = TableSchema("t", "a table", (TableColumn("wait_s", "number", "s", "wait"),))
+        >>> from commonwatt.catalogue.shared import QUEUE_DELAY_MEAN
+        >>> t = TableSchema("t", "a table", (TableColumn.of(QUEUE_DELAY_MEAN, "wait_s"),))
         >>> t.from_rows([{"wait_s": 1}]).rows()
         [(1.0,)]
         """
@@ -103,9 +105,11 @@ class TableSchema:
     def in_currency(self, currency: str) -> TableSchema:
         """Return this table for a country's money: its code in names and units.
 
-        >>> column = TableColumn("need_{currency}_bn", "number", "{currency} bn", "need")
+        >>> from commonwatt.catalogue.measures import MONEY, Measure
+        >>> debt = Measure("debt", Message("Debt"), "{currency} bn", Message("Gross"), MONEY)
+        >>> column = TableColumn.of(debt, "debt_{currency}_bn")
         >>> TableSchema("t", "a table", (column,)).in_currency("HKD").columns[0].name
-        'need_hkd_bn'
+        'debt_hkd_bn'
         """
         columns = (
             replace(
