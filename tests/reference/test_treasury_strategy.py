@@ -23,7 +23,7 @@ def slow_cost(mix, market):
     log_fx = np.vstack([np.zeros(YEARS), market[2:]])
     owed, total = [], 0.0
     for t in range(YEARS):
-        due = INPUTS.open_red[:, t].sum()
+        due = INPUTS.opening.redemption[:, t].sum()
         for bond in owed:
             age = t - bond["year"]
             if not 1 <= age <= bond["tenor"]:

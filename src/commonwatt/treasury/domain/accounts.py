@@ -115,12 +115,14 @@ class GeneralLedger:
         flows = self._debt_flows(fiscal_year)
         before_bonds = published - flows[0] + flows[1]
         transfers = {name: -names[name] for name in names if self._kind(name) is AccountKind.POCKET}
-        own = -kinds[AccountKind.INCOME] - kinds[AccountKind.EXPENSE]
-        check_closed(f"{fiscal_year}, accounts", before_bonds - math.fsum(transfers.values()), own)
+        # Debits are positive, so income stands negative in the books.
+        balance = -kinds[AccountKind.INCOME] - kinds[AccountKind.EXPENSE]
+        untransferred = before_bonds - math.fsum(transfers.values())
+        check_closed(f"{fiscal_year}, accounts", untransferred, balance)
         return YearBalances(
             published=published,
             before_bonds=before_bonds,
-            before_bonds_and_transfers=own,
+            before_bonds_and_transfers=balance,
             proceeds=flows[0],
             repayment=flows[1],
             transfers=transfers,
@@ -135,6 +137,7 @@ class GeneralLedger:
         return kinds, names
 
     def _debt_flows(self, fiscal_year: str) -> tuple[float, float]:
+        # By sign, not by memo: an entry is what it does to the debt, whatever it is called.
         debt = [
             a for name, a in self._postings(fiscal_year) if self._kind(name) is AccountKind.DEBT
         ]

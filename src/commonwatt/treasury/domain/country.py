@@ -175,7 +175,7 @@ class Country:
         ahead = year - self.first_year
         if ahead < 0:
             return self.gdp_before
-        value = self.gdp_first
+        gdp = self.gdp_first
         for k in range(ahead):
-            value *= 1 + self.growth[min(k, len(self.growth) - 1)]
-        return value
+            gdp *= 1 + self.growth[min(k, len(self.growth) - 1)]  # the last rate goes on
+        return gdp

@@ -133,6 +133,8 @@ def check_closed(identity: str, left: float, right: float, tolerance: float = 1e
     Raises:
         IdentityError: They differ by more than `tolerance`, relative to the larger.
     """
+    # Relative beyond one unit, absolute under it: a balance near zero is the difference of two
+    # sums in the hundreds, and carries their rounding.
     if abs(left - right) <= tolerance * max(1.0, abs(left), abs(right)):
         return
     raise IdentityError(

@@ -53,4 +53,5 @@ class ShockModel:
     def factor(self) -> F64:
         """Return L with sd-scaled shocks = L z, for unit-variance Student z, shape (9, 9)."""
         cholesky = np.linalg.cholesky(self.correlation)
+        # Lower triangular: growth comes first, so its shock is one draw whatever else is drawn.
         return np.ascontiguousarray(self.sd[:, None] * cholesky)

@@ -19,16 +19,16 @@ from commonwatt.treasury.io.country.weo import Economy
 def comparison_rows(projection: Projection, table: Mapping[str, Economy]) -> list[Row]:
     """Return the country's first year beside the same calendar year of each economy."""
     year = projection.years[0]
-    own: Row = {
+    country_row: Row = {
         "economy": projection.country.iso3,
         "year": year.name,
         "debt_gdp_share": year.debt_share,
         "basis": f"{projection.treatment.basis.value} basis, as projected",
         "caveat": str(_OWN),
     }
-    rows = [_row(found, year.year) for found in table.values()]
-    known = [row for row in rows if row["debt_gdp_share"] is not None]
-    return [own, *sorted(known, key=lambda row: -row["debt_gdp_share"])]
+    rows = [_economy_row(series, year.year) for series in table.values()]
+    with_ratio = [row for row in rows if row["debt_gdp_share"] is not None]
+    return [country_row, *sorted(with_ratio, key=lambda row: -row["debt_gdp_share"])]
 
 
 _OWN = Message("government bonds of the named programmes only; not general government")
@@ -37,14 +37,17 @@ _PLAIN = Message("general government, gross")
 _OUTLOOK = Message("an outlook, not an outturn")
 
 
-def _row(found: Economy, year: int) -> Row:
-    at = np.flatnonzero(found.years == year)
+def _economy_row(series: Economy, year: int) -> Row:
+    at = np.flatnonzero(series.years == year)
     k = int(at[0]) if len(at) else -1
-    share = float(found.debt[k] / found.gdp[k]) if len(at) else float("nan")
+    share = float(series.debt[k] / series.gdp[k]) if len(at) else float("nan")
+    # A primary balance under the net lending means interest received on balance: gross debt
+    # then says little of what the government owes.
+    receives_interest = len(at) and series.primary[k] < series.balance[k]
     return {
-        "economy": found.iso3,
+        "economy": series.iso3,
         "year": str(year),
         "debt_gdp_share": share if np.isfinite(share) else None,
         "basis": f"{_PLAIN}, {_OUTLOOK}",
-        "caveat": str(_ASSETS) if len(at) and found.primary[k] < found.balance[k] else "",
+        "caveat": str(_ASSETS) if receives_interest else "",
     }

@@ -50,10 +50,10 @@ class AccountingTreatment:
 
     def headline(self, balances: YearBalances) -> float:
         """Return the balance that this treatment headlines."""
-        value = balances.published if self.bonds_as_income else balances.before_bonds
+        balance = balances.published if self.bonds_as_income else balances.before_bonds
         if not self.transfers_as_income:
-            value -= math.fsum(balances.transfers.values())
-        return value
+            balance -= math.fsum(balances.transfers.values())
+        return balance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,8 @@ class ProjectedYear:
     year: int
     name: str
     gdp: float
+    debt_before: float
+    revaluation: float
     debt: float
     gross_issuance: float
     redemption: float
@@ -116,18 +118,25 @@ def project(
         extra_need: Capital need on top of the plan, financed by further bonds, in bn
             by the calendar year in which the fiscal year starts.
     """
-    chosen = treatment or AccountingTreatment()
+    treatment = treatment or AccountingTreatment()
     ledger = GeneralLedger(_accounts(country))
+    # Past years are posted, too: the same checks that hold the projection hold what was published.
     for entry in country.entries:
         ledger.post(entry)
-    state = _YearState(_opening(country, chosen), country.reserves)
+    state = _YearState(_opening(country, treatment), country.reserves)
     count = years or max(len(country.issuance), 5)
     span = range(country.first_year, country.first_year + count)
-    found = tuple(
-        _year(country, ledger, state, year, (extra_need or {}).get(year, 0.0)) for year in span
+    need = extra_need or {}
+    return Projection(
+        country=country,
+        treatment=treatment,
+        # A tuple, and not a generator: each year moves `state`, which the ladder is read from.
+        years=tuple(
+            _project_year(country, ledger, state, year, need.get(year, 0.0)) for year in span
+        ),
+        ledger=ledger,
+        ladder=tuple(state.ladder),
     )
-    ladder = tuple(state.ladder)
-    return Projection(country=country, treatment=chosen, years=found, ledger=ledger, ladder=ladder)
 
 
 def _opening(country: Country, treatment: AccountingTreatment) -> list[Tranche]:
@@ -169,36 +178,41 @@ INTEREST = "interest on bonds"
 NEED = "capital of the programme"
 
 
-def _year(
+def _project_year(
     country: Country, ledger: GeneralLedger, state: _YearState, year: int, need: float
 ) -> ProjectedYear:
     name = country.year_name(year)
     before = outstanding(state.ladder, year - 1)
+    # First of all: this year's interest and redemptions are paid at this year's rates.
     state.ladder = _revalued(country, state.ladder, year)
     revaluation = outstanding(state.ladder, year - 1) - before
     cost = _interest(country, state, year)
     due = redemption(state.ladder, year)
     amounts = {line.name: _amount(country, line, state, year, cost) for line in country.lines}
     state.amounts = amounts
-    own = _own_balance(country, amounts) - cost - need
-    gross = _issuance(country, year, due, own + need + _transfers(country, amounts)) + need
+    balance = _line_balance(country, amounts) - cost - need
+    # The need is issued on top of what the plan issues, so the plan must not see it as a deficit.
+    gross = _issuance(country, year, due, balance + need + _transfers(country, amounts)) + need
     state.ladder += _issued(country, year, gross)
     _post(country, ledger, name, amounts, cost=cost, need=need, gross=gross, due=due)
     balances = ledger.balances(name)
-    check_closed(f"{name}, balance", balances.before_bonds_and_transfers, own)
+    check_closed(f"{name}, balance", balances.before_bonds_and_transfers, balance)
     debt = outstanding(state.ladder, year)
     check_closed(f"{name}, debt", debt, before + revaluation + gross - due)
-    _keep(country, state, balances)
+    if state.reserves is not None:
+        state.reserves += balances.published + state.reserves * country.reserves_return
     return ProjectedYear(
         year=year,
         name=name,
         gdp=country.gdp(year),
+        debt_before=before,
+        revaluation=revaluation,
         debt=debt,
         gross_issuance=gross,
         redemption=due,
         interest=cost,
-        primary_balance=own + cost,
-        gross_financing_need=due - own,
+        primary_balance=balance + cost,
+        gross_financing_need=due - balance,
         reserves=state.reserves,
         balances=balances,
         decomposition=decompose(
@@ -208,7 +222,7 @@ def _year(
                 gdp_before=country.gdp(year - 1),
                 gdp=country.gdp(year),
                 interest=cost,
-                primary_balance=own + cost,
+                primary_balance=balance + cost,
                 revaluation=revaluation,
             )
         ),
@@ -229,12 +243,9 @@ def _revalued(country: Country, ladder: Sequence[Tranche], year: int) -> list[Tr
     ]
 
 
-def _keep(country: Country, state: _YearState, balances: YearBalances) -> None:
-    if state.reserves is not None:
-        state.reserves += balances.published + state.reserves * country.reserves_return
-
-
 def _interest(country: Country, state: _YearState, year: int) -> float:
+    # An outlook's interest is taken where it names one: its ladder is only spread evenly, and
+    # the coupon on it would be ours, not the outlook's.
     ahead = year - country.first_year
     if ahead < len(country.interest_given):
         return country.interest_given[ahead]
@@ -246,7 +257,7 @@ def _by_currency(ladder: Sequence[Tranche], year: int) -> dict[str, float]:
     return {n: outstanding([t for t in ladder if t.currency == n], year) for n in names}
 
 
-def _own_balance(country: Country, amounts: Mapping[str, float]) -> float:
+def _line_balance(country: Country, amounts: Mapping[str, float]) -> float:
     signs = {"income": 1, "expense": -1, "transfer": 0}
     return math.fsum(signs[line.kind] * amounts[line.name] for line in country.lines)
 
@@ -258,6 +269,7 @@ def _transfers(country: Country, amounts: Mapping[str, float]) -> float:
 def _amount(country: Country, line: BudgetLine, state: _YearState, year: int, cost: float) -> float:
     ahead = year - country.first_year
     if ahead < len(line.amounts):
+        # A published total may hold the year's interest, which is posted on its own line here.
         return line.amounts[ahead] - (cost if line.includes_interest and ahead == 0 else 0.0)
     if line.driver is LineDriver.ONCE:
         return 0.0
@@ -282,6 +294,7 @@ def _driven(country: Country, line: BudgetLine, state: _YearState, year: int, la
 
 
 def _stepped(share: float, line: BudgetLine) -> float:
+    # Steps towards the norm from either side, and never past it.
     if share <= line.norm:
         return min(share + line.step, line.norm)
     return max(share - line.step, line.norm)
@@ -295,6 +308,7 @@ def _issuance(country: Country, year: int, due: float, balance: float) -> float:
     ahead = year - country.first_year
     if ahead < len(country.issuance):
         return country.issuance[ahead]
+    # No reserves to run down: the deficit is borrowed in full, or the books would not close.
     if country.reserves is None:
         return max(0.0, due - balance)
     return due + country.financing_share * max(0.0, -balance)
@@ -330,9 +344,10 @@ def _post(
 ) -> None:
     for line in country.lines:
         sign = -1.0 if line.kind == "expense" else 1.0
-        other = line.pocket if line.kind == "transfer" else line.name
+        # Money from another public pocket is credited to the pocket, and so can be no income.
+        contra = line.pocket if line.kind == "transfer" else line.name
         amount = sign * amounts[line.name]
-        ledger.post(AccountingEntry(name, line.name, {line.fund: amount, other: -amount}))
+        ledger.post(AccountingEntry(name, line.name, {line.fund: amount, contra: -amount}))
     fund, debt = _bond_fund(country)
     ledger.post(AccountingEntry(name, INTEREST, {INTEREST: cost, fund: -cost}))
     ledger.post(AccountingEntry(name, NEED, {NEED: need, fund: -need}))
@@ -341,6 +356,7 @@ def _post(
 
 
 def _bond_fund(country: Country) -> tuple[str, str]:
+    # Bond cash passes through the last fund of the chart: Hong Kong's Capital Works Reserve Fund.
     funds = [a.name for a in country.accounts if a.kind is AccountKind.FUND]
     debts = [a.name for a in country.accounts if a.kind is AccountKind.DEBT]
     return funds[-1], debts[0]
@@ -373,5 +389,9 @@ def _quarter_steps(projection: Projection, year: ProjectedYear, change: float) -
     ]
     income = -math.fsum(amount for kind, amount in postings if kind is AccountKind.INCOME)
     expense = math.fsum(amount for kind, amount in postings if kind is AccountKind.EXPENSE)
+    # Bonds and transfers have no season that is published: a quarter each.
     rest = (change - income + expense) / 4
-    return [a * income - b * expense + rest for a, b in projection.country.quarters]
+    return [
+        income_share * income - expense_share * expense + rest
+        for income_share, expense_share in projection.country.quarters
+    ]

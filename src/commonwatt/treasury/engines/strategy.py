@@ -21,7 +21,8 @@ from commonwatt.core.seeds import stream
 from commonwatt.treasury.domain.country import MixPart
 from commonwatt.treasury.domain.shocks import F64, ShockModel
 from commonwatt.treasury.engines.fan.draws import BLOCK, draw_block
-from commonwatt.treasury.engines.fan.inputs import FanInputs, mix_arrays
+from commonwatt.treasury.engines.fan.inputs import FanInputs, mix_profile
+from commonwatt.treasury.engines.fan.kernel import GUARANTEE, SHORT, VOLATILITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +79,13 @@ def evaluate(
 ) -> list[StrategyOutcome]:
     """Return cost and risk of each mix on the same paths of rates and exchange rates."""
     years = len(inputs.names)
-    parts = [_weights(inputs, mix) for mix in mixes]
-    fixed = np.array([part[0] for part in parts])
-    weights = np.stack([part[1] for part in parts], axis=1)
+    exposures = [_exposure(inputs, mix) for mix in mixes]
+    fixed = np.array([exposure.fixed for exposure in exposures])
+    weights = np.stack([exposure.weights for exposure in exposures], axis=1)
     costs = (fixed + market_paths(model, years, paths, seed) @ weights) / years
     ordered = np.sort(costs, axis=0)
     mean = costs.mean(axis=0)
+    # An order statistic, not an interpolated quantile: the cost of a path that was drawn.
     risk = ordered[int(0.95 * (paths - 1))] - mean
     best = _efficient(mean, risk)
     return [
@@ -91,10 +93,10 @@ def evaluate(
             name="as planned" if k == 0 else f"mix {k}",
             cost=float(mean[k]),
             risk=float(risk[k]),
-            peak_redemption=part[2],
+            peak_redemption=exposure.peak_redemption,
             efficient=bool(best[k]),
         )
-        for k, part in enumerate(parts)
+        for k, exposure in enumerate(exposures)
     ]
 
 
@@ -109,21 +111,30 @@ def market_paths(model: ShockModel, years: int, paths: int, seed: int) -> F64:
 
 def _market_block(model: ShockModel, years: int, seed: int, block: int) -> F64:
     draws, chi, unsure = draw_block(model, years, seed=seed, block=block)
-    factor = model.factor()[3:8].astype(np.float32)
+    # Rates and exchange rates only: net borrowing is given, so growth cannot move a cost.
+    factor = model.factor()[SHORT:GUARANTEE].astype(np.float32)
     shocks = np.einsum("ij,ltjp->itlp", factor, draws).astype(np.float64)
-    shocks *= chi.transpose(1, 0, 2)[None] * unsure[None, None, :, 3, :]
+    shocks *= chi.transpose(1, 0, 2)[None] * unsure[None, None, :, VOLATILITY, :]
     flat = shocks.reshape(5, years, BLOCK)
     for k in range(2):
         for t in range(1, years):
-            flat[k, t] += model.persistence[3 + k] * flat[k, t - 1]
-    flat[2:] = flat[2:].cumsum(axis=1)
+            flat[k, t] += model.persistence[SHORT + k] * flat[k, t - 1]
+    flat[2:] = flat[2:].cumsum(axis=1)  # exchange rates are random walks in logs
     return flat.reshape(5 * years, BLOCK).T
 
 
-def _weights(inputs: FanInputs, mix: Sequence[MixPart]) -> tuple[float, F64, float]:
-    """Return a mix's fixed cost, its weight on every shock, and its peak redemption."""
+@dataclass(frozen=True, slots=True)
+class _Exposure:
+    """A mix's fixed cost, its weight on every shock of every year, and its peak redemption."""
+
+    fixed: float
+    weights: F64
+    peak_redemption: float
+
+
+def _exposure(inputs: FanInputs, mix: Sequence[MixPart]) -> _Exposure:
     years = len(inputs.names)
-    red, cost, short, long, currency = mix_arrays(mix, inputs.currencies, years)
+    red, cost, short, long, currency = mix_profile(mix, inputs.currencies, years)
     amounts, due = _amounts(inputs, red, currency)
     weights = np.zeros((5, years))
     fixed = 0.0
@@ -137,7 +148,7 @@ def _weights(inputs: FanInputs, mix: Sequence[MixPart]) -> tuple[float, F64, flo
             weights[1, u] += face * long[c, 1:left].sum()
             if c:
                 _exchange(weights[1 + c], u, paid, face * red[c, 1:left], face)
-    return fixed, weights.reshape(-1), float(due.max())
+    return _Exposure(fixed, weights.reshape(-1), float(due.max()))
 
 
 def _exchange(weights: F64, u: int, coupons: F64, repaid: F64, face: float) -> None:
@@ -158,7 +169,7 @@ def _amounts(inputs: FanInputs, red: F64, currency: F64) -> tuple[F64, F64]:
     by_age = currency @ red
     gross, due = np.zeros(years), np.zeros(years)
     for t in range(years):
-        due[t] = inputs.open_red[:, t].sum() + gross[:t] @ by_age[1 : t + 1][::-1]
+        due[t] = inputs.opening.redemption[:, t].sum() + gross[:t] @ by_age[1 : t + 1][::-1]
         gross[t] = max(due[t] + inputs.net_issue[t], 0.0)
     return gross, due
 
@@ -167,8 +178,8 @@ def _efficient(cost: F64, risk: F64) -> np.ndarray:
     """Return which points no other point beats on both: the lower left frontier."""
     order = np.lexsort((risk, cost))
     best = np.inf
-    found = np.zeros(len(cost), bool)
-    for k in order:
+    efficient = np.zeros(len(cost), bool)
+    for k in order:  # by cost, so a point is on the frontier where its risk is a new low
         if risk[k] < best:
-            found[k], best = True, risk[k]
-    return found
+            efficient[k], best = True, risk[k]
+    return efficient

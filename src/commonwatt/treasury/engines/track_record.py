@@ -42,6 +42,7 @@ def _mean(values: list[float]) -> float:
 
 
 def _flag(errors: list[float]) -> str:
+    # By the count of signs, not by the mean: one large error must not make a lean.
     optimistic = _mean([float(e < 0) for e in errors])
     if optimistic >= BIAS_SHARE:
         return "optimistic"
@@ -54,6 +55,7 @@ def sign_test(successes: int, trials: int) -> float:
     >>> round(sign_test(0, 4), 4)
     0.125
     """
+    # Exact, because seventeen forecasts are too few for a normal approximation.
     tail = min(successes, trials - successes)
     chance = sum(math.comb(trials, k) for k in range(tail + 1)) / 2**trials
     return min(1.0, 2 * chance)

@@ -140,6 +140,7 @@ class Centre(_CentreSection):
 
     @model_validator(mode="after")
     def _loan_fits(self) -> Centre:
+        # The last repayment needs cash of its own period to be covered by.
         if self.loan.years > self.operation.years:
             raise ValueError("the loan must end within the years of operation")
         return self

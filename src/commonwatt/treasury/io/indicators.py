@@ -16,6 +16,7 @@ LARGEST_RATIO = 5.0  # a ratio beyond this was surely given in percent
 
 def is_indicator_file(path: Path) -> bool:
     """Return whether `path` is a TOML file with an `indicators` table."""
+    # By content, not by suffix: a country's own TOML file is a subject, too.
     return path.is_file() and "[indicators]" in path.read_text(encoding="utf-8")
 
 

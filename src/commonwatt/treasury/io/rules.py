@@ -69,5 +69,6 @@ def load_rules(name: str) -> RuleTable:
         title=document["title"],
         adopted_on=document["adopted_on"],
         thresholds={key: Threshold(**cells) for key, cells in document["thresholds"].items()},
+        # Thresholds that a framework has and whose source nobody could confirm, with the reason.
         absent=document.get("absent", {}),
     )

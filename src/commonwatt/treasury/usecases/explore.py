@@ -71,6 +71,7 @@ def explore(name: str, change: CountryChange) -> ChangedCountry:
     planned = open_country(name)
     country = changed_country(planned, change)
     span = range(country.first_year, country.first_year + change.years)
+    # Spending on top is borrowed, as a programme's capital is: one road for both.
     need = {year: change.spending for year in span if change.spending}
     path = project(country, years=change.years, treatment=change.treatment, extra_need=need)
     before = project(planned, years=change.years, treatment=change.treatment)
@@ -93,5 +94,6 @@ def changed_country(country: Country, change: CountryChange) -> Country:
     return replace(
         country,
         growth=tuple(rate + change.growth for rate in country.growth),
+        # Bonds that stand keep their coupon: only what is still to be issued gets dearer.
         mix=tuple(replace(part, coupon=part.coupon + change.coupon) for part in country.mix),
     )

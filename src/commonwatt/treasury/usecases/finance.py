@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from commonwatt.treasury.engines.finance.finance_answer import finance_answer, s
 from commonwatt.treasury.engines.projection import project
 from commonwatt.treasury.io.centre import FinancingRoute, find_centre, load_centre
 from commonwatt.treasury.usecases.countries import open_country
-from commonwatt.treasury.usecases.fan import FanOptions, draw_fan
+from commonwatt.treasury.usecases.fan import FanOptions, FanResult, draw_fan
 
 
 def centre_result(
@@ -57,6 +58,7 @@ def sovereign_result(
     """
     path, country = find_centre(centre_name), open_country(sovereign)
     centre = load_centre(path)
+    # No exchange rate of a stated day is at hand, and a silent one would be a wrong number.
     if centre.currency != country.currency:
         raise CentreError(
             path.name,
@@ -67,22 +69,46 @@ def sovereign_result(
     return {"route": route} | funding_need_result(country, need, options)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingPaths:
+    """The debt of a country with and without a funding need, planned and drawn.
+
+    Args:
+        need: Capital need in bn of the currency, by the calendar year in which the fiscal
+            year starts; financed by bonds of the country's mix.
+        without_need: The fan around the planned path, which stands in it.
+        with_need: The same with the need borrowed; both draw the same chance, so that their
+            difference is the programme alone.
+    """
+
+    need: Mapping[int, float]
+    without_need: FanResult
+    with_need: FanResult
+
+
+def funding_need_paths(
+    country: Country, need: Mapping[int, float], options: FanOptions
+) -> FundingPaths:
+    """Return the debt path with and without a funding need, each with its fan."""
+    return FundingPaths(
+        need=need,
+        without_need=draw_fan(project(country, years=options.years), None, options),
+        with_need=draw_fan(project(country, years=options.years, extra_need=need), None, options),
+    )
+
+
 def funding_need_result(
     country: Country, need: Mapping[int, float], options: FanOptions
 ) -> dict[str, Any]:
-    """Return the debt path with and without a funding need, each with its fan.
+    """Return the debt path with and without a funding need as rows; see `FundingPaths`."""
+    return funding_need_rows(funding_need_paths(country, need, options))
 
-    Both fans draw the same chance, so their difference is the programme alone.
 
-    Args:
-        country: Who borrows.
-        need: Capital need in bn of the currency, by the calendar year in which the
-            fiscal year starts; financed by bonds of the country's mix.
-        options: The fans.
-    """
-    path_without = project(country, years=options.years)
-    path_with = project(country, years=options.years, extra_need=need)
-    fan_without, fan_with = (draw_fan(path, None, options) for path in (path_without, path_with))
+def funding_need_rows(found: FundingPaths) -> dict[str, Any]:
+    """Return what the paths say by year: debt, its ratio, quantiles and chances."""
+    fan_without, fan_with = found.without_need, found.with_need
+    path_without, path_with = fan_without.projection, fan_with.projection
+    country, need = path_with.country, found.need
     money = country.money
     return {
         "country": country.name,

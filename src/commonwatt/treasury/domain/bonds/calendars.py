@@ -62,6 +62,7 @@ def adjusted_payment_day(calendar: Calendar, roll: RollConvention, day: date) ->
         case RollConvention.PRECEDING:
             return _step(calendar, day, -1)
         case RollConvention.MODIFIED_FOLLOWING:
+            # Not into the next month: the payment would fall into another accounting period.
             later = _step(calendar, day, 1)
             return later if later.month == day.month else _step(calendar, day, -1)
         case _:
@@ -76,6 +77,7 @@ def _step(calendar: Calendar, day: date, direction: int) -> date:
 
 @cache
 def _target_holidays(year: int) -> frozenset[date]:
+    # Before 2000 TARGET closed on New Year's Day and Christmas Day alone.
     easter = _easter_sunday(year)
     moving = (
         {easter - timedelta(days=2), easter + timedelta(days=1)} if year >= 2000 else set[date]()
@@ -83,6 +85,7 @@ def _target_holidays(year: int) -> frozenset[date]:
     fixed = {date(year, 1, 1), date(year, 12, 25)}
     if year >= 2000:
         fixed |= {date(year, 5, 1), date(year, 12, 26)}
+    # The last days before the euro, before the year 2000, and before the euro's cash.
     if year in {1998, 1999, 2001}:
         fixed.add(date(year, 12, 31))
     return frozenset(moving | fixed)

@@ -45,6 +45,7 @@ def day_count_fraction(
     days = (end - start).days
     match convention:
         case DayCount.ACT_ACT_ICMA:
+            # Rule 251 divides by the regular period, whatever the length of the year.
             return days / (period[1] - period[0]).days / frequency
         case DayCount.ACT_ACT_ISDA:
             return _actual_isda(start, end)
@@ -63,6 +64,7 @@ def day_count_fraction(
 def _actual_isda(start: date, end: date) -> float:
     if start.year == end.year:
         return (end - start).days / _year_days(start.year)
+    # Days in a leap year over 366 and the others over 365, so a period is split at New Year.
     first = (date(start.year + 1, 1, 1) - start).days / _year_days(start.year)
     last = (end - date(end.year, 1, 1)).days / _year_days(end.year)
     return first + (end.year - start.year - 1) + last
@@ -70,6 +72,7 @@ def _actual_isda(start: date, end: date) -> float:
 
 def _thirty_360(start: date, end: date, *, european: bool) -> float:
     first = min(start.day, 30)
+    # 4.16(f) turns the 31st into the 30th only after a start on the 30th; 4.16(g) always.
     last = 30 if end.day == 31 and (european or first == 30) else end.day
     months = 12 * (end.year - start.year) + end.month - start.month
     return (30 * months + last - first) / 360

@@ -59,11 +59,13 @@ class Tranche:
 
 def outstanding(ladder: Iterable[Tranche], year: int) -> float:
     """Return the principal owed at the end of a fiscal year."""
+    # fsum: identities are checked to 1e-9, and a plain sum depends on the ladder's order.
     return math.fsum(t.amount for t in ladder if t.is_outstanding_after(year))
 
 
 def redemption(ladder: Iterable[Tranche], year: int) -> float:
     """Return the principal that matures in a fiscal year."""
+    # A tranche of the same year never stood at a year's end, and so is no redemption either.
     return math.fsum(t.amount for t in ladder if t.matures == year and t.issued < year)
 
 

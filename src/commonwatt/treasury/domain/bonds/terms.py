@@ -120,6 +120,8 @@ def coupon_periods(bond: Bond) -> tuple[CouponPeriod, ...]:
         return (CouponPeriod(*whole, whole),)
     months = 12 // bond.frequency
     periods: list[CouponPeriod] = []
+    # Each date is counted from maturity itself: stepped month by month, a 31st that has once
+    # become the 28th of February would stay the 28th.
     end, k = bond.maturity_on, 1
     while end > bond.issue_on:
         regular = months_before(bond.maturity_on, k * months)

@@ -82,6 +82,7 @@ def repayment_shares(bond: Bond, payments: int) -> tuple[float, ...]:
 
 
 def _annuity_shares(rate: float, payments: int) -> tuple[float, ...]:
+    # expm1 and log1p keep a rate near zero from dividing one rounding by another.
     growth = math.expm1(payments * math.log1p(rate))
     first = rate / growth if growth > 0 else 1 / payments
     return tuple(first * (1 + rate) ** k for k in range(payments))
@@ -95,14 +96,16 @@ def cash_minor(bond: Bond) -> tuple[tuple[date, int, int], ...]:
     """
     rows: list[tuple[date, int, int]] = []
     paid = [0, 0]
+    # Fractions, because a sum of floats would lose the minor unit of a face of some trillion.
     exact = [Fraction(0), Fraction(0)]
     flows = cash_flows(bond)
     for flow in flows:
         for k, amount in enumerate((flow.interest, flow.principal)):
             exact[k] += Fraction(amount) * bond.face_minor
         if flow is flows[-1]:
+            # Shares such as a third do not add to one in floats; what is owed is the face.
             exact[1] = Fraction(bond.face_minor)
-        now = [round(value) for value in exact]
+        now = [round(amount) for amount in exact]
         rows.append((flow.paid_on, now[0] - paid[0], now[1] - paid[1]))
         paid = now
     return tuple(rows)

@@ -57,6 +57,7 @@ def claim_after(bond: Bond, settle_on: date) -> BondClaim:
             wanted=Message("a day from the issue on and before the maturity"),
         )
     periods, flows = coupon_periods(bond), cash_flows(bond)
+    # A coupon due on the day of settlement is the seller's.
     first = bisect_right([period.end for period in periods], settle_on)
     outstanding = 1.0 - sum(flow.principal for flow in flows[:first])
     earned = outstanding * bond.coupon * accrual_fraction(bond, periods[first], settle_on)
@@ -87,6 +88,7 @@ def dirty_price(bond_claim: BondClaim, yield_rate: float) -> float:
     >>> round(dirty_price(par, 0.04), 10)
     100.0
     """
+    # One logarithm for all payments: the power of each time is then one exponential.
     base = math.log1p(yield_rate / bond_claim.frequency) * bond_claim.frequency
     return 100 * sum(
         amount * math.exp(-base * time)
@@ -106,6 +108,8 @@ def yield_of(bond_claim: BondClaim, clean: float) -> float:
     >>> round(yield_of(par, 100.0), 10)
     0.04
     """
+    # The price falls in the yield, so a bracket is found by doubling upwards, and downwards by
+    # halving the distance to -f, where the discount factor has its pole.
     low, high = 0.0, 1.0
     while clean_price(bond_claim, high) > clean:
         high *= 2
@@ -146,7 +150,7 @@ def convexity(bond_claim: BondClaim, yield_rate: float) -> float:
     return second / price / (1 + yield_rate / bond_claim.frequency) ** 2
 
 
-def _moment(held: BondClaim, yield_rate: float, power: int) -> float:
-    base = math.log1p(yield_rate / held.frequency) * held.frequency
-    pairs = zip(held.times, held.amounts, strict=True)
+def _moment(claim: BondClaim, yield_rate: float, power: int) -> float:
+    base = math.log1p(yield_rate / claim.frequency) * claim.frequency
+    pairs = zip(claim.times, claim.amounts, strict=True)
     return sum(time**power * amount * math.exp(-base * time) for time, amount in pairs)

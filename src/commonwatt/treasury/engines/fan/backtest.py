@@ -28,12 +28,14 @@ from commonwatt.treasury.engines.fan.estimate import (
     history,
     shock_model,
 )
-from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, mix_arrays
+from commonwatt.treasury.engines.fan.inputs import NO_CALLS, FanInputs, mix_profile
+from commonwatt.treasury.engines.fan.kernel import OpeningLadder
 from commonwatt.treasury.io.country.weo import Economy
 
 OPENING_STOCK_YEARS = 8  # years over which the opening stock matures, where no ladder is published
 BAND = (0.10, 0.90)
-PATHS = 2_000
+PATHS = 2_000  # of each of some 600 fans
+# 2019 is the last origin whose fifth year is an outturn of the October 2025 vintage.
 ORIGINS = range(2004, 2020)
 HORIZON = 5
 
@@ -79,14 +81,15 @@ def backtest(
     """
     scores: list[BacktestScore] = []
     for origin in origins:
-        known = {name: history(found.until(origin)) for name, found in table.items()}
-        panel = estimate_panel(known)
-        for name, found in table.items():
-            outcome = _debt_share(found, origin + horizon)
-            now = known[name].debt_share
+        # Cut before anything is estimated: a mean over all years would know the future.
+        histories = {code: history(series.until(origin)) for code, series in table.items()}
+        panel = estimate_panel(histories)
+        for name, series in table.items():
+            outcome = _debt_share(series, origin + horizon)
+            now = histories[name].debt_share
             if (only and name not in only) or outcome is None or not np.isfinite(now[-1]):
                 continue
-            fan = forecast(panel, name, known[name], markets, horizon, paths=paths, seed=seed)
+            fan = forecast(panel, name, histories[name], markets, horizon, paths=paths, seed=seed)
             scores.append(_score(name, origin, outcome, fan))
     return scores
 
@@ -104,21 +107,21 @@ def naive_backtest(
     """
     scores: list[BacktestScore] = []
     for origin in origins:
-        known = {name: found.until(origin).debt_share() for name, found in table.items()}
-        changes = np.concatenate([d[horizon:] - d[:-horizon] for d in known.values()])
+        ratios = {code: series.until(origin).debt_share() for code, series in table.items()}
+        changes = np.concatenate([d[horizon:] - d[:-horizon] for d in ratios.values()])
         changes = changes[np.isfinite(changes)]
-        for name, found in table.items():
-            outcome, now = _debt_share(found, origin + horizon), known[name][-1]
+        for name, series in table.items():
+            outcome, now = _debt_share(series, origin + horizon), ratios[name][-1]
             if (only and name not in only) or outcome is None or not np.isfinite(now):
                 continue
             scores.append(_score(name, origin, outcome, now + changes))
     return scores
 
 
-def _debt_share(found: Economy, year: int) -> float | None:
-    at = np.flatnonzero(found.years == year)
-    value = float(found.debt_share()[at[0]]) if len(at) else float("nan")
-    return value if np.isfinite(value) else None
+def _debt_share(series: Economy, year: int) -> float | None:
+    at = np.flatnonzero(series.years == year)
+    share = float(series.debt_share()[at[0]]) if len(at) else float("nan")
+    return share if np.isfinite(share) else None
 
 
 def _score(name: str, origin: int, outcome: float, fan: F64) -> BacktestScore:
@@ -155,7 +158,7 @@ def crps(ordered: F64, outcome: float) -> float:
 def forecast(
     panel: MacroPanel,
     name: str,
-    known: MacroHistory,
+    past: MacroHistory,
     markets: MarketShocks,
     horizon: int,
     *,
@@ -164,22 +167,22 @@ def forecast(
 ) -> F64:
     """Return an economy's debt ratio `horizon` years after its last known year."""
     model = shock_model(panel, name, markets, "panel")
-    inputs = economy_inputs(panel, name, known, horizon)
+    inputs = economy_inputs(panel, name, past, horizon)
     return run_fan(inputs, model, paths=paths, seed=seed).debt[-1].astype(np.float64)
 
 
-def economy_inputs(panel: MacroPanel, name: str, known: MacroHistory, years: int) -> FanInputs:
+def economy_inputs(panel: MacroPanel, name: str, past: MacroHistory, years: int) -> FanInputs:
     """Return the inputs of a fan that starts from an economy's last known year.
 
     GDP of that year is 1. Growth, primary balance and stock-flow go back to their
     long-run means at the panel's pace; the debt on hand matures over eight years.
     """
-    now = np.where(np.isfinite(known.series[-1]), known.series[-1], panel.mean[name])
+    # A series that is not known for the last year starts at its mean, where it would go anyway.
+    now = np.where(np.isfinite(past.series[-1]), past.series[-1], panel.mean[name])
     ahead = np.arange(1, years + 1)[:, None]
     base = panel.mean[name] + panel.persistence**ahead * (now - panel.mean[name])
-    debt, rate = float(known.debt_share[-1]), float(np.mean(known.rate[-3:]))
-    mix = mix_arrays(_even_mix(rate), ("own", "", "", ""), years)
-    red, cost = _even_ladder(debt, rate, years)
+    # Three years of the rate, so that one odd year does not set it for the whole horizon.
+    debt, rate = float(past.debt_share[-1]), float(np.mean(past.rate[-3:]))
     nothing = np.zeros(years)
     return FanInputs(
         names=tuple(str(k) for k in range(1, years + 1)),
@@ -189,15 +192,9 @@ def economy_inputs(panel: MacroPanel, name: str, known: MacroHistory, years: int
         primary=base[:, 1] - base[:, 2],
         net_issue=nothing,
         need=nothing,
-        open_red=red,
-        open_cost=cost,
-        face=np.array([debt, 0.0, 0.0, 0.0]),
+        opening=_even_ladder(debt, rate, years),
         anchor=np.full(years + 1, debt),
-        mix_red=mix[0],
-        mix_cost=mix[1],
-        mix_short=mix[2],
-        mix_long=mix[3],
-        mix_currency=mix[4],
+        mix=mix_profile(_even_mix(rate), ("own", "", "", ""), years),
         reserves=0.0,
         reserves_return=0.0,
         financing_share=1.0,
@@ -218,12 +215,12 @@ def _even_mix(rate: float) -> tuple[MixPart, ...]:
     )
 
 
-def _even_ladder(debt: float, rate: float, years: int) -> tuple[F64, F64]:
+def _even_ladder(debt: float, rate: float, years: int) -> OpeningLadder:
     red, cost = np.zeros((4, years)), np.zeros((4, years))
     red[0, :OPENING_STOCK_YEARS] = debt / OPENING_STOCK_YEARS
     standing = np.maximum(debt * (1 - np.arange(years) / OPENING_STOCK_YEARS), 0.0)
     cost[0] = standing * rate
-    return red, cost
+    return OpeningLadder(red, cost, np.array([debt, 0.0, 0.0, 0.0]))
 
 
 def score_rows(scores: list[BacktestScore]) -> list[Row]:

@@ -53,8 +53,8 @@ def directions(model: ShockModel, years: int) -> F64:
     """
     horizons = sorted({max(1, years >> k) for k in range(4)}, reverse=True)
     fade = max(0.5, 1 - model.reaction / (1 - model.persistence[1]))
-    found = [np.linalg.qr(_weights(phi, fade, horizons, years))[0] for phi in model.persistence[:3]]
-    return np.stack(found)
+    axes = [np.linalg.qr(_weights(phi, fade, horizons, years))[0] for phi in model.persistence[:3]]
+    return np.stack(axes)
 
 
 def _weights(phi: float, fade: float, horizons: list[int], years: int) -> F64:
@@ -70,7 +70,10 @@ def _sobol(seed: int, block: int, size: int) -> F64:
 
     sequence = qmc.Sobol(size, scramble=True, bits=32, rng=stream(seed, "treasury fan, Sobol"))
     if block:
+        # One sequence over all blocks, each at its own place: a net of its own for every block
+        # would be even within blocks and no better than chance between them.
         sequence.fast_forward(block * BLOCK)
+    # A uniform of exactly 0 or 1 would be an infinite normal.
     return np.clip(sequence.random(BLOCK), 2.0**-33, 1 - 2.0**-33)
 
 

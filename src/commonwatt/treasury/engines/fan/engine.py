@@ -71,42 +71,45 @@ def run_fan(
         last_debt=np.empty(paths),
         counts=np.zeros((3, years + 1), np.int64),
     )
-    job = _FanTask(inputs, model, seed, model.factor(), out)
+    task = _FanTask(inputs, model, seed, model.factor(), out)
     blocks = range(-(-paths // BLOCK))
+    # Threads are enough: the kernel and NumPy's generators hold no lock while they run.
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        for counts in pool.map(partial(_run, job), blocks):
+        for counts in pool.map(partial(_run_block_of, task), blocks):
             out.counts[:] += counts
     return out
 
 
-def _run(job: _FanTask, block: int) -> I64:
-    years, paths = job.out.debt.shape
-    draws, chi, unsure = draw_block(job.model, years, seed=job.seed, block=block)
+def _run_block_of(task: _FanTask, block: int) -> I64:
+    years, paths = task.out.debt.shape
+    # A whole block is drawn even where fewer paths are wanted, so that the first thousand
+    # paths of a million are the thousand of a small run.
+    draws, chi, unsure = draw_block(task.model, years, seed=task.seed, block=block)
     counts = np.zeros((3, years + 1), np.int64)
     for lane in range(BLOCKS_PER_STREAM):
         start = block * BLOCK + lane * PATHS_PER_BLOCK
         stop = min(start + PATHS_PER_BLOCK, paths)
         if start < stop:
-            _run_lane(job, (draws[lane], chi[lane], unsure[lane]), slice(start, stop), counts)
+            chance = (draws[lane], chi[lane], unsure[lane])
+            _run_lane(task, chance, slice(start, stop), counts)
     return counts
 
 
-def _run_lane(job: _FanTask, drawn: tuple[F32, F32, F64], where: slice, counts: I64) -> None:
+def _run_lane(task: _FanTask, chance: tuple[F32, F32, F64], where: slice, counts: I64) -> None:
     width = where.stop - where.start
-    draws = np.ascontiguousarray(drawn[0][..., :width])
-    chi = np.ascontiguousarray(drawn[1][..., :width])
-    unsure = np.ascontiguousarray(drawn[2][..., :width])
-    outs = [np.empty(chi.shape, np.float32) for _ in range(3)]
+    # Contiguous copies: a strided last lane would have the kernel compiled once more.
+    draws = np.ascontiguousarray(chance[0][..., :width])
+    chi = np.ascontiguousarray(chance[1][..., :width])
+    unsure = np.ascontiguousarray(chance[2][..., :width])
+    debt, reserves, gfn = (np.empty(chi.shape, np.float32) for _ in range(3))
     last_debt = np.empty(width)
-    i = job.inputs
+    inputs = task.inputs
     run_block(
-        draws, chi, unsure, job.factor, job.model.persistence,
-        i.growth, i.primary, i.net_issue, i.need, i.open_red, i.open_cost, i.face, i.anchor,
-        i.mix_red, i.mix_cost, i.mix_short, i.mix_long, i.mix_currency,
-        i.scalars(job.model.reaction), i.guarantees, i.ceiling,
-        outs[0], outs[1], outs[2], last_debt, counts,
+        draws, chi, unsure, task.factor, task.model.persistence,
+        inputs.baseline(), inputs.opening, inputs.mix, inputs.rules(task.model.reaction),
+        debt, reserves, gfn, last_debt, counts,
     )  # fmt: skip
-    whole = (job.out.debt, job.out.reserves, job.out.gfn)
-    for part, target in zip(outs, whole, strict=True):
-        target[:, where] = part
-    job.out.last_debt[where] = last_debt
+    task.out.debt[:, where] = debt
+    task.out.reserves[:, where] = reserves
+    task.out.gfn[:, where] = gfn
+    task.out.last_debt[where] = last_debt

@@ -27,7 +27,7 @@ KAPPA_SD = 10.0
 # Beyond these a year is a war or a rebased account and would drown the rest.
 LIMITS = np.array([[-0.20, 0.30], [-0.40, 0.40], [-0.25, 0.25]])
 RATE_LIMITS = (0.0, 0.15)
-RATE_UNKNOWN = 0.03
+RATE_UNKNOWN = 0.03  # where the table holds no primary balance, so that the identity closes
 REACTION_LIMIT = 0.10
 
 
@@ -68,10 +68,10 @@ def history(economy: Economy) -> MacroHistory:
     )
 
 
-def _rates(found: Economy) -> F64:
-    rate = np.full(len(found.gdp), np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate[1:] = (found.primary - found.balance)[1:] / found.debt[:-1]
+def _rates(series: Economy) -> F64:
+    rate = np.full(len(series.gdp), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a year without debt has no rate
+        rate[1:] = (series.primary - series.balance)[1:] / series.debt[:-1]
     return np.where(np.isfinite(rate), np.clip(rate, *RATE_LIMITS), RATE_UNKNOWN)
 
 
@@ -140,13 +140,17 @@ def _dynamics(gaps: Mapping[str, F64], over: Mapping[str, F64]) -> tuple[F64, fl
     debt = np.concatenate([gap[:-1] for gap in over.values()])
     alone = [_fit(before[:, [k]], after[:, k])[0] for k in (0, 2)]
     both = _fit(np.stack([before[:, 1], debt], axis=1), after[:, 1])
+    # Under one, or a shock would never fade; not under zero, where a year would undo the one
+    # before it.
     persistence = np.clip([alone[0], both[0], alone[1]], 0.0, 0.95)
+    # Never negative: debt that lowers the primary balance feeds on itself.
     return persistence, float(np.clip(both[1], 0.0, REACTION_LIMIT))
 
 
 def _fit(causes: F64, effect: F64) -> F64:
-    known = np.isfinite(causes).all(axis=1) & np.isfinite(effect)
-    return np.linalg.lstsq(causes[known], effect[known], rcond=None)[0].astype(np.float64)
+    # Years with a hole are dropped, not filled: a filled year is a shock of zero.
+    complete = np.isfinite(causes).all(axis=1) & np.isfinite(effect)
+    return np.linalg.lstsq(causes[complete], effect[complete], rcond=None)[0].astype(np.float64)
 
 
 def _residuals(gap: F64, over: F64, persistence: F64, reaction: float) -> F64:
@@ -160,21 +164,26 @@ def _degrees(residuals: Mapping[str, F64]) -> float:
 
     A Student t has excess kurtosis 6 / (ν - 4).
     """
+    # Scaled by its own economy first: pooled raw, calm and wild economies together look
+    # fat-tailed where each of them is normal.
     scaled = [r / r.std(axis=0) for r in residuals.values() if len(r) > 7]
     if not scaled:
         return 5.0
     fourth = float(np.mean(np.concatenate(scaled) ** 4))
+    # Over four, where kurtosis exists at all; from thirty on a t is a normal to the eye.
     return float(np.clip(4 + 6 / max(fourth - 3, 1e-9), 4.2, 30.0))
 
 
 def macro_model(panel: MacroPanel, name: str) -> tuple[F64, F64, float]:
     """Return an economy's macro volatilities, standard errors of means, and degrees."""
-    own = panel.residuals[name]
+    residuals = panel.residuals[name]
     pooled = np.diag(panel.covariance)
-    spread = np.sqrt(((own**2).sum(axis=0) + KAPPA_SD * pooled) / (len(own) + KAPPA_SD))
+    years = len(residuals) + KAPPA_SD
+    spread = np.sqrt(((residuals**2).sum(axis=0) + KAPPA_SD * pooled) / years)
     weight = np.sqrt(panel.years[name] + KAPPA_MEAN)
+    # The long-run standard error: shocks that persist count for fewer years than they are.
     error = spread / (1 - panel.persistence) / weight
-    return spread, error, len(own) + KAPPA_SD
+    return spread, error, years
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,5 +227,6 @@ def join_correlations(macro: F64, markets: MarketShocks) -> F64:
     whole = np.eye(n)
     whole[:3, :3] = macro
     whole[3:, 3:] = markets.correlation
+    # Guarantees are called in bad years: the one place where macro and market shocks meet.
     whole[0, n - 1] = whole[n - 1, 0] = markets.growth_guarantee
     return whole

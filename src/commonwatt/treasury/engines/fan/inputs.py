@@ -13,8 +13,15 @@ from commonwatt.treasury.domain.bonds.ladder import Tranche
 from commonwatt.treasury.domain.country import Country, MixPart
 from commonwatt.treasury.domain.errors import CountryError
 from commonwatt.treasury.domain.shocks import BUCKETS, CURRENCIES, F64
+from commonwatt.treasury.engines.fan.kernel import (
+    FanBaseline,
+    FanRules,
+    MixProfile,
+    OpeningLadder,
+)
 from commonwatt.treasury.engines.projection import ProjectedYear, Projection
 
+# A threshold that no draw reaches.
 NO_CALLS = -1e9
 
 
@@ -30,16 +37,10 @@ class FanInputs:
         primary: Baseline primary balance and transfers over GDP, shape (years,).
         net_issue: Baseline issues less redemptions, shape (years,).
         need: Baseline need before bonds: interest less primary balance, shape (years,).
-        open_red: Redemption of the opening stock, shape (4, years).
-        open_cost: Interest on it, shape (4, years).
-        face: Its face, shape (4,).
+        opening: The opening stock by currency and year.
         anchor: Net debt over GDP from which the reaction is reckoned, for the year before
             and each year, shape (years + 1,).
-        mix_red: Share of a vintage's currency part repaid k years on, shape (4, years + 1).
-        mix_cost: Coupon paid k years on at baseline rates, likewise.
-        mix_short: Effect on it of one unit of short rate, likewise.
-        mix_long: Effect of one unit of long rate, likewise.
-        mix_currency: Share of gross issuance by currency, shape (4,).
+        mix: What a vintage of each currency repays and pays, by years since its issue.
         reserves: Opening reserves.
         reserves_return: Return on them that no line holds [1/year].
         financing_share: Share of a shock that debt finances; reserves take the rest.
@@ -58,15 +59,9 @@ class FanInputs:
     primary: F64
     net_issue: F64
     need: F64
-    open_red: F64
-    open_cost: F64
-    face: F64
+    opening: OpeningLadder
     anchor: F64
-    mix_red: F64
-    mix_cost: F64
-    mix_short: F64
-    mix_long: F64
-    mix_currency: F64
+    mix: MixProfile
     reserves: float
     reserves_return: float
     financing_share: float
@@ -76,19 +71,29 @@ class FanInputs:
     call_loss: float
     ceiling: F64
 
-    def scalars(self, reaction: float) -> F64:
-        """Return the kernel's scalars in its order."""
-        return np.array(
-            [
-                self.gdp_before,
-                self.reserves,
-                self.reserves_return,
-                self.financing_share,
-                self.floor,
-                self.call_threshold,
-                self.call_loss,
-                reaction,
-            ]
+    def rules(self, reaction: float) -> FanRules:
+        """Return what holds for every path, as the kernel reads it."""
+        return FanRules(
+            gdp_before=float(self.gdp_before),
+            reserves=float(self.reserves),
+            reserves_return=float(self.reserves_return),
+            financing_share=float(self.financing_share),
+            floor=float(self.floor),
+            call_threshold=float(self.call_threshold),
+            call_loss=float(self.call_loss),
+            reaction=float(reaction),
+        )
+
+    def baseline(self) -> FanBaseline:
+        """Return what the projection gives by year, as the kernel reads it."""
+        return FanBaseline(
+            growth=self.growth,
+            primary=self.primary,
+            net_issue=self.net_issue,
+            need=self.need,
+            guarantees=self.guarantees,
+            ceiling=self.ceiling,
+            anchor=self.anchor,
         )
 
 
@@ -117,9 +122,10 @@ def fan_inputs(
     gdp = np.array([y.gdp for y in years])
     before = np.array([country.gdp_before, *gdp[:-1]])
     need = np.array([y.interest - y.primary_balance - _transfers(y) for y in years])
-    opening = [t for t in projection.ladder if t.issued < first]
-    ladders = ladder_arrays(opening, slots, first, count)
-    mixes = mix_arrays(country.mix, slots, count)
+    # The ladder of the projection holds what it issues itself; the paths issue their own.
+    opening = opening_ladder(
+        [t for t in projection.ladder if t.issued < first], slots, first, count
+    )
     share = country.financing_share if financing_share is None else financing_share
     return FanInputs(
         names=tuple(y.name for y in years),
@@ -129,22 +135,18 @@ def fan_inputs(
         primary=np.array([(y.primary_balance + _transfers(y)) / y.gdp for y in years]),
         net_issue=np.array([y.gross_issuance - y.redemption for y in years]),
         need=need,
-        open_red=ladders[0],
-        open_cost=ladders[1],
-        face=ladders[2],
-        anchor=_anchor(projection, float(ladders[2].sum())),
-        mix_red=mixes[0],
-        mix_cost=mixes[1],
-        mix_short=mixes[2],
-        mix_long=mixes[3],
-        mix_currency=mixes[4],
+        opening=opening,
+        anchor=_anchor(projection, float(opening.face.sum())),
+        mix=mix_profile(country.mix, slots, count),
         reserves=country.reserves or 0.0,
         reserves_return=country.reserves_return,
+        # Without reserves there is nothing but debt to meet a shock.
         financing_share=1.0 if country.reserves is None else share,
         floor=floor,
         guarantees=np.full(count, country.guarantees) if guarantees is None else guarantees,
         call_threshold=call_threshold,
         call_loss=call_loss,
+        # An infinite ceiling is never passed, which spares the kernel a branch.
         ceiling=np.full(count, country.ceiling or np.inf),
     )
 
@@ -154,6 +156,8 @@ def _transfers(year: ProjectedYear) -> float:
 
 
 def _anchor(projection: Projection, face: float) -> F64:
+    # The reaction is to what differs from the plan: a planned rise of debt must not make the
+    # primary balance of the plan itself better.
     country = projection.country
     before = (face - (country.reserves or 0.0)) / country.gdp_before
     path = [(y.debt - (y.reserves or 0.0)) / y.gdp for y in projection.years]
@@ -178,25 +182,24 @@ def currency_slots(country: Country, ladder: Sequence[Tranche]) -> tuple[str, ..
     return (home, *others, *[""] * (CURRENCIES - 1 - len(others)))
 
 
-def ladder_arrays(
-    opening: Sequence[Tranche], slots: Sequence[str], first: int, years: int
-) -> tuple[F64, F64, F64]:
-    """Return redemptions, interest and face of the opening stock by currency and year."""
-    red, cost, face = np.zeros((4, years)), np.zeros((4, years)), np.zeros(4)
-    for tranche in opening:
+def opening_ladder(
+    tranches: Sequence[Tranche], slots: Sequence[str], first: int, years: int
+) -> OpeningLadder:
+    """Return redemption, interest and face of the opening stock by currency and year."""
+    redemption, cost, face = np.zeros((4, years)), np.zeros((4, years)), np.zeros(4)
+    for tranche in tranches:
         if tranche.matures < first:
             continue
-        c, last = slots.index(tranche.currency), tranche.matures - first
-        face[c] += tranche.amount
-        cost[c, : last + 1] += tranche.amount * tranche.coupon
+        slot, last = slots.index(tranche.currency), tranche.matures - first
+        face[slot] += tranche.amount
+        # The year of maturity still pays its coupon, as `ladder.interest` has it.
+        cost[slot, : last + 1] += tranche.amount * tranche.coupon
         if last < years:
-            red[c, last] += tranche.amount
-    return red, cost, face
+            redemption[slot, last] += tranche.amount
+    return OpeningLadder(redemption, cost, face)
 
 
-def mix_arrays(
-    mix: Sequence[MixPart], slots: Sequence[str], years: int
-) -> tuple[F64, F64, F64, F64, F64]:
+def mix_profile(mix: Sequence[MixPart], slots: Sequence[str], years: int) -> MixProfile:
     """Return what a vintage of each currency repays and pays, by years since its issue.
 
     A tenor's rate moves with the short rate by 1 - w and with the long rate by w,
@@ -220,7 +223,7 @@ def mix_arrays(
         long[c, standing] += share * weight
         if part.tenor <= years:
             red[c, part.tenor] += share
-    return red, cost, short, long, currency
+    return MixProfile(red, cost, short, long, currency)
 
 
 def _check_tenor(part: MixPart) -> None:

@@ -5,10 +5,12 @@ amount times the mix's share of tenor k, what it pays is its amount times the
 coupon still standing, so thirty maturity buckets a currency cost one product a
 vintage instead of a shift of thirty. Paths run along the innermost axis.
 
-The twin that keeps the buckets themselves is `reference`.
+The reference that keeps the buckets themselves is `reference`.
 """
 
 from __future__ import annotations
+
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,71 @@ F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+# Places of the shocks in a year's draw, the order of `SHOCKS`; numba folds them to constants.
+GROWTH, PRIMARY, STOCK_FLOW, SHORT, LONG, FX, GUARANTEE = 0, 1, 2, 3, 4, 5, 8
+VOLATILITY: Final = 3  # of what a path is unsure of: three means, then its volatility
+# Rows of `issued`: what a vintage was, and what its coupon moves by.
+FACE, FACE_SHORT, FACE_LONG = 0, 1, 2
+# Rows of `counts`.
+OVER_CEILING, UNDER_FLOOR, CALLED = 0, 1, 2
+# GDP does not halve in a year: without a floor a heavy tail would turn it negative, and every
+# ratio of the path with it.
+WORST_GROWTH: Final = -0.5
+
+
+class FanRules(NamedTuple):
+    """What holds for every path; money in one unit, see `FanInputs`."""
+
+    gdp_before: float
+    reserves: float
+    reserves_return: float
+    financing_share: float
+    floor: float
+    call_threshold: float
+    call_loss: float
+    reaction: float
+
+
+class FanBaseline(NamedTuple):
+    """What the projection gives, one value a year; see `FanInputs`.
+
+    `anchor` has one value more: that of the year before.
+    """
+
+    growth: F64
+    primary: F64
+    net_issue: F64
+    need: F64
+    guarantees: F64
+    ceiling: F64
+    anchor: F64
+
+
+class OpeningLadder(NamedTuple):
+    """The opening stock by currency: redemption and interest by year, shape (4, years); face."""
+
+    redemption: F64
+    interest: F64
+    face: F64
+
+
+class MixProfile(NamedTuple):
+    """A vintage by currency and years since its issue, shape (4, years + 1).
+
+    Args:
+        redemption: Share of the vintage that matures.
+        coupon: Coupon paid at baseline rates.
+        short: Effect on it of one unit of short rate.
+        long: Effect of one unit of long rate.
+        currency: Share of gross issuance by currency, shape (4,).
+    """
+
+    redemption: F64
+    coupon: F64
+    short: F64
+    long: F64
+    currency: F64
+
 
 @njit()
 def run_block(
@@ -28,22 +95,10 @@ def run_block(
     unsure: F64,
     factor: F64,
     persistence: F64,
-    growth: F64,
-    primary: F64,
-    net_issue: F64,
-    need_base: F64,
-    open_red: F64,
-    open_cost: F64,
-    face: F64,
-    anchor: F64,
-    mix_red: F64,
-    mix_cost: F64,
-    mix_short: F64,
-    mix_long: F64,
-    mix_currency: F64,
-    scalars: F64,
-    guarantees: F64,
-    ceiling: F64,
+    baseline: FanBaseline,
+    opening: OpeningLadder,
+    mix: MixProfile,
+    rules: FanRules,
     out_debt: F32,
     out_reserves: F32,
     out_gfn: F32,
@@ -59,25 +114,10 @@ def run_block(
             scale, one each a path, shape (4, paths).
         factor: `ShockModel.factor`, shape (9, 9).
         persistence: φ of the five persistent shocks, shape (5,).
-        growth: Baseline nominal growth, shape (years,).
-        primary: Baseline primary balance with transfers [share of GDP], shape (years,).
-        net_issue: Baseline issues less redemptions [money], shape (years,).
-        need_base: Baseline need before bonds [money], shape (years,).
-        open_red: Redemption of the opening stock, shape (4, years).
-        open_cost: Interest on the opening stock, shape (4, years).
-        face: Opening face by currency, shape (4,).
-        anchor: Debt less reserves over GDP from which the primary balance's reaction is
-            reckoned, for the year before and each year, shape (years + 1,).
-        mix_red: Share of a vintage that matures k years on, shape (4, years + 1).
-        mix_cost: Coupon of a vintage paid k years on, baseline rates, shape (4, years + 1).
-        mix_short: Effect on it of a point on short rates, likewise.
-        mix_long: Effect of a point on long rates, likewise.
-        mix_currency: Share of gross issuance by currency, shape (4,).
-        scalars: GDP before, reserves, return on them, financing share, floor of
-            reserves, threshold of a guarantee call, loss given a call, reaction of
-            the primary balance to net debt, shape (8,).
-        guarantees: Guaranteed debt, shape (years,).
-        ceiling: Ceiling on debt, infinite where there is none, shape (years,).
+        baseline: The projection.
+        opening: The opening stock.
+        mix: What each year's gross issuance is made of.
+        rules: What holds for every path.
         out_debt: Debt over GDP, shape (years, paths).
         out_reserves: Reserves over GDP, likewise.
         out_gfn: Gross financing need over GDP, likewise.
@@ -86,30 +126,34 @@ def run_block(
             then ever; shape (3, years + 1).
     """
     years, paths = chi.shape
-    issued = np.empty((3, years, 4, paths))  # amount, amount × short rate, amount × long rate
+    # Vintages are kept for good, not shifted: the sum over them is one pass through memory
+    # that a lane's cache holds, where thirty shifted buckets would be thirty.
+    issued = np.empty((3, years, 4, paths))
     state = np.zeros((5, paths))
     shock = np.empty((9, paths))
     fx = np.ones((4, paths))
     stock = np.empty((4, paths))
     for c in range(4):
-        stock[c, :] = face[c]
-    gdp = np.full(paths, scalars[0])
-    reserves = np.full(paths, scalars[1])
-    gap = np.full(paths, (face.sum() - scalars[1]) / scalars[0] - anchor[0])
+        stock[c, :] = opening.face[c]
+    gdp = np.full(paths, rules.gdp_before)
+    reserves = np.full(paths, rules.reserves)
+    gap = np.full(
+        paths, (opening.face.sum() - rules.reserves) / rules.gdp_before - baseline.anchor[0]
+    )
     ever = np.zeros((3, paths), np.bool_)
     red, cost, need = np.empty(paths), np.empty(paths), np.empty(paths)
     due = np.empty((4, paths))
     for t in range(years):
-        _shake(draws[t], chi[t], unsure[3], factor, shock)
-        _move(state, shock, persistence, fx, gap, scalars[7])
-        _service(t, issued, fx, open_red, open_cost, mix_red, mix_cost, mix_short, mix_long,
-                 due, red, cost)  # fmt: skip
-        _live(t, growth[t], primary[t], unsure, state, shock[8], scalars, guarantees[t], cost,
-              gdp, need, counts, ever)  # fmt: skip
+        _shake(draws[t], chi[t], unsure[VOLATILITY], factor, shock)
+        _move(state, shock, persistence, fx, gap, rules.reaction)
+        _service(t, issued, fx, opening, mix, due, red, cost)
+        _grow_and_need(t, baseline, unsure, state, shock[GUARANTEE], rules, cost,
+                       gdp, need, counts, ever)  # fmt: skip
         for p in range(paths):
+            # Before `_finance` turns `red` into gross issuance.
             out_gfn[t, p] = max(red[p] + need[p], 0.0) / gdp[p]
-        _finance(net_issue[t], need_base[t], scalars, red, need, reserves)
-        _issue(t, red, state, mix_currency, fx, due, stock, issued)
+        _finance(baseline.net_issue[t], baseline.need[t], rules, red, need, reserves)
+        _issue(t, red, state, mix.currency, fx, due, stock, issued)
         for p in range(paths):
             debt = 0.0
             for c in range(4):
@@ -118,11 +162,11 @@ def run_block(
             # The ceiling is an amount of money: no ratio alone shows which paths are over it.
             out_last[p] = debt
             out_reserves[t, p] = reserves[p] / gdp[p]
-            gap[p] = (debt - reserves[p]) / gdp[p] - anchor[t + 1]
-            _count(0, t, p, debt > ceiling[t], counts, ever)
-            _count(1, t, p, reserves[p] < scalars[4], counts, ever)
-    for i in range(3):
-        counts[i, years] += ever[i].sum()
+            gap[p] = (debt - reserves[p]) / gdp[p] - baseline.anchor[t + 1]
+            _count(OVER_CEILING, t, p, debt > baseline.ceiling[t], counts, ever)
+            _count(UNDER_FLOOR, t, p, reserves[p] < rules.floor, counts, ever)
+    for event in range(3):
+        counts[event, years] += ever[event].sum()
 
 
 @njit()
@@ -132,6 +176,8 @@ def _shake(draws: F32, chi: F32, scale: F64, factor: F64, shock: F64) -> None:
     for i in range(9):
         for p in range(paths):
             shock[i, p] = 0.0
+        # The factor is lower triangular, and most of it is zero: markets meet the macro
+        # shocks in the guarantee factor only.
         for j in range(i + 1):
             weight = factor[i, j]
             if weight != 0.0:
@@ -149,10 +195,10 @@ def _move(state: F64, shock: F64, persistence: F64, fx: F64, gap: F64, reaction:
         for p in range(paths):
             state[i, p] = persistence[i] * state[i, p] + shock[i, p]
     for p in range(paths):
-        state[1, p] += reaction * gap[p]
+        state[PRIMARY, p] += reaction * gap[p]
     for c in range(1, 4):
         for p in range(paths):
-            fx[c, p] *= np.exp(shock[4 + c, p])
+            fx[c, p] *= np.exp(shock[FX - 1 + c, p])
 
 
 @njit()
@@ -160,12 +206,8 @@ def _service(
     t: int,
     issued: F64,
     fx: F64,
-    open_red: F64,
-    open_cost: F64,
-    mix_red: F64,
-    mix_cost: F64,
-    mix_short: F64,
-    mix_long: F64,
+    opening: OpeningLadder,
+    mix: MixProfile,
     due: F64,
     red: F64,
     cost: F64,
@@ -176,30 +218,30 @@ def _service(
     red[:] = 0.0
     cost[:] = 0.0
     for c in range(4):
-        due[c, :] = open_red[c, t]
-        paid[:] = open_cost[c, t]
-        for v in range(t):
-            k = t - v
-            m, k0, k1, k2 = mix_red[c, k], mix_cost[c, k], mix_short[c, k], mix_long[c, k]
-            face, short, long = issued[0, v, c], issued[1, v, c], issued[2, v, c]
+        due[c, :] = opening.redemption[c, t]
+        paid[:] = opening.interest[c, t]
+        for vintage in range(t):
+            age = t - vintage
+            matures, coupon = mix.redemption[c, age], mix.coupon[c, age]
+            by_short, by_long = mix.short[c, age], mix.long[c, age]
+            face = issued[FACE, vintage, c]
+            short, long = issued[FACE_SHORT, vintage, c], issued[FACE_LONG, vintage, c]
             for p in range(paths):
-                due[c, p] += m * face[p]
-                paid[p] += k0 * face[p] + k1 * short[p] + k2 * long[p]
+                due[c, p] += matures * face[p]
+                paid[p] += coupon * face[p] + by_short * short[p] + by_long * long[p]
         for p in range(paths):
             red[p] += fx[c, p] * due[c, p]
             cost[p] += fx[c, p] * paid[p]
 
 
 @njit()
-def _live(
+def _grow_and_need(
     t: int,
-    growth: float,
-    primary: float,
+    baseline: FanBaseline,
     unsure: F64,
     state: F64,
-    factor: F64,
-    scalars: F64,
-    guaranteed: float,
+    guarantee: F64,
+    rules: FanRules,
     cost: F64,
     gdp: F64,
     need: F64,
@@ -207,26 +249,35 @@ def _live(
     ever: Bools,
 ) -> None:
     """Let GDP grow, call guarantees, and fill the need before bonds."""
+    growth, primary = baseline.growth[t], baseline.primary[t]
     for p in range(len(gdp)):
-        gdp[p] *= 1.0 + max(growth + unsure[0, p] + state[0, p], -0.5)
-        called = factor[p] < scalars[5]
-        _count(2, t, p, called, counts, ever)
-        balance = primary + unsure[1, p] + state[1, p] - unsure[2, p] - state[2, p]
+        gdp[p] *= 1.0 + max(growth + unsure[GROWTH, p] + state[GROWTH, p], WORST_GROWTH)
+        called = guarantee[p] < rules.call_threshold
+        _count(CALLED, t, p, called, counts, ever)
+        balance = (
+            primary
+            + unsure[PRIMARY, p]
+            + state[PRIMARY, p]
+            - unsure[STOCK_FLOW, p]
+            - state[STOCK_FLOW, p]
+        )
         need[p] = cost[p] - balance * gdp[p]
         if called:
-            need[p] += scalars[6] * guaranteed
+            need[p] += rules.call_loss * baseline.guarantees[t]
 
 
 @njit()
 def _finance(
-    net_issue: float, need_base: float, scalars: F64, red: F64, need: F64, reserves: F64
+    net_issue: float, need_base: float, rules: FanRules, red: F64, need: F64, reserves: F64
 ) -> None:
     """Turn `red` from redemptions into gross issuance, and let reserves take the rest."""
-    share = scalars[3]
+    share = rules.financing_share
     for p in range(len(red)):
+        # Only what differs from the plan is shared: the plan's own need is met as planned.
         gross = red[p] + net_issue + share * (need[p] - need_base)
         if share < 1.0:
-            before = reserves[p] * (1.0 + scalars[2]) - red[p] - need[p]
+            before = reserves[p] * (1.0 + rules.reserves_return) - red[p] - need[p]
+            # Reserves that would be spent are borrowed back: cash cannot be negative.
             gross = max(gross, -before)
             gross = max(gross, 0.0)
             reserves[p] = max(before + gross, 0.0)
@@ -241,14 +292,15 @@ def _issue(
     for c in range(4):
         for p in range(len(gross)):
             amount = gross[p] * mix_currency[c] / fx[c, p]
-            issued[0, t, c, p] = amount
-            issued[1, t, c, p] = amount * state[3, p]
-            issued[2, t, c, p] = amount * state[4, p]
+            issued[FACE, t, c, p] = amount
+            # The coupon is fixed at issue, so the rates of this year stay with the vintage.
+            issued[FACE_SHORT, t, c, p] = amount * state[SHORT, p]
+            issued[FACE_LONG, t, c, p] = amount * state[LONG, p]
             stock[c, p] += amount - due[c, p]
 
 
 @njit()
-def _count(row: int, t: int, p: int, happened: bool, counts: I64, ever: Bools) -> None:
+def _count(event: int, t: int, p: int, happened: bool, counts: I64, ever: Bools) -> None:
     if happened:
-        counts[row, t] += 1
-        ever[row, p] = True
+        counts[event, t] += 1
+        ever[event, p] = True

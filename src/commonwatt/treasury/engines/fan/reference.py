@@ -1,4 +1,4 @@
-"""The slow, obvious twin of the kernel: one path, thirty maturity buckets a currency.
+"""The slow, obvious reference of the kernel: one path, thirty maturity buckets a currency.
 
 Buckets are shifted by a year every year, each holds its face and the coupons it pays,
 and nothing is vectorised. Tests compare it with the kernel path by path.
@@ -13,6 +13,17 @@ from dataclasses import dataclass
 from commonwatt.treasury.domain.country import MixPart
 from commonwatt.treasury.domain.shocks import BUCKETS, F64, ShockModel
 from commonwatt.treasury.engines.fan.inputs import FanInputs
+from commonwatt.treasury.engines.fan.kernel import (
+    FX,
+    GROWTH,
+    GUARANTEE,
+    LONG,
+    PRIMARY,
+    SHORT,
+    STOCK_FLOW,
+    VOLATILITY,
+    WORST_GROWTH,
+)
 
 
 @dataclass(slots=True)
@@ -54,31 +65,30 @@ def run_path(
         unsure: Three mean shifts and the volatility scale, shape (4,).
     """
     factor = model.factor()
-    new = [[BondBucket() for _ in range(BUCKETS)] for _ in range(4)]
+    issued = [[BondBucket() for _ in range(BUCKETS)] for _ in range(4)]
     state, fx = [0.0] * 5, [1.0] * 4
-    face = [float(f) for f in inputs.face]
+    face = [float(amount) for amount in inputs.opening.face]
     gdp, reserves = inputs.gdp_before, inputs.reserves
     gap = (sum(face) - reserves) / gdp - inputs.anchor[0]
     rows: list[PathYear] = []
     for t in range(len(inputs.names)):
-        shocks = [
-            sum(factor[i, j] * draws[t, j] for j in range(9)) * chi[t] * unsure[3] for i in range(9)
-        ]
+        scale = chi[t] * unsure[VOLATILITY]
+        shocks = [sum(factor[i, j] * draws[t, j] for j in range(9)) * scale for i in range(9)]
         state = [model.persistence[i] * state[i] + shocks[i] for i in range(5)]
-        state[1] += model.reaction * gap
-        fx = [1.0, *(fx[c] * math.exp(shocks[4 + c]) for c in (1, 2, 3))]
-        due, cost = _service(inputs, new, t)
+        state[PRIMARY] += model.reaction * gap
+        fx = [1.0, *(fx[c] * math.exp(shocks[FX - 1 + c]) for c in (1, 2, 3))]
+        due, cost = _service(inputs, issued, t)
         red = sum(f * d for f, d in zip(fx, due, strict=True))
         paid = sum(f * c for f, c in zip(fx, cost, strict=True))
-        gdp *= 1 + max(inputs.growth[t] + unsure[0] + state[0], -0.5)
-        called = shocks[8] < inputs.call_threshold
+        gdp *= 1 + max(inputs.growth[t] + unsure[GROWTH] + state[GROWTH], WORST_GROWTH)
+        called = shocks[GUARANTEE] < inputs.call_threshold
         call = inputs.call_loss * inputs.guarantees[t] if called else 0.0
-        primary = inputs.primary[t] + unsure[1] + state[1]
-        need = (unsure[2] + state[2] - primary) * gdp + paid + call
+        primary = inputs.primary[t] + unsure[PRIMARY] + state[PRIMARY]
+        need = (unsure[STOCK_FLOW] + state[STOCK_FLOW] - primary) * gdp + paid + call
         gross, reserves = _finance(inputs, t, red=red, need=need, reserves=reserves)
-        _issue(new, mix, inputs, gross, fx, state[3], state[4])
+        _issue(issued, mix, inputs, gross, fx, state[SHORT], state[LONG])
         for c in range(4):
-            face[c] += gross * inputs.mix_currency[c] / fx[c] - due[c]
+            face[c] += gross * inputs.mix.currency[c] / fx[c] - due[c]
         debt = sum(f * a for f, a in zip(fx, face, strict=True))
         gap = (debt - reserves) / gdp - inputs.anchor[t + 1]
         rows.append(PathYear(gdp, debt, reserves, max(red + need, 0.0), called))
@@ -86,15 +96,15 @@ def run_path(
 
 
 def _service(
-    inputs: FanInputs, new: list[list[BondBucket]], t: int
+    inputs: FanInputs, issued: list[list[BondBucket]], t: int
 ) -> tuple[list[float], list[float]]:
     """Return redemptions and interest by currency, and move every bucket a year on."""
     due: list[float] = []
     cost: list[float] = []
-    for c, buckets in enumerate(new):
-        cost.append(float(inputs.open_cost[c, t]) + sum(b.coupons for b in buckets))
-        due.append(float(inputs.open_red[c, t]) + buckets[0].face)
-        new[c] = [*buckets[1:], BondBucket()]
+    for c, buckets in enumerate(issued):
+        cost.append(float(inputs.opening.interest[c, t]) + sum(b.coupons for b in buckets))
+        due.append(float(inputs.opening.redemption[c, t]) + buckets[0].face)
+        issued[c] = [*buckets[1:], BondBucket()]
     return due, cost
 
 
@@ -111,7 +121,7 @@ def _finance(
 
 
 def _issue(
-    new: list[list[BondBucket]],
+    issued: list[list[BondBucket]],
     mix: Sequence[MixPart],
     inputs: FanInputs,
     gross: float,
@@ -124,6 +134,6 @@ def _issue(
         amount = gross * part.share / fx[c]
         weight = part.tenor / BUCKETS
         rate = part.coupon + (1 - weight) * short + weight * long
-        bucket = new[c][part.tenor - 1]
+        bucket = issued[c][part.tenor - 1]
         bucket.face += amount
         bucket.coupons += amount * rate

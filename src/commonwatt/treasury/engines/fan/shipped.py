@@ -30,10 +30,10 @@ def load_markets(home: str, slots: Sequence[str]) -> MarketShocks:
         slots: Four currency slots, the home currency first, "" where unused.
     """
     document = _read(FOLDER / "markets.toml")
-    known: dict[str, Any] = document["pairs"].get(home, {})
-    spread, correlation = _pairs(document, known, slots[1:])
+    pair: dict[str, Any] = document["pairs"].get(home, {})
+    spread, correlation = _exchange_rates(document, pair, slots[1:])
     rates = document["rates"]
-    whole = np.eye(6)
+    whole = np.eye(6)  # the last is the guarantee factor, which meets growth only
     whole[:5, :5] = correlation
     return MarketShocks(
         persistence=np.array(rates["persistence"], float),
@@ -43,20 +43,22 @@ def load_markets(home: str, slots: Sequence[str]) -> MarketShocks:
     )
 
 
-def _pairs(
-    document: dict[str, Any], known: dict[str, Any], foreign: Sequence[str]
+def _exchange_rates(
+    document: dict[str, Any], pair: dict[str, Any], foreign: Sequence[str]
 ) -> tuple[list[float], F64]:
-    names: list[str] = known.get("currencies", [])
-    table = np.array(known.get("correlation", np.eye(2)), float)
+    names: list[str] = pair.get("currencies", [])
+    table = np.array(pair.get("correlation", np.eye(2)), float)
     correlation = np.eye(5)
     correlation[0, 1] = correlation[1, 0] = float(document["rates"]["correlation"])
+    # A pair that nobody estimated gets the spread of the others and no correlation.
     spread = [float(document["pairs"]["other"]["sd"])] * 3
-    found = {slot: 2 + names.index(name) for slot, name in enumerate(foreign) if name in names}
-    for slot, row in found.items():
-        spread[slot] = float(known["sd"][row - 2])
+    # The estimated table holds the two rates first, then the currencies in its own order.
+    rows = {slot: 2 + names.index(name) for slot, name in enumerate(foreign) if name in names}
+    for slot, row in rows.items():
+        spread[slot] = float(pair["sd"][row - 2])
         correlation[2 + slot, :2] = correlation[:2, 2 + slot] = table[row, :2]
-        for other, column in found.items():
-            correlation[2 + slot, 2 + other] = table[row, column]
+        for neighbour, column in rows.items():
+            correlation[2 + slot, 2 + neighbour] = table[row, column]
     return spread, correlation
 
 
@@ -97,8 +99,9 @@ def parse_model(cells: dict[str, Any], markets: MarketShocks) -> ShockModel:
 def model_rows(model: ShockModel) -> dict[str, Any]:
     """Return the macro part of a model as plain cells, in the order that it is written."""
 
-    def plain(values: F64) -> list[float]:
-        return [round(float(v), 6) for v in values]
+    # Six digits, as the shipped file holds them.
+    def plain(numbers: F64) -> list[float]:
+        return [round(float(number), 6) for number in numbers]
 
     return {
         "source": model.source,

@@ -54,6 +54,8 @@ def quantile_error(ordered: F32, level: float) -> float:
     The rank of a quantile is binomial, so ±√(n q (1 - q)) ranks are one standard error.
     """
     n = len(ordered)
+    # Binomial ranks ask nothing of the law of the paths, whose density at a quantile a
+    # standard formula would need.
     ranks = math.sqrt(n * level * (1 - level))
     low = max(0, math.floor(level * n - ranks))
     high = min(n - 1, math.ceil(level * n + ranks))

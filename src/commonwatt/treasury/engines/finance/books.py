@@ -21,7 +21,7 @@ from commonwatt.treasury.engines.finance.loan import DebtService
 from commonwatt.treasury.engines.finance.operation import OperatingPeriod
 from commonwatt.treasury.io.centre import Centre, FinancingRoute
 
-MARKET_TEST = 0.5
+MARKET_TEST = 0.5  # ESA 2010, 20.29: sales under half of production costs are no market output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +72,9 @@ def classified_inside(life: CentreLife, route: FinancingRoute) -> bool:
             return market_share(life) < MARKET_TEST
         case FinancingRoute.PPP:
             terms = life.centre.ppp
-            other = terms.availability_risk_private or terms.demand_risk_private
-            return not (terms.construction_risk_private and other)
+            # Construction risk, and at least one of availability and demand risk.
+            one_of_two = terms.availability_risk_private or terms.demand_risk_private
+            return not (terms.construction_risk_private and one_of_two)
         case _:
             assert_never(route)
 
@@ -105,21 +106,18 @@ def _book_year(
     spent = sum(d.cost + d.interest + d.fee for d in draws)
     net = sum(o.revenue - o.cost - o.refresh for o in operating)
     interest = sum(s.interest for s in service)
-    own = spent - net + interest
-    deficit = own if inside else paid - _user_charges(route, net)
+    # With an availability contract the government keeps the charges and pays the partner.
+    charges = net if route is FinancingRoute.PPP else 0.0
+    deficit = spent - net + interest if inside else paid - charges
     return BookYear(
         year=life.centre.first_year + year,
         deficit=_mn(deficit),
         gross_debt=_mn(balance) if inside else 0.0,
+        # A guarantee is a memorandum item beside the debt, wherever the centre is classified.
         guarantees=_mn(balance) if route is FinancingRoute.GUARANTEE else 0.0,
         borrowing=_mn(sum(d.debt for d in draws)) if inside else 0.0,
         availability_payment=_mn(paid),
     )
-
-
-def _user_charges(route: FinancingRoute, net: float) -> float:
-    # With an availability contract the government keeps the charges and pays the partner.
-    return net if route is FinancingRoute.PPP else 0.0
 
 
 def _balance(life: CentreLife, run: int | None, draws: list[ConstructionDraw]) -> float:
@@ -146,12 +144,12 @@ def public_need(life: CentreLife, route: FinancingRoute) -> dict[int, float]:
         spent = sum(life.draws[k].cost for k in span if k < builds)
         runs = [life.operating[k - builds] for k in span if k >= builds]
         net = sum(o.revenue - o.cost - o.refresh for o in runs)
-        asked = {
+        costs = {
             FinancingRoute.ON_BUDGET: spent - net,
             FinancingRoute.GUARANTEE: 0.0,
             FinancingRoute.PPP: payment * len(runs) - net,
         }
-        need[centre.first_year + year] = _mn(asked[route]) / 1000
+        need[centre.first_year + year] = _mn(costs[route]) / 1000
     return need
 
 
@@ -164,6 +162,7 @@ def availability_payment(life: CentreLife) -> float:
     centre = life.centre
     rate = centre.ppp.cost_of_capital / centre.periods_per_year
     builds, runs = len(life.draws), len(life.operating)
+    # Half a period less for each draw: money is spent evenly, so on average in its middle.
     spent = sum(
         (d.cost + d.fee) * (1 + rate) ** (builds - k - 0.5) for k, d in enumerate(life.draws)
     )

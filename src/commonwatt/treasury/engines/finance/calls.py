@@ -20,7 +20,7 @@ from commonwatt.treasury.engines.fan.draws import (
     PATHS_PER_BLOCK,
     draw_block,
 )
-from commonwatt.treasury.engines.fan.kernel import F32
+from commonwatt.treasury.engines.fan.kernel import F32, GROWTH, VOLATILITY, WORST_GROWTH
 from commonwatt.treasury.engines.finance.books import CentreLife
 
 DEMAND_SD = 0.10  # assumption: yearly log change of demand that has nothing to do with GDP
@@ -55,7 +55,7 @@ def guarantee_calls(
     blocks = range(-(-paths // BLOCK))
     parts = [_block(life, model, seed, b, builds + years, demand_sd) for b in blocks]
     calls = np.concatenate(parts, axis=1)[:, :paths]
-    hit = calls > 1e-9
+    hit = calls > 1e-9  # a tenth of a cent: less is rounding of two equal sums
     ever = float(hit.any(axis=0).mean())
     return GuaranteeCalls(
         years=tuple(life.centre.first_year + builds + k for k in range(years)),
@@ -72,8 +72,9 @@ def _block(
 ) -> F64:
     growth = gdp_gap(model, years, seed=seed, block=block)
     rng = stream(seed, f"treasury centre {life.centre.name}, block {block}")
-    own = rng.standard_normal((years, growth.shape[1])).cumsum(axis=0) * demand_sd
-    demand = np.exp(life.centre.growth_beta * growth + own)[life.centre.construction.years :]
+    apart = rng.standard_normal((years, growth.shape[1])).cumsum(axis=0) * demand_sd
+    # The paths start when building does: the years before the first sale are chance, too.
+    demand = np.exp(life.centre.growth_beta * growth + apart)[life.centre.construction.years :]
     return _shortfalls(life, demand)
 
 
@@ -83,21 +84,22 @@ def gdp_gap(model: ShockModel, years: int, *, seed: int, block: int) -> F64:
     Shape (years, paths); the draws, the scales and the law are the fan's own.
     """
     draws, chi, unsure = draw_block(model, years, seed=seed, block=block)
-    weights = model.factor()[0]
+    # The first row of the factor alone: growth needs none of the other eight shocks.
+    weights = model.factor()[GROWTH]
     shocks = np.einsum("j,ltjp->tlp", weights.astype(np.float32), draws).astype(np.float64)
     shocks *= _scales(chi, unsure)
     state = np.zeros(shocks.shape[1:])
     gap = np.zeros(shocks.shape[1:])
     rows: list[F64] = []
     for shock in shocks:
-        state = model.persistence[0] * state + shock
-        gap = gap + np.log1p(np.maximum(unsure[:, 0, :] + state, -0.5))
+        state = model.persistence[GROWTH] * state + shock
+        gap = gap + np.log1p(np.maximum(unsure[:, GROWTH, :] + state, WORST_GROWTH))
         rows.append(gap.reshape(BLOCKS_PER_STREAM * PATHS_PER_BLOCK))
     return np.stack(rows)
 
 
 def _scales(chi: F32, unsure: F64) -> F64:
-    return chi.transpose(1, 0, 2).astype(np.float64) * unsure[None, :, 3, :]
+    return chi.transpose(1, 0, 2).astype(np.float64) * unsure[None, :, VOLATILITY, :]
 
 
 def _shortfalls(life: CentreLife, demand: F64) -> F64:
@@ -114,6 +116,7 @@ def _shortfalls(life: CentreLife, demand: F64) -> F64:
         span = range(year * per_year, (year + 1) * per_year)
         revenue = sum(life.operating[k].revenue for k in span)
         variable = 100 * centre.operation.variable_cost * sum(life.operating[k].hours for k in span)
+        # Fixed cost is what is left of the running cost, so that both move as `operation` has it.
         index = (1 + centre.operation.inflation) ** year
         fixed = sum(life.operating[k].cost for k in span) - variable * index
         service = sum(life.service[k].total for k in span)

@@ -54,6 +54,7 @@ def drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
     draws: list[ConstructionDraw] = []
     balance = 0
     for k, cost in enumerate(costs):
+        # Whole cents from here on: what is drawn is paid, and sources must equal uses to the cent.
         paid = round(fee) if k == 0 else 0
         interest = round(_interest(centre, float(balance), float(cost + paid)))
         uses = cost + paid + interest
@@ -68,6 +69,7 @@ def drawdown(centre: Centre) -> tuple[ConstructionDraw, ...]:
 def _costs(centre: Centre) -> list[int]:
     whole = round(centre.construction.cost_mn * CENTS_PER_MN)
     shares = s_curve(centre.building_periods, centre.construction.steepness)
+    # Ends are rounded, and parts are their differences, so that rounding cannot add up.
     ends, done = [0], 0.0
     for share in shares:
         done += share
@@ -78,7 +80,7 @@ def _costs(centre: Centre) -> list[int]:
 
 def _interest(centre: Centre, balance: float, uses: float) -> float:
     r, s = centre.period_rate, centre.loan.share
-    return r * (balance + s * uses / 2) / (1 - r * s / 2)
+    return r * (balance + s * uses / 2) / (1 - r * s / 2)  # solved, see `drawdown`
 
 
 def _fee(centre: Centre, costs: list[float]) -> float:

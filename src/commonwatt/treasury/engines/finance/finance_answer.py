@@ -119,7 +119,7 @@ def finance_answer(
 def _construction_rows(life: CentreLife) -> list[dict[str, Any]]:
     return [
         {"period": k + 1}
-        | {f"{name}_mn": value / CENTS_PER_MN for name, value in asdict(draw).items()}
+        | {f"{name}_mn": cents / CENTS_PER_MN for name, cents in asdict(draw).items()}
         for k, draw in enumerate(life.draws)
     ]
 
@@ -155,8 +155,7 @@ def _cover_row(ratios: CoverRatios) -> dict[str, float]:
 
 def price_rows(centre: Centre, target: float) -> list[dict[str, float]]:
     """Return the price that the target cover needs at each utilisation."""
-    own = centre.operation.utilisation
-    used = sorted({*UTILISATIONS, own})
+    used = sorted({*UTILISATIONS, centre.operation.utilisation})
     base = price_for_llcr(centre, target, 0.85)
     rows: list[dict[str, float]] = []
     for utilisation in used:
@@ -204,6 +203,7 @@ def _case_row(base: CentreLife, name: str, change: dict[str, float]) -> dict[str
     draws = drawdown(changed)
     debt = draws[-1].balance
     cash = [o.cfads for o in operating_periods(changed)]
+    # Lenders fix the profile at signing: it does not bend to a worse case.
     principal = [s.principal / base.draws[-1].balance * debt for s in base.service]
     rows: list[float] = []
     balance = float(debt)
@@ -224,6 +224,7 @@ def _case_row(base: CentreLife, name: str, change: dict[str, float]) -> dict[str
 def changed_centre(centre: Centre, change: dict[str, float]) -> Centre:
     """Return the centre of a downside case."""
     operation, building, loan = centre.operation, centre.construction, centre.loan
+    # A centre that sells nothing has no price; one per cent stands for an empty house.
     used = max(0.01, operation.utilisation + change.get("utilisation", 0.0))
     growth = operation.price_growth + change.get("price_growth", 0.0)
     return centre.model_copy(

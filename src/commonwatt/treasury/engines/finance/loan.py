@@ -39,10 +39,10 @@ def present_values(flows: Sequence[float], rate: float) -> tuple[float, ...]:
     [200.0, 110.0]
     """
     values: list[float] = []
-    value = 0.0
+    ahead = 0.0
     for flow in reversed(flows):
-        value = (flow + value) / (1 + rate)
-        values.append(value)
+        ahead = (flow + ahead) / (1 + rate)
+        values.append(ahead)
     return tuple(reversed(values))
 
 
@@ -59,15 +59,16 @@ def repay(centre: Centre, debt: int, cfads: Sequence[float]) -> tuple[DebtServic
     if centre.loan.repayment is Repayment.ANNUITY:
         return _schedule(debt, rate, [_annuity(debt, rate, periods)] * periods)
     cash = list(cfads[:periods])
-    value = present_values(cash, rate)[0]
-    if value <= 0 or min(cash) < 0:
+    worth = present_values(cash, rate)[0]
+    # One negative period is enough: a sculpted service would borrow in it.
+    if worth <= 0 or min(cash) < 0:
         raise CentreError(
             centre.name,
             found=Message("cash available for debt service that is negative"),
             wanted=Message("cash that can be sculpted"),
             remedy=Message("Raise the price or the utilisation, or choose an annuity."),
         )
-    return _schedule(debt, rate, [debt * flow / value for flow in cash])
+    return _schedule(debt, rate, [debt * flow / worth for flow in cash])
 
 
 def _annuity(debt: float, rate: float, periods: int) -> float:
@@ -97,9 +98,9 @@ def service_in_cents(service: Sequence[DebtService], debt: int) -> tuple[tuple[i
     """
     rows: list[tuple[int, int, int]] = []
     before = debt
-    for k, one in enumerate(service):
-        balance = 0 if k == len(service) - 1 else round(one.balance)
-        rows.append((round(one.interest), before - balance, balance))
+    for k, period in enumerate(service):
+        balance = 0 if k == len(service) - 1 else round(period.balance)
+        rows.append((round(period.interest), before - balance, balance))
         before = balance
     return tuple(rows)
 
@@ -125,8 +126,8 @@ def cover(
     """Return the cover ratios; values are discounted at the loan's rate."""
     loan = list(cfads[: centre.loan_periods])
     ratios = tuple(
-        flow / one.total if one.total else float("inf")
-        for flow, one in zip(loan, service, strict=True)
+        flow / period.total if period.total else float("inf")
+        for flow, period in zip(loan, service, strict=True)
     )
     return CoverRatios(
         dscr=ratios,

@@ -1,7 +1,7 @@
 """Operating: user charges, costs, the refresh reserve, and the cash left for debt.
 
 CFADS, the cash flow available for debt service, is what users pay less running cost
-less what is set aside for the next refresh; the reserve pays the refresh itself.
+less what is saved for the next refresh; the reserve pays the refresh itself.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ def operating_periods(
     """
     used = centre.operation.utilisation if utilisation is None else utilisation
     charge = centre.operation.price if price is None else price
-    set_aside, refresh = refresh_plan(centre)
+    saved, refresh = refresh_plan(centre)
     rows: list[OperatingPeriod] = []
     reserve = 0.0
     for k in range(centre.operating_periods):
-        reserve += set_aside[k] - refresh[k]
+        reserve += saved[k] - refresh[k]
         hours = gpu_hours(centre, used)
         revenue = hours * charge * price_index(centre, k) * 100
         cost = running_cost(centre, hours, k)
-        rows.append(OperatingPeriod(hours, revenue, cost, set_aside[k], refresh[k], reserve))
-    check_closed("refresh reserve", sum(set_aside), sum(refresh))
+        rows.append(OperatingPeriod(hours, revenue, cost, saved[k], refresh[k], reserve))
+    check_closed("refresh reserve", sum(saved), sum(refresh))
     return tuple(rows)
 
 
@@ -75,20 +75,21 @@ def running_cost(centre: Centre, hours: float, period: int) -> float:
 
 
 def refresh_plan(centre: Centre) -> tuple[list[float], list[float]]:
-    """Return what is set aside and what is spent on renewal in each period, in cents.
+    """Return what is saved and what is spent on renewal in each period, in cents.
 
     Each renewal is saved for in equal parts over the periods since the one before it;
     none is planned at the very end of operation.
     """
     periods = centre.operating_periods
-    set_aside, spent = [0.0] * periods, [0.0] * periods
+    saved, spent = [0.0] * periods, [0.0] * periods
     if centre.refresh is None:
-        return set_aside, spent
+        return saved, spent
     step = centre.refresh.every_years * centre.periods_per_year
+    # Hardware that is renewed on the last day serves nobody: the range leaves it out.
     for due in range(step, periods, step):
         years = due // centre.periods_per_year
         cost = centre.refresh.cost_mn * CENTS_PER_MN * (1 + centre.refresh.cost_growth) ** years
         spent[due] = cost
         for k in range(due - step + 1, due + 1):
-            set_aside[k] = cost / step
-    return set_aside, spent
+            saved[k] = cost / step
+    return saved, spent

@@ -28,8 +28,9 @@ def price_for_llcr(centre: Centre, target: float, utilisation: float) -> float:
     debt = drawdown(centre)[-1].balance
     periods, rate = centre.loan_periods, centre.period_rate
     hours = gpu_hours(centre, utilisation)
-    set_aside, _ = refresh_plan(centre)
+    saved, _ = refresh_plan(centre)
     per_unit = [100 * hours * price_index(centre, k) for k in range(periods)]
-    costs = [running_cost(centre, hours, k) + set_aside[k] for k in range(periods)]
-    value = present_values(costs, rate)[0]
-    return (target * debt + value) / present_values(per_unit, rate)[0]
+    costs = [running_cost(centre, hours, k) + saved[k] for k in range(periods)]
+    # Costs move with the hours that are sold, so that a low utilisation saves its energy.
+    cost_value = present_values(costs, rate)[0]
+    return (target * debt + cost_value) / present_values(per_unit, rate)[0]

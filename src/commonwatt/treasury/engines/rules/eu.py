@@ -190,7 +190,7 @@ def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> 
         step=step,
         binding=binding,
         steps=steps,
-        taken=tuple(float(one) for one in taken),
+        taken=tuple(float(step) for step in taken),
         target=inputs.structural_primary_balance + float(taken.sum()),
     )
 
@@ -198,6 +198,8 @@ def adjust(inputs: EuInputs, table: RuleTable, years: int, *, seed: int = 1) -> 
 def _least(holds: Callable[[float], bool]) -> float:
     """Return the least step within the bounds at which a monotone criterion holds."""
     low, high = BOUNDS
+    # At a bound the bound is the answer: the caller sees that it binds nothing, or that no step
+    # within reason is enough.
     if holds(low):
         return low
     if not holds(high):
@@ -252,15 +254,16 @@ def _project(inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenari
     growth = _growth(inputs, table, years, gap, scenario, count)
     structural = spb - _ageing(inputs, years, count)
     primary = structural + inputs.elasticity * gap
-    rates = _market(inputs, table, years, scenario, count)
+    short_rates, long_rates = _market(inputs, table, years, scenario, count)
     debt, interest = np.zeros(count), np.zeros(count)
     debt[0], long = inputs.debt, inputs.interest_rate
     interest[0] = inputs.debt * inputs.interest_rate
     short_share, rolled = inputs.short_share, inputs.maturing_share
     for t in range(1, count):
         extra = _stress(table, years, scenario, t, debt)
-        long = rolled * (rates[1][t] + extra) + (1 - rolled) * long
-        implicit = short_share * (rates[0][t] + extra) + (1 - short_share) * long
+        # Only the part of long-term debt that matures is refinanced at the year's market rate.
+        long = rolled * (long_rates[t] + extra) + (1 - rolled) * long
+        implicit = short_share * (short_rates[t] + extra) + (1 - short_share) * long
         interest[t] = implicit * debt[t - 1] / (1 + growth[t])
         debt[t] = debt[t - 1] / (1 + growth[t]) + interest[t] - primary[t] + inputs.stock_flow[t]
     return EuPath(debt, primary - interest, structural - interest, interest)
@@ -273,12 +276,14 @@ def _spb(inputs: EuInputs, table: RuleTable, steps: F64, scenario: EuScenario, c
     path = inputs.structural_primary_balance + done
     if scenario is EuScenario.LOWER_SPB:
         phased = np.clip((ahead - years) / (years // 2), 0, 1)
+        # For good: a balance that came back after the shock would test nothing.
         path = path - table.value("lower_spb_shock") * phased
     return path
 
 
 def _gaps(inputs: EuInputs, push: F64, count: int) -> F64:
     gap, years = np.zeros(count), len(push)
+    # Two thirds of the gap stay from year to year; afterwards it closes in three equal parts.
     gap[0], first = inputs.output_gap, inputs.output_gap_first
     for t in range(1, count):
         if t == 1 and first is not None:
@@ -302,20 +307,22 @@ def _growth(
 
 
 def _ageing(inputs: EuInputs, years: int, count: int) -> F64:
-    net = _kept(inputs.ageing_cost, count) - _kept(inputs.revenue or [0.0], count)
+    net = _extended(inputs.ageing_cost, count) - _extended(inputs.revenue or [0.0], count)
+    # The cost of ageing during the adjustment is within its steps: only what is added after
+    # its end reaches the balance.
     after = np.arange(count) > years
     return np.where(after, net - net[years], 0.0)
 
 
-def _kept(values: list[float], count: int) -> F64:
-    """Return the first `count` values, the last kept on where there are fewer."""
+def _extended(values: list[float], count: int) -> F64:
+    """Return the first `count` values, the last repeated where there are fewer."""
     return np.array((values + [values[-1]] * count)[:count], np.float64)
 
 
 def _market(
     inputs: EuInputs, table: RuleTable, years: int, scenario: EuScenario, count: int
 ) -> tuple[F64, F64]:
-    short, long = _kept(inputs.short_rate, count), _kept(inputs.long_rate, count)
+    short, long = _extended(inputs.short_rate, count), _extended(inputs.long_rate, count)
     if scenario is EuScenario.ADVERSE_R_G:
         shock = np.where(np.arange(count) > years, table.value("adverse_r_g_shock"), 0.0)
         return short + shock, long + shock
@@ -323,6 +330,7 @@ def _market(
 
 
 def _stress(table: RuleTable, years: int, scenario: EuScenario, t: int, debt: F64) -> float:
+    # One year, the first after the adjustment: a stress, not another level of rates.
     if scenario is not EuScenario.FINANCIAL_STRESS or t != years + 1:
         return 0.0
     over = max(0.0, float(debt[years]) - table.value("debt_safeguard_border"))
@@ -378,11 +386,13 @@ def _likely(inputs: EuInputs, table: RuleTable, years: int, draws: F64, step: fl
     rate = np.zeros(draws.shape[1])
     for k in range(STOCHASTIC_YEARS):
         t = years + 1 + k
-        shock = draws[k]
-        rate = rate + inputs.maturing_share * shock[:, 3] * (1 - inputs.short_share)
-        cost = rate + inputs.short_share * shock[:, 2]
+        growth, primary, short, long = draws[k].T
+        # A shock to long rates stays in the debt that it refinanced; one to short rates is
+        # gone when that debt is rolled over.
+        rate = rate + inputs.maturing_share * long * (1 - inputs.short_share)
+        cost = rate + inputs.short_share * short
         ratio = (base.debt[t] + _primary_and_flow(base, inputs, t)) / base.debt[t - 1]
-        debt = debt * (ratio + cost) / (1 + shock[:, 0]) - shock[:, 1]
+        debt = debt * (ratio + cost) / (1 + growth) - primary
         debt = debt - _primary_and_flow(base, inputs, t)
     assert inputs.shocks is not None
     end = table.value("debt_reference")

@@ -59,16 +59,17 @@ def indicator_signals(
         RuleError: The table has no mechanical signals.
     """
     if table.name == "mac-dsa":
-        found = [_mac(table, indicators, name, group) for name in ("debt", "gfn")]
+        signals = [_mac(table, indicators, name, group) for name in ("debt", "gfn")]
     elif table.name == "lic-dsf":
-        found = [_lic(table, indicators, name, capacity) for name in LIC_INDICATORS]
+        signals = [_lic(table, indicators, name, capacity) for name in LIC_INDICATORS]
     elif table.name == "srdsf":
-        found = [_srdsf(table, indicators, name) for name in SRDSF_INDICES]
+        signals = [_srdsf(table, indicators, name) for name in SRDSF_INDICES]
     elif table.name == "eu-2024":
-        found = eu_signals(table, indicators)
+        signals = eu_signals(table, indicators)
     else:
         raise RuleError(table.name, wanted=Message("a table with mechanical signals"))
-    return found + [_absent(name, reason) for name, reason in table.absent.items()]
+    # A threshold without a confirmed source is shown as absent: leaving it out would read as met.
+    return signals + [_absent(name, reason) for name, reason in table.absent.items()]
 
 
 def _absent(name: str, reason: str) -> IndicatorSignal:
@@ -80,31 +81,30 @@ def _mac(
 ) -> IndicatorSignal:
     low = table.thresholds[f"{name}_scrutiny_{group}"]
     high = table.thresholds[f"{name}_{group}"]
-    value = indicators.get(f"{name}_gdp_share_max")
-    return _two(f"{name}_gdp_share_max", value, low.value, high.value, high.source)
+    # The benchmark is met or passed by the worst year of the horizon, not by the last.
+    peak = indicators.get(f"{name}_gdp_share_max")
+    return _parted_signal(f"{name}_gdp_share_max", peak, low.value, high.value, high.source)
 
 
 def _lic(
     table: RuleTable, indicators: Mapping[str, float], name: str, capacity: str
 ) -> IndicatorSignal:
     limit = table.thresholds[f"{name}_{capacity}"]
-    return _one(name, indicators.get(name), limit.value, limit.source)
+    return _limit_signal(name, indicators.get(name), limit.value, limit.source)
 
 
 def _srdsf(table: RuleTable, indicators: Mapping[str, float], name: str) -> IndicatorSignal:
     low, high = table.thresholds[f"{name}_low"], table.thresholds[f"{name}_high"]
-    return _two(name, indicators.get(name), low.value, high.value, high.source)
+    return _parted_signal(name, indicators.get(name), low.value, high.value, high.source)
 
 
 def eu_signals(table: RuleTable, indicators: Mapping[str, float]) -> list[IndicatorSignal]:
     """Return the signals of the European reference values and the debt safeguard."""
     debt, deficit = table.thresholds["debt_reference"], table.thresholds["deficit_reference"]
-    found = [
-        _one("debt_gdp_share_end", indicators.get("debt_gdp_share_end"), debt.value, debt.source),
-        _one("deficit_gdp_share_max", indicators.get("deficit_gdp_share_max"), deficit.value,
-             deficit.source),
-    ]  # fmt: skip
-    return [*found, _safeguard(table, indicators)]
+    return [
+        _limit_signal(name, indicators.get(name), limit.value, limit.source)
+        for name, limit in (("debt_gdp_share_end", debt), ("deficit_gdp_share_max", deficit))
+    ] + [_safeguard(table, indicators)]
 
 
 def _safeguard(table: RuleTable, indicators: Mapping[str, float]) -> IndicatorSignal:
@@ -116,7 +116,8 @@ def _safeguard(table: RuleTable, indicators: Mapping[str, float]) -> IndicatorSi
         return IndicatorSignal(
             indicator="debt_rise_a_year", value=None, thresholds=(), signal="within", note=reason
         )
-    return _one("debt_rise_a_year", None if fall is None else -fall, -needed, note)
+    # A fall that is too small is a rise that is too large, so one comparison serves all rows.
+    return _limit_signal("debt_rise_a_year", None if fall is None else -fall, -needed, note)
 
 
 def debt_safeguard(table: RuleTable, debt: float) -> float:
@@ -133,18 +134,21 @@ def debt_safeguard(table: RuleTable, debt: float) -> float:
     return 0.0
 
 
-def _one(name: str, value: float | None, limit: float, note: str) -> IndicatorSignal:
-    signal = "no input" if value is None else ("breach" if value > limit else "within")
+def _limit_signal(name: str, level: float | None, limit: float, note: str) -> IndicatorSignal:
+    # On the threshold is within it: the texts say "exceeds".
+    signal = "no input" if level is None else ("breach" if level > limit else "within")
     return IndicatorSignal(
-        indicator=name, value=value, thresholds=(limit,), signal=signal, note=note
+        indicator=name, value=level, thresholds=(limit,), signal=signal, note=note
     )
 
 
-def _two(name: str, value: float | None, low: float, high: float, note: str) -> IndicatorSignal:
-    if value is None:
+def _parted_signal(
+    name: str, level: float | None, low: float, high: float, note: str
+) -> IndicatorSignal:
+    if level is None:
         signal = "no input"
     else:
-        signal = "high" if value > high else "moderate" if value > low else "low"
+        signal = "high" if level > high else "moderate" if level > low else "low"
     return IndicatorSignal(
-        indicator=name, value=value, thresholds=(low, high), signal=signal, note=note
+        indicator=name, value=level, thresholds=(low, high), signal=signal, note=note
     )

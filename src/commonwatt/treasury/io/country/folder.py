@@ -43,6 +43,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class _CountrySection(BaseModel):
+    # A misspelt key is refused: a default in its place would be an answer to another question.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -117,6 +118,7 @@ def load_country(name_or_path: str) -> Country:
     file = validate_document(path.name, CountryFile, read_toml(path, CountryError), CountryError)
     accounts = tuple(BudgetAccount(part.name, part.kind, part.programme) for part in file.accounts)
     entries = _entries(folder / "ledger.csv", file.currency)
+    # Before anything is projected: a slip in what was read is not to become a path.
     check_cells(folder / "cells.csv", file.currency, _ledger(accounts, entries))
     return Country(
         name=file.name,
@@ -224,6 +226,7 @@ def validate_document(
 def _faults(failure: ValidationError) -> Message:
     lines: list[str] = []
     for fault in failure.errors():
+        # Only plain values are shown: a whole table would bury the sentence.
         given = fault["input"]
         shown = f" (found {given!r})" if isinstance(given, int | float | str) else ""
         dotted = ".".join(str(part) for part in fault["loc"])
@@ -311,6 +314,7 @@ def _tranche(row: CsvRow, currency: str) -> Tranche:
     coupon = row.number_in("coupon_share", BondError)
     check_share(row.place("coupon_share"), coupon, BondError)
     issued, matures = (int(row.number_in(c, BondError)) for c in ("issued", "matures"))
+    # Asked here as well as in `Tranche`, which does not know the row.
     if matures < issued:
         raise BondError(
             row.place("matures"),
@@ -334,6 +338,7 @@ def _tranche(row: CsvRow, currency: str) -> Tranche:
 def _mix(path: Path) -> tuple[MixPart, ...]:
     columns = ["programme", "currency", "tenor", "share", "coupon_share", "label"]
     parts = tuple(_mix_part(row) for row in csv_rows(path, columns))
+    # Refused, not scaled: shares that do not add up are a row that was forgotten.
     total = sum(part.share for part in parts)
     if parts and abs(total - 1) > 1e-9:
         raise CountryError(

@@ -132,8 +132,10 @@ def load_weo(path: Path, leave_out: frozenset[str] = frozenset()) -> dict[str, E
             found=Message("no column {names}", {"names": ", ".join(missing)}),
             wanted=Message("columns {names}", {"names": ", ".join(COLUMNS)}),
         )
-    kept = frame.filter(~pl.col("ref_area").is_in(sorted(leave_out))).sort("ref_area", "year")
-    groups = kept.partition_by("ref_area", maintain_order=True)
+    # Dropped before anything is estimated: an economy that is kept for examination must not
+    # reach the panel's means either.
+    rows = frame.filter(~pl.col("ref_area").is_in(sorted(leave_out))).sort("ref_area", "year")
+    groups = rows.partition_by("ref_area", maintain_order=True)
     return {str(group["ref_area"][0]): _economy(group) for group in groups}
 
 
@@ -181,6 +183,7 @@ def country_of(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> Count
     interest = primary - economy_series.balance[start:]
     rate = max(0.0, float(interest[0]) / debt_before) if debt_before > 0 else 0.0
     growth = np.diff(economy_series.gdp[start:]) / economy_series.gdp[start:-1]
+    # What debt moves by beyond the balance: assets bought, valuation, discounts.
     stock_flow = np.diff(economy_series.debt[start - 1 :]) + economy_series.balance[start:]
     return Country(
         name=economy_series.iso3,
@@ -203,26 +206,27 @@ def country_of(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> Count
     )
 
 
-def _start(found: Economy, first_year: int) -> int:
+def _start(series: Economy, first_year: int) -> int:
     """Return the row of `first_year`, from which on the money must be known."""
-    at = np.flatnonzero(found.years == first_year)
+    at = np.flatnonzero(series.years == first_year)
     if len(at) == 1 and at[0] > 0:
         k = int(at[0])
-        if np.isfinite([found.debt[k - 1 :], found.gdp[k - 1 :], found.balance[k - 1 :]]).all():
+        money = [series.debt[k - 1 :], series.gdp[k - 1 :], series.balance[k - 1 :]]
+        if np.isfinite(money).all():
             return k
     raise CountryError(
-        f"{found.iso3}, {first_year}",
+        f"{series.iso3}, {first_year}",
         found=Message("no debt, GDP or balance"),
         wanted=Message("debt, GDP and balance of {year} and after", {"year": str(first_year - 1)}),
     )
 
 
-def _primary(found: Economy) -> F64:
+def _primary(series: Economy) -> F64:
     # Where the table holds no primary balance, interest is unknown and stays in the balance.
-    return np.where(np.isfinite(found.primary), found.primary, found.balance)
+    return np.where(np.isfinite(series.primary), series.primary, series.balance)
 
 
-_TERM = 8
+_TERM = 8  # years over which the opening stock matures; the outlook holds no ladder
 _ACCOUNTS = (
     BudgetAccount("Treasury", AccountKind.FUND),
     BudgetAccount("Public assets and other stock-flow", AccountKind.POCKET),
@@ -245,7 +249,7 @@ def _lines(primary: F64, stock_flow: F64) -> tuple[BudgetLine, ...]:
             fund="Treasury",
             pocket="Public assets and other stock-flow",
             driver=LineDriver.ONCE,
-            amounts=tuple(float(-v) for v in stock_flow),
+            amounts=tuple(float(-v) for v in stock_flow),  # as cash: what is bought is paid
         ),
     )
 
@@ -279,45 +283,40 @@ def _even_mix(rate: float) -> tuple[MixPart, ...]:
     )
 
 
-def _history(found: Economy, first_year: int) -> tuple[HistoryYear, ...]:
-    keep = [k for k, y in enumerate(found.years) if y < first_year]
+def _history(series: Economy, first_year: int) -> tuple[HistoryYear, ...]:
+    past = [k for k, year in enumerate(series.years) if year < first_year]
     return tuple(
         HistoryYear(
-            fiscal_year=str(found.years[k]),
-            debt=_known(found.debt[k]),
-            gdp=_known(found.gdp[k]),
+            fiscal_year=str(series.years[k]),
+            debt=_finite(series.debt[k]),
+            gdp=_finite(series.gdp[k]),
             reserves=None,
             source="WEO",
         )
-        for k in keep
+        for k in past
     )
 
 
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _finite(amount: float) -> float | None:
+    return float(amount) if np.isfinite(amount) else None
 
 
 def outlook(economy_series: Economy, first_year: int = OUTLOOK_FROM) -> list[tuple[int, DebtYear]]:
     """Return the money of each year of the outlook, for the debt law and its parts."""
     rows: list[tuple[int, DebtYear]] = []
     for k in range(1, len(economy_series.years)):
-        values = (
-            economy_series.debt[k - 1],
-            economy_series.debt[k],
-            economy_series.gdp[k - 1],
-            economy_series.gdp[k],
-        )
-        flows = (economy_series.primary[k], economy_series.balance[k])
-        if economy_series.years[k] < first_year or not np.isfinite([*values, *flows]).all():
+        debts, gdps = economy_series.debt[k - 1 : k + 1], economy_series.gdp[k - 1 : k + 1]
+        primary, balance = economy_series.primary[k], economy_series.balance[k]
+        complete = np.isfinite([*debts, *gdps, primary, balance]).all()
+        if economy_series.years[k] < first_year or not complete:
             continue
-        before, debt, gdp_before, gdp = (float(v) for v in values)
         year = DebtYear(
-            debt_before=before,
-            debt=debt,
-            gdp_before=gdp_before,
-            gdp=gdp,
-            interest=float(flows[0] - flows[1]),
-            primary_balance=float(flows[0]),
+            debt_before=float(debts[0]),
+            debt=float(debts[1]),
+            gdp_before=float(gdps[0]),
+            gdp=float(gdps[1]),
+            interest=float(primary - balance),  # net interest, as the outlook has no gross one
+            primary_balance=float(primary),
         )
         rows.append((int(economy_series.years[k]), year))
     return rows
