@@ -7,6 +7,7 @@ time in a stated window, and never activity; *queue delay* is first start minus 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from commonwatt.catalogue.measures import (
@@ -265,8 +266,15 @@ DELAY_SAVED: Final = Measure(
     Message("Delay saved"),
     "s",
     Message("How much earlier the job would have started with the change; below 0: later"),
-    HOURS,
+    replace(HOURS, signed=True),
     "queue_delay - queue_delay_with_the_change",
+)
+HELD_IN_THE_WAY: Final = Measure(
+    "held_in_the_way",
+    Message("GPU time held in its way"),
+    "GPU-h",
+    Message("GPU time that another job held on the nodes that a job may use, while it waited"),
+    NUMBER.with_digits(1),
 )
 
 # Use: GPUs over time.

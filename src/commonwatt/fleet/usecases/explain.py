@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from commonwatt.catalogue.measures import written
 from commonwatt.core.messages import LANGUAGES, Message
+from commonwatt.fleet.domain.measures import DELAY_SAVED, HELD_IN_THE_WAY, QUEUE_DELAY
 from commonwatt.fleet.domain.policies import SchedulingPolicy
 from commonwatt.fleet.engines.explain import (
     REASON_MESSAGES,
@@ -80,34 +82,39 @@ def _reason_as_dict(interval: WaitInterval) -> dict[str, Any]:
 
 
 def _sentences(explanation: Explanation, language: str) -> list[str]:
-    messages = [_delay_message(explanation), *_reason_messages(explanation.intervals, language)]
-    messages += map(_blocker_message, explanation.blockers[:BLOCKERS_IN_TEXT])
-    messages += [_remedy_message(remedy, language) for remedy in explanation.remedies]
-    return [sentence.translate(language) for sentence in messages]
+    messages = [
+        _delay_message(explanation, language),
+        *_reason_messages(explanation.intervals, language),
+        *(
+            _blocker_message(blocker, language)
+            for blocker in explanation.blockers[:BLOCKERS_IN_TEXT]
+        ),
+        *(_remedy_message(remedy, language) for remedy in explanation.remedies),
+    ]
+    return [message.translate(language) for message in messages]
 
 
-def _delay_message(explanation: Explanation) -> Message:
+def _delay_message(explanation: Explanation, language: str) -> Message:
     if explanation.queue_delay_s is None:
         return Message("Job {job} never started.", {"job": explanation.job_id})
-    hours = f"{explanation.queue_delay_s / 3600:.2f}"
-    return Message("Job {job} waited {hours} hours.", {"job": explanation.job_id, "hours": hours})
+    delay = written(explanation.queue_delay_s, QUEUE_DELAY, language)
+    return Message("Job {job} waited {delay}.", {"job": explanation.job_id, "delay": delay})
 
 
 def _reason_messages(intervals: Sequence[WaitInterval], language: str) -> list[Message]:
     """Return how long each reason held, the longest first; the stretches are in the data."""
-    total: dict[QueueReason, int] = {}
+    total_ms: dict[QueueReason, int] = {}
     for interval in intervals:
         # A long wait changes its reason often: sums are read at a glance, and the instants are in
         # the data.
-        total[interval.reason] = (
-            total.get(interval.reason, 0) + interval.until_ms - interval.from_ms
-        )
-    longest = sorted(total, key=lambda reason: -total[reason])
+        length_ms = interval.until_ms - interval.from_ms
+        total_ms[interval.reason] = total_ms.get(interval.reason, 0) + length_ms
+    longest = sorted(total_ms, key=lambda reason: -total_ms[reason])
     return [
         Message(
-            "  {hours} h: {reason}.",
+            "  {delay}: {reason}.",
             {
-                "hours": f"{total[reason] / 3.6e6:.2f}",
+                "delay": written(total_ms[reason] / 1000, QUEUE_DELAY, language),
                 "reason": REASON_MESSAGES[reason].translate(language),
             },
         )
@@ -115,13 +122,14 @@ def _reason_messages(intervals: Sequence[WaitInterval], language: str) -> list[M
     ]
 
 
-def _blocker_message(blocker: Blocker) -> Message:
-    details = {"job": blocker.job_id, "hours": f"{blocker.gpu_hours:,.1f}"}
+def _blocker_message(blocker: Blocker, language: str) -> Message:
+    details = {
+        "job": blocker.job_id,
+        "held": written(blocker.gpu_hours, HELD_IN_THE_WAY, language),
+    }
     if blocker.later:
-        message = Message("  In its way: job {job}, submitted later, {hours} GPU-hours.", details)
-    else:
-        message = Message("  In its way: job {job}, {hours} GPU-hours.", details)
-    return message
+        return Message("  In its way: job {job}, submitted later, {held}.", details)
+    return Message("  In its way: job {job}, {held}.", details)
 
 
 def _remedy_message(remedy: Remedy, language: str) -> Message:
@@ -130,7 +138,7 @@ def _remedy_message(remedy: Remedy, language: str) -> Message:
         return Message("  With {change}: it never starts.", {"change": change})
     details = {
         "change": change,
-        "hours": f"{remedy.queue_delay_s / 3600:.2f}",
-        "saved": f"{remedy.saved_s / 3600:+.2f}",
+        "delay": written(remedy.queue_delay_s, QUEUE_DELAY, language),
+        "saved": written(remedy.saved_s, DELAY_SAVED, language),
     }
-    return Message("  With {change}: it waits {hours} h ({saved} h saved).", details)
+    return Message("  With {change}: it waits {delay} ({saved} saved).", details)
