@@ -34,7 +34,7 @@ def test_the_example_project_releases_a_model_and_its_figures(example):
     assert set(example.released) == {"people.csv", "model.json", "metrics.json"}
     assert example.attack_auc < 0.62
     assert example.spent == 1.5
-    assert abs(example.people.values[0] - 615) < 60
+    assert abs(example.people_count.values[0] - 615) < 60
     assert set(example.synthetic) == {"Patient", "Condition", "Encounter"}
     assert example.synthetic["Patient"].height == 500
     people = set(example.synthetic["Patient"]["patient_id"])
@@ -94,7 +94,7 @@ class Shell:
     def step(self, name, *arguments, by=None, code=0):
         places = ["--ledger", str(self.folder / "ledger.db"), "--rooms", str(self.folder)]
         key = ["--key", self.key(by)] if by else []
-        return self.run("sandbox", name, "heart", *arguments, *places, *key, code=code)
+        return self.run("sandbox", *name.split(), "heart", *arguments, *places, *key, code=code)
 
     def run(self, *arguments, code=0):
         assert run_main(root, [*arguments, "--json"]) == code, self._capsys.readouterr().err
@@ -126,7 +126,7 @@ def test_a_study_goes_from_import_to_release_by_commands(capsys):
             shell.step("review", people, "--approve", by=checker)
         left = shell.step("release", people, str(folder / "out"), by="custodian")
         assert (folder / "seen").read_bytes() == Path(left["file"]).read_bytes()
-        _ask(shell)
+        _query(shell)
         _train(shell, folder, node)
         _end(shell, folder)
 
@@ -141,25 +141,25 @@ def _enrol(shell, folder):
                   "--name", name, "--role", role, *ledger)  # fmt: skip
 
 
-def _ask(shell):
+def _query(shell):
     shell.step("budget", "--count", "safe/Patient", by="researcher", code=76)
     shell.step("budget", "--grant", "1", by="custodian")
     person = actor_id_of(Key.load(Path(shell.key("researcher"))).public_key)
     shell.step("budget", "--grant", "0.5", "--person", person, by="custodian")
     waits = shell.step("budget", "--count", "safe/Patient", "--epsilon", "0.1", by="researcher")
     assert (waits["state"], waits["people"]) == ("waiting", None)
-    shell.step("lane", by="custodian", code=2)
-    shell.step("lane", "--open", "0.3", by="custodian")
+    shell.step("project preapprove", by="custodian", code=2)
+    shell.step("project preapprove", "--open", "0.3", by="custodian")
     answer = shell.step("budget", "--count", "safe/Patient", "--epsilon", "0.3", by="researcher")
     assert abs(answer["people"] - 615) < 100
     assert shell.step("budget")["spent_epsilon"] == 0.4
-    synthetic = shell.step("twin", "safe", str(shell.folder / "twin"), "--epsilon", "0.1",
+    synthetic = shell.step("synthesize", "safe", str(shell.folder / "twin"), "--epsilon", "0.1",
                       "--rows", "40", by="researcher")  # fmt: skip
     assert pl.read_parquet(synthetic["files"]["Patient"]).height == 40
-    shell.step("twin", "safe", str(shell.folder / "twin"), "--epsilon", "0.4", by="researcher",
-               code=71)  # fmt: skip
-    shell.step("twin", "safe", str(shell.folder / "twin"), "--table", "Nothing", by="researcher",
-               code=2)  # fmt: skip
+    shell.step("synthesize", "safe", str(shell.folder / "twin"), "--epsilon", "0.4",
+               by="researcher", code=71)  # fmt: skip
+    shell.step("synthesize", "safe", str(shell.folder / "twin"), "--table", "Nothing",
+               by="researcher", code=2)  # fmt: skip
 
 
 def _train(shell, folder, node):
@@ -171,17 +171,17 @@ def _train(shell, folder, node):
     patient = pl.read_parquet(folder / "heart" / "datasets" / "raw" / "Patient.parquet")
     reached = []
     for person in patient["patient_id"].head(8):
-        reached = shell.step("opt-out", person, by="custodian")["models_to_train_again"]
+        reached = shell.step("project opt-out", person, by="custodian")["models_to_train_again"]
     assert len(reached) == 1
 
 
 def _end(shell, folder):
-    seen = shell.step("watch")
+    seen = shell.step("activity")
     assert {"init", "open", "submit", "ask", "twin", "release"} & {s["step"] for s in seen["steps"]}
     assert [use["step"] for use in seen["uses"]].count("submit") == 2
-    shell.step("delete", code=71, by="custodian")
-    shell.step("close", by="custodian")
-    proof = shell.step("delete", by="custodian")
+    shell.step("project delete", code=71, by="custodian")
+    shell.step("project close", by="custodian")
+    proof = shell.step("project delete", by="custodian")
     assert proof["left"] == 0
     assert list((folder / "heart").iterdir()) == []
     shell.step("risk", "raw", "more", by="custodian", code=71)

@@ -89,12 +89,13 @@ def _groups_of(pid: int) -> list[Path]:
 _RUNNER = """
 import sys
 from pathlib import Path
-from commonwatt.sandbox.engines.isolation.node import Node, find_bubblewrap
-from commonwatt.sandbox.engines.isolation.runtime import Runtime
-from commonwatt.sandbox.domain.job import Job, Limits
+from commonwatt.sandbox.engines.isolation.node import IsolationNode, find_bubblewrap
+from commonwatt.sandbox.engines.isolation.runtime import JobRuntime
+from commonwatt.sandbox.domain.job import IsolatedJob, JobLimits
 folder = Path(sys.argv[1])
 code = f"import ctypes, time; ctypes.CDLL(None).prctl(15, b'{sys.argv[2]}'[:15]); time.sleep(30)"
-Node(folder, Runtime(), find_bubblewrap()).run(Job(code=code, limits=Limits(wall_s=30)), to=folder)
+node = IsolationNode(folder, JobRuntime(), find_bubblewrap())
+node.run(IsolatedJob(code=code, limits=JobLimits(wall_s=30)), to=folder)
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +42,7 @@ class TableImportReport:
     def reasons(self) -> dict[str, int]:
         """Return how many records broke each rule that was broken, most first."""
         broken = [(rule, count) for rule, count in self.rules.items() if count]
-        return dict(sorted(broken, key=lambda one: -one[1]))
+        return dict(sorted(broken, key=itemgetter(1), reverse=True))
 
 
 def check_counts_add_up(report: TableImportReport) -> TableImportReport:

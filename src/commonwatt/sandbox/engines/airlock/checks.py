@@ -264,7 +264,7 @@ def _check_model_file(data: bytes, rules: OutputRules) -> list[StopReason]:
 
 def _check_text(data: bytes, rules: OutputRules) -> list[StopReason]:
     text = data.decode("utf-8")
-    stops = _text_identifier_stops(text)
+    stops = _identifier_stops(find_identifiers(text))
     if len(text) > rules.longest_text:
         stops.append(_stop("size", "More than {n} characters of text.", n=rules.longest_text))
     if _looks_like_rows(text):
@@ -287,10 +287,6 @@ def _looks_like_rows(text: str) -> bool:
 def _looks_encoded(text: str) -> bool:
     # Base64 and hexadecimal: no language has words this long.
     return bool(re.search(r"[A-Za-z0-9+/=_-]{80,}|(?:[0-9a-f]{2}[ :]){24,}", text))
-
-
-def _text_identifier_stops(text: str) -> list[StopReason]:
-    return _identifier_stops(find_identifiers(text))
 
 
 def _cell_identifier_stops(cells: Iterable[str]) -> list[StopReason]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -242,7 +242,7 @@ def _refused_output_alerts(
     # A vote is the checker's entry, and a rejection is about the author: it is counted against
     # whom the output is from.
     blamed = [
-        _attributed_to(event, authors[event.of.removeprefix("output/")])
+        replace(event, actor=authors[event.of.removeprefix("output/")])
         if event.step == "vote" and event.of.removeprefix("output/") in authors
         else event
         for event in history
@@ -316,10 +316,6 @@ _PAID_STEPS: Final = ("ask", "twin")
 
 def _query_wording(event: ActivityEvent) -> tuple[str, str, str]:
     return event.step, str(event.body.get("dataset", "")), str(event.body.get("purpose", ""))
-
-
-def _attributed_to(event: ActivityEvent, actor: str) -> ActivityEvent:
-    return ActivityEvent(at=event.at, actor=actor, step=event.step, of=event.of, body=event.body)
 
 
 def _threshold_alerts(
