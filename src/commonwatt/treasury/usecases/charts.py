@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from commonwatt.catalogue.bands import BAND_90
+from commonwatt.catalogue.bands import BAND_50, BAND_90
 from commonwatt.catalogue.measures import heading, label, shown_unit, shown_value
 from commonwatt.catalogue.shared import DEBT_GDP
 from commonwatt.core.messages import Message, translate
@@ -171,7 +171,7 @@ def decomposition_chart(rows: Rows, title: str = "") -> str:
 
 
 def fan_chart(rows: Rows, axis: str, *, title: str = "") -> str:
-    """Return a fan: bands between 5, 10, 25, 75, 90 and 95 % quantiles, and the median.
+    """Return a fan: the bands of the catalogue, and the median.
 
     Args:
         rows: One a year: `fiscal_year` and quantiles `q05` … `q95` as shares of GDP.
@@ -190,12 +190,12 @@ def fan_chart(rows: Rows, axis: str, *, title: str = "") -> str:
         base.mark_area(opacity=0.22, color=BAND).encode(
             x=x, y=alt.Y(f"{low}:Q", title=axis), y2=f"{high}:Q"
         )
-        for low, high in (("q05", "q95"), ("q10", "q90"), ("q25", "q75"))
+        for low, high in (BAND_90.columns, BAND_50.columns)
     ]
     layers.append(base.mark_line(color=BAND).encode(x=x, y="q50:Q"))
-    last = percents.row(-1, named=True)
+    last, (low, high) = percents.row(-1, named=True), BAND_90.columns
     description = (
         f"{axis}: in {last['fiscal_year']} median {last['q50']:.1f}, "
-        f"80 % band {last['q10']:.1f} to {last['q90']:.1f}."
+        f"{BAND_90.note_of(f'{last[low]:.1f}', f'{last[high]:.1f}')}."
     )
     return svg(at_common_size(alt.layer(*layers).properties(title=title)), description=description)
