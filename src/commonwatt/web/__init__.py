@@ -36,7 +36,7 @@ One file, one line, and no drawing. `pages/fleet.py` is the pattern.
 4. Only where facts, charts and tables are not enough: a template of its own under
    `templates/` that extends `page.html` and fills its block `extra`; it finds
    `view.extra`. Forms that change something post to a route under `routes/`, carry
-   `<input type="hidden" name="csrf" value="{{ look.visitor.csrf }}">`, take
+   `<input type="hidden" name="csrf" value="{{ context.visitor.csrf }}">`, take
    `fields: Posted`, and write their change and its entry on one transaction
    (`desk.ledger.transaction()`, `desk.clerk`). No styles and no scripts stand in a
    template: the policy for contents forbids them.

@@ -81,7 +81,7 @@ def build_on(services: Services) -> FastAPI:
         redoc_url=None,
         lifespan=_closing(services),
     )
-    app.state.desk = services
+    app.state.services = services
     for part in (files, account, oidc, works, rooms, models, cluster, pages):
         part.add_routes(app)
     app.add_middleware(RequestGuardMiddleware, settings=services.settings)
@@ -103,15 +103,15 @@ def status_of(error: CommonwattError) -> HTTPStatus:
     return next(status for kind, status in STATUS if kind in kinds)
 
 
-def _closing(desk: Services) -> Callable[[FastAPI], Any]:
+def _closing(services: Services) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         del app
-        foreman = TaskSupervisor(desk)
+        foreman = TaskSupervisor(services)
         foreman.start()
         yield
         foreman.stop()
-        desk.database.dispose()
+        services.database.dispose()
 
     return lifespan
 
@@ -138,39 +138,39 @@ def _told(request: Request, error: Exception) -> Response:
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.NOT_FOUND:
-        told: CommonwattError = PageNotFoundError(
+        refusal: CommonwattError = PageNotFoundError(
             request.url.path[:100], found=Message("no such page")
         )
     else:
-        told = CommonwattError(request.url.path[:100], found=str(error.detail))
+        refusal = CommonwattError(request.url.path[:100], found=str(error.detail))
     if wants_html(request):
-        return _error_page(request, told, HTTPStatus(error.status_code))
-    return JSONResponse(told.as_dict(), error.status_code, error.headers)
+        return _error_page(request, refusal, HTTPStatus(error.status_code))
+    return JSONResponse(refusal.as_dict(), error.status_code, error.headers)
 
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     where = ".".join(str(part) for part in error.errors()[0]["loc"])
-    told = UsageError(where, wanted=str(error.errors()[0]["msg"]))
-    return _told(request, told)
+    usage_error = UsageError(where, wanted=str(error.errors()[0]["msg"]))
+    return _told(request, usage_error)
 
 
 def _bug(request: Request, error: Exception) -> Response:
     """Say that it is our fault; what happened is in the server's log, not on the page."""
-    told = BugError(
+    bug = BugError(
         request.url.path[:100],
         found=Message(
             "{kind}; this is a fault of Commonwatt, not yours", {"kind": type(error).__name__}
         ),
     )
-    answer: Response = JSONResponse(told.as_dict(), 500)
+    answer: Response = JSONResponse(bug.as_dict(), 500)
     if wants_html(request):
-        answer = _error_page(request, told, HTTPStatus.INTERNAL_SERVER_ERROR)
+        answer = _error_page(request, bug, HTTPStatus.INTERNAL_SERVER_ERROR)
     answer.headers.update(HEADERS)
     return answer
 
 
 def _error_page(request: Request, error: CommonwattError, status: HTTPStatus) -> Response:
-    look = context_of(request)
-    text = html(look, "error.html", requested_theme(request), error=error, status=status)
+    context = context_of(request)
+    text = html(context, "error.html", requested_theme(request), error=error, status=status)
     return Response(text, status, media_type="text/html")

@@ -154,12 +154,12 @@ class TableCache:
         order = self._order(rows, source, ask.column)
         first = _bisect(source, ask.column, order, ask.starts)
         last = _bisect(source, ask.column, order, ask.starts + "\U0010ffff")
-        found = np.sort(order[first:last])
+        row_numbers = np.sort(order[first:last])
         if not ask.order:
-            return found
-        few = source.take(found)[ask.order.removeprefix("-")]
+            return row_numbers
+        few = source.take(row_numbers)[ask.order.removeprefix("-")]
         down = ask.order.startswith("-")
-        return found[few.arg_sort(descending=down, nulls_last=True).to_numpy()]
+        return row_numbers[few.arg_sort(descending=down, nulls_last=True).to_numpy()]
 
     def _order(self, rows: TableRows, source: RowSource, by: str) -> Order:
         key = f"{rows.key}/order/{by}"

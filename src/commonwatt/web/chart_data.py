@@ -38,7 +38,7 @@ def chart_data(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, An
         "feed": chart.feed,
     }
     if chart.form is ChartForm.LIVE:
-        return head | {"x": [], "series": [_named(one, language) for one in chart.series]}
+        return head | {"x": [], "series": [_named(series, language) for series in chart.series]}
     if chart.form in REDUCED_FORMS:
         return head | _long(chart, frame, language)
     if chart.form is ChartForm.HEAT:
@@ -74,7 +74,7 @@ def _in_shown_unit(chart: Chart, frame: pl.DataFrame) -> pl.DataFrame:
     # A unit is a factor here: no measure of ours is a temperature.
     factor = shown_value(1.0, chart.measure, currency=chart.currency)
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
-    drawn = {name for one in every for name in (one.column, one.low, one.high) if name}
+    drawn = {name for series in every for name in (series.column, series.low, series.high) if name}
     return frame.with_columns(frame[name] * factor for name in sorted(drawn))
 
 
@@ -88,16 +88,16 @@ def _is_percent(chart: Chart) -> bool:
 def _long(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
     x = _numbers(_part(frame, every[0])[chart.x])
-    lines = [_aligned(x, _part(frame, one), chart.x, one.column) for one in every]
+    lines = [_aligned(x, _part(frame, series), chart.x, series.column) for series in every]
     if chart.form is ChartForm.AREAS:
         lines[: len(chart.series)] = _stacked(lines[: len(chart.series)])
     x, lines = reduce_min_max(x, lines)
-    said = [
-        _named(one, language) | {"values": _plain(values)}
-        for one, values in zip(every, lines, strict=True)
+    series_json = [
+        _named(series, language) | {"values": _plain(values)}
+        for series, values in zip(every, lines, strict=True)
     ]
-    line = said.pop() if chart.line else None
-    return {"x": _plain(x), "series": said, "line": line}
+    line = series_json.pop() if chart.line else None
+    return {"x": _plain(x), "series": series_json, "line": line}
 
 
 def _stacked(lines: list[F64]) -> list[F64]:
@@ -110,9 +110,9 @@ def _stacked(lines: list[F64]) -> list[F64]:
 def _by_name(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     names = frame[chart.x].cast(str).unique(maintain_order=True).to_list()
     every = [*chart.series, chart.line] if chart.line else list(chart.series)
-    said = [_series(one, frame, chart.x, names, language) for one in every]
-    line = said.pop() if chart.line else None
-    return {"x": names, "series": said, "line": line}
+    series_json = [_series(series, frame, chart.x, names, language) for series in every]
+    line = series_json.pop() if chart.line else None
+    return {"x": names, "series": series_json, "line": line}
 
 
 def _series(
@@ -123,8 +123,8 @@ def _series(
     out = _named(one, language)
     for role, column in (("values", one.column), ("low", one.low), ("high", one.high)):
         if column:
-            found = dict(zip(keys, _plain(_numbers(part[column])), strict=True))
-            out[role] = [found.get(name) for name in names]
+            value_of_key = dict(zip(keys, _plain(_numbers(part[column])), strict=True))
+            out[role] = [value_of_key.get(name) for name in names]
     return out
 
 
@@ -133,14 +133,14 @@ def _heat(chart: Chart, frame: pl.DataFrame, language: str) -> dict[str, Any]:
     rows = frame[chart.y].cast(str).unique(maintain_order=True).to_list()
     places = {name: i for i, name in enumerate(names)}
     height = {name: i for i, name in enumerate(rows)}
-    one = chart.series[0]
+    cell_series = chart.series[0]
     cells = [
         [places[str(a)], height[str(b)], value]
         for a, b, value in zip(
-            frame[chart.x], frame[chart.y], _plain(_numbers(frame[one.column])), strict=True
+            frame[chart.x], frame[chart.y], _plain(_numbers(frame[cell_series.column])), strict=True
         )
     ]
-    return {"x": names, "y": rows, "series": [_named(one, language) | {"cells": cells}]}
+    return {"x": names, "y": rows, "series": [_named(cell_series, language) | {"cells": cells}]}
 
 
 def _part(frame: pl.DataFrame, one: ChartSeries) -> pl.DataFrame:

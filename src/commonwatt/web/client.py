@@ -109,7 +109,7 @@ class TaskData:
     made_at: str
     ended_at: str
     error: str
-    said: list[str]
+    messages: list[str]
 
     @property
     def over(self) -> bool:
@@ -184,9 +184,9 @@ class ConsoleClient:
             ForbiddenError: The token's account may not see it.
             ParameterError: A parameter is out of bounds.
         """
-        found = self._call("page", page=page, ask=parameters).json()
-        facts = [_made(FactData, one) for one in found["facts"]]
-        return _made(PageData, found | {"facts": facts})
+        page_json = self._call("page", page=page, ask=parameters).json()
+        facts = [_made(FactData, fact) for fact in page_json["facts"]]
+        return _made(PageData, page_json | {"facts": facts})
 
     def chart(self, page: str, chart: str, **parameters: object) -> dict[str, Any]:
         """Return a chart as it is drawn."""
@@ -206,8 +206,8 @@ class ConsoleClient:
         """Return a whole table."""
         import polars as pl
 
-        found = self._call("table", page=page, table=table, ask=parameters)
-        return pl.read_parquet(io.BytesIO(found.content))
+        table_json = self._call("table", page=page, table=table, ask=parameters)
+        return pl.read_parquet(io.BytesIO(table_json.content))
 
     def csv(self, page: str, table: str, **parameters: object) -> str:
         """Return a whole table as CSV."""
@@ -219,7 +219,7 @@ class ConsoleClient:
 
     def tasks(self) -> list[TaskData]:
         """Return the newest works."""
-        return [_made(TaskData, one) for one in self._call("works").json()]
+        return [_made(TaskData, task) for task in self._call("works").json()]
 
     def start(self, kind: str, **parameters: object) -> TaskData:
         """Start a run and return the work that makes it.
@@ -278,15 +278,15 @@ class ConsoleClient:
 
 def _made(kind: type[T], found: Mapping[str, Any]) -> T:
     """Return a data object from JSON; what it does not know is left out."""
-    known = {one.name for one in fields(kind)}  # pyright: ignore[reportArgumentType]
+    known = {field.name for field in fields(kind)}  # pyright: ignore[reportArgumentType]
     return kind(**{name: value for name, value in found.items() if name in known})
 
 
 def _error(answer: httpx.Response) -> CommonwattError:
     kind = _ERRORS.get(answer.status_code, CommonwattError)
     try:
-        told: dict[str, str] = answer.json()
+        error_body: dict[str, str] = answer.json()
     except ValueError:
-        told = {"found": answer.text[:200]}
-    parts = {name: told.get(name, "") for name in ("found", "wanted", "remedy")}
-    return kind(told.get("where", str(answer.url)), **parts)
+        error_body = {"found": answer.text[:200]}
+    parts = {name: error_body.get(name, "") for name in ("found", "wanted", "remedy")}
+    return kind(error_body.get("where", str(answer.url)), **parts)

@@ -20,8 +20,9 @@ def version(engine: sa.Engine) -> str:
     if not sa.inspect(engine).has_table(VERSION_TABLE):
         return ""
     with engine.connect() as connection:
-        found = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).first()  # noqa: S608
-        return str(found[0]) if found else ""
+        query = sa.text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608
+        version_row = connection.execute(query).first()
+        return str(version_row[0]) if version_row else ""
 
 
 def upgrade(engine: sa.Engine, to: str = HEAD) -> None:

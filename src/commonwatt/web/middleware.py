@@ -45,7 +45,7 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 class RequestRates:
     """How many requests each visitor made in this minute, in this process.
 
-    >>> rates = Rates(2, clock=lambda: 0.0)
+    >>> rates = RequestRates(2, clock=lambda: 0.0)
     >>> [rates.over("a") for _ in range(3)], rates.over("b")
     ([False, False, True], False)
     """

@@ -128,10 +128,10 @@ def parse_values(parameters: Sequence[PageParameter], values: Mapping[str, str])
     Raises:
         ParameterError: A value is out of bounds.
     """
-    found: dict[str, str] = {}
-    for one in parameters:
-        text = values.get(one.name, "") or one.default
+    checked: dict[str, str] = {}
+    for parameter in parameters:
+        text = values.get(parameter.name, "") or parameter.default
         if text:
-            one.check(text)
-        found[one.name] = text
-    return PageValues(found)
+            parameter.check(text)
+        checked[parameter.name] = text
+    return PageValues(checked)

@@ -30,7 +30,7 @@ def reduce_min_max(x: F64, series: Sequence[F64], most: int = MOST_POINTS) -> tu
         most: Points wanted; even, at least 2.
 
     >>> x = np.arange(10.0)
-    >>> _, (y,) = min_max(x, [np.array([0, 0, 9, 0, 0, 0, -7, 0, 0, 0.0])], most=4)
+    >>> _, (y,) = reduce_min_max(x, [np.array([0, 0, 9, 0, 0, 0, -7, 0, 0, 0.0])], most=4)
     >>> y.tolist()
     [0.0, 9.0, 0.0, -7.0]
     """
@@ -55,7 +55,7 @@ def _extreme(
 ) -> tuple[F64, npt.NDArray[np.int64]]:
     """Return the extreme of each stretch and the place of its first row."""
     reduce = np.fmin if least else np.fmax
-    found = reduce.reduceat(values, edges[:-1])
-    owner = np.repeat(np.arange(len(found)), np.diff(edges))
-    rows = np.where(values == found[owner], np.arange(len(values)), len(values))
-    return found, np.minimum.reduceat(rows, edges[:-1])
+    reduced = reduce.reduceat(values, edges[:-1])
+    owner = np.repeat(np.arange(len(reduced)), np.diff(edges))
+    rows = np.where(values == reduced[owner], np.arange(len(values)), len(values))
+    return reduced, np.minimum.reduceat(rows, edges[:-1])

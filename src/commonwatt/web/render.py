@@ -71,7 +71,7 @@ def html(context: RequestContext, template: str, theme: str = "", **values: Any)
     return (
         _environment()
         .get_template(template)
-        .render(look=context, t=word, say=say, theme=theme, **values)
+        .render(context=context, t=word, say=say, theme=theme, **values)
     )
 
 
@@ -91,7 +91,7 @@ def page_html(
         values=values,
         view=view,
         charts=[_chart(context, view, chart) for chart in view.charts],
-        listings=[parts[one.name] for one in view.tables if not one.folded],
+        listings=[parts[table.name] for table in view.tables if not table.folded],
         query=values.query(),
         permanent=permanent_address(page, values, view),
         options=_options(context, page.parameters),
@@ -132,22 +132,22 @@ def chart_json(context: RequestContext, view: PageView, chart: Chart) -> str:
     key = _chart_key(chart, listing, context.language)
 
     def make() -> str:
-        frame = context.desk.cache.load_frame(listing.rows) if listing else empty_frame()
+        frame = context.services.cache.load_frame(listing.rows) if listing else empty_frame()
         return json.dumps(chart_data(chart, frame, context.language), ensure_ascii=False)
 
-    return context.desk.cache.cached_text(f"{key}/json", make)
+    return context.services.cache.cached_text(f"{key}/json", make)
 
 
-def _chart(look: RequestContext, view: PageView, chart: Chart) -> dict[str, Any]:
-    key = _chart_key(chart, view.table(chart.table), look.language)
-    text = chart_json(look, view, chart)
-    svg = look.desk.cache.cached_text(f"{key}/svg", lambda: draw(json.loads(text)))
+def _chart(context: RequestContext, view: PageView, chart: Chart) -> dict[str, Any]:
+    key = _chart_key(chart, view.table(chart.table), context.language)
+    text = chart_json(context, view, chart)
+    svg = context.services.cache.cached_text(f"{key}/svg", lambda: draw(json.loads(text)))
     return {
         "chart": chart,
         "y_label": json.loads(text)["y_label"],
         "svg": Markup(svg),  # noqa: S704  every text in it is escaped where it is drawn
-        "legend": [look.translate(one.label) for one in chart.series],
-        "line": look.translate(chart.line.label) if chart.line else "",
+        "legend": [context.translate(series.label) for series in chart.series],
+        "line": context.translate(chart.line.label) if chart.line else "",
     }
 
 
@@ -163,8 +163,8 @@ def empty_frame() -> pl.DataFrame:
     return pl.DataFrame()
 
 
-def _listing(look: RequestContext, listing: TableListing, ask: TableQuery) -> dict[str, Any]:
-    shown = look.desk.cache.page(listing.rows, ask)
+def _listing(context: RequestContext, listing: TableListing, ask: TableQuery) -> dict[str, Any]:
+    shown = context.services.cache.page(listing.rows, ask)
     names = [heading.column for heading in listing.headings]
     kinds = dict(zip(shown.frame.columns, shown.frame.dtypes, strict=True))
     return {
@@ -173,14 +173,14 @@ def _listing(look: RequestContext, listing: TableListing, ask: TableQuery) -> di
             [
                 cell_text(value, heading.column)
                 if heading.of is None
-                else cell(value, heading.of, look.language, currency=heading.currency)
+                else cell(value, heading.of, context.language, currency=heading.currency)
                 for value, heading in zip(row, listing.headings, strict=True)
             ]
             for row in shown.frame.select(names).iter_rows()
         ],
         "text": [name for name in names if str(kinds[name]) == "String"],
         "units": {
-            heading.column: heading.shown_unit(look.language) for heading in listing.headings
+            heading.column: heading.shown_unit(context.language) for heading in listing.headings
         },
         "height": shown.height,
         "ask": ask,
@@ -188,12 +188,14 @@ def _listing(look: RequestContext, listing: TableListing, ask: TableQuery) -> di
 
 
 def _options(
-    look: RequestContext, parameters: tuple[PageParameter, ...]
+    context: RequestContext, parameters: tuple[PageParameter, ...]
 ) -> dict[str, list[tuple[str, str]]]:
     return {
-        one.name: [(value, look.translate(label)) for value, label in one.options(look)]
-        for one in parameters
-        if one.options
+        parameter.name: [
+            (value, context.translate(label)) for value, label in parameter.options(context)
+        ]
+        for parameter in parameters
+        if parameter.options
     }
 
 

@@ -38,14 +38,14 @@ class RequestContext:
     """One look at the console.
 
     Args:
-        desk: Everything that there is: runs, ledger, what was kept, settings.
+        services: Everything that there is: runs, ledger, what was kept, settings.
         visitor: Who looks.
         language: "en" or "zh-Hant".
         now: The time of the request.
         path: What was asked for, to come back to after a choice of language or theme.
     """
 
-    desk: Services
+    services: Services
     visitor: Visitor
     language: str
     now: datetime

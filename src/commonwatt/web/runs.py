@@ -69,10 +69,10 @@ class RunCatalogue:
         """
         if not run_id:
             return next(iter(self._of_kind(kind)), None)
-        found = self.get(run_id)
-        if found.kind not in (kind, *others):
+        run = self.get(run_id)
+        if run.kind not in (kind, *others):
             raise _unknown(run_id)
-        return found
+        return run
 
     def get(self, run_id: str) -> Run:
         """Return a run.
@@ -90,7 +90,7 @@ class RunCatalogue:
 
     def rows(self, run: Run, table: str) -> TableRows:
         """Return a table of a run, not yet read."""
-        size = next((one["rows"] for one in run.tables if one["name"] == table), None)
+        size = next((row["rows"] for row in run.tables if row["name"] == table), None)
         return TableRows(
             key=f"run/{run.run_id}/{table}",
             load=lambda: self._store.table(run.run_id, table),
@@ -107,7 +107,7 @@ class RunCatalogue:
 
     def has(self, run: Run, table: str) -> bool:
         """Return whether a run has a table of that name."""
-        return any(one["name"] == table for one in run.tables)
+        return any(row["name"] == table for row in run.tables)
 
     def frame(self, run: Run, table: str) -> pl.DataFrame:
         """Return a whole table of a run; for small ones."""

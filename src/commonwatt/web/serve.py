@@ -68,22 +68,22 @@ def prepare(settings: Settings) -> str:
     from commonwatt.web.services import open_services
 
     now = datetime.now(UTC)
-    desk = open_services(settings, now=now)
+    services = open_services(settings, now=now)
     try:
-        _start_sample(desk, now)
-        if any_account(desk):
+        _start_sample(services, now)
+        if any_account(services):
             return settings.address
-        return f"{settings.address}/welcome/{make_link(desk, '', now=now)}"
+        return f"{settings.address}/welcome/{make_link(services, '', now=now)}"
     finally:
-        desk.database.dispose()
+        services.database.dispose()
 
 
-def _start_sample(desk: Services, now: datetime) -> None:
+def _start_sample(services: Services, now: datetime) -> None:
     """Put the sample on the list where there is nothing to look at yet."""
     from commonwatt.web.tasks.supervisor import list_tasks, start_task
 
-    if desk.settings.sample and not desk.runs.ids() and not list_tasks(desk, 1):
-        start_task(desk, "study", {"programme": desk.settings.sample}, "console", now=now)
+    if services.settings.sample and not services.runs.ids() and not list_tasks(services, 1):
+        start_task(services, "study", {"programme": services.settings.sample}, "console", now=now)
 
 
 def run(settings: Settings, sock: socket.socket, workers: int) -> None:

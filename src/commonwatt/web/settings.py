@@ -66,6 +66,8 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Return the settings that a worker was given."""
-        found = json.loads(environment[ENVIRONMENT])
-        paths = {name: Path(found[name]) for name in ("store", "state", "rooms", "operate")}
-        return cls(**(found | paths))
+        given_settings = json.loads(environment[ENVIRONMENT])
+        paths = {
+            name: Path(given_settings[name]) for name in ("store", "state", "rooms", "operate")
+        }
+        return cls(**(given_settings | paths))

@@ -38,5 +38,5 @@ def asset(name: str) -> StaticAsset | None:
 @cache
 def address_of(name: str) -> str:
     """Return the address of a file, which changes when the file does."""
-    found = asset(name)
-    return f"/static/{name}?v={found.tag}" if found else f"/static/{name}"
+    asset_file = asset(name)
+    return f"/static/{name}?v={asset_file.tag}" if asset_file else f"/static/{name}"

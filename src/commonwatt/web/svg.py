@@ -25,7 +25,7 @@ Data = dict[str, Any]
 class AxisScale:
     """A straight or logarithmic way from values to places.
 
-    >>> Scale(0, 10, 100, 200)(5)
+    >>> AxisScale(0, 10, 100, 200)(5)
     150.0
     """
 
@@ -79,8 +79,8 @@ def number(value: float) -> str:
 
 
 def _has_points(data: Data) -> bool:
-    values = [v for one in data["series"] for v in one.get("values", ())]
-    cells = [cell[2] for one in data["series"] for cell in one.get("cells", ())]
+    values = [v for series in data["series"] for v in series.get("values", ())]
+    cells = [cell[2] for series in data["series"] for cell in series.get("cells", ())]
     return any(v is not None for v in [*values, *cells])
 
 
@@ -95,7 +95,7 @@ def _frame(body: str, data: Data, height: float = HEIGHT) -> str:
 def _values(data: Data, *roles: str) -> list[float]:
     every = [*data["series"], *([data["line"]] if data.get("line") else [])]
     wanted = roles or ("values", "low", "high")
-    return [v for one in every for role in wanted for v in one.get(role, ()) if v is not None]
+    return [v for series in every for role in wanted for v in series.get(role, ()) if v is not None]
 
 
 def _value_scale(data: Data, found: Sequence[float], first: float, last: float) -> tuple[
@@ -160,8 +160,8 @@ def _name_axis(data: Data) -> tuple[Callable[[int], float], str]:
 
     longest = max(_width(name) for name in names)
     every = max(1, math.ceil(longest * LETTER_WIDTH * 1.15 / step))
-    said = [_x_text(place(i), name) for i, name in enumerate(names) if i % every == 0]
-    return place, "".join(said) + _axis_label(data)
+    labels = [_x_text(place(i), name) for i, name in enumerate(names) if i % every == 0]
+    return place, "".join(labels) + _axis_label(data)
 
 
 def _width(text: str) -> float:
@@ -189,8 +189,8 @@ def _lines(data: Data) -> str:
     y, marks = _value_scale(data, _values(data), HEIGHT - BOTTOM, TOP)
     x, axis = _number_axis(data)
     body = "".join(
-        f'<path class="line s{i}" d="{_points(data, one["values"], x, y)}"/>'
-        for i, one in enumerate(data["series"])
+        f'<path class="line s{i}" d="{_points(data, series["values"], x, y)}"/>'
+        for i, series in enumerate(data["series"])
     )
     return _frame(_y_axis(data, y, marks) + axis + body + _dashed(data, x, y), data)
 
@@ -205,8 +205,8 @@ def _areas(data: Data) -> str:
     x, axis = _number_axis(data)
     below: list[float] = [0.0] * len(data["x"])
     parts: list[str] = []
-    for i, one in enumerate(data["series"]):
-        top = [v or 0.0 for v in one["values"]]
+    for i, series in enumerate(data["series"]):
+        top = [v or 0.0 for v in series["values"]]
         up = _points(data, top, x, y)
         pairs = zip(reversed(data["x"]), reversed(below), strict=True)
         back = "".join(f"L{x(at):g} {y(v):g}" for at, v in pairs)
@@ -218,8 +218,8 @@ def _areas(data: Data) -> str:
 def _fan(data: Data) -> str:
     y, marks = _value_scale(data, _values(data), HEIGHT - BOTTOM, TOP)
     place, axis = _name_axis(data)
-    body = "".join(_band(one, i, place, y) for i, one in enumerate(data["series"]))
-    body += "".join(_median(one, i, place, y) for i, one in enumerate(data["series"]))
+    body = "".join(_band(series, i, place, y) for i, series in enumerate(data["series"]))
+    body += "".join(_median(series, i, place, y) for i, series in enumerate(data["series"]))
     return _frame(_y_axis(data, y, marks) + axis + body + _named_line(data, place, y), data)
 
 
@@ -246,8 +246,8 @@ def _named_line(data: Data, place: Callable[[int], float], y: AxisScale) -> str:
 def _columns(data: Data) -> str:
     sums = _sums(data)
     line: list[float | None] = data["line"]["values"] if data.get("line") else []
-    found = [*sums, *(v for v in line if v is not None)]
-    y, marks = _value_scale(data, found, HEIGHT - BOTTOM, TOP)
+    heights = [*sums, *(v for v in line if v is not None)]
+    y, marks = _value_scale(data, heights, HEIGHT - BOTTOM, TOP)
     place, axis = _name_axis(data)
     wide = min(56.0, (WIDTH - LEFT - RIGHT) / len(data["x"]) * 0.66)
     parts = [
@@ -274,9 +274,9 @@ def _ranges(data: Data) -> str:
     left, height = _left_of(data), _height_of(data)
     x, axis = _x_values(data, _values(data), left, height)
     parts: list[str] = []
-    for i, one in enumerate(data["series"]):
+    for i, series in enumerate(data["series"]):
         for k in range(len(data["x"])):
-            parts.append(_range(one, i, k, x))
+            parts.append(_range(series, i, k, x))
     return _frame(axis + _row_names(data, left) + "".join(parts), data, height)
 
 
@@ -369,8 +369,8 @@ def _stack(data: Data) -> list[tuple[int, int, float, float]]:
     """Return series, name, start and end of each part; negative ones stack downwards."""
     out: list[tuple[int, int, float, float]] = []
     up, down = [0.0] * len(data["x"]), [0.0] * len(data["x"])
-    for i, one in enumerate(data["series"]):
-        for k, value in enumerate(one["values"]):
+    for i, series in enumerate(data["series"]):
+        for k, value in enumerate(series["values"]):
             side = up if (value or 0.0) >= 0 else down
             out.append((i, k, side[k], side[k] + (value or 0.0)))
             side[k] += value or 0.0

@@ -34,7 +34,7 @@ THEMES: Final = ("light", "dark")
 
 def services_of(request: Request) -> Services:
     """Return what the console works with."""
-    return request.app.state.desk
+    return request.app.state.services
 
 
 def cookie_name(settings: Settings) -> str:
@@ -72,10 +72,10 @@ def requested_theme(request: Request) -> str:
 
 def context_of(request: Request) -> RequestContext:
     """Return who looks, signed in or not."""
-    desk, now = services_of(request), datetime.now(UTC)
+    services, now = services_of(request), datetime.now(UTC)
     return RequestContext(
-        desk=desk,
-        visitor=_visitor(request, desk, now) or Visitor(),
+        services=services,
+        visitor=_visitor(request, services, now) or Visitor(),
         language=requested_language(request),
         now=now,
         path=_path(request),
@@ -96,9 +96,9 @@ def signed_in_context(context: Annotated[RequestContext, Depends(context_of)]) -
 def require_action(action: ConsoleAction) -> Callable[..., RequestContext]:
     """Return a dependency that lets only those pass who may take `action`."""
 
-    def door(look: Annotated[RequestContext, Depends(signed_in_context)]) -> RequestContext:
-        check(look.visitor.roles, action)
-        return look
+    def door(context: Annotated[RequestContext, Depends(signed_in_context)]) -> RequestContext:
+        check(context.visitor.roles, action)
+        return context
 
     return door
 
@@ -120,10 +120,10 @@ async def posted_fields(request: Request) -> Mapping[str, str]:
     fields = await _fields(request)
     if request.headers.get("authorization"):
         return fields  # a token is never sent by a browser of its own accord
-    look = await run_in_threadpool(context_of, request)
-    if look.visitor.session:
+    context = await run_in_threadpool(context_of, request)
+    if context.visitor.session:
         given = fields.get("csrf", "") or request.headers.get("x-csrf", "")
-        if not hmac.compare_digest(given.encode(), look.visitor.csrf.encode()):
+        if not hmac.compare_digest(given.encode(), context.visitor.csrf.encode()):
             raise ForbiddenError("csrf", wanted=Message("the token of this session's forms"))
     return fields
 
@@ -165,11 +165,11 @@ async def _fields(request: Request) -> dict[str, str]:
         raise ParameterError("body", wanted=Message("at most 256 kB"))
     if request.headers.get("content-type", "").startswith("application/json"):
         return _of_json(await request.body())
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     form = await request.form(max_files=0, max_fields=200)
     for name, value in form.multi_items():
-        found[name] = f"{found[name]},{value}" if name in found else str(value)
-    return found
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else str(value)
+    return parameters
 
 
 def _of_json(body: bytes) -> dict[str, str]:
@@ -184,7 +184,7 @@ def _of_json(body: bytes) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return ",".join(str(one) for one in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return "" if value is None else str(value)
 
 
@@ -194,9 +194,9 @@ def _path(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def _visitor(request: Request, desk: Services, now: datetime) -> Visitor | None:
+def _visitor(request: Request, services: Services, now: datetime) -> Visitor | None:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind:
-        return visitor_of_token(desk, token, now=now) if kind.lower() == "bearer" else None
-    secret = request.cookies.get(cookie_name(desk.settings), "")
-    return visitor_of_session(desk, secret, now=now) if secret else None
+        return visitor_of_token(services, token, now=now) if kind.lower() == "bearer" else None
+    secret = request.cookies.get(cookie_name(services.settings), "")
+    return visitor_of_session(services, secret, now=now) if secret else None

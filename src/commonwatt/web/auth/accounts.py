@@ -411,7 +411,7 @@ def check_password(password: str) -> None:
 
 
 def _insert(
-    desk: Services,
+    services: Services,
     tx: sa.Connection,
     name: str,
     hashed: str,
@@ -429,7 +429,7 @@ def _insert(
         "made_at": instant_text(now),
     }
     tx.execute(sa.insert(schema.accounts).values(row))
-    desk.entry_writer.record(tx, "account", f"account/{name}", {"by": by}, at=now)
+    services.entry_writer.record(tx, "account", f"account/{name}", {"by": by}, at=now)
 
 
 def _check_name(tx: sa.Connection, name: str) -> None:
@@ -457,7 +457,7 @@ def _check_registrar_left(tx: sa.Connection) -> None:
 
 
 def _grant(
-    desk: Services,
+    services: Services,
     tx: sa.Connection,
     account: str,
     role: ConsoleRole,
@@ -465,23 +465,29 @@ def _grant(
     *,
     by: str = "link",
 ) -> None:
-    actor_id = desk.entry_writer.enrol(tx, account, role.value, at=now)
+    actor_id = services.entry_writer.enrol(tx, account, role.value, at=now)
     row = {"account": account, "role": role.value, "actor_id": actor_id}
     tx.execute(sa.insert(schema.grants).values(row))
     body = {"role": role.value, "actor": actor_id, "by": by}
-    desk.entry_writer.record(tx, "grant", f"account/{account}", body, at=now)
+    services.entry_writer.record(tx, "grant", f"account/{account}", body, at=now)
 
 
 def _revoke(
-    desk: Services, tx: sa.Connection, account: str, role: ConsoleRole, now: datetime, *, by: str
+    services: Services,
+    tx: sa.Connection,
+    account: str,
+    role: ConsoleRole,
+    now: datetime,
+    *,
+    by: str,
 ) -> None:
     table = schema.grants
     this = (table.c.account == account) & (table.c.role == role.value)
     actor_id = tx.execute(sa.select(table.c.actor_id).where(this)).scalar_one()
     tx.execute(sa.delete(table).where(this))
-    desk.entry_writer.revoke(tx, actor_id, f"role taken back by {by}", at=now)
+    services.entry_writer.revoke(tx, actor_id, f"role taken back by {by}", at=now)
     body = {"role": role.value, "by": by}
-    desk.entry_writer.record(tx, "grant-back", f"account/{account}", body, at=now)
+    services.entry_writer.record(tx, "grant-back", f"account/{account}", body, at=now)
 
 
 def _link(connection: sa.Connection, secret: str, now: datetime) -> str:
@@ -499,12 +505,12 @@ def _link(connection: sa.Connection, secret: str, now: datetime) -> str:
     return str(row.account)
 
 
-def _touch(desk: Services, known: str, made_at: str, now: datetime) -> None:
+def _touch(services: Services, known: str, made_at: str, now: datetime) -> None:
     made = datetime.strptime(made_at, "%Y-%m-%dT%H:%M:%S.%f%z")
-    ends = min(now + timedelta(hours=desk.settings.session_hours), made + LONGEST_SESSION)
+    ends = min(now + timedelta(hours=services.settings.session_hours), made + LONGEST_SESSION)
     table = schema.sessions
     values = {"seen_at": instant_text(now), "ends_at": instant_text(ends)}
-    with desk.ledger.transaction() as tx:
+    with services.ledger.transaction() as tx:
         tx.execute(sa.update(table).where(table.c.digest == known).values(values))
 
 

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from commonwatt.core.messages import Message
 from commonwatt.web.errors import SignInError
@@ -109,9 +109,14 @@ class OidcProvider:
         token = self._fetched(code, pending.verifier)
         claims = self._claims(token, pending.nonce)
         known = {role.value: role for role in ConsoleRole}
-        told: Any = claims.get(self._settings.oidc_roles_claim) or []
-        named = [str(one) for one in (told if isinstance(told, list) else str(told).split())]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        roles = frozenset(known[one] for one in named if one in known)
+        role_claim: Any = claims.get(self._settings.oidc_roles_claim) or []
+        # Providers send a list or one text with spaces; both are in use.
+        listed = isinstance(role_claim, list)
+        named = [
+            str(role)
+            for role in (cast("list[object]", role_claim) if listed else str(role_claim).split())
+        ]
+        roles = frozenset(known[name] for name in named if name in known)
         name = claims.get("preferred_username") or claims.get("email") or claims["sub"]
         return VouchedIdentity(
             subject=f"{claims['iss']} {claims['sub']}",
@@ -147,11 +152,11 @@ class OidcProvider:
             nonce={"essential": True, "value": nonce},
         )
         try:
-            found = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
-            rules.validate(found.claims)
+            token_claims = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
+            rules.validate(token_claims.claims)
         except (JoseError, ValueError) as error:
             raise _refused(type(error).__name__) from None
-        return dict(found.claims)
+        return dict(token_claims.claims)
 
     def _described(self) -> Mapping[str, Any]:
         """Return what the provider says of itself, asked at most every ten minutes."""

@@ -24,7 +24,7 @@ def signing_key(context: RequestContext, roles: Iterable[ConsoleRole]) -> Key:
         ForbiddenError: They hold none of them.
     """
     table = schema.grants
-    with context.desk.ledger.reading() as connection:
+    with context.services.ledger.reading() as connection:
         rows = connection.execute(
             sa.select(table.c.role, table.c.actor_id).where(table.c.account == context.visitor.name)
         )
@@ -32,7 +32,7 @@ def signing_key(context: RequestContext, roles: Iterable[ConsoleRole]) -> Key:
     wanted = list(roles)
     for role in wanted:
         if role.value in known:
-            return context.desk.entry_writer.key_of(known[role.value])
+            return context.services.entry_writer.key_of(known[role.value])
     names = ", ".join(role.value for role in wanted)
     raise ForbiddenError(
         context.visitor.name, wanted=Message("one of the roles {roles}", {"roles": names})

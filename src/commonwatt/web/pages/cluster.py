@@ -37,7 +37,7 @@ Rows = list[dict[str, Any]]
 def build(context: RequestContext, values: PageValues) -> PageView:
     """Return nodes, jobs, use and actions of the cluster that this console watches."""
     del values
-    folder = context.desk.settings.operate
+    folder = context.services.settings.operate
     if not (folder / "control.toml").exists():
         return PageView(
             lede=Message(

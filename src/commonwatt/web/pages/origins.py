@@ -34,7 +34,17 @@ FIGURE = PageParameter(
     longest=200,
 )
 _MOST = 60  # figures that a page offers to choose from
-_TEXTS = ("name", "label", "shown", "formula", "made_by", "table", "source", "dated", "confidence")
+_TEXTS = (
+    "name",
+    "label",
+    "shown",
+    "formula",
+    "expression",
+    "table",
+    "source",
+    "dated",
+    "confidence",
+)
 
 
 def build(context: RequestContext, values: PageValues) -> PageView:
@@ -117,7 +127,7 @@ def _listing(
 def _frame(figures: list[dict[str, Any]]) -> pl.DataFrame:
     import polars as pl
 
-    rows = [{name: str(figure[name]) for name in _TEXTS} for figure in figures]
+    rows = [{name: str(figure.get(name, "")) for name in _TEXTS} for figure in figures]
     return pl.DataFrame(rows, schema=dict.fromkeys(_TEXTS, pl.String))
 
 

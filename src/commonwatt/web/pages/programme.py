@@ -100,20 +100,20 @@ def _lede(head: dict[str, Any]) -> Message:
     )
 
 
-def _facts(look: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
+def _facts(context: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
     head = run.headline
     facts = [
         headline_of(
             UTILISATION,
             head["utilisation_share"],
-            look.language,
+            context.language,
             note=Message("first to last arrival"),
             link=f"/fleet?{query}",
         ),
         headline_of(
             QUEUE_DELAY_MEAN,
             head["mean_queue_delay_s"],
-            look.language,
+            context.language,
             note=Message("first start minus submission"),
             link=f"/fleet?{query}",
         ),
@@ -123,43 +123,43 @@ def _facts(look: RequestContext, run: Run, query: str) -> list[HeadlineFact]:
         headline_of(
             GPU_HOUR_COST_P50,
             cost,
-            look.language,
+            context.language,
             subject=site,
             note=Message("levelised over the life of the machines"),
             link=f"/sites?{query}",
         )
         for site, cost in costs.items()
     ]
-    return [*facts, *_debt_facts(look, run)]
+    return [*facts, *_debt_facts(context, run)]
 
 
-def _debt_facts(look: RequestContext, run: Run) -> list[HeadlineFact]:
+def _debt_facts(context: RequestContext, run: Run) -> list[HeadlineFact]:
     head, currency = run.headline, borrowing_currency(run)
     if not currency:
         return []
-    link = "/treasury" if look.can(ConsoleAction.SEE_TREASURY) else ""
+    link = "/treasury" if context.can(ConsoleAction.SEE_TREASURY) else ""
     added = head["debt_with_gdp_share"] - head["debt_without_gdp_share"]
     return [
         headline_of(
             BORROWING,
             head[f"capital_{currency.lower()}_bn"],
-            look.language,
+            context.language,
             link=link,
             currency=currency,
         ),
         headline_of(
             DEBT_GDP_LAST,
             head["debt_with_gdp_share"],
-            look.language,
+            context.language,
             note=Message("{points} points from the programme", {"points": f"{added * 100:+.2f}"}),
             link=link,
         ),
     ]
 
 
-def _charts(look: RequestContext, run: Run) -> list[Chart]:
-    has = look.desk.runs.has
-    charts = [_use(look, run)]
+def _charts(context: RequestContext, run: Run) -> list[Chart]:
+    has = context.services.runs.has
+    charts = [_use(context, run)]
     if has(run, "cost_sites"):
         charts.append(_cost())
     if has(run, "alternatives"):
@@ -169,8 +169,8 @@ def _charts(look: RequestContext, run: Run) -> list[Chart]:
     return charts
 
 
-def _use(look: RequestContext, run: Run) -> Chart:
-    sites = look.desk.runs.frame(run, "fleet_sites")["site"].to_list()
+def _use(context: RequestContext, run: Run) -> Chart:
+    sites = context.services.runs.frame(run, "fleet_sites")["site"].to_list()
     return Chart(
         name="use",
         title=Message("Allocated GPUs by site"),
@@ -239,8 +239,8 @@ def _debt() -> Chart:
     )
 
 
-def _alternative_tables(look: RequestContext, run: Run) -> list[TableListing]:
-    rows, currency = look.desk.runs.rows, borrowing_currency(run)
+def _alternative_tables(context: RequestContext, run: Run) -> list[TableListing]:
+    rows, currency = context.services.runs.rows, borrowing_currency(run)
     shown = [*_ALTERNATIVES_SHOWN, *(_BORROWED_SHOWN if currency else ())]
     return [
         TableListing(
@@ -269,16 +269,16 @@ def _alternative_tables(look: RequestContext, run: Run) -> list[TableListing]:
     ]
 
 
-def _fan_rows(look: RequestContext, run: Run) -> TableRows:
+def _fan_rows(context: RequestContext, run: Run) -> TableRows:
     return TableRows(
         key=f"programme/fan/{run.run_id}",
-        load=lambda: with_share_columns(look.desk.runs.frame(run, "funding_fan_with")),
+        load=lambda: with_share_columns(context.services.runs.frame(run, "funding_fan_with")),
     )
 
 
-def _tables(look: RequestContext, run: Run) -> list[TableListing]:
-    rows, has = look.desk.runs.rows, look.desk.runs.has
-    found = [
+def _tables(context: RequestContext, run: Run) -> list[TableListing]:
+    rows, has = context.services.runs.rows, context.services.runs.has
+    tables = [
         TableListing(
             name="use",
             title=Message("Allocated GPUs over time"),
@@ -288,7 +288,7 @@ def _tables(look: RequestContext, run: Run) -> list[TableListing]:
         )
     ]
     if has(run, "cost_sites"):
-        found.append(
+        tables.append(
             TableListing(
                 name="cost",
                 title=Message("Cost by site"),
@@ -297,18 +297,18 @@ def _tables(look: RequestContext, run: Run) -> list[TableListing]:
             )
         )
     if has(run, "alternatives"):
-        found += _alternative_tables(look, run)
+        tables += _alternative_tables(context, run)
     if has(run, "funding_fan_with"):
-        found.append(
+        tables.append(
             TableListing(
                 name="debt",
                 title=Message("The fan with the programme"),
-                rows=_fan_rows(look, run),
+                rows=_fan_rows(context, run),
                 headings=headings(),
                 folded=True,
             )
         )
-    return found
+    return tables
 
 
 PAGE = Page(

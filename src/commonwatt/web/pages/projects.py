@@ -20,10 +20,10 @@ from commonwatt.web.request_context import Page, RequestContext
 from commonwatt.web.roles import ConsoleAction, check
 
 
-def _project_choices(look: RequestContext) -> Options:
+def _project_choices(context: RequestContext) -> Options:
     from commonwatt.sandbox.usecases.overview import project_rows
 
-    projects = [(row["room"], row["room"]) for row in project_rows(look.desk.ledger)]
+    projects = [(row["room"], row["room"]) for row in project_rows(context.services.ledger)]
     return [("", Message("all projects")), *projects]
 
 
@@ -55,21 +55,21 @@ def build(context: RequestContext, values: PageValues) -> PageView:
 
 
 def _listing(
-    look: RequestContext,
+    context: RequestContext,
     name: str,
     title: Message,
     rows: list[dict[str, Any]],
     headings: list[ColumnHeading],
 ) -> TableListing:
     """Return a table of states; its key follows the ledger, which grows with every change."""
-    key = f"rooms/{name}/{look.path}/{look.desk.ledger.head().size}"
+    key = f"rooms/{name}/{context.path}/{context.services.ledger.head().size}"
     return listing(name, title, rows, headings, key=key)
 
 
-def _all(look: RequestContext) -> PageView:
+def _all(context: RequestContext) -> PageView:
     from commonwatt.sandbox.usecases.overview import project_rows
 
-    projects = project_rows(look.desk.ledger)
+    projects = project_rows(context.services.ledger)
     waiting = sum(row["in_airlock"] for row in projects)
     return PageView(
         lede=Message(
@@ -79,7 +79,7 @@ def _all(look: RequestContext) -> PageView:
         ),
         tables=[
             _listing(
-                look, "rooms", Message("Data projects"), projects, headings_of(measures.PROJECTS)
+                context, "rooms", Message("Data projects"), projects, headings_of(measures.PROJECTS)
             )
         ],
         extra={"rooms": projects},
@@ -92,13 +92,15 @@ def _all(look: RequestContext) -> PageView:
     )
 
 
-def _one(look: RequestContext, room: str) -> PageView:
+def _one(context: RequestContext, room: str) -> PageView:
     from commonwatt.sandbox.usecases.overview import project_state
 
-    project = project_state(look.desk.ledger, look.desk.settings.rooms, room, look.now)
+    project = project_state(
+        context.services.ledger, context.services.settings.rooms, room, context.now
+    )
     budget, activity = project["budget"], project["watch"]
     states = [row["state"] for row in project["outputs"]]
-    language = look.language
+    language = context.language
     return PageView(
         lede=Message(
             "Project {room} is {state}, for {scope}, until {day}.",
@@ -126,17 +128,17 @@ def _one(look: RequestContext, room: str) -> PageView:
             ),
             headline_of(measures.ALERT_COUNT, len(activity["alerts"]), language),
         ],
-        tables=_tables(look, project, activity),
+        tables=_tables(context, project, activity),
         extra={
             "room": room,
             "outputs": project["outputs"],
-            "may_see": look.can(ConsoleAction.SEE_OUTPUTS),
+            "may_see": context.can(ConsoleAction.SEE_OUTPUTS),
         },
     )
 
 
 def _tables(
-    look: RequestContext, project: dict[str, Any], activity: dict[str, Any]
+    context: RequestContext, project: dict[str, Any], activity: dict[str, Any]
 ) -> list[TableListing]:
 
     listed = [
@@ -146,14 +148,15 @@ def _tables(
         ("steps", Message("Who did what"), activity["steps"], measures.STEPS),
     ]
     return [
-        _listing(look, name, title, rows, headings_of(table)) for name, title, rows, table in listed
+        _listing(context, name, title, rows, headings_of(table))
+        for name, title, rows, table in listed
     ]
 
 
-def _review(look: RequestContext, room: str, output: str) -> PageView:
+def _review(context: RequestContext, room: str, output: str) -> PageView:
     from commonwatt.sandbox.usecases.overview import output_review
 
-    review = output_review(look.desk.ledger, look.desk.settings.rooms, room, output)
+    review = output_review(context.services.ledger, context.services.settings.rooms, room, output)
     return PageView(
         lede=Message(
             "{name}, {bytes} bytes, {state}. These bytes and no others would leave.",
@@ -166,8 +169,8 @@ def _review(look: RequestContext, room: str, output: str) -> PageView:
         extra={
             "room": room,
             "review": review,
-            "may_vote": look.can(ConsoleAction.VOTE_OUTPUT) and review.row["state"] == "waiting",
-            "may_release": look.can(ConsoleAction.RELEASE_OUTPUT)
+            "may_vote": context.can(ConsoleAction.VOTE_OUTPUT) and review.row["state"] == "waiting",
+            "may_release": context.can(ConsoleAction.RELEASE_OUTPUT)
             and review.row["state"] in {"approved", "released"},
         },
         data={"output": output, "state": review.row["state"], "changes": review.changes},

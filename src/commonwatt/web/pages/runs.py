@@ -38,13 +38,13 @@ RUN = PageParameter(
 def build(context: RequestContext, values: PageValues) -> PageView:
     """Return one run with what went in and what came out, or the list of all."""
     run_id = values.text("run")
-    return _one(context, context.desk.runs.get(run_id)) if run_id else _all(context)
+    return _one(context, context.services.runs.get(run_id)) if run_id else _all(context)
 
 
-def _all(look: RequestContext) -> PageView:
-    runs = look.desk.runs.list_runs()
+def _all(context: RequestContext) -> PageView:
+    runs = context.services.runs.list_runs()
     newest = runs[0].run_id if runs else "none"
-    started = look.can(ConsoleAction.START_RUN)
+    started = context.can(ConsoleAction.START_RUN)
     return PageView(
         lede=Message(
             "Runs in the store: {count}. A run never changes: the same inputs, seed and "
@@ -61,15 +61,15 @@ def _all(look: RequestContext) -> PageView:
         ],
         extra={
             "runs": runs[:12],
-            "works": list_tasks(look.desk, 8),
+            "works": list_tasks(context.services, 8),
             "states": TASK_STATE_NAMES,
             "kinds": KINDS if started else {},
         },
     )
 
 
-def _one(look: RequestContext, run: Run) -> PageView:
-    rows, language = look.desk.runs.rows, look.language
+def _one(context: RequestContext, run: Run) -> PageView:
+    rows, language = context.services.runs.rows, context.language
     return PageView(
         lede=Message(
             "{title}, made on {day} from {inputs} files into {tables} tables.",
@@ -98,7 +98,7 @@ def _one(look: RequestContext, run: Run) -> PageView:
                     name=table["name"],
                     title=Message(table["name"]),
                     rows=rows(run, table["name"]),
-                    headings=_headings(look, run, table["name"]),
+                    headings=_headings(context, run, table["name"]),
                     folded=True,
                 )
                 for table in run.tables
@@ -107,7 +107,7 @@ def _one(look: RequestContext, run: Run) -> PageView:
         sources=[run.run_id],
         extra={
             "run": run,
-            "report": (look.desk.runs.folder(run.run_id) / "report.html").is_file(),
+            "report": (context.services.runs.folder(run.run_id) / "report.html").is_file(),
         },
         data={
             "headline": run.headline,
@@ -118,12 +118,12 @@ def _one(look: RequestContext, run: Run) -> PageView:
     )
 
 
-def _headings(look: RequestContext, run: Run, table: str) -> list[ColumnHeading]:
+def _headings(context: RequestContext, run: Run, table: str) -> list[ColumnHeading]:
     """Return the columns of a run's table as the catalogue calls them, else by their names."""
     from commonwatt.study.measures import declared_table
 
     declared = declared_table(table, borrowing_currency(run))
-    names = look.desk.runs.columns(run, table)
+    names = context.services.runs.columns(run, table)
     if declared is None or [column.name for column in declared.columns] != list(names):
         return plain_headings(names)
     return headings_of(declared, currency=borrowing_currency(run))

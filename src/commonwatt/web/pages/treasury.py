@@ -39,15 +39,15 @@ if TYPE_CHECKING:
     from commonwatt.treasury.usecases.explore import ChangedCountry
 
 
-def _countries(look: RequestContext) -> Options:
-    del look
+def _countries(context: RequestContext) -> Options:
+    del context
     from commonwatt.treasury.usecases.countries import shipped_countries
 
     return [(name, name) for name in shipped_countries()]
 
 
-def _treatments(look: RequestContext) -> Options:
-    del look
+def _treatments(context: RequestContext) -> Options:
+    del context
     return [
         ("published", Message("As published: bond proceeds are income")),
         ("economic", Message("Without bond proceeds and transfers")),
@@ -86,10 +86,10 @@ TREATMENT = PageParameter(
 
 def build(context: RequestContext, values: PageValues) -> PageView:
     """Return debt path, fan, bridge and decomposition under the reader's changes."""
-    found, language = _explored(values), context.language
-    last, first = found.years[-1], found.years[0]
+    changed_country, language = _explored(values), context.language
+    last, first = changed_country.years[-1], changed_country.years[0]
     return PageView(
-        lede=_lede(found),
+        lede=_lede(changed_country),
         facts=[
             headline_of(
                 DEBT_GDP,
@@ -106,10 +106,10 @@ def build(context: RequestContext, values: PageValues) -> PageView:
                     "planned {share}", {"share": written(last["planned_debt_gdp_share"], DEBT_GDP)}
                 ),
             ),
-            *_ceiling_facts(found, language),
+            *_ceiling_facts(changed_country, language),
         ],
-        charts=_charts(found),
-        tables=_tables(found, values),
+        charts=_charts(changed_country),
+        tables=_tables(changed_country, values),
         notes=[
             Message(
                 "Debt is gross, on the cash basis, over the GDP vintage that the JSON names. Bond "
@@ -122,7 +122,11 @@ def build(context: RequestContext, values: PageValues) -> PageView:
                 {"paths": "2,000", "country": values.text(COUNTRY.name)},
             ),
         ],
-        data={"years": found.years, "bridge": found.bridge, "chances": found.chances},
+        data={
+            "years": changed_country.years,
+            "bridge": changed_country.bridge,
+            "chances": changed_country.chances,
+        },
     )
 
 
@@ -145,8 +149,8 @@ def _share(value: float) -> str:
     return f"{value:.1%}"
 
 
-def _lede(found: ChangedCountry) -> Message:
-    first, last = found.years[0], found.years[-1]
+def _lede(explored: ChangedCountry) -> Message:
+    first, last = explored.years[0], explored.years[-1]
     return Message(
         "Debt goes from {first} of GDP in {from} to {last} in {to}; in nine paths of ten it then "
         "stands between {low} and {high}.",
@@ -155,29 +159,29 @@ def _lede(found: ChangedCountry) -> Message:
             "from": first["fiscal_year"],
             "last": _share(last["debt_gdp_share"]),
             "to": last["fiscal_year"],
-            "low": _share(found.fan[-1]["q05"]),
-            "high": _share(found.fan[-1]["q95"]),
+            "low": _share(explored.fan[-1]["q05"]),
+            "high": _share(explored.fan[-1]["q95"]),
         },
     )
 
 
-def _ceiling_facts(found: ChangedCountry, language: str) -> list[HeadlineFact]:
-    if found.ceiling is None:
+def _ceiling_facts(explored: ChangedCountry, language: str) -> list[HeadlineFact]:
+    if explored.ceiling is None:
         return []
-    ceiling = {"amount": f"{found.country.ceiling:,.0f}", "currency": found.country.currency}
+    ceiling = {"amount": f"{explored.country.ceiling:,.0f}", "currency": explored.country.currency}
     return [
         headline_of(
             CEILING_CHANCE_EVER,
-            found.chances[-1]["debt_over_ceiling_probability"],
+            explored.chances[-1]["debt_over_ceiling_probability"],
             language,
             note=Message("ceiling {amount} bn {currency}", ceiling),
         ),
-        headline_of(FIRST_BREACH, found.ceiling["first_breach"], language),
+        headline_of(FIRST_BREACH, explored.ceiling["first_breach"], language),
     ]
 
 
-def _charts(found: ChangedCountry) -> list[Chart]:
-    money = found.country.money
+def _charts(explored: ChangedCountry) -> list[Chart]:
+    money = explored.country.money
     year = FISCAL_YEAR.label
     charts = [
         Chart(
@@ -225,16 +229,16 @@ def _charts(found: ChangedCountry) -> list[Chart]:
             x="step",
             series=[ChartSeries(money("level"), STEP_LEVEL.label)],
             measure=STEP_LEVEL,
-            currency=found.country.currency,
+            currency=explored.country.currency,
         ),
     ]
-    if found.country.reserves is not None:
-        charts.append(_reserves(found, year))
+    if explored.country.reserves is not None:
+        charts.append(_reserves(explored, year))
     return charts
 
 
-def _reserves(found: ChangedCountry, year: Message) -> Chart:
-    money = found.country.money
+def _reserves(explored: ChangedCountry, year: Message) -> Chart:
+    money = explored.country.money
     return Chart(
         name="reserves",
         title=Message("Debt and reserves"),
@@ -248,7 +252,7 @@ def _reserves(found: ChangedCountry, year: Message) -> Chart:
             ChartSeries(money("reserves"), RESERVES.label),
         ],
         measure=DEBT,
-        currency=found.country.currency,
+        currency=explored.country.currency,
     )
 
 
@@ -261,21 +265,21 @@ def _rows(name: str, rows: list[dict[str, Any]], values: PageValues) -> TableRow
     return TableRows(key=f"treasury/{name}/{values.query()}", load=load, size=len(rows))
 
 
-def _fan_rows(found: ChangedCountry, values: PageValues) -> TableRows:
-    planned = [year["planned_debt_gdp_share"] for year in found.years]
+def _fan_rows(explored: ChangedCountry, values: PageValues) -> TableRows:
+    planned = [year["planned_debt_gdp_share"] for year in explored.years]
 
     def load() -> pl.DataFrame:
         import polars as pl
 
-        return with_share_columns(pl.DataFrame(found.fan)).with_columns(
+        return with_share_columns(pl.DataFrame(explored.fan)).with_columns(
             planned_debt_gdp_share=pl.Series(planned)
         )
 
     return TableRows(key=f"treasury/fan/{values.query()}", load=load, size=len(planned))
 
 
-def _tables(found: ChangedCountry, values: PageValues) -> list[TableListing]:
-    money, currency = found.country.money, found.country.currency
+def _tables(explored: ChangedCountry, values: PageValues) -> list[TableListing]:
+    money, currency = explored.country.money, explored.country.currency
     amounts = ("gross_issuance", "redemption", "interest", "reserves", "balance_headline")
     years = ("fiscal_year", money("debt"), "debt_gdp_share", *(money(name) for name in amounts))
     chances = ("debt_over_ceiling", "reserves_under_floor", "guarantee_call")
@@ -283,13 +287,13 @@ def _tables(found: ChangedCountry, values: PageValues) -> list[TableListing]:
         TableListing(
             name="years",
             title=Message("Year by year"),
-            rows=_rows("years", found.years, values),
+            rows=_rows("years", explored.years, values),
             headings=headings_of(CHANGED_YEARS.in_currency(currency), *years, currency=currency),
         ),
         TableListing(
             name="fan",
             title=Message("The fan"),
-            rows=_fan_rows(found, values),
+            rows=_fan_rows(explored, values),
             headings=[
                 *headings(),
                 heading_of(CHANGED_YEARS.column("planned_debt_gdp_share")),
@@ -298,7 +302,7 @@ def _tables(found: ChangedCountry, values: PageValues) -> list[TableListing]:
         TableListing(
             name="bridge",
             title=Message("The bridge"),
-            rows=_rows("bridge", found.bridge, values),
+            rows=_rows("bridge", explored.bridge, values),
             headings=headings_of(
                 BRIDGE.in_currency(currency),
                 "step",
@@ -310,7 +314,7 @@ def _tables(found: ChangedCountry, values: PageValues) -> list[TableListing]:
         TableListing(
             name="chances",
             title=Message("Chances"),
-            rows=_rows("chances", found.chances, values),
+            rows=_rows("chances", explored.chances, values),
             headings=headings_of(
                 CHANCES, "fiscal_year", *(f"{event}_probability" for event in chances)
             ),

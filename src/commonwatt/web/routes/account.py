@@ -34,7 +34,7 @@ Secret = Annotated[str, InPath(max_length=100)]
 
 def body_of(**fields: str) -> dict[str, Any]:
     """Return what OpenAPI says of a form with these fields and their meaning."""
-    known = {name: {"type": "string", "description": said} for name, said in fields.items()}
+    known = {name: {"type": "string", "description": meaning} for name, meaning in fields.items()}
     schema = {"schema": {"type": "object", "properties": known}}
     kinds = ("application/x-www-form-urlencoded", "application/json")
     return {"requestBody": {"required": False, "content": dict.fromkeys(kinds, schema)}}
@@ -77,37 +77,41 @@ def sign_in(request: Request, context: AnyContext, fields: PostedFields) -> Resp
     """Begin a session and go on to where the visitor wanted to go."""
     address = request.client.host if request.client else ""
     session = accounts.sign_in(
-        context.desk, fields.get("name", ""), fields.get("password", ""), address, now=context.now
+        context.services,
+        fields.get("name", ""),
+        fields.get("password", ""),
+        address,
+        now=context.now,
     )
     answer = RedirectResponse(local_path(fields.get("next", "/")), 303)
-    set_session(answer, context.desk.settings, session.secret)
+    set_session(answer, context.services.settings, session.secret)
     return answer
 
 
 def sign_out(context: SignedInContext, fields: PostedFields) -> Response:
     """End the session."""
     del fields
-    accounts.end_session(context.desk, context.visitor, now=context.now)
+    accounts.end_session(context.services, context.visitor, now=context.now)
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(cookie_name(context.desk.settings), path="/")
+    answer.delete_cookie(cookie_name(context.services.settings), path="/")
     return answer
 
 
 def welcome_page(request: Request, context: AnyContext, secret: Secret) -> Response:
     """Return the form behind a one-time link."""
-    account = accounts.account_of_link(context.desk, secret, now=context.now)
+    account = accounts.account_of_link(context.services, secret, now=context.now)
     return _page(request, context, "welcome.html", secret=secret, account=account, roles=ROLE_NAMES)
 
 
 def welcome(context: AnyContext, secret: Secret, fields: PostedFields) -> Response:
     """Use a one-time link and sign in."""
-    account = accounts.account_of_link(context.desk, secret, now=context.now)
+    account = accounts.account_of_link(context.services, secret, now=context.now)
     name = account or fields.get("name", "")
     password = fields.get("password", "")
-    accounts.use_link(context.desk, secret, name, password, _roles(fields), now=context.now)
-    session = accounts.begin_session(context.desk, name, now=context.now, how="link")
+    accounts.use_link(context.services, secret, name, password, _roles(fields), now=context.now)
+    session = accounts.begin_session(context.services, name, now=context.now, how="link")
     answer = RedirectResponse("/", 303)
-    set_session(answer, context.desk.settings, session.secret)
+    set_session(answer, context.services.settings, session.secret)
     return answer
 
 
@@ -125,7 +129,7 @@ def preferences(
                 max_age=31_536_000,
                 httponly=True,
                 samesite="lax",
-                secure=context.desk.settings.secure,
+                secure=context.services.settings.secure,
             )
     return answer
 
@@ -138,14 +142,14 @@ def account_page(request: Request, context: SignedInContext) -> Response:
 def make_token(request: Request, context: SignedInContext, fields: PostedFields) -> Response:
     """Make a token and show it, once."""
     label = fields.get("label", "") or "token"
-    secret = accounts.make_token(context.desk, context.visitor.name, label, now=context.now)
+    secret = accounts.make_token(context.services, context.visitor.name, label, now=context.now)
     return _account(request, context, secret)
 
 
 def drop_token(context: SignedInContext, digest: Secret, fields: PostedFields) -> Response:
     """Take a token back."""
     del fields
-    accounts.drop_token(context.desk, context.visitor.name, digest, now=context.now)
+    accounts.drop_token(context.services, context.visitor.name, digest, now=context.now)
     return RedirectResponse("/account", 303)
 
 
@@ -160,15 +164,17 @@ def make_account(
     """Make an account and show the one-time link for its owner."""
     name = fields.get("name", "")
     roles = _roles(fields) or {ConsoleRole.VIEWER}
-    accounts.make_account(context.desk, name, roles, by=context.visitor.name, now=context.now)
+    accounts.make_account(context.services, name, roles, by=context.visitor.name, now=context.now)
     return _accounts(
-        request, context, name, accounts.make_link(context.desk, name, now=context.now)
+        request, context, name, accounts.make_link(context.services, name, now=context.now)
     )
 
 
 def set_roles(context: AccountManagerContext, name: Name, fields: PostedFields) -> Response:
     """Give an account exactly these roles."""
-    accounts.set_roles(context.desk, name, _roles(fields), by=context.visitor.name, now=context.now)
+    accounts.set_roles(
+        context.services, name, _roles(fields), by=context.visitor.name, now=context.now
+    )
     return RedirectResponse("/accounts", 303)
 
 
@@ -177,38 +183,40 @@ def make_link(
 ) -> Response:
     """Show a new one-time link for an account."""
     del fields
-    accounts.check_open(context.desk, name)
+    accounts.check_open(context.services, name)
     return _accounts(
-        request, context, name, accounts.make_link(context.desk, name, now=context.now)
+        request, context, name, accounts.make_link(context.services, name, now=context.now)
     )
 
 
 def close_account(context: AccountManagerContext, name: Name, fields: PostedFields) -> Response:
     """Close an account."""
     del fields
-    accounts.close_account(context.desk, name, by=context.visitor.name, now=context.now)
+    accounts.close_account(context.services, name, by=context.visitor.name, now=context.now)
     return RedirectResponse("/accounts", 303)
 
 
-def _account(request: Request, look: RequestContext, secret: str) -> Response:
+def _account(request: Request, context: RequestContext, secret: str) -> Response:
     return _page(
         request,
-        look,
+        context,
         "account.html",
         secret=secret,
-        tokens=accounts.tokens_of(look.desk, look.visitor.name),
+        tokens=accounts.tokens_of(context.services, context.visitor.name),
         roles=ROLE_NAMES,
         actions=ACTION_NAMES,
     )
 
 
-def _accounts(request: Request, look: RequestContext, name: str = "", secret: str = "") -> Response:
-    link = f"{look.desk.settings.address}/welcome/{secret}" if secret else ""
+def _accounts(
+    request: Request, context: RequestContext, name: str = "", secret: str = ""
+) -> Response:
+    link = f"{context.services.settings.address}/welcome/{secret}" if secret else ""
     return _page(
         request,
-        look,
+        context,
         "accounts.html",
-        accounts=accounts.accounts(look.desk),
+        accounts=accounts.accounts(context.services),
         roles=ROLE_NAMES,
         actions=ACTION_NAMES,
         may=ACTION_ROLES,
@@ -219,9 +227,9 @@ def _accounts(request: Request, look: RequestContext, name: str = "", secret: st
 
 def _roles(fields: PostedFields) -> frozenset[ConsoleRole]:
     known = {role.value: role for role in ConsoleRole}
-    asked = [name.strip() for name in fields.get("roles", "").split(",")]
-    return frozenset(known[name] for name in asked if name in known)
+    role_names = [name.strip() for name in fields.get("roles", "").split(",")]
+    return frozenset(known[name] for name in role_names if name in known)
 
 
-def _page(request: Request, look: RequestContext, template: str, **values: Any) -> Response:
-    return HTMLResponse(html(look, template, requested_theme(request), **values))
+def _page(request: Request, context: RequestContext, template: str, **values: Any) -> Response:
+    return HTMLResponse(html(context, template, requested_theme(request), **values))

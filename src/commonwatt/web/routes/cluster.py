@@ -39,12 +39,14 @@ def on_node(request: Request, context: SignedInContext, fields: PostedFields) ->
     return JSONResponse({"act": what, "node": node})
 
 
-def _act(look: RequestContext, what: str, node: str, reason: str) -> None:
+def _act(context: RequestContext, what: str, node: str, reason: str) -> None:
     """Do it in the controller's name, and put on record here who asked for it."""
     from commonwatt.operate.usecases.overview import drain, resume
 
-    said = f"{reason or what}, by {look.visitor.name}"
-    with look.desk.ledger.transaction() as tx:
-        body = {"node": node, "by": look.visitor.name}
-        look.desk.entry_writer.record(tx, what, f"node/{node}", body, at=look.now)
-    (drain if what == "drain" else resume)(look.desk.settings.operate, node, said)
+    reason_on_record = f"{reason or what}, by {context.visitor.name}"
+    with context.services.ledger.transaction() as tx:
+        body = {"node": node, "by": context.visitor.name}
+        context.services.entry_writer.record(tx, what, f"node/{node}", body, at=context.now)
+    (drain if what == "drain" else resume)(
+        context.services.settings.operate, node, reason_on_record
+    )

@@ -23,23 +23,25 @@ def add_routes(app: FastAPI) -> None:
 
 def static(request: Request, name: str) -> Response:
     """Return a style or script; its address names its content, so it may be kept for ever."""
-    found = asset(name)
-    if found is None:
+    asset_file = asset(name)
+    if asset_file is None:
         raise PageNotFoundError(name[:100], found=Message("no such file"))
     packed = "gzip" in request.headers.get("accept-encoding", "")
     headers = {
         "cache-control": "public, max-age=31536000, immutable",
         "vary": "accept-encoding",
-        "etag": f'"{found.tag}"',
+        "etag": f'"{asset_file.tag}"',
     }
     if packed:
         headers["content-encoding"] = "gzip"
-    return Response(found.packed if packed else found.plain, 200, headers, found.kind)
+    return Response(
+        asset_file.packed if packed else asset_file.plain, 200, headers, asset_file.kind
+    )
 
 
 def health(request: Request) -> dict[str, Any]:
     """Return that store and database answer, for whoever watches the server."""
-    desk = services_of(request)
-    with desk.ledger.reading() as connection:
+    services = services_of(request)
+    with services.ledger.reading() as connection:
         connection.execute(sa.text("SELECT 1"))
-    return {"status": "ok", "version": __version__, "runs": len(desk.runs.ids())}
+    return {"status": "ok", "version": __version__, "runs": len(services.runs.ids())}

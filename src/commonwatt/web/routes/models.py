@@ -37,7 +37,7 @@ def dossier(context: SignedInContext, version: VersionName) -> Response:
     check(context.visitor.roles, ConsoleAction.SEE_MODELS)
     from commonwatt.clinic.usecases.overview import dossier as written
 
-    text = written(context.desk.ledger, version, context.language)
+    text = written(context.services.ledger, version, context.language)
     name = version.removeprefix("version/")
     headers = {"content-disposition": f'attachment; filename="{name}.html"'}
     return HTMLResponse(text, 200, headers)
@@ -52,7 +52,7 @@ def incident(request: Request, context: SignedInContext, fields: PostedFields) -
     if not _CODE.fullmatch(code):
         raise ParameterError("code", wanted=Message("small letters, digits and -"))
     owed = report_incident(
-        context.desk.ledger,
+        context.services.ledger,
         fields.get("deployment", ""),
         severity=fields.get("severity", ""),
         jurisdiction=fields.get("jurisdiction", ""),

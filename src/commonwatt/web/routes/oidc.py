@@ -19,7 +19,7 @@ Short = Annotated[str, Query(max_length=2000)]
 
 def add_routes(app: FastAPI) -> None:
     """Add the two steps; the provider is asked only when somebody signs in with it."""
-    app.state.provider = OidcProvider(app.state.desk.settings)
+    app.state.provider = OidcProvider(app.state.services.settings)
     app.get("/oidc/start", tags=["accounts"], name="oidc_start")(start)
     app.get(CALLBACK_PATH, tags=["accounts"], name="oidc_back")(back)
 
@@ -34,7 +34,7 @@ def start(request: Request, context: AnyContext, next: Short = "/") -> Response:
         max_age=600,
         httponly=True,
         samesite="lax",
-        secure=context.desk.settings.secure,
+        secure=context.services.settings.secure,
         path=CALLBACK_PATH,
     )
     return answer
@@ -46,16 +46,16 @@ def back(request: Request, context: AnyContext, state: Short = "", code: Short =
     pending = PendingSignIn.of_text(request.cookies.get(COOKIE, ""))
     who = provider.finish(pending, state, code)
     account = accounts.account_of_subject(
-        context.desk, who.subject, who.name, who.roles, now=context.now
+        context.services, who.subject, who.name, who.roles, now=context.now
     )
-    session = accounts.begin_session(context.desk, account, now=context.now, how="provider")
+    session = accounts.begin_session(context.services, account, now=context.now, how="provider")
     answer = RedirectResponse(local_path(pending.next), 303)
     answer.delete_cookie(COOKIE, path=CALLBACK_PATH)
-    set_session(answer, context.desk.settings, session.secret)
+    set_session(answer, context.services.settings, session.secret)
     return answer
 
 
-def _provider(request: Request, look: AnyContext) -> OidcProvider:
-    if not look.desk.settings.oidc_issuer:
+def _provider(request: Request, context: AnyContext) -> OidcProvider:
+    if not context.services.settings.oidc_issuer:
         raise PageNotFoundError("oidc", found=Message("no provider set up"))
     return request.app.state.provider

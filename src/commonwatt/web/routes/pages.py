@@ -60,17 +60,17 @@ def first_for(context: RequestContext) -> Page:
     Raises:
         ForbiddenError: There is none.
     """
-    found = next((page for page in PAGES if context.can(page.action)), None)
-    if found is None:
+    first_page = next((page for page in PAGES if context.can(page.action)), None)
+    if first_page is None:
         raise ForbiddenError("/", wanted=Message("a role that may see a page"))
-    return found
+    return first_page
 
 
 def _add(app: FastAPI, page: Page) -> None:
     """Add a page, its JSON, its tables in every form, and its charts."""
     may = {"x-roles": sorted(ACTION_ROLES[page.action])}
     common: dict[str, Any] = {"tags": [page.name], "responses": FAULTS}
-    parameters = [one.schema() for one in page.parameters]
+    parameters = [parameter.schema() for parameter in page.parameters]
 
     def add(path: str, answer: _Answer, name: str, summary: str, kind: type[Response]) -> None:
         app.get(
@@ -110,24 +110,24 @@ class _Parquet(Response):
     media_type = "application/vnd.apache.parquet"
 
 
-def _seen(request: Request, page: Page, look: RequestContext) -> tuple[PageValues, PageView]:
-    check(look.visitor.roles, page.action)
+def _seen(request: Request, page: Page, context: RequestContext) -> tuple[PageValues, PageView]:
+    check(context.visitor.roles, page.action)
     values = parse_values(page.parameters, request.query_params)
-    return values, page.build(look, values)
+    return values, page.build(context, values)
 
 
 def _html(page: Page) -> Callable[..., Response]:
-    def answer(request: Request, look: SignedInContext) -> Response:
-        values, view = _seen(request, page, look)
-        return HTMLResponse(page_html(look, page, values, view, requested_theme(request)))
+    def answer(request: Request, context: SignedInContext) -> Response:
+        values, view = _seen(request, page, context)
+        return HTMLResponse(page_html(context, page, values, view, requested_theme(request)))
 
     return answer
 
 
 def _data(page: Page) -> Callable[..., Response]:
-    def answer(request: Request, look: SignedInContext) -> Response:
-        values, view = _seen(request, page, look)
-        return _json(page_data(look, page, values, view))
+    def answer(request: Request, context: SignedInContext) -> Response:
+        values, view = _seen(request, page, context)
+        return _json(page_data(context, page, values, view))
 
     return answer
 
@@ -153,12 +153,13 @@ def page_data(
             }
             for fact in view.facts
         ],
-        "charts": {one.name: f"{base}/charts/{one.name}.json{ask}" for one in view.charts},
+        "charts": {chart.name: f"{base}/charts/{chart.name}.json{ask}" for chart in view.charts},
         "tables": {
-            one.name: {
-                form: f"{base}/tables/{one.name}.{form}{ask}" for form in ("csv", "parquet", "json")
+            table.name: {
+                form: f"{base}/tables/{table.name}.{form}{ask}"
+                for form in ("csv", "parquet", "json")
             }
-            for one in view.tables
+            for table in view.tables
         },
         "notes": [context.translate(note) for note in view.notes],
         "runs": list(view.sources),
@@ -167,30 +168,30 @@ def page_data(
 
 
 def _chart(page: Page) -> Callable[..., Response]:
-    def answer(request: Request, look: SignedInContext, chart: Annotated[str, NAME]) -> Response:
-        _, view = _seen(request, page, look)
-        found = view.chart(chart)
-        if found is None:
+    def answer(request: Request, context: SignedInContext, chart: Annotated[str, NAME]) -> Response:
+        _, view = _seen(request, page, context)
+        page_chart = view.chart(chart)
+        if page_chart is None:
             raise PageNotFoundError(f"{page.name}/{chart}", found=Message("no such chart"))
-        return _Json(chart_json(look, view, found))
+        return _Json(chart_json(context, view, page_chart))
 
     return answer
 
 
 def _listing(
-    request: Request, page: Page, look: RequestContext, table: str
+    request: Request, page: Page, context: RequestContext, table: str
 ) -> tuple[PageValues, TableListing]:
-    values, view = _seen(request, page, look)
-    found = view.table(table)
-    if found is None:
+    values, view = _seen(request, page, context)
+    page_table = view.table(table)
+    if page_table is None:
         raise PageNotFoundError(f"{page.name}/{table}", found=Message("no such table"))
-    return values, found
+    return values, page_table
 
 
 def _table(page: Page) -> Callable[..., Response]:
     def answer(
         request: Request,
-        look: SignedInContext,
+        context: SignedInContext,
         table: Annotated[str, NAME],
         first: First = 0,
         count: Count = 50,
@@ -198,9 +199,11 @@ def _table(page: Page) -> Callable[..., Response]:
         column: Searched = "",
         starts: Starts = "",
     ) -> Response:
-        values, listing = _listing(request, page, look, table)
+        values, listing = _listing(request, page, context, table)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
-        return HTMLResponse(table_html(look, page, values, listing, ask, requested_theme(request)))
+        return HTMLResponse(
+            table_html(context, page, values, listing, ask, requested_theme(request))
+        )
 
     return answer
 
@@ -208,7 +211,7 @@ def _table(page: Page) -> Callable[..., Response]:
 def _rows(page: Page) -> Callable[..., Response]:
     def answer(
         request: Request,
-        look: SignedInContext,
+        context: SignedInContext,
         table: Annotated[str, NAME],
         first: First = 0,
         count: Count = 1000,
@@ -216,9 +219,9 @@ def _rows(page: Page) -> Callable[..., Response]:
         column: Searched = "",
         starts: Starts = "",
     ) -> Response:
-        _, listing = _listing(request, page, look, table)
+        _, listing = _listing(request, page, context, table)
         ask = TableQuery(first=first, count=count, order=order, column=column, starts=starts)
-        shown = look.desk.cache.page(listing.rows, ask)
+        shown = context.services.cache.page(listing.rows, ask)
         head = json.dumps({"table": table, "rows": shown.height, "first": first})
         return _Json(f'{head[:-1]}, "data": {shown.frame.write_json()}}}')
 
@@ -226,23 +229,23 @@ def _rows(page: Page) -> Callable[..., Response]:
 
 
 def _file(page: Page, form: str) -> Callable[..., Response]:
-    def answer(request: Request, look: SignedInContext, table: Annotated[str, NAME]) -> Response:
-        _, listing = _listing(request, page, look, table)
-        return _whole(look, page, listing, form)
+    def answer(request: Request, context: SignedInContext, table: Annotated[str, NAME]) -> Response:
+        _, listing = _listing(request, page, context, table)
+        return _whole(context, page, listing, form)
 
     return answer
 
 
-def _whole(look: RequestContext, page: Page, listing: TableListing, form: str) -> Response:
+def _whole(context: RequestContext, page: Page, listing: TableListing, form: str) -> Response:
     """Return a whole table as a file; a run's own file is sent as it lies there."""
     name = f"{page.name}-{listing.name}.{form}"
     kind = {"csv": _Csv, "parquet": _Parquet}[form].media_type
     parts = listing.rows.key.split("/")
     if parts[0] == "run" and len(parts) == 3:
-        path = look.desk.runs.folder(parts[1]) / "tables" / f"{parts[2]}.{form}"
+        path = context.services.runs.folder(parts[1]) / "tables" / f"{parts[2]}.{form}"
         if path.is_file():
             return FileResponse(path, media_type=kind, filename=name)
-    frame = look.desk.cache.load_frame(listing.rows)
+    frame = context.services.cache.load_frame(listing.rows)
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(_bytes(frame, form), 200, headers, kind)
 

@@ -39,8 +39,8 @@ def exact_bytes(context: SignedInContext, room: ProjectName, output: Output) -> 
     check(context.visitor.roles, ConsoleAction.SEE_OUTPUTS)
     from commonwatt.sandbox.usecases.overview import output_bytes, output_review
 
-    row = output_review(context.desk.ledger, context.desk.settings.rooms, room, output).row
-    data = output_bytes(context.desk.ledger, context.desk.settings.rooms, room, output)
+    row = output_review(context.services.ledger, context.services.settings.rooms, room, output).row
+    data = output_bytes(context.services.ledger, context.services.settings.rooms, room, output)
     picture = row["kind"] == "png"
     kind = _PICTURE if picture else _KINDS.get(row["kind"], "application/octet-stream")
     how = "inline" if picture else "attachment"
@@ -63,7 +63,7 @@ def vote(
         raise ParameterError("approve", wanted=Message('"yes" or "no"'))
     key = signing_key(context, (ConsoleRole.CHECKER,))
     state = cast(
-        context.desk.ledger, context.desk.settings.rooms, room, output,
+        context.services.ledger, context.services.settings.rooms, room, output,
         approve=fields["approve"] == "yes", by=key, at=context.now,
     )  # fmt: skip
     return _answer(request, room, output, state)
@@ -79,13 +79,13 @@ def release(
     return FileResponse(left, filename=left.name, media_type="application/octet-stream")
 
 
-def _released(look: RequestContext, room: str, output: str) -> Path:
+def _released(context: RequestContext, room: str, output: str) -> Path:
     from commonwatt.sandbox.usecases.overview import release as let_go
 
-    key = signing_key(look, (ConsoleRole.CUSTODIAN,))
-    to = look.desk.settings.state / "released" / room
-    ledger, folder = look.desk.ledger, look.desk.settings.rooms
-    return let_go(ledger, folder, room, output, to, by=key, at=look.now)
+    key = signing_key(context, (ConsoleRole.CUSTODIAN,))
+    to = context.services.settings.state / "released" / room
+    ledger, folder = context.services.ledger, context.services.settings.rooms
+    return let_go(ledger, folder, room, output, to, by=key, at=context.now)
 
 
 def _answer(request: Request, room: str, output: str, state: str) -> Response:

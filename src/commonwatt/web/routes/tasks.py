@@ -48,8 +48,8 @@ def add_routes(app: FastAPI) -> None:
 
 
 def _fields() -> dict[str, str]:
-    every = [one for kind in KINDS.values() for one in kind.parameters]
-    return {one.name: str(one.meaning) for one in every}
+    every = [parameter for kind in KINDS.values() for parameter in kind.parameters]
+    return {parameter.name: str(parameter.meaning) for parameter in every}
 
 
 def task_data(context: RequestContext, task: works.Task) -> dict[str, Any]:
@@ -66,14 +66,17 @@ def task_data(context: RequestContext, task: works.Task) -> dict[str, Any]:
         "made_at": task.made_at,
         "ended_at": task.ended_at,
         "error": task.error.get(context.language) or task.error.get("found", ""),
-        "said": [context.translate(said) for said in works.messages_of(context.desk, task.work_id)],
+        "messages": [
+            context.translate(message)
+            for message in works.messages_of(context.services, task.work_id)
+        ],
     }
 
 
 def all_works(context: SignedInContext) -> Response:
     """Return the newest works."""
     check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    return JSONResponse([task_data(context, work) for work in works.list_tasks(context.desk)])
+    return JSONResponse([task_data(context, work) for work in works.list_tasks(context.services)])
 
 
 def start(
@@ -81,24 +84,26 @@ def start(
 ) -> Response:
     """Put a run on the list."""
     check(context.visitor.roles, ConsoleAction.START_RUN)
-    work_id = works.start_task(context.desk, kind, fields, context.visitor.name, now=context.now)
+    work_id = works.start_task(
+        context.services, kind, fields, context.visitor.name, now=context.now
+    )
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/works/{work_id}", 303)
-    return JSONResponse(task_data(context, works.find_task(context.desk, work_id)), 201)
+    return JSONResponse(task_data(context, works.find_task(context.services, work_id)), 201)
 
 
 def follow(request: Request, context: SignedInContext, work_id: TaskId) -> Response:
     """Return the page of a work, which follows it until it is over."""
     check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    work = works.find_task(context.desk, work_id)
-    said = works.messages_of(context.desk, work_id)
+    work = works.find_task(context.services, work_id)
+    messages = works.messages_of(context.services, work_id)
     part = "HX-Request" in request.headers
     text = html(
         context,
         "work_state.html" if part else "work.html",
         requested_theme(request),
         work=work,
-        said=said,
+        messages=messages,
         kind=KINDS[work.kind],
         states=works.TASK_STATE_NAMES,
         load=LOAD_CHART,
@@ -109,7 +114,7 @@ def follow(request: Request, context: SignedInContext, work_id: TaskId) -> Respo
 def state(context: SignedInContext, work_id: TaskId) -> Response:
     """Return a work for programs."""
     check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    return JSONResponse(task_data(context, works.find_task(context.desk, work_id)))
+    return JSONResponse(task_data(context, works.find_task(context.services, work_id)))
 
 
 def feed(
@@ -117,8 +122,8 @@ def feed(
 ) -> Response:
     """Return new points of a work's live chart."""
     check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    work = works.find_task(context.desk, work_id)
-    rows = works.samples_of(context.desk, work_id, since)
+    work = works.find_task(context.services, work_id)
+    rows = works.samples_of(context.services, work_id, since)
     news = {"rows": [row[:2] for row in rows], "since": since + len(rows), "over": work.over}
     return JSONResponse(news)
 
@@ -129,7 +134,7 @@ def chart(context: SignedInContext, work_id: TaskId) -> Response:
     from commonwatt.web.render import empty_frame
 
     check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    works.find_task(context.desk, work_id)
+    works.find_task(context.services, work_id)
     return JSONResponse(chart_data(LOAD_CHART, empty_frame(), context.language))
 
 
@@ -139,17 +144,17 @@ def stop(
     """Stop a work; nothing of it is kept."""
     del fields
     check(context.visitor.roles, ConsoleAction.STOP_RUN)
-    works.stop_task(context.desk, work_id, context.visitor.name, now=context.now)
+    works.stop_task(context.services, work_id, context.visitor.name, now=context.now)
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/works/{work_id}", 303)
-    return JSONResponse(task_data(context, works.find_task(context.desk, work_id)))
+    return JSONResponse(task_data(context, works.find_task(context.services, work_id)))
 
 
 def report(context: SignedInContext, run_id: RunId) -> Response:
     """Return a run's report, to keep or to open apart: it carries styles of its own."""
     check(context.visitor.roles, ConsoleAction.SEE_PLANS)
-    run = context.desk.runs.get(run_id)
-    path = context.desk.runs.folder(run.run_id) / "report.html"
+    run = context.services.runs.get(run_id)
+    path = context.services.runs.folder(run.run_id) / "report.html"
     if not path.is_file():
         raise PageNotFoundError(run_id, found=Message("a run without a report"))
     return FileResponse(path, media_type="text/html", filename=f"{run.title}-{run_id}.html")

@@ -43,14 +43,14 @@ class TaskKind:
         Raises:
             ParameterError: One is out of bounds or not of the form.
         """
-        found = dict(parse_values(self.parameters, parameters).given_text)
-        for one in self.parameters:
-            known = [value for value, _ in one.options(None)] if one.options else None
-            if known is not None and found[one.name] not in known:
+        given_text = dict(parse_values(self.parameters, parameters).given_text)
+        for parameter in self.parameters:
+            known = [value for value, _ in parameter.options(None)] if parameter.options else None
+            if known is not None and given_text[parameter.name] not in known:
                 names = Message("one of {names}", {"names": ", ".join(known)})
-                raise ParameterError(one.name, wanted=names)
-        changes_of(found.get("what_if", ""))
-        return found
+                raise ParameterError(parameter.name, wanted=names)
+        changes_of(given_text.get("what_if", ""))
+        return given_text
 
 
 def changes_of(text: str) -> list[str]:
@@ -62,12 +62,14 @@ def changes_of(text: str) -> list[str]:
     >>> changes_of("sites.west.power_price=+50%  policy.order=qssf")
     ['sites.west.power_price=+50%', 'policy.order=qssf']
     """
-    found = text.split()
-    wrong = next((one for one in found if not _CHANGE.fullmatch(one) or ".." in one), None)
+    changes = text.split()
+    wrong = next(
+        (change for change in changes if not _CHANGE.fullmatch(change) or ".." in change), None
+    )
     if wrong is not None:
         wanted = Message("changes such as sites.west.power_price=+50%, separated by spaces")
         raise ParameterError("what_if", wanted=wanted)
-    return found
+    return changes
 
 
 def _programmes(_: Any) -> Options:
@@ -102,15 +104,19 @@ def _explain(store: Path, given: Mapping[str, str], tell: ReportProgress) -> str
     tell(Message("Simulating {policy}", {"policy": policy.name}))
     quotas = programme.quotas(inputs.workload.tenant_names)
     seed = programme.file.seed
-    found = explanation_result(inputs, policy, given["job"], seed=seed, quotas=quotas)
+    explanation = explanation_result(inputs, policy, given["job"], seed=seed, quotas=quotas)
     sentences = pl.DataFrame(
-        [(tongue, said) for tongue, every in found["sentences"].items() for said in every],
+        [
+            (tongue, sentence)
+            for tongue, every in explanation["sentences"].items()
+            for sentence in every
+        ],
         schema=["language", "sentence"],
         orient="row",
     )
-    blockers = pl.DataFrame(found["blockers"], schema_overrides={"job_id": pl.String})
+    blockers = pl.DataFrame(explanation["blockers"], schema_overrides={"job_id": pl.String})
     tables = {"sentences": sentences, "blockers": blockers}
-    headline = {name: found[name] for name in ("job", "policy", "state", "queue_delay_s")}
+    headline = {name: explanation[name] for name in ("job", "policy", "state", "queue_delay_s")}
     return _sealed(store, "fleet-explain", given, programme, headline, tables)
 
 

@@ -323,9 +323,9 @@ def try_lock(file: int) -> bool:
     return True
 
 
-def _kill(desk: Services, work_id: str) -> None:
+def _kill(services: Services, work_id: str) -> None:
     """End the child of a work; its lock says that the number is still its own."""
-    folder = tasks_folder(desk)
+    folder = tasks_folder(services)
     pid = folder / f"{work_id}.pid"
     if not pid.exists():
         return

@@ -32,22 +32,28 @@ def main(task_id: str) -> None:
     from commonwatt.web.services import open_services
 
     os.nice(5)  # pages come first
-    desk = open_services(Settings.from_environment(), now=datetime.now(UTC))
-    work = find_task(desk, task_id)
+    services = open_services(Settings.from_environment(), now=datetime.now(UTC))
+    work = find_task(services, task_id)
     if work.state is not TaskState.RUNNING:
         return
     over = Event()
     Thread(
-        target=sample_process, args=(tasks_folder(desk) / f"{task_id}.samples", over), daemon=True
+        target=sample_process,
+        args=(tasks_folder(services) / f"{task_id}.samples", over),
+        daemon=True,
     ).start()
     try:
-        run_id = KINDS[work.kind].run(desk.settings.store, work.parameters, _teller(desk, work))
-        move_task(desk, work, TaskState.FINISHED, now=datetime.now(UTC), run_id=run_id)
+        run_id = KINDS[work.kind].run(
+            services.settings.store, work.parameters, _teller(services, work)
+        )
+        move_task(services, work, TaskState.FINISHED, now=datetime.now(UTC), run_id=run_id)
     except CommonwattError as error:
-        _fail(desk, work, error)
+        _fail(services, work, error)
     except Exception as error:  # whatever it is, the work must not look as if it went on
         traceback.print_exc()
-        _fail(desk, work, BugError(type(error).__name__, found=Message("a fault of Commonwatt")))
+        _fail(
+            services, work, BugError(type(error).__name__, found=Message("a fault of Commonwatt"))
+        )
     finally:
         over.set()
 
@@ -68,8 +74,8 @@ def sample_process(path: Path, over: Event, every_s: float = 1.0) -> None:
 def _cpu_s() -> float:
     """Return the processor time of this process and of its ended children [s]."""
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    used = [resource.getrusage(one) for one in whose]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    used = [resource.getrusage(scope) for scope in whose]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _memory_mb() -> float:
@@ -90,13 +96,15 @@ class _ProgressWriter:
             file.write(line + "\n")
 
 
-def _teller(desk: Services, work: Task) -> _ProgressWriter:
-    return _ProgressWriter(tasks_folder(desk) / f"{work.work_id}.said")
+def _teller(services: Services, work: Task) -> _ProgressWriter:
+    return _ProgressWriter(tasks_folder(services) / f"{work.work_id}.said")
 
 
-def _fail(desk: Services, work: Task, error: CommonwattError) -> None:
-    told = error.as_dict() | {language: error.translate(language) for language in ("en", "zh-Hant")}
-    move_task(desk, work, TaskState.FAILED, now=datetime.now(UTC), error=json.dumps(told))
+def _fail(services: Services, work: Task, error: CommonwattError) -> None:
+    error_json = error.as_dict() | {
+        language: error.translate(language) for language in ("en", "zh-Hant")
+    }
+    move_task(services, work, TaskState.FAILED, now=datetime.now(UTC), error=json.dumps(error_json))
 
 
 if __name__ == "__main__":
