@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from commonwatt.catalogue.measures import cell, heading
 from commonwatt.cli.frame import CommandResult, LazyGroup, command, option
 from commonwatt.cli.frame import language as language_of_call
 from commonwatt.core.messages import Message, translate
@@ -201,20 +202,14 @@ def _language() -> str:
 
 
 def _cost_text(answer: dict[str, Any], language: str) -> str:
-    heads = ("site", "P5", "median", "P95", "USD / eff. PFLOP-h", "use", "first drivers")
-    rows = [[translate(head, language) for head in heads]]
-    for site in answer["sites"]:
-        bars = [bar for bar in answer["tornado"] if bar["site"] == site["site"]][:3]
-        drivers = ", ".join(f"{b['input']} {b['swing_usd_per_gpu_hour']:.2f}" for b in bars)
-        rows.append(
-            [
-                site["site"],
-                *(f"{site[f'{p}_usd_per_gpu_hour']:.2f}" for p in ("p5", "p50", "p95")),
-                f"{site['p50_usd_per_effective_pflop_hour']:.2f}",
-                f"{100 * site['utilisation_share']:.0f} %",
-                drivers,
-            ]
-        )
+    from commonwatt.siting.domain.tables import SITES
+
+    columns = (
+        "p5_usd_per_gpu_hour", "p50_usd_per_gpu_hour", "p95_usd_per_gpu_hour",
+        "p50_usd_per_effective_pflop_hour", "utilisation_share",
+    )  # fmt: skip
+    rows = _rows_by_measure(SITES, "site", columns, answer["sites"], language)
+    drivers = [_drivers(site["site"], answer["tornado"], 3) for site in answer["sites"]]
     note = Message(
         "USD of {year} per useful GPU-hour; {case}. Effective PFLOP: {precision}, {share} percent "
         "of peak. {marked} of {cells} cells per site are estimates, press or memory; see `cells`.",
@@ -228,7 +223,25 @@ def _cost_text(answer: dict[str, Any], language: str) -> str:
         },
     )
     lines = [_even(row).translate(language) for row in answer["break_even"]]
-    return "\n".join([_aligned(rows), "", *lines, "", note.translate(language)])
+    first_drivers = [line.translate(language) for line in drivers]
+    return "\n".join([_aligned(rows), "", *first_drivers, "", *lines, "", note.translate(language)])
+
+
+def _drivers(site: str, bars: list[dict[str, Any]], count: int) -> Message:
+    """Return what moves the cost at a site most, in words."""
+    from commonwatt.siting.domain.tables import TORNADO
+
+    swing = TORNADO.column("swing_usd_per_gpu_hour")
+    widest = [bar for bar in bars if bar["site"] == site][:count]
+    return Message(
+        "First drivers at {site}: {bars}.",
+        {
+            "site": site,
+            "bars": ", ".join(
+                f"{bar['input']} {cell(bar['swing_usd_per_gpu_hour'], swing)}" for bar in widest
+            ),
+        },
+    )
 
 
 def _even(row: dict[str, Any]) -> Message:
@@ -257,46 +270,27 @@ def _even(row: dict[str, Any]) -> Message:
 
 
 def _contest_text(answer: dict[str, Any], language: str) -> str:
-    heads = ["contest", answer["one"], answer["other"], "ratio", "P(cheaper)"]
-    rows = [[translate(head, language) for head in heads]]
-    for row in answer["contest"]:
-        rows.append(
-            [
-                translate(row["contest"], language),
-                _band(row, "one_{}_usd_per_gpu_hour"),
-                _band(row, "other_{}_usd_per_gpu_hour"),
-                _band(row, "ratio_{}"),
-                f"{100 * row['other_cheaper_share']:.0f} %",
-            ]
-        )
-    bars = ", ".join(
-        f"{bar['input']} {bar['swing_usd_per_gpu_hour']:.2f}" for bar in answer["tornado"][:9]
-    )
-    note = Message(
-        "USD per useful GPU-hour, median with its 90 percent interval. Swings at {site}: {bars}.",
-        {"site": answer["other"], "bars": bars},
-    )
-    return f"{_aligned(rows)}\n\n{note.translate(language)}"
+    from commonwatt.siting.domain.tables import CONTEST
 
-
-def _band(row: dict[str, Any], form: str) -> str:
-    low, mid, high = (row[form.format(part)] for part in ("p5", "p50", "p95"))
-    return f"{mid:.2f} ({low:.2f}–{high:.2f})"
+    cases = [row | {"contest": translate(row["contest"], language)} for row in answer["contest"]]
+    columns = [column.name for column in CONTEST.columns[1:]]
+    table = _aligned(_rows_by_measure(CONTEST, "contest", columns, cases, language))
+    which = Message(
+        "The first site is {first}, the second {second}.",
+        {"first": answer["one"], "second": answer["other"]},
+    )
+    drivers = _drivers(answer["other"], answer["tornado"], 9)
+    return f"{table}\n\n{which.translate(language)} {drivers.translate(language)}"
 
 
 def _place_text(answer: dict[str, Any], words: list[Message], language: str) -> str:
-    heads = ("pool", "GPUs", "mean use", "size USD", "running USD", "CO2 t")
-    rows = [[translate(head, language) for head in heads]]
+    from commonwatt.siting.domain.tables import PLACE_SITES
+
+    names = ("pool", "h100_equivalents", "mean_use_share", "size_usd", "running_usd", "carbon_t")
+    columns = [PLACE_SITES.column(name) for name in names]
+    rows = [[heading(column, language) for column in columns]]
     rows += [
-        [
-            row["pool"],
-            f"{row['h100_equivalents']:,.0f}",
-            f"{100 * row['mean_use_share']:.0f} %",
-            f"{row['size_usd']:,.0f}",
-            f"{row['running_usd']:,.0f}",
-            f"{row['carbon_t']:,.1f}",
-        ]
-        for row in answer["sites"]
+        [cell(row[column.name], column, language) for column in columns] for row in answer["sites"]
     ]
     total = Message(
         "Cost {cost} USD over {hours} hours, proved to {gap} percent of the best; "
@@ -313,25 +307,31 @@ def _place_text(answer: dict[str, Any], words: list[Message], language: str) -> 
 
 
 def _day_ahead_text(rows: list[dict[str, Any]], language: str) -> str:
-    heads = {
-        "limit ms": "latency_limit_ms",
-        "price ceiling": "price_ceiling_share",
-        "carbon ceiling": "carbon_ceiling_share",
-        "saved, hindsight": "hindsight_saves_cost_share",
-        "saved, day-ahead": "day_ahead_saves_cost_share",
-        "cost over hindsight": "cost_over_hindsight_share",
-        "carbon over hindsight": "carbon_over_hindsight_share",
-        "beyond limit MWh": "load_beyond_limit_mwh",
-    }
-    table = [[translate(head, language) for head in heads]]
-    for row in rows:
-        table.append(
-            [
-                f"{row[name]:g}" if not name.endswith("_share") else f"{100 * row[name]:.1f} %"
-                for name in heads.values()
-            ]
-        )
-    return _aligned(table)
+    from commonwatt.siting.domain.tables import DAY_AHEAD
+
+    columns = [column.name for column in DAY_AHEAD.columns[1:]]
+    return _aligned(_rows_by_measure(DAY_AHEAD, "latency_limit_ms", columns, rows, language))
+
+
+def _rows_by_measure(
+    table: TableSchema,
+    across: str,
+    columns: Sequence[str],
+    rows: list[dict[str, Any]],
+    language: str,
+) -> list[list[str]]:
+    """Return a table turned on its side: a line for each figure, its heading in full.
+
+    Headings carry their unit and are long; side by side they would not fit a terminal, and
+    one under the other they are a line each, with a column for every site or limit.
+    """
+    top = table.column(across)
+    lines = [[heading(top, language), *(cell(row[across], top, language) for row in rows)]]
+    for name in columns:
+        column = table.column(name)
+        cells = [cell(row[name], column, language) for row in rows]
+        lines.append([heading(column, language), *cells])
+    return lines
 
 
 def _aligned(rows: list[list[str]]) -> str:

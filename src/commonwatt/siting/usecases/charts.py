@@ -8,8 +8,11 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from commonwatt.catalogue.measures import heading, shown_value
+from commonwatt.catalogue.shared import GPU_HOUR_COST, UTILISATION
 from commonwatt.core.messages import translate
 from commonwatt.report.theme import BAND, at_common_size, scale, svg
+from commonwatt.siting.domain.measures import COST_RATIO, HARDWARE_PRICE, PLAN_HOUR, POOL_LOAD
 from commonwatt.siting.engines.cost.model import PARTS
 
 Rows = list[dict[str, Any]]
@@ -39,7 +42,7 @@ def stack_chart(rows: Rows, language: str = "en") -> str:
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("usd_per_gpu_hour:Q", title=translate("USD per useful GPU-hour", language)),
+            x=alt.X("usd_per_gpu_hour:Q", title=heading(GPU_HOUR_COST, language)),
             y=alt.Y("site:N", sort=None, title=None),
             color=alt.Color("part_label:N", scale=scale(names), title=None, sort=names),
             order=alt.Order("order:Q"),
@@ -53,7 +56,7 @@ def band_chart(rows: Rows, language: str = "en") -> str:
     """Return the 5th to 95th percentile and the median of the cost by site."""
     base = alt.Chart(pl.DataFrame(rows))
     y = alt.Y("site:N", sort=None, title=None)
-    title = translate("USD per useful GPU-hour", language)
+    title = heading(GPU_HOUR_COST, language)
     bars = base.mark_bar(opacity=0.35, color=BAND, height=14).encode(
         x=alt.X("p5_usd_per_gpu_hour:Q", title=title), x2="p95_usd_per_gpu_hour:Q", y=y
     )
@@ -85,7 +88,7 @@ def tornado_chart(rows: Rows, language: str = "en") -> str:
         .encode(
             x=alt.X(
                 "low:Q",
-                title=translate("USD per useful GPU-hour", language),
+                title=heading(GPU_HOUR_COST, language),
                 scale=alt.Scale(zero=False),
             ),
             x2="high:Q",
@@ -103,17 +106,21 @@ def map_chart(rows: Rows, first_site: str, second_site: str, language: str = "en
     colour = alt.Color(
         "cost_ratio:Q",
         scale=alt.Scale(scheme="blueorange", domainMid=1.0),
-        title=translate("cost ratio", language),
+        title=heading(COST_RATIO, language),
     )
+    shares_shown = [
+        row | {"utilisation_share": round(shown_value(row["utilisation_share"], UTILISATION), 1)}
+        for row in rows
+    ]
     chart = (
-        alt.Chart(pl.DataFrame(rows))
+        alt.Chart(pl.DataFrame(shares_shown))
         .mark_rect()
         .encode(
-            x=alt.X("utilisation_share:O", title=translate("utilisation", language)),
+            x=alt.X("utilisation_share:O", title=heading(UTILISATION, language)),
             y=alt.Y(
                 "hardware_price_ratio:O",
                 sort="descending",
-                title=translate("hardware price over the US price", language),
+                title=heading(HARDWARE_PRICE, language),
             ),
             color=colour,
         )
@@ -135,8 +142,8 @@ def load_chart(rows: Rows, language: str = "en") -> str:
         alt.Chart(pl.DataFrame(rows_shown))
         .mark_area()
         .encode(
-            x=alt.X("hour:Q", title=translate("hour", language), scale=alt.Scale(nice=False)),
-            y=alt.Y("load_gpus:Q", stack=True, title=translate("GPUs in use", language)),
+            x=alt.X("hour:Q", title=heading(PLAN_HOUR, language), scale=alt.Scale(nice=False)),
+            y=alt.Y("load_gpus:Q", stack=True, title=heading(POOL_LOAD, language)),
             color=alt.Color("pool:N", scale=scale(names), title=None, legend=alt.Legend(columns=4)),
         )
     )

@@ -12,8 +12,12 @@ from typing import Any
 
 import polars as pl
 
+from commonwatt.catalogue.measures import cell
+from commonwatt.catalogue.shared import GPU_HOUR_COST
 from commonwatt.core.messages import Message, translate
 from commonwatt.report import Report, ReportFact, ReportFigure, ReportSection, ReportTable, render
+from commonwatt.report.shown import fact, shown_table, sources_table
+from commonwatt.siting.domain.tables import CONTEST, PLACE_CLASSES, PLACE_SITES, SITES
 from commonwatt.siting.usecases.charts import band_chart, load_chart, stack_chart, tornado_chart
 
 Row = Mapping[str, Any]
@@ -53,12 +57,13 @@ def cost_body(answer: Mapping[str, Any], language: str) -> ReportSection:
 
 
 def _cost_fact(row: Row, language: str) -> ReportFact:
-    low, high = row["p5_usd_per_gpu_hour"], row["p95_usd_per_gpu_hour"]
-    note = Message("90 % interval {low} to {high}", {"low": f"{low:.2f}", "high": f"{high:.2f}"})
-    return ReportFact(
-        label=row["site"],
-        value=f"USD {row['p50_usd_per_gpu_hour']:.2f}",
-        note=note.translate(language),
+    low, high = (cell(row[f"{part}_usd_per_gpu_hour"], GPU_HOUR_COST) for part in ("p5", "p95"))
+    return fact(
+        SITES.column("p50_usd_per_gpu_hour"),
+        row["p50_usd_per_gpu_hour"],
+        language,
+        subject=row["site"],
+        note=Message("90 % interval {low} to {high}", {"low": low, "high": high}),
         of=_cost_of(row),
     )
 
@@ -107,38 +112,24 @@ def _cost_figures(answer: Mapping[str, Any], language: str) -> list[ReportFigure
 
 
 def _cost_table(rows: list[Row], language: str) -> ReportTable:
-    headings = [
-        Message("Site"),
-        Message("Utilisation"),
-        Message("USD per GPU-hour, median"),
-        Message("90 % interval"),
-        Message("USD per effective PFLOP-hour, median"),
-        Message("Inputs not official"),
-    ]
-    return ReportTable(
-        title=translate("Cost by site", language),
-        headings=[heading.translate(language) for heading in headings],
-        rows=[_cost_cells(row) for row in rows],
-        note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak.").translate(language),
+    return shown_table(
+        SITES,
+        rows,
+        language,
+        title=Message("Cost by site"),
+        columns=[
+            "site", "utilisation_share", "p5_usd_per_gpu_hour", "p50_usd_per_gpu_hour",
+            "p95_usd_per_gpu_hour", "p50_usd_per_effective_pflop_hour", "cells_not_official",
+            "cells",
+        ],
+        note=Message("Effective PFLOP-hour: dense BF16 at 40 % of peak."),
         of="table.cost_sites",
-        cells_of=[["", "", _cost_of(row), "", "", ""] for row in rows],
-    )
-
-
-def _cost_cells(row: Row) -> list[str]:
-    return [
-        row["site"],
-        f"{row['utilisation_share']:.1%}",
-        f"{row['p50_usd_per_gpu_hour']:.2f}",
-        f"{row['p5_usd_per_gpu_hour']:.2f} – {row['p95_usd_per_gpu_hour']:.2f}",
-        f"{row['p50_usd_per_effective_pflop_hour']:.2f}",
-        f"{row['cells_not_official']} / {row['cells']}",
-    ]
+        cells_of={"p50_usd_per_gpu_hour": [_cost_of(row) for row in rows]},
+    )  # fmt: skip
 
 
 def comparison_section(answer: Mapping[str, Any], language: str) -> ReportSection:
     """Return two sites set against each other, from the answer of `contest_answer`."""
-    heads = ("contest", answer["one"], answer["other"], "ratio", "P(cheaper)")
     return ReportSection(
         name="siting-contest",
         title=f"{answer['other']} / {answer['one']}",
@@ -155,23 +146,21 @@ def comparison_section(answer: Mapping[str, Any], language: str) -> ReportSectio
             )
         ],
         tables=[
-            ReportTable(
-                title=translate("contest", language),
-                headings=[translate(head, language) for head in heads],
-                rows=[_contest_cells(row, language) for row in answer["contest"]],
+            shown_table(
+                CONTEST,
+                [
+                    row | {"contest": translate(row["contest"], language)}
+                    for row in answer["contest"]
+                ],
+                language,
+                title=Message("Two sites, case by case"),
+                note=Message(
+                    "The first site is {first}, the second {second}.",
+                    {"first": answer["one"], "second": answer["other"]},
+                ),
             )
         ],
     )
-
-
-def _contest_cells(row: Mapping[str, Any], language: str) -> list[str]:
-    forms = ("one_{}_usd_per_gpu_hour", "other_{}_usd_per_gpu_hour", "ratio_{}")
-    bands = [[row[form.format(part)] for part in ("p5", "p50", "p95")] for form in forms]
-    return [
-        translate(row["contest"], language),
-        *(f"{mid:.2f} ({low:.2f}–{high:.2f})" for low, mid, high in bands),
-        f"{100 * row['other_cheaper_share']:.0f} %",
-    ]
 
 
 def place_section(answer: Mapping[str, Any], language: str) -> ReportSection:
@@ -195,7 +184,7 @@ def place_section(answer: Mapping[str, Any], language: str) -> ReportSection:
 
 
 def place_body(answer: Mapping[str, Any], language: str) -> ReportSection:
-    """Return facts, figure and tables of a placement, without opening limits."""
+    """Return facts, figure and tables of a placement, without opening words."""
     limits: list[Message] = answer["limits"]
     return ReportSection(
         name="placement",
@@ -209,11 +198,13 @@ def place_body(answer: Mapping[str, Any], language: str) -> ReportSection:
 
 
 def _place_fact(row: Row, language: str) -> ReportFact:
-    note = Message("used {share} % of the time", {"share": f"{100 * row['mean_use_share']:.0f}"})
-    return ReportFact(
-        label=row["pool"],
-        value=f"{row['h100_equivalents']:,.0f} GPU",
-        note=note.translate(language),
+    share = cell(row["mean_use_share"], PLACE_SITES.column("mean_use_share"))
+    return fact(
+        PLACE_SITES.column("h100_equivalents"),
+        row["h100_equivalents"],
+        language,
+        subject=row["pool"],
+        note=Message("used {share} % of the time", {"share": share}),
         of="table.place_sites",
     )
 
@@ -230,30 +221,24 @@ def _place_figure(answer: Mapping[str, Any], language: str) -> ReportFigure:
 
 
 def _place_table(rows: list[Row], language: str) -> ReportTable:
-    heads = ("pool", "GPUs", "mean use", "size USD", "running USD", "CO2 t")
-    return ReportTable(
-        title=translate("Sites and sizes", language),
-        headings=[translate(head, language) for head in heads],
-        rows=[
-            [
-                row["pool"], f"{row['h100_equivalents']:,.0f}",
-                f"{100 * row['mean_use_share']:.0f} %", f"{row['size_usd']:,.0f}",
-                f"{row['running_usd']:,.0f}", f"{row['carbon_t']:,.1f}",
-            ]
-            for row in rows
+    return shown_table(
+        PLACE_SITES,
+        rows,
+        language,
+        title=Message("Sites and sizes"),
+        columns=[
+            "pool",
+            "h100_equivalents",
+            "mean_use_share",
+            "size_usd",
+            "running_usd",
+            "carbon_t",
         ],
-        of="table.place_sites",
-    )  # fmt: skip
+    )
 
 
 def _where_table(answer: Mapping[str, Any], language: str) -> ReportTable:
-    headings = [Message("Tenant"), Message("Site"), Message("Share of its load")]
-    return ReportTable(
-        title=Message("Who runs where").translate(language),
-        headings=[heading.translate(language) for heading in headings],
-        rows=[[row["class"], row["pool"], f"{row['share']:.1%}"] for row in answer["classes"]],
-        of="table.place_classes",
-    )
+    return shown_table(PLACE_CLASSES, answer["classes"], language, title=Message("Who runs where"))
 
 
 def page(section: ReportSection, answer: Mapping[str, Any], language: str) -> str:
@@ -262,10 +247,10 @@ def page(section: ReportSection, answer: Mapping[str, Any], language: str) -> st
         "case", "seed", "draws", "price_year", "precision", "achieved_share", "year", "hours",
         "gap_share",
     )  # fmt: skip
-    birth = ReportTable(
-        title=translate("How this page came about", language),
-        headings=["", ""],
-        rows=[[name, str(answer[name])] for name in settings if name in answer],
+    birth = sources_table(
+        [(name, str(answer[name])) for name in settings if name in answer],
+        language,
+        title=Message("How this page came about"),
     )
     report = Report(
         title=section.title, language=language, summary=section.lede, sections=[section],
