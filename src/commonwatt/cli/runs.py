@@ -136,7 +136,8 @@ def _branch(one: FigureLineage, depth: int, told: set[str], language: str) -> li
     told.add(one.name)
     lines = [head]
     if one.formula:
-        lines.append(f"{gap}  = {translate(one.formula, language)}  [{one.made_by}]")
+        lines.append(f"{gap}  = {translate(one.formula, language)}")
+    lines += [f"{gap}    {line}" for line in one.expression.splitlines()]
     source = "; ".join(text for text in (one.source, one.dated, one.confidence) if text)
     if source:
         lines.append(f"{gap}  {label(SOURCE, language)}: {source}")

@@ -85,7 +85,7 @@ class FigureOrigin:
         label: What it is.
         shown: Its value with its unit.
         formula: How it follows from its inputs.
-        made_by: Module and function that computed it.
+        expression: The formula as a query over the run's tables; empty for an input.
         source: Where an input comes from, with its date and how far it may be trusted.
         inputs: Names and labels of what it was computed from.
     """
@@ -94,7 +94,7 @@ class FigureOrigin:
     label: str
     shown: str
     formula: str
-    made_by: str
+    expression: str
     source: str
     inputs: list[tuple[str, str]]
 

@@ -1,7 +1,8 @@
 """From a figure back to its formula, its inputs, their sources, and the run.
 
 A run's manifest lists its figures, each with the names of the figures that it was
-computed from; `lineage` follows these names down to inputs that have a source instead.
+computed from: of the tables that its formula reads, of the stages that wrote them, and of
+what was stated. `lineage` follows these names down to inputs that have a source instead.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from commonwatt.core.messages import Message
 from commonwatt.runs.store import Run
 
 MOST_NAMED = 12
+_TEXTS = (
+    "name", "label", "shown", "unit", "formula", "expression", "table", "source", "dated",
+    "confidence",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,9 @@ class FigureLineage:
         value: Its value; None where it stands for a whole table.
         shown: The value as the report shows it, with its unit.
         formula: How it follows from its inputs, in English; empty for an input.
-        made_by: Module and function that computed it.
+        unit: The unit of the value, as it is stored; empty for an input or a table.
+        expression: The formula as a query over the run's tables; empty where it has none.
+        tables: The tables that the expression reads.
         table: Table of the run that holds it; empty where none does.
         source: Where an input comes from; empty for a computed figure.
         dated: Date of that source.
@@ -40,12 +47,14 @@ class FigureLineage:
     value: float | str | None
     shown: str
     formula: str
-    made_by: str
     table: str
     source: str
     dated: str
     confidence: str
     inputs: tuple[FigureLineage, ...]
+    unit: str = ""
+    expression: str = ""
+    tables: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the tree as plain values."""
@@ -127,6 +136,13 @@ def _origin(
         raise IdentityError(
             name, found=Message("a figure whose inputs are not listed, or go in a circle")
         )
-    figure = dict(known[name])
-    inputs = [_origin(known, below, (*above, name)) for below in figure.pop("inputs")]
-    return FigureLineage(**figure, inputs=tuple(inputs))
+    figure = known[name]
+    inputs = [_origin(known, below, (*above, name)) for below in figure["inputs"]]
+    # By name, because a run that was made before this version may say more of a figure, or less.
+    texts = {key: figure.get(key, "") for key in _TEXTS}
+    return FigureLineage(
+        value=figure["value"],
+        inputs=tuple(inputs),
+        tables=tuple(figure.get("tables", ())),
+        **texts,
+    )

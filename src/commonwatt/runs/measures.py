@@ -70,8 +70,12 @@ FIGURE_VALUE: Final = Measure(
 FORMULA: Final = Measure(
     "formula", Message("Formula"), "", Message("How the figure follows from its inputs"), TEXT
 )
-MADE_BY: Final = Measure(
-    "made_by", Message("Computed by"), "", Message("Module and function that computed it"), TEXT
+EXPRESSION: Final = Measure(
+    "expression",
+    Message("Expression"),
+    "",
+    Message("The formula as a query over the run's tables, which was evaluated to this value"),
+    TEXT,
 )
 FIGURE_TABLE: Final = Measure(
     "figure_table", Message("Table"), "", Message("The table of the run that holds it"), TEXT
@@ -107,7 +111,7 @@ FIGURES: Final = TableSchema(
         TableColumn.of(FIGURE, "label"),
         TableColumn.of(FIGURE_VALUE, "shown"),
         TableColumn.of(FORMULA),
-        TableColumn.of(MADE_BY),
+        TableColumn.of(EXPRESSION),
         TableColumn.of(FIGURE_TABLE, "table"),
         TableColumn.of(SOURCE),
         TableColumn.of(DATED),

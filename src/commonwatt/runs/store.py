@@ -86,7 +86,7 @@ class Run:
 
     `headline` holds the figures that people quote; `measured` holds times and
     memory of the machine that ran it, which are not part of the result; `figures`
-    lists where figures come from, for `lineage`.
+    lists where figures come from, for `lineage`; `texts` names the digest of each page.
     """
 
     run_id: str
@@ -103,6 +103,7 @@ class Run:
     result_sha256: str
     measured: dict[str, Any] = field(default_factory=dict[str, Any])
     figures: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    texts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 class RunDraft:
@@ -111,17 +112,21 @@ class RunDraft:
     def __init__(self, recipe: RunRecipe, folder: Path) -> None:
         self.recipe, self.folder = recipe, folder
         self.tables: list[dict[str, Any]] = []
+        self.texts: list[dict[str, Any]] = []
 
-    def add_table(self, name: str, frame: pl.DataFrame) -> None:
-        """Write a table as Parquet and CSV under `tables/`."""
-        parquet, _ = save_table(frame, self.folder / "tables", name)
+    def add_table(self, name: str, frame: pl.DataFrame, *, as_csv: bool = True) -> None:
+        """Write a table as Parquet under `tables/`, and as CSV where people read it."""
+        parquet, csv = save_table(frame, self.folder / "tables", name)
+        if not as_csv:
+            csv.unlink()
         self.tables.append(
             {"name": name, "rows": frame.height, "parquet_sha256": file_sha256(parquet)}
         )
 
     def add_text(self, name: str, text: str) -> None:
         """Write a text file such as the report."""
-        save_text(text, self.folder / name)
+        path = save_text(text, self.folder / name)
+        self.texts.append({"name": name, "sha256": file_sha256(path)})
 
 
 class RunStore:

@@ -312,6 +312,7 @@ _FIGURES = (
     "running_usd_mn_a_year",
 )
 _DEBT_FIGURES = ("borrowing_bn", "debt_gdp_share", "debt_running_borrowed_gdp_share")
+FIGURES = (*_FIGURES, *_DEBT_FIGURES)
 
 
 def _side_by_side(rows: list[Row], currency: str, language: str) -> ReportTable:

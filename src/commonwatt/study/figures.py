@@ -1,90 +1,179 @@
-"""Where every figure of a study comes from: nodes for the run's manifest and for the report."""
+"""Where every figure of a study comes from: nodes for the run's manifest and for the report.
+
+A figure's formula is an expression over the tables of its run and is evaluated here: a
+figure that its formula does not give stops the study.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
-from commonwatt.catalogue.measures import Measure, TableColumn, label_of, written
-from commonwatt.catalogue.shared import (
-    CARBON,
-    ENERGY,
-    GPU_HOUR_COST_P50,
-    GPUS,
-    POWER_BILL,
-    QUEUE_DELAY_MEAN,
-    UTILISATION,
-)
+from commonwatt.catalogue.measures import CURRENCY, written
+from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message, translate
-from commonwatt.fleet.domain.measures import (
-    IDLE_WHILE_WAITING,
-    JOBS_SUBMITTED,
-    POLICY,
-    QUEUE_DELAY_P95,
-    UTILISATION_MAKESPAN,
-)
+from commonwatt.fleet.domain.measures import POLICY
 from commonwatt.report import FigureOrigin
-from commonwatt.study.alternatives import Alternative, Comparison
-from commonwatt.study.measures import (
-    ALTERNATIVES,
-    CAPITAL,
-    CEILING_CHANCE_WITH,
-    DEBT_GDP_WITH,
-    DEBT_GDP_WITH_MEDIAN,
-    DEBT_GDP_WITHOUT,
-    DEBT_GDP_WITHOUT_MEDIAN,
-    NEED,
-    ROUND_TRIP,
+from commonwatt.runs import StageResult
+from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
+from commonwatt.study.formulas.assembled import StudyBasis
+from commonwatt.study.formulas.evaluate import (
+    FormulaUse,
+    check_value,
+    formula_uses,
+    label_text,
 )
-from commonwatt.study.origins import KINDS, FigureNode
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SeriesPart, SitePart
-from commonwatt.study.result import StudyResult
+from commonwatt.study.result import BaseCase, StudyResult
 from commonwatt.study.stages.sites import MEASURED, CostedSite, number_text, owner_label
 from commonwatt.treasury.usecases.countries import open_country
 
-SCHEDULE = "table.fleet_jobs"
-CAPITAL_INPUTS = (
+CAPITAL = (
     "server_usd_per_gpu", "hardware_price_ratio", "network_usd_per_gpu", "it_kw_per_gpu",
     "shell_usd_per_kw", "land_usd_per_kw",
 )  # fmt: skip
-TABLES = {  # prefix of a table's name: its kind
-    "fleet_sites": "energy", "fleet_tenants": "delay", "fleet_use": "utilisation",
-    "fleet_queue": "delay", "fleet_": "schedule", "cost_": "cost", "place_": "plan",
-    "funding_capital": "capital", "funding_fan": "fan", "funding_": "debt",
-    "alternatives_break_even": "break-even", "alternatives": "mix", "what_if": "compared",
-}  # fmt: skip
 SHIPPED_EXAMPLES = {
     "rooms": "shipped example room, data/sandbox/example: synthetic patients, see its README",
     "models": "shipped example models, data/clinic/example_models.yaml: made up, drawn by the seed",
 }
+# How the rows of a table that holds more than figures were made, by the start of its name.
+TABLE_SENTENCES: Mapping[str, Message] = {
+    "fleet_": Message(
+        "Each job of the trace is placed on the machines by the policy, event by event."
+    ),
+    "cost_": Message(
+        "The levelised cost of a useful GPU-hour at each site, its parts and its drivers."
+    ),
+    "place_": Message(
+        "Least cost of sizes and hourly load under the limits, a mixed-integer programme "
+        "solved with a proved gap."
+    ),
+    "funding_": Message(
+        "Debt of the last year over its GDP; each year debt grows by gross issuance less "
+        "redemptions, and the need is borrowed as it is spent."
+    ),
+    "alternatives_break_even": Message(
+        "One input at a time is moved from its median until the two cheapest alternatives "
+        "cost the same."
+    ),
+    "alternatives": Message(
+        "Cost of a useful GPU-hour at each site at the medians, weighted by the GPU time that "
+        "the site served."
+    ),
+    "what_if": Message(
+        "The quoted figures of the programme as written, beside those with the changes."
+    ),
+    "basis_": Message("What the figures are evaluated over, as the stages computed it."),
+}
+OF_EXAMPLES = Message(
+    "What the example data room and the example models showed when they were run."
+)
 Tables = Mapping[str, pl.DataFrame]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureNode:
+    """One figure of a run, or one input that has a source.
+
+    Args:
+        name: Its name in the run.
+        label: What a person calls it.
+        value: Its value; None where it stands for a table.
+        shown: The value of an input with its unit, as the report shows it.
+        use: The formula of a figure with what is bound in it; None for an input.
+        sentence: How the rows of a table were made; nothing for an input.
+        currency: The money of the run; empty where nobody borrows.
+        table: Table of the run that holds it.
+        source: Where an input comes from.
+        dated: Date of that source.
+        confidence: How far an input may be trusted.
+        inputs: Names of what it was computed from.
+    """
+
+    name: str
+    label: Message
+    value: float | str | None = None
+    shown: str = ""
+    use: FormulaUse | None = None
+    sentence: Message | None = None
+    currency: str = ""
+    table: str = ""
+    source: str = ""
+    dated: str = ""
+    confidence: str = ""
+    inputs: list[str] = field(default_factory=list[str])
+
+    def written(self, language: str = "en") -> str:
+        """Return the value with its unit, as the report shows it."""
+        if self.use is None:
+            return self.shown
+        return written(self.value, self.use.formula.form, language, currency=self.currency)
+
+    def formula(self, language: str = "en") -> str:
+        """Return how it follows from its inputs, in a sentence; nothing for an input."""
+        said = self.use.formula.sentence if self.use else self.sentence
+        return said.translate(language) if said else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as the run's manifest keeps it, in English."""
+        use = self.use
+        return {
+            "name": self.name,
+            "label": str(self.label),
+            "value": self.value,
+            "shown": self.written(),
+            "unit": use.unit.replace(CURRENCY, self.currency) if use else "",
+            "formula": self.formula(),
+            "expression": use.expression if use else "",
+            "tables": list(use.formula.tables) if use else [],
+            "table": self.table,
+            "source": self.source,
+            "dated": self.dated,
+            "confidence": self.confidence,
+            "inputs": self.inputs,
+        }
+
+
 def figures_of(
-    programme: Programme, result: StudyResult, compared: Comparison | None, tables: Tables
+    programme: Programme,
+    result: StudyResult,
+    compared: Comparison | None,
+    basis: StudyBasis,
+    tables: Tables,
 ) -> list[FigureNode]:
-    """Return every figure and every input of a study; inputs of a node are among them."""
+    """Return every figure and every input of a study; inputs of a node are among them.
+
+    Args:
+        programme: The programme.
+        result: What its stages computed.
+        compared: Its alternatives.
+        basis: What the figures are evaluated over.
+        tables: Every table of the run, those of the basis among them.
+
+    Raises:
+        IdentityError: A figure has no formula, or its formula gives another value.
+    """
     options = compared.alternatives if compared else []
-    currency = result.funding.data["currency"] if result.funding else ""
     nodes = [
         *_files(programme),
         *_stated(programme),
-        *_fleet(programme, result),
         *_cells(
             programme,
             [result.base_case.sites or [], *(one.base_case.sites or [] for one in options)],
         ),
-        *_costs(result),
-        *_placed(programme, result),
-        *_funded(programme, result),
-        *(node for one in options for node in _alternative(programme, one, currency)),
+        *_country(programme, result),
+        *(_change(programme, one) for one in options),
+        *_stage_nodes(result, options),
     ]
     unique = {node.name: node for node in nodes}
-    for node in _table_nodes(tables, unique):
+    for node in (
+        *_table_nodes(tables, basis, result, unique),
+        *_evaluated(programme, result, options, tables),
+    ):
         unique[node.name] = node
     return [_with_known(node, unique) for node in unique.values()]
 
@@ -98,9 +187,9 @@ def figure_origins(
         FigureOrigin(
             name=node.name,
             label=labels[node.name],
-            shown=node.shown,
-            formula=KINDS[node.kind].formula.translate(language) if node.kind else "",
-            made_by=KINDS[node.kind].made_by if node.kind else "",
+            shown=node.written(language),
+            formula=node.formula(language),
+            expression=node.use.expression if node.use else "",
             source="; ".join(t for t in (node.source, node.dated, node.confidence) if t),
             inputs=[(name, labels[name]) for name in node.inputs],
         )
@@ -203,99 +292,6 @@ def _hourly(part: float | SeriesPart, unit: str) -> str:
     return f"{part.file}: {part.column}" if isinstance(part, SeriesPart) else f"{part:g} {unit}"
 
 
-def _fleet(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
-    kept, gpus = drawn.base_case.fleet.data, programme.file.gpus
-    watts = [f"programme.gpus.{gpu.name}.{key}" for gpu in gpus for key in ("idle", "busy")]
-    sites = [f"programme.sites.{site.name}" for site in programme.built]
-    inputs = {
-        "gpus": [f"{site}.gpus" for site in sites],
-        "energy_kwh": [SCHEDULE, *watts, *(f"{site}.pue" for site in sites)],
-        "energy_cost_usd": ["fleet.energy_kwh", *(f"{site}.power_price" for site in sites)],
-        "carbon_kg": ["fleet.energy_kwh", *(f"{site}.carbon" for site in sites)],
-        "mean_rtt_ms": [SCHEDULE, *_links(programme)],
-    }
-    for key, label, value, shown, kind in [*_service_rows(kept), *_energy_rows(kept["metrics"])]:
-        yield FigureNode(
-            name=f"fleet.{key}", label=label, value=value, shown=shown, kind=kind,
-            inputs=inputs.get(key, [SCHEDULE]),
-            table="fleet_sites" if kind in ("energy", "bill", "carbon") else "fleet_jobs",
-        )  # fmt: skip
-    yield from _measured("fleet", drawn.base_case.sites or [], kept["measured"], watts)
-
-
-def _links(programme: Programme) -> list[str]:
-    return [f"programme.latency.{'-'.join(link.between)}" for link in programme.file.latency]
-
-
-ToldFigure = tuple[str, Message, Any, str, str]  # name, label, value, value as shown, kind
-
-
-def _service_rows(kept: Mapping[str, Any]) -> list[ToldFigure]:
-    """Return use and waits as the report shows them."""
-    figures, everyone = kept["metrics"], kept["metrics"]["all"]
-    rows = (
-        ("jobs", JOBS_SUBMITTED, everyone["jobs"], "schedule"),
-        ("gpus", GPUS, figures["gpus"], "schedule"),
-        ("utilisation_share", UTILISATION, figures["utilisation_share"], "utilisation"),
-        (
-            "makespan_utilisation_share",
-            UTILISATION_MAKESPAN,
-            figures["makespan_utilisation_share"],
-            "makespan",
-        ),
-        ("mean_queue_delay_s", QUEUE_DELAY_MEAN, everyone["mean_queue_delay_s"], "delay"),
-        ("p95_queue_delay_s", QUEUE_DELAY_P95, everyone["p95_queue_delay_s"], "delay"),
-        ("fragmented_gpu_share", IDLE_WHILE_WAITING, figures["fragmented_gpu_share"], "idle"),
-        ("mean_rtt_ms", ROUND_TRIP, kept["mean_rtt_ms"], "rtt"),
-    )
-    return [_as_shown(*row) for row in rows]
-
-
-def _energy_rows(figures: Mapping[str, Any]) -> list[ToldFigure]:
-    """Return energy, its bill and its carbon as the report shows them."""
-    rows = (
-        ("energy_kwh", ENERGY, figures["energy_kwh"], "energy"),
-        ("energy_cost_usd", POWER_BILL, figures["cost_usd"], "bill"),
-        ("carbon_kg", CARBON, figures["carbon_kg"], "carbon"),
-    )
-    return [_as_shown(*row) for row in rows]
-
-
-def _as_shown(name: str, measure: Measure, value: Any, kind: str) -> ToldFigure:
-    return name, measure.label, value, written(value, measure), kind
-
-
-def _label_at(figure: Measure | TableColumn, subject: str) -> Message:
-    """Return the label of one site's, year's or alternative's figure; each part is translated."""
-    return Message("{label}: {subject}", {"label": label_of(figure).text, "subject": subject})
-
-
-def _measured(
-    above: str, sites: list[CostedSite], rows: list[dict[str, Any]], watts: list[str]
-) -> Iterator[FigureNode]:
-    """Yield the use and the energy that the cost of each site was computed with."""
-    for one, row in zip(sites, rows, strict=False):
-        site = {"site": str(one.site.title)}
-        yield FigureNode(
-            name=f"{above}.site.{one.site.name}.utilisation_share",
-            label=_label_at(UTILISATION, str(one.site.title)),
-            value=row["utilisation_share"],
-            shown=written(row["utilisation_share"], UTILISATION),
-            kind="utilisation",
-            table="fleet_sites" if above == "fleet" else "",
-            inputs=[SCHEDULE],
-        )
-        kwh = row["kwh_per_gpu_hour"]
-        yield FigureNode(
-            name=f"{above}.site.{one.site.name}.kwh_per_gpu_hour",
-            label=Message("IT energy of a GPU-hour at {site}", site),
-            value=kwh,
-            shown="–" if kwh is None else f"{kwh:.3f} kWh",
-            kind="kwh",
-            inputs=[SCHEDULE, *watts],
-        )
-
-
 def _cells(programme: Programme, groups: list[list[CostedSite]]) -> Iterator[FigureNode]:
     """Yield every sourced input of every site, once for each key."""
     found = {one.key: one for group in groups for site in group for one in site.inputs()}
@@ -329,81 +325,187 @@ def _inputs_of(above: str, one: CostedSite) -> list[str]:
     return [f"{above}.site.{name}.utilisation_share", *kwh, *(own if kwh else []), *keys]
 
 
-def _costs(drawn: StudyResult) -> Iterator[FigureNode]:
-    if drawn.cost is None or drawn.base_case.sites is None:
-        return
-    for one, row in zip(drawn.base_case.sites, drawn.cost.data["sites"], strict=True):
-        value = row["p50_usd_per_gpu_hour"]
+def _evaluated(
+    programme: Programme, result: StudyResult, options: list[Alternative], tables: Tables
+) -> Iterator[FigureNode]:
+    """Yield every figure, once its formula has given the value that was computed."""
+    computed = _computed(result, options)
+    inputs = _inputs_by_figure(programme, result, options)
+    currency = result.funding.data["currency"] if result.funding else ""
+    uses = {use.name: use for use in formula_uses(tables)}
+    if set(uses) != set(computed):
+        odd = sorted(set(uses) ^ set(computed))
+        raise IdentityError(odd[0], found=Message("a figure without a formula, or the reverse"))
+    for name, use in uses.items():
+        check_value(use, computed[name], tables)
+        below = (f"table.{table}" for table in use.formula.tables)
         yield FigureNode(
-            name=f"cost.{one.site.name}.usd_per_gpu_hour",
-            label=_label_at(GPU_HOUR_COST_P50, str(one.site.title)),
-            value=value,
-            shown=written(value, GPU_HOUR_COST_P50),
-            kind="cost" if one.cells is not None else "rent",
-            table="cost_sites",
-            inputs=_inputs_of("fleet", one),
+            name=name,
+            label=label_text(use, tables),
+            value=computed[name],
+            use=use,
+            currency=currency,
+            table=use.formula.holds,
+            inputs=[*below, *inputs.get(name, [])],
         )
 
 
-def _placed(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
-    if drawn.placement is None:
-        return
-    plan, sites = drawn.placement.data, [site.name for site in programme.built]
-    stated = [
-        f"programme.sites.{n}.{key}" for n in sites for key in ("pue", "power_price", "carbon")
+def _computed(result: StudyResult, options: list[Alternative]) -> dict[str, float | None]:
+    """Return the value of every figure as the stages computed it, by name."""
+    kept = result.base_case.fleet.data
+    values = _fleet_values(kept) | _site_values("fleet", result.base_case)
+    if result.cost is not None:
+        for row in result.cost.data["sites"]:
+            values[f"cost.{row['name']}.usd_per_gpu_hour"] = row["p50_usd_per_gpu_hour"]
+    if result.placement is not None:
+        plan = result.placement.data
+        values |= {f"place.{key}": plan[key] for key in ("cost_usd", "carbon_t", "gap_share")}
+    if result.funding is not None:
+        values |= _funding_values(result.funding.data)
+        for row in result.base_case.capital:
+            values[f"funding.{row['name']}.capital_usd_mn"] = row["capital_usd_mn"]
+    for one in options:
+        above = f"alternative.{one.name}"
+        values |= _site_values(above, one.base_case)
+        for row in one.base_case.capital:
+            values[f"{above}.{row['name']}.capital_usd_mn"] = row["capital_usd_mn"]
+        values |= {f"{above}.{key}": one.row[key] for key in FIGURES if key in one.row}
+    return values
+
+
+def _fleet_values(kept: Mapping[str, Any]) -> dict[str, float | None]:
+    figures, everyone = kept["metrics"], kept["metrics"]["all"]
+    return {
+        "fleet.jobs": everyone["jobs"],
+        "fleet.gpus": figures["gpus"],
+        "fleet.utilisation_share": figures["utilisation_share"],
+        "fleet.makespan_utilisation_share": figures["makespan_utilisation_share"],
+        "fleet.mean_queue_delay_s": everyone["mean_queue_delay_s"],
+        "fleet.p95_queue_delay_s": everyone["p95_queue_delay_s"],
+        "fleet.fragmented_gpu_share": figures["fragmented_gpu_share"],
+        "fleet.mean_rtt_ms": kept["mean_rtt_ms"],
+        "fleet.energy_kwh": figures["energy_kwh"],
+        "fleet.energy_cost_usd": figures["cost_usd"],
+        "fleet.carbon_kg": figures["carbon_kg"],
+    }
+
+
+def _site_values(above: str, base: BaseCase) -> dict[str, float | None]:
+    """Return the use and the energy that the cost of each site was computed with."""
+    keys = ("utilisation_share", "kwh_per_gpu_hour")
+    rows = zip(base.sites or [], base.fleet.data["measured"], strict=False)
+    return {f"{above}.site.{one.site.name}.{key}": row[key] for one, row in rows for key in keys}
+
+
+def _funding_values(paid: Mapping[str, Any]) -> dict[str, float | None]:
+    last = paid["years"][-1]
+    return {
+        "funding.capital_bn": paid["total_bn"],
+        "funding.debt_with_gdp_share": last["debt_with_gdp_share"],
+        "funding.debt_without_gdp_share": last["debt_without_gdp_share"],
+        "funding.fan_with_gdp_share": paid["fan_with"][-1]["q50"],
+        "funding.fan_without_gdp_share": paid["fan_without"][-1]["q50"],
+        "funding.ceiling_probability": paid["chances_with"][-1]["debt_over_ceiling_probability"],
+    }
+
+
+def _inputs_by_figure(
+    programme: Programme, result: StudyResult, options: list[Alternative]
+) -> dict[str, list[str]]:
+    """Return the stated and sourced inputs behind the tables of each figure, by its name."""
+    watts = [
+        f"programme.gpus.{gpu.name}.{key}"
+        for gpu in programme.file.gpus
+        for key in ("idle", "busy")
     ]
-    inputs = ["table.fleet_load", *stated, *(f"cost.{name}.usd_per_gpu_hour" for name in sites)]
-    rows = (
-        ("cost_usd", Message("Cost of the plan"), f"USD {plan['cost_usd']:,.0f}"),
-        ("carbon_t", Message("Carbon of the plan"), f"{plan['carbon_t']:,.1f} t"),
-        ("gap_share", Message("Proved gap of the plan"), f"{100 * plan['gap_share']:.3f} %"),
-    )
-    for key, label, shown in rows:
-        yield FigureNode(
-            name=f"place.{key}", label=label, value=plan[key], shown=shown, kind="plan",
-            table="place_sites", inputs=inputs,
-        )  # fmt: skip
+    built = [site.name for site in programme.built]
+    energy = [*watts, *_of_each(built, "pue")]
+    inputs = {
+        "fleet.gpus": _of_each(built, "gpus"),
+        "fleet.energy_kwh": energy,
+        "fleet.energy_cost_usd": ["fleet.energy_kwh", *_of_each(built, "power_price")],
+        "fleet.carbon_kg": ["fleet.energy_kwh", *_of_each(built, "carbon")],
+        "fleet.mean_rtt_ms": _links(programme),
+    }
+    for one in result.base_case.sites or []:
+        inputs |= _inputs_of_site("fleet", "funding", one, watts)
+        inputs[f"cost.{one.site.name}.usd_per_gpu_hour"] = _inputs_of("fleet", one)
+    plan = [*_of_each(built, "pue", "power_price", "carbon")]
+    plan += [f"cost.{name}.usd_per_gpu_hour" for name in built]
+    inputs |= {f"place.{key}": plan for key in ("cost_usd", "carbon_t", "gap_share")}
+    inputs |= _inputs_of_funding(result)
+    for each in options:
+        inputs |= _inputs_of_alternative(programme, each, watts)
+    return inputs
 
 
-def _capital(above: str, row: Mapping[str, Any], one: CostedSite) -> FigureNode:
-    name = row["name"]
+def _of_each(sites: list[str], *keys: str) -> list[str]:
+    return [f"programme.sites.{site}.{key}" for site in sites for key in keys]
+
+
+def _links(programme: Programme) -> list[str]:
+    return [f"programme.latency.{'-'.join(link.between)}" for link in programme.file.latency]
+
+
+def _inputs_of_site(
+    fleet: str, paid: str, one: CostedSite, watts: list[str]
+) -> dict[str, list[str]]:
+    name = one.site.name
     keys = {item.name: f"cell.{item.key}" for item in one.inputs()}
-    cells = [keys[key] for key in CAPITAL_INPUTS if key in keys]
-    return FigureNode(
-        name=f"{above}.{name}.capital_usd_mn",
-        label=_label_at(CAPITAL, row["site"]),
-        value=row["capital_usd_mn"],
-        shown=written(row["capital_usd_mn"], CAPITAL),
-        kind="capital",
-        table="funding_capital" if above == "funding" else "",
-        inputs=[f"programme.sites.{name}.gpus", "programme.funding.scale", *cells],
-    )
+    cells = [keys[key] for key in CAPITAL if key in keys]
+    return {
+        f"{fleet}.site.{name}.kwh_per_gpu_hour": watts,
+        f"{paid}.{name}.capital_usd_mn": [
+            f"programme.sites.{name}.gpus", "programme.funding.scale", *cells,
+        ],
+    }  # fmt: skip
 
 
-def _funded(programme: Programme, drawn: StudyResult) -> Iterator[FigureNode]:
-    part = programme.file.funding
-    if drawn.funding is None or part is None or drawn.base_case.sites is None:
-        return
-    paid, rows = drawn.funding.data, drawn.base_case.capital
-    yield from _country(programme, paid)
-    capital = [_capital("funding", r, s) for r, s in zip(rows, drawn.base_case.sites, strict=True)]
-    yield from capital
-    yield FigureNode(
-        name="funding.capital_bn",
-        label=NEED.label,
-        value=paid["total_bn"],
-        shown=written(paid["total_bn"], NEED, currency=paid["currency"]),
-        kind="need",
-        table="funding_years",
-        inputs=[*(node.name for node in capital), "programme.funding.currency_per_usd",
-                "programme.funding.first_year", "programme.funding.build_years"],
-    )  # fmt: skip
-    yield from _debts(paid)
+def _inputs_of_funding(result: StudyResult) -> dict[str, list[str]]:
+    capital = [f"funding.{row['name']}.capital_usd_mn" for row in result.base_case.capital]
+    terms = ["currency_per_usd", "first_year", "build_years"]
+    inputs = {"funding.capital_bn": [*capital, *(f"programme.funding.{term}" for term in terms)]}
+    for key in ("debt_with_gdp_share", "fan_with_gdp_share", "ceiling_probability"):
+        inputs[f"funding.{key}"] = ["country.accounts", "funding.capital_bn"]
+    for key in ("debt_without_gdp_share", "fan_without_gdp_share"):
+        inputs[f"funding.{key}"] = ["country.accounts"]
+    return inputs
 
 
-def _country(programme: Programme, paid: Mapping[str, Any]) -> Iterator[FigureNode]:
+def _inputs_of_alternative(
+    programme: Programme, one: Alternative, watts: list[str]
+) -> dict[str, list[str]]:
+    above, sites = f"alternative.{one.name}", one.base_case.sites or []
+    inputs: dict[str, list[str]] = {}
+    for site in sites:
+        inputs |= _inputs_of_site(above, above, site, watts)
+    cost = [name for site in sites for name in _inputs_of(above, site)]
+    capital = [f"{above}.{row['name']}.capital_usd_mn" for row in one.base_case.capital]
+    demand = ["input." + path.name for path in programme.inputs[:2]]
+    carbon = _of_each([site.site.name for site in sites], "carbon")
+    borrowed, running = f"{above}.borrowing_bn", f"{above}.running_usd_mn_a_year"
+    below = {
+        "cost_usd_per_gpu_hour": cost,
+        "utilisation_share": demand,
+        "mean_queue_delay_h": demand,
+        "mean_rtt_ms": [*demand, *_links(programme)],
+        "carbon_g_per_gpu_hour": [*demand, *watts, *carbon],
+        "capital_usd_mn": capital,
+        "running_usd_mn_a_year": [*cost, "programme.funding.scale"],
+        "borrowing_bn": [*capital, "programme.funding.currency_per_usd"],
+        "debt_gdp_share": ["country.accounts", borrowed],
+        "debt_running_borrowed_gdp_share": ["country.accounts", borrowed, running],
+    }
+    for key, names in below.items():
+        inputs[f"{above}.{key}"] = [f"{above}.change", *names]
+    return inputs
+
+
+def _country(programme: Programme, result: StudyResult) -> Iterator[FigureNode]:
     """Yield the country's accounts, and each source that its files name."""
-    sources = open_country(programme.country).sources
+    if result.funding is None:
+        return
+    paid, sources = result.funding.data, open_country(programme.country).sources
     for key, title in sources.items():
         yield FigureNode(
             name=f"country.sources.{key}",
@@ -420,118 +522,81 @@ def _country(programme: Programme, paid: Mapping[str, Any]) -> Iterator[FigureNo
     )
 
 
-def _debts(paid: Mapping[str, Any]) -> Iterator[FigureNode]:
-    last = paid["years"][-1]
-    rows = (
-        ("debt_with_gdp_share", DEBT_GDP_WITH, last["debt_with_gdp_share"], "debt", True),
-        ("debt_without_gdp_share", DEBT_GDP_WITHOUT, last["debt_without_gdp_share"], "debt", False),
-        ("fan_with_gdp_share", DEBT_GDP_WITH_MEDIAN, paid["fan_with"][-1]["q50"], "fan", True),
-        (
-            "fan_without_gdp_share",
-            DEBT_GDP_WITHOUT_MEDIAN,
-            paid["fan_without"][-1]["q50"],
-            "fan",
-            False,
-        ),
-        (
-            "ceiling_probability",
-            CEILING_CHANCE_WITH,
-            paid["chances_with"][-1].get("debt_over_ceiling_probability"),
-            "ceiling",
-            True,
-        ),
-    )
-    for key, measure, value, kind, with_it in rows:
-        if value is None:
-            continue
-        yield FigureNode(
-            name=f"funding.{key}",
-            label=measure.label if kind == "ceiling" else _label_at(measure, last["fiscal_year"]),
-            value=value,
-            shown=written(value, measure),
-            kind=kind,
-            table="funding_years" if kind == "debt" else "funding_fan_with",
-            inputs=["country.accounts", *(["funding.capital_bn"] if with_it else [])],
-        )
-
-
-def _alternative(programme: Programme, one: Alternative, currency: str) -> Iterator[FigureNode]:
-    above, sites = f"alternative.{one.name}", one.base_case.sites or []
-    gpus = programme.file.gpus
-    watts = [f"programme.gpus.{gpu.name}.{key}" for gpu in gpus for key in ("idle", "busy")]
-    yield FigureNode(
-        name=f"{above}.change",
+def _change(programme: Programme, one: Alternative) -> FigureNode:
+    return FigureNode(
+        name=f"alternative.{one.name}.change",
         label=Message("What “{name}” changes", {"name": one.label}),
         shown="; ".join(programme.file.alternatives[one.name].change) or "–",
         source=programme.path.name,
     )
-    yield from _measured(above, sites, one.base_case.fleet.data["measured"], watts)
-    for row, site in zip(one.base_case.capital, sites, strict=True):
-        yield _capital(above, row, site)
-    cost = [name for site in sites for name in _inputs_of(above, site)]
-    capital = [f"{above}.{row['name']}.capital_usd_mn" for row in one.base_case.capital]
-    demand = ["input." + path.name for path in programme.inputs[:2]]
-    carbon = [f"programme.sites.{site.site.name}.carbon" for site in sites]
-    kinds = {
-        "cost_usd_per_gpu_hour": ("mix", cost),
-        "utilisation_share": ("utilisation", demand),
-        "mean_queue_delay_h": ("delay", demand),
-        "mean_rtt_ms": ("rtt", [*demand, *_links(programme)]),
-        "carbon_g_per_gpu_hour": ("mix-carbon", [*demand, *watts, *carbon]),
-        "capital_usd_mn": ("capital", capital),
-        "running_usd_mn_a_year": ("running", [*cost, "programme.funding.scale"]),
-        "borrowing_bn": ("need", [*capital, "programme.funding.currency_per_usd"]),
-        "debt_gdp_share": ("debt", ["country.accounts", f"{above}.borrowing_bn"]),
-        "debt_running_borrowed_gdp_share": (
-            "debt",
-            ["country.accounts", f"{above}.borrowing_bn", f"{above}.running_usd_mn_a_year"],
-        ),
-    }
-    for key, (kind, inputs) in kinds.items():
-        if key not in one.row:
-            continue
-        value, column = one.row[key], ALTERNATIVES.column(key)
-        yield FigureNode(
-            name=f"{above}.{key}",
-            label=_label_at(column, one.label),
-            value=value,
-            shown=written(value, column, currency=currency),
-            kind=kind,
-            table="alternatives",
-            inputs=[f"{above}.change", *inputs],
-        )
 
 
-def _table_nodes(tables: Tables, known: Mapping[str, FigureNode]) -> Iterator[FigureNode]:
-    """Yield a node for each table of the run, from the figures of its wing."""
-    files = [name for name in known if name.startswith("input.")]
-    yield from (
-        FigureNode(
-            name=f"table.{name}",
-            label=Message("The table {name}", {"name": name}),
-            shown=f"{frame.height:,} × {frame.width}",
-            kind=_kind(name),
-            table=name,
-            inputs=_table_inputs(name, files, known),
-        )
-        for name, frame in tables.items()
+def _stages(result: StudyResult, options: list[Alternative]) -> list[StageResult]:
+    every = [
+        result.base_case.fleet,
+        *result.compared_fleets,
+        *(one.base_case.fleet for one in options),
+        *(stage for stage in (result.cost, result.placement, result.funding) if stage),
+    ]
+    return list({stage.key: stage for stage in every}.values())
+
+
+def stage_name(name: str, key: str) -> str:
+    """Return the name under which a stage stands among the figures of a run."""
+    return f"stage.{name}.{key[:12]}"
+
+
+def _stage_nodes(result: StudyResult, options: list[Alternative]) -> Iterator[FigureNode]:
+    """Yield every stage with its edges and files, as the stages themselves recorded them."""
+    for stage in _stages(result, options):
+        yield _stage_node(stage.name, stage.key, stage.edges, stage.files)
+        for name, key in stage.edges:
+            yield _stage_node(name, key, (), ())
+    for stage in _stages(result, options):  # a stage that was only an edge so far, now whole
+        yield _stage_node(stage.name, stage.key, stage.edges, stage.files)
+
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+def _stage_node(name: str, key: str, edges: Pairs, files: Pairs) -> FigureNode:
+    digests = [f"{file} sha256 {digest}" for file, digest in files]
+    return FigureNode(
+        name=stage_name(name, key),
+        label=Message("The stage {name}", {"name": name}),
+        shown=name,
+        source="; ".join([f"stage {key}", *digests]),
+        inputs=[stage_name(*edge) for edge in edges],
     )
 
 
-def _kind(table: str) -> str:
-    return next((kind for start, kind in TABLES.items() if table.startswith(start)), "room")
-
-
-def _table_inputs(table: str, files: list[str], known: Mapping[str, FigureNode]) -> list[str]:
-    wing = table.split("_", maxsplit=1)[0]
-    if wing == "fleet":
-        sites = [name for name in known if name.startswith("programme.sites.")]
-        return [*files, "programme.policy", *sites]
-    starts = {
-        "cost": "cost.",
-        "place": "place.",
-        "funding": "funding.",
-        "alternatives": "alternative.",
+def _table_nodes(
+    tables: Tables, basis: StudyBasis, result: StudyResult, known: Mapping[str, FigureNode]
+) -> Iterator[FigureNode]:
+    """Yield a node for each table of the run, from the stages that wrote it."""
+    files = [name for name in known if name.startswith("input.")]
+    changes = [name for name in known if name.endswith(".change")]
+    of_wing = {
+        "fleet": [result.base_case.fleet, *result.compared_fleets],
+        "cost": [result.cost],
+        "place": [result.placement],
+        "funding": [result.funding],
     }
-    start = starts.get(wing)
-    return [name for name in known if name.startswith(start)] if start else files
+    for name, frame in tables.items():
+        wing = name.split("_", maxsplit=1)[0]
+        wrote = basis.stages.get(name, tuple(of_wing.get(wing, [])))
+        stages = [stage_name(stage.name, stage.key) for stage in wrote if stage]
+        more = changes if wing in ("alternatives", "basis") else []
+        yield FigureNode(
+            name=f"table.{name}",
+            label=Message("The table {name}", {"name": name}),
+            shown=f"{frame.height:,} × {frame.width}",
+            sentence=_table_sentence(name),
+            table=name,
+            inputs=[*stages, *more] or files,
+        )
+
+
+def _table_sentence(table: str) -> Message:
+    starts = (said for start, said in TABLE_SENTENCES.items() if table.startswith(start))
+    return next(starts, OF_EXAMPLES)

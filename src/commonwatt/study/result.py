@@ -27,6 +27,7 @@ from commonwatt.study.stages.placement import (
     placement_tables,
 )
 from commonwatt.study.stages.sites import CostedSite, costed_sites
+from commonwatt.study.tables import BASIS
 
 ReportProgress = Callable[[Message], None]
 
@@ -132,7 +133,8 @@ def _funding(
 
 def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
     """Return every table of a picture."""
-    tables = dict(result.base_case.fleet.tables)
+    fleet = result.base_case.fleet.tables
+    tables = {name: table for name, table in fleet.items() if name not in BASIS}
     rows = [
         tables["fleet_policies"],
         *(one.tables["fleet_policies"] for one in result.compared_fleets),

@@ -22,10 +22,10 @@ from commonwatt.study.alternatives import (
     comparison_tables,
 )
 from commonwatt.study.annexes import Annex, annexes
-from commonwatt.study.figures import figure_origins, figures_of
+from commonwatt.study.figures import FigureNode, figure_origins, figures_of
+from commonwatt.study.formulas.assembled import StudyBasis, basis_of
 from commonwatt.study.labels import localise, localise_table
 from commonwatt.study.measures import checked_table
-from commonwatt.study.origins import FigureNode
 from commonwatt.study.programme.reader import Programme, load_programme
 from commonwatt.study.result import StudyResult, compute_study, study_facts, study_tables
 from commonwatt.study.stages.cost import cost_section
@@ -33,10 +33,12 @@ from commonwatt.study.stages.fleet import metrics_of
 from commonwatt.study.stages.fleet_section import FleetSummary, fleet_section
 from commonwatt.study.stages.funding import funding_section
 from commonwatt.study.stages.placement import placement_section
+from commonwatt.study.tables import BASIS
 from commonwatt.study.what_if import compared_facts, what_if_section, what_if_table
 
 REPORT = "report.html"
 ReportProgress = Callable[[Message], None]
+Tables = dict[str, pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +178,12 @@ class _StudyReport:
             tables |= side.tables
         return tables | (what_if_table(self.what_if) if self.what_if else {})
 
-    def figures(self, tables: dict[str, pl.DataFrame]) -> list[FigureNode]:
-        return figures_of(self.programme, self.findings.result, self.findings.comparison, tables)
+    def basis(self) -> StudyBasis:
+        return basis_of(self.findings.result, self.findings.comparison)
+
+    def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
+        found = self.findings
+        return figures_of(self.programme, found.result, found.comparison, basis, tables)
 
     def report(self, figures: list[FigureNode]) -> Report:
         file, language = self.programme.file, self.language
@@ -232,7 +238,12 @@ def _kept(store: RunStore, whole: _StudyReport, began: float) -> Run:
     try:
         for name, table in tables.items():
             draft.add_table(name, checked_table(name, table, whole.currency))
-        figures = whole.figures(tables)
+        # Tables first: a figure is evaluated over what is written, and over nothing else.
+        basis = whole.basis()
+        for name, table in basis.tables.items():
+            declared = BASIS[name].in_currency(whole.currency)
+            draft.add_table(name, declared.checked(table), as_csv=False)
+        figures = whole.figures(tables | dict(basis.tables), basis)
         draft.add_text(REPORT, render(whole.report(figures)))
         measured = {"cpu_s": time.process_time() - began}
         return store.complete_run(

@@ -12,10 +12,12 @@ from commonwatt.core.messages import Message
 from commonwatt.core.seeds import stream
 from commonwatt.report import ReportSection
 from commonwatt.runs import Stage, StageOutput, StageResult
+from commonwatt.siting.domain.placement import F64
 from commonwatt.siting.engines.cost.chance import summary
 from commonwatt.siting.engines.cost.model import per_effective_pflop_hour
 from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_rows
 from commonwatt.siting.usecases.report import cost_body
+from commonwatt.study.formulas.basis import drawn_cells, drawn_rent, draws_basis
 from commonwatt.study.programme.schema import RentPart
 from commonwatt.study.stages.sites import RENT, CostedSite, input_text, rent_input, rented_cost
 from commonwatt.study.stages.views import cost_part
@@ -65,10 +67,26 @@ def compute_cost(inputs: CostStageInputs) -> StageResult:
             found = _rent_rows(site, seed)
         for name, more in found.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
-    return StageResult(data=rows)
+    drawn = (_drawn(site, inputs.draws, seed) for site in inputs.sites)
+    return StageResult(data=rows, tables=draws_basis(drawn))
 
 
 COST_STAGE = Stage(name="cost", compute=compute_cost)
+
+
+def _drawn(site: CostedSite, draws: int, seed: int) -> tuple[str, F64, pl.DataFrame]:
+    """Return the name of a site, the cost of its draws, and the inputs of the first of them."""
+    if site.cells is not None:
+        return drawn_cells(site.site.name, site.cells, draws, seed)
+    prices = _rent_prices(site, seed)
+    return drawn_rent(site.site.name, prices, prices * rented_cost(1.0, site.site, site.use))
+
+
+def _rent_prices(site: CostedSite, seed: int) -> F64:
+    rent = site.site.rent
+    assert rent is not None  # a costed site has cells or a rent
+    shares = stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
+    return rent_input(site.site.name, rent).value.quantiles(shares)
 
 
 def _rent_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
@@ -77,18 +95,15 @@ def _rent_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
     assert rent is not None  # a costed site has cells or a rent
     label = str(site.site.title)
     return {
-        "sites": [_rent_summary(site, rent, seed) | {"site": label}],
+        "sites": [_rent_summary(site, seed) | {"site": label}],
         "parts": [{"site": label, "part": "rent", "usd_per_gpu_hour": site.cost()}],
         "tornado": [_rent_swing(site, rent) | {"site": label}],
         "cells": [_rent_cell(site, rent) | {"site": label}],
     }
 
 
-def _rent_summary(site: CostedSite, rent: RentPart, seed: int) -> Row:
-    one = rent_input(site.site.name, rent)
-    shares = stream(seed, f"study.rent.{site.site.name}").random(DRAWS)
-    paid = one.value.quantiles(shares)
-    found = summary(paid * rented_cost(1.0, site.site, site.use))
+def _rent_summary(site: CostedSite, seed: int) -> Row:
+    found = summary(_rent_prices(site, seed) * rented_cost(1.0, site.site, site.use))
     row: Row = {"site": "", "case": "rented", "at_medians_usd_per_gpu_hour": site.cost()}
     costs = {"p5": found.p5, "p50": found.p50, "p95": found.p95}
     row |= {f"{name}_usd_per_gpu_hour": cost for name, cost in costs.items()}

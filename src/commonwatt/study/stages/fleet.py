@@ -18,6 +18,7 @@ from commonwatt.fleet.engines.simulator.identities import check_identities, chec
 from commonwatt.fleet.engines.timeline import steps
 from commonwatt.fleet.usecases.simulate import FleetRun
 from commonwatt.runs import Stage, StageResult, StageStore
+from commonwatt.study.formulas.basis import fleet_basis
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import PolicyPart
 from commonwatt.study.stages.demand import policies_of, programme_inputs
@@ -99,7 +100,9 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
             "mean_rtt_ms": mean_rtt_ms(programme, run),
             "gpu_hours_beyond_rules": beyond,
         },
-        tables=tables | {"fleet_load": load_table(programme, run)},
+        tables=tables
+        | {"fleet_load": load_table(programme, run)}
+        | fleet_basis(programme, run),
     )
 
 

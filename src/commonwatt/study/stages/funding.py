@@ -23,6 +23,7 @@ from commonwatt.report import (
 from commonwatt.runs import InputFile, Stage, StageResult
 from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part, useful_hours
 from commonwatt.siting.usecases.cost import capital_usd_per_gpu
+from commonwatt.study.formulas.basis import funding_basis
 from commonwatt.study.measures import (
     CEILING_CHANCE_WITH,
     CEILING_CHANCE_WITHOUT,
@@ -37,15 +38,17 @@ from commonwatt.study.measures import (
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.sites import CostedSite
+from commonwatt.study.tables import PROGRAMME
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.engines.finance.construction import s_curve
 from commonwatt.treasury.engines.projection import project
 from commonwatt.treasury.usecases.charts import need_chart
 from commonwatt.treasury.usecases.countries import open_country
 from commonwatt.treasury.usecases.fan import FanOptions
-from commonwatt.treasury.usecases.finance import funding_need_result
+from commonwatt.treasury.usecases.finance import funding_need_paths, funding_need_rows
 
 Answer = dict[str, Any]
+EVER = "ever"  # the row of chances over all years
 RUNNING_COST_PARTS = ("energy", "staff", "upkeep", "network", "spares", "holding")
 
 
@@ -145,8 +148,16 @@ def compute_funding(inputs: FundingStageInputs) -> StageResult:
     need = need_of(list(inputs.capital), part)
     choices = FanOptions(paths=part.paths, years=part.years, seed=inputs.seed)
     country = open_country(str(inputs.country[0].path.parent))
-    answer = funding_need_result(country, need, choices)
-    return StageResult(data=answer | {"total_bn": sum(need.values()), "source": part.source})
+    found = funding_need_paths(country, need, choices)
+    answer = funding_need_rows(found)
+    # The chance of the last year, and not that of any year: a label that names a year must not
+    # show the larger of the two.
+    for name in ("chances_with", "chances_without"):
+        answer[name] = [row for row in answer[name] if row["fiscal_year"] != EVER]
+    return StageResult(
+        data=answer | {"total_bn": sum(need.values()), "source": part.source},
+        tables=funding_basis(PROGRAMME, found, part),
+    )
 
 
 FUNDING_STAGE = Stage(name="funding", compute=compute_funding)
@@ -265,7 +276,6 @@ def _ceiling_fact(answer: Answer, language: str) -> list[ReportFact]:
             CEILING_CHANCE_WITH,
             shares[0],
             language,
-            subject=_last(answer)["fiscal_year"],
             note=Message("{share} without it", {"share": without_it}),
             of="funding.ceiling_probability",
         )

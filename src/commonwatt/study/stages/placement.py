@@ -23,6 +23,7 @@ from commonwatt.siting.engines.place.explain import (
 from commonwatt.siting.usecases.cost import standing_usd_per_gpu_hour
 from commonwatt.siting.usecases.place import plan_rows
 from commonwatt.siting.usecases.report import place_body
+from commonwatt.study.formulas.basis import place_basis
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
 from commonwatt.study.stages.fleet import HOURS
@@ -80,7 +81,12 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
     said = {
         language: [price.what.translate(language) for price in prices] for language in LANGUAGES
     }
-    return StageResult(data=plan_rows(problem, plan) | {"limits": said})
+    return StageResult(
+        data=plan_rows(problem, plan) | {"limits": said},
+        tables=place_basis(
+            problem, plan, [site.site.name for site in inputs.sites], inputs.tenants.value
+        ),
+    )
 
 
 PLACEMENT_STAGE = Stage(name="placement", compute=compute_placement)

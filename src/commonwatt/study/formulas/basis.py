@@ -1,0 +1,364 @@
+"""Tables that the figures are evaluated over, made by the stages before any figure exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from commonwatt.core.seeds import stream
+from commonwatt.fleet.domain.result import JobState
+from commonwatt.fleet.domain.workload import I64
+from commonwatt.fleet.engines.timeline import held_by
+from commonwatt.fleet.usecases.simulate import FleetRun
+from commonwatt.siting.domain.cells import SiteCells
+from commonwatt.siting.domain.cost_inputs import NAMES
+from commonwatt.siting.domain.placement import PlacementPlan, PlacementProblem
+from commonwatt.siting.engines.cost.chance import BLOCK, SCORE_CUT, STEPS, draw_costs, sampler
+from commonwatt.study.programme.reader import Programme
+from commonwatt.study.programme.schema import FundingPart
+from commonwatt.study.stages.sites import RENT, CostedSite
+from commonwatt.study.tables import (
+    BASIS_ACCOUNTS,
+    BASIS_BOUND,
+    BASIS_COSTS,
+    BASIS_DRAW,
+    BASIS_DRAW_INPUTS,
+    BASIS_DRAWS,
+    BASIS_HOURS,
+    BASIS_INPUTS,
+    BASIS_JOBS,
+    BASIS_LOADS,
+    BASIS_NODES,
+    BASIS_PATHS,
+    BASIS_PIECES,
+    BASIS_RATES,
+    BASIS_SITES,
+    BASIS_SIZES,
+    BASIS_TERMS,
+    BASIS_TRIPS,
+)
+from commonwatt.treasury.engines.projection import Projection
+from commonwatt.treasury.usecases.finance import FundingPaths
+
+HOUR_MS: Final = 3_600_000
+# Enough that a law which errs in a corner of its inputs shows, and few enough to be kept.
+DRAWS_WITH_INPUTS: Final = 200
+Tables = dict[str, pl.DataFrame]
+
+
+def fleet_basis(programme: Programme, run: FleetRun) -> Tables:
+    """Return sites, nodes, jobs, pieces, priced spans and round trips of a fleet run.
+
+    The column `run` stands empty: a stage does not know which variants share it.
+    """
+    fleet = run.inputs.fleet
+    names = [site.name for site in fleet.sites]
+    kinds = [kind.name for kind in fleet.gpu_types]
+    return {
+        BASIS_SITES.name: BASIS_SITES.frame(
+            run=[""] * len(names),
+            site=names,
+            title=programme.site_labels(),
+            pue=[site.pue for site in fleet.sites],
+        ),
+        BASIS_NODES.name: BASIS_NODES.frame(
+            run=[""] * len(fleet.gpus),
+            node=np.arange(len(fleet.gpus)),
+            site=[names[i] for i in fleet.site],
+            gpu=[kinds[k] for k in fleet.gpu_type],
+            gpus=fleet.gpus,
+        ),
+        BASIS_DRAW.name: BASIS_DRAW.frame(
+            run=[""] * len(kinds),
+            gpu=kinds,
+            idle_w=[kind.idle_w for kind in fleet.gpu_types],
+            busy_w=[kind.busy_w for kind in fleet.gpu_types],
+        ),
+        BASIS_JOBS.name: _jobs(run),
+        BASIS_PIECES.name: _pieces(run),
+        BASIS_HOURS.name: _hours(run),
+        BASIS_TRIPS.name: _trips(programme, run, names),
+    }
+
+
+def _jobs(run: FleetRun) -> pl.DataFrame:
+    jobs, result = run.inputs.workload, run.result
+    return BASIS_JOBS.frame(
+        run=[""] * len(jobs),
+        job=np.arange(len(jobs)),
+        tenant=[jobs.tenant_names[i] for i in jobs.tenant],
+        submit_s=jobs.submit_ms / 1000,
+        start_s=_seconds_or_null(result.start_ms),
+        end_s=_seconds_or_null(result.end_ms),
+        admitted=result.state != JobState.REJECTED,
+        finished=result.state == JobState.FINISHED,
+    )
+
+
+def _seconds_or_null(at_ms: I64) -> pl.Series:
+    values = pl.Series(at_ms / 1000)
+    return pl.select(pl.when(pl.Series(at_ms >= 0)).then(values)).to_series()
+
+
+def _pieces(run: FleetRun) -> pl.DataFrame:
+    """Return every piece, and one without a node for each stretch that holds none."""
+    own, result = run.result.segments, run.result
+    segment, node, milli = own.pieces()
+    without = np.flatnonzero(own.node < 0)
+    segment = np.concatenate([segment, without])
+    node = np.concatenate([node, np.full(len(without), -1)])
+    milli = np.concatenate([milli, np.zeros(len(without), np.int64)])
+    order = np.argsort(segment, kind="stable")  # the first node of a gang stays the first
+    segment, node, milli = segment[order], node[order], milli[order]
+    first = np.searchsorted(segment, segment, side="left")
+    last = np.append(own.job[1:] != own.job[:-1], True) if len(own) else np.zeros(0, np.bool_)
+    ends_its_job = last & (result.end_ms[own.job] == own.end_ms)
+    return BASIS_PIECES.frame(
+        run=[""] * len(segment),
+        job=own.job[segment],
+        piece=np.arange(len(segment)) - first,
+        node=node,
+        gpus=milli / 1000,
+        from_s=own.start_ms[segment] / 1000,
+        until_s=own.end_ms[segment] / 1000,
+        queued_again=~ends_its_job[segment],
+    )
+
+
+def _hours(run: FleetRun) -> pl.DataFrame:
+    """Return the spans of one price: clock hours, cut at both ends of the arrivals."""
+    fleet, submit = run.inputs.fleet, run.inputs.workload.submit_ms
+    first, last = int(submit[0]), int(submit[-1])
+    end = max(int(run.result.end_ms.max(initial=0)), last)
+    whole = np.arange(first // HOUR_MS + 1, -(-end // HOUR_MS)) * HOUR_MS
+    cuts = np.unique(np.concatenate([[first, last, end], whole]).astype(np.int64))
+    hour = cuts[:-1] // HOUR_MS
+    frames: list[pl.DataFrame] = []
+    for i, site in enumerate(fleet.sites):
+        for k, kind in enumerate(fleet.gpu_types):
+            nodes = (fleet.site == i) & (fleet.gpu_type == k)
+            if not nodes.any():
+                continue
+            held = np.diff(held_by(run.result, nodes.astype(np.int64), 1).until(cuts))
+            frames.append(
+                BASIS_HOURS.frame(
+                    run=[""] * len(hour),
+                    site=[site.name] * len(hour),
+                    gpu=[kind.name] * len(hour),
+                    from_s=cuts[:-1] / 1000,
+                    until_s=cuts[1:] / 1000,
+                    in_window=cuts[1:] <= last,
+                    held_gpu_h=held / 1000 / HOUR_MS,
+                    price_usd_per_mwh=site.price_usd_per_mwh[hour % len(site.price_usd_per_mwh)],
+                    carbon_g_per_kwh=site.carbon_g_per_kwh[hour % len(site.carbon_g_per_kwh)],
+                )
+            )
+    return pl.concat(frames)
+
+
+def _trips(programme: Programme, run: FleetRun, sites: Sequence[str]) -> pl.DataFrame:
+    tenants = run.inputs.workload.tenant_names
+    trips = programme.round_trips()[np.array(programme.origins(tenants))]
+    return BASIS_TRIPS.frame(
+        run=[""] * trips.size,
+        tenant=[tenant for tenant in tenants for _ in sites],
+        site=[site for _ in tenants for site in sites],
+        round_trip_ms=pl.Series(trips.ravel()).fill_nan(None),
+    )
+
+
+def with_run(tables: Mapping[str, pl.DataFrame], run: str) -> Tables:
+    """Return the basis of a fleet run under the name of the variant that it stands for."""
+    return {name: frame.with_columns(run=pl.lit(run)) for name, frame in tables.items()}
+
+
+def cost_basis(variant: str, sites: Sequence[CostedSite], scale: float) -> Tables:
+    """Return GPUs, use and the median of every input of the cost of each site."""
+    return {
+        BASIS_COSTS.name: BASIS_COSTS.frame(
+            variant=[variant] * len(sites),
+            site=[one.site.name for one in sites],
+            gpus=[one.site.gpus for one in sites],
+            scale=[scale] * len(sites),
+            utilisation_share=[one.use for one in sites],
+            held_gpu_h=[one.gpu_hours for one in sites],
+            rented=[one.cells is None for one in sites],
+            every_hour_paid=[
+                one.site.rent is not None and one.site.rent.paid == "reserved" for one in sites
+            ],
+        ),
+        BASIS_INPUTS.name: BASIS_INPUTS.from_rows(
+            {"variant": variant, "site": one.site.name, "input": name, "value": value}
+            for one in sites
+            for name, value in _medians(one)
+        ),
+    }
+
+
+def _medians(site: CostedSite) -> Iterator[tuple[str, float]]:
+    if site.cells is not None:
+        yield from zip(NAMES, map(float, site.cells.medians()), strict=True)
+    else:
+        rent = next(site.inputs())
+        yield rent.name, rent.value.quantile(0.5)
+
+
+def draws_basis(drawn: Iterable[tuple[str, np.ndarray[Any, Any], pl.DataFrame]]) -> Tables:
+    """Return the cost of every draw by site, and the inputs of the first of them.
+
+    Args:
+        drawn: Name of a site, the cost of its draws, and the inputs of the first draws.
+    """
+    parts = list(drawn)
+    return {
+        BASIS_DRAWS.name: pl.concat(
+            BASIS_DRAWS.frame(
+                site=[name] * len(costs),
+                draw=np.arange(len(costs)),
+                cost_usd_per_gpu_hour=costs,
+            )
+            for name, costs, _ in parts
+        ),
+        BASIS_DRAW_INPUTS.name: pl.concat(frame for _, _, frame in parts),
+    }
+
+
+def drawn_cells(
+    name: str, cells: SiteCells, draws: int, seed: int
+) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
+    """Return the cost of every draw of a site's cells, and the inputs of the first draws.
+
+    The inputs are read from the same scores by the same table as the kernel reads them, so
+    that the law can be recomputed from them without either.
+    """
+    costs = draw_costs(cells, draws=draws, seed=seed).cost
+    count = min(draws, DRAWS_WITH_INPUTS)
+    scores = np.empty((min(draws, BLOCK), len(NAMES)), np.float32)
+    stream(seed, f"siting.cost.{cells.site}").standard_normal(out=scores, dtype=np.float32)
+    made = sampler(cells)
+    z = np.zeros((count, len(NAMES)))
+    for row, col, weight in zip(made.row, made.col, made.weight, strict=True):
+        z[:, row] += weight * scores[:count, col]
+    place = np.clip((z + SCORE_CUT) * (STEPS / (2 * SCORE_CUT)), 0.0, STEPS - 1e-9)
+    step = place.astype(np.int64)
+    inputs = np.arange(len(NAMES))
+    low, high = made.table[inputs, step], made.table[inputs, step + 1]
+    values = low + (high - low) * (place - step)
+    return name, costs, draw_inputs(name, NAMES, values)
+
+
+def draw_inputs(name: str, inputs: Sequence[str], values: np.ndarray[Any, Any]) -> pl.DataFrame:
+    """Return the inputs of draws as a table, from values of shape (draws, inputs)."""
+    count = len(values)
+    return BASIS_DRAW_INPUTS.frame(
+        site=[name] * values.size,
+        draw=np.repeat(np.arange(count), len(inputs)),
+        input=list(inputs) * count,
+        value=values.ravel(),
+    )
+
+
+def drawn_rent(
+    name: str, prices: np.ndarray[Any, Any], costs: np.ndarray[Any, Any]
+) -> tuple[str, np.ndarray[Any, Any], pl.DataFrame]:
+    """Return the cost of every draw of a rented site, and the prices of the first draws."""
+    return name, costs, draw_inputs(name, (RENT,), prices[:DRAWS_WITH_INPUTS, None])
+
+
+def place_basis(
+    problem: PlacementProblem, plan: PlacementPlan, names: Sequence[str], tenants: Sequence[str]
+) -> Tables:
+    """Return sizes, loads and rates of a plan, and what the solver proved of it.
+
+    The plan is priced as the programme's problem is: no class draws less than the rating,
+    moving costs nothing and no site costs anything to open. Another problem is refused,
+    because the tables would not hold what its plan costs.
+
+    Raises:
+        ValueError: The problem has a cost that the tables do not hold.
+    """
+    if problem.move_usd.any() or problem.open_usd.any() or (problem.draw != 1).any():
+        raise ValueError("a plan with costs of moving, of opening, or of partial draw")
+    hours = problem.shape[2]
+    used = np.argwhere(plan.load != 0)
+    return {
+        BASIS_SIZES.name: BASIS_SIZES.frame(
+            site=list(names), gpus=plan.size, usd_per_gpu=problem.size_usd
+        ),
+        BASIS_LOADS.name: BASIS_LOADS.frame(
+            tenant=[tenants[k] for k in used[:, 0]],
+            site=[names[j] for j in used[:, 1]],
+            hour=used[:, 2],
+            gpus=plan.load[tuple(used.T)],
+        ),
+        BASIS_RATES.name: BASIS_RATES.frame(
+            site=[name for name in names for _ in range(hours)],
+            hour=list(range(hours)) * len(names),
+            usd_per_gpu_h=problem.run_usd.ravel(),
+            kg_per_gpu_h=problem.carbon_kg.ravel(),
+        ),
+        BASIS_BOUND.name: BASIS_BOUND.frame(bound_usd=[plan.bound_usd]),
+    }
+
+
+def accounts_basis(
+    variant: str, path: str, projection: Projection, need: Mapping[int, float], currency: str
+) -> pl.DataFrame:
+    """Return GDP and debt of each year of a planned path."""
+    return BASIS_ACCOUNTS.in_currency(currency).from_rows(
+        {
+            "variant": variant,
+            "path": path,
+            "year": year.year,
+            "fiscal_year": year.name,
+            "need_bn": need.get(year.year, 0.0),
+            "gdp_bn": year.gdp,
+            "debt_before_bn": year.debt_before,
+            "revaluation_bn": year.revaluation,
+            "issuance_bn": year.gross_issuance,
+            "redemption_bn": year.redemption,
+            "interest_bn": year.interest,
+            "debt_bn": year.debt,
+        }
+        for year in projection.years
+    )
+
+
+def terms_basis(variant: str, part: FundingPart, ceiling_bn: float) -> pl.DataFrame:
+    """Return the terms of a funding; the ceiling is infinite where the country has none."""
+    terms = {
+        "scale": part.scale,
+        "currency_per_usd": part.currency_per_usd,
+        "first_year": part.first_year,
+        "build_years": part.build_years,
+        "steepness": part.steepness,
+        "years": part.years,
+        "ceiling_bn": ceiling_bn,
+    }
+    return BASIS_TERMS.from_rows(
+        {"variant": variant, "input": name, "value": value} for name, value in terms.items()
+    )
+
+
+def funding_basis(variant: str, found: FundingPaths, part: FundingPart) -> Tables:
+    """Return the terms of the funding, both planned paths, and the last year of both fans."""
+    with_need, without = found.with_need, found.without_need
+    money = with_need.projection.country.currency
+    return {
+        BASIS_TERMS.name: terms_basis(variant, part, float(with_need.inputs.ceiling[-1])),
+        BASIS_ACCOUNTS.name: pl.concat(
+            [
+                accounts_basis(variant, "without", without.projection, {}, money),
+                accounts_basis(variant, "with", with_need.projection, found.need, money),
+            ]
+        ),
+        BASIS_PATHS.name: BASIS_PATHS.frame(
+            path=np.arange(part.paths),
+            debt_with_gdp_share=with_need.paths.debt[-1].astype(np.float64),
+            debt_without_gdp_share=without.paths.debt[-1].astype(np.float64),
+            debt_with_bn=with_need.paths.last_debt,
+        ),
+    }

@@ -1,0 +1,565 @@
+"""Every formula of a study's figures, said once: sentence, expression, tables, unit and label.
+
+An expression is a query over tables of the run that gives one number. What is bound from
+outside is a site, a variant, its simulated run, or a path of the debt; the rest stands in
+the tables.
+"""
+# ruff: noqa: S608 (every part of a query is a constant of this module)
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from commonwatt.catalogue.measures import Described
+from commonwatt.catalogue.shared import (
+    CARBON,
+    ENERGY,
+    GPU_HOUR_COST_P50,
+    GPUS,
+    POWER_BILL,
+    QUEUE_DELAY_MEAN,
+    UTILISATION,
+)
+from commonwatt.core.messages import Message
+from commonwatt.fleet.domain.measures import (
+    IDLE_WHILE_WAITING,
+    JOBS_SUBMITTED,
+    QUEUE_DELAY_P95,
+    UTILISATION_MAKESPAN,
+)
+from commonwatt.study.formulas.law import law_of
+from commonwatt.study.measures import (
+    ALTERNATIVES,
+    CAPITAL,
+    CEILING_CHANCE_WITH,
+    DEBT_GDP_WITH,
+    DEBT_GDP_WITH_MEDIAN,
+    DEBT_GDP_WITHOUT,
+    DEBT_GDP_WITHOUT_MEDIAN,
+    NEED,
+    ROUND_TRIP,
+)
+from commonwatt.study.tables import IT_ENERGY, PLAN_CARBON, PLAN_COST, PLAN_GAP
+
+
+class FormulaScope(StrEnum):
+    """What a formula stands for once: the programme, a site of it, an alternative, its site."""
+
+    PROGRAMME = "programme"
+    SITE = "site"
+    VARIANT = "variant"
+    VARIANT_SITE = "variant-site"
+
+
+class FigureSubject(StrEnum):
+    """What the label of a figure adds to the name of what it is."""
+
+    NOTHING = "nothing"
+    SITE = "site"
+    YEAR = "year"
+    VARIANT = "variant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureFormula:
+    """How a figure follows from the tables of its run.
+
+    Args:
+        name: Pattern of the figure's name in the run, which is the formula's id, too.
+        scope: What it stands for once.
+        form: What it is, what people call it and how it is written; its unit is the value's.
+        subject: Whose figure it is, as its label adds.
+        sentence: The law in words.
+        sql: The law as a query that gives one number.
+        tables: The tables that it reads.
+        holds: Table of the run in which the figure itself stands; empty where none does.
+        fixed: What it binds beside what its scope gives, such as the path of the debt.
+    """
+
+    name: str
+    scope: FormulaScope
+    form: Described
+    sentence: Message
+    sql: str
+    tables: tuple[str, ...]
+    subject: FigureSubject
+    holds: str = ""
+    fixed: Mapping[str, str] | None = None
+
+
+_SPAN: Final = """span AS (
+    SELECT MIN(submit_s) AS first_s, MAX(submit_s) AS last_s, MAX(end_s) AS ended_s
+    FROM basis_jobs WHERE run = :run)"""
+_ALL_GPUS: Final = "there AS (SELECT SUM(gpus) AS gpus FROM basis_nodes WHERE run = :run)"
+_OF_GPUS: Final = """
+SELECT CASE WHEN {end} > first_s THEN gpu_s / (gpus * ({end} - first_s)) ELSE 0 END AS value
+FROM held CROSS JOIN there CROSS JOIN span"""
+_USE: Final = f"""WITH {_SPAN},
+held AS (
+    SELECT SUM(gpus * GREATEST(LEAST(until_s, last_s) - from_s, 0)) AS gpu_s
+    FROM basis_pieces CROSS JOIN span WHERE run = :run),
+{_ALL_GPUS}{_OF_GPUS.format(end="last_s")}"""
+_USE_OF_MAKESPAN: Final = f"""WITH {_SPAN},
+held AS (
+    SELECT SUM(gpus * (LEAST(until_s, GREATEST(ended_s, last_s)) - from_s)) AS gpu_s
+    FROM basis_pieces CROSS JOIN span WHERE run = :run),
+{_ALL_GPUS}{_OF_GPUS.format(end="GREATEST(ended_s, last_s)")}"""
+_HELD_AT_SITE: Final = """held AS (
+    SELECT SUM(p.gpus * GREATEST(LEAST(p.until_s, last_s) - p.from_s, 0)) AS gpu_s,
+        SUM(p.gpus * GREATEST(LEAST(p.until_s, last_s) - p.from_s, 0)
+            * (d.busy_w - d.idle_w)) AS step_ws
+    FROM basis_pieces AS p
+    JOIN basis_nodes AS n ON p.run = n.run AND p.node = n.node
+    JOIN basis_draw AS d ON n.run = d.run AND n.gpu = d.gpu
+    CROSS JOIN span WHERE p.run = :run AND n.site = :site),
+there AS (
+    SELECT SUM(n.gpus) AS gpus, SUM(n.gpus * d.idle_w) AS idle_w FROM basis_nodes AS n
+    JOIN basis_draw AS d ON n.run = d.run AND n.gpu = d.gpu
+    WHERE n.run = :run AND n.site = :site)"""
+_USE_OF_SITE: Final = f"WITH {_SPAN},\n{_HELD_AT_SITE}{_OF_GPUS.format(end='last_s')}"
+_KWH_OF_SITE: Final = f"""WITH {_SPAN},
+{_HELD_AT_SITE}
+SELECT CASE WHEN gpu_s > 0
+    THEN (idle_w * (last_s - first_s) + step_ws) / 1000 / gpu_s END AS value
+FROM held CROSS JOIN there CROSS JOIN span"""
+_IDLE: Final = f"""WITH {_SPAN},
+changes AS (
+    SELECT from_s AS at_s, gpus AS held, CAST(0 AS DOUBLE) AS waiting
+    FROM basis_pieces WHERE run = :run
+    UNION ALL SELECT until_s AS at_s, -gpus AS held, CAST(0 AS DOUBLE) AS waiting
+    FROM basis_pieces WHERE run = :run
+    UNION ALL SELECT submit_s AS at_s, CAST(0 AS DOUBLE) AS held, CAST(1 AS DOUBLE) AS waiting
+    FROM basis_jobs WHERE run = :run AND admitted
+    UNION ALL SELECT from_s AS at_s, CAST(0 AS DOUBLE) AS held, CAST(-1 AS DOUBLE) AS waiting
+    FROM basis_pieces WHERE run = :run AND piece = 0
+    UNION ALL SELECT until_s AS at_s, CAST(0 AS DOUBLE) AS held, CAST(1 AS DOUBLE) AS waiting
+    FROM basis_pieces WHERE run = :run AND piece = 0 AND queued_again),
+steps AS (SELECT at_s, SUM(held) AS held, SUM(waiting) AS waiting FROM changes GROUP BY at_s),
+levels AS (
+    SELECT at_s, SUM(held) OVER (ORDER BY at_s) AS now_held,
+        SUM(waiting) OVER (ORDER BY at_s) AS now_waiting,
+        LEAD(at_s, 1) OVER (ORDER BY at_s) AS next_s
+    FROM steps),
+{_ALL_GPUS},
+held AS (
+    SELECT SUM(CASE WHEN now_waiting > 0.5 THEN (gpus - now_held)
+        * GREATEST(LEAST(COALESCE(next_s, last_s), last_s) - at_s, 0) ELSE 0 END) AS gpu_s
+    FROM levels CROSS JOIN span CROSS JOIN there)
+SELECT CASE WHEN last_s > first_s THEN gpu_s / (gpus * (last_s - first_s)) ELSE 0 END AS value
+FROM held CROSS JOIN there CROSS JOIN span"""
+_DRAWN: Final = """WITH there AS (
+    SELECT site, gpu, SUM(gpus) AS gpus FROM basis_nodes WHERE run = :run GROUP BY site, gpu),
+drawn AS (
+    SELECT h.site AS site, h.in_window AS in_window, h.held_gpu_h AS held_gpu_h,
+        (t.gpus * d.idle_w * (h.until_s - h.from_s) / 3600
+            + (d.busy_w - d.idle_w) * h.held_gpu_h) / 1000 * s.pue AS kwh,
+        h.price_usd_per_mwh AS price_usd_per_mwh, h.carbon_g_per_kwh AS carbon_g_per_kwh
+    FROM basis_hours AS h
+    JOIN there AS t ON h.site = t.site AND h.gpu = t.gpu
+    JOIN basis_draw AS d ON h.run = d.run AND h.gpu = d.gpu
+    JOIN basis_sites AS s ON h.run = s.run AND h.site = s.site
+    WHERE h.run = :run)"""
+_CARBON_OF_HOUR: Final = f"""{_DRAWN},
+sites AS (
+    SELECT site, SUM(kwh * carbon_g_per_kwh) AS grams, SUM(held_gpu_h) AS held
+    FROM drawn WHERE in_window GROUP BY site)
+SELECT SUM(grams) / SUM(held) AS value FROM sites WHERE held > 0"""
+_ROUND_TRIP: Final = """WITH ran AS (
+    SELECT p.gpus * (p.until_s - p.from_s) AS gpu_s, t.round_trip_ms AS round_trip_ms
+    FROM basis_pieces AS p
+    JOIN basis_nodes AS n ON p.run = n.run AND p.node = n.node
+    JOIN basis_jobs AS j ON p.run = j.run AND p.job = j.job
+    JOIN basis_trips AS t ON j.run = t.run AND j.tenant = t.tenant AND n.site = t.site
+    WHERE p.run = :run)
+SELECT CASE WHEN COUNT(*) = COUNT(round_trip_ms)
+    THEN SUM(gpu_s * round_trip_ms) / SUM(gpu_s) END AS value FROM ran"""
+_DELAY_OF: Final = """SELECT {function} AS value
+FROM (SELECT start_s - submit_s AS delay_s FROM basis_jobs
+    WHERE run = :run AND finished) AS waits"""
+_LAW: Final = law_of("basis_inputs", "site", "variant = :variant")
+_SITE_COSTS: Final = f"""WITH {_LAW},
+sites AS (
+    SELECT c.site AS site, c.gpus * c.scale AS gpus, c.held_gpu_h AS held_gpu_h,
+        c.rented AS rented, c.utilisation_share AS used,
+        CASE WHEN c.rented AND c.every_hour_paid
+                THEN l.rent_usd_per_gpu_hour / GREATEST(c.utilisation_share, 0.01)
+            WHEN c.rented THEN l.rent_usd_per_gpu_hour ELSE l.own_usd END AS usd,
+        CASE WHEN c.rented THEN 0 ELSE l.it_usd + l.shell_usd + l.land_usd END AS capital_usd,
+        GREATEST(1 - l.faults_per_gpu * l.repair_hours / 8760, 0.01) AS there_share,
+        l.running AS running
+    FROM basis_costs AS c JOIN law AS l ON c.site = l.site WHERE c.variant = :variant)"""
+_MIX: Final = f"""{_SITE_COSTS}
+SELECT CASE WHEN SUM(held_gpu_h) > 0 THEN SUM(usd * held_gpu_h) / SUM(held_gpu_h)
+    ELSE AVG(usd) END AS value FROM sites"""
+_CAPITAL: Final = f"{_SITE_COSTS}\nSELECT SUM(gpus * capital_usd) / 1e6 AS value FROM sites"
+_CAPITAL_OF_SITE: Final = f"{_CAPITAL} WHERE site = :site"
+_RUNNING: Final = f"""{_SITE_COSTS}
+SELECT SUM(gpus * 8760 * used * CASE WHEN rented THEN usd ELSE there_share * running END) / 1e6
+    AS value FROM sites"""
+_BORROWED: Final = f"""{_SITE_COSTS},
+terms AS (
+    SELECT value AS currency_per_usd FROM basis_terms
+    WHERE variant = :variant AND input = 'currency_per_usd')
+SELECT SUM(gpus * capital_usd * currency_per_usd) / 1e9 AS value FROM sites CROSS JOIN terms"""
+_DEBT: Final = """WITH span AS (
+    SELECT MIN(year) AS first_year, MAX(year) AS last_year FROM basis_accounts
+    WHERE variant = :variant AND path = :path)
+SELECT SUM(CASE WHEN year = first_year THEN debt_before_bn ELSE 0 END
+        + revaluation_bn + issuance_bn - redemption_bn)
+    / SUM(CASE WHEN year = last_year THEN gdp_bn ELSE 0 END) AS value
+FROM basis_accounts CROSS JOIN span WHERE variant = :variant AND path = :path"""
+_OVER_CEILING: Final = """WITH terms AS (
+    SELECT value AS ceiling_bn FROM basis_terms
+    WHERE variant = :variant AND input = 'ceiling_bn')
+SELECT AVG(CASE WHEN debt_with_bn > ceiling_bn THEN 1.0 ELSE 0.0 END) AS value
+FROM basis_paths CROSS JOIN terms"""
+_PLAN: Final = """WITH standing AS (
+    SELECT SUM(gpus * usd_per_gpu) AS standing_usd FROM basis_sizes),
+working AS (
+    SELECT SUM(l.gpus * r.usd_per_gpu_h) AS working_usd, SUM(l.gpus * r.kg_per_gpu_h) AS kg
+    FROM basis_loads AS l JOIN basis_rates AS r ON l.site = r.site AND l.hour = r.hour)"""
+
+_SERVICE_TABLES: Final = ("basis_jobs", "basis_pieces", "basis_nodes")
+_SITE_TABLES: Final = (*_SERVICE_TABLES, "basis_draw")
+_ENERGY_TABLES: Final = ("basis_hours", "basis_nodes", "basis_draw", "basis_sites")
+_TRIP_TABLES: Final = (*_SERVICE_TABLES, "basis_trips")
+_COST_TABLES: Final = ("basis_costs", "basis_inputs")
+_PLAN_TABLES: Final = ("basis_sizes", "basis_loads", "basis_rates")
+
+_SAYS_USE: Final = Message(
+    "Allocated GPU time over available GPU time, between the first and the last arrival."
+)
+_SAYS_DELAY: Final = Message("First start minus submission, over the jobs that finished.")
+_SAYS_TRIP: Final = Message(
+    "Round trip from where a tenant works to where its jobs ran, weighted by GPU time."
+)
+_SAYS_KWH: Final = Message(
+    "IT energy in the window over the GPU time held in it; idle draw is within it."
+)
+_SAYS_CAPITAL: Final = Message(
+    "GPUs × scale × (server price × price ratio + network + kW per GPU × (shell + land))."
+)
+_SAYS_NEED: Final = Message(
+    "Capital of all sites times the exchange rate, spread over the building years."
+)
+_SAYS_DEBT: Final = Message(
+    "Debt of the last year over its GDP; each year debt grows by gross issuance less "
+    "redemptions, and the need is borrowed as it is spent."
+)
+_SAYS_FAN: Final = Message("Median of debt over GDP in the last year of the stochastic paths.")
+_SAYS_PLAN: Final = Message(
+    "Least cost of sizes and hourly load under the limits, a mixed-integer programme "
+    "solved with a proved gap."
+)
+
+
+def _of_programme(
+    name: str,
+    form: Described,
+    sentence: Message,
+    sql: str,
+    tables: tuple[str, ...],
+    *,
+    holds: str,
+    subject: FigureSubject = FigureSubject.NOTHING,
+    fixed: Mapping[str, str] | None = None,
+) -> FigureFormula:
+    return FigureFormula(
+        name=name,
+        scope=FormulaScope.PROGRAMME,
+        form=form,
+        sentence=sentence,
+        sql=sql,
+        tables=tables,
+        holds=holds,
+        subject=subject,
+        fixed=fixed,
+    )
+
+
+def _fleet() -> tuple[FigureFormula, ...]:
+    says_jobs = Message(
+        "Each job of the trace is placed on the machines by the policy, event by event."
+    )
+    return (
+        _of_programme(
+            "fleet.jobs",
+            JOBS_SUBMITTED,
+            says_jobs,
+            "SELECT COUNT(*) AS value FROM basis_jobs WHERE run = :run",
+            ("basis_jobs",),
+            holds="fleet_jobs",
+        ),
+        _of_programme(
+            "fleet.gpus",
+            GPUS,
+            Message("GPUs of all nodes that the programme names."),
+            "SELECT SUM(gpus) AS value FROM basis_nodes WHERE run = :run",
+            ("basis_nodes",),
+            holds="fleet_sites",
+        ),
+        _of_programme(
+            "fleet.utilisation_share",
+            UTILISATION,
+            _SAYS_USE,
+            _USE,
+            _SERVICE_TABLES,
+            holds="fleet_policies",
+        ),
+        _of_programme(
+            "fleet.makespan_utilisation_share",
+            UTILISATION_MAKESPAN,
+            Message(
+                "Allocated GPU time over available GPU time, from the first arrival to the last "
+                "end."
+            ),
+            _USE_OF_MAKESPAN,
+            _SERVICE_TABLES,
+            holds="fleet_policies",
+        ),
+        _of_programme(
+            "fleet.mean_queue_delay_s",
+            QUEUE_DELAY_MEAN,
+            _SAYS_DELAY,
+            _DELAY_OF.format(function="AVG(delay_s)"),
+            ("basis_jobs",),
+            holds="fleet_policies",
+        ),
+        _of_programme(
+            "fleet.p95_queue_delay_s",
+            QUEUE_DELAY_P95,
+            _SAYS_DELAY,
+            _DELAY_OF.format(function="QUANTILE_DISC(delay_s, 0.95)"),
+            ("basis_jobs",),
+            holds="fleet_policies",
+        ),
+        _of_programme(
+            "fleet.fragmented_gpu_share",
+            IDLE_WHILE_WAITING,
+            Message("GPU time that lay idle while some job waited, over GPU time available."),
+            _IDLE,
+            _SERVICE_TABLES,
+            holds="fleet_policies",
+        ),
+        _of_programme(
+            "fleet.mean_rtt_ms",
+            ROUND_TRIP,
+            _SAYS_TRIP,
+            _ROUND_TRIP,
+            _TRIP_TABLES,
+            holds="fleet_jobs",
+        ),
+        _of_programme(
+            "fleet.energy_kwh",
+            ENERGY,
+            Message(
+                "Idle draw of every GPU, and the step to busy draw while it is held, times the "
+                "PUE of its site, over the makespan."
+            ),
+            f"{_DRAWN}\nSELECT SUM(kwh) AS value FROM drawn",
+            _ENERGY_TABLES,
+            holds="fleet_sites",
+        ),
+        _of_programme(
+            "fleet.energy_cost_usd",
+            POWER_BILL,
+            Message("Energy of each hour times the power price of that hour, over all sites."),
+            f"{_DRAWN}\nSELECT SUM(kwh * price_usd_per_mwh) / 1000 AS value FROM drawn",
+            _ENERGY_TABLES,
+            holds="fleet_sites",
+        ),
+        _of_programme(
+            "fleet.carbon_kg",
+            CARBON,
+            Message("Energy of each hour times the carbon intensity of that hour, over all sites."),
+            f"{_DRAWN}\nSELECT SUM(kwh * carbon_g_per_kwh) / 1000 AS value FROM drawn",
+            _ENERGY_TABLES,
+            holds="fleet_sites",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _SiteLaw:
+    """A law of one site, which the programme and each alternative have under other names."""
+
+    form: Described
+    sentence: Message
+    sql: str
+    tables: tuple[str, ...]
+
+    def named(self, name: str, scope: FormulaScope, *, holds: str = "") -> FigureFormula:
+        return FigureFormula(
+            name=name,
+            scope=scope,
+            subject=FigureSubject.SITE,
+            form=self.form,
+            sentence=self.sentence,
+            sql=self.sql,
+            tables=self.tables,
+            holds=holds,
+        )
+
+
+def _of_sites() -> tuple[FigureFormula, ...]:
+    use = _SiteLaw(UTILISATION, _SAYS_USE, _USE_OF_SITE, _SITE_TABLES)
+    kwh = _SiteLaw(
+        IT_ENERGY,
+        _SAYS_KWH,
+        _KWH_OF_SITE,
+        _SITE_TABLES,
+    )
+    capital = _SiteLaw(CAPITAL, _SAYS_CAPITAL, _CAPITAL_OF_SITE, _COST_TABLES)
+    site, variant_site = FormulaScope.SITE, FormulaScope.VARIANT_SITE
+    used, took = "site.{site}.utilisation_share", "site.{site}.kwh_per_gpu_hour"
+    return (
+        use.named(f"fleet.{used}", site, holds="fleet_sites"),
+        kwh.named(f"fleet.{took}", site),
+        use.named("alternative.{variant}." + used, variant_site),
+        kwh.named("alternative.{variant}." + took, variant_site),
+        capital.named("funding.{site}.capital_usd_mn", site, holds="funding_capital"),
+        capital.named("alternative.{variant}.{site}.capital_usd_mn", variant_site),
+        FigureFormula(
+            name="cost.{site}.usd_per_gpu_hour",
+            scope=site,
+            subject=FigureSubject.SITE,
+            form=GPU_HOUR_COST_P50,
+            sentence=Message(
+                "Median over correlated draws of the levelised cost: yearly charges of servers, "
+                "shell and land, with energy, staff, upkeep, network, spares and holding, over "
+                "8,760 h × availability × utilisation; of the rent, where GPUs are rented."
+            ),
+            sql="SELECT QUANTILE_CONT(cost_usd_per_gpu_hour, 0.5) AS value FROM basis_draws\n"
+            "WHERE site = :site",
+            tables=("basis_draws",),
+            holds="cost_sites",
+        ),
+    )
+
+
+def _of_plan() -> tuple[FigureFormula, ...]:
+    cost = "standing_usd + working_usd"
+    gap = f"GREATEST({cost} - bound_usd, 0) / ABS({cost})"
+    rows = (
+        ("place.cost_usd", PLAN_COST, cost, ""),
+        ("place.carbon_t", PLAN_CARBON, "kg / 1000", ""),
+        ("place.gap_share", PLAN_GAP, gap, "basis_bound"),
+    )
+    return tuple(
+        _of_programme(
+            name,
+            form,
+            _SAYS_PLAN,
+            f"{_PLAN}\nSELECT {law} AS value FROM standing CROSS JOIN working"
+            + (f" CROSS JOIN {more}" if more else ""),
+            (*_PLAN_TABLES, more) if more else _PLAN_TABLES,
+            holds="place_sites",
+        )
+        for name, form, law, more in rows
+    )
+
+
+def _of_funding() -> tuple[FigureFormula, ...]:
+    debts = (
+        ("with", DEBT_GDP_WITH),
+        ("without", DEBT_GDP_WITHOUT),
+    )
+    fans = (
+        ("with", DEBT_GDP_WITH_MEDIAN),
+        ("without", DEBT_GDP_WITHOUT_MEDIAN),
+    )
+    return (
+        _of_programme(
+            "funding.capital_bn",
+            NEED,
+            _SAYS_NEED,
+            _BORROWED,
+            (*_COST_TABLES, "basis_terms"),
+            holds="funding_years",
+        ),
+        *(
+            _of_programme(
+                f"funding.debt_{path}_gdp_share",
+                form,
+                _SAYS_DEBT,
+                _DEBT,
+                ("basis_accounts",),
+                holds="funding_years",
+                subject=FigureSubject.YEAR,
+                fixed={"path": path},
+            )
+            for path, form in debts
+        ),
+        *(
+            _of_programme(
+                f"funding.fan_{path}_gdp_share",
+                form,
+                _SAYS_FAN,
+                f"SELECT QUANTILE_CONT(debt_{path}_gdp_share, 0.5) AS value FROM basis_paths",
+                ("basis_paths",),
+                holds=f"funding_fan_{path}",
+                subject=FigureSubject.YEAR,
+            )
+            for path, form in fans
+        ),
+        _of_programme(
+            "funding.ceiling_probability",
+            CEILING_CHANCE_WITH,
+            Message(
+                "Share of the stochastic paths whose debt is over its ceiling in the last year."
+            ),
+            _OVER_CEILING,
+            ("basis_paths", "basis_terms"),
+            holds="",
+            subject=FigureSubject.YEAR,
+        ),
+    )
+
+
+def _of_alternatives() -> tuple[FigureFormula, ...]:
+    says_mix = Message(
+        "Cost of a useful GPU-hour at each site at the medians, weighted by the GPU time that "
+        "the site served."
+    )
+    says_carbon = Message("Carbon of the window over the GPU time held in it, idle draw within.")
+    says_running = Message(
+        "GPUs × scale × useful hours × (energy, staff, upkeep, network, spares, holding); "
+        "the rent, where GPUs are rented."
+    )
+    delay_h = _DELAY_OF.format(function="AVG(delay_s) / 3600")
+    terms = (*_COST_TABLES, "basis_terms")
+    rows: tuple[tuple[str, Message, str, tuple[str, ...], str], ...] = (
+        ("cost_usd_per_gpu_hour", says_mix, _MIX, _COST_TABLES, ""),
+        ("utilisation_share", _SAYS_USE, _USE, _SERVICE_TABLES, ""),
+        ("mean_queue_delay_h", _SAYS_DELAY, delay_h, ("basis_jobs",), ""),
+        ("mean_rtt_ms", _SAYS_TRIP, _ROUND_TRIP, _TRIP_TABLES, ""),
+        ("carbon_g_per_gpu_hour", says_carbon, _CARBON_OF_HOUR, _ENERGY_TABLES, ""),
+        ("capital_usd_mn", _SAYS_CAPITAL, _CAPITAL, _COST_TABLES, ""),
+        ("running_usd_mn_a_year", says_running, _RUNNING, _COST_TABLES, ""),
+        ("borrowing_bn", _SAYS_NEED, _BORROWED, terms, ""),
+        ("debt_gdp_share", _SAYS_DEBT, _DEBT, ("basis_accounts",), "with"),
+        ("debt_running_borrowed_gdp_share", _SAYS_DEBT, _DEBT, ("basis_accounts",), "running"),
+    )
+    return tuple(
+        FigureFormula(
+            name=f"alternative.{{variant}}.{key}",
+            scope=FormulaScope.VARIANT,
+            subject=FigureSubject.VARIANT,
+            form=ALTERNATIVES.column(key),
+            sentence=sentence,
+            sql=sql,
+            tables=tables,
+            holds="alternatives",
+            fixed={"path": path} if path else None,
+        )
+        for key, sentence, sql, tables, path in rows
+    )
+
+
+FORMULAS: Final[Mapping[str, FigureFormula]] = {
+    formula.name: formula
+    for formula in (*_fleet(), *_of_sites(), *_of_plan(), *_of_funding(), *_of_alternatives())
+}

@@ -1,0 +1,170 @@
+"""From a declared formula to the figures of one run: where it stands, its label, its value."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from commonwatt.catalogue.measures import label_of
+from commonwatt.core.errors import IdentityError
+from commonwatt.core.messages import Message
+from commonwatt.study.formulas.declared import FORMULAS, FigureFormula, FigureSubject, FormulaScope
+from commonwatt.study.tables import PROGRAMME
+
+# The sums of the engines and of the expressions run in other orders; a cell that is wrong is
+# off by far more.
+TOLERANCE: Final = 1e-9
+Tables = Mapping[str, pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormulaUse:
+    """One figure of one run: a formula with what is bound in it.
+
+    Args:
+        formula: The formula.
+        bound: Values by parameter: run, variant, site, path.
+    """
+
+    formula: FigureFormula
+    bound: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """The figure's name in the run."""
+        return self.formula.name.format(**self.bound)
+
+    @property
+    def expression(self) -> str:
+        """The formula's query with everything bound in it."""
+        return re.sub(r":([a-z]+)\b", lambda at: _literal(self.bound[at[1]]), self.formula.sql)
+
+    @property
+    def unit(self) -> str:
+        """The unit of the value, the country's money not filled in."""
+        return self.formula.form.unit
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def formula_uses(tables: Tables) -> Iterator[FormulaUse]:
+    """Yield every figure that a run with these tables has, in the order of the formulas."""
+    for formula in FORMULAS.values():
+        needed = (*formula.tables, formula.holds) if formula.holds else formula.tables
+        if all(name in tables for name in needed):
+            for bound in _bindings(formula, tables):
+                yield FormulaUse(formula=formula, bound=bound | dict(formula.fixed or {}))
+
+
+def _bindings(formula: FigureFormula, tables: Tables) -> Iterator[dict[str, str]]:
+    runs: dict[str, str] = dict(tables["basis_runs"].select("variant", "run").iter_rows())
+    of_programme = {"variant": PROGRAMME, "run": runs[PROGRAMME]}
+    match formula.scope:
+        case FormulaScope.PROGRAMME:
+            yield of_programme
+        case FormulaScope.VARIANT:
+            for variant, run in runs.items():
+                if variant != PROGRAMME and _is_known(formula, variant, tables):
+                    yield {"variant": variant, "run": run}
+        case FormulaScope.SITE | FormulaScope.VARIANT_SITE:
+            of_alternatives = formula.scope is FormulaScope.VARIANT_SITE
+            costs = tables.get("basis_costs", pl.DataFrame({"variant": [], "site": []}))
+            for variant, site in costs.select("variant", "site").iter_rows():
+                if (variant != PROGRAMME) == of_alternatives:
+                    yield {"variant": variant, "run": runs[variant], "site": site}
+
+
+def _is_known(formula: FigureFormula, variant: str, tables: Tables) -> bool:
+    """Return whether the tables that a formula reads by variant hold this one."""
+    return all(
+        variant in tables[name]["variant"].to_list()
+        for name in formula.tables
+        if "variant" in tables[name].columns
+    )
+
+
+def subject_of(use: FormulaUse, tables: Tables) -> str:
+    """Return whose figure it is, in English, read from the tables of its run."""
+    match use.formula.subject:
+        case FigureSubject.SITE:
+            return _cell(
+                tables["basis_sites"], "title", run=use.bound["run"], site=use.bound["site"]
+            )
+        case FigureSubject.YEAR:
+            return str(tables["basis_accounts"].sort("year")["fiscal_year"][-1])
+        case FigureSubject.VARIANT:
+            return _cell(tables["alternatives"], "alternative", name=use.bound["variant"])
+        case FigureSubject.NOTHING:
+            return ""
+
+
+def _cell(table: pl.DataFrame, column: str, **where: str) -> str:
+    rows = table.filter(**where)[column].to_list()
+    if len(rows) != 1:
+        raise IdentityError(column, found=Message("a label that no row or two rows give"))
+    return str(rows[0])
+
+
+def label_text(use: FormulaUse, tables: Tables) -> Message:
+    """Return the label of a figure, for whoever translates it later."""
+    label, subject = label_of(use.formula.form), subject_of(use, tables)
+    if not subject:
+        return label
+    return Message("{label}: {subject}", {"label": label.text, "subject": subject})
+
+
+def evaluated(use: FormulaUse, tables: Tables) -> float | None:
+    """Return the value of a figure, from its expression and the tables that it names alone.
+
+    Raises:
+        IdentityError: The expression cannot be evaluated, or gives more than one number: a
+            bug.
+    """
+    context = pl.SQLContext({name: tables[name] for name in use.formula.tables}, eager=True)
+    try:
+        frame = context.execute(use.expression)
+    except (pl.exceptions.PolarsError, KeyError) as error:
+        raise IdentityError(
+            use.name, found=Message("a formula that fails: {error}", {"error": str(error)[:200]})
+        ) from error
+    if frame.shape != (1, 1):
+        raise IdentityError(use.name, found=Message("a formula that gives no single number"))
+    value = frame.item()
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def is_close(one: float | None, other: float | None) -> bool:
+    """Return whether two values of a figure are the same but for the order of their sums.
+
+    >>> is_close(1.0, 1.0 + 1e-12), is_close(1.0, 1.0 + 1e-8), is_close(None, None)
+    (True, False, True)
+    """
+    if one is None or other is None:
+        return one is None and other is None
+    if math.isnan(one) or math.isnan(other):
+        return False
+    return abs(one - other) <= TOLERANCE * max(abs(one), abs(other), 1e-12)
+
+
+def check_value(use: FormulaUse, value: float | None, tables: Tables) -> None:
+    """Raise unless the formula of a figure gives the value that was computed.
+
+    Raises:
+        IdentityError: It gives another one: a bug, and nothing of the study is kept.
+    """
+    found = evaluated(use, tables)
+    if not is_close(found, value):
+        raise IdentityError(
+            use.name,
+            found=Message(
+                "{value} computed, and {found} by its formula",
+                {"value": str(value), "found": str(found)},
+            ),
+        )
