@@ -1,7 +1,5 @@
 """Laws of project finance that hold for every centre."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -249,7 +247,7 @@ def test_a_centre_in_another_currency_cannot_be_put_on_the_books(tmp_path):
 def test_the_sovereign_owes_more_by_the_budget_and_the_same_by_a_guarantee():
     choices = FanOptions(paths=256, years=6)
     found = {
-        route: sovereign_result(Path("harbour"), "hongkong", route, choices)["years"]
+        route: sovereign_result("harbour", "hongkong", route, choices)["years"]
         for route in ("on-budget", "guarantee")
     }
     budget, guarantee = found["on-budget"][2], found["guarantee"][2]

@@ -378,7 +378,7 @@ def _heading(column: TableColumn, language: str, *, note_says_unit: bool) -> str
     from commonwatt.catalogue.errors import UnitError
     from commonwatt.catalogue.measures import CURRENCY, heading, label
 
-    is_money = column.measure is not None and CURRENCY in column.measure.unit
+    is_money = CURRENCY in column.measure.unit
     if note_says_unit and (is_money or column.name.startswith("q")):
         return label(column, language)
     try:

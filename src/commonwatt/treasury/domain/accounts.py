@@ -112,8 +112,8 @@ class GeneralLedger:
         """Return the balances of a year; income less expense must equal the last of them."""
         kinds, names = self._sums(fiscal_year)
         published = kinds[AccountKind.FUND]
-        flows = self._debt_flows(fiscal_year)
-        before_bonds = published - flows[0] + flows[1]
+        proceeds, repayment = self._debt_flows(fiscal_year)
+        before_bonds = published - proceeds + repayment
         transfers = {name: -names[name] for name in names if self._kind(name) is AccountKind.POCKET}
         # Debits are positive, so income stands negative in the books.
         balance = -kinds[AccountKind.INCOME] - kinds[AccountKind.EXPENSE]
@@ -123,8 +123,8 @@ class GeneralLedger:
             published=published,
             before_bonds=before_bonds,
             before_bonds_and_transfers=balance,
-            proceeds=flows[0],
-            repayment=flows[1],
+            proceeds=proceeds,
+            repayment=repayment,
             transfers=transfers,
         )
 

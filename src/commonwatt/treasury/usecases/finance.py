@@ -104,11 +104,11 @@ def funding_need_result(
     return funding_need_rows(funding_need_paths(country, need, options))
 
 
-def funding_need_rows(found: FundingPaths) -> dict[str, Any]:
+def funding_need_rows(paths: FundingPaths) -> dict[str, Any]:
     """Return what the paths say by year: debt, its ratio, quantiles and chances."""
-    fan_without, fan_with = found.without_need, found.with_need
+    fan_without, fan_with = paths.without_need, paths.with_need
     path_without, path_with = fan_without.projection, fan_with.projection
-    country, need = path_with.country, found.need
+    country, need = path_with.country, paths.need
     money = country.money
     return {
         "country": country.name,

@@ -138,13 +138,13 @@ def _dynamics(gaps: Mapping[str, F64], over: Mapping[str, F64]) -> tuple[F64, fl
     before = np.concatenate([gap[:-1] for gap in gaps.values()])
     after = np.concatenate([gap[1:] for gap in gaps.values()])
     debt = np.concatenate([gap[:-1] for gap in over.values()])
-    alone = [_fit(before[:, [k]], after[:, k])[0] for k in (0, 2)]
-    both = _fit(np.stack([before[:, 1], debt], axis=1), after[:, 1])
+    growth, stock_flow = (_fit(before[:, [k]], after[:, k])[0] for k in (0, 2))
+    primary, reaction = _fit(np.stack([before[:, 1], debt], axis=1), after[:, 1])
     # Under one, or a shock would never fade; not under zero, where a year would undo the one
     # before it.
-    persistence = np.clip([alone[0], both[0], alone[1]], 0.0, 0.95)
+    persistence = np.clip([growth, primary, stock_flow], 0.0, 0.95)
     # Never negative: debt that lowers the primary balance feeds on itself.
-    return persistence, float(np.clip(both[1], 0.0, REACTION_LIMIT))
+    return persistence, float(np.clip(reaction, 0.0, REACTION_LIMIT))
 
 
 def _fit(causes: F64, effect: F64) -> F64:

@@ -172,14 +172,14 @@ def currency_slots(country: Country, ladder: Sequence[Tranche]) -> tuple[str, ..
     """
     home = "own" if any(t.currency == "own" for t in ladder) else country.currency
     names = {t.currency for t in ladder} | {m.currency for m in country.mix}
-    others = sorted(names - {home})
-    if len(others) >= CURRENCIES:
+    foreign = sorted(names - {home})
+    if len(foreign) >= CURRENCIES:
         raise CountryError(
             country.name,
-            found=Message("{count} foreign currencies", {"count": str(len(others))}),
+            found=Message("{count} foreign currencies", {"count": str(len(foreign))}),
             wanted=Message("at most 3 foreign currencies"),
         )
-    return (home, *others, *[""] * (CURRENCIES - 1 - len(others)))
+    return (home, *foreign, *[""] * (CURRENCIES - 1 - len(foreign)))
 
 
 def opening_ladder(

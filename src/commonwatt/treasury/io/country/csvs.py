@@ -19,7 +19,7 @@ from commonwatt.core.errors import InputError, cell_location
 from commonwatt.core.messages import Message
 from commonwatt.treasury.domain.errors import CountryError
 
-_MONEY_SUFFIX = re.compile(r"_([a-z]{3})_(mn|bn)")
+_MONEY_SUFFIX = re.compile(r"_(?P<currency>[a-z]{3})_(?P<scale>mn|bn)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ class CsvRow:
         """Return the amounts of a cell, parted by semicolons, in bn of `currency`."""
         column = self._money_column(stem)
         named = _MONEY_SUFFIX.fullmatch(column.removeprefix(stem))
-        unit = f"{named[1].upper()} {named[2]}" if named else self.cells.get("unit", "").strip()
+        unit = self.cells.get("unit", "").strip()
+        if named:
+            unit = f"{named['currency'].upper()} {named['scale']}"
         place = self.place(column if named else "unit")
         numbers = (
             self._number(column, part.strip(), error)

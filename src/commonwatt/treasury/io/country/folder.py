@@ -227,8 +227,8 @@ def _faults(failure: ValidationError) -> Message:
     lines: list[str] = []
     for fault in failure.errors():
         # Only plain values are shown: a whole table would bury the sentence.
-        given = fault["input"]
-        shown = f" (found {given!r})" if isinstance(given, int | float | str) else ""
+        cell = fault["input"]
+        shown = f" (found {cell!r})" if isinstance(cell, int | float | str) else ""
         dotted = ".".join(str(part) for part in fault["loc"])
         lines.append(f"  {dotted}: {fault['msg']}{shown}")
     return Message(
