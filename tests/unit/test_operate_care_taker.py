@@ -107,7 +107,7 @@ def test_a_dry_run_touches_nothing():
 
 def test_a_move_that_needs_approval_waits_for_a_person():
     backend, journal = cluster(), MemoryJournal()
-    policy = CarePolicy(ask=frozenset({(Component.GPU, CareStage.DRAINED)}))
+    policy = CarePolicy(to_approve=frozenset({(Component.GPU, CareStage.DRAINED)}))
     care, desk = (
         Caretaker(backend, journal, policy=policy),
         CareOperator(backend, journal, NoNodeTester()),
@@ -276,7 +276,7 @@ def test_settings_are_read_and_what_bounds_nothing_is_refused(tmp_path):
     path.write_text('most_out_share = 0.1\nask = ["memory:reboot"]\ntest = "true"\n')
     settings = load_care_settings(path)
     assert settings.policy().most_out_share == 0.1
-    assert (Component.MEMORY, CareStage.REBOOT) in settings.policy().ask
+    assert (Component.MEMORY, CareStage.REBOOT) in settings.policy().to_approve
     assert isinstance(settings.node_tester(), CommandNodeTester)
     for text in ("most_out_share = 2.0", "unknown = 1", "= x", 'ask = ["memory"]'):
         path.write_text(text)

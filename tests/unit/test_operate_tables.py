@@ -34,7 +34,7 @@ def test_a_cluster_is_shown_by_declared_columns(tmp_path):
         (shown.jobs, tables.JOBS),
         (shown.nodes, tables.NODES),
         (shown.tenants, tables.TENANTS),
-        (shown.acts, tables.ACTIONS),
+        (shown.actions, tables.ACTIONS),
         (shown.use, tables.HELD_OVER_TIME),
     ):
         assert rows

@@ -40,10 +40,10 @@ class ClusterStatus:
         jobs: One row a job that waits or runs.
         use: Held GPUs by tenant over time, in equal bins.
         tenants: What each tenant has used.
-        acts: What was done, the newest first.
+        actions: What was done, the newest first.
     """
 
-    engine: str
+    backend: str
     seen_at: str
     gpus: int
     held_gpus: int
@@ -52,7 +52,7 @@ class ClusterStatus:
     jobs: list[dict[str, Any]]
     use: list[dict[str, Any]]
     tenants: list[dict[str, Any]]
-    acts: list[dict[str, Any]]
+    actions: list[dict[str, Any]]
 
 
 def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
@@ -69,7 +69,7 @@ def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
     metered = meter(rows, uses, home.settings, now_s=now.timestamp())
     up = [node for node in (last.nodes if last else ()) if node.state is NodeState.UP]
     return ClusterStatus(
-        engine=home.settings.engine,
+        backend=home.settings.engine,
         seen_at=_instant_text(last.at_s) if last else "",
         gpus=sum(node.gpus for node in up),
         held_gpus=sum(row.request.gpus for row in running),
@@ -82,7 +82,7 @@ def cluster_status(folder: Path, now: datetime) -> ClusterStatus:
         ],
         use=_held_gpus_over_time(rows, uses, now.timestamp()),
         tenants=[{"tenant": name} | sums for name, sums in by_tenant(metered).items()],
-        acts=[
+        actions=[
             {"act": intent.action.value, "subject": intent.subject, "state": state.value}
             for intent, state in reversed(intents[-_MOST_ACTIONS:])
         ],

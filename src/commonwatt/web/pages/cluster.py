@@ -59,7 +59,7 @@ def build(context: RequestContext, values: PageValues) -> PageView:
                 "held": f"{status.held_gpus:,}",
                 "gpus": f"{status.gpus:,}",
                 "waiting": str(len(waiting)),
-                "engine": status.engine,
+                "engine": status.backend,
                 "at": status.seen_at or "–",
             },
         ),
@@ -116,7 +116,7 @@ def _tables(context: RequestContext, status: ClusterStatus) -> list[TableListing
         of("jobs", Message("Jobs"), status.jobs, JOBS),
         of("nodes", Message("Nodes"), status.nodes, NODES),
         of("tenants", Message("Metered"), status.tenants, TENANTS, *metered),
-        of("acts", Message("What the controller did"), status.acts, ACTIONS),
+        of("acts", Message("What the controller did"), status.actions, ACTIONS),
         of("use", Message("GPUs held over time"), status.use, HELD_OVER_TIME),
     ]
 

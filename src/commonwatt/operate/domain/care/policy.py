@@ -47,7 +47,7 @@ class CarePolicy:
         settle_s: Time that a returned node is given to answer its backend [s].
         returns: How often a node may return from care before a relapse goes to a person.
         tries: How often an action that the backend refuses is tried again.
-        ask: Moves that wait for a person's approval, by component and stage.
+        to_approve: Moves that wait for a person's approval, by component and stage.
         lemons: Nodes that are not returned to service without a person.
     """
 
@@ -65,7 +65,7 @@ class CarePolicy:
     settle_s: float = 120.0
     returns: int = 1
     tries: int = 3
-    ask: frozenset[tuple[Component, CareStage]] = field(
+    to_approve: frozenset[tuple[Component, CareStage]] = field(
         default_factory=frozenset[tuple[Component, CareStage]]
     )
     lemons: frozenset[str] = field(default_factory=frozenset[str])

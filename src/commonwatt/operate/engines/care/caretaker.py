@@ -281,7 +281,7 @@ class Caretaker:
             if out[0] >= self.policy.most_out(out[1]):
                 return "budget"
         component = observation.finding.component if observation.finding else case.component
-        needs_approval = (component, proposed.to) in self.policy.ask
+        needs_approval = (component, proposed.to) in self.policy.to_approve
         return "approval" if needs_approval and case.approved is not proposed.to else ""
 
     def _record_hold(

@@ -59,7 +59,7 @@ class CareSettings(BaseModel):
                  "drain_s", "probation_s", "returns")  # fmt: skip
         bounds = {name: getattr(self, name) for name in names}
         to_approve = frozenset(_move_to_approve(text) for text in self.ask)
-        policy = replace(CarePolicy(**bounds), ask=to_approve, lemons=frozenset(self.lemons))
+        policy = replace(CarePolicy(**bounds), to_approve=to_approve, lemons=frozenset(self.lemons))
         check_policy(policy)
         return policy
 
