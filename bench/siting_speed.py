@@ -62,13 +62,13 @@ def placement(hours, gap, reach, solvers, discrete=False):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--long", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     draws()
     solve_by_days(lifelike_problem(48), gap=1e-3)
     placement(168, 1e-4, 1.0, ("simplex",))
     for reach in (1.0, 2.0, 10.0):
         placement(672, 1e-4, reach, ("simplex",))
-    if asked.long:
+    if options.long:
         placement(672, 1e-4, 1.0, ("ipm",))
         placement(672, 1e-4, 1.0, ("choose",), discrete=True)
         placement(8760, 1e-3, 1.0, ())
