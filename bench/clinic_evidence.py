@@ -53,13 +53,13 @@ def main(rows: int, groups: int) -> None:
         passes.append(time.process_time() - began)
     best = min(times)
     print(f"{frame.height:,} estimates with intervals at {rows:,} rows   {best:.3f} CPU-s")
-    other = fairlearn_s(score, label, group)
-    print(f"  Fairlearn, five metrics, no intervals: {_ratio(other, best)}")
+    peer_s = fairlearn_s(score, label, group)
+    print(f"  Fairlearn, five metrics, no intervals: {_ratio(peer_s, best)}")
     print(f"  ratio to one logarithm a row                        {best / min(passes):.1f} x")
 
 
-def _ratio(other: float | None, ours: float) -> str:
-    return f"{other:.1f} CPU-s, {other / ours:.0f} x" if other else "not installed"
+def _ratio(peer_s: float | None, own_s: float) -> str:
+    return f"{peer_s:.1f} CPU-s, {peer_s / own_s:.0f} x" if peer_s else "not installed"
 
 
 if __name__ == "__main__":

@@ -28,14 +28,14 @@ FACTS = {"modality": "ct", "age_years": "50", "quality": "good"}
 
 
 def clinic(folder: Path):
-    made = desk(f"sqlite:///{folder}/clinic.db")
+    writer = desk(f"sqlite:///{folder}/clinic.db")
     for kind, body in BODIES.items():
-        put(made, kind, NAMES[kind], body)
-    move(made, "approved", "committee-chair")
-    move(made, "live", "clinical-lead")
-    gate = AdviceGate(made, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
-    told = {"deployment": "deployment/x", "encounter": gate.pseudonym("e"), "language": "en"}
-    put(made, "disclosure", "d", told)
+        put(writer, kind, NAMES[kind], body)
+    move(writer, "approved", "committee-chair")
+    move(writer, "live", "clinical-lead")
+    gate = AdviceGate(writer, "qmh", {"deployment/x": lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
+    disclosure = {"deployment": "deployment/x", "encounter": gate.pseudonym("e"), "language": "en"}
+    put(writer, "disclosure", "d", disclosure)
     return gate
 
 
@@ -50,16 +50,16 @@ def hooks(gate, count):
     port = server.servers[0].sockets[0].getsockname()[1]
     connection = http.client.HTTPConnection("127.0.0.1", port)
     body = json.dumps({"context": {"encounterId": "e"}, "extension": {EXTENSION: {"facts": FACTS}}})
-    took = []
+    times_s = []
     for _ in range(count):
         began = time.perf_counter()
         connection.request("POST", "/cds-services/x", body)
         answer = json.loads(connection.getresponse().read())
-        took.append(time.perf_counter() - began)
+        times_s.append(time.perf_counter() - began)
         assert answer["cards"]
     server.should_exit = True
     thread.join()
-    return took
+    return times_s
 
 
 def commits(folder, count):
@@ -68,13 +68,13 @@ def commits(folder, count):
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
     database.execute("CREATE TABLE t (x)")
-    took = []
+    times_s = []
     for i in range(count):
         began = time.perf_counter()
         database.execute("INSERT INTO t VALUES (?)", (i,))
-        took.append(time.perf_counter() - began)
+        times_s.append(time.perf_counter() - began)
     database.close()
-    return took
+    return times_s
 
 
 def agents(gate, count):
@@ -84,7 +84,7 @@ def agents(gate, count):
     step = {"deployment": "deployment/x", "encounter": "e", "facts": FACTS}
     began = time.perf_counter()
     for _ in range(count):
-        gate.check("deployment/x", gate.pseudonym("e"), FACTS)
+        gate.check_allowed("deployment/x", gate.pseudonym("e"), FACTS)
     judged = (time.perf_counter() - began) / count
     began = time.perf_counter()
     for number in range(count):
@@ -116,9 +116,9 @@ def events(count):
 def main(count):
     folder = Path(tempfile.mkdtemp())
     gate = clinic(folder)
-    took, least = hooks(gate, count), commits(folder, count)
-    p50, commit = statistics.median(took) * 1e3, statistics.median(least) * 1e3
-    p99 = sorted(took)[-count // 100] * 1e3
+    times_s, least = hooks(gate, count), commits(folder, count)
+    p50, commit = statistics.median(times_s) * 1e3, statistics.median(least) * 1e3
+    p99 = sorted(times_s)[-count // 100] * 1e3
     print(f"CDS Hooks on loopback, logged: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
     print(f"  one durable commit           p50 {commit:.2f} ms; ratio {p50 / commit:.1f} x")
     began = time.process_time()
@@ -127,8 +127,10 @@ def main(count):
     print(
         f"  of which computing           {(time.process_time() - began) / count * 1e3:.2f} CPU-ms"
     )
-    judged, whole = agents(gate, count)
-    print(f"agent call: judged in {judged * 1e3:.3f} ms; with two log entries {whole * 1e3:.2f} ms")
+    judged, recorded = agents(gate, count)
+    print(
+        f"agent call: judged in {judged * 1e3:.3f} ms; with two log entries {recorded * 1e3:.2f} ms"
+    )
     registry = Registry()
     registry.apply(events(1_000_000))
     began = time.perf_counter()
@@ -136,9 +138,9 @@ def main(count):
         registry.live_deployments("qmh", NOW + timedelta(seconds=i * 10_000))
     print(f"live at time T among 1,000,000 events: {(time.perf_counter() - began) * 10:.3f} ms")
     began = time.process_time()
-    found = check_rule_book(load_rule_book(), [NOW.date()] * 3)
-    took = time.process_time() - began
-    print(f"{found.cells.height:,} cells of the rules checked in {took:.2f} CPU-s")
+    findings = check_rule_book(load_rule_book(), [NOW.date()] * 3)
+    times_s = time.process_time() - began
+    print(f"{findings.cells.height:,} cells of the rules checked in {times_s:.2f} CPU-s")
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def changed_rows(chance, before, mean, spread, shift, slope):
 
 
 def first_alarm(plan, score, label):
-    one = np.zeros((len(score), 1), np.int32)
-    return int(monitor_rows(score, label, one, plan, count=1).alarm_at[0])
+    stream_of_row = np.zeros((len(score), 1), np.int32)
+    return int(monitor_rows(score, label, stream_of_row, plan, count=1).alarm_at[0])
 
 
 def null_share(plan, mean, spread, streams, length):
@@ -72,19 +72,19 @@ def cusum_limit(mean, spread, shift, slope, nulls):
 def delays(plan, limit, case, before, streams):
     """Median rows from the change to the alarm, of the monitor and of the CUSUM."""
     mean, spread, shift, slope = case
-    chance, found = stream(4, "changed"), []
+    chance, delays_found = stream(4, "changed"), []
     for _ in range(streams):
         score, label = changed_rows(chance, before, mean, spread, shift, slope)
         at = first_alarm(plan, score, label), cusum(score, label, shift, slope, mean, limit)[0]
-        found.append([row + 1 - before if row >= before else np.nan for row in at])
-    return np.nanmedian(found, axis=0)
+        delays_found.append([row + 1 - before if row >= before else np.nan for row in at])
+    return np.nanmedian(delays_found, axis=0)
 
 
 def subgroup_delay(streams):
     """Median rows of a tenth of all patients until its own alarm, in one budget of eleven."""
     mean, spread = -0.5, 1.4
     plan = MonitorPlan(band=0.0, alpha=ALPHA, horizon=HORIZON, middle=mean)
-    chance, found = stream(6, "subgroup"), []
+    chance, delays_found = stream(6, "subgroup"), []
     for _ in range(streams):
         group = chance.integers(0, 10, 10_000)
         score, label = rows(chance, 10_000, mean, spread)
@@ -92,8 +92,8 @@ def subgroup_delay(streams):
         label = (chance.random(10_000) < 1 / (1 + np.exp(-x))).astype(np.int8)
         of = np.stack([np.zeros(10_000, np.int32), 1 + group], axis=1)
         at = monitor_rows(score, label, of, plan, count=11).alarm_at[1]
-        found.append((group[: at + 1] == 0).sum() if at >= 0 else np.inf)
-    return np.median(found)
+        delays_found.append((group[: at + 1] == 0).sum() if at >= 0 else np.inf)
+    return np.median(delays_found)
 
 
 def main(nulls: int, changed: int, length: int) -> None:
@@ -115,10 +115,10 @@ def main(nulls: int, changed: int, length: int) -> None:
         limit = cusum_limit(*case, 400)
         plan = MonitorPlan(band=0.0, alpha=ALPHA, horizon=HORIZON, middle=case[0])
         for before in (0, 1_000):
-            ours, known = delays(plan, limit, case, before, changed)
+            ours, peer = delays(plan, limit, case, before, changed)
             print(
                 f"delay, {what:18} after {before:5,} good rows: {ours:5.0f} rows;"
-                f" CUSUM that knows it {known:5.0f}; {ours / known:.2f} x"
+                f" CUSUM that knows it {peer:5.0f}; {ours / peer:.2f} x"
             )
     print(f"delay, shift +1.0 in a tenth of patients: {subgroup_delay(changed):.0f} of its rows")
     speed()
@@ -133,8 +133,8 @@ def speed(count: int = 400_000) -> None:
     monitor_rows(score[:10], label[:10], of[:10], MonitorPlan(), count=31)
     began = time.process_time()
     monitor_rows(score, label, of, MonitorPlan(middle=-2.1), count=31)
-    took = time.process_time() - began
-    print(f"10 subgroups + 20 sites + all, 10 alternatives: {count / took:,.0f} rows/CPU-s")
+    cpu_s = time.process_time() - began
+    print(f"10 subgroups + 20 sites + all, 10 alternatives: {count / cpu_s:,.0f} rows/CPU-s")
 
 
 if __name__ == "__main__":

@@ -68,14 +68,14 @@ def main(count: int, tamperings: int) -> None:
     folder = Path(tempfile.mkdtemp())
     ledger = Ledger.open(folder / "ledger.db")
     limit = hash_limit(count)
-    took = fill(ledger, count)
-    show(f"append {count:,} in batches of {BATCH:,}", f"{count / took:,.0f} /CPU-s")
-    show("  ratio to hashing alone", f"{took / limit:.1f} x")
+    cpu_s = fill(ledger, count)
+    show(f"append {count:,} in batches of {BATCH:,}", f"{count / cpu_s:,.0f} /CPU-s")
+    show("  ratio to hashing alone", f"{cpu_s / limit:.1f} x")
     began = time.process_time()
     verify(ledger)
-    took = time.process_time() - began
-    show("verify in the database", f"{took:.2f} CPU-s")
-    show("  ratio to hashing alone", f"{took / limit:.1f} x")
+    cpu_s = time.process_time() - began
+    show("verify in the database", f"{cpu_s:.2f} CPU-s")
+    show("  ratio to hashing alone", f"{cpu_s / limit:.1f} x")
     began = time.perf_counter()
     for index in range(100):
         assert ledger.inclusion(index * count // 100).holds()
@@ -95,11 +95,11 @@ def tamper(folder: Path, count: int) -> None:
     fill(ledger, 20)
     single(ledger, 5)
     export(ledger, folder / "small", by=KEY)
-    whole, chance, caught = tampering.read(folder / "small"), Random(6), 0
+    record, chance, caught = tampering.read(folder / "small"), Random(6), 0
     spoilt = folder / "spoilt"
     spoilt.mkdir()
     for _ in range(count):
-        tampering.write(tampering.tamper(whole, chance), spoilt)
+        tampering.write(tampering.tamper(record, chance), spoilt)
         try:
             independent.main([str(spoilt)])
         except SystemExit:

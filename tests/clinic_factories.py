@@ -71,14 +71,14 @@ def move(
 
 
 def with_deployment(**changes: Any) -> RegistryWriter:
-    made = desk()
+    writer = desk()
     for kind, body in BODIES.items():
-        put(made, kind, NAMES[kind], body | (changes if kind == "deployment" else {}))
-    return made
+        put(writer, kind, NAMES[kind], body | (changes if kind == "deployment" else {}))
+    return writer
 
 
 def with_live(**changes: Any) -> RegistryWriter:
-    made = with_deployment(**changes)
-    move(made, DeploymentStatus.APPROVED, "committee-chair")
-    move(made, DeploymentStatus.LIVE, "clinical-lead")
-    return made
+    writer = with_deployment(**changes)
+    move(writer, DeploymentStatus.APPROVED, "committee-chair")
+    move(writer, DeploymentStatus.LIVE, "clinical-lead")
+    return writer

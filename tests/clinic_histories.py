@@ -49,9 +49,9 @@ def prefixed(body: Any, prefix: str) -> Any:
     }
 
 
-def write(desk: RegistryWriter, one: Step, prefix: str = "") -> None:
+def write(writer: RegistryWriter, entry: Step, prefix: str = "") -> None:
     """Put a step on record past the desk's checks, as another program might."""
-    kind, name, body = one
+    kind, name, body = entry
     if kind == "move":
         draft = EntryDraft(
             kind="clinic.move",
@@ -62,34 +62,34 @@ def write(desk: RegistryWriter, one: Step, prefix: str = "") -> None:
         subject = f"{kind}/{prefix}{name}"
         draft = EntryDraft(kind=f"clinic.{kind}", subject=subject, body=prefixed(body, prefix))
     by = KEYS[MOVER[body] if kind == "move" else BY[kind]]
-    with desk.transaction() as tx:
-        desk.registry.apply(desk.ledger.append(tx, [draft], by=by, at=NOW))
+    with writer.transaction() as tx:
+        writer.registry.apply(writer.ledger.append(tx, [draft], by=by, at=NOW))
 
 
-def ask_desk(desk: RegistryWriter, one: Step, prefix: str = "") -> bool:
+def ask_desk(writer: RegistryWriter, entry: Step, prefix: str = "") -> bool:
     """Return whether the desk lets a step through; if so, it is on record."""
-    kind, name, body = one
-    size = desk.ledger.head().size
+    kind, name, body = entry
+    size = writer.ledger.head().size
     try:
-        with desk.transaction() as tx:
+        with writer.transaction() as tx:
             if kind == "move":
                 named, status = f"deployment/{prefix}{name}", DeploymentStatus(body)
-                desk.move(tx, named, status, by=KEYS[MOVER[body]], at=NOW, reason="test")
+                writer.move(tx, named, status, by=KEYS[MOVER[body]], at=NOW, reason="test")
             else:
                 named, record = f"{prefix}{name}", prefixed(body, prefix)
-                desk.record(tx, kind, named, record, by=KEYS[BY[kind]], at=NOW)
+                writer.record(tx, kind, named, record, by=KEYS[BY[kind]], at=NOW)
     except StatusMoveError:
-        assert desk.ledger.head().size == size
+        assert writer.ledger.head().size == size
         return False
     return True
 
 
-def gate_of(desk: RegistryWriter, prefix: str = "") -> AdviceGate:
+def gate_of(writer: RegistryWriter, prefix: str = "") -> AdviceGate:
     """Return a gate whose patient `e` was told."""
     name = f"deployment/{prefix}x"
-    return AdviceGate(desk, "qmh", {name: lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
+    return AdviceGate(writer, "qmh", {name: lambda _: 0.4}, by=KEYS["gateway"], salt=b"s")
 
 
-def tell(desk: RegistryWriter, gate: AdviceGate, prefix: str = "") -> None:
+def tell(writer: RegistryWriter, gate: AdviceGate, prefix: str = "") -> None:
     body = {"deployment": "deployment/x", "encounter": gate.pseudonym("e"), "language": "en"}
-    write(desk, ("disclosure", "told", body), prefix)
+    write(writer, ("disclosure", "told", body), prefix)

@@ -38,21 +38,29 @@ def hospital(folder: Path, *, share: float = 0.0, **changes):
     (folder / "qmh.toml").write_text(SITE.format(share=share, token=token))
     for number, role in enumerate(ROLES):
         Key.from_seed(bytes([number + 1]) * 32).save(folder / f"{role}.pem")
-    made = desk(f"sqlite:///{folder}/ledger.db", EARLY)
+    writer = desk(f"sqlite:///{folder}/ledger.db", EARLY)
     digest = hashlib.sha256(LINEAR.encode()).hexdigest()
     for kind, body in BODIES.items():
         extra = {"artefact_sha256": digest} if kind == "version" else {}
         put(
-            made, kind, NAMES[kind], body | extra | (changes if kind == "deployment" else {}), EARLY
+            writer,
+            kind,
+            NAMES[kind],
+            body | extra | (changes if kind == "deployment" else {}),
+            EARLY,
         )
-    move(made, "approved", "committee-chair", EARLY)
-    move(made, "live", "clinical-lead", EARLY)
-    return made
+    move(writer, "approved", "committee-chair", EARLY)
+    move(writer, "live", "clinical-lead", EARLY)
+    return writer
 
 
-def disclose(made, gate, encounter: str) -> None:
-    told = {"deployment": "deployment/x", "encounter": gate.pseudonym(encounter), "language": "en"}
-    put(made, "disclosure", f"d-{encounter}", told, EARLY)
+def disclose(writer, gate, encounter: str) -> None:
+    disclosure = {
+        "deployment": "deployment/x",
+        "encounter": gate.pseudonym(encounter),
+        "language": "en",
+    }
+    put(writer, "disclosure", f"d-{encounter}", disclosure, EARLY)
 
 
 __all__ = ["EARLY", "FACTS", "KEYS", "LINEAR", "TOKEN", "disclose", "hospital"]

@@ -91,7 +91,7 @@ def medec_text(notes):
     writer = csv.DictWriter(file, names)
     writer.writeheader()
     for note in notes:
-        lines = "\n".join(f"{n} {said}" for n, said in note.sentences.items())
+        lines = "\n".join(f"{n} {sentence}" for n, sentence in note.sentences.items())
         flag = note.wrong is not None
         writer.writerow(dict(zip(names, [note.note_id, note.text, lines, int(flag),
                                          note.kind or "NA", note.wrong if flag else -1],
@@ -105,8 +105,8 @@ def served(model):
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            text = model(asked["messages"][-1]["content"])
+            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            text = model(request["messages"][-1]["content"])
             body = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
             self.send_response(200 if self.path.endswith("/chat/completions") else 404)
             self.send_header("content-length", str(len(body)))

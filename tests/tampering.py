@@ -46,8 +46,8 @@ def _repeat(lines: list[bytes], chance: Random) -> None:
 
 
 def _swap(lines: list[bytes], chance: Random) -> None:
-    one, two = chance.sample(range(len(lines)), 2)
-    lines[one], lines[two] = lines[two], lines[one]
+    first, second = chance.sample(range(len(lines)), 2)
+    lines[first], lines[second] = lines[second], lines[first]
 
 
 def _cut(lines: list[bytes], chance: Random) -> None:

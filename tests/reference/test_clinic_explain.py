@@ -92,7 +92,7 @@ MODULE = "def score(facts):\n    return min(1.0, float(facts['age']) * float(fac
 
 
 def run(*words):
-    return run_main(root, ["clinic", "explain", *words])
+    return run_main(root, ["clinic", "model", "explain", *words])
 
 
 @pytest.fixture

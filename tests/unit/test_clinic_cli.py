@@ -14,35 +14,38 @@ def run(*words: str) -> int:
 
 def test_a_product_is_classified_with_reasons_in_both_languages(capsys):
     facts = ("--fact", "significance=diagnose", "--fact", "condition=critical")
-    assert run("classify", *facts, "--place", "imdrf", "--on", "2026-11-22") == 0
+    assert run("model", "classify", *facts, "--place", "imdrf", "--on", "2026-11-22") == 0
     assert "category: IV\n    imdrf.n12.iv.i" in capsys.readouterr().out
-    assert run("classify", *facts, "--place", "hk", "--lang", "zh-Hant") == 0
+    assert run("model", "classify", *facts, "--place", "hk", "--lang", "zh-Hant") == 0
     assert "審批" in capsys.readouterr().out
 
 
 def test_a_contested_class_names_both_rules(capsys):
     facts = ("--fact", "significance=inform", "--fact", "condition=critical")
-    assert run("classify", *facts, "--place", "eu", "--on", "2026-11-22", "--json") == 0
+    assert run("model", "classify", *facts, "--place", "eu", "--on", "2026-11-22", "--json") == 0
     [ruling] = json.loads(capsys.readouterr().out)["rulings"]
     assert ruling["classes"][0]["class"] == "III"
     assert ruling["classes"][0]["against"] == ["eu.mdcg2019.ii"]
 
 
 def test_the_rules_are_looked_at_whole_and_a_moved_date_shows_its_cells(capsys):
-    assert run("rules") == 0
+    assert run("rules", "show") == 0
     assert "contradict" not in capsys.readouterr().err
-    assert run("rules", "--move", "eu.aia.art6-1=2027-08-02", "--on", "2028-01-01", "--json") == 0
+    assert (
+        run("rules", "show", "--move", "eu.aia.art6-1=2027-08-02", "--on", "2028-01-01", "--json")
+        == 0
+    )
     assert len(json.loads(capsys.readouterr().out)["moved"]) == 486
 
 
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("classify", "--fact", "colour=red"), 66),
-        (("classify", "--fact", "colour"), 2),
-        (("rules", "--move", "no.rule=2027-01-01"), 66),
-        (("rules", "--move", "eu.aia.art6-1=soon"), 2),
-        (("evidence", "none.csv"), 2),
+        (("model", "classify", "--fact", "colour=red"), 66),
+        (("model", "classify", "--fact", "colour"), 2),
+        (("rules", "show", "--move", "no.rule=2027-01-01"), 66),
+        (("rules", "show", "--move", "eu.aia.art6-1=soon"), 2),
+        (("model", "evidence", "none.csv"), 2),
     ],
 )
 def test_what_cannot_be_obeyed_leaves_with_its_code(words, code):
@@ -55,18 +58,18 @@ def test_evidence_is_computed_by_subgroup_and_too_few_is_said(tmp_path, capsys):
     ]
     (tmp_path / "t.csv").write_text("\n".join([*rows, "0.5,1,x"]))
     path = str(tmp_path / "t.csv")
-    assert run("evidence", path, "--score", "p", "--label", "y", "--by", "sex") == 0
+    assert run("model", "evidence", path, "--score", "p", "--label", "y", "--by", "sex") == 0
     out = capsys.readouterr().out
     assert "sex = x                  auc            too few to say" in out
     assert "all                      sensitivity" in out
-    assert run("evidence", path, "--score", "nothing") == 68
+    assert run("model", "evidence", path, "--score", "nothing") == 68
 
 
 def test_evidence_draws_its_groups_and_a_funnel_of_its_sites(tmp_path, capsys):
     drifting(tmp_path / "t.csv")
     out = tmp_path / "o"
     words = ("--by", "site", "--site", "site", "--out", str(out), "--lang", "zh-Hant")
-    assert run("evidence", str(tmp_path / "t.csv"), *words) == 0
+    assert run("model", "evidence", str(tmp_path / "t.csv"), *words) == 0
     panel = (out / "subgroups.svg").read_text()
     assert "太少" in panel
     assert "site = b" in panel
@@ -91,16 +94,16 @@ def drifting(path, days=60, per_day=40):
 
 def test_a_monitor_names_the_site_that_drifted_the_day_and_its_bound(tmp_path, capsys):
     drifting(tmp_path / "t.csv")
-    assert run("monitor", str(tmp_path / "t.csv"), "--by", "site", "--json") == 0
+    assert run("monitor", "run", str(tmp_path / "t.csv"), "--by", "site", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     found = {one["stream"]: one for one in answer["streams"]}
     assert found["site = a"]["verdict"] == "quiet"
     assert found["site = b"]["alarm_on"] >= "2026-02-03"
     assert found["site = c"]["verdict"] == "too few"
-    assert run("monitor", str(tmp_path / "t.csv"), "--lang", "zh-Hant") == 0
+    assert run("monitor", "run", str(tmp_path / "t.csv"), "--lang", "zh-Hant") == 0
     assert "誤報的機率：最多 0.1" in capsys.readouterr().out
-    assert run("monitor", str(tmp_path / "t.csv"), "--alpha", "2") == 69
-    assert run("monitor", str(tmp_path / "t.csv"), "--day", "site") == 69
+    assert run("monitor", "run", str(tmp_path / "t.csv"), "--alpha", "2") == 69
+    assert run("monitor", "run", str(tmp_path / "t.csv"), "--day", "site") == 69
 
 
 def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
@@ -108,7 +111,7 @@ def test_a_monitor_draws_what_it_saw_and_its_evidence(tmp_path, capsys):
 
     drifting(tmp_path / "t.csv")
     out = tmp_path / "o"
-    assert run("monitor", str(tmp_path / "t.csv"), "--by", "site", "--out", str(out)) == 0
+    assert run("monitor", "run", str(tmp_path / "t.csv"), "--by", "site", "--out", str(out)) == 0
     found = pl.read_csv(out / "over_time.csv")
     assert set(found["model"]) == {"all", "site = a", "site = b", "site = c"}
     last = dict(found.group_by("model").last().select("model", "over_limit").iter_rows())
@@ -143,5 +146,5 @@ def test_the_report_shows_models_class_evidence_alarm_and_open_duties(language):
 def test_the_worth_of_the_doctors_own_estimate_is_shown(tmp_path, capsys):
     rows = ["score,own,label"] + [f"0.{i},0.{9 - i},{i % 2}" for i in range(1, 9)]
     (tmp_path / "t.csv").write_text("\n".join([*rows, "0.5,,1"]))
-    assert run("joint", str(tmp_path / "t.csv")) == 0
+    assert run("model", "joint", str(tmp_path / "t.csv")) == 0
     assert "They disagree on 8; the doctor is right in 50.0% of those" in capsys.readouterr().out

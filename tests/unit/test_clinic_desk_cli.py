@@ -23,16 +23,19 @@ def folder(tmp_path, monkeypatch):
         assert run_main(root, [*words, *ledger]) == 0
     for kind, body in BODIES.items():
         (tmp_path / "body.json").write_text(json.dumps(body))
-        assert run("register", kind, NAMES[kind], "body.json", "--key", f"{BY[kind]}.pem") == 0
+        assert (
+            run("model", "register", kind, NAMES[kind], "body.json", "--key", f"{BY[kind]}.pem")
+            == 0
+        )
     return tmp_path
 
 
 def test_a_model_is_registered_approved_deployed_stopped_and_its_incident_reported(folder, capsys):
-    assert run("approve", "deployment/x", "--key", "clinical-lead.pem") == 63
-    assert run("approve", "deployment/x", "--key", "committee-chair.pem") == 0
-    assert run("deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
+    assert run("model", "approve", "deployment/x", "--key", "clinical-lead.pem") == 63
+    assert run("model", "approve", "deployment/x", "--key", "committee-chair.pem") == 0
+    assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 0
     capsys.readouterr()
-    assert run("live", "qmh", "--json") == 0
+    assert run("model", "live", "qmh", "--json") == 0
     assert json.loads(capsys.readouterr().out)["live"][0]["version"] == "version/v1"
     given = (
         "--severity",
@@ -44,20 +47,23 @@ def test_a_model_is_registered_approved_deployed_stopped_and_its_incident_report
         "--key",
         "safety-officer.pem",
     )
-    assert run("incident", "deployment/x", "e1", *given) == 0
+    assert run("incident", "report", "deployment/x", "e1", *given) == 0
     assert "cn.ae.death" in capsys.readouterr().out
-    assert run("stop", "deployment/x", "--key", "safety-officer.pem", "--reason", "alarm") == 0
-    assert run("live", "qmh") == 0
+    assert (
+        run("model", "pause", "deployment/x", "--key", "safety-officer.pem", "--reason", "alarm")
+        == 0
+    )
+    assert run("model", "live", "qmh") == 0
     assert "Nothing on record." in capsys.readouterr().out
-    assert run("duties") == 0
-    assert run("dossier", "version/v1", "--out", "d", "--lang", "zh-Hant") == 0
+    assert run("incident", "duties") == 0
+    assert run("model", "dossier", "version/v1", "--out", "d", "--lang", "zh-Hant") == 0
     assert "裁定" in (folder / "d" / "dossier.html").read_text()
     assert run_main(root, ["ledger", "verify"]) == 0
 
 
 def test_what_is_refused_says_why_and_keeps_nothing(folder, capsys):
     (folder / "body.json").write_text("[]")
-    assert run("register", "product", "q", "body.json", "--key", "manufacturer.pem") == 67
-    assert run("deploy", "deployment/x", "--key", "clinical-lead.pem") == 67
+    assert run("model", "register", "product", "q", "body.json", "--key", "manufacturer.pem") == 67
+    assert run("model", "deploy", "deployment/x", "--key", "clinical-lead.pem") == 67
     assert "one of the moves approved, retired" in capsys.readouterr().err
-    assert run("dossier", "version/none") == 67
+    assert run("model", "dossier", "version/none") == 67

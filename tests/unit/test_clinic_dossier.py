@@ -139,7 +139,7 @@ def test_what_stands_first_is_where_it_is_who_approved_it_and_what_is_owed(tmp_p
     at = made.registry.records["deployment/x"].at
     put(made, "event", "e1", event | {"jurisdiction": "cn", "code": "missed"}, at)
     made.ledger.engine.dispose()
-    words = ["clinic", "dossier", "version/v1", "--out", "d", "--pdf", "d.pdf"]
+    words = ["clinic", "model", "dossier", "version/v1", "--out", "d", "--pdf", "d.pdf"]
     assert run_main(root, [*words, "--lang", "zh-Hant"]) == 0
     page = (tmp_path / "d" / "dossier.html").read_text()
     for said in ("現況", "cn.ae.death", "運作中", "批准人", "成品 SHA-256"):

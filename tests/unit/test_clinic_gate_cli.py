@@ -51,19 +51,19 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_advice_is_given_and_a_refusal_names_its_rule_in_the_readers_language(folder, capsys):
-    assert run("ask", "deployment/x", "e1", *GIVEN, *WORDS) == 0
+    assert run("gate", "ask", "deployment/x", "e1", *GIVEN, *WORDS) == 0
     assert "Suspected finding: score 0.50" in capsys.readouterr().out
-    assert run("ask", "deployment/x", "e2", *GIVEN, *WORDS, "--lang", "zh-Hant") == 70
+    assert run("gate", "ask", "deployment/x", "e2", *GIVEN, *WORDS, "--lang", "zh-Hant") == 70
     said = capsys.readouterr().err
     assert "gate.not-disclosed" in said
     assert "你可要求不使用" in said
-    assert run("ask", "deployment/x", "e1", *GIVEN, "--fact", "modality=ct") == 70
+    assert run("gate", "ask", "deployment/x", "e1", *GIVEN, "--fact", "modality=ct") == 70
     assert "gate.missing-fact (age_years, quality)" in capsys.readouterr().err
 
 
 def test_weights_that_are_not_those_on_record_do_not_run(folder, capsys):
     (folder / "model.json").write_text('{"intercept": 9, "weights": {}}')
-    assert run("ask", "deployment/x", "e1", *GIVEN, *WORDS) == 70
+    assert run("gate", "ask", "deployment/x", "e1", *GIVEN, *WORDS) == 70
     assert "gate.wrong-artefact" in capsys.readouterr().err
 
 
@@ -83,7 +83,7 @@ def test_weights_that_are_not_those_on_record_do_not_run(folder, capsys):
 )
 def test_a_site_file_at_fault_names_the_place(folder, capsys, line, place):
     (folder / "qmh.toml").write_text('site = "qmh"\n' + line)
-    assert run("ask", "deployment/x", "e1", *GIVEN) == 20
+    assert run("gate", "ask", "deployment/x", "e1", *GIVEN) == 20
     assert place in capsys.readouterr().err
 
 
@@ -96,24 +96,24 @@ def test_the_doctor_is_asked_first_where_the_lot_falls_and_the_lots_can_be_drawn
     disclose(tmp_path, *names)
     asked = []
     for name in names:
-        if run("ask", "deployment/x", name, *GIVEN, *WORDS) == 70:
+        if run("gate", "ask", "deployment/x", name, *GIVEN, *WORDS) == 70:
             asked.append(name)
             assert "gate.own-estimate-first" in capsys.readouterr().err
-            assert run("ask", "deployment/x", name, *GIVEN, *WORDS, "--own", "0.3") == 0
+            assert run("gate", "ask", "deployment/x", name, *GIVEN, *WORDS, "--own", "0.3") == 0
     assert 0 < len(asked) < 12
     capsys.readouterr()
-    assert run("lots", "qmh", "--secret", "site.secret", "--json") == 0
+    assert run("gate", "lottery", "qmh", "--secret", "site.secret", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["lots"], found["drawn"]) == (12, len(asked))
     assert found["shown_first"] == found["marked_wrongly"] == []
     (tmp_path / "other").write_text("00" * 32)
-    assert run("lots", "qmh", "--secret", "other") == 0
+    assert run("gate", "lottery", "qmh", "--secret", "other") == 0
     assert "12 under a secret that was not disclosed" in capsys.readouterr().out
 
 
 @contextmanager
 def serving(folder):
-    words = [sys.executable, "-m", "commonwatt", "clinic", "serve", *GIVEN, "--port", "0"]
+    words = [sys.executable, "-m", "commonwatt", "clinic", "gate", "serve", *GIVEN, "--port", "0"]
     process = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True)
     try:
         port = int(re.search(r"127\.0\.0\.1:(\d+)/", process.stderr.readline())[1])
@@ -168,11 +168,11 @@ def test_a_served_site_advises_takes_feedback_with_a_token_and_answers_on_loopba
 
 
 def test_a_port_that_is_taken_is_said_so(served, folder):
-    assert run("serve", *GIVEN, "--port", str(served.port)) == 2
+    assert run("gate", "serve", *GIVEN, "--port", str(served.port)) == 2
 
 
 def session(folder, *requests, plan="p1"):
-    words = [sys.executable, "-m", "commonwatt", "clinic", "serve", *GIVEN]
+    words = [sys.executable, "-m", "commonwatt", "clinic", "gate", "serve", *GIVEN]
     lines = "".join(json.dumps(request) + "\n" for request in requests)
     done = subprocess.run([*words, "--mcp", "chest", "--plan", plan], cwd=folder, input=lines,
                           capture_output=True, text=True, timeout=60, check=True)  # fmt: skip
@@ -202,5 +202,5 @@ def test_an_agent_is_served_on_stdin_and_a_new_session_of_its_plan_goes_on_where
 
 
 def test_an_agents_session_needs_its_plan_and_a_pathway_of_the_site(folder):
-    assert run("serve", *GIVEN, "--mcp", "chest") == 2
-    assert run("serve", *GIVEN, "--mcp", "none", "--plan", "p") == 20
+    assert run("gate", "serve", *GIVEN, "--mcp", "chest") == 2
+    assert run("gate", "serve", *GIVEN, "--mcp", "none", "--plan", "p") == 20

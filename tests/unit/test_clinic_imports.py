@@ -109,7 +109,7 @@ def test_public_records_are_imported_from_the_command_line(capsys):
     files = [*sorted((folder / "chai_model_cards").glob("*.xml"))]
     files += [next((folder / "fda_ai_devices").glob("*.gz"))]
     files += [folder / "fda_ai_adverse_events" / "adverse_events_943.csv.gz"]
-    words = ["clinic", "import", *map(str, files), "--on", "2026-11-22"]
+    words = ["clinic", "model", "import", *map(str, files), "--on", "2026-11-22"]
     assert run_main(root, [*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len({row["file"] for row in found["cards"]}) == 18
@@ -117,4 +117,4 @@ def test_public_records_are_imported_from_the_command_line(capsys):
     assert found["events"][0]["reports"] == 943
     assert run_main(root, [*words, "--lang", "zh-Hant"]) == 0
     assert "card.ages-contradict" in capsys.readouterr().out
-    assert run_main(root, ["clinic", "import", str(folder / "README.md")]) == 68
+    assert run_main(root, ["clinic", "model", "import", str(folder / "README.md")]) == 68

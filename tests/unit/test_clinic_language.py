@@ -153,9 +153,9 @@ def test_a_model_is_examined_recorded_and_examined_again_from_its_answers(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.csv").write_text(medec_text(NOTES))
-    assert run("canaries", "--count", "12", "--out", "c") == 0
+    assert run("language", "canaries", "--count", "12", "--out", "c") == 0
     assert len((tmp_path / "c" / "plant.txt").read_text().splitlines()) == 12
-    words = ("language", "notes.csv", "--canaries", "c/canaries.json")
+    words = ("language", "examine", "notes.csv", "--canaries", "c/canaries.json")
     assert run(*words, "--baseline", "--out", "o") == 0
     said = capsys.readouterr().out
     assert "no leak shown: 0 of 12" in said
@@ -165,10 +165,13 @@ def test_a_model_is_examined_recorded_and_examined_again_from_its_answers(
     first = json.loads((tmp_path / "o" / "answer.json").read_text())
     assert again == first
     assert run(*words, "--answers", "o/answers.jsonl", "--seed", "2") == 0
-    assert run("language", "notes.csv", "--answers", "o/answers.jsonl", "--held-out", "1") == 68
+    assert (
+        run("language", "examine", "notes.csv", "--answers", "o/answers.jsonl", "--held-out", "1")
+        == 68
+    )
     assert run(*words) == 2
-    assert run("language", "notes.csv", "--baseline", "--first", "3") == 68
-    assert run("language", "notes.csv", "--python", "no:thing") == 20
+    assert run("language", "examine", "notes.csv", "--baseline", "--first", "3") == 68
+    assert run("language", "examine", "notes.csv", "--python", "no:thing") == 20
 
 
 def test_notes_are_read_whatever_the_collection_writes_its_numbers_and_headings_like(tmp_path):

@@ -53,29 +53,29 @@ def asked(capsys, *words):
 
 
 def test_what_was_live_is_told_for_then_and_for_now(folder, capsys):
-    [then] = asked(capsys, "live", "qmh", "--at", "2020-01-01T02:00:00+0000")["live"]
+    [then] = asked(capsys, "model", "live", "qmh", "--at", "2020-01-01T02:00:00+0000")["live"]
     assert (then["deployment"], then["threshold"]) == ("deployment/x", 0.3)
-    assert asked(capsys, "live", "qmh") == {"live": []}
+    assert asked(capsys, "model", "live", "qmh") == {"live": []}
 
 
 def test_who_approved_the_threshold_is_a_person_with_role_and_entry(folder, capsys):
-    found = asked(capsys, "approver", "deployment/x")
+    found = asked(capsys, "model", "approver", "deployment/x")
     assert (found["threshold"], found["role"]) == (0.3, "committee-chair")
-    assert run("approver", "deployment/x", "--lang", "zh-Hant") == 0
+    assert run("model", "approver", "deployment/x", "--lang", "zh-Hant") == 0
     assert "批准" in capsys.readouterr().out
-    assert run("approver", "deployment/none") == 67
+    assert run("model", "approver", "deployment/none") == 67
 
 
 def test_which_rule_set_gave_the_class_is_named_by_its_digest(folder, capsys):
-    [found] = asked(capsys, "rulings", "product/p", "--place", "hk")["rulings"]
+    [found] = asked(capsys, "rules", "rulings", "product/p", "--place", "hk")["rulings"]
     assert (found["classes"], found["rule_set_sha256"]) == ({"device": "II"}, "ab" * 32)
-    assert asked(capsys, "rulings", "product/p", "--place", "eu")["rulings"] == []
+    assert asked(capsys, "rules", "rulings", "product/p", "--place", "eu")["rulings"] == []
 
 
 def test_encounters_that_lacked_disclosure_are_told_apart_by_what_happened(folder, capsys):
-    found = asked(capsys, "undisclosed", "deployment/x")
+    found = asked(capsys, "gate", "undisclosed", "deployment/x")
     assert (found["advised"], len(found["refused"])) == ([], 1)
-    assert run("undisclosed", "deployment/x") == 0
+    assert run("gate", "undisclosed", "deployment/x") == 0
     assert "0 advised on without disclosure, 1 refused" in capsys.readouterr().out
 
 
@@ -100,18 +100,20 @@ def test_advice_of_a_high_class_waits_for_a_signed_decision(tmp_path, monkeypatc
     gate.models = {"deployment/high": lambda _: 0.4}
     verdict = gate.request_advice("deployment/high", "e", FACTS, at=EARLY)
     assert verdict.sign_off
-    assert asked(capsys, "unsigned", "deployment/high")["unsigned"] == [{"advice": verdict.advice}]
+    assert asked(capsys, "gate", "unsigned", "deployment/high")["unsigned"] == [
+        {"advice": verdict.advice}
+    ]
     decided = {"advice": verdict.advice, "outcome": "accepted", "asked_before": False}
     put(made, "decision", "signed", decided, EARLY)
     made.ledger.engine.dispose()
-    assert asked(capsys, "unsigned", "deployment/high")["unsigned"] == []
+    assert asked(capsys, "gate", "unsigned", "deployment/high")["unsigned"] == []
 
 
 def test_overrides_fare_by_outcome_and_the_lots_show_what_both_voices_knew(folder, capsys):
-    found = asked(capsys, "overrides", "deployment/x")
+    found = asked(capsys, "gate", "overrides", "deployment/x")
     assert sum(found["decisions"]["overridden"].values()) == 20
     assert found["voices"]["rows"] == 40
-    assert run("overrides", "deployment/x", "--lang", "zh-Hant") == 0
+    assert run("gate", "overrides", "deployment/x", "--lang", "zh-Hant") == 0
     assert "不採納" in capsys.readouterr().out
 
 
@@ -121,10 +123,10 @@ def test_whether_the_advice_was_seen_first_is_on_record(folder, capsys):
     ledger = Ledger.open(folder / "ledger.db")
     name = next(iter(ledger.entries(kind="clinic.advice"))).subject
     ledger.engine.dispose()
-    assert asked(capsys, "seen", name)["seen_first"] is False
-    assert run("seen", "advice/none") == 67
+    assert asked(capsys, "gate", "seen", name)["seen_first"] is False
+    assert run("gate", "seen", "advice/none") == 67
 
 
 def test_who_must_be_told_by_when_follows_the_rule_book(folder, capsys):
-    [found] = asked(capsys, "duties")["duties"]
+    [found] = asked(capsys, "incident", "duties")["duties"]
     assert (found["rule"], found["severity"]) == ("cn.ae.death", "death")

@@ -164,13 +164,15 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_vendors_model_is_examined_put_on_record_and_confirmed_by_anybody(folder, capsys):
-    assert run("seal", "items.jsonl", "--key", "third.pem", "--most", "2", "--out", "s") == 0
-    given = ("examine", "items.jsonl", "--seal", "s/seal.json", "--key", "third.pem")
+    assert (
+        run("sealed", "seal", "items.jsonl", "--key", "third.pem", "--most", "2", "--out", "s") == 0
+    )
+    given = ("sealed", "examine", "items.jsonl", "--seal", "s/seal.json", "--key", "third.pem")
     assert run(*given, "--linear", "model.json", "--version", "version/v1", "--out", "r") == 0
     assert "auc" in capsys.readouterr().out
-    assert run("reveal", "items.jsonl", "17", "--out", "i") == 0
+    assert run("sealed", "reveal", "items.jsonl", "17", "--out", "i") == 0
     capsys.readouterr()
-    words = ("confirm", "r/report.json", "--seal", "s/seal.json", "--item", "i/item.json")
+    words = ("sealed", "confirm", "r/report.json", "--seal", "s/seal.json", "--item", "i/item.json")
     assert run(*words, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["holds"], found["opened"]) == (True, 1)
@@ -182,7 +184,7 @@ def test_a_vendors_model_is_examined_put_on_record_and_confirmed_by_anybody(fold
     assert run(*given, *again, "--version", "version/v1") == 68
     made = load_signed(folder / "r" / "report.json")
     (folder / "bad.json").write_text(replace(made, signature="00" * 64).text())
-    assert run("confirm", "bad.json", "--seal", "s/seal.json") == 68
+    assert run("sealed", "confirm", "bad.json", "--seal", "s/seal.json") == 68
 
 
 @pytest.mark.parametrize(
@@ -197,8 +199,8 @@ def test_a_vendors_model_is_examined_put_on_record_and_confirmed_by_anybody(fold
     ],
 )
 def test_a_model_that_would_see_items_elsewhere_or_cannot_be_named_is_refused(folder, model, code):
-    assert run("seal", "items.jsonl", "--key", "third.pem", "--out", "s") == 0
-    given = ("examine", "items.jsonl", "--seal", "s/seal.json", "--key", "third.pem")
+    assert run("sealed", "seal", "items.jsonl", "--key", "third.pem", "--out", "s") == 0
+    given = ("sealed", "examine", "items.jsonl", "--seal", "s/seal.json", "--key", "third.pem")
     assert run(*given, *model) == code
 
 
@@ -207,5 +209,5 @@ def test_a_model_that_would_see_items_elsewhere_or_cannot_be_named_is_refused(fo
 )
 def test_items_that_are_not_of_the_form_name_their_line_and_nothing_of_it(folder, capsys, line):
     (folder / "items.jsonl").write_text('{"facts": {"a": "1"}, "label": 0}\n' + line)
-    assert run("seal", "items.jsonl", "--key", "third.pem") == 68
+    assert run("sealed", "seal", "items.jsonl", "--key", "third.pem") == 68
     assert "line 2" in capsys.readouterr().err

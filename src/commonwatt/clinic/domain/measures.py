@@ -243,7 +243,7 @@ THRESHOLD: Final = _number(
     NUMBER,
 )
 DEPLOYMENT_STATUS: Final = _text(
-    "deployment_status", Message("Where it stands"), Message("The last move of the deployment")
+    "deployment_status", Message("Lifecycle status"), Message("The last move of the deployment")
 )
 SINCE: Final = _text("since", Message("Since"), Message("When the deployment last moved"))
 ALARMS: Final = _count("alarms", Message("Alarms"), Message("Signals on record"))
