@@ -133,11 +133,12 @@ def test_a_figure_of_the_report_is_found_in_three_clicks(console):
         (first,) = set(re.findall(r'href="(/origins\?run=[0-9a-f]+)"', page))
         every = visitor.get(first, headers=HTML).text
         assert "figure=" in every
-        one = visitor.get(f"{first}&figure=USD+2.06").text
+        asked = "figure=2.02+USD%2FGPU-hour"
+        one = visitor.get(f"{first}&{asked}").text
         assert "Formula" in one
         assert "commonwatt." in one
         second = re.search(r'href="(/origins\?[^"]*figure=[^"]+)"', one).group(1)
         source = visitor.get(second.replace("&amp;", "&"), headers=HTML).text
         assert "Used by" in source
-        about = visitor.get(f"{first.replace('/origins', '/origins.json')}&figure=USD+2.06").json()
+        about = visitor.get(f"{first.replace('/origins', '/origins.json')}&{asked}").json()
         assert about["data"]["figure"]["inputs"]
