@@ -13,6 +13,7 @@ import pytest
 
 from commonwatt.clinic.domain.rules import book as book_module
 from commonwatt.clinic.domain.rules import load_rule_book, predicate
+from commonwatt.clinic.domain.rules import rule as rule_module
 from commonwatt.clinic.engines.evidence.sealed import (
     SealedCase,
     SealTerms,
@@ -164,7 +165,7 @@ def renamed_classes():
     """Every class of the rule book under another name, as Python prints it."""
     classes = [
         value
-        for module in (book_module, predicate)
+        for module in (book_module, predicate, rule_module)
         for value in vars(module).values()
         if isinstance(value, type) and value.__module__ == module.__name__
     ]

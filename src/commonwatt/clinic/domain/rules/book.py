@@ -19,6 +19,7 @@ import yaml
 from commonwatt.clinic.domain.errors import RulesError
 from commonwatt.clinic.domain.rules.digest import rule_set_sha256
 from commonwatt.clinic.domain.rules.predicate import Comparator, OneOf, Predicate, leaves, parse
+from commonwatt.clinic.domain.rules.rule import RegulatoryRule, ReportingDeadline, RuleSource
 from commonwatt.core.messages import Message
 from commonwatt.core.shipped import DATA
 
@@ -30,56 +31,6 @@ STATUSES: Final = ("in force", "adopted", "proposed")
 CHECKED: Final = ("primary", "secondary", "unconfirmed")
 ROUTES: Final = ("approval", "filing", "exempt", "prohibited")
 RECORDED_ON: Final = date(2026, 11, 23)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleSource:
-    """Where a rule stands, and what it was checked against."""
-
-    title: str
-    dated: date
-    checked: str
-    against: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportingDeadline:
-    """How soon an event must be reported."""
-
-    event: str
-    days: float
-    working: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegulatoryRule:
-    """One rule; `valid_to` is the first day on which it no longer holds."""
-
-    rule_id: str
-    jurisdiction: str
-    text: str
-    source: RuleSource
-    article: str
-    status: str
-    binding: bool
-    valid_from: date
-    valid_to: date | None
-    recorded_on: date
-    when: Predicate
-    scheme: str
-    klass: str
-    fallback: bool
-    route: str
-    obligations: tuple[str, ...]
-    clock: ReportingDeadline | None
-    supersedes: str
-
-    def in_force(self, on: date) -> bool:
-        """Return whether the rule holds on that day; a proposal never does."""
-        ended = self.valid_to is not None and on >= self.valid_to
-        # A proposal is in the book so that its effect can be looked at with a moved date; it is
-        # never law.
-        return self.status != "proposed" and self.valid_from <= on and not ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

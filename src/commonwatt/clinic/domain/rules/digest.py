@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from datetime import date
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from commonwatt.clinic.domain.rules.predicate import (
     AllOf,
@@ -23,9 +23,7 @@ from commonwatt.clinic.domain.rules.predicate import (
     OneOf,
     Predicate,
 )
-
-if TYPE_CHECKING:
-    from commonwatt.clinic.domain.rules.book import RegulatoryRule, ReportingDeadline, RuleSource
+from commonwatt.clinic.domain.rules.rule import RegulatoryRule, ReportingDeadline, RuleSource
 
 
 def rule_set_sha256(rules: Iterable[RegulatoryRule]) -> str:
