@@ -17,6 +17,8 @@ CATALOGUES = sorted((SRC / "locale" / "zh_Hant" / "LC_MESSAGES").glob("*.po"))
 
 def _strings(call: ast.Call) -> list[str]:
     name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+    if name == "translate" and isinstance(call.func, ast.Attribute):
+        return []  # a message's own method, which takes a language
     said = []
     if name in {"Message", "translate", "t"} and call.args:
         said.append(call.args[0])

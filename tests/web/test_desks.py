@@ -45,7 +45,8 @@ def output(place):
     desk, custodian = console.desk, enrol(console.desk, "data-custodian")
     researcher = enrol(desk, "researcher")
     facts = ProjectFacts(
-        name="heart", purpose="Heart failure", legal_basis="consent", scope=ConsentScope.AI_TRAINING,
+        name="heart", purpose="Heart failure", legal_basis="consent",
+        scope=ConsentScope.AI_TRAINING,
         expires_on="2099-01-01",
     )  # fmt: skip
     (folder / "rooms").mkdir()

@@ -24,6 +24,7 @@
     │   └── (wings add theirs below, 41 and up)
     ├── InfeasibleError            40   the limits cannot all hold
     ├── IdentityError              50   a conservation law did not close (a bug)
+    ├── CatalogueError             51   a figure or a column is declared twice or not at all
     ├── RunNotFoundError           60   no such run in the store
     ├── LedgerError                61   a ledger cannot be opened or lacks what is asked
     ├── TamperedError              62   the record was changed after it was written
@@ -35,14 +36,14 @@
     ├── EvidenceError              68   evidence cannot be computed (an InputError)
     ├── MonitorError               69   a monitor cannot be run (an InputError)
     ├── AdviceRefused              70   a model may not advise here; the rule is named
-    ├── RoomError                  71   a data room forbids this, or is closed
+    ├── RoomError                  71   a data project forbids this, or is closed
     ├── ImportFaultError           72   health data cannot be imported (an InputError)
     ├── IsolationError             73   this machine cannot cage a job
     ├── JobError                   74   a job is not well formed (an InputError)
     ├── AirlockError               75   an output may not leave a room
     ├── BudgetError                76   a privacy budget does not cover a question
     ├── DeidentifyError            77   data cannot be de-identified (an InputError)
-    ├── RoleError                  78   a person may not do this in a room
+    ├── RoleError                  78   a person may not do this in a project
     ├── EngineError                90   an engine refuses an act, or does not answer
     ├── UnknownError               91   the cluster has no such node or job
     ├── ControlError               92   a controller cannot run here

@@ -89,7 +89,7 @@ ROLE_NAMES: Final[Mapping[ConsoleRole, Message]] = {
 ACTION_NAMES: Final[Mapping[ConsoleAction, Message]] = {
     ConsoleAction.SEE_PLANS: Message("See programmes, fleet, sites and runs"),
     ConsoleAction.SEE_TREASURY: Message("See public accounts and debt paths"),
-    ConsoleAction.SEE_PROJECTS: Message("See the states of data rooms"),
+    ConsoleAction.SEE_PROJECTS: Message("See the states of data projects"),
     ConsoleAction.SEE_OUTPUTS: Message("See what would leave a room"),
     ConsoleAction.SEE_MODELS: Message("See models and their surveillance"),
     ConsoleAction.SEE_LEDGER: Message("Read the ledger"),

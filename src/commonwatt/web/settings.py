@@ -20,7 +20,7 @@ class Settings:
         store: Folder of the run store.
         database: Path or URL of the database with ledger, accounts, rooms and models.
         state: Folder of keys, works and what is kept; beside the store by default.
-        rooms: Folder of all data rooms.
+        rooms: Folder of all data projects.
         operate: Folder of the controller of a live cluster.
         address: Where it answers, as people type it: `http://127.0.0.1:8800`.
         secure: Whether cookies are only for HTTPS; off on the loopback address only.
