@@ -1,7 +1,8 @@
 """Every figure of a report leads to its formula, its inputs, their sources, and the run."""
 
-import importlib
 import json
+import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -10,7 +11,8 @@ from click.testing import CliRunner
 from commonwatt.cli.runs import runs as group
 from commonwatt.core.errors import IdentityError, UsageError
 from commonwatt.runs import RunStore, lineage
-from commonwatt.study.origins import KINDS
+from commonwatt.study.check import study_faults
+from commonwatt.study.formulas.declared import FORMULAS
 from commonwatt.study.usecases import run_study
 from tests.small_programme import small_programme
 
@@ -70,10 +72,55 @@ def test_every_headline_figure_of_the_report_is_a_link_to_its_origin(studied):
     assert parser.facts == parser.linked > 10
 
 
-def test_the_function_that_made_a_figure_exists():
-    for kind in KINDS.values():
-        module, name = kind.made_by.rsplit(".", maxsplit=1)
-        assert callable(getattr(importlib.import_module(module), name))
+def test_every_figure_has_an_expression_over_tables_of_its_run(studied):
+    run = studied[1].run
+    tables = {table["name"] for table in run.tables}
+    figures = [one for one in run.figures if one["value"] is not None and one["formula"]]
+    assert len(figures) > 50
+    for one in figures:
+        assert one["expression"], one["name"]
+        assert set(one["tables"]) <= tables
+        assert {f"table.{name}" for name in one["tables"]} <= set(one["inputs"])
+
+
+def test_no_formula_reads_a_table_that_it_does_not_name():
+    for formula in FORMULAS.values():
+        read = set(re.findall(r"\bbasis_\w+", formula.sql))
+        assert read == set(formula.tables), formula.name
+
+
+def test_a_figure_leads_to_the_stages_that_wrote_its_tables_and_to_their_files(studied):
+    run = studied[1].run
+    known = {one["name"]: one for one in run.figures}
+    origin = lineage(run, "fleet.utilisation_share")
+    pieces = next(below for below in origin.inputs if below.name == "table.basis_pieces")
+    stages = [below for below in pieces.inputs if below.name.startswith("stage.fleet.")]
+    assert stages
+    assert all(any(b.name.startswith("stage.schedule.") for b in s.inputs) for s in stages)
+    schedule = next(one for name, one in known.items() if name.startswith("stage.schedule."))
+    assert schedule["source"].startswith("stage ")
+
+
+def test_a_run_is_checked_by_whoever_has_it(studied):
+    store, study = studied
+    given = ["check", study.run.run_id, "--store", str(store.root)]
+    done = CliRunner().invoke(group, given, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert study_faults(study.folder) == []
+
+
+def test_a_run_with_another_value_is_refused(studied, tmp_path):
+    store, study = studied
+    shutil.copytree(store.root, tmp_path / "runs")
+    path = tmp_path / "runs" / study.run.run_id / "run.json"
+    text = path.read_text(encoding="utf-8")
+    figure = next(one for one in study.run.figures if one["name"] == "fleet.energy_kwh")
+    assert str(figure["value"]) in text
+    path.write_text(text.replace(f'"value": {figure["value"]}', '"value": 1.5'), encoding="utf-8")
+    given = ["check", study.run.run_id, "--store", str(tmp_path / "runs")]
+    done = CliRunner().invoke(group, given)
+    assert done.exit_code != 0
+    assert "fleet.energy_kwh" in str(done.exception) + done.output
 
 
 def test_a_figure_is_found_by_its_name_its_end_its_words_or_its_value(studied):
@@ -106,6 +153,8 @@ def test_the_command_shows_the_tree_and_the_run(studied):
     assert study.run.run_id in text
     assert "a test of funding" in text
     assert "SemiAnalysis" in text
+    assert "FROM basis_inputs" in text
+    assert "stage.fleet." in text
     data = json.loads(CliRunner().invoke(group, [*given, "--json"]).stdout)
     assert data["figure"]["name"] == "funding.capital_bn"
     assert data["source_digest"] == study.run.source_digest

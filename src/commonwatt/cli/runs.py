@@ -13,7 +13,7 @@ from commonwatt.core.errors import InputError
 from commonwatt.core.messages import Message, translate
 
 if TYPE_CHECKING:
-    from commonwatt.runs import FigureLineage, Run
+    from commonwatt.runs import FigureLineage, Run, RunStore
 
 runs = LazyGroup(
     name="runs",
@@ -39,14 +39,21 @@ def list_runs(store: Path) -> CommandResult:
     )
 
 
-@command(runs, "check", example="commonwatt runs check")
+@command(runs, "check", example="commonwatt runs check\ncommonwatt runs check latest")
 @store_option
-def check_runs(store: Path) -> CommandResult:
-    """Prove that every listed run is there, complete and unchanged."""
+@click.argument("run", metavar="[RUN]", required=False)
+def check_runs(store: Path, run: str | None) -> CommandResult:
+    """Prove that every listed run is unchanged; of one study, that each figure follows.
+
+    With RUN, each figure is evaluated anew over the tables of that run.
+    """
     from commonwatt.runs import RunStore
     from commonwatt.runs.check import store_faults
 
-    listed = len(RunStore(store).ids())
+    opened = RunStore(store)
+    if run is not None:
+        return _checked_study(opened, run)
+    listed = len(opened.ids())
     faults = store_faults(store)
     if faults:
         raise InputError(str(store), found=faults[0])
@@ -54,6 +61,27 @@ def check_runs(store: Path) -> CommandResult:
         data={"store": str(store), "runs": listed, "whole": True},
         text=lambda language: Message(
             "{count} runs are whole.", {"count": f"{listed:,}"}
+        ).translate(language),
+    )
+
+
+def _checked_study(store: RunStore, prefix: str) -> CommandResult:
+    from commonwatt.study.check import study_faults
+
+    run = store.get(prefix)
+    count = sum(1 for figure in run.figures if figure.get("expression"))
+    faults = study_faults(store.folder(run.run_id))
+    if not count:
+        faults = [
+            Message("Run {run} has no figures to check; it is no study.", {"run": run.run_id})
+        ]
+    if faults:
+        raise InputError(run.run_id, found=faults[0])
+    return CommandResult(
+        data={"run_id": run.run_id, "figures": count, "whole": True},
+        text=lambda language: Message(
+            "{count} figures of run {run} follow from its tables.",
+            {"count": f"{count:,}", "run": run.run_id},
         ).translate(language),
     )
 

@@ -18,7 +18,7 @@ def store_faults(root: Path) -> list[Message]:
 
     1. The database passes SQLite's own check.
     2. Each listed run has its folder, and its manifest bears its id.
-    3. Each table of each run has the digest that the manifest names.
+    3. Each table and page of each run has the digest that the manifest names.
     4. No folder that looks like a run is missing from the list.
     """
     with sqlite3.connect(f"file:{root / 'runs.sqlite'}?mode=ro", uri=True) as connection:
@@ -53,6 +53,10 @@ def _run_faults(root: Path, run_id: str) -> Iterator[Message]:
                 "Run {run}: table {table} is missing or was changed.",
                 {"run": run_id, "table": table["name"]},
             )
+    for page in manifest.get("texts", []):
+        file = root / run_id / page["name"]
+        if not file.is_file() or file_sha256(file) != page["sha256"]:
+            yield Message("Page {page} is missing or was changed.", {"page": page["name"]})
 
 
 def _looks_like_a_run(folder: Path) -> bool:

@@ -313,4 +313,5 @@ def _manifest(
         result_sha256=hashlib.sha256(json.dumps(digests).encode()).hexdigest(),
         measured=dict(measured),
         figures=[dict(figure) for figure in figures],
+        texts=draft.texts,
     )

@@ -11,8 +11,8 @@ import polars as pl
 
 from commonwatt.runs import StageResult
 from commonwatt.study.alternatives import Comparison
-from commonwatt.study.formulas.basis import accounts_basis, cost_basis, terms_basis, with_run
 from commonwatt.study.result import BaseCase, StudyResult
+from commonwatt.study.stages.basis import accounts_basis, cost_basis, terms_basis, with_run
 from commonwatt.study.stages.funding import need_of, with_running
 from commonwatt.study.tables import (
     BASIS,

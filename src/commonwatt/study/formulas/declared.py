@@ -514,7 +514,6 @@ def _of_funding() -> tuple[FigureFormula, ...]:
             _OVER_CEILING,
             ("basis_paths", "basis_terms"),
             holds="",
-            subject=FigureSubject.YEAR,
         ),
     )
 

@@ -17,8 +17,8 @@ from commonwatt.siting.engines.cost.chance import summary
 from commonwatt.siting.engines.cost.model import per_effective_pflop_hour
 from commonwatt.siting.usecases.cost import ACHIEVED_SHARE, PEAK_PFLOPS, measured_rows
 from commonwatt.siting.usecases.report import cost_body
-from commonwatt.study.formulas.basis import drawn_cells, drawn_rent, draws_basis
 from commonwatt.study.programme.schema import RentPart
+from commonwatt.study.stages.basis import drawn_cells, drawn_rent, draws_basis
 from commonwatt.study.stages.sites import RENT, CostedSite, input_text, rent_input, rented_cost
 from commonwatt.study.stages.views import cost_part
 

@@ -18,9 +18,9 @@ from commonwatt.fleet.engines.simulator.identities import check_identities, chec
 from commonwatt.fleet.engines.timeline import steps
 from commonwatt.fleet.usecases.simulate import FleetRun
 from commonwatt.runs import Stage, StageResult, StageStore
-from commonwatt.study.formulas.basis import fleet_basis
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import PolicyPart
+from commonwatt.study.stages.basis import fleet_basis
 from commonwatt.study.stages.demand import policies_of, programme_inputs
 from commonwatt.study.stages.fleet_section import fleet_tables
 from commonwatt.study.stages.schedule import SCHEDULE_STAGE, ScheduleStageInputs, schedule_of

@@ -23,7 +23,6 @@ from commonwatt.report import (
 from commonwatt.runs import InputFile, Stage, StageResult
 from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part, useful_hours
 from commonwatt.siting.usecases.cost import capital_usd_per_gpu
-from commonwatt.study.formulas.basis import funding_basis
 from commonwatt.study.measures import (
     CEILING_CHANCE_WITH,
     CEILING_CHANCE_WITHOUT,
@@ -37,6 +36,7 @@ from commonwatt.study.measures import (
 )
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
+from commonwatt.study.stages.basis import funding_basis
 from commonwatt.study.stages.sites import CostedSite
 from commonwatt.study.tables import PROGRAMME
 from commonwatt.treasury.domain.country import Country

@@ -23,9 +23,9 @@ from commonwatt.siting.engines.place.explain import (
 from commonwatt.siting.usecases.cost import standing_usd_per_gpu_hour
 from commonwatt.siting.usecases.place import plan_rows
 from commonwatt.siting.usecases.report import place_body
-from commonwatt.study.formulas.basis import place_basis
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import SitePart
+from commonwatt.study.stages.basis import place_basis
 from commonwatt.study.stages.fleet import HOURS
 from commonwatt.study.stages.sites import CostedSite
 from commonwatt.study.stages.views import placement_view

@@ -1,0 +1,270 @@
+"""Whether a study's run still says what its tables give: for whoever reads a run of others.
+
+The digests show that a byte was changed. The rest does not trust them: every figure is
+evaluated anew by the formula that this version declares, and its value, its wording, its
+unit and its label must be those that the manifest and the page show.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from commonwatt.catalogue.measures import CURRENCY, cell, written
+from commonwatt.core.errors import CommonwattError
+from commonwatt.core.hashes import file_sha256
+from commonwatt.core.messages import Message
+from commonwatt.report.render import anchor
+from commonwatt.runs.store import MANIFEST
+from commonwatt.study.formulas.declared import FormulaScope
+from commonwatt.study.formulas.evaluate import (
+    TOLERANCE,
+    FormulaUse,
+    evaluated,
+    formula_uses,
+    is_close,
+    label_text,
+)
+from commonwatt.study.formulas.identities import differences
+from commonwatt.study.tables import BASIS, BASIS_SITES
+
+Tables = Mapping[str, pl.DataFrame]
+Manifest = Mapping[str, Any]
+Values = Mapping[str, float | None]
+HEADLINE: Final[Mapping[str, str]] = {  # key of the headline: the figure that it repeats
+    "jobs": "fleet.jobs",
+    "gpus": "fleet.gpus",
+    "utilisation_share": "fleet.utilisation_share",
+    "makespan_utilisation_share": "fleet.makespan_utilisation_share",
+    "mean_queue_delay_s": "fleet.mean_queue_delay_s",
+    "p95_queue_delay_s": "fleet.p95_queue_delay_s",
+    "energy_kwh": "fleet.energy_kwh",
+    "energy_cost_usd": "fleet.energy_cost_usd",
+    "carbon_kg": "fleet.carbon_kg",
+    "mean_rtt_ms": "fleet.mean_rtt_ms",
+    "placement_cost_usd": "place.cost_usd",
+    "placement_gap": "place.gap_share",
+    "debt_with_gdp_share": "funding.debt_with_gdp_share",
+    "debt_without_gdp_share": "funding.debt_without_gdp_share",
+}
+_LINK: Final = re.compile(r'<a class="of" href="#([^"]+)">([^<]*)</a>')
+_FACT: Final = re.compile(r'<dt>([^<]*)</dt><dd><a class="of" href="#([^"]+)">')
+_ORIGIN: Final = re.compile(r'<div class="came" id="([^"]+)">(.*?)</dl></div>', re.DOTALL)
+
+
+def study_faults(folder: Path) -> list[Message]:
+    """Return what is wrong with a study's run; nothing where every figure follows.
+
+    Args:
+        folder: The folder of the run.
+    """
+    if not (folder / MANIFEST).is_file():
+        return [Message("Run {run} has no manifest.", {"run": folder.name})]
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    faults = list(_digest_faults(folder, manifest))
+    tables = {
+        path.stem: pl.read_parquet(path) for path in sorted((folder / "tables").glob("*.parquet"))
+    }
+    pages = [page["name"] for page in manifest.get("texts", [])]
+    page = next(((folder / name).read_text(encoding="utf-8") for name in pages), "")
+    return faults + content_faults(manifest, tables, page)
+
+
+def _digest_faults(folder: Path, manifest: Manifest) -> Iterator[Message]:
+    for table in manifest["tables"]:
+        path = folder / "tables" / f"{table['name']}.parquet"
+        if not path.is_file() or file_sha256(path) != table["parquet_sha256"]:
+            yield Message("Table {table} is missing or was changed.", {"table": table["name"]})
+    for page in manifest.get("texts", []):
+        path = folder / page["name"]
+        if not path.is_file() or file_sha256(path) != page["sha256"]:
+            yield Message("Page {page} is missing or was changed.", {"page": page["name"]})
+
+
+def content_faults(manifest: Manifest, tables: Tables, page: str) -> list[Message]:
+    """Return what of a run does not follow from its tables, whatever the digests say.
+
+    Args:
+        manifest: The run's manifest.
+        tables: Its tables by name.
+        page: Its report.
+    """
+    try:
+        uses = {use.name: use for use in formula_uses(tables)}
+        values = {name: evaluated(use, tables) for name, use in uses.items()}
+        return [
+            *_column_faults(tables, _currency(manifest)),
+            *_figure_faults(manifest, uses, values, tables),
+            *_law_faults(tables),
+            *_cell_faults(uses, values, tables),
+            *_headline_faults(manifest, tables),
+            *_page_faults(manifest, uses, values, tables, page),
+        ]
+    except (CommonwattError, pl.exceptions.PolarsError, KeyError, ValueError) as error:
+        # A table or a manifest that cannot even be read as one is a fault, and no crash.
+        return [Message("The figure {figure} has no formula.", {"figure": str(error)[:200]})]
+
+
+def _currency(manifest: Manifest) -> str:
+    units = (figure.get("unit", "") for figure in manifest["figures"])
+    return next((unit.split()[0] for unit in units if re.fullmatch(r"[A-Z]{3} bn", unit)), "")
+
+
+def _column_faults(tables: Tables, currency: str) -> Iterator[Message]:
+    for name, schema in BASIS.items():
+        if name in tables:
+            wanted = [column.name for column in schema.in_currency(currency or "XXX").columns]
+            if tables[name].columns != wanted:
+                yield Message("The table {table} is not of the kind that is declared.",
+                              {"table": name})  # fmt: skip
+
+
+def _figure_faults(
+    manifest: Manifest, uses: Mapping[str, FormulaUse], values: Values, tables: Tables
+) -> Iterator[Message]:
+    listed = [figure for figure in manifest["figures"] if figure.get("expression")]
+    names = [figure["name"] for figure in listed]
+    for name in sorted(set(uses) | set(names)):
+        if names.count(name) != 1:
+            yield Message("The figure {figure} is not listed, or twice.", {"figure": name})
+    currency = _currency(manifest)
+    for figure in listed:
+        use = uses.get(figure["name"])
+        if use is None:
+            yield Message("The figure {figure} has no formula.", {"figure": figure["name"]})
+            continue
+        value = values[use.name]
+        wanted = {
+            "label": str(label_text(use, tables)),
+            "shown": written(value, use.formula.form, currency=currency),
+            "unit": use.unit.replace(CURRENCY, currency),
+            "formula": use.formula.sentence.translate("en"),
+            "expression": use.expression,
+            "tables": list(use.formula.tables),
+            "table": use.formula.holds,
+        }
+        for what, right in wanted.items():
+            if figure[what] != right:
+                yield _differs(use.name, what, figure[what], right)
+        if not is_close(figure["value"], value):
+            yield _differs(use.name, "value", figure["value"], value)
+
+
+def _differs(name: str, what: str, found: object, wanted: object) -> Message:
+    return Message(
+        "{figure}: {what} is {found}, and {wanted} by its formula.",
+        {
+            "figure": name,
+            "what": what,
+            "found": str(found)[:120],
+            "wanted": str(wanted)[:120],
+        },
+    )
+
+
+def _law_faults(tables: Tables) -> Iterator[Message]:
+    for law, found in differences(tables):
+        if found is None or math.isnan(found) or found > TOLERANCE:
+            yield Message(
+                "{law}: {table} differs by {difference}.",
+                {"law": law.id, "table": law.tables[0], "difference": str(found)},
+            )
+
+
+def _cell_faults(
+    uses: Mapping[str, FormulaUse], values: Values, tables: Tables
+) -> Iterator[Message]:
+    """Yield the cells of a table that repeats figures and says another than the figure."""
+    for use in uses.values():
+        key, table = use.name.rsplit(".", maxsplit=1)[1], use.formula.holds
+        if table not in ("alternatives", "fleet_policies"):
+            continue
+        rows = tables[table]
+        if use.formula.scope is FormulaScope.VARIANT:
+            rows = rows.filter(name=use.bound["variant"])
+        found, value = rows[key][0], values[use.name]
+        if not is_close(found, value):
+            yield _differs(use.name, table, found, value)
+
+
+def _headline_faults(manifest: Manifest, tables: Tables) -> Iterator[Message]:
+    values = {figure["name"]: figure["value"] for figure in manifest["figures"]}
+    headline = manifest["headline"]
+    pairs = {key: (headline[key], values.get(HEADLINE[key])) for key in HEADLINE if key in headline}
+    for key, found in headline.items():
+        if re.fullmatch(r"capital_[a-z]{3}_bn", key):
+            pairs[key] = (found, values.get("funding.capital_bn"))
+    names = dict(zip(*(tables[BASIS_SITES.name][c] for c in ("title", "site")), strict=True))
+    for title, found in headline.get("cost_usd_per_gpu_hour", {}).items():
+        pairs[title] = (found, values.get(f"cost.{names.get(title)}.usd_per_gpu_hour"))
+    for name, found in headline.get("alternative_cost_usd_per_gpu_hour", {}).items():
+        pairs[name] = (found, values.get(f"alternative.{name}.cost_usd_per_gpu_hour"))
+    for key, (found, wanted) in pairs.items():
+        if not is_close(found, wanted):
+            yield Message(
+                "The headline {name} is {found}, and the figure is {wanted}.",
+                {"name": key, "found": str(found), "wanted": str(wanted)},
+            )
+
+
+def _page_faults(
+    manifest: Manifest,
+    uses: Mapping[str, FormulaUse],
+    values: Values,
+    tables: Tables,
+    page: str,
+) -> Iterator[Message]:
+    """Yield the figures that the page shows otherwise; its labels where it is in English."""
+    language = manifest["parameters"].get("language", "en")
+    currency = _currency(manifest)
+    by_anchor = {anchor(name): use for name, use in uses.items()}
+    for at, text in _LINK.findall(page):
+        if at in by_anchor:
+            use, value = by_anchor[at], values[by_anchor[at].name]
+            form = use.formula.form
+            shown = (
+                written(value, form, language, currency=currency),
+                cell(value, form, language, currency=currency),
+            )
+            if html.unescape(text) not in shown:
+                yield _shows(use.name, text, shown[0])
+    origins = dict(_ORIGIN.findall(page))
+    for at, use in by_anchor.items():
+        if at not in origins:
+            yield _shows(use.name, "–", use.expression)
+            continue
+        yield from _origin_faults(
+            use, html.unescape(origins[at]), values[use.name], language, currency, tables
+        )
+    if language == "en":
+        for text, at in _FACT.findall(page):
+            if at in by_anchor:
+                label = str(label_text(by_anchor[at], tables))
+                if html.unescape(text) != label:
+                    yield _shows(by_anchor[at].name, text, label)
+
+
+def _origin_faults(
+    use: FormulaUse, text: str, value: float | None, language: str, currency: str, tables: Tables
+) -> Iterator[Message]:
+    shown = written(value, use.formula.form, language, currency=currency)
+    wanted = [f": {shown}</a>", use.formula.sentence.translate(language), use.expression]
+    if language == "en":
+        wanted.append(f">{label_text(use, tables)}: ")
+    for part in wanted:
+        if part not in text:
+            yield _shows(use.name, text[:80], part)
+
+
+def _shows(name: str, found: str, wanted: str) -> Message:
+    return Message(
+        "The page shows {found} for {figure}, and not {wanted}.",
+        {"figure": name, "found": found[:120], "wanted": wanted[:120]},
+    )
