@@ -115,7 +115,7 @@ def _check_unit(where: str, unit: str) -> None:
         parse_unit(unit.replace(CURRENCY, "USD"), where=where)
 
 
-def _check_alike(where: str, one: str, other: str) -> None:
-    if one != other:
-        units = (parse_unit(unit.replace(CURRENCY, "USD") or "ratio") for unit in (one, other))
+def _check_alike(where: str, first: str, other: str) -> None:
+    if first != other:
+        units = (parse_unit(unit.replace(CURRENCY, "USD") or "ratio") for unit in (first, other))
         check_same_kind(*units, where=where)

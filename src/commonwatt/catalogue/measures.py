@@ -138,8 +138,8 @@ class TableColumn:
             meaning: What this table adds to the measure's meaning.
         """
         stored = kind or measure.form.kind.value
-        said = meaning or measure.meaning.text
-        return cls(name or measure.id, stored, unit or measure.unit, said, measure)
+        sentence = meaning or measure.meaning.text
+        return cls(name or measure.id, stored, unit or measure.unit, sentence, measure)
 
 
 Described = Measure | TableColumn

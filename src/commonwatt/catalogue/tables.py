@@ -56,11 +56,11 @@ class TableSchema:
         >>> t.from_rows([{"wait_s": 1}]).rows()
         [(1.0,)]
         """
-        kept = list(rows)
-        for row in kept:
+        records = list(rows)
+        for row in records:
             self._check_names(row)
         return self.frame(
-            **{column.name: [row[column.name] for row in kept] for column in self.columns}
+            **{column.name: [row[column.name] for row in records] for column in self.columns}
         )
 
     def checked(self, frame: pl.DataFrame) -> pl.DataFrame:

@@ -382,8 +382,8 @@ def _language_option() -> TranslatedOption:
 
 
 def _version_option(version: str) -> TranslatedOption:
-    def show(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
-        if asked and not ctx.resilient_parsing:
+    def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
             click.echo(f"commonwatt {version}")
             ctx.exit()
 

@@ -153,24 +153,26 @@ def _traced(run: Run, origin: FigureLineage, language: str) -> str:
     return "\n".join([*_branch(origin, 0, set(), language), sentence.translate(language)])
 
 
-def _branch(one: FigureLineage, depth: int, told: set[str], language: str) -> list[str]:
+def _branch(figure: FigureLineage, depth: int, named_before: set[str], language: str) -> list[str]:
     from commonwatt.catalogue.measures import label
     from commonwatt.catalogue.shared import SOURCE
 
     gap = "  " * depth
-    head = f"{gap}{one.name} = {one.shown}" if one.shown else f"{gap}{one.name}"
-    if one.name in told:
+    head = f"{gap}{figure.name} = {figure.shown}" if figure.shown else f"{gap}{figure.name}"
+    if figure.name in named_before:
         return [f"{head} ↑"]
-    told.add(one.name)
+    named_before.add(figure.name)
     lines = [head]
-    if one.formula:
-        lines.append(f"{gap}  = {translate(one.formula, language)}")
-    lines += [f"{gap}    {line}" for line in one.expression.splitlines()]
-    source = "; ".join(text for text in (one.source, one.dated, one.confidence) if text)
+    if figure.formula:
+        lines.append(f"{gap}  = {translate(figure.formula, language)}")
+    lines += [f"{gap}    {line}" for line in figure.expression.splitlines()]
+    source = "; ".join(text for text in (figure.source, figure.dated, figure.confidence) if text)
     if source:
         lines.append(f"{gap}  {label(SOURCE, language)}: {source}")
     return lines + [
-        line for below in one.inputs for line in _branch(below, depth + 1, told, language)
+        line
+        for below in figure.inputs
+        for line in _branch(below, depth + 1, named_before, language)
     ]
 
 
@@ -189,10 +191,10 @@ def _whole(run: Run) -> dict[str, Any]:
     return asdict(run)
 
 
-def _listing(found: list[Run], language: str) -> str:
-    if not found:
+def _listing(stored_runs: list[Run], language: str) -> str:
+    if not stored_runs:
         return translate("No runs yet. Make one with: commonwatt study harbour", language)
-    return "\n".join(f"{r.run_id}  {r.created_at}  {r.kind:16}  {r.title}" for r in found)
+    return "\n".join(f"{r.run_id}  {r.created_at}  {r.kind:16}  {r.title}" for r in stored_runs)
 
 
 def _page(run: Run, folder: Path, language: str) -> str:

@@ -56,28 +56,28 @@ def study(programme: str, what_if: tuple[str, ...], store: Path) -> CommandResul
     )
 
 
-def _data(found: StudyRun) -> dict[str, Any]:
+def _data(study_run: StudyRun) -> dict[str, Any]:
     return {
-        "run_id": found.run.run_id,
-        "title": found.run.title,
-        "report": str(found.report),
-        "what_if": found.what_if,
-        "stages_computed": found.stages.computed,
-        "stages_reused": found.stages.reused,
-        **found.run.headline,
-        "result_sha256": found.run.result_sha256,
-        "tables": found.run.tables,
+        "run_id": study_run.run.run_id,
+        "title": study_run.run.title,
+        "report": str(study_run.report),
+        "what_if": study_run.what_if,
+        "stages_computed": study_run.stages.computed,
+        "stages_reused": study_run.stages.reused,
+        **study_run.run.headline,
+        "result_sha256": study_run.run.result_sha256,
+        "tables": study_run.run.tables,
     }
 
 
-def _text(found: StudyRun, tongue: str) -> str:
-    if found.what_if:
-        return _before_and_after(found, tongue)
+def _text(study_run: StudyRun, tongue: str) -> str:
+    if study_run.what_if:
+        return _before_and_after(study_run, tongue)
     from commonwatt.catalogue import shared
     from commonwatt.catalogue.measures import label, written
     from commonwatt.fleet.domain import measures as fleet
 
-    figures = found.run.headline
+    figures = study_run.run.headline
     shown = (
         (fleet.JOBS_FINISHED, "jobs_finished"),
         (fleet.JOBS_SUBMITTED, "jobs"),
@@ -89,34 +89,34 @@ def _text(found: StudyRun, tongue: str) -> str:
         (shared.CARBON, "carbon_kg"),
     )
     rows = [
-        (translate("Programme", tongue), found.run.title),
+        (translate("Programme", tongue), study_run.run.title),
         *(
             (label(measure, tongue), written(figures[name], measure, tongue))
             for measure, name in shown
         ),
         *_joined(figures, tongue),
-        (translate("Run", tongue), found.run.run_id),
-        (translate("Report", tongue), str(found.report.resolve())),
+        (translate("Run", tongue), study_run.run.run_id),
+        (translate("Report", tongue), str(study_run.report.resolve())),
     ]
     return "\n".join(f"{name}: {value}" for name, value in rows)
 
 
-def _before_and_after(found: StudyRun, tongue: str) -> str:
+def _before_and_after(study_run: StudyRun, tongue: str) -> str:
     """Return the figures that the changes moved, before and after."""
     from commonwatt.catalogue.measures import cell, heading
     from commonwatt.study.measures import WHAT_IF
 
     columns = [WHAT_IF.column(name) for name in ("figure", "before", "after", "change_share")]
     heads = [heading(column, tongue) for column in columns]
-    moved = [row for row in found.what_if if row["changed"]]
+    moved = [row for row in study_run.what_if if row["changed"]]
     rows = [heads, *([cell(row[c.name], c, tongue) for c in columns] for row in moved)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
     lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in rows]
     same = Message("{count} figures stay as they were.")
-    count = {"count": str(len(found.what_if) - len(moved))}
+    count = {"count": str(len(study_run.what_if) - len(moved))}
     lines += [Message(same.text, count).translate(tongue)]
-    lines += [f"{translate('Run', tongue)}: {found.run.run_id}"]
-    lines += [f"{translate('Report', tongue)}: {found.report.resolve()}"]
+    lines += [f"{translate('Run', tongue)}: {study_run.run.run_id}"]
+    lines += [f"{translate('Report', tongue)}: {study_run.report.resolve()}"]
     return "\n".join(line.rstrip() for line in lines)
 
 

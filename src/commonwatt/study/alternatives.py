@@ -71,7 +71,7 @@ class Comparison:
     @property
     def rows(self) -> list[Row]:
         """The figures of each alternative, in the order of the file."""
-        return [one.row for one in self.alternatives]
+        return [alternative.row for alternative in self.alternatives]
 
 
 def compare_alternatives(
@@ -81,20 +81,23 @@ def compare_alternatives(
     if len(programme.file.alternatives) < 2:
         return None
     report_progress(Message("Setting the alternatives side by side"))
-    found = [
-        one
+    alternatives = [
+        alternative
         for name in programme.file.alternatives
-        if (one := _option(programme, name, stages, report_progress))
+        if (alternative := _option(programme, name, stages, report_progress))
     ]
-    if len(found) < 2:
+    if len(alternatives) < 2:
         return None
     seed = programme.file.seed
-    first, second = sorted(found, key=lambda one: (one.mix.cost(), one.name))[:2]
+    first, second = sorted(
+        alternatives, key=lambda alternative: (alternative.mix.cost(), alternative.name)
+    )[:2]
     cheaper = first.mix.drawn_costs(DRAWS, seed) < second.mix.drawn_costs(DRAWS, seed)
     return Comparison(
-        alternatives=found,
+        alternatives=alternatives,
         break_even_rows=[
-            _crossing_row(one, programme) for one in break_even_points(first.mix, second.mix)
+            _crossing_row(crossing, programme)
+            for crossing in break_even_points(first.mix, second.mix)
         ],
         best=first.name,
         second=second.name,
@@ -103,18 +106,20 @@ def compare_alternatives(
 
 
 def _option(
-    programme: Programme, name: str, stages: StageStore, tell: ReportProgress
+    programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
 ) -> Alternative | None:
-    found = compute_base_case(programme.alternative(name), stages, tell)
-    if found.sites is None:
+    base_case = compute_base_case(programme.alternative(name), stages, report_progress)
+    if base_case.sites is None:
         return None
-    label, mix = str(programme.file.alternatives[name].label), mix_of(found.sites)
-    row = {"name": name, "alternative": label} | _row(found, mix, programme.file.seed)
-    return Alternative(name=name, label=label, base_case=found, mix=mix, row=row)
+    label, mix = str(programme.file.alternatives[name].label), mix_of(base_case.sites)
+    row = {"name": name, "alternative": label} | _alternative_row(
+        base_case, mix, programme.file.seed
+    )
+    return Alternative(name=name, label=label, base_case=base_case, mix=mix, row=row)
 
 
-def _row(found: BaseCase, mix: SiteMix, seed: int) -> Row:
-    figures = metrics_of(found.fleet)
+def _alternative_row(base_case: BaseCase, mix: SiteMix, seed: int) -> Row:
+    figures = metrics_of(base_case.fleet)
     drawn = summary(mix.drawn_costs(DRAWS, seed))
     return {
         "gpus": figures.gpus,
@@ -123,27 +128,27 @@ def _row(found: BaseCase, mix: SiteMix, seed: int) -> Row:
         "cost_p95_usd_per_gpu_hour": drawn.p95,
         "utilisation_share": figures.utilisation_share,
         "mean_queue_delay_h": figures.all.mean_queue_delay_s / 3600,
-        "mean_rtt_ms": found.fleet.data["mean_rtt_ms"],
-        "carbon_g_per_gpu_hour": _carbon(found),
-        "capital_usd_mn": sum(row["capital_usd_mn"] for row in found.capital),
-        "running_usd_mn_a_year": sum(row["running_usd_mn_a_year"] for row in found.capital),
-    } | _debt(found)
+        "mean_rtt_ms": base_case.fleet.data["mean_rtt_ms"],
+        "carbon_g_per_gpu_hour": _carbon_g_per_gpu_hour(base_case),
+        "capital_usd_mn": sum(row["capital_usd_mn"] for row in base_case.capital),
+        "running_usd_mn_a_year": sum(row["running_usd_mn_a_year"] for row in base_case.capital),
+    } | _debt_figures(base_case)
 
 
-def _carbon(found: BaseCase) -> float:
+def _carbon_g_per_gpu_hour(base_case: BaseCase) -> float:
     """Return the carbon of a GPU-hour in the window, idle draw included [g]."""
-    rows = [row for row in found.fleet.data["measured"] if row["held_gpu_h"]]
+    rows = [row for row in base_case.fleet.data["measured"] if row["held_gpu_h"]]
     grams = sum(row["carbon_g_per_gpu_hour"] * row["held_gpu_h"] for row in rows)
     return grams / max(sum(row["held_gpu_h"] for row in rows), 1e-12)
 
 
-def _debt(found: BaseCase) -> Row:
+def _debt_figures(base_case: BaseCase) -> Row:
     """Return what it does to the public debt, where the programme says who borrows."""
-    part = found.programme.file.funding
+    part = base_case.programme.file.funding
     if part is None:
         return {}
-    need, country = need_of(found.capital, part), open_country(found.programme.country)
-    running = with_running(need, found.capital, part)
+    need, country = need_of(base_case.capital, part), open_country(base_case.programme.country)
+    running = with_running(need, base_case.capital, part)
     return {
         "borrowing_bn": sum(need.values()),
         "debt_gdp_share": planned_debt(need, part, country),
@@ -151,21 +156,25 @@ def _debt(found: BaseCase) -> Row:
     }
 
 
-def _crossing_row(one: BreakEvenPoint, programme: Programme) -> Row:
-    change = None if one.flips_at is None or not one.median else one.flips_at / one.median - 1
+def _crossing_row(crossing: BreakEvenPoint, programme: Programme) -> Row:
+    change = (
+        None
+        if crossing.flips_at is None or not crossing.median
+        else crossing.flips_at / crossing.median - 1
+    )
     return {
-        "input": one.input.name,
-        "site": owner_label(one.input.key, programme.file.sites),
-        "unit": one.input.unit,
-        "p5": one.low,
-        "median": one.median,
-        "p95": one.high,
-        "flips_at": one.flips_at,
+        "input": crossing.input.name,
+        "site": owner_label(crossing.input.key, programme.file.sites),
+        "unit": crossing.input.unit,
+        "p5": crossing.low,
+        "median": crossing.median,
+        "p95": crossing.high,
+        "flips_at": crossing.flips_at,
         "change_share": change,
-        "within_range": one.is_within_range,
-        "source": one.input.source,
-        "confidence": one.input.confidence,
-        "key": one.input.key,
+        "within_range": crossing.is_within_range,
+        "source": crossing.input.source,
+        "confidence": crossing.input.confidence,
+        "key": crossing.input.key,
     }
 
 
@@ -241,17 +250,17 @@ def _label(rows: list[Row], name: str) -> str:
     return next(row["alternative"] for row in rows if row["name"] == name)
 
 
-def _lede(found: Comparison, rows: list[Row], breaks: list[Row], language: str) -> str:
+def _lede(comparison: Comparison, rows: list[Row], breaks: list[Row], language: str) -> str:
     cost = {row["name"]: f"{row['cost_usd_per_gpu_hour']:.2f}" for row in rows}
     cheapest = Message(
         "Cheapest per useful GPU-hour is “{best}” at USD {low}, before “{second}” at USD {high}; "
         "it stays ahead in {share} of draws.",
         {
-            "best": _label(rows, found.best),
-            "low": cost[found.best],
-            "second": _label(rows, found.second),
-            "high": cost[found.second],
-            "share": f"{found.best_cheaper_share:.0%}",
+            "best": _label(rows, comparison.best),
+            "low": cost[comparison.best],
+            "second": _label(rows, comparison.second),
+            "high": cost[comparison.second],
+            "share": f"{comparison.best_cheaper_share:.0%}",
         },
     )
     return f"{cheapest.translate(language)} {break_even_sentence(breaks, language)}"

@@ -55,15 +55,17 @@ class BreakEvenPoint:
 def break_even_points(first: SiteMix, second: SiteMix) -> list[BreakEvenPoint]:
     """Return, for every input with a range, where the cheaper of two changes; nearest first."""
     inputs = first.inputs() | second.inputs()
-    found = [_crossing(first, second, item) for item in inputs.values() if not is_measured(item)]
-    return sorted(found, key=lambda crossing: (crossing.distance, crossing.input.key))
+    points = [
+        _break_even_point(first, second, item) for item in inputs.values() if not is_measured(item)
+    ]
+    return sorted(points, key=lambda crossing: (crossing.distance, crossing.input.key))
 
 
-def _crossing(one: SiteMix, other: SiteMix, item: CostInput) -> BreakEvenPoint:
+def _break_even_point(cheapest: SiteMix, other: SiteMix, item: CostInput) -> BreakEvenPoint:
     low, median, high = (item.value.quantile(q) for q in (0.05, 0.5, 0.95))
 
     def gap(value: float) -> float:
-        return other.cost({item.key: value}) - one.cost({item.key: value})
+        return other.cost({item.key: value}) - cheapest.cost({item.key: value})
 
     return BreakEvenPoint(
         input=item,
@@ -93,12 +95,12 @@ def nearest_zero(gap: Callable[[float], float], start: float, values: list[float
     """
     gaps = [gap(value) for value in values]
     pairs = zip(values[:-1], values[1:], gaps[:-1], gaps[1:], strict=True)
-    zeros = [_closed(gap, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
-    zeros += [value for value, one in zip(values, gaps, strict=True) if one == 0]
+    zeros = [_zero_between(gap, a, b) for a, b, ga, gb in pairs if ga * gb < 0]
+    zeros += [value for value, difference in zip(values, gaps, strict=True) if difference == 0]
     return min(zeros, key=lambda value: (abs(value - start), value), default=None)
 
 
-def _closed(gap: Callable[[float], float], a: float, b: float) -> float:
+def _zero_between(gap: Callable[[float], float], a: float, b: float) -> float:
     """Return the zero between `a` and `b`, by halving until nothing lies between."""
     below = gap(a) < 0
     for _ in range(100):

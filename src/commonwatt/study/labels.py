@@ -32,7 +32,7 @@ def _said(data: Any, words: Mapping[str, str]) -> Any:
         rows = cast("Mapping[str, Any]", data)
         return {key: row if key == "name" else _said(row, words) for key, row in rows.items()}
     if isinstance(data, list):
-        return [_said(one, words) for one in cast("list[Any]", data)]
+        return [_said(part, words) for part in cast("list[Any]", data)]
     return data
 
 

@@ -58,7 +58,9 @@ class SiteMix:
 
     def inputs(self) -> dict[str, CostInput]:
         """Return every input of every site, by key."""
-        return {one.key: one for part in self.parts for one in part.site.inputs()}
+        return {
+            cost_input.key: cost_input for part in self.parts for cost_input in part.site.inputs()
+        }
 
     def drawn_costs(self, draws: int, seed: int) -> F64:
         """Return the mean cost in each draw of all inputs [USD], shape (draws,).
@@ -84,12 +86,12 @@ def _part(site: CostedSite, weight: float) -> MixSite:
 
 
 def _drawn(site: CostedSite, draws: int, seed: int) -> F64:
-    scores = {one.key: _scores(one.key, draws, seed) for one in site.inputs()}
+    scores = {cost_input.key: _scores(cost_input.key, draws, seed) for cost_input in site.inputs()}
     if site.cells is None:
         rent = next(site.inputs())
         shares = np.asarray(ndtr(scores[rent.key].astype(np.float64)), dtype=np.float64)
         return rent.value.quantiles(shares) * rented_cost(1.0, site.site, site.use)
-    columns = {column_of(one): scores[one.key] for one in site.inputs()}
+    columns = {column_of(cost_input): scores[cost_input.key] for cost_input in site.inputs()}
     return costs_of(site.cells, np.stack([columns[i] for i in range(len(columns))], axis=1))
 
 

@@ -137,7 +137,7 @@ def study_tables(result: StudyResult) -> dict[str, pl.DataFrame]:
     tables = {name: table for name, table in fleet.items() if name not in BASIS}
     rows = [
         tables["fleet_policies"],
-        *(one.tables["fleet_policies"] for one in result.compared_fleets),
+        *(fleet.tables["fleet_policies"] for fleet in result.compared_fleets),
     ]
     tables["fleet_policies"] = pl.concat(rows)
     if result.cost is not None:

@@ -91,16 +91,16 @@ def run_study(
         report_progress(
             Message("The change moves jobs; the alternatives are left out of this what-if")
         )
-    found = _found(loaded, drawn, stages, report_progress, alike)
+    findings = _study_findings(loaded, drawn, stages, report_progress, alike)
     rows = (
-        _compared(found, load_programme(programme), stages, report_progress, alike)
+        _what_if_rows(findings, load_programme(programme), stages, report_progress, alike)
         if changes
         else []
     )
     beside = [] if changes else list(annexes(loaded, language, report_progress))
     report_progress(Message("Writing the report"))
-    whole = _StudyReport(loaded, language, study_recipe(loaded, language), found, rows, beside)
-    run = _kept(store, whole, began)
+    whole = _StudyReport(loaded, language, study_recipe(loaded, language), findings, rows, beside)
+    run = _write_run(store, whole, began)
     folder = store.folder(run.run_id)
     return StudyRun(run=run, folder=folder, report=folder / REPORT, what_if=rows, stages=stages)
 
@@ -118,30 +118,36 @@ class _StudyFindings:
         return study_tables(self.result) | more
 
 
-def _found(
+def _study_findings(
     programme: Programme,
     drawn: StudyResult,
     stages: StageStore,
-    tell: ReportProgress,
+    report_progress: ReportProgress,
     alternatives: bool,
 ) -> _StudyFindings:
     for note in drawn.base_case.fleet.data["warnings"]:
-        tell(Message(note["text"], note["values"]))
-    compared = compare_alternatives(programme, stages, tell) if alternatives else None
+        report_progress(Message(note["text"], note["values"]))
+    compared = compare_alternatives(programme, stages, report_progress) if alternatives else None
     more = comparison_facts(compared) if compared else {}
     return _StudyFindings(drawn, compared, study_facts(drawn) | more)
 
 
-def _compared(
-    found: _StudyFindings,
+def _what_if_rows(
+    findings: _StudyFindings,
     written: Programme,
     stages: StageStore,
-    tell: ReportProgress,
+    report_progress: ReportProgress,
     alternatives: bool,
 ) -> list[dict[str, Any]]:
     """Return the figures of the programme as written beside those that were found."""
-    before = _found(written, compute_study(written, stages, tell), stages, tell, alternatives)
-    return compared_facts(before.facts, found.facts)
+    before = _study_findings(
+        written,
+        compute_study(written, stages, report_progress),
+        stages,
+        report_progress,
+        alternatives,
+    )
+    return compared_facts(before.facts, findings.facts)
 
 
 def study_recipe(programme: Programme, language: str) -> RunRecipe:
@@ -182,14 +188,14 @@ class _StudyReport:
         return basis_of(self.findings.result, self.findings.comparison)
 
     def figures(self, tables: Tables, basis: StudyBasis) -> list[FigureNode]:
-        found = self.findings
-        return figures_of(self.programme, found.result, found.comparison, basis, tables)
+        findings = self.findings
+        return figures_of(self.programme, findings.result, findings.comparison, basis, tables)
 
     def report(self, figures: list[FigureNode]) -> Report:
         file, language = self.programme.file, self.language
-        said = Message("Programme: {title}", {"title": file.title.translate(language)})
+        title = Message("Programme: {title}", {"title": file.title.translate(language)})
         return Report(
-            title=said.translate(language),
+            title=title.translate(language),
             language=language,
             summary=file.summary.translate(language),
             sections=self.sections(),
@@ -210,11 +216,11 @@ def _sections(whole: _StudyReport) -> list[ReportSection]:
     language, words = whole.language, whole.programme.words(whole.language)
     drawn, tables = whole.findings.result, study_tables(whole.findings.result)
     fleet = drawn.base_case.fleet
-    said = FleetSummary(
+    fleet_summary = FleetSummary(
         policy=fleet.data["policy"], figures=metrics_of(fleet), notes=fleet.data["notes"][language]
     )
     spoken = {name: localise_table(frame, words) for name, frame in tables.items()}
-    sections = [fleet_section(said, spoken, language)]
+    sections = [fleet_section(fleet_summary, spoken, language)]
     if drawn.cost is not None:
         sections.append(cost_section(localise(drawn.cost.data, words), language))
     if drawn.placement is not None:
@@ -227,13 +233,13 @@ def _sections(whole: _StudyReport) -> list[ReportSection]:
 
 
 def _contest_section(
-    whole: _StudyReport, found: Comparison, words: dict[str, str]
+    whole: _StudyReport, comparison: Comparison, words: dict[str, str]
 ) -> ReportSection:
-    rows, breaks = localise(found.rows, words), localise(found.break_even_rows, words)
-    return comparison_section(found, rows, breaks, whole.currency, whole.language)
+    rows, breaks = localise(comparison.rows, words), localise(comparison.break_even_rows, words)
+    return comparison_section(comparison, rows, breaks, whole.currency, whole.language)
 
 
-def _kept(store: RunStore, whole: _StudyReport, began: float) -> Run:
+def _write_run(store: RunStore, whole: _StudyReport, began: float) -> Run:
     draft, tables = store.draft(whole.recipe), whole.tables()
     try:
         for name, table in tables.items():
@@ -250,7 +256,7 @@ def _kept(store: RunStore, whole: _StudyReport, began: float) -> Run:
             draft,
             headline=whole.findings.facts,
             measured=measured,
-            figures=[one.as_dict() for one in figures],
+            figures=[figure.as_dict() for figure in figures],
         )
     except BaseException:
         store.discard(draft)
@@ -260,7 +266,7 @@ def _kept(store: RunStore, whole: _StudyReport, began: float) -> Run:
 def _birth(programme: Programme, recipe: RunRecipe, language: str) -> ReportTable:
     rows = [("run", recipe.run_id), ("version", __version__), ("seed", str(recipe.seed))]
     rows += [("what-if", change) for change in programme.changes]
-    rows += [(one.name, f"sha256 {one.sha256}") for one in recipe.inputs]
+    rows += [(input_file.name, f"sha256 {input_file.sha256}") for input_file in recipe.inputs]
     rows += [(gpu.name, gpu.source) for gpu in programme.gpu_types]
     rows += [(site.title.translate(language), site.source) for site in programme.file.sites]
     return sources_table(rows, language)

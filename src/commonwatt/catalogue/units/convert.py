@@ -66,15 +66,15 @@ def convert(value: float, source: str | Unit, target: str | Unit, *, where: str 
     >>> convert(60.0, "lb/MWh", "gCO2/kWh"), convert(27.0, "°C", "K")
     (27.2155422, 300.15)
     """
-    one = parse_unit(source, where=where) if isinstance(source, str) else source
+    given_unit = parse_unit(source, where=where) if isinstance(source, str) else source
     other = parse_unit(target, where=where) if isinstance(target, str) else target
     try:
-        return _converted(value, one, other)
+        return _converted(value, given_unit, other)
     except UnitFault as fault:
-        raise fault.at(where, f"{value:g} {one.text}") from None
+        raise fault.at(where, f"{value:g} {given_unit.text}") from None
 
 
-def same_kind(one: Unit, other: Unit) -> bool:
+def same_kind(first: Unit, other: Unit) -> bool:
     """Return whether a value of `one` can be given in `other` with no rate.
 
     >>> same_kind(parse_unit("USD/kWh"), parse_unit("US cents/MWh"))
@@ -82,14 +82,14 @@ def same_kind(one: Unit, other: Unit) -> bool:
     >>> same_kind(parse_unit("USD/kWh"), parse_unit("CNY/kWh"))
     False
     """
-    return _clash(one, other) is None
+    return _clash(first, other) is None
 
 
-def check_same_kind(one: Unit, other: Unit, *, where: str = "") -> None:
+def check_same_kind(first: Unit, other: Unit, *, where: str = "") -> None:
     """Raise unless a value of `one` can be given in `other` with no rate."""
-    clash = _clash(one, other)
+    clash = _clash(first, other)
     if clash is not None:
-        raise clash.at(where, one.text)
+        raise clash.at(where, first.text)
 
 
 def _parts(simple: re.Match[str]) -> tuple[int, int, str]:
@@ -172,39 +172,40 @@ def _way(unit: Unit, into: Unit) -> tuple[int, int, Fraction]:
     return ratio.numerator, ratio.denominator, (unit.offset - into.offset) / into.ratio
 
 
-def _clash(one: Unit, other: Unit) -> UnitFault | None:
+def _clash(first: Unit, other: Unit) -> UnitFault | None:
     """Return why two units are not of one kind, or None where they are."""
-    if one.dims != other.dims:
-        return _other_kind(one, other)
-    if one.price_year != other.price_year:
+    if first.dims != other.dims:
+        return _other_kind(first, other)
+    if first.price_year != other.price_year:
         return UnitFault(
-            _prices(one),
+            _prices(first),
             _prices(other),
             Message("Convert the money with a price index first."),
         )
     # CO2 and CO2 equivalents are compared, because sources name the one and mean the other.
-    if one.of and other.of and one.of.removesuffix("e") != other.of.removesuffix("e"):
+    if first.of and other.of and first.of.removesuffix("e") != other.of.removesuffix("e"):
         return UnitFault(
-            Message("a value of {of}", {"of": one.of}), Message("a value of {of}", {"of": other.of})
+            Message("a value of {of}", {"of": first.of}),
+            Message("a value of {of}", {"of": other.of}),
         )
     return None
 
 
-def _other_kind(one: Unit, other: Unit) -> UnitFault:
+def _other_kind(first: Unit, other: Unit) -> UnitFault:
     bare = [tuple(("money" if name.startswith("currency_") else name, power)
-                  for name, power in unit.dims) for unit in (one, other)]  # fmt: skip
+                  for name, power in unit.dims) for unit in (first, other)]  # fmt: skip
     if sorted(bare[0]) == sorted(bare[1]):
         return UnitFault(
-            Message("money in {currency}", {"currency": one.currency or one.text}),
+            Message("money in {currency}", {"currency": first.currency or first.text}),
             Message("money in {currency}", {"currency": other.currency or other.text}),
             Message("Convert the money at an exchange rate of a stated day first."),
         )
-    given = Message("a value in {unit}", {"unit": one.text})
-    asked = Message("a value in {unit}, or in a unit of that kind", {"unit": other.text})
-    if {one.dims, other.dims} == {(), (("point", 1),)}:
+    given = Message("a value in {unit}", {"unit": first.text})
+    wanted = Message("a value in {unit}, or in a unit of that kind", {"unit": other.text})
+    if {first.dims, other.dims} == {(), (("point", 1),)}:
         remedy = Message("A rise from 2 to 3 percent is one percentage point, and 50 percent.")
-        return UnitFault(given, asked, remedy)
-    return UnitFault(given, asked)
+        return UnitFault(given, wanted, remedy)
+    return UnitFault(given, wanted)
 
 
 def _prices(unit: Unit) -> Message:

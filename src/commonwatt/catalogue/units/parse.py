@@ -88,9 +88,9 @@ def parse_unit(text: str, *, home: str = "", where: str = "") -> Unit:
 
 def _taken_price_year(text: str) -> tuple[str, int | None]:
     for form in _PRICES if "19" in text or "20" in text else ():
-        found = _form(form).search(text)
-        if found:
-            return (text[: found.start()] + " " + text[found.end() :]).strip(), int(found[1])
+        match = _form(form).search(text)
+        if match:
+            return (text[: match.start()] + " " + text[match.end() :]).strip(), int(match[1])
     if "constant prices" in text or "不變價" in text or "固定價" in text:
         raise UnitFault(
             Message("prices of a year that is not named"),
@@ -104,18 +104,18 @@ def _taken_of(text: str) -> tuple[str, str]:
     """Take out what a share or a mass is of: not a unit, yet not to be lost."""
     has_of = " of " in text or "佔" in text or "GDP" in text
     for form in (_OF, _OF_CHINESE, _OF_GDP) if has_of else ():
-        found = _form(form).search(text)
-        if found:
-            kept = (text[: found.start()] + " " + text[found.end() :]).strip()
-            word = found[1] if found.re.groups else "GDP"
-            return kept, table.QUALIFIERS.get(word.lower()) or table.CHINESE_QUALIFIERS[word]
-    found = None
+        match = _form(form).search(text)
+        if match:
+            rest = (text[: match.start()] + " " + text[match.end() :]).strip()
+            word = match[1] if match.re.groups else "GDP"
+            return rest, table.QUALIFIERS.get(word.lower()) or table.CHINESE_QUALIFIERS[word]
+    match = None
     if "CO2" in text or "arbon" in text or "二氧化碳" in text:
-        found = _form(_CARBON).search(text)
-    if found:
-        equal = found["eq"] or found["words"] or found["chinese"]
-        kept = text[: found.start()] + (found["mass"] or "") + " " + text[found.end() :]
-        return kept.replace(" /", "/").strip(), "CO2e" if equal else "CO2"
+        match = _form(_CARBON).search(text)
+    if match:
+        equal = match["eq"] or match["words"] or match["chinese"]
+        rest = text[: match.start()] + (match["mass"] or "") + " " + text[match.end() :]
+        return rest.replace(" /", "/").strip(), "CO2e" if equal else "CO2"
     return text, ""
 
 
@@ -155,8 +155,8 @@ def _phrased(text: str) -> str:
     """Return `text` with phrases and signs replaced by names, marked so that they stay whole."""
     form, names = _phrases()
 
-    def name_of(found: re.Match[str]) -> str:
-        spelled = found[0]
+    def name_of(match: re.Match[str]) -> str:
+        spelled = match[0]
         name = names.get(spelled) or names["".join(spelled.split()).replace("-", "").lower()]
         return f" {_MARKS.get(name, name)} " if not name.startswith("/") else name
 
@@ -171,13 +171,13 @@ _MARKED: Final = {"dollar": "dollar", "dollars": "dollar", "bareyen": "¥"}
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
     place = 0
     while place < len(text):
-        found = _TOKEN.match(text, place)
-        if found is None or found.lastgroup is None:
+        token = _TOKEN.match(text, place)
+        if token is None or token.lastgroup is None:
             raise _unknown(text[place : place + 12].split(maxsplit=1)[0])
-        place, kind, word = found.end(), found.lastgroup, found[0]
+        place, kind, word = token.end(), token.lastgroup, token[0]
         if kind == "chinese":
             yield from _cut(word)
-        elif kind == "word" and (word.casefold() == "per" or _is_article(text, found)):
+        elif kind == "word" and (word.casefold() == "per" or _is_article(text, token)):
             yield "over", word
         elif kind == "times" and "-" in word and text[place : place + 1].isdigit():
             digits = re.match(r"\d+", text[place:])
@@ -188,11 +188,11 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
             yield kind, word
 
 
-def _is_article(text: str, found: re.Match[str]) -> bool:
+def _is_article(text: str, match: re.Match[str]) -> bool:
     """Return whether "a" is the word of "8 cents a kWh", and not the annum of "GWh/a"."""
-    rest = text[found.end() :]
+    rest = text[match.end() :]
     is_between = rest[:1] == " " and not re.match(r"\s*(?:$|[/)]|per\b)", rest)
-    return found[0] in {"a", "an"} and is_between
+    return match[0] in {"a", "an"} and is_between
 
 
 def _cut(run: str) -> Iterator[tuple[str, str]]:
@@ -430,11 +430,15 @@ def _check_qualifiers(dims: table.Dims, of: str, price_year: int | None) -> None
 
 def _name(word: str) -> str:
     """Return the name in the table that a word spells; sloppy case is read where it is harmless."""
-    found = known()
-    name = found.symbols.get(word) or found.words.get(word.casefold()) or found.chinese.get(word)
+    spellings = known()
+    name = (
+        spellings.symbols.get(word)
+        or spellings.words.get(word.casefold())
+        or spellings.chinese.get(word)
+    )
     if name:
         return name
-    if word in found.factors and "_" in word:
+    if word in spellings.factors and "_" in word:
         return word
     if word.casefold() in table.AMBIGUOUS:
         choices = table.AMBIGUOUS[word.casefold()]
@@ -443,10 +447,10 @@ def _name(word: str) -> str:
             Message("one of {choices}", {"choices": choices}),
             Message("Write the one that is meant."),
         )
-    near = found.folded.get(word.casefold(), set())
+    near = spellings.folded.get(word.casefold(), set())
     if len(word) > 1 and len(near) == 1:
         (only,) = near
-        symbol = next(each for each in found.symbols if each.casefold() == word.casefold())
+        symbol = next(each for each in spellings.symbols if each.casefold() == word.casefold())
         # mW is a milliwatt and pJ a picojoule: the case of these prefixes is the unit.
         if symbol[0] not in "mMpP" or symbol[0] == word[0]:
             return only
@@ -471,9 +475,9 @@ def nearest(word: str) -> list[str]:
     """
     from difflib import get_close_matches  # noqa: PLC0415  # only an error pays for it
 
-    found = known()
-    same = [each for each in found.symbols if each.casefold() == word.casefold()]
+    spellings = known()
+    same = [each for each in spellings.symbols if each.casefold() == word.casefold()]
     if same:
         return same[:3]
-    spelled = [*found.symbols, *found.words, *found.chinese, *table.SCALES]
+    spelled = [*spellings.symbols, *spellings.words, *spellings.chinese, *table.SCALES]
     return get_close_matches(word[:40], spelled, n=3, cutoff=0.75)

@@ -43,15 +43,15 @@ def format_quantity(
     >>> format_quantity(1234.5, "USD/GPU-hour"), format_quantity(0.3, "CNY/kWh", "zh-Hant")
     ('1,234.5 USD/GPU-hour', '0.3 人民幣/千瓦時')
     """
-    one = parse_unit(unit) if isinstance(unit, str) else unit
-    scale = _scale_for(one, language)
+    parsed = parse_unit(unit) if isinstance(unit, str) else unit
+    scale = _scale_for(parsed, language)
     shown = value
-    if scale != one.scale and math.isfinite(value):
+    if scale != parsed.scale and math.isfinite(value):
         # In decimals, because 9.27 times ten in binary is 92.69999999999999.
-        ratio = one.scale / scale
+        ratio = parsed.scale / scale
         shown = float(Decimal(repr(float(value))) * ratio.numerator / ratio.denominator)
     number = f"{shown:,}" if digits is None else f"{shown:,.{digits}f}"
-    name = _name(one, scale, language)
+    name = _name(parsed, scale, language)
     # "5 1/kWh" would read as two numbers.
     return f"{number} {name[1:] if name.startswith('1/') else name}"
 
@@ -64,8 +64,8 @@ def format_unit(unit: str | Unit, language: str = "en") -> str:
     >>> format_unit("USD/m²/year", "zh-Hant")
     '美元/平方米/年'
     """
-    one = parse_unit(unit) if isinstance(unit, str) else unit
-    return _name(one, one.scale, language)
+    parsed = parse_unit(unit) if isinstance(unit, str) else unit
+    return _name(parsed, parsed.scale, language)
 
 
 def _scale_for(unit: Unit, language: str) -> Fraction:

@@ -36,7 +36,7 @@ def plain(text: str) -> str:
     """
     if text.isascii():
         return text.strip()
-    raised = _RAISED.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), text)
+    raised = _RAISED.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
     # Full-width digits, ℃, ㎡, ㎾ and ％ are compatibility forms of what the table spells.
     spread = unicodedata.normalize("NFKC", raised.translate(_PLAIN)).translate(_PLAIN)
     return spread.translate(SIMPLIFIED).strip()
@@ -53,16 +53,16 @@ def read_number(text: str) -> tuple[int, int, int] | None:
     >>> read_number("1,234.5 kWh"), read_number("kWh")
     ((12345, -1, 7), None)
     """
-    found = _NUMBER.match(text)
-    if found is None:
+    number = _NUMBER.match(text)
+    if number is None:
         loose = _LOOSE.match(text)
         if loose is None:
             return None
         raise _two_ways(loose[0].strip())
-    digits = found["digits"].replace(",", "").replace(" ", "")
+    digits = number["digits"].replace(",", "").replace(" ", "")
     whole, _, decimals = digits.partition(".")
-    power = int(found["power"] or found["ten"] or 0) - len(decimals)
-    return int(whole + decimals), power, found.end()
+    power = int(number["power"] or number["ten"] or 0) - len(decimals)
+    return int(whole + decimals), power, number.end()
 
 
 def _two_ways(digits: str) -> UnitFault:

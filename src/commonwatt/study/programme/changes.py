@@ -56,15 +56,15 @@ def apply_changes(document: Document, lines: Iterable[str]) -> Document:
 
 
 def _make(document: Document, line: str) -> None:
-    found = _LINE.fullmatch(line)
-    if found is None:
+    change = _LINE.fullmatch(line)
+    if change is None:
         raise ValueError(f"{line!r} is not of the form sites.west.power_price=+50%")
-    first, *steps = found[1].split(".")
+    first, *steps = change[1].split(".")
     path = [ALIASES.get(first, first), *steps]
     if path[0] == "sites" and path[-1] == "nodes" and len(path) == 3:
         path[-1:] = ["pools", _only_pool(document, path, line), "nodes"]
     *way, last = path
-    _set(_walk(document, way, line), last, found[2], line)
+    _set(_walk(document, way, line), last, change[2], line)
 
 
 def _walk(document: Document, way: list[str], line: str) -> Any:

@@ -170,8 +170,10 @@ class Programme:
 
     def tenant_parts(self, tenant_names: Sequence[str]) -> list[TenantPart]:
         """Return what the file says of each tenant of the trace; nothing said, no limits."""
-        said = {tenant.name: tenant for tenant in self.file.tenants}
-        return [said.get(name) or TenantPart.model_construct(name=name) for name in tenant_names]
+        declared = {tenant.name: tenant for tenant in self.file.tenants}
+        return [
+            declared.get(name) or TenantPart.model_construct(name=name) for name in tenant_names
+        ]
 
     def site_labels(self) -> list[str]:
         """Return what tables call each built site."""
@@ -321,10 +323,10 @@ def _dotted(place: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in place if not str(part).startswith("function-"))
 
 
-def _fault(message: str, found: object) -> str:
-    said = message.removeprefix("Value error, ")
-    plain = isinstance(found, str | int | float) and repr(found) not in said
-    return f"{said} (found {str(found)[:40]!r})" if plain else said
+def _fault(message: str, given_value: object) -> str:
+    sentence = message.removeprefix("Value error, ")
+    plain = isinstance(given_value, str | int | float) and repr(given_value) not in sentence
+    return f"{sentence} (found {str(given_value)[:40]!r})" if plain else sentence
 
 
 def _faulty(path: Path, faults: list[str]) -> ProgrammeError:
@@ -344,14 +346,14 @@ def _check_references(path: Path, file: ProgrammeFile) -> None:
 
 
 def _beside(path: Path, name: str, where: str) -> Path:
-    found = DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else path.parent / name
-    if not found.is_file():
+    place = DATA / name.removeprefix(SHIPPED) if name.startswith(SHIPPED) else path.parent / name
+    if not place.is_file():
         raise ProgrammeError(
             f"{path.name}, {where}",
             found=Message("no such file: {name}", {"name": name}),
             wanted=Message('a file beside the programme, or "shipped:NAME"'),
         )
-    return found
+    return place
 
 
 def _site(path: Path, part: SitePart) -> Site:
@@ -367,11 +369,11 @@ def _site(path: Path, part: SitePart) -> Site:
 def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
     if not isinstance(part, SeriesPart):
         return np.array([part])
-    found = _beside(path, part.file, where)
-    frame = _table(found)
+    series_file = _beside(path, part.file, where)
+    frame = _table(series_file)
     if part.column not in frame.columns:
         raise TableError(
-            cell_location(found.name, column=part.column),
+            cell_location(series_file.name, column=part.column),
             found=Message("columns {names}", {"names": ", ".join(frame.columns)}),
             wanted=Message("an hourly column of that name"),
         )
@@ -379,7 +381,7 @@ def _series(path: Path, where: str, part: float | SeriesPart) -> F64:
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise TableError(
-            cell_location(found.name, int(bad[0]) + 1, part.column),
+            cell_location(series_file.name, int(bad[0]) + 1, part.column),
             found=Message("no finite number"),
             wanted=Message("a value for every hour"),
         )

@@ -62,10 +62,10 @@ def compute_cost(inputs: CostStageInputs) -> StageResult:
     for site in inputs.sites:
         label = str(site.site.title)
         if site.cells is not None:
-            found = measured_rows(site.cells, label=label, draws=inputs.draws, seed=seed)
+            site_rows = measured_rows(site.cells, label=label, draws=inputs.draws, seed=seed)
         else:
-            found = _rent_rows(site, seed)
-        for name, more in found.items():
+            site_rows = _rent_rows(site, seed)
+        for name, more in site_rows.items():
             rows[name] += [row | {"name": site.site.name} for row in more]
     drawn = (_drawn(site, inputs.draws, seed) for site in inputs.sites)
     return StageResult(data=rows, tables=draws_basis(drawn))
@@ -97,17 +97,17 @@ def _rent_rows(site: CostedSite, seed: int) -> dict[str, list[Row]]:
     return {
         "sites": [_rent_summary(site, seed) | {"site": label}],
         "parts": [{"site": label, "part": "rent", "usd_per_gpu_hour": site.cost()}],
-        "tornado": [_rent_swing(site, rent) | {"site": label}],
+        "tornado": [_rent_swing_row(site, rent) | {"site": label}],
         "cells": [_rent_cell(site, rent) | {"site": label}],
     }
 
 
 def _rent_summary(site: CostedSite, seed: int) -> Row:
-    found = summary(_rent_prices(site, seed) * rented_cost(1.0, site.site, site.use))
+    rent_summary = summary(_rent_prices(site, seed) * rented_cost(1.0, site.site, site.use))
     row: Row = {"site": "", "case": "rented", "at_medians_usd_per_gpu_hour": site.cost()}
-    costs = {"p5": found.p5, "p50": found.p50, "p95": found.p95}
+    costs = {"p5": rent_summary.p5, "p50": rent_summary.p50, "p95": rent_summary.p95}
     row |= {f"{name}_usd_per_gpu_hour": cost for name, cost in costs.items()}
-    row |= {"mean_usd_per_gpu_hour": found.mean}
+    row |= {"mean_usd_per_gpu_hour": rent_summary.mean}
     row |= {
         f"{name}_usd_per_effective_pflop_hour": per_effective_pflop_hour(
             cost, PEAK_PFLOPS, ACHIEVED_SHARE
@@ -117,7 +117,7 @@ def _rent_summary(site: CostedSite, seed: int) -> Row:
     return row | {"utilisation_share": site.use, "cells_not_official": 1, "cells": 1}
 
 
-def _rent_swing(site: CostedSite, rent: RentPart) -> Row:
+def _rent_swing_row(site: CostedSite, rent: RentPart) -> Row:
     low, high = (rent_input(site.site.name, rent).value.quantile(q) for q in (0.05, 0.95))
     costs = [rented_cost(price, site.site, site.use) for price in (low, high)]
     return {
@@ -132,14 +132,14 @@ def _rent_swing(site: CostedSite, rent: RentPart) -> Row:
 
 
 def _rent_cell(site: CostedSite, rent: RentPart) -> Row:
-    one = rent_input(site.site.name, rent)
+    rent_price = rent_input(site.site.name, rent)
     return {
         "site": "",
         "input": RENT,
-        "p5": one.value.quantile(0.05),
-        "median": one.value.quantile(0.5),
-        "p95": one.value.quantile(0.95),
-        "source_unit": one.unit,
+        "p5": rent_price.value.quantile(0.05),
+        "median": rent_price.value.quantile(0.5),
+        "p95": rent_price.value.quantile(0.95),
+        "source_unit": rent_price.unit,
         "year": None,
         "source": rent.source,
         "dated": "",

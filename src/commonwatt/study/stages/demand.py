@@ -28,12 +28,12 @@ def programme_inputs(programme: Programme) -> FleetInputs:
     mapping = programme.mapping and programme.mapping.path
     read = read_traces([programme.trace.path], format=demand.format, mapping=mapping)
     fleet = programme.fleet()
-    workload = in_slices(programme.within_limits(_only(programme, read)), fleet)
+    workload = in_slices(programme.within_limits(_jobs_of_named_tenants(programme, read)), fleet)
     check_fits(workload, fleet, where=programme.trace.name)
     return FleetInputs(workload=workload, fleet=fleet, reads=read.reads, files=(), pool="all")
 
 
-def _only(programme: Programme, read: TracesRead) -> Workload:
+def _jobs_of_named_tenants(programme: Programme, read: TracesRead) -> Workload:
     """Return the jobs of the tenants that the demand names; of all where it names none."""
     wanted, jobs = programme.file.demand.tenants, read.workload
     unknown = [name for name in wanted if name not in jobs.tenant_names]
@@ -47,8 +47,8 @@ def _only(programme: Programme, read: TracesRead) -> Workload:
         return jobs
     names = tuple(name for name in jobs.tenant_names if name in wanted)
     place = np.array([names.index(n) if n in names else -1 for n in jobs.tenant_names], np.int32)
-    kept = jobs.take(np.flatnonzero(place[jobs.tenant] >= 0))
-    return replace(kept, tenant=place[kept.tenant], tenant_names=names)
+    wanted_jobs = jobs.take(np.flatnonzero(place[jobs.tenant] >= 0))
+    return replace(wanted_jobs, tenant=place[wanted_jobs.tenant], tenant_names=names)
 
 
 def policies_of(programme: Programme) -> list[SchedulingPolicy]:
@@ -57,14 +57,14 @@ def policies_of(programme: Programme) -> list[SchedulingPolicy]:
     Raises:
         ProgrammeError: A name is unknown.
     """
-    found: list[SchedulingPolicy] = []
+    policies: list[SchedulingPolicy] = []
     for i, part in enumerate(programme.policies()):
         where = "policy" if i == 0 else f"compare.{i - 1}"
         try:
-            found.append(parse_policy(part.order, part.place, part.backfill, part.preemption))
+            policies.append(parse_policy(part.order, part.place, part.backfill, part.preemption))
         except UsageError as error:
             key = error.where.removeprefix("--")
             raise ProgrammeError(
                 f"{programme.path.name}, {where}.{key}", found=error.found, wanted=error.wanted
             ) from None
-    return found
+    return policies

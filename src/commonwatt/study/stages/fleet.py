@@ -94,21 +94,20 @@ def fleet_stage_result(programme: Programme, run: FleetRun) -> StageResult:
             "measured": measured_sites(run),
             "tenants": list(names),
             "warnings": [
-                {"text": one.text, "values": one.values} for one in unnamed_tenants(programme, run)
+                {"text": warning.text, "values": warning.values}
+                for warning in unnamed_tenants(programme, run)
             ],
             "notes": {language: _notes(programme, run, language) for language in LANGUAGES},
             "mean_rtt_ms": mean_rtt_ms(programme, run),
             "gpu_hours_beyond_rules": beyond,
         },
-        tables=tables
-        | {"fleet_load": load_table(programme, run)}
-        | fleet_basis(programme, run),
+        tables=tables | {"fleet_load": load_table(programme, run)} | fleet_basis(programme, run),
     )
 
 
 def _notes(programme: Programme, run: FleetRun, language: str) -> list[str]:
-    said = [sentence for read in run.inputs.reads for sentence in read.sentences(language)]
-    return said + [one.translate(language) for one in unnamed_tenants(programme, run)]
+    sentences = [sentence for read in run.inputs.reads for sentence in read.sentences(language)]
+    return sentences + [warning.translate(language) for warning in unnamed_tenants(programme, run)]
 
 
 def unnamed_tenants(programme: Programme, run: FleetRun) -> list[Message]:
@@ -123,13 +122,13 @@ def unnamed_tenants(programme: Programme, run: FleetRun) -> list[Message]:
 
 def metrics_of(stage: StageResult) -> FleetMetrics:
     """Return the figures of a fleet stage."""
-    kept: dict[str, Any] = stage.data["metrics"]
+    figures: dict[str, Any] = stage.data["metrics"]
     nested: dict[str, Any] = {
-        "all": WaitMetrics(**kept["all"]),
-        "by_tenant": {name: WaitMetrics(**row) for name, row in kept["by_tenant"].items()},
-        "by_site": {name: SiteUse(**row) for name, row in kept["by_site"].items()},
+        "all": WaitMetrics(**figures["all"]),
+        "by_tenant": {name: WaitMetrics(**row) for name, row in figures["by_tenant"].items()},
+        "by_site": {name: SiteUse(**row) for name, row in figures["by_site"].items()},
     }
-    return FleetMetrics(**{**kept, **nested})
+    return FleetMetrics(**{**figures, **nested})
 
 
 def measured_sites(run: FleetRun) -> list[dict[str, Any]]:
@@ -215,12 +214,12 @@ def tenant_load(run: FleetRun) -> F64:
     edges = int(jobs.submit_ms[0]) + np.arange(hours + 1, dtype=np.int64) * HOUR_MS
     demand, tenant = jobs.demand_milli()[own.job], jobs.tenant[own.job]
     return np.array(
-        [_held(own.start_ms, own.end_ms, demand, tenant == t, edges)
+        [_mean_gpus_by_hour(own.start_ms, own.end_ms, demand, tenant == t, edges)
          for t in range(len(jobs.tenant_names))]
     )  # fmt: skip
 
 
-def _held(start_ms: I64, end_ms: I64, milli: I64, mine: Bools, edges: I64) -> F64:
+def _mean_gpus_by_hour(start_ms: I64, end_ms: I64, milli: I64, mine: Bools, edges: I64) -> F64:
     at_ms = np.concatenate([start_ms[mine], end_ms[mine]])
     line = steps(at_ms, np.concatenate([milli[mine], -milli[mine]]))
     return np.diff(line.until(edges)) / HOUR_MS / 1000

@@ -168,14 +168,14 @@ def _figure(drawn: _SectionChart, data: pl.DataFrame, language: str) -> ReportFi
     )
 
 
-def _lede(said: FleetSummary, language: str) -> str:
-    figures = said.figures
+def _lede(fleet_summary: FleetSummary, language: str) -> str:
+    figures = fleet_summary.figures
     values = {
         "jobs": f"{figures.all.jobs:,}",
         "gpus": f"{figures.gpus:,}",
         "share": f"{figures.utilisation_share:.1%}",
         "wait": f"{figures.all.mean_queue_delay_s / 3600:.1f}",
-        "policy": said.policy,
+        "policy": fleet_summary.policy,
     }
     return Message(
         "{jobs} jobs ran on {gpus} GPUs under the policy {policy}. From the first to the last "

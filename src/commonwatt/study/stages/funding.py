@@ -63,17 +63,17 @@ def capital_rows(sites: list[CostedSite], scale: float) -> list[dict[str, Any]]:
         scale: GPUs built for each GPU simulated.
     """
     rows: list[dict[str, Any]] = []
-    for one in sites:
-        gpus = one.site.gpus * scale
-        each = 0.0 if one.cells is None else capital_usd_per_gpu(one.cells)
+    for site in sites:
+        gpus = site.site.gpus * scale
+        each = 0.0 if site.cells is None else capital_usd_per_gpu(site.cells)
         rows.append(
             {
-                "site": str(one.site.title),
-                "name": one.site.name,
+                "site": str(site.site.title),
+                "name": site.site.name,
                 "gpus": gpus,
                 "capital_usd_per_gpu": each,
                 "capital_usd_mn": gpus * each / 1e6,
-                "running_usd_mn_a_year": gpus * running_usd_per_gpu(one) / 1e6,
+                "running_usd_mn_a_year": gpus * running_usd_per_gpu(site) / 1e6,
             }
         )
     return rows
@@ -148,15 +148,15 @@ def compute_funding(inputs: FundingStageInputs) -> StageResult:
     need = need_of(list(inputs.capital), part)
     choices = FanOptions(paths=part.paths, years=part.years, seed=inputs.seed)
     country = open_country(str(inputs.country[0].path.parent))
-    found = funding_need_paths(country, need, choices)
-    answer = funding_need_rows(found)
+    paths = funding_need_paths(country, need, choices)
+    answer = funding_need_rows(paths)
     # The chance of the last year, and not that of any year: a label that names a year must not
     # show the larger of the two.
     for name in ("chances_with", "chances_without"):
         answer[name] = [row for row in answer[name] if row["fiscal_year"] != EVER]
     return StageResult(
         data=answer | {"total_bn": sum(need.values()), "source": part.source},
-        tables=funding_basis(PROGRAMME, found, part),
+        tables=funding_basis(PROGRAMME, paths, part),
     )
 
 

@@ -78,11 +78,11 @@ def compute_placement(inputs: PlacementStageInputs) -> StageResult:
         check_feasible(problem)
         raise
     prices = [*price_of_limits(problem, plan), *price_of_last_gpu(problem, plan)]
-    said = {
+    limit_sentences = {
         language: [price.what.translate(language) for price in prices] for language in LANGUAGES
     }
     return StageResult(
-        data=plan_rows(problem, plan) | {"limits": said},
+        data=plan_rows(problem, plan) | {"limits": limit_sentences},
         tables=place_basis(
             problem, plan, [site.site.name for site in inputs.sites], inputs.tenants.value
         ),
