@@ -1,4 +1,4 @@
-"""The state of the example data room and of the example models, as sections of the report.
+"""The state of the example data project and of the example models, as sections of the report.
 
 Both are imported only when a programme asks for them: they need more than the rest.
 """
@@ -31,10 +31,10 @@ class Annex:
 def annexes(
     programme: Programme, language: str, report_progress: ReportProgress
 ) -> Iterator[Annex]:
-    """Yield the sections on data rooms and models that the programme asks for."""
+    """Yield the sections on data projects and models that the programme asks for."""
     rooms, models = programme.file.rooms, programme.file.models
     if rooms is not None and rooms.example:
-        report_progress(Message("Walking the example data room"))
+        report_progress(Message("Walking the example data project"))
         yield _room(rooms, language)
     if models is not None and models.examples:
         report_progress(Message("Looking at the medical models"))

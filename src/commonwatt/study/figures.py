@@ -70,7 +70,7 @@ TABLE_SENTENCES: Mapping[str, Message] = {
     "basis_": Message("What the figures are evaluated over, as the stages computed it."),
 }
 OF_EXAMPLES = Message(
-    "What the example data room and the example models showed when they were run."
+    "What the example data project and the example models showed when they were run."
 )
 Tables = Mapping[str, pl.DataFrame]
 

@@ -220,7 +220,7 @@ class FundingPart(ProgrammeSection):
 
 
 class ProjectsPart(ProgrammeSection):
-    """Data rooms whose state the report shows."""
+    """Data projects whose state the report shows."""
 
     example: bool = Field(False, description="Walk the shipped example room on made-up patients.")
     on: date = Field(description="The day of its first step.")
@@ -263,7 +263,7 @@ class ProgrammeFile(ProgrammeSection):
         default_factory=dict[str, AlternativePart],
         description="Other ways to build it, compared side by side.",
     )
-    rooms: ProjectsPart | None = Field(None, description="Absent: no section on data rooms.")
+    rooms: ProjectsPart | None = Field(None, description="Absent: no section on data projects.")
     models: ModelsPart | None = Field(None, description="Absent: no section on medical models.")
 
     @model_validator(mode="after")
