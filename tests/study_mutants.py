@@ -38,6 +38,7 @@ HELD_TABLES = {
                      "carbon_g_per_gpu_hour", "capital_usd_mn", "running_usd_mn_a_year",
                      "borrowing_bn", "debt_gdp_share", "debt_running_borrowed_gdp_share"),
 }  # fmt: skip
+PRICES = ("price_usd_per_mwh", "carbon_g_per_kwh")
 SCALES = (1.01, 0.5, 1000.0, 0.001, 100.0, -1.0)
 
 
@@ -47,6 +48,8 @@ def cell_mutant(rng, tables):
         name = rng.choice([name for name in HELD_TABLES if name in tables])
         column = rng.choice(HELD_TABLES[name])
         row = rng.randrange(tables[name].height)
+        if column in PRICES and tables[name]["run"][row] != "programme":
+            continue  # no figure of an alternative rests on its prices, or on its last hours
         old, scale = tables[name][column][row], rng.choice(SCALES)
         # Nothing times anything is nothing: such a change would be none.
         if old and abs(old * (scale - 1)) > 1e-6:

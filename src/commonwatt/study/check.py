@@ -255,7 +255,11 @@ def _origin_faults(
     use: FormulaUse, text: str, value: float | None, language: str, currency: str, tables: Tables
 ) -> Iterator[Message]:
     shown = written(value, use.formula.form, language, currency=currency)
-    wanted = [f": {shown}</a>", use.formula.sentence.translate(language), use.expression]
+    wanted = [
+        f": {shown}</a>",
+        f"<dd>{use.formula.sentence.translate(language)}</dd>",
+        f"<code>{use.expression}</code>",
+    ]
     if language == "en":
         wanted.append(f">{label_text(use, tables)}: ")
     for part in wanted:

@@ -171,6 +171,15 @@ LAWS: Final = (
         JOIN used AS u ON r.run = u.run AND c.site = u.site""",
     ),
     TableLaw(
+        "a job starts with its first piece and ends with its last",
+        ("basis_jobs", "basis_pieces"),
+        f"""WITH ran AS (SELECT run, job, MIN(from_s) AS from_s, MAX(until_s) AS until_s
+            FROM basis_pieces GROUP BY run, job)
+        SELECT {_most(("j.start_s", "r.from_s"), ("j.end_s", "r.until_s"))} AS value
+        FROM basis_jobs AS j JOIN ran AS r ON j.run = r.run AND j.job = r.job
+        WHERE j.finished""",
+    ),
+    TableLaw(
         "jobs are those of the schedule",
         ("fleet_jobs", "basis_jobs", "basis_runs"),
         f"""WITH {_RUN},
@@ -231,6 +240,21 @@ LAWS: Final = (
         FROM basis_accounts AS a JOIN (SELECT variant, path, year - 1 AS year, debt_before_bn
             FROM basis_accounts) AS b
         ON a.variant = b.variant AND a.path = b.path AND a.year = b.year""",
+    ),
+    TableLaw(
+        "every path has every year once, under one name",
+        ("basis_accounts", "basis_terms"),
+        """WITH paths AS (SELECT variant, path, MIN(year) AS least, MAX(year) AS most,
+            COUNT(*) AS years, COUNT(DISTINCT year) AS unlike FROM basis_accounts
+            GROUP BY variant, path),
+        names AS (SELECT fiscal_year, COUNT(DISTINCT year) AS years FROM basis_accounts
+            GROUP BY fiscal_year),
+        same AS (SELECT MAX(years) - 1 AS named FROM names),
+        ends AS (SELECT MAX(most) - MIN(most) + MAX(least) - MIN(least)
+            + MAX(ABS(most - least + 1 - years)) + MAX(ABS(unlike - years)) AS wrong FROM paths),
+        terms AS (SELECT MAX(ABS(p.years - t.value)) AS wanting FROM paths AS p
+            JOIN basis_terms AS t ON p.variant = t.variant WHERE t.input = 'years')
+        SELECT wrong + named + wanting AS value FROM ends CROSS JOIN same CROSS JOIN terms""",
     ),
     TableLaw(
         "GDP is the same on every path",
@@ -325,6 +349,15 @@ LAWS: Final = (
         """WITH hours AS (SELECT site, hour, SUM(gpus) AS gpus FROM basis_loads GROUP BY site, hour)
         SELECT MAX(GREATEST(h.gpus - z.gpus * (1 + 1e-6), 0) / GREATEST(z.gpus, 1)) AS value
         FROM hours AS h JOIN basis_sizes AS z ON h.site = z.site WHERE h.gpus > 1e-6""",
+    ),
+    TableLaw(
+        "no plan costs less than what is proved",
+        ("basis_sizes", "basis_loads", "basis_rates", "basis_bound"),
+        """WITH standing AS (SELECT SUM(gpus * usd_per_gpu) AS usd FROM basis_sizes),
+        working AS (SELECT SUM(l.gpus * r.usd_per_gpu_h) AS working_usd FROM basis_loads AS l
+            JOIN basis_rates AS r ON l.site = r.site AND l.hour = r.hour)
+        SELECT GREATEST(bound_usd - usd - working_usd, 0) / ABS(bound_usd) AS value
+        FROM basis_bound CROSS JOIN standing CROSS JOIN working""",
     ),
     TableLaw(
         "the plan works all that the tenants held",
