@@ -77,7 +77,7 @@ def test_a_figure_is_written_in_its_form_and_unit(of, value, heading_, cell_, wr
 
 def test_a_figure_is_written_in_chinese_too():
     assert written(True, measure("is", FLAG), "zh-Hant") == "是"
-    assert written(1.5, COST, "zh-Hant") == "1.50 美元/GPU小時"
+    assert written(1.5, COST, "zh-Hant") == "1.50 美元/GPU 小時"
     assert shown_unit(WAIT, "zh-Hant") == "小時"
 
 

@@ -115,7 +115,7 @@ READ = """
     100 000 GPU hours                 | GPU-hour      | 100000      |
     8 GPU·h                           | GPU-hour      | 8           |
     8 卡時                            | GPU-hour      | 8           |
-    8 GPU小時                         | GPU-hour      | 8           |
+    8 GPU 小時                         | GPU-hour      | 8           |
     8 張GPU                           | GPU           | 8           |
     2.95 USD per GPU-hour             | USD/GPU/h     | 2.95        |
     2.95 US$/(GPU·h)                  | USD/GPU-hour  | 2.95        |
@@ -289,7 +289,7 @@ SHOWN = """
     9.27   | HKD bn            | 9.27 HKD bn          | 92.7 億港元
     900    | HKD bn            | 900.0 HKD bn         | 9,000.0 億港元
     58.1   | 億港元            | 5.81 HKD bn          | 58.1 億港元
-    1234.5 | USD/GPU-hour      | 1,234.5 USD/GPU-hour | 1,234.5 美元/GPU小時
+    1234.5 | USD/GPU-hour      | 1,234.5 USD/GPU-hour | 1,234.5 美元/GPU 小時
     8.92   | US cents/kWh      | 8.92 US cents/kWh    | 8.92 美仙/千瓦時
     350    | gCO2e/kWh         | 350.0 g CO₂e/kWh     | 350.0 克二氧化碳當量/千瓦時
     14.4   | % of GDP          | 14.4 % of GDP        | 14.4 %（佔GDP）

@@ -29,7 +29,7 @@ class Bench:
     def begin_test(self, node):
         pass
 
-    def tested(self, node):
+    def test_result(self, node):
         return node not in self.broken
 
 

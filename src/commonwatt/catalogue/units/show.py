@@ -102,7 +102,7 @@ def _grouped(parts: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 def _one(name: str, power: int, language: str) -> str:
     if name == "gpu_hour":
-        return "GPU小時" if language == "zh-Hant" else "GPU-hour"
+        return "GPU 小時" if language == "zh-Hant" else "GPU-hour"
     symbol = known().printed[name][language == "zh-Hant"]
     return f"{symbol}{str(power).translate(_RAISED)}" if power > 1 else symbol.replace("2", "²")
 
