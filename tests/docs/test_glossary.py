@@ -29,7 +29,8 @@ PAIRS = list(_pairs())
 
 # What stands in code, in a command or in a list of columns is a name and no word of prose.
 NAMES = re.compile(
-    r"`[^`]*`|\{\w+\}|--\S+|\w+[.,=]\w+|commonwatt( [a-z-]+)+|(?<=columns )\w+|(?<=column )\w+|(?<=names: ).*"
+    r"`[^`]*`|\{\w+\}|--\S+|\w+[.,=]\w+|commonwatt( [a-z-]+)+"
+    r"|(?<=columns )\w+|(?<=column )\w+|(?<=names: ).*"
     r"|at_s, node, signal|NAME=.*|^all or tenant$"
 )
 
