@@ -47,6 +47,8 @@ def test_a_killed_raylet_gives_its_jobs_to_others(tmp_path, cluster, backend):
     happens(lambda: control.tick().observation.jobs["moved"].phase == JobPhase.RUNNING)
     node = backend.observe().jobs["moved"].places[0].node
     cluster.kill_node(node)
+    # The job may not end before its node is seen to be gone, or it has ended well where it was.
+    happens(lambda: NodeState.DOWN in {n.state for n in backend.observe().nodes if n.name == node})
     go.touch()
     run_until_over(control, wait_s=240)
     job = backend.observe().jobs["moved"]

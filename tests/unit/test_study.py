@@ -181,7 +181,7 @@ def test_a_room_that_cannot_be_made_here_says_so_and_the_study_goes_on(tmp_path,
     def refuse(*_, **__):
         raise ModuleNotFoundError("no module named pydicom")
 
-    monkeypatch.setattr("commonwatt.sandbox.usecases.example.tell_example", refuse)
+    monkeypatch.setattr("commonwatt.sandbox.usecases.example.run_example", refuse)
     programme = small_programme(tmp_path, "[rooms]\nexample = true\non = 2026-03-02\n")
     study = run_study(programme, RunStore(tmp_path / "runs"))
     page = study.report.read_text(encoding="utf-8")

@@ -104,7 +104,7 @@ def test_the_client_says_what_is_wrong(client, console):
 def test_the_client_starts_follows_and_stops_a_run(client):
     work = client.start("explain", job="none")
     assert work.state in {"waiting", "running"}
-    assert client.works()[0].work_id == work.work_id
+    assert client.tasks()[0].work_id == work.work_id
     assert client.feed(work.work_id)["since"] >= 0
     with pytest.raises(TaskError, match="not over"):
         client.wait(work.work_id, seconds=0)

@@ -151,8 +151,10 @@ def _feed(value: Any, update: Update) -> None:
         raise TypeError(f"an input of a stage holds a {type(value).__name__}")
     _feed_text(update, "object", type(value).__name__)
     for each in fields(value):
-        _feed_text(update, "field", each.name)
-        _feed(getattr(value, each.name), update)
+        # Where a programme lies is said in its errors and decides nothing: a field may say so.
+        if each.metadata.get("decides", True):
+            _feed_text(update, "field", each.name)
+            _feed(getattr(value, each.name), update)
 
 
 @_feed.register(type(None))

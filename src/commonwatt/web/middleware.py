@@ -46,7 +46,7 @@ class RequestRates:
     """How many requests each visitor made in this minute, in this process.
 
     >>> rates = RequestRates(2, clock=lambda: 0.0)
-    >>> [rates.over("a") for _ in range(3)], rates.over("b")
+    >>> [rates.count_request("a") for _ in range(3)], rates.count_request("b")
     ([False, False, True], False)
     """
 

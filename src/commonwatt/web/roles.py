@@ -109,8 +109,10 @@ ACTION_NAMES: Final[Mapping[ConsoleAction, Message]] = {
 def can(roles: Collection[ConsoleRole], action: ConsoleAction) -> bool:
     """Return whether any of `roles` may take `action`.
 
-    >>> can({Role.VIEWER}, Action.SEE_PLANS), can({Role.VIEWER}, Action.START_RUN)
-    (True, False)
+    >>> can({ConsoleRole.VIEWER}, ConsoleAction.SEE_PLANS)
+    True
+    >>> can({ConsoleRole.VIEWER}, ConsoleAction.START_RUN)
+    False
     """
     return not ACTION_ROLES[action].isdisjoint(roles)
 

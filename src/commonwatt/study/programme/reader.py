@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,7 @@ class Programme:
     """
 
     file: ProgrammeFile
-    path: Path
+    path: Path = field(metadata={"decides": False})
     trace: InputFile
     mapping: InputFile | None
     inputs: tuple[InputFile, ...]

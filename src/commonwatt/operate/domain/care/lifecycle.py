@@ -101,9 +101,9 @@ def may_move(origin: CareStage, to: CareStage) -> frozenset[str]:
 def can_move(origin: CareStage, to: CareStage, role: str) -> bool:
     """Return whether `role` may move a node so.
 
-    >>> can_move(Stage.DRAINED, Stage.IN_SERVICE, CARE)
+    >>> can_move(CareStage.DRAINED, CareStage.IN_SERVICE, CARE)
     False
-    >>> can_move(Stage.DRAINED, Stage.IN_SERVICE, OPERATOR)
+    >>> can_move(CareStage.DRAINED, CareStage.IN_SERVICE, OPERATOR)
     True
     """
     return to in MOVES[origin] and role in may_move(origin, to)
