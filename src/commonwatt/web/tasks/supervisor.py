@@ -243,6 +243,11 @@ class TaskSupervisor:
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(5)
+        for child in self._children:
+            if child.poll() is None:
+                # It outlives us on purpose, and its lock says whether it lives; without a code
+                # the interpreter would warn that it had been forgotten.
+                child.returncode = 0
 
     def _loop(self) -> None:
         with (self._folder / "foreman.lock").open("w") as file:
