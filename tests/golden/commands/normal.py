@@ -38,6 +38,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?UTC|Z|
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _FUNCTION = re.compile(r"\bcommonwatt(?:\.\w+){2,}")  # names what computed it; may be renamed
 _SECONDS = re.compile(r"\b\d{10}(?:\.\d+)?\b")
+# A stage's key holds the digest of the code, so every version has its own.
+_STAGE = re.compile(r"(\bstage\.\w+\.)[0-9a-f]{12}\b|(\bstage )[0-9a-f]{32}\b")
 _SPEED = re.compile(r"[\d,.]+(?= \w+/CPU-s)")
 _SPEED_FACT = re.compile(r"(CPU(?:-second| 秒)[^\d\n]*?  +)[\d,.]+$", re.MULTILINE)
 _VERSION = re.compile(r"(?<=[Vv]ersion )\d+\.\d+\.\d+|(?<=[Cc]ommonwatt )\d+\.\d+\.\d+")
@@ -94,6 +96,7 @@ class Normal:
         text = _DATE.sub(_today, text)
         text = _SECONDS.sub(lambda found: _instant(float(found.group()), found.group()), text)
         text = _FUNCTION.sub("<function>", text)
+        text = _STAGE.sub(lambda found: f"{found[1] or found[2]}<key>", text)
         text = _SPEED.sub("<speed>", text)
         text = _SPEED_FACT.sub(r"\1<speed>", text)
         text = _VERSION.sub("<version>", text)
