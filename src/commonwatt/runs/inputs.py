@@ -16,7 +16,7 @@ from datetime import date
 from enum import Enum
 from functools import singledispatch
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -58,6 +58,15 @@ class StageOutput(Generic[Value]):
     value: Value
 
 
+@runtime_checkable
+class StatesInputs(Protocol):
+    """A part of a stage's inputs that knows what a person stated in it, and by which names."""
+
+    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+        """Yield name and written value of each input that it holds."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageResult:
     """What a stage computed: plain values, and tables by name.
@@ -71,6 +80,7 @@ class StageResult:
         key: Hash of what decided it; set by the store.
         edges: Earlier stages that it took something from, as name and key.
         files: Files that it read, as name and sha256.
+        stated: What a person stated of its inputs, as name and written value.
     """
 
     data: dict[str, Any]
@@ -79,6 +89,7 @@ class StageResult:
     key: str = ""
     edges: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
+    stated: tuple[tuple[str, str], ...] = ()
 
     def value(self, name: str) -> StageOutput[Any]:
         """Return one of the plain values as an input of a later stage.
@@ -123,6 +134,12 @@ def edges_of(inputs: object) -> tuple[tuple[str, str], ...]:
         elif isinstance(part, StageResult):
             edges.add((part.name, part.key))
     return tuple(sorted(edges))
+
+
+def stated_inputs_of(inputs: object) -> tuple[tuple[str, str], ...]:
+    """Return name and written value of everything that a person stated of these inputs."""
+    parts = (part for part in _parts(inputs) if isinstance(part, StatesInputs))
+    return tuple(dict.fromkeys(pair for part in parts for pair in part.stated_inputs()))
 
 
 def _parts(inputs: object) -> Iterator[object]:

@@ -4,8 +4,8 @@ A stage is a name, a frozen object of inputs and a function of that object alone
 is the hash of the whole object, of every file that the object names, and of this code:
 there is no list beside it of what decides the stage, because such a list is what goes
 stale. What an input took from an earlier stage is an edge, and edges are the lineage of
-the tables. Nothing here is a result: a run keeps its own tables, and the folder may be
-deleted at any time.
+the tables; what a person stated is kept by name and value. Nothing here is a result: a run
+keeps its own tables, and the folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import polars as pl
 
-from commonwatt.runs.inputs import StageResult, digest_of, edges_of, files_of
+from commonwatt.runs.inputs import StageResult, digest_of, edges_of, files_of, stated_inputs_of
 from commonwatt.runs.source import source_digest
 
 FOLDER = ".stages"
@@ -86,6 +86,7 @@ class StageStore:
             key=folder.name,
             edges=edges_of(inputs),
             files=tuple((file.name, file.sha256) for file in files_of(inputs)),
+            stated=stated_inputs_of(inputs),
         )
         _write(result, folder)
         _forget_old(self.folder)
@@ -112,6 +113,7 @@ def _read(folder: Path) -> StageResult | None:
             key=cached["key"],
             edges=_pairs(cached["edges"]),
             files=_pairs(cached["files"]),
+            stated=_pairs(cached["stated"]),
         )
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None
@@ -132,6 +134,7 @@ def _write(stage: StageResult, folder: Path) -> None:
         "key": stage.key,
         "edges": stage.edges,
         "files": stage.files,
+        "stated": stage.stated,
         "data": stage.data,
         "tables": list(stage.tables),
     }

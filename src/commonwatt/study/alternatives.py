@@ -108,7 +108,7 @@ def compare_alternatives(
 def _option(
     programme: Programme, name: str, stages: StageStore, report_progress: ReportProgress
 ) -> Alternative | None:
-    base_case = compute_base_case(programme.alternative(name), stages, report_progress)
+    base_case = compute_base_case(programme.alternative(name), stages, report_progress, name)
     if base_case.sites is None:
         return None
     label, mix = str(programme.file.alternatives[name].label), mix_of(base_case.sites)

@@ -7,7 +7,7 @@ figure that its formula does not give stops the study.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -15,9 +15,9 @@ import polars as pl
 from commonwatt.catalogue.measures import CURRENCY, written
 from commonwatt.core.errors import IdentityError
 from commonwatt.core.messages import Message, translate
-from commonwatt.fleet.domain.measures import POLICY
 from commonwatt.report import FigureOrigin
 from commonwatt.runs import StageResult
+from commonwatt.siting.domain.cells import CellOrigin
 from commonwatt.study.alternatives import FIGURES, Alternative, Comparison
 from commonwatt.study.formulas.assembled import StudyBasis
 from commonwatt.study.formulas.evaluate import (
@@ -27,15 +27,11 @@ from commonwatt.study.formulas.evaluate import (
     label_text,
 )
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.programme.schema import SeriesPart, SitePart
+from commonwatt.study.programme.schema import ROOT
 from commonwatt.study.result import BaseCase, StudyResult
-from commonwatt.study.stages.sites import MEASURED, CostedSite, number_text, owner_label
+from commonwatt.study.stages.sites import CELL, CostedSite, number_text, owner_label
 from commonwatt.treasury.usecases.countries import open_country
 
-CAPITAL = (
-    "server_usd_per_gpu", "hardware_price_ratio", "network_usd_per_gpu", "it_kw_per_gpu",
-    "shell_usd_per_kw", "land_usd_per_kw",
-)  # fmt: skip
 SHIPPED_EXAMPLES = {
     "rooms": "shipped example room, data/sandbox/example: synthetic patients, see its README",
     "models": "shipped example models, data/clinic/example_models.yaml: made up, drawn by the seed",
@@ -165,17 +161,16 @@ def figures_of(
             programme,
             [result.base_case.sites or [], *(one.base_case.sites or [] for one in options)],
         ),
-        *_country(programme, result),
-        *(_change(programme, one) for one in options),
-        *_stage_nodes(result, options),
+        *(_change(programme, option) for option in options),
     ]
     unique = {node.name: node for node in nodes}
     for node in (
-        *_table_nodes(tables, basis, result, unique),
-        *_evaluated(programme, result, options, tables),
+        *_stage_nodes(result, options, unique),
+        *_table_nodes(tables, basis, result, options, unique),
+        *_evaluated(result, options, tables),
     ):
         unique[node.name] = node
-    return [_with_known(node, unique) for node in unique.values()]
+    return list(unique.values())
 
 
 def figure_origins(
@@ -205,13 +200,18 @@ def _label(node: FigureNode, words: Mapping[str, str], language: str) -> str:
     return Message(node.label.text, values).translate(language)
 
 
-def _with_known(node: FigureNode, known: Mapping[str, FigureNode]) -> FigureNode:
-    """Return the node without inputs that this programme does not have."""
-    return replace(node, inputs=[name for name in node.inputs if name in known])
-
-
 def _files(programme: Programme) -> Iterator[FigureNode]:
+    """Yield every file that has a say; those of a country state their sources themselves."""
     source = programme.file.demand.source
+    of_country = {file.name for file in programme.country_files}
+    titles: Mapping[str, str] = open_country(programme.country).sources if of_country else {}
+    for key, title in titles.items():
+        yield FigureNode(
+            name=f"country.sources.{key}",
+            label=Message("Source {name}", {"name": key}),
+            shown=title,
+            source=title,
+        )
     for file in programme.inputs:
         digest = f"sha256 {file.sha256}"
         yield FigureNode(
@@ -219,91 +219,34 @@ def _files(programme: Programme) -> Iterator[FigureNode]:
             label=Message("The file {name}", {"name": file.name}),
             shown=file.name,
             source=f"{source}; {digest}" if file == programme.trace and source else digest,
+            inputs=[f"country.sources.{key}" for key in titles] if file.name in of_country else [],
         )
 
 
 def _stated(programme: Programme) -> Iterator[FigureNode]:
     """Yield what the programme file itself states, with the sources that it names."""
-    file = programme.file
-    yield FigureNode(
-        name="programme.policy",
-        label=POLICY.label,
-        shown=" + ".join(
-            [file.policy.order, file.policy.place, file.policy.backfill, file.policy.preemption]
-        ),
-        source=programme.path.name,
-    )
-    for gpu in file.gpus:
-        for key, value in (("idle", gpu.idle), ("busy", gpu.busy)):
-            yield FigureNode(
-                name=f"programme.gpus.{gpu.name}.{key}",
-                label=Message("Draw of {gpu}, {state}", {"gpu": gpu.name, "state": key}),
-                value=value,
-                shown=f"{value:g} W",
-                source=gpu.source,
-            )
-    for site in file.sites:
-        yield from _site_stated(site)
-    for link in file.latency:
+    for stated in programme.file.statements(ROOT):
         yield FigureNode(
-            name=f"programme.latency.{'-'.join(link.between)}",
-            label=Message(
-                "Round trip {one} to {other}",
-                dict(zip(("one", "other"), link.between, strict=True)),
-            ),
-            value=link.rtt,
-            shown=f"{link.rtt:g} ms",
-            source=link.source or programme.path.name,
+            name=stated.name,
+            label=Message("Programme: {key}", {"key": stated.name.removeprefix(f"{ROOT}.")}),
+            value=stated.value if isinstance(stated.value, int | float | str) else None,
+            shown=stated.written,
+            source=stated.source or programme.path.name,
         )
-    for key, part in (("rooms", file.rooms), ("models", file.models)):
-        if part is not None:
-            yield FigureNode(
-                name=f"programme.{key}",
-                label=Message("Examples shown: {key}", {"key": key}),
-                shown=f"{part.on}",
-                source=SHIPPED_EXAMPLES[key],
-            )
-    if file.funding is not None:
-        for key in ("scale", "currency_per_usd", "first_year", "build_years"):
-            value = getattr(file.funding, key)
-            yield FigureNode(
-                name=f"programme.funding.{key}",
-                label=Message("Funding: {key}", {"key": key}),
-                value=value,
-                shown=f"{value:g}",
-                source=file.funding.source,
-            )
-
-
-def _site_stated(site: SitePart) -> Iterator[FigureNode]:
-    stated = {"gpus": f"{site.gpus:,}", "pue": f"{site.pue:g}"}
-    stated["power_price"] = _hourly(site.power_price, "USD/MWh")
-    stated["carbon"] = _hourly(site.carbon, "g/kWh")
-    for key, shown in stated.items():
-        yield FigureNode(
-            name=f"programme.sites.{site.name}.{key}",
-            label=Message("{site}: {key}", {"site": str(site.title), "key": key}),
-            shown=shown,
-            source=site.source,
-        )
-
-
-def _hourly(part: float | SeriesPart, unit: str) -> str:
-    return f"{part.file}: {part.column}" if isinstance(part, SeriesPart) else f"{part:g} {unit}"
 
 
 def _cells(programme: Programme, groups: list[list[CostedSite]]) -> Iterator[FigureNode]:
     """Yield every sourced input of every site, once for each key."""
     found = {one.key: one for group in groups for site in group for one in site.inputs()}
     for item in found.values():
-        if item.source == MEASURED:
+        if item.origin is CellOrigin.FLEET_RUN:
             continue
         low, mid, high = (number_text(item.value.quantile(q)) for q in (0.05, 0.5, 0.95))
         spread = "" if low == high else f" ({low} – {high})"
         owner = owner_label(item.key, programme.file.sites)
         words = {"input": item.name.replace("_", " "), "site": owner}
         yield FigureNode(
-            name=f"cell.{item.key}",
+            name=f"{CELL}.{item.key}",
             label=Message("{input}, every site", {"input": words["input"]})
             if owner == "all"
             else Message("{input}, {site}", words),
@@ -316,21 +259,11 @@ def _cells(programme: Programme, groups: list[list[CostedSite]]) -> Iterator[Fig
         )
 
 
-def _inputs_of(above: str, one: CostedSite) -> list[str]:
-    """Return the names of everything that the cost of a site was computed from."""
-    keys = [f"cell.{item.key}" for item in one.inputs() if item.source != MEASURED]
-    name = one.site.name
-    kwh = [f"{above}.site.{name}.kwh_per_gpu_hour"] if one.cells is not None else []
-    own = [f"programme.sites.{name}.power_price", f"programme.sites.{name}.pue"]
-    return [f"{above}.site.{name}.utilisation_share", *kwh, *(own if kwh else []), *keys]
-
-
 def _evaluated(
-    programme: Programme, result: StudyResult, options: list[Alternative], tables: Tables
+    result: StudyResult, options: list[Alternative], tables: Tables
 ) -> Iterator[FigureNode]:
     """Yield every figure, once its formula has given the value that was computed."""
     computed = _computed(result, options)
-    inputs = _inputs_by_figure(programme, result, options)
     currency = result.funding.data["currency"] if result.funding else ""
     uses = {use.name: use for use in formula_uses(tables)}
     if set(uses) != set(computed):
@@ -338,7 +271,6 @@ def _evaluated(
         raise IdentityError(odd[0], found=Message("a figure without a formula, or the reverse"))
     for name, use in uses.items():
         check_value(use, computed[name], tables)
-        below = (f"table.{table}" for table in use.formula.tables)
         yield FigureNode(
             name=name,
             label=label_text(use, tables),
@@ -346,7 +278,7 @@ def _evaluated(
             use=use,
             currency=currency,
             table=use.formula.holds,
-            inputs=[*below, *inputs.get(name, [])],
+            inputs=[f"table.{table}" for table in use.formula.tables],
         )
 
 
@@ -409,119 +341,6 @@ def _funding_values(paid: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def _inputs_by_figure(
-    programme: Programme, result: StudyResult, options: list[Alternative]
-) -> dict[str, list[str]]:
-    """Return the stated and sourced inputs behind the tables of each figure, by its name."""
-    watts = [
-        f"programme.gpus.{gpu.name}.{key}"
-        for gpu in programme.file.gpus
-        for key in ("idle", "busy")
-    ]
-    built = [site.name for site in programme.built]
-    energy = [*watts, *_of_each(built, "pue")]
-    inputs = {
-        "fleet.gpus": _of_each(built, "gpus"),
-        "fleet.energy_kwh": energy,
-        "fleet.energy_cost_usd": ["fleet.energy_kwh", *_of_each(built, "power_price")],
-        "fleet.carbon_kg": ["fleet.energy_kwh", *_of_each(built, "carbon")],
-        "fleet.mean_rtt_ms": _links(programme),
-    }
-    for one in result.base_case.sites or []:
-        inputs |= _inputs_of_site("fleet", "funding", one, watts)
-        inputs[f"cost.{one.site.name}.usd_per_gpu_hour"] = _inputs_of("fleet", one)
-    plan = [*_of_each(built, "pue", "power_price", "carbon")]
-    plan += [f"cost.{name}.usd_per_gpu_hour" for name in built]
-    inputs |= {f"place.{key}": plan for key in ("cost_usd", "carbon_t", "gap_share")}
-    inputs |= _inputs_of_funding(result)
-    for each in options:
-        inputs |= _inputs_of_alternative(programme, each, watts)
-    return inputs
-
-
-def _of_each(sites: list[str], *keys: str) -> list[str]:
-    return [f"programme.sites.{site}.{key}" for site in sites for key in keys]
-
-
-def _links(programme: Programme) -> list[str]:
-    return [f"programme.latency.{'-'.join(link.between)}" for link in programme.file.latency]
-
-
-def _inputs_of_site(
-    fleet: str, paid: str, one: CostedSite, watts: list[str]
-) -> dict[str, list[str]]:
-    name = one.site.name
-    keys = {item.name: f"cell.{item.key}" for item in one.inputs()}
-    cells = [keys[key] for key in CAPITAL if key in keys]
-    return {
-        f"{fleet}.site.{name}.kwh_per_gpu_hour": watts,
-        f"{paid}.{name}.capital_usd_mn": [
-            f"programme.sites.{name}.gpus", "programme.funding.scale", *cells,
-        ],
-    }  # fmt: skip
-
-
-def _inputs_of_funding(result: StudyResult) -> dict[str, list[str]]:
-    capital = [f"funding.{row['name']}.capital_usd_mn" for row in result.base_case.capital]
-    terms = ["currency_per_usd", "first_year", "build_years"]
-    inputs = {"funding.capital_bn": [*capital, *(f"programme.funding.{term}" for term in terms)]}
-    for key in ("debt_with_gdp_share", "fan_with_gdp_share", "ceiling_probability"):
-        inputs[f"funding.{key}"] = ["country.accounts", "funding.capital_bn"]
-    for key in ("debt_without_gdp_share", "fan_without_gdp_share"):
-        inputs[f"funding.{key}"] = ["country.accounts"]
-    return inputs
-
-
-def _inputs_of_alternative(
-    programme: Programme, one: Alternative, watts: list[str]
-) -> dict[str, list[str]]:
-    above, sites = f"alternative.{one.name}", one.base_case.sites or []
-    inputs: dict[str, list[str]] = {}
-    for site in sites:
-        inputs |= _inputs_of_site(above, above, site, watts)
-    cost = [name for site in sites for name in _inputs_of(above, site)]
-    capital = [f"{above}.{row['name']}.capital_usd_mn" for row in one.base_case.capital]
-    demand = ["input." + path.name for path in programme.inputs[:2]]
-    carbon = _of_each([site.site.name for site in sites], "carbon")
-    borrowed, running = f"{above}.borrowing_bn", f"{above}.running_usd_mn_a_year"
-    below = {
-        "cost_usd_per_gpu_hour": cost,
-        "utilisation_share": demand,
-        "mean_queue_delay_h": demand,
-        "mean_rtt_ms": [*demand, *_links(programme)],
-        "carbon_g_per_gpu_hour": [*demand, *watts, *carbon],
-        "capital_usd_mn": capital,
-        "running_usd_mn_a_year": [*cost, "programme.funding.scale"],
-        "borrowing_bn": [*capital, "programme.funding.currency_per_usd"],
-        "debt_gdp_share": ["country.accounts", borrowed],
-        "debt_running_borrowed_gdp_share": ["country.accounts", borrowed, running],
-    }
-    for key, names in below.items():
-        inputs[f"{above}.{key}"] = [f"{above}.change", *names]
-    return inputs
-
-
-def _country(programme: Programme, result: StudyResult) -> Iterator[FigureNode]:
-    """Yield the country's accounts, and each source that its files name."""
-    if result.funding is None:
-        return
-    paid, sources = result.funding.data, open_country(programme.country).sources
-    for key, title in sources.items():
-        yield FigureNode(
-            name=f"country.sources.{key}",
-            label=Message("Source {name}", {"name": key}),
-            shown=title,
-            source=title,
-        )
-    yield FigureNode(
-        name="country.accounts",
-        label=Message("Accounts, bonds and outlook of {name}", {"name": paid["country"]}),
-        shown=paid["country"],
-        source=f"{paid['gdp_vintage']}; {paid['debt_basis']}",
-        inputs=[f"country.sources.{key}" for key in sources],
-    )
-
-
 def _change(programme: Programme, one: Alternative) -> FigureNode:
     return FigureNode(
         name=f"alternative.{one.name}.change",
@@ -531,69 +350,74 @@ def _change(programme: Programme, one: Alternative) -> FigureNode:
     )
 
 
-def _stages(result: StudyResult, options: list[Alternative]) -> list[StageResult]:
-    every = [
-        result.base_case.fleet,
-        *result.compared_fleets,
-        *(one.base_case.fleet for one in options),
-        *(stage for stage in (result.cost, result.placement, result.funding) if stage),
-    ]
-    return list({stage.key: stage for stage in every}.values())
-
-
 def stage_name(name: str, key: str) -> str:
     """Return the name under which a stage stands among the figures of a run."""
     return f"stage.{name}.{key[:12]}"
 
 
-def _stage_nodes(result: StudyResult, options: list[Alternative]) -> Iterator[FigureNode]:
-    """Yield every stage with its edges and files, as the stages themselves recorded them."""
-    for stage in _stages(result, options):
-        yield _stage_node(stage.name, stage.key, stage.edges, stage.files)
-        for name, key in stage.edges:
-            yield _stage_node(name, key, (), ())
-    for stage in _stages(result, options):  # a stage that was only an edge so far, now whole
-        yield _stage_node(stage.name, stage.key, stage.edges, stage.files)
+def _stage_nodes(
+    result: StudyResult, options: list[Alternative], known: Mapping[str, FigureNode]
+) -> Iterator[FigureNode]:
+    """Yield every stage with its edges, files and inputs, as the stages themselves recorded."""
+    own = [stage for stage in (result.cost, result.placement, result.funding) if stage]
+    of_variant = [
+        ("", [*result.base_case.stages, *result.compared_fleets, *own]),
+        *((option.name, option.base_case.stages) for option in options),
+    ]
+    edges: dict[str, FigureNode] = {}
+    whole: dict[str, FigureNode] = {}
+    for variant, stages in of_variant:
+        for stage in stages:
+            whole.setdefault(stage.key, _stage_node(stage, variant, known))
+            for name, key in stage.edges:
+                edges.setdefault(key, _stage_node(StageResult(data={}, name=name, key=key), "", {}))
+    yield from (edges | whole).values()
 
 
-Pairs = tuple[tuple[str, str], ...]
-
-
-def _stage_node(name: str, key: str, edges: Pairs, files: Pairs) -> FigureNode:
-    digests = [f"{file} sha256 {digest}" for file, digest in files]
+def _stage_node(stage: StageResult, variant: str, known: Mapping[str, FigureNode]) -> FigureNode:
+    """Return a stage of the programme, or of an alternative, which states some inputs anew."""
+    names = dict.fromkeys(f"input.{file}" for file, _ in stage.files)
+    for name, shown in stage.stated:
+        moved = name not in known or known[name].shown.split(" ")[0] != shown.split(" ")[0]
+        names[f"alternative.{variant}.change" if moved and variant else name] = None
     return FigureNode(
-        name=stage_name(name, key),
-        label=Message("The stage {name}", {"name": name}),
-        shown=name,
-        source="; ".join([f"stage {key}", *digests]),
-        inputs=[stage_name(*edge) for edge in edges],
-    )
+        name=stage_name(stage.name, stage.key),
+        label=Message("The stage {name}", {"name": stage.name}),
+        shown=stage.name,
+        source=f"stage {stage.key}",
+        inputs=[
+            *(stage_name(*edge) for edge in stage.edges), *(name for name in names if name in known)
+        ],
+    )  # fmt: skip
 
 
 def _table_nodes(
-    tables: Tables, basis: StudyBasis, result: StudyResult, known: Mapping[str, FigureNode]
+    tables: Tables,
+    basis: StudyBasis,
+    result: StudyResult,
+    options: list[Alternative],
+    known: Mapping[str, FigureNode],
 ) -> Iterator[FigureNode]:
     """Yield a node for each table of the run, from the stages that wrote it."""
     files = [name for name in known if name.startswith("input.")]
-    changes = [name for name in known if name.endswith(".change")]
     of_wing = {
         "fleet": [result.base_case.fleet, *result.compared_fleets],
         "cost": [result.cost],
         "place": [result.placement],
-        "funding": [result.funding],
+        "funding": [result.funding, result.base_case.capital_stage],
+        "alternatives": [stage for option in options for stage in option.base_case.stages],
     }
     for name, frame in tables.items():
         wing = name.split("_", maxsplit=1)[0]
         wrote = basis.stages.get(name, tuple(of_wing.get(wing, [])))
-        stages = [stage_name(stage.name, stage.key) for stage in wrote if stage]
-        more = changes if wing in ("alternatives", "basis") else []
+        stages = dict.fromkeys(stage_name(stage.name, stage.key) for stage in wrote if stage)
         yield FigureNode(
             name=f"table.{name}",
             label=Message("The table {name}", {"name": name}),
             shown=f"{frame.height:,} × {frame.width}",
             sentence=_table_sentence(name),
             table=name,
-            inputs=[*stages, *more] or files,
+            inputs=list(stages) or files,
         )
 
 

@@ -15,9 +15,10 @@ from commonwatt.study.stages.cost import COST_STAGE, CostStageInputs, cost_table
 from commonwatt.study.stages.demand import policies_of
 from commonwatt.study.stages.fleet import fleet_facts, fleet_stage
 from commonwatt.study.stages.funding import (
+    CAPITAL_STAGE,
     FUNDING_STAGE,
+    CapitalStageInputs,
     FundingStageInputs,
-    capital_rows,
     funding_tables,
 )
 from commonwatt.study.stages.placement import (
@@ -27,7 +28,8 @@ from commonwatt.study.stages.placement import (
     placement_tables,
 )
 from commonwatt.study.stages.sites import CostedSite, costed_sites
-from commonwatt.study.tables import BASIS
+from commonwatt.study.stages.variant import VARIANT_STAGE, VariantStageInputs
+from commonwatt.study.tables import BASIS, PROGRAMME
 
 ReportProgress = Callable[[Message], None]
 
@@ -40,13 +42,26 @@ class BaseCase:
         programme: The programme.
         fleet: The run under its own policy.
         sites: Its sites with their costs; None where one has neither cells nor rent.
-        capital: Capital and running cost by site; empty where there are no costs.
+        capital_stage: Capital and running cost by site; None where there are no costs.
+        variant_stage: What its cost is recomputed from; None likewise.
     """
 
     programme: Programme
     fleet: StageResult
     sites: list[CostedSite] | None
-    capital: list[dict[str, Any]]
+    capital_stage: StageResult | None
+    variant_stage: StageResult | None
+
+    @property
+    def capital(self) -> list[dict[str, Any]]:
+        """Capital and running cost by site; empty where there are no costs."""
+        return self.capital_stage.data["rows"] if self.capital_stage is not None else []
+
+    @property
+    def stages(self) -> list[StageResult]:
+        """Its stages, each once."""
+        every = (self.fleet, self.capital_stage, self.variant_stage)
+        return [stage for stage in every if stage is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +76,44 @@ class StudyResult:
 
 
 def compute_base_case(
-    programme: Programme, stages: StageStore, report_progress: ReportProgress
+    programme: Programme,
+    stages: StageStore,
+    report_progress: ReportProgress,
+    variant: str = PROGRAMME,
 ) -> BaseCase:
-    """Return a programme's run under its own policy, and what its sites cost."""
+    """Return a programme's run under its own policy, and what its sites cost.
+
+    Args:
+        programme: The programme, or one of its alternatives.
+        stages: The stages cached from before.
+        report_progress: Called with what is being done.
+        variant: Name of the alternative.
+    """
     policies_of(programme)  # a name that is not known is told by its place in the whole file
     fleet = fleet_stage(programme, programme.file.policy, stages, report_progress)
     sites = costed_sites(programme, fleet.data["measured"])
-    funding = programme.file.funding
+    if sites is None:
+        return BaseCase(
+            programme=programme, fleet=fleet, sites=None, capital_stage=None, variant_stage=None
+        )
+    part = programme.file.funding
+    capital_inputs = CapitalStageInputs.of(sites, fleet, part)
+    capital = stages.get(CAPITAL_STAGE, capital_inputs)
+    variant_inputs = VariantStageInputs(
+        variant=variant,
+        sites=capital_inputs.sites,
+        capital=capital.value("rows"),
+        measured=capital_inputs.measured,
+        part=None if variant == PROGRAMME else part,
+        scale=capital_inputs.scale,
+        country=() if variant == PROGRAMME else programme.country_files,
+    )
     return BaseCase(
         programme=programme,
         fleet=fleet,
         sites=sites,
-        capital=capital_rows(sites, funding.scale if funding else 1.0) if sites else [],
+        capital_stage=capital,
+        variant_stage=stages.get(VARIANT_STAGE, variant_inputs),
     )
 
 
@@ -121,11 +162,11 @@ def _funding(
     base: BaseCase, stages: StageStore, report_progress: ReportProgress
 ) -> StageResult | None:
     part = base.programme.file.funding
-    if part is None or not base.capital:
+    if part is None or base.capital_stage is None:
         return None
     funding = stages.get(
         FUNDING_STAGE,
-        FundingStageInputs.of(base.capital, base.programme, part),
+        FundingStageInputs.of(base.capital_stage, base.programme, part),
         lambda: report_progress(Message("Drawing the debt path with and without the programme")),
     )
     return replace(funding, data=funding.data | {"capital": base.capital})

@@ -27,6 +27,15 @@ class CellConfidence(StrEnum):
     CLAIM = "claim"  # of somebody with an interest, such as a column under audit
 
 
+class CellOrigin(StrEnum):
+    """Who says a value; the text of its source is for people and decides nothing."""
+
+    LIBRARY = "library"
+    CALLER = "caller"
+    MARKET = "market"
+    FLEET_RUN = "fleet run"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostCell:
     """One sourced value, in the canonical unit of its input.
@@ -41,6 +50,7 @@ class CostCell:
         dated: Date of the source, as far as known.
         confidence: How far it may be trusted.
         note: What was done to it, or what to beware of.
+        origin: Who says it.
     """
 
     site: str
@@ -52,6 +62,7 @@ class CostCell:
     dated: str
     confidence: CellConfidence
     note: str = ""
+    origin: CellOrigin = CellOrigin.LIBRARY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +79,12 @@ class SiteCells:
         """Return the median of each input."""
         return CostInputs(*(cell.value.quantile(0.5) for cell in self.cells))
 
-    def with_values(self, values: Mapping[str, Distribution], source: str) -> SiteCells:
+    def with_values(
+        self, values: Mapping[str, Distribution], source: str, origin: CellOrigin
+    ) -> SiteCells:
         """Return these cells with some values replaced, as coming from `source`."""
         cells = tuple(
-            replace(each, value=values[each.input], source=source, note="")
+            replace(each, value=values[each.input], source=source, note="", origin=origin)
             if each.input in values
             else each
             for each in self.cells

@@ -14,6 +14,7 @@ from commonwatt.core.seeds import stream
 from commonwatt.siting.domain.cells import (
     PRICE_YEAR,
     CellConfidence,
+    CellOrigin,
     CostCell,
     SiteCells,
     site_cells,
@@ -80,7 +81,7 @@ def cells_for(cells: Sequence[CostCell], site: str, case: str, first: str) -> Si
     if case == "equal":
         use = site_cells(cells, first)["utilisation_share"].value
         values = {"utilisation_share": use, "hardware_price_ratio": fixed_value(1.0)}
-        return chosen.with_values(values, f"as at {first}")
+        return chosen.with_values(values, f"as at {first}", CellOrigin.LIBRARY)
     return chosen
 
 
@@ -102,7 +103,7 @@ def with_run(
         values["utilisation_share"] = fixed_value(min(max(utilisation, 0.01), 1.0))
     if kwh_per_gpu_hour is not None:
         values |= _draw_shares(cells, use, kwh_per_gpu_hour)
-    return cells.with_values(values, "measured by a fleet run")
+    return cells.with_values(values, "measured by a fleet run", CellOrigin.FLEET_RUN)
 
 
 def with_market(cells: SiteCells, region: str, cooling: Cooling, *, year: int = 2023) -> SiteCells:
@@ -122,7 +123,8 @@ def with_market(cells: SiteCells, region: str, cooling: Cooling, *, year: int = 
     pue = pue_of(market.temp_c[r], market.rh_pct[r], cooling)
     tariff, mean = delivered_tariff(market.price_usd_per_mwh[r], pue, ADDER_USD_PER_KWH)
     values = {"tariff_usd_per_kwh": fixed_value(tariff), "pue_ratio": fixed_value(mean)}
-    return cells.with_values(values, f"hours of {market.zones[r]} in {year}, {cooling} cooling")
+    source = f"hours of {market.zones[r]} in {year}, {cooling} cooling"
+    return cells.with_values(values, source, CellOrigin.MARKET)
 
 
 def _draw_shares(cells: SiteCells, use: float, kwh: float) -> dict[str, Distribution]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,22 +11,9 @@ import polars as pl
 from commonwatt.runs import StageResult
 from commonwatt.study.alternatives import Comparison
 from commonwatt.study.result import BaseCase, StudyResult
-from commonwatt.study.stages.basis import accounts_basis, cost_basis, terms_basis, with_run
-from commonwatt.study.stages.funding import need_of, with_running
-from commonwatt.study.tables import (
-    BASIS,
-    BASIS_ACCOUNTS,
-    BASIS_COSTS,
-    BASIS_INPUTS,
-    BASIS_RUNS,
-    BASIS_TERMS,
-    FLEET_BASIS,
-    PROGRAMME,
-)
-from commonwatt.treasury.engines.projection import project
-from commonwatt.treasury.usecases.countries import open_country
+from commonwatt.study.stages.basis import with_run
+from commonwatt.study.tables import BASIS, BASIS_RUNS, FLEET_BASIS, PROGRAMME
 
-WITH, RUNNING = "with", "running"
 _FLEET_TABLES = frozenset(table.name for table in FLEET_BASIS)
 
 
@@ -61,10 +47,9 @@ def basis_of(result: StudyResult, compared: Comparison | None) -> StudyBasis:
             own = {n: t for n, t in base.fleet.tables.items() if n in _FLEET_TABLES}
             for name, frame in with_run(own, run).items():
                 add(name, frame, base.fleet)
-        for name, frame in _costs(variant, base).items():
-            add(name, frame, base.fleet)
-        for name, frame in _accounts(variant, base):
-            add(name, frame, base.fleet)
+        if base.variant_stage is not None:
+            for name, frame in base.variant_stage.tables.items():
+                add(name, frame, base.variant_stage)
     for stage in (result.cost, result.placement, result.funding):
         for name, frame in (stage.tables if stage is not None else {}).items():
             assert stage is not None
@@ -80,27 +65,3 @@ def _variants(result: StudyResult, compared: Comparison | None) -> Iterator[tupl
     yield PROGRAMME, result.base_case
     for one in compared.alternatives if compared else []:
         yield one.name, one.base_case
-
-
-def _costs(variant: str, base: BaseCase) -> dict[str, pl.DataFrame]:
-    if base.sites is None:
-        return {}
-    funding = base.programme.file.funding
-    tables = cost_basis(variant, base.sites, funding.scale if funding else 1.0)
-    return {name: tables[name] for name in (BASIS_COSTS.name, BASIS_INPUTS.name)}
-
-
-def _accounts(variant: str, base: BaseCase) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield terms and paths of an alternative; those of the programme are its own stage's."""
-    part = base.programme.file.funding
-    if part is None or variant == PROGRAMME or not base.capital:
-        return
-    country = open_country(base.programme.country)
-    need = need_of(base.capital, part)
-    running = with_running(need, base.capital, part)
-    for path, borrowed in ((WITH, need), (RUNNING, running)):
-        projection = project(country, years=part.years, extra_need=borrowed)
-        accounts = accounts_basis(variant, path, projection, borrowed, country.currency)
-        yield BASIS_ACCOUNTS.name, accounts
-    ceiling = math.inf if country.ceiling is None else country.ceiling
-    yield BASIS_TERMS.name, terms_basis(variant, part, ceiling)

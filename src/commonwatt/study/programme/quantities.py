@@ -7,8 +7,10 @@ of ours takes; here stands only what a field of the programme wants, and how pyd
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -61,12 +63,41 @@ def scaled_quantity(text: str, factor: float) -> str:
     return f"{float(parts[1]) * factor:.12g} {parts[2]}".strip()
 
 
+@dataclass(frozen=True, slots=True)
+class InUnit:
+    """The unit that a field is read into, in its type."""
+
+    unit: str
+
+
+def unit_of(annotation: object, metadata: Iterable[object] = ()) -> str:
+    """Return the unit that stands in a field's type, or nothing.
+
+    >>> unit_of(Watts), unit_of(list[Watts] | None), unit_of(float)
+    ('W', 'W', '')
+    """
+    own = [*metadata, *getattr(annotation, "__metadata__", ())]
+    units = [each.unit for each in own if isinstance(each, InUnit)]
+    units += [unit for part in get_args(annotation) if (unit := unit_of(part))]
+    return units[0] if units else ""
+
+
 def _reader(unit: str) -> BeforeValidator:
     return BeforeValidator(partial(read_quantity, unit=unit))
 
 
-Watts = Annotated[float, _reader("W"), Field(ge=0, description="[W]")]
-Milliseconds = Annotated[float, _reader("ms"), Field(ge=0, description="[ms]")]
-UsdPerMwh = Annotated[float, _reader("USD/MWh"), Field(description="[USD/MWh]")]
-UsdPerGpuHour = Annotated[float, _reader("USD/GPU-hour"), Field(ge=0, description="[USD/GPU-h]")]
-GramsPerKwh = Annotated[float, _reader("gCO2e/kWh"), Field(ge=0, description="[gCO2e/kWh]")]
+Watts = Annotated[float, _reader("W"), InUnit("W"), Field(ge=0, description="[W]")]
+Milliseconds = Annotated[float, _reader("ms"), InUnit("ms"), Field(ge=0, description="[ms]")]
+UsdPerMwh = Annotated[float, _reader("USD/MWh"), InUnit("USD/MWh"), Field(description="[USD/MWh]")]
+UsdPerGpuHour = Annotated[
+    float,
+    _reader("USD/GPU-hour"),
+    InUnit("USD/GPU-hour"),
+    Field(ge=0, description="[USD/GPU-h]"),
+]
+GramsPerKwh = Annotated[
+    float,
+    _reader("gCO2e/kWh"),
+    InUnit("gCO2e/kWh"),
+    Field(ge=0, description="[gCO2e/kWh]"),
+]

@@ -7,10 +7,12 @@ They stop here: engines see the frozen objects of `programme`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from commonwatt.siting.domain.cost_inputs import NAMES, input_named
 from commonwatt.study.programme.localised import LocalisedText, Text
@@ -20,16 +22,93 @@ from commonwatt.study.programme.quantities import (
     UsdPerGpuHour,
     UsdPerMwh,
     Watts,
+    unit_of,
 )
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=60)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+ROOT: Final = "programme"  # of the names of stated inputs
+# Names and remarks: they tell a reader something and decide no figure.
+_REMARKS: Final = frozenset({"title", "summary", "label", "name", "source", "description"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedInput:
+    """One value of a programme file.
+
+    Args:
+        name: Its path in the file, as a change names it, after `programme.`.
+        value: The value.
+        unit: Its unit as the file's reference gives it; empty where it has none.
+        source: The source that its part or the part above names.
+    """
+
+    name: str
+    value: object
+    unit: str = ""
+    source: str = ""
+
+    @property
+    def written(self) -> str:
+        """The value with its unit."""
+        many = isinstance(self.value, list)
+        values = cast("list[object]", self.value) if many else [self.value]
+        text = ", ".join(f"{v:g}" if isinstance(v, float) else f"{v}" for v in values)
+        return f"{text} {self.unit}".strip()
+
+
 class ProgrammeSection(BaseModel):
     """A table of the file; an unknown key is a fault, not a comment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    _withheld: frozenset[str] = PrivateAttr(frozenset())
+
+    def without(self, **neutral: Any) -> Self:
+        """Return a copy in which these keys stand at a neutral value and state nothing."""
+        copy = self.model_copy(update=neutral)
+        copy._withheld = self._withheld | neutral.keys()
+        return copy
+
+    def statements(self, path: str, source: str = "") -> Iterator[StatedInput]:
+        """Yield every value that it states, and not what a view withholds.
+
+        Args:
+            path: Where it stands in the file.
+            source: The source that the part above it names.
+        """
+        own_source = getattr(self, "source", "") or source
+        for key, about in type(self).model_fields.items():
+            value: object = getattr(self, key)
+            if key in _REMARKS | self._withheld or value is None:
+                continue
+            if parts := list(_named_parts(value)):
+                for name, part in parts:
+                    below = f"{path}.{key}.{name}" if name else f"{path}.{key}"
+                    yield from part.statements(below, own_source)
+            elif not isinstance(value, list | dict) or value:
+                yield StatedInput(
+                    name=f"{path}.{key}",
+                    value=cast("object", value),
+                    unit=unit_of(about.annotation, about.metadata),
+                    source=own_source,
+                )
+
+
+def _named_parts(value: object) -> Iterator[tuple[str, ProgrammeSection]]:
+    """Yield the tables in a value with the name that a change gives to each."""
+    if isinstance(value, ProgrammeSection):
+        yield "", value
+    elif isinstance(value, Mapping):
+        for name, part in cast("Mapping[str, object]", value).items():
+            if isinstance(part, ProgrammeSection):
+                yield name, part
+    elif isinstance(value, list):
+        for place, part in enumerate(cast("Sequence[object]", value)):
+            if isinstance(part, ProgrammeSection):
+                between = "-".join(getattr(part, "between", ()))
+                yield getattr(part, "name", between) or str(place), part
 
 
 class DemandPart(ProgrammeSection):
@@ -177,6 +256,11 @@ class SitePart(ProgrammeSection):
             raise ValueError("want rent or cost_cells, not both")
         return self
 
+    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+        """Yield name and written value of what it states, for the lineage of a stage."""
+        stated = self.statements(f"{ROOT}.sites.{self.name}")
+        yield from ((each.name, each.written) for each in stated)
+
     @property
     def title(self) -> LocalisedText:
         """What the report calls it."""
@@ -217,6 +301,11 @@ class FundingPart(ProgrammeSection):
     years: int = Field(10, ge=1, le=40, description="Years of the debt path.")
     paths: int = Field(20_000, ge=100, le=1_000_000, description="Stochastic paths.")
     source: str = Field(description="Where scale, rate and years come from.")
+
+    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+        """Yield name and written value of what it states, for the lineage of a stage."""
+        stated = self.statements(f"{ROOT}.funding")
+        yield from ((each.name, each.written) for each in stated)
 
 
 class ProjectsPart(ProgrammeSection):
@@ -273,6 +362,10 @@ class ProgrammeFile(ProgrammeSection):
         if not any(site.gpus for site in self.sites):
             raise ValueError("sites: no site has a node with a GPU")
         return self
+
+    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+        """Yield name and written value of what it states, for the lineage of a stage."""
+        yield from ((each.name, each.written) for each in self.statements(ROOT))
 
     def built(self) -> list[SitePart]:
         """Return the sites that have nodes; the others wait for an alternative."""

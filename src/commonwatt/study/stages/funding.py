@@ -20,7 +20,7 @@ from commonwatt.report import (
     fact,
     shown_table,
 )
-from commonwatt.runs import InputFile, Stage, StageResult
+from commonwatt.runs import InputFile, Stage, StageOutput, StageResult
 from commonwatt.siting.engines.cost.model import HOURS, lcoc_by_part, useful_hours
 from commonwatt.siting.usecases.cost import capital_usd_per_gpu
 from commonwatt.study.measures import (
@@ -38,6 +38,7 @@ from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import FundingPart
 from commonwatt.study.stages.basis import funding_basis
 from commonwatt.study.stages.sites import CostedSite
+from commonwatt.study.stages.views import scale_part
 from commonwatt.study.tables import PROGRAMME
 from commonwatt.treasury.domain.country import Country
 from commonwatt.treasury.engines.finance.construction import s_curve
@@ -77,6 +78,47 @@ def capital_rows(sites: list[CostedSite], scale: float) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapitalStageInputs:
+    """What decides capital and running cost of each site.
+
+    Args:
+        sites: Each site with its cells and what was measured there.
+        measured: Where use and energy of the sites come from.
+        scale: GPUs built for each GPU simulated.
+        part: Where that scale is stated; None where nobody borrows.
+    """
+
+    sites: tuple[CostedSite, ...]
+    measured: StageOutput[Any]
+    scale: float
+    part: FundingPart | None
+
+    @classmethod
+    def of(
+        cls, sites: Sequence[CostedSite], fleet: StageResult, part: FundingPart | None
+    ) -> CapitalStageInputs:
+        """Return the inputs that a fleet run leaves for the sites."""
+        return cls(
+            sites=tuple(sites),
+            measured=fleet.value("measured"),
+            scale=part.scale if part else 1.0,
+            part=part and scale_part(part),
+        )
+
+
+def compute_capital(inputs: CapitalStageInputs) -> StageResult:
+    """Return capital and running cost of each site, and of them what is borrowed."""
+    rows = capital_rows(list(inputs.sites), inputs.scale)
+    borrowed = ("site", "name", "gpus", "capital_usd_per_gpu", "capital_usd_mn")
+    return StageResult(
+        data={"rows": rows, "borrowed": [{key: row[key] for key in borrowed} for row in rows]}
+    )
+
+
+CAPITAL_STAGE = Stage(name="capital", compute=compute_capital)
 
 
 def running_usd_per_gpu(site: CostedSite) -> float:
@@ -119,23 +161,23 @@ class FundingStageInputs:
     """What decides the debt path with and without a programme.
 
     Args:
-        capital: Capital need of each site; running cost is not in this path.
+        capital: Capital need of each site, as its stage left it; running cost is not in this
+            path.
         part: Who borrows, and when.
         country: Every file of the country's folder.
         seed: Seed of the stochastic paths.
     """
 
-    capital: tuple[dict[str, Any], ...]
+    capital: StageOutput[list[dict[str, Any]]]
     part: FundingPart
     country: tuple[InputFile, ...]
     seed: int
 
     @classmethod
-    def of(cls, capital: Sequence[Answer], programme: Programme, part: FundingPart) -> Self:
+    def of(cls, capital: StageResult, programme: Programme, part: FundingPart) -> Self:
         """Return the inputs that the capital of the sites leaves."""
-        wanted = ("site", "name", "gpus", "capital_usd_per_gpu", "capital_usd_mn")
         return cls(
-            capital=tuple({key: row[key] for key in wanted} for row in capital),
+            capital=capital.value("borrowed"),
             part=part,
             country=programme.country_files,
             seed=programme.file.seed,
@@ -145,7 +187,7 @@ class FundingStageInputs:
 def compute_funding(inputs: FundingStageInputs) -> StageResult:
     """Return the capital need by site and year, and the debt path with and without it."""
     part = inputs.part
-    need = need_of(list(inputs.capital), part)
+    need = need_of(inputs.capital.value, part)
     choices = FanOptions(paths=part.paths, years=part.years, seed=inputs.seed)
     country = open_country(str(inputs.country[0].path.parent))
     paths = funding_need_paths(country, need, choices)

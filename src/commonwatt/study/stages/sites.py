@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commonwatt.core.messages import translate
-from commonwatt.siting.domain.cells import CostCell, SiteCells
+from commonwatt.siting.domain.cells import CellOrigin, CostCell, SiteCells
 from commonwatt.siting.domain.cost_inputs import NAMES, PLACE, input_named
 from commonwatt.siting.domain.distributions import Distribution, DistributionShape
 from commonwatt.siting.engines.cost.model import lcoc
@@ -16,8 +16,8 @@ from commonwatt.siting.usecases.cost import cells_for, fixed_value, with_run
 from commonwatt.study.programme.reader import Programme
 from commonwatt.study.programme.schema import CellPart, RentPart, SitePart
 
+CELL = "cell"  # names of sourced inputs of the cost of a site
 PROGRAMME_SOURCE = "the programme's own figure"
-MEASURED = "measured by a fleet run"  # as `with_run` says it
 RENT = "rent_usd_per_gpu_hour"
 Row = Mapping[str, Any]
 
@@ -35,6 +35,7 @@ class CostInput:
         floor: Least that it can be at all.
         roof: Most that it can be at all.
         source: Where it comes from.
+        origin: Who says it.
         dated: Date of the source.
         confidence: How far it may be trusted.
     """
@@ -46,6 +47,7 @@ class CostInput:
     floor: float
     roof: float
     source: str
+    origin: CellOrigin
     dated: str
     confidence: str
 
@@ -73,6 +75,12 @@ class CostedSite:
                 yield _sourced(self.site, cell)
         if self.site.rent is not None:
             yield rent_input(self.site.name, self.site.rent)
+
+    def stated_inputs(self) -> Iterator[tuple[str, str]]:
+        """Yield name and value of each sourced input, for the lineage of a stage."""
+        for cost_input in self.inputs():
+            if cost_input.origin is not CellOrigin.FLEET_RUN:
+                yield f"{CELL}.{cost_input.key}", number_text(cost_input.value.quantile(0.5))
 
     def cost(self, moved: Mapping[str, float] | None = None) -> float:
         """Return the cost of a useful GPU-hour, some inputs moved from their medians [USD].
@@ -114,10 +122,13 @@ def cells_of(site: SitePart, measured: Row) -> SiteCells:
         kwh_per_gpu_hour=measured["kwh_per_gpu_hour"],
     )
     known = known.with_values(
-        _own(site, known, measured["usd_per_kwh"]), f"{PROGRAMME_SOURCE}: {site.source}"
+        _own(site, known, measured["usd_per_kwh"]),
+        f"{PROGRAMME_SOURCE}: {site.source}",
+        CellOrigin.CALLER,
     )
     for input_name, part in site.cells.items():
-        known = known.with_values({input_name: _own_cell(known[input_name], part)}, _said(part))
+        own = {input_name: _own_cell(known[input_name], part)}
+        known = known.with_values(own, _said(part), CellOrigin.CALLER)
     return known
 
 
@@ -162,10 +173,8 @@ def _said(part: CellPart) -> str:
 
 def _sourced(site: SitePart, cell: CostCell) -> CostInput:
     known = input_named(cell.input)
-    own = cell.source.startswith(
-        PROGRAMME_SOURCE
-    )  # the library's date and trust are not the programme's
-    mine = own or cell.source == MEASURED
+    own = cell.origin is CellOrigin.CALLER  # the library's date and trust are not the programme's
+    mine = own or cell.origin is CellOrigin.FLEET_RUN
     return CostInput(
         key=f"{site.name if mine else cell.site}.{cell.input}",
         name=cell.input,
@@ -174,6 +183,7 @@ def _sourced(site: SitePart, cell: CostCell) -> CostInput:
         floor=known.low,
         roof=known.high,
         source=cell.source,
+        origin=cell.origin,
         dated="" if own else cell.dated,
         confidence="" if own else str(cell.confidence),
     )
@@ -191,6 +201,7 @@ def rent_input(site: str, rent: RentPart) -> CostInput:
         floor=0.0,
         roof=1000.0,
         source=rent.source,
+        origin=CellOrigin.CALLER,
         dated="",
         confidence="",
     )

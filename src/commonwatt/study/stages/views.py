@@ -17,7 +17,7 @@ import numpy as np
 from commonwatt.fleet.domain.machines import GpuType
 from commonwatt.study.programme.localised import LocalisedText
 from commonwatt.study.programme.reader import Programme
-from commonwatt.study.programme.schema import PolicyPart, ProgrammeFile, SitePart
+from commonwatt.study.programme.schema import FundingPart, PolicyPart, ProgrammeFile, SitePart
 
 NOTHING = np.array([0.0])
 
@@ -50,13 +50,13 @@ def schedule_view(programme: Programme, policy: PolicyPart) -> Programme:
     view = fleet_view(programme, policy)
     file = view.file
     sites = [_without_prices(site) for site in file.sites]
-    tenants = [part.model_copy(update={"label": None, "defer_h": 0}) for part in file.tenants]
-    gpus = [part.model_copy(update={"idle": 0.0, "busy": 0.0, "source": ""}) for part in file.gpus]
+    tenants = [part.without(label=None, defer_h=0) for part in file.tenants]
+    gpus = [part.without(idle=0.0, busy=0.0, source="") for part in file.gpus]
     links = [
-        part.model_copy(update={"source": "", "between": sorted(part.between)})
+        part.without(source="").model_copy(update={"between": sorted(part.between)})
         for part in file.latency
     ]
-    demand = file.demand.model_copy(update={"source": ""})
+    demand = file.demand.without(source="")
     return replace(
         view,
         file=file.model_copy(
@@ -80,57 +80,42 @@ def schedule_view(programme: Programme, policy: PolicyPart) -> Programme:
 def placement_view(programme: Programme) -> Programme:
     """Return what decides a placement beside the costs of sites and the load measured."""
     view = fleet_view(programme, PolicyPart())
-    demand = view.file.demand.model_copy(update={"source": ""})
-    return replace(view, file=view.file.model_copy(update={"demand": demand, "seed": 0}))
+    demand = view.file.demand.without(source="")
+    return replace(view, file=view.file.without(seed=0).model_copy(update={"demand": demand}))
 
 
 def cost_part(site: SitePart) -> SitePart:
     """Return what of a site decides its cost beside its cells and its measured use."""
-    return site.model_copy(update={"power_price": 0.0, "carbon": 0.0, "region": "", "pools": []})
+    return site.without(power_price=0.0, carbon=0.0, region="", pools=[])
+
+
+def scale_part(part: FundingPart) -> FundingPart:
+    """Return what of a funding decides how much is built; nothing else of it is stated."""
+    return part.without(**dict.fromkeys(FundingPart.model_fields.keys() - {"scale"}))
 
 
 def _of_one_policy(file: ProgrammeFile, policy: PolicyPart) -> ProgrammeFile:
-    return file.model_copy(
-        update={
-            "title": LocalisedText(""),
-            "summary": LocalisedText(""),
-            "policy": policy,
-            "compare": [],
-            "alternatives": {},
-            "funding": None,
-            "rooms": None,
-            "models": None,
-        }
-    )
+    return file.without(
+        title=LocalisedText(""),
+        summary=LocalisedText(""),
+        compare=[],
+        alternatives={},
+        funding=None,
+        rooms=None,
+        models=None,
+    ).model_copy(update={"policy": policy})
 
 
 def _without_costs(site: SitePart) -> SitePart:
-    return site.model_copy(
-        update={
-            "cost_cells": None,
-            "cells": {},
-            "price_range": None,
-            "pue_range": None,
-            "rent": None,
-        }
-    )
+    return site.without(cost_cells=None, cells={}, price_range=None, pue_range=None, rent=None)
 
 
 def _without_prices(site: SitePart) -> SitePart:
-    return site.model_copy(
-        update={
-            "label": None,
-            "region": "",
-            "pue": 1.0,
-            "power_price": 0.0,
-            "carbon": 0.0,
-            "source": "",
-        }
-    )
+    return site.without(label=None, region="", pue=1.0, power_price=0.0, carbon=0.0, source="")
 
 
 def _place_only(site: SitePart) -> SitePart:
-    return _without_costs(_without_prices(site)).model_copy(update={"pools": []})
+    return _without_costs(_without_prices(site)).without(pools=[])
 
 
 def _without_draw(gpu: GpuType) -> GpuType:

@@ -1,0 +1,76 @@
+"""What the figures of one alternative are evaluated over, beside the tables of its fleet run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from commonwatt.runs import InputFile, Stage, StageOutput, StageResult
+from commonwatt.study.programme.schema import FundingPart
+from commonwatt.study.stages.basis import accounts_basis, cost_basis, terms_basis
+from commonwatt.study.stages.funding import need_of, with_running
+from commonwatt.study.stages.sites import CostedSite
+from commonwatt.study.tables import BASIS_ACCOUNTS, BASIS_TERMS
+from commonwatt.treasury.engines.projection import project
+from commonwatt.treasury.usecases.countries import open_country
+
+WITH, RUNNING = "with", "running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantStageInputs:
+    """What the cost and the debt of an alternative are recomputed from.
+
+    Args:
+        variant: Name of the alternative, or of the programme itself.
+        sites: Its sites with their cells and what was measured there.
+        capital: Capital and running cost of each site, as their stage left them.
+        measured: Where use and energy of the sites come from.
+        part: Who borrows; None where nobody does, and for the programme itself, whose
+            accounts its own funding stage writes.
+        scale: GPUs built for each GPU simulated.
+        country: Every file of the country's folder; none where nobody borrows.
+    """
+
+    variant: str
+    sites: tuple[CostedSite, ...]
+    capital: StageOutput[list[dict[str, Any]]]
+    measured: StageOutput[Any]
+    part: FundingPart | None
+    scale: float
+    country: tuple[InputFile, ...]
+
+
+def compute_variant(inputs: VariantStageInputs) -> StageResult:
+    """Return inputs, terms and accounts of an alternative, a table of each."""
+    tables = cost_basis(inputs.variant, inputs.sites, inputs.scale)
+    if inputs.part is not None:
+        tables |= dict(_borrowing(inputs, inputs.part))
+    return StageResult(data={}, tables=tables)
+
+
+VARIANT_STAGE: Final = Stage(name="variant", compute=compute_variant)
+
+
+def _borrowing(inputs: VariantStageInputs, part: FundingPart) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield the accounts with the capital borrowed, and with every year's running cost, too."""
+    country = open_country(str(inputs.country[0].path.parent))
+    need = need_of(inputs.capital.value, part)
+    running = with_running(need, inputs.capital.value, part)
+    accounts = [
+        accounts_basis(
+            inputs.variant,
+            path,
+            project(country, years=part.years, extra_need=borrowed),
+            borrowed,
+            country.currency,
+        )
+        for path, borrowed in ((WITH, need), (RUNNING, running))
+    ]
+    yield BASIS_ACCOUNTS.name, pl.concat(accounts)
+    ceiling = math.inf if country.ceiling is None else country.ceiling
+    yield BASIS_TERMS.name, terms_basis(inputs.variant, part, ceiling)
